@@ -1,0 +1,381 @@
+"""Component: the contract that third parties program against, in both of its styles.
+
+The easy style: a ``Params`` class, ``setup`` and ``process``::
+
+    class Lowercase(Transformer):
+        class Params(Parameters):
+            fields: Annotated[list[str], Help("Fields to lower-case.")] = ["title"]
+
+        def process(self, packet):
+            for name in self.params.fields:
+                packet.set(name, packet.get(name, "").lower())
+            return packet
+
+The original style (Pypes 2010-2014): ``set_parameter`` and ports in ``__init__``, and a ``run`` loop that
+receives, sends and yields. Both run on the same scheduler; ``process`` is the easy form of the loop that
+:meth:`Component.run` shows.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from pypes.packet import Packet
+
+from pypes.core.parameters import Parameters, convert, schema_of
+from pypes.errors import ComponentError, InvalidComponent, InvalidInput, Problem
+
+T = TypeVar("T")
+
+#: Kinds by the name the REST interface uses (``GET /filters?node=Publishers``); values are ``__metatype__``.
+KINDS: Mapping[str, str] = {
+    "Adapters": "ADAPTER",
+    "Filters": "FILTER",
+    "Transformers": "TRANSFORMER",
+    "Extractors": "EXTRACTOR",
+    "Operators": "OPERATOR",
+    "Publishers": "PUBLISHER",
+}
+
+ERROR_PORT = "error"
+
+
+class Turn(Protocol):
+    """What the scheduler lends a component while it runs; a component reaches it through its own methods."""
+
+    def receive(self, port: str) -> Any: ...
+    def receive_all(self, port: str) -> Iterator[Any]: ...
+    def send(self, port: str, data: Any) -> bool: ...
+    def yield_ctrl(self) -> None: ...
+    def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T: ...
+    def release(self) -> None: ...
+    def is_connected(self, port: str) -> bool: ...
+
+
+class Component:
+    """A black box with named input and output ports and parameters; configured, it is a filter of a graph.
+
+    Life of an instance, all in one thread of one process: ``__init__`` → parameters set → ``setup`` →
+    any number of turns (``process`` / ``process_batch`` / ``run``, and ``flush``) → ``teardown``.
+    One instance is never used by two threads or two graphs at once.
+    """
+
+    __metatype__: ClassVar[str | None] = None
+
+    #: Port name → one-line description. The ``error`` output is there without being listed: wired, it takes
+    #: packets that failed (instead of the dead letters).
+    inputs: ClassVar[Mapping[str, str]] = {"in": "Default input port"}
+    outputs: ClassVar[Mapping[str, str]] = {"out": "Default output port"}
+
+    class Params(Parameters):
+        """No parameters."""
+
+    params: Any
+
+    #: True for a component that keeps packets beyond its turn (batches, windows). What it holds is acknowledged
+    #: only after it was sent on: the runtime calls :meth:`flush` when ``max_hold_s`` has passed since the first
+    #: packet was taken, when nothing more can come in until something is let go, and at drain.
+    holds: ClassVar[bool] = False
+    max_hold_s: float = 1.0
+
+    #: How often a packet that raises ``Retry`` is tried in all, before it is dead-lettered.
+    max_attempts: int = 5
+
+    _turn: Turn | None = None
+
+    def __init__(self) -> None:
+        self._inputs: dict[str, str | None] = dict(type(self).inputs)
+        self._outputs: dict[str, str | None] = dict(type(self).outputs)
+        self._parameters: dict[str, list[Any]] = {}
+        self.name = type(self).__name__
+        self.log = logging.getLogger(f"pypes.component.{self.name}")
+        params, problems = convert(self.Params, {})
+        # required parameters come with `configure`; until then there is nothing to read
+        self.params = params if not problems else None
+
+    # -- the life of a component: override what is needed ------------------------------------------------
+
+    def setup(self) -> None:
+        """Load models, open clients. Once per process, before the first packet; may be slow, may raise."""
+
+    def process(self, packet: Any) -> Any:
+        """Work on one packet: return it (or another), ``None`` to drop it, or ``send`` any number of packets.
+
+        Must not block for long (use :meth:`offload`). An exception dead-letters this packet only.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither process, process_batch nor run")
+
+    #: Override instead of ``process`` where a batch costs less than its packets: takes a list (never empty, at most
+    #: one wave), returns an iterable of what goes on, one or none per packet or any number. When it raises, the packets
+    #: are tried again one by one, so that only the guilty one is dead-lettered: work that a batch did
+    #: before it raised must be undone (a transaction) or harmless to repeat.
+    process_batch: Callable[[list[Any]], Iterable[Any] | None] | None = None
+
+    def flush(self) -> Iterable[Any] | None:
+        """Send or return everything this component holds (``holds = True``); after it, it holds nothing."""
+        return None
+
+    def teardown(self) -> None:
+        """Close what ``setup`` opened. Called once, after the last turn; also when ``setup`` failed half-way."""
+
+    def snapshot(self) -> Any:
+        """State worth carrying to a successor, as plain JSON values; ``None`` if there is none."""
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Take up what :meth:`snapshot` of a predecessor returned. Called after ``setup``, before the first packet."""
+
+    def run(self) -> None:
+        """The loop of the original style. It never returns; this one is what ``process`` stands for."""
+        while True:
+            for port in self.get_in_ports():
+                for packet in self.receive_all(port):
+                    result = self.process(packet)
+                    if result is not None:
+                        self.send("out", result)
+            self.yield_ctrl()
+
+    # -- ports ------------------------------------------------------------------------------------------
+
+    def add_input(self, name: str, desc: str | None = None) -> bool:
+        """Add an input port; False if there is one of that name."""
+        return _add(self._inputs, name, desc)
+
+    def remove_input(self, name: str) -> bool:
+        """Remove an input port; False if there is none of that name."""
+        return _remove(self._inputs, name)
+
+    def add_output(self, name: str, desc: str | None = None) -> bool:
+        """Add an output port; False if there is one of that name."""
+        return _add(self._outputs, name, desc)
+
+    def remove_output(self, name: str) -> bool:
+        """Remove an output port; False if there is none of that name."""
+        return _remove(self._outputs, name)
+
+    def get_in_ports(self) -> list[str]:
+        return sorted(self._inputs)
+
+    def get_out_ports(self) -> list[str]:
+        """Names of the output ports, sorted, without the implicit ``error``."""
+        return sorted(self._outputs)
+
+    def has_port(self, port: str) -> bool:
+        return port in self._inputs or port in self._outputs
+
+    def is_connected(self, port: str) -> bool:
+        """True if a wire leads to or from ``port`` in the running graph."""
+        return self._turn is not None and self._turn.is_connected(port)
+
+    def get_port_description(self, port: str) -> str | None:
+        return self._inputs.get(port, self._outputs.get(port))
+
+    def set_port_description(self, port: str, desc: str | None) -> None:
+        """Describe a port; nothing happens if there is none of that name (as in the original)."""
+        for ports in (self._inputs, self._outputs):
+            if port in ports:
+                ports[port] = desc
+                return
+
+    # -- packets (only while the scheduler runs the component) -------------------------------------------
+
+    def receive(self, port: str) -> Any:
+        """Take one packet from an input port, or ``None`` if nothing waits there for this turn."""
+        return self._in_turn().receive(port)
+
+    def receive_all(self, port: str) -> Iterator[Any]:
+        """Iterate over what waits on an input port. A cursor: what is not taken stays on the wire."""
+        return self._in_turn().receive_all(port)
+
+    def send(self, port: str, data: Any) -> bool:
+        """Send a packet on; False if no wire leads from ``port``. Parks this component while the wire is full."""
+        return self._in_turn().send(port, data)
+
+    def yield_ctrl(self) -> None:
+        """End this turn: let the others run; returns when there is something to do again."""
+        self._in_turn().yield_ctrl()
+
+    def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run a blocking call in a thread; only this component waits for it. Raises what ``fn`` raises."""
+        return self._in_turn().offload(fn, *args, **kwargs)
+
+    def release(self) -> None:
+        """Say that nothing taken so far is held any more (``holds = True``): all of it was sent on or dropped."""
+        self._in_turn().release()
+
+    def _in_turn(self) -> Turn:
+        if self._turn is None:
+            raise ComponentError(
+                "ports work only while a graph runs the component; use pypes.Pipeline or pypes.testing.run_component",
+                code="component.not_running",
+                where=self.name,
+            )
+        return self._turn
+
+    # -- parameters -------------------------------------------------------------------------------------
+
+    def configure(self, given: Mapping[str, Any]) -> None:
+        """Set the parameters from plain JSON values. Raises ``InvalidInput`` with every problem."""
+        known = self._parameters
+        declared = {name: value for name, value in given.items() if name not in known}
+        params, problems = convert(self.Params, declared)
+        for name, value in given.items():
+            if name in known:
+                options = known[name][1]
+                if options and value not in options:
+                    problems.append(Problem(name, f"must be one of {options!r}, not {value!r}", "param.invalid"))
+        if problems:
+            raise InvalidInput("parameters are not valid", code="param.invalid", where=self.name, problems=problems)
+        self.params = params
+        for name in known.keys() & given.keys():
+            self.set_parameter(name, given[name])
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the parameters, those of ``set_parameter`` included."""
+        schema = schema_of(self.Params)
+        for name, (value, options) in self._parameters.items():
+            schema["properties"][name] = {"default": value, **({"enum": options} if options else {})}
+        return schema
+
+    def get_parameters(self) -> dict[str, list[Any]]:
+        """All parameters in the original's form: name → ``[value, options]``."""
+        typed = {name: [getattr(self.params, name), []] for name in self.Params.__struct_fields__} if self.params else {}
+        return {**typed, **self._parameters}
+
+    def set_parameters(self, parameters: Mapping[str, Iterable[Any]]) -> None:
+        """Replace the parameters set with :meth:`set_parameter`, in the form that ``get_parameters`` returns."""
+        for name, pair in parameters.items():
+            value, *options = pair
+            self.set_parameter(name, value, *options)
+
+    def get_parameter(self, name: str) -> Any:
+        """Value of a parameter, ``None`` if there is none of that name."""
+        if name in self._parameters:
+            return self._parameters[name][0]
+        return getattr(self.params, name, None)
+
+    def set_parameter(self, name: str, parameter: Any, options: Any = None) -> None:
+        """Set a parameter; with ``options`` (a list) or for a new name, declare it."""
+        if name in self.Params.__struct_fields__:
+            given = {key: getattr(self.params, key) for key in self.Params.__struct_fields__} if self.params else {}
+            params, problems = convert(self.Params, {**given, name: parameter})
+            if problems:
+                raise InvalidInput("parameter is not valid", code="param.invalid", where=self.name, problems=problems)
+            self.params = params
+        elif options is None and name in self._parameters:
+            self._parameters[name][0] = parameter
+        else:
+            self._parameters[name] = [parameter, list(options) if isinstance(options, (list, tuple)) else []]
+
+    def get_type(self) -> str | None:
+        return self.__metatype__
+
+    @classmethod
+    def is_original_style(cls) -> bool:
+        """True if the class brings its own ``run`` loop."""
+        return cls.run is not Component.run
+
+
+def _add(ports: dict[str, str | None], name: str, desc: str | None) -> bool:
+    if name in ports:
+        return False
+    ports[name] = desc
+    return True
+
+
+def _remove(ports: dict[str, str | None], name: str) -> bool:
+    if name not in ports:
+        return False
+    del ports[name]
+    return True
+
+
+class Adapter(Component):
+    """Turns what was posted into packets: bytes in field ``data`` become fields."""
+
+    __metatype__ = "ADAPTER"
+    #: Media types it reads, most specific match wins: ``text/html``, ``text/*``, ``*/*``.
+    accepts: ClassVar[tuple[str, ...]] = ("*/*",)
+
+
+class Filter(Component):
+    """Lets packets pass, or drops them."""
+
+    __metatype__ = "FILTER"
+
+
+class Transformer(Component):
+    """Changes packets."""
+
+    __metatype__ = "TRANSFORMER"
+
+
+class Extractor(Component):
+    """Finds things in packets and adds them as fields."""
+
+    __metatype__ = "EXTRACTOR"
+
+
+class Operator(Component):
+    """Routes, splits, merges packets."""
+
+    __metatype__ = "OPERATOR"
+
+
+class Publisher(Component):
+    """Hands packets to the outside world. What it took in a turn counts as published when :meth:`commit` returns."""
+
+    __metatype__ = "PUBLISHER"
+    outputs: ClassVar[Mapping[str, str]] = {}
+
+    #: ``always | interval | never``: what the node was told; a publisher to local files syncs accordingly.
+    durability: str = "always"
+
+    def commit(self) -> None:
+        """Make everything taken since the last commit durable; once per turn. Raising fails all of those packets."""
+
+
+def component(target: Any = None, /, *, kind: type[Component] = Transformer, name: str | None = None) -> Any:
+    """Make a component class of a function: ``@component`` or ``@component(kind=Extractor)``.
+
+    The first argument is the packet, the others are parameters (annotation and default as in ``Params``).
+    The function returns a packet, ``None`` to drop it; a generator function emits what it yields.
+    """
+    if target is None:
+        return lambda fn: component(fn, kind=kind, name=name)
+    signature = inspect.signature(target)
+    hints = typing.get_type_hints(target, include_extras=True)
+    names = list(signature.parameters)
+    if not names:
+        raise InvalidComponent("a component function takes at least one argument, the packet", where=target.__name__)
+    namespace: dict[str, Any] = {"__annotations__": {n: hints.get(n, Any) for n in names[1:]}, "__module__": target.__module__}
+    for n in names[1:]:
+        if signature.parameters[n].default is not inspect.Parameter.empty:
+            namespace[n] = signature.parameters[n].default
+    params = type(Parameters)("Params", (Parameters,), namespace)
+
+    class FunctionComponent(kind):  # type: ignore[misc, valid-type]
+        def setup(self) -> None:
+            self._given = {n: getattr(self.params, n) for n in names[1:]}
+
+    if inspect.isgeneratorfunction(target):
+
+        def process(self: Any, packet: Packet) -> None:
+            for result in target(packet, **self._given):
+                self.send("out", result)
+    else:
+
+        def process(self: Any, packet: Packet) -> Any:
+            return target(packet, **self._given)
+
+    FunctionComponent.Params = params
+    FunctionComponent.process = process  # type: ignore[method-assign]
+    FunctionComponent.__name__ = FunctionComponent.__qualname__ = name or target.__name__
+    FunctionComponent.__doc__ = target.__doc__
+    FunctionComponent.__module__ = target.__module__
+    FunctionComponent.function = staticmethod(target)
+    return FunctionComponent

@@ -1,0 +1,149 @@
+"""The error tree.
+
+Split by whose fault it is, so that a caller can tell what to do from the class alone::
+
+    PypesError
+    ├── InvalidInput          the caller sent or configured something wrong: mend it, then try again
+    │   ├── BadRequest            a body that is not what its content type says
+    │   ├── UnsupportedMedia      a content type or encoding that cannot be read
+    │   ├── TooLarge              over one of the limits (docs/limits.md)
+    │   ├── InvalidGraph          a graph with problems; carries *all* of them
+    │   ├── InvalidConfig         a flag, a key of pypes.ini or an environment variable
+    │   ├── InvalidComponent      a component class that breaks the contract
+    │   └── NotFound              no such graph, filter, component or receipt
+    ├── Forbidden             the caller may not do this (token, Host, Origin)
+    ├── Unavailable           not now: try again later, nothing is broken
+    │   ├── QueueFull             carries ``retry_after_s``
+    │   ├── NotDeployed           no graph would take the document
+    │   └── Draining              the node is stopping
+    ├── StoreError            the disk or the store under it failed: nothing was acknowledged
+    ├── ComponentError        a component failed: at set-up, while running, or by standing still
+    └── InternalError         our own bug
+
+Two more are raised *by* components to steer what happens to a packet: :class:`Reject` and :class:`Retry`.
+Every error carries a stable ``code`` (clients match on it), a sentence for a person, and ``where`` it is.
+HTTP statuses are not known here: they live in one mapping in ``pypes.api.problems``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where (``path``, e.g. ``nodes.html.params.fields``), what, and its stable code."""
+
+    path: str
+    message: str
+    code: str = "invalid"
+
+
+class PypesError(Exception):
+    """Base of all errors of Pypes."""
+
+    code = "internal"
+
+    def __init__(self, message: str, *, code: str | None = None, where: str = "", problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.where = where
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.message}" if self.where else self.message
+        return "\n".join([head, *(f"  {p.path}: {p.message}" for p in self.problems)])
+
+
+class InvalidInput(PypesError):
+    code = "invalid"
+
+
+class BadRequest(InvalidInput):
+    code = "ingest.malformed"
+
+
+class UnsupportedMedia(InvalidInput):
+    code = "ingest.unsupported_media"
+
+
+class TooLarge(InvalidInput):
+    code = "ingest.too_large"
+
+
+class InvalidGraph(InvalidInput):
+    code = "graph.invalid"
+
+
+class InvalidConfig(InvalidInput):
+    code = "config.invalid"
+
+
+class InvalidComponent(InvalidInput):
+    code = "component.invalid"
+
+
+class NotFound(InvalidInput):
+    code = "not_found"
+
+
+class Forbidden(PypesError):
+    code = "forbidden"
+
+
+class Unavailable(PypesError):
+    """Not now. ``retry_after_s`` says when to come back, in seconds."""
+
+    code = "unavailable"
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0, code: str | None = None, where: str = "") -> None:
+        super().__init__(message, code=code, where=where)
+        self.retry_after_s = retry_after_s
+
+
+class QueueFull(Unavailable):
+    code = "queue.full"
+
+
+class NotDeployed(Unavailable):
+    code = "graph.none_deployed"
+
+
+class Draining(Unavailable):
+    code = "node.draining"
+
+
+class StoreError(PypesError):
+    code = "store.failed"
+
+
+class ComponentError(PypesError):
+    code = "component.failed"
+
+
+class InternalError(PypesError):
+    code = "internal"
+
+
+class Reject(Exception):
+    """Raised by a component: this packet cannot be processed, dead-letter it with ``reason``."""
+
+    def __init__(self, reason: str, code: str = "rejected") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.code = code
+
+
+class Retry(Exception):
+    """Raised by a component: try this packet again.
+
+    ``delay_s`` is the least wait in seconds (the back-off may be longer); when the attempts are used up
+    the packet is dead-lettered with ``reason``.
+    """
+
+    def __init__(self, delay_s: float = 0.0, reason: str = "") -> None:
+        super().__init__(reason or "retry asked for")
+        self.delay_s = delay_s
+        self.reason = reason
