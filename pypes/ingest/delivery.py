@@ -1,0 +1,63 @@
+"""A delivery: what one POST brought, the unit of durability, lease and acknowledgement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+#: Media type of a body that carries packets with their metadata.
+PACKETS = "application/vnd.pypes.packets+json"
+
+
+class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is known of a delivery besides its body; written before the body in the store and on the wire.
+
+    ``content_type`` is the raw header value (``""`` if none was sent), ``encoding`` the content encoding of the
+    stored body (``""``, ``gzip``, ``deflate`` or ``zstd``), ``documents`` how many documents it counts for, ``length`` the stored
+    bytes. A deletion has method ``DELETE``, an empty body and one document.
+    """
+
+    graph: str
+    method: str = "POST"
+    content_type: str = ""
+    encoding: str = ""
+    route: str | None = None
+    id: str | None = None
+    filename: str | None = None
+    documents: int = 1
+    length: int = 0
+
+    def encode(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes | memoryview) -> Header:
+        """Inverse of :meth:`encode`; raises ``msgspec.DecodeError``."""
+        return msgspec.msgpack.decode(data, type=cls)
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A body that lives in a spool file, already synced; the queue that takes it owns the file from then on."""
+
+    path: str
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).name
+
+    def open(self) -> BinaryIO:
+        """Open for reading; raises ``FileNotFoundError`` once the delivery was acknowledged."""
+        return Path(self.path).open("rb")
+
+
+def body_bytes(body: bytes | Spooled) -> int:
+    """Size of a body in bytes."""
+    return body.size if isinstance(body, Spooled) else len(body)

@@ -1,0 +1,120 @@
+"""Receipts: the id under which a delivery can be followed, and what is told about it.
+
+An id is a UUIDv7 (RFC 9562) whose free bits lead to the delivery without any index::
+
+    48 bits  time of acceptance, ms since the epoch ┐ the commit key, strictly increasing
+     4       version 7                              │ within a shard (ms << 6 | counter)
+     6       commits within the same ms             ┘
+     6       node, high bits
+     2       variant
+    26       node, low bits
+     8       shard
+    14       index of the delivery within its commit
+    14       salt of the commit: an id that was never given out is not found by counting
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from pypes.errors import NotFound
+
+MAX_INDEX = (1 << 14) - 1
+MAX_SALT = (1 << 14) - 1
+MAX_SHARD = (1 << 8) - 1
+MAX_NODE = (1 << 32) - 1
+
+_MASK_48 = (1 << 48) - 1
+
+
+class ReceiptId(NamedTuple):
+    """The parts of a receipt's id; ``str()`` gives the id itself."""
+
+    node: int
+    shard: int
+    key: int
+    index: int
+    salt: int
+
+    @classmethod
+    def parse(cls, text: str) -> ReceiptId:
+        """Take an id apart; raises :class:`NotFound` for anything that is not one."""
+        digits = text.replace("-", "") if len(text) == 36 else ""
+        try:
+            number = int(digits, 16) if len(digits) == 32 else -1
+        except ValueError:
+            number = -1
+        if number < 0 or (number >> 76) & 0xF != 7 or (number >> 62) & 3 != 2:
+            raise NotFound("this is not the id of a receipt; use the one that POST /docs returned", code="receipt.not_found")
+        high = (number >> 64) & 0xFFF
+        return cls(
+            node=(high & 0x3F) << 26 | (number >> 36) & 0x3FFFFFF,
+            shard=(number >> 28) & 0xFF,
+            key=(number >> 80) << 6 | high >> 6,
+            index=(number >> 14) & MAX_INDEX,
+            salt=number & MAX_SALT,
+        )
+
+    @property
+    def received(self) -> float:
+        """When the delivery was accepted, seconds since the epoch."""
+        return (self.key >> 6) / 1000
+
+    def __str__(self) -> str:
+        return ReceiptIds(self.node, self.shard, self.key, self.salt)[self.index]
+
+
+class ReceiptIds:
+    """The ids of all deliveries of one commit: made by the thousand, so the common part is formatted once."""
+
+    __slots__ = ("_base", "_prefix")
+
+    def __init__(self, node: int, shard: int, key: int, salt: int) -> None:
+        ms, counter = key >> 6, key & 0x3F
+        a = 0x7000 | counter << 6 | node >> 26
+        b = 0x8000 | (node >> 12) & 0x3FFF
+        self._prefix = f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-{a:04x}-{b:04x}-"
+        self._base = (node & 0xFFF) << 36 | shard << 28 | salt
+
+    def __getitem__(self, index: int) -> str:
+        return f"{self._prefix}{self._base | index << 14:012x}"
+
+
+def received_of(receipt: str) -> float:
+    """When a delivery was accepted, seconds since the epoch, read from its receipt's id."""
+    return int(receipt[:8] + receipt[9:13], 16) / 1000
+
+
+def commit_key(now_s: float, last: int) -> int:
+    """Key of a commit made at ``now_s``: greater than ``last`` even when the clock stands still or goes back."""
+    return max(int(now_s * 1000) << 6, last + 1)
+
+
+def first_key(now_s: float) -> int:
+    """The least key that a commit made at ``now_s`` can have."""
+    return int(now_s * 1000) << 6
+
+
+def rfc3339(seconds: float) -> str:
+    """Seconds since the epoch as RFC 3339 in UTC, with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where a delivery is; the numbers count documents. ``state`` is queued, processing, done or failed."""
+
+    receipt: str
+    state: str
+    accepted: int
+    published: int
+    dropped: int
+    failed: int
+    pending: int
+    received: str
+    finished: str | None
+
+    def to_obj(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from pypes.core.limits import Limits, markdown, table
+
+
+def test_the_page_is_what_the_table_says() -> None:
+    page = Path(__file__).parents[2] / "docs" / "limits.md"
+    assert page.read_text() == markdown(), "run: python -m pypes.core.limits > docs/limits.md"
+
+
+def test_every_limit_is_explained_and_has_a_default() -> None:
+    rows = {row.name: row for row in table()}
+    assert set(rows) == set(Limits.__dataclass_fields__)
+    assert all(row.help.endswith(".") for row in rows.values())
+    assert all(getattr(Limits(), name) == row.default for name, row in rows.items())
+    assert rows["body_bytes"].status == 413
