@@ -23,7 +23,7 @@ class Limit(NamedTuple):
 
 
 def _limit(default: Any, help: str, *, unit: str, status: int | None = None) -> Any:
-    return field(default=default, metadata={"help": help, "unit": unit, "status": status})
+    return field(default=default, metadata={"default": default, "help": help, "unit": unit, "status": status})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,9 @@ class Limits:
 
 def table() -> list[Limit]:
     """All limits in the order in which they are declared."""
-    return [Limit(f.name, f.default, f.metadata["unit"], f.metadata["help"], f.metadata["status"]) for f in fields(Limits)]
+    return [
+        Limit(f.name, f.metadata["default"], f.metadata["unit"], f.metadata["help"], f.metadata["status"]) for f in fields(Limits)
+    ]
 
 
 def markdown() -> str:

@@ -35,7 +35,7 @@ class ReceiptId(NamedTuple):
     node: int
     shard: int
     key: int
-    index: int
+    position: int
     salt: int
 
     @classmethod
@@ -53,7 +53,7 @@ class ReceiptId(NamedTuple):
             node=(high & 0x3F) << 26 | (number >> 36) & 0x3FFFFFF,
             shard=(number >> 28) & 0xFF,
             key=(number >> 80) << 6 | high >> 6,
-            index=(number >> 14) & MAX_INDEX,
+            position=(number >> 14) & MAX_INDEX,
             salt=number & MAX_SALT,
         )
 
@@ -63,7 +63,7 @@ class ReceiptId(NamedTuple):
         return (self.key >> 6) / 1000
 
     def __str__(self) -> str:
-        return ReceiptIds(self.node, self.shard, self.key, self.salt)[self.index]
+        return ReceiptIds(self.node, self.shard, self.key, self.salt)[self.position]
 
 
 class ReceiptIds:
