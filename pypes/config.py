@@ -1,0 +1,386 @@
+"""Settings of a node: command line over environment over ``pypes.ini`` over defaults.
+
+Every setting has a section and a key: ``bind`` of ``[server]`` is ``--bind``, ``PYPES_SERVER_BIND`` and ``bind =`` under
+``[server]``. ``python -m pypes.config`` writes a commented ``pypes.ini`` with all defaults to standard output.
+"""
+
+from __future__ import annotations
+
+import configparser
+import difflib
+import ipaddress
+import math
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pypes.core.limits import Limits
+from pypes.errors import InvalidConfig, Problem
+
+PREFIX = "PYPES_"
+TOKEN_VARIABLE = "PYPES_TOKEN"
+
+_SIZE = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*(?:([KMGT])i?B?|B)?", re.IGNORECASE)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _key(default: Any, help: str, **more: Any) -> Any:
+    if callable(default):
+        return field(default_factory=default, metadata={"help": help, **more})
+    return field(default=default, metadata={"help": help, **more})
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Section ``[server]``."""
+
+    bind: str = _key("127.0.0.1:8080", "Address and port to listen on; port 0 takes a free one.")
+    workers: int = _key(
+        lambda: min(4, (cores() + 3) // 4),
+        "Ingest processes; one takes tens of thousands of POSTs a second.",
+        shown="one per four cores",
+    )
+    instances: int = _key(lambda: cores(), "Processes that run the graphs.", shown="one per core")
+    data: Path = _key(lambda: Path("data"), "Folder for everything that must survive a restart; one server at a time.")
+    graphs: Path = _key(
+        lambda: Path("graphs"), "Folder of graphs (*.json): deployed at start and on SIGHUP when their content changed."
+    )
+    default: str = _key(
+        "", "Graph for documents whose route no graph names; empty: the only graph, or the only one without routes."
+    )
+    token_file: Path | None = _key(
+        lambda: None, "File that holds the bearer token; the variable PYPES_TOKEN may hold it instead.", shown=""
+    )
+    hosts: tuple[str, ...] = _key((), "Further names under which clients reach the server (Host header), e.g. pypes.example.com.")
+    origins: tuple[str, ...] = _key((), "Web origins that may change state from a browser, e.g. https://editor.example.com.")
+    load: tuple[Path, ...] = _key((), "Python files whose components are registered without being packaged; reread on SIGHUP.")
+    insecure: bool = _key(False, "Listen beyond loopback without a token.")
+    setup_s: float = _key(60.0, "Longest time the filters of a graph may take to set up before its deployment is given up.")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """Section ``[queue]``."""
+
+    durability: str = _key(
+        "always", "always: synced before 202; interval: every interval_s; never.", options=("always", "interval", "never")
+    )
+    interval_s: float = _key(1.0, "Time between two syncs when durability is interval; that much may be lost to a power cut.")
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Section ``[log]``."""
+
+    level: str = _key("INFO", "DEBUG, INFO, WARNING or ERROR.", options=("DEBUG", "INFO", "WARNING", "ERROR"))
+    format: str = _key(
+        "auto", "auto (console on a terminal, otherwise json), console or json.", options=("auto", "console", "json")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a node, resolved and checked."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    limits: Limits = field(default_factory=Limits)
+    log: LogSettings = field(default_factory=LogSettings)
+    #: The bearer token clients must show, ``None`` if there is none. Never logged.
+    token: str | None = field(default=None, repr=False)
+    #: The file that was read, ``None`` if there was none.
+    source: Path | None = None
+
+
+class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the supervisor tells gunicorn and its ingest workers.
+
+    It travels as JSON through an inherited file descriptor whose number is the only argument of
+    ``python -m pypes.api.server``: :meth:`read` takes it there. ``listen_fd`` is the bound, listening socket;
+    ``lifeline_fd`` the reading end of a pipe that nobody writes to: its end means that the supervisor is gone.
+    ``hosts`` holds what an operator added; the names of ``bind`` are implied. ``node`` is the node's number in receipts.
+    """
+
+    data_dir: str
+    runtime_dir: str
+    control_socket: str
+    listen_fd: int
+    lifeline_fd: int
+    host: str
+    port: int
+    workers: int
+    token: str | None = None
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    insecure: bool = False
+    durability: str = "always"
+    interval_s: float = 1.0
+    limits: Limits = msgspec.field(default_factory=Limits)
+    node: int = 0
+    log_json: bool = True
+    log_level: str = "INFO"
+
+    @property
+    def grace_s(self) -> float:
+        return self.limits.grace_s
+
+    def encode(self) -> bytes:
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def decode(cls, data: bytes) -> WorkerConfig:
+        return msgspec.json.decode(data, type=cls)
+
+    @classmethod
+    def read(cls, fd: int) -> WorkerConfig:
+        """Read the configuration from an inherited descriptor until its end, and close it."""
+        with open(fd, "rb") as stream:
+            return cls.decode(stream.read())
+
+
+SECTIONS: Mapping[str, type[Any]] = {"server": ServerSettings, "queue": QueueSettings, "limits": Limits, "log": LogSettings}
+
+#: Second names of a setting.
+_ALIASES = {"server.grace_s": "limits.grace_s"}
+
+
+def load_settings(
+    config: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Resolve the settings; raises :class:`InvalidConfig` with every problem, each naming its key.
+
+    ``config`` must exist if given; otherwise ``pypes.ini`` in ``folder`` (default: the working directory) is read if
+    there is one. ``flags`` is ``"server.bind"`` → value; ``None`` means not given. Relative paths of ``pypes.ini`` start at the
+    folder it lies in, all others at ``folder``.
+    """
+    environ = os.environ if environ is None else environ
+    folder = Path.cwd() if folder is None else folder
+    source = config or (folder / "pypes.ini" if (folder / "pypes.ini").is_file() else None)
+    reader = _Reader()
+    if source is not None:
+        reader.add(_read_ini(source), f"{source}: ", source.absolute().parent)
+    reader.add(_read_environ(environ), "", folder, lambda key: PREFIX + key.replace(".", "_").upper())
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    reader.add(given, "", folder, lambda key: "--" + key.partition(".")[2].replace("_", "-"))
+    reader.absolute(folder)
+    token = reader.token(environ)
+    settings = reader.build(token, source)
+    if reader.problems:
+        raise InvalidConfig("the configuration is not valid", problems=reader.problems)
+    return settings
+
+
+def split_bind(bind: str) -> tuple[str, int]:
+    """Take ``host:port`` (or ``[v6]:port``) apart; raises ``ValueError`` with a sentence."""
+    host, colon, port = bind.rpartition(":")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError("must be an address and a port, such as 127.0.0.1:8080 or [::1]:8080")
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """True if only this machine can reach ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Reader:
+    """Gathers values from the weakest source to the strongest, and what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+        self.problems: list[Problem] = []
+        self._names: dict[str, str] = {}
+
+    def add(self, given: Mapping[str, Any], prefix: str, folder: Path, name: Any = str) -> None:
+        for key, value in given.items():
+            shown = prefix + name(key)
+            section, _, option = _ALIASES.get(key, key).partition(".")
+            known = {f.name: f for f in fields(SECTIONS[section])} if section in SECTIONS else {}
+            if option not in known:
+                self.problems.append(Problem(shown, _unknown(key, section), "config.unknown_key"))
+                continue
+            try:
+                self.values[section][option] = _convert(known[option], value, folder)
+                self._names[f"{section}.{option}"] = shown
+            except ValueError as error:
+                self.problems.append(Problem(shown, f"{error}, not {str(value)!r}", "config.invalid"))
+
+    def absolute(self, folder: Path) -> None:
+        for option in ("data", "graphs"):
+            self.values["server"].setdefault(option, folder / option)
+
+    def token(self, environ: Mapping[str, str]) -> str | None:
+        path: Path | None = self.values["server"].get("token_file")
+        if path is None:
+            return environ.get(TOKEN_VARIABLE, "").strip() or None
+        try:
+            token = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self._problem("server.token_file", f"cannot be read: {error}")
+            return None
+        if not token:
+            self._problem("server.token_file", f"{path} is empty; write the token into it")
+        return token or None
+
+    def build(self, token: str | None, source: Path | None) -> Settings:
+        built = {section: cls(**self.values[section]) for section, cls in SECTIONS.items()}
+        settings = Settings(**built, token=token, source=source)
+        try:
+            host, _ = split_bind(settings.server.bind)
+        except ValueError as error:
+            self._problem("server.bind", f"{error}, not {settings.server.bind!r}")
+            return settings
+        if not is_loopback(host) and token is None and not settings.server.insecure:
+            self._problem(
+                "server.bind",
+                f"{host} can be reached from other machines: give a token (token_file or {TOKEN_VARIABLE}), or say insecure",
+            )
+        return settings
+
+    def _problem(self, key: str, message: str) -> None:
+        self.problems.append(Problem(self._names.get(key, key), message, "config.invalid"))
+
+
+def _unknown(key: str, section: str) -> str:
+    if section not in SECTIONS:
+        return f"unknown section [{section}]; there are {', '.join(f'[{name}]' for name in SECTIONS)}"
+    option = key.partition(".")[2]
+    everything = {f.name: name for name, cls in SECTIONS.items() for f in fields(cls)}
+    if option in everything:
+        return f"unknown key; {option} belongs to section [{everything[option]}]"
+    here = [f.name for f in fields(SECTIONS[section])]
+    near = difflib.get_close_matches(option, here, 1)
+    return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; [{section}] has {', '.join(here)}"
+
+
+def _convert(info: Any, value: Any, folder: Path) -> Any:
+    """Turn text (or a value already typed) into what the field is declared as; raises ``ValueError`` with a sentence."""
+    kind = str(info.type)
+    if kind == "str":
+        text, options = str(value).strip(), info.metadata.get("options")
+        if options and text.lower() not in [option.lower() for option in options]:
+            raise ValueError(f"must be one of {', '.join(options)}")
+        return next(o for o in options if o.lower() == text.lower()) if options else text
+    if kind == "bool":
+        if isinstance(value, bool):
+            return value
+        state = configparser.ConfigParser.BOOLEAN_STATES.get(str(value).strip().lower())
+        if state is None:
+            raise ValueError("must be yes or no")
+        return state
+    if kind.startswith("tuple"):
+        parts = re.split(r"[,\n]", value) if isinstance(value, str) else list(value)
+        kept = [str(part).strip() for part in parts if str(part).strip()]
+        return tuple(folder / Path(part).expanduser() for part in kept) if "Path" in kind else tuple(kept)
+    if kind.startswith("Path"):
+        if not str(value).strip():
+            if "None" in kind:
+                return None
+            raise ValueError("must be a path")
+        return folder / Path(str(value).strip()).expanduser()
+    return _number(info, value)
+
+
+def _number(info: Any, value: Any) -> int | float:
+    is_size = info.name.endswith("_bytes")
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            number = float(value)
+        elif is_size:
+            found = _SIZE.fullmatch(str(value).strip())
+            if not found:
+                raise ValueError
+            number = float(found[1]) * 1024 ** _POWERS[(found[2] or "").upper()]
+        else:
+            number = float(str(value).strip())
+    except ValueError:
+        raise ValueError("must be a size, such as 1048576 or 64MiB" if is_size else "must be a number") from None
+    if not math.isfinite(number) or number < 0 or (number == 0 and not info.name.endswith("_s")):
+        raise ValueError("must be zero or more" if info.name.endswith("_s") else "must be more than zero")
+    if str(info.type) == "float":
+        return number
+    if number != int(number):
+        raise ValueError("must be a whole number")
+    return int(number)
+
+
+def _read_ini(path: Path) -> dict[str, str]:
+    parser = configparser.ConfigParser(interpolation=None, default_section="\0", inline_comment_prefixes=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidConfig(f"cannot be read: {error}", where=str(path)) from error
+    except configparser.Error as error:
+        raise InvalidConfig(" ".join(str(error).split()), where=str(path)) from error
+    return {f"{section}.{key}": value for section in parser.sections() for key, value in parser.items(section)}
+
+
+def _read_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the environment sets: every variable that starts with PYPES_ and the name of a section."""
+    found = {}
+    for name, value in environ.items():
+        section, _, option = name.removeprefix(PREFIX).partition("_")
+        if name.startswith(PREFIX) and option and section.lower() in SECTIONS:
+            found[f"{section}.{option}".lower()] = value
+    return found
+
+
+def example() -> str:
+    """A commented ``pypes.ini`` with every setting at its default."""
+    lines = [
+        "; Settings of a Pypes node. Every one can be overridden by the environment (PYPES_SERVER_BIND=...) and most by a flag."
+    ]
+    lines += ["; Lines that start with ; are comments: these are the defaults. Sizes may be written as 64MiB, times are seconds."]
+    for section, cls in SECTIONS.items():
+        lines += ["", f"[{section}]"]
+        for info in fields(cls):
+            lines += [f"; {info.metadata['help']}", f"; {info.name} = {_shown(info)}".rstrip()]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(info: Any) -> str:
+    if info.default is MISSING:
+        return str(info.metadata.get("shown", info.name))
+    if isinstance(info.default, bool):
+        return "yes" if info.default else "no"
+    if isinstance(info.default, tuple):
+        return ", ".join(map(str, info.default))
+    if info.name.endswith("_bytes"):
+        for power, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
+            if info.default % 1024**power == 0:
+                return f"{info.default // 1024**power}{unit}"
+    return f"{info.default:g}" if isinstance(info.default, float) else str(info.default)
+
+
+def changed_keys(old: Settings, new: Settings, keys: Iterable[str]) -> list[str]:
+    """Which of ``keys`` (``"server.bind"``) differ between two settings."""
+    return [key for key in keys if _at(old, key) != _at(new, key)]
+
+
+def _at(settings: Settings, key: str) -> Any:
+    section, _, option = key.partition(".")
+    return getattr(getattr(settings, section), option)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(example())
