@@ -335,6 +335,9 @@ class Publisher(Component):
     #: ``always | interval | never``: what the node was told; a publisher to local files syncs accordingly.
     durability: str = "always"
 
+    #: Where relative paths of files start; the node sets its data directory, otherwise it is the working directory.
+    data_dir: str = ""
+
     def commit(self) -> None:
         """Make everything taken since the last commit durable; once per turn. Raising fails all of those packets."""
 

@@ -1,0 +1,71 @@
+# make demo      install, start a server, feed it real documents, search them
+# make test      install, run every check
+.PHONY: help install install-test demo serve test lint bench chaos fuzz clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# the newest Python that is there; PYTHON=... chooses another
+PYTHON ?= $(firstword $(foreach version,3.13 3.12 3.11 3,$(if $(shell command -v python$(version)),python$(version))))
+DISTRIBUTIONS := $(wildcard components/*/setup.py)
+EDITABLE := $(foreach distribution,$(DISTRIBUTIONS),-e $(dir $(distribution)))
+# the build backend warns about editable installs as such: nothing a reader can act on
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+help:
+	@echo "make demo      install, start a server, feed it this machine's Python library, search it; Ctrl-C ends it"
+	@echo "make serve     install, start a server alone (http://127.0.0.1:8080, data in ./data)"
+	@echo "make install   .venv with the project and its components: .venv/bin/pypes"
+	@echo "make test      every check: style, types, tests"
+	@echo "make bench     the benchmarks; writes benchmarks/results.md"
+	@echo "make chaos     the long crash test        make fuzz   the property tests with many more examples"
+
+install: $(VENV)/.installed
+install-test: $(VENV)/.installed-test
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, as python3 on the PATH or PYTHON=/its/path"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; $(PYTHON) is older. Give another with PYTHON=/its/path"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 \
+	  || { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; } >/dev/null 2>&1 \
+	  || { rm -rf $(VENV); $(PYTHON) -m virtualenv --quiet $(VENV); } >/dev/null 2>&1 \
+	  || { rm -rf $(VENV); echo "$(PYTHON) can make no virtual environment: its ensurepip is missing, and so are pip and virtualenv."; \
+	       echo "On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+$(VENV)/.installed: $(BIN)/python setup.py $(DISTRIBUTIONS)
+	@echo "installing Pypes and its components into $(VENV)"
+	@$(PIP) install "setuptools>=77" wheel
+	@$(PIP) install --no-build-isolation -e . $(EDITABLE)
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "installing what the tests need"
+	@$(PIP) install --no-build-isolation -e ".[test]" $(EDITABLE)
+	@touch $@
+
+demo: install
+	@$(BIN)/pypes demo
+
+serve: install
+	@$(BIN)/pypes serve --data data --graphs graphs --default search
+
+lint: install-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pypes lint graphs/*.json
+
+test: lint
+	$(BIN)/pytest -n auto --dist loadfile
+
+bench: install-test
+	$(BIN)/python -m benchmarks
+
+chaos: install-test
+	PYPES_CHAOS=long $(BIN)/pytest tests/chaos --timeout 1800
+
+fuzz: install-test
+	$(BIN)/pytest -m hypothesis --hypothesis-profile fuzz --timeout 3600
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info components/*/build components/*/*.egg-info

@@ -1,0 +1,1 @@
+"""Basic components, one per module; each is found through the entry point that bears its name."""

@@ -1,0 +1,22 @@
+"""DeleteField: remove fields."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pypes.packet import Packet
+
+from pypes.component import Transformer
+from pypes.core.parameters import Help, Parameters
+
+
+class DeleteField(Transformer):
+    """Delete fields with all their values and metadata."""
+
+    class Params(Parameters):
+        fields: Annotated[list[str], Help("Fields to delete; those that are not there are passed over.")] = []
+
+    def process(self, packet: Packet) -> Packet:
+        for name in self.params.fields:
+            packet.delete(name)
+        return packet

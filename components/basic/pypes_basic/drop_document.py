@@ -1,0 +1,35 @@
+"""DropDocument: leave out documents by what a field holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pypes.packet import Packet
+
+from pypes.component import Filter
+from pypes.core.parameters import Help, Parameters
+
+
+class DropDocument(Filter):
+    """Drop documents that have one of the given fields, or one of the given values in it.
+
+    Deletions always pass: they say that a document has to go and carry no fields.
+    """
+
+    class Params(Parameters):
+        fields: Annotated[list[str], Help("Fields to look at; while empty, everything passes.")] = []
+        values: Annotated[list[str], Help("Values that lead to a drop, compared as text; empty: any value does.")] = []
+
+    def setup(self) -> None:
+        self._values = frozenset(self.params.values)
+
+    def process(self, packet: Packet) -> Packet | None:
+        return None if any(self._is_unwanted(packet, name) for name in self.params.fields) else packet
+
+    def _is_unwanted(self, packet: Packet, name: str) -> bool:
+        if packet.is_deletion or not packet.has(name):
+            return False
+        if not self._values:
+            return True
+        found: Any = packet.get(name)
+        return any(str(one).strip() in self._values for one in (found if packet.is_multivalued(name) else [found]))

@@ -1,0 +1,94 @@
+"""JSONLines: publish to a file, one JSON object per line."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import orjson
+from pypes.errors import Retry
+from pypes.packet import Packet
+
+from pypes.component import Publisher
+from pypes.core.parameters import Help, Parameters
+from pypes_basic.line_file import LineFile, StandardOutput
+
+SYNC_INTERVAL_S = 1.0
+RETRY_S = 1.0
+
+
+class JSONLines(Publisher):
+    """Append every document to a file as one line of JSON; many instances may share one file.
+
+    A deletion becomes ``{"id": …, "deleted": true}``. A line that a crash tore is cut off before the next one is written.
+    """
+
+    inputs: ClassVar[Mapping[str, str]] = {"in": "Documents to write"}
+
+    class Params(Parameters):
+        path: Annotated[
+            str, Help("File to append to, from the data directory if relative; - is standard output.", min_length=1)
+        ] = "-"
+        form: Annotated[
+            Literal["fields", "packet"], Help("fields: the fields alone; packet: metadata as well, as the JSON adapter reads it.")
+        ] = "fields"
+        max_bytes: Annotated[int, Help("A file that would grow beyond this is renamed to NAME.N.SUFFIX; 0: never.", ge=0)] = 0
+
+    def setup(self) -> None:
+        self._lines: list[bytes] = []
+        self._synced_s = time.monotonic()
+        self._file: LineFile | StandardOutput
+        if self.params.path == "-":
+            self._file = StandardOutput()
+        else:
+            self._file = LineFile(Path(self.data_dir, self.params.path), self.params.max_bytes)
+
+    def process_batch(self, packets: list[Packet]) -> None:
+        content = _packet if self.params.form == "packet" else _fields
+        self._lines += [
+            orjson.dumps(content(packet), default=_plain, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+            for packet in packets
+        ]
+
+    def commit(self) -> None:
+        if not self._lines:
+            return
+        data, self._lines = b"".join(self._lines), []
+        try:
+            self._file.append(data, sync=self._is_sync_due())
+        except OSError as error:  # a full disk may have room again
+            raise Retry(RETRY_S, f"{self.params.path}: {error}") from error
+
+    def teardown(self) -> None:
+        if hasattr(self, "_file"):
+            self._file.close()
+
+    def _is_sync_due(self) -> bool:
+        if self.durability == "interval":
+            now = time.monotonic()
+            if now - self._synced_s < SYNC_INTERVAL_S:
+                return False
+            self._synced_s = now
+            return True
+        return self.durability == "always"
+
+
+def _packet(packet: Packet) -> Any:
+    return packet.to_json()
+
+
+def _fields(packet: Packet) -> dict[str, Any]:
+    if packet.is_deletion:
+        return {"id": packet.get_meta("id"), "deleted": True}
+    return {name: values if packet.is_multivalued(name) else values[0] for name, values in packet}
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no form for: bytes as base64, anything else by its text."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode()
+    read = getattr(value, "read", None)
+    return base64.b64encode(read()).decode() if callable(read) else str(value)

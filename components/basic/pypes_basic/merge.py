@@ -1,0 +1,29 @@
+"""Merge: join the packets of two inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pypes.component import Operator
+
+
+class Merge(Operator):
+    """Join the packets of two inputs pair by pair: where both have a field, the second input's values win.
+
+    Metadata is merged likewise. What is left over on one input passes unchanged.
+    """
+
+    inputs: ClassVar[Mapping[str, str]] = {"in": "First input", "in2": "Second input: its values win"}
+
+    def run(self) -> None:
+        while True:
+            first = self.receive("in")
+            second = self.receive("in2")
+            if first is None and second is None:
+                self.yield_ctrl()
+            elif first is None or second is None:
+                self.send("out", second if first is None else first)
+            else:
+                first.merge(second, metas=True)
+                self.send("out", first)

@@ -1,0 +1,34 @@
+"""NormalizeCase: bring the values of fields to one case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pypes.packet import Packet
+
+from pypes.component import Transformer
+from pypes.core.parameters import Help, Parameters
+
+CASES: Mapping[str, Callable[[str], str]] = MappingProxyType({"lower": str.lower, "upper": str.upper, "title": str.title})
+
+
+class NormalizeCase(Transformer):
+    """Bring every string of the chosen fields to lower, upper or title case; other values stay as they are."""
+
+    class Params(Parameters):
+        fields: Annotated[list[str], Help("Fields to change; those that are not there are passed over.")] = []
+        case: Annotated[Literal["lower", "upper", "title"], Help("The case to bring them to.")] = "lower"
+
+    def process(self, packet: Packet) -> Packet:
+        change = CASES[self.params.case]
+        for name in self.params.fields:
+            if not packet.has(name):
+                continue
+            value: Any = packet.get(name)
+            if packet.is_multivalued(name):
+                packet.set(name, [change(one) if isinstance(one, str) else one for one in value], multi=True)
+            elif isinstance(value, str):
+                packet.set(name, change(value))
+        return packet

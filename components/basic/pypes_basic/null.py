@@ -1,0 +1,14 @@
+"""Null: publish nowhere."""
+
+from __future__ import annotations
+
+from pypes.packet import Packet
+
+from pypes.component import Publisher
+
+
+class Null(Publisher):
+    """Take every packet and do nothing with it: for measuring, and while a graph is being built."""
+
+    def process_batch(self, packets: list[Packet]) -> None:
+        return None

@@ -1,0 +1,36 @@
+"""SetField: give a field a value."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pypes.packet import Packet
+
+from pypes.component import Transformer
+from pypes.core.parameters import Help, Parameters
+
+
+class SetField(Transformer):
+    """Set a field to a fixed value, whether or not it is there."""
+
+    class Params(Parameters):
+        field: Annotated[str, Help("Field to set; while empty, packets pass unchanged.")] = ""
+        value: Annotated[Any, Help("Value to set, any JSON value.")] = ""
+        multi: Annotated[bool, Help("A list stands for many values instead of being one.")] = False
+
+    def process(self, packet: Packet) -> Packet:
+        params = self.params
+        if params.field:
+            value = params.value
+            # a list or dict of the parameters must not be shared by all packets
+            packet.set(params.field, _copy(value) if isinstance(value, (list, dict)) else value, multi=params.multi)
+        return packet
+
+
+def _copy(value: Any) -> Any:
+    """Copy of a JSON value."""
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return value

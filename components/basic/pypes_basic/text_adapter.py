@@ -1,0 +1,43 @@
+"""Text: plain text of any character set into field ``text``."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pypes.packet import Packet
+
+from pypes.component import Adapter
+from pypes.core.parameters import Help, Parameters
+from pypes.errors import Reject
+from pypes_basic.charset import decode
+
+
+class Text(Adapter):
+    """Decode text into one field: byte order mark, then the declared character set, UTF-8, and a guess.
+
+    The character set found is left in the packet's metadata as ``charset``.
+    """
+
+    accepts: ClassVar[tuple[str, ...]] = ("text/*",)
+
+    class Params(Parameters):
+        field: Annotated[str, Help("Field that takes the text.", min_length=1)] = "text"
+        max_bytes: Annotated[int, Help("Longer documents are rejected: a text is one value and held in memory.", ge=1)] = (
+            64 * 1024 * 1024
+        )
+
+    def process(self, packet: Packet) -> Packet:
+        if packet.is_deletion:
+            return packet
+        # one byte more than allowed is read, so that a document of any size costs no more than that
+        with packet.open("data") as body:
+            data = body.read(self.params.max_bytes + 1)
+        if len(data) > self.params.max_bytes:
+            raise Reject(
+                f"the text is longer than max_bytes ({self.params.max_bytes}); raise it or split the document", "text.too_large"
+            )
+        text, charset = decode(data, packet.get_meta("charset"))
+        packet.delete("data")
+        packet.set(self.params.field, text)
+        packet.set_meta("charset", charset)
+        return packet

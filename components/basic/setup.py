@@ -1,0 +1,33 @@
+"""Builds ``pypes-basic``: the components that every graph needs, registered exactly as a third party's would be."""
+
+from setuptools import setup
+
+COMPONENTS = {
+    "JSON": "json_adapter",
+    "CSV": "csv_adapter",
+    "Text": "text_adapter",
+    "SetField": "set_field",
+    "CopyField": "copy_field",
+    "RenameField": "rename_field",
+    "DeleteField": "delete_field",
+    "NormalizeCase": "normalize_case",
+    "DropDocument": "drop_document",
+    "Split": "split",
+    "Merge": "merge",
+    "Collate": "collate",
+    "Null": "null",
+    "Debug": "debug",
+    "JSONLines": "json_lines",
+}
+
+setup(
+    name="pypes-basic",
+    version="0.1.0",
+    description="Basic components for Pypes: adapters, transformers, filters, operators and publishers",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=["pypes_basic"],
+    package_data={"pypes_basic": ["py.typed"]},
+    install_requires=["pypes-server>=0.1", "chardet>=5", "orjson>=3.10"],
+    entry_points={"pypes.components": [f"{name} = pypes_basic.{module}:{name}" for name, module in COMPONENTS.items()]},
+)

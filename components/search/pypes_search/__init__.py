@@ -1,0 +1,1 @@
+"""Search components, one per module; each is found through the entry point that bears its name."""

@@ -1,0 +1,103 @@
+"""HTML: title, text, links and metadata of a page."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import Annotated, ClassVar
+from urllib.parse import urljoin
+
+from pypes.packet import Packet
+from selectolax.lexbor import LexborHTMLParser
+
+from pypes.component import Adapter
+from pypes.core.parameters import Help, Parameters
+from pypes.errors import Reject
+from pypes_basic.charset import decode, split_mark
+
+#: What a reader does not see.
+INVISIBLE = ["script", "style", "noscript", "template", "svg"]
+
+DECLARED_BYTES = 1024
+DECLARED = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]{1,40})""", re.IGNORECASE)
+
+
+class HTML(Adapter):
+    """Read a page: ``title``, ``text`` without scripts and styles, ``links`` (multi-valued), and metadata.
+
+    ``<meta name=x>`` and ``<meta property=x>`` become fields ``meta.x``; the language becomes field ``language``.
+    The character set is that of the content type, the page's own word, or found out; it is left in the
+    packet's metadata as ``charset``. Links are made absolute where the page or metadata ``url`` says against what.
+    """
+
+    accepts: ClassVar[tuple[str, ...]] = ("text/html", "application/xhtml+xml")
+
+    class Params(Parameters):
+        links: Annotated[bool, Help("Collect the links.")] = True
+        metadata: Annotated[bool, Help("Collect the metadata.")] = True
+        max_bytes: Annotated[int, Help("Longer pages are rejected: a page is parsed whole, in memory.", ge=1)] = 16 * 1024 * 1024
+
+    def process(self, packet: Packet) -> Packet:
+        if packet.is_deletion:
+            return packet
+        with packet.open("data") as body:
+            data = body.read(self.params.max_bytes + 1)
+        if len(data) > self.params.max_bytes:
+            raise Reject(
+                f"the page is longer than max_bytes ({self.params.max_bytes}); raise it or split the page", "html.too_large"
+            )
+        source, charset = _decoded(data, packet.get_meta("charset"))
+        tree = LexborHTMLParser(source)
+        packet.delete("data")
+        packet.set_meta("charset", charset)
+        if self.params.metadata:
+            _set_metadata(packet, tree)
+        if self.params.links:
+            _set_links(packet, tree)
+        title = tree.css_first("title")
+        packet.set("title", " ".join(title.text().split()) if title else "")
+        tree.strip_tags(INVISIBLE)
+        # each piece apart: neighbouring cells and list items must not become one word
+        packet.set("text", " ".join(tree.body.text(separator=" ").split()) if tree.body else "")
+        return packet
+
+
+def _decoded(data: bytes, declared: str | None) -> tuple[str | bytes, str]:
+    """The page for the parser (bytes if UTF-8: it takes those as they are) and its character set."""
+    if not split_mark(data[:4])[1] and not declared:
+        found = DECLARED.search(data, 0, DECLARED_BYTES)
+        declared = found[1].decode("ascii") if found else None
+    text, charset = decode(data, declared)
+    return (data if charset == "utf-8" else text), charset
+
+
+def _set_metadata(packet: Packet, tree: LexborHTMLParser) -> None:
+    for node in tree.css("meta[content]"):
+        attributes = node.attributes
+        name = attributes.get("name") or attributes.get("property")
+        content = attributes.get("content")
+        if name and content:
+            field = f"meta.{name.strip().lower()}"
+            if packet.has(field):
+                packet.append(field, content)
+            else:
+                packet.set(field, content)
+    language = tree.root.attributes.get("lang") if tree.root else None
+    if language:
+        packet.set("language", language)
+
+
+def _set_links(packet: Packet, tree: LexborHTMLParser) -> None:
+    base_node = tree.css_first("base[href]")
+    base = (base_node.attributes.get("href") if base_node else None) or packet.get_meta("url") or ""
+    found: dict[str, None] = {}
+    for node in tree.css("a[href]"):
+        target = (node.attributes.get("href") or "").strip()
+        if not target or target.startswith(("#", "javascript:", "data:")):
+            continue
+        if base:
+            # what is not an address, as found on real pages, is kept as it stands
+            with suppress(ValueError):
+                target = urljoin(base, target)
+        found[target] = None
+    packet.set("links", list(found), multi=True)

@@ -1,0 +1,21 @@
+"""Builds ``pypes-search``: from HTML to a full-text index in one SQLite file, and the command that asks it."""
+
+from setuptools import setup
+
+setup(
+    name="pypes-search",
+    version="0.1.0",
+    description="Search components for Pypes: HTML adapter and SQLite full-text index",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=["pypes_search"],
+    package_data={"pypes_search": ["py.typed"]},
+    install_requires=["pypes-server>=0.1", "chardet>=5", "click>=8.1", "orjson>=3.10", "rich>=13", "selectolax>=1.0"],
+    entry_points={
+        "pypes.components": [
+            "HTML = pypes_search.html_adapter:HTML",
+            "SQLiteSearch = pypes_search.sqlite_search:SQLiteSearch",
+        ],
+        "console_scripts": ["pypes-search = pypes_search.command:main"],
+    },
+)

@@ -1,0 +1,31 @@
+"""What the commands that need components share: the ``--load`` option and discovery with the user's cache."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from pypes.registry import Catalogue, discover
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def load_option(command: Command) -> Command:
+    """Add ``--load FILE.py``, any number of times."""
+    return click.option(
+        "--load",
+        "load_files",
+        multiple=True,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Python file whose components are registered as well.",
+    )(command)
+
+
+def find_components(load_files: Sequence[Path]) -> Catalogue:
+    """All installed components and those of ``load_files``; cached in the user's cache directory."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pypes"
+    return discover(load_files=load_files, cache_dir=cache)

@@ -1,0 +1,49 @@
+"""The commands of ``pypes``: a name, where it is, and nothing imported before it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import click
+
+from pypes.errors import PypesError
+
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "serve": ("pypes.cli.serve", "serve"),
+        "run": ("pypes.cli.run", "run"),
+        "lint": ("pypes.cli.lint", "lint"),
+        "components": ("pypes.cli.components", "components"),
+        "feed": ("pypes.cli.feed", "feed"),
+        "demo": ("pypes.cli.demo", "demo"),
+    }
+)
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is run, and shows our own errors as a sentence, not a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PypesError as error:
+            raise click.ClickException(f"{error} [{error.code}]") from error
+
+
+@click.command(cls=Commands)
+@click.version_option(package_name="pypes-server", prog_name="pypes")
+def pypes() -> None:
+    """Push documents in, condition them through a graph of components, publish them."""

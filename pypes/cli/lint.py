@@ -1,0 +1,42 @@
+"""``pypes lint``: say all that is wrong with graphs, without running them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from pypes.cli.catalogue import find_components, load_option
+from pypes.errors import InvalidGraph, Problem
+from pypes.graph.codec import loads
+from pypes.graph.validation import validate
+from pypes.registry import Catalogue
+
+
+@click.command()
+@click.argument("graphs", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@load_option
+@click.option("--env", is_flag=True, help="Read ${NAME} in parameters from the environment, as deployment does.")
+def lint(graphs: tuple[Path, ...], load_files: tuple[Path, ...], env: bool) -> None:
+    """Check GRAPHS and name every problem with its place; exit code 1 if there is one."""
+    catalogue = find_components(load_files)
+    total = 0
+    for path in graphs:
+        problems = _problems(path, catalogue, env)
+        total += len(problems)
+        for problem in problems:
+            place = f"{path}: {problem.path}" if problem.path else str(path)
+            click.echo(f"{place}: {problem.message} [{problem.code}]")
+        if not problems:
+            click.echo(f"{path}: ok")
+    if total:
+        raise SystemExit(1)
+
+
+def _problems(path: Path, catalogue: Catalogue, env: bool) -> list[Problem]:
+    try:
+        graph = loads(path.read_bytes())
+    except InvalidGraph as error:
+        return list(error.problems) or [Problem(error.where, error.message, error.code)]
+    return validate(graph, catalogue, environ=os.environ if env else None)

@@ -1,0 +1,63 @@
+"""Builds the distribution ``pypes-server``; the import name and the command are ``pypes``."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+POSIX = "sys_platform != 'win32'"
+
+setup(
+    name="pypes-server",
+    version="0.1.0",
+    description="Push documents in over HTTP, condition them through a graph of components, publish them; none is ever lost",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["pypes", "pypes.*"]),
+    package_data={"pypes": ["py.typed", "web/static/**/*"]},
+    entry_points={"console_scripts": ["pypes = pypes.cli:main"]},
+    install_requires=[
+        "backports.zstd>=1.0; python_version < '3.14'",
+        "click>=8.1",
+        "greenlet>=3.0",
+        "isal>=1.6",
+        "jsonschema-rs>=0.30",
+        "msgspec>=0.19",
+        "orjson>=3.10",
+        "rich>=13",
+        "structlog>=24",
+        "urllib3>=2.2",
+        # the server; the library, `pypes run` and `pypes lint` do without it on Windows
+        f"falcon>=4.0; {POSIX}",
+        f"gunicorn>=23; {POSIX}",
+        f"httptools>=0.6; {POSIX}",
+        f"uvicorn>=0.30; {POSIX}",
+        f"uvicorn-worker>=0.3; {POSIX}",
+        f"uvloop>=0.20; {POSIX}",
+    ],
+    extras_require={
+        "test": [
+            "build>=1.2",
+            "hypothesis>=6.100",
+            "lmdb>=1.5",
+            "mypy>=1.15",
+            "psutil>=6",
+            "pytest>=8.3",
+            "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
+            "ruff>=0.9",
+            "setuptools>=77",
+            "wheel>=0.43",
+        ],
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Operating System :: POSIX :: Linux",
+        "Operating System :: MacOS",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Text Processing :: Indexing",
+        "Typing :: Typed",
+    ],
+)

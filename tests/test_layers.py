@@ -1,0 +1,100 @@
+"""Imports point one way, and heavy modules are imported only where they belong."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "pypes"
+
+#: From the inside out; a layer may import itself and those before it. Members of one tuple are peers.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("errors", "packet", "core", "component", "config", "logs"),
+    ("graph",),
+    ("registry",),
+    ("ingest",),
+    ("runtime",),
+    ("placement", "observe", "testing"),
+    ("api",),
+    ("cli", "__main__"),
+)
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+#: Who may import what. A trailing slash is a folder.
+ONLY = {
+    "greenlet": ("runtime/scheduler/",),
+    "multiprocessing": ("runtime/pool.py", "runtime/supervisor.py"),
+    "importlib.metadata": ("registry/",),
+    "falcon": ("api/",),
+    "click": ("cli/",),
+    "gunicorn": ("api/",),
+    "uvicorn": ("api/",),
+}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of every module imported in a file, those inside functions included, for type checking not."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            typing_only.update(descendant for statement in node.body for descendant in ast.walk(statement))
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            assert node.module
+            for alias in node.names:
+                yield node.lineno, f"{node.module}.{alias.name}"
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_inwards(path: Path) -> None:
+    own = layer_of(path)
+    if own == "__init__":
+        return  # the public names: it reaches for them when asked, never when imported
+    assert own in RANK, f"{own} has no place among the layers: give it one here"
+    for line, name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "pypes" and len(parts) > 1 and parts[1] in RANK:
+            assert RANK[parts[1]] <= RANK[own], f"{path}:{line}: {own} imports {name}, which is further out"
+        assert parts[0] != "components", f"{path}:{line}: components are found through entry points"
+        assert not parts[0].startswith("pypes_"), f"{path}:{line}: {name} is a component, found through its entry point"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_heavy_modules_stay_where_they_belong(path: Path) -> None:
+    place = path.relative_to(PACKAGE).as_posix()
+    for line, name in imports(path):
+        for module, homes in ONLY.items():
+            if name == module or name.startswith(f"{module}."):
+                assert place.startswith(homes), f"{path}:{line}: only {', '.join(homes)} may import {module}"
+
+
+def test_every_layer_exists_or_is_to_come() -> None:
+    found = {layer_of(path) for path in MODULES} - {"__init__"}
+    assert found <= RANK.keys()
+
+
+@pytest.mark.parametrize("distribution", sorted(path.parent.name for path in ROOT.glob("components/*/setup.py")))
+def test_components_use_only_the_contract(distribution: str) -> None:
+    """A component distribution sees what a third party's would: packet, component, parameters, errors."""
+    for path in ROOT.glob(f"components/{distribution}/pypes_*/*.py"):
+        for line, name in imports(path):
+            if name.split(".")[0] == "pypes":
+                allowed = ("pypes.packet", "pypes.component", "pypes.core.parameters", "pypes.errors")
+                assert name.startswith(allowed), f"{path}:{line}: {name} is not part of the contract"
