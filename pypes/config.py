@@ -41,6 +41,10 @@ def _key(default: Any, help: str, **more: Any) -> Any:
     return field(default=default, metadata={"help": help, **more})
 
 
+def _path(default: str | None, help: str) -> Any:
+    return _key(Path(default) if default else None, help)
+
+
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """Section ``[server]``."""
@@ -52,16 +56,12 @@ class ServerSettings:
         shown="one per four cores",
     )
     instances: int = _key(lambda: cores(), "Processes that run the graphs.", shown="one per core")
-    data: Path = _key(lambda: Path("data"), "Folder for everything that must survive a restart; one server at a time.")
-    graphs: Path = _key(
-        lambda: Path("graphs"), "Folder of graphs (*.json): deployed at start and on SIGHUP when their content changed."
-    )
+    data: Path = _path("data", "Folder for everything that must survive a restart; one server at a time.")  # noqa: RUF009 - a field
+    graphs: Path = _path("graphs", "Folder of graphs (*.json): deployed at start and on SIGHUP when their content changed.")  # noqa: RUF009 - a field
     default: str = _key(
         "", "Graph for documents whose route no graph names; empty: the only graph, or the only one without routes."
     )
-    token_file: Path | None = _key(
-        lambda: None, "File that holds the bearer token; the variable PYPES_TOKEN may hold it instead.", shown=""
-    )
+    token_file: Path | None = _path(None, "File that holds the bearer token; the variable PYPES_TOKEN may hold it instead.")  # noqa: RUF009 - a field
     hosts: tuple[str, ...] = _key((), "Further names under which clients reach the server (Host header), e.g. pypes.example.com.")
     origins: tuple[str, ...] = _key((), "Web origins that may change state from a browser, e.g. https://editor.example.com.")
     load: tuple[Path, ...] = _key((), "Python files whose components are registered without being packaged; reread on SIGHUP.")
@@ -361,6 +361,8 @@ def example() -> str:
 def _shown(info: Any) -> str:
     if info.default is MISSING:
         return str(info.metadata.get("shown", info.name))
+    if info.default is None:
+        return ""
     if isinstance(info.default, bool):
         return "yes" if info.default else "no"
     if isinstance(info.default, tuple):

@@ -1,0 +1,82 @@
+"""Lifelines: no process outlives the one it belongs to, whatever that one died of.
+
+A lifeline is a pipe whose writing end only the owner holds; nobody writes to it. The kernel closes it with the owner's last
+breath, kill -9 included, and every child that waits at the reading end exits. On Linux the kernel is asked to kill the child as
+well (``PR_SET_PDEATHSIG``): that also reaches one that is stuck in a C call and lets no thread run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Lifeline:
+    """The owner's end. Pass :attr:`fd` to children (it is not inherited unless passed); the pipe ends with this process."""
+
+    def __init__(self) -> None:
+        self.fd, self._writer = os.pipe()
+
+    def close(self) -> None:
+        """End the lifeline: whoever watches it exits."""
+        for fd in (self.fd, self._writer):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+def watch(fds: Iterable[int], on_end: Callable[[], None] | None = None) -> threading.Thread:
+    """Start a daemon thread that calls ``on_end`` as soon as one of the lifelines ends; by default the process exits at once.
+
+    To be called after a fork, not before: threads do not survive it.
+    """
+    poller = select.poll()
+    for fd in fds:
+        # POLLHUP and POLLERR are always reported; nobody writes, so there is nothing else to wait for
+        poller.register(fd, 0)
+
+    def wait() -> None:
+        poller.poll()
+        (on_end or exit_now)()
+
+    thread = threading.Thread(target=wait, name="lifeline", daemon=True)
+    thread.start()
+    return thread
+
+
+def exit_now() -> None:
+    """Exit without any clean-up; what leads a process group of its own takes the whole group along."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(70)
+
+
+def die_with_parent(parent: int | None = None) -> None:
+    """Have the kernel kill this process when its parent dies (Linux; elsewhere nothing happens).
+
+    ``parent`` is the expected parent's pid: if another one is found it died before the call, and so does this process.
+    To be called in the child, again after each fork.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent is not None and os.getppid() != parent:
+        exit_now()
+
+
+def adopt_orphans() -> bool:
+    """Become the parent of grandchildren whose parent dies, so that they can be reaped; False where that is not possible."""
+    return sys.platform.startswith("linux") and _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> bool:
+    import ctypes
+
+    return int(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)) == 0

@@ -1,0 +1,165 @@
+"""What the control plane must remember: graph versions, drafts of filters, which files were loaded. SQLite, one file per node."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pypes.errors import NotFound, StoreError
+
+FORMAT = 1
+
+_SCHEMA = """
+create table node (key text primary key, value text not null) without rowid;
+create table graphs (
+    name text not null, version integer not null, graph text not null, source text not null, created real not null,
+    primary key (name, version)
+) without rowid;
+create table live (name text primary key, version integer not null) without rowid;
+create table drafts (id text primary key, component text not null, params text not null, created real not null) without rowid;
+create table files (path text primary key, digest text not null) without rowid;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGraph:
+    """One version of a graph; ``graph`` is its JSON object, ``${ENV}`` not expanded."""
+
+    name: str
+    version: int
+    graph: dict[str, Any]
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A filter that belongs to no graph yet."""
+
+    id: str
+    component: str
+    params: dict[str, Any]
+
+
+class ControlStore:
+    """The node's ``control.db``. Every change is durable when the method returns; calls block for one sync (a few ms).
+
+    Raises :class:`StoreError` when the disk fails or the file was written by a newer release.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = full")
+            if sys.platform == "darwin":
+                self._db.execute("pragma fullfsync = 1")
+            found = self._db.execute("pragma user_version").fetchone()[0]
+            if found > FORMAT:
+                raise StoreError(
+                    f"{path} has format {found}, this release reads up to {FORMAT}; install a newer one", code="store.newer"
+                )
+            if found == 0:
+                node = int.from_bytes(os.urandom(4), "big")
+                self._db.executescript(
+                    f"begin; {_SCHEMA} insert into node values ('id', '{node}'); pragma user_version = {FORMAT}; commit;"
+                )
+        except sqlite3.Error as error:
+            raise StoreError(f"{path} cannot be opened: {error}", where=str(path)) from error
+
+    @property
+    def node(self) -> int:
+        """This node's number, 32 bits: chosen at random once, part of every receipt."""
+        return int(self._rows("select value from node where key = 'id'")[0][0])
+
+    # -- graphs -----------------------------------------------------------------------------------------
+
+    def live(self) -> dict[str, StoredGraph]:
+        """The version in force of every deployed graph, by name."""
+        rows = self._rows("select name, version, graph, created from graphs natural join live order by name")
+        return {row[0]: StoredGraph(row[0], row[1], msgspec.json.decode(row[2]), row[3]) for row in rows}
+
+    def next_version(self, name: str) -> int:
+        """The number the next version of a graph will have; numbers of deleted graphs are not used again."""
+        return int(self._rows("select coalesce(max(version), 0) + 1 from graphs where name = ?", name)[0][0])
+
+    def deploy(self, graph: dict[str, Any], name: str, version: int, source: str) -> None:
+        """Store a version and put it in force. ``source`` says where it came from: ``api`` or a file."""
+        self._change(
+            ("insert into graphs values (?, ?, ?, ?, ?)", (name, version, _text(graph), source, time.time())),
+            ("insert or replace into live values (?, ?)", (name, version)),
+        )
+
+    def undeploy(self, name: str) -> None:
+        """Take a graph out of force; its versions stay."""
+        self._change(("delete from live where name = ?", (name,)))
+
+    def digest(self, path: str) -> str | None:
+        """Digest of a graph file when it was last loaded."""
+        rows = self._rows("select digest from files where path = ?", path)
+        return str(rows[0][0]) if rows else None
+
+    def loaded(self, path: str, digest: str) -> None:
+        """Remember that a graph file was loaded with this content."""
+        self._change(("insert or replace into files values (?, ?)", (path, digest)))
+
+    # -- drafts -----------------------------------------------------------------------------------------
+
+    def drafts(self) -> list[Draft]:
+        """All drafts in the order in which they were created."""
+        rows = self._rows("select id, component, params from drafts order by created, id")
+        return [Draft(id, component, msgspec.json.decode(params)) for id, component, params in rows]
+
+    def draft(self, id: str) -> Draft:
+        """One draft; raises :class:`NotFound`."""
+        rows = self._rows("select id, component, params from drafts where id = ?", id)
+        if not rows:
+            raise NotFound(f"there is no filter {id!r}; GET /filters lists them", code="filter.not_found", where=id)
+        return Draft(rows[0][0], rows[0][1], msgspec.json.decode(rows[0][2]))
+
+    def put_draft(self, draft: Draft) -> None:
+        """Create or replace a draft."""
+        values = (draft.id, draft.component, _text(draft.params), time.time())
+        self._change(
+            ("insert into drafts values (?, ?, ?, ?) on conflict (id) do update set params = excluded.params", values),
+        )
+
+    def delete_draft(self, id: str) -> None:
+        """Delete a draft; raises :class:`NotFound`."""
+        self.draft(id)
+        self._change(("delete from drafts where id = ?", (id,)))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path} cannot be read: {error}", where=str(self.path)) from error
+
+    def _change(self, *statements: tuple[str, tuple[Any, ...]]) -> None:
+        try:
+            self._db.execute("begin immediate")
+            try:
+                for sql, values in statements:
+                    self._db.execute(sql, values)
+                self._db.execute("commit")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
+                raise
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path} cannot be written, nothing was changed: {error}", where=str(self.path)) from error
+
+
+def _text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
