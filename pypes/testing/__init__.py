@@ -1,0 +1,6 @@
+"""What component authors and our own tests use: run one component, and the behaviour every component must show."""
+
+from pypes.testing.component import Result, run_component
+from pypes.testing.suite import ComponentSuite
+
+__all__ = ["ComponentSuite", "Result", "run_component"]

@@ -1,0 +1,74 @@
+"""Pypes: a push dataflow server.
+
+Layers, each importing only from those before it (``tests/test_layers.py`` holds them apart)::
+
+    errors, packet, config, core, component     the contract that components are written against
+    graph                                       what a graph is, how it is written down, what is wrong with one
+    registry                                    which components there are
+    ingest                                      bodies, limits of input, the durable queue, dispatch to instances
+    runtime                                     the scheduler, instance and worker processes, the supervisor
+    api                                         HTTP
+    cli                                         the command ``pypes``
+
+The names below are the public ones. They are loaded when first used, so that a process pays only for what it runs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pypes.component import (
+        Adapter,
+        Component,
+        Extractor,
+        Filter,
+        Operator,
+        Publisher,
+        Transformer,
+        component,
+    )
+    from pypes.core.parameters import Help, Parameters
+    from pypes.errors import PypesError, Reject, Retry
+    from pypes.graph.model import Graph
+    from pypes.packet import Packet
+    from pypes.runtime.local import Pipeline
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "pypes.component": ("Adapter", "Component", "Extractor", "Filter", "Operator", "Publisher", "Transformer", "component"),
+    "pypes.core.parameters": ("Help", "Parameters"),
+    "pypes.errors": ("PypesError", "Reject", "Retry"),
+    "pypes.graph.model": ("Graph",),
+    "pypes.packet": ("Packet",),
+    "pypes.runtime.local": ("Pipeline",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Adapter",
+    "Component",
+    "Extractor",
+    "Filter",
+    "Graph",
+    "Help",
+    "Operator",
+    "Packet",
+    "Parameters",
+    "Pipeline",
+    "Publisher",
+    "PypesError",
+    "Reject",
+    "Retry",
+    "Transformer",
+    "component",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'pypes' has no attribute {name!r}")
+    return getattr(import_module(home), name)

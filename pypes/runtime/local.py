@@ -1,0 +1,139 @@
+"""Pipeline: a graph in this process and thread, without server, files or registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from types import TracebackType
+from typing import Any
+
+from pypes.component import Component, Publisher
+from pypes.core.limits import Limits
+from pypes.errors import InvalidGraph, Problem
+from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.plan import Plan, find_cycle
+from pypes.runtime.scheduler import Epoch, Failure, Feed, Scheduler
+
+#: A filter of a pipeline: a class, or an instance (configured by its maker).
+Node = Component | type[Component]
+
+
+class _Collect(Publisher):
+    """Keeps what arrives at an output port that no wire leads from."""
+
+    def setup(self) -> None:
+        self.packets: list[Any] = []
+
+    def process(self, packet: Any) -> None:
+        self.packets.append(packet)
+
+
+class Pipeline:
+    """A graph of components, ready to run.
+
+    ``Pipeline(A, B())`` wires them one after the other; a mapping and ``wires`` (``("a.out", "b.in")``) make any
+    graph. What is sent to an output port without a wire is what :meth:`run` yields; packets that failed are kept
+    in :attr:`dead_letters`. Use it as a context manager, or call :meth:`close`.
+    """
+
+    def __init__(
+        self,
+        *chain: Node,
+        nodes: Mapping[str, Node] | None = None,
+        wires: Iterable[tuple[str, str]] = (),
+        limits: Limits | None = None,
+    ) -> None:
+        if chain:
+            nodes = {f"{_class_name(node).lower()}{i}": node for i, node in enumerate(chain, 1)}
+            names = list(nodes)
+            wires = [(f"{a}.out", f"{b}.in") for a, b in zip(names, names[1:], strict=False)]
+        components = {name: node() if isinstance(node, type) else node for name, node in (nodes or {}).items()}
+        ends = [(*source.rsplit(".", 1), *target.rsplit(".", 1)) for source, target in wires]
+        self._outputs: list[_Collect] = []
+        for name, port in _open_outputs(components, ends):
+            collector = _Collect()
+            self._outputs.append(collector)
+            components[f"{name}-{port}-collected"] = collector
+            ends.append((name, port, f"{name}-{port}-collected", "in"))
+        graph = Graph(
+            name="pipeline",
+            nodes={name: GraphNode(name, _class_name(c), {}) for name, c in components.items()},
+            wires=tuple(Wire(*end) for end in ends),
+        )
+        _check(graph, components)
+        self.limits = limits or Limits()
+        self.entries = [name for name in Plan(graph).order if not any(wire.target == name for wire in graph.wires)]
+        #: Packets that failed, with the reason; grows until it is cleared by whoever reads it.
+        self.dead_letters: list[Failure] = []
+        self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done)
+        self._scheduler.setup()
+
+    def run(self, packets: Iterable[Any]) -> Iterator[Any]:
+        """Push packets into the filters that no wire leads to; yields what comes out, wave by wave. Blocks as they do."""
+        each = iter(packets)
+        while wave := list(islice(each, self.limits.wave_packets)):
+            yield from self.push(wave)
+
+    def push(self, packets: Sequence[Any]) -> list[Any]:
+        """Run one wave of packets through the graph and return what came out of it."""
+        origins = range(len(packets))
+        clones = [[p.clone() if hasattr(p, "clone") else p for p in packets] for _ in self.entries[1:]]
+        batches = [(entry, wave, origins) for entry, wave in zip(self.entries, [*clones, list(packets)], strict=True)]
+        self._scheduler.submit(Feed(iter(batches), len(packets)))
+        return self._drain()
+
+    def trigger(self) -> list[Any]:
+        """Run the sources once, as an empty trigger did in the original, and return what came out."""
+        self._scheduler.trigger()
+        return self._drain()
+
+    def _drain(self) -> list[Any]:
+        self._scheduler.drain()
+        found: list[Any] = []
+        for output in self._outputs:
+            found += output.packets
+            output.packets = []
+        return found
+
+    def _done(self, epoch: Epoch) -> None:
+        self.dead_letters += epoch.dead_letters
+
+    def close(self) -> None:
+        """Tear the components down."""
+        self._scheduler.teardown()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _class_name(node: Node) -> str:
+    return (node if isinstance(node, type) else type(node)).__name__
+
+
+def _open_outputs(components: Mapping[str, Component], ends: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
+    wired = {(end[0], end[1]) for end in ends}
+    return [(name, port) for name, c in components.items() for port in c.get_out_ports() if (name, port) not in wired]
+
+
+def _check(graph: Graph, components: Mapping[str, Component]) -> None:
+    problems = []
+    for wire in graph.wires:
+        path = f"wires.{wire.source}.{wire.output}-{wire.target}.{wire.input}"
+        for name, port, ports in (
+            (wire.source, wire.output, "get_out_ports"),
+            (wire.target, wire.input, "get_in_ports"),
+        ):
+            if name not in components:
+                problems.append(
+                    Problem(path, f"there is no filter {name!r}; there are {', '.join(components)}", "graph.unknown_node")
+                )
+            elif port not in (known := [*getattr(components[name], ports)(), *(["error"] if ports == "get_out_ports" else [])]):
+                problems.append(Problem(path, f"{name!r} has no port {port!r}; it has {', '.join(known)}", "graph.unknown_port"))
+    cycle = None if problems else find_cycle(graph)
+    if cycle:
+        problems.append(Problem("wires", f"they close a cycle: {' -> '.join(cycle)}", "graph.cycle"))
+    if problems:
+        raise InvalidGraph("the pipeline cannot be built", problems=problems)

@@ -1,0 +1,344 @@
+"""Driving components of the easy style: ``process``, ``process_batch`` and ``flush``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from operator import length_hint
+from typing import Any
+
+from pypes.core.ports import Origin
+from pypes.errors import Retry
+from pypes.runtime.scheduler.epoch import Epoch, flatten
+from pypes.runtime.scheduler.tasklet import OutPort, Tasklet, positional_origins
+
+
+class ProcessTasklet(Tasklet):
+    """Calls ``process`` for every packet that waits.
+
+    PERF: the loop over a chunk runs in C (``list.extend(map(process, …))``): results come one per packet, so that their
+    number tells which packet is under the cursor, also when ``process`` raises or sends. Only a chunk in which something
+    was dropped or sent needs its results put in order packet by packet. Where the one wire from here leads
+    to a filter of the same style that is idle, the results are handed over without going through the wire.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.capacity = self.hub.limits.wire_packets
+        self.values: list[Any] = []
+        self.origins: Sequence[Origin] = ()
+        self.results: list[Any] = []
+        #: Results before this position are on their way already.
+        self.emitted = 0
+        #: What ``send('out')`` sent while a chunk is worked on: (position among the results, packet).
+        self.sent: list[tuple[int, Any]] = []
+        #: True once anything was sent, to any port, in this chunk.
+        self.has_sent = False
+        self.following: ProcessTasklet | None = None
+        self.call = self.component.process
+
+    def wired(self) -> None:
+        super().wired()
+        out = self.outs.get("out")
+        simple = type(self) is ProcessTasklet and not self.is_publisher
+        if simple and out is not None and len(out.pypes) == 1:
+            target = self.hub.task_of(out.pypes[0])
+            if isinstance(target, ProcessTasklet) and target.holding is None and len(target.pypes) == 1:
+                self.following = target
+
+    def step(self) -> None:
+        if self.greenlet is not None:  # parked in the middle of its turn
+            self.hub.resume(self)
+            return
+        if self.holding is not None and self.holding.flush_asked:
+            self.flush()
+        epoch = self.next_epoch()
+        if epoch is None:
+            if self.triggers:
+                self.epoch = self.triggers.pop(0)
+                if not self.component.get_in_ports():
+                    self.work_on([None], [()])
+            self.end_turn()
+            return
+        for pypes in self.inputs.values():
+            chunk = self.take(pypes, epoch)
+            if chunk is not None:
+                if self.following is not None:
+                    self.hand_on(epoch, *chunk)
+                    return
+                self.work_on(*chunk)
+        self.end_turn()
+
+    def hand_on(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        """Work on a chunk, and go on with what became of it in the following filters as long as they are idle."""
+        task: ProcessTasklet = self
+        while (following := task.following) is not None and not (
+            following.blocks or following.epoch is not None or following.pypes[0].waiting
+        ):
+            task.epoch = epoch
+            task.values, task.origins = values, origins
+            error: BaseException | None = None
+            try:
+                if len(values) == 1:  # PERF: documents that come one by one make most chunks of a live feed
+                    results = [task.call(values[0])]
+                else:
+                    results = task.results
+                    results.extend(map(task.call, values))
+            except (Exception, SystemExit) as raised:
+                results, error = task.results, raised
+            if error is not None or task.has_sent or not all(results):
+                task.results = results
+                task.finish_chunk(error)
+                task.end_turn()
+                break
+            # the pin on the epoch passes to the following filter
+            task.epoch = None
+            if task.attempts:
+                task.settle_attempts(epoch)
+            if task.results:
+                task.results = []
+            task, values = following, results
+        else:
+            task.epoch = epoch
+            task.work_on(values, origins)
+            task.end_turn()
+        if task is not self:
+            self.note_waiting()
+
+    def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
+        """Process one chunk; afterwards everything that came of it is on the wires or accounted for."""
+        self.values, self.origins = values, origins
+        try:
+            self.results.extend(map(self.call, values))
+        except (Exception, SystemExit) as error:
+            self.finish_chunk(error)
+        else:
+            self.finish_chunk()
+
+    def finish_chunk(self, error: BaseException | None = None) -> None:
+        """Emit, commit and account for a chunk; with ``error``, first work on what comes after the packet that raised it."""
+        results, values, origins = self.results, self.values, self.origins
+        failed: list[int] = []
+        while error is not None:
+            at = len(results)
+            results.append(None)
+            failed.append(at)
+            self.failed(values[at], origins[at], error)
+            try:
+                results.extend(map(self.call, values[at + 1 :]))
+                error = None
+            except (Exception, SystemExit) as another:
+                error = another
+        out = self.outs.get("out")
+        if out is not None:
+            if not self.has_sent and all(results):
+                self.emit(out, self._pinned(), results, origins)
+            else:
+                self._emit_in_order(out)
+        if self.has_sent:
+            self._flush_ports()
+        self.results, self.values, self.origins, self.emitted, self.has_sent = [], [], (), 0, False
+        if self.is_publisher:
+            self._commit(values, origins, failed)
+        if self.attempts:
+            self.settle_attempts(self._pinned())
+
+    def _pinned(self) -> Epoch:
+        assert self.epoch is not None
+        return self.epoch
+
+    # -- sending ----------------------------------------------------------------------------------------
+
+    def send(self, port: str, data: Any) -> bool:
+        out = self.outs.get(port)
+        if out is None:
+            return self.unwired(port)
+        self.has_sent = True
+        at = len(self.results)
+        if port == "out":
+            self.sent.append((at, data))
+            waiting = len(self.sent)
+        else:
+            out.values.append(data)
+            out.origins.append(self.origins[at])
+            waiting = len(out.values)
+        if waiting >= self.capacity:
+            if port == "out":
+                self._emit_in_order(out)
+            else:
+                self._flush_port(out)
+            self.park_while_full()
+        return True
+
+    def _emit_in_order(self, out: OutPort) -> None:
+        """Put results and what was sent between them on the wires, in the order in which they came to be."""
+        results, origins = self.results, self.origins
+        values: list[Any] = []
+        sources: list[Origin] = []
+        start = self.emitted
+        sent, self.sent = self.sent, []
+        self.emitted = len(results)
+        for at, data in sent:
+            for i in range(start, at):
+                if results[i] is not None:
+                    values.append(results[i])
+                    sources.append(origins[i])
+            start = max(start, at)
+            values.append(data)
+            sources.append(origins[at])
+        for i in range(start, len(results)):
+            if results[i] is not None:
+                values.append(results[i])
+                sources.append(origins[i])
+        if values:
+            self.emit(out, self._pinned(), values, sources)
+
+    def _flush_ports(self) -> None:
+        for out in self.outs.values():
+            if out.values:
+                self._flush_port(out)
+
+    def _flush_port(self, out: OutPort) -> None:
+        values, origins = out.values, out.origins
+        out.values, out.origins = [], []
+        self.emit(out, self._pinned(), values, origins)
+
+    # -- publishing -------------------------------------------------------------------------------------
+
+    def _commit(self, values: list[Any], origins: Sequence[Origin], failed: list[int]) -> None:
+        if failed:
+            good = [i for i in range(len(values)) if i not in set(failed)]
+            values, origins = [values[i] for i in good], [origins[i] for i in good]
+        if not values:
+            return
+        try:
+            self.publish(origins)
+        except Exception as error:
+            if len(values) == 1 or isinstance(error, Retry):
+                for value, origin in zip(values, origins, strict=True):
+                    self.failed(value, origin, error)
+                return
+            # one packet must not fail its neighbours: do the work again, one by one
+            for value, origin in zip(values, origins, strict=True):
+                self._one(value, origin)
+
+    def _one(self, value: Any, origin: Origin) -> None:
+        try:
+            self.component.process(value)
+            self.publish((origin,))
+        except Exception as error:
+            self.failed(value, origin, error)
+
+    def failed_step(self, error: BaseException) -> None:
+        """Something outside the component's methods raised, our own bug: what was in hand goes to the dead letters."""
+        self.component.log.error("turn failed", exc_info=error)
+        epoch, at = self.epoch, len(self.results)
+        values, self.values = self.values, []
+        if epoch is None:
+            return
+        for value, origin in zip(values[at:], self.origins[at:], strict=False):
+            self.dead_letter(epoch, value, origin, "internal", f"{type(error).__name__}: {error}", error)
+        for out in self.outs.values():
+            out.values, out.origins = [], []
+        self.results, self.origins, self.sent, self.emitted = [], (), [], 0
+        self.end_turn()
+
+    # -- holding ----------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        holding = self.holding
+        assert holding is not None
+        if not holding.held:
+            holding.release()
+            return
+        # nothing is pinned here: whatever is sent travels in a carrier of all that is held
+        self.epoch = next(iter(holding.held))
+        self.epoch.pending += 1
+        self.results, self.origins, self.emitted = [], [()], 0
+        try:
+            self.results = list(self.component.flush() or ())
+            self.origins = [()] * (len(self.results) + 1)
+            out = self.outs.get("out")
+            if out is not None:
+                self._emit_in_order(out)
+            self._flush_ports()
+        except (Exception, SystemExit) as error:
+            self.sent.clear()
+            holding.fail(error)
+        else:
+            holding.release()
+        self.results, self.origins = [], ()
+        self.end_turn()
+
+
+class HoldingTasklet(ProcessTasklet):
+    """Calls ``process`` packet by packet, so that what is sent is known to be made of what was taken so far."""
+
+    holds_whole_chunks = False
+
+    def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
+        assert self.holding is not None
+        epoch = self._pinned()
+        for value, origin in zip(values, origins, strict=True):
+            self.holding.hold(epoch, (value,), (origin,))
+            super().work_on([value], [origin])
+            if self.holding.release_asked:
+                self.holding.release()
+
+
+class BatchTasklet(ProcessTasklet):
+    """Calls ``process_batch`` with all that waits; when it raises, packet by packet, so that only the guilty one fails."""
+
+    def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
+        try:
+            self._batch(values, origins)
+        except Exception as error:
+            self.sent.clear()
+            for out in self.outs.values():
+                out.values, out.origins = [], []
+            if len(values) == 1 or isinstance(error, Retry):
+                for value, origin in zip(values, origins, strict=True):
+                    self.failed(value, origin, error)
+            else:
+                for value, origin in zip(values, origins, strict=True):
+                    self.work_on([value], [origin])
+        if self.attempts:
+            self.settle_attempts(self._pinned())
+
+    def _batch(self, values: list[Any], origins: Sequence[Origin]) -> None:
+        whole: Origin = flatten(origins) if len(origins) > 1 else origins[0]
+        self.origins, self.results, self.emitted = [whole], [], 0
+        assert self.component.process_batch is not None
+        results = self.component.process_batch(values)
+        if self.is_publisher:
+            self.publish(origins)
+        out = self.outs.get("out")
+        if out is not None and results is not None:
+            self._emit_results(out, results, values, origins, whole)
+        if self.sent and out is not None:
+            self._emit_in_order(out)
+        self._flush_ports()
+        if self.holding is not None and self.holding.release_asked:
+            self.holding.release()
+
+    def _emit_results(self, out: OutPort, results: Any, values: list[Any], origins: Sequence[Origin], whole: Origin) -> None:
+        """Results may be a generator over more than memory holds: they go on a wire's capacity at a time."""
+        each: Iterator[Any] = iter(results)
+        by_identity: dict[int, Origin] | None = None
+        aligned = length_hint(results, -1) == len(values)
+        position = 0
+        while part := [value for _, value in zip(range(self.capacity), each, strict=False)]:
+            if aligned:
+                sources: Sequence[Origin] | None = origins[position : position + len(part)]
+                position += len(part)
+                kept = [(v, o) for v, o in zip(part, sources, strict=True) if v is not None]  # type: ignore[arg-type]
+                if len(kept) < len(part):
+                    part, sources = [v for v, _ in kept], [o for _, o in kept]
+            else:
+                sources = positional_origins(part, values, origins)
+                if sources is None:
+                    if by_identity is None:
+                        by_identity = {id(value): origin for value, origin in zip(values, origins, strict=True)}
+                    sources = [by_identity.get(id(value), whole) for value in part]
+            if part:
+                self.emit(out, self._pinned(), part, sources)  # type: ignore[arg-type]
+                self.park_while_full()

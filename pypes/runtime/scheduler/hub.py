@@ -1,0 +1,484 @@
+"""The scheduler: runs the filters of one graph in topological order, in one thread.
+
+The scheduling greenlet (whoever calls :meth:`Scheduler.run`) runs waves: every filter that has input, in
+topological order, again until no wire has anything left. It keeps two bit masks over the filters, those that
+have something to do and those that must not run now (a full wire ahead, an offloaded call, back-off), so that finding the next
+filter costs the same however many are idle.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
+from select import select
+from typing import Any
+
+from greenlet import getcurrent, greenlet
+
+from pypes.component import Component, Publisher
+from pypes.core.limits import Limits
+from pypes.core.ports import Origin, Pype
+from pypes.errors import ComponentError, InvalidComponent
+from pypes.graph.model import Graph
+from pypes.graph.plan import Plan
+from pypes.runtime.scheduler.declarative import BatchTasklet, HoldingTasklet, ProcessTasklet
+from pypes.runtime.scheduler.epoch import FAILED, Epoch, Failure, Feed
+from pypes.runtime.scheduler.original import OriginalTasklet
+from pypes.runtime.scheduler.tasklet import Attempt, OutPort, Tasklet
+
+_PARKED = object()
+#: What a component finds on itself while it is in a graph, instead of the methods that look for the task first.
+_DIRECT = ("send", "receive", "receive_all", "yield_ctrl")
+
+#: How long :meth:`Scheduler.run` works before it lets its caller look at sockets, in seconds.
+SLICE_S = 0.005
+OFFLOAD_THREADS = 8
+RETRY_FIRST_S, RETRY_MOST_S = 0.1, 60.0
+
+
+class Scheduler:
+    """One running copy of a graph. Not thread-safe: one thread owns it.
+
+    ``on_done`` is called once per epoch, from within ``run``, when everything derived from it has been
+    published, dropped or dead-lettered.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        components: Mapping[str, Component],
+        *,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        rng: random.Random | None = None,
+        on_done: Callable[[Epoch], None] = lambda epoch: None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.clock = clock
+        self.wall_clock = wall_clock
+        self.on_done = on_done
+        self.in_flight = 0
+        #: Bits of the filters that have something to do, and of those that must not run now.
+        self.waiting = 0
+        self.blocked = 0
+        self.components = components
+        self._rng = rng or random.Random()
+        self._feeds: deque[Epoch] = deque()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+        self._offloaded = 0
+        self._completed: deque[tuple[Tasklet, Future[Any]]] = deque()
+        self._pool: ThreadPoolExecutor | None = None
+        #: Who called ``run``; the greenlet that runs the waves for it; see ``park``.
+        self._caller = getcurrent()
+        self.runner: greenlet | None = None
+        self.tasks: list[Tasklet] = []
+        self._pypes: list[Pype] = []
+        self._entries: list[Pype] = []
+        self._grown: set[Pype] = set()
+        self._build(graph)
+        # a pair of sockets rather than a pipe, because select() takes only sockets on Windows
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+
+    # -- building and ending ------------------------------------------------------------------------------
+
+    def _build(self, graph: Graph) -> None:
+        plan = Plan(graph)
+        by_name: dict[str, Tasklet] = {}
+        for index, name in enumerate(plan.order):
+            task = _tasklet_class(self.components[name])(self, name, self.components[name], index)
+            self.tasks.append(task)
+            by_name[name] = task
+        capacity = self.limits.wire_packets
+        for wire in graph.wires:
+            source, target = by_name[wire.source], by_name[wire.target]
+            pype = Pype(f"{wire.source}.{wire.output} -> {wire.target}.{wire.input}", capacity, target.bit)
+            source.outs.setdefault(wire.output, OutPort([])).pypes.append(pype)
+            target.inputs.setdefault(wire.input, []).append(pype)
+            self._pypes.append(pype)
+        for name, task in by_name.items():
+            if not task.inputs:
+                ports = task.component.get_in_ports()
+                port = "in" if "in" in ports or not ports else ports[0]
+                entry = Pype(f"(entry) -> {name}.{port}", capacity, task.bit)
+                task.inputs[port] = [entry]
+                self._entries.append(entry)
+            task.ancestors = tuple(by_name[a] for a in plan.ancestors[name])
+            component = task.component
+            component.name = name
+            component._turn = task
+            for method in _DIRECT:  # PERF: one call less per packet
+                if getattr(type(component), method) is getattr(Component, method):
+                    setattr(component, method, getattr(task, method))
+        for task in reversed(self.tasks):  # downstream first: a filter looks at the one it leads to
+            task.wired()
+        self._by_name = by_name
+
+    def setup(self) -> None:
+        """Set up all components in topological order. Raises ``ComponentError`` naming the filter; then all are torn down."""
+        for task in self.tasks:
+            try:
+                task.component.setup()
+            except Exception as error:
+                self.teardown()
+                raise ComponentError(
+                    f"set-up failed: {type(error).__name__}: {error}", code="graph.setup_failed", where=task.name
+                ) from error
+
+    def teardown(self) -> None:
+        """End the greenlets and tear the components down; one that raises is logged and does not keep the others."""
+        for task in self.tasks:
+            task.kill()
+            try:
+                task.component.teardown()
+            except Exception:
+                task.component.log.exception("teardown failed")
+            for method in _DIRECT:
+                task.component.__dict__.pop(method, None)
+            task.component._turn = None
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._wake_in.close()
+        self._wake_out.close()
+
+    def task_of(self, pype: Pype) -> Tasklet:
+        """The filter that a wire leads to."""
+        return self.tasks[pype.bit.bit_length() - 1]
+
+    # -- input ------------------------------------------------------------------------------------------
+
+    def submit(self, feed: Feed) -> Epoch:
+        """Take a feed; it is pulled as there is room. Call :meth:`run` afterwards."""
+        epoch = Epoch(feed)
+        epoch.pending = 1
+        epoch.feeding = True
+        self.in_flight += 1
+        self._feeds.append(epoch)
+        return epoch
+
+    def trigger(self) -> Epoch:
+        """Run the sources once: filters that no wire leads to, with an epoch of no documents."""
+        epoch = Epoch(Feed(iter(()), 0))
+        self.in_flight += 1
+        sources = [task for task in self.tasks if not task.ancestors]
+        for task in sources:
+            task.triggers.append(epoch)
+            self.waiting |= task.bit
+        epoch.pending = len(sources)
+        return epoch
+
+    def _pull(self) -> bool:
+        """Let every feed put one wave on its wire, unless its last one still waits there."""
+        moved = False
+        for _ in range(len(self._feeds)):
+            epoch = self._feeds.popleft()
+            if self._pull_from(epoch):
+                moved = True
+            if epoch.feeding:
+                self._feeds.append(epoch)
+        return moved
+
+    def _pull_from(self, epoch: Epoch) -> bool:
+        for pype in self._entries:
+            if epoch in pype.waiting:
+                return False
+        try:
+            batch = next(epoch.feed.batches, None)
+        except Exception as error:
+            rest = tuple(range(epoch.fed, epoch.feed.documents))
+            text = f"{type(error).__name__}: {error}"
+            code = getattr(error, "code", "ingest.malformed")
+            epoch.mark(rest, FAILED)
+            epoch.dead_letters.append(Failure(rest, "", "", code, text, "", b"{}", 1, self.wall_clock()))
+            batch = None
+        if batch is None:
+            epoch.feeding = False
+            epoch.pending -= 1
+            if not epoch.pending:
+                self.finish(epoch)
+            return True
+        node, packets, origins = batch
+        pype = self._by_name[node].pypes[0]
+        if pype.put(epoch, list(packets), origins):
+            epoch.pending += 1
+        self.waiting |= pype.bit
+        if origins:
+            epoch.fed = max(epoch.fed, origins[-1] + 1)
+        return True
+
+    def finish(self, epoch: Epoch) -> None:
+        """Nothing of this epoch is in flight any more: report it, or hand a carrier's outcome to its parents."""
+        if self._grown:
+            self._shrink(epoch)
+        if not epoch.parents:
+            self.in_flight -= 1
+            self.on_done(epoch)
+            return
+        for parent in epoch.settle_parents():
+            parent.pending -= 1
+            if not parent.pending:
+                self.finish(parent)
+
+    # -- running ----------------------------------------------------------------------------------------
+
+    @property
+    def is_idle(self) -> bool:
+        """True if ``run`` would find nothing to do now."""
+        return not (self.waiting & ~self.blocked) and not self._feeds and not self._completed
+
+    @property
+    def wakeup_fd(self) -> int:
+        """Readable when an offloaded call has finished; call :meth:`run` then."""
+        return self._wake_in.fileno()
+
+    def next_deadline(self) -> float | None:
+        """Clock time at which ``run`` has something to do again without new input, ``None`` if never."""
+        return self._timers[0][0] if self._timers else None
+
+    def run(self) -> None:
+        """Run waves until nothing is ready, or a slice of time is used up; never blocks."""
+        self._caller = getcurrent()
+        while True:
+            if self.runner is None:
+                self.runner = greenlet(self._loop)
+            # a runner in which a filter was parked belongs to that filter from then on: go on with another one
+            if self.runner.switch() is not _PARKED:
+                return
+
+    def _loop(self) -> None:
+        """What a runner does: slice after slice, until a filter is parked in it."""
+        me = getcurrent()
+        while self._run_slice(me):
+            self._caller.switch()
+
+    def _run_slice(self, me: greenlet) -> bool:
+        """False if the runner was parked meanwhile, so that another one runs now."""
+        until = self.clock() + SLICE_S
+        while True:
+            if self._completed:
+                self._resume_completed()
+            if self._timers:
+                self._fire_timers()
+            moved = False
+            position = 0
+            # a wave: every filter that has something to do, once, in topological order
+            while ready := (self.waiting & ~self.blocked) >> position:
+                position += (ready & -ready).bit_length()
+                task = self.tasks[position - 1]
+                if task.is_join and not task.find_ready_epoch():
+                    continue
+                moved = True
+                try:
+                    task.step()
+                except Exception as error:
+                    self._recover(me, error)
+                if self.runner is not me:
+                    return False
+            if self._feeds and self._pull():
+                moved = True
+            if not moved and not self._completed and not (self.blocked and self._unjam()):
+                return True
+            if self.clock() >= until:
+                return True
+
+    def _recover(self, me: greenlet, error: Exception) -> None:
+        """Our own bug: whoever had something in hand here gives it to the dead letters, and the others go on."""
+        for task in self.tasks:
+            if task.epoch is not None and (task.greenlet is None or task.greenlet is me or task.greenlet.dead):
+                task.failed_step(error)
+
+    def park(self, task: Tasklet) -> None:
+        """Leave a filter where it stands, in the middle of its turn, until it is run again.
+
+        The greenlet it stands in becomes the filter's own. If that is the runner, a new one takes its place: filters that
+        never wait cost no switch at all.
+        """
+        self.waiting |= task.bit
+        me = task.greenlet = getcurrent()
+        runner = self.runner
+        if runner is me:
+            self.runner = None
+            self._caller.switch(_PARKED)
+        else:
+            assert runner is not None
+            runner.switch()
+
+    def resume(self, task: Tasklet) -> None:
+        """Go on where a filter was parked in a runner; comes back when it is parked again or has ended its turn."""
+        parked = task.greenlet
+        assert parked is not None
+        task.greenlet = None
+        parked.parent = self.runner
+        parked.switch()
+
+    def drain(self) -> None:
+        """Run until every epoch is done, waiting as needed; held packets are let go when nothing else moves. Blocks."""
+        while self.in_flight:
+            self.run()
+            if self.in_flight and self.is_idle:
+                if not self._offloaded and self.flush_holds():
+                    continue
+                self.wait(None)
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Block until an offloaded call is done, a deadline has come, or ``timeout_s`` is over."""
+        deadline = self.next_deadline()
+        if deadline is not None:
+            left = max(0.0, deadline - self.clock())
+            timeout_s = left if timeout_s is None else min(timeout_s, left)
+        if timeout_s is None and not self._offloaded:
+            raise ComponentError(f"{self.in_flight} epochs stand still and nothing would wake them", code="scheduler.stuck")
+        select([self._wake_in], [], [], timeout_s)
+
+    def flush_holds(self) -> bool:
+        """Ask every component that holds packets to let them go; True if there was one."""
+        found = False
+        for task in self.tasks:
+            if task.holding is not None and task.holding.held:
+                task.holding.flush_asked = True
+                self.waiting |= task.bit
+                found = True
+        return found
+
+    # -- blocking and waking --------------------------------------------------------------------------------
+
+    def block(self, task: Tasklet) -> None:
+        task.blocks += 1
+        self.blocked |= task.bit
+
+    def unblock(self, task: Tasklet) -> None:
+        task.blocks -= 1
+        if not task.blocks:
+            self.blocked &= ~task.bit
+
+    def unpark(self, pype: Pype) -> None:
+        """There is room on a wire again for the filter that waited for it."""
+        task: Tasklet = pype.parked
+        pype.parked = None
+        task.full_wires -= 1
+        self.unblock(task)
+
+    def pause(self, task: Tasklet, delay_s: float) -> None:
+        """Do not run a filter for a while."""
+        self.block(task)
+        self.at(delay_s, lambda: self.unblock(task))
+
+    def at(self, delay_s: float, call: Callable[[], None]) -> None:
+        heapq.heappush(self._timers, (self.clock() + delay_s, next(self._order), call))
+
+    def _fire_timers(self) -> None:
+        now = self.clock()
+        while self._timers and self._timers[0][0] <= now:
+            heapq.heappop(self._timers)[2]()
+
+    def hold_until(self, task: Tasklet, max_hold_s: float) -> None:
+        """A component began to hold packets: it must let go of them in time."""
+
+        def due() -> None:
+            if task.holding is not None and task.holding.held:
+                task.holding.flush_asked = True
+                self.waiting |= task.bit
+
+        self.at(max_hold_s, due)
+
+    def retry(self, task: Tasklet, attempt: Attempt, origin: Origin, delay_s: float, port: str | None) -> None:
+        """Put a packet back on its wire after a back-off that doubles with every try, with jitter."""
+        backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** (attempt.tries - 1)) * self._rng.uniform(0.5, 1.0)
+        pype = task.inputs[port][0] if port in task.inputs else task.pypes[0]  # type: ignore[index]
+        attempt.epoch.pending += 1
+
+        def due() -> None:
+            attempt.waiting = False
+            if not pype.put(attempt.epoch, [attempt.value], [origin]):
+                attempt.epoch.pending -= 1  # it joined a chunk that is counted already
+            self.waiting |= task.bit
+
+        self.at(max(delay_s, backoff), due)
+
+    # -- offloaded calls ------------------------------------------------------------------------------------
+
+    def offload(self, task: Tasklet, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Run a call in a thread and park the filter until it is done."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(OFFLOAD_THREADS, thread_name_prefix="pypes-offload")
+        future = self._pool.submit(fn, *args, **kwargs)
+        self._offloaded += 1
+        self.block(task)
+        future.add_done_callback(lambda done: self._call_back(task, done))
+        while not future.done():
+            self.park(task)
+        return future.result()
+
+    def _call_back(self, task: Tasklet, future: Future[Any]) -> None:
+        # runs in the thread of the call
+        self._completed.append((task, future))
+        # a buffer full of wake-ups, or a scheduler that is gone: either way there is nothing more to say
+        with suppress(OSError):
+            self._wake_out.send(b"!")
+
+    def _resume_completed(self) -> None:
+        if not self._completed:
+            return
+        # empty when the call has entered the queue but not yet sent its wake-up
+        with suppress(BlockingIOError):
+            self._wake_in.recv(4096)
+        while self._completed:
+            task, _ = self._completed.popleft()
+            self._offloaded -= 1
+            self.unblock(task)
+            self.waiting |= task.bit
+
+    # -- standing still -------------------------------------------------------------------------------------
+
+    def _unjam(self) -> bool:
+        """Nothing runs, and a filter waits for room before a join that waits for more than fits: grow the smallest such wire."""
+        jammed = [pype for pype in self._pypes if pype.parked is not None and self._waits_to_join(pype)]
+        if not jammed:
+            return False
+        if self.flush_holds():
+            return True
+        pype = min(jammed, key=lambda full: full.packets)
+        self._grown.add(pype)
+        if pype.size_bytes() < self.limits.wire_bytes:
+            pype.capacity = 2 * max(pype.capacity, pype.packets)
+        elif self._offloaded or self._timers:
+            return False  # what the join waits for may still come
+        else:
+            pype.overflowed.update(pype.waiting)
+            pype.capacity = pype.packets + self.limits.wire_packets
+        self.unpark(pype)
+        return True
+
+    def _waits_to_join(self, pype: Pype) -> bool:
+        target = self.task_of(pype)
+        return target.is_join and not target.blocks
+
+    def _shrink(self, epoch: Epoch) -> None:
+        """A wire that had to grow goes back to its size when it is empty."""
+        for pype in list(self._grown):
+            pype.overflowed.discard(epoch)
+            if not pype.waiting:
+                pype.capacity = self.limits.wire_packets
+                self._grown.discard(pype)
+
+
+def _tasklet_class(component: Component) -> type[Tasklet]:
+    if component.holds and isinstance(component, Publisher):
+        raise InvalidComponent(
+            "a publisher cannot hold packets; put a batching operator before it", where=type(component).__name__
+        )
+    if component.is_original_style():
+        return OriginalTasklet
+    if component.process_batch is not None:
+        return BatchTasklet
+    return HoldingTasklet if component.holds else ProcessTasklet

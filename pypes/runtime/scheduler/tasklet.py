@@ -1,0 +1,413 @@
+"""Tasklet: one filter at run time, a greenlet with its wires and the bookkeeping of a turn."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from operator import is_
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from pypes.component import ERROR_PORT, Component, Publisher
+from pypes.core.ports import Origin, Pype
+from pypes.errors import ComponentError, Reject, Retry
+from pypes.packet import Packet
+from pypes.runtime.scheduler.epoch import FAILED, PUBLISHED, Epoch, Failure, flatten
+
+if TYPE_CHECKING:
+    from pypes.runtime.scheduler.hub import Scheduler
+
+T = TypeVar("T")
+
+#: A filter that leaves its input untaken is tried again after these waits, then its input is dead-lettered.
+STALL_BACKOFF_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+
+
+class OutPort:
+    """What one output port has sent in this turn and not yet put on its wires."""
+
+    __slots__ = ("marks", "origins", "pypes", "values")
+
+    def __init__(self, pypes: list[Pype]) -> None:
+        self.pypes = pypes
+        self.values: list[Any] = []
+        self.origins: list[Origin] = []
+        #: Cursor positions of the values whose origin is not looked up yet (see ``OriginalTasklet``).
+        self.marks: list[int] = []
+
+
+class Attempt:
+    """A packet that asked to be tried again."""
+
+    __slots__ = ("epoch", "tries", "value", "waiting")
+
+    def __init__(self, value: Any, epoch: Epoch) -> None:
+        self.value = value
+        self.epoch = epoch
+        self.tries = 1
+        #: True until it is due and back on a wire.
+        self.waiting = True
+
+
+class Tasklet:
+    """Base of the three ways in which a component is driven; subclasses say how a turn works on its input.
+
+    A turn pins one epoch: all it takes belongs to it, and so does all it sends, until it yields.
+    """
+
+    #: Whether a chunk counts as held from when it is taken, or packet by packet as the subclass says.
+    holds_whole_chunks = True
+
+    def __init__(self, hub: Scheduler, name: str, component: Component, index: int) -> None:
+        self.hub = hub
+        self.name = name
+        self.component = component
+        self.bit = 1 << index
+        self.inputs: dict[str, list[Pype]] = {}
+        self.outs: dict[str, OutPort] = {}
+        self.ancestors: tuple[Tasklet, ...] = ()
+        self.is_join = False
+        self.is_publisher = isinstance(component, Publisher)
+        #: The pinned epoch; ``chosen`` is the one a join was found to be ready for.
+        self.epoch: Epoch | None = None
+        self.chosen: Epoch | None = None
+        self.triggers: list[Epoch] = []
+        self.taken_origins: list[Sequence[Origin]] = []
+        self.full_wires = 0
+        self.stalls = 0
+        self.turned_away = 0
+        #: Why it must not run now, counted: wires that are full, an offloaded call, a back-off.
+        self.blocks = 0
+        #: Packets that raised Retry, by identity (the packet is kept, so that its id stays its own).
+        self.attempts: dict[int, Attempt] = {}
+        self.holding = Holding(self) if component.holds else None
+        #: Where it goes on when it was parked in the middle of a turn.
+        self.greenlet: greenlet | None = None
+
+    # -- wiring -----------------------------------------------------------------------------------------
+
+    def wired(self) -> None:
+        """All wires are attached: work out what the turns need to know about them."""
+        self.pypes = [pype for pypes in self.inputs.values() for pype in pypes]
+        self.only_pype = self.pypes[0] if len(self.pypes) == 1 else None
+        self.is_join = sum(1 for pypes in self.inputs.values() if pypes) > 1
+
+    def is_connected(self, port: str) -> bool:
+        return bool(self.outs.get(port)) or bool(self.inputs.get(port))
+
+    # -- running ----------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Run one turn, or go on with the one it was parked in."""
+        raise NotImplementedError
+
+    def failed_step(self, error: BaseException) -> None:
+        """``step`` itself raised: account for what was in hand."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """End the greenlet that this filter is parked in, if any."""
+        if self.greenlet is not None and not self.greenlet.dead:
+            self.greenlet.parent = getcurrent()
+            self.greenlet.throw(GreenletExit)
+
+    # -- taking input -----------------------------------------------------------------------------------
+
+    def next_epoch(self) -> Epoch | None:
+        """The epoch this turn would pin: the oldest that waits; for a join, the one it was found ready for."""
+        if self.is_join:
+            return self.chosen
+        for pype in self.pypes:
+            for epoch in pype.waiting:
+                return epoch  # type: ignore[return-value]
+        return None
+
+    def take(self, pypes: list[Pype], epoch: Epoch) -> tuple[list[Any], Sequence[Origin]] | None:
+        """Take the chunks of one epoch from the wires of a port, and pin the epoch."""
+        values: list[Any] | None = None
+        origins: Sequence[Origin] = ()
+        for pype in pypes:
+            chunk = pype.take(epoch)
+            if chunk is None:
+                continue
+            if pype.parked is not None and not pype.is_full():
+                self.hub.unpark(pype)
+            if self.epoch is None:
+                self.epoch = epoch  # the chunk's count on the epoch becomes the pin's
+            else:
+                epoch.pending -= 1
+            if values is None:
+                values, origins = chunk
+            else:
+                values, origins = values + chunk[0], [*origins, *chunk[1]]
+        if values is None:
+            return None
+        if self.holding is not None and self.holds_whole_chunks:
+            self.holding.hold(epoch, values, origins)
+        return values, origins
+
+    def find_ready_epoch(self) -> bool:
+        """For a join: choose the oldest epoch for which every ancestor is idle; False if there is none."""
+        if self.epoch is not None:  # parked in the middle of a turn
+            return True
+        for pype in self.pypes:
+            for epoch in pype.waiting:
+                if not epoch.feeding and not any(task.has(epoch) for task in self.ancestors):  # type: ignore[attr-defined]
+                    self.chosen = epoch  # type: ignore[assignment]
+                    return True
+        return bool(self.triggers)
+
+    def has(self, epoch: Any) -> bool:
+        """True if this filter has anything of ``epoch``: in hand, waiting, held or to be retried."""
+        return (
+            self.epoch is epoch
+            or any(epoch in pype.waiting for pype in self.pypes)
+            or any(attempt.epoch is epoch for attempt in self.attempts.values())
+            or (self.holding is not None and self.holding.has(epoch))
+        )
+
+    # -- sending ----------------------------------------------------------------------------------------
+
+    def unwired(self, port: str) -> bool:
+        """``send`` to a port without a wire: False for a port that exists, an error for one that does not."""
+        if port != ERROR_PORT and not self.component.has_port(port):
+            raise ComponentError(
+                f"no output port {port!r}; it has {', '.join(self.component.get_out_ports()) or 'none'}",
+                code="component.no_port",
+                where=self.name,
+            )
+        return False
+
+    def emit(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        """Put packets on all wires of a port; clones on all but the last."""
+        if self.holding is not None:
+            epoch, origin = self.holding.carrier()
+            origins = [origin] * len(values)
+        pypes = out.pypes
+        if len(pypes) > 1:
+            for pype in pypes[:-1]:
+                self._put(pype, epoch, [v.clone() if isinstance(v, Packet) else v for v in values], origins)
+        self._put(pypes[-1], epoch, values, origins)
+
+    def _put(self, pype: Pype, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        if pype.overflowed and epoch in pype.overflowed:
+            reason = f"the wire {pype.label} is over its byte cap: a filter with several inputs waits for more than fits"
+            for value, origin in zip(values, origins, strict=True):
+                self.dead_letter(epoch, value, origin, "wire.overflow", reason)
+            return
+        if epoch in pype.waiting:
+            pype.put(epoch, values, origins)
+        else:  # PERF: the usual case of Pype.put, without the call
+            pype.waiting[epoch] = (values, origins)
+            pype.packets += len(values)
+            epoch.pending += 1
+        hub = self.hub
+        hub.waiting |= pype.bit
+        if pype.packets >= pype.capacity and pype.parked is None:
+            pype.parked = self
+            self.full_wires += 1
+            hub.block(self)
+
+    def park_while_full(self) -> None:
+        """In ``send``: let downstream run until there is room again."""
+        while self.full_wires:
+            self.hub.park(self)
+
+    # -- end of a turn ----------------------------------------------------------------------------------
+
+    def end_turn(self) -> None:
+        """Commit (publishers), give up the pin, and note whether there is more to do."""
+        epoch = self.epoch
+        hub = self.hub
+        if epoch is not None:
+            self.epoch = self.chosen = None
+            self.stalls = self.turned_away = 0
+            epoch.pending -= 1
+            if not epoch.pending:
+                hub.finish(epoch)
+        elif any(pype.waiting for pype in self.pypes):
+            self._stalled()
+        self.note_waiting()
+
+    def note_waiting(self) -> None:
+        """Keep the ready mask true after input was taken."""
+        only = self.only_pype
+        if not (only.waiting if only is not None else any(pype.waiting for pype in self.pypes)) and not self.triggers:
+            self.hub.waiting &= ~self.bit
+
+    def _stalled(self) -> None:
+        """It yielded without taking the input it has: the second time in a row it is given back-off, then up."""
+        self.turned_away += 1
+        if self.turned_away < 2:
+            return
+        if self.stalls < len(STALL_BACKOFF_S):
+            self.hub.pause(self, STALL_BACKOFF_S[self.stalls])
+            self.stalls += 1
+            return
+        self.stalls = self.turned_away = 0
+        epoch = self.next_epoch()
+        self.chosen = None
+        if epoch is None:
+            return
+        for pypes in self.inputs.values():
+            chunk = self.take(pypes, epoch)
+            if chunk is not None:
+                for value, origin in zip(*chunk, strict=True):
+                    self.dead_letter(epoch, value, origin, "component.stalled", "it yields without taking its input")
+        self.end_turn()
+
+    def publish(self, origins: Sequence[Origin]) -> None:
+        """Commit what this turn took, and report it."""
+        self.component.commit()  # type: ignore[attr-defined]
+        assert self.epoch is not None
+        self.epoch.mark(origins, PUBLISHED)
+
+    # -- failures ---------------------------------------------------------------------------------------
+
+    def failed(self, value: Any, origin: Origin, error: BaseException, port: str | None = None) -> None:
+        """A component raised over one packet: retry it, send it to the error port, or dead-letter it."""
+        assert self.epoch is not None
+        if isinstance(error, Retry):
+            attempt = self.attempts.get(id(value))
+            if attempt is None:
+                attempt = self.attempts[id(value)] = Attempt(value, self.epoch)
+            else:
+                attempt.tries += 1
+            if attempt.tries < self.component.max_attempts:
+                attempt.waiting = True
+                self.hub.retry(self, attempt, origin, error.delay_s, port)
+                return
+            del self.attempts[id(value)]
+            self.dead_letter(self.epoch, value, origin, "retry.exhausted", str(error), error, attempt.tries)
+        elif isinstance(error, Reject):
+            self.dead_letter(self.epoch, value, origin, error.code, error.reason, error)
+        else:
+            self.dead_letter(self.epoch, value, origin, "component.raised", f"{type(error).__name__}: {error}", error)
+
+    def dead_letter(
+        self,
+        epoch: Epoch,
+        value: Any,
+        origin: Origin,
+        code: str,
+        reason: str,
+        error: BaseException | None = None,
+        attempts: int = 1,
+    ) -> None:
+        """Hand a packet to the wired ``error`` port, or else keep it with the epoch for the dead letters."""
+        out = self.outs.get(ERROR_PORT)
+        if out is not None and isinstance(value, Packet):
+            value.set_meta("error", {"filter": self.name, "code": code, "error": reason})
+            self.emit(out, epoch, [value], [origin])
+            return
+        documents = flatten((origin,))
+        epoch.mark(documents, FAILED)
+        trace = "".join(traceback.format_exception(error)) if error is not None else ""
+        name = type(self.component).__name__
+        now = self.hub.wall_clock()
+        epoch.dead_letters.append(Failure(documents, self.name, name, code, reason, trace, _as_json(value), attempts, now))
+        self.component.log.warning("packet dead-lettered", extra={"filter": self.name, "code": code, "reason": reason})
+
+    def settle_attempts(self, epoch: Epoch) -> None:
+        """Forget the attempts of packets that got through in this turn (those not yet due keep theirs)."""
+        for key in [key for key, attempt in self.attempts.items() if not attempt.waiting and attempt.epoch is epoch]:
+            del self.attempts[key]
+
+    # -- the rest of a component's services --------------------------------------------------------------
+
+    def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return self.hub.offload(self, fn, args, kwargs)
+
+    def release(self) -> None:
+        """What the component held so far goes with what it has sent; settled at the end of the packet or turn."""
+        if self.holding is not None:
+            self.holding.release_asked = True
+
+    def receive(self, port: str) -> Any:
+        raise _only_in_run("receive", self.name)
+
+    def receive_all(self, port: str) -> Iterator[Any]:
+        raise _only_in_run("receive_all", self.name)
+
+    def yield_ctrl(self) -> None:
+        raise _only_in_run("yield_ctrl", self.name)
+
+    def send(self, port: str, data: Any) -> bool:
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Let the component send on what it holds; runs in its own greenlet."""
+        raise NotImplementedError
+
+
+class Holding:
+    """What a component with ``holds = True`` keeps beyond its turn: by epoch, the origins it has taken.
+
+    A packet it sends is made of all of them, so it travels in a carrier epoch that none of theirs outlives.
+    """
+
+    def __init__(self, task: Tasklet) -> None:
+        self.task = task
+        #: The packets are kept as well, so that they are not lost should ``flush`` fail.
+        self.held: dict[Epoch, list[tuple[Any, Origin]]] = {}
+        self.release_asked = False
+        self.flush_asked = False
+        self._carrier: tuple[Epoch, Origin] | None = None
+
+    def has(self, epoch: Epoch) -> bool:
+        return epoch in self.held
+
+    def hold(self, epoch: Epoch, values: Sequence[Any], origins: Sequence[Origin]) -> None:
+        self._carrier = None
+        if not self.held:
+            self.task.hub.hold_until(self.task, self.task.component.max_hold_s)
+        if epoch not in self.held:
+            self.held[epoch] = []
+            epoch.pending += 1
+        self.held[epoch].extend(zip(values, origins, strict=True))
+
+    def carrier(self) -> tuple[Epoch, Origin]:
+        """The epoch and the origin of what is sent now; one epoch serves until something more is taken."""
+        if self._carrier is None or not self._carrier[0].pending:
+            pairs = [(epoch, origin) for epoch, held in self.held.items() for _, origin in held]
+            epoch = Epoch.carrier(pairs)
+            self._carrier = epoch, tuple(range(len(pairs)))
+        return self._carrier
+
+    def fail(self, error: BaseException) -> None:
+        """``flush`` raised: everything held is dead-lettered, since nobody knows what the component would still send."""
+        for epoch, held in self.held.items():
+            for value, origin in held:
+                self.task.dead_letter(epoch, value, origin, "component.flush_failed", f"{type(error).__name__}: {error}", error)
+        self.release()
+
+    def release(self) -> None:
+        """Give up every hold. Called after what was sent is on its wires."""
+        self.release_asked = self.flush_asked = False
+        self._carrier = None
+        held, self.held = self.held, {}
+        for epoch in held:
+            epoch.pending -= 1
+            if not epoch.pending:
+                self.task.hub.finish(epoch)
+
+
+def _only_in_run(method: str, name: str) -> ComponentError:
+    return ComponentError(
+        f"{method} belongs to the run() loop of the original style; with process() packets are handed to the component",
+        code="component.style",
+        where=name,
+    )
+
+
+def _as_json(value: Any) -> bytes:
+    """JSON form for the dead letters; what JSON cannot say is kept as its ``repr``, so that nothing is lost."""
+    form = value.to_json() if isinstance(value, Packet) else {"value": value}
+    return orjson.dumps(form, default=repr, option=orjson.OPT_NON_STR_KEYS)
+
+
+def positional_origins(sent: Sequence[Any], taken: Sequence[Any], origins: Sequence[Origin]) -> Sequence[Origin] | None:
+    """The origins of ``taken`` if exactly those packets were sent on, in their order; else ``None``."""
+    return origins if len(sent) == len(taken) and all(map(is_, sent, taken)) else None
