@@ -1,0 +1,79 @@
+"""Shards: numbered slots of a data directory, each claimed by a lock that dies with its holder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pypes.errors import StoreError
+from pypes.ingest.receipt import MAX_SHARD
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A claimed slot: ``path`` is its folder, ours until :meth:`release` or the end of this process."""
+
+    number: int
+    path: Path
+    lock_fd: int
+
+    def release(self) -> None:
+        os.close(self.lock_fd)
+
+
+class Shards:
+    """The slots under ``data_dir/shards``."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = data_dir / "shards"
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def numbers(self) -> list[int]:
+        """Slots that exist, claimed or not, ascending."""
+        return sorted(int(entry.name) for entry in self.path.iterdir() if entry.name.isdigit())
+
+    def claim(self, number: int, *, wait_s: float = 0.0) -> Shard:
+        """Claim a slot, making it if need be; blocks up to ``wait_s`` for a dying holder. Raises :class:`StoreError`."""
+        if not 0 <= number <= MAX_SHARD:
+            raise StoreError(f"shard {number} is out of range; a node has at most {MAX_SHARD + 1}", code="store.no_such_shard")
+        path = self.path / f"{number:03d}"
+        path.mkdir(exist_ok=True)
+        fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return Shard(number, path, fd)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    os.close(fd)
+                    raise StoreError(
+                        f"shard {number} is in use by another process; stop that one first", code="store.locked", where=str(path)
+                    ) from None
+                # flock has no timed wait, and a blocking one could not be given up
+                time.sleep(0.01)
+
+    def claim_free(self, first: int = 0) -> Shard:
+        """Claim the lowest slot from ``first`` on that no one holds."""
+        for number in range(first, MAX_SHARD + 1):
+            try:
+                return self.claim(number)
+            except StoreError as error:
+                if error.code != "store.locked":
+                    raise
+        raise StoreError("every shard of this node is in use", code="store.locked", where=str(self.path))
+
+    def adopt(self, first: int) -> list[Shard]:
+        """Claim every existing slot from ``first`` on (the number of workers) that no one holds: its worker is gone for good."""
+        adopted = []
+        for number in self.numbers():
+            if number >= first:
+                try:
+                    adopted.append(self.claim(number))
+                except StoreError as error:
+                    if error.code != "store.locked":
+                        raise
+        return adopted
