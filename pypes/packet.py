@@ -1,0 +1,582 @@
+"""Packet: one document in flight, with fields, packet metadata and field metadata."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pprint
+import sys
+from abc import ABC, abstractmethod
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO, Final, Self
+
+from pypes.errors import InvalidInput
+
+#: Reserved field-meta key of the JSON form: what plain JSON cannot say about a field (see :meth:`Packet.to_json`).
+MARK: Final = "pypes"
+
+#: Types whose values never change, so that any number of packets may share them.
+_PLAIN: Final = frozenset([str, int, float, bool, type(None), bytes])
+
+# bits of Packet._bits
+_FIELDS_SHARED: Final = 1  # another packet refers to the same dict of fields
+_META_SHARED: Final = 2
+_FIELD_META_SHARED: Final = 4
+_VALUES_SHARED: Final = 8  # another packet refers to the same lists and dicts inside the fields
+_EXPOSED: Final = 16  # code outside may hold a mutable value of this packet and change it at any time
+
+
+class Body(ABC):
+    """A large binary value that is read only when asked for, such as a spool file. Never changes."""
+
+    size: int
+
+    @abstractmethod
+    def open(self) -> BinaryIO:
+        """A fresh binary stream over the value, to be closed by the caller. Blocks like a file."""
+
+    @abstractmethod
+    def read(self) -> bytes:
+        """The whole value in memory."""
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+class _One:
+    """A list that is one value; a bare list among the fields is the values of a multi-valued field."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: list[Any]) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _One) and self.value == other.value
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Several(list[Any]):
+    """Values that came together by ``append`` and were never said to be multi-valued: one left is single again."""
+
+    __slots__ = ()
+
+
+_MISSING: Final = object()
+_new = object.__new__
+
+
+class Packet:
+    """Ordered lists of values under names, and metadata for the packet and for each field.
+
+    A packet is always true (it has no length). ``clone`` is copy-on-write: the two share everything until one of
+    them is written to, or gives out a list or dict that could be.
+    """
+
+    # Each entry of _fields is a plain value, a list (the values of a field said to be multi-valued), _Several or _One.
+    # PERF: one word of bits instead of a flag each, and no metadata dicts until there is metadata.
+    __slots__ = ("_bits", "_field_meta", "_fields", "_meta")
+
+    _fields: dict[str, Any]
+    _meta: dict[str, Any] | None
+    _field_meta: dict[str, dict[str, Any]] | None
+    _bits: int
+
+    def __init__(
+        self,
+        doc: Mapping[str, Any] | None = None,
+        meta: Mapping[str, Any] | None = None,
+        attr_meta: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Build a packet from copies of ``doc`` (name → list of values, or one value that is no list) and metadata."""
+        self._fields = {name: _pack(_deep(value)) for name, value in doc.items()} if doc else {}
+        self._meta = {name: _deep(value) for name, value in meta.items()} if meta else None
+        self._field_meta = {name: _deep(dict(metas)) for name, metas in attr_meta.items()} if attr_meta else None
+        self._bits = 0
+
+    @classmethod
+    def from_document(cls, fields: dict[str, Any], meta: dict[str, Any] | None = None, *, shared: bool = False) -> Self:
+        """Make a packet of a parsed JSON object: arrays become multi-valued fields, anything else one value.
+
+        Takes ownership of ``fields`` and ``meta``: the caller does not touch them again. With ``shared``, ``meta``
+        belongs to other packets too and is copied when this one writes to it.
+        """
+        packet = _new(cls)
+        packet._fields = fields
+        packet._meta = meta
+        packet._field_meta = None
+        packet._bits = 2 if shared else 0  # PERF: _META_SHARED
+        return packet
+
+    # -- fields ------------------------------------------------------------------------------------------
+
+    def get(self, attr: str, default: Any = None) -> Any:
+        """The value of a field; a list (a copy) if it is multi-valued; ``default`` if there is none."""
+        value = self._fields.get(attr, _MISSING)
+        if type(value) in _PLAIN:
+            return value
+        return default if value is _MISSING else self._give(attr, value)
+
+    def set(self, attr: str, value: Any, multi: bool = False, keep_meta: bool = True) -> None:
+        """Replace a field. A list is one value unless ``multi``; without ``keep_meta`` the field's metadata goes."""
+        if type(value) in _PLAIN and not multi and keep_meta and not self._bits & 1:  # PERF: _FIELDS_SHARED
+            self._fields[attr] = value
+            return
+        if not keep_meta:
+            self._drop_field_meta(attr)
+        if multi:
+            self._own_fields()[attr] = self._admit_all(value if isinstance(value, list) else [value])
+        else:
+            self._own_fields()[attr] = self._admit(value)
+
+    def add(self, attr: str, value: Any, multi: bool = False) -> None:
+        """Set a field only if it is absent."""
+        if attr not in self._fields:
+            self.set(attr, value, multi, keep_meta=False)
+
+    def append(self, attr: str, value: Any, extend: bool = False) -> None:
+        """Add a value behind those a field has; with ``extend``, a list adds each of its items."""
+        more = self._admit_all(value if extend and isinstance(value, list) else [value])
+        values = self._own_values(attr) if attr in self._fields else None
+        if values is None:
+            values = _Several()
+        values += more
+        self._fields_set(attr, values)
+
+    def delete(self, attr: str) -> bool:
+        """Delete a field with its metadata; False if there is none."""
+        if attr not in self._fields:
+            return False
+        del self._own_fields()[attr]
+        self._drop_field_meta(attr)
+        return True
+
+    def remove(self, attr: str, index: int = 0) -> bool:
+        """Remove one value of a field, and the field with its last value; False if there is no such value."""
+        if attr not in self._fields:
+            return False
+        values = self._own_values(attr)
+        if not -len(values) <= index < len(values):
+            return False
+        del values[index]
+        if values:
+            self._fields_set(attr, values)
+        else:
+            self.delete(attr)
+        return True
+
+    def replace(self, attr: str, value: Any, index: int = 0) -> bool:
+        """Replace one value of a field; False if there is no such value."""
+        if attr not in self._fields:
+            return False
+        values = self._own_values(attr)
+        if not -len(values) <= index < len(values):
+            return False
+        values[index] = self._admit_all([value])[0]
+        self._fields_set(attr, values)
+        return True
+
+    def has(self, attr: str) -> bool:
+        return attr in self._fields
+
+    def is_multivalued(self, attr: str) -> bool:
+        """True if the field has more than one value, or was set with ``multi``."""
+        value = self._fields.get(attr)
+        return type(value) is list or (type(value) is _Several and len(value) > 1)
+
+    def get_attributes(self) -> dict[str, list[Any]]:
+        """All fields as lists of values; a deep copy."""
+        return {name: [_deep(_loaded(v)) for v in _values(value)] for name, value in self._fields.items()}
+
+    def get_attribute_names(self) -> list[str]:
+        return sorted(self._fields)
+
+    def open(self, attr: str) -> BinaryIO:
+        """A binary stream over the one value of a field: a :class:`Body`, bytes, or text (as UTF-8).
+
+        Raises ``KeyError`` if there is no such field, ``TypeError`` if it holds anything else.
+        """
+        value = self._fields[attr]
+        if isinstance(value, Body):
+            return value.open()
+        if isinstance(value, str):
+            return io.BytesIO(value.encode())
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return io.BytesIO(value)
+        raise TypeError(f"field {attr!r} holds {type(value).__name__}, only one binary or text value can be opened")
+
+    def __getitem__(self, attr: str) -> Any:
+        value = self._fields[attr]
+        return value if type(value) in _PLAIN else self._give(attr, value)
+
+    def __setitem__(self, attr: str, value: Any) -> None:
+        self.set(attr, value)
+
+    def __delitem__(self, attr: str) -> None:
+        if not self.delete(attr):
+            raise KeyError(attr)
+
+    def __contains__(self, attr: object) -> bool:
+        return attr in self._fields
+
+    def __iter__(self) -> Iterator[tuple[str, list[Any]]]:
+        """Sorted pairs of name and list of values."""
+        for name in sorted(self._fields):
+            value = self._fields[name]
+            if type(value) in _PLAIN:
+                yield name, [value]
+            else:
+                given = self._give(name, value)
+                yield name, (given if type(value) is list or type(value) is _Several else [given])
+
+    # -- metadata ----------------------------------------------------------------------------------------
+
+    def get_meta(self, meta: str, attr: str | None = None, default: Any = None) -> Any:
+        """A metadata value of the packet, or of the field ``attr``."""
+        metas = self._meta if attr is None else self._field_meta.get(attr) if self._field_meta else None
+        if not metas:
+            return default
+        value = metas.get(meta, default)
+        if type(value) in _PLAIN or meta not in metas:
+            return value
+        self._bits |= _EXPOSED
+        return self._own_meta()[meta] if attr is None else self._own_field_meta()[attr][meta]
+
+    def set_meta(self, meta: str, value: Any, attr: str | None = None) -> bool:
+        """Set a metadata value of the packet, or of the field ``attr``; False if there is no such field."""
+        if attr is not None and attr not in self._fields:
+            return False
+        if type(value) not in _PLAIN:
+            self._bits |= _EXPOSED
+        if attr is None:
+            self._own_meta()[meta] = value
+        else:
+            self._own_field_meta().setdefault(attr, {})[meta] = value
+        return True
+
+    def delete_meta(self, meta: str, attr: str | None = None) -> bool:
+        """Delete a metadata value of the packet, or of the field ``attr``; False if there is none."""
+        if not self.has_meta(meta, attr):
+            return False
+        if attr is None:
+            del self._own_meta()[meta]
+        else:
+            metas = self._own_field_meta()
+            del metas[attr][meta]
+            if not metas[attr]:
+                del metas[attr]
+        return True
+
+    def has_meta(self, meta: str, attr: str | None = None) -> bool:
+        if attr is None:
+            return self._meta is not None and meta in self._meta
+        return self._field_meta is not None and meta in self._field_meta.get(attr, ())
+
+    def get_metas(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """The packet's metadata, and the metadata of each field that has some; deep copies."""
+        return _deep(self._meta or {}), _deep(self._field_meta or {})
+
+    def get_meta_names(self) -> tuple[list[str], dict[str, list[str]]]:
+        """Sorted names of the packet's metadata, and of each field's."""
+        return sorted(self._meta or ()), {name: sorted(metas) for name, metas in (self._field_meta or {}).items()}
+
+    @property
+    def is_deletion(self) -> bool:
+        """True if the packet asks publishers to delete the document of its id."""
+        return self._meta is not None and self._meta.get("requestmethod") == "DELETE"
+
+    # -- whole packets -----------------------------------------------------------------------------------
+
+    def clone(self, metas: bool = True) -> Self:
+        """An independent copy, made without copying anything yet."""
+        if self._bits & _EXPOSED:
+            return self._copy(metas)
+        packet = _new(type(self))
+        packet._fields = self._fields
+        packet._meta = self._meta if metas else None
+        packet._field_meta = self._field_meta if metas else None
+        # PERF: all the shared bits at once; a dict that is not there is never copied
+        packet._bits = self._bits = 15
+        return packet
+
+    def merge(self, other: Packet, metas: bool = False) -> None:
+        """Take over the fields of another packet, its values replacing; with ``metas`` its metadata too."""
+        self._own_fields().update({name: _deep(value) for name, value in other._fields.items()})
+        if metas:
+            if other._meta:
+                self._own_meta().update(_deep(other._meta))
+            if other._field_meta:
+                self._own_field_meta().update(_deep(other._field_meta))
+
+    def __eq__(self, other: object) -> bool:
+        """Same values under the same names, same metadata; how a field came to its values does not matter."""
+        if not isinstance(other, Packet):
+            return NotImplemented
+        if (self._meta or {}) != (other._meta or {}) or (self._field_meta or {}) != (other._field_meta or {}):
+            return False
+        return self._fields == other._fields or self.get_attributes() == other.get_attributes()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __copy__(self) -> Self:
+        return self.clone()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._copy(True)
+
+    def __repr__(self) -> str:
+        return f"Packet({self.get_attributes()!r})"
+
+    def pprint(self, meta: bool = False) -> None:
+        """Print the fields, and with ``meta`` the metadata, to standard output."""
+        parts: list[tuple[str, Any]] = [("Attributes:", sorted(self.get_attributes().items()))]
+        if meta:
+            packet_meta, field_meta = self.get_metas()
+            parts += [("Packet Meta:", sorted(packet_meta.items())), ("Attribute Meta:", sorted(field_meta.items()))]
+        for title, content in parts:
+            sys.stdout.write(f"{title}\n{pprint.pformat(content, indent=4)}\n")
+
+    def size_bytes(self) -> int:
+        """A cheap estimate of the memory that the values take; a :class:`Body` counts as a handle only."""
+        total = 64
+        for value in self._fields.values():
+            kind = type(value)
+            if kind is str or kind is bytes:
+                total += len(value) + 64
+            elif kind in _PLAIN:
+                total += 64
+            else:
+                total += _size(value)
+        return total
+
+    # -- JSON form ---------------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form ``{"fields", "meta", "field_meta"}``, sharing its values with the packet: serialise it, don't keep it.
+
+        An array is a multi-valued field, anything else one value. What JSON cannot say stands in the field's metadata
+        under ``"pypes"``: ``{"multi": false}`` for a list that is *one* value (wrapped in another array), and
+        ``{"base64": true}`` (all values) or ``{"base64": [path, …]}`` for binary values. Reads the bodies.
+        """
+        fields: dict[str, Any] = {}
+        field_meta: dict[str, Any] = {name: dict(metas) for name, metas in (self._field_meta or {}).items() if metas}
+        for name, value in self._fields.items():
+            mark: dict[str, Any] = {}
+            kind = type(value)
+            if kind is _One or (kind is _Several and len(value) < 2):
+                mark["multi"] = False
+            if kind not in _PLAIN or kind is bytes:
+                paths: list[list[Any]] = []
+                value = _jsonable(_values(value) if kind is _One or kind is _Several else value, [], paths)
+                if paths:
+                    mark["base64"] = True if paths == [[]] else paths
+            fields[name] = value
+            if mark:
+                field_meta.setdefault(name, {})[MARK] = mark
+        return {"fields": fields, "meta": dict(self._meta or {}), "field_meta": field_meta}
+
+    @classmethod
+    def from_json(cls, obj: Any) -> Self:
+        """Read the JSON form; takes ownership of ``obj``. Raises ``InvalidInput`` that says where it is malformed."""
+        fields, meta, field_meta = _parts(obj)
+        for name, metas in list(field_meta.items()):
+            mark = metas.pop(MARK, None)
+            if not metas:
+                del field_meta[name]
+            if name not in fields:
+                raise _malformed(f"field_meta.{name}", "there is no such field; leave it out or add the field")
+            if not mark:
+                continue
+            if not isinstance(mark, dict):
+                raise _malformed(f"field_meta.{name}.{MARK}", "must be an object with multi or base64")
+            if base64 := mark.get("base64"):
+                fields[name] = _binary(fields[name], base64, f"field_meta.{name}.{MARK}.base64")
+            if mark.get("multi") is False:
+                fields[name] = _pack(fields[name])
+        packet = cls.from_document(fields, meta or None)
+        packet._field_meta = field_meta or None
+        return packet
+
+    # -- ownership ---------------------------------------------------------------------------------------
+
+    def _own_fields(self) -> dict[str, Any]:
+        if self._bits & _FIELDS_SHARED:
+            self._fields = self._fields.copy()
+            self._bits &= ~_FIELDS_SHARED
+        return self._fields
+
+    def _own_meta(self) -> dict[str, Any]:
+        if self._meta is None:
+            self._meta = {}
+        elif self._bits & _META_SHARED:
+            self._meta = _deep(self._meta)
+        self._bits &= ~_META_SHARED
+        return self._meta
+
+    def _own_field_meta(self) -> dict[str, dict[str, Any]]:
+        if self._field_meta is None:
+            self._field_meta = {}
+        elif self._bits & _FIELD_META_SHARED:
+            self._field_meta = _deep(self._field_meta)
+        self._bits &= ~_FIELD_META_SHARED
+        return self._field_meta
+
+    def _own_values(self, attr: str) -> list[Any]:
+        """The values of a field as a list that may be changed in place."""
+        value = self._fields[attr]
+        if type(value) is not list and type(value) is not _Several:
+            return _Several(_values(value))
+        if self._bits & _VALUES_SHARED:
+            self._own_all()
+            return self._fields[attr]  # type: ignore[no-any-return]
+        return value
+
+    def _fields_set(self, attr: str, values: list[Any]) -> None:
+        self._own_fields()[attr] = _pack(values) if type(values) is _Several else values
+
+    def _drop_field_meta(self, attr: str) -> None:
+        if self._field_meta and attr in self._field_meta:
+            del self._own_field_meta()[attr]
+
+    def _admit(self, value: Any) -> Any:
+        """Make a value from outside an entry of the fields."""
+        if type(value) not in _PLAIN and not isinstance(value, Body):
+            self._bits |= _EXPOSED
+        return _One(value) if type(value) is list else value
+
+    def _admit_all(self, values: list[Any]) -> list[Any]:
+        for value in values:
+            if type(value) not in _PLAIN and not isinstance(value, Body):
+                self._bits |= _EXPOSED
+        return list(values)
+
+    def _give(self, attr: str, value: Any) -> Any:
+        """Give out an entry that is no plain value, so that nothing the caller does to it reaches another packet."""
+        if isinstance(value, Body):
+            return value.read()
+        several = type(value) is list or type(value) is _Several
+        if not (several and all(type(v) in _PLAIN for v in value)):
+            self._own_all()
+            self._bits |= _EXPOSED
+            value = self._fields[attr]
+        if several:
+            return [_loaded(v) for v in value]
+        return value.value if type(value) is _One else value
+
+    def _own_all(self) -> None:
+        """Stop sharing the lists and dicts inside the fields."""
+        if self._bits & _VALUES_SHARED:
+            self._fields = _deep(self._fields)
+            self._bits &= ~(_FIELDS_SHARED | _VALUES_SHARED)
+
+    def _copy(self, metas: bool) -> Self:
+        packet = _new(type(self))
+        packet._fields = _deep(self._fields)
+        packet._meta = _deep(self._meta) if metas else None
+        packet._field_meta = _deep(self._field_meta) if metas else None
+        packet._bits = 0
+        return packet
+
+
+def _values(value: Any) -> list[Any]:
+    """The values behind an entry of the fields; the list of a multi-valued field is the entry itself."""
+    if type(value) is list:
+        return value
+    if type(value) is _Several:
+        return list(value)
+    return [value.value if type(value) is _One else value]
+
+
+def _pack(value: Any) -> Any:
+    """The entry for a list of values that was not said to be multi-valued; anything else is one value already."""
+    if type(value) is not list and type(value) is not _Several:
+        return value
+    if len(value) != 1:
+        return _Several(value)
+    return _One(value[0]) if type(value[0]) is list else value[0]
+
+
+def _loaded(value: Any) -> Any:
+    return value.read() if isinstance(value, Body) else value
+
+
+def _deep(value: Any) -> Any:
+    """A deep copy, quick for what JSON is made of."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is dict:
+        return {key: item if type(item) in _PLAIN else _deep(item) for key, item in value.items()}
+    if kind is list:
+        return [item if type(item) in _PLAIN else _deep(item) for item in value]
+    if kind is _Several:
+        return _Several(map(_deep, value))
+    if kind is _One:
+        return _One(_deep(value.value))
+    return copy.deepcopy(value)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, (str, bytes, bytearray)):
+        return len(value) + 64
+    if isinstance(value, (list, tuple)):
+        return 64 + sum(map(_size, value))
+    if isinstance(value, dict):
+        return 128 + sum(map(_size, value)) + sum(map(_size, value.values()))
+    return 64 + (_size(value.value) if type(value) is _One else 0)
+
+
+def _jsonable(value: Any, path: list[Any], paths: list[list[Any]]) -> Any:
+    """Turn binary values below ``path`` into base64 and note their paths."""
+    if isinstance(value, dict):
+        return {key: _jsonable(item, [*path, key], paths) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item, [*path, index], paths) for index, item in enumerate(value)]
+    if isinstance(value, Body):
+        value = value.read()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        paths.append(path)
+        return b64encode(value).decode("ascii")
+    return value
+
+
+def _parts(obj: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    if not isinstance(obj, dict):
+        raise _malformed("", f"a packet is an object with fields, meta and field_meta, not {type(obj).__name__}")
+    if unknown := sorted(obj.keys() - {"fields", "meta", "field_meta"}):
+        raise _malformed(str(unknown[0]), "unknown key; a packet has fields, meta and field_meta")
+    fields, meta, field_meta = (obj.get(key) or {} for key in ("fields", "meta", "field_meta"))
+    for key, part in (("fields", fields), ("meta", meta), ("field_meta", field_meta)):
+        if not isinstance(part, dict):
+            raise _malformed(key, "must be an object")
+    for name, metas in field_meta.items():
+        if not isinstance(metas, dict):
+            raise _malformed(f"field_meta.{name}", "must be an object")
+    return fields, meta, field_meta
+
+
+def _binary(value: Any, marked: Any, where: str) -> Any:
+    """Turn the marked base64 strings inside a field's JSON value back into bytes, in place where it is a container."""
+    if marked is True:
+        marked = [[index] for index in range(len(value))] if isinstance(value, list) else [[]]
+    holder = [value]
+    try:
+        for path in marked:
+            target: Any = holder
+            last: Any = 0
+            for key in path:
+                target, last = target[last], key
+            target[last] = b64decode(target[last], validate=True)
+    except (LookupError, TypeError, Base64Error, ValueError) as error:
+        raise _malformed(where, f"does not point at base64 text ({error})") from error
+    return holder[0]
+
+
+def _malformed(where: str, message: str) -> InvalidInput:
+    return InvalidInput(message, code="packet.malformed", where=where)
