@@ -20,7 +20,7 @@ SHOWN_FAILURES = 20
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1), help="Files per POST.")
 @click.option("--gzip", "compress", is_flag=True, help="Compress what is posted.")
-@click.option("--ext", "suffixes", multiple=True, help="Take only files of this suffix from directories; may be repeated.")
+@click.option("--ext", "suffixes", multiple=True, help="Take only files of these suffixes from directories: html,txt.")
 @click.option("--connections", default=4, show_default=True, type=click.IntRange(1), help="Connections used at once.")
 @click.option("--wait", "follow", is_flag=True, help="Wait until everything is published, and count it.")
 @click.option("--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File that holds the token.")

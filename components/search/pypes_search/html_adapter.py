@@ -64,11 +64,12 @@ class HTML(Adapter):
 
 def _decoded(data: bytes, declared: str | None) -> tuple[str | bytes, str]:
     """The page for the parser (bytes if UTF-8: it takes those as they are) and its character set."""
-    if not split_mark(data[:4])[1] and not declared:
+    mark, marked = split_mark(data[:4])
+    if not marked and not declared:
         found = DECLARED.search(data, 0, DECLARED_BYTES)
         declared = found[1].decode("ascii") if found else None
     text, charset = decode(data, declared)
-    return (data if charset == "utf-8" else text), charset
+    return (data[mark:] if charset == "utf-8" else text), charset
 
 
 def _set_metadata(packet: Packet, tree: LexborHTMLParser) -> None:

@@ -27,6 +27,7 @@ CREATE VIRTUAL TABLE words USING fts5(
     title, text, content='documents', content_rowid='key', tokenize='unicode61 remove_diacritics 2'
 );
 INSERT INTO words (words, rank) VALUES ('rank', 'bm25(5.0, 1.0)');
+INSERT INTO words (words, rank) VALUES ('automerge', 8);
 CREATE TRIGGER documents_insert AFTER INSERT ON documents BEGIN
     INSERT INTO words (rowid, title, text) VALUES (new.key, new.title, new.text);
 END;
@@ -147,7 +148,7 @@ def search(path: Path, query: str, limit: int = 10) -> list[Hit]:
         try:
             found = db.execute(statement, (query, limit)).fetchall()
         except sqlite3.OperationalError as error:
-            words = " ".join('"' + word.replace('"', '""') + '"' for word in query.split())
+            words = " ".join('"' + word.replace('"', '""') + '"' for word in query.replace("\0", " ").split())
             if not words:
                 return []
             try:

@@ -1,0 +1,216 @@
+"""Batch: a graph in this process, without server or queue, over pieces of files.
+
+``python -m pypes.cli.batch`` is the process of one instance of ``pypes run``: it is told what to do on standard input
+and reports on the file descriptor it is given, one frame (four bytes of length, then MessagePack) per portion of work.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from pypes.cli.pieces import Piece
+from pypes.component import Component, Publisher
+from pypes.core.limits import Limits
+from pypes.errors import NotFound, PypesError
+from pypes.graph.codec import from_obj
+from pypes.graph.model import Graph
+from pypes.graph.spec import ComponentSpec
+from pypes.graph.validation import expand
+from pypes.ingest.codecs import Checker, check, documents
+from pypes.ingest.delivery import Header, Spooled
+from pypes.registry import load
+from pypes.runtime.routing import Router
+from pypes.runtime.scheduler import Epoch, Feed, Scheduler
+from pypes.runtime.scheduler.epoch import FAILED, PUBLISHED
+
+#: Portions in the graph at once: while one is being committed, the next is parsed.
+IN_FLIGHT = 2
+CHUNK_BYTES = 1024 * 1024
+SHOWN_FAILURES = 20
+SHOWN_CHARS = 1000
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What an instance needs to know: the graph and the components it uses, in their JSON forms."""
+
+    graph: dict[str, Any]
+    components: dict[str, dict[str, Any]]
+
+
+class Tally(msgspec.Struct):
+    """What became of a portion; ``failures`` are (where, filter, code, error), the first of them."""
+
+    size: int = 0
+    published: int = 0
+    dropped: int = 0
+    failed: int = 0
+    failures: list[tuple[str, str, str, str]] = msgspec.field(default_factory=list)
+
+
+class Batch:
+    """One running copy of a graph. Use as a context manager; one thread."""
+
+    def __init__(self, job: Job) -> None:
+        graph = from_obj(job.graph)
+        specs = {name: ComponentSpec.from_obj(obj) for name, obj in job.components.items()}
+        self.limits = Limits()
+        components = {name: _component(graph, name, specs) for name in graph.nodes}
+        self._graph = graph.name
+        self._router = Router(graph, components)
+        self._done: list[Epoch] = []
+        self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done.append)
+        self._scheduler.setup()
+
+    def __enter__(self) -> Batch:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._scheduler.teardown()
+
+    def run(self, portions: queue.Queue[list[Piece] | None]) -> Iterator[Tally]:
+        """Work until ``None`` is found in the queue; yields as portions get done, in any order."""
+        is_open = True
+        while is_open or self._scheduler.in_flight:
+            while is_open and self._scheduler.in_flight < IN_FLIGHT:
+                try:
+                    portion = portions.get(block=not self._scheduler.in_flight)
+                except queue.Empty:
+                    break
+                if portion is None:
+                    is_open = False
+                else:
+                    self._submit(portion)
+            self._advance()
+            while self._done:
+                yield _tally(self._done.pop())
+
+    def _advance(self) -> None:
+        scheduler = self._scheduler
+        scheduler.run()
+        if scheduler.in_flight and scheduler.is_idle and not self._done and not scheduler.flush_holds():
+            scheduler.wait(1.0)
+
+    def _submit(self, portion: Sequence[Piece]) -> None:
+        tally = Tally(size=sum(piece.length for piece in portion))
+        sound: list[tuple[Piece, Header, bytes | Spooled]] = []
+        for piece in portion:
+            try:
+                sound.append((piece, *self._open(piece)))
+            except (PypesError, OSError) as error:
+                tally.failed += 1
+                tally.failures.append((piece.place, "", getattr(error, "code", "run.unreadable"), str(error)))
+        count = sum(header.documents for _, header, _ in sound)
+        self._scheduler.submit(Feed(self._batches(sound), count, deliveries=(tally, sound)))
+
+    def _open(self, piece: Piece) -> tuple[Header, bytes | Spooled]:
+        """Read a piece if it is small, check it, and count its documents. Raises what is wrong with it."""
+        if not self._router.entries(piece.content_type):
+            raise NotFound(f"no adapter of the graph accepts {piece.content_type}", code="graph.no_adapter")
+        header = Header(
+            graph=self._graph, content_type=piece.content_type, encoding=piece.encoding, filename=piece.name, length=piece.length
+        )
+        body: bytes | Spooled
+        if piece.body is not None:
+            body = piece.body
+        elif piece.length <= self.limits.spool_bytes or piece.start or piece.content_type == "application/x-ndjson":
+            with Path(piece.path).open("rb") as file:
+                file.seek(piece.start)
+                body = file.read(piece.length)
+        else:
+            body = Spooled(piece.path, piece.length)
+        if isinstance(body, Spooled):
+            checker = Checker(header, self.limits)
+            with body.open() as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    checker.feed(chunk)
+            return msgspec.structs.replace(header, documents=checker.finish()), body
+        count, decoded = check(header, body, self.limits)
+        return msgspec.structs.replace(header, documents=count, encoding=""), decoded
+
+    def _batches(
+        self, sound: Sequence[tuple[Piece, Header, bytes | Spooled]]
+    ) -> Iterator[tuple[str, Sequence[Any], Sequence[int]]]:
+        first = 0
+        for piece, header, body in sound:
+            # stands in for the receipt: the same for the same part of a file, so that a second run replaces the first
+            receipt = f"{Path(piece.path).absolute()}#{piece.start}" if piece.path else f"-#{time.time_ns()}"
+            at = first
+            for media, packets in documents(header, body, receipt, time.time(), decoded=not header.encoding):
+                origins = range(at, at + len(packets))
+                at += len(packets)
+                nodes = self._router.entries(media)
+                for node in nodes[1:]:
+                    yield node, [packet.clone() for packet in packets], origins
+                yield nodes[0], packets, origins
+            first += header.documents
+
+
+def _component(graph: Graph, name: str, specs: Mapping[str, ComponentSpec]) -> Component:
+    node = graph.nodes[name]
+    made = load(specs[node.component])()
+    made.configure(expand(node.params, os.environ))
+    if isinstance(made, Publisher):
+        made.durability = "always"
+    return made
+
+
+def _tally(epoch: Epoch) -> Tally:
+    tally: Tally
+    tally, sound = epoch.feed.deliveries  # type: ignore[assignment]
+    for flag in epoch.flags:
+        if flag & FAILED:
+            tally.failed += 1
+        elif flag & PUBLISHED:
+            tally.published += 1
+        else:
+            tally.dropped += 1
+    places = [piece.place for piece, header, _ in sound for _ in range(header.documents)] if epoch.dead_letters else []
+    for letter in epoch.dead_letters[:SHOWN_FAILURES]:
+        place = places[letter.documents[0]] if letter.documents else ""
+        tally.failures.append((place, letter.node, letter.code, letter.error[:SHOWN_CHARS]))
+    return tally
+
+
+# -- the process of one instance --------------------------------------------------------------------------
+
+
+def write_frame(file: BinaryIO, content: Any) -> None:
+    data = msgspec.msgpack.encode(content)
+    file.write(len(data).to_bytes(4, "little") + data)
+    file.flush()
+
+
+def read_frame(file: BinaryIO) -> bytes | None:
+    """The next frame, ``None`` at the end."""
+    head = file.read(4)
+    return file.read(int.from_bytes(head, "little")) if len(head) == 4 else None
+
+
+def main(report_fd: int) -> None:
+    commands, reports = sys.stdin.buffer, os.fdopen(report_fd, "wb")
+    job = read_frame(commands)
+    assert job is not None
+    work: queue.Queue[list[Piece] | None] = queue.Queue(IN_FLIGHT)
+
+    def receive() -> None:
+        while (frame := read_frame(commands)) is not None:
+            work.put(msgspec.msgpack.decode(frame, type=list[Piece]))
+        work.put(None)
+
+    with Batch(msgspec.msgpack.decode(job, type=Job)) as batch:
+        threading.Thread(target=receive, daemon=True).start()
+        for tally in batch.run(work):
+            write_frame(reports, tally)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

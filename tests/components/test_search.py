@@ -1,0 +1,239 @@
+"""HTML, SQLiteSearch and pypes-search."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pypes.errors import NotFound, StoreError
+from pypes.packet import Packet
+from pypes.testing import ComponentSuite, run_component
+from pypes_search.command import main
+from pypes_search.html_adapter import HTML
+from pypes_search.index import Row, SearchIndex, count, search
+from pypes_search.sqlite_search import SQLiteSearch
+
+PAGE = b"""<!doctype html><html lang="en"><head><title> A  page </title>
+<meta name="Description" content="What it is"><meta property="og:type" content="article"><meta name="author" content="A">
+<meta name="author" content="B"><script>var hidden = 1</script><style>p {}</style></head>
+<body><h1>Heading</h1><p>One&nbsp;two</p><table><tr><td>left</td><td>right</td></tr></table>
+<a href="/there">link</a> <a href="/there">again</a> <a href="#top">top</a> <a href="javascript:x()">js</a>
+<noscript>hidden</noscript></body></html>"""
+
+
+def html(data: bytes, **meta: Any) -> Packet:
+    (packet,) = run_component(HTML, [Packet.from_document({"data": data}, meta)]).packets
+    assert isinstance(packet, Packet)
+    return packet
+
+
+def document(text: str, **meta: Any) -> Packet:
+    return Packet.from_document({"title": f"title of {text}", "text": text}, meta)
+
+
+class TestHTML(ComponentSuite):
+    component = HTML
+
+    def test_a_page(self) -> None:
+        packet = html(PAGE)
+        assert packet.get("title") == "A page"
+        assert packet.get("text") == "Heading One two left right link again top js"
+        assert packet.get("links") == ["/there"]
+        assert packet.get("meta.description") == "What it is"
+        assert packet.get("meta.og:type") == "article"
+        assert packet.get("meta.author") == ["A", "B"]
+        assert packet.get("language") == "en"
+        assert not packet.has("data")
+
+    def test_links_are_absolute_where_the_base_is_known(self) -> None:
+        assert html(PAGE, url="http://example.org/a/b").get("links") == ["http://example.org/there"]
+        based = b'<base href="http://example.org/x/"><a href="y">z</a><a href="http://[bad">bad</a>'
+        assert html(based).get("links") == ["http://example.org/x/y", "http://[bad"]
+
+    @pytest.mark.parametrize(
+        ("data", "meta", "charset"),
+        [
+            ("<p>grün</p>".encode(), {}, "utf-8"),
+            ("<p>grün</p>".encode("cp1252"), {"charset": "windows-1252"}, "cp1252"),
+            ('<meta charset="iso-8859-1"><p>grün</p>'.encode("latin-1"), {}, "iso8859-1"),
+            ("<meta http-equiv=content-type content='text/html; charset=latin1'><p>grün".encode("latin-1"), {}, "iso8859-1"),
+            ("<p>grün</p>".encode("utf-8-sig"), {}, "utf-8"),
+            ("<p>grün</p>".encode("utf-16"), {}, "utf-16-le"),
+        ],
+    )
+    def test_character_sets(self, data: bytes, meta: dict[str, Any], charset: str) -> None:
+        packet = html(data, **meta)
+        assert packet.get("text") == "grün"
+        assert packet.get_meta("charset") == charset
+
+    @pytest.mark.parametrize("data", [b"", b"\x00", b"plain", b"<", b"<title>only"])
+    def test_odd_pages_pass(self, data: bytes) -> None:
+        assert isinstance(html(data).get("text"), str)
+
+    def test_a_page_over_the_limit_is_rejected(self) -> None:
+        (failure,) = run_component(HTML, [Packet.from_document({"data": b"x" * 11})], max_bytes=10).dead_letters
+        assert failure.code == "html.too_large"
+
+
+class TestSQLiteSearch(ComponentSuite):
+    component = SQLiteSearch
+
+    @pytest.fixture(autouse=True)
+    def _in_its_own_directory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        self.path = tmp_path / "search.db"
+
+    def publish(self, *packets: Packet, **params: Any) -> None:
+        assert not run_component(SQLiteSearch, packets, **params).dead_letters
+
+    def test_what_was_published_is_found(self) -> None:
+        self.publish(*(document(f"word{number} common") for number in range(600)))
+        (hit,) = search(self.path, "word321")
+        assert hit.title == "title of word321 common"
+        assert "[word321]" in hit.snippet
+        assert count(self.path) == 600
+
+    def test_an_id_replaces_and_a_deletion_removes(self) -> None:
+        self.publish(document("first", id="1"), document("other", id="2"))
+        self.publish(document("second", id="1"))
+        assert not search(self.path, "first")
+        assert [hit.id for hit in search(self.path, "second")] == ["1"]
+        self.publish(Packet(meta={"requestmethod": "DELETE", "id": "1"}))
+        assert not search(self.path, "second")
+        assert count(self.path) == 1
+
+    def test_order_within_a_wave_counts(self) -> None:
+        gone = Packet(meta={"requestmethod": "DELETE", "id": "1"})
+        self.publish(document("a", id="1"), gone, document("b", id="1"), document("c", id="1"))
+        assert [hit.id for hit in search(self.path, "c")] == ["1"]
+        assert count(self.path) == 1
+
+    def test_the_field_id_counts_where_metadata_has_none(self) -> None:
+        packet = Packet.from_document({"id": 7, "text": "seven"})
+        self.publish(packet)
+        assert search(self.path, "seven")[0].id == "7"
+
+    def test_a_delivery_that_is_run_again_doubles_nothing(self) -> None:
+        for _ in range(2):
+            same = [document("same", receipt="r1"), document("same", receipt="r1"), document("other", receipt="r1")]
+            self.publish(*same, document("same", receipt="r2"))
+            assert count(self.path) == 4
+
+    def test_a_deletion_without_an_id_is_rejected(self) -> None:
+        result = run_component(SQLiteSearch, [Packet(meta={"requestmethod": "DELETE"}), document("fine")])
+        assert [failure.code for failure in result.dead_letters] == ["search.no_id"]
+        assert count(self.path) == 1
+
+    def test_all_text_is_indexed_and_everything_is_stored(self) -> None:
+        fields = {"name": "Ada", "born": 1815, "deep": {"list": ["engine"]}, "links": ["http://linked"], "raw": b"\xff"}
+        self.publish(Packet.from_document(fields, {"filename": "ada.json"}))
+        for query in ("ada", "1815", "engine"):
+            assert len(search(self.path, query)) == 1
+        assert not search(self.path, "linked")
+        stored = json.loads(search(self.path, "ada")[0].fields)
+        assert stored["fields"]["links"] == ["http://linked"]
+        assert search(self.path, "ada")[0].title == "ada.json"
+
+    def test_only_the_chosen_fields_are_indexed(self) -> None:
+        self.publish(Packet.from_document({"a": "apple", "b": "banana", "headline": "H"}), fields=["a"], title="headline")
+        assert search(self.path, "apple")[0].title == "H"
+        assert not search(self.path, "banana")
+
+    def test_instances_take_turns(self, tmp_path: Path) -> None:
+        script = textwrap.dedent("""
+            import sys
+            from pypes.packet import Packet
+            from pypes.testing import run_component
+            from pypes_search.sqlite_search import SQLiteSearch
+            for wave in range(20):
+                packets = [Packet.from_document({"text": f"w{sys.argv[1]} {wave}"}, {"id": f"{sys.argv[1]}-{wave}-{n}"}) for n in range(20)]
+                assert not run_component(SQLiteSearch, packets, path="shared.db").dead_letters
+        """)
+        writers = [subprocess.Popen([sys.executable, "-c", script, str(number)], cwd=tmp_path) for number in range(3)]
+        assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+        assert count(tmp_path / "shared.db") == 1200
+        with sqlite3.connect(tmp_path / "shared.db") as db:
+            db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+        db.close()
+
+    @pytest.mark.parametrize(("durability", "level"), [("always", 2), ("interval", 1), ("never", 0)])
+    def test_it_syncs_as_it_is_told(self, durability: str, level: int) -> None:
+        index = SearchIndex(self.path, durability)
+        assert index._db.execute("PRAGMA synchronous").fetchone()[0] == level
+        index.close()
+
+
+class TestSearchIndex:
+    def test_a_transaction_that_fails_leaves_nothing(self, tmp_path: Path) -> None:
+        index = SearchIndex(tmp_path / "search.db")
+        with pytest.raises(sqlite3.IntegrityError):
+            index.apply([Row("1", "fine", "text"), Row(None, "bad", "text")])  # type: ignore[arg-type]
+        index.apply([Row("2", "fine", "text")])
+        index.close()
+        assert [hit.id for hit in search(tmp_path / "search.db", "text")] == ["2"]
+
+    def test_other_files_and_newer_formats_are_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "text").write_text("not a database" * 100)
+        with sqlite3.connect(tmp_path / "other") as db:
+            db.execute("CREATE TABLE a (b)")
+        db.close()
+        SearchIndex(tmp_path / "newer").close()
+        with sqlite3.connect(tmp_path / "newer") as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+        for name, code in (("text", "search.not_an_index"), ("other", "search.not_an_index"), ("newer", "search.newer_format")):
+            with pytest.raises(StoreError) as caught:
+                SearchIndex(tmp_path / name)
+            assert caught.value.code == code
+
+    def test_no_index(self, tmp_path: Path) -> None:
+        with pytest.raises(NotFound):
+            search(tmp_path / "none.db", "x")
+
+    @given(st.text(max_size=40))
+    def test_any_query_is_answered(self, query: str) -> None:
+        assert isinstance(search(self.index_path, query), list)
+
+    @pytest.fixture(autouse=True)
+    def _an_index(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        self.index_path = tmp_path_factory.mktemp("index") / "search.db"
+        index = SearchIndex(self.index_path, "never")
+        index.apply([Row("1", "title", 'some "text" with os.path')])
+        index.close()
+
+
+class TestCommand:
+    @pytest.fixture
+    def database(self, tmp_path: Path) -> str:
+        index = SearchIndex(tmp_path / "search.db", "never")
+        index.apply([Row("1", "The title", "alpha beta", '{"fields": {"a": 1}, "meta": {}}'), Row("2", "Other", "beta gamma")])
+        index.close()
+        return str(tmp_path / "search.db")
+
+    def test_hits_are_shown(self, database: str) -> None:
+        result = CliRunner().invoke(main, [database, "alpha", "beta"])
+        assert result.exit_code == 0
+        assert "The title" in result.output
+        assert "[alpha] [beta]" in result.output
+        assert "Other" not in result.output
+
+    def test_json(self, database: str) -> None:
+        result = CliRunner().invoke(main, [database, "beta", "--json", "--limit", "1"])
+        (hit,) = [json.loads(line) for line in result.output.splitlines()]
+        assert hit["id"] in ("1", "2")
+
+    def test_nothing_found_and_no_index(self, database: str) -> None:
+        assert CliRunner().invoke(main, [database, "delta"]).exit_code == 1
+        result = CliRunner().invoke(main, [database + "x", "delta"])
+        assert result.exit_code == 1
+        assert "no index" in result.output

@@ -1,0 +1,167 @@
+"""Every command and snippet of README.md is run here, in its order, against real servers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import urllib3
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+READY_S = 30.0
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    return [line for block in blocks("sh") for line in block.splitlines()]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A directory that looks like the root of the project, so that what runs there leaves nothing in the project."""
+    for name in ("README.md", "graphs", "pypes"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    return tmp_path
+
+
+def environ() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PYPES_", "PYTHONPATH"))}
+
+
+def shell(command: str, cwd: Path, **variables: str) -> str:
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=cwd, env={**environ(), **variables}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@contextlib.contextmanager
+def server(command: list[str], cwd: Path) -> Iterator[str]:
+    """Start ``pypes serve …`` on a free port; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    with (cwd / "server.log").open("wb") as log:
+        process = subprocess.Popen([*command, "--bind", f"127.0.0.1:{port}"], cwd=cwd, env=environ(), stdout=log, stderr=log)
+    try:
+        wait_until_ready(process, address, cwd / "server.log")
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(30) == 0, (cwd / "server.log").read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    deadline_s = time.monotonic() + READY_S
+    with urllib3.PoolManager(retries=False) as http:
+        while time.monotonic() < deadline_s and process.poll() is None:
+            with contextlib.suppress(urllib3.exceptions.HTTPError):
+                if http.request("GET", f"{address}/readyz", timeout=1.0).status == 200:
+                    return
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+    raise AssertionError(f"not ready:\n{log.read_text()}")
+
+
+def recipe(target: str) -> list[str]:
+    """What ``make target`` runs last, as words."""
+    printed = subprocess.run(["make", "--dry-run", "--silent", target], cwd=ROOT, capture_output=True, text=True, check=True)
+    return printed.stdout.strip().splitlines()[-1].split()
+
+
+def test_nothing_in_it_is_left_out() -> None:
+    known = ("make ", "curl ", ".venv/bin/", "echo ")
+    assert all(command.startswith(known) for command in commands())
+    assert {language for language in re.findall(r"^```(\w+)", README, re.MULTILINE)} == {"sh", "python", "json", "nginx"}
+    assert "pip install pypes" not in README
+
+
+def test_make_targets_are_there() -> None:
+    for command in commands():
+        if command.startswith("make "):
+            recipe(command.split()[1])
+    assert recipe("test")[0].endswith("pytest")
+
+
+def test_make_demo(place: Path) -> None:
+    command = recipe("demo")
+    assert command[0] == ".venv/bin/pypes"
+    printed = shell(" ".join([*command, "--exit", "--files", "300"]), place)
+    assert re.search(r"\d+ documents published", printed)
+    assert " 0 failed, 0 refused" in printed
+    assert "pypes-search" in printed
+    assert "[regular] [expression" in printed or "[Regular]" in printed or "[regular]" in printed
+
+
+def test_use_it(place: Path) -> None:
+    use = [
+        command for command in commands() if "127.0.0.1:8080" in command or ("pypes-search" in command or "components" in command)
+    ]
+    assert len(use) == 11
+    with server(recipe("serve"), place) as address:
+        receipts: list[str] = []
+        for command in use:
+            if "pypes-search" in command:
+                wait_for(address, receipts)
+            local = command.replace("http://127.0.0.1:8080", address).replace("curl ", "curl --silent --show-error --fail ")
+            printed = shell(local, place, RECEIPT=receipts[-1] if receipts else "")
+            if "/docs" in command and command.startswith("curl"):
+                answer = json.loads(printed)
+                assert answer["accepted"] >= 1
+                receipts.append(answer["receipt"])
+            elif "pypes-search" in command:
+                assert "Ada" in printed
+            elif "/receipts/" in command:
+                assert json.loads(printed)["state"] == "done"
+            elif "/filters" in command:
+                assert "SQLiteSearch" in json.loads(printed)
+            elif "/graphs" in command:
+                assert [graph["name"] for graph in json.loads(printed)] == ["search"]
+            elif "components" in command:
+                assert "path" in printed
+        wait_for(address, receipts)
+
+
+def wait_for(address: str, receipts: list[str]) -> None:
+    with urllib3.PoolManager() as http:
+        for receipt in receipts:
+            answer = json.loads(http.request("GET", f"{address}/receipts/{receipt}?wait=20").data)
+            assert answer["state"] == "done", answer
+
+
+def test_write_a_component(place: Path) -> None:
+    shout, pipeline = blocks("python")
+    (graph,) = blocks("json")
+    (place / "shout.py").write_text(shout)
+    (place / "shout.json").write_text(graph)
+    lint, run, serve = (command for command in commands() if "shout" in command)
+    assert "ok" in shell(lint, place)
+    assert shell(run, place) == '{"text":"HELLO!!!"}\n'
+    assert f'prints `{"{"}"text":"HELLO!!!"{"}"}`' in README
+    assert shell(f"{sys.executable} -c '{pipeline}'", place, PYTHONPATH=str(place)) == "HELLO!\n"
+    with server(serve.split(), place) as address:
+        assert "Shout" in shell(f"curl --silent --fail '{address}/filters?node=Transformers'", place)
