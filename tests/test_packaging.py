@@ -17,6 +17,12 @@ import pypes
 
 ROOT = Path(__file__).parent.parent
 DISTRIBUTIONS = [".", *sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("components/*/setup.py"))]
+# fmt: off
+COMPONENTS = {
+    "JSON", "CSV", "Text", "HTML", "SetField", "CopyField", "RenameField", "DeleteField", "NormalizeCase", "DropDocument",
+    "Split", "Merge", "Collate", "Null", "Debug", "JSONLines", "SQLiteSearch",
+}
+# fmt: on
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -34,19 +40,17 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Wheels built from a copy of the sources, so that the work tree stays as it is."""
     home = tmp_path_factory.mktemp("wheels")
     source = home / "source"
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split("\n")
-    for name in listed:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in listed.split("\n"):
         if name.startswith(("pypes/", "components/")) or (name and "/" not in name):
             if not (ROOT / name).is_file():
                 continue
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, source / name)
     for distribution in DISTRIBUTIONS:
-        run(
-            sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", home / "dist", source / distribution, cwd=home
-        )
+        build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", home / "dist"]
+        run(*build, source / distribution, cwd=home)
     return sorted((home / "dist").glob("*.whl"))
 
 
@@ -87,10 +91,7 @@ def test_commands_are_there(environment: Path, tmp_path: Path) -> None:
 def test_components_are_found_through_their_entry_points(environment: Path, tmp_path: Path) -> None:
     listed = json.loads(run(environment / "pypes", "components", "--json", cwd=tmp_path))
     assert not [spec for spec in listed if spec.get("error")]
-    assert sorted(spec["name"] for spec in listed) == sorted(
-        "Collate CSV CopyField Debug DeleteField DropDocument HTML JSON JSONLines Merge"
-        " NormalizeCase Null RenameField SetField Split SQLiteSearch Text".split()
-    )
+    assert {spec["name"] for spec in listed} == COMPONENTS
 
 
 def test_the_example_graph_is_sound(environment: Path, tmp_path: Path) -> None:

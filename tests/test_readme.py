@@ -96,7 +96,7 @@ def recipe(target: str) -> list[str]:
 def test_nothing_in_it_is_left_out() -> None:
     known = ("make ", "curl ", ".venv/bin/", "echo ")
     assert all(command.startswith(known) for command in commands())
-    assert {language for language in re.findall(r"^```(\w+)", README, re.MULTILINE)} == {"sh", "python", "json", "nginx"}
+    assert set(re.findall(r"^```(\w+)", README, re.MULTILINE)) == {"sh", "python", "json", "nginx"}
     assert "pip install pypes" not in README
 
 
@@ -118,9 +118,8 @@ def test_make_demo(place: Path) -> None:
 
 
 def test_use_it(place: Path) -> None:
-    use = [
-        command for command in commands() if "127.0.0.1:8080" in command or ("pypes-search" in command or "components" in command)
-    ]
+    marks = ("127.0.0.1:8080", "pypes-search", "components")
+    use = [command for command in commands() if any(mark in command for mark in marks)]
     assert len(use) == 11
     with server(recipe("serve"), place) as address:
         receipts: list[str] = []

@@ -39,6 +39,10 @@ SHOWN_FAILURES = 20
 SHOWN_CHARS = 1000
 
 
+#: A piece that was checked, and its body.
+Sound = tuple[Piece, Header, bytes | Spooled]
+
+
 class Job(msgspec.Struct, frozen=True):
     """What an instance needs to know: the graph and the components it uses, in their JSON forms."""
 
@@ -101,7 +105,7 @@ class Batch:
 
     def _submit(self, portion: Sequence[Piece]) -> None:
         tally = Tally(size=sum(piece.length for piece in portion))
-        sound: list[tuple[Piece, Header, bytes | Spooled]] = []
+        sound: list[Sound] = []
         for piece in portion:
             try:
                 sound.append((piece, *self._open(piece)))
@@ -136,9 +140,7 @@ class Batch:
         count, decoded = check(header, body, self.limits)
         return msgspec.structs.replace(header, documents=count, encoding=""), decoded
 
-    def _batches(
-        self, sound: Sequence[tuple[Piece, Header, bytes | Spooled]]
-    ) -> Iterator[tuple[str, Sequence[Any], Sequence[int]]]:
+    def _batches(self, sound: Sequence[Sound]) -> Iterator[tuple[str, Sequence[Any], Sequence[int]]]:
         first = 0
         for piece, header, body in sound:
             # stands in for the receipt: the same for the same part of a file, so that a second run replaces the first

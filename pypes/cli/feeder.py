@@ -236,8 +236,9 @@ def media_type(path: Path) -> str:
 
 
 def walk(paths: Iterable[Path], suffixes: Iterable[str] = ()) -> Iterator[Path]:
-    """All files under ``paths`` in a stable order, hidden ones left out; ``suffixes`` (with or without dot, one or several by commas) choose among them.
+    """All files under ``paths`` in a stable order, hidden ones left out.
 
+    ``suffixes`` (with or without dot, one or several by commas) choose among them.
     A file that is named itself is taken whatever its suffix.
     """
     wanted = {"." + one.strip().lower().lstrip(".") for suffix in suffixes for one in suffix.split(",")}

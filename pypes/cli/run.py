@@ -20,6 +20,7 @@ from pypes.cli.batch import IN_FLIGHT, SHOWN_FAILURES, Batch, Job, Tally, read_f
 from pypes.cli.catalogue import find_components, load_option
 from pypes.cli.feeder import walk
 from pypes.cli.pieces import NDJSON, Piece, pieces_of_file, pieces_of_stream, portions
+from pypes.config import cores
 from pypes.errors import ComponentError, InvalidGraph, InvalidInput
 from pypes.graph.codec import loads, to_obj
 from pypes.graph.validation import validate
@@ -28,12 +29,8 @@ from pypes.graph.validation import validate
 @click.command()
 @click.argument("graph", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("files", nargs=-1, type=click.Path(exists=True, allow_dash=True, path_type=Path))
-@click.option(
-    "--instances", default=1, show_default=True, type=click.IntRange(0), help="Processes to run the graph in; 0: one per core."
-)
-@click.option(
-    "--type", "content_type", help="Media type of the input; else that of each file's name, and NDJSON on standard input."
-)
+@click.option("--instances", default=1, show_default=True, type=click.IntRange(0), help="Processes to use; 0: one per core.")
+@click.option("--type", "content_type", help="Media type of the input; else by file name, and NDJSON on standard input.")
 @load_option
 def run(graph: Path, files: tuple[Path, ...], instances: int, content_type: str | None, load_files: tuple[Path, ...]) -> None:
     """Run GRAPH over FILES, directories or standard input (-, the default) and publish what comes of them.
@@ -41,9 +38,7 @@ def run(graph: Path, files: tuple[Path, ...], instances: int, content_type: str 
     Blocks until everything is published; exit code 1 if anything failed. Relative paths of publishers start here.
     """
     job = _job(graph, load_files)
-    instances = (
-        instances or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else instances or os.cpu_count() or 1
-    )
+    instances = instances or cores()
     if instances > 1 and sys.platform == "win32":
         raise InvalidInput("on Windows a graph runs in one instance: leave --instances out", code="run.instances")
     console = Console(stderr=True, highlight=False)

@@ -16,6 +16,8 @@ from pypes_basic.csv_adapter import CSV
 from pypes_basic.json_adapter import JSON
 from pypes_basic.text_adapter import Text
 
+RUSSIAN = "Привет, это обычный русский текст. " * 20
+
 
 def posted(data: Any, **meta: Any) -> Packet:
     """A packet as the server makes it of a body."""
@@ -46,12 +48,7 @@ class TestText(ComponentSuite):
             ("grün".encode("latin-1"), {"charset": "iso-8859-1"}, "grün", "iso8859-1"),
             ("grün".encode("utf-8-sig"), {"charset": "iso-8859-1"}, "grün", "utf-8"),
             ("grün".encode("utf-16"), {}, "grün", "utf-16-le"),
-            (
-                "Привет, это обычный русский текст. ".encode("cp1251") * 20,
-                {},
-                "Привет, это обычный русский текст. " * 20,
-                "cp1251",
-            ),
+            (RUSSIAN.encode("cp1251"), {}, RUSSIAN, "cp1251"),
             ("grün".encode(), {"charset": "no-such-charset"}, "grün", "utf-8"),
             (b"", {}, "", "utf-8"),
         ],

@@ -156,7 +156,8 @@ class TestSQLiteSearch(ComponentSuite):
             from pypes.testing import run_component
             from pypes_search.sqlite_search import SQLiteSearch
             for wave in range(20):
-                packets = [Packet.from_document({"text": f"w{sys.argv[1]} {wave}"}, {"id": f"{sys.argv[1]}-{wave}-{n}"}) for n in range(20)]
+                ids = [f"{sys.argv[1]}-{wave}-{n}" for n in range(20)]
+                packets = [Packet.from_document({"text": f"w{sys.argv[1]} {wave}"}, {"id": one}) for one in ids]
                 assert not run_component(SQLiteSearch, packets, path="shared.db").dead_letters
         """)
         writers = [subprocess.Popen([sys.executable, "-c", script, str(number)], cwd=tmp_path) for number in range(3)]

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
-from pypes.errors import Retry
-from pypes.packet import Packet
 
 from pypes.component import Publisher
 from pypes.core.parameters import Help, Parameters
+from pypes.errors import Retry
+from pypes.packet import Packet
 from pypes_basic.line_file import LineFile, StandardOutput
 
 SYNC_INTERVAL_S = 1.0

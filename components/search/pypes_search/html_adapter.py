@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import Annotated, ClassVar
 from urllib.parse import urljoin
 
-from pypes.packet import Packet
 from selectolax.lexbor import LexborHTMLParser
 
 from pypes.component import Adapter
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import Reject
+from pypes.packet import Packet
 from pypes_basic.charset import decode, split_mark
 
 #: What a reader does not see.

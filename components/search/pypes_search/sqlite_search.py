@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
-from pypes.packet import Packet
 
 from pypes.component import Publisher
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import Reject, Retry
+from pypes.packet import Packet
 from pypes_search.index import Row, SearchIndex
 
 RETRY_S = 1.0
