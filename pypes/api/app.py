@@ -1,0 +1,60 @@
+"""The ASGI application of an ingest worker: resources behind the guard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import falcon.asgi
+
+from pypes.api import problems
+from pypes.api.components import Components
+from pypes.api.docs import Documents
+from pypes.api.filters import Filters
+from pypes.api.graphs import Graphs
+from pypes.api.guard import Guard
+from pypes.api.health import Health, Readiness
+from pypes.api.openapi import OpenApi
+from pypes.api.receipts import Receipts
+from pypes.api.request import Request
+from pypes.config import WorkerConfig
+
+if TYPE_CHECKING:
+    from pypes.runtime.worker import IngestWorker
+
+#: Version of the HTTP interface, not of the software.
+API_VERSION = "1"
+
+
+def routes(worker: IngestWorker, config: WorkerConfig) -> list[tuple[str, Any, str]]:
+    """Every address: template, resource, suffix of the responders' names."""
+    documents = Documents(worker, config.limits)
+    filters = Filters(worker)
+    components = Components(worker)
+    graphs = Graphs(worker)
+    table: list[tuple[str, Any, str]] = [
+        ("/docs", documents, ""),
+        ("/docs/{route}", documents, "route"),
+        # an id may be a path
+        ("/docs/{route}/{id:path}", documents, "id"),
+        ("/receipts/{id}", Receipts(worker), ""),
+        ("/filters", filters, ""),
+        ("/filters/{id}", filters, "one"),
+        ("/components", components, ""),
+        ("/components/{name}", components, "one"),
+        ("/graphs", graphs, ""),
+        ("/graphs/{name}", graphs, "one"),
+        ("/healthz", Health(), ""),
+        ("/readyz", Readiness(worker), ""),
+    ]
+    table.append(("/openapi.json", OpenApi(table, API_VERSION), ""))
+    return table
+
+
+def create_app(worker: IngestWorker, config: WorkerConfig) -> Guard:
+    """Build the application around a started worker."""
+    app: falcon.asgi.App[Request, falcon.asgi.Response] = falcon.asgi.App(request_type=Request)
+    app.req_options.strip_url_path_trailing_slash = True
+    for template, resource, suffix in routes(worker, config):
+        app.add_route(template, resource, **({"suffix": suffix} if suffix else {}))
+    problems.install(app)
+    return Guard(app, config, lambda: worker.state)

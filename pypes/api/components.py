@@ -1,0 +1,48 @@
+"""``/components``: the catalogue of what graphs can be made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import falcon.asgi
+import orjson
+
+from pypes.api.operation import JSON_OBJECT, TEXT, Answer, obj, operation
+from pypes.api.request import Request
+
+if TYPE_CHECKING:
+    from pypes.runtime.worker import IngestWorker
+
+PORTS = {"type": "object", "additionalProperties": {"type": "string"}}
+
+#: ``error`` says why a component cannot be used: its distribution could not be imported.
+COMPONENT = obj(
+    {"error": {"type": ["string", "null"]}, "accepts": {"type": "array", "items": TEXT}},
+    name=TEXT,
+    kind=TEXT,
+    distribution=TEXT,
+    version=TEXT,
+    doc=TEXT,
+    inputs=PORTS,
+    outputs=PORTS,
+    schema=JSON_OBJECT,
+)
+
+
+class Components:
+    """``/components`` and ``/components/{name}``."""
+
+    def __init__(self, worker: IngestWorker) -> None:
+        self._worker = worker
+
+    @operation("All components", {200: Answer("The catalogue, sorted by name.", {"type": "array", "items": COMPONENT})})
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        resp.data = orjson.dumps(await self._worker.control("components.list"))
+
+    @operation(
+        "One component: ports, parameters, documentation",
+        {200: Answer("The component.", COMPONENT)},
+        errors={404: "No component of that name."},
+    )
+    async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        resp.data = orjson.dumps(await self._worker.control("components.get", name=name))

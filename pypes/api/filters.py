@@ -1,0 +1,128 @@
+"""``/filters``: kinds of components and configured ones, much as the original Pypes had them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import falcon
+import falcon.asgi
+import orjson
+
+from pypes.api.operation import JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
+from pypes.api.request import Request, parse_json
+from pypes.component import KINDS
+from pypes.errors import BadRequest
+
+if TYPE_CHECKING:
+    from pypes.runtime.worker import IngestWorker
+
+MAX_FILTER_BYTES = 1 << 20
+
+FORM = "application/x-www-form-urlencoded"
+
+FILTER = obj(
+    {"graph": {"type": ["string", "null"]}},
+    id=TEXT,
+    component=TEXT,
+    kind=TEXT,
+    inputs=NAMES,
+    outputs=NAMES,
+    params=JSON_OBJECT,
+    schema=JSON_OBJECT,
+)
+UNKNOWN = "No filter of that id."
+NOT_VALID = "No such component, or its parameters are not valid."
+
+
+class Filters:
+    """``/filters`` and ``/filters/{id}``."""
+
+    def __init__(self, worker: IngestWorker) -> None:
+        self._worker = worker
+
+    @operation(
+        "Filters, or the components of a kind",
+        {200: Answer("All filters; with node, the names of the components of that kind.", {"type": "array"})},
+        parameters=(Parameter("node", "A kind of components.", {"type": "string", "enum": list(KINDS)}),),
+    )
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        kind = req.get_param("node")
+        if kind is None:
+            resp.data = orjson.dumps(await self._worker.control("filters.list"))
+            return
+        if kind not in KINDS:
+            raise BadRequest(f"node must be one of {', '.join(KINDS)}", code="request.invalid", where="node")
+        resp.data = orjson.dumps(await self._worker.control("components.kinds", node=kind))
+
+    @operation(
+        "Configure a component",
+        {201: Answer("The new filter.", FILTER, {"Location": "Where it is."})},
+        errors={415: "Neither JSON nor a form.", 422: NOT_VALID},
+        body={
+            "application/json": obj({"params": JSON_OBJECT}, component=TEXT),
+            FORM: obj(klass=TEXT),
+            "multipart/form-data": obj(klass=TEXT),
+        },
+    )
+    async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
+        component, params = await _wanted(req)
+        created = await self._worker.control("filters.create", component=component, params=params)
+        resp.status = 201
+        resp.set_header("location", f"/filters/{created['id']}")
+        resp.data = orjson.dumps(created)
+
+    @operation("One filter", {200: Answer("The filter.", FILTER)}, errors={404: UNKNOWN})
+    async def on_get_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        resp.data = orjson.dumps(await self._worker.control("filters.get", id=id))
+
+    @operation(
+        "Give a filter new parameters; one that belongs to a deployed graph is changed there",
+        {200: Answer("The filter as it is now.", FILTER)},
+        errors={404: UNKNOWN, 422: NOT_VALID},
+        body={"application/json": obj(params=JSON_OBJECT)},
+    )
+    async def on_put_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        body = await req.json(MAX_FILTER_BYTES)
+        params = body.get("params") if isinstance(body, dict) else None
+        if not isinstance(params, dict):
+            raise BadRequest('send {"params": {…}}', code="request.invalid", where="params")
+        resp.data = orjson.dumps(await self._worker.control("filters.update", id=id, params=params))
+
+    @operation(
+        "Delete a filter",
+        {204: Answer("It is gone.")},
+        errors={404: UNKNOWN, 422: "The filter belongs to a deployed graph that would not be valid without it."},
+    )
+    async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        await self._worker.control("filters.delete", id=id)
+        resp.status = 204
+
+
+async def _wanted(req: Request) -> tuple[str, dict[str, Any]]:
+    """Component and parameters from either form of the request."""
+    media = (req.content_type or "application/json").partition(";")[0].strip().lower()
+    body = await req.read(MAX_FILTER_BYTES)
+    if media == FORM:
+        klass = falcon.uri.parse_query_string(body.decode("utf-8", "replace")).get("klass")
+        if not isinstance(klass, str):
+            raise BadRequest("send one form field klass with the name of a component", code="request.invalid", where="klass")
+        return klass, {}
+    if media == "multipart/form-data":
+        return _klass_of(body, req.content_type or ""), {}
+    if media != "application/json" and not media.endswith("+json"):
+        raise falcon.HTTPUnsupportedMediaType(description='send JSON, {"component": NAME, "params": {…}}, or a form with klass')
+    wanted = parse_json(body)
+    component, params = (wanted.get("component"), wanted.get("params", {})) if isinstance(wanted, dict) else (None, None)
+    if not isinstance(component, str) or not isinstance(params, dict):
+        raise BadRequest('send {"component": NAME, "params": {…}}', code="request.invalid")
+    return component, params
+
+
+def _klass_of(body: bytes, content_type: str) -> str:
+    from email.parser import BytesParser
+
+    form = BytesParser().parsebytes(b"Content-Type: " + content_type.encode("latin-1") + b"\r\n\r\n" + body)
+    for part in form.get_payload() if form.is_multipart() else ():
+        if part.get_param("name", header="content-disposition") == "klass":  # type: ignore[union-attr]
+            return part.get_payload(decode=True).decode("utf-8", "replace").strip()  # type: ignore[union-attr]
+    raise BadRequest("send a form field klass with the name of a component", code="request.invalid", where="klass")

@@ -1,0 +1,141 @@
+"""The guard: who may talk to the server at all. Plain ASGI in front of Falcon, run for every request.
+
+- ``Host`` must be a name the server was told (or that of its own address): a web page that resolves its own name to this
+  machine (DNS rebinding) is refused.
+- A foreign ``Origin`` may not change anything: no web page creates filters on somebody's laptop.
+- With a token, ``Authorization: Bearer`` must carry it, compared in constant time. Load balancers probe without one.
+- A body that announces to be too long is refused before a byte of it is read.
+- A node that is stopping takes nothing new and closes its connections.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pypes.api import problems
+from pypes.api.request import too_large
+from pypes.config import WorkerConfig, is_loopback
+from pypes.errors import BadRequest, Draining, Forbidden, PypesError
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+ANYWHERE = ("0.0.0.0", "::")
+
+#: Probes of load balancers, which know no token.
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+#: Spellings of hosts that were found good (names times ports) and are not taken apart again.
+MAX_REMEMBERED = 256
+
+
+class Guard:
+    """An ASGI application that lets through to ``app`` what may pass. ``state`` gives starting, ready or draining."""
+
+    def __init__(self, app: App, config: WorkerConfig, state: Callable[[], str]) -> None:
+        self._app = app
+        self._state = state
+        self._token = config.token.encode() if config.token else None
+        self._max_bytes = config.limits.body_bytes
+        names = {config.host, *config.hosts} - set(ANYWHERE)
+        if is_loopback(config.host) or config.host in ANYWHERE:
+            names.update(LOOPBACK)
+        self._is_any_host = "*" in names
+        self._names = frozenset(_bare(name).lower() for name in names)
+        self._origins = frozenset(origin.rstrip("/").lower().encode() for origin in config.origins)
+        self._good_hosts: set[bytes] = set()
+
+    def __call__(self, scope: Scope, receive: Any, send: Send) -> Awaitable[None]:
+        if scope["type"] != "http":
+            return self._app(scope, receive, send)
+        host = origin = token = length = None
+        good = True
+        for name, value in scope["headers"]:
+            if name == b"host":
+                # a second Host is as bad as a wrong one: proxies and servers differ in which they believe
+                good = host is None and (value in self._good_hosts or self._is_good_host(value, scope))
+                host = value
+            elif name == b"origin":
+                origin = value
+            elif name == b"authorization":
+                token = value
+            elif name == b"content-length":
+                length = value
+        # HTTP/1.0 has no Host, and no browser speaks it
+        if not good or (host is None and scope["http_version"] != "1.0"):
+            return problems.send(send, _bad_host(host))
+        method = scope["method"]
+        if origin is not None and method not in SAFE_METHODS and not self._is_good_origin(origin, host):
+            error = Forbidden(
+                "pages of this origin may not change anything here; list it in origins if that is wanted", code="origin.foreign"
+            )
+            return problems.send(send, error)
+        if self._token is not None and not self._is_authorized(token) and scope["path"] not in OPEN_PATHS:
+            return problems.send(send, _bad_token(token), 401, {"www-authenticate": 'Bearer realm="pypes"'})
+        # a length that is not a number was refused by the HTTP parser
+        if length is not None and len(length) > 5 and int(length) > self._max_bytes:
+            return problems.send(send, too_large(self._max_bytes), headers={"connection": "close"})
+        if self._state() == "draining":
+            if method not in SAFE_METHODS:
+                message = "the node is stopping and takes nothing new; try another node, or this one later"
+                return problems.send(send, Draining(message))
+            send = _closing(send)
+        return self._app(scope, receive, send)
+
+    def _is_good_host(self, value: bytes, scope: Scope) -> bool:
+        host = _bare(value.decode("latin-1")).lower()
+        # an address (not a name) at which the connection arrived cannot have been rebound
+        server = scope.get("server")
+        if not (self._is_any_host or host in self._names or (server is not None and host == server[0])):
+            return False
+        if len(self._good_hosts) < MAX_REMEMBERED:
+            self._good_hosts.add(value)
+        return True
+
+    def _is_good_origin(self, origin: bytes, host: bytes | None) -> bool:
+        return origin.lower() in self._origins or (
+            host is not None and origin.lower() in (b"http://" + host.lower(), b"https://" + host.lower())
+        )
+
+    def _is_authorized(self, value: bytes | None) -> bool:
+        assert self._token is not None
+        if value is None or value[:7].lower() != b"bearer ":
+            return False
+        return hmac.compare_digest(value[7:].strip(), self._token)
+
+
+def _bare(host: str) -> str:
+    """A host without port and brackets."""
+    if host.count(":") > 1 and not host.startswith("["):
+        return host
+    try:
+        return urlsplit(f"//{host}").hostname or host
+    except ValueError:
+        return host
+
+
+def _bad_host(host: bytes | None) -> PypesError:
+    if host is None:
+        return BadRequest("the request has no Host header", code="host.missing")
+    return Forbidden("the server does not go by this name; add it to hosts in pypes.ini if it should", code="host.foreign")
+
+
+def _bad_token(token: bytes | None) -> Forbidden:
+    if token is None:
+        return Forbidden("a token is required: send Authorization: Bearer TOKEN", code="token.missing")
+    return Forbidden("the token is not right: compare it with the server's token file", code="token.invalid")
+
+
+def _closing(send: Send) -> Send:
+    async def closing(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return closing

@@ -1,0 +1,154 @@
+"""Errors as problem documents (RFC 9457), and the one mapping from errors to HTTP statuses."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+import falcon.asgi
+import orjson
+
+from pypes import errors
+from pypes.api.request import Disconnected, Request
+from pypes.errors import Problem, PypesError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+#: Status of every class of errors; a subclass that is not listed has the status of its nearest ancestor.
+STATUSES: Mapping[type[Exception], int] = {
+    errors.InvalidInput: 422,
+    errors.BadRequest: 400,
+    errors.UnsupportedMedia: 415,
+    errors.TooLarge: 413,
+    errors.NotFound: 404,
+    errors.Forbidden: 403,
+    errors.Unavailable: 503,
+    errors.QueueFull: 429,
+    # the graph was understood, but cannot be put to work as it is
+    errors.ComponentError: 422,
+    errors.StoreError: 503,
+    PypesError: 500,
+}
+
+#: Codes of what the HTTP layer itself refuses.
+_HTTP_CODES = {
+    400: "http.bad_request",
+    401: "token.invalid",
+    404: "http.not_found",
+    405: "http.method_not_allowed",
+    413: "ingest.too_large",
+    415: "http.unsupported_media",
+}
+
+#: After this many seconds a client may try again what failed for lack of a working disk.
+_STORE_RETRY_S = 5
+
+
+def status_of(error: type[PypesError]) -> int:
+    """HTTP status of a class of errors."""
+    return next(STATUSES[cls] for cls in error.__mro__ if cls in STATUSES)
+
+
+def document(status: int, code: str, detail: str, where: str = "", problems: tuple[Problem, ...] = ()) -> dict[str, Any]:
+    """A problem document as plain JSON values; its fields are documented in ``openapi.PROBLEM``."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    if where:
+        body["where"] = where
+    if problems:
+        body["errors"] = [{"path": p.path, "message": p.message, "code": p.code} for p in problems]
+    return body
+
+
+def headers_of(error: PypesError) -> dict[str, str]:
+    """What the response says besides the document: when to come back, and that the connection is about to end."""
+    headers = {}
+    if isinstance(error, errors.Unavailable):
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
+    elif isinstance(error, errors.StoreError):
+        headers["retry-after"] = str(_STORE_RETRY_S)
+    if isinstance(error, errors.Draining):
+        headers["connection"] = "close"
+    return headers
+
+
+async def send(send: Any, error: PypesError, status: int | None = None, headers: Mapping[str, str] | None = None) -> None:
+    """Answer a request with a problem document without the help of Falcon."""
+    status = status or status_of(type(error))
+    body = orjson.dumps(document(status, error.code, error.message, error.where, error.problems))
+    fields = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), **headers_of(error), **(headers or {})}
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _on_pypes_error(req: Request, resp: falcon.asgi.Response, error: PypesError, params: Any) -> None:
+    status = status_of(type(error))
+    if status >= 500 and not isinstance(error, errors.Unavailable):
+        log.error("request failed", extra={"path": req.path, "code": error.code, "error": str(error)}, exc_info=error)
+    _answer(resp, document(status, error.code, error.message, error.where, error.problems), headers_of(error))
+    await _clear(req, resp)
+
+
+async def _on_http_error(req: Request, resp: falcon.asgi.Response, error: falcon.HTTPError, params: Any) -> None:
+    status = error.status_code
+    if status == 404:
+        detail = f"there is nothing at {req.path}; /openapi.json lists what there is"
+    elif status == 405:
+        allowed = error.headers.get("Allow", "") if isinstance(error.headers, dict) else ""
+        detail = f"{req.method} is not possible here; this address takes {allowed}"
+    else:
+        detail = error.description or error.title or HTTPStatus(status).phrase
+    headers = dict(error.headers or {})
+    _answer(resp, document(status, _HTTP_CODES.get(status, f"http.{status}"), detail), headers)
+    await _clear(req, resp)
+
+
+async def _on_bug(req: Request, resp: falcon.asgi.Response, error: Exception, params: Any) -> None:
+    log.error("request failed", extra={"method": req.method, "path": req.path}, exc_info=error)
+    detail = f"{type(error).__name__}: this is a bug of the server; its log has the traceback"
+    _answer(resp, document(500, errors.InternalError.code, detail), {})
+    await _clear(req, resp)
+
+
+async def _on_disconnected(req: Request, resp: falcon.asgi.Response, error: Disconnected, params: Any) -> None:
+    # nobody is left to answer to, but a response ends the exchange
+    _answer(
+        resp, document(400, "http.disconnected", "the client went away before the body was complete"), {"connection": "close"}
+    )
+
+
+def _answer(resp: falcon.asgi.Response, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    resp.status = body["status"]
+    resp.content_type = MEDIA_TYPE
+    resp.data = orjson.dumps(body)
+    resp.set_headers(dict(headers))
+
+
+async def _clear(req: Request, resp: falcon.asgi.Response) -> None:
+    """Take what is left of the body, so that the client gets to read the answer; give up on what is too long."""
+    if not await req.discard():
+        resp.set_header("connection", "close")
+
+
+def install(app: falcon.asgi.App[Any, Any]) -> None:
+    """Answer every error with a problem document."""
+    handlers: list[tuple[type[Exception], Any]] = [
+        (Exception, _on_bug),
+        (falcon.HTTPError, _on_http_error),
+        (PypesError, _on_pypes_error),
+        (Disconnected, _on_disconnected),
+    ]
+    for error, handler in handlers:
+        app.add_error_handler(error, handler)

@@ -1,0 +1,108 @@
+"""A request whose body can be taken whole, streamed, or thrown away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import falcon.asgi
+import orjson
+
+from pypes.errors import BadRequest, TooLarge
+
+
+class Disconnected(Exception):
+    """The client went away in the middle of its body: nothing of it may be used."""
+
+
+class Request(falcon.asgi.Request):
+    """Falcon's own stream ends alike when the body does and when the client goes away; here the two differ."""
+
+    #: How much of a body that was refused is read and thrown away, and for how long, before the connection is closed:
+    #: clients that send before they read would otherwise see a reset instead of the answer.
+    DISCARD_BYTES = 64 << 20
+    DISCARD_S = 2.0
+
+    _is_begun = False
+    _is_complete = False
+
+    def header(self, name: bytes) -> str:
+        """Value of a header field by its lower-case name, ``""`` if it was not sent."""
+        value = self._asgi_headers.get(name)
+        return "" if value is None else value.decode("latin-1")
+
+    def whole(self) -> bytes | None:
+        """The body if all of it arrived with the head, as small bodies do; otherwise ``None``, and nothing is taken."""
+        event: Any = self._first_event
+        return None if event.get("more_body") else event.get("body", b"")
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, once; raises :class:`Disconnected`."""
+        event: Any = self._first_event
+        self._is_begun = True
+        while True:
+            if body := event.get("body"):
+                yield body
+            if not event.get("more_body"):
+                self._is_complete = True
+                return
+            event = await self._receive()
+            if event["type"] != "http.request":
+                self._is_complete = True
+                raise Disconnected
+
+    async def read(self, max_bytes: int) -> bytes:
+        """The whole body; raises :class:`TooLarge` as soon as it is known to exceed ``max_bytes``."""
+        if (self.content_length or 0) > max_bytes:
+            raise too_large(max_bytes)
+        whole = self.whole()
+        if whole is None:
+            parts, size = [], 0
+            async for chunk in self.chunks():
+                parts.append(chunk)
+                size += len(chunk)
+                if size > max_bytes:
+                    raise too_large(max_bytes)
+            return b"".join(parts)
+        if len(whole) > max_bytes:
+            raise too_large(max_bytes)
+        return whole
+
+    async def json(self, max_bytes: int) -> Any:
+        """The body as a JSON value; raises :class:`BadRequest` naming line and column."""
+        return parse_json(await self.read(max_bytes))
+
+    async def discard(self) -> bool:
+        """Read what is left of the body and throw it away; False if it was too long for that."""
+        event: Any = self._first_event
+        if self._is_complete or not (self._is_begun or event.get("more_body")):
+            return True
+        if self.header(b"expect"):
+            return False
+        size = 0
+        try:
+            async with asyncio.timeout(self.DISCARD_S):
+                while size <= self.DISCARD_BYTES:
+                    event = await self._receive()
+                    size += len(event.get("body", b""))
+                    if not event.get("more_body"):
+                        return True
+        except TimeoutError:
+            return False
+        return False
+
+
+def too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(f"the body is longer than the {max_bytes} bytes that are possible here; send less at a time")
+
+
+def parse_json(body: bytes) -> Any:
+    """A JSON value; raises :class:`BadRequest` naming line and column."""
+    if not body.strip():
+        raise BadRequest("the body is empty; send a JSON object", code="request.empty")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise BadRequest(f"malformed JSON: {error.msg} at {place}", code="request.malformed", where=place) from error

@@ -1,0 +1,119 @@
+"""The gunicorn worker: uvicorn around one ingest worker, imported only after the fork."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import signal
+import sys
+from typing import Any
+
+import orjson
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import Server
+from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
+
+from pypes import logs
+from pypes.api import problems
+from pypes.api.app import create_app
+from pypes.config import WorkerConfig
+from pypes.errors import PypesError
+from pypes.runtime.lifeline import die_with_parent, watch
+from pypes.runtime.worker import IngestWorker
+
+log = logging.getLogger(__name__)
+
+#: How often a worker shows that its loop runs.
+HEARTBEAT_S = 5.0
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's protocol, which answers what is not HTTP with a problem document too."""
+
+    def send_400_response(self, msg: str) -> None:
+        body = orjson.dumps(problems.document(400, "http.malformed", "this is not a valid HTTP request"))
+        head = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/problem+json\r\n"
+        self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+        self.transport.close()
+
+
+class ApiWorker(UvicornWorker):  # type: ignore[misc]
+    """Runs the application; stops when the arbiter says so, and at once when arbiter or supervisor are gone.
+
+    What is not finished when it stops stays in its shard, and goes to whoever opens that next.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_stopping = False
+        self._server: Server | None = None
+        config: WorkerConfig = self.app.config
+        self._grace_s = config.grace_s
+        self.config = Config(
+            # the application is built when the loop runs
+            app="",
+            interface="asgi3",
+            http=Protocol,
+            loop="uvloop",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=self.cfg.backlog,
+            timeout_keep_alive=self.cfg.keepalive,
+            timeout_graceful_shutdown=max(1, math.ceil(config.grace_s)),
+        )
+
+    def init_process(self) -> None:
+        config: WorkerConfig = self.app.config
+        self.app.forked()
+        die_with_parent(self.ppid)
+        watch([config.lifeline_fd, self.app.lifeline_fd])
+        logs.configure(f"ingest-{os.getpid()}", json=config.log_json, level=config.log_level)
+        uvicorn_log = logging.getLogger("uvicorn.error")
+        uvicorn_log.handlers.clear()
+        uvicorn_log.propagate = True
+        uvicorn_log.setLevel(logging.DEBUG if config.log_level == "DEBUG" else logging.WARNING)
+        super().init_process()
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        # uvicorn takes these over while it serves and raises them once more at its end, which must not kill us then
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self._on_stop)
+
+    def _on_stop(self, number: int, frame: Any) -> None:
+        self._is_stopping = True
+        if self._server is not None:
+            self._server.should_exit = True
+            # gunicorn's "quickly"
+            self._server.force_exit = number == signal.SIGQUIT
+
+    async def _serve(self) -> None:
+        heartbeat = asyncio.create_task(self._show_life())
+        try:
+            worker = await IngestWorker.start(self.app.config)
+        except (PypesError, OSError) as error:
+            log.error("ingest worker cannot start", extra={"error": str(error)})
+            # gunicorn gives up then; the supervisor starts it again after a while
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
+        try:
+            if not self._is_stopping:
+                self.config.app = create_app(worker, self.app.config)
+                self._server = Server(self.config)
+                await self._server.serve(sockets=self.sockets)
+        finally:
+            await worker.stop()
+            heartbeat.cancel()
+
+    async def _show_life(self) -> None:
+        """Tell the arbiter that the loop runs, from the first moment to the last; uvicorn does so only while it serves."""
+        while True:
+            self.notify()
+            await asyncio.sleep(HEARTBEAT_S)

@@ -1,0 +1,163 @@
+"""Who gets past the guard."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from pypes.api.guard import Guard
+from pypes.config import WorkerConfig
+from pypes.core.limits import Limits
+
+CONFIG: dict[str, Any] = {
+    "data_dir": "data",
+    "runtime_dir": "run",
+    "control_socket": "run/control.sock",
+    "listen_fd": 0,
+    "lifeline_fd": 0,
+    "host": "127.0.0.1",
+    "port": 8080,
+    "workers": 1,
+}
+
+
+async def through(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def ask(
+    headers: dict[str, str],
+    *,
+    method: str = "POST",
+    path: str = "/docs",
+    state: str = "ready",
+    http_version: str = "1.1",
+    server: str = "127.0.0.1",
+    **config: Any,
+) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Status, headers and document of what the guard (or the application behind it) answers."""
+    guard = Guard(through, WorkerConfig(**{**CONFIG, **config}), lambda: state)
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "http_version": http_version,
+        "server": (server, 8080),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        await guard(scope, None, send)
+
+    asyncio.run(run())
+    fields = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], fields, orjson.loads(sent[1]["body"] or b"{}")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "LocalHost:99", "[::1]:8080", "pypes.example.com"])
+def test_hosts_of_the_server_pass(host: str) -> None:
+    assert ask({"Host": host}, hosts=("pypes.example.com",))[0] == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8080", "10.0.0.9", "", "["])
+def test_foreign_hosts_do_not(host: str) -> None:
+    status, headers, problem = ask({"Host": host}, method="GET")
+    assert status == 403
+    assert problem["code"] == "host.foreign"
+    assert headers["content-type"] == "application/problem+json"
+
+
+def test_a_second_host_is_refused() -> None:
+    guard = Guard(through, WorkerConfig(**CONFIG), lambda: "ready")
+    scope = {"type": "http", "method": "GET", "path": "/", "http_version": "1.1", "server": None}
+    sent: list[Any] = []
+
+    async def run(*hosts: bytes) -> int:
+        sent.clear()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await guard({**scope, "headers": [(b"host", host) for host in hosts]}, None, send)
+        return int(sent[0]["status"])
+
+    assert asyncio.run(run(b"localhost", b"localhost")) == 403
+    assert asyncio.run(run(b"localhost", b"evil.example")) == 403
+    assert asyncio.run(run(b"evil.example", b"localhost")) == 403
+    assert asyncio.run(run(b"localhost")) == 200
+
+
+def test_the_address_a_connection_came_in_on_passes_where_all_are_bound() -> None:
+    assert ask({"Host": "10.0.0.5:8080"}, host="0.0.0.0", server="10.0.0.5", insecure=True)[0] == 200
+    assert ask({"Host": "10.0.0.6:8080"}, host="0.0.0.0", server="10.0.0.5", insecure=True)[0] == 403
+
+
+def test_a_missing_host_is_malformed_except_in_http_1_0() -> None:
+    assert ask({}, method="GET")[0] == 400
+    assert ask({}, method="GET", http_version="1.0")[0] == 200
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:3000", "https://evil.example:8080"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_foreign_origins_may_not_change_anything(origin: str, method: str) -> None:
+    status, _, problem = ask({"Host": "localhost:8080", "Origin": origin}, method=method)
+    assert status == 403
+    assert problem["code"] == "origin.foreign"
+
+
+def test_foreign_origins_may_look() -> None:
+    assert ask({"Host": "localhost:8080", "Origin": "http://evil.example"}, method="GET")[0] == 200
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:8080", "https://localhost:8080", "https://editor.example.com"])
+def test_the_own_origin_and_listed_ones_pass(origin: str) -> None:
+    assert ask({"Host": "localhost:8080", "Origin": origin}, origins=("https://editor.example.com/",))[0] == 200
+
+
+@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Bearer wrong", "Basic c2VjcmV0", "secret", "Bearer secret2"])
+def test_without_the_token_nothing_is_possible(value: str) -> None:
+    headers = {"Host": "localhost", **({"Authorization": value} if value else {})}
+    for method in ("GET", "POST"):
+        status, fields, problem = ask(headers, method=method, token="secret")
+        assert status == 401
+        assert fields["www-authenticate"].startswith("Bearer")
+        assert problem["code"] == ("token.invalid" if value else "token.missing")
+        assert problem["status"] == 401
+
+
+@pytest.mark.parametrize("value", ["Bearer secret", "bearer secret", "BEARER  secret "])
+def test_with_the_token_everything_is(value: str) -> None:
+    assert ask({"Host": "localhost", "Authorization": value}, token="secret")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_probes_need_no_token(path: str) -> None:
+    assert ask({"Host": "localhost"}, method="GET", path=path, token="secret")[0] == 200
+
+
+def test_a_body_that_announces_to_be_too_long_is_refused_unread() -> None:
+    limits = Limits(body_bytes=1_000_000)
+    status, fields, problem = ask({"Host": "localhost", "Content-Length": "1000001"}, limits=limits)
+    assert status == 413
+    assert fields["connection"] == "close"
+    assert problem["code"] == "ingest.too_large"
+    assert ask({"Host": "localhost", "Content-Length": "1000000"}, limits=limits)[0] == 200
+
+
+def test_while_draining_nothing_new_is_taken() -> None:
+    status, fields, problem = ask({"Host": "localhost"}, state="draining")
+    assert status == 503
+    assert fields["connection"] == "close"
+    assert int(fields["retry-after"]) >= 1
+    assert problem["code"] == "node.draining"
+    status, fields, _ = ask({"Host": "localhost"}, method="GET", path="/receipts/x", state="draining")
+    assert status == 200
+    assert fields["connection"] == "close"
