@@ -4,8 +4,10 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-# the newest Python that is there; PYTHON=... chooses another
-PYTHON ?= $(firstword $(foreach version,3.13 3.12 3.11 3,$(if $(shell command -v python$(version)),python$(version))))
+# the first that works and is new enough; PYTHON=... chooses another
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+            $$python $(NEW_ENOUGH) 2>/dev/null && echo $$python && break; done)
 DISTRIBUTIONS := $(wildcard components/*/setup.py)
 EDITABLE := $(foreach distribution,$(DISTRIBUTIONS),-e $(dir $(distribution)))
 # the build backend warns about editable installs as such: nothing a reader can act on
@@ -23,8 +25,8 @@ install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, as python3 on the PATH or PYTHON=/its/path"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: as python3 on the PATH, or with PYTHON=/its/path"; exit 1; }
+	@$(PYTHON) $(NEW_ENOUGH) || \
 	  { echo "Python 3.11 or later is needed; $(PYTHON) is older. Give another with PYTHON=/its/path"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 \
 	  || { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; } >/dev/null 2>&1 \
