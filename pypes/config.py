@@ -13,7 +13,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -372,16 +372,6 @@ def _shown(info: Any) -> str:
             if info.default % 1024**power == 0:
                 return f"{info.default // 1024**power}{unit}"
     return f"{info.default:g}" if isinstance(info.default, float) else str(info.default)
-
-
-def changed_keys(old: Settings, new: Settings, keys: Iterable[str]) -> list[str]:
-    """Which of ``keys`` (``"server.bind"``) differ between two settings."""
-    return [key for key in keys if _at(old, key) != _at(new, key)]
-
-
-def _at(settings: Settings, key: str) -> Any:
-    section, _, option = key.partition(".")
-    return getattr(getattr(settings, section), option)
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 class Lifeline:
-    """The owner's end. Pass :attr:`fd` to children (it is not inherited unless passed); the pipe ends with this process."""
+    """The owner's end: pass :attr:`fd` to children; those that inherit :attr:`writer` by a fork must close it."""
 
     def __init__(self) -> None:
-        self.fd, self._writer = os.pipe()
+        self.fd, self.writer = os.pipe()
 
     def close(self) -> None:
         """End the lifeline: whoever watches it exits."""
-        for fd in (self.fd, self._writer):
+        for fd in (self.fd, self.writer):
             with contextlib.suppress(OSError):
                 os.close(fd)
 
@@ -80,3 +80,29 @@ def _prctl(option: int, value: int) -> bool:
     import ctypes
 
     return int(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)) == 0
+
+
+class ProcessGroup:
+    """A child that leads a process group of its own, and all that it started: killed and reaped together.
+
+    Where :func:`adopt_orphans` works, members that outlive the leader become our children and are waited for here.
+    """
+
+    def __init__(self, leader: int) -> None:
+        self.leader = leader
+
+    def signal(self, number: int) -> None:
+        """Signal every member; nothing happens when there is none left."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            # PermissionError: macOS says so when all that is left are zombies
+            os.killpg(self.leader, number)
+
+    def reap(self) -> bool:
+        """Collect members that have ended, except the leader if somebody else waits for it; True when none is left."""
+        while True:
+            try:
+                pid, _ = os.waitpid(-self.leader, os.WNOHANG)
+            except ChildProcessError:
+                return True
+            if pid == 0:
+                return False

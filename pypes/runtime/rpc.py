@@ -32,9 +32,9 @@ OnEvent = Callable[[str, dict[str, Any]], None]
 
 
 def error_to_obj(error: PypesError) -> dict[str, Any]:
-    """An error as plain JSON values."""
+    """An error as plain JSON values; its class is the nearest one of :mod:`pypes.errors`."""
     return {
-        "class": type(error).__name__,
+        "class": next(c.__name__ for c in type(error).__mro__ if c.__module__ == errors.__name__),
         "code": error.code,
         "message": error.message,
         "where": error.where,
@@ -70,6 +70,7 @@ class RpcClient:
         self._on_lost = on_lost
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._last_id = 0
+        self._is_closed = False
         self._task = asyncio.create_task(self._listen())
 
     @classmethod
@@ -119,13 +120,13 @@ class RpcClient:
             for future in self._calls.values():
                 if not future.done():
                     future.set_exception(_gone())
-            is_lost = not self._writer.is_closing()
             self._writer.close()
-        if is_lost and self._on_lost is not None:
+        if not self._is_closed and self._on_lost is not None:
             self._on_lost()
 
     async def close(self) -> None:
         """Close the connection; calls still under way fail."""
+        self._is_closed = True
         self._writer.close()
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError, OSError):

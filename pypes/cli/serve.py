@@ -1,0 +1,68 @@
+"""``pypes serve``: start a node."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pypes import logs
+from pypes.config import load_settings
+
+#: Option → setting; options that are not given leave the setting to the environment, the file, or its default.
+_SETTINGS = {
+    "bind": "server.bind",
+    "workers": "server.workers",
+    "instances": "server.instances",
+    "data": "server.data",
+    "graphs": "server.graphs",
+    "default": "server.default",
+    "token_file": "server.token_file",
+    "hosts": "server.hosts",
+    "origins": "server.origins",
+    "load": "server.load",
+    "insecure": "server.insecure",
+    "durability": "queue.durability",
+    "grace_s": "limits.grace_s",
+    "log_format": "log.format",
+    "log_level": "log.level",
+}
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="Settings file; ./pypes.ini if there is one.")
+@click.option("--bind", metavar="HOST:PORT", help="Where to listen (127.0.0.1:8080).")
+@click.option("--workers", metavar="N", help="Ingest processes.")
+@click.option("--instances", metavar="N", help="Processes that run the graphs (one per core).")
+@click.option("--data", metavar="DIR", help="Everything that must survive a restart (./data).")
+@click.option("--graphs", metavar="DIR", help="Graphs to deploy (./graphs).")
+@click.option("--default", metavar="GRAPH", help="Graph for documents whose route no graph names.")
+@click.option("--token-file", metavar="FILE", help="File that holds the bearer token; or set PYPES_TOKEN.")
+@click.option("--host", "hosts", multiple=True, metavar="NAME", help="Further name under which clients reach the server.")
+@click.option("--origin", "origins", multiple=True, metavar="URL", help="Web origin that may change state from a browser.")
+@click.option("--load", multiple=True, metavar="FILE.py", help="Components that are not packaged.")
+@click.option("--insecure", is_flag=True, default=None, help="Listen beyond loopback without a token.")
+@click.option("--durability", type=click.Choice(["always", "interval", "never"]), help="When appends are synced (always).")
+@click.option("--grace", "grace_s", metavar="SECONDS", help="Time to finish what is in flight when told to stop.")
+@click.option("--log-format", type=click.Choice(["auto", "console", "json"]), help="JSON unless on a terminal (auto).")
+@click.option("--log-level", type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False), help="INFO.")
+def serve(config: Path | None, **options: Any) -> None:
+    """Start a node: receive documents over HTTP and run them through the deployed graphs.
+
+    Every setting can also stand in pypes.ini or in the environment (PYPES_SERVER_BIND). SIGTERM and Ctrl-C finish what is in
+    flight, SIGHUP rereads settings, components and graphs, SIGUSR2 replaces the ingest processes one by one.
+    """
+    flags = {_SETTINGS[name]: value for name, value in options.items() if value not in (None, ())}
+    load = partial(load_settings, config, flags)
+    settings = load()
+    logs.configure("supervisor", json=logs.is_json(settings.log.format), level=settings.log.level)
+    # only now: --help and a mistake in the settings should not wait for it
+    from pypes.runtime.supervisor import Supervisor
+
+    # what is imported stays: the collector need not look at it again
+    gc.freeze()
+    asyncio.run(Supervisor(settings, load).run())

@@ -1,0 +1,52 @@
+"""Checks a graph as this node would run it: with the environment's values in place, none of which is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pypes.errors import Problem, PypesError
+from pypes.graph.model import Graph
+from pypes.graph.validation import expand, validate
+from pypes.registry import Catalogue
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def check(graph: Graph, catalogue: Catalogue, environ: Mapping[str, str]) -> list[Problem]:
+    """Everything that is wrong with ``graph`` here, missing variables included; messages show the names of secrets."""
+    problems: list[Problem] = []
+    nodes = {}
+    for name, node in graph.nodes.items():
+        try:
+            nodes[name] = replace(node, params=expand(node.params, environ))
+        except PypesError as error:
+            problems.append(Problem(f"nodes.{name}.params", error.message, error.code))
+            nodes[name] = node
+    problems += validate(replace(graph, nodes=nodes), catalogue)
+    params = [dict(node.params) for node in graph.nodes.values()]
+    return [Problem(p.path, scrub(p.message, params, environ), p.code) for p in problems]
+
+
+def scrub(text: str, values: Iterable[Any], environ: Mapping[str, str] | None = None) -> str:
+    """Replace in ``text`` what the ``${ENV}`` references anywhere in ``values`` stand for by the references themselves."""
+    if environ is None:
+        import os
+
+        environ = os.environ
+    for name in sorted(set().union(*map(_variables, values)), key=lambda n: -len(environ.get(n, ""))):
+        if secret := environ.get(name):
+            text = text.replace(secret, f"${{{name}}}")
+    return text
+
+
+def _variables(value: Any) -> set[str]:
+    if isinstance(value, str):
+        return set(_VARIABLE.findall(value))
+    if isinstance(value, Mapping):
+        return set().union(*map(_variables, value.values()))
+    if isinstance(value, (list, tuple)):
+        return set().union(*map(_variables, value))
+    return set()

@@ -1,0 +1,117 @@
+"""What a server claims for itself before it starts anything: the data directory, a runtime directory, and the port."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import socket
+import stat
+import tempfile
+import time
+from pathlib import Path
+
+from pypes.config import split_bind
+from pypes.errors import InvalidConfig, StoreError
+
+#: Longest path of the runtime directory; those of unix sockets end at 104 (macOS) or 108 bytes.
+MAX_RUNTIME_DIR = 80
+#: How long children of a server that was killed may take to let go of the port.
+PORT_WAIT_S = 5.0
+PORT_POLL_S = 0.02
+BACKLOG = 2048
+
+
+class DataDir:
+    """The data directory, locked: a second server on it is refused. The lock ends with the process, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise InvalidConfig(f"the data directory cannot be used: {error}", code="config.data", where=str(path)) from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._fd, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(self._fd)
+            raise InvalidConfig(
+                f"another server (pid {holder}) works on this data directory; stop it, or give this one its own with --data",
+                code="config.data_locked",
+                where=str(path),
+            ) from None
+        #: True if the last server here did not end in an orderly way.
+        self.was_killed = bool(os.pread(self._fd, 1, 0))
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let go of the directory, in an orderly way."""
+        os.ftruncate(self._fd, 0)
+        os.close(self._fd)
+
+
+def claim_runtime_dir(data: Path) -> Path:
+    """Make the folder for the unix sockets of the server on ``data``: short path, ours alone, empty.
+
+    The same data directory always gets the same one, so that nothing is left over by servers that were killed.
+    """
+    name = f"pypes-{os.getuid()}-{hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]}"
+    candidates = [Path(base) / name for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp") if base]
+    path = next((p for p in candidates if len(os.fsencode(p)) <= MAX_RUNTIME_DIR and p.parent.is_dir()), candidates[-1])
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise StoreError(f"{path} belongs to somebody else; remove it, or set XDG_RUNTIME_DIR", code="store.runtime_dir")
+        path.chmod(0o700)
+        for entry in path.iterdir():
+            entry.unlink()
+    except OSError as error:
+        raise StoreError(f"the runtime directory cannot be used: {error}", code="store.runtime_dir", where=str(path)) from error
+    return path
+
+
+def release_runtime_dir(path: Path) -> None:
+    """Remove the folder and the sockets in it."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+async def listen(bind: str, may_wait: bool) -> socket.socket:
+    """Bind and listen; raises :class:`InvalidConfig` if that cannot be done.
+
+    ``may_wait``: the last server was killed, so give its children a moment to notice and let go of the port.
+    """
+    host, port = split_bind(bind)
+    deadline = time.monotonic() + (PORT_WAIT_S if may_wait else 0.0)
+    while True:
+        try:
+            return _listen(host, port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+                await asyncio.sleep(PORT_POLL_S)
+                continue
+            hint = "; another program listens there, choose another port" if error.errno == errno.EADDRINUSE else ""
+            raise InvalidConfig(
+                f"cannot listen on {bind}: {error.strerror or error}{hint}", code="config.bind", where="bind"
+            ) from error
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,120 @@
+"""What an ingest worker may ask the supervisor, and what it is told unasked (the transport is :mod:`pypes.runtime.rpc`).
+
+A worker's life on the control socket::
+
+    → hello {pid, slot}         first; the answer is the topology
+    → ready {}                  it serves
+    ← topology {…}              whenever it changed; always complete (see Deployments.topology), plus ``ready``
+    ← gone {id}                 an instance is dead and reaped: what it had may go to another one
+    → lost {id}                 an instance cannot be reached: kill it, then say that it is gone
+    ← drain {grace_s}           answer 503, finish what is queued
+    → drained {queued}          done, or as far as it got when the grace was over: deliveries that stay queued
+
+Everything else is asked on behalf of clients and answered as the HTTP interface shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from pypes.component import KINDS
+from pypes.errors import InvalidInput, NotFound, PypesError
+from pypes.runtime.rpc import Peer
+
+if TYPE_CHECKING:
+    from pypes.runtime.deployment import Deployments
+    from pypes.runtime.filters import Filters
+    from pypes.runtime.workers import Workers
+
+Method = Callable[..., Awaitable[Any]]
+
+
+class Control:
+    """Answers calls; ``wait_started`` holds those back that need the catalogue until there is one."""
+
+    def __init__(
+        self,
+        deployments: Deployments,
+        filters: Filters,
+        workers: Workers,
+        status: Callable[[], dict[str, Any]],
+        lost: Callable[[int], bool],
+        wait_started: Callable[[], Awaitable[Any]],
+    ) -> None:
+        self._deployments = deployments
+        self._filters = filters
+        self._workers = workers
+        self._status = status
+        self._lost = lost
+        self._wait_started = wait_started
+        self._methods: dict[str, Method] = {
+            "graphs.list": self._graphs_list,
+            "graphs.get": self._graphs_get,
+            "graphs.put": deployments.put,
+            "graphs.delete": deployments.delete,
+            "filters.list": self._filters_list,
+            "filters.get": self._filters_get,
+            "filters.create": self._filters_create,
+            "filters.update": filters.update,
+            "filters.delete": filters.delete,
+            "components.list": self._components_list,
+            "components.get": self._components_get,
+            "components.kinds": self._components_kinds,
+        }
+
+    async def handle(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:
+        """Answer one call; raises errors of :mod:`pypes.errors`."""
+        match method:
+            case "hello":
+                return self._workers.hello(peer, **params)
+            case "ready":
+                return self._workers.ready(peer)
+            case "drained":
+                return self._workers.drained(peer, **params)
+            case "lost":
+                return self._lost(params["id"])
+            case "status":
+                return self._status()
+        found = self._methods.get(method)
+        if found is None:
+            raise PypesError(f"there is no control method {method!r}", code="control.unknown_method")
+        await self._wait_started()
+        return await found(**params)
+
+    async def _graphs_list(self) -> Any:
+        return self._deployments.summaries()
+
+    async def _graphs_get(self, name: str) -> Any:
+        return self._deployments.get(name)
+
+    async def _filters_list(self, node: str | None = None) -> Any:
+        """Component names of one kind, as the original did; without a kind, all filters."""
+        return await self._components_kinds(node) if node is not None else self._filters.summaries()
+
+    async def _filters_get(self, id: str) -> Any:
+        return self._filters.get(id)
+
+    async def _filters_create(self, component: str, params: Any = None) -> Any:
+        return self._filters.create(component, {} if params is None else params)
+
+    async def _components_list(self) -> Any:
+        catalogue = self._deployments.catalogue
+        assert catalogue is not None
+        return [catalogue[name].to_obj() for name in sorted(catalogue)]
+
+    async def _components_get(self, name: str) -> Any:
+        catalogue = self._deployments.catalogue
+        assert catalogue is not None
+        if name not in catalogue:
+            raise NotFound(f"there is no component {name!r}; GET /components lists them", code="component.not_found", where=name)
+        return catalogue[name].to_obj()
+
+    async def _components_kinds(self, node: str) -> Any:
+        catalogue = self._deployments.catalogue
+        assert catalogue is not None
+        if node not in KINDS:
+            raise InvalidInput(
+                f"there is no kind {node!r}; kinds are {', '.join(KINDS)}", code="component.unknown_kind", where="node"
+            )
+        return sorted(catalogue.by_kind(node))

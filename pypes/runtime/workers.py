@@ -1,0 +1,133 @@
+"""The ingest workers as the supervisor knows them: those that are connected to its control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pypes import logs
+from pypes.errors import BadRequest
+from pypes.runtime.rpc import Peer
+
+#: Longest wait for the successor of a worker that is rolled.
+ROLL_S = 30.0
+
+
+@dataclass(slots=True)
+class Worker:
+    """A connected worker; ``queued`` is what it reported when it had drained."""
+
+    pid: int
+    slot: int
+    is_ready: bool = False
+    queued: int | None = None
+
+
+class Workers:
+    """Keeps track of the ingest workers. ``on_change()`` is called when one comes, is ready, or goes."""
+
+    def __init__(self, topology: Callable[[], dict[str, Any]], on_change: Callable[[], None]) -> None:
+        self._topology = topology
+        self._on_change = on_change
+        self._known: dict[Peer, Worker] = {}
+        self._changed = asyncio.Condition()
+        self._grace_s: float | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._log = logs.get("pypes.workers")
+
+    def hello(self, peer: Peer, pid: int, slot: int = -1) -> dict[str, Any]:
+        """A worker introduces itself; the answer is the topology."""
+        self._known[peer] = Worker(pid, slot)
+        if self._grace_s is not None:
+            peer.notify("drain", grace_s=self._grace_s)
+        self._notify()
+        return self._topology()
+
+    def ready(self, peer: Peer) -> None:
+        """A worker serves."""
+        self._worker(peer).is_ready = True
+        self._notify()
+
+    def drained(self, peer: Peer, queued: int = 0) -> None:
+        """A worker has finished what it could."""
+        self._worker(peer).queued = queued
+        self._notify()
+
+    def gone(self, peer: Peer) -> None:
+        """A worker's connection ended."""
+        if self._known.pop(peer, None) is not None:
+            self._notify()
+
+    def announce(self) -> None:
+        """Tell all workers the topology."""
+        topology = self._topology()
+        for peer in self._known:
+            peer.notify("topology", **topology)
+
+    def tell_gone(self, instance: int) -> None:
+        """Tell all workers that an instance is dead and reaped."""
+        for peer in self._known:
+            peer.notify("gone", id=instance)
+
+    @property
+    def is_ready(self) -> bool:
+        """True if at least one worker serves."""
+        return any(worker.is_ready for worker in self._known.values())
+
+    def status(self) -> list[dict[str, Any]]:
+        """All connected workers, for ``status``."""
+        return [{"pid": w.pid, "slot": w.slot, "state": "ready" if w.is_ready else "starting"} for w in self._known.values()]
+
+    async def drain(self, grace_s: float) -> None:
+        """Have all workers refuse documents and finish their queues; returns when they have, or after ``grace_s``."""
+        self._grace_s = grace_s
+        for peer in self._known:
+            peer.notify("drain", grace_s=grace_s)
+        # a little longer than the workers themselves wait: they report what stays queued
+        await self._until(lambda: all(worker.queued is not None for worker in self._known.values()), grace_s + 1.0)
+
+    def queued(self) -> int | None:
+        """Deliveries that stayed queued after :meth:`drain`; ``None`` if a worker did not say."""
+        counts = [worker.queued for worker in self._known.values()]
+        return None if None in counts else sum(count for count in counts if count is not None)
+
+    async def roll(self) -> None:
+        """End the workers one by one; gunicorn starts a new one for each, and the next goes when that serves."""
+        for old in list(self._known.values()):
+            known = {worker.pid for worker in self._known.values()}
+            if old.pid not in known:
+                continue
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(old.pid, signal.SIGTERM)
+            if not await self._until(lambda k=known: any(w.is_ready and w.pid not in k for w in self._known.values()), ROLL_S):  # type: ignore[misc]
+                self._log.error("rolling stopped", reason=f"no new worker within {ROLL_S:g} s", pid=old.pid)
+                return
+            self._log.info("worker rolled", pid=old.pid)
+
+    def _worker(self, peer: Peer) -> Worker:
+        if peer not in self._known:
+            raise BadRequest("say hello first", code="control.no_hello")
+        return self._known[peer]
+
+    def _notify(self) -> None:
+        self._on_change()
+        task = asyncio.create_task(self._wake())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _wake(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _until(self, predicate: Callable[[], bool], timeout_s: float) -> bool:
+        try:
+            async with asyncio.timeout(timeout_s), self._changed:
+                await self._changed.wait_for(predicate)
+        except TimeoutError:
+            return False
+        return True

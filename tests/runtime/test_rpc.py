@@ -1,0 +1,129 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pypes.errors import ComponentError, InternalError, InvalidGraph, NotFound, Problem, PypesError, QueueFull, Unavailable
+from pypes.runtime.rpc import Peer, RpcClient, RpcServer, error_from_obj, error_to_obj
+
+
+@asynccontextmanager
+async def server(path: Path, handle: Any, **more: Any) -> AsyncIterator[RpcServer]:
+    running = RpcServer(handle, **more)
+    await running.start(str(path))
+    try:
+        yield running
+    finally:
+        await running.close()
+
+
+async def echo(peer: Peer, method: str, params: dict[str, Any]) -> Any:
+    return [method, params]
+
+
+def test_calls_are_answered_in_any_order(tmp_path: Path) -> None:
+    async def run() -> None:
+        gate = asyncio.Event()
+
+        async def handle(peer: Peer, method: str, params: dict[str, Any]) -> Any:
+            if method == "slow":
+                await gate.wait()
+            else:
+                gate.set()
+            return [method, params]
+
+        async with server(tmp_path / "s", handle):
+            client = await RpcClient.connect(str(tmp_path / "s"))
+            slow, fast = await asyncio.gather(client.call("slow", text="é\n"), client.call("fast", big="x" * 200_000))
+            assert slow == ["slow", {"text": "é\n"}]
+            assert len(fast[1]["big"]) == 200_000
+            await client.close()
+
+    asyncio.run(run())
+
+
+def test_errors_come_back_as_what_they_were(tmp_path: Path) -> None:
+    class Special(ComponentError):
+        pass
+
+    raised: list[Exception] = [
+        InvalidGraph("bad", where="g", problems=[Problem("nodes.a", "no", "graph.x")]),
+        QueueFull("full", retry_after_s=2.5),
+        NotFound("none", code="graph.not_found"),
+        Special("cannot", code="graph.setup_failed", where="g.n"),
+        ValueError("ours"),
+    ]
+
+    async def handle(peer: Peer, method: str, params: dict[str, Any]) -> Any:
+        raise raised[params["n"]]
+
+    async def run() -> list[Any]:
+        async with server(tmp_path / "s", handle):
+            client = await RpcClient.connect(str(tmp_path / "s"))
+            found = await asyncio.gather(*(client.call("fail", n=n) for n in range(5)), return_exceptions=True)
+            await client.close()
+            return found
+
+    graph, full, missing, special, internal = asyncio.run(run())
+    assert isinstance(graph, InvalidGraph)
+    assert (graph.where, graph.problems) == ("g", (Problem("nodes.a", "no", "graph.x"),))
+    assert isinstance(full, QueueFull)
+    assert full.retry_after_s == 2.5
+    assert isinstance(missing, NotFound)
+    assert missing.code == "graph.not_found"
+    assert type(special) is ComponentError
+    assert (special.code, special.where) == ("graph.setup_failed", "g.n")
+    assert isinstance(internal, InternalError)
+    assert "ours" not in str(internal)
+
+
+def test_an_unknown_class_is_an_internal_error() -> None:
+    assert type(error_from_obj({"class": "os", "code": "x", "message": "m"})) is InternalError
+    assert error_to_obj(PypesError("m"))["class"] == "PypesError"
+
+
+def test_events_reach_every_client_in_order(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with server(tmp_path / "s", echo) as running:
+            seen: asyncio.Queue[Any] = asyncio.Queue()
+            clients = [await RpcClient.connect(str(tmp_path / "s"), lambda *e: seen.put_nowait(e)) for _ in range(2)]
+            for client in clients:
+                await client.call("hello")
+            running.broadcast("one", n=1)
+            running.broadcast("two")
+            events = [await asyncio.wait_for(seen.get(), 5) for _ in range(4)]
+            assert events.count(("one", {"n": 1})) == 2
+            assert events.index(("one", {"n": 1})) < events.index(("two", {}))
+            for client in clients:
+                await client.close()
+
+    asyncio.run(run())
+
+
+def test_both_sides_notice_the_end_of_the_other(tmp_path: Path) -> None:
+    async def run() -> None:
+        gone, lost, never = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def handle(peer: Peer, method: str, params: dict[str, Any]) -> Any:
+            await never.wait()
+
+        async with server(tmp_path / "s", handle, on_gone=lambda peer: gone.set()):
+            leaver = await RpcClient.connect(str(tmp_path / "s"))
+            await leaver.close()
+            await asyncio.wait_for(gone.wait(), 5)
+            client = await RpcClient.connect(str(tmp_path / "s"), on_lost=lost.set)
+            with pytest.raises(Unavailable, match="longer than"):
+                await client.call("hang", timeout_s=0.01)
+            waiting = asyncio.create_task(client.call("hang"))
+            await asyncio.sleep(0)
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(lost.wait(), 5)
+        with pytest.raises(Unavailable):
+            await client.call("again")
+        await client.close()
+
+    asyncio.run(run())

@@ -1,0 +1,124 @@
+from pathlib import Path
+
+import pytest
+
+from pypes.config import Settings, WorkerConfig, example, is_loopback, load_settings, split_bind
+from pypes.core.limits import Limits
+from pypes.errors import InvalidConfig
+
+
+def settings(tmp_path: Path, ini: str | None = None, flags: dict[str, object] | None = None, **environ: str) -> Settings:
+    if ini is not None:
+        (tmp_path / "pypes.ini").write_text(ini)
+    return load_settings(flags=flags, environ=environ, folder=tmp_path)
+
+
+def problems(tmp_path: Path, ini: str | None = None, flags: dict[str, object] | None = None, **environ: str) -> dict[str, str]:
+    with pytest.raises(InvalidConfig) as caught:
+        settings(tmp_path, ini, flags, **environ)
+    assert caught.value.code == "config.invalid"
+    return {problem.path: problem.message for problem in caught.value.problems}
+
+
+def test_flags_go_over_the_environment_over_the_file_over_defaults(tmp_path: Path) -> None:
+    ini = "[server]\nbind = 127.0.0.1:1\nworkers = 3\ninstances = 4\n[queue]\ndurability = never\n"
+    found = settings(
+        tmp_path, ini, {"server.bind": "127.0.0.1:3", "server.workers": None}, PYPES_SERVER_BIND="x:2", PYPES_SERVER_WORKERS="5"
+    )
+    assert (found.server.bind, found.server.workers, found.server.instances) == ("127.0.0.1:3", 5, 4)
+    assert found.queue.durability == "never"
+    assert found.limits == Limits()
+
+
+def test_paths_start_where_they_were_written(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "node.ini").write_text("[server]\ndata = d\nload = a.py, b.py\n")
+    found = load_settings(tmp_path / "etc" / "node.ini", {"server.graphs": "g"}, {}, tmp_path)
+    assert found.server.data == tmp_path / "etc" / "d"
+    assert found.server.load == (tmp_path / "etc" / "a.py", tmp_path / "etc" / "b.py")
+    assert found.server.graphs == tmp_path / "g"
+
+
+@pytest.mark.parametrize(("text", "size"), [("64MiB", 64 << 20), ("1_000", 1000), ("1.5 k", 1536), ("2GB", 2 << 30), ("7B", 7)])
+def test_sizes(tmp_path: Path, text: str, size: int) -> None:
+    assert settings(tmp_path, f"[limits]\nbody_bytes = {text}\n").limits.body_bytes == size
+
+
+def test_every_problem_is_told_at_once_and_names_its_key(tmp_path: Path) -> None:
+    ini = "[server]\nworkrs = 1\nworkers = 0\ninsecure = maybe\ndurability = always\n[limts]\nx = 1\n"
+    ini += "[limits]\njson_bytes = 2 bananas\n"
+    found = problems(tmp_path, ini, {"server.instances": "two"}, PYPES_QUEUE_DURABILITY="sometimes", PYPES_SERVER_COLOUR="red")
+    source = f"{tmp_path / 'pypes.ini'}: "
+    assert "did you mean workers?" in found[source + "server.workrs"]
+    assert "more than zero" in found[source + "server.workers"]
+    assert "yes or no" in found[source + "server.insecure"]
+    assert "belongs to section [queue]" in found[source + "server.durability"]
+    assert "unknown section" in found[source + "limts.x"]
+    assert "such as" in found[source + "limits.json_bytes"]
+    assert "number" in found["--instances"]
+    assert "one of always, interval, never" in found["PYPES_QUEUE_DURABILITY"]
+    assert "unknown key" in found["PYPES_SERVER_COLOUR"]
+
+
+def test_beyond_loopback_a_token_is_needed(tmp_path: Path) -> None:
+    assert "token" in problems(tmp_path, flags={"server.bind": "0.0.0.0:80"})["--bind"]
+    assert settings(tmp_path, flags={"server.bind": "0.0.0.0:80"}, PYPES_TOKEN="secret").token == "secret"
+    assert settings(tmp_path, flags={"server.bind": "0.0.0.0:80", "server.insecure": True}).token is None
+
+
+def test_the_token_comes_from_its_file_and_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    found = settings(tmp_path, "[server]\ntoken_file = token\n", PYPES_TOKEN="other")
+    assert found.token == "s3cret"
+    assert "s3cret" not in repr(found)
+    (tmp_path / "token").write_text("\n")
+    assert "empty" in next(iter(problems(tmp_path, "[server]\ntoken_file = token\n").values()))
+    assert "cannot be read" in problems(tmp_path, "", {"server.token_file": "none"})["--token-file"]
+
+
+def test_a_file_that_is_no_ini_says_where(tmp_path: Path) -> None:
+    (tmp_path / "pypes.ini").write_text("bind = 1\n")
+    with pytest.raises(InvalidConfig, match=r"line: 1"):
+        load_settings(environ={}, folder=tmp_path)
+    with pytest.raises(InvalidConfig, match="cannot be read"):
+        load_settings(tmp_path / "none.ini", environ={}, folder=tmp_path)
+
+
+def test_grace_has_a_second_name(tmp_path: Path) -> None:
+    assert settings(tmp_path, "[server]\ngrace_s = 3\n").limits.grace_s == 3.0
+
+
+@pytest.mark.parametrize("bind", ["8080", ":8080", "host:", "host:x", "host:70000"])
+def test_a_bad_bind_is_refused(tmp_path: Path, bind: str) -> None:
+    assert "address and a port" in problems(tmp_path, flags={"server.bind": bind})["--bind"]
+
+
+def test_addresses() -> None:
+    assert split_bind("[::1]:80") == ("::1", 80)
+    assert [is_loopback(h) for h in ("127.0.0.1", "::1", "localhost", "10.0.0.1", "example.com")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_the_example_is_complete_and_says_what_the_defaults_are(tmp_path: Path) -> None:
+    page = Path(__file__).parents[1] / "pypes.ini"
+    assert page.read_text() == example(), "run: python -m pypes.config > pypes.ini"
+    lines = [line.removeprefix("; ") for line in example().splitlines()]
+    values = "\n".join(line for line in lines if line.startswith("[") or (" = " in line and line.split(" = ")[0].isidentifier()))
+    found = settings(tmp_path, values.replace("one per four cores", "1").replace("one per core", "2"))
+    assert found.limits == Limits()
+    assert found.queue == Settings().queue
+    assert found.log == Settings().log
+
+
+def test_a_worker_gets_its_configuration_whole() -> None:
+    config = WorkerConfig(
+        data_dir="d", runtime_dir="r", control_socket="c", listen_fd=3, lifeline_fd=4, host="::1", port=80, workers=2,
+        token="t", hosts=("a",), limits=Limits(grace_s=7.0), node=1 << 31,
+    )  # fmt: skip
+    assert WorkerConfig.decode(config.encode()) == config
+    assert config.grace_s == 7.0

@@ -1,0 +1,73 @@
+import io
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from pypes import logs
+
+
+@pytest.fixture(autouse=True)
+def _restore() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_structlog_and_logging_write_the_same_lines() -> None:
+    out = io.StringIO()
+    logs.configure("supervisor", json=True, stream=out)
+    logs.get("pypes.x", node=1).info("ready", url="http://h")
+    logging.getLogger("other").warning("x %d", 1, extra={"k": [2]})
+    first, second = map(json.loads, out.getvalue().splitlines())
+    assert first.pop("time").endswith("Z")
+    assert first == {
+        "level": "info",
+        "process": "supervisor",
+        "logger": "pypes.x",
+        "event": "ready",
+        "node": 1,
+        "url": "http://h",
+    }
+    assert (second["event"], second["k"], second["level"]) == ("x 1", [2], "warning")
+
+
+def test_an_event_is_one_line_whatever_is_in_it() -> None:
+    for is_json in (True, False):
+        out = io.StringIO()
+        logs.configure("p", json=is_json, stream=out)
+        logs.get("x").info("a\nb", path="c\nd", text="e f")
+        assert out.getvalue().count("\n") == 1
+
+
+def test_a_traceback_is_kept() -> None:
+    out = io.StringIO()
+    logs.configure("p", json=True, stream=out)
+    try:
+        raise KeyError("gone")
+    except KeyError:
+        logs.get("x").exception("failed")
+    assert "KeyError: 'gone'" in json.loads(out.getvalue())["exception"]
+
+
+def test_the_level_holds_and_the_format_follows_the_terminal() -> None:
+    out = io.StringIO()
+    logs.configure("p", json=False, level="WARNING", stream=out)
+    logs.get("x").info("quiet")
+    assert out.getvalue() == ""
+    assert logs.is_json("auto", out)
+    assert not logs.is_json("console", out)
+
+
+def test_structlog_is_loaded_without_what_it_does_not_need() -> None:
+    code = "import sys; from pypes import logs; logs.get('x'); assert 'rich' not in sys.modules; import rich"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    bare = (
+        "import sys; from pypes import logs; logs.configure('i', json=True); assert not {'structlog', 'asyncio'} & {*sys.modules}"
+    )
+    subprocess.run([sys.executable, "-c", bare], check=True)
