@@ -1,0 +1,154 @@
+"""What an ingest worker does with a body before it accepts it: inflate, check the framing, count the documents."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pypes.core.limits import MIB, Limits
+from pypes.errors import BadRequest, TooLarge
+from pypes.ingest.codecs import json, multipart, ndjson, packets, raw
+from pypes.ingest.codecs.encodings import Inflater, inflate
+from pypes.ingest.codecs.media import MediaType, parse
+from pypes.ingest.delivery import Header
+
+#: What a compressed body may inflate to and still be worth keeping beside it.
+DECODED_BYTES = 8 * MIB
+
+
+class Sink(Protocol):
+    """A codec's checker: takes inflated pieces, counts documents at the end."""
+
+    def feed(self, piece: bytes) -> None: ...
+    def finish(self) -> int: ...
+
+
+def check(header: Header, body: bytes, limits: Limits) -> tuple[int, bytes | None]:
+    """Check a body in memory; returns its number of documents, and the body inflated (``None`` if that is too large to keep).
+
+    ``header.documents`` and ``length`` are not looked at. Raises :class:`BadRequest`, :class:`UnsupportedMedia` or
+    :class:`TooLarge`: then nothing of the POST may be accepted.
+    """
+    if header.method == "DELETE":
+        return 1, b""
+    media = parse(header.content_type)
+    data: bytes | None = body
+    if header.encoding:
+        data = inflate(body, header.encoding, limits, DECODED_BYTES) if body else b""
+        if data is None:
+            checker = Checker(header, limits)
+            checker.feed(body)
+            return checker.finish(), None
+    if not data:
+        raise _empty()
+    codec = media.codec
+    if codec == "json":
+        count = json.check(data, limits)
+    elif codec == "ndjson":
+        count = ndjson.check(data, limits)
+    elif codec == "packets":
+        count = packets.check(data, limits)
+    elif codec == "raw":
+        count = 1
+    else:
+        sink = sink_of(media, limits)
+        sink.feed(data)
+        count = sink.finish()
+    if count != 1:
+        _check_count(count, header, limits)
+    return count, data
+
+
+class Checker:
+    """:func:`check` for a body that arrives in chunks (and goes to a spool file meanwhile), in bounded memory."""
+
+    def __init__(self, header: Header, limits: Limits) -> None:
+        self._header = header
+        self._limits = limits
+        self._inflater = Inflater(header.encoding, limits) if header.encoding else None
+        self._sink = sink_of(parse(header.content_type), limits)
+        self._size = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Take a chunk as received; raises as soon as it is known that the body cannot be accepted."""
+        if self._inflater is None:
+            self._size += len(chunk)
+            self._sink.feed(chunk)
+        else:
+            for piece in self._inflater.feed(chunk):
+                self._size += len(piece)
+                self._sink.feed(piece)
+
+    def finish(self) -> int:
+        """The number of documents; raises as :func:`check` does."""
+        if self._inflater is not None:
+            self._inflater.finish()
+        if not self._size:
+            raise _empty()
+        count = self._sink.finish()
+        _check_count(count, self._header, self._limits)
+        return count
+
+
+class MultipartChecker:
+    """Checks each part with the checker of its own type."""
+
+    def __init__(self, media: MediaType, limits: Limits) -> None:
+        self._parser = multipart.Parser(multipart.boundary_of(media))
+        self._limits = limits
+        self._part: Sink | None = None
+        self._part_bytes = 0
+        self._documents = 0
+        self._filename = ""
+
+    def feed(self, piece: bytes) -> None:
+        for event in self._parser.feed(piece):
+            if isinstance(event, multipart.Start):
+                self._filename = event.part.filename
+                media = parse(event.part.content_type)
+                # multipart within multipart is not taken apart: it is a file like others
+                self._part = raw.Checker() if media.codec in ("multipart", "raw") else sink_of(media, self._limits)
+            elif self._part is not None:
+                try:
+                    if isinstance(event, multipart.Data):
+                        self._part.feed(event.piece)
+                    else:
+                        if not isinstance(self._part, raw.Checker):
+                            json.check_size(event.size, self._limits)
+                        self._documents += self._part.finish()
+                except BadRequest as error:
+                    raise BadRequest(f"file {self._filename!r}: {error.message}", code=error.code, where=error.where) from error
+
+    def finish(self) -> int:
+        self._parser.finish()
+        return self._documents
+
+
+def sink_of(media: MediaType, limits: Limits) -> Sink:
+    """A fresh checker for a media type."""
+    if media.codec == "json":
+        return json.Checker(limits)
+    if media.codec == "ndjson":
+        return ndjson.Checker(limits)
+    if media.codec == "packets":
+        return packets.Checker(limits)
+    if media.codec == "multipart":
+        return MultipartChecker(media, limits)
+    return raw.Checker()
+
+
+def _check_count(count: int, header: Header, limits: Limits) -> None:
+    if count == 0:
+        raise BadRequest("the body has no documents in it", code="ingest.not_documents")
+    if count > limits.documents_per_post:
+        raise TooLarge(
+            f"one POST has at most {limits.documents_per_post} documents; send several", code="ingest.too_many_documents"
+        )
+    if count > 1 and header.id is not None:
+        raise BadRequest(
+            "several documents cannot share the id in the URL; send one, or post to the route without an id",
+            code="ingest.several_documents",
+        )
+
+
+def _empty() -> BadRequest:
+    return BadRequest("the body is empty; send a document", code="ingest.empty")

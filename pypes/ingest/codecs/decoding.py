@@ -1,0 +1,160 @@
+"""What an instance does with a delivery: make packets of it, a wave at a time, whatever its size."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, BinaryIO
+
+from pypes.core.limits import MIB, Limits
+from pypes.errors import InternalError
+from pypes.ingest.codecs import json, multipart, ndjson, packets
+from pypes.ingest.codecs.encodings import inflate, pieces_of
+from pypes.ingest.codecs.media import JSON, MediaType, parse
+from pypes.ingest.codecs.raw import StreamBody
+from pypes.ingest.delivery import PACKETS, Header, Spooled
+from pypes.ingest.receipt import rfc3339
+from pypes.packet import Packet
+
+#: Packets of one media type, at most a wave of them.
+Batch = tuple[str, list[Packet]]
+
+_DEFAULTS = Limits()
+
+
+def documents(
+    header: Header, source: bytes | Spooled, receipt: str, received: float, *, decoded: bool = False, limits: Limits = _DEFAULTS
+) -> Iterator[Batch]:
+    """The documents of a delivery as packets, lazily, in their order.
+
+    ``source`` is the stored body, or inflated already (``decoded``); ``received`` is in seconds since the epoch. The body was
+    checked when it was accepted, so an error raised here (``BadRequest``, ``OSError``) means that it is not what it was.
+    """
+    meta = _metadata(header, receipt, received)
+    if header.method == "DELETE":
+        meta["mimetype"] = PACKETS
+        yield PACKETS, [Packet.from_document({}, meta)]
+        return
+    media = parse(header.content_type)
+    meta["mimetype"] = media.type
+    if "charset" in media.parameters:
+        meta["charset"] = media.parameters["charset"]
+    encoding = "" if decoded else header.encoding
+    if encoding and isinstance(source, bytes):
+        inflated = inflate(source, encoding, limits, 8 * MIB)
+        if inflated is not None:
+            source, encoding = inflated, ""
+    if media.codec == "raw":
+        value = source if isinstance(source, bytes) and not encoding else StreamBody(source, encoding, limits)
+        yield media.type, [Packet.from_document({"data": value}, meta)]
+        return
+    if media.codec != "multipart" and isinstance(source, bytes) and not encoding:
+        yield from _structured(media, [source], meta, limits)
+        return
+    with _open(source) as file:
+        pieces = pieces_of(file, encoding, limits)
+        if media.codec == "multipart":
+            yield from _wave(_parts(media, pieces, source, encoding, meta, limits), limits)
+        else:
+            yield from _structured(media, pieces, meta, limits)
+
+
+def _structured(media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits) -> Iterator[Batch]:
+    make, size = Packet.from_document, limits.wave_packets
+    if media.codec == "ndjson":
+        # each line is a JSON document by itself
+        meta["mimetype"] = JSON
+        for found in ndjson.documents(pieces, limits):
+            for start in range(0, len(found), size):
+                yield JSON, [make(fields, meta, shared=True) for fields in found[start : start + size]]
+        return
+    body = _gather(pieces, limits)
+    if media.codec == "packets":
+        stream = packets.documents(body, limits, meta)
+    else:
+        stream = (make(fields, meta, shared=True) for fields in json.documents(body, limits))
+    while wave := list(islice(stream, size)):
+        yield media.type, wave
+
+
+def _parts(
+    media: MediaType, pieces: Iterator[bytes], source: bytes | Spooled, encoding: str, meta: dict[str, Any], limits: Limits
+) -> Iterator[Batch]:
+    content: list[bytes] = []
+    kept_bytes = 0
+    part = multipart.Part("", "", "")
+    part_media = media
+    most_bytes = 0
+    for event in multipart.events(pieces, multipart.boundary_of(media)):
+        if isinstance(event, multipart.Start):
+            part, content, kept_bytes = event.part, [], 0
+            part_media = parse(part.content_type)
+            most_bytes = MIB if part_media.codec in ("raw", "multipart") else limits.json_bytes
+        elif isinstance(event, multipart.Data):
+            kept_bytes += len(event.piece)
+            if kept_bytes <= most_bytes:
+                content.append(event.piece)
+            else:
+                content.clear()
+        else:
+            own = {**meta, "mimetype": part_media.type, "filename": part.filename, "contentlength": event.size}
+            own.pop("charset", None)
+            if "charset" in part_media.parameters:
+                own["charset"] = part_media.parameters["charset"]
+            if part_media.codec not in ("raw", "multipart"):
+                json.check_size(kept_bytes, limits)
+                yield from _structured(part_media, [b"".join(content)], own, limits)
+            elif kept_bytes <= most_bytes:
+                yield part_media.type, [Packet.from_document({"data": b"".join(content)}, own)]
+            else:
+                value = StreamBody(source, encoding, limits, event.offset, event.size)
+                yield part_media.type, [Packet.from_document({"data": value}, own)]
+
+
+def _wave(batches: Iterable[Batch], limits: Limits) -> Iterator[Batch]:
+    """Put neighbours of one type together, up to a wave, and as long as their contents are small."""
+    media_type, size = "", 0
+    wave: list[Packet] = []
+    for found, batch in batches:
+        weight = sum(packet.size_bytes() for packet in batch)
+        if wave and (found != media_type or len(wave) + len(batch) > limits.wave_packets or size + weight > MIB):
+            yield media_type, wave
+            wave, size = [], 0
+        media_type = found
+        wave = wave + batch if wave else batch
+        size += weight
+    if wave:
+        yield media_type, wave
+
+
+def _metadata(header: Header, receipt: str, received: float) -> dict[str, Any]:
+    meta: dict[str, Any] = {
+        "mimetype": "",
+        "contentlength": header.length,
+        "requestmethod": header.method,
+        "receipt": receipt,
+        "processingtime": rfc3339(received),
+    }
+    for name, value in (("route", header.route), ("id", header.id), ("filename", header.filename)):
+        if value is not None:
+            meta[name] = value
+    return meta
+
+
+def _gather(pieces: Iterable[bytes], limits: Limits) -> bytes:
+    if isinstance(pieces, list):
+        return bytes(pieces[0])
+    body = bytearray()
+    for piece in pieces:
+        json.check_size(len(body) + len(piece), limits)
+        body += piece
+    return bytes(body)
+
+
+def _open(source: bytes | Spooled) -> BinaryIO:
+    if isinstance(source, Spooled):
+        return source.open()
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    raise InternalError(f"a body is bytes or a spool file, not {type(source).__name__}")

@@ -1,0 +1,171 @@
+"""Content encodings: inflating in bounded pieces, stopped as soon as a limit is exceeded."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from backports import zstd
+from isal import isal_zlib
+
+from pypes.core.limits import MIB, Limits
+from pypes.errors import BadRequest, TooLarge, UnsupportedMedia
+
+ENCODINGS = frozenset({"", "gzip", "deflate", "zstd"})
+
+#: The ratio counts beyond this much output: small bodies of one repeated letter harm no one.
+_FREE_BYTES = MIB
+_PIECE_BYTES = 256 << 10
+_ERRORS: tuple[type[Exception], ...] = (isal_zlib.error, zstd.ZstdError, EOFError)  # type: ignore[assignment]  # the stub says it is an instance
+
+
+def normalize(content_encoding: str) -> str:
+    """A Content-Encoding header as :class:`Header` keeps it. Raises :class:`UnsupportedMedia` for one that is not known."""
+    name = content_encoding.strip().lower()
+    name = {"identity": "", "x-gzip": "gzip"}.get(name, name)
+    if name not in ENCODINGS:
+        raise UnsupportedMedia(
+            f"content encoding {content_encoding!r} is not known; send gzip, deflate, zstd or none",
+            code="ingest.unsupported_encoding",
+        )
+    return name
+
+
+class Inflater:
+    """Inflates a body fed in chunks. Raises :class:`TooLarge` at the byte or ratio limit, :class:`BadRequest` for damage."""
+
+    def __init__(self, encoding: str, limits: Limits) -> None:
+        self._encoding = normalize(encoding)
+        self._limits = limits
+        self._stream: Any = None
+        self._head = b""
+        self._in_bytes = 0
+        self._out_bytes = 0
+        self._is_ended = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take a chunk; yields what it inflates to in pieces of up to 256 KiB."""
+        self._in_bytes += len(chunk)
+        try:
+            yield from self._inflate(chunk)
+        except _ERRORS as error:
+            raise self._damaged(str(error)) from error
+
+    def finish(self) -> None:
+        """Say that the body has ended; raises :class:`BadRequest` if it should have gone on."""
+        if self._head or (self._in_bytes and not self._is_ended):
+            raise self._damaged("it ends too early")
+
+    def _inflate(self, data: bytes) -> Iterator[bytes]:
+        while True:
+            if self._stream is None:
+                if self._is_ended:
+                    data = data.lstrip(b"\0")  # padding after a member (RFC 1952 says nothing, tar and tapes do it)
+                data = self._head + data
+                if len(data) < 2:  # two bytes tell a raw deflate stream from a wrapped one
+                    self._head = data
+                    return
+                self._head, self._is_ended = b"", False
+                self._stream = self._start(data)
+            piece = self._stream.decompress(data, _PIECE_BYTES)
+            self._out_bytes += len(piece)
+            self._check_size()
+            if piece:
+                yield piece
+            if self._stream.eof:
+                data, self._stream, self._is_ended = self._stream.unused_data, None, True
+                if not data:
+                    return
+            elif self._encoding == "zstd":
+                data = b""
+                if self._stream.needs_input:
+                    return
+            else:
+                data = self._stream.unconsumed_tail
+                if not data and len(piece) < _PIECE_BYTES:
+                    return
+
+    def _start(self, data: bytes) -> Any:
+        if self._encoding == "zstd":
+            return zstd.ZstdDecompressor()
+        if self._encoding == "gzip":
+            return isal_zlib.decompressobj(31)
+        # "deflate" means the zlib format (RFC 9110, 8.4.1.2), but raw streams are sent as well
+        is_wrapped = data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
+        return isal_zlib.decompressobj(15 if is_wrapped else -15)
+
+    def _check_size(self) -> None:
+        if self._out_bytes > self._limits.decompressed_bytes:
+            raise TooLarge(
+                f"the body inflates to more than {self._limits.decompressed_bytes} bytes; send it in parts",
+                code="ingest.decompressed_too_large",
+            )
+        if self._out_bytes > _FREE_BYTES and self._out_bytes > self._limits.decompressed_ratio * self._in_bytes:
+            raise TooLarge(
+                f"the body inflates to more than {self._limits.decompressed_ratio} times its size; send it uncompressed",
+                code="ingest.decompressed_ratio",
+            )
+
+    def _damaged(self, reason: str) -> BadRequest:
+        return BadRequest(f"the body is not sound {self._encoding}: {reason}", code="ingest.malformed_encoding")
+
+
+def inflate(body: bytes, encoding: str, limits: Limits, max_bytes: int) -> bytes | None:
+    """Inflate a body in memory, or ``None`` if it is sound so far but has more than ``max_bytes``."""
+    if encoding == "gzip":  # one call for what is most common: it fits, and it is one member
+        stream = isal_zlib.decompressobj(31)
+        try:
+            data: bytes = stream.decompress(body, _FREE_BYTES)
+        except _ERRORS:
+            data = b""
+        if stream.eof and not stream.unused_data and len(data) <= max_bytes:
+            return data
+    inflater = Inflater(encoding, limits)
+    pieces, size = [], 0
+    for piece in inflater.feed(body):
+        pieces.append(piece)
+        size += len(piece)
+        if size > max_bytes:
+            return None
+    inflater.finish()
+    return b"".join(pieces)
+
+
+def pieces_of(file: BinaryIO, encoding: str, limits: Limits) -> Iterator[bytes]:
+    """The inflated content of an open file in pieces; ``encoding`` may be ``""``."""
+    inflater = Inflater(encoding, limits) if encoding else None
+    while chunk := file.read(_PIECE_BYTES):
+        if inflater is None:
+            yield chunk
+        else:
+            yield from inflater.feed(chunk)
+    if inflater is not None:
+        inflater.finish()
+
+
+class PieceReader(io.RawIOBase):
+    """A readable stream over an iterator of pieces; wrap it in ``io.BufferedReader``."""
+
+    def __init__(self, pieces: Iterator[bytes], file: BinaryIO) -> None:
+        self._pieces = pieces
+        self._file = file
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+        n = min(len(buffer), len(self._rest))
+        buffer[:n] = self._rest[:n]
+        self._rest = self._rest[n:]
+        return n
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

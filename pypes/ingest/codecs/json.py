@@ -1,0 +1,122 @@
+"""JSON bodies: an object is one document, an array of objects as many as it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import orjson
+
+from pypes.core.limits import MIB, Limits
+from pypes.errors import BadRequest, TooLarge
+
+_BOM = b"\xef\xbb\xbf"
+_raw_array = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def parse(text: bytes, limits: Limits, what: str = "") -> Any:
+    """Parse one JSON document. Raises :class:`BadRequest` that names line and column (``what``: "line 7 of the body, ")."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        if text.startswith(_BOM):
+            return parse(text[3:], limits, what)
+        if "ecursion" in error.msg:
+            raise too_deep(limits, what) from error
+        place = f"{what}column {error.colno}" if what else f"line {error.lineno}, column {error.colno}"
+        raise BadRequest(f"malformed JSON at {place}: {error.msg}", where=place) from error
+    # counting brackets bounds the depth from above at the speed of memchr; few documents need to be looked at closer
+    if text.count(b"{") + text.count(b"[") > limits.json_depth:
+        check_depth(value, limits, what)
+    return value
+
+
+def check_depth(value: Any, limits: Limits, what: str = "") -> None:
+    """Raise :class:`BadRequest` if a document, or one in an array of documents, is nested deeper than allowed."""
+    level = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, (dict, list))]
+    for _ in range(limits.json_depth):
+        if not level:
+            return
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+    if level:
+        raise too_deep(limits, what)
+
+
+def too_deep(limits: Limits, what: str) -> BadRequest:
+    return BadRequest(f"JSON is nested deeper than {limits.json_depth} levels; flatten it", code="ingest.too_deep", where=what)
+
+
+def check_size(size: int, limits: Limits) -> None:
+    if size > limits.json_bytes:
+        raise TooLarge(
+            f"a JSON body has at most {limits.json_bytes} bytes; "
+            "send many documents as NDJSON (application/x-ndjson), which is streamed"
+        )
+
+
+def not_documents() -> BadRequest:
+    return BadRequest("JSON must be an object or an array of objects, with at least one of them", code="ingest.not_documents")
+
+
+def check(body: bytes, limits: Limits) -> int:
+    """Count the documents of a JSON body; raises :class:`BadRequest` or :class:`TooLarge`."""
+    if len(body) > MIB:
+        return sum(1 for _ in documents(body, limits))
+    value = parse(body, limits)
+    if isinstance(value, dict):
+        return 1
+    if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+        raise not_documents()
+    return len(value)
+
+
+def documents(body: bytes, limits: Limits) -> Iterator[dict[str, Any]]:
+    """The documents of a JSON body; those of a large array are parsed one by one, so that memory stays near the body's size."""
+    check_size(len(body), limits)
+    if len(body) > MIB and body.lstrip(b" \t\r\n")[:1] == b"[":
+        try:
+            items: list[Any] = _raw_array.decode(body)
+        except msgspec.DecodeError:
+            parse(body, limits)  # names line and column
+            raise
+        values: Iterator[Any] = (_item(body, bytes(item), limits) for item in items)
+    else:
+        value = parse(body, limits)
+        items = value if isinstance(value, list) else [value]
+        values = iter(items)
+    if not items:
+        raise not_documents()
+    for value in values:
+        if not isinstance(value, dict):
+            raise not_documents()
+        yield value
+
+
+def _item(body: bytes, item: bytes, limits: Limits) -> Any:
+    try:
+        return parse(item, limits)
+    except BadRequest as error:
+        if error.code == "ingest.malformed":
+            parse(body, limits)  # the place within the whole body
+        raise
+
+
+class Checker:
+    """Gathers a JSON body that arrives in pieces, up to ``json_bytes``."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._body = bytearray()
+
+    def feed(self, piece: bytes) -> None:
+        check_size(len(self._body) + len(piece), self._limits)
+        self._body += piece
+
+    def finish(self) -> int:
+        return check(bytes(self._body), self._limits)

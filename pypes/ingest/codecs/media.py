@@ -1,0 +1,104 @@
+"""Media types: taking a Content-Type apart, which codec reads it, and how well an adapter matches it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from pypes.errors import UnsupportedMedia
+from pypes.ingest.delivery import PACKETS
+
+JSON = "application/json"
+OCTETS = "application/octet-stream"
+
+_NDJSON = frozenset(
+    {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines"}
+)
+_PARAMETER = re.compile(r'([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:("(?:[^"\\]|\\.)*")|([^\s;"]+))')
+_ESCAPE = re.compile(r"\\(.)")
+_FORM = "application/x-www-form-urlencoded"
+
+
+class MediaType(NamedTuple):
+    """A parsed Content-Type: the bare type in lower case, its parameters, and the ``codec`` that reads it."""
+
+    type: str
+    parameters: Mapping[str, str]
+    codec: str  # json, ndjson, multipart, packets, raw
+
+
+@lru_cache(maxsize=512)
+def parse(content_type: str) -> MediaType:
+    """Parse a Content-Type (``""``: bytes of unknown type). Raises :class:`UnsupportedMedia` for one that no codec reads."""
+    bare, _, rest = content_type.partition(";")
+    bare = bare.strip().lower() or OCTETS
+    parameters: Mapping[str, str] = MappingProxyType(parameters_of(rest) if rest else {})
+    if bare == _FORM:
+        raise UnsupportedMedia(
+            "form fields are not documents; send JSON with Content-Type: application/json, or a file with its own type "
+            "(curl: -H 'Content-Type: application/json')"
+        )
+    if bare.count("/") != 1 or bare.startswith("/") or bare.endswith("/") or "*" in bare:
+        raise UnsupportedMedia(f"{content_type!r} is not a media type; send one like text/html")
+    if bare == PACKETS:
+        codec = "packets"
+    elif bare in _NDJSON:
+        codec = "ndjson"
+    elif is_json(bare):
+        codec = "json"
+    elif bare in ("multipart/form-data", "multipart/mixed"):
+        codec = "multipart"
+    else:
+        codec = "raw"
+    charset = parameters.get("charset", "utf-8").lower()
+    if codec in ("json", "ndjson", "packets") and charset not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMedia(f"JSON must be encoded in UTF-8, not {charset} (RFC 8259); convert it first")
+    return MediaType(bare, parameters, codec)
+
+
+def is_json(bare: str) -> bool:
+    """True for ``application/json`` and types built on it (``application/ld+json``)."""
+    return bare == JSON or bare.endswith("+json")
+
+
+def parameters_of(rest: str) -> dict[str, str]:
+    """Parameters of a header value (what follows its first ``;``), names in lower case (RFC 9110, 5.6.6; RFC 8187)."""
+    found: dict[str, str] = {}
+    for name, quoted, plain in _PARAMETER.findall(rest):
+        name = name.lower()
+        value = _ESCAPE.sub(r"\1", quoted[1:-1]) if quoted else plain
+        if name.endswith("*"):
+            charset, _, encoded = value.partition("'")
+            try:
+                found[name[:-1]] = unquote(encoded.partition("'")[2], charset or "utf-8", "replace")
+            except LookupError:  # a charset no one knows: the plain parameter beside it has to do
+                continue
+        else:
+            found.setdefault(name, value)
+    return found
+
+
+def match(accepts: Iterable[str], media_type: str) -> int:
+    """How specifically an adapter that accepts ``accepts`` matches a bare type: 0 not at all, 4 exactly.
+
+    1 is ``*/*``, 2 ``text/*``, 3 ``application/json`` for a type built on JSON.
+    """
+    best = 0
+    for pattern in accepts:
+        pattern = pattern.lower()
+        if pattern == media_type:
+            return 4
+        if pattern == "*/*":
+            found = 1
+        elif pattern.endswith("/*") and media_type.startswith(pattern[:-1]):
+            found = 2
+        elif pattern == JSON and media_type.endswith("+json") and media_type != PACKETS:
+            found = 3
+        else:
+            continue
+        best = max(best, found)
+    return best
