@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import falcon
 import falcon.asgi
+import msgspec
 
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, Parameter, Schema, obj, operation
 from pypes.api.request import Request, too_large
 from pypes.core.limits import MIB, Limits
-from pypes.ingest.codecs import Checker, check
+from pypes.ingest.codecs import Checker, check, normalize
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 #: Larger bodies are checked in a thread: up to here a hand-over would cost more than the check. Compressed ones grow.
 INLINE_BYTES = 64 << 10
 INLINE_ENCODED_BYTES = 8 << 10
+
+#: Bodies that go to a spool file are written and checked in blocks of this size.
+BLOCK_BYTES = MIB
 
 ACCEPTED = Answer(
     "Durable: whatever happens now, every document will be published, dropped by a filter, or put among the dead letters.",
@@ -61,19 +66,26 @@ class Documents:
     async def on_post(self, req: Request, resp: falcon.asgi.Response, route: str | None = None, id: str | None = None) -> None:
         # resolved first: what no graph would take is not worth reading
         graph = self._worker.resolve(route)
-        content_type = req.content_type or ""
         encoding = req.header(b"content-encoding")
+        if encoding:
+            encoding = normalize(encoding)
         disposition = req.header(b"content-disposition")
         filename = _filename(disposition) if disposition else None
-        body: bytes | Spooled | None = req.whole()
-        decoded = None
-        if body is None:
-            body, documents, decoded = await self._receive(req, content_type, encoding, id)
-        elif len(body) <= (INLINE_ENCODED_BYTES if encoding else INLINE_BYTES):
-            documents, decoded = check(content_type, encoding, id, body, self._limits)
+        whole = req.whole()
+        body: bytes | Spooled
+        if whole is None:
+            header = Header(graph, req.method, req.content_type or "", encoding, route, id, filename)
+            body, documents, decoded = await self._receive(req, header)
+            header = msgspec.structs.replace(header, documents=documents, length=len(body))
         else:
-            documents, decoded = await asyncio.to_thread(check, content_type, encoding, id, body, self._limits)
-        header = Header(graph, req.method, content_type, encoding, route, id, filename, documents, len(body))
+            body = whole
+            header = Header(graph, req.method, req.content_type or "", encoding, route, id, filename, 1, len(body))
+            if len(body) <= (INLINE_ENCODED_BYTES if encoding else INLINE_BYTES):
+                documents, decoded = check(header, body, self._limits)
+            else:
+                documents, decoded = await asyncio.to_thread(check, header, body, self._limits)
+            if documents != 1:
+                header = msgspec.structs.replace(header, documents=documents)
         receipt = await self._worker.submit(header, body, decoded)
         resp.status = 202
         resp.set_header("location", f"/receipts/{receipt}")
@@ -108,48 +120,57 @@ class Documents:
         resp.set_header("location", f"/receipts/{receipt}")
         resp.data = b'{"receipt":"%b","accepted":1}' % receipt.encode()
 
-    async def _receive(
-        self, req: Request, content_type: str, encoding: str, id: str | None
-    ) -> tuple[bytes | Spooled, int, bytes | None]:
-        """A body that did not come with the head: what exceeds ``spool_bytes`` goes to a file while it arrives."""
-        max_bytes, spool_bytes = self._limits.body_bytes, self._limits.spool_bytes
+    async def _receive(self, req: Request, header: Header) -> tuple[bytes | Spooled, int, bytes | None]:
+        """Take a body that did not come with the head; what exceeds ``spool_bytes`` goes to a file while it arrives."""
         parts: list[bytes] = []
         size = 0
-        checker: Checker | None = None
+        chunks = req.chunks()
+        async for chunk in chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > self._limits.spool_bytes:
+                body, documents = await self._spool(chunks, header, b"".join(parts))
+                return body, documents, None
+        whole = b"".join(parts)
+        documents, decoded = await asyncio.to_thread(check, header, whole, self._limits)
+        return whole, documents, decoded
+
+    async def _spool(self, chunks: AsyncIterator[bytes], header: Header, head: bytes) -> tuple[Spooled, int]:
+        """Write and check a body of any length, block by block, each while the next one arrives. Memory is bounded."""
+        checker = Checker(header, self._limits)
         job: asyncio.Future[None] | None = None
         loop = asyncio.get_running_loop()
-        # nothing is opened before the first write
         async with self._worker.spool() as spool:
             try:
-                async for chunk in req.chunks():
-                    parts.append(chunk)
-                    size += len(chunk)
-                    if spool.size + size > max_bytes:
-                        raise too_large(max_bytes)
-                    if size < (MIB if checker else spool_bytes):
-                        continue
-                    checker = checker or Checker(content_type, encoding, id, self._limits)
-                    block, parts, size = b"".join(parts), [], 0
-                    # one block is checked and written while the next one arrives
+                async for block in _blocks(head, chunks):
+                    if spool.size + len(block) > self._limits.body_bytes:
+                        raise too_large(self._limits.body_bytes)
                     if job is not None:
                         await job
+                    # a thread: a block may inflate to a lot, and JSON is parsed
                     job = loop.run_in_executor(None, checker.feed, block)
                     await spool.write(block)
-                if checker is None:
-                    body = b"".join(parts)
-                    documents, decoded = await asyncio.to_thread(check, content_type, encoding, id, body, self._limits)
-                    return body, documents, decoded
                 if job is not None:
                     await job
-                block = b"".join(parts)
-                job = loop.run_in_executor(None, checker.feed, block)
-                await spool.write(block)
-                await job
                 documents = await asyncio.to_thread(checker.finish)
-                return await spool.finish(), documents, None
+                return await spool.finish(), documents
             finally:
                 if job is not None and not job.done():
                     await asyncio.wait([job])
+
+
+async def _blocks(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What arrives after ``head``, in blocks worth a thread's while."""
+    parts = [head]
+    size = len(head)
+    async for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        if size >= BLOCK_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield b"".join(parts)
 
 
 def _filename(disposition: str) -> str | None:

@@ -38,19 +38,16 @@ class Request(falcon.asgi.Request):
         return None if event.get("more_body") else event.get("body", b"")
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives, once; raises :class:`Disconnected`."""
-        event: Any = self._first_event
-        self._is_begun = True
-        while True:
-            if body := event.get("body"):
-                yield body
-            if not event.get("more_body"):
-                self._is_complete = True
-                return
-            event = await self._receive()
+        """What has not been taken of the body yet, as it arrives; raises :class:`Disconnected`."""
+        while not self._is_complete:
+            event: Any = await self._receive() if self._is_begun else self._first_event
+            self._is_begun = True
             if event["type"] != "http.request":
                 self._is_complete = True
                 raise Disconnected
+            self._is_complete = not event.get("more_body")
+            if body := event.get("body"):
+                yield body
 
     async def read(self, max_bytes: int) -> bytes:
         """The whole body; raises :class:`TooLarge` as soon as it is known to exceed ``max_bytes``."""

@@ -9,19 +9,8 @@ import orjson
 import pytest
 
 from pypes.api.guard import Guard
-from pypes.config import WorkerConfig
 from pypes.core.limits import Limits
-
-CONFIG: dict[str, Any] = {
-    "data_dir": "data",
-    "runtime_dir": "run",
-    "control_socket": "run/control.sock",
-    "listen_fd": 0,
-    "lifeline_fd": 0,
-    "host": "127.0.0.1",
-    "port": 8080,
-    "workers": 1,
-}
+from tests.api.config import worker_config
 
 
 async def through(scope: Any, receive: Any, send: Any) -> None:
@@ -40,7 +29,7 @@ def ask(
     **config: Any,
 ) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Status, headers and document of what the guard (or the application behind it) answers."""
-    guard = Guard(through, WorkerConfig(**{**CONFIG, **config}), lambda: state)
+    guard = Guard(through, worker_config(**config), lambda: state)
     scope = {
         "type": "http",
         "method": method,
@@ -76,7 +65,7 @@ def test_foreign_hosts_do_not(host: str) -> None:
 
 
 def test_a_second_host_is_refused() -> None:
-    guard = Guard(through, WorkerConfig(**CONFIG), lambda: "ready")
+    guard = Guard(through, worker_config(), lambda: "ready")
     scope = {"type": "http", "method": "GET", "path": "/", "http_version": "1.1", "server": None}
     sent: list[Any] = []
 
