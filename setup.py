@@ -49,6 +49,8 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.9",
             "setuptools>=77",
+            "types-greenlet>=3",
+            "types-psutil>=6",
             "wheel>=0.43",
         ],
     },

@@ -8,12 +8,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
+from pypes.component import Component, Publisher, Transformer
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.packet import Packet
-
-from pypes.component import Component, Publisher, Transformer
 from pypes.runtime.scheduler import Feed, Scheduler
 
 HOPS = 10
@@ -56,7 +56,7 @@ def chain(component: type[Component]) -> Scheduler:
         each.field = name  # type: ignore[attr-defined]
     components["end"] = Swallow()
     names = list(components)
-    wires = tuple(Wire(a, "out", b, "in") for a, b in zip(names, names[1:], strict=False))
+    wires = tuple(Wire(a, "out", b, "in") for a, b in pairwise(names))
     graph = Graph(name="chain", nodes={n: GraphNode(n, "x", {}) for n in names}, wires=wires)
     scheduler = Scheduler(graph, components)
     scheduler.setup()

@@ -24,10 +24,9 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from pypes.packet import Packet
-
 from pypes.core.parameters import Parameters, convert, schema_of
 from pypes.errors import ComponentError, InvalidComponent, InvalidInput, Problem
+from pypes.packet import Packet
 
 T = TypeVar("T")
 
@@ -359,24 +358,24 @@ def component(target: Any = None, /, *, kind: type[Component] = Transformer, nam
     for n in names[1:]:
         if signature.parameters[n].default is not inspect.Parameter.empty:
             namespace[n] = signature.parameters[n].default
-    params = type(Parameters)("Params", (Parameters,), namespace)
+    params: Any = type(Parameters)("Params", (Parameters,), namespace)  # type: ignore[misc]
 
     class FunctionComponent(kind):  # type: ignore[misc, valid-type]
         def setup(self) -> None:
             self._given = {n: getattr(self.params, n) for n in names[1:]}
 
-    if inspect.isgeneratorfunction(target):
+    emits_many = inspect.isgeneratorfunction(target)
 
-        def process(self: Any, packet: Packet) -> None:
-            for result in target(packet, **self._given):
-                self.send("out", result)
-    else:
-
-        def process(self: Any, packet: Packet) -> Any:
-            return target(packet, **self._given)
+    def process(self: Any, packet: Packet) -> Any:
+        result = target(packet, **self._given)
+        if not emits_many:
+            return result
+        for each in result:
+            self.send("out", each)
+        return None
 
     FunctionComponent.Params = params
-    FunctionComponent.process = process  # type: ignore[method-assign]
+    FunctionComponent.process = process
     FunctionComponent.__name__ = FunctionComponent.__qualname__ = name or target.__name__
     FunctionComponent.__doc__ = target.__doc__
     FunctionComponent.__module__ = target.__module__

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from types import TracebackType
 from typing import Any
 
-from pypes.component import Component, Publisher
+from pypes.component import ERROR_PORT, Component, Publisher
 from pypes.core.limits import Limits
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
@@ -46,7 +46,7 @@ class Pipeline:
         if chain:
             nodes = {f"{_class_name(node).lower()}{i}": node for i, node in enumerate(chain, 1)}
             names = list(nodes)
-            wires = [(f"{a}.out", f"{b}.in") for a, b in zip(names, names[1:], strict=False)]
+            wires = [(f"{a}.out", f"{b}.in") for a, b in pairwise(names)]
         components = {name: node() if isinstance(node, type) else node for name, node in (nodes or {}).items()}
         ends = [(*source.rsplit(".", 1), *target.rsplit(".", 1)) for source, target in wires]
         self._outputs: list[_Collect] = []
@@ -121,17 +121,16 @@ def _open_outputs(components: Mapping[str, Component], ends: Iterable[Sequence[s
 def _check(graph: Graph, components: Mapping[str, Component]) -> None:
     problems = []
     for wire in graph.wires:
-        path = f"wires.{wire.source}.{wire.output}-{wire.target}.{wire.input}"
-        for name, port, ports in (
-            (wire.source, wire.output, "get_out_ports"),
-            (wire.target, wire.input, "get_in_ports"),
-        ):
+        ends = ((wire.source, wire.output, Component.get_out_ports), (wire.target, wire.input, Component.get_in_ports))
+        for name, port, ports in ends:
             if name not in components:
-                problems.append(
-                    Problem(path, f"there is no filter {name!r}; there are {', '.join(components)}", "graph.unknown_node")
-                )
-            elif port not in (known := [*getattr(components[name], ports)(), *(["error"] if ports == "get_out_ports" else [])]):
-                problems.append(Problem(path, f"{name!r} has no port {port!r}; it has {', '.join(known)}", "graph.unknown_port"))
+                text = f"there is no filter {name!r}; there are {', '.join(components)}"
+                problems.append(Problem(f"wires.{wire}", text, "graph.unknown_node"))
+                continue
+            known = ports(components[name])
+            if port not in known and not (port == ERROR_PORT and ports is Component.get_out_ports):
+                text = f"{name!r} has no port {port!r}; it has {', '.join(known) or 'none'}"
+                problems.append(Problem(f"wires.{wire}", text, "graph.unknown_port"))
     cycle = None if problems else find_cycle(graph)
     if cycle:
         problems.append(Problem("wires", f"they close a cycle: {' -> '.join(cycle)}", "graph.cycle"))

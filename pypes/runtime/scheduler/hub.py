@@ -114,14 +114,15 @@ class Scheduler:
                 task.inputs[port] = [entry]
                 self._entries.append(entry)
             task.ancestors = tuple(by_name[a] for a in plan.ancestors[name])
+        for task in reversed(self.tasks):  # downstream first: a filter looks at the one it leads to
+            task.wired()
+        for task in self.tasks:
             component = task.component
-            component.name = name
+            component.name = task.name
             component._turn = task
             for method in _DIRECT:  # PERF: one call less per packet
                 if getattr(type(component), method) is getattr(Component, method):
                     setattr(component, method, getattr(task, method))
-        for task in reversed(self.tasks):  # downstream first: a filter looks at the one it leads to
-            task.wired()
         self._by_name = by_name
 
     def setup(self) -> None:
@@ -318,7 +319,7 @@ class Scheduler:
         parked = task.greenlet
         assert parked is not None
         task.greenlet = None
-        parked.parent = self.runner
+        parked.parent = self.runner  # type: ignore[assignment]
         parked.switch()
 
     def drain(self) -> None:
@@ -394,7 +395,7 @@ class Scheduler:
     def retry(self, task: Tasklet, attempt: Attempt, origin: Origin, delay_s: float, port: str | None) -> None:
         """Put a packet back on its wire after a back-off that doubles with every try, with jitter."""
         backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** (attempt.tries - 1)) * self._rng.uniform(0.5, 1.0)
-        pype = task.inputs[port][0] if port in task.inputs else task.pypes[0]  # type: ignore[index]
+        pype = task.inputs[port][0] if port in task.inputs else task.pypes[0]
         attempt.epoch.pending += 1
 
         def due() -> None:

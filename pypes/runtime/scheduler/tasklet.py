@@ -28,14 +28,16 @@ STALL_BACKOFF_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 class OutPort:
     """What one output port has sent in this turn and not yet put on its wires."""
 
-    __slots__ = ("marks", "origins", "pypes", "values")
+    __slots__ = ("expected", "origins", "passing", "pypes", "values")
 
     def __init__(self, pypes: list[Pype]) -> None:
         self.pypes = pypes
         self.values: list[Any] = []
         self.origins: list[Origin] = []
-        #: Cursor positions of the values whose origin is not looked up yet (see ``OriginalTasklet``).
-        self.marks: list[int] = []
+        #: The packets of the turn in the order in which a component that changes no order sends them on, and
+        #: whether it has done so until now: then they are not even in ``values`` (see ``OriginalTasklet``).
+        self.expected: Iterator[Any] = iter(())
+        self.passing = False
 
 
 class Attempt:
@@ -206,9 +208,13 @@ class Tasklet:
         hub = self.hub
         hub.waiting |= pype.bit
         if pype.packets >= pype.capacity and pype.parked is None:
-            pype.parked = self
-            self.full_wires += 1
-            hub.block(self)
+            self.park_at(pype)
+
+    def park_at(self, pype: Pype) -> None:
+        """A wire from here is full: this filter must not run until there is room."""
+        pype.parked = self
+        self.full_wires += 1
+        self.hub.block(self)
 
     def park_while_full(self) -> None:
         """In ``send``: let downstream run until there is room again."""
@@ -308,7 +314,6 @@ class Tasklet:
         name = type(self.component).__name__
         now = self.hub.wall_clock()
         epoch.dead_letters.append(Failure(documents, self.name, name, code, reason, trace, _as_json(value), attempts, now))
-        self.component.log.warning("packet dead-lettered", extra={"filter": self.name, "code": code, "reason": reason})
 
     def settle_attempts(self, epoch: Epoch) -> None:
         """Forget the attempts of packets that got through in this turn (those not yet due keep theirs)."""
@@ -318,7 +323,8 @@ class Tasklet:
     # -- the rest of a component's services --------------------------------------------------------------
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        return self.hub.offload(self, fn, args, kwargs)
+        result: T = self.hub.offload(self, fn, args, kwargs)
+        return result
 
     def release(self) -> None:
         """What the component held so far goes with what it has sent; settled at the end of the packet or turn."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pypes.packet import Packet
-
 from pypes.component import Component
 from pypes.core.limits import Limits
+from pypes.packet import Packet
 from pypes.runtime.local import Pipeline
 
 

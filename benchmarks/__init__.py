@@ -1,0 +1,1 @@
+"""One command per claim; both sides of a ratio in one run."""

@@ -1,0 +1,166 @@
+"""A real node under test: started, its processes found by role, killed, and gone afterwards whatever happens.
+
+Needs ``psutil`` (extra ``test``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import urllib3
+
+READY_S = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(check: Callable[[], Any], timeout_s: float, what: str) -> Any:
+    """Poll with a deadline; returns the first true answer."""
+    deadline = time.monotonic() + timeout_s
+    waiter = threading.Event()
+    while True:
+        answer = check()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {timeout_s} s still not: {what}")
+        waiter.wait(0.02)
+
+
+class Node:
+    """One ``pypes serve`` with its processes."""
+
+    def __init__(self, base: Path, graph: dict[str, Any], *flags: str, workers: int = 2, instances: int = 2) -> None:
+        self.base = base
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log_path = base / "node.log"
+        self.graphs = base / "graphs"
+        self.graphs.mkdir(parents=True, exist_ok=True)
+        (self.graphs / f"{graph['name']}.json").write_text(json.dumps(graph))
+        self.command = [
+            sys.executable, "-m", "pypes", "serve",
+            "--bind", f"127.0.0.1:{self.port}",
+            "--workers", str(workers), "--instances", str(instances),
+            "--data", str(base / "data"), "--graphs", str(self.graphs), "--default", graph["name"], *flags,
+        ]  # fmt: skip
+        self.process: subprocess.Popen[bytes] | None = None
+        self.http = urllib3.PoolManager(maxsize=16, retries=False, timeout=urllib3.Timeout(30.0))
+        #: Every process ever seen, so that none outlives the test.
+        self.seen: dict[int, float] = {}
+
+    def start(self) -> None:
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.base)
+
+    def is_ready(self) -> bool:
+        try:
+            return self.http.request("GET", f"{self.url}/readyz", timeout=2.0).status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    def wait_ready(self) -> None:
+        until(self.is_ready, READY_S, f"ready; the log says:\n{self.log()}")
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")[-6000:] if self.log_path.exists() else ""
+
+    def roles(self) -> dict[str, list[psutil.Process]]:
+        """The node's processes: supervisor, arbiter, worker, instance."""
+        found: dict[str, list[psutil.Process]] = {"supervisor": [], "arbiter": [], "worker": [], "instance": [], "other": []}
+        if self.process is None or self.process.poll() is not None:
+            return found
+        try:
+            top = psutil.Process(self.process.pid)
+            found["supervisor"].append(top)
+            for child in top.children(recursive=True):
+                found[_role(child, top)].append(child)
+                self.seen[child.pid] = child.create_time()
+            self.seen[top.pid] = top.create_time()
+        except psutil.NoSuchProcess:
+            pass  # it died while we looked: the next look sees what is there then
+        return found
+
+    def leftovers(self) -> list[psutil.Process]:
+        """Processes of this node that still run."""
+        left = []
+        for pid, created in self.seen.items():
+            try:
+                process = psutil.Process(pid)
+                if process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE:
+                    left.append(process)
+            except psutil.NoSuchProcess:
+                continue
+        return left
+
+    def kill(self) -> None:
+        """kill -9 the supervisor, and wait until it is gone."""
+        assert self.process is not None
+        self.roles()
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self, timeout_s: float = 40.0) -> int:
+        """Ask it to drain and end; returns its exit code."""
+        assert self.process is not None
+        self.roles()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout_s)
+
+    def close(self) -> None:
+        self.roles()
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+        for process in self.leftovers():
+            process.kill()
+        self.http.clear()
+
+    def post(self, body: bytes, path: str = "/docs", content_type: str = "application/json", **headers: str) -> Any:
+        return self.http.request("POST", self.url + path, body=body, headers={"Content-Type": content_type, **headers})
+
+    def get(self, path: str) -> Any:
+        return self.http.request("GET", self.url + path)
+
+
+def _role(process: psutil.Process, top: psutil.Process) -> str:
+    try:
+        command = " ".join(process.cmdline())
+        if "pypes.api.server" in command:
+            return "arbiter" if process.ppid() == top.pid else "worker"
+        if "spawn_main" in command:
+            return "instance"
+        return "other"
+    except psutil.NoSuchProcess:
+        return "other"
+
+
+@contextmanager
+def running(base: Path, graph: dict[str, Any], *flags: str, **options: Any) -> Iterator[Node]:
+    node = Node(base, graph, *flags, **options)
+    try:
+        node.start()
+        node.wait_ready()
+        yield node
+    finally:
+        node.close()
+
+
+def chaos_seconds(default: float) -> float:
+    return float(os.environ.get("PYPES_CHAOS_S", default))
