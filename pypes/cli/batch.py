@@ -13,34 +13,31 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import msgspec
 
 from pypes.cli.pieces import Piece
-from pypes.component import Component, Publisher
+from pypes.component import Component
 from pypes.core.limits import Limits
-from pypes.errors import NotFound, PypesError
+from pypes.errors import PypesError
 from pypes.graph.codec import from_obj
 from pypes.graph.model import Graph
 from pypes.graph.spec import ComponentSpec
 from pypes.graph.validation import expand
-from pypes.ingest.codecs import Checker, check, documents
-from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.codecs import Checker, check
+from pypes.ingest.delivery import Header
+from pypes.ingest.protocol import Item
 from pypes.registry import load
+from pypes.runtime.intake import Intake, Waiting
 from pypes.runtime.routing import Router
-from pypes.runtime.scheduler import Epoch, Feed, Scheduler
-from pypes.runtime.scheduler.epoch import FAILED, PUBLISHED
+from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Scheduler
 
 #: Portions in the graph at once: while one is being committed, the next is parsed.
 IN_FLIGHT = 2
 CHUNK_BYTES = 1024 * 1024
 SHOWN_FAILURES = 20
 SHOWN_CHARS = 1000
-
-
-#: A piece that was checked, and its body.
-Sound = tuple[Piece, Header, bytes | Spooled]
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -105,69 +102,53 @@ class Batch:
 
     def _submit(self, portion: Sequence[Piece]) -> None:
         tally = Tally(size=sum(piece.length for piece in portion))
-        sound: list[Sound] = []
+        sound: list[tuple[Piece, Waiting]] = []
         for piece in portion:
             try:
-                sound.append((piece, *self._open(piece)))
+                sound.append((piece, self._open(piece)))
             except (PypesError, OSError) as error:
                 tally.failed += 1
                 tally.failures.append((piece.place, "", getattr(error, "code", "run.unreadable"), str(error)))
-        count = sum(header.documents for _, header, _ in sound)
-        self._scheduler.submit(Feed(self._batches(sound), count, deliveries=(tally, sound)))
+        intake = Intake([waiting for _, waiting in sound], self._router, self.limits)
+        feed = intake.feed()
+        feed.deliveries = (tally, sound)
+        intake.epoch = self._scheduler.submit(feed)
 
-    def _open(self, piece: Piece) -> tuple[Header, bytes | Spooled]:
-        """Read a piece if it is small, check it, and count its documents. Raises what is wrong with it."""
-        if not self._router.entries(piece.content_type):
-            raise NotFound(f"no adapter of the graph accepts {piece.content_type}", code="graph.no_adapter")
+    def _open(self, piece: Piece) -> Waiting:
+        """Read a piece if it is small or a part, check it, and count its documents. Raises what is wrong with it."""
         header = Header(
             graph=self._graph, content_type=piece.content_type, encoding=piece.encoding, filename=piece.name, length=piece.length
         )
-        body: bytes | Spooled
-        if piece.body is not None:
-            body = piece.body
-        elif piece.length <= self.limits.spool_bytes or piece.start or piece.content_type == "application/x-ndjson":
+        # stands in for the receipt: the same for the same part of a file, so that a second run replaces the first
+        receipt = f"{Path(piece.path).absolute()}#{piece.start}" if piece.path else f"-#{piece.start}#{time.time_ns()}"
+        body = piece.body
+        if body is None:
             with Path(piece.path).open("rb") as file:
+                if piece.length > self.limits.spool_bytes and not piece.is_part:
+                    checker = Checker(header, self.limits)
+                    while chunk := file.read(CHUNK_BYTES):
+                        checker.feed(chunk)
+                    counted = msgspec.structs.replace(header, documents=checker.finish())
+                    return Waiting(None, Item(0, receipt, counted, 0, path=piece.path), b"")
                 file.seek(piece.start)
                 body = file.read(piece.length)
-        else:
-            body = Spooled(piece.path, piece.length)
-        if isinstance(body, Spooled):
-            checker = Checker(header, self.limits)
-            with body.open() as file:
-                while chunk := file.read(CHUNK_BYTES):
-                    checker.feed(chunk)
-            return msgspec.structs.replace(header, documents=checker.finish()), body
         count, decoded = check(header, body, self.limits)
-        return msgspec.structs.replace(header, documents=count, encoding=""), decoded
-
-    def _batches(self, sound: Sequence[Sound]) -> Iterator[tuple[str, Sequence[Any], Sequence[int]]]:
-        first = 0
-        for piece, header, body in sound:
-            # stands in for the receipt: the same for the same part of a file, so that a second run replaces the first
-            receipt = f"{Path(piece.path).absolute()}#{piece.start}" if piece.path else f"-#{time.time_ns()}"
-            at = first
-            for media, packets in documents(header, body, receipt, time.time(), decoded=not header.encoding):
-                origins = range(at, at + len(packets))
-                at += len(packets)
-                nodes = self._router.entries(media)
-                for node in nodes[1:]:
-                    yield node, [packet.clone() for packet in packets], origins
-                yield nodes[0], packets, origins
-            first += header.documents
+        counted = msgspec.structs.replace(header, documents=count)
+        return Waiting(
+            None, Item(0, receipt, counted, len(body), is_decoded=decoded is not None), body if decoded is None else decoded
+        )
 
 
 def _component(graph: Graph, name: str, specs: Mapping[str, ComponentSpec]) -> Component:
     node = graph.nodes[name]
     made = load(specs[node.component])()
     made.configure(expand(node.params, os.environ))
-    if isinstance(made, Publisher):
-        made.durability = "always"
     return made
 
 
 def _tally(epoch: Epoch) -> Tally:
     tally: Tally
-    tally, sound = epoch.feed.deliveries  # type: ignore[assignment]
+    tally, sound = epoch.feed.deliveries
     for flag in epoch.flags:
         if flag & FAILED:
             tally.failed += 1
@@ -175,7 +156,7 @@ def _tally(epoch: Epoch) -> Tally:
             tally.published += 1
         else:
             tally.dropped += 1
-    places = [piece.place for piece, header, _ in sound for _ in range(header.documents)] if epoch.dead_letters else []
+    places = [piece.place for piece, waiting in sound for _ in range(waiting.documents)] if epoch.dead_letters else []
     for letter in epoch.dead_letters[:SHOWN_FAILURES]:
         place = places[letter.documents[0]] if letter.documents else ""
         tally.failures.append((place, letter.node, letter.code, letter.error[:SHOWN_CHARS]))
@@ -185,13 +166,13 @@ def _tally(epoch: Epoch) -> Tally:
 # -- the process of one instance --------------------------------------------------------------------------
 
 
-def write_frame(file: BinaryIO, content: Any) -> None:
+def write_frame(file: IO[bytes], content: Any) -> None:
     data = msgspec.msgpack.encode(content)
     file.write(len(data).to_bytes(4, "little") + data)
     file.flush()
 
 
-def read_frame(file: BinaryIO) -> bytes | None:
+def read_frame(file: IO[bytes]) -> bytes | None:
     """The next frame, ``None`` at the end."""
     head = file.read(4)
     return file.read(int.from_bytes(head, "little")) if len(head) == 4 else None

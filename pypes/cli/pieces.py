@@ -28,6 +28,7 @@ class Piece(msgspec.Struct, frozen=True):
     start: int = 0
     length: int = 0
     body: bytes | None = None
+    is_part: bool = False
 
     @property
     def place(self) -> str:
@@ -66,7 +67,7 @@ def pieces_of_file(path: Path, content_type: str | None) -> Iterator[Piece]:
             file.seek(min(start + PORTION_BYTES, size))
             file.readline()
             end = min(file.tell(), size)
-            yield Piece(path.name, kind, "", str(path), start, end - start)
+            yield Piece(path.name, kind, "", str(path), start, end - start, is_part=True)
             start = end
 
 

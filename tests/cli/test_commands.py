@@ -1,0 +1,97 @@
+"""The command line as a whole, and the commands that look without touching: components, lint."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pypes.cli.commands import COMMANDS, pypes
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(pypes, [str(argument) for argument in arguments])
+
+
+def test_every_command_has_help() -> None:
+    assert all(name in run("--help").output for name in COMMANDS)
+    for name in COMMANDS:
+        assert "Usage" in run(name, "--help").output
+
+
+def test_the_package_stays_light() -> None:
+    """Spawned instances import the main module again: it must not bring the commands and their libraries with it."""
+    script = "import sys, pypes.cli; print(sorted({'click', 'rich', 'urllib3', 'falcon', 'asyncio'} & sys.modules.keys()))"
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
+
+
+def test_unknown_commands_are_named() -> None:
+    result = run("fly")
+    assert result.exit_code == 2
+    assert "fly" in result.output
+
+
+class TestComponents:
+    def test_they_are_listed_by_kind(self) -> None:
+        output = run("components").output
+        assert output.index("Adapters") < output.index("HTML") < output.index("Publishers") < output.index("SQLiteSearch")
+
+    def test_one_is_shown_whole(self) -> None:
+        output = run("components", "SQLiteSearch").output
+        for expected in ("PUBLISHER", "path", "search.db", "inputs", "error"):
+            assert expected in output
+
+    def test_json(self) -> None:
+        spec = json.loads(run("components", "CSV", "--json").output)
+        assert spec["kind"] == "ADAPTER"
+        assert "text/csv" in spec["accepts"]
+
+    def test_an_unknown_one_is_named_with_those_there_are(self) -> None:
+        result = run("components", "Nope")
+        assert result.exit_code == 1
+        assert "Nope" in result.output
+        assert "component.unknown" in result.output
+
+    def test_load_files_count(self, tmp_path: Path) -> None:
+        (tmp_path / "mine.py").write_text(
+            'from pypes import Transformer\nclass Mine(Transformer):\n    """My own."""\n    def process(self, packet):\n'
+            "        return packet\n"
+        )
+        assert "My own." in run("components", "--load", tmp_path / "mine.py").output
+
+
+class TestLint:
+    def test_the_example_graphs_are_sound(self) -> None:
+        for path in (ROOT / "graphs").glob("*.json"):
+            result = run("lint", path)
+            assert result.exit_code == 0, result.output
+
+    def test_every_problem_is_named_with_its_place(self, tmp_path: Path) -> None:
+        path = tmp_path / "bad.json"
+        path.write_text(
+            '{"pypes": 1, "name": "bad", "nodes": {"a": {"component": "JSN"}, "b": {"component": "SetField", "params": {"x": 1}},'
+            ' "c": {"component": "Null"}}, "wires": [["b.out", "b.in"], ["a.nowhere", "c.in"]]}'
+        )
+        result = run("lint", path)
+        assert result.exit_code == 1
+        for expected in ("JSN", "nodes.b.params.x", str(path)):
+            assert expected in result.output
+
+    def test_a_syntax_error_names_line_and_column(self, tmp_path: Path) -> None:
+        path = tmp_path / "bad.json"
+        path.write_text('{"pypes": 1,\n "name": }')
+        result = run("lint", path)
+        assert result.exit_code == 1
+        assert "line 2" in result.output
