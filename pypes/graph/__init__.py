@@ -1,0 +1,1 @@
+"""What a graph is, how it is written down, and what is wrong with one. Nothing here runs a graph."""

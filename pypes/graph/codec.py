@@ -1,0 +1,220 @@
+"""Graphs as JSON: reading one with every mistake in its form named, and the canonical text of one."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+from pypes.errors import InvalidGraph, Problem
+from pypes.graph.model import Graph, GraphNode, Wire
+
+#: Version of the form; graphs say it under ``"pypes"``.
+FORM: Final = 1
+
+NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME_RULE: Final = "use 1 to 64 letters, digits, - and _"
+_KEYS: Final = ("pypes", "name", "description", "routes", "nodes", "wires", "layout", "tests")
+
+
+def loads(text: bytes | str) -> Graph:
+    """Read a graph from JSON text. Raises :class:`InvalidGraph`, for a syntax error with its line and column."""
+    repeated: list[str] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        obj = dict(pairs)
+        if len(obj) < len(pairs):
+            keys = [key for key, _ in pairs]
+            repeated.extend(key for key in obj if keys.count(key) > 1)
+        return obj
+
+    try:
+        decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+        obj = json.loads(decoded, object_pairs_hook=unique, parse_constant=_no_constant)
+        json.dumps(obj, ensure_ascii=False).encode()  # half a surrogate pair could be read, but never stored
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InvalidGraph(f"the graph is not JSON: {error.msg}", code="graph.malformed", where=where) from error
+    except UnicodeDecodeError as error:
+        raise InvalidGraph("the graph is not UTF-8 text", code="graph.malformed", where=f"byte {error.start}") from error
+    except RecursionError as error:
+        raise InvalidGraph("the graph is nested too deep", code="graph.malformed") from error
+    except ValueError as error:
+        raise InvalidGraph(str(error), code="graph.malformed") from error
+    # the JSON parser would silently keep the last one, and a filter would be gone
+    doubles = [
+        Problem(key, f"the key {key!r} stands twice in one object; rename or remove one", "graph.form") for key in repeated
+    ]
+    return _read(obj, doubles)
+
+
+def from_obj(obj: Any) -> Graph:
+    """Read a graph from parsed JSON. Raises :class:`InvalidGraph` with everything that is wrong with its form."""
+    return _read(obj, [])
+
+
+def to_obj(graph: Graph) -> dict[str, Any]:
+    """The graph as plain JSON values in canonical order: what is optional and empty is left out."""
+    obj: dict[str, Any] = {"pypes": FORM, "name": graph.name}
+    if graph.description:
+        obj["description"] = graph.description
+    if graph.routes:
+        obj["routes"] = sorted(graph.routes)
+    nodes = sorted(graph.nodes.values(), key=lambda node: node.name)
+    obj["nodes"] = {node.name: {"component": node.component, "params": dict(node.params)} for node in nodes}
+    ends = sorted((wire.source, wire.output, wire.target, wire.input) for wire in graph.wires)
+    obj["wires"] = [[f"{source}.{output}", f"{target}.{input}"] for source, output, target, input in ends]
+    if graph.layout:
+        obj["layout"] = {name: list(graph.layout[name]) for name in sorted(graph.layout)}
+    if graph.tests:
+        obj["tests"] = [dict(test) for test in graph.tests]
+    return obj
+
+
+def dumps(graph: Graph) -> str:
+    """The canonical text of a graph: equal graphs give equal text, with one line per filter, wire, place and test."""
+    lines = []
+    for key, value in to_obj(graph).items():
+        if key in ("nodes", "layout") and value:
+            items = ",\n".join(f"  {_line(name)}: {_line(item)}" for name, item in value.items())
+            lines.append(f"{_line(key)}: {{\n{items}\n }}")
+        elif key in ("wires", "tests") and value:
+            items = ",\n".join(f"  {_line(item)}" for item in value)
+            lines.append(f"{_line(key)}: [\n{items}\n ]")
+        else:
+            lines.append(f"{_line(key)}: {_line(value)}")
+    return "{" + ",\n ".join(lines) + "}\n"
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"the graph is not JSON: {name} is no JSON number; write it as a string or leave it out")
+
+
+def _read(obj: Any, problems: list[Problem]) -> Graph:
+    if not isinstance(obj, dict):
+        raise InvalidGraph("a graph is a JSON object with name, nodes and wires", code="graph.malformed")
+    reader = _Reader(problems)
+    reader.expect_form(obj)
+    graph = Graph(
+        name=reader.name(obj),
+        description=reader.text(obj.get("description", ""), "description"),
+        routes=reader.routes(obj.get("routes", [])),
+        nodes=reader.nodes(obj.get("nodes")),
+        wires=reader.wires(obj.get("wires", [])),
+        layout=reader.layout(obj.get("layout", {})),
+        tests=reader.tests(obj.get("tests", [])),
+    )
+    if problems:
+        raise InvalidGraph("the graph is not valid", where=graph.name, problems=problems)
+    return graph
+
+
+class _Reader:
+    """Reads the parts of a graph, gathering what is wrong instead of stopping at it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self._problems = problems
+
+    def add(self, path: str, message: str, code: str = "graph.form") -> None:
+        self._problems.append(Problem(path, message, code))
+
+    def expect_form(self, obj: Mapping[str, Any]) -> None:
+        form = obj.get("pypes")
+        if type(form) is not int or form < 1:
+            self.add("pypes", f'the version of the form is missing; write "pypes": {FORM}', "graph.version")
+        elif form > FORM:
+            self.add("pypes", f"the graph is in form {form}, this server reads up to {FORM}; upgrade the server", "graph.version")
+        for key in obj:
+            if key not in _KEYS:
+                self.add(key, f"unknown key; a graph has {', '.join(_KEYS)}")
+
+    def name(self, obj: Mapping[str, Any]) -> str:
+        name = obj.get("name")
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            self.add("name", f"the graph needs a name; {_NAME_RULE}", "graph.name")
+            return ""
+        return name
+
+    def text(self, value: Any, path: str) -> str:
+        if isinstance(value, str):
+            return value
+        self.add(path, "must be text")
+        return ""
+
+    def routes(self, value: Any) -> tuple[str, ...]:
+        routes: list[str] = []
+        for index, route in enumerate(self._array(value, "routes")):
+            if not isinstance(route, str) or not NAME.fullmatch(route):
+                self.add(f"routes.{index}", f"is no route; {_NAME_RULE}", "graph.name")
+            elif route in routes:
+                self.add(f"routes.{index}", f"route {route!r} is listed twice; remove one")
+            else:
+                routes.append(route)
+        return tuple(routes)
+
+    def nodes(self, value: Any) -> dict[str, GraphNode]:
+        nodes: dict[str, GraphNode] = {}
+        if value is None:
+            self.add("nodes", "the graph needs nodes: an object of filters by name")
+            return nodes
+        for name, node in self._object(value, "nodes").items():
+            path = f"nodes.{name}"
+            if not NAME.fullmatch(name):
+                self.add(path, f"is no name for a filter; {_NAME_RULE}", "graph.name")
+            if not isinstance(node, dict):
+                self.add(path, 'must be an object: {"component": NAME, "params": {…}}')
+                continue
+            for key in node:
+                if key not in ("component", "params"):
+                    self.add(f"{path}.{key}", "unknown key; a filter has component and params")
+            component = node.get("component")
+            if not isinstance(component, str) or not component:
+                self.add(f"{path}.component", "is required: the name of a component")
+                component = ""
+            nodes[name] = GraphNode(name, component, self._object(node.get("params", {}), f"{path}.params"))
+        return nodes
+
+    def wires(self, value: Any) -> tuple[Wire, ...]:
+        wires = []
+        for index, wire in enumerate(self._array(value, "wires")):
+            ends = [end.partition(".") for end in wire if isinstance(end, str)] if isinstance(wire, list) else []
+            if len(ends) != 2 or len(wire) != 2 or not all(node and port for node, _, port in ends):
+                self.add(f"wires.{index}", 'must be two ends: ["filter.output", "filter.input"]')
+                continue
+            (source, _, output), (target, _, input) = ends
+            wires.append(Wire(source, output, target, input))
+        return tuple(wires)
+
+    def layout(self, value: Any) -> dict[str, tuple[float, float]]:
+        layout: dict[str, tuple[float, float]] = {}
+        for name, place in self._object(value, "layout").items():
+            if isinstance(place, list) and len(place) == 2 and all(type(x) in (int, float) and math.isfinite(x) for x in place):
+                layout[name] = (place[0], place[1])
+            else:
+                self.add(f"layout.{name}", "must be a place: [x, y]")
+        return layout
+
+    def tests(self, value: Any) -> tuple[Mapping[str, Any], ...]:
+        tests = self._array(value, "tests")
+        for index, test in enumerate(tests):
+            if not isinstance(test, dict):
+                self.add(f"tests.{index}", "must be an object")
+        return tuple(tests)
+
+    def _array(self, value: Any, path: str) -> list[Any]:
+        if isinstance(value, list):
+            return value
+        self.add(path, "must be an array")
+        return []
+
+    def _object(self, value: Any, path: str) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        self.add(path, "must be an object")
+        return {}

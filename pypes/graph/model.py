@@ -1,0 +1,42 @@
+"""The frozen model of a graph: what it is made of. It executes nothing and checks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class GraphNode:
+    """One configured component: a *filter*, as the REST interface calls it."""
+
+    name: str
+    component: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A connection from an output port to an input port."""
+
+    source: str
+    output: str
+    target: str
+    input: str
+
+    def __str__(self) -> str:
+        return f"{self.source}.{self.output} -> {self.target}.{self.input}"
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A named DAG of filters and wires; ``nodes`` by name in the order in which they were written."""
+
+    name: str
+    nodes: Mapping[str, GraphNode]
+    wires: tuple[Wire, ...] = ()
+    description: str = ""
+    routes: tuple[str, ...] = ()
+    layout: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    tests: tuple[Mapping[str, Any], ...] = ()

@@ -1,0 +1,192 @@
+"""Validation: everything that is wrong with a graph, all at once, each with its place and what to do."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from pypes.component import ERROR_PORT
+from pypes.errors import InvalidInput, Problem
+from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.plan import find_cycle
+from pypes.graph.spec import ComponentSpec
+
+_VARIABLE: Final = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def validate(graph: Graph, catalogue: Mapping[str, ComponentSpec], environ: Mapping[str, str] | None = None) -> list[Problem]:
+    """All problems of ``graph``, in the order in which it is written; none if it can be deployed.
+
+    With ``environ``, ``${NAME}`` in parameters stands for that variable; without, values that contain one are not checked.
+    """
+    problems: list[Problem] = []
+    for node in graph.nodes.values():
+        problems += _node_problems(node, catalogue, environ)
+    problems += _wire_problems(graph, catalogue)
+    problems += _cycle_problems(graph)
+    problems += _flow_problems(graph, catalogue)
+    return problems
+
+
+def expand(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """``params`` with each ``${NAME}`` in a text replaced by that environment variable; ``$${NAME}`` gives a literal ``${NAME}``.
+
+    Raises ``InvalidInput`` (code ``param.environment``) naming every variable that is not set.
+    """
+    missing: list[str] = []
+
+    def substitute(found: re.Match[str]) -> str:
+        escaped, name = found.groups()
+        if escaped:
+            return found[0][1:]
+        if name not in environ and name not in missing:
+            missing.append(name)
+        return environ.get(name, "")
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, str):
+            return _VARIABLE.sub(substitute, value) if "${" in value else value
+        if isinstance(value, Mapping):
+            return {key: walk(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [walk(item) for item in value]
+        return value
+
+    expanded = {name: walk(value) for name, value in params.items()}
+    if missing:
+        names = ", ".join(missing)
+        raise InvalidInput(f"environment variable not set: {names}; set it where the server is started", code="param.environment")
+    return expanded
+
+
+# -- one filter ------------------------------------------------------------------------------------------
+
+
+def _node_problems(
+    node: GraphNode, catalogue: Mapping[str, ComponentSpec], environ: Mapping[str, str] | None
+) -> Iterator[Problem]:
+    path = f"nodes.{node.name}"
+    spec = catalogue.get(node.component)
+    if spec is None:
+        hint = _did_you_mean(node.component, catalogue) or "install its distribution, or see `pypes components` for what there is"
+        yield Problem(f"{path}.component", f"unknown component {node.component!r}; {hint}", "graph.unknown_component")
+        return
+    if spec.error:
+        source = f" of {spec.distribution} {spec.version}".rstrip() if spec.distribution else ""
+        yield Problem(f"{path}.component", f"component {spec.name!r}{source} cannot be used: {spec.error}", "component.broken")
+        return
+    params: Mapping[str, Any] = node.params
+    if environ is not None:
+        try:
+            params = expand(params, environ)
+        except InvalidInput as error:
+            yield Problem(f"{path}.params", error.message, error.code)
+            return
+    yield from _param_problems(params, spec.schema, f"{path}.params", unexpanded=environ is None)
+
+
+def _param_problems(params: Mapping[str, Any], schema: Mapping[str, Any], path: str, unexpanded: bool) -> Iterator[Problem]:
+    # imported here because running a graph needs no validation, and every instance imports this package
+    import jsonschema_rs
+
+    known = sorted(schema.get("properties", {}))
+    for error in jsonschema_rs.validator_for(dict(schema)).iter_errors(dict(params)):
+        where = ".".join([path, *map(str, error.instance_path)])
+        kind: Any = error.kind
+        match kind.name:
+            case "additionalProperties":
+                for name in kind.unexpected:
+                    hint = _did_you_mean(name, known) or f"it has {', '.join(known) or 'no parameters'}"
+                    yield Problem(f"{where}.{name}", f"unknown parameter; {hint}", "param.unknown")
+            case "required":
+                yield Problem(f"{where}.{kind.property}", "is required and has no default; give it a value", "param.missing")
+            case _:
+                value = error.instance
+                if not (unexpanded and isinstance(value, str) and _VARIABLE.search(value)):
+                    yield Problem(where, error.message, "param.invalid")
+
+
+# -- wires -----------------------------------------------------------------------------------------------
+
+
+def _wire_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
+    seen: set[Wire] = set()
+    for index, wire in enumerate(graph.wires):
+        path = f"wires.{index}"
+        if wire in seen:
+            yield Problem(path, f"the wire {wire} is there twice; remove one", "graph.duplicate_wire")
+        seen.add(wire)
+        for name, port, is_output in ((wire.source, wire.output, True), (wire.target, wire.input, False)):
+            node = graph.nodes.get(name)
+            if node is None:
+                hint = _did_you_mean(name, graph.nodes) or "add it to nodes, or remove the wire"
+                yield Problem(path, f"there is no filter {name!r}; {hint}", "graph.unknown_node")
+                continue
+            spec = catalogue.get(node.component)
+            if spec is None or spec.error:
+                continue  # named already; its ports are not known
+            ports = [*spec.outputs, ERROR_PORT] if is_output else list(spec.inputs)
+            if port not in ports:
+                side = "output" if is_output else "input"
+                hint = _did_you_mean(port, ports) or (f"it has {', '.join(ports)}" if ports else "it has none")
+                yield Problem(path, f"filter {name!r} ({spec.name}) has no {side} {port!r}; {hint}", "graph.unknown_port")
+
+
+def _cycle_problems(graph: Graph) -> Iterator[Problem]:
+    while cycle := find_cycle(graph):
+        yield Problem("wires", f"the wires close a cycle: {' -> '.join(cycle)}; remove one of them", "graph.cycle")
+        # go on without it: the next one found shares no filter with it
+        graph = replace(graph, nodes={name: node for name, node in graph.nodes.items() if name not in cycle})
+
+
+# -- the whole -------------------------------------------------------------------------------------------
+
+
+def _flow_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
+    """What never gets a document, and documents that never get anywhere."""
+    specs = {name: spec for name, node in graph.nodes.items() if (spec := catalogue.get(node.component)) and not spec.error}
+    # what is unknown might be anything: then only say what is certain
+    unknown = graph.nodes.keys() - specs.keys()
+    # a component without inputs fetches for itself
+    entries = {name for name, spec in specs.items() if spec.kind == "ADAPTER" or not spec.inputs}
+    exits = {name for name, spec in specs.items() if spec.kind == "PUBLISHER"}
+    forward = {(wire.source, wire.target) for wire in graph.wires}
+    if not entries and not unknown:
+        yield Problem("nodes", "no adapter: nothing can come in; add one, such as JSON", "graph.no_adapter")
+    elif graph.nodes:
+        fed = _reach(entries | unknown, forward)
+        for name in graph.nodes:
+            if name not in fed:
+                message = "no adapter feeds this filter; wire an output to one of its inputs, or remove it"
+                yield Problem(f"nodes.{name}", message, "graph.unreachable")
+    if not exits and not unknown:
+        yield Problem("nodes", "no publisher: nothing would be kept; add one, such as JSONLines", "graph.no_publisher")
+    elif graph.nodes:
+        leading = _reach(exits | unknown, {(target, source) for source, target in forward})
+        for name in graph.nodes:
+            if name in entries and name not in leading:
+                message = "no publisher is reached from here, so its documents would be lost; wire it on to one"
+                yield Problem(f"nodes.{name}", message, "graph.dead_end")
+
+
+def _reach(starts: Collection[str], wires: Collection[tuple[str, str]]) -> set[str]:
+    after: dict[str, list[str]] = {}
+    for source, target in wires:
+        after.setdefault(source, []).append(target)
+    reached = set(starts)
+    waiting = list(starts)
+    while waiting:
+        for target in after.get(waiting.pop(), ()):
+            if target not in reached:
+                reached.add(target)
+                waiting.append(target)
+    return reached
+
+
+def _did_you_mean(name: str, known: Collection[str]) -> str:
+    by_lower = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f"did you mean {by_lower[close[0]]!r}?" if close else ""

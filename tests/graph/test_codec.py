@@ -1,0 +1,171 @@
+"""Graphs as JSON: round trip, canonical text, and every mistake of form named."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pypes.errors import InvalidGraph
+from pypes.graph.codec import dumps, from_obj, loads, to_obj
+from pypes.graph.model import Graph, GraphNode, Wire
+
+names = st.text("abcXYZ019_-", min_size=1, max_size=8)
+ports = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3),
+    max_leaves=6,
+)
+params = st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=5), json_values, max_size=3)
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    nodes = draw(st.lists(names, unique=True, min_size=1, max_size=6))
+    return Graph(
+        name=draw(names),
+        nodes={n: GraphNode(n, draw(st.text(st.characters(codec="utf-8"), min_size=1)), draw(params)) for n in nodes},
+        wires=tuple(draw(st.lists(st.builds(Wire, st.sampled_from(nodes), ports, st.sampled_from(nodes), ports), max_size=6))),
+        description=draw(st.text(st.characters(codec="utf-8"))),
+        routes=tuple(draw(st.lists(names, unique=True, max_size=3))),
+        layout=draw(st.dictionaries(st.sampled_from(nodes), st.tuples(st.integers(), st.floats(0, 999)), max_size=3)),
+        tests=tuple(draw(st.lists(params, max_size=2))),
+    )
+
+
+@given(graphs())
+def test_what_was_written_is_read_again(graph: Graph) -> None:
+    again = loads(dumps(graph))
+    assert (again.name, again.description, dict(again.nodes), dict(again.layout)) == (
+        graph.name,
+        graph.description,
+        dict(graph.nodes),
+        dict(graph.layout),
+    )
+    assert sorted(map(str, again.wires)) == sorted(map(str, graph.wires))
+    assert sorted(again.routes) == sorted(graph.routes)
+    assert again.tests == graph.tests
+    assert from_obj(to_obj(graph)) == again
+
+
+@given(graphs(), st.randoms())
+def test_equal_graphs_give_equal_text(graph: Graph, random: Any) -> None:
+    nodes, wires = list(graph.nodes.items()), list(graph.wires)
+    random.shuffle(nodes)
+    random.shuffle(wires)
+    shuffled = Graph(graph.name, dict(nodes), tuple(wires), graph.description, graph.routes, graph.layout, graph.tests)
+    assert dumps(shuffled) == dumps(graph)
+    assert dumps(loads(dumps(graph))) == dumps(graph)
+
+
+def test_one_line_per_filter_and_wire() -> None:
+    graph = Graph(
+        "search",
+        {"index": GraphNode("index", "SQLiteSearch", {"path": "a.db"}), "html": GraphNode("html", "HTML")},
+        (Wire("html", "out", "index", "in"),),
+        layout={"html": (80, 120)},
+    )
+    assert dumps(graph) == (
+        '{"pypes": 1,\n'
+        ' "name": "search",\n'
+        ' "nodes": {\n'
+        '  "html": {"component": "HTML", "params": {}},\n'
+        '  "index": {"component": "SQLiteSearch", "params": {"path": "a.db"}}\n'
+        " },\n"
+        ' "wires": [\n'
+        '  ["html.out", "index.in"]\n'
+        " ],\n"
+        ' "layout": {\n'
+        '  "html": [80, 120]\n'
+        " }}\n"
+    )
+
+
+def test_order_of_writing_is_kept_in_memory() -> None:
+    obj = {"pypes": 1, "name": "g", "nodes": {n: {"component": "C"} for n in "zax"}, "wires": [["z.o", "x.i"], ["a.o", "x.i"]]}
+    graph = from_obj(obj)
+    assert list(graph.nodes) == ["z", "a", "x"]
+    assert graph.wires[0] == Wire("z", "o", "x", "i")
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (b'{"pypes": 1,\n "name" 2}', "line 2, column 9"),
+        (b"", "line 1, column 1"),
+        (b'{"a": "\xff"}', "byte 7"),
+        (b'{"a": NaN}', ""),
+        (b'{"a": "\\ud800"}', ""),
+        (b"[" * 100_000, ""),
+        (b"[]", ""),
+    ],
+)
+def test_what_is_not_json_is_refused_with_its_place(text: bytes, where: str) -> None:
+    with pytest.raises(InvalidGraph) as raised:
+        loads(text)
+    assert raised.value.code == "graph.malformed"
+    assert raised.value.where == where
+
+
+def test_byte_order_mark_is_passed_over() -> None:
+    assert loads(b'\xef\xbb\xbf{"pypes": 1, "name": "g", "nodes": {}}').name == "g"
+
+
+GOOD: dict[str, Any] = {"pypes": 1, "name": "g", "nodes": {"a": {"component": "A"}}, "wires": []}
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "code"),
+    [
+        ({"pypes": None}, "pypes", "graph.version"),
+        ({"pypes": True}, "pypes", "graph.version"),
+        ({"pypes": 2}, "pypes", "graph.version"),
+        ({"nods": {}}, "nods", "graph.form"),
+        ({"name": "a b"}, "name", "graph.name"),
+        ({"name": "x" * 65}, "name", "graph.name"),
+        ({"name": None}, "name", "graph.name"),
+        ({"description": 1}, "description", "graph.form"),
+        ({"routes": "news"}, "routes", "graph.form"),
+        ({"routes": ["a", "a/b"]}, "routes.1", "graph.name"),
+        ({"routes": ["a", "a"]}, "routes.1", "graph.form"),
+        ({"nodes": None}, "nodes", "graph.form"),
+        ({"nodes": []}, "nodes", "graph.form"),
+        ({"nodes": {"a.b": {"component": "A"}}}, "nodes.a.b", "graph.name"),
+        ({"nodes": {"a": 1}}, "nodes.a", "graph.form"),
+        ({"nodes": {"a": {}}}, "nodes.a.component", "graph.form"),
+        ({"nodes": {"a": {"component": "A", "param": {}}}}, "nodes.a.param", "graph.form"),
+        ({"nodes": {"a": {"component": "A", "params": []}}}, "nodes.a.params", "graph.form"),
+        ({"wires": {}}, "wires", "graph.form"),
+        ({"wires": [["a.out"]]}, "wires.0", "graph.form"),
+        ({"wires": [["a.out", "a"]]}, "wires.0", "graph.form"),
+        ({"wires": [["a.out", "a.in", 3]]}, "wires.0", "graph.form"),
+        ({"wires": ["a.out"]}, "wires.0", "graph.form"),
+        ({"layout": {"a": [1]}}, "layout.a", "graph.form"),
+        ({"layout": {"a": [1, True]}}, "layout.a", "graph.form"),
+        ({"tests": [1]}, "tests.0", "graph.form"),
+    ],
+)
+def test_each_mistake_of_form_is_named(change: dict[str, Any], path: str, code: str) -> None:
+    with pytest.raises(InvalidGraph) as raised:
+        from_obj({**GOOD, **change})
+    assert [(p.path, p.code) for p in raised.value.problems] == [(path, code)]
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    with pytest.raises(InvalidGraph) as raised:
+        loads(json.dumps({"name": 1, "nodes": {"a": {}}, "wires": [1, 2], "more": 1}))
+    assert [p.path for p in raised.value.problems] == ["pypes", "more", "name", "nodes.a.component", "wires.0", "wires.1"]
+
+
+def test_a_filter_written_twice_is_named() -> None:
+    with pytest.raises(InvalidGraph) as raised:
+        loads('{"pypes": 1, "name": "g", "nodes": {"a": {"component": "A"}, "a": {"component": "B"}}}')
+    assert [(p.path, p.code) for p in raised.value.problems] == [("a", "graph.form")]
