@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         component,
     )
     from pypes.core.parameters import Help, Parameters
-    from pypes.errors import PypesError, Reject, Retry
+    from pypes.errors import InvalidGraph, PypesError, Reject, Retry
     from pypes.graph.model import Graph
     from pypes.packet import Packet
     from pypes.runtime.local import Pipeline
@@ -40,7 +40,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "pypes.component": ("Adapter", "Component", "Extractor", "Filter", "Operator", "Publisher", "Transformer", "component"),
     "pypes.core.parameters": ("Help", "Parameters"),
-    "pypes.errors": ("PypesError", "Reject", "Retry"),
+    "pypes.errors": ("InvalidGraph", "PypesError", "Reject", "Retry"),
     "pypes.graph.model": ("Graph",),
     "pypes.packet": ("Packet",),
     "pypes.runtime.local": ("Pipeline",),
@@ -54,6 +54,7 @@ __all__ = [
     "Filter",
     "Graph",
     "Help",
+    "InvalidGraph",
     "Operator",
     "Packet",
     "Parameters",

@@ -1,0 +1,194 @@
+"""Random graphs of both styles against a model that just follows the wires."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pypes.component import Component, Operator, Publisher
+from pypes.core.limits import Limits
+from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.packet import Packet
+from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Feed, Scheduler
+
+#: What a filter does with the number n: what it sends on, by n; None raises.
+WORK: dict[str, Any] = {
+    "pass": lambda n: [n],
+    "add": lambda n: [n + 1],
+    "drop odd": lambda n: [n] if n % 2 == 0 else [],
+    "twice": lambda n: [n, n + 100],
+    "fail on 3": lambda n: None if n % 5 == 3 else [n],
+}
+
+
+def worked(kind: str, n: int) -> list[int]:
+    found = WORK[kind](n)
+    if found is None:
+        raise ValueError(n)
+    return list(found)
+
+
+class Easy(Operator):
+    kind = "pass"
+
+    def process(self, packet: Packet) -> Packet | None:
+        numbers = worked(self.kind, packet.get("n"))
+        for n in numbers[:-1]:
+            self.send("out", Packet({"n": n}))
+        if not numbers:
+            return None
+        packet.set("n", numbers[-1])
+        return packet
+
+
+class Batch(Operator):
+    """Sends on the packets it got: a new one would be made of the whole batch."""
+
+    kind = "pass"
+
+    def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+        kept = []
+        found = [(packet, worked(self.kind, packet.get("n"))) for packet in packets]
+        for packet, numbers in found:
+            if numbers:
+                packet.set("n", numbers[0])
+                kept.append(packet)
+        return kept
+
+
+class Loop(Component):
+    __metatype__ = "OPERATOR"
+    kind = "pass"
+
+    def run(self) -> None:
+        while True:
+            for packet in self.receive_all("in"):
+                numbers = worked(self.kind, packet.get("n"))
+                for n in numbers[:-1]:
+                    self.send("out", Packet({"n": n}))
+                if numbers:
+                    packet.set("n", numbers[-1])
+                    self.send("out", packet)
+            self.yield_ctrl()
+
+
+class OneByOne(Component):
+    __metatype__ = "OPERATOR"
+    kind = "pass"
+
+    def run(self) -> None:
+        while True:
+            packet = self.receive("in")
+            if packet is not None:
+                for n in worked(self.kind, packet.get("n")):
+                    self.send("out", Packet({"n": n}))
+            self.yield_ctrl()
+
+
+class Collect(Publisher):
+    def setup(self) -> None:
+        self.numbers: list[int] = []
+
+    def process(self, packet: Packet) -> None:
+        self.numbers.append(packet.get("n"))
+
+
+STYLES = [Easy, Batch, Loop, OneByOne]
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> tuple[list[tuple[type[Component], str]], list[tuple[int, int]]]:
+    count = draw(st.integers(1, 7))
+    nodes: list[tuple[type[Component], str]] = []
+    for _ in range(count):
+        style = draw(st.sampled_from(STYLES))
+        nodes.append((style, draw(st.sampled_from(sorted(k for k in WORK if style is not Batch or k != "twice")))))
+    pairs = [(a, b) for a in range(count) for b in range(a + 1, count)]
+    wires = draw(st.lists(st.sampled_from(pairs), unique=True, max_size=10)) if pairs else []
+    return nodes, wires
+
+
+def model(nodes: list[Any], wires: list[tuple[int, int]], start: int, n: int) -> tuple[list[int], int]:
+    """What one number ends up as at the ends of the graph, and how many packets failed on the way."""
+    found = WORK[nodes[start][1]](n)
+    if found is None:
+        return [], 1
+    targets = [b for a, b in wires if a == start]
+    if not targets:
+        return list(found), 0
+    outputs: list[int] = []
+    failures = 0
+    for value in found:
+        for target in targets:
+            more, failed = model(nodes, wires, target, value)
+            outputs += more
+            failures += failed
+    return outputs, failures
+
+
+@settings(max_examples=150, deadline=None)
+@given(graphs(), st.lists(st.integers(1, 60), min_size=1, max_size=5), st.sampled_from([4, 16, 256]))
+def test_every_document_is_accounted_for(
+    graph: tuple[list[tuple[type[Component], str]], list[tuple[int, int]]], sizes: list[int], wire_packets: int
+) -> None:
+    nodes, wires = graph
+    components: dict[str, Component] = {}
+    for i, (style, kind) in enumerate(nodes):
+        components[f"n{i}"] = style()
+        components[f"n{i}"].kind = kind  # type: ignore[attr-defined]
+    ends = [i for i in range(len(nodes)) if not any(a == i for a, _ in wires)]
+    sinks = {f"end{i}": Collect() for i in ends}
+    made = [Wire(f"n{a}", "out", f"n{b}", "in") for a, b in wires] + [Wire(f"n{i}", "out", f"end{i}", "in") for i in ends]
+    everything = {**components, **sinks}
+    frozen = Graph(name="g", nodes={n: GraphNode(n, "x", {}) for n in everything}, wires=tuple(made))
+    done: list[Epoch] = []
+    scheduler = Scheduler(frozen, everything, limits=Limits(wire_packets=wire_packets), on_done=done.append)
+    scheduler.setup()
+    sources = [i for i in range(len(nodes)) if not any(b == i for _, b in wires)]
+    starts = [0, *sizes]
+    bounds = [(sum(starts[: k + 1]), sum(starts[: k + 2])) for k in range(len(sizes))]
+    for low, high in bounds:
+        batches = [(f"n{i}", [Packet({"n": n}) for n in range(low, high)], range(high - low)) for i in sources]
+        scheduler.submit(Feed(iter(batches), high - low, deliveries=[low]))
+    scheduler.drain()
+    scheduler.teardown()
+
+    assert len(done) == len(sizes)
+    assert scheduler.in_flight == 0
+    outputs: Counter[int] = Counter()
+    failures = 0
+    for epoch in done:
+        low = epoch.feed.deliveries[0]
+        for document, flag in enumerate(epoch.flags):
+            expected = [model(nodes, wires, i, low + document) for i in sources]
+            assert bool(flag & FAILED) == any(failed for _, failed in expected)
+            assert bool(flag & PUBLISHED) == any(found for found, _ in expected)
+            for found, failed in expected:
+                outputs.update(found)
+                failures += failed
+        failures -= len(epoch.dead_letters)
+    assert failures == 0
+    assert outputs == Counter(n for sink in sinks.values() for n in sink.numbers)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(STYLES), min_size=1, max_size=6), st.integers(1, 700))
+def test_a_chain_keeps_the_order(styles: list[type[Component]], count: int) -> None:
+    components: dict[str, Component] = {f"c{i}": style() for i, style in enumerate(styles)}
+    components["end"] = end = Collect()
+    wires = tuple(Wire(a, "out", b, "in") for a, b in pairwise(components))
+    graph = Graph(name="g", nodes={n: GraphNode(n, "x", {}) for n in components}, wires=wires)
+    scheduler = Scheduler(graph, components)
+    scheduler.setup()
+    batches = (
+        ("c0", [Packet({"n": n}) for n in range(low, min(low + 256, count))], range(low, min(low + 256, count)))
+        for low in range(0, count, 256)
+    )
+    scheduler.submit(Feed(batches, count))
+    scheduler.drain()
+    scheduler.teardown()
+    assert end.numbers == list(range(count))

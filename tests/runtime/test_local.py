@@ -1,0 +1,45 @@
+"""Pipeline: a graph in a few lines, and clear words about one that cannot be built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pypes import InvalidGraph, Packet, Pipeline, Transformer
+
+
+class Shout(Transformer):
+    def process(self, packet: Packet) -> Packet:
+        packet["title"] = packet["title"].upper()
+        return packet
+
+
+def test_ten_lines_are_enough() -> None:
+    with Pipeline(Shout) as pipeline:
+        titles = [packet["title"] for packet in pipeline.run([Packet({"title": "hello"})])]
+    assert titles == ["HELLO"]
+
+
+def test_it_stays_usable_and_lazy() -> None:
+    with Pipeline(Shout) as pipeline:
+        pushed = 0
+
+        def source() -> Any:
+            nonlocal pushed
+            for n in range(1000):
+                pushed += 1
+                yield Packet({"title": f"t{n}"})
+
+        run = pipeline.run(source())
+        assert next(run)["title"] == "T0"
+        assert pushed == pipeline.limits.wave_packets
+        assert len(list(run)) == 999
+
+
+def test_every_problem_is_named() -> None:
+    with pytest.raises(InvalidGraph) as caught:
+        Pipeline(nodes={"a": Shout, "b": Shout}, wires=[("a.nowhere", "b.in"), ("a.out", "c.in"), ("a.error", "b.in")])
+    assert [p.code for p in caught.value.problems] == ["graph.unknown_port", "graph.unknown_node"]
+    with pytest.raises(InvalidGraph, match=r"cycle: a -> b -> a|cycle: b -> a -> b"):
+        Pipeline(nodes={"a": Shout, "b": Shout}, wires=[("a.out", "b.in"), ("b.out", "a.in")])
