@@ -43,8 +43,13 @@ def lines_of(pieces: Iterable[bytes], limits: Limits) -> Iterator[list[bytes]]:
         yield [b"".join(rest)]
 
 
-def documents(pieces: Iterable[bytes], limits: Limits, number: int = 0) -> Iterator[list[dict[str, Any]]]:
-    """The documents of a body that comes in pieces, as lists; ``number`` lines came before them."""
+def documents(
+    pieces: Iterable[bytes], limits: Limits, number: int = 0, *, is_checked: bool = False
+) -> Iterator[list[dict[str, Any]]]:
+    """The documents of a body that comes in pieces, as lists; ``number`` lines came before them.
+
+    ``is_checked``: their depth was looked at before.
+    """
     loads, depth = orjson.loads, limits.json_depth
     for lines in lines_of(pieces, limits):
         found = []
@@ -58,7 +63,7 @@ def documents(pieces: Iterable[bytes], limits: Limits, number: int = 0) -> Itera
                 value = json.parse(line, limits, f"line {number}, ")
             if type(value) is not dict:
                 raise BadRequest(f"line {number} is not a JSON object", code="ingest.not_documents", where=f"line {number}")
-            if line.count(b"{") + line.count(b"[") > depth:
+            if not is_checked and line.count(b"{") + line.count(b"[") > depth:
                 json.check_depth(value, limits, f"line {number}")
             found.append(value)
         if found:
