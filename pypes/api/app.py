@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 API_VERSION = "1"
 
 
-def routes(worker: IngestWorker, config: WorkerConfig) -> list[tuple[str, Any, str]]:
+def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) -> list[tuple[str, Any, str]]:
     """Every address: template, resource, suffix of the responders' names."""
     documents = Documents(worker, config.limits)
     filters = Filters(worker)
@@ -36,7 +37,7 @@ def routes(worker: IngestWorker, config: WorkerConfig) -> list[tuple[str, Any, s
         ("/docs/{route}", documents, "route"),
         # an id may be a path
         ("/docs/{route}/{id:path}", documents, "id"),
-        ("/receipts/{id}", Receipts(worker), ""),
+        ("/receipts/{id}", Receipts(worker, stopping), ""),
         ("/filters", filters, ""),
         ("/filters/{id}", filters, "one"),
         ("/components", components, ""),
@@ -50,11 +51,11 @@ def routes(worker: IngestWorker, config: WorkerConfig) -> list[tuple[str, Any, s
     return table
 
 
-def create_app(worker: IngestWorker, config: WorkerConfig) -> Guard:
-    """Build the application around a started worker."""
+def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event | None = None) -> Guard:
+    """Build the application around a started worker; who waits for a receipt is answered once ``stopping`` is set."""
     app: falcon.asgi.App[Request, falcon.asgi.Response] = falcon.asgi.App(request_type=Request)
     app.req_options.strip_url_path_trailing_slash = True
-    for template, resource, suffix in routes(worker, config):
+    for template, resource, suffix in routes(worker, config, stopping or asyncio.Event()):
         app.add_route(template, resource, **({"suffix": suffix} if suffix else {}))
     problems.install(app)
     return Guard(app, config, lambda: worker.state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import orjson
 from pypes.api.operation import COUNT, TEXT, TIME, Answer, Parameter, obj, operation
 from pypes.api.request import Request
 from pypes.errors import BadRequest
+from pypes.ingest.receipt import Receipt
 
 if TYPE_CHECKING:
     from pypes.runtime.worker import IngestWorker
@@ -32,8 +34,11 @@ RECEIPT = obj(
 
 
 class Receipts:
-    def __init__(self, worker: IngestWorker) -> None:
+    """``stopping`` is set when the server is to end: nobody is kept waiting then."""
+
+    def __init__(self, worker: IngestWorker, stopping: asyncio.Event) -> None:
         self._worker = worker
+        self._stopping = stopping
 
     @operation(
         "Where a delivery is; the numbers count documents",
@@ -42,8 +47,19 @@ class Receipts:
         parameters=(Parameter("wait", f"Seconds to wait for it to be finished, at most {MAX_WAIT_S:g}.", {"type": "number"}),),
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
-        receipt = await self._worker.receipt(id, _wait_s(req.get_param("wait")))
+        wait_s = _wait_s(req.get_param("wait"))
+        receipt = await (self._wait(id, wait_s) if wait_s else self._worker.receipt(id, 0.0))
         resp.data = orjson.dumps(receipt.to_obj())
+
+    async def _wait(self, id: str, wait_s: float) -> Receipt:
+        found = asyncio.ensure_future(self._worker.receipt(id, wait_s))
+        stop = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait([found, stop], return_when=asyncio.FIRST_COMPLETED)
+            return found.result() if found.done() else await self._worker.receipt(id, 0.0)
+        finally:
+            found.cancel()
+            stop.cancel()
 
 
 def _wait_s(text: str | None) -> float:

@@ -8,6 +8,7 @@ import math
 import os
 import signal
 import sys
+from types import FrameType
 from typing import Any
 
 import orjson
@@ -41,6 +42,19 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
+class StoppableServer(Server):
+    """A server that tells when it is asked to stop, so that nobody is kept waiting. Made while its loop runs."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.stopping = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._loop.call_soon_threadsafe(self.stopping.set)
+
+
 class ApiWorker(UvicornWorker):  # type: ignore[misc]
     """Runs the application; stops when the arbiter says so, and at once when arbiter or supervisor are gone.
 
@@ -50,7 +64,7 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._is_stopping = False
-        self._server: Server | None = None
+        self._server: StoppableServer | None = None
         config: WorkerConfig = self.app.config
         self._grace_s = config.grace_s
         self.config = Config(
@@ -88,10 +102,10 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, self._on_stop)
 
-    def _on_stop(self, number: int, frame: Any) -> None:
+    def _on_stop(self, number: int, frame: FrameType | None) -> None:
         self._is_stopping = True
         if self._server is not None:
-            self._server.should_exit = True
+            self._server.handle_exit(number, frame)
             # gunicorn's "quickly"
             self._server.force_exit = number == signal.SIGQUIT
 
@@ -105,8 +119,8 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
         try:
             if not self._is_stopping:
-                self.config.app = create_app(worker, self.app.config)
-                self._server = Server(self.config)
+                self._server = StoppableServer(self.config)
+                self.config.app = create_app(worker, self.app.config, self._server.stopping)
                 await self._server.serve(sockets=self.sockets)
         finally:
             await worker.stop()

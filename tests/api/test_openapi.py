@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 import jsonschema_rs
@@ -13,7 +14,7 @@ from pypes.api.app import API_VERSION, routes
 from pypes.errors import InvalidGraph, Problem
 from tests.api.config import worker_config
 
-TABLE = routes(cast(Any, None), worker_config())
+TABLE = routes(cast(Any, None), worker_config(), asyncio.Event())
 DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(openapi.document(TABLE, API_VERSION)))
 OPERATIONS = [(path, method, op) for path, methods in DOCUMENT["paths"].items() for method, op in methods.items()]
 

@@ -1,0 +1,139 @@
+"""gunicorn and its workers without a supervisor: the test plays its part on the control socket. No instance runs anything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import urllib3
+
+from pypes.config import WorkerConfig
+from pypes.runtime.rpc import Peer, RpcServer
+from pypes.testing.node import until
+from tests.api.config import worker_config
+
+
+class Harness:
+    """A running ``python -m pypes.api.server``. ``topology`` is what its workers are told when they say hello."""
+
+    def __init__(self, base: Path, *, graph: str | None = "forms", **config: Any) -> None:
+        self.base = base
+        self.topology: dict[str, Any] = {
+            "generation": 1,
+            "instances": [],
+            "graphs": {graph: 1} if graph else {},
+            "routes": {},
+            "default": graph,
+            "ready": True,
+        }
+        self.answers: dict[str, Any] = {}
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.pids: list[int] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self.listener.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.lifeline, self.lifeline_writer = os.pipe()
+        # the paths of unix sockets are short
+        self.runtime = tempfile.TemporaryDirectory(prefix="pypes-")
+        self.config: WorkerConfig = worker_config(
+            **{
+                "data_dir": str(base / "data"),
+                "runtime_dir": self.runtime.name,
+                "control_socket": f"{self.runtime.name}/control.sock",
+                "listen_fd": self.listener.fileno(),
+                "lifeline_fd": self.lifeline,
+                "port": self.port,
+                **config,
+            }
+        )
+        self.http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(20.0))
+        self.loop = asyncio.new_event_loop()
+        self.control = RpcServer(self._handle)
+        self.thread = threading.Thread(target=self.loop.run_forever)
+
+    async def _handle(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:
+        if method == "hello":
+            self.pids.append(params["pid"])
+            return self.topology
+        if method in ("ready", "drained"):
+            return None
+        self.asked.append((method, params))
+        answer = self.answers[method]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def push(self, event: str, **params: Any) -> None:
+        """Tell the workers something."""
+        self.loop.call_soon_threadsafe(lambda: self.control.broadcast(event, **params))
+
+    def start(self) -> None:
+        self.thread.start()
+        asyncio.run_coroutine_threadsafe(self.control.start(self.config.control_socket), self.loop).result(10)
+        reader, writer = os.pipe()
+        with os.fdopen(writer, "wb") as stream:
+            stream.write(self.config.encode())
+        with (self.base / "server.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "pypes.api.server", str(reader)],
+                pass_fds=(reader, self.config.listen_fd, self.lifeline),
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+        os.close(reader)
+        until(lambda: len(self.pids) >= self.config.workers and self.get("/healthz").status == 200, 20, "served")
+
+    def log(self) -> str:
+        return (self.base / "server.log").read_text(errors="replace")
+
+    def workers(self) -> list[int]:
+        return [child.pid for child in psutil.Process(self.process.pid).children()]
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self.http.request("GET", self.url + path, headers=headers)
+
+    def post(self, body: bytes = b'{"a": 1}', path: str = "/docs", **headers: str) -> Any:
+        return self.http.request("POST", self.url + path, body=body, headers={"Content-Type": "application/json", **headers})
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        asyncio.run_coroutine_threadsafe(self.control.close(), self.loop).result(10)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+        self.loop.close()
+        self.http.clear()
+        self.listener.close()
+        for fd in (self.lifeline, self.lifeline_writer):
+            if fd >= 0:
+                os.close(fd)
+        self.runtime.cleanup()
+
+    def end_lifeline(self) -> None:
+        """What the kernel does when the supervisor dies."""
+        os.close(self.lifeline_writer)
+        self.lifeline_writer = -1
+
+
+@contextmanager
+def serving(base: Path, **options: Any) -> Iterator[Harness]:
+    """Start it, and end it whatever happens."""
+    harness = Harness(base, **options)
+    try:
+        harness.start()
+        yield harness
+    finally:
+        harness.close()
