@@ -6,11 +6,13 @@ and reports on the file descriptor it is given, one frame (four bytes of length,
 
 from __future__ import annotations
 
+import hashlib
 import os
 import queue
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -111,7 +113,7 @@ class Batch:
                 tally.failures.append((piece.place, "", getattr(error, "code", "run.unreadable"), str(error)))
         intake = Intake([waiting for _, waiting in sound], self._router, self.limits)
         feed = intake.feed()
-        feed.deliveries = (tally, sound)
+        feed.deliveries = (tally, sound, intake)
         intake.epoch = self._scheduler.submit(feed)
 
     def _open(self, piece: Piece) -> Waiting:
@@ -119,8 +121,7 @@ class Batch:
         header = Header(
             graph=self._graph, content_type=piece.content_type, encoding=piece.encoding, filename=piece.name, length=piece.length
         )
-        # stands in for the receipt: the same for the same part of a file, so that a second run replaces the first
-        receipt = f"{Path(piece.path).absolute()}#{piece.start}" if piece.path else f"-#{piece.start}#{time.time_ns()}"
+        receipt = _receipt(piece)
         body = piece.body
         if body is None:
             with Path(piece.path).open("rb") as file:
@@ -139,6 +140,16 @@ class Batch:
         )
 
 
+def _receipt(piece: Piece) -> str:
+    """An id in the form of a receipt's; the same for an unchanged file, so that a second run replaces the first."""
+    received_s = Path(piece.path).stat().st_mtime if piece.path else time.time()
+    place = f"{Path(piece.path).absolute() if piece.path else '-'}#{piece.start}"
+    digest = hashlib.blake2b(place.encode("utf-8", "surrogateescape"), digest_size=10).digest()
+    number = int(received_s * 1000) << 80 | int.from_bytes(digest, "big")
+    version, variant = 0xF << 76, 3 << 62
+    return str(uuid.UUID(int=number & ~version & ~variant | 7 << 76 | 2 << 62))
+
+
 def _component(graph: Graph, name: str, specs: Mapping[str, ComponentSpec]) -> Component:
     node = graph.nodes[name]
     made = load(specs[node.component])()
@@ -148,7 +159,8 @@ def _component(graph: Graph, name: str, specs: Mapping[str, ComponentSpec]) -> C
 
 def _tally(epoch: Epoch) -> Tally:
     tally: Tally
-    tally, sound = epoch.feed.deliveries
+    tally, sound, intake = epoch.feed.deliveries
+    intake.epoch = None  # or the two would keep each other alive until the next collection
     for flag in epoch.flags:
         if flag & FAILED:
             tally.failed += 1

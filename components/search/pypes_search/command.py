@@ -42,3 +42,7 @@ def show(hits: list[Hit]) -> None:
         click.echo(f"     {' '.join(hit.snippet.split())}")
     if not hits:
         click.echo("nothing found", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""pypes run: the real command in its own process, over real files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+GRAPH: dict[str, Any] = {
+    "pypes": 1,
+    "name": "lines",
+    "nodes": {
+        "json": {"component": "JSON"},
+        "csv": {"component": "CSV"},
+        "text": {"component": "Text"},
+        "drop": {"component": "DropDocument", "params": {"fields": ["drop"]}},
+        "lines": {"component": "JSONLines", "params": {"path": "-"}},
+    },
+    "wires": [["json.out", "drop.in"], ["csv.out", "drop.in"], ["text.out", "drop.in"], ["drop.out", "lines.in"]],
+}
+BREAKS = '''
+from pypes import Reject, Transformer
+
+
+class Breaks(Transformer):
+    """Fails as its documents ask for."""
+
+    def process(self, packet):
+        match packet.get("break"):
+            case "raise":
+                raise ValueError("broken")
+            case "exit":
+                import os
+                os._exit(3)
+        return packet
+'''
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "lines.json").write_text(json.dumps(GRAPH))
+    return tmp_path
+
+
+def run(place: Path, *arguments: str, data: bytes = b"", expect: int = 0) -> tuple[list[Any], str]:
+    """What came out on standard output, as JSON, and what was said on standard error."""
+    command = [sys.executable, "-m", "pypes", "run", *arguments]
+    done = subprocess.run(command, cwd=place, input=data, capture_output=True, check=False, timeout=60)
+    assert done.returncode == expect, done.stderr.decode()
+    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
+
+
+def test_standard_input(place: Path) -> None:
+    out, said = run(place, "lines.json", data=b'{"a": 1}\n{"a": [1, 2]}\n{"drop": 1}')
+    assert out == [{"a": 1}, {"a": [1, 2]}]
+    assert "3 documents" in said
+    assert "2 published, 1 dropped, 0 failed" in said
+    out, _ = run(place, "--type", "text/csv", "lines.json", "-", data=b"a,b\n1,2\n")
+    assert out == [{"a": "1", "b": "2"}]
+
+
+def test_files_and_directories_of_every_kind(place: Path) -> None:
+    docs = place / "docs"
+    docs.mkdir()
+    (docs / "a.json").write_text('[{"a": 1}, {"a": 2}]')
+    (docs / "b.csv").write_text("a\n3\n4\n")
+    (docs / "c.ndjson.gz").write_bytes(gzip.compress(b'{"a": 5}\n{"a": 6}\n'))
+    (docs / "d.txt").write_text("seven")
+    out, _ = run(place, "lines.json", "docs")
+    assert sorted(str(document.get("a", document.get("text"))) for document in out) == ["1", "2", "3", "4", "5", "6", "seven"]
+
+
+@pytest.mark.parametrize("instances", ["1", "2"])
+def test_a_large_file_is_worked_on_by_all_instances(place: Path, instances: str) -> None:
+    count = 60_000
+    (place / "large.ndjson").write_bytes(b"".join(b'{"n": %d, "pad": "%s"}\n' % (n, b"x" * 40) for n in range(count)))
+    (place / "large.csv").write_bytes(b"n,pad\n" + b"".join(b"%d,%s\n" % (n, b"x" * 40) for n in range(count)))
+    out, _ = run(place, "--instances", instances, "lines.json", "large.ndjson", "large.csv")
+    assert sorted(int(document["n"]) for document in out) == sorted([*range(count), *range(count)])
+
+
+def test_what_fails_is_named_and_the_rest_is_published(place: Path) -> None:
+    (place / "bad.json").write_text('{"a": ')
+    (place / "good.json").write_text('{"a": 1}')
+    (place / "blob.bin").write_bytes(b"\0\1")
+    out, said = run(place, "lines.json", "bad.json", "good.json", "blob.bin", expect=1)
+    assert out == [{"a": 1}]
+    assert "2 failed" in said
+    for expected in ("bad.json", "line 1", "blob.bin", "graph.no_adapter"):
+        assert expected in said
+
+
+def test_a_component_that_raises_fails_only_its_document(place: Path) -> None:
+    graph = broken_graph(place)
+    out, said = run(place, "--load", "breaks.py", graph, data=b'{"a": 1}\n{"break": "raise"}\n{"a": 2}\n', expect=1)
+    assert out == [{"a": 1}, {"a": 2}]
+    assert "breaks: ValueError: broken" in said
+
+
+def test_an_instance_that_dies_is_told(place: Path) -> None:
+    graph = broken_graph(place)
+    _, said = run(place, "--load", "breaks.py", "--instances", "2", graph, data=b'{"break": "exit"}\n', expect=1)
+    assert "exit code 3" in said
+    assert "run.instance_died" in said
+
+
+def broken_graph(place: Path) -> str:
+    graph = {
+        "pypes": 1,
+        "name": "broken",
+        "nodes": {
+            "json": {"component": "JSON"},
+            "breaks": {"component": "Breaks"},
+            "lines": {"component": "JSONLines", "params": {"path": "-"}},
+        },
+        "wires": [["json.out", "breaks.in"], ["breaks.out", "lines.in"]],
+    }
+    (place / "breaks.py").write_text(BREAKS)
+    (place / "broken.json").write_text(json.dumps(graph))
+    return "broken.json"
+
+
+def test_a_graph_with_problems_is_not_run(place: Path) -> None:
+    (place / "bad.json").write_text('{"pypes": 1, "name": "bad", "nodes": {"a": {"component": "Nope"}}, "wires": []}')
+    _, said = run(place, "bad.json", expect=1)
+    assert "nodes.a" in said
+
+
+def test_a_second_run_replaces_the_first(place: Path) -> None:
+    (place / "docs.ndjson").write_text('{"text": "needle"}\n{"text": "haystack"}\n')
+    graph = str(ROOT / "graphs" / "search.json")
+    for _ in range(2):
+        run(place, graph, "docs.ndjson")
+    found = subprocess.run(
+        [sys.executable, "-m", "pypes_search.command", "search.db", "needle", "--json"],
+        cwd=place,
+        capture_output=True,
+        check=True,
+    )
+    assert len(found.stdout.splitlines()) == 1
