@@ -22,7 +22,7 @@ def parse(text: bytes, limits: Limits, what: str = "") -> Any:
     except orjson.JSONDecodeError as error:
         if text.startswith(_BOM):
             return parse(text[3:], limits, what)
-        if "ecursion" in error.msg:
+        if "ecursion" in error.msg or "depth" in error.msg:
             raise too_deep(limits, what) from error
         place = f"{what}column {error.colno}" if what else f"line {error.lineno}, column {error.colno}"
         raise BadRequest(f"malformed JSON at {place}: {error.msg}", where=place) from error
