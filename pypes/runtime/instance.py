@@ -3,20 +3,34 @@
 Ingest workers connect to its unix socket and send deliveries; it decodes them, runs the schedulers, and answers with
 one acknowledgement frame per epoch. The supervisor talks to it over a pipe::
 
-    instance → supervisor   ("ready",)                                      set-up done, the socket accepts
+    instance → supervisor   ("setup", graph, node)                          this filter's set-up begins
+                            ("ready",)                                      set-up done, the socket accepts
                             ("failed", graph, node, message, traceback)     set-up failed; the process then exits with 1
     supervisor → instance   ("stop", grace_s)                               drain: finish what runs, flush, teardown, exit 0
 
-It ignores SIGTERM and SIGINT, and exits at once when the lifeline pipe ends.
+It ignores SIGTERM and SIGINT and dies with the supervisor (see :mod:`pypes.runtime.entry`).
 """
 
 from __future__ import annotations
 
+import gc
+import os
+import socket
+import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pypes import logs, registry
+from pypes.component import Component, Publisher
 from pypes.core.limits import Limits
+from pypes.errors import ComponentError, PypesError
+from pypes.graph import codec
+from pypes.graph.spec import ComponentSpec
+from pypes.graph.validation import expand
+from pypes.runtime.exchange import BACKLOG, Exchange
+from pypes.runtime.runner import Runner
 
 
 @dataclass(frozen=True)
@@ -43,7 +57,87 @@ class InstanceSpec:
 def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     """Run the instance until it is told to stop; ``control`` and ``lifeline`` are ``multiprocessing`` connections.
 
-    ``control`` is duplex. ``lifeline`` is the reading end of a pipe that nobody writes to: its end means that the
-    supervisor is gone.
+    ``control`` is duplex. ``lifeline`` is the reading end of a pipe that nobody writes to (its end means that the supervisor is
+    gone); whoever starts the process watches it. Exits with 1 when set-up failed, with 0 after a stop.
     """
-    raise NotImplementedError
+    logs.configure(f"instance-{spec.id}", json=spec.log_json, level=spec.log_level)
+    runners: dict[str, Runner] = {}
+    try:
+        for name, (version, obj) in spec.graphs.items():
+            runners[name] = _set_up(spec, name, version, obj, control)
+    except _SetupFailed as failed:
+        for runner in runners.values():
+            runner.scheduler.teardown()
+        control.send(("failed", failed.graph, failed.node, failed.message, failed.traceback))
+        sys.exit(1)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(spec.socket)
+    listener.listen(BACKLOG)
+    exchange = Exchange(runners, listener)
+
+    def told() -> None:
+        try:
+            message = control.recv()
+        except (EOFError, OSError):
+            # the supervisor is gone, and nobody else may be told anything
+            os._exit(70)
+        if message[0] == "stop":
+            exchange.stop(message[1])
+
+    exchange.watch(control.fileno(), told)
+    # what set-up left will not be collected: spare the collector from looking at it
+    gc.collect()
+    gc.freeze()
+    control.send(("ready",))
+    exchange.run()
+    for runner in runners.values():
+        runner.scheduler.teardown()
+
+
+class _SetupFailed(Exception):
+    """A filter, or a whole graph (``node`` is empty), could not be set up."""
+
+    def __init__(self, graph: str, node: str, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.graph = graph
+        self.node = node
+        cause = error.__cause__ or error
+        self.message = error.message if isinstance(error, PypesError) else f"{type(error).__name__}: {error}"
+        self.traceback = "".join(traceback.format_exception(cause))
+
+
+def _set_up(spec: InstanceSpec, name: str, version: int, obj: Mapping[str, Any], control: Any) -> Runner:
+    """Import, make and configure the components of a graph, and set them up."""
+    node = ""
+    try:
+        graph = codec.from_obj(obj)
+        components: dict[str, Component] = {}
+        for node, filter_ in graph.nodes.items():
+            control.send(("setup", name, node))
+            cls = registry.load(ComponentSpec.from_obj(spec.components[filter_.component]))
+            component = components[node] = cls()
+            component.configure(expand(filter_.params, os.environ))
+            if isinstance(component, Publisher):
+                component.durability = spec.durability
+                component.data_dir = spec.data_dir
+            _announce(component, control, name, node)
+        node = ""
+        runner = Runner(graph, version, components, spec.limits)
+        runner.scheduler.setup()
+    except ComponentError as error:
+        raise _SetupFailed(name, error.where or node, error) from error
+    except Exception as error:
+        raise _SetupFailed(name, node, error) from error
+    return runner
+
+
+def _announce(component: Component, control: Any, graph: str, node: str) -> None:
+    """Have a component say that its set-up begins, so that one that hangs can be named."""
+    set_up = component.setup
+
+    def announced() -> None:
+        del component.setup
+        control.send(("setup", graph, node))
+        set_up()
+
+    component.setup = announced  # type: ignore[method-assign]

@@ -1,0 +1,289 @@
+"""The exchange of an instance: a selector loop between the sockets of the ingest workers and the graphs.
+
+Each turn reads what the workers sent, lets the graphs take it, runs them for a slice of time, and writes the acknowledgements.
+A delivery that must run alone waits until nothing else is in flight. Then all workers are told, and only when they can know
+it (the frames are in the kernel's hands, which outlive this process) does it start; in the same way they learn of its end
+before anything else starts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from pypes.ingest import protocol
+from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
+from pypes.ingest.protocol import FrameReader, Item
+from pypes.runtime.intake import Waiting
+from pypes.runtime.runner import Runner
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 128
+
+
+class Connection:
+    """One ingest worker, seen from the instance. Acknowledgements gather in ``published`` and ``outcomes``."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.reader = FrameReader()
+        self.published: list[int] = []
+        self.outcomes: list[tuple[int, Outcome]] = []
+        self.unsent = bytearray()
+        self.is_open = True
+
+    def gather(self) -> None:
+        """Turn the gathered acknowledgements into a frame."""
+        if self.published or self.outcomes:
+            self.unsent += protocol.acks(self.published, self.outcomes)
+            self.published, self.outcomes = [], []
+
+    def flush(self) -> None:
+        """Write as much as the socket takes; a dead worker is noticed by reading."""
+        if self.unsent and self.is_open:
+            try:
+                count = self.socket.send(self.unsent)
+            except BlockingIOError:
+                return
+            except OSError:
+                count = len(self.unsent)
+            if count == len(self.unsent):
+                self.unsent = bytearray()
+            else:
+                del self.unsent[:count]
+
+    def close(self) -> None:
+        self.is_open = False
+        self.unsent.clear()
+        self.socket.close()
+
+
+class Exchange:
+    """Serves until it is told to stop. ``read_control()`` is called when the supervisor said something."""
+
+    def __init__(self, runners: Mapping[str, Runner], listener: socket.socket) -> None:
+        self._runners = runners
+        self._all = list(runners.values())
+        self._listener = listener
+        self._selector = selectors.DefaultSelector()
+        self._connections: dict[int, Connection] = {}
+        self._alone: deque[Waiting] = deque()
+        #: What runs alone now, or is about to once everyone knows.
+        self._lone: Waiting | None = None
+        self._lone_started = False
+        #: True while workers are still to be told that a lone run is over.
+        self._is_telling = False
+        self._is_pressed = False
+        self._stop_at: float | None = None
+        listener.setblocking(False)
+        self._selector.register(listener, selectors.EVENT_READ, self._accept)
+        for runner in self._all:
+            fd = runner.scheduler.wakeup_fd
+            self._selector.register(fd, selectors.EVENT_READ, lambda fd=fd: _empty(fd))
+
+    def watch(self, fd: int, call: Callable[[], None]) -> None:
+        """Call ``call`` whenever ``fd`` is readable."""
+        self._selector.register(fd, selectors.EVENT_READ, call)
+
+    def stop(self, grace_s: float) -> None:
+        """Finish what is in the graphs, for ``grace_s`` at most, and return from :meth:`run`; what only waits goes back."""
+        self._stop_at = time.monotonic() + grace_s
+
+    # -- the loop ---------------------------------------------------------------------------------------
+
+    def run(self) -> bool:
+        """Serve; returns after :meth:`stop`, False if something in the graphs was not finished in time."""
+        runners = self._all
+        while True:
+            self._start()
+            for runner in runners:
+                if not runner.scheduler.is_idle or runner.is_due:
+                    runner.run()
+            self._acknowledge()
+            is_idle = all(runner.scheduler.is_idle for runner in runners)
+            if is_idle:
+                self._let_go()
+            if self._stop_at is not None and self._has_stopped():
+                return not self._in_flight
+            for key, _ in self._selector.select(self._timeout_s()):
+                key.data()
+
+    @property
+    def _in_flight(self) -> int:
+        return sum(runner.scheduler.in_flight for runner in self._all)
+
+    def _timeout_s(self) -> float | None:
+        """How long to wait for sockets: not at all while there is something to do."""
+        deadline = self._stop_at
+        for runner in self._all:
+            if not runner.scheduler.is_idle or (runner.can_start and self._may_start):
+                return 0.0
+            due = runner.scheduler.next_deadline()
+            if due is not None and (deadline is None or due < deadline):
+                deadline = due
+        if self._lone is None and self._alone and not self._in_flight and self._stop_at is None:
+            return 0.0
+        return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+    @property
+    def _may_start(self) -> bool:
+        return self._lone is None and not self._alone and not self._is_telling and self._stop_at is None
+
+    def _start(self) -> None:
+        if self._may_start:
+            for runner in self._all:
+                if runner.can_start:
+                    runner.start_next()
+            return
+        if self._is_telling:
+            self._is_telling = any(connection.unsent for connection in self._connections.values())
+            return
+        if self._lone is not None:
+            if not self._lone_started and not any(connection.unsent for connection in self._connections.values()):
+                self._lone_started = True
+                self._runners[self._lone.item.header.graph].start_alone(self._lone)
+        elif self._alone and self._stop_at is None and not self._in_flight:
+            self._begin(self._alone.popleft())
+
+    def _begin(self, waiting: Waiting) -> None:
+        self._lone, self._lone_started = waiting, False
+        for connection in self._connections.values():
+            connection.unsent += protocol.begin(waiting.item.number if connection is waiting.connection else -1)
+            self._write(connection)
+        self._start()
+
+    def _acknowledge(self) -> None:
+        for connection in self._connections.values():
+            if connection.published or connection.outcomes:
+                connection.gather()
+                self._write(connection)
+        if self._lone is None or not self._lone_started or self._in_flight:
+            return
+        self._lone = None
+        if self._alone and self._stop_at is None:
+            self._begin(self._alone.popleft())
+            return
+        for connection in self._connections.values():
+            connection.unsent += protocol.signal(protocol.END)
+            self._write(connection)
+        self._is_telling = any(connection.unsent for connection in self._connections.values())
+
+    def _let_go(self) -> None:
+        """Nothing moves: if somebody waits for the epochs in flight to end, components must not hold packets any longer."""
+        if self._is_pressed or self._alone or self._lone is not None or self._stop_at is not None:
+            for runner in self._all:
+                if runner.scheduler.in_flight:
+                    runner.scheduler.flush_holds()
+            if not any(runner.waiting for runner in self._all):
+                self._is_pressed = False
+
+    def _has_stopped(self) -> bool:
+        assert self._stop_at is not None
+        if self._in_flight and time.monotonic() < self._stop_at:
+            return False
+        for connection in list(self._connections.values()):
+            if not self._in_flight:
+                connection.unsent += protocol.signal(protocol.GOODBYE)
+            connection.socket.settimeout(max(0.1, self._stop_at - time.monotonic()))
+            with suppress(OSError):  # a worker that is gone needs no goodbye
+                connection.socket.sendall(connection.unsent)
+            self._drop(connection)
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        return True
+
+    # -- sockets ----------------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        sock.setblocking(False)
+        connection = Connection(sock)
+        self._connections[sock.fileno()] = connection
+        self._selector.register(sock, selectors.EVENT_READ, lambda: self._ready(connection))
+        if self._lone is not None:
+            connection.unsent += protocol.begin(-1)
+            self._write(connection)
+
+    def _ready(self, connection: Connection) -> None:
+        if connection.unsent:
+            self._write(connection)
+        try:
+            data = connection.socket.recv(protocol.READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(connection)
+            return
+        for kind, head, body in connection.reader.feed(data):
+            if kind == protocol.DELIVER:
+                self._is_pressed = False
+                for item, own in protocol.read_items(head, body):
+                    self._take(connection, item, own)
+            elif kind == protocol.PRESSURE:
+                self._is_pressed = True
+
+    def _take(self, connection: Connection, item: Item, body: bytes) -> None:
+        runner = self._runners.get(item.header.graph)
+        waiting = Waiting(connection, item, body)
+        if runner is None:
+            connection.outcomes.append((item.number, _no_graph(item)))
+        elif item.is_alone:
+            self._alone.append(waiting)
+        else:
+            runner.waiting.append(waiting)
+
+    def _write(self, connection: Connection) -> None:
+        had_rest = bool(connection.unsent)
+        connection.flush()
+        if connection.is_open and had_rest:
+            mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.unsent else 0)
+            key = self._selector.get_key(connection.socket)
+            if key.events != mask:
+                self._selector.modify(connection.socket, mask, key.data)
+
+    def _drop(self, connection: Connection) -> None:
+        """A worker is gone: what it sent and was not begun is for whoever takes over its queue."""
+        self._selector.unregister(connection.socket)
+        del self._connections[connection.socket.fileno()]
+        connection.close()
+        for runner in self._all:
+            if runner.waiting:
+                runner.waiting = deque(w for w in runner.waiting if w.connection is not connection)
+        self._alone = deque(w for w in self._alone if w.connection is not connection)
+
+
+def _empty(fd: int) -> None:
+    """Take a wake-up that came after what it announced."""
+    with suppress(BlockingIOError):
+        os.read(fd, 4096)
+
+
+def _no_graph(item: Item) -> Outcome:
+    graph, documents = item.header.graph, item.header.documents
+    letter = DeadLetter(
+        id=dead_letter_id(item.receipt, 0, ""),
+        documents=tuple(range(documents)),
+        graph=graph,
+        version=0,
+        filter="",
+        component="",
+        code="graph.gone",
+        error=f"graph {graph!r} is not deployed any more; deploy it, then replay",
+        traceback="",
+        attempts=1,
+        packet=b"",
+        time=time.time(),
+    )
+    return Outcome(failed=documents, dead_letters=(letter,))

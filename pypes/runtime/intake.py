@@ -1,0 +1,204 @@
+"""Intake: deliveries that go into a graph together, decoded as the graph takes them, and what became of each."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from pypes.core.limits import Limits
+from pypes.errors import BadRequest, PypesError
+from pypes.ingest.codecs import documents, media
+from pypes.ingest.delivery import Spooled
+from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
+from pypes.ingest.protocol import Item
+from pypes.ingest.receipt import received_of, rfc3339
+from pypes.packet import Packet
+from pypes.runtime.routing import Router, as_bytes
+from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Failure, Feed
+
+#: What a feed yields: the adapter, at most a wave of packets, and the ordinal of the document that each is.
+Batch = tuple[str, Sequence[Packet], Sequence[int]]
+
+
+class Waiting(NamedTuple):
+    """A delivery as it came from an ingest worker; ``connection`` is where the acknowledgement goes."""
+
+    connection: Any
+    item: Item
+    body: bytes
+
+    @property
+    def documents(self) -> int:
+        return self.item.header.documents
+
+
+class Intake:
+    """Deliveries of one graph; their documents are numbered through. ``epoch`` is set once the feed is submitted."""
+
+    def __init__(
+        self, deliveries: Sequence[Waiting], router: Router, limits: Limits, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.deliveries = deliveries
+        self.epoch: Epoch | None = None
+        self._router = router
+        self._limits = limits
+        self._clock = clock
+        #: Number of each delivery's first document.
+        self._bases: list[int] = []
+        total = 0
+        for waiting in deliveries:
+            self._bases.append(total)
+            total += waiting.item.header.documents
+        self.documents = total
+        #: Deliveries of one commit came at the same time: it is written out once.
+        self._received = (-1.0, "")
+
+    def feed(self) -> Feed:
+        return Feed(self._batches(), self.documents, (self,))
+
+    # -- decoding ---------------------------------------------------------------------------------------
+
+    def _batches(self) -> Iterator[Batch]:
+        """Packets by adapter, gathered over deliveries up to a wave; a delivery that cannot be read fails alone."""
+        wave = self._limits.wave_packets
+        gathered: dict[str, tuple[list[Packet], list[int]]] = {}
+        for base, waiting in zip(self._bases, self.deliveries, strict=True):
+            item = waiting.item
+            end = base + item.header.documents
+            ordinal = base
+            try:
+                for media_type, packets in self._lone_object(item, waiting.body) or self._decode(item, waiting.body):
+                    if ordinal + len(packets) > end:
+                        raise BadRequest("there are more documents in the body than were counted", code="ingest.count")
+                    entries = self._router.entries(media_type)
+                    if not entries:
+                        self._refuse(media_type, packets, ordinal)
+                    for position, entry in enumerate(entries, 1):
+                        own = packets if position == len(entries) else [packet.clone() for packet in packets]
+                        if entry.wants_bytes and media.is_json(media_type):
+                            own = [as_bytes(packet) for packet in own]
+                        found = gathered.get(entry.node)
+                        if found is not None and len(found[0]) + len(own) > wave:
+                            del gathered[entry.node]
+                            yield entry.node, found[0], found[1]
+                            found = None
+                        if found is None:
+                            gathered[entry.node] = (own, [*range(ordinal, ordinal + len(own))])
+                        else:
+                            found[0].extend(own)
+                            found[1].extend(range(ordinal, ordinal + len(own)))
+                    ordinal += len(packets)
+                if ordinal < end:
+                    raise BadRequest("there are fewer documents in the body than were counted", code="ingest.count")
+            except Exception as error:
+                # what was read so far runs on; the rest cannot be had
+                self._fail(range(ordinal, end), getattr(error, "code", "ingest.malformed"), error)
+        for node, (packets, ordinals) in gathered.items():
+            yield node, packets, ordinals
+
+    def _decode(self, item: Item, body: bytes) -> Iterator[tuple[str, list[Packet]]]:
+        source = Spooled(item.path, item.header.length) if item.path else body
+        received = received_of(item.receipt)
+        return documents(item.header, source, item.receipt, received, decoded=item.is_decoded, limits=self._limits)
+
+    def _lone_object(self, item: Item, body: bytes) -> tuple[tuple[str, list[Packet]]] | None:
+        """PERF: most deliveries are one small JSON object; ``None`` for any other (see ``codecs.documents``)."""
+        header = item.header
+        if header.documents != 1 or item.path or not body or (header.encoding and not item.is_decoded):
+            return None
+        parsed = media.parse(header.content_type)
+        if parsed.codec != "json" or body[0] != 123:  # {
+            return None
+        received = received_of(item.receipt)
+        if received != self._received[0]:
+            self._received = (received, rfc3339(received))
+        meta = {
+            "mimetype": parsed.type,
+            "contentlength": header.length,
+            "requestmethod": header.method,
+            "receipt": item.receipt,
+            "processingtime": self._received[1],
+        }
+        if header.route is not None:
+            meta["route"] = header.route
+        if header.id is not None:
+            meta["id"] = header.id
+        if header.filename is not None:
+            meta["filename"] = header.filename
+        if parsed.parameters and "charset" in parsed.parameters:
+            meta["charset"] = parsed.parameters["charset"]
+        entries = self._router.entries(parsed.type)
+        is_read = not (len(entries) == 1 and entries[0].wants_bytes)
+        return ((parsed.type, [Packet.from_document(orjson.loads(body) if is_read else {"data": body}, meta)]),)
+
+    # -- failures before the graph ------------------------------------------------------------------------
+
+    def _refuse(self, media_type: str, packets: Sequence[Packet], ordinal: int) -> None:
+        reason = f"no adapter of the graph accepts {media_type}; add one that does, then replay"
+        for position, packet in enumerate(packets, ordinal):
+            self._note((position,), "graph.no_adapter", reason, "", orjson.dumps(packet.to_json(), default=repr))
+
+    def _fail(self, ordinals: range, code: str, error: Exception) -> None:
+        reason = error.message if isinstance(error, PypesError) else f"{type(error).__name__}: {error}"
+        trace = "" if isinstance(error, PypesError) else "".join(traceback.format_exception(error))
+        self._note(tuple(ordinals), code, reason, trace, b"")
+
+    def _note(self, ordinals: tuple[int, ...], code: str, reason: str, trace: str, packet: bytes) -> None:
+        assert self.epoch is not None
+        if ordinals:
+            self.epoch.mark(ordinals, FAILED)
+            self.epoch.dead_letters.append(Failure(ordinals, "", "", code, reason, trace, packet, 1, self._clock()))
+
+    # -- what became of it --------------------------------------------------------------------------------
+
+    def settle(self, graph: str, version: int) -> None:
+        """The epoch is done: give every delivery's outcome to its connection, as ``published`` or among ``outcomes``."""
+        epoch = self.epoch
+        assert epoch is not None
+        flags = epoch.flags
+        if not epoch.dead_letters and self.documents == len(self.deliveries) == flags.count(PUBLISHED):
+            for connection, item, _ in self.deliveries:
+                connection.published.append(item.number)
+            return
+        letters = self._letters(epoch.dead_letters, graph, version) if epoch.dead_letters else {}
+        for index, (base, (connection, item, _)) in enumerate(zip(self._bases, self.deliveries, strict=True)):
+            count = item.header.documents
+            part = flags[base : base + count]
+            published = part.count(PUBLISHED)
+            dropped = part.count(0)
+            outcome = Outcome(published, dropped, count - published - dropped, tuple(letters.get(index, ())))
+            connection.outcomes.append((item.number, outcome))
+
+    def _letters(self, failures: Sequence[Failure], graph: str, version: int) -> dict[int, list[DeadLetter]]:
+        """Dead letters by delivery. A packet made of several deliveries is kept once, with the first."""
+        found: dict[int, list[DeadLetter]] = {}
+        seen: dict[tuple[int, str], int] = {}
+        for failure in failures:
+            first = failure.documents[0] if failure.documents else 0
+            index = bisect_right(self._bases, first) - 1
+            base = self._bases[index]
+            item = self.deliveries[index].item
+            end = base + item.header.documents
+            ordinal = seen.get((first, failure.node), 0)
+            seen[first, failure.node] = ordinal + 1
+            letter = DeadLetter(
+                id=dead_letter_id(item.receipt, first - base, failure.node, ordinal),
+                documents=tuple(document - base for document in failure.documents if base <= document < end),
+                graph=graph,
+                version=version,
+                filter=failure.node,
+                component=failure.component,
+                code=failure.code,
+                error=failure.error,
+                traceback=failure.traceback,
+                attempts=failure.attempts,
+                packet=failure.packet,
+                time=failure.time,
+            )
+            found.setdefault(index, []).append(letter)
+        return found

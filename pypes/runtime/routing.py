@@ -1,0 +1,54 @@
+"""Routing: which adapters of a graph take a document, by its media type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from pypes.component import Adapter, Component
+from pypes.graph.model import Graph
+from pypes.ingest.codecs import media
+from pypes.packet import Packet
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An adapter that takes documents. ``wants_bytes``: in the original style, where a JSON document is bytes too."""
+
+    node: str
+    wants_bytes: bool = False
+
+
+class Router:
+    """The adapters of one running graph. The most specific match takes a document; on a tie, all of them do."""
+
+    def __init__(self, graph: Graph, components: Mapping[str, Component]) -> None:
+        fed = {wire.target for wire in graph.wires}
+        self._accepts: list[tuple[Entry, Sequence[str]]] = [
+            (Entry(name, component.is_original_style()), getattr(component, "accepts", Adapter.accepts))
+            for name, component in components.items()
+            if (component.get_type() or "").upper() == Adapter.__metatype__ and name not in fed
+        ]
+        self._found: dict[str, tuple[Entry, ...]] = {}
+
+    def entries(self, media_type: str) -> tuple[Entry, ...]:
+        """Adapters for a bare media type; empty if none accepts it. Deletions and packets have a type of their own."""
+        found = self._found.get(media_type)
+        if found is None:
+            scores = [(media.match(accepts, media_type), entry) for entry, accepts in self._accepts]
+            best = max((score for score, _ in scores), default=0)
+            found = tuple(entry for score, entry in scores if score == best and best)
+            if len(self._found) < 1024:  # types come from clients: do not let them fill the memory
+                self._found[media_type] = found
+        return found
+
+
+def as_bytes(packet: Packet) -> Packet:
+    """A JSON document as adapters in the original style expect it: its text in field ``data``, the metadata kept."""
+    if packet.has("data") and len(packet.get_attribute_names()) == 1 and isinstance(packet.get("data"), bytes):
+        return packet
+    whole = Packet(meta=packet.get_metas()[0])
+    whole.set("data", orjson.dumps(packet.to_json()["fields"]))
+    return whole

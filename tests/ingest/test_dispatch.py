@@ -1,0 +1,346 @@
+"""The dispatcher against a scripted instance on a real socket: windows, lost instances, suspects, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pypes.core.limits import Limits
+from pypes.ingest import protocol
+from pypes.ingest.delivery import Header
+from pypes.ingest.dispatch import Dispatcher, Topology
+from pypes.ingest.memory import MemoryQueue
+from pypes.ingest.outcome import Outcome
+from pypes.ingest.protocol import FrameReader, Item
+
+GRAPHS = {"g": 1}
+
+
+class ScriptedInstance:
+    """The other end of a dispatcher's connection, played by the test."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self.items: list[Item] = []
+        self.bodies: dict[int, bytes] = {}
+        self.pressed = 0
+        self.is_closed = False
+        self._reader = FrameReader()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(self.path)
+        self._listener.listen()
+        self._listener.setblocking(False)
+        self._socket: socket.socket | None = None
+
+    async def until(self, predicate: Callable[[], bool]) -> None:
+        """Read frames until the test sees what it waits for."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(10):
+            if self._socket is None:
+                self._socket, _ = await loop.sock_accept(self._listener)
+                self._socket.setblocking(False)
+            while not predicate():
+                data = await loop.sock_recv(self._socket, 1 << 16)
+                if not data:
+                    self.is_closed = True
+                    return
+                for kind, head, body in self._reader.feed(data):
+                    if kind == protocol.DELIVER:
+                        for item, own in protocol.read_items(head, body):
+                            self.items.append(item)
+                            self.bodies[item.number] = own
+                    elif kind == protocol.PRESSURE:
+                        self.pressed += 1
+
+    async def got(self, count: int) -> list[Item]:
+        await self.until(lambda: len(self.items) >= count)
+        return self.items
+
+    async def say(self, *frames: bytes) -> None:
+        assert self._socket is not None
+        await asyncio.get_running_loop().sock_sendall(self._socket, b"".join(frames))
+
+    def die(self) -> None:
+        self._listener.close()
+        if self._socket is not None:
+            self._socket.close()
+
+
+@asynccontextmanager
+async def dispatching(limits: Limits | None = None) -> AsyncIterator[tuple[Dispatcher, MemoryQueue, asyncio.Queue[int]]]:
+    lost: asyncio.Queue[int] = asyncio.Queue()
+    queue = MemoryQueue()
+    dispatcher = Dispatcher(limits or Limits(), lost.put_nowait)
+    dispatcher.add(queue)
+    try:
+        yield dispatcher, queue, lost
+    finally:
+        dispatcher.close()
+        await queue.close()
+
+
+def topology(*instances: ScriptedInstance, first: int = 1, **changes: object) -> Topology:
+    given: dict[str, Any] = {"instances": {number: each.path for number, each in enumerate(instances, first)}, "graphs": GRAPHS}
+    return Topology(**{**given, **changes})
+
+
+async def post(queue: MemoryQueue, body: bytes = b"{}", graph: str = "g") -> str:
+    return await queue.append(Header(graph, content_type="application/json", length=len(body)), body)
+
+
+async def eventually(predicate: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not predicate():  # noqa: ASYNC110 - nobody could set an event
+            await asyncio.sleep(0.001)
+
+
+async def state_of(queue: MemoryQueue, receipt: str) -> str:
+    found = await queue.wait_receipt(receipt, 10)
+    assert found is not None
+    return found.state
+
+
+@pytest.fixture
+def instances(tmp_path: Path) -> Iterator[list[ScriptedInstance]]:
+    """Instances 1, 2, …: the test decides which of them are announced."""
+    made = [ScriptedInstance(tmp_path / f"{number}.sock") for number in range(1, 6)]
+    yield made
+    for each in made:
+        each.die()
+
+
+def run(test: Callable[[list[ScriptedInstance]], Coroutine[None, None, None]]) -> Callable[[list[ScriptedInstance]], None]:
+    """Run an async test in a loop of its own."""
+
+    def wrapped(instances: list[ScriptedInstance]) -> None:
+        asyncio.run(test(instances))
+
+    wrapped.__name__ = test.__name__
+    wrapped.__doc__ = test.__doc__
+    return wrapped
+
+
+@run
+async def test_what_is_acknowledged_is_done(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        receipts = [await post(queue, b'{"n": %d}' % n) for n in range(3)]
+        dispatcher.apply(topology(instances[0]))
+        items = await instances[0].got(3)
+        assert [instances[0].bodies[item.number] for item in items] == [b'{"n": 0}', b'{"n": 1}', b'{"n": 2}']
+        assert [item.receipt for item in items] == receipts
+        await instances[0].say(protocol.acks([items[0].number, items[1].number], [(items[2].number, Outcome(failed=1))]))
+        assert [await state_of(queue, receipt) for receipt in receipts] == ["done", "done", "failed"]
+        assert dispatcher.outstanding == 0
+
+
+@run
+async def test_deliveries_go_to_the_least_loaded_instance(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        await post(queue, b"[" + b"1" * 5000 + b"]")
+        for _ in range(4):
+            await post(queue)
+        dispatcher.apply(topology(*instances[:2]))
+        await instances[0].got(1)
+        await instances[1].got(4)
+        assert [len(each.items) for each in instances[:2]] == [1, 4]
+
+
+@run
+async def test_a_full_window_presses_and_opens_with_acknowledgements(instances: list[ScriptedInstance]) -> None:
+    async with dispatching(Limits(window_deliveries=2)) as (dispatcher, queue, _):
+        for _ in range(5):
+            await post(queue)
+        dispatcher.apply(topology(instances[0]))
+        await instances[0].until(lambda: instances[0].pressed > 0)
+        assert len(instances[0].items) == 2
+        await instances[0].say(protocol.acks([instances[0].items[0].number], []))
+        await instances[0].until(lambda: len(instances[0].items) == 3 and instances[0].pressed > 1)
+        assert queue.stats().leased == 2
+
+
+@run
+async def test_a_delivery_larger_than_the_window_goes_through(instances: list[ScriptedInstance]) -> None:
+    async with dispatching(Limits(window_bytes=1000)) as (dispatcher, queue, _):
+        body = b"1" * 3_000_000
+        await post(queue, body)
+        dispatcher.apply(topology(instances[0]))
+        [item] = await instances[0].got(1)
+        assert instances[0].bodies[item.number] == body
+
+
+@run
+async def test_nothing_goes_elsewhere_before_the_instance_is_gone(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, lost):
+        receipt = await post(queue)
+        dispatcher.apply(topology(instances[0]))
+        await instances[0].got(1)
+        instances[0].die()
+        assert await asyncio.wait_for(lost.get(), 10) == 1
+        dispatcher.apply(topology(instances[1], first=2))
+        later = await post(queue)
+        items = await instances[1].got(1)
+        assert [item.receipt for item in items] == [later]
+        dispatcher.gone(1)
+        items = await instances[1].got(2)
+        assert (items[1].receipt, items[1].is_alone) == (receipt, True)
+        assert not items[0].is_alone
+
+
+@run
+async def test_only_who_was_begun_alone_is_charged(instances: list[ScriptedInstance]) -> None:
+    """The third death while it runs alone is the last; those that only waited beside it pass."""
+    async with dispatching() as (dispatcher, queue, _):
+        poison, neighbour = await post(queue), await post(queue)
+        dispatcher.apply(topology(instances[0]))
+        await instances[0].got(2)
+        instances[0].die()
+        dispatcher.gone(1)
+        for number in (2, 3, 4):
+            each = instances[number - 1]
+            dispatcher.apply(topology(each, first=number))
+            items = await each.got(2)
+            assert [(item.receipt, item.is_alone) for item in items] == [(poison, True), (neighbour, True)]
+            await each.say(protocol.begin(items[0].number))
+            each.die()
+            dispatcher.gone(number)
+        dispatcher.apply(topology(instances[4], first=5))
+        [item] = await instances[4].got(1)
+        assert item.receipt == neighbour
+        assert await state_of(queue, poison) == "failed"
+        [letter] = await queue.dead_letters()
+        assert (letter.code, letter.graph) == ("instance.killed", "g")
+        await instances[4].say(protocol.acks([item.number], []))
+        assert await state_of(queue, neighbour) == "done"
+
+
+@run
+async def test_another_workers_lone_run_makes_nobody_a_suspect(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        await post(queue)
+        dispatcher.apply(topology(instances[0]))
+        await instances[0].got(1)
+        await instances[0].say(protocol.begin(-1))
+        instances[0].die()
+        dispatcher.gone(1)
+        dispatcher.apply(topology(instances[1], first=2))
+        [item] = await instances[1].got(1)
+        assert not item.is_alone
+
+
+@run
+async def test_after_the_end_of_a_lone_run_all_are_suspects_again(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        await post(queue)
+        dispatcher.apply(topology(instances[0]))
+        await instances[0].got(1)
+        await instances[0].say(protocol.begin(-1), protocol.signal(protocol.END))
+        instances[0].die()
+        dispatcher.gone(1)
+        dispatcher.apply(topology(instances[1], first=2))
+        [item] = await instances[1].got(1)
+        assert item.is_alone
+
+
+@run
+async def test_what_was_acknowledged_before_death_counts(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        receipt = await post(queue)
+        dispatcher.apply(topology(instances[0]))
+        [item] = await instances[0].got(1)
+        await instances[0].say(protocol.acks([item.number], []))
+        instances[0].die()
+        dispatcher.gone(1)  # before the loop had a chance to read what it said
+        assert await state_of(queue, receipt) == "done"
+
+
+@run
+async def test_goodbye_gives_back_at_once_and_without_suspicion(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, lost):
+        receipt = await post(queue)
+        dispatcher.apply(topology(instances[0]))
+        await instances[0].got(1)
+        dispatcher.apply(topology(instances[1], first=2))
+        await instances[0].say(protocol.signal(protocol.GOODBYE))
+        [item] = await instances[1].got(1)
+        assert (item.receipt, item.is_alone) == (receipt, False)
+        assert lost.empty()
+
+
+@run
+async def test_a_retiring_instance_finishes_and_gets_nothing_more(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, lost):
+        old = await post(queue)
+        dispatcher.apply(topology(instances[0]))
+        [item] = await instances[0].got(1)
+        dispatcher.apply(topology(instances[1], first=2))
+        await post(queue)
+        await instances[1].got(1)
+        await instances[0].say(protocol.acks([item.number], []))
+        assert await state_of(queue, old) == "done"
+        assert len(instances[0].items) == 1
+        instances[0].die()
+        await instances[1].say(protocol.signal(protocol.GOODBYE))
+        await eventually(lambda: not dispatcher._links)
+        assert lost.empty()
+
+
+@run
+async def test_a_graph_that_is_gone_is_a_dead_letter_and_one_that_failed_waits(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        gone, failed = await post(queue, graph="old"), await post(queue, graph="broken")
+        dispatcher.apply(topology(instances[0], failed={"broken": "no such table"}))
+        assert await state_of(queue, gone) == "failed"
+        [letter] = await queue.dead_letters()
+        assert letter.code == "graph.gone"
+        assert queue.stats().delayed == 1
+        found = await queue.receipt(failed)
+        assert found is not None
+        assert found.state != "failed"
+
+
+@run
+async def test_drain_finishes_the_queue_and_presses(instances: list[ScriptedInstance]) -> None:
+    async with dispatching(Limits(window_deliveries=1)) as (dispatcher, queue, _):
+        for _ in range(3):
+            await post(queue)
+        dispatcher.apply(topology(instances[0]))
+        drained = asyncio.ensure_future(dispatcher.drain(10))
+        for count in (1, 2, 3):
+            items = await instances[0].got(count)
+            await instances[0].until(lambda count=count: instances[0].pressed >= count)  # type: ignore[misc]
+            await instances[0].say(protocol.acks([items[-1].number], []))
+        assert await drained == 0
+        assert queue.stats().deliveries == 0
+
+
+@run
+async def test_drain_without_finishing_waits_for_what_is_out_only(instances: list[ScriptedInstance]) -> None:
+    async with dispatching(Limits(window_deliveries=1)) as (dispatcher, queue, _):
+        for _ in range(2):
+            await post(queue)
+        dispatcher.apply(topology(instances[0]))
+        [item] = await instances[0].got(1)
+        drained = asyncio.ensure_future(dispatcher.drain(10, finish=False))
+        await instances[0].until(lambda: instances[0].pressed > 0)
+        await instances[0].say(protocol.acks([item.number], []))
+        assert await drained == 0
+        assert queue.stats().deliveries == 1
+
+
+@run
+async def test_an_instance_that_listens_later_is_found(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        await post(queue)
+        path = instances[0].path + ".late"
+        dispatcher.apply(Topology(instances={1: path}, graphs=GRAPHS))
+        late = ScriptedInstance(Path(path))
+        try:
+            await late.got(1)
+        finally:
+            late.die()
