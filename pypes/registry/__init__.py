@@ -1,0 +1,26 @@
+"""Which components there are: found through entry points, described in disposable processes, imported only by instances.
+
+The names below are loaded when first used: an instance that imports a component needs nothing of the discovery, and neither
+does the process that describes one.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pypes.registry.catalogue import Broken, Catalogue
+    from pypes.registry.discovery import discover
+    from pypes.registry.loading import load
+
+__all__ = ["Broken", "Catalogue", "discover", "load"]
+
+_HOMES = {"Broken": "catalogue", "Catalogue": "catalogue", "discover": "discovery", "load": "loading"}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'pypes.registry' has no attribute {name!r}")
+    return getattr(import_module(f"pypes.registry.{home}"), name)

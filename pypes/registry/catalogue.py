@@ -1,0 +1,72 @@
+"""Catalogue: all known components by name, and the distributions that could not be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pypes.component import KINDS
+from pypes.errors import NotFound
+from pypes.graph.spec import ComponentSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A distribution (or a load file) of which at least one component cannot be used, and why."""
+
+    distribution: str
+    version: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}".rstrip()
+
+
+class Catalogue(Mapping[str, ComponentSpec]):
+    """Components by name; never changes. One with an ``error`` is listed, but no graph can use it.
+
+    A name that two distributions claim belongs to neither: it is listed with an error that names both.
+    """
+
+    broken: tuple[Broken, ...]
+
+    def __init__(self, specs: Iterable[ComponentSpec] = (), broken: Iterable[Broken] = ()) -> None:
+        claims: dict[str, list[ComponentSpec]] = {}
+        for spec in specs:
+            claims.setdefault(spec.name, []).append(spec)
+        self._specs = {name: claims[name][0] for name in sorted(claims)}
+        listed = list(broken)
+        for name, rivals in claims.items():
+            if len(rivals) > 1:
+                owners = " and ".join(f"{spec.distribution} {spec.version}".rstrip() for spec in rivals)
+                error = f"the name {name!r} is claimed by {owners}; uninstall one of them"
+                self._specs[name] = replace(rivals[0], error=error)
+                listed += [Broken(spec.distribution, spec.version, error) for spec in rivals]
+        self.broken = tuple(listed)
+
+    def __getitem__(self, name: str) -> ComponentSpec:
+        return self._specs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._specs)
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+    def by_kind(self, kind: str) -> list[str]:
+        """Sorted names of the components of a kind, named as the REST interface does: ``Publishers``.
+
+        Raises :class:`NotFound` for a kind that does not exist.
+        """
+        metatype = KINDS.get(kind)
+        if metatype is None:
+            raise NotFound(f"there is no kind {kind!r}; kinds are {', '.join(KINDS)}", code="component.unknown_kind")
+        return [name for name, spec in self._specs.items() if spec.kind == metatype]
+
+    def get_obj(self, name: str) -> dict[str, Any]:
+        """A component as plain JSON values. Raises :class:`NotFound`."""
+        spec = self._specs.get(name)
+        if spec is None:
+            raise NotFound(f"there is no component {name!r}; GET /components lists them", code="component.not_found", where=name)
+        return spec.to_obj()

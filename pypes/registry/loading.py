@@ -1,0 +1,59 @@
+"""Imports component classes, from installed distributions and from load files alike."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from pypes.component import Component
+from pypes.errors import InvalidComponent
+from pypes.graph.spec import ComponentSpec
+
+
+def load(spec: ComponentSpec) -> type[Component]:
+    """Import the class that ``spec`` describes into this process, with everything that its module imports.
+
+    For instances only: whatever a third party wrote runs here. Raises :class:`InvalidComponent`.
+    """
+    if spec.error:
+        raise InvalidComponent(f"component {spec.name!r} cannot be used: {spec.error}", code="component.broken", where=spec.name)
+    try:
+        found = resolve(spec.module, spec.attr)
+    except (Exception, SystemExit) as error:
+        message = f"component {spec.name!r} cannot be imported from {spec.module}: {type(error).__name__}: {error}"
+        raise InvalidComponent(message, code="component.broken", where=spec.name) from error
+    if not (isinstance(found, type) and issubclass(found, Component)):
+        raise InvalidComponent(f"{spec.module}:{spec.attr} is no component class", code="component.broken", where=spec.name)
+    return found
+
+
+def resolve(module: str, attr: str) -> object:
+    """What ``attr`` (dots allowed) names in ``module``, a module's name or the path of a load file."""
+    found: object = load_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
+    for part in attr.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def load_file(path: Path) -> ModuleType:
+    """Execute a load file as a module of its own; once per process, however many of its components are used."""
+    path = path.resolve()
+    # two load files may have the same name in different folders
+    name = f"pypes_load_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
