@@ -100,8 +100,8 @@ def first_key(now_s: float) -> int:
 
 def rfc3339(seconds: float) -> str:
     """Seconds since the epoch as RFC 3339 in UTC, with milliseconds."""
-    whole = int(seconds)
-    return f"{_second(whole)}.{int((seconds - whole) * 1000 + 0.5) % 1000:03d}Z"
+    whole, ms = divmod(round(seconds * 1000), 1000)
+    return f"{_second(whole)}.{ms:03d}Z"
 
 
 @lru_cache(maxsize=64)

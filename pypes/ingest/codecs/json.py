@@ -66,7 +66,7 @@ def not_documents() -> BadRequest:
 
 def check(body: bytes, limits: Limits) -> int:
     """Count the documents of a JSON body; raises :class:`BadRequest` or :class:`TooLarge`."""
-    if len(body) > MIB:
+    if len(body) > limits.json_bytes or len(body) > MIB:
         return sum(1 for _ in documents(body, limits))
     value = parse(body, limits)
     if isinstance(value, dict):

@@ -1,0 +1,171 @@
+"""Packets of a delivery: whatever the form, and wherever the body lies."""
+
+import gzip
+from pathlib import Path
+
+import orjson
+import pytest
+
+from pypes.core.limits import MIB, Limits
+from pypes.errors import BadRequest, TooLarge
+from pypes.ingest.codecs import check, documents
+from pypes.ingest.delivery import PACKETS, Header, Spooled
+from pypes.packet import Packet
+
+MULTIPART = "multipart/form-data; boundary=XX"
+
+
+def read(header: Header, body: bytes | Spooled, limits: Limits | None = None) -> list[tuple[str, list[Packet]]]:
+    return list(documents(header, body, "receipt", 1.5, limits=limits or Limits()))
+
+
+def flat(batches: list[tuple[str, list[Packet]]]) -> list[Packet]:
+    return [packet for _, batch in batches for packet in batch]
+
+
+def lie(body: bytes, how: str, folder: Path) -> tuple[str, bytes | Spooled]:
+    """A body where and how it may lie: encoding, source."""
+    encoding = "gzip" if "gzip" in how else ""
+    stored = gzip.compress(body) if encoding else body
+    if "spool" not in how:
+        return encoding, stored
+    path = folder / "body"
+    path.write_bytes(stored)
+    return encoding, Spooled(str(path), len(stored))
+
+
+ways = pytest.mark.parametrize("how", ["memory", "memory gzip", "spool", "spool gzip"])
+
+
+@ways
+@pytest.mark.parametrize("form", ["application/json", "application/x-ndjson"])
+def test_json_documents_become_fields_in_waves(how: str, form: str, tmp_path: Path) -> None:
+    values = [{"n": n, "tags": ["a", "b"]} for n in range(600)]
+    body = orjson.dumps(values) if form.endswith("/json") else b"\n".join(map(orjson.dumps, values))
+    encoding, source = lie(body, how, tmp_path)
+    header = Header("g", content_type=form, encoding=encoding, route="news", length=len(source), documents=600)
+    batches = read(header, source)
+    assert {media for media, _ in batches} == {"application/json"}
+    assert max(len(batch) for _, batch in batches) <= 256
+    packets = flat(batches)
+    assert [packet.get("n") for packet in packets] == list(range(600))
+    assert packets[5].get("tags") == ["a", "b"]
+    assert packets[5].get_metas()[0] == {
+        "mimetype": "application/json",
+        "contentlength": len(source),
+        "requestmethod": "POST",
+        "receipt": "receipt",
+        "processingtime": "1970-01-01T00:00:01.500Z",
+        "route": "news",
+    }
+    packets[5].set_meta("own", 1)
+    assert not packets[6].has_meta("own")
+
+
+@ways
+def test_other_types_become_bytes(how: str, tmp_path: Path) -> None:
+    body = b"<p>" + bytes(range(256)) * 100
+    encoding, source = lie(body, how, tmp_path)
+    ((media, (packet,)),) = read(Header("g", "PUT", "text/html; charset=latin-1", encoding, id="7", filename="x.html"), source)
+    assert media == "text/html"
+    assert packet.get("data") == body
+    with packet.open("data") as stream:
+        assert stream.read() == body
+    metas = packet.get_metas()[0]
+    assert (metas["charset"], metas["id"], metas["filename"], metas["requestmethod"]) == ("latin-1", "7", "x.html", "PUT")
+
+
+def test_a_large_value_is_read_only_as_a_stream(tmp_path: Path) -> None:
+    encoding, source = lie(b"x" * 1000, "spool gzip", tmp_path)
+    limits = Limits(packet_bytes=999)
+    ((_, (packet,)),) = read(Header("g", "POST", "text/plain", encoding), source, limits)
+    with pytest.raises(TooLarge):
+        packet.get("data")
+    with packet.open("data") as stream:
+        assert len(stream.read()) == 1000
+
+
+def part(content: bytes, filename: str, content_type: str) -> bytes:
+    head = f'--XX\r\nContent-Disposition: form-data; name="f"; filename="{filename}"\r\nContent-Type: {content_type}\r\n\r\n'
+    return head.encode() + content + b"\r\n"
+
+
+@ways
+def test_files_of_a_multipart_body(how: str, tmp_path: Path) -> None:
+    large = bytes(range(256)) * (5 * MIB // 256)
+    body = (
+        part(b"one", "1.txt", "text/plain; charset=ascii")
+        + part(b"two", "2.txt", "text/plain")
+        + part(large, "large.bin", "application/octet-stream")
+        + part(b'[{"a": 1}, {"a": 2}]', "docs.json", "application/json")
+        + part(b'{"a": 3}\n{"a": 4}\n', "docs.jsonl", "application/x-ndjson")
+        + b"--XX--\r\n"
+    )
+    limits = Limits(decompressed_ratio=1 << 20)
+    encoding, source = lie(body, how, tmp_path)
+    header = Header("g", content_type=MULTIPART, encoding=encoding)
+    batches = read(header, source, limits)
+    assert [(media, len(batch)) for media, batch in batches] == [
+        ("text/plain", 2),
+        ("application/octet-stream", 1),
+        ("application/json", 4),
+    ]
+    packets = flat(batches)
+    assert [packet.get_meta("filename") for packet in packets] == [
+        "1.txt",
+        "2.txt",
+        "large.bin",
+        *["docs.json"] * 2,
+        *["docs.jsonl"] * 2,
+    ]
+    assert packets[0].get_meta("charset") == "ascii"
+    assert not packets[1].has_meta("charset")
+    assert packets[2].get("data") == large
+    assert packets[2].get_meta("contentlength") == len(large)
+    assert [packet.get("a") for packet in packets[3:]] == [1, 2, 3, 4]
+    if isinstance(source, bytes):
+        assert check(header, source, limits)[0] == len(packets)
+
+
+def test_a_large_file_within_a_spooled_body_is_a_handle(tmp_path: Path) -> None:
+    _, source = lie(part(b"y" * (2 * MIB), "y", "text/plain") + b"--XX--", "spool", tmp_path)
+    ((_, (packet,)),) = read(Header("g", content_type=MULTIPART), source)
+    with packet.open("data") as stream:
+        assert stream.read(3) == b"yyy"
+        assert len(stream.read()) == 2 * MIB - 3
+
+
+def test_packets_keep_their_own_metadata() -> None:
+    body = orjson.dumps(
+        [
+            {"fields": {"a": 1}, "meta": {"id": "own", "receipt": "forged"}, "field_meta": {"a": {"k": "v"}}},
+            {"fields": {"a": [1, 2]}},
+        ]
+    )
+    ((media, packets),) = read(Header("g", content_type=PACKETS, route="r"), body)
+    assert media == PACKETS
+    assert packets[0].get_meta("id") == "own"
+    assert packets[0].get_meta("receipt") == "receipt"
+    assert packets[0].get_meta("k", "a") == "v"
+    assert packets[1].get_meta("route") == "r"
+    assert packets[1].get("a") == [1, 2]
+
+
+def test_a_deletion_is_a_packet_without_fields() -> None:
+    ((media, (packet,)),) = read(Header("g", "DELETE", route="r", id="7"), b"")
+    assert media == PACKETS
+    assert packet.is_deletion
+    assert (packet.get_meta("id"), packet.get_meta("route")) == ("7", "r")
+    assert packet.get_attribute_names() == []
+
+
+def test_a_body_that_is_not_what_was_checked_raises() -> None:
+    with pytest.raises(BadRequest):
+        read(Header("g", content_type="application/json"), b"{oops")
+
+
+def test_reading_is_lazy(tmp_path: Path) -> None:
+    _, source = lie(b'{"a": 1}\n' * 100_000 + b"oops", "spool", tmp_path)
+    batches = documents(Header("g", content_type="application/x-ndjson"), source, "r", 0.0)
+    assert len(next(batches)[1]) == 256
+    batches.close()  # type: ignore[attr-defined]

@@ -1,0 +1,55 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pypes.errors import StoreError
+from pypes.ingest.shards import Shards
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from pypes.ingest.shards import Shards
+shard = Shards(Path(sys.argv[1])).claim(0)
+sys.stdout.write("held\\n")
+sys.stdout.flush()
+sys.stdin.read()
+"""
+
+
+def test_a_slot_has_one_holder_and_is_free_when_that_is_killed(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        shards = Shards(tmp_path)
+        with pytest.raises(StoreError) as caught:
+            shards.claim(0)
+        assert caught.value.code == "store.locked"
+        assert shards.adopt(0) == []
+        free = shards.claim_free()
+        assert free.number == 1
+        free.release()
+    finally:
+        holder.kill()
+        holder.communicate()
+    shards.claim(0, wait_s=10).release()
+
+
+def test_slots_beyond_the_workers_are_adopted(tmp_path: Path) -> None:
+    shards = Shards(tmp_path)
+    for number in (0, 1, 5):
+        shards.claim(number).release()
+    assert shards.numbers() == [0, 1, 5]
+    adopted = shards.adopt(1)
+    assert [shard.number for shard in adopted] == [1, 5]
+    for shard in adopted:
+        shard.release()
+
+
+def test_a_slot_out_of_range_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="256"):
+        Shards(tmp_path).claim(256)
