@@ -29,6 +29,7 @@ USUAL_PORT = 8080
 READY_S = 30.0
 POLL_S = 0.05
 STOP_S = 40.0
+SHOWN_FAILURES = 5
 
 
 @click.command()
@@ -40,7 +41,7 @@ STOP_S = 40.0
 @click.option("--exit", "exits", is_flag=True, help="Stop after the search instead of leaving the server running.")
 def demo(graphs: Path, data: Path | None, max_files: int | None, exits: bool) -> None:
     """Start a server, feed it Python's own library, search it, and leave it running until Ctrl-C."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     with contextlib.ExitStack() as stack:
         if data is None:
             data = Path(tempfile.mkdtemp(prefix="pypes-demo-"))
@@ -112,21 +113,22 @@ def _feed(console: Console, address: str, max_files: int | None) -> None:
     size = sum(path.stat().st_size for path in files)
     console.print(f"feeding {len(files)} files of Python's library ({size / 1e6:.1f} MB) from {library}")
     started_s = time.monotonic()
-    report = feed_with_progress(console, files, Feeder(address, batch=32), follow=True)
+    report = feed_with_progress(console, files, Feeder(address, batch=32, roots=[library]), follow=True)
     passed_s = time.monotonic() - started_s
     console.print(
         f"[bold]{report.published} documents published[/] in {passed_s:.1f} s:"
         f" {report.published / passed_s:,.0f} documents/s, {report.sent_bytes / 1e6 / passed_s:.1f} MB/s;"
         f" {report.dropped} dropped, {report.failed} failed, {len(report.failures)} refused"
     )
-    for path, reason in report.failures[:5]:
+    for path, reason in report.failures[:SHOWN_FAILURES]:
         console.print(f"  refused: {path}: {reason}", markup=False)
 
 
 def _search(console: Console, database: Path) -> None:
     command = Path(sys.executable).with_name("pypes-search")
     console.print(f'\n$ pypes-search {database} "{QUERY}"', markup=False)
-    subprocess.run([command, str(database), QUERY, "--limit", "5"], check=True)
+    if subprocess.run([command, str(database), QUERY, "--limit", "5"], check=False).returncode:
+        raise Unavailable("the search found nothing; see what the server said above", code="demo.nothing_found")
 
 
 def _stay(console: Console, server: subprocess.Popen[bytes], address: str, data: Path) -> None:

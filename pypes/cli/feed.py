@@ -39,12 +39,11 @@ def feed(
     The token is read from --token-file or PYPES_TOKEN. Exit code 1 if anything was not accepted or, with --wait, failed.
     """
     token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get("PYPES_TOKEN")
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     files = list(walk(paths, suffixes))
     started_s = time.monotonic()
-    report = feed_with_progress(
-        console, files, Feeder(url, token=token, batch=batch, compress=compress, connections=connections), follow=follow
-    )
+    feeder = Feeder(url, token=token, batch=batch, compress=compress, connections=connections, roots=paths)
+    report = feed_with_progress(console, files, feeder, follow=follow)
     _summarize(console, report, time.monotonic() - started_s, follow)
     if report.failures or report.failed:
         raise SystemExit(1)

@@ -59,7 +59,8 @@ class Report:
 class Feeder:
     """Posts files over several connections, in batches; 429 and 503 are honoured, lost connections tried again.
 
-    A POST whose answer was lost is sent again, so a document may arrive twice. Blocks; use from one thread.
+    A POST whose answer was lost is sent again, so a document may arrive twice. A document's file name is its path from
+    the one of ``roots`` that it lies under. Blocks; use from one thread.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Feeder:
         batch: int = 16,
         compress: bool = False,
         connections: int = 4,
+        roots: Sequence[Path] = (),
         on_progress: Callable[[Report], None] = lambda report: None,
     ) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
@@ -80,6 +82,7 @@ class Feeder:
         self.batch = batch
         self.compress = compress
         self.connections = connections
+        self.roots = roots
         self.on_progress = on_progress
         self.report = Report()
         self.receipts: list[str] = []
@@ -163,7 +166,7 @@ class Feeder:
     def _post_one(self, path: Path) -> None:
         headers = {
             "Content-Type": media_type(path),
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(path.name)}",
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(self._name(path))}",
         }
         size = path.stat().st_size
         if size <= BATCH_BYTES:
@@ -174,9 +177,13 @@ class Feeder:
             self._post(body, headers)
 
     def _post_many(self, files: Sequence[Path]) -> None:
-        parts = [("file", (path.name, path.read_bytes(), media_type(path))) for path in files]
+        parts = [("file", (self._name(path), path.read_bytes(), media_type(path))) for path in files]
         body, content_type = urllib3.encode_multipart_formdata(parts)
         self._post(body, {"Content-Type": content_type})
+
+    def _name(self, path: Path) -> str:
+        root = next((root for root in self.roots if path != root and path.is_relative_to(root)), path.parent)
+        return path.relative_to(root).as_posix()
 
     # -- requests -----------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ def run(graph: Path, files: tuple[Path, ...], instances: int, content_type: str 
     instances = instances or cores()
     if instances > 1 and sys.platform == "win32":
         raise InvalidInput("on Windows a graph runs in one instance: leave --instances out", code="run.instances")
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     paths = [path for path in files if str(path) != "-"]
     total = sum(path.stat().st_size for path in walk(paths)) if paths == list(files) and files else None
     started_s = time.monotonic()

@@ -130,6 +130,12 @@ def test_a_single_file_goes_out_as_it_is(server: Server, tmp_path: Path) -> None
     assert server.paths == {"/docs/news": 1}
 
 
+def test_file_names_are_paths_from_the_root(server: Server, files: list[Path]) -> None:
+    with feeder_of(server.url, roots=[files[0].parent.parent]) as made:
+        made.feed(files[:1])
+    assert server.accepted[0][0]["Content-Disposition"].endswith("''docs/0.txt")
+
+
 def test_a_large_file_is_streamed(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "large.csv"
     path.write_bytes(b"a,b\n" * 2_000_000)
