@@ -31,7 +31,7 @@ FILTER = obj(
     schema=JSON_OBJECT,
 )
 UNKNOWN = "No filter of that id."
-NOT_VALID = "No such component, or its parameters are not valid."
+NOT_VALID = "The parameters are not valid, or the component cannot be used."
 
 
 class Filters:
@@ -57,7 +57,7 @@ class Filters:
     @operation(
         "Configure a component",
         {201: Answer("The new filter.", FILTER, {"Location": "Where it is."})},
-        errors={415: "Neither JSON nor a form.", 422: NOT_VALID},
+        errors={404: "No component of that name.", 415: "Neither JSON nor a form.", 422: NOT_VALID},
         body={
             "application/json": obj({"params": JSON_OBJECT}, component=TEXT),
             FORM: obj(klass=TEXT),

@@ -1,0 +1,171 @@
+"""Graphs, filters and components over HTTP, on a real node; answers are as /openapi.json describes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from pypes.testing.node import Node, running
+
+GRAPH = {
+    "pypes": 1,
+    "name": "base",
+    "nodes": {
+        "json": {"component": "JSON", "params": {}},
+        "set": {"component": "SetField", "params": {"field": "seen", "value": "yes"}},
+        "null": {"component": "Null", "params": {}},
+    },
+    "wires": [["json.out", "set.in"], ["set.out", "null.in"]],
+}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with running(tmp_path_factory.mktemp("control"), GRAPH, workers=1, instances=1) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def described(node: Node) -> dict[str, Any]:
+    document: dict[str, Any] = node.get("/openapi.json").json()
+    return document
+
+
+class Asker:
+    """Asks, and holds every answer against the description of the interface."""
+
+    def __init__(self, node: Node, described: dict[str, Any]) -> None:
+        self.node = node
+        self.described = described
+
+    def __call__(self, method: str, path: str, body: Any = None, *, template: str | None = None) -> tuple[int, Any]:
+        data = json.dumps(body).encode() if body is not None else None
+        answer = self.node.http.request(method, self.node.url + path, body=data, headers={"Content-Type": "application/json"})
+        responses = self.described["paths"][template or path.partition("?")[0]][method.lower()]["responses"]
+        assert str(answer.status) in responses, f"{method} {path} answered {answer.status}: {answer.data!r}"
+        content = responses[str(answer.status)].get("content", {})
+        if not content:
+            assert answer.data == b""
+            return answer.status, None
+        ((media, schema),) = content.items()
+        assert answer.headers["content-type"] == media
+        value = answer.json()
+        whole = {"components": self.described["components"], **schema["schema"]}
+        jsonschema_rs.validator_for(whole).validate(value)
+        return answer.status, value
+
+
+@pytest.fixture
+def ask(node: Node, described: dict[str, Any]) -> Asker:
+    return Asker(node, described)
+
+
+def test_components(ask: Asker) -> None:
+    status, everything = ask("GET", "/components")
+    assert status == 200
+    names = [each["name"] for each in everything]
+    assert names == sorted(names)
+    assert {"JSON", "SetField", "Null", "HTML", "SQLiteSearch"} <= set(names)
+    status, one = ask("GET", "/components/SetField", template="/components/{name}")
+    assert status == 200
+    assert one["kind"] == "TRANSFORMER"
+    assert one["distribution"] == "pypes-basic"
+    assert "in" in one["inputs"]
+    assert "field" in one["schema"]["properties"]
+    status, problem = ask("GET", "/components/SetFeild", template="/components/{name}")
+    assert status == 404
+    assert problem["code"] == "component.not_found"
+
+
+def test_kinds(ask: Asker) -> None:
+    status, names = ask("GET", "/filters?node=Publishers")
+    assert status == 200
+    assert names == ["Debug", "JSONLines", "Null", "SQLiteSearch"]
+    for kind in ("Adapters", "Filters", "Transformers", "Extractors", "Operators"):
+        assert ask("GET", f"/filters?node={kind}")[0] == 200
+
+
+def test_life_of_a_filter(ask: Asker) -> None:
+    status, made = ask("POST", "/filters", {"component": "SetField", "params": {"field": "a", "value": "1"}})
+    assert status == 201
+    assert made["inputs"] == ["in"]
+    assert made["outputs"] == ["out", "error"]
+    assert made["params"] == {"field": "a", "value": "1"}
+    path = f"/filters/{made['id']}"
+    assert ask("GET", path, template="/filters/{id}") == (200, made)
+    status, changed = ask("PUT", path, {"params": {"field": "b", "value": "2"}}, template="/filters/{id}")
+    assert status == 200
+    assert changed["params"] == {"field": "b", "value": "2"}
+    status, problem = ask("PUT", path, {"params": {"feild": "b"}}, template="/filters/{id}")
+    assert status == 422
+    assert "feild" in json.dumps(problem["errors"])
+    assert ask("PUT", path, {"field": "b"}, template="/filters/{id}")[0] == 400
+    assert ask("DELETE", path, template="/filters/{id}") == (204, None)
+    assert ask("GET", path, template="/filters/{id}")[0] == 404
+
+
+def test_a_filter_of_a_deployed_graph_is_changed_there(ask: Asker) -> None:
+    _, everything = ask("GET", "/filters")
+    (found,) = [each for each in everything if each["component"] == "SetField" and each["params"].get("field") == "seen"]
+    status, changed = ask(
+        "PUT", f"/filters/{found['id']}", {"params": {"field": "seen", "value": "no"}}, template="/filters/{id}"
+    )
+    assert status == 200
+    assert changed["params"]["value"] == "no"
+    _, graph = ask("GET", "/graphs/base", template="/graphs/{name}")
+    assert graph["graph"]["nodes"]["set"]["params"]["value"] == "no"
+    assert graph["version"] == 2
+
+
+def test_a_filter_of_nothing_is_refused(ask: Asker) -> None:
+    assert ask("POST", "/filters", {"component": "NoSuchThing"})[0] == 404
+    assert ask("POST", "/filters", {"params": {}})[0] == 400
+    assert ask("POST", "/filters", {"component": "SetField", "params": {"feild": 1}})[0] == 422
+
+
+def test_life_of_a_graph(ask: Asker) -> None:
+    graph = {**GRAPH, "name": "news", "routes": ["news"]}
+    status, deployed = ask("PUT", "/graphs/news", graph, template="/graphs/{name}")
+    assert status == 201
+    assert deployed["name"] == "news"
+    assert deployed["version"] == 1
+    assert ask("GET", "/graphs/news", template="/graphs/{name}") == (200, deployed)
+    assert ask("PUT", "/graphs/news", {**graph, "description": "x"}, template="/graphs/{name}")[0] == 200
+    _, everything = ask("GET", "/graphs")
+    (summary,) = [each for each in everything if each["name"] == "news"]
+    assert summary["routes"] == ["news"]
+    assert summary["version"] == 2
+    assert ask("POST", "/docs/news", {"a": 1}, template="/docs/{route}")[0] == 202
+    assert ask("DELETE", "/graphs/news", template="/graphs/{name}") == (204, None)
+    assert ask("GET", "/graphs/news", template="/graphs/{name}")[0] == 404
+
+
+def test_an_invalid_graph_is_told_with_all_its_problems(ask: Asker) -> None:
+    graph = {
+        "pypes": 1,
+        "name": "bad",
+        "nodes": {
+            "json": {"component": "JSON"},
+            "set": {"component": "SetFeild"},
+            "null": {"component": "Null", "params": {"x": 1}},
+        },
+        "wires": [["json.out", "set.in"], ["set.nowhere", "null.in"], ["json.nope", "null.in"]],
+    }
+    status, problem = ask("PUT", "/graphs/bad", graph, template="/graphs/{name}")
+    assert status == 422
+    assert len(problem["errors"]) >= 3
+    assert all(each["path"] and each["message"] for each in problem["errors"])
+    assert "SetField" in json.dumps(problem["errors"])
+    assert ask("GET", "/graphs/bad", template="/graphs/{name}")[0] == 404
+
+
+def test_what_is_not_a_graph_is_refused(node: Node, ask: Asker) -> None:
+    answer = node.http.request("PUT", f"{node.url}/graphs/x", body=b'{"pypes": 1,\n "name" }')
+    assert answer.status == 400
+    assert "line 2" in answer.json()["detail"]
+    assert ask("PUT", "/graphs/x", [1], template="/graphs/{name}")[0] == 400
+    assert ask("PUT", "/graphs/x", {}, template="/graphs/{name}")[0] == 422
