@@ -1,0 +1,84 @@
+"""What a spec says of a component of either style."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pypes.component import Adapter, Component, Filter, component
+from pypes.errors import InvalidComponent
+from pypes.graph.spec import ComponentSpec, describe
+
+
+class Original(Component):
+    """As components were written first.
+
+    With more to say.
+    """
+
+    __metatype__ = "ADAPTER"
+
+    def __init__(self) -> None:
+        Component.__init__(self)
+        self.remove_output("out")
+        self.add_output("in", "Shares its name with an input")
+        self.add_output("plain")
+        self.set_parameter("size", 1, [1, 2])
+
+    def run(self) -> None: ...
+
+
+def test_of_a_class_in_the_original_style() -> None:
+    spec = describe(Original)
+    assert (spec.name, spec.kind, spec.original, spec.accepts) == ("Original", "ADAPTER", True, ("*/*",))
+    assert spec.doc == "As components were written first.\n\nWith more to say."
+    assert spec.inputs == {"in": "Default input port"}
+    assert spec.outputs == {"in": "Shares its name with an input", "plain": ""}
+    assert spec.schema["properties"]["size"] == {"default": 1, "enum": [1, 2]}
+    assert (spec.module, spec.attr) == (__name__, "Original")
+
+
+def test_the_error_port_is_not_listed() -> None:
+    class Explicit(Filter):
+        outputs = {"out": "", "error": "What failed"}
+
+    assert describe(Explicit).outputs == {"out": ""}
+
+
+def test_of_a_function() -> None:
+    @component
+    def double(packet: Any, times: int = 2) -> Any:
+        """Doubles."""
+
+    spec = describe(double)
+    assert (spec.name, spec.kind, spec.doc, spec.original) == ("double", "TRANSFORMER", "Doubles.", False)
+    assert spec.schema["properties"]["times"] == {"type": "integer", "default": 2}
+
+
+def test_it_travels_as_json() -> None:
+    class Held(Adapter):
+        accepts = ("text/html", "text/*")
+        holds = True
+
+    for spec in (describe(Held), describe(Original, name="Other", distribution="d", version="1", module="m", attr="a")):
+        assert ComponentSpec.from_obj(json.loads(json.dumps(spec.to_obj()))) == spec
+
+
+def test_a_class_without_a_kind_is_refused() -> None:
+    class Kindless(Component): ...
+
+    with pytest.raises(InvalidComponent, match="__metatype__"):
+        describe(Kindless)
+    with pytest.raises(InvalidComponent, match="is no component"):
+        describe(dict)  # type: ignore[arg-type]
+
+
+def test_what_its_constructor_raises_goes_through() -> None:
+    class Failing(Filter):
+        def __init__(self) -> None:
+            raise OSError("no licence")
+
+    with pytest.raises(OSError, match="no licence"):
+        describe(Failing)
