@@ -15,18 +15,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from pydoc_data import topics
 from typing import Any
 
 from pypes.testing.node import Node, free_port, until
 
-SINGLE = json.dumps({"id": "doc", "title": "A title of some words", "tags": ["a", "b"], "body": "x" * 900}).encode()
-BATCH = gzip.compress(
-    b"\n".join(
-        json.dumps({"id": f"doc-{n}", "title": f"Title {n}", "n": n, "tags": ["a", "b"], "body": f"words {n} " * 90}).encode()
-        for n in range(1000)
-    ),
-    compresslevel=6,
-)
+#: Real prose, so that it compresses as documents do (about 3 to 1): the help texts of the language reference.
+PROSE = " ".join(topics.topics[name] for name in sorted(topics.topics))
+
+
+def document(n: int, size: int = 900) -> bytes:
+    """A JSON document of about 1 KB."""
+    start = n * 613 % (len(PROSE) - size)
+    title = PROSE[start : start + 40]
+    return json.dumps(
+        {"id": f"doc-{n}", "title": title, "n": n, "tags": ["a", "b"], "body": PROSE[start : start + size]}
+    ).encode()
+
+
+SINGLE = document(0)
+BATCH = gzip.compress(b"\n".join(document(n) for n in range(1000)), compresslevel=6)
 
 
 class Skipped(Exception):
@@ -84,12 +92,13 @@ def node(graph: dict[str, Any], *flags: str, workers: int = 1, instances: int = 
 
 
 @contextmanager
-def bare(durability: str = "always") -> Iterator[str]:
+def bare(*flags: str) -> Iterator[str]:
     """The accept-and-sync endpoint that ingest is compared with; yields its URL."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "benchmarks.bare_endpoint", "--port", str(port), "--dir", folder]
-        process = subprocess.Popen([*command, "--durability", durability], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "benchmarks.bare_endpoint", "--bind", f"127.0.0.1:{port}"]
+        command += ["--file", str(Path(folder) / "bare.log"), *flags]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             until(lambda: _answers(port), 20, "the bare endpoint answers")
             yield f"http://127.0.0.1:{port}/docs"

@@ -1,16 +1,17 @@
 """Scheduler claims: a chain of ten components with full tracking against the same ten functions nested.
 
-``python -m benchmarks.scheduler`` prints one line per claim; ratios of medians, both sides interleaved in one run.
+Ratios of medians, both sides interleaved in one run: ``python -m benchmarks scheduler``.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from benchmarks.report import Line
 from pypes.component import Component, Publisher, Transformer
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.packet import Packet
@@ -150,18 +151,13 @@ def idle_ratio(count: int = 2000) -> float:
     return statistics.median(ratios)
 
 
-def main() -> None:
-    rows = [
-        ("process, waves of 100, against nested calls", compare(SetOne, 20_000, 100), 1.5, 1.15),
-        ("original style, waves of 100", compare(SetOneOriginal, 20_000, 100), 1.75, 1.3),
-        ("one packet at a time, process", compare(SetOne, 1_000, 1), 10.0, 4.0),
-        ("one packet at a time, original style", compare(SetOneOriginal, 1_000, 1), 10.0, 4.0),
-        ("90 % of the branches idle against none, one packet", idle_ratio(), 1.5, 1.1),
-    ]
-    for name, ratio, must, stretch in rows:
-        verdict = "stretch" if ratio <= stretch else "must" if ratio <= must else "short"
-        print(f"{name:55s} {ratio:6.2f}x  (must <= {must}, stretch <= {stretch}): {verdict}")  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()
+def lines() -> Iterator[Line]:
+    nested = "chain of 10 components that each set one field, with tracking, against the functions nested"
+    for claim, component, count, wave, must, stretch in (
+        (f"{nested}: `process`, waves of 100", SetOne, 20_000, 100, 1.5, 1.15),
+        ("same, original style, waves of 100", SetOneOriginal, 20_000, 100, 1.75, 1.3),
+        ("same, one packet at a time, `process`", SetOne, 1_000, 1, 10.0, 4.0),
+        ("same, one packet at a time, original style", SetOneOriginal, 1_000, 1, 10.0, 4.0),
+    ):
+        yield Line(claim, "", compare(component, count, wave), must, stretch)
+    yield Line("90 % of the branches idle against none idle, one packet", "", idle_ratio(), 1.5, 1.1)

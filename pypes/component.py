@@ -84,6 +84,9 @@ class Component:
     #: How often a packet that raises ``Retry`` is tried in all, before it is dead-lettered.
     max_attempts: int = 5
 
+    #: Where relative paths in parameters begin: the node's data directory, or the working directory without a node.
+    data_dir: str = "."
+
     _turn: Turn | None = None
 
     def __init__(self) -> None:

@@ -1,0 +1,65 @@
+"""``python -m benchmarks [NAME…]`` runs the claims one after the other and writes ``benchmarks/results.md``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from datetime import date
+from pathlib import Path
+
+from benchmarks import backlog, endpoint, memory, real_work, scaling, scheduler
+from benchmarks.measure import Skipped
+from benchmarks.report import Line
+
+CLAIMS: dict[str, Callable[[], Iterable[Line]]] = {
+    "scheduler": scheduler.lines,
+    "single": lambda: [endpoint.single()],
+    "batches": lambda: [endpoint.batches()],
+    "acknowledge": lambda: [backlog.acknowledge()],
+    "real-work": real_work.lines,
+    "latency": lambda: [endpoint.latency()],
+    "memory": lambda: [memory.csv()],
+    "scaling": lambda: [scaling.two_instances()],
+}
+HEAD = """# Results
+
+Ratios of medians, both sides interleaved in one run, on one machine: {cores} cores, {machine}, Python {python},
+{date}, commit {commit}. `make bench` makes this page anew; `python -m benchmarks NAME` runs one claim.
+
+| claim | measured | ratio | must | stretch | verdict |
+|---|---|---|---|---|---|
+"""
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in CLAIMS]
+    if unknown:
+        print(f"no such claim: {', '.join(unknown)}; there are {', '.join(CLAIMS)}")  # noqa: T201
+        return 2
+    rows = []
+    for name in names or CLAIMS:
+        try:
+            for line in CLAIMS[name]():
+                rows.append(line.row())
+                print(rows[-1], flush=True)  # noqa: T201
+        except Skipped as reason:
+            rows.append(f"| {name} | skipped: {reason} | | | | |")
+            print(rows[-1], flush=True)  # noqa: T201
+    if not names:
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+        head = HEAD.format(
+            cores=os.cpu_count(),
+            machine=platform.machine(),
+            python=platform.python_version(),
+            date=date.today().isoformat(),
+            commit=commit,
+        )
+        (Path(__file__).parent / "results.md").write_text(head + "\n".join(rows) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

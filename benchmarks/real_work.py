@@ -1,0 +1,234 @@
+"""Real work: this machine's Python library into a full-text index, against what a Python user would reach for.
+
+The other sides make the same library calls (selectolax, character sets, SQLite FTS5 with the same batched inserts) without
+durability: ``multiprocessing.Pool.imap_unordered`` on all cores, and Falcon + Celery + Redis.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import multiprocessing
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from urllib.parse import urljoin
+
+import orjson
+from selectolax.lexbor import LexborHTMLParser
+
+from benchmarks.measure import Skipped, needs, node
+from benchmarks.report import Line
+from pypes.testing.node import free_port, until
+from pypes_basic.charset import decode
+from pypes_search.index import Row, SearchIndex, count
+
+ROUNDS = 3
+BATCH = 256
+POST_FILES = 32
+CLIENTS = 4
+TYPES = {".py": "text/x-python", ".txt": "text/plain", ".html": "text/html", ".rst": "text/x-rst"}
+INVISIBLE = ["script", "style", "noscript", "template", "svg"]
+
+
+def corpus() -> list[tuple[str, str, bytes]]:
+    """Name, media type and content of the library's files, and each source as a page: half of the documents are HTML."""
+    library = Path(sysconfig.get_paths()["stdlib"])
+    found = []
+    for path in sorted(library.rglob("*")):
+        if path.suffix in TYPES and "site-packages" not in path.parts and path.is_file() and 0 < path.stat().st_size < 1 << 20:
+            data = path.read_bytes()
+            name = str(path.relative_to(library))
+            found.append((name, TYPES[path.suffix], data))
+            if path.suffix == ".py":
+                found.append((name + ".html", "text/html", _page(name, data)))
+    return found
+
+
+def _page(name: str, data: bytes) -> bytes:
+    lines = data.replace(b"&", b"&amp;").replace(b"<", b"&lt;").split(b"\n")
+    body = b"\n".join(b'<p id="l%d"><a href="#l%d">%d</a> <code>%s</code></p>' % (n, n, n, line) for n, line in enumerate(lines))
+    head = b'<!doctype html><html lang="en"><head><title>%s</title><meta name="generator" content="bench">' % name.encode()
+    return head + b"<style>p {margin: 0}</style></head><body>" + body + b"</body></html>"
+
+
+def work(document: tuple[str, str, bytes]) -> Row:
+    """What the graph does to one document, as plain calls."""
+    name, media_type, data = document
+    fields: dict[str, object] = {}
+    if media_type == "text/html":
+        source, charset = decode(data)
+        tree = LexborHTMLParser(data if charset == "utf-8" else source)
+        for tag in tree.css("meta[content]"):
+            fields[f"meta.{tag.attributes.get('name')}"] = tag.attributes.get("content")
+        if tree.root is not None:
+            fields["language"] = tree.root.attributes.get("lang")
+        targets = ((tag.attributes.get("href") or "").strip() for tag in tree.css("a[href]"))
+        fields["links"] = list({urljoin("", target): None for target in targets if not target.startswith("#")})
+        title_tag = tree.css_first("title")
+        title = " ".join(title_tag.text().split()) if title_tag else ""
+        tree.strip_tags(INVISIBLE)
+        text = " ".join(tree.body.text(separator=" ").split()) if tree.body else ""
+    else:
+        title = name
+        text, charset = decode(data)
+    meta = {"filename": name, "mimetype": media_type, "charset": charset}
+    stored = orjson.dumps({"fields": fields, "meta": meta}).decode()
+    return Row(name, title, text, stored)
+
+
+def pool_run(documents: list[tuple[str, str, bytes]], folder: Path) -> float:
+    """Seconds with ``imap_unordered`` on all cores; the parent inserts in batches, without syncing."""
+    index = SearchIndex(folder / "pool.db", "never")
+    with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
+        start = time.perf_counter()
+        rows = pool.imap_unordered(work, documents, chunksize=16)
+        while batch := list(islice(rows, BATCH)):
+            index.apply(batch)
+        took = time.perf_counter() - start
+    assert count(folder / "pool.db") == len(documents)
+    index.close()
+    return took
+
+
+def posts(documents: list[tuple[str, str, bytes]]) -> list[tuple[str, bytes]]:
+    """The documents as multipart bodies, several files each."""
+    made = []
+    for start in range(0, len(documents), POST_FILES):
+        boundary = f"b{start}"
+        parts = [
+            b'--%s\r\nContent-Disposition: form-data; name="f"; filename="%s"\r\nContent-Type: %s\r\n\r\n%s\r\n'
+            % (boundary.encode(), name.encode(), media_type.encode(), data)
+            for name, media_type, data in documents[start : start + POST_FILES]
+        ]
+        made.append((f"multipart/form-data; boundary={boundary}", b"".join(parts) + b"--%s--\r\n" % boundary.encode()))
+    return made
+
+
+def send_all(port: int, bodies: list[tuple[str, bytes]]) -> list[dict[str, object]]:
+    """POST every body over a few connections; returns the answers."""
+    waiting = iter(bodies)
+    lock = threading.Lock()
+    answers: list[dict[str, object]] = []
+
+    def client() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        while True:
+            with lock:
+                each = next(waiting, None)
+            if each is None:
+                break
+            connection.request("POST", "/docs", body=each[1], headers={"Content-Type": each[0]})
+            response = connection.getresponse()
+            body = response.read()
+            assert response.status == 202, body
+            with lock:
+                answers.append(json.loads(body))
+        connection.close()
+
+    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def node_run(documents: list[tuple[str, str, bytes]]) -> float:
+    """Seconds from the first POST to the last document published, with every sync."""
+    graph = json.loads((Path(__file__).parent.parent / "graphs" / "search.json").read_text())
+    bodies = posts(documents)
+    with node(graph, workers=1, instances=os.cpu_count() or 1) as running:
+        start = time.perf_counter()
+        for answer in send_all(running.port, bodies):
+            path = f"/receipts/{answer['receipt']}?wait=10"
+            until(lambda p=path: running.get(p).json()["state"] == "done", 300, "published")  # type: ignore[misc]
+        took = time.perf_counter() - start
+        assert count(running.base / "data" / "search.db") == len(documents)
+    return took
+
+
+def celery_run(documents: list[tuple[str, str, bytes]], folder: Path) -> float:
+    """Seconds with Falcon in front, one task per document, Redis with every write synced, and workers on all cores."""
+    redis = needs("redis-server", "redis-server")
+    if shutil.which("celery", path=str(Path(sys.executable).parent)) is None:
+        raise Skipped("celery is not installed: .venv/bin/pip install celery redis")
+    port, http_port = free_port(), free_port()
+    environment = {**os.environ, "BENCH_REDIS": f"redis://127.0.0.1:{port}/0", "BENCH_INDEX": str(folder / "celery.db")}
+    options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir", str(folder)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    processes = [subprocess.Popen([redis, "--port", str(port), *options], **quiet)]  # type: ignore[call-overload]
+    try:
+        until(lambda: _listens(port), 10, "redis listens")
+        python = [sys.executable, "-m"]
+        worker = [*python, "celery", "-A", "benchmarks.celery_app", "worker", "-c", str(os.cpu_count()), "--loglevel", "error"]
+        front = [
+            *python,
+            "gunicorn",
+            "-b",
+            f"127.0.0.1:{http_port}",
+            "-k",
+            "gthread",
+            "--threads",
+            "8",
+            "benchmarks.celery_app:web",
+        ]
+        for command in (worker, front):
+            processes.append(subprocess.Popen(command, env=environment, **quiet))  # type: ignore[call-overload]
+        until(lambda: _listens(http_port), 20, "the front listens")
+        send_all(http_port, posts([("warm", "text/plain", b"up")]))
+        database = folder / "celery.db"
+        until(lambda: database.exists() and count(database) == 1, 30, "the workers are up")
+        start = time.perf_counter()
+        send_all(http_port, posts(documents))
+        until(lambda: count(database) == len(documents) + 1, 300, "everything is indexed")
+        return time.perf_counter() - start
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(20)
+
+
+def _listens(port: int) -> bool:
+    import socket
+
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def lines() -> Iterator[Line]:
+    documents = corpus()
+    nodes, pools = [], []
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as folder:
+            pools.append(pool_run(documents, Path(folder)))
+        nodes.append(node_run(documents))
+    ratio = statistics.median(p / n for p, n in zip(pools, nodes, strict=True))
+    mine, other = (len(documents) / statistics.median(side) for side in (nodes, pools))
+    yield Line(
+        "real work: the library's files as text and pages into a search index, against multiprocessing.Pool without durability",
+        f"{mine:,.0f}/s against {other:,.0f}/s ({len(documents)} documents)",
+        ratio,
+        must=0.8,
+        stretch=0.95,
+        more_is_better=True,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        celery = celery_run(documents, Path(folder))
+    yield Line(
+        "same real work, against Falcon + Celery + Redis",
+        f"{mine:,.0f}/s against {len(documents) / celery:,.0f}/s",
+        celery / statistics.median(nodes),
+        must=1.3,
+        stretch=2.0,
+        more_is_better=True,
+    )
