@@ -76,6 +76,8 @@ def configure(process: str, *, json: bool, level: str = "INFO", stream: TextIO |
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # at DEBUG it says which selector it uses, and nothing else of interest
+    logging.getLogger("asyncio").setLevel(logging.INFO)
 
 
 def get(name: str, **bound: Any) -> Any:

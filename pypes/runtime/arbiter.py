@@ -96,6 +96,8 @@ class Arbiter:
         self._is_wanted = False
         if self._restart is not None:
             self._restart.cancel()
+        if self.ended.is_set():
+            return
         if self._process is not None:
             self._process.terminate()
         try:

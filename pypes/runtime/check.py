@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
-from pypes.errors import Problem, PypesError
+from pypes.errors import Problem
 from pypes.graph.model import Graph
-from pypes.graph.validation import expand, validate
-from pypes.registry import Catalogue
+from pypes.graph.spec import ComponentSpec
+from pypes.graph.validation import validate
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-def check(graph: Graph, catalogue: Catalogue, environ: Mapping[str, str]) -> list[Problem]:
+def check(graph: Graph, catalogue: Mapping[str, ComponentSpec], environ: Mapping[str, str]) -> list[Problem]:
     """Everything that is wrong with ``graph`` here, missing variables included; messages show the names of secrets."""
-    problems: list[Problem] = []
-    nodes = {}
-    for name, node in graph.nodes.items():
-        try:
-            nodes[name] = replace(node, params=expand(node.params, environ))
-        except PypesError as error:
-            problems.append(Problem(f"nodes.{name}.params", error.message, error.code))
-            nodes[name] = node
-    problems += validate(replace(graph, nodes=nodes), catalogue)
+    problems = validate(graph, catalogue, environ)
     params = [dict(node.params) for node in graph.nodes.values()]
     return [Problem(p.path, scrub(p.message, params, environ), p.code) for p in problems]
 
 
 def scrub(text: str, values: Iterable[Any], environ: Mapping[str, str] | None = None) -> str:
     """Replace in ``text`` what the ``${ENV}`` references anywhere in ``values`` stand for by the references themselves."""
-    if environ is None:
-        import os
-
-        environ = os.environ
+    environ = os.environ if environ is None else environ
     for name in sorted(set().union(*map(_variables, values)), key=lambda n: -len(environ.get(n, ""))):
         if secret := environ.get(name):
             text = text.replace(secret, f"${{{name}}}")

@@ -56,14 +56,16 @@ class DataDir:
         os.close(self._fd)
 
 
-def claim_runtime_dir(data: Path) -> Path:
-    """Make the folder for the unix sockets of the server on ``data``: short path, ours alone, empty.
-
-    The same data directory always gets the same one, so that nothing is left over by servers that were killed.
-    """
+def find_runtime_dir(data: Path) -> Path:
+    """The folder for the unix sockets of the server on ``data``: a short path, the same every time."""
     name = f"pypes-{os.getuid()}-{hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]}"
     candidates = [Path(base) / name for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp") if base]
-    path = next((p for p in candidates if len(os.fsencode(p)) <= MAX_RUNTIME_DIR and p.parent.is_dir()), candidates[-1])
+    return next((p for p in candidates if len(os.fsencode(p)) <= MAX_RUNTIME_DIR and p.parent.is_dir()), candidates[-1])
+
+
+def claim_runtime_dir(data: Path) -> Path:
+    """Make :func:`find_runtime_dir`, ours alone, and remove what a server that was killed left there."""
+    path = find_runtime_dir(data)
     try:
         path.mkdir(mode=0o700, exist_ok=True)
         found = path.lstat()

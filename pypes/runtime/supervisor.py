@@ -79,6 +79,7 @@ class Supervisor:
         self._server = RpcServer(control.handle, self._workers.gone)
         await self._server.start(str(self._runtime_dir / "control.sock"))
         self._handle_signals()
+        self._log.info("starting", url=self.url, data=str(self.settings.server.data), pid=os.getpid())
         start = asyncio.create_task(self._start())
         stop = asyncio.create_task(self._stop.wait())
         try:

@@ -50,7 +50,9 @@ class Workers:
 
     def ready(self, peer: Peer) -> None:
         """A worker serves."""
-        self._worker(peer).is_ready = True
+        worker = self._worker(peer)
+        worker.is_ready = True
+        self._log.debug("worker ready", pid=worker.pid, slot=worker.slot)
         self._notify()
 
     def drained(self, peer: Peer, queued: int = 0) -> None:

@@ -1,0 +1,239 @@
+"""A real node for tests: ``pypes serve`` as a process, its log read as events, its control socket at hand."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from pypes.runtime.claims import find_runtime_dir
+from pypes.runtime.rpc import RpcClient
+
+WAIT_S = 20.0
+
+#: Components of the test graphs: an adapter, a publisher, and one that misbehaves at set-up as it is told.
+PARTS = '''
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Annotated
+
+from pypes import Adapter, Help, Parameters, Publisher, Transformer
+
+
+class In(Adapter):
+    """Takes anything."""
+
+    accepts = ("*/*",)
+
+    def process(self, packet):
+        return packet
+
+
+class Out(Publisher):
+    """Keeps nothing."""
+
+    def process(self, packet):
+        pass
+
+
+class Odd(Transformer):
+    """Does at set-up what it is told."""
+
+    class Params(Parameters):
+        do: Annotated[str, Help("What to do.")] = "nothing"
+        file: Annotated[str, Help("Where to write.")] = ""
+
+    def setup(self):
+        do = self.params.do
+        if do == "raise":
+            raise RuntimeError(f"no such thing as {self.params.file}")
+        if do == "hang":
+            time.sleep(3600)
+        if do == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if do == "raise-if-missing" and not Path(self.params.file).exists():
+            raise RuntimeError("it is missing")
+        if do == "child":
+            child = subprocess.Popen(["sleep", "3600"])
+            with open(self.params.file, "a") as file:
+                file.write(f"{child.pid}\\n")
+
+    def process(self, packet):
+        return packet
+'''
+
+
+def graph(name: str = "g", **params: Any) -> dict[str, Any]:
+    return {
+        "pypes": 1,
+        "name": name,
+        "nodes": {"in": {"component": "In"}, "odd": {"component": "Odd", "params": params}, "out": {"component": "Out"}},
+        "wires": [["in.out", "odd.in"], ["odd.out", "out.in"]],
+    }
+
+
+def until(predicate: Callable[[], Any], what: str = "condition", timeout_s: float = WAIT_S) -> Any:
+    """Poll until ``predicate`` is true; returns what it returned."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := predicate()):
+        assert time.monotonic() < deadline, f"{what} did not come true within {timeout_s:g} s"
+        time.sleep(0.01)
+    return found
+
+
+class Node:
+    """One ``pypes serve``. ``events`` are the lines of its log; ``seen`` all processes that were ever found under it."""
+
+    def __init__(self, folder: Path, *arguments: str, **environ: str) -> None:
+        self.folder = folder
+        (folder / "graphs").mkdir(exist_ok=True)
+        (folder / "parts.py").write_text(PARTS)
+        self.socket = str(find_runtime_dir(folder / "data") / "control.sock")
+        self.events: list[dict[str, Any]] = []
+        self.seen: dict[int, psutil.Process] = {}
+        command = [sys.executable, "-m", "pypes", "serve", "--bind", "127.0.0.1:0", "--load", "parts.py", "--log-level", "DEBUG"]
+        self.process = subprocess.Popen(
+            [*command, "--log-format", "json", "--instances", "2", "--workers", "1", *arguments],
+            cwd=folder,
+            env={**os.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            try:
+                self.events.append(json.loads(line))
+            except ValueError:
+                self.events.append({"event": line.decode(errors="replace").rstrip(), "process": "?"})
+
+    def event(self, name: str, count: int = 1, **values: Any) -> dict[str, Any]:
+        """Wait for the ``count``-th event of that name and values."""
+
+        def found() -> dict[str, Any] | None:
+            hits = [e for e in list(self.events) if e["event"] == name and all(e.get(k) == v for k, v in values.items())]
+            assert hits or self.process.poll() is None, f"the server ended without {name!r}: {self.events}"
+            return hits[count - 1] if len(hits) >= count else None
+
+        try:
+            found_event: dict[str, Any] = until(found, f"event {name!r} {values}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; log: {json.dumps(self.events[-20:], indent=1)}") from None
+        self.children()
+        return found_event
+
+    def ready(self) -> str:
+        """Wait until it is ready; returns its URL."""
+        url: str = self.event("ready")["url"]
+        return url
+
+    def call(self, method: str, **params: Any) -> Any:
+        """Ask the supervisor as an ingest worker would."""
+
+        async def ask() -> Any:
+            client = await RpcClient.connect(self.socket)
+            try:
+                return await client.call(method, timeout_s=WAIT_S, **params)
+            finally:
+                await client.close()
+
+        return asyncio.run(ask())
+
+    def children(self) -> list[psutil.Process]:
+        """All living processes under the supervisor."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                self.seen.setdefault(child.pid, child)
+        return [child for child in self.seen.values() if _is_alive(child)]
+
+    def instances(self) -> dict[int, int]:
+        """Instances that are ready: id → pid."""
+        return {i["id"]: i["pid"] for i in self.call("status")["instances"] if i["state"] == "ready"}
+
+    def worker_pids(self) -> set[int]:
+        """Ingest workers that are ready."""
+        return {w["pid"] for w in self.call("status")["workers"] if w["state"] == "ready"}
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Signal it and wait for its end; returns the exit status."""
+        self.children()
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        status = self.process.wait(WAIT_S)
+        self._reader.join(WAIT_S)
+        return status
+
+    def assert_no_orphans(self) -> None:
+        until(lambda: not self.children(), f"end of {self.children()}", 10.0)
+
+    def close(self) -> None:
+        """End it and whatever is left of it, by id."""
+        self.children()
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(WAIT_S)
+            except subprocess.TimeoutExpired:
+                self.children()
+                self.process.kill()
+                self.process.wait()
+        for child in self.children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        self._reader.join(WAIT_S)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        for event in self.events:  # shown by pytest when a test fails
+            print(json.dumps(event)[:2000])
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture
+def start_node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
+    """Start nodes on ``tmp_path``; all of them are ended with the test."""
+    nodes: list[Node] = []
+
+    def start(*arguments: str, **environ: str) -> Node:
+        node = Node(tmp_path, *arguments, **environ)
+        nodes.append(node)
+        return node
+
+    try:
+        yield start
+    finally:
+        for node in nodes:
+            node.close()
+
+
+@pytest.fixture
+def a_graph() -> Callable[..., dict[str, Any]]:
+    return graph
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Any]:
+    return until

@@ -1,0 +1,152 @@
+"""Deploying on a live node: what goes live, what does not, and what is told about it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pypes.errors import ComponentError, InvalidGraph, InvalidInput, NotFound
+
+Start = Callable[..., Any]
+Until = Callable[..., Any]
+
+
+@pytest.fixture
+def node(start_node: Start) -> Any:
+    started = start_node("--instances", "1", PYPES_SERVER_SETUP_S="3", SECRET="hunter2-hunter2")
+    started.ready()
+    return started
+
+
+def test_put_get_list_delete(node: Any, a_graph: Any, wait_until: Until) -> None:
+    assert node.call("graphs.list") == []
+    created = node.call("graphs.put", name="g", obj=a_graph())
+    assert (created["name"], created["version"], created["state"], created["created"]) == ("g", 1, "live", True)
+    again = node.call("graphs.put", name="g", obj=a_graph())
+    assert (again["version"], again["created"]) == (1, False)
+    old = node.instances()
+    changed = node.call("graphs.put", name="g", obj={**a_graph(file="x"), "routes": ["news"]})
+    assert (changed["version"], changed["created"]) == (2, False)
+    assert changed["graph"]["nodes"]["odd"]["params"] == {"file": "x"}
+    assert not set(node.instances()) & set(old)
+    wait_until(lambda: len(node.call("status")["instances"]) == 1, "end of the old generation")
+    assert node.call("graphs.list") == [
+        {"name": "g", "version": 2, "state": "live", "filters": ["in", "odd", "out"], "routes": ["news"]}
+    ]
+    node.call("graphs.delete", name="g")
+    wait_until(lambda: node.call("status")["instances"] == [], "end of the instances")
+    for method in ("graphs.get", "graphs.delete"):
+        with pytest.raises(NotFound):
+            node.call(method, name="g")
+    assert node.call("graphs.put", name="g", obj=a_graph())["version"] == 3
+
+
+def test_what_is_wrong_with_a_graph_is_told_at_once(node: Any, a_graph: Any) -> None:
+    bad = a_graph(colour="red")
+    bad["nodes"]["out"]["component"] = "Outt"
+    with pytest.raises(InvalidGraph) as caught:
+        node.call("graphs.put", name="g", obj=bad)
+    assert {p.path for p in caught.value.problems} == {"nodes.odd.params.colour", "nodes.out.component"}
+    with pytest.raises(InvalidGraph, match="make them the same"):
+        node.call("graphs.put", name="h", obj=a_graph("g"))
+    with pytest.raises(InvalidGraph):
+        node.call("graphs.put", name="h", obj=[])
+    node.call("graphs.put", name="g", obj={**a_graph("g"), "routes": ["news"]})
+    with pytest.raises(InvalidGraph, match="belongs to graph 'g'"):
+        node.call("graphs.put", name="h", obj={**a_graph("h"), "routes": ["news"]})
+
+
+@pytest.mark.parametrize(("do", "reason"), [("raise", "no such thing"), ("hang", "not done after 3 s"), ("die", "signal 9")])
+def test_a_graph_that_cannot_be_set_up_never_goes_live(node: Any, a_graph: Any, do: str, reason: str) -> None:
+    node.call("graphs.put", name="g", obj=a_graph())
+    instances = node.instances()
+    with pytest.raises(ComponentError, match=reason) as caught:
+        node.call("graphs.put", name="g", obj=a_graph(do=do))
+    assert caught.value.code == "graph.setup_failed"
+    assert caught.value.where == "g.odd"
+    assert node.call("graphs.get", name="g")["version"] == 1
+    assert node.instances() == instances
+    assert len(node.call("status")["instances"]) == 1
+    assert node.call("graphs.put", name="g", obj=a_graph(file="fine"))["version"] == 2
+
+
+def test_secrets_are_neither_shown_nor_told(node: Any, a_graph: Any) -> None:
+    secret = "hunter2-hunter2"
+    shown = node.call("graphs.put", name="g", obj=a_graph(file="${SECRET}"))
+    assert shown["graph"]["nodes"]["odd"]["params"] == {"file": "${SECRET}"}
+    assert node.call("filters.get", id="g.odd")["params"] == {"file": "${SECRET}"}
+    with pytest.raises(ComponentError) as failed:
+        node.call("graphs.put", name="g", obj=a_graph(do="raise", file="${SECRET}"))
+    assert "no such thing as ${SECRET}" in str(failed.value)
+    with pytest.raises(InvalidGraph) as invalid:
+        node.call("graphs.put", name="g", obj=a_graph(file=["${SECRET}"]))
+    assert secret not in str(invalid.value)
+    with pytest.raises(InvalidGraph, match="NO_SUCH_VARIABLE"):
+        node.call("graphs.put", name="g", obj=a_graph(file="${NO_SUCH_VARIABLE}"))
+    assert secret not in str(node.events)
+
+
+def test_drafts(node: Any) -> None:
+    created = node.call("filters.create", component="Odd", params={"do": "x"})
+    assert {**created, "schema": None} == {
+        "id": created["id"],
+        "component": "Odd",
+        "kind": "TRANSFORMER",
+        "inputs": ["in"],
+        "outputs": ["out", "error"],
+        "params": {"do": "x"},
+        "schema": None,
+    }
+    assert set(created["schema"]["properties"]) == {"do", "file"}
+    id = created["id"]
+    assert node.call("filters.update", id=id, params={"file": "f"})["params"] == {"file": "f"}
+    assert node.call("filters.get", id=id)["params"] == {"file": "f"}
+    with pytest.raises(InvalidInput) as invalid:
+        node.call("filters.update", id=id, params={"file": 1, "colour": "red"})
+    assert {p.path for p in invalid.value.problems} == {"params.file", "params.colour"}
+    assert [f["id"] for f in node.call("filters.list")] == [id]
+    assert node.call("filters.delete", id=id) is None
+    for method, more in (("filters.get", {}), ("filters.delete", {}), ("filters.update", {"params": {}})):
+        with pytest.raises(NotFound):
+            node.call(method, id=id, **more)
+    with pytest.raises(NotFound, match="Odder"):
+        node.call("filters.create", component="Odder")
+
+
+def test_a_filter_of_a_deployed_graph_is_changed_there(node: Any, a_graph: Any) -> None:
+    node.call("graphs.put", name="g", obj=a_graph())
+    assert {f["id"] for f in node.call("filters.list")} == {"g.in", "g.odd", "g.out"}
+    assert node.call("filters.update", id="g.odd", params={"file": "f"})["params"] == {"file": "f"}
+    assert node.call("graphs.get", name="g")["version"] == 2
+    with pytest.raises(ComponentError):
+        node.call("filters.update", id="g.odd", params={"do": "raise"})
+    assert node.call("filters.get", id="g.odd")["params"] == {"file": "f"}
+    with pytest.raises(InvalidGraph):
+        node.call("filters.delete", id="g.out")
+    rewired = node.call("graphs.get", name="g")["graph"]
+    rewired["wires"].append(["in.out", "out.in"])
+    node.call("graphs.put", name="g", obj=rewired)
+    node.call("filters.delete", id="g.odd")
+    assert set(node.call("graphs.get", name="g")["graph"]["nodes"]) == {"in", "out"}
+    with pytest.raises(NotFound):
+        node.call("filters.get", id="g.odd")
+
+
+def test_the_catalogue(node: Any) -> None:
+    assert "Out" in node.call("filters.list", node="Publishers")
+    assert "Odd" in node.call("components.kinds", node="Transformers")
+    assert node.call("components.get", name="In")["kind"] == "ADAPTER"
+    assert {"In", "Odd", "Out"} <= {c["name"] for c in node.call("components.list")}
+    with pytest.raises(InvalidInput, match="Publishers"):
+        node.call("components.kinds", node="Printers")
+    with pytest.raises(NotFound):
+        node.call("components.get", name="Inn")
+
+
+def test_a_broken_load_file_harms_nothing(start_node: Start, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import os\nos.abort()\n")
+    node = start_node("--load", "broken.py")
+    node.ready()
+    assert "broken.py" in str(node.event("components cannot be used"))
+    assert "In" in node.call("components.kinds", node="Adapters")
