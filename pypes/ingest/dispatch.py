@@ -301,6 +301,7 @@ class Dispatcher:
         """
         self._is_paused = not finish
         self._drained = self._loop.create_future()
+        self._check_drained()
         self._schedule()
         await asyncio.wait([self._drained], timeout=timeout_s)
         return self.outstanding
