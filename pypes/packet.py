@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import pprint
 import sys
-from abc import ABC, abstractmethod
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Final, Self
 
-from pypes.errors import InvalidInput
+from pypes.core.form import read, write
+from pypes.core.values import PLAIN, Body, One, Several, deep, loaded, pack, size_of, values_of
 
-#: Reserved field-meta key of the JSON form: what plain JSON cannot say about a field (see :meth:`Packet.to_json`).
-MARK: Final = "pypes"
-
-#: Types whose values never change, so that any number of packets may share them.
-_PLAIN: Final = frozenset([str, int, float, bool, type(None), bytes])
+__all__ = ["Body", "Packet"]
 
 # bits of Packet._bits
 _FIELDS_SHARED: Final = 1  # another packet refers to the same dict of fields
@@ -26,46 +19,6 @@ _META_SHARED: Final = 2
 _FIELD_META_SHARED: Final = 4
 _VALUES_SHARED: Final = 8  # another packet refers to the same lists and dicts inside the fields
 _EXPOSED: Final = 16  # code outside may hold a mutable value of this packet and change it at any time
-
-
-class Body(ABC):
-    """A large binary value that is read only when asked for, such as a spool file. Never changes."""
-
-    size: int
-
-    @abstractmethod
-    def open(self) -> BinaryIO:
-        """A fresh binary stream over the value, to be closed by the caller. Blocks like a file."""
-
-    @abstractmethod
-    def read(self) -> bytes:
-        """The whole value in memory."""
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-
-class _One:
-    """A list that is one value; a bare list among the fields is the values of a multi-valued field."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: list[Any]) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _One) and self.value == other.value
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-class _Several(list[Any]):
-    """Values that came together by ``append`` and were never said to be multi-valued: one left is single again."""
-
-    __slots__ = ()
 
 
 _MISSING: Final = object()
@@ -79,7 +32,7 @@ class Packet:
     them is written to, or gives out a list or dict that could be.
     """
 
-    # Each entry of _fields is a plain value, a list (the values of a field said to be multi-valued), _Several or _One.
+    # Each entry of _fields is a plain value, a list (the values of a field said to be multi-valued), Several or One.
     # PERF: one word of bits instead of a flag each, and no metadata dicts until there is metadata.
     __slots__ = ("_bits", "_field_meta", "_fields", "_meta")
 
@@ -95,9 +48,9 @@ class Packet:
         attr_meta: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Build a packet from copies of ``doc`` (name → list of values, or one value that is no list) and metadata."""
-        self._fields = {name: _pack(_deep(value)) for name, value in doc.items()} if doc else {}
-        self._meta = {name: _deep(value) for name, value in meta.items()} if meta else None
-        self._field_meta = {name: _deep(dict(metas)) for name, metas in attr_meta.items()} if attr_meta else None
+        self._fields = {name: pack(deep(value)) for name, value in doc.items()} if doc else {}
+        self._meta = {name: deep(value) for name, value in meta.items()} if meta else None
+        self._field_meta = {name: deep(dict(metas)) for name, metas in attr_meta.items()} if attr_meta else None
         self._bits = 0
 
     @classmethod
@@ -119,13 +72,13 @@ class Packet:
     def get(self, attr: str, default: Any = None) -> Any:
         """The value of a field; a list (a copy) if it is multi-valued; ``default`` if there is none."""
         value = self._fields.get(attr, _MISSING)
-        if type(value) in _PLAIN:
+        if type(value) in PLAIN:
             return value
         return default if value is _MISSING else self._give(attr, value)
 
     def set(self, attr: str, value: Any, multi: bool = False, keep_meta: bool = True) -> None:
         """Replace a field. A list is one value unless ``multi``; without ``keep_meta`` the field's metadata goes."""
-        if type(value) in _PLAIN and not multi and keep_meta and not self._bits & 1:  # PERF: _FIELDS_SHARED
+        if type(value) in PLAIN and not multi and keep_meta and not self._bits & 1:  # PERF: _FIELDS_SHARED
             self._fields[attr] = value
             return
         if not keep_meta:
@@ -145,7 +98,7 @@ class Packet:
         more = self._admit_all(value if extend and isinstance(value, list) else [value])
         values = self._own_values(attr) if attr in self._fields else None
         if values is None:
-            values = _Several()
+            values = Several()
         values += more
         self._fields_set(attr, values)
 
@@ -188,11 +141,11 @@ class Packet:
     def is_multivalued(self, attr: str) -> bool:
         """True if the field has more than one value, or was set with ``multi``."""
         value = self._fields.get(attr)
-        return type(value) is list or (type(value) is _Several and len(value) > 1)
+        return type(value) is list or (type(value) is Several and len(value) > 1)
 
     def get_attributes(self) -> dict[str, list[Any]]:
         """All fields as lists of values; a deep copy."""
-        return {name: [_deep(_loaded(v)) for v in _values(value)] for name, value in self._fields.items()}
+        return {name: [deep(loaded(v)) for v in values_of(value)] for name, value in self._fields.items()}
 
     def get_attribute_names(self) -> list[str]:
         return sorted(self._fields)
@@ -213,7 +166,7 @@ class Packet:
 
     def __getitem__(self, attr: str) -> Any:
         value = self._fields[attr]
-        return value if type(value) in _PLAIN else self._give(attr, value)
+        return value if type(value) in PLAIN else self._give(attr, value)
 
     def __setitem__(self, attr: str, value: Any) -> None:
         self.set(attr, value)
@@ -229,11 +182,11 @@ class Packet:
         """Sorted pairs of name and list of values."""
         for name in sorted(self._fields):
             value = self._fields[name]
-            if type(value) in _PLAIN:
+            if type(value) in PLAIN:
                 yield name, [value]
             else:
                 given = self._give(name, value)
-                yield name, (given if type(value) is list or type(value) is _Several else [given])
+                yield name, (given if type(value) is list or type(value) is Several else [given])
 
     # -- metadata ----------------------------------------------------------------------------------------
 
@@ -243,7 +196,7 @@ class Packet:
         if not metas:
             return default
         value = metas.get(meta, default)
-        if type(value) in _PLAIN or meta not in metas:
+        if type(value) in PLAIN or meta not in metas:
             return value
         self._bits |= _EXPOSED
         return self._own_meta()[meta] if attr is None else self._own_field_meta()[attr][meta]
@@ -252,7 +205,7 @@ class Packet:
         """Set a metadata value of the packet, or of the field ``attr``; False if there is no such field."""
         if attr is not None and attr not in self._fields:
             return False
-        if type(value) not in _PLAIN:
+        if type(value) not in PLAIN:
             self._bits |= _EXPOSED
         if attr is None:
             self._own_meta()[meta] = value
@@ -280,7 +233,7 @@ class Packet:
 
     def get_metas(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """The packet's metadata, and the metadata of each field that has some; deep copies."""
-        return _deep(self._meta or {}), _deep(self._field_meta or {})
+        return deep(self._meta or {}), deep(self._field_meta or {})
 
     def get_meta_names(self) -> tuple[list[str], dict[str, list[str]]]:
         """Sorted names of the packet's metadata, and of each field's."""
@@ -307,12 +260,12 @@ class Packet:
 
     def merge(self, other: Packet, metas: bool = False) -> None:
         """Take over the fields of another packet, its values replacing; with ``metas`` its metadata too."""
-        self._own_fields().update({name: _deep(value) for name, value in other._fields.items()})
+        self._own_fields().update({name: deep(value) for name, value in other._fields.items()})
         if metas:
             if other._meta:
-                self._own_meta().update(_deep(other._meta))
+                self._own_meta().update(deep(other._meta))
             if other._field_meta:
-                self._own_field_meta().update(_deep(other._field_meta))
+                self._own_field_meta().update(deep(other._field_meta))
 
     def __eq__(self, other: object) -> bool:
         """Same values under the same names, same metadata; how a field came to its values does not matter."""
@@ -349,10 +302,10 @@ class Packet:
             kind = type(value)
             if kind is str or kind is bytes:
                 total += len(value) + 64
-            elif kind in _PLAIN:
+            elif kind in PLAIN:
                 total += 64
             else:
-                total += _size(value)
+                total += size_of(value)
         return total
 
     # -- JSON form ---------------------------------------------------------------------------------------
@@ -364,41 +317,12 @@ class Packet:
         under ``"pypes"``: ``{"multi": false}`` for a list that is *one* value (wrapped in another array), and
         ``{"base64": true}`` (all values) or ``{"base64": [path, …]}`` for binary values. Reads the bodies.
         """
-        fields: dict[str, Any] = {}
-        field_meta: dict[str, Any] = {name: dict(metas) for name, metas in (self._field_meta or {}).items() if metas}
-        for name, value in self._fields.items():
-            mark: dict[str, Any] = {}
-            kind = type(value)
-            if kind is _One or (kind is _Several and len(value) < 2):
-                mark["multi"] = False
-            if kind not in _PLAIN or kind is bytes:
-                paths: list[list[Any]] = []
-                value = _jsonable(_values(value) if kind is _One or kind is _Several else value, [], paths)
-                if paths:
-                    mark["base64"] = True if paths == [[]] else paths
-            fields[name] = value
-            if mark:
-                field_meta.setdefault(name, {})[MARK] = mark
-        return {"fields": fields, "meta": dict(self._meta or {}), "field_meta": field_meta}
+        return write(self._fields, self._meta or {}, self._field_meta or {})
 
     @classmethod
     def from_json(cls, obj: Any) -> Self:
         """Read the JSON form; takes ownership of ``obj``. Raises ``InvalidInput`` that says where it is malformed."""
-        fields, meta, field_meta = _parts(obj)
-        for name, metas in list(field_meta.items()):
-            mark = metas.pop(MARK, None)
-            if not metas:
-                del field_meta[name]
-            if name not in fields:
-                raise _malformed(f"field_meta.{name}", "there is no such field; leave it out or add the field")
-            if not mark:
-                continue
-            if not isinstance(mark, dict):
-                raise _malformed(f"field_meta.{name}.{MARK}", "must be an object with multi or base64")
-            if base64 := mark.get("base64"):
-                fields[name] = _binary(fields[name], base64, f"field_meta.{name}.{MARK}.base64")
-            if mark.get("multi") is False:
-                fields[name] = _pack(fields[name])
+        fields, meta, field_meta = read(obj)
         packet = cls.from_document(fields, meta or None)
         packet._field_meta = field_meta or None
         return packet
@@ -415,7 +339,7 @@ class Packet:
         if self._meta is None:
             self._meta = {}
         elif self._bits & _META_SHARED:
-            self._meta = _deep(self._meta)
+            self._meta = deep(self._meta)
         self._bits &= ~_META_SHARED
         return self._meta
 
@@ -423,22 +347,22 @@ class Packet:
         if self._field_meta is None:
             self._field_meta = {}
         elif self._bits & _FIELD_META_SHARED:
-            self._field_meta = _deep(self._field_meta)
+            self._field_meta = deep(self._field_meta)
         self._bits &= ~_FIELD_META_SHARED
         return self._field_meta
 
     def _own_values(self, attr: str) -> list[Any]:
         """The values of a field as a list that may be changed in place."""
         value = self._fields[attr]
-        if type(value) is not list and type(value) is not _Several:
-            return _Several(_values(value))
+        if type(value) is not list and type(value) is not Several:
+            return Several(values_of(value))
         if self._bits & _VALUES_SHARED:
             self._own_all()
             return self._fields[attr]  # type: ignore[no-any-return]
         return value
 
     def _fields_set(self, attr: str, values: list[Any]) -> None:
-        self._own_fields()[attr] = _pack(values) if type(values) is _Several else values
+        self._own_fields()[attr] = pack(values) if type(values) is Several else values
 
     def _drop_field_meta(self, attr: str) -> None:
         if self._field_meta and attr in self._field_meta:
@@ -446,13 +370,13 @@ class Packet:
 
     def _admit(self, value: Any) -> Any:
         """Make a value from outside an entry of the fields."""
-        if type(value) not in _PLAIN and not isinstance(value, Body):
+        if type(value) not in PLAIN and not isinstance(value, Body):
             self._bits |= _EXPOSED
-        return _One(value) if type(value) is list else value
+        return One(value) if type(value) is list else value
 
     def _admit_all(self, values: list[Any]) -> list[Any]:
         for value in values:
-            if type(value) not in _PLAIN and not isinstance(value, Body):
+            if type(value) not in PLAIN and not isinstance(value, Body):
                 self._bits |= _EXPOSED
         return list(values)
 
@@ -460,123 +384,25 @@ class Packet:
         """Give out an entry that is no plain value, so that nothing the caller does to it reaches another packet."""
         if isinstance(value, Body):
             return value.read()
-        several = type(value) is list or type(value) is _Several
-        if not (several and all(type(v) in _PLAIN for v in value)):
+        several = type(value) is list or type(value) is Several
+        if not (several and all(type(v) in PLAIN for v in value)):
             self._own_all()
             self._bits |= _EXPOSED
             value = self._fields[attr]
         if several:
-            return [_loaded(v) for v in value]
-        return value.value if type(value) is _One else value
+            return [loaded(v) for v in value]
+        return value.value if type(value) is One else value
 
     def _own_all(self) -> None:
         """Stop sharing the lists and dicts inside the fields."""
         if self._bits & _VALUES_SHARED:
-            self._fields = _deep(self._fields)
+            self._fields = deep(self._fields)
             self._bits &= ~(_FIELDS_SHARED | _VALUES_SHARED)
 
     def _copy(self, metas: bool) -> Self:
         packet = _new(type(self))
-        packet._fields = _deep(self._fields)
-        packet._meta = _deep(self._meta) if metas else None
-        packet._field_meta = _deep(self._field_meta) if metas else None
+        packet._fields = deep(self._fields)
+        packet._meta = deep(self._meta) if metas else None
+        packet._field_meta = deep(self._field_meta) if metas else None
         packet._bits = 0
         return packet
-
-
-def _values(value: Any) -> list[Any]:
-    """The values behind an entry of the fields; the list of a multi-valued field is the entry itself."""
-    if type(value) is list:
-        return value
-    if type(value) is _Several:
-        return list(value)
-    return [value.value if type(value) is _One else value]
-
-
-def _pack(value: Any) -> Any:
-    """The entry for a list of values that was not said to be multi-valued; anything else is one value already."""
-    if type(value) is not list and type(value) is not _Several:
-        return value
-    if len(value) != 1:
-        return _Several(value)
-    return _One(value[0]) if type(value[0]) is list else value[0]
-
-
-def _loaded(value: Any) -> Any:
-    return value.read() if isinstance(value, Body) else value
-
-
-def _deep(value: Any) -> Any:
-    """A deep copy, quick for what JSON is made of."""
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if kind is dict:
-        return {key: item if type(item) in _PLAIN else _deep(item) for key, item in value.items()}
-    if kind is list:
-        return [item if type(item) in _PLAIN else _deep(item) for item in value]
-    if kind is _Several:
-        return _Several(map(_deep, value))
-    if kind is _One:
-        return _One(_deep(value.value))
-    return copy.deepcopy(value)
-
-
-def _size(value: Any) -> int:
-    if isinstance(value, (str, bytes, bytearray)):
-        return len(value) + 64
-    if isinstance(value, (list, tuple)):
-        return 64 + sum(map(_size, value))
-    if isinstance(value, dict):
-        return 128 + sum(map(_size, value)) + sum(map(_size, value.values()))
-    return 64 + (_size(value.value) if type(value) is _One else 0)
-
-
-def _jsonable(value: Any, path: list[Any], paths: list[list[Any]]) -> Any:
-    """Turn binary values below ``path`` into base64 and note their paths."""
-    if isinstance(value, dict):
-        return {key: _jsonable(item, [*path, key], paths) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item, [*path, index], paths) for index, item in enumerate(value)]
-    if isinstance(value, Body):
-        value = value.read()
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        paths.append(path)
-        return b64encode(value).decode("ascii")
-    return value
-
-
-def _parts(obj: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    if not isinstance(obj, dict):
-        raise _malformed("", f"a packet is an object with fields, meta and field_meta, not {type(obj).__name__}")
-    if unknown := sorted(obj.keys() - {"fields", "meta", "field_meta"}):
-        raise _malformed(str(unknown[0]), "unknown key; a packet has fields, meta and field_meta")
-    fields, meta, field_meta = (obj.get(key) or {} for key in ("fields", "meta", "field_meta"))
-    for key, part in (("fields", fields), ("meta", meta), ("field_meta", field_meta)):
-        if not isinstance(part, dict):
-            raise _malformed(key, "must be an object")
-    for name, metas in field_meta.items():
-        if not isinstance(metas, dict):
-            raise _malformed(f"field_meta.{name}", "must be an object")
-    return fields, meta, field_meta
-
-
-def _binary(value: Any, marked: Any, where: str) -> Any:
-    """Turn the marked base64 strings inside a field's JSON value back into bytes, in place where it is a container."""
-    if marked is True:
-        marked = [[index] for index in range(len(value))] if isinstance(value, list) else [[]]
-    holder = [value]
-    try:
-        for path in marked:
-            target: Any = holder
-            last: Any = 0
-            for key in path:
-                target, last = target[last], key
-            target[last] = b64decode(target[last], validate=True)
-    except (LookupError, TypeError, Base64Error, ValueError) as error:
-        raise _malformed(where, f"does not point at base64 text ({error})") from error
-    return holder[0]
-
-
-def _malformed(where: str, message: str) -> InvalidInput:
-    return InvalidInput(message, code="packet.malformed", where=where)
