@@ -32,13 +32,34 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 5.0
 
 
+#: Longest head of a request, roughly; uvicorn with httptools knows no limit.
+MAX_HEAD_BYTES = 64 << 10
+
+
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which answers what is not HTTP with a problem document too."""
+    """uvicorn's protocol, with a limit for heads, and problem documents for what is not HTTP."""
+
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # there is none before the first request; the method is filled in when the head is complete
+        scope: Any = self.scope
+        if scope is None or "method" in scope:
+            self._head_bytes = 0
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse(431, "http.head_too_large", f"the head of a request has at most {MAX_HEAD_BYTES} bytes")
 
     def send_400_response(self, msg: str) -> None:
-        body = orjson.dumps(problems.document(400, "http.malformed", "this is not a valid HTTP request"))
-        head = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/problem+json\r\n"
-        self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+        self._refuse(400, "http.malformed", "this is not a valid HTTP request")
+
+    def _refuse(self, status: int, code: str, detail: str) -> None:
+        document = problems.document(status, code, detail)
+        body = orjson.dumps(document)
+        head = f"HTTP/1.1 {status} {document['title']}\r\nconnection: close\r\ncontent-type: {problems.MEDIA_TYPE}\r\n"
+        self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head.encode(), len(body), body))
         self.transport.close()
 
 

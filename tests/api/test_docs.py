@@ -262,6 +262,16 @@ def test_what_is_not_http_is_told_so(node: Node) -> None:
     assert b"application/problem+json" in reply
 
 
+def test_a_head_without_end_is_refused(node: Node) -> None:
+    with socket.create_connection(("127.0.0.1", node.port), timeout=20) as raw:
+        raw.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: ")
+        for _ in range(8):
+            raw.sendall(b"x" * 10_000)
+        reply = raw.recv(65536)
+    assert reply.startswith(b"HTTP/1.1 431 ")
+    assert b"http.head_too_large" in reply
+
+
 @pytest.mark.parametrize(
     ("header", "name"),
     [
