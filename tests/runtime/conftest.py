@@ -43,10 +43,15 @@ class In(Adapter):
 
 
 class Out(Publisher):
-    """Keeps nothing."""
+    """Appends field ``n`` to a file."""
+
+    class Params(Parameters):
+        file: Annotated[str, Help("Where to write; nowhere if empty.")] = ""
 
     def process(self, packet):
-        pass
+        if self.params.file:
+            with open(self.params.file, "a") as file:
+                file.write(f"{packet.get('n')}\\n")
 
 
 class Odd(Transformer):
@@ -72,15 +77,23 @@ class Odd(Transformer):
                 file.write(f"{child.pid}\\n")
 
     def process(self, packet):
+        if self.params.do == "dawdle":
+            time.sleep(float(self.params.file))
         return packet
 '''
 
 
-def graph(name: str = "g", **params: Any) -> dict[str, Any]:
+def graph(name: str = "g", out: str = "", **params: Any) -> dict[str, Any]:
+    """In → Odd (with ``params``) → Out, which writes to the file ``out``."""
+    nodes = {
+        "in": {"component": "In"},
+        "odd": {"component": "Odd", "params": params},
+        "out": {"component": "Out", "params": {"file": out}},
+    }
     return {
         "pypes": 1,
         "name": name,
-        "nodes": {"in": {"component": "In"}, "odd": {"component": "Odd", "params": params}, "out": {"component": "Out"}},
+        "nodes": nodes,
         "wires": [["in.out", "odd.in"], ["odd.out", "out.in"]],
     }
 
@@ -137,6 +150,10 @@ class Node:
             raise AssertionError(f"{error}; log: {json.dumps(self.events[-20:], indent=1)}") from None
         self.children()
         return found_event
+
+    def event_seen(self, name: str) -> dict[str, Any]:
+        """The event of that name in the log of a node that has ended."""
+        return next(event for event in self.events if event["event"] == name)
 
     def ready(self) -> str:
         """Wait until it is ready; returns its URL."""
@@ -202,7 +219,7 @@ class Node:
         assert self.process.stderr is not None
         self.process.stderr.close()
         for event in self.events:  # shown by pytest when a test fails
-            print(json.dumps(event)[:2000])
+            sys.stdout.write(json.dumps(event)[:2000] + "\n")
 
 
 def _is_alive(process: psutil.Process) -> bool:
