@@ -297,14 +297,12 @@ class Packet:
 
     def size_bytes(self) -> int:
         """A cheap estimate of the memory that the values take; a :class:`Body` counts as a handle only."""
-        total = 64
+        total = 64 + 64 * len(self._fields)
         for value in self._fields.values():
             kind = type(value)
             if kind is str or kind is bytes:
-                total += len(value) + 64
-            elif kind in PLAIN:
-                total += 64
-            else:
+                total += len(value)
+            elif kind not in PLAIN:
                 total += size_of(value)
         return total
 
