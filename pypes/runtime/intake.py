@@ -55,8 +55,8 @@ class Intake:
             self._bases.append(total)
             total += waiting.item.header.documents
         self.documents = total
-        #: Deliveries of one commit came at the same time: it is written out once.
-        self._received = (-1.0, "")
+        #: Deliveries of one commit came at the same time: it is written out once. The first digits of a receipt tell it.
+        self._received = ("", "")
 
     def feed(self) -> Feed:
         return Feed(self._batches(), self.documents, (self,))
@@ -72,7 +72,19 @@ class Intake:
             end = base + item.header.documents
             ordinal = base
             try:
-                for media_type, packets in self._lone_object(item, waiting.body) or self._decode(item, waiting.body):
+                if item.header.documents == 1 and (lone := self._lone_object(item, waiting.body)) is not None:
+                    node, packet = lone
+                    found = gathered.get(node)
+                    if found is None:
+                        gathered[node] = ([packet], [base])
+                    elif len(found[0]) < wave:
+                        found[0].append(packet)
+                        found[1].append(base)
+                    else:
+                        gathered[node] = ([packet], [base])
+                        yield node, found[0], found[1]
+                    continue
+                for media_type, packets in self._decode(item, waiting.body):
                     if ordinal + len(packets) > end:
                         raise BadRequest("there are more documents in the body than were counted", code="ingest.count")
                     entries = self._router.entries(media_type)
@@ -106,22 +118,23 @@ class Intake:
         received = received_of(item.receipt)
         return documents(item.header, source, item.receipt, received, decoded=item.is_decoded, limits=self._limits)
 
-    def _lone_object(self, item: Item, body: bytes) -> tuple[tuple[str, list[Packet]]] | None:
-        """PERF: most deliveries are one small JSON object; ``None`` for any other (see ``codecs.documents``)."""
+    def _lone_object(self, item: Item, body: bytes) -> tuple[str, Packet] | None:
+        """PERF: most deliveries are one small JSON object for one adapter; ``None`` for any other (see ``codecs.documents``)."""
         header = item.header
-        if header.documents != 1 or item.path or not body or (header.encoding and not item.is_decoded):
+        if not body.startswith(b"{") or (header.encoding and not item.is_decoded):
             return None
-        parsed = media.parse(header.content_type)
-        if parsed.codec != "json" or body[0] != 123:  # {
+        route = self._router.json_route(header.content_type)
+        if route is None:
             return None
-        received = received_of(item.receipt)
-        if received != self._received[0]:
-            self._received = (received, rfc3339(received))
+        media_type, charset, entry = route
+        receipt = item.receipt
+        if receipt[:13] != self._received[0]:
+            self._received = (receipt[:13], rfc3339(received_of(receipt)))
         meta = {
-            "mimetype": parsed.type,
+            "mimetype": media_type,
             "contentlength": header.length,
             "requestmethod": header.method,
-            "receipt": item.receipt,
+            "receipt": receipt,
             "processingtime": self._received[1],
         }
         if header.route is not None:
@@ -130,11 +143,9 @@ class Intake:
             meta["id"] = header.id
         if header.filename is not None:
             meta["filename"] = header.filename
-        if parsed.parameters and "charset" in parsed.parameters:
-            meta["charset"] = parsed.parameters["charset"]
-        entries = self._router.entries(parsed.type)
-        is_read = not (len(entries) == 1 and entries[0].wants_bytes)
-        return ((parsed.type, [Packet.from_document(orjson.loads(body) if is_read else {"data": body}, meta)]),)
+        if charset is not None:
+            meta["charset"] = charset
+        return entry.node, Packet.from_document({"data": body} if entry.wants_bytes else orjson.loads(body), meta)
 
     # -- failures before the graph ------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -12,6 +13,9 @@ from pypes.graph.model import Graph
 from pypes.ingest.codecs import media
 from pypes.packet import Packet
 
+#: Media types and content types whose adapters are remembered.
+MAX_REMEMBERED = 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -19,6 +23,14 @@ class Entry:
 
     node: str
     wants_bytes: bool = False
+
+
+class JsonRoute(NamedTuple):
+    """A JSON content type, taken apart, and the only adapter that takes it."""
+
+    media_type: str
+    charset: str | None
+    entry: Entry
 
 
 class Router:
@@ -31,7 +43,9 @@ class Router:
             for name, component in components.items()
             if (component.get_type() or "").upper() == Adapter.__metatype__ and name not in fed
         ]
+        # types come from clients: what is remembered of them is bounded
         self._found: dict[str, tuple[Entry, ...]] = {}
+        self._json: dict[str, JsonRoute | None] = {}
 
     def entries(self, media_type: str) -> tuple[Entry, ...]:
         """Adapters for a bare media type; empty if none accepts it. Deletions and packets have a type of their own."""
@@ -40,9 +54,24 @@ class Router:
             scores = [(media.match(accepts, media_type), entry) for entry, accepts in self._accepts]
             best = max((score for score, _ in scores), default=0)
             found = tuple(entry for score, entry in scores if score == best and best)
-            if len(self._found) < 1024:  # types come from clients: do not let them fill the memory
+            if len(self._found) < MAX_REMEMBERED:
                 self._found[media_type] = found
         return found
+
+    def json_route(self, content_type: str) -> JsonRoute | None:
+        """PERF: all there is to know for a JSON object that goes to one adapter; ``None`` for anything else."""
+        try:
+            return self._json[content_type]
+        except KeyError:
+            pass
+        parsed = media.parse(content_type)
+        entries = self.entries(parsed.type)
+        route = None
+        if parsed.codec == "json" and len(entries) == 1:
+            route = JsonRoute(parsed.type, parsed.parameters.get("charset"), entries[0])
+        if len(self._json) < MAX_REMEMBERED:
+            self._json[content_type] = route
+        return route
 
 
 def as_bytes(packet: Packet) -> Packet:
