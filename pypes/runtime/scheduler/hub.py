@@ -189,10 +189,12 @@ class Scheduler:
                 self._feeds.append(epoch)
         return moved
 
+    def _can_pull(self, epoch: Epoch) -> bool:
+        return not any(epoch in pype.waiting for pype in self._entries)
+
     def _pull_from(self, epoch: Epoch) -> bool:
-        for pype in self._entries:
-            if epoch in pype.waiting:
-                return False
+        if not self._can_pull(epoch):
+            return False
         try:
             batch = next(epoch.feed.batches, None)
         except Exception as error:
@@ -235,7 +237,10 @@ class Scheduler:
     @property
     def is_idle(self) -> bool:
         """True if ``run`` would find nothing to do now."""
-        return not (self.waiting & ~self.blocked) and not self._feeds and not self._completed
+        if self.waiting & ~self.blocked or self._completed:
+            return False
+        # a feed whose last wave still waits for a filter that is blocked moves only after that
+        return not any(map(self._can_pull, self._feeds))
 
     @property
     def wakeup_fd(self) -> int:

@@ -1,0 +1,53 @@
+"""An instance sleeps while a scheduler is idle, so idle must mean that nothing can move."""
+
+from __future__ import annotations
+
+import threading
+
+from pypes.component import Component, Publisher, Transformer
+from pypes.core.limits import Limits
+from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.packet import Packet
+from pypes.runtime.scheduler import Epoch, Feed, Scheduler
+
+
+class Passing(Transformer):
+    def process(self, packet: Packet) -> Packet:
+        return packet
+
+
+class Slow(Publisher):
+    """Commits in a thread, when it is let."""
+
+    def setup(self) -> None:
+        self.may_commit = threading.Event()
+
+    def process(self, packet: Packet) -> None:
+        return None
+
+    def commit(self) -> None:
+        self.offload(self.may_commit.wait, 10)
+
+
+def test_a_feed_that_waits_for_an_offloaded_call_leaves_the_scheduler_idle() -> None:
+    nodes: dict[str, Component] = {"passing": Passing(), "slow": Slow()}
+    graph = Graph(
+        name="slow",
+        nodes={name: GraphNode(name, type(node).__name__, {}) for name, node in nodes.items()},
+        wires=(Wire("passing", "out", "slow", "in"),),
+    )
+    done: list[Epoch] = []
+    scheduler = Scheduler(graph, nodes, limits=Limits(wire_packets=4, wave_packets=4), on_done=done.append)
+    scheduler.setup()
+    try:
+        batches = ((("passing", [Packet() for _ in range(4)], range(at, at + 4))) for at in range(0, 80, 4))
+        scheduler.submit(Feed(iter(batches), 80))
+        for _ in range(10):
+            scheduler.run()
+        assert scheduler.is_idle
+        assert not done
+        nodes["slow"].may_commit.set()  # type: ignore[attr-defined]
+        scheduler.drain()
+        assert len(done) == 1
+    finally:
+        scheduler.teardown()
