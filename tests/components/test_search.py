@@ -20,7 +20,7 @@ from pypes.packet import Packet
 from pypes.testing import ComponentSuite, run_component
 from pypes_search.command import main
 from pypes_search.html_adapter import HTML
-from pypes_search.index import Row, SearchIndex, count, search
+from pypes_search.index import SYNC_INTERVAL_S, Row, SearchIndex, count, search
 from pypes_search.sqlite_search import SQLiteSearch
 
 PAGE = b"""<!doctype html><html lang="en"><head><title> A  page </title>
@@ -167,11 +167,27 @@ class TestSQLiteSearch(ComponentSuite):
             db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
         db.close()
 
-    @pytest.mark.parametrize(("durability", "level"), [("always", 2), ("interval", 1), ("never", 0)])
-    def test_it_syncs_as_it_is_told(self, durability: str, level: int) -> None:
+    @pytest.mark.parametrize(("durability", "syncs"), [("always", 3), ("interval", 1), ("never", 0)])
+    def test_it_syncs_as_it_is_told(self, durability: str, syncs: int, monkeypatch: pytest.MonkeyPatch) -> None:
         index = SearchIndex(self.path, durability)
-        assert index._db.execute("PRAGMA synchronous").fetchone()[0] == level
+        synced: list[int] = []
+        monkeypatch.setattr("pypes_search.index._sync", synced.append)
+        index._synced_s -= SYNC_INTERVAL_S  # as if the last one were that long ago: one is due, and no second
+        for number in range(3):
+            index.apply([Row(str(number), "title", "text")])
         index.close()
+        assert len(synced) == syncs
+
+    def test_the_log_of_commits_does_not_grow_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("pypes_search.index.CHECKPOINT_BYTES", 100_000)
+        monkeypatch.setattr("pypes_search.index.MAX_LOG_BYTES", 300_000)
+        first, second = SearchIndex(self.path, "never"), SearchIndex(self.path, "never")
+        for number in range(200):
+            (first, second)[number % 2].apply([Row(str(number), "title", f"text{number} " * 1000)])
+        assert self.path.with_name("search.db-wal").stat().st_size < 1_000_000
+        first.close()
+        second.close()
+        assert count(self.path) == 200
 
 
 class TestSearchIndex:

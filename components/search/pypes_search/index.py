@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -52,7 +54,11 @@ UPSERT_TAIL = (
 ROWS_PER_STATEMENT = (64, 16, 4, 1)
 
 BUSY_TIMEOUT_S = 60.0
-SYNCHRONOUS = {"always": "FULL", "interval": "NORMAL", "never": "OFF"}
+SYNC_INTERVAL_S = 1.0
+
+#: The log of commits is moved into the file itself when it has grown to this size; over the second, others wait for it.
+CHECKPOINT_BYTES = 16 * 1024 * 1024
+MAX_LOG_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +83,34 @@ class Hit:
 
 
 class SearchIndex:
-    """One writer's connection. May be used from any thread, by one at a time."""
+    """One writer's connection. May be used from any thread, by one at a time.
+
+    SQLite commits without a sync; the log it wrote to is synced afterwards, when the next writer has the lock
+    already. The order does not matter: SQLite itself syncs the log before it moves it into the file.
+    """
 
     def __init__(self, path: Path, durability: str = "always") -> None:
         """Open or create the index. Raises ``StoreError`` if the file is another thing or of a newer format."""
         self.path = path
+        self._durability = durability
+        self._synced_s = time.monotonic()
+        self._log = -1
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock: IO[bytes] = path.with_name(f"{path.name}-writer").open("ab")
         self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
             with self._writing():
                 _prepare(self._db, path, durability)
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute("COMMIT")
+                # it is there by now, and stays the same file as long as this connection is open
+                self._log = os.open(f"{path}-wal", os.O_RDWR)
         except BaseException:
             self.close()
             raise
+        if durability != "never":
+            _sync(self._log)
+            _sync_directory(path.parent)
 
     def apply(self, rows: Sequence[Row]) -> None:
         """Insert, replace and delete, in order and in one transaction; durable when it returns. Blocks."""
@@ -107,10 +127,32 @@ class SearchIndex:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+            log_bytes = os.fstat(self._log).st_size
+            if log_bytes >= MAX_LOG_BYTES:
+                self._checkpoint()
+        if self._is_sync_due():
+            _sync(self._log)
+        if CHECKPOINT_BYTES <= log_bytes < MAX_LOG_BYTES:
+            self._checkpoint()
 
     def close(self) -> None:
         self._db.close()
         self._lock.close()
+        if self._log >= 0:
+            os.close(self._log)
+            self._log = -1
+
+    def _is_sync_due(self) -> bool:
+        if self._durability == "interval":
+            now_s = time.monotonic()
+            if now_s - self._synced_s < SYNC_INTERVAL_S:
+                return False
+            self._synced_s = now_s
+        return self._durability != "never"
+
+    def _checkpoint(self) -> None:
+        # PASSIVE never waits: what a reader still needs stays for the next time
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _upsert(self, rows: Sequence[Row]) -> None:
         start = 0
@@ -181,9 +223,9 @@ def _prepare(db: sqlite3.Connection, path: Path, durability: str) -> None:
     elif version > FORMAT:
         raise StoreError(f"{path} has format {version}; a newer pypes-search is needed to write it", code="search.newer_format")
     for name, value in (
-        ("synchronous", SYNCHRONOUS[durability]),
+        ("synchronous", "OFF" if durability == "never" else "NORMAL"),
         ("fullfsync", "ON"),  # on macOS a plain fsync stops at the drive's cache
-        ("wal_autocheckpoint", 4000),
+        ("wal_autocheckpoint", 0),
         ("cache_size", -16 * 1024),
     ):
         db.execute(f"PRAGMA {name} = {value}")
@@ -199,3 +241,20 @@ def _runs(rows: Iterable[Row]) -> Iterator[tuple[bool, list[Row]]]:
         run.append(row)
     if run:
         yield run[0].text is None, run
+
+
+def _sync(fd: int) -> None:
+    """Have what was written to a file reach the disk itself."""
+    if sys.platform == "darwin":
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # fsync stops at the drive's cache there
+    else:
+        os.fsync(fd)
+
+
+def _sync_directory(path: Path) -> None:
+    if sys.platform != "win32":  # directories cannot be opened there
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            _sync(fd)
+        finally:
+            os.close(fd)
