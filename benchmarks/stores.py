@@ -174,13 +174,13 @@ STORES: dict[str, Callable[[Path, tuple[int, int, int]], Any]] = {
 def measure() -> list[tuple[str, str, dict[str, float]]]:
     """Medians per load and store, the stores interleaved."""
     results = []
-    for name, *load in LOADS:
+    for name, clients, size, total in LOADS:
         found: dict[str, list[dict[str, float]]] = {store: [] for store in STORES}
         for _ in range(ROUNDS):
             for store, run in STORES.items():
                 folder = Path(tempfile.mkdtemp(dir=Path.cwd()))
                 try:
-                    found[store].append(uvloop.run(run(folder, tuple(load))))
+                    found[store].append(uvloop.run(run(folder, (clients, size, total))))
                 finally:
                     shutil.rmtree(folder)
         for store, runs in found.items():

@@ -20,11 +20,12 @@ _OVERHEAD_BYTES = 512  # what a waiting delivery takes in memory besides its bod
 class Delivery:
     """One delivery in memory. ``token`` is 0 unless it is leased."""
 
-    __slots__ = ("attempt", "body", "crashes", "decoded", "expires", "group", "header", "is_suspect", "position", "token")
+    __slots__ = ("attempt", "body", "crashes", "decoded", "expires", "group", "header", "id", "is_suspect", "position", "token")
 
     def __init__(self, group: Group, position: int, header: Header, body: bytes | Spooled, decoded: bytes | None) -> None:
         self.group = group
         self.position = position
+        self.id = group.ids[position]
         self.header = header
         self.body = body
         self.decoded = decoded
@@ -158,7 +159,7 @@ class Backlog:
         if expires is not None:
             heapq.heappush(self._expiries, (expires, token))
         return Lease(
-            delivery.group.ids[delivery.position],
+            delivery.id,
             token,
             delivery.attempt,
             delivery.header,

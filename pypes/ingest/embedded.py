@@ -222,15 +222,15 @@ class EmbeddedQueue(LeasingQueue):
         key, salt, count, size = commit.turn.row[:4]
         ids = ReceiptIds(self._node, self._shard, key, salt)
         group = Group(key, salt, ids, size, count)
-        deliveries: list[Delivery | None] = [
+        deliveries = [
             Delivery(group, position, append.header, append.body, append.decoded)
             for position, append in enumerate(commit.appends)
         ]
-        self._backlog.add(group, deliveries)
+        self._backlog.add(group, list(deliveries))
         self._appended += count
-        for position, append in enumerate(commit.appends):
+        for append, delivery in zip(commit.appends, deliveries, strict=True):
             if not append.future.done():  # done: the client hung up; what it sent was accepted all the same
-                append.future.set_result(ids[position])
+                append.future.set_result(delivery.id)
         if self._backlog.is_leasable:
             self._notify()
         else:

@@ -141,7 +141,7 @@ class LeasingQueue(Queue):
         return True
 
     def _bury(self, delivery: Delivery, code: str, reason: str) -> None:
-        header, body, receipt = delivery.header, delivery.body, delivery.group.ids[delivery.position]
+        header, body, receipt = delivery.header, delivery.body, delivery.id
         spool = body.name if isinstance(body, Spooled) else None
         letter = DeadLetter(
             id=dead_letter_id(receipt, 0, ""),
