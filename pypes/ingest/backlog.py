@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queue import Lease
-from pypes.ingest.receipt import ReceiptIds
 
 #: Counts kept of a finished delivery: accepted, published, dropped, failed, ms from acceptance to the end.
 COUNTS = 5
@@ -22,10 +21,12 @@ class Delivery:
 
     __slots__ = ("attempt", "body", "crashes", "decoded", "expires", "group", "header", "id", "is_suspect", "position", "token")
 
-    def __init__(self, group: Group, position: int, header: Header, body: bytes | Spooled, decoded: bytes | None) -> None:
+    def __init__(
+        self, group: Group, position: int, id: str, header: Header, body: bytes | Spooled, decoded: bytes | None
+    ) -> None:
         self.group = group
         self.position = position
-        self.id = group.ids[position]
+        self.id = id
         self.header = header
         self.body = body
         self.decoded = decoded
@@ -44,21 +45,28 @@ class Delivery:
 class Group:
     """The deliveries of one commit. ``deliveries`` is None while they are only in the store; an item is None once finished."""
 
-    __slots__ = ("crashes", "cursor", "deliveries", "has_progress", "ids", "key", "outcomes", "remaining", "salt", "size")
+    __slots__ = ("crashes", "cursor", "deliveries", "entries", "has_progress", "key", "outcomes", "remaining", "salt", "size")
 
-    def __init__(self, key: int, salt: int, ids: ReceiptIds, size: int, entries: int) -> None:
+    def __init__(self, key: int, salt: int, size: int, entries: int) -> None:
         self.key = key
         self.salt = salt
-        self.ids = ids
         self.size = size
         self.deliveries: list[Delivery | None] | None = None
-        self.outcomes: list[Sequence[int] | None] = [None] * entries
+        self.entries = entries
+        # PERF: a backlog may be a million groups of one, so nothing is made before it is needed
+        self.outcomes: list[Sequence[int] | None] | None = None
         self.remaining = entries
         self.cursor = 0
         self.has_progress = False
-        self.crashes: dict[int, int] = {}
+        self.crashes: dict[int, int] | None = None
+
+    def counts(self, position: int) -> Sequence[int] | None:
+        """Counts of a finished delivery, None of one that is not."""
+        return self.outcomes[position] if self.outcomes is not None else None
 
     def finish(self, position: int, counts: Sequence[int]) -> None:
+        if self.outcomes is None:
+            self.outcomes = [None] * self.entries
         self.outcomes[position] = counts
         self.remaining -= 1
         if self.deliveries is not None:
@@ -67,12 +75,12 @@ class Group:
     def flat_counts(self) -> list[int]:
         """Counts of all deliveries one after another; only once all are finished."""
         flat: list[int] = []
-        for counts in self.outcomes:
+        for counts in self.outcomes or ():
             flat += counts or ()
         return flat
 
     def counts_by_position(self) -> dict[str, list[int]]:
-        return {str(position): list(counts) for position, counts in enumerate(self.outcomes) if counts is not None}
+        return {str(position): list(counts) for position, counts in enumerate(self.outcomes or ()) if counts is not None}
 
 
 def counts_of(header: Header, outcome: Outcome, ms: int) -> tuple[int, int, int, int, int]:
@@ -145,7 +153,7 @@ class Backlog:
                 returned.popleft()
             else:
                 group.cursor += 1
-                if group.cursor == len(group.outcomes):
+                if group.cursor == group.entries:
                     order.popleft()
         return leases
 
@@ -238,7 +246,7 @@ class Backlog:
 
     def fill(self, group: Group, deliveries: list[Delivery | None]) -> None:
         """Bring the bodies of a cold group; finished deliveries are None."""
-        for position, count in group.crashes.items():
+        for position, count in (group.crashes or {}).items():
             delivery = deliveries[position]
             if delivery is not None:
                 delivery.crashes, delivery.is_suspect = count, True

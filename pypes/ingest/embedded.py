@@ -135,12 +135,11 @@ class EmbeddedQueue(LeasingQueue):
             ) from error
 
     def _restore(self, found: Found) -> None:
-        ids = ReceiptIds(self._node, self._shard, found.key, found.salt)
-        group = Group(found.key, found.salt, ids, found.size, found.entries)
+        group = Group(found.key, found.salt, found.size, found.entries)
         for position, counts in found.done.items():
             group.finish(position, counts)
         group.has_progress = bool(found.done)
-        group.crashes = found.crashes
+        group.crashes = found.crashes or None
         self._backlog.add(group, None)
         self._deliveries += group.remaining
         self._bytes += found.size
@@ -209,7 +208,7 @@ class EmbeddedQueue(LeasingQueue):
             groups = self._backlog.groups
             for group in commit.complete:
                 del groups[group.key]
-                self._receipts += len(group.outcomes)
+                self._receipts += group.entries
             self._prune()
         if commit.spools:
             self._writing.submit(partial(self._spool.remove, commit.spools), self._removed)
@@ -221,9 +220,9 @@ class EmbeddedQueue(LeasingQueue):
         assert commit.turn.row is not None
         key, salt, count, size = commit.turn.row[:4]
         ids = ReceiptIds(self._node, self._shard, key, salt)
-        group = Group(key, salt, ids, size, count)
+        group = Group(key, salt, size, count)
         deliveries = [
-            Delivery(group, position, append.header, append.body, append.decoded)
+            Delivery(group, position, ids[position], append.header, append.body, append.decoded)
             for position, append in enumerate(commit.appends)
         ]
         self._backlog.add(group, list(deliveries))
@@ -338,14 +337,15 @@ class EmbeddedQueue(LeasingQueue):
         entries_by_key = {row.key: row.entries for row in rows}
         lost = []
         for group in wanted:
+            ids = ReceiptIds(self._node, self._shard, group.key, group.salt)
             deliveries: list[Delivery | None] = []
             for position, (header, body, spool, size) in enumerate(entries_by_key[group.key]):
-                if group.outcomes[position] is not None:  # acknowledged before a restart
+                if group.counts(position) is not None:  # acknowledged before a restart
                     self._bytes -= size
                     deliveries.append(None)
                     continue
                 found = Spooled(str(self._spool.path / spool), size) if spool else body
-                delivery = Delivery(group, position, header, found, None)
+                delivery = Delivery(group, position, ids[position], header, found, None)
                 deliveries.append(delivery)
                 if isinstance(found, Spooled) and not Path(found.path).exists():
                     lost.append(delivery)
@@ -365,12 +365,12 @@ class EmbeddedQueue(LeasingQueue):
         if group is None:
             return await self._old_receipt(rid)
         accepted = -1
-        if group.outcomes[rid.position] is None and group.deliveries is None:
+        if group.counts(rid.position) is None and group.deliveries is None:
             rows = await self._reading.call(partial(self._store.load, rid.key, rid.key))
             if not rows:  # finished meanwhile
                 return await self._old_receipt(rid)
             accepted = rows[0].entries[rid.position][0].documents
-        counts = group.outcomes[rid.position]
+        counts = group.counts(rid.position)
         if counts is not None:
             return self._finished_receipt(rid, counts)
         delivery = group.deliveries[rid.position] if group.deliveries is not None else None

@@ -129,7 +129,8 @@ class LeasingQueue(Queue):
         if delivery is None:
             return lease.crashes
         delivery.crashes += 1
-        delivery.group.crashes[delivery.position] = delivery.crashes
+        group = delivery.group
+        group.crashes = {**(group.crashes or {}), delivery.position: delivery.crashes}
         self._crashed(delivery)
         return delivery.crashes
 
@@ -185,7 +186,7 @@ class LeasingQueue(Queue):
     async def wait_receipt(self, id: str, wait_s: float) -> Receipt | None:
         rid = ReceiptId.parse(id)
         group = self._find(rid)
-        if group is not None and group.outcomes[rid.position] is None and wait_s > 0:
+        if group is not None and group.counts(rid.position) is None and wait_s > 0:
             waiters = self._waiters.setdefault((rid.key, rid.position), [])
             waiter = self._loop.create_future()
             waiters.append(waiter)
@@ -203,7 +204,7 @@ class LeasingQueue(Queue):
         group = self._backlog.groups.get(rid.key)
         if group is None or (rid.node, rid.shard, rid.salt) != (self._node, self._shard, group.salt):
             return None
-        return group if rid.position < len(group.outcomes) else None
+        return group if rid.position < group.entries else None
 
     def _unfinished_receipt(self, rid: ReceiptId, accepted: int, is_taken: bool) -> Receipt:
         state = "processing" if is_taken else "queued"

@@ -34,11 +34,12 @@ class MemoryQueue(LeasingQueue):
             raise StoreError("the queue is closed", code="store.closed")
         self._reserve(body)
         self._last_key = key = commit_key(self._clock(), self._last_key)
-        group = Group(key, 0, ReceiptIds(self._node, self._shard, key, 0), len(body), 1)
-        self._backlog.add(group, [Delivery(group, 0, header, body, decoded)])
+        group = Group(key, 0, len(body), 1)
+        id = ReceiptIds(self._node, self._shard, key, 0)[0]
+        self._backlog.add(group, [Delivery(group, 0, id, header, body, decoded)])
         self._appended += 1
         future: asyncio.Future[str] = self._loop.create_future()
-        future.set_result(group.ids[0])
+        future.set_result(id)
         self._loop.call_soon(self._notify)
         return future
 
@@ -67,7 +68,7 @@ class MemoryQueue(LeasingQueue):
         finished = self._finished_groups.get(rid.key)
         if finished is None or rid.position or (rid.node, rid.shard, rid.salt) != (self._node, self._shard, 0):
             return None
-        counts = finished.outcomes[0]
+        counts = finished.counts(0)
         return None if counts is None else self._finished_receipt(rid, counts)
 
     async def dead_letters(self, limit: int = 100, after: str = "") -> list[DeadLetter]:

@@ -91,7 +91,7 @@ class Outbox:
             commit.complete, self._complete = self._complete, []
             for group in commit.complete:
                 turn.done.append(group.key)
-                turn.receipts.append((group.key, group.salt, len(group.outcomes), group.flat_counts()))
+                turn.receipts.append((group.key, group.salt, group.entries, group.flat_counts()))
                 if group.has_progress:
                     turn.progressed.append(group.key)
         # a group that is half acknowledged will soon be complete: its progress is written only when that takes long
