@@ -8,17 +8,11 @@ filter costs the same however many are idle.
 
 from __future__ import annotations
 
-import heapq
 import random
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from itertools import count
-from select import select
-from typing import Any
+from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet
 
@@ -30,8 +24,12 @@ from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
 from pypes.runtime.scheduler.declarative import BatchTasklet, HoldingTasklet, ProcessTasklet
 from pypes.runtime.scheduler.epoch import FAILED, Epoch, Failure, Feed
+from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.original import OriginalTasklet
 from pypes.runtime.scheduler.tasklet import Attempt, OutPort, Tasklet
+from pypes.runtime.scheduler.waiting import Calls, Timers
+
+T = TypeVar("T")
 
 _PARKED = object()
 #: What a component finds on itself while it is in a graph, instead of the methods that look for the task first.
@@ -39,7 +37,6 @@ _DIRECT = ("send", "receive", "receive_all", "yield_ctrl")
 
 #: How long :meth:`Scheduler.run` works before it lets its caller look at sockets, in seconds.
 SLICE_S = 0.005
-OFFLOAD_THREADS = 8
 RETRY_FIRST_S, RETRY_MOST_S = 0.1, 60.0
 
 
@@ -72,23 +69,16 @@ class Scheduler:
         self.components = components
         self._rng = rng or random.Random()
         self._feeds: deque[Epoch] = deque()
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = count()
-        self._offloaded = 0
-        self._completed: deque[tuple[Tasklet, Future[Any]]] = deque()
-        self._pool: ThreadPoolExecutor | None = None
+        self._timers = Timers(clock)
         #: Who called ``run``; the greenlet that runs the waves for it; see ``park``.
         self._caller = getcurrent()
         self.runner: greenlet | None = None
         self.tasks: list[Tasklet] = []
-        self._pypes: list[Pype] = []
+        self.pypes: list[Pype] = []
         self._entries: list[Pype] = []
-        self._grown: set[Pype] = set()
+        self._jams = Jams(self)
         self._build(graph)
-        # a pair of sockets rather than a pipe, because select() takes only sockets on Windows
-        self._wake_in, self._wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
+        self._calls = Calls()
 
     # -- building and ending ------------------------------------------------------------------------------
 
@@ -105,7 +95,7 @@ class Scheduler:
             pype = Pype(f"{wire.source}.{wire.output} -> {wire.target}.{wire.input}", capacity, target.bit)
             source.outs.setdefault(wire.output, OutPort([])).pypes.append(pype)
             target.inputs.setdefault(wire.input, []).append(pype)
-            self._pypes.append(pype)
+            self.pypes.append(pype)
         for name, task in by_name.items():
             if not task.inputs:
                 ports = task.component.get_in_ports()
@@ -114,8 +104,11 @@ class Scheduler:
                 task.inputs[port] = [entry]
                 self._entries.append(entry)
             task.ancestors = tuple(by_name[a] for a in plan.ancestors[name])
+        self._joins = 0
         for task in reversed(self.tasks):  # downstream first: a filter looks at the one it leads to
             task.wired()
+            if task.is_join:
+                self._joins |= task.bit
         for task in self.tasks:
             component = task.component
             component.name = task.name
@@ -147,10 +140,7 @@ class Scheduler:
             for method in _DIRECT:
                 task.component.__dict__.pop(method, None)
             task.component._turn = None
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-        self._wake_in.close()
-        self._wake_out.close()
+        self._calls.close()
 
     def task_of(self, pype: Pype) -> Tasklet:
         """The filter that a wire leads to."""
@@ -221,8 +211,8 @@ class Scheduler:
 
     def finish(self, epoch: Epoch) -> None:
         """Nothing of this epoch is in flight any more: report it, or hand a carrier's outcome to its parents."""
-        if self._grown:
-            self._shrink(epoch)
+        if self._jams.grown:
+            self._jams.shrink(epoch)
         if not epoch.parents:
             self.in_flight -= 1
             self.on_done(epoch)
@@ -237,19 +227,27 @@ class Scheduler:
     @property
     def is_idle(self) -> bool:
         """True if ``run`` would find nothing to do now."""
-        if self.waiting & ~self.blocked or self._completed:
+        ready = self.waiting & ~self.blocked
+        if ready & ~self._joins or self._calls.has_ended:
             return False
-        # a feed whose last wave still waits for a filter that is blocked moves only after that
+        # a join that waits for its ancestors, and a feed whose last wave waits for a blocked filter, move only after those
+        if ready and any(task.bit & ready and task.find_ready_epoch() for task in self.tasks):
+            return False
         return not any(map(self._can_pull, self._feeds))
+
+    @property
+    def awaits_something(self) -> bool:
+        """True while something may still happen by itself: a call under way, a time to come."""
+        return bool(self._calls.running or self._timers)
 
     @property
     def wakeup_fd(self) -> int:
         """Readable when an offloaded call has finished; call :meth:`run` then."""
-        return self._wake_in.fileno()
+        return self._calls.fd
 
     def next_deadline(self) -> float | None:
         """Clock time at which ``run`` has something to do again without new input, ``None`` if never."""
-        return self._timers[0][0] if self._timers else None
+        return self._timers.next_s
 
     def run(self) -> None:
         """Run waves until nothing is ready, or a slice of time is used up; never blocks."""
@@ -271,10 +269,12 @@ class Scheduler:
         """False if the runner was parked meanwhile, so that another one runs now."""
         until = self.clock() + SLICE_S
         while True:
-            if self._completed:
-                self._resume_completed()
+            if self._calls.has_ended:
+                for task in self._calls.ended():
+                    self.unblock(task)
+                    self.waiting |= task.bit
             if self._timers:
-                self._fire_timers()
+                self._timers.fire()
             moved = False
             position = 0
             # a wave: every filter that has something to do, once, in topological order
@@ -292,7 +292,7 @@ class Scheduler:
                     return False
             if self._feeds and self._pull():
                 moved = True
-            if not moved and not self._completed and not (self.blocked and self._unjam()):
+            if not moved and not self._calls.has_ended and not (self.blocked and self._jams.resolve()):
                 return True
             if self.clock() >= until:
                 return True
@@ -332,7 +332,7 @@ class Scheduler:
         while self.in_flight:
             self.run()
             if self.in_flight and self.is_idle:
-                if not self._offloaded and self.flush_holds():
+                if not self._calls.running and self.flush_holds():
                     continue
                 self.wait(None)
 
@@ -342,9 +342,9 @@ class Scheduler:
         if deadline is not None:
             left = max(0.0, deadline - self.clock())
             timeout_s = left if timeout_s is None else min(timeout_s, left)
-        if timeout_s is None and not self._offloaded:
+        if timeout_s is None and not self._calls.running:
             raise ComponentError(f"{self.in_flight} epochs stand still and nothing would wake them", code="scheduler.stuck")
-        select([self._wake_in], [], [], timeout_s)
+        self._calls.wait(timeout_s)
 
     def flush_holds(self) -> bool:
         """Ask every component that holds packets to let them go; True if there was one."""
@@ -377,15 +377,7 @@ class Scheduler:
     def pause(self, task: Tasklet, delay_s: float) -> None:
         """Do not run a filter for a while."""
         self.block(task)
-        self.at(delay_s, lambda: self.unblock(task))
-
-    def at(self, delay_s: float, call: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (self.clock() + delay_s, next(self._order), call))
-
-    def _fire_timers(self) -> None:
-        now = self.clock()
-        while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2]()
+        self._timers.after(delay_s, lambda: self.unblock(task))
 
     def hold_until(self, task: Tasklet, max_hold_s: float) -> None:
         """A component began to hold packets: it must let go of them in time."""
@@ -395,7 +387,7 @@ class Scheduler:
                 task.holding.flush_asked = True
                 self.waiting |= task.bit
 
-        self.at(max_hold_s, due)
+        self._timers.after(max_hold_s, due)
 
     def retry(self, task: Tasklet, attempt: Attempt, origin: Origin, delay_s: float, port: str | None) -> None:
         """Put a packet back on its wire after a back-off that doubles with every try, with jitter."""
@@ -409,73 +401,15 @@ class Scheduler:
                 attempt.epoch.pending -= 1  # it joined a chunk that is counted already
             self.waiting |= task.bit
 
-        self.at(max(delay_s, backoff), due)
+        self._timers.after(max(delay_s, backoff), due)
 
-    # -- offloaded calls ------------------------------------------------------------------------------------
-
-    def offload(self, task: Tasklet, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Run a call in a thread and park the filter until it is done."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(OFFLOAD_THREADS, thread_name_prefix="pypes-offload")
-        future = self._pool.submit(fn, *args, **kwargs)
-        self._offloaded += 1
+    def offload(self, task: Tasklet, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
+        """Run a call in a thread and park the filter until it has ended."""
         self.block(task)
-        future.add_done_callback(lambda done: self._call_back(task, done))
+        future = self._calls.start(task, fn, args, kwargs)
         while not future.done():
             self.park(task)
         return future.result()
-
-    def _call_back(self, task: Tasklet, future: Future[Any]) -> None:
-        # runs in the thread of the call
-        self._completed.append((task, future))
-        # a buffer full of wake-ups, or a scheduler that is gone: either way there is nothing more to say
-        with suppress(OSError):
-            self._wake_out.send(b"!")
-
-    def _resume_completed(self) -> None:
-        if not self._completed:
-            return
-        # empty when the call has entered the queue but not yet sent its wake-up
-        with suppress(BlockingIOError):
-            self._wake_in.recv(4096)
-        while self._completed:
-            task, _ = self._completed.popleft()
-            self._offloaded -= 1
-            self.unblock(task)
-            self.waiting |= task.bit
-
-    # -- standing still -------------------------------------------------------------------------------------
-
-    def _unjam(self) -> bool:
-        """Nothing runs, and a filter waits for room before a join that waits for more than fits: grow the smallest such wire."""
-        jammed = [pype for pype in self._pypes if pype.parked is not None and self._waits_to_join(pype)]
-        if not jammed:
-            return False
-        if self.flush_holds():
-            return True
-        pype = min(jammed, key=lambda full: full.packets)
-        self._grown.add(pype)
-        if pype.size_bytes() < self.limits.wire_bytes:
-            pype.capacity = 2 * max(pype.capacity, pype.packets)
-        elif self._offloaded or self._timers:
-            return False  # what the join waits for may still come
-        else:
-            pype.overflowed.update(pype.waiting)
-            pype.capacity = pype.packets + self.limits.wire_packets
-        self.unpark(pype)
-        return True
-
-    def _waits_to_join(self, pype: Pype) -> bool:
-        target = self.task_of(pype)
-        return target.is_join and not target.blocks
-
-    def _shrink(self, epoch: Epoch) -> None:
-        """A wire that had to grow goes back to its size when it is empty."""
-        for pype in list(self._grown):
-            pype.overflowed.discard(epoch)
-            if not pype.waiting:
-                pype.capacity = self.limits.wire_packets
-                self._grown.discard(pype)
 
 
 def _tasklet_class(component: Component) -> type[Tasklet]:

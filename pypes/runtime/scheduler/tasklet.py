@@ -15,6 +15,7 @@ from pypes.core.ports import Origin, Pype
 from pypes.errors import ComponentError, Reject, Retry
 from pypes.packet import Packet
 from pypes.runtime.scheduler.epoch import FAILED, PUBLISHED, Epoch, Failure, flatten
+from pypes.runtime.scheduler.holding import Holding
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
@@ -323,8 +324,7 @@ class Tasklet:
     # -- the rest of a component's services --------------------------------------------------------------
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        result: T = self.hub.offload(self, fn, args, kwargs)
-        return result
+        return self.hub.offload(self, fn, args, kwargs)
 
     def release(self) -> None:
         """What the component held so far goes with what it has sent; settled at the end of the packet or turn."""
@@ -346,58 +346,6 @@ class Tasklet:
     def flush(self) -> None:
         """Let the component send on what it holds; runs in its own greenlet."""
         raise NotImplementedError
-
-
-class Holding:
-    """What a component with ``holds = True`` keeps beyond its turn: by epoch, the origins it has taken.
-
-    A packet it sends is made of all of them, so it travels in a carrier epoch that none of theirs outlives.
-    """
-
-    def __init__(self, task: Tasklet) -> None:
-        self.task = task
-        #: The packets are kept as well, so that they are not lost should ``flush`` fail.
-        self.held: dict[Epoch, list[tuple[Any, Origin]]] = {}
-        self.release_asked = False
-        self.flush_asked = False
-        self._carrier: tuple[Epoch, Origin] | None = None
-
-    def has(self, epoch: Epoch) -> bool:
-        return epoch in self.held
-
-    def hold(self, epoch: Epoch, values: Sequence[Any], origins: Sequence[Origin]) -> None:
-        self._carrier = None
-        if not self.held:
-            self.task.hub.hold_until(self.task, self.task.component.max_hold_s)
-        if epoch not in self.held:
-            self.held[epoch] = []
-            epoch.pending += 1
-        self.held[epoch].extend(zip(values, origins, strict=True))
-
-    def carrier(self) -> tuple[Epoch, Origin]:
-        """The epoch and the origin of what is sent now; one epoch serves until something more is taken."""
-        if self._carrier is None or not self._carrier[0].pending:
-            pairs = [(epoch, origin) for epoch, held in self.held.items() for _, origin in held]
-            epoch = Epoch.carrier(pairs)
-            self._carrier = epoch, tuple(range(len(pairs)))
-        return self._carrier
-
-    def fail(self, error: BaseException) -> None:
-        """``flush`` raised: everything held is dead-lettered, since nobody knows what the component would still send."""
-        for epoch, held in self.held.items():
-            for value, origin in held:
-                self.task.dead_letter(epoch, value, origin, "component.flush_failed", f"{type(error).__name__}: {error}", error)
-        self.release()
-
-    def release(self) -> None:
-        """Give up every hold. Called after what was sent is on its wires."""
-        self.release_asked = self.flush_asked = False
-        self._carrier = None
-        held, self.held = self.held, {}
-        for epoch in held:
-            epoch.pending -= 1
-            if not epoch.pending:
-                self.task.hub.finish(epoch)
 
 
 def _only_in_run(method: str, name: str) -> ComponentError:

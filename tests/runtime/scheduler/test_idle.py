@@ -51,3 +51,41 @@ def test_a_feed_that_waits_for_an_offloaded_call_leaves_the_scheduler_idle() -> 
         assert len(done) == 1
     finally:
         scheduler.teardown()
+
+
+def test_a_join_that_waits_for_an_offloaded_call_leaves_the_scheduler_idle() -> None:
+    may_go_on = threading.Event()
+
+    class Wait(Transformer):
+        def process(self, packet: Packet) -> Packet:
+            self.offload(may_go_on.wait, 10)
+            return packet
+
+    class Join(Component):
+        def __init__(self) -> None:
+            super().__init__()
+            self.add_input("in2")
+
+        def run(self) -> None:
+            while True:
+                for port in ("in", "in2"):
+                    for packet in self.receive_all(port):
+                        self.send("out", packet)
+                self.yield_ctrl()
+
+    nodes: dict[str, Component] = {"start": Passing(), "wait": Wait(), "join": Join()}
+    wires = (Wire("start", "out", "wait", "in"), Wire("start", "out", "join", "in"), Wire("wait", "out", "join", "in2"))
+    graph = Graph(name="g", nodes={name: GraphNode(name, "x", {}) for name in nodes}, wires=wires)
+    done: list[Epoch] = []
+    scheduler = Scheduler(graph, nodes, on_done=done.append)
+    scheduler.setup()
+    try:
+        scheduler.submit(Feed(iter([("start", [Packet()], (0,))]), 1))
+        scheduler.run()
+        assert scheduler.is_idle
+        assert not done
+        may_go_on.set()
+        scheduler.drain()
+        assert len(done) == 1
+    finally:
+        scheduler.teardown()

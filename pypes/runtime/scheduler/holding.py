@@ -1,0 +1,64 @@
+"""Holding: what a component with ``holds = True`` keeps beyond its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pypes.core.ports import Origin
+from pypes.runtime.scheduler.epoch import Epoch
+
+if TYPE_CHECKING:
+    from pypes.runtime.scheduler.tasklet import Tasklet
+
+
+class Holding:
+    """By epoch, the packets that a component has taken and not let go of, with their origins.
+
+    A packet it sends is made of all of them, so it travels in a carrier epoch that none of theirs outlives.
+    """
+
+    def __init__(self, task: Tasklet) -> None:
+        self.task = task
+        #: The packets are kept as well, so that they are not lost should ``flush`` fail.
+        self.held: dict[Epoch, list[tuple[Any, Origin]]] = {}
+        self.release_asked = False
+        self.flush_asked = False
+        self._carrier: tuple[Epoch, Origin] | None = None
+
+    def has(self, epoch: Epoch) -> bool:
+        return epoch in self.held
+
+    def hold(self, epoch: Epoch, values: Sequence[Any], origins: Sequence[Origin]) -> None:
+        self._carrier = None
+        if not self.held:
+            self.task.hub.hold_until(self.task, self.task.component.max_hold_s)
+        if epoch not in self.held:
+            self.held[epoch] = []
+            epoch.pending += 1
+        self.held[epoch].extend(zip(values, origins, strict=True))
+
+    def carrier(self) -> tuple[Epoch, Origin]:
+        """The epoch and the origin of what is sent now; one epoch serves until something more is taken."""
+        if self._carrier is None or not self._carrier[0].pending:
+            pairs = [(epoch, origin) for epoch, held in self.held.items() for _, origin in held]
+            epoch = Epoch.carrier(pairs)
+            self._carrier = epoch, tuple(range(len(pairs)))
+        return self._carrier
+
+    def fail(self, error: BaseException) -> None:
+        """``flush`` raised: everything held is dead-lettered, since nobody knows what the component would still send."""
+        for epoch, held in self.held.items():
+            for value, origin in held:
+                self.task.dead_letter(epoch, value, origin, "component.flush_failed", f"{type(error).__name__}: {error}", error)
+        self.release()
+
+    def release(self) -> None:
+        """Give up every hold. Called after what was sent is on its wires."""
+        self.release_asked = self.flush_asked = False
+        self._carrier = None
+        held, self.held = self.held, {}
+        for epoch in held:
+            epoch.pending -= 1
+            if not epoch.pending:
+                self.task.hub.finish(epoch)

@@ -1,0 +1,101 @@
+"""What a scheduler waits for besides input: times to come, and calls that run in threads."""
+
+from __future__ import annotations
+
+import heapq
+import socket
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
+from select import select
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+THREADS = 8
+
+
+class Timers:
+    """Calls that are due at a time of the clock, in seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+    @property
+    def next_s(self) -> float | None:
+        """When the next one is due, ``None`` if there is none."""
+        return self._heap[0][0] if self._heap else None
+
+    def after(self, delay_s: float, call: Callable[[], None]) -> None:
+        heapq.heappush(self._heap, (self._clock() + delay_s, next(self._order), call))
+
+    def fire(self) -> None:
+        """Make the calls that are due."""
+        now = self._clock()
+        while self._heap and self._heap[0][0] <= now:
+            heapq.heappop(self._heap)[2]()
+
+
+class Calls:
+    """Blocking calls in threads; the scheduler's thread finds out about their end through a socket."""
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._done: deque[Any] = deque()
+        #: Calls under way.
+        self.running = 0
+        # a pair of sockets rather than a pipe, because select() takes only sockets on Windows
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+
+    @property
+    def fd(self) -> int:
+        """Readable when a call has ended."""
+        return self._wake_in.fileno()
+
+    @property
+    def has_ended(self) -> bool:
+        return bool(self._done)
+
+    def start(self, key: Any, fn: Callable[..., T], args: Any, kwargs: Any) -> Future[T]:
+        """Run ``fn`` in a thread; ``key`` is among :meth:`ended` once it has ended."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="pypes-offload")
+        future = self._pool.submit(fn, *args, **kwargs)
+        self.running += 1
+        future.add_done_callback(lambda _: self._end(key))
+        return future
+
+    def _end(self, key: Any) -> None:
+        # runs in the thread of the call
+        self._done.append(key)
+        # a buffer full of wake-ups, or a scheduler that is gone: either way there is nothing more to say
+        with suppress(OSError):
+            self._wake_out.send(b"!")
+
+    def ended(self) -> list[Any]:
+        """The keys of the calls that have ended since it was last asked."""
+        # empty when the call is entered already but has not yet sent its wake-up
+        with suppress(BlockingIOError):
+            self._wake_in.recv(4096)
+        keys = [self._done.popleft() for _ in range(len(self._done))]
+        self.running -= len(keys)
+        return keys
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Block until a call has ended, or for ``timeout_s``."""
+        select([self._wake_in], [], [], timeout_s)
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._wake_in.close()
+        self._wake_out.close()
