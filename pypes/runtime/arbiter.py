@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from pypes import logs
 from pypes.config import WorkerConfig
-from pypes.runtime.backoff import Backoff
+from pypes.runtime.backoff import FIRST_S, Backoff
 from pypes.runtime.lifeline import ProcessGroup
 
 #: What the arbiter runs; the number of the descriptor with its configuration follows.
@@ -54,7 +54,15 @@ class Arbiter:
 
     def _launch(self) -> None:
         self._restart = None
-        config = self._config()
+        try:
+            self._spawn(self._config())
+        except OSError as error:
+            # no more processes or memory just now
+            delay_s = self._backoff.delay_s(0.0) or FIRST_S
+            self._log.error("gunicorn not started", reason=str(error), restart_s=delay_s)
+            self._restart = asyncio.get_running_loop().call_later(delay_s, self._launch)
+
+    def _spawn(self, config: WorkerConfig) -> None:
         reader, writer = os.pipe()
         try:
             with os.fdopen(writer, "wb") as stream:

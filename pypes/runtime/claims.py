@@ -31,7 +31,7 @@ class DataDir:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise InvalidConfig(f"the data directory cannot be used: {error}", code="config.data", where=str(path)) from error

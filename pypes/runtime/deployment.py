@@ -161,6 +161,8 @@ class Deployments:
                 self._log.error(
                     "reload failed, everything stays as it was", reason=self._scrubbed(error.failure), where=error.where
                 )
+        if settings.server.default and self.default() is None:
+            self._log.warning("the default graph is not deployed", graph=settings.server.default)
         if self.failed and self._retry is None:
             self._retry = asyncio.create_task(self._retry_failed())
 
@@ -209,8 +211,9 @@ class Deployments:
                     if (failure := self._missing(self.live[name])) is not None:
                         self.failed[name] = failure
                         continue
+                    wanted = {n: g for n, g in self.live.items() if n not in self.failed or n == name}
                     try:
-                        generation = await self._start({n: g for n, g in self.live.items() if n not in self.failed or n == name})
+                        generation = await self._start(wanted)
                     except SetupFailed as error:
                         self.failed[name] = error.failure
                         continue

@@ -20,7 +20,7 @@ from typing import Any
 
 from pypes import logs
 from pypes.errors import ComponentError
-from pypes.runtime.backoff import Backoff
+from pypes.runtime.backoff import FIRST_S, Backoff
 from pypes.runtime.entry import run_instance
 from pypes.runtime.instance import InstanceSpec
 from pypes.runtime.lifeline import ProcessGroup
@@ -209,8 +209,8 @@ class Pool:
                 self._launch(generation, slot)
             done, _ = await asyncio.wait([generation.settled], timeout=timeout_s)
             if not done:
-                starting = [i for i in generation.instances if i.state == "starting"]
-                generation.fail(starting[0].hang(timeout_s))
+                starting = [i.hang(timeout_s) for i in generation.instances if i.state == "starting"]
+                generation.fail(starting[0] if starting else SetupFailure("", "", "no process could be started; see the log"))
             generation.settled.result()
         except BaseException:
             await self.discard(generation)
@@ -331,8 +331,15 @@ class Pool:
             self._exited(generation, slot, instance)
 
         instance = Instance(spec, is_ready, has_exited)
+        try:
+            instance.start(self._lifeline)
+        except OSError as error:
+            # no more processes or memory just now
+            delay_s = generation.backoffs[slot].delay_s(0.0) or FIRST_S
+            self._log.error("instance not started", reason=str(error), restart_s=delay_s)
+            asyncio.get_running_loop().call_later(delay_s, self._launch, generation, slot)
+            return
         generation.slots[slot] = instance
-        instance.start(self._lifeline)
 
     def _exited(self, generation: Generation, slot: int, instance: Instance) -> None:
         """An instance was reaped: say so, then replace it unless its generation is over."""

@@ -67,7 +67,12 @@ class Odd(Transformer):
             raise RuntimeError(f"no such thing as {self.params.file}")
         if do == "hang":
             time.sleep(3600)
-        if do == "die":
+        if do == "die-once":
+            try:
+                Path(self.params.file).touch(exist_ok=False)
+            except FileExistsError:
+                return
+        if do in ("die", "die-once"):
             os.kill(os.getpid(), signal.SIGKILL)
         if do == "raise-if-missing" and not Path(self.params.file).exists():
             raise RuntimeError("it is missing")
@@ -244,6 +249,14 @@ def start_node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
     finally:
         for node in nodes:
             node.close()
+
+
+@pytest.fixture
+def node(start_node: Callable[..., Node]) -> Node:
+    """A node with one instance and no graph, ready."""
+    started = start_node("--instances", "1", PYPES_SERVER_SETUP_S="3", SECRET="hunter2-hunter2")
+    started.ready()
+    return started
 
 
 @pytest.fixture

@@ -6,17 +6,10 @@ from typing import Any
 
 import pytest
 
-from pypes.errors import ComponentError, InvalidGraph, InvalidInput, NotFound
+from pypes.errors import ComponentError, InvalidGraph, NotFound
 
 Start = Callable[..., Any]
 Until = Callable[..., Any]
-
-
-@pytest.fixture
-def node(start_node: Start) -> Any:
-    started = start_node("--instances", "1", PYPES_SERVER_SETUP_S="3", SECRET="hunter2-hunter2")
-    started.ready()
-    return started
 
 
 def test_put_get_list_delete(node: Any, a_graph: Any, wait_until: Until) -> None:
@@ -85,63 +78,6 @@ def test_secrets_are_neither_shown_nor_told(node: Any, a_graph: Any) -> None:
     with pytest.raises(InvalidGraph, match="NO_SUCH_VARIABLE"):
         node.call("graphs.put", name="g", obj=a_graph(file="${NO_SUCH_VARIABLE}"))
     assert secret not in str(node.events)
-
-
-def test_drafts(node: Any) -> None:
-    created = node.call("filters.create", component="Odd", params={"do": "x"})
-    assert {**created, "schema": None} == {
-        "id": created["id"],
-        "component": "Odd",
-        "kind": "TRANSFORMER",
-        "inputs": ["in"],
-        "outputs": ["out", "error"],
-        "params": {"do": "x"},
-        "schema": None,
-    }
-    assert set(created["schema"]["properties"]) == {"do", "file"}
-    id = created["id"]
-    assert node.call("filters.update", id=id, params={"file": "f"})["params"] == {"file": "f"}
-    assert node.call("filters.get", id=id)["params"] == {"file": "f"}
-    with pytest.raises(InvalidInput) as invalid:
-        node.call("filters.update", id=id, params={"file": 1, "colour": "red"})
-    assert {p.path for p in invalid.value.problems} == {"params.file", "params.colour"}
-    assert [f["id"] for f in node.call("filters.list")] == [id]
-    assert node.call("filters.delete", id=id) is None
-    for method, more in (("filters.get", {}), ("filters.delete", {}), ("filters.update", {"params": {}})):
-        with pytest.raises(NotFound):
-            node.call(method, id=id, **more)
-    with pytest.raises(NotFound, match="Odder"):
-        node.call("filters.create", component="Odder")
-
-
-def test_a_filter_of_a_deployed_graph_is_changed_there(node: Any, a_graph: Any) -> None:
-    node.call("graphs.put", name="g", obj=a_graph())
-    assert {f["id"] for f in node.call("filters.list")} == {"g.in", "g.odd", "g.out"}
-    assert node.call("filters.update", id="g.odd", params={"file": "f"})["params"] == {"file": "f"}
-    assert node.call("graphs.get", name="g")["version"] == 2
-    with pytest.raises(ComponentError):
-        node.call("filters.update", id="g.odd", params={"do": "raise"})
-    assert node.call("filters.get", id="g.odd")["params"] == {"file": "f"}
-    with pytest.raises(InvalidGraph):
-        node.call("filters.delete", id="g.out")
-    rewired = node.call("graphs.get", name="g")["graph"]
-    rewired["wires"].append(["in.out", "out.in"])
-    node.call("graphs.put", name="g", obj=rewired)
-    node.call("filters.delete", id="g.odd")
-    assert set(node.call("graphs.get", name="g")["graph"]["nodes"]) == {"in", "out"}
-    with pytest.raises(NotFound):
-        node.call("filters.get", id="g.odd")
-
-
-def test_the_catalogue(node: Any) -> None:
-    assert "Out" in node.call("filters.list", node="Publishers")
-    assert "Odd" in node.call("components.kinds", node="Transformers")
-    assert node.call("components.get", name="In")["kind"] == "ADAPTER"
-    assert {"In", "Odd", "Out"} <= {c["name"] for c in node.call("components.list")}
-    with pytest.raises(InvalidInput, match="Publishers"):
-        node.call("components.kinds", node="Printers")
-    with pytest.raises(NotFound):
-        node.call("components.get", name="Inn")
 
 
 def test_a_broken_load_file_harms_nothing(start_node: Start, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import urllib3
 
@@ -128,6 +129,8 @@ def test_an_instance_that_is_killed_is_replaced_at_once_and_what_it_started_goes
     found = wait_until(lambda: len(node.instances()) == 2 and node.instances(), "two instances")
     assert victim not in found
     node.children()
+    supervisor = psutil.Process(node.process.pid)
+    wait_until(lambda: all(child.status() != psutil.STATUS_ZOMBIE for child in supervisor.children()), "no zombies")
     assert node.stop() == 0
     for pid in (tmp_path / "pids").read_text().split():
         with pytest.raises(ProcessLookupError):
