@@ -18,6 +18,10 @@ from pypes_basic.charset import decode, split_mark
 #: What a reader does not see.
 INVISIBLE = ["script", "style", "noscript", "template", "svg"]
 
+#: Links within the page are passed over by the parser itself: pages of code have one per line.
+LINKS = 'a[href]:not([href^="#"])'
+NO_LINKS = ("#", "javascript:", "data:")
+
 DECLARED_BYTES = 1024
 DECLARED = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]{1,40})""", re.IGNORECASE)
 
@@ -94,9 +98,9 @@ def _set_links(packet: Packet, tree: LexborHTMLParser) -> None:
     base_node = tree.css_first("base[href]")
     base = (base_node.attributes.get("href") if base_node else None) or packet.get_meta("url") or ""
     found: dict[str, None] = {}
-    for node in tree.css("a[href]"):
+    for node in tree.css(LINKS):
         target = (node.attributes.get("href") or "").strip()
-        if not target or target.startswith(("#", "javascript:", "data:")):
+        if not target or target.startswith(NO_LINKS):
             continue
         if base:
             # what is not an address, as found on real pages, is kept as it stands
