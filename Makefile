@@ -61,10 +61,11 @@ test: lint
 	$(BIN)/pytest -n auto --dist loadfile
 
 bench: install-test
+	@$(PIP) install --no-build-isolation -e ".[bench]"
 	$(BIN)/python -m benchmarks
 
 chaos: install-test
-	PYPES_CHAOS=long $(BIN)/pytest tests/chaos --timeout 1800
+	PYPES_CHAOS_S=600 $(BIN)/pytest tests/faults --timeout 1800 -s
 
 fuzz: install-test
 	$(BIN)/pytest -m hypothesis --hypothesis-profile fuzz --timeout 3600

@@ -38,6 +38,8 @@ setup(
         f"uvloop>=0.20; {POSIX}",
     ],
     extras_require={
+        # what the server is measured against; Redis itself is the machine's package
+        "bench": ["celery>=5.3", "lmdb>=1.5", "psutil>=6", "redis>=5"],
         "test": [
             "build>=1.2",
             "hypothesis>=6.100",
