@@ -27,7 +27,8 @@ def test_drafts(node: Any) -> None:
     assert {p.path for p in invalid.value.problems} == {"params.file", "params.colour"}
     assert [f["id"] for f in node.call("filters.list")] == [id]
     assert node.call("filters.delete", id=id) is None
-    for method, more in (("filters.get", {}), ("filters.delete", {}), ("filters.update", {"params": {}})):
+    calls: list[tuple[str, dict[str, Any]]] = [("filters.get", {}), ("filters.delete", {}), ("filters.update", {"params": {}})]
+    for method, more in calls:
         with pytest.raises(NotFound):
             node.call(method, id=id, **more)
     with pytest.raises(NotFound, match="Odder"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Callable
@@ -136,6 +137,33 @@ def test_an_instance_that_is_killed_is_replaced_at_once_and_what_it_started_goes
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid), 0)
     node.assert_no_orphans()
+
+
+def test_any_other_process_may_die_too(start_node: Start, tmp_path: Path, a_graph: Any, wait_until: Until) -> None:
+    deployed(tmp_path, a_graph)
+    node = start_node()
+    node.ready()
+    found = node.call("status")
+    known = {found["arbiter"], *(w["pid"] for w in found["workers"]), *(i["pid"] for i in found["instances"])}
+    others = {child.pid for child in node.children()} - known
+    assert others  # the resource tracker of multiprocessing
+    for pid in others:
+        os.kill(pid, signal.SIGKILL)
+    victim = min(instances := node.instances())
+    os.kill(instances[victim], signal.SIGKILL)
+    wait_until(lambda: len(left := node.instances()) == 2 and victim not in left, "a replacement")
+    assert node.stop() == 0
+    node.assert_no_orphans()
+
+
+def test_an_idle_node_with_the_demo_graph_is_small(start_node: Start, tmp_path: Path) -> None:
+    (tmp_path / "graphs").mkdir()
+    shutil.copy(Path(__file__).parents[2] / "graphs" / "search.json", tmp_path / "graphs")
+    node = start_node()
+    node.ready()
+    processes = [psutil.Process(node.process.pid), *node.children()]
+    sizes = {process.pid: process.memory_info().rss >> 20 for process in processes}
+    assert sum(sizes.values()) <= 250, sizes
 
 
 def test_an_instance_that_a_worker_lost_is_killed(start_node: Start, tmp_path: Path, a_graph: Any, wait_until: Until) -> None:
