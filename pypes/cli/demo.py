@@ -42,13 +42,17 @@ SHOWN_FAILURES = 5
 def demo(graphs: Path, data: Path | None, max_files: int | None, exits: bool) -> None:
     """Start a server, feed it Python's own library, search it, and leave it running until Ctrl-C."""
     console = Console(highlight=False, soft_wrap=True)
+    # told to end, or the terminal is closed: as with Ctrl-C, the server must not stay behind
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         if data is None:
             data = Path(tempfile.mkdtemp(prefix="pypes-demo-"))
             stack.callback(shutil.rmtree, data, ignore_errors=True)
         data.mkdir(parents=True, exist_ok=True)
-        server, address = stack.enter_context(_server(console, graphs, data))
         try:
+            server, address = stack.enter_context(_server(console, graphs, data))
             _feed(console, address, max_files)
             _search(console, data / "search.db")
             if not exits:
