@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 import falcon
@@ -20,9 +21,14 @@ from pypes.ingest.delivery import PACKETS, Header, Spooled
 if TYPE_CHECKING:
     from pypes.runtime.worker import IngestWorker
 
+T = TypeVar("T")
+
 #: Larger bodies are checked in a thread: up to here a hand-over would cost more than the check. Compressed ones grow.
 INLINE_BYTES = 64 << 10
 INLINE_ENCODED_BYTES = 8 << 10
+
+#: Inflating and hashing run beside each other, parsing does not: more threads would only take turns at it.
+CHECK_THREADS = 2
 
 #: Bodies that go to a spool file are written and checked in blocks of this size.
 BLOCK_BYTES = MIB
@@ -61,6 +67,10 @@ class Documents:
     def __init__(self, worker: IngestWorker, limits: Limits) -> None:
         self._worker = worker
         self._limits = limits
+        self._threads = ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="pypes-check")
+
+    def _in_thread(self, fn: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, fn, *args)
 
     @operation("Submit documents to the default graph", {202: ACCEPTED}, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
     async def on_post(self, req: Request, resp: falcon.asgi.Response, route: str | None = None, id: str | None = None) -> None:
@@ -83,7 +93,7 @@ class Documents:
             if len(body) <= (INLINE_ENCODED_BYTES if encoding else INLINE_BYTES):
                 documents, decoded = check(header, body, self._limits)
             else:
-                documents, decoded = await asyncio.to_thread(check, header, body, self._limits)
+                documents, decoded = await self._in_thread(check, header, body, self._limits)
             if documents != 1:
                 header = msgspec.structs.replace(header, documents=documents)
         receipt = await self._worker.submit(header, body, decoded)
@@ -132,14 +142,13 @@ class Documents:
                 body, documents = await self._spool(chunks, header, b"".join(parts))
                 return body, documents, None
         whole = b"".join(parts)
-        documents, decoded = await asyncio.to_thread(check, header, whole, self._limits)
+        documents, decoded = await self._in_thread(check, header, whole, self._limits)
         return whole, documents, decoded
 
     async def _spool(self, chunks: AsyncIterator[bytes], header: Header, head: bytes) -> tuple[Spooled, int]:
         """Write and check a body of any length, block by block, each while the next one arrives. Memory is bounded."""
         checker = Checker(header, self._limits)
         job: asyncio.Future[None] | None = None
-        loop = asyncio.get_running_loop()
         async with self._worker.spool() as spool:
             try:
                 async for block in _blocks(head, chunks):
@@ -148,11 +157,11 @@ class Documents:
                     if job is not None:
                         await job
                     # a thread: a block may inflate to a lot, and JSON is parsed
-                    job = loop.run_in_executor(None, checker.feed, block)
+                    job = self._in_thread(checker.feed, block)
                     await spool.write(block)
                 if job is not None:
                     await job
-                documents = await asyncio.to_thread(checker.finish)
+                documents = await self._in_thread(checker.finish)
                 return await spool.finish(), documents
             finally:
                 if job is not None and not job.done():

@@ -65,9 +65,8 @@ def _structured(media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any],
     if media.codec == "ndjson":
         # each line is a JSON document by itself
         meta["mimetype"] = JSON
-        for found in ndjson.documents(pieces, limits, is_checked=True):
-            for start in range(0, len(found), size):
-                yield JSON, [make(fields, meta, shared=True) for fields in found[start : start + size]]
+        for found in ndjson.documents(pieces, limits):
+            yield JSON, [make(fields, meta, shared=True) for fields in found]
         return
     body = _gather(pieces, limits)
     if media.codec == "packets":
