@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import signal
+import socket
 import sys
 from types import FrameType
 from typing import Any
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 #: How often a worker shows that its loop runs.
 HEARTBEAT_S = 5.0
 
+#: How long a worker that ends still answers on connections that are open, in seconds.
+LINGER_S = 0.5
 
 #: Longest head of a request, roughly; uvicorn with httptools knows no limit.
 MAX_HEAD_BYTES = 64 << 10
@@ -80,6 +83,11 @@ class Protocol(HttpToolsProtocol):
         self._joining = JoiningTransport(transport)
         super().connection_made(self._joining)  # type: ignore[arg-type]
 
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if getattr(self.server_state, "is_ending", False) and self.cycle is not None:
+            self.cycle.keep_alive = False
+
     def on_response_complete(self) -> None:
         self._joining.flush()
         super().on_response_complete()
@@ -118,6 +126,24 @@ class StoppableServer(Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         self._loop.call_soon_threadsafe(self.stopping.set)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what comes on open connections with "Connection: close" for a moment, before those that are silent are cut.
+
+        A connection that is closed just as its client writes is reset, which the client cannot tell from a lost request.
+        """
+        for server in self.servers:
+            server.close()
+        self.server_state.is_ending = True  # type: ignore[attr-defined]
+        for connection in self.server_state.connections:
+            cycle = getattr(connection, "cycle", None)
+            if cycle is not None:
+                cycle.keep_alive = False
+        until = self._loop.time() + LINGER_S
+        # uvicorn tells nobody when a connection ends
+        while self.server_state.connections and self._loop.time() < until and not self.force_exit:  # noqa: ASYNC110
+            await asyncio.sleep(LINGER_S / 10)
+        await super().shutdown(sockets)
 
 
 class ApiWorker(UvicornWorker):  # type: ignore[misc]

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,15 @@ class Node:
             except psutil.NoSuchProcess:
                 continue
         return left
+
+    def describe_leftovers(self) -> list[str]:
+        """Pid, age in seconds and command of what still runs."""
+        found = []
+        for process in self.leftovers():
+            with suppress(psutil.NoSuchProcess):
+                age_s = time.time() - process.create_time()
+                found.append(f"{process.pid} ({age_s:.1f} s, {process.status()}): {' '.join(process.cmdline())}")
+        return found
 
     def kill(self) -> None:
         """kill -9 the supervisor, and wait until it is gone."""

@@ -128,7 +128,7 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
         dead = list((node.base / "data").glob("**/*dead*"))
         assert not dead
         assert node.stop() == 0
-        assert not node.leftovers()
+        until(lambda: not node.leftovers(), 5, f"all processes gone, but for {node.describe_leftovers()}")
     assert all(killed.values()), f"every role must have died: {killed}"
     assert len(acknowledged) > 100
 
