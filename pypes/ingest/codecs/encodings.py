@@ -115,11 +115,12 @@ def inflate(body: bytes, encoding: str, limits: Limits, max_bytes: int) -> bytes
     """Inflate a body in memory, or ``None`` if it is sound so far but has more than ``max_bytes``."""
     if encoding == "gzip":  # one call for what is most common: it fits, and it is one member
         stream = isal_zlib.decompressobj(31)
+        allowed = min(max_bytes, limits.decompressed_bytes, max(_FREE_BYTES, limits.decompressed_ratio * len(body)))
         try:
-            data: bytes = stream.decompress(body, _FREE_BYTES)
+            data: bytes = stream.decompress(body, allowed)
         except _ERRORS:
             data = b""
-        if stream.eof and not stream.unused_data and len(data) <= max_bytes:
+        if stream.eof and not stream.unused_data:
             return data
     inflater = Inflater(encoding, limits)
     pieces, size = [], 0

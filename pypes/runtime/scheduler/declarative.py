@@ -12,6 +12,19 @@ from pypes.runtime.scheduler.epoch import Epoch, flatten
 from pypes.runtime.scheduler.tasklet import OutPort, Tasklet, positional_origins
 
 
+class Whole(Sequence[Origin]):
+    """The origin of whatever a batch sends, whichever packet it may be made of; worked out only if it sends anything."""
+
+    def __init__(self, origins: Sequence[Origin]) -> None:
+        self._origins = origins
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: Any) -> Any:
+        return flatten(self._origins)
+
+
 class ProcessTasklet(Tasklet):
     """Calls ``process`` for every packet that waits.
 
@@ -305,22 +318,22 @@ class BatchTasklet(ProcessTasklet):
             self.settle_attempts(self._pinned())
 
     def _batch(self, values: list[Any], origins: Sequence[Origin]) -> None:
-        whole: Origin = flatten(origins) if len(origins) > 1 else origins[0]
-        self.origins, self.results, self.emitted = [whole], [], 0
+        whole = Whole(origins)
+        self.origins, self.results, self.emitted = whole, [], 0
         assert self.component.process_batch is not None
         results = self.component.process_batch(values)
         if self.is_publisher:
             self.publish(origins)
         out = self.outs.get("out")
         if out is not None and results is not None:
-            self._emit_results(out, results, values, origins, whole)
+            self._emit_results(out, results, values, origins)
         if self.sent and out is not None:
             self._emit_in_order(out)
         self._flush_ports()
         if self.holding is not None and self.holding.release_asked:
             self.holding.release()
 
-    def _emit_results(self, out: OutPort, results: Any, values: list[Any], origins: Sequence[Origin], whole: Origin) -> None:
+    def _emit_results(self, out: OutPort, results: Any, values: list[Any], origins: Sequence[Origin]) -> None:
         """Results may be a generator over more than memory holds: they go on a wire's capacity at a time."""
         each: Iterator[Any] = iter(results)
         by_identity: dict[int, Origin] | None = None
@@ -338,6 +351,7 @@ class BatchTasklet(ProcessTasklet):
                 if sources is None:
                     if by_identity is None:
                         by_identity = {id(value): origin for value, origin in zip(values, origins, strict=True)}
+                    whole = flatten(origins)
                     sources = [by_identity.get(id(value), whole) for value in part]
             if part:
                 self.emit(out, self._pinned(), part, sources)  # type: ignore[arg-type]
