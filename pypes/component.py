@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import ModuleType
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from pypes.core.parameters import Parameters, convert, schema_of
@@ -384,3 +386,13 @@ def component(target: Any = None, /, *, kind: type[Component] = Transformer, nam
     FunctionComponent.__module__ = target.__module__
     FunctionComponent.function = staticmethod(target)
     return FunctionComponent
+
+
+class _CallableModule(ModuleType):
+    """``pypes.component`` is this module and, after ``from pypes import component``, the decorator: it can be called."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return component(*args, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule

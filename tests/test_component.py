@@ -117,3 +117,13 @@ def test_a_function_without_a_packet_is_refused() -> None:
 def test_a_publisher_has_no_output() -> None:
     assert Publisher().get_out_ports() == []
     assert Publisher().durability == "always"
+
+
+def test_the_decorator_is_at_hand_from_the_package() -> None:
+    import pypes
+
+    @pypes.component
+    def same(packet: Packet) -> Packet:
+        return packet
+
+    assert len(run_component(same, [Packet()]).packets) == 1
