@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import urllib3
 
-ROOT = Path(__file__).parent.parent
+from tests.snippets import ADDRESS, ROOT, blocks_of, environ, furnish, server
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-READY_S = 30.0
 
 pytestmark = pytest.mark.timeout(180)
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    return [block.text for block in blocks_of(README) if block.language == language]
 
 
 def commands() -> list[str]:
@@ -34,57 +28,15 @@ def commands() -> list[str]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A directory that looks like the root of the project, so that what runs there leaves nothing in the project."""
-    for name in ("README.md", "graphs", "pypes"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    return tmp_path
-
-
-def environ() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PYPES_", "PYTHONPATH"))}
+    return furnish(tmp_path)
 
 
 def shell(command: str, cwd: Path, **variables: str) -> str:
     done = subprocess.run(
-        ["bash", "-c", command], cwd=cwd, env={**environ(), **variables}, capture_output=True, text=True, check=False
+        ["bash", "-c", command], cwd=cwd, env={**environ(cwd), **variables}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
-
-
-@contextlib.contextmanager
-def server(command: list[str], cwd: Path) -> Iterator[str]:
-    """Start ``pypes serve …`` on a free port; yields its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    with (cwd / "server.log").open("wb") as log:
-        process = subprocess.Popen([*command, "--bind", f"127.0.0.1:{port}"], cwd=cwd, env=environ(), stdout=log, stderr=log)
-    try:
-        wait_until_ready(process, address, cwd / "server.log")
-        yield address
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            assert process.wait(30) == 0, (cwd / "server.log").read_text()
-        finally:
-            process.kill()
-            process.wait()
-
-
-def wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    deadline_s = time.monotonic() + READY_S
-    with urllib3.PoolManager(retries=False) as http:
-        while time.monotonic() < deadline_s and process.poll() is None:
-            with contextlib.suppress(urllib3.exceptions.HTTPError):
-                if http.request("GET", f"{address}/readyz", timeout=1.0).status == 200:
-                    return
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.05)
-    raise AssertionError(f"not ready:\n{log.read_text()}")
 
 
 def recipe(target: str) -> list[str]:
@@ -96,7 +48,7 @@ def recipe(target: str) -> list[str]:
 def test_nothing_in_it_is_left_out() -> None:
     known = ("make ", "curl ", ".venv/bin/", "echo ")
     assert all(command.startswith(known) for command in commands())
-    assert set(re.findall(r"^```(\w+)", README, re.MULTILINE)) == {"sh", "python", "json", "nginx"}
+    assert {block.language for block in blocks_of(README) if block.language} == {"sh", "python", "json", "nginx"}
     assert "pip install pypes" not in README
 
 
@@ -121,12 +73,12 @@ def test_use_it(place: Path) -> None:
     marks = ("127.0.0.1:8080", "pypes-search", "components")
     use = [command for command in commands() if any(mark in command for mark in marks)]
     assert len(use) == 11
-    with server(recipe("serve"), place) as address:
+    with server(" ".join(recipe("serve")), place) as address:
         receipts: list[str] = []
         for command in use:
             if "pypes-search" in command:
                 wait_for(address, receipts)
-            local = command.replace("http://127.0.0.1:8080", address).replace("curl ", "curl --silent --show-error --fail ")
+            local = command.replace(ADDRESS, address)
             printed = shell(local, place, RECEIPT=receipts[-1] if receipts else "")
             if "/docs" in command and command.startswith("curl"):
                 answer = json.loads(printed)
@@ -148,7 +100,7 @@ def test_use_it(place: Path) -> None:
 def wait_for(address: str, receipts: list[str]) -> None:
     with urllib3.PoolManager() as http:
         for receipt in receipts:
-            answer = json.loads(http.request("GET", f"{address}/receipts/{receipt}?wait=20").data)
+            answer = json.loads(http.request("GET", f"http://{address}/receipts/{receipt}?wait=20").data)
             assert answer["state"] == "done", answer
 
 
@@ -162,5 +114,5 @@ def test_write_a_component(place: Path) -> None:
     assert shell(run, place) == '{"text":"HELLO!!!"}\n'
     assert f'prints `{"{"}"text":"HELLO!!!"{"}"}`' in README
     assert shell(f"{sys.executable} -c '{pipeline}'", place, PYTHONPATH=str(place)) == "HELLO!\n"
-    with server(serve.split(), place) as address:
-        assert "Shout" in shell(f"curl --silent --fail '{address}/filters?node=Transformers'", place)
+    with server(serve, place) as address:
+        assert "Shout" in shell(f"curl 'http://{address}/filters?node=Transformers'", place)
