@@ -22,7 +22,7 @@ import inspect
 import logging
 import sys
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from types import ModuleType
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -55,6 +55,27 @@ class Turn(Protocol):
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T: ...
     def release(self) -> None: ...
     def is_connected(self, port: str) -> bool: ...
+    def current(self) -> Any: ...
+
+
+class FilterLog(logging.LoggerAdapter[logging.Logger]):
+    """A component's ``log``: every line says which graph, filter and document it is about."""
+
+    def __init__(self, component: Component) -> None:
+        super().__init__(logging.getLogger(f"pypes.component.{type(component).__name__}"), {})
+        self._component = component
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        component = self._component
+        bound: dict[str, Any] = {"graph": component.graph_name, "filter": component.name}
+        packet = component._turn.current() if component._turn is not None else None
+        if isinstance(packet, Packet):
+            for meta in ("receipt", "id", "filename"):
+                value = packet.get_meta(meta)
+                if value is not None:
+                    bound[f"packet_{meta}"] = value
+        kwargs["extra"] = {**bound, **(kwargs.get("extra") or {})}
+        return msg, kwargs
 
 
 class Component:
@@ -95,8 +116,10 @@ class Component:
         self._inputs: dict[str, str | None] = dict(type(self).inputs)
         self._outputs: dict[str, str | None] = dict(type(self).outputs)
         self._parameters: dict[str, list[Any]] = {}
+        #: Its name as a filter, and that of its graph; the class's own name until it is in one.
         self.name = type(self).__name__
-        self.log = logging.getLogger(f"pypes.component.{self.name}")
+        self.graph_name = ""
+        self.log = FilterLog(self)
         params, problems = convert(self.Params, {})
         # required parameters come with `configure`; until then there is nothing to read
         self.params = params if not problems else None

@@ -10,6 +10,7 @@ import falcon.asgi
 from pypes.api import problems
 from pypes.api.components import Components
 from pypes.api.docs import Documents
+from pypes.api.express import Express
 from pypes.api.filters import Filters
 from pypes.api.graphs import Graphs
 from pypes.api.guard import Guard
@@ -55,7 +56,8 @@ def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Eve
     """Build the application around a started worker; who waits for a receipt is answered once ``stopping`` is set."""
     app: falcon.asgi.App[Request, falcon.asgi.Response] = falcon.asgi.App(request_type=Request)
     app.req_options.strip_url_path_trailing_slash = True
-    for template, resource, suffix in routes(worker, config, stopping or asyncio.Event()):
+    table = routes(worker, config, stopping or asyncio.Event())
+    for template, resource, suffix in table:
         app.add_route(template, resource, **({"suffix": suffix} if suffix else {}))
     problems.install(app)
-    return Guard(app, config, lambda: worker.state)
+    return Guard(Express(app, table[0][1]), config, lambda: worker.state)

@@ -74,32 +74,46 @@ class Documents:
 
     @operation("Submit documents to the default graph", {202: ACCEPTED}, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
     async def on_post(self, req: Request, resp: falcon.asgi.Response, route: str | None = None, id: str | None = None) -> None:
-        # resolved first: what no graph would take is not worth reading
-        graph = self._worker.resolve(route)
         encoding = req.header(b"content-encoding")
         if encoding:
             encoding = normalize(encoding)
         disposition = req.header(b"content-disposition")
         filename = _filename(disposition) if disposition else None
         whole = req.whole()
-        body: bytes | Spooled
-        if whole is None:
-            header = Header(graph, req.method, req.content_type or "", encoding, route, id, filename)
+        if whole is not None:
+            receipt, documents = await self.accept(
+                req.method, req.content_type or "", whole, encoding=encoding, route=route, id=id, filename=filename
+            )
+        else:
+            # resolved first: what no graph would take is not worth reading
+            header = Header(self._worker.resolve(route), req.method, req.content_type or "", encoding, route, id, filename)
             body, documents, decoded = await self._receive(req, header)
             header = msgspec.structs.replace(header, documents=documents, length=len(body))
-        else:
-            body = whole
-            header = Header(graph, req.method, req.content_type or "", encoding, route, id, filename, 1, len(body))
-            if len(body) <= (INLINE_ENCODED_BYTES if encoding else INLINE_BYTES):
-                documents, decoded = check(header, body, self._limits)
-            else:
-                documents, decoded = await self._in_thread(check, header, body, self._limits)
-            if documents != 1:
-                header = msgspec.structs.replace(header, documents=documents)
-        receipt = await self._worker.submit(header, body, decoded)
+            receipt = await self._worker.submit(header, body, decoded)
         resp.status = 202
         resp.set_header("location", f"/receipts/{receipt}")
         resp.data = b'{"receipt":"%b","accepted":%d}' % (receipt.encode(), documents)
+
+    async def accept(
+        self,
+        method: str,
+        content_type: str,
+        body: bytes,
+        *,
+        encoding: str = "",
+        route: str | None = None,
+        id: str | None = None,
+        filename: str | None = None,
+    ) -> tuple[str, int]:
+        """Check a body that is there whole, and queue it; returns its receipt, once durable, and its number of documents."""
+        header = Header(self._worker.resolve(route), method, content_type, encoding, route, id, filename, 1, len(body))
+        if len(body) <= (INLINE_ENCODED_BYTES if encoding else INLINE_BYTES):
+            documents, decoded = check(header, body, self._limits)
+        else:
+            documents, decoded = await self._in_thread(check, header, body, self._limits)
+        if documents != 1:
+            header = msgspec.structs.replace(header, documents=documents)
+        return await self._worker.submit(header, body, decoded), documents
 
     @operation("Submit documents under a route", {202: ACCEPTED}, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
     async def on_post_route(self, req: Request, resp: falcon.asgi.Response, route: str) -> None:

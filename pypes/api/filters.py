@@ -31,6 +31,7 @@ FILTER = obj(
     schema=JSON_OBJECT,
 )
 UNKNOWN = "No filter of that id."
+NOT_SET_UP = "It belongs to a deployed graph, of which a filter failed to set up; what was live before still is."
 NOT_VALID = "The parameters are not valid, or the component cannot be used."
 
 
@@ -78,7 +79,7 @@ class Filters:
     @operation(
         "Give a filter new parameters; one that belongs to a deployed graph is changed there",
         {200: Answer("The filter as it is now.", FILTER)},
-        errors={404: UNKNOWN, 422: NOT_VALID},
+        errors={404: UNKNOWN, 409: NOT_SET_UP, 422: NOT_VALID},
         body={"application/json": obj(params=JSON_OBJECT)},
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
@@ -91,7 +92,11 @@ class Filters:
     @operation(
         "Delete a filter",
         {204: Answer("It is gone.")},
-        errors={404: UNKNOWN, 422: "The filter belongs to a deployed graph that would not be valid without it."},
+        errors={
+            404: UNKNOWN,
+            409: NOT_SET_UP,
+            422: "The filter belongs to a deployed graph that would not be valid without it.",
+        },
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         await self._worker.control("filters.delete", id=id)

@@ -41,7 +41,8 @@ class Graphs:
         {201: Answer("Deployed, a new graph.", GRAPH), 200: Answer("Deployed, in the place of the former version.", GRAPH)},
         errors={
             400: "The body is not JSON.",
-            422: "The graph is not valid (all problems are listed), or a filter failed to set up.",
+            409: "A filter of the graph failed to set up; what was live before still is.",
+            422: "The graph is not valid; all problems are listed.",
         },
         body={"application/json": JSON_OBJECT},
     )

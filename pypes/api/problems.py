@@ -31,7 +31,7 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.Unavailable: 503,
     errors.QueueFull: 429,
     # the graph was understood, but cannot be put to work as it is
-    errors.ComponentError: 422,
+    errors.ComponentError: 409,
     errors.StoreError: 503,
     PypesError: 500,
 }

@@ -18,6 +18,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
@@ -235,6 +236,8 @@ class Dispatcher:
             if sent is not None:
                 link.load -= sent.weight
                 sent.queue.ack(sent.lease, outcome)
+                if outcome.failed:
+                    _report(sent.lease, outcome)
         limits = self._limits
         if not link.takes_more and link.is_open and not link.is_retiring:
             link.takes_more = len(link.outstanding) < limits.window_deliveries and link.load < limits.window_bytes
@@ -329,3 +332,17 @@ class Dispatcher:
         for link in list(self._links.values()):
             link.close()
         self._links.clear()
+
+
+def _report(lease: Lease, outcome: Outcome) -> None:
+    """One line for a delivery with documents that failed; the dead letters have the rest."""
+    extra: dict[str, Any] = {"receipt": lease.id, "graph": lease.header.graph, "failed": outcome.failed}
+    if outcome.dead_letters:
+        first = outcome.dead_letters[0]
+        extra |= {
+            "dead_letters": len(outcome.dead_letters),
+            "filter": first.filter,
+            "code": first.code,
+            "error": first.error[:200],
+        }
+    log.warning("documents failed", extra=extra)

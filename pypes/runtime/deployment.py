@@ -89,7 +89,7 @@ class Deployments:
                 "filters": sorted(g.graph["nodes"]),
                 "routes": list(g.graph.get("routes", ())),
             }
-            for g in self.live.values()
+            for _, g in sorted(self.live.items())
         ]
 
     def get(self, name: str) -> dict[str, Any]:

@@ -33,8 +33,8 @@ class Filters:
         """All filters, those of deployed graphs first."""
         deployed = [
             self._shown(f"{g.name}.{node}", node_obj)
-            for g in self._deployments.live.values()
-            for node, node_obj in g.graph["nodes"].items()
+            for _, g in sorted(self._deployments.live.items())
+            for node, node_obj in sorted(g.graph["nodes"].items())
         ]
         return deployed + [self._draft(draft) for draft in self._store.drafts()]
 

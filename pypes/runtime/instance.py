@@ -117,9 +117,9 @@ def _set_up(spec: InstanceSpec, name: str, version: int, obj: Mapping[str, Any],
             cls = registry.load(ComponentSpec.from_obj(spec.components[filter_.component]))
             component = components[node] = cls()
             component.configure(expand(filter_.params, os.environ))
+            component.data_dir = spec.data_dir
             if isinstance(component, Publisher):
                 component.durability = spec.durability
-                component.data_dir = spec.data_dir
             _announce(component, control, name, node)
         node = ""
         runner = Runner(graph, version, components, spec.limits)

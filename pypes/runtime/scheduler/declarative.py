@@ -159,6 +159,10 @@ class ProcessTasklet(Tasklet):
         assert self.epoch is not None
         return self.epoch
 
+    def current(self) -> Any:
+        at = len(self.results)
+        return self.values[at] if at < len(self.values) else None
+
     # -- sending ----------------------------------------------------------------------------------------
 
     def send(self, port: str, data: Any) -> bool:

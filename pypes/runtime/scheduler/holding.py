@@ -32,7 +32,8 @@ class Holding:
     def hold(self, epoch: Epoch, values: Sequence[Any], origins: Sequence[Origin]) -> None:
         self._carrier = None
         if not self.held:
-            self.task.hub.hold_until(self.task, self.task.component.max_hold_s)
+            hub = self.task.hub
+            hub.hold_until(self.task, min(self.task.component.max_hold_s, hub.limits.hold_s))
         if epoch not in self.held:
             self.held[epoch] = []
             epoch.pending += 1

@@ -112,6 +112,7 @@ class Scheduler:
         for task in self.tasks:
             component = task.component
             component.name = task.name
+            component.graph_name = graph.name
             component._turn = task
             for method in _DIRECT:  # PERF: one call less per packet
                 if getattr(type(component), method) is getattr(Component, method):

@@ -32,7 +32,7 @@ class OriginalTasklet(Tasklet):
         self.origins: list[Origin] = []
         #: Ports read in this turn: what is left of them, in reverse (the next packet is at the end).
         self.left: dict[str, tuple[list[Any], list[Origin]]] = {}
-        self.current: dict[str, tuple[Any, Origin]] = {}
+        self.last: dict[str, tuple[Any, Origin]] = {}
         self.cursor: Iterator[Any] | None = None
         self.hint: Callable[[], int] | None = None
         self.cursor_values: list[Any] = []
@@ -95,7 +95,7 @@ class OriginalTasklet(Tasklet):
         self._forget_cursor()
         self.taken, self.origins = [], []
         self.left.clear()
-        self.current.clear()
+        self.last.clear()
         for out in self.outs.values():
             out.values, out.origins, out.passing = [], [], False
             out.expected = iter(())
@@ -145,12 +145,12 @@ class OriginalTasklet(Tasklet):
     def _each(self, port: str) -> Iterator[Any]:
         while (item := self._next(port)) is not None:
             yield item[0]
-        self.current.pop(port, None)
+        self.last.pop(port, None)
 
     def receive(self, port: str) -> Any:
         item = self._next(port)
         if item is None:
-            self.current.pop(port, None)
+            self.last.pop(port, None)
             return None
         return item[0]
 
@@ -169,7 +169,7 @@ class OriginalTasklet(Tasklet):
         value, origin = left[0].pop(), left[1].pop()
         self.taken.append(value)
         self.origins.append(origin)
-        self.current[port] = (value, origin)
+        self.last[port] = (value, origin)
         return value, origin
 
     def _check_input(self, port: str) -> None:
@@ -190,12 +190,18 @@ class OriginalTasklet(Tasklet):
         if done < len(self.cursor_values):
             self.left[self.cursor_port] = (self.cursor_values[done:][::-1], list(self.cursor_origins[done:])[::-1])
             if done:
-                self.current[self.cursor_port] = (self.taken[-1], self.origins[-1])
+                self.last[self.cursor_port] = (self.taken[-1], self.origins[-1])
         self._forget_cursor()
 
     def _forget_cursor(self) -> None:
         self.cursor = self.hint = None
         self.cursor_values, self.cursor_origins, self.by_identity = [], (), None
+
+    def current(self) -> Any:
+        if self.hint is None:
+            return self.taken[-1] if self.last else None
+        done = len(self.cursor_values) - self.hint()
+        return self.cursor_values[done - 1] if done else None
 
     # -- sending ----------------------------------------------------------------------------------------
 
@@ -247,7 +253,7 @@ class OriginalTasklet(Tasklet):
         return len(self.cursor.__reduce__()) == 2
 
     def _origin_of(self, data: Any) -> Origin:
-        current = self.current
+        current = self.last
         for value, origin in current.values():
             if value is data:
                 return origin
@@ -364,7 +370,7 @@ class OriginalTasklet(Tasklet):
             leftover += [(port, values[::-1], rest[::-1]) for port, (values, rest) in self.left.items() if values]
             self.taken, self.origins = [], []
             self.left.clear()
-            self.current.clear()
+            self.last.clear()
         for out in self.outs.values():
             if out.values:
                 self._flush(out)
@@ -395,7 +401,7 @@ class OriginalTasklet(Tasklet):
             origins: list[Origin] = [*self.origins, *self.cursor_origins[:done]]
         else:
             taken, origins = self.taken, self.origins
-            exhausted = len(self.current) == 0
+            exhausted = len(self.last) == 0
         if not taken:
             # it raised before it took anything: a stall, unless it goes on to take its input next time
             self.component.log.exception("run() raised", exc_info=error)
@@ -405,7 +411,7 @@ class OriginalTasklet(Tasklet):
         if exhausted:
             guilty = [i for i, value in enumerate(taken) if id(value) not in sent]
         elif self.hint is None:
-            current = {id(value) for value, _ in self.current.values()}
+            current = {id(value) for value, _ in self.last.values()}
             guilty = [i for i, value in enumerate(taken) if id(value) in current and id(value) not in sent]
         else:
             guilty = [len(taken) - 1]

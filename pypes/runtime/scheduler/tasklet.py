@@ -331,6 +331,10 @@ class Tasklet:
         if self.holding is not None:
             self.holding.release_asked = True
 
+    def current(self) -> Any:
+        """The packet that is worked on, ``None`` if there is none or it is one of many."""
+        return None
+
     def receive(self, port: str) -> Any:
         raise _only_in_run("receive", self.name)
 

@@ -319,3 +319,17 @@ def test_send_says_whether_a_wire_leads_on() -> None:
     with Pipeline(Ask) as pipeline:
         list(pipeline.run(packets(1)))
     assert told == [False]
+
+
+def test_a_log_line_of_a_loop_names_the_packet_under_the_cursor(caplog: Any) -> None:
+    class Talk(Component):
+        def run(self) -> None:
+            while True:
+                for doc in self.receive_all("in"):
+                    self.log.warning("seen")
+                    self.send("out", doc)
+                self.yield_ctrl()
+
+    with Pipeline(Talk) as pipeline:
+        list(pipeline.run([Packet({"n": n}, {"id": str(n)}) for n in range(2)]))
+    assert [record.packet_id for record in caplog.records] == ["0", "1"]

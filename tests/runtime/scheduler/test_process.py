@@ -309,3 +309,20 @@ def test_a_set_up_that_fails_names_the_filter_and_tears_the_others_down() -> Non
         Pipeline(Good, Bad)
     assert caught.value.where == "bad2"
     assert closed == ["good1", "bad2"]
+
+
+def test_a_log_line_says_what_it_is_about(caplog: pytest.LogCaptureFixture) -> None:
+    class Talk(Transformer):
+        def setup(self) -> None:
+            self.log.warning("ready")
+
+        def process(self, packet: Packet) -> Packet:
+            self.log.warning("seen", extra={"size": 3})
+            return packet
+
+    with Pipeline(nodes={"talk": Talk()}) as pipeline:
+        list(pipeline.run([Packet({"n": 1}, {"receipt": "r1", "id": "7"})]))
+    ready, seen = caplog.records
+    assert (ready.graph, ready.filter) == ("pipeline", "talk")  # type: ignore[attr-defined]
+    assert not hasattr(ready, "packet_id")
+    assert (seen.filter, seen.packet_receipt, seen.packet_id, seen.size) == ("talk", "r1", "7", 3)  # type: ignore[attr-defined]

@@ -1,0 +1,55 @@
+"""The express lane answers as Falcon does: ``/docs`` takes it, ``/docs/`` is the same address without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pypes.testing.node import Node, running
+from tests.api.test_docs import FILES, GRAPH, LINES, MULTIPART, NDJSON, ONE, PACKETS, nested
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with running(tmp_path_factory.mktemp("express"), GRAPH, workers=1, instances=1) as node:
+        yield node
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", ONE),
+        ("application/json", b'[{"a": 1}, {"a": 2}]'),
+        ("application/json", b'{"a": '),
+        ("application/json", b""),
+        ("application/json", b"[]"),
+        ("application/json", b"3"),
+        ("application/json", nested(201)),
+        (NDJSON, LINES),
+        (NDJSON, b'{"a": 1}\n{"a": \n'),
+        (MULTIPART, FILES),
+        (PACKETS, b'{"fields": {"a": 1}}'),
+        ("text/plain; charset=utf-8", b"hello"),
+        ("text/plain", b"x" * 100_000),
+        ("application/x-www-form-urlencoded", b"a=b"),
+    ],
+)
+def test_both_ways_answer_alike(node: Node, content_type: str, body: bytes) -> None:
+    def told(path: str) -> Any:
+        answer = node.post(body, path, content_type)
+        document = answer.json()
+        if answer.status == 202:
+            assert answer.headers["location"] == f"/receipts/{document.pop('receipt')}"
+        return answer.status, answer.headers["content-type"], document
+
+    assert told("/docs") == told("/docs/")
+
+
+def test_what_is_not_usual_goes_the_long_way(node: Node) -> None:
+    import gzip
+
+    assert node.post(gzip.compress(ONE), **{"Content-Encoding": "gzip"}).json()["accepted"] == 1
+    assert node.post(b"hello", content_type="text/plain", **{"Content-Disposition": 'attachment; filename="a.txt"'}).status == 202
+    assert node.http.request("GET", f"{node.url}/docs").status == 405
