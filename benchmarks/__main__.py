@@ -17,7 +17,7 @@ from benchmarks.report import Line
 CLAIMS: dict[str, Callable[[], Iterable[Line]]] = {
     "scheduler": scheduler.lines,
     "single": lambda: [endpoint.single()],
-    "batches": lambda: [endpoint.batches()],
+    "batches": endpoint.batches,
     "acknowledge": lambda: [backlog.acknowledge()],
     "real-work": real_work.lines,
     "latency": lambda: [endpoint.latency()],

@@ -164,6 +164,7 @@ def celery_run(documents: list[tuple[str, str, bytes]], folder: Path) -> float:
         raise Skipped("celery is not installed: .venv/bin/pip install celery redis")
     port, http_port = free_port(), free_port()
     environment = {**os.environ, "BENCH_REDIS": f"redis://127.0.0.1:{port}/0", "BENCH_INDEX": str(folder / "celery.db")}
+    environment["C_FORCE_ROOT"] = "1"  # Celery refuses pickle to root; here it only ever reads its own
     options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir", str(folder)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     processes = [subprocess.Popen([redis, "--port", str(port), *options], **quiet)]  # type: ignore[call-overload]
