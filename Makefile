@@ -52,7 +52,7 @@ serve: install
 	@$(BIN)/pypes serve --data data --graphs graphs --default search
 
 lint: install-test
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pypes lint graphs/*.json

@@ -7,11 +7,10 @@ import io
 from collections.abc import Iterator
 from typing import Annotated, Any, BinaryIO, ClassVar, cast
 
-from pypes.packet import Packet
-
 from pypes.component import Adapter
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import Reject
+from pypes.packet import Packet
 from pypes_basic.charset import GUESSED_BYTES, guess, is_utf8_so_far, split_mark
 
 DELIMITERS = (",", ";", "\t", "|")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import orjson
-from pypes.packet import Packet
 
 from pypes.component import Publisher
 from pypes.core.parameters import Help, Parameters
+from pypes.packet import Packet
 
 
 class Debug(Publisher):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from pypes.packet import Packet
-
 from pypes.component import Adapter
+from pypes.packet import Packet
 
 
 class JSON(Adapter):

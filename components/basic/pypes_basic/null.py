@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pypes.packet import Packet
-
 from pypes.component import Publisher
+from pypes.packet import Packet
 
 
 class Null(Publisher):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pypes.packet import Packet
-
 from pypes.component import Transformer
 from pypes.core.parameters import Help, Parameters
+from pypes.packet import Packet
 from pypes_basic.copy_field import copy_field
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pypes.packet import Packet
-
 from pypes.component import Operator
+from pypes.packet import Packet
 
 
 class Split(Operator):

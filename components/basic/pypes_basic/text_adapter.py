@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pypes.packet import Packet
-
 from pypes.component import Adapter
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import Reject
+from pypes.packet import Packet
 from pypes_basic.charset import decode
 
 
