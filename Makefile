@@ -43,6 +43,8 @@ $(VENV)/.installed: $(BIN)/python setup.py $(DISTRIBUTIONS)
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "installing what the tests need"
 	@$(PIP) install --no-build-isolation -e ".[test]" $(EDITABLE)
+	@command -v strace >/dev/null || { test "$$(id -u)" = 0 && apt-get install -y -q strace >/dev/null 2>&1; } \
+	  || echo "without strace some tests are skipped: apt-get install strace"
 	@touch $@
 
 demo: install

@@ -18,16 +18,14 @@ receives, sends and yields. Both run on the same scheduler; ``process`` is the e
 
 from __future__ import annotations
 
-import inspect
 import logging
 import sys
-import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from types import ModuleType
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from pypes.core.parameters import Parameters, convert, schema_of
-from pypes.errors import ComponentError, InvalidComponent, InvalidInput, Problem
+from pypes.errors import ComponentError, InvalidInput, Problem
 from pypes.packet import Packet
 
 T = TypeVar("T")
@@ -362,59 +360,16 @@ class Publisher(Component):
     #: ``always | interval | never``: what the node was told; a publisher to local files syncs accordingly.
     durability: str = "always"
 
-    #: Where relative paths of files start; the node sets its data directory, otherwise it is the working directory.
-    data_dir: str = ""
-
     def commit(self) -> None:
         """Make everything taken since the last commit durable; once per turn. Raising fails all of those packets."""
 
 
-def component(target: Any = None, /, *, kind: type[Component] = Transformer, name: str | None = None) -> Any:
-    """Make a component class of a function: ``@component`` or ``@component(kind=Extractor)``.
-
-    The first argument is the packet, the others are parameters (annotation and default as in ``Params``).
-    The function returns a packet, ``None`` to drop it; a generator function emits what it yields.
-    """
-    if target is None:
-        return lambda fn: component(fn, kind=kind, name=name)
-    signature = inspect.signature(target)
-    hints = typing.get_type_hints(target, include_extras=True)
-    names = list(signature.parameters)
-    if not names:
-        raise InvalidComponent("a component function takes at least one argument, the packet", where=target.__name__)
-    namespace: dict[str, Any] = {"__annotations__": {n: hints.get(n, Any) for n in names[1:]}, "__module__": target.__module__}
-    for n in names[1:]:
-        if signature.parameters[n].default is not inspect.Parameter.empty:
-            namespace[n] = signature.parameters[n].default
-    params: Any = type(Parameters)("Params", (Parameters,), namespace)  # type: ignore[misc]
-
-    class FunctionComponent(kind):  # type: ignore[misc, valid-type]
-        def setup(self) -> None:
-            self._given = {n: getattr(self.params, n) for n in names[1:]}
-
-    emits_many = inspect.isgeneratorfunction(target)
-
-    def process(self: Any, packet: Packet) -> Any:
-        result = target(packet, **self._given)
-        if not emits_many:
-            return result
-        for each in result:
-            self.send("out", each)
-        return None
-
-    FunctionComponent.Params = params
-    FunctionComponent.process = process
-    FunctionComponent.__name__ = FunctionComponent.__qualname__ = name or target.__name__
-    FunctionComponent.__doc__ = target.__doc__
-    FunctionComponent.__module__ = target.__module__
-    FunctionComponent.function = staticmethod(target)
-    return FunctionComponent
-
-
 class _CallableModule(ModuleType):
-    """``pypes.component`` is this module and, after ``from pypes import component``, the decorator: it can be called."""
+    """``from pypes import component`` means the decorator, and gives this module once it is imported: so it can be called."""
 
     def __call__(self, *args: Any, **options: Any) -> Any:
+        from pypes.function import component
+
         return component(*args, **options)
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import pytest
 
-from pypes.component import KINDS, Component, Extractor, Filter, Publisher, component
+from pypes.component import Component, Filter, Publisher
 from pypes.core.parameters import Help, Parameters
-from pypes.errors import ComponentError, InvalidComponent, InvalidInput
+from pypes.errors import ComponentError, InvalidInput
 from pypes.packet import Packet
-from pypes.testing import run_component
 
 
 class Original(Component):
@@ -78,52 +76,6 @@ def test_ports_work_only_while_a_graph_runs() -> None:
         Original().send("out2", Packet())
 
 
-def test_a_function_becomes_a_component() -> None:
-    @component(kind=Extractor)
-    def shout(packet: Packet, field: Annotated[str, Help("Field to shout.")] = "title", times: int = 1) -> Packet:
-        """Upper-case a field."""
-        packet.set(field, packet.get(field).upper() + "!" * times)
-        return packet
-
-    assert shout.__name__ == "shout"
-    assert shout.__doc__ == "Upper-case a field."
-    assert shout().get_type() == KINDS["Extractors"]
-    assert shout().schema()["properties"]["field"]["description"] == "Field to shout."
-    result = run_component(shout, [Packet({"title": "hello"})], times=2)
-    assert [p.get("title") for p in result.packets] == ["HELLO!!"]
-
-
-def test_a_generator_emits_many_and_none_drops() -> None:
-    @component
-    def words(packet: Packet) -> Iterator[Packet]:
-        for word in packet.get("text").split():
-            yield Packet({"word": word})
-
-    @component
-    def short(packet: Packet) -> Packet | None:
-        return packet if len(packet.get("word")) < 4 else None
-
-    made = run_component(words, [Packet({"text": "one three two"})]).packets
-    assert [p.get("word") for p in run_component(short, made).packets] == ["one", "two"]
-
-
-def test_a_function_without_a_packet_is_refused() -> None:
-    with pytest.raises(InvalidComponent, match="at least one argument"):
-
-        @component
-        def nothing() -> None: ...
-
-
 def test_a_publisher_has_no_output() -> None:
     assert Publisher().get_out_ports() == []
     assert Publisher().durability == "always"
-
-
-def test_the_decorator_is_at_hand_from_the_package() -> None:
-    import pypes
-
-    @pypes.component
-    def same(packet: Packet) -> Packet:
-        return packet
-
-    assert len(run_component(same, [Packet()]).packets) == 1

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "pypes"
 
 #: From the inside out; a layer may import itself and those before it. Members of one tuple are peers.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "packet", "core", "component", "config", "logs"),
+    ("errors", "packet", "core", "component", "function", "config", "logs"),
     ("graph",),
     ("registry",),
     ("ingest",),

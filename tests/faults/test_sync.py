@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import signal
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from pypes.testing.node import running, until
 from tests.faults.test_crash import graph
+from tests.tracing import needs_strace
 
 DOCUMENTS = 25
 _CALL = re.compile(r"^(?P<pid>\d+)\s+(?P<rest>.*)$")
-
-
-def needs_strace() -> str:
-    found = shutil.which("strace")
-    if found is None:
-        message = "strace is not there: apt-get install strace"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
 
 
 def covered_answers(trace: str) -> tuple[int, int]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from pypes.component import Adapter, Component, Filter, component
+from pypes.component import Adapter, Component, Filter
 from pypes.errors import InvalidComponent
+from pypes.function import component
 from pypes.graph.spec import ComponentSpec, describe
 
 

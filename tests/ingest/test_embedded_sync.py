@@ -1,12 +1,11 @@
 """What reaches the disk, and when: seen from outside, in the system calls of a real process."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.tracing import missing, needs_strace
 
 _PROGRAM = """
 import asyncio, os, sys
@@ -40,9 +39,7 @@ asyncio.run(main())
 
 def trace(tmp_path: Path, durability: str, appends: int, *options: str) -> list[str]:
     """System calls of the program in the order in which they ended, as "write", "sync", "failed sync", "post" and so on."""
-    strace = shutil.which("strace")
-    if strace is None:
-        pytest.skip("strace is not installed")
+    strace = needs_strace()
     log = tmp_path / "strace.log"
     command = [strace, "-f", "-y", "-o", str(log), "-e", "trace=write,pwrite64,fsync,fdatasync", *options]
     done = subprocess.run(
@@ -52,7 +49,7 @@ def trace(tmp_path: Path, durability: str, appends: int, *options: str) -> list[
         timeout=60,
     )
     if "ptrace" in done.stderr or "Operation not permitted" in done.stderr:
-        pytest.skip("this machine does not let a process be traced")
+        missing("this machine does not let a process be traced")
     assert done.returncode == 0, done.stderr
     events = []
     for line in log.read_text().splitlines():

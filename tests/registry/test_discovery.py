@@ -208,7 +208,8 @@ class TestCache:
 
 class TestLoadFiles:
     SOURCE = '''
-from pypes.component import Extractor, Transformer, component
+from pypes.component import Extractor, Transformer
+from pypes.function import component
 
 @component
 def shout(packet, field: str = "title"):

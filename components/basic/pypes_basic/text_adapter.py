@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar
 
 from pypes.component import Adapter
 from pypes.core.parameters import Help, Parameters
-from pypes.errors import Reject
 from pypes.packet import Packet
 from pypes_basic.charset import decode
+from pypes_basic.whole import read_whole
 
 
 class Text(Adapter):
@@ -28,13 +28,7 @@ class Text(Adapter):
     def process(self, packet: Packet) -> Packet:
         if packet.is_deletion:
             return packet
-        # one byte more than allowed is read, so that a document of any size costs no more than that
-        with packet.open("data") as body:
-            data = body.read(self.params.max_bytes + 1)
-        if len(data) > self.params.max_bytes:
-            raise Reject(
-                f"the text is longer than max_bytes ({self.params.max_bytes}); raise it or split the document", "text.too_large"
-            )
+        data = read_whole(packet, self.params.max_bytes, "text.too_large")
         text, charset = decode(data, packet.get_meta("charset"))
         packet.delete("data")
         packet.set(self.params.field, text)

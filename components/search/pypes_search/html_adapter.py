@@ -11,9 +11,9 @@ from selectolax.lexbor import LexborHTMLParser
 
 from pypes.component import Adapter
 from pypes.core.parameters import Help, Parameters
-from pypes.errors import Reject
 from pypes.packet import Packet
 from pypes_basic.charset import decode, split_mark
+from pypes_basic.whole import read_whole
 
 #: What a reader does not see.
 INVISIBLE = ["script", "style", "noscript", "template", "svg"]
@@ -44,12 +44,7 @@ class HTML(Adapter):
     def process(self, packet: Packet) -> Packet:
         if packet.is_deletion:
             return packet
-        with packet.open("data") as body:
-            data = body.read(self.params.max_bytes + 1)
-        if len(data) > self.params.max_bytes:
-            raise Reject(
-                f"the page is longer than max_bytes ({self.params.max_bytes}); raise it or split the page", "html.too_large"
-            )
+        data = read_whole(packet, self.params.max_bytes, "html.too_large")
         source, charset = _decoded(data, packet.get_meta("charset"))
         # GAP: the parser needs quadratic time for tags nested, or attributes of one tag, in their tens of thousands
         # (20,000 take 0.5 s), and nothing here stops it; where pages are hostile, lower max_bytes.

@@ -1,0 +1,54 @@
+"""Components made of functions, for quick work: ``from pypes import component``."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from typing import Any
+
+from pypes.component import Component, Transformer
+from pypes.core.parameters import Parameters
+from pypes.errors import InvalidComponent
+from pypes.packet import Packet
+
+
+def component(target: Any = None, /, *, kind: type[Component] = Transformer, name: str | None = None) -> Any:
+    """Make a component class of a function: ``@component`` or ``@component(kind=Extractor)``.
+
+    The first argument is the packet, the others are parameters (annotation and default as in ``Params``).
+    The function returns a packet, ``None`` to drop it; a generator function emits what it yields.
+    """
+    if target is None:
+        return lambda fn: component(fn, kind=kind, name=name)
+    signature = inspect.signature(target)
+    hints = typing.get_type_hints(target, include_extras=True)
+    names = list(signature.parameters)
+    if not names:
+        raise InvalidComponent("a component function takes at least one argument, the packet", where=target.__name__)
+    namespace: dict[str, Any] = {"__annotations__": {n: hints.get(n, Any) for n in names[1:]}, "__module__": target.__module__}
+    for n in names[1:]:
+        if signature.parameters[n].default is not inspect.Parameter.empty:
+            namespace[n] = signature.parameters[n].default
+    params: Any = type(Parameters)("Params", (Parameters,), namespace)  # type: ignore[misc]
+
+    class FunctionComponent(kind):  # type: ignore[misc, valid-type]
+        def setup(self) -> None:
+            self._given = {n: getattr(self.params, n) for n in names[1:]}
+
+    emits_many = inspect.isgeneratorfunction(target)
+
+    def process(self: Any, packet: Packet) -> Any:
+        result = target(packet, **self._given)
+        if not emits_many:
+            return result
+        for each in result:
+            self.send("out", each)
+        return None
+
+    FunctionComponent.Params = params
+    FunctionComponent.process = process
+    FunctionComponent.__name__ = FunctionComponent.__qualname__ = name or target.__name__
+    FunctionComponent.__doc__ = target.__doc__
+    FunctionComponent.__module__ = target.__module__
+    FunctionComponent.function = staticmethod(target)
+    return FunctionComponent
