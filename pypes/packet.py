@@ -164,6 +164,13 @@ class Packet:
             return io.BytesIO(value)
         raise TypeError(f"field {attr!r} holds {type(value).__name__}, only one binary or text value can be opened")
 
+    def drop_bodies(self) -> bool:
+        """Delete the fields whose value is a :class:`Body`, which may be larger than memory; True if there were any."""
+        names = [name for name, value in self._fields.items() if isinstance(value, Body)]
+        for name in names:
+            self.delete(name)
+        return bool(names)
+
     def __getitem__(self, attr: str) -> Any:
         value = self._fields[attr]
         return value if type(value) in PLAIN else self._give(attr, value)

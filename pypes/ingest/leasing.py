@@ -7,10 +7,13 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
+from msgspec import structs
+
 from pypes.core.limits import Limits
 from pypes.errors import QueueFull
 from pypes.ingest.backlog import Backlog, Delivery, Group, counts_of
-from pypes.ingest.delivery import Header, Spooled, body_bytes
+from pypes.ingest.delivery import Spooled, body_bytes
+from pypes.ingest.outbox import Letter
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.queue import Lease, Queue, QueueStats
 from pypes.ingest.receipt import Receipt, ReceiptId, rfc3339
@@ -42,7 +45,7 @@ class LeasingQueue(Queue):
     # -- what a subclass keeps ---------------------------------------------------------------------------
 
     @abstractmethod
-    def _finished(self, delivery: Delivery, letters: Sequence[tuple[DeadLetter, str, Header | None, str | None]]) -> None:
+    def _finished(self, delivery: Delivery, letters: Sequence[Letter]) -> None:
         """A delivery was finished: its group knows the counts; keep that, and its dead letters."""
 
     @abstractmethod
@@ -92,13 +95,17 @@ class LeasingQueue(Queue):
         delivery = self._backlog.settle(lease.token)
         if delivery is None:
             return False
-        letters = [(letter, lease.id, None, None) for letter in outcome.dead_letters] if outcome.dead_letters else ()
+        letters: list[Letter] = [(letter, lease.id, None, None) for letter in outcome.dead_letters]
+        if outcome.keeps_body and letters:
+            first = letters[0][0]
+            if isinstance(lease.body, Spooled):
+                letters[0] = (first, lease.id, lease.header, lease.body.name)
+            else:
+                letters[0] = (structs.replace(first, packet=lease.body), lease.id, lease.header, None)
         self._finish(delivery, outcome, letters)
         return True
 
-    def _finish(
-        self, delivery: Delivery, outcome: Outcome, letters: Sequence[tuple[DeadLetter, str, Header | None, str | None]]
-    ) -> None:
+    def _finish(self, delivery: Delivery, outcome: Outcome, letters: Sequence[Letter]) -> None:
         group = delivery.group
         ms = max(0, int(self._clock() * 1000) - (group.key >> 6))
         group.finish(delivery.position, counts_of(delivery.header, outcome, ms))

@@ -12,6 +12,7 @@ from pypes.errors import StoreError
 from pypes.ingest.backlog import Delivery, Group
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.leasing import LeasingQueue
+from pypes.ingest.outbox import Letter
 from pypes.ingest.outcome import DeadLetter
 from pypes.ingest.queue import Capabilities, QueueStats
 from pypes.ingest.receipt import Receipt, ReceiptId, ReceiptIds, commit_key
@@ -43,7 +44,7 @@ class MemoryQueue(LeasingQueue):
         self._loop.call_soon(self._notify)
         return future
 
-    def _finished(self, delivery: Delivery, letters: Sequence[tuple[DeadLetter, str, Header | None, str | None]]) -> None:
+    def _finished(self, delivery: Delivery, letters: Sequence[Letter]) -> None:
         group = delivery.group
         del self._backlog.groups[group.key]
         self._finished_groups[group.key] = group

@@ -31,12 +31,16 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Counts of documents of one delivery (their sum is what was accepted), and its dead letters."""
+    """Counts of documents of one delivery (their sum is what was accepted), and its dead letters.
+
+    ``keeps_body``: the dead letters do not hold all there was, so the body as received is kept with the first of them.
+    """
 
     published: int = 0
     dropped: int = 0
     failed: int = 0
     dead_letters: tuple[DeadLetter, ...] = ()
+    keeps_body: bool = False
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)

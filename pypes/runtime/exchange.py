@@ -286,4 +286,4 @@ def _no_graph(item: Item) -> Outcome:
         packet=b"",
         time=time.time(),
     )
-    return Outcome(failed=documents, dead_letters=(letter,))
+    return Outcome(failed=documents, dead_letters=(letter,), keeps_body=True)

@@ -48,6 +48,8 @@ class Intake:
         self._router = router
         self._limits = limits
         self._clock = clock
+        #: Deliveries (by index) whose dead letters do not hold all there was.
+        self._incomplete: set[int] = set()
         #: Number of each delivery's first document.
         self._bases: list[int] = []
         total = 0
@@ -152,18 +154,22 @@ class Intake:
     def _refuse(self, media_type: str, packets: Sequence[Packet], ordinal: int) -> None:
         reason = f"no adapter of the graph accepts {media_type}; add one that does, then replay"
         for position, packet in enumerate(packets, ordinal):
-            self._note((position,), "graph.no_adapter", reason, "", orjson.dumps(packet.to_json(), default=repr))
+            is_whole = not packet.drop_bodies()
+            form = orjson.dumps(packet.to_json(), default=repr)
+            self._note((position,), "graph.no_adapter", reason, "", form, is_whole=is_whole)
 
     def _fail(self, ordinals: range, code: str, error: Exception) -> None:
         reason = error.message if isinstance(error, PypesError) else f"{type(error).__name__}: {error}"
         trace = "" if isinstance(error, PypesError) else "".join(traceback.format_exception(error))
-        self._note(tuple(ordinals), code, reason, trace, b"")
+        self._note(tuple(ordinals), code, reason, trace, b"", is_whole=False)
 
-    def _note(self, ordinals: tuple[int, ...], code: str, reason: str, trace: str, packet: bytes) -> None:
+    def _note(
+        self, ordinals: tuple[int, ...], code: str, reason: str, trace: str, packet: bytes, *, is_whole: bool = True
+    ) -> None:
         assert self.epoch is not None
         if ordinals:
             self.epoch.mark(ordinals, FAILED)
-            self.epoch.dead_letters.append(Failure(ordinals, "", "", code, reason, trace, packet, 1, self._clock()))
+            self.epoch.dead_letters.append(Failure(ordinals, "", "", code, reason, trace, packet, 1, self._clock(), is_whole))
 
     # -- what became of it --------------------------------------------------------------------------------
 
@@ -182,7 +188,8 @@ class Intake:
             part = flags[base : base + count]
             published = part.count(PUBLISHED)
             dropped = part.count(0)
-            outcome = Outcome(published, dropped, count - published - dropped, tuple(letters.get(index, ())))
+            own = tuple(letters.get(index, ()))
+            outcome = Outcome(published, dropped, count - published - dropped, own, keeps_body=index in self._incomplete)
             connection.outcomes.append((item.number, outcome))
 
     def _letters(self, failures: Sequence[Failure], graph: str, version: int) -> dict[int, list[DeadLetter]]:
@@ -194,6 +201,8 @@ class Intake:
             index = bisect_right(self._bases, first) - 1
             base = self._bases[index]
             item = self.deliveries[index].item
+            if not failure.is_whole:
+                self._incomplete.add(index)
             end = base + item.header.documents
             ordinal = seen.get((first, failure.node), 0)
             seen[first, failure.node] = ordinal + 1

@@ -276,6 +276,37 @@ def test_a_dead_delivery_keeps_its_body_and_can_be_redriven(run: Callable[..., N
     run(scenario)
 
 
+def test_an_acknowledgement_can_keep_the_body_with_its_dead_letters(run: Callable[..., None], tmp_path: Path) -> None:
+    async def scenario(queue: Queue) -> None:
+        await queue.append(header(2), b"unreadable")
+        (lease,) = await take(queue)
+        queue.ack(lease, Outcome(1, 0, 1, (letter(lease.id),), keeps_body=True))
+        (dead,) = await queue.dead_letters()
+        assert dead.packet == b"unreadable"
+        await queue.redrive([dead.id])
+        (again,) = await take(queue)
+        assert (again.body, again.header.documents) == (b"unreadable", 2)
+        queue.ack(again, Outcome(2))
+
+        folder = tmp_path / "shards" / "003" / "spool"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "kept"
+        path.write_bytes(b"large")
+        await queue.append(header(), Spooled(str(path), 5))
+        (lease,) = await take(queue)
+        own = letter(lease.id)
+        queue.ack(lease, Outcome(0, 0, 1, (own,), keeps_body=True))
+        (dead,) = await queue.dead_letters()
+        assert dead.packet == own.packet
+        await queue.redrive([dead.id])
+        (again,) = await take(queue)
+        assert isinstance(again.body, Spooled)
+        with again.body.open() as file:
+            assert file.read() == b"large"
+
+    run(scenario)
+
+
 def test_a_rerun_replaces_its_dead_letters(run: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
         await queue.append(header(), b"x")

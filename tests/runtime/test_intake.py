@@ -140,6 +140,7 @@ def test_a_body_with_another_number_of_documents_fails(given: int, counted: int,
     outcomes = bench.put((header, body), one({}))
     assert (outcomes[0].failed, outcomes[0].published) == (failed, counted - failed)
     assert outcomes[0].dead_letters[0].code == "ingest.count"
+    assert outcomes[0].keeps_body
     assert outcomes[1] == Outcome(published=1)
 
 
@@ -149,3 +150,4 @@ def test_no_adapter_keeps_the_packet() -> None:
     [letter] = outcomes[0].dead_letters
     assert letter.code == "graph.no_adapter"
     assert json.loads(letter.packet)["meta"]["filename"] == "a.html"
+    assert not outcomes[0].keeps_body

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pypes.core.ports import Origin
@@ -26,6 +26,9 @@ class Failure:
     packet: bytes
     attempts: int
     time: float
+    #: False if ``packet`` is not all there was: a large body is left out, or there never was a packet. Then what the
+    #: documents came from must be kept as well.
+    is_whole: bool = True
 
 
 @dataclass(slots=True)
@@ -94,15 +97,8 @@ class Epoch:
             # one packet, one dead letter: it is kept with the first of the deliveries it was made of
             first = self.parents[failure.documents[0]][0]
             origins = [self.parents[d][1] for d in failure.documents if self.parents[d][0] is first]
-            first.dead_letters.append(_with_documents(failure, origins))
+            first.dead_letters.append(replace(failure, documents=flatten(origins)))
         return list({id(parent): parent for parent, _ in self.parents}.values())
-
-
-def _with_documents(failure: Failure, origins: Iterable[Origin]) -> Failure:
-    return Failure(
-        flatten(origins), failure.node, failure.component, failure.code, failure.error,
-        failure.traceback, failure.packet, failure.attempts, failure.time,
-    )  # fmt: skip
 
 
 def flatten(origins: Iterable[Origin]) -> tuple[int, ...]:

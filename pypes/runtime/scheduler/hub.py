@@ -193,7 +193,7 @@ class Scheduler:
             text = f"{type(error).__name__}: {error}"
             code = getattr(error, "code", "ingest.malformed")
             epoch.mark(rest, FAILED)
-            epoch.dead_letters.append(Failure(rest, "", "", code, text, "", b"{}", 1, self.wall_clock()))
+            epoch.dead_letters.append(Failure(rest, "", "", code, text, "", b"", 1, self.wall_clock(), False))
             batch = None
         if batch is None:
             epoch.feeding = False

@@ -314,7 +314,8 @@ class Tasklet:
         trace = "".join(traceback.format_exception(error)) if error is not None else ""
         name = type(self.component).__name__
         now = self.hub.wall_clock()
-        epoch.dead_letters.append(Failure(documents, self.name, name, code, reason, trace, _as_json(value), attempts, now))
+        packet, is_whole = _as_json(value)
+        epoch.dead_letters.append(Failure(documents, self.name, name, code, reason, trace, packet, attempts, now, is_whole))
 
     def settle_attempts(self, epoch: Epoch) -> None:
         """Forget the attempts of packets that got through in this turn (those not yet due keep theirs)."""
@@ -360,10 +361,15 @@ def _only_in_run(method: str, name: str) -> ComponentError:
     )
 
 
-def _as_json(value: Any) -> bytes:
-    """JSON form for the dead letters; what JSON cannot say is kept as its ``repr``, so that nothing is lost."""
-    form = value.to_json() if isinstance(value, Packet) else {"value": value}
-    return orjson.dumps(form, default=repr, option=orjson.OPT_NON_STR_KEYS)
+def _as_json(value: Any) -> tuple[bytes, bool]:
+    """JSON form for the dead letters; what JSON cannot say is kept as its ``repr``. False if a large body was left out."""
+    is_whole = True
+    if isinstance(value, Packet):
+        is_whole = not value.drop_bodies()
+        form = value.to_json()
+    else:
+        form = {"value": value}
+    return orjson.dumps(form, default=repr, option=orjson.OPT_NON_STR_KEYS), is_whole
 
 
 def positional_origins(sent: Sequence[Any], taken: Sequence[Any], origins: Sequence[Origin]) -> Sequence[Origin] | None:

@@ -9,7 +9,7 @@ import pytest
 from pypes.component import Adapter, Filter, Operator, Publisher, Transformer
 from pypes.core.limits import Limits
 from pypes.errors import ComponentError, InvalidComponent, Reject, Retry
-from pypes.packet import Packet
+from pypes.packet import Body, Packet
 from pypes.runtime.local import Pipeline
 
 
@@ -326,3 +326,24 @@ def test_a_log_line_says_what_it_is_about(caplog: pytest.LogCaptureFixture) -> N
     assert (ready.graph, ready.filter) == ("pipeline", "talk")  # type: ignore[attr-defined]
     assert not hasattr(ready, "packet_id")
     assert (seen.filter, seen.packet_receipt, seen.packet_id, seen.size) == ("talk", "r1", "7", 3)  # type: ignore[attr-defined]
+
+
+def test_a_failed_packet_with_a_large_body_is_kept_without_it_and_says_so() -> None:
+    class Large(Body):
+        size = 1 << 40
+
+        def open(self) -> Any:
+            raise AssertionError("a dead letter must not read it")
+
+        def read(self) -> bytes:
+            raise AssertionError("a dead letter must not read it")
+
+    class Refuse(Adapter):
+        def process(self, packet: Packet) -> None:
+            raise Reject("no")
+
+    with Pipeline(Refuse) as pipeline:
+        list(pipeline.run([Packet.from_document({"data": Large(), "n": 1}), Packet({"n": 2})]))
+        large, small = pipeline.dead_letters
+    assert (b'"n":1' in large.packet, b"data" in large.packet, large.is_whole) == (True, False, False)
+    assert small.is_whole
