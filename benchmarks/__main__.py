@@ -28,6 +28,7 @@ HEAD = """# Results
 
 Ratios of medians, both sides interleaved in one run, on one machine: {cores} cores, {machine}, Python {python},
 {date}, commit {commit}. `make bench` makes this page anew; `python -m benchmarks NAME` runs one claim.
+What falls short, and where the time goes: [shortfalls.md](shortfalls.md).
 
 | claim | measured | ratio | must | stretch | verdict |
 |---|---|---|---|---|---|
