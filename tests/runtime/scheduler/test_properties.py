@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pypes.component import Component, Operator, Publisher
@@ -130,7 +130,6 @@ def model(nodes: list[Any], wires: list[tuple[int, int]], start: int, n: int) ->
     return outputs, failures
 
 
-@settings(max_examples=150, deadline=None)
 @given(graphs(), st.lists(st.integers(1, 60), min_size=1, max_size=5), st.sampled_from([4, 16, 256]))
 def test_every_document_is_accounted_for(
     graph: tuple[list[tuple[type[Component], str]], list[tuple[int, int]]], sizes: list[int], wire_packets: int
@@ -175,7 +174,6 @@ def test_every_document_is_accounted_for(
     assert outputs == Counter(n for sink in sinks.values() for n in sink.numbers)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(STYLES), min_size=1, max_size=6), st.integers(1, 700))
 def test_a_chain_keeps_the_order(styles: list[type[Component]], count: int) -> None:
     components: dict[str, Component] = {f"c{i}": style() for i, style in enumerate(styles)}
