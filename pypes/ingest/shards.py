@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pypes.errors import StoreError
 from pypes.ingest.receipt import MAX_SHARD
+from pypes.ingest.spool import sync_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Shards:
         while True:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return Shard(number, path, fd)
+                break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     os.close(fd)
@@ -55,6 +56,10 @@ class Shards:
                     ) from None
                 # flock has no timed wait, and a blocking one could not be given up
                 time.sleep(0.01)
+        # what is synced in a folder that a power cut makes vanish is lost all the same
+        for folder in (path, self.path, self.path.parent):
+            sync_folder(folder)
+        return Shard(number, path, fd)
 
     def claim_free(self, first: int = 0) -> Shard:
         """Claim the lowest slot from ``first`` on that no one holds."""

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,3 +54,17 @@ def test_slots_beyond_the_workers_are_adopted(tmp_path: Path) -> None:
 def test_a_slot_out_of_range_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="256"):
         Shards(tmp_path).claim(256)
+
+
+def test_a_claimed_shard_has_its_folders_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    real = os.fsync
+
+    def fsync(fd: int) -> None:
+        synced.append(os.fstat(fd).st_ino)
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    Shards(tmp_path).claim(0).release()
+    folders = (tmp_path, tmp_path / "shards", tmp_path / "shards" / "000")
+    assert {folder.stat().st_ino for folder in folders} <= set(synced)
