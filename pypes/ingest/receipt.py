@@ -25,7 +25,6 @@ from pypes.errors import NotFound
 MAX_INDEX = (1 << 14) - 1
 MAX_SALT = (1 << 14) - 1
 MAX_SHARD = (1 << 8) - 1
-MAX_NODE = (1 << 32) - 1
 
 _MASK_48 = (1 << 48) - 1
 

@@ -61,16 +61,6 @@ class Shards:
             sync_folder(folder)
         return Shard(number, path, fd)
 
-    def claim_free(self, first: int = 0) -> Shard:
-        """Claim the lowest slot from ``first`` on that no one holds."""
-        for number in range(first, MAX_SHARD + 1):
-            try:
-                return self.claim(number)
-            except StoreError as error:
-                if error.code != "store.locked":
-                    raise
-        raise StoreError("every shard of this node is in use", code="store.locked", where=str(self.path))
-
     def adopt(self, first: int) -> list[Shard]:
         """Claim every existing slot from ``first`` on (the number of workers) that no one holds: its worker is gone for good."""
         adopted = []

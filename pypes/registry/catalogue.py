@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pypes.component import KINDS
 from pypes.errors import NotFound
@@ -64,9 +63,9 @@ class Catalogue(Mapping[str, ComponentSpec]):
             raise NotFound(f"there is no kind {kind!r}; kinds are {', '.join(KINDS)}", code="component.unknown_kind")
         return [name for name, spec in self._specs.items() if spec.kind == metatype]
 
-    def get_obj(self, name: str) -> dict[str, Any]:
-        """A component as plain JSON values. Raises :class:`NotFound`."""
+    def find(self, name: str) -> ComponentSpec:
+        """A component by its name. Raises :class:`NotFound`."""
         spec = self._specs.get(name)
         if spec is None:
             raise NotFound(f"there is no component {name!r}; GET /components lists them", code="component.not_found", where=name)
-        return spec.to_obj()
+        return spec

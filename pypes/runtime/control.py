@@ -18,8 +18,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from pypes.component import KINDS
-from pypes.errors import InvalidInput, NotFound, PypesError
+from pypes.errors import PypesError
 from pypes.runtime.rpc import Peer
 
 if TYPE_CHECKING:
@@ -106,15 +105,9 @@ class Control:
     async def _components_get(self, name: str) -> Any:
         catalogue = self._deployments.catalogue
         assert catalogue is not None
-        if name not in catalogue:
-            raise NotFound(f"there is no component {name!r}; GET /components lists them", code="component.not_found", where=name)
-        return catalogue[name].to_obj()
+        return catalogue.find(name).to_obj()
 
     async def _components_kinds(self, node: str) -> Any:
         catalogue = self._deployments.catalogue
         assert catalogue is not None
-        if node not in KINDS:
-            raise InvalidInput(
-                f"there is no kind {node!r}; kinds are {', '.join(KINDS)}", code="component.unknown_kind", where="node"
-            )
-        return sorted(catalogue.by_kind(node))
+        return catalogue.by_kind(node)

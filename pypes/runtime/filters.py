@@ -122,17 +122,12 @@ class Filters:
 
     def _spec(self, component: str) -> ComponentSpec:
         assert self._deployments.catalogue is not None
-        spec = self._deployments.catalogue.get(component)
-        if spec is None:
-            raise NotFound(
-                f"there is no component {component!r}; GET /components lists them", code="component.not_found", where=component
-            )
+        spec = self._deployments.catalogue.find(component)
         if spec.error:
             raise InvalidComponent(
                 f"component {component!r} cannot be used: {spec.error}", code="component.broken", where=component
             )
-        found: ComponentSpec = spec
-        return found
+        return spec
 
 
 def _uuid7() -> str:

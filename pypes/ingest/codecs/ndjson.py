@@ -43,9 +43,8 @@ def _count(lines: list[bytes], limits: Limits, number: int) -> int:
             try:
                 value = loads(line)
             except orjson.JSONDecodeError:
-                if not line.strip():
+                if (value := _unusual(line, limits, number)) is None:
                     continue
-                value = json.parse(line, limits, f"line {number}, ")
             if type(value) is not dict:
                 raise _not_an_object(number)
             if not is_flat and line.count(b"{") + line.count(b"[") > depth:
@@ -90,14 +89,23 @@ def documents(pieces: Iterable[bytes], limits: Limits) -> Iterator[list[dict[str
                 try:
                     value = loads(line)
                 except orjson.JSONDecodeError:
-                    if not line.strip():
+                    if (value := _unusual(line, limits, at)) is None:
                         continue
-                    value = json.parse(line, limits, f"line {at}, ")
                 if type(value) is not dict:
                     raise _not_an_object(at)
                 found.append(value)
             if found:
                 yield found
+
+
+def _unusual(line: bytes, limits: Limits, number: int) -> dict[str, Any] | None:
+    """The document in a line that the parser refused as it is, ``None`` if the line is blank. Raises :class:`BadRequest`."""
+    if not line.strip():
+        return None
+    value = json.parse(line, limits, f"line {number}, ")
+    if type(value) is not dict:
+        raise _not_an_object(number)
+    return value
 
 
 def _not_an_object(number: int) -> BadRequest:

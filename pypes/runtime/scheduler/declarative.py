@@ -36,7 +36,6 @@ class ProcessTasklet(Tasklet):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.capacity = self.hub.limits.wire_packets
         self.values: list[Any] = []
         self.origins: Sequence[Origin] = ()
         self.results: list[Any] = []

@@ -26,7 +26,6 @@ class OriginalTasklet(Tasklet):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.capacity = self.hub.limits.wire_packets
         #: What this turn took from its ports, in order, with origins beside.
         self.taken: list[Any] = []
         self.origins: list[Origin] = []

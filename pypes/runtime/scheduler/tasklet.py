@@ -67,6 +67,8 @@ class Tasklet:
         self.hub = hub
         self.name = name
         self.component = component
+        #: How many packets a port gathers before they go on the wire.
+        self.capacity = hub.limits.wire_packets
         self.bit = 1 << index
         self.inputs: dict[str, list[Pype]] = {}
         self.outs: dict[str, OutPort] = {}
@@ -77,7 +79,6 @@ class Tasklet:
         self.epoch: Epoch | None = None
         self.chosen: Epoch | None = None
         self.triggers: list[Epoch] = []
-        self.taken_origins: list[Sequence[Origin]] = []
         self.full_wires = 0
         self.stalls = 0
         self.turned_away = 0
