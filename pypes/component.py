@@ -102,8 +102,17 @@ class Component:
     holds: ClassVar[bool] = False
     max_hold_s: float = 1.0
 
-    #: How often a packet that raises ``Retry`` is tried in all, before it is dead-lettered.
+    #: How often a packet that raises ``Retry`` is tried in all, before it is dead-lettered; a filter's
+    #: ``max_attempts`` in the graph goes before.
     max_attempts: int = 5
+
+    #: Longest work on one packet (or batch), in seconds, before the packet counts as one that hangs its filter; ``None``: as the
+    #: node's limit ``filter_s`` says. A filter's ``timeout_s`` in the graph goes before.
+    timeout_s: float | None = None
+
+    #: True for a component that must not be trusted with its process (readers in native code): it runs in one of its own
+    #: with bounded memory, which is killed when a packet takes too long.
+    isolated: ClassVar[bool] = False
 
     #: Where relative paths in parameters begin: the node's data directory, or the working directory without a node.
     data_dir: str = "."

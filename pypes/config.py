@@ -35,6 +35,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def machine_memory_bytes() -> int:
+    """Memory that this process may count on: the machine's, or what its control group allows."""
+    memory: int = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            memory = min(memory, int(Path(limit).read_text(encoding="ascii")))
+        except (OSError, ValueError):  # no such group, or no limit
+            continue
+    return memory
+
+
 def _key(default: Any, help: str, **more: Any) -> Any:
     if callable(default):
         return field(default_factory=default, metadata={"help": help, **more})
@@ -66,6 +77,11 @@ class ServerSettings:
     origins: tuple[str, ...] = _key((), "Web origins that may change state from a browser, e.g. https://editor.example.com.")
     load: tuple[Path, ...] = _key((), "Python files whose components are registered without being packaged; reread on SIGHUP.")
     insecure: bool = _key(False, "Listen beyond loopback without a token.")
+    max_memory_bytes: int = _key(
+        lambda: machine_memory_bytes() * 3 // 4 // cores(),
+        "Memory of one instance; a document that needs more fails.",
+        shown="three quarters of the machine's over its cores",
+    )
     setup_s: float = _key(60.0, "Longest time the filters of a graph may take to set up before its deployment is given up.")
 
 
@@ -77,6 +93,14 @@ class QueueSettings:
         "always", "always: synced before 202; interval: every interval_s; never.", options=("always", "interval", "never")
     )
     interval_s: float = _key(1.0, "Time between two syncs when durability is interval; that much may be lost to a power cut.")
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackSettings:
+    """Section ``[callbacks]``."""
+
+    hosts: tuple[str, ...] = _key((), "Hosts (host or host:port) to which finished receipts may be posted; none by default.")
+    secret_file: Path | None = _path(None, "File that holds the secret with which callbacks are signed (HMAC-SHA256).")  # noqa: RUF009 - a field
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +119,7 @@ class Settings:
 
     server: ServerSettings = field(default_factory=ServerSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
+    callbacks: CallbackSettings = field(default_factory=CallbackSettings)
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
     #: The bearer token clients must show, ``None`` if there is none. Never logged.
@@ -149,7 +174,13 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
             return cls.decode(stream.read())
 
 
-SECTIONS: Mapping[str, type[Any]] = {"server": ServerSettings, "queue": QueueSettings, "limits": Limits, "log": LogSettings}
+SECTIONS: Mapping[str, type[Any]] = {
+    "server": ServerSettings,
+    "queue": QueueSettings,
+    "callbacks": CallbackSettings,
+    "limits": Limits,
+    "log": LogSettings,
+}
 
 #: Second names of a setting.
 _ALIASES = {"server.grace_s": "limits.grace_s"}
@@ -362,7 +393,7 @@ def _shown(info: Any) -> str:
     if info.default is MISSING:
         return str(info.metadata.get("shown", info.name))
     if info.default is None:
-        return ""
+        return str(info.metadata.get("shown", ""))
     if isinstance(info.default, bool):
         return "yes" if info.default else "no"
     if isinstance(info.default, tuple):

@@ -10,17 +10,20 @@ Split by whose fault it is, so that a caller can tell what to do from the class 
     │   ├── InvalidGraph          a graph with problems; carries *all* of them
     │   ├── InvalidConfig         a flag, a key of pypes.ini or an environment variable
     │   ├── InvalidComponent      a component class that breaks the contract
-    │   └── NotFound              no such graph, filter, component or receipt
+    │   ├── NotFound              no such graph, filter, component or receipt
+    │   ├── Gone                  there was one, and it is forgotten by now
+    │   └── Conflict              at odds with what is there: another body under the same idempotency key, …
     ├── Forbidden             the caller may not do this (token, Host, Origin)
     ├── Unavailable           not now: try again later, nothing is broken
     │   ├── QueueFull             carries ``retry_after_s``
     │   ├── NotDeployed           no graph would take the document
     │   └── Draining              the node is stopping
     ├── StoreError            the disk or the store under it failed: nothing was acknowledged
+    │   └── StoreFull             there is no room on it
     ├── ComponentError        a component failed: at set-up, while running, or by standing still
     └── InternalError         our own bug
 
-Two more are raised *by* components to steer what happens to a packet: :class:`Reject` and :class:`Retry`.
+Three more are raised *by* components to steer what happens to a packet: :class:`Reject`, :class:`Retry` and :class:`Unreachable`.
 Every error carries a stable ``code`` (clients match on it), a sentence for a person, and ``where`` it is.
 HTTP statuses are not known here: they live in one mapping in ``pypes.api.problems``.
 """
@@ -89,6 +92,14 @@ class NotFound(InvalidInput):
     code = "not_found"
 
 
+class Gone(InvalidInput):
+    code = "gone"
+
+
+class Conflict(InvalidInput):
+    code = "conflict"
+
+
 class Forbidden(PypesError):
     code = "forbidden"
 
@@ -119,6 +130,10 @@ class StoreError(PypesError):
     code = "store.failed"
 
 
+class StoreFull(StoreError):
+    code = "store.full"
+
+
 class ComponentError(PypesError):
     code = "component.failed"
 
@@ -147,3 +162,11 @@ class Retry(Exception):
         super().__init__(reason or "retry asked for")
         self.delay_s = delay_s
         self.reason = reason
+
+
+class Unreachable(Retry):
+    """Raised by a publisher: its destination cannot be reached; nothing is wrong with the packet.
+
+    Costs no attempt: the publisher rests, its wire fills, and it goes on by itself when the destination answers again.
+    ``ConnectionError`` and ``TimeoutError`` from a publisher mean the same.
+    """

@@ -109,7 +109,12 @@ def test_the_example_is_complete_and_says_what_the_defaults_are(tmp_path: Path) 
     assert page.read_text() == example(), "run: python -m pypes.config > pypes.ini"
     lines = [line.removeprefix("; ") for line in example().splitlines()]
     values = "\n".join(line for line in lines if line.startswith("[") or (" = " in line and line.split(" = ")[0].isidentifier()))
-    found = settings(tmp_path, values.replace("one per four cores", "1").replace("one per core", "2"))
+    found = settings(
+        tmp_path,
+        values.replace("one per four cores", "1")
+        .replace("one per core", "2")
+        .replace("three quarters of the machine's over its cores", "1GiB"),
+    )
     assert found.limits == Limits()
     assert found.queue == Settings().queue
     assert found.log == Settings().log

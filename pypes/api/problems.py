@@ -27,12 +27,15 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.UnsupportedMedia: 415,
     errors.TooLarge: 413,
     errors.NotFound: 404,
+    errors.Gone: 410,
+    errors.Conflict: 409,
     errors.Forbidden: 403,
     errors.Unavailable: 503,
     errors.QueueFull: 429,
     # the graph was understood, but cannot be put to work as it is
     errors.ComponentError: 409,
     errors.StoreError: 503,
+    errors.StoreFull: 507,
     PypesError: 500,
 }
 

@@ -53,6 +53,30 @@ class Limits:
     grace_s: float = _limit(30.0, "Time to finish what is in flight when the node is told to stop.", unit="seconds")
     receipts_kept: int = _limit(1_000_000, "Receipts of finished deliveries kept per queue shard.", unit="receipts")
     receipts_s: float = _limit(7 * 86400.0, "Time for which receipts of finished deliveries are kept.", unit="seconds")
+    receipts_bytes: int = _limit(
+        512 * MIB, "What receipts know of their documents, per queue shard; the oldest receipts go first.", unit="bytes"
+    )
+    receipt_ids_bytes: int = _limit(
+        MIB, "Ids of the documents kept with one receipt; beyond, documents have their index.", unit="bytes"
+    )
+    dead_letters_kept: int = _limit(
+        100_000,
+        "Dead letters per queue shard; then nothing is taken until some are replayed or deleted.",
+        unit="dead letters",
+        status=429,
+    )
+    dead_letters_bytes: int = _limit(
+        GIB, "Dead letters with the bodies kept for them, per queue shard.", unit="bytes", status=429
+    )
+    dead_letter_body_bytes: int = _limit(
+        64 * MIB, "Larger bodies are kept with a dead letter only if it does not hold all there was.", unit="bytes"
+    )
+    idempotency_key_bytes: int = _limit(255, "Length of an Idempotency-Key.", unit="bytes", status=400)
+    callback_s: float = _limit(86400.0, "Time for which posting a finished receipt to its callback is tried.", unit="seconds")
+    filter_s: float = _limit(
+        300.0, "Time a filter may work on one packet (or batch) if its timeout_s does not say otherwise.", unit="seconds"
+    )
+    isolated_bytes: int = _limit(GIB, "Address space of the process of an isolated component.", unit="bytes")
 
 
 def table() -> list[Limit]:

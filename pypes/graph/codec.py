@@ -16,7 +16,11 @@ FORM: Final = 1
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME_RULE: Final = "use 1 to 64 letters, digits, - and _"
-_KEYS: Final = ("pypes", "name", "description", "routes", "nodes", "wires", "layout", "tests")
+_KEYS: Final = ("pypes", "name", "description", "routes", "order_by", "nodes", "wires", "layout", "tests")
+
+
+#: What a filter may say besides component and params.
+_OPTIONS: Final = ("timeout_s", "max_attempts")
 
 
 def loads(text: bytes | str) -> Graph:
@@ -62,8 +66,10 @@ def to_obj(graph: Graph) -> dict[str, Any]:
         obj["description"] = graph.description
     if graph.routes:
         obj["routes"] = sorted(graph.routes)
+    if graph.order_by:
+        obj["order_by"] = graph.order_by
     nodes = sorted(graph.nodes.values(), key=lambda node: node.name)
-    obj["nodes"] = {node.name: {"component": node.component, "params": dict(node.params)} for node in nodes}
+    obj["nodes"] = {node.name: _node(node) for node in nodes}
     ends = sorted((wire.source, wire.output, wire.target, wire.input) for wire in graph.wires)
     obj["wires"] = [[f"{source}.{output}", f"{target}.{input}"] for source, output, target, input in ends]
     if graph.layout:
@@ -88,6 +94,11 @@ def dumps(graph: Graph) -> str:
     return "{" + ",\n ".join(lines) + "}\n"
 
 
+def _node(node: GraphNode) -> dict[str, Any]:
+    options = {name: value for name in _OPTIONS if (value := getattr(node, name)) is not None}
+    return {"component": node.component, "params": dict(node.params), **options}
+
+
 def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True)
 
@@ -105,6 +116,7 @@ def _read(obj: Any, problems: list[Problem]) -> Graph:
         name=reader.name(obj),
         description=reader.text(obj.get("description", ""), "description"),
         routes=reader.routes(obj.get("routes", [])),
+        order_by=reader.order_by(obj.get("order_by", "")),
         nodes=reader.nodes(obj.get("nodes")),
         wires=reader.wires(obj.get("wires", [])),
         layout=reader.layout(obj.get("layout", {})),
@@ -171,14 +183,38 @@ class _Reader:
                 self.add(path, 'must be an object: {"component": NAME, "params": {…}}')
                 continue
             for key in node:
-                if key not in ("component", "params"):
-                    self.add(f"{path}.{key}", "unknown key; a filter has component and params")
+                if key not in ("component", "params", *_OPTIONS):
+                    self.add(f"{path}.{key}", f"unknown key; a filter has component, params, {', '.join(_OPTIONS)}")
             component = node.get("component")
             if not isinstance(component, str) or not component:
                 self.add(f"{path}.component", "is required: the name of a component")
                 component = ""
-            nodes[name] = GraphNode(name, component, self._object(node.get("params", {}), f"{path}.params"))
+            nodes[name] = GraphNode(
+                name,
+                component,
+                self._object(node.get("params", {}), f"{path}.params"),
+                self._timeout_s(node.get("timeout_s"), f"{path}.timeout_s"),
+                self._attempts(node.get("max_attempts"), f"{path}.max_attempts"),
+            )
         return nodes
+
+    def order_by(self, value: Any) -> str:
+        if value in ("", "id"):
+            return str(value)
+        self.add("order_by", 'must be "id": documents of the same id are processed in the order of their acknowledgement')
+        return ""
+
+    def _timeout_s(self, value: Any, path: str) -> float | None:
+        if value is None or (type(value) in (int, float) and math.isfinite(value) and value > 0):
+            return value  # type: ignore[no-any-return]
+        self.add(path, "must be a number of seconds greater than zero")
+        return None
+
+    def _attempts(self, value: Any, path: str) -> int | None:
+        if value is None or (type(value) is int and value > 0):
+            return value
+        self.add(path, "must be a whole number greater than zero")
+        return None
 
     def wires(self, value: Any) -> tuple[Wire, ...]:
         wires = []

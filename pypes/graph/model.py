@@ -9,11 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """One configured component: a *filter*, as the REST interface calls it."""
+    """One configured component: a *filter*, as the REST interface calls it.
+
+    ``timeout_s`` bounds its work on one packet (or batch), ``max_attempts`` how often one that raises ``Retry`` is tried;
+    ``None``: as the node's limits and the component have it.
+    """
 
     name: str
     component: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    timeout_s: float | None = None
+    max_attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +37,16 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A named DAG of filters and wires; ``nodes`` by name in the order in which they were written."""
+    """A named DAG of filters and wires; ``nodes`` by name in the order in which they were written.
+
+    ``order_by`` is ``"id"`` where documents of the same id must be processed in the order of their acknowledgement, else empty.
+    """
 
     name: str
     nodes: Mapping[str, GraphNode]
     wires: tuple[Wire, ...] = ()
     description: str = ""
     routes: tuple[str, ...] = ()
+    order_by: str = ""
     layout: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     tests: tuple[Mapping[str, Any], ...] = ()

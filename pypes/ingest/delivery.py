@@ -18,6 +18,14 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``content_type`` is the raw header value (``""`` if none was sent), ``encoding`` the content encoding of the
     stored body (``""``, ``gzip``, ``deflate`` or ``zstd``), ``documents`` how many documents it counts for, ``length`` the stored
     bytes. A deletion has method ``DELETE``, an empty body and one document.
+
+    ``is_lenient``: what cannot be read in the body becomes dead letters, each counted as a document. ``is_bulk``: the lane.
+    ``keys`` are the order keys of its documents (see :mod:`pypes.ingest.ordering`; empty in a graph without order).
+    ``callback`` is the URL to which the finished receipt is posted. A replay has ``replays``, the id of the dead letter it stands
+    for; it starts at filter ``start`` (packets; empty: at the adapters), or consists of those documents of the body whose
+    ordinals are in ``only`` (empty: all).
+
+    Fields are only ever added, at the end and with a default: that is how rows written by an earlier release are read.
     """
 
     graph: str
@@ -29,6 +37,13 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     filename: str | None = None
     documents: int = 1
     length: int = 0
+    is_lenient: bool = False
+    is_bulk: bool = False
+    keys: bytes = b""
+    callback: str | None = None
+    replays: str = ""
+    start: str = ""
+    only: tuple[int, ...] = ()
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)

@@ -226,11 +226,12 @@ class Dispatcher:
 
     def _acknowledge(self, link: Link, acks: protocol.Acks) -> None:
         take = link.outstanding.pop
-        for number in acks.published:
-            sent = take(number, None)
-            if sent is not None:
-                link.load -= sent.weight
-                sent.queue.ack(sent.lease, _PUBLISHED)
+        for batch in acks.published:
+            for number in batch.numbers:
+                sent = take(number, None)
+                if sent is not None:
+                    link.load -= sent.weight
+                    sent.queue.ack(sent.lease, _PUBLISHED)
         for number, outcome in acks.outcomes:
             sent = take(number, None)
             if sent is not None:

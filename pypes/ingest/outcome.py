@@ -1,19 +1,17 @@
-"""What became of a delivery: counts of documents, and the dead letters it left."""
+"""What became of a delivery: document by document, and the dead letters it left."""
 
 from __future__ import annotations
 
-import uuid
+from hashlib import blake2b
 
 import msgspec
-
-_NAMESPACE = uuid.UUID("6f8d2c1e-70e5-5a54-9d3b-2c7b6a1f4e90")
 
 
 class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A packet that could not be processed (or a whole delivery: ``filter`` is then empty), with its reason.
 
     ``documents`` are the ordinals, within the delivery, that it was made from; ``packet`` is the packet's JSON form as bytes
-    (the body as received for a whole delivery); ``time`` is seconds since the epoch.
+    (empty if there never was a packet); ``time`` is seconds since the epoch. ``id`` begins with the receipt.
     """
 
     id: str
@@ -29,11 +27,41 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     packet: bytes
     time: float
 
+    @property
+    def receipt(self) -> str:
+        return receipt_of(self.id)
+
+
+class Fate(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What may become of a document: ``published``, ``dropped`` or ``failed``.
+
+    ``takers`` are the publishers that committed it (also where it failed elsewhere), ``filter`` is the one that dropped
+    it or in which it failed, empty if that is not known.
+    """
+
+    outcome: str
+    takers: tuple[str, ...] = ()
+    filter: str = ""
+
+
+class Details(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The fate of every document of a delivery, in their order, run-length encoded.
+
+    ``runs`` is count, index into ``fates``, count, index, …; ``ids`` are the ids of the documents that have one, by ordinal
+    (``None``: there are none, or too many to keep); ``letters`` ordinal → id of the dead letter.
+    """
+
+    fates: tuple[Fate, ...]
+    runs: tuple[int, ...]
+    ids: dict[int, str] | None = None
+    letters: dict[int, str] | None = None
+
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Counts of documents of one delivery (their sum is what was accepted), and its dead letters.
+    """Counts of documents of one delivery (their sum is what was accepted), their details, and its dead letters.
 
-    ``keeps_body``: the dead letters do not hold all there was, so the body as received is kept with the first of them.
+    ``version`` is that of the graph it ran in. ``details`` may be missing for a delivery that no instance ran.
+    ``keeps_body``: the dead letters do not hold all there was, so the body as received must be kept.
     """
 
     published: int = 0
@@ -41,6 +69,8 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     failed: int = 0
     dead_letters: tuple[DeadLetter, ...] = ()
     keeps_body: bool = False
+    version: int = 0
+    details: Details | None = None
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)
@@ -51,6 +81,37 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return msgspec.msgpack.decode(data, type=cls)
 
 
+class Blame(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A document that ended its instance while its delivery ran alone: it is dead-lettered instead of being run again."""
+
+    document: int
+    filter: str
+    cause: str
+
+
+class Death(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How an instance ended, as far as it is known.
+
+    ``cause`` is a phrase (``killed by SIGSEGV``, ``not done after 5 s``, ``over 512 MiB of memory``). ``filter`` and ``document``
+    (ordinal within the delivery that ran alone) are what its note names, empty and -1 if it names none.
+    ``is_outside``: somebody else's kill; it says nothing about what ran.
+    """
+
+    cause: str
+    filter: str = ""
+    document: int = -1
+    is_outside: bool = False
+
+
 def dead_letter_id(receipt: str, document: int, filter: str, ordinal: int = 0) -> str:
-    """Id of a dead letter: the same for every run of the same delivery, so that a re-run replaces it, never doubles it."""
-    return str(uuid.uuid5(_NAMESPACE, f"{receipt}/{document}/{filter}/{ordinal}"))
+    """Id of a dead letter: the same for every run of the same delivery, so that a re-run replaces it, never doubles it.
+
+    It begins with the receipt, which leads to the shard that has it.
+    """
+    digest = blake2b(f"{document}/{filter}/{ordinal}".encode(), digest_size=5).hexdigest()
+    return f"{receipt}-{digest}"
+
+
+def receipt_of(letter_id: str) -> str:
+    """The receipt in a dead letter's id; any other text gives what is no receipt's id."""
+    return letter_id.rpartition("-")[0]

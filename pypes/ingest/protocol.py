@@ -7,6 +7,7 @@ A frame is its kind (1 byte), the lengths of head and body (4 bytes each, big-en
     instance → worker   ACKS      Acks: deliveries that are done, one frame per epoch
                         BEGIN     a delivery now runs alone: its number, or -1 for one of another worker
                         END       the lone run is over
+                        COMMITTED a publisher has committed documents of a delivery that is not done yet
                         GOODBYE   nothing sent since the last acknowledgement was begun, nor will it be
 
 Both sides live on one machine and come from one installation, so there is no version in it.
@@ -20,15 +21,28 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from pypes.ingest.delivery import Header
-from pypes.ingest.outcome import Outcome
+from pypes.ingest.outcome import Blame, Outcome
 
-DELIVER, PRESSURE, ACKS, BEGIN, END, GOODBYE = range(1, 7)
+DELIVER, PRESSURE, ACKS, BEGIN, END, GOODBYE, COMMITTED = range(1, 8)
 
 #: Most that is read from a socket at once, in bytes.
 READ_BYTES = 1 << 18
 
 _PREFIX = struct.Struct("!BII")
 PREFIX_BYTES = _PREFIX.size
+
+
+class Rerun(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is known of a delivery that does not run as if for the first time.
+
+    ``blames``: documents that are dead-lettered at once. ``committed``: publisher → ordinals of documents that it has
+    committed in an earlier run and must not be given again. ``superseded``: order keys of which newer documents were
+    taken while this delivery waited in the bulk lane; its documents with these keys are dropped.
+    """
+
+    blames: tuple[Blame, ...] = ()
+    committed: dict[str, tuple[int, ...]] = {}
+    superseded: tuple[int, ...] = ()
 
 
 class Item(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -45,18 +59,40 @@ class Item(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_decoded: bool = False
     is_alone: bool = False
     path: str = ""
+    rerun: Rerun | None = None
+
+
+class Published(msgspec.Struct, array_like=True, gc=False):
+    """Deliveries of one document each that all publishers in ``takers`` have committed, in one version of one graph.
+
+    ``ids`` is as long as ``numbers``, or empty if no document has an id.
+    """
+
+    version: int
+    takers: tuple[str, ...]
+    numbers: list[int]
+    ids: list[str | None]
 
 
 class Acks(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """``published`` are deliveries whose one document was published; all others come with their outcome."""
+    """``published`` are deliveries whose one document was published, the usual case; all others come with their outcome."""
 
-    published: list[int]
+    published: list[Published]
     outcomes: list[tuple[int, Outcome]]
+
+
+class Committed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A publisher has committed these documents (ordinals) of a delivery: it will never see them again."""
+
+    number: int
+    publisher: str
+    documents: list[int]
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_items = msgspec.msgpack.Decoder(list[Item]).decode
 _decode_acks = msgspec.msgpack.Decoder(Acks).decode
+_decode_committed = msgspec.msgpack.Decoder(Committed).decode
 _decode_number = msgspec.msgpack.Decoder(int).decode
 
 
@@ -66,9 +102,14 @@ def deliver(items: list[Item], body_bytes: int) -> bytes:
     return _PREFIX.pack(DELIVER, len(head), body_bytes) + head
 
 
-def acks(published: list[int], outcomes: list[tuple[int, Outcome]]) -> bytes:
+def acks(published: list[Published], outcomes: list[tuple[int, Outcome]]) -> bytes:
     head = _encode(Acks(published, outcomes))
     return _PREFIX.pack(ACKS, len(head), 0) + head
+
+
+def committed(number: int, publisher: str, documents: list[int]) -> bytes:
+    head = _encode(Committed(number, publisher, documents))
+    return _PREFIX.pack(COMMITTED, len(head), 0) + head
 
 
 def begin(number: int) -> bytes:
@@ -92,6 +133,10 @@ def read_items(head: bytes, body: bytes | memoryview) -> Iterator[tuple[Item, by
 
 def read_acks(head: bytes) -> Acks:
     return _decode_acks(head)
+
+
+def read_committed(head: bytes) -> Committed:
+    return _decode_committed(head)
 
 
 def read_begin(head: bytes) -> int:

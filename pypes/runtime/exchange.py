@@ -19,7 +19,7 @@ from contextlib import suppress
 
 from pypes.ingest import protocol
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
-from pypes.ingest.protocol import FrameReader, Item
+from pypes.ingest.protocol import FrameReader, Item, Published
 from pypes.runtime.intake import Waiting
 from pypes.runtime.runner import Runner
 
@@ -34,7 +34,7 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
         self.reader = FrameReader()
-        self.published: list[int] = []
+        self.published: dict[str, Published] = {}
         self.outcomes: list[tuple[int, Outcome]] = []
         self.unsent = bytearray()
         self.is_open = True
@@ -42,8 +42,15 @@ class Connection:
     def gather(self) -> None:
         """Turn the gathered acknowledgements into a frame."""
         if self.published or self.outcomes:
-            self.unsent += protocol.acks(self.published, self.outcomes)
-            self.published, self.outcomes = [], []
+            self.unsent += protocol.acks(list(self.published.values()), self.outcomes)
+            self.published, self.outcomes = {}, []
+
+    def published_by(self, graph: str, version: int) -> Published:
+        """Where the deliveries of one document are gathered that were published by ``graph``."""
+        found = self.published.get(graph)
+        if found is None:
+            found = self.published[graph] = Published(version, (), [], [])
+        return found
 
     def flush(self) -> None:
         """Write as much as the socket takes; a dead worker is noticed by reading."""

@@ -180,7 +180,7 @@ class Intake:
         flags = epoch.flags
         if not epoch.dead_letters and self.documents == len(self.deliveries) == flags.count(PUBLISHED):
             for connection, item, _ in self.deliveries:
-                connection.published.append(item.number)
+                connection.published_by(graph, version).numbers.append(item.number)
             return
         letters = self._letters(epoch.dead_letters, graph, version) if epoch.dead_letters else {}
         for index, (base, (connection, item, _)) in enumerate(zip(self._bases, self.deliveries, strict=True)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,10 +33,20 @@ def graphs(draw: st.DrawFn) -> Graph:
     nodes = draw(st.lists(names, unique=True, min_size=1, max_size=6))
     return Graph(
         name=draw(names),
-        nodes={n: GraphNode(n, draw(st.text(st.characters(codec="utf-8"), min_size=1)), draw(params)) for n in nodes},
+        nodes={
+            n: GraphNode(
+                n,
+                draw(st.text(st.characters(codec="utf-8"), min_size=1)),
+                draw(params),
+                draw(st.none() | st.integers(1, 90) | st.floats(0.1, 90)),
+                draw(st.none() | st.integers(1, 9)),
+            )
+            for n in nodes
+        },
         wires=tuple(draw(st.lists(st.builds(Wire, st.sampled_from(nodes), ports, st.sampled_from(nodes), ports), max_size=6))),
         description=draw(st.text(st.characters(codec="utf-8"))),
         routes=tuple(draw(st.lists(names, unique=True, max_size=3))),
+        order_by=draw(st.sampled_from(["", "id"])),
         layout=draw(st.dictionaries(st.sampled_from(nodes), st.tuples(st.integers(), st.floats(0, 999)), max_size=3)),
         tests=tuple(draw(st.lists(params, max_size=2))),
     )
@@ -61,7 +72,7 @@ def test_equal_graphs_give_equal_text(graph: Graph, random: Any) -> None:
     nodes, wires = list(graph.nodes.items()), list(graph.wires)
     random.shuffle(nodes)
     random.shuffle(wires)
-    shuffled = Graph(graph.name, dict(nodes), tuple(wires), graph.description, graph.routes, graph.layout, graph.tests)
+    shuffled = replace(graph, nodes=dict(nodes), wires=tuple(wires))
     assert dumps(shuffled) == dumps(graph)
     assert dumps(loads(dumps(graph))) == dumps(graph)
 

@@ -134,7 +134,11 @@ async def test_what_is_acknowledged_is_done(instances: list[ScriptedInstance]) -
         items = await instances[0].got(3)
         assert [instances[0].bodies[item.number] for item in items] == [b'{"n": 0}', b'{"n": 1}', b'{"n": 2}']
         assert [item.receipt for item in items] == receipts
-        await instances[0].say(protocol.acks([items[0].number, items[1].number], [(items[2].number, Outcome(failed=1))]))
+        await instances[0].say(
+            protocol.acks(
+                [protocol.Published(1, ("out",), [items[0].number, items[1].number], [])], [(items[2].number, Outcome(failed=1))]
+            )
+        )
         assert [await state_of(queue, receipt) for receipt in receipts] == ["done", "done", "failed"]
         assert dispatcher.outstanding == 0
 
@@ -159,7 +163,7 @@ async def test_a_full_window_presses_and_opens_with_acknowledgements(instances: 
         dispatcher.apply(topology(instances[0]))
         await instances[0].until(lambda: instances[0].pressed > 0)
         assert len(instances[0].items) == 2
-        await instances[0].say(protocol.acks([instances[0].items[0].number], []))
+        await instances[0].say(protocol.acks([protocol.Published(1, ("out",), [instances[0].items[0].number], [])], []))
         await instances[0].until(lambda: len(instances[0].items) == 3 and instances[0].pressed > 1)
         assert queue.stats().leased == 2
 
@@ -215,7 +219,7 @@ async def test_only_who_was_begun_alone_is_charged(instances: list[ScriptedInsta
         assert await state_of(queue, poison) == "failed"
         [letter] = await queue.dead_letters()
         assert (letter.code, letter.graph) == ("instance.killed", "g")
-        await instances[4].say(protocol.acks([item.number], []))
+        await instances[4].say(protocol.acks([protocol.Published(1, ("out",), [item.number], [])], []))
         assert await state_of(queue, neighbour) == "done"
 
 
@@ -253,7 +257,7 @@ async def test_what_was_acknowledged_before_death_counts(instances: list[Scripte
         receipt = await post(queue)
         dispatcher.apply(topology(instances[0]))
         [item] = await instances[0].got(1)
-        await instances[0].say(protocol.acks([item.number], []))
+        await instances[0].say(protocol.acks([protocol.Published(1, ("out",), [item.number], [])], []))
         instances[0].die()
         dispatcher.gone(1)  # before the loop had a chance to read what it said
         assert await state_of(queue, receipt) == "done"
@@ -281,7 +285,7 @@ async def test_a_retiring_instance_finishes_and_gets_nothing_more(instances: lis
         dispatcher.apply(topology(instances[1], first=2))
         await post(queue)
         await instances[1].got(1)
-        await instances[0].say(protocol.acks([item.number], []))
+        await instances[0].say(protocol.acks([protocol.Published(1, ("out",), [item.number], [])], []))
         assert await state_of(queue, old) == "done"
         assert len(instances[0].items) == 1
         instances[0].die()
@@ -314,7 +318,7 @@ async def test_drain_finishes_the_queue_and_presses(instances: list[ScriptedInst
         for count in (1, 2, 3):
             items = await instances[0].got(count)
             await instances[0].until(lambda count=count: instances[0].pressed >= count)  # type: ignore[misc]
-            await instances[0].say(protocol.acks([items[-1].number], []))
+            await instances[0].say(protocol.acks([protocol.Published(1, ("out",), [items[-1].number], [])], []))
         assert await drained == 0
         assert queue.stats().deliveries == 0
 
@@ -328,7 +332,7 @@ async def test_drain_without_finishing_waits_for_what_is_out_only(instances: lis
         [item] = await instances[0].got(1)
         drained = asyncio.ensure_future(dispatcher.drain(10, finish=False))
         await instances[0].until(lambda: instances[0].pressed > 0)
-        await instances[0].say(protocol.acks([item.number], []))
+        await instances[0].say(protocol.acks([protocol.Published(1, ("out",), [item.number], [])], []))
         assert await drained == 0
         assert queue.stats().deliveries == 1
 

@@ -44,10 +44,11 @@ def test_deliveries_come_out_as_they_went_in(batches: list[list[bytes]], sizes: 
 
 def test_acknowledgements_carry_outcomes_and_dead_letters() -> None:
     letter = DeadLetter("id", (0, 2), "g", 3, "html", "HTML", "component.raised", "no", "trace", 1, b"{}", 1.5)
-    frame = protocol.acks([1, 2], [(3, Outcome(1, 0, 2, (letter,)))])
+    published = protocol.Published(4, ("index",), [1, 2], [None, "b"])
+    frame = protocol.acks([published], [(3, Outcome(1, 0, 2, (letter,)))])
     [(kind, head, _)] = FrameReader().feed(frame)
     assert kind == protocol.ACKS
-    assert protocol.read_acks(head) == protocol.Acks([1, 2], [(3, Outcome(1, 0, 2, (letter,)))])
+    assert protocol.read_acks(head) == protocol.Acks([published], [(3, Outcome(1, 0, 2, (letter,)))])
 
 
 def test_begin_names_a_delivery_or_nobodys() -> None:

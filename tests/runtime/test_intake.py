@@ -12,7 +12,7 @@ from pypes.core.limits import Limits
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
-from pypes.ingest.protocol import Item
+from pypes.ingest.protocol import Item, Published
 from pypes.ingest.receipt import ReceiptId
 from pypes.runtime.intake import Intake, Waiting
 from pypes.runtime.routing import Router
@@ -42,6 +42,9 @@ class Connection:
     def __init__(self) -> None:
         self.published: list[int] = []
         self.outcomes: list[tuple[int, Outcome]] = []
+
+    def published_by(self, graph: str, version: int) -> Published:
+        return Published(version, (), self.published, [])
 
 
 class Bench:

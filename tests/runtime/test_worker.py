@@ -75,7 +75,7 @@ class Supervisor:
 
     def release(self) -> None:
         for writer, number in self.held:
-            writer.write(protocol.acks([number], []))
+            writer.write(protocol.acks([protocol.Published(1, ("out",), [number], [])], []))
         self.held.clear()
 
     def config(self, **changes: Any) -> WorkerConfig:
