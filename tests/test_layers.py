@@ -17,8 +17,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("graph",),
     ("registry",),
     ("ingest",),
+    ("placement",),
     ("runtime",),
-    ("placement", "observe", "testing"),
+    ("observe", "testing"),
     ("api",),
     ("cli", "__main__"),
 )

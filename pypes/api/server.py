@@ -20,7 +20,7 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from pypes import logs
 from pypes.config import WorkerConfig
-from pypes.runtime.lifeline import watch
+from pypes.core.lifeline import watch
 
 log = logging.getLogger(__name__)
 

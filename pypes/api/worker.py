@@ -23,8 +23,8 @@ from pypes import logs
 from pypes.api import problems
 from pypes.api.app import create_app
 from pypes.config import WorkerConfig
+from pypes.core.lifeline import die_with_parent, watch
 from pypes.errors import PypesError
-from pypes.runtime.lifeline import die_with_parent, watch
 from pypes.runtime.worker import IngestWorker
 
 log = logging.getLogger(__name__)

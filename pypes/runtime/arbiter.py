@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 
 from pypes import logs
 from pypes.config import WorkerConfig
+from pypes.core.lifeline import ProcessGroup
 from pypes.runtime.backoff import FIRST_S, Backoff
-from pypes.runtime.lifeline import ProcessGroup
 
 #: What the arbiter runs; the number of the descriptor with its configuration follows.
 COMMAND = (sys.executable, "-P", "-m", "pypes.api.server")

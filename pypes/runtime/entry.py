@@ -7,7 +7,7 @@ import os
 import signal
 from typing import Any
 
-from pypes.runtime.lifeline import die_with_parent, watch
+from pypes.core.lifeline import die_with_parent, watch
 
 
 def run_instance(spec: Any, control: Any, lifeline: Any, parent: int) -> None:

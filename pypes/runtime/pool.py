@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from pypes import logs
+from pypes.core.lifeline import ProcessGroup
 from pypes.errors import ComponentError
 from pypes.runtime.backoff import FIRST_S, Backoff
 from pypes.runtime.entry import run_instance
 from pypes.runtime.instance import InstanceSpec
-from pypes.runtime.lifeline import ProcessGroup
 
 #: How often an instance may die during set-up without saying why before its generation is given up.
 DEATHS_AT_SETUP = 3

@@ -18,6 +18,7 @@ from typing import Any
 
 from pypes import logs
 from pypes.config import Settings, WorkerConfig
+from pypes.core.lifeline import Lifeline, adopt_orphans
 from pypes.errors import PypesError
 from pypes.registry import Catalogue, discover
 from pypes.runtime.arbiter import Arbiter
@@ -25,7 +26,6 @@ from pypes.runtime.claims import DataDir, claim_runtime_dir, listen, release_run
 from pypes.runtime.control import Control
 from pypes.runtime.deployment import Deployments
 from pypes.runtime.filters import Filters
-from pypes.runtime.lifeline import Lifeline, adopt_orphans
 from pypes.runtime.pool import Pool
 from pypes.runtime.rpc import RpcServer
 from pypes.runtime.store import ControlStore

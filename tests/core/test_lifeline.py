@@ -7,22 +7,22 @@ import threading
 
 import pytest
 
-from pypes.runtime.lifeline import Lifeline, ProcessGroup, watch
+from pypes.core.lifeline import Lifeline, ProcessGroup, watch
 
 #: Starts a child that watches its lifeline, prints both pids, and waits to be killed.
 OWNER = """
 import os, subprocess, sys
-from pypes.runtime.lifeline import Lifeline
+from pypes.core.lifeline import Lifeline
 lifeline = Lifeline()
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1], str(lifeline.fd), str(os.getpid())], pass_fds=[lifeline.fd])
 sys.stdin.read()
 """
 WATCHES = (
-    "import sys, time; from pypes.runtime.lifeline import watch; watch([int(sys.argv[1])]);"
+    "import sys, time; from pypes.core.lifeline import watch; watch([int(sys.argv[1])]);"
     " print('up', flush=True); time.sleep(60)"
 )
 STUCK = (
-    "import sys, signal; from pypes.runtime.lifeline import die_with_parent; die_with_parent(int(sys.argv[2]));"
+    "import sys, signal; from pypes.core.lifeline import die_with_parent; die_with_parent(int(sys.argv[2]));"
     " print('up', flush=True); signal.sigwait([signal.SIGUSR1])"
 )
 
