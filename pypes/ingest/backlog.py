@@ -17,9 +17,22 @@ _OVERHEAD_BYTES = 512  # what a waiting delivery takes in memory besides its bod
 
 
 class Delivery:
-    """One delivery in memory. ``token`` is 0 unless it is leased."""
+    """One delivery in memory. ``token`` is 0 unless leased, ``started`` ms since the epoch of the first hand-over (0: not yet)."""
 
-    __slots__ = ("attempt", "body", "crashes", "decoded", "expires", "group", "header", "id", "is_suspect", "position", "token")
+    __slots__ = (
+        "attempt",
+        "body",
+        "crashes",
+        "decoded",
+        "expires",
+        "group",
+        "header",
+        "id",
+        "is_suspect",
+        "position",
+        "started",
+        "token",
+    )
 
     def __init__(
         self, group: Group, position: int, id: str, header: Header, body: bytes | Spooled, decoded: bytes | None
@@ -34,6 +47,7 @@ class Delivery:
         self.attempt = 0
         self.crashes = 0
         self.is_suspect = False
+        self.started = 0
         self.expires: float | None = None
 
     @property
@@ -105,6 +119,8 @@ class Backlog:
         self._delayed: list[tuple[float, int, Delivery]] = []
         self._expiries: list[tuple[float, int]] = []
         self._token = first_token
+        #: The time of day, ms since the epoch, which :meth:`lease` notes as the first hand-over; kept by whoever leases.
+        self.now_ms = 0
 
     @property
     def delayed(self) -> int:
@@ -162,6 +178,8 @@ class Backlog:
         self.cached_bytes -= delivery.cached_bytes
         delivery.token = token
         delivery.attempt += 1
+        if not delivery.started:
+            delivery.started = self.now_ms
         delivery.expires = expires
         self.leased[token] = delivery
         if expires is not None:

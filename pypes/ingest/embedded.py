@@ -22,12 +22,13 @@ from pathlib import Path
 from pypes.core.limits import Limits
 from pypes.errors import InvalidConfig, PypesError, StoreError
 from pypes.ingest.backlog import COUNTS, Delivery, Group
+from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled, body_bytes
 from pypes.ingest.lane import Lane
 from pypes.ingest.leasing import LeasingQueue
 from pypes.ingest.outbox import Append, Commit, Letter, Outbox
 from pypes.ingest.outcome import DeadLetter
-from pypes.ingest.queue import Capabilities, QueueStats
+from pypes.ingest.queue import Capabilities, Key, QueueStats
 from pypes.ingest.receipt import MAX_SALT, Receipt, ReceiptId, ReceiptIds, commit_key, first_key
 from pypes.ingest.shards import Shard
 from pypes.ingest.spool import SpoolDir, SpoolWriter
@@ -150,7 +151,9 @@ class EmbeddedQueue(LeasingQueue):
         """A writer for a body too large for memory; append what its ``finish`` returns."""
         return self._spool.create(self._durability)
 
-    def append(self, header: Header, body: bytes | Spooled, decoded: bytes | None = None) -> asyncio.Future[str]:
+    def append(
+        self, header: Header, body: bytes | Spooled, decoded: bytes | None = None, key: Key | None = None
+    ) -> asyncio.Future[str]:
         return self._append(header, body, decoded, None)
 
     def _append(self, header: Header, body: bytes | Spooled, decoded: bytes | None, redriven: str | None) -> asyncio.Future[str]:
@@ -384,10 +387,26 @@ class EmbeddedQueue(LeasingQueue):
             return None
         return self._finished_receipt(rid, found[1][rid.position * COUNTS : (rid.position + 1) * COUNTS])
 
-    async def dead_letters(self, limit: int = 100, after: str = "") -> list[DeadLetter]:
+    async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
         await self._settled()
         letters: list[DeadLetter] = await self._reading.call(partial(self._store.dead_letters, limit, after))
         return letters
+
+    async def letter(self, id: str) -> KeptLetter | None:
+        raise NotImplementedError
+
+    async def letter_groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
+        raise NotImplementedError
+
+    async def edit_letter(self, id: str, packet: bytes) -> bool:
+        raise NotImplementedError
+
+    async def delete_letters(self, ids: Sequence[str]) -> int:
+        raise NotImplementedError
+
+    async def replay(self, id: str, from_start: bool) -> str:
+        (receipt,) = await self.redrive([id])
+        return receipt
 
     async def redrive(self, ids: Sequence[str]) -> list[str]:
         await self._settled()

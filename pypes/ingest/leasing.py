@@ -14,9 +14,10 @@ from pypes.errors import QueueFull
 from pypes.ingest.backlog import Backlog, Delivery, Group, counts_of
 from pypes.ingest.delivery import Spooled, body_bytes
 from pypes.ingest.outbox import Letter
-from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
-from pypes.ingest.queue import Lease, Queue, QueueStats
-from pypes.ingest.receipt import Receipt, ReceiptId, rfc3339
+from pypes.ingest.outcome import Blame, DeadLetter, Outcome, dead_letter_id
+from pypes.ingest.protocol import Rerun
+from pypes.ingest.queue import Callback, Lease, Queue, QueueStats, Stream
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, rfc3339
 
 _MAX_RETRY_AFTER_S = 30.0
 
@@ -74,10 +75,14 @@ class LeasingQueue(Queue):
 
     # -- leases ------------------------------------------------------------------------------------------
 
-    def lease(self, n: int, max_bytes: int, ttl_s: float | None = None) -> list[Lease]:
+    def streams(self) -> list[Stream]:
+        raise NotImplementedError
+
+    def lease(self, n: int, max_bytes: int, ttl_s: float | None = None, stream: Stream | None = None) -> list[Lease]:
         now = self._loop.time()
         backlog = self._backlog
         backlog.tick(now)
+        backlog.now_ms = int(self._clock() * 1000)
         leases = backlog.lease(n, max_bytes, None if ttl_s is None else now + ttl_s)
         if ttl_s is not None:
             self._set_timer()
@@ -91,7 +96,7 @@ class LeasingQueue(Queue):
         self._set_timer()
         return is_valid
 
-    def ack(self, lease: Lease, outcome: Outcome) -> bool:
+    def ack(self, lease: Lease, outcome: Outcome, id: str | None = None) -> bool:
         delivery = self._backlog.settle(lease.token)
         if delivery is None:
             return False
@@ -147,6 +152,33 @@ class LeasingQueue(Queue):
             return False
         self._bury(delivery, code, reason)
         return True
+
+    def blame(self, lease: Lease, blame: Blame) -> None:
+        raise NotImplementedError
+
+    def committed(self, lease: Lease, publisher: str, documents: Sequence[int]) -> None:
+        raise NotImplementedError
+
+    def rerun(self, lease: Lease) -> Rerun | None:
+        return None
+
+    async def documents(self, id: str, limit: int, after: int = -1) -> list[DocumentReport] | None:
+        raise NotImplementedError
+
+    async def receipts(self, state: str | None, since: float, limit: int, after: str = "") -> list[Receipt]:
+        raise NotImplementedError
+
+    async def callbacks(self, now: float, limit: int) -> list[Callback]:
+        return []
+
+    async def next_callback(self) -> float | None:
+        return None
+
+    def callback_done(self, receipt: str) -> None:
+        raise NotImplementedError
+
+    def callback_failed(self, receipt: str, due: float) -> None:
+        raise NotImplementedError
 
     def _bury(self, delivery: Delivery, code: str, reason: str) -> None:
         header, body, receipt = delivery.header, delivery.body, delivery.id
@@ -215,13 +247,13 @@ class LeasingQueue(Queue):
 
     def _unfinished_receipt(self, rid: ReceiptId, accepted: int, is_taken: bool) -> Receipt:
         state = "processing" if is_taken else "queued"
-        return Receipt(str(rid), state, accepted, 0, 0, 0, accepted, rfc3339(rid.received), None)
+        return Receipt(str(rid), state, accepted, 0, 0, 0, accepted, rfc3339(rid.received))
 
     def _finished_receipt(self, rid: ReceiptId, counts: Sequence[int]) -> Receipt:
         accepted, published, dropped, failed, ms = counts
         state = "failed" if failed else "done"
         finished = rfc3339(rid.received + ms / 1000)
-        return Receipt(str(rid), state, accepted, published, dropped, failed, 0, rfc3339(rid.received), finished)
+        return Receipt(str(rid), state, accepted, published, dropped, failed, 0, rfc3339(rid.received), None, finished)
 
     # -- statistics --------------------------------------------------------------------------------------
 

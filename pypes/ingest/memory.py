@@ -10,11 +10,12 @@ from pathlib import Path
 from pypes.core.limits import Limits
 from pypes.errors import StoreError
 from pypes.ingest.backlog import Delivery, Group
+from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.leasing import LeasingQueue
 from pypes.ingest.outbox import Letter
 from pypes.ingest.outcome import DeadLetter
-from pypes.ingest.queue import Capabilities, QueueStats
+from pypes.ingest.queue import Capabilities, Key, QueueStats
 from pypes.ingest.receipt import Receipt, ReceiptId, ReceiptIds, commit_key
 
 
@@ -30,13 +31,15 @@ class MemoryQueue(LeasingQueue):
         self._dead: dict[str, tuple[DeadLetter, Header | None, bytes | Spooled]] = {}
         self._is_closed = False
 
-    def append(self, header: Header, body: bytes | Spooled, decoded: bytes | None = None) -> asyncio.Future[str]:
+    def append(
+        self, header: Header, body: bytes | Spooled, decoded: bytes | None = None, key: Key | None = None
+    ) -> asyncio.Future[str]:
         if self._is_closed:
             raise StoreError("the queue is closed", code="store.closed")
         self._reserve(body)
-        self._last_key = key = commit_key(self._clock(), self._last_key)
-        group = Group(key, 0, len(body), 1)
-        id = ReceiptIds(self._node, self._shard, key, 0)[0]
+        self._last_key = commit_key(self._clock(), self._last_key)
+        group = Group(self._last_key, 0, len(body), 1)
+        id = ReceiptIds(self._node, self._shard, group.key, 0)[0]
         self._backlog.add(group, [Delivery(group, 0, id, header, body, decoded)])
         self._appended += 1
         future: asyncio.Future[str] = self._loop.create_future()
@@ -72,8 +75,24 @@ class MemoryQueue(LeasingQueue):
         counts = finished.counts(0)
         return None if counts is None else self._finished_receipt(rid, counts)
 
-    async def dead_letters(self, limit: int = 100, after: str = "") -> list[DeadLetter]:
+    async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
         return [self._dead[id][0] for id in sorted(self._dead) if id > after][:limit]
+
+    async def letter(self, id: str) -> KeptLetter | None:
+        raise NotImplementedError
+
+    async def letter_groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
+        raise NotImplementedError
+
+    async def edit_letter(self, id: str, packet: bytes) -> bool:
+        raise NotImplementedError
+
+    async def delete_letters(self, ids: Sequence[str]) -> int:
+        raise NotImplementedError
+
+    async def replay(self, id: str, from_start: bool) -> str:
+        (receipt,) = await self.redrive([id])
+        return receipt
 
     async def redrive(self, ids: Sequence[str]) -> list[str]:
         receipts = []

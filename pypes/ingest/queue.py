@@ -10,19 +10,46 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
+from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.outcome import DeadLetter, Outcome
-from pypes.ingest.receipt import Receipt
+from pypes.ingest.outcome import Blame, DeadLetter, Outcome
+from pypes.ingest.protocol import Rerun
+from pypes.ingest.receipt import DocumentReport, Receipt
+
+
+class Stream(NamedTuple):
+    """What is leased independently of each other: a lane of a graph."""
+
+    graph: str
+    is_bulk: bool
+
+
+class Key(NamedTuple):
+    """An idempotency key: its name as the caller scopes it, and the digest of the request that came with it."""
+
+    name: str
+    digest: bytes
+
+
+class Callback(msgspec.Struct, frozen=True, gc=False):
+    """A finished receipt to be posted to ``url``, not before ``due`` (seconds since the epoch), after ``attempts`` failures."""
+
+    receipt: str
+    url: str
+    due: float
+    attempts: int
 
 
 class Lease(msgspec.Struct, frozen=True, gc=False):
     """A delivery lent to whoever works on it; ``token`` fences out a holder whose lease has run out.
 
     ``decoded`` is the body after decompression when the one who appended had it at hand and it is still in memory.
-    ``is_suspect``: its last holder died with it. ``crashes``: deaths recorded while it ran alone.
+    ``is_suspect``: its last holder died with it. ``crashes``: deaths recorded while it ran alone. ``rerun``: what was known of
+    earlier runs when it was lent; :meth:`Queue.rerun` tells what is known by now.
     """
 
     id: str
@@ -33,11 +60,16 @@ class Lease(msgspec.Struct, frozen=True, gc=False):
     decoded: bytes | None = None
     is_suspect: bool = False
     crashes: int = 0
+    rerun: Rerun | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """A snapshot: ``ready`` can be leased now (or once read from the store), ``delayed`` later; bytes are those of bodies."""
+    """A snapshot: ``ready`` can be leased now (or once read from the store), ``delayed`` later; bytes are those of bodies.
+
+    ``bulk_deliveries`` and ``bulk_bytes`` are the share of the bulk lane in ``deliveries`` and ``bytes``. ``dead_letter_bytes``
+    is what the dead letters take with the bodies kept for them, ``drain_bytes_s`` what was acknowledged per second of late.
+    """
 
     deliveries: int
     bytes: int
@@ -51,6 +83,10 @@ class QueueStats:
     oldest_s: float
     commits: int
     is_failed: bool
+    dead_letter_bytes: int = 0
+    drain_bytes_s: float = 0.0
+    bulk_deliveries: int = 0
+    bulk_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +104,37 @@ class Queue(ABC):
     #: Called in the event loop whenever something may have become leasable; set by whoever leases.
     on_ready: Callable[[], None] | None = None
 
+    #: Called in the event loop when a callback became due to be posted that was not there before.
+    on_callback: Callable[[], None] | None = None
+
+    # -- deliveries --------------------------------------------------------------------------------------
+
     @abstractmethod
-    def append(self, header: Header, body: bytes | Spooled, decoded: bytes | None = None) -> asyncio.Future[str]:
+    def append(
+        self, header: Header, body: bytes | Spooled, decoded: bytes | None = None, key: Key | None = None
+    ) -> asyncio.Future[str]:
         """Append a delivery; the future gives its receipt's id once it is durable.
 
-        Raises :class:`QueueFull` or :class:`StoreError` at once; the future fails with :class:`StoreError` when the commit
-        did, and nothing was accepted then. The queue takes ownership of a spooled body in either case.
+        With a ``key`` that is known for the same digest, the future gives the first receipt (once that is durable) and nothing
+        is appended; for another digest, :class:`Conflict` (``idempotency.mismatch``) is raised. Concurrent appends of
+        one key are one delivery; a key whose append failed is free again. Keys are forgotten with the receipts.
+
+        Raises :class:`QueueFull` (``queue.full``, or ``deadletters.full`` until dead letters are replayed or deleted) or
+        :class:`StoreError` at once; the future fails with :class:`StoreError` when the commit did, and nothing was accepted
+        then. The queue takes ownership of a spooled body in any case.
         """
 
     @abstractmethod
-    def lease(self, n: int, max_bytes: int, ttl_s: float | None = None) -> list[Lease]:
+    def streams(self) -> list[Stream]:
+        """The streams that have something leasable now."""
+
+    @abstractmethod
+    def lease(self, n: int, max_bytes: int, ttl_s: float | None = None, stream: Stream | None = None) -> list[Lease]:
         """Lend up to ``n`` deliveries of up to ``max_bytes`` in all (at least one, whatever its size); never blocks.
 
-        A lease that is not acknowledged within ``ttl_s`` (``None``: ever) becomes leasable again under a new token.
-        An empty list means that nothing is at hand; ``on_ready`` tells when that changes.
+        Of one ``stream``, or of any: then the oldest first, live before bulk. A lease that is not acknowledged within ``ttl_s``
+        (``None``: ever) becomes leasable again under a new token. An empty list means that nothing is at hand;
+        ``on_ready`` tells when that changes.
         """
 
     @abstractmethod
@@ -89,10 +142,11 @@ class Queue(ABC):
         """Let a lease run for another ``ttl_s`` from now; False if it is no longer valid."""
 
     @abstractmethod
-    def ack(self, lease: Lease, outcome: Outcome) -> bool:
+    def ack(self, lease: Lease, outcome: Outcome, id: str | None = None) -> bool:
         """Remove a delivery, done; its dead letters are stored in the same transaction. False if the lease is not valid.
 
-        Returns before that is durable: a crash in between means that the delivery is run again.
+        ``id`` is that of its one document, where ``outcome.details`` is ``None``. Returns before anything is durable: a crash
+        in between means that the delivery is run again.
         """
 
     @abstractmethod
@@ -108,20 +162,94 @@ class Queue(ABC):
         """Move the whole delivery, body included, to the dead letters; False if the lease is not valid."""
 
     @abstractmethod
-    async def redrive(self, ids: Sequence[str]) -> list[str]:
-        """Append whole deliveries from the dead letters anew; returns the new receipts. Other dead letters are left alone."""
+    def blame(self, lease: Lease, blame: Blame) -> None:
+        """Remember a document that ended its instance, durably with the next commit; the lease stays valid."""
 
     @abstractmethod
-    async def dead_letters(self, limit: int = 100, after: str = "") -> list[DeadLetter]:
-        """Up to ``limit`` dead letters in the order of their ids, those beyond ``after``."""
+    def committed(self, lease: Lease, publisher: str, documents: Sequence[int]) -> None:
+        """Remember, while this queue object lives, that a publisher has committed documents (ordinals) of a delivery."""
+
+    @abstractmethod
+    def rerun(self, lease: Lease) -> Rerun | None:
+        """What is known of earlier runs of a delivery by now; ``None`` if nothing is."""
+
+    # -- receipts ----------------------------------------------------------------------------------------
 
     @abstractmethod
     async def receipt(self, id: str) -> Receipt | None:
-        """Where a delivery is; ``None`` if this queue never had it or has forgotten it. Raises :class:`NotFound` for a non-id."""
+        """Where a delivery is; ``None`` if this queue never had it.
+
+        Raises :class:`Gone` (``receipt.forgotten``) for one that was given out and is forgotten by now, :class:`NotFound`
+        for what is no id.
+        """
 
     @abstractmethod
     async def wait_receipt(self, id: str, wait_s: float) -> Receipt | None:
         """As :meth:`receipt`, but waits up to ``wait_s`` for the delivery to be finished."""
+
+    @abstractmethod
+    async def documents(self, id: str, limit: int, after: int = -1) -> list[DocumentReport] | None:
+        """What became of up to ``limit`` documents of a delivery, in order, beyond the ordinal ``after``.
+
+        ``None`` and errors as :meth:`receipt`.
+        """
+
+    @abstractmethod
+    async def receipts(self, state: str | None, since: float, limit: int, after: str = "") -> list[Receipt]:
+        """Up to ``limit`` receipts beyond ``after`` in the order of their ids, accepted at ``since`` or later.
+
+        ``since`` is seconds since the epoch. ``state``: only those in it, ``None`` for all.
+        """
+
+    @abstractmethod
+    async def callbacks(self, now: float, limit: int) -> list[Callback]:
+        """Up to ``limit`` callbacks due at ``now`` (seconds since the epoch), the longest due first; only what is durable."""
+
+    @abstractmethod
+    async def next_callback(self) -> float | None:
+        """When the next callback is due, seconds since the epoch; ``None`` if there is none."""
+
+    @abstractmethod
+    def callback_done(self, receipt: str) -> None:
+        """Forget a callback: it was posted, or given up. Durable with the next commit."""
+
+    @abstractmethod
+    def callback_failed(self, receipt: str, due: float) -> None:
+        """Count a failed attempt at a callback; it is due again at ``due``. Durable with the next commit."""
+
+    # -- dead letters ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
+        """Up to ``limit`` dead letters that match, in the order of their ids, those beyond ``after``."""
+
+    @abstractmethod
+    async def letter(self, id: str) -> KeptLetter | None:
+        """One dead letter with what is kept of its delivery's body."""
+
+    @abstractmethod
+    async def letter_groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
+        """The dead letters that match, counted by graph, filter and code; most first."""
+
+    @abstractmethod
+    async def edit_letter(self, id: str, packet: bytes) -> bool:
+        """Replace the packet (its JSON form) of a dead letter, durably on return; False if there is no such dead letter."""
+
+    @abstractmethod
+    async def delete_letters(self, ids: Sequence[str]) -> int:
+        """Delete dead letters, durably on return; returns how many there were."""
+
+    @abstractmethod
+    async def replay(self, id: str, from_start: bool) -> str:
+        """Turn a dead letter into a new delivery in one transaction; returns the new receipt once it is durable.
+
+        From the filter in which it failed on, with the packet as it was there (or was edited to); or from the start, with those
+        documents of the delivery's body that it was made from. What failed before the first filter always goes from the start,
+        unless it was edited. Raises :class:`NotFound`, :class:`Conflict` (``deadletters.not_kept``) if what it takes is not kept,
+        :class:`QueueFull` and :class:`StoreError`.
+        """
+
+    # -- the rest ----------------------------------------------------------------------------------------
 
     @abstractmethod
     def stats(self) -> QueueStats:

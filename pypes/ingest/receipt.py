@@ -110,7 +110,11 @@ def _second(seconds: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Where a delivery is; the numbers count documents. ``state`` is queued, processing, done or failed."""
+    """Where a delivery is; the numbers count documents. ``state`` is queued, processing, done or failed.
+
+    ``received``, ``started`` (first handed to an instance since its worker started) and ``finished`` are RFC 3339, ``None`` for
+    what has not happened yet. ``version`` is that of the graph it ran in, 0 until it is finished.
+    """
 
     receipt: str
     state: str
@@ -120,7 +124,29 @@ class Receipt:
     failed: int
     pending: int
     received: str
-    finished: str | None
+    started: str | None = None
+    finished: str | None = None
+    graph: str = ""
+    version: int = 0
+
+    def to_obj(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentReport:
+    """What became of one document; ``index`` is its ordinal in the delivery.
+
+    ``outcome`` is published, dropped, failed or pending; ``publishers`` are those that took it (also if it failed elsewhere),
+    ``filter`` is the one that dropped it or in which it failed (``""``: not known), ``deadletter`` the id of its dead letter.
+    """
+
+    index: int
+    outcome: str
+    id: str | None = None
+    publishers: tuple[str, ...] = ()
+    filter: str = ""
+    deadletter: str | None = None
 
     def to_obj(self) -> dict[str, Any]:
         return asdict(self)

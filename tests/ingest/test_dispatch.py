@@ -217,7 +217,7 @@ async def test_only_who_was_begun_alone_is_charged(instances: list[ScriptedInsta
         [item] = await instances[4].got(1)
         assert item.receipt == neighbour
         assert await state_of(queue, poison) == "failed"
-        [letter] = await queue.dead_letters()
+        [letter] = await queue.letters()
         assert (letter.code, letter.graph) == ("instance.killed", "g")
         await instances[4].say(protocol.acks([protocol.Published(1, ("out",), [item.number], [])], []))
         assert await state_of(queue, neighbour) == "done"
@@ -300,7 +300,7 @@ async def test_a_graph_that_is_gone_is_a_dead_letter_and_one_that_failed_waits(i
         gone, failed = await post(queue, graph="old"), await post(queue, graph="broken")
         dispatcher.apply(topology(instances[0], failed={"broken": "no such table"}))
         assert await state_of(queue, gone) == "failed"
-        [letter] = await queue.dead_letters()
+        [letter] = await queue.letters()
         assert letter.code == "graph.gone"
         assert queue.stats().delayed == 1
         found = await queue.receipt(failed)

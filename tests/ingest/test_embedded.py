@@ -274,7 +274,7 @@ def test_acknowledgements_of_a_failed_commit_are_kept_for_the_next(tmp_path: Pat
         finally:
             FailingConnection.is_failing = False
         await until(lambda: not queue.stats().is_failed)
-        assert [dead.id for dead in await queue.dead_letters()] == [letter.id]
+        assert [dead.id for dead in await queue.letters()] == [letter.id]
         await queue.close()
         queue = await open_queue(tmp_path)
         assert [(lease.id, lease.crashes) for lease in await drain(queue, 2)] == [(ids[2], 1), (ids[3], 0)]
@@ -304,7 +304,7 @@ def test_a_spool_file_is_durable_taken_over_and_removed(tmp_path: Path) -> None:
         (lease,) = await drain(queue, 1)
         assert (lease.id, lease.body) == (id, body)
         queue.dead_letter(lease, "instance.killed", "three times")
-        (dead,) = await queue.dead_letters()
+        (dead,) = await queue.letters()
         await queue.close()
 
         queue = await open_queue(tmp_path)
@@ -312,7 +312,7 @@ def test_a_spool_file_is_durable_taken_over_and_removed(tmp_path: Path) -> None:
         (lease,) = await drain(queue, 1)
         assert (lease.id, lease.body) == (fresh, body)
         queue.ack(lease, Outcome(1))
-        await queue.dead_letters()
+        await queue.letters()
         await until(lambda: not list(folder.iterdir()))
         await queue.close()
 
@@ -331,7 +331,7 @@ def test_a_spool_file_that_is_gone_becomes_a_dead_letter(tmp_path: Path) -> None
         os.unlink(body.path)  # noqa: PTH108 - as a disk would: not the queue's doing
         queue = await open_queue(tmp_path)
         assert [lease.id for lease in await drain(queue, 1)] == [other]
-        (dead,) = await queue.dead_letters()
+        (dead,) = await queue.letters()
         assert dead.code == "store.spool_missing"
         receipt = await queue.receipt(lost)
         assert receipt is not None
@@ -394,8 +394,8 @@ def test_old_receipts_are_forgotten(tmp_path: Path) -> None:
             ids += await asyncio.gather(*[queue.append(header(), b"x") for _ in range(100)])
             for lease in await drain(queue, 100):
                 queue.ack(lease, Outcome(1))
-            await queue.dead_letters()  # waits for the commit
-        await queue.dead_letters()
+            await queue.letters()  # waits for the commit
+        await queue.letters()
         assert await queue.receipt(ids[0]) is None
         assert await queue.receipt(ids[-1]) is not None
         await queue.close()

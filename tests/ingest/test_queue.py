@@ -112,7 +112,7 @@ def test_a_receipt_follows_its_delivery(run: Callable[..., None]) -> None:
             receipt = await queue.receipt(second)
             assert receipt is not None
             assert (receipt.state, receipt.failed) == ("failed", 1)
-            assert [found.error for found in await queue.dead_letters()] == ["boom"]
+            assert [found.error for found in await queue.letters()] == ["boom"]
 
     run(scenario)
 
@@ -264,12 +264,12 @@ def test_a_dead_delivery_keeps_its_body_and_can_be_redriven(run: Callable[..., N
         receipt = await queue.receipt(id)
         assert receipt is not None
         assert (receipt.state, receipt.failed) == ("failed", 2)
-        (dead,) = await queue.dead_letters()
+        (dead,) = await queue.letters()
         assert (dead.code, dead.packet, dead.graph) == ("instance.killed", b"poison", "g")
-        assert await queue.dead_letters(after=dead.id) == []
+        assert await queue.letters(after=dead.id) == []
         (fresh,) = await queue.redrive([dead.id, "unknown"])
         assert fresh != id
-        assert await queue.dead_letters() == []
+        assert await queue.letters() == []
         (again,) = await take(queue)
         assert (again.id, again.body, again.header.documents) == (fresh, b"poison", 2)
 
@@ -281,7 +281,7 @@ def test_an_acknowledgement_can_keep_the_body_with_its_dead_letters(run: Callabl
         await queue.append(header(2), b"unreadable")
         (lease,) = await take(queue)
         queue.ack(lease, Outcome(1, 0, 1, (letter(lease.id),), keeps_body=True))
-        (dead,) = await queue.dead_letters()
+        (dead,) = await queue.letters()
         assert dead.packet == b"unreadable"
         await queue.redrive([dead.id])
         (again,) = await take(queue)
@@ -296,7 +296,7 @@ def test_an_acknowledgement_can_keep_the_body_with_its_dead_letters(run: Callabl
         (lease,) = await take(queue)
         own = letter(lease.id)
         queue.ack(lease, Outcome(0, 0, 1, (own,), keeps_body=True))
-        (dead,) = await queue.dead_letters()
+        (dead,) = await queue.letters()
         assert dead.packet == own.packet
         await queue.redrive([dead.id])
         (again,) = await take(queue)
@@ -312,7 +312,7 @@ def test_a_rerun_replaces_its_dead_letters(run: Callable[..., None]) -> None:
         await queue.append(header(), b"x")
         (lease,) = await take(queue)
         queue.ack(lease, Outcome(0, 0, 1, (letter(lease.id), letter(lease.id), letter(lease.id, 1))))
-        assert len(await queue.dead_letters()) == 2
+        assert len(await queue.letters()) == 2
 
     run(scenario)
 

@@ -297,7 +297,7 @@ async def test_outcomes_are_counted_document_by_document(stage: Stage) -> None:
     lines = b"\n".join(json.dumps({"n": n, "do": do}).encode() for n, do in enumerate(["", "drop", "raise", ""]))
     found = await stage.receipt(await stage.post(lines, "application/x-ndjson", documents=4))
     assert (found.state, found.accepted, found.published, found.dropped, found.failed) == ("failed", 4, 2, 1, 1)
-    [letter] = await stage.queue.dead_letters()
+    [letter] = await stage.queue.letters()
     assert (letter.documents, letter.filter, letter.component, letter.version) == ((2,), "in", "In", 1)
     assert json.loads(letter.packet)["fields"] == {"n": 2, "do": "raise"}
     assert "as it was told" in letter.error
@@ -341,7 +341,7 @@ async def test_documents_go_by_media_type(stage: Stage) -> None:
     assert sorted(map(str, found)) == sorted(map(str, expected))
     refused = await stage.receipt(await stage.post(b"MZ", "application/x-dosexec"))
     assert refused.state == "failed"
-    [letter] = await stage.queue.dead_letters()
+    [letter] = await stage.queue.letters()
     assert letter.code == "graph.no_adapter"
 
 
@@ -369,7 +369,7 @@ async def test_poison_is_dead_lettered_after_three_lone_deaths_and_its_neighbour
     stage.start()
     states = [(await stage.receipt(id)).state for id in ids]
     assert states == ["failed" if n == 20 else "done" for n in range(40)]
-    [letter] = await stage.queue.dead_letters()
+    [letter] = await stage.queue.letters()
     assert (letter.code, letter.documents) == ("instance.killed", ())
     assert letter.packet == b'{"n": 20, "do": "die"}'
     assert len(stage.lost) == 4
@@ -408,7 +408,7 @@ async def test_a_lone_run_excludes_another_workers_deliveries(stage: Stage) -> N
             found = await other_queue.wait_receipt(id, WAIT_S)
             assert found is not None
             assert found.state == "done"
-        [letter] = await stage.queue.dead_letters()
+        [letter] = await stage.queue.letters()
         assert letter.code == "instance.killed"
     finally:
         other.close()

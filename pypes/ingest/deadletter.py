@@ -1,0 +1,55 @@
+"""Dead letters as they are asked for: queries, groups, and one with all that is kept of it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pypes.ingest.outcome import DeadLetter
+
+
+class LetterQuery(msgspec.Struct, frozen=True, gc=False):
+    """Which dead letters: empty text matches every one, ``since`` is seconds since the epoch."""
+
+    graph: str = ""
+    filter: str = ""
+    code: str = ""
+    since: float = 0.0
+
+    def matches(self, letter: DeadLetter) -> bool:
+        return (
+            (not self.graph or letter.graph == self.graph)
+            and (not self.filter or letter.filter == self.filter)
+            and (not self.code or letter.code == self.code)
+            and letter.time >= self.since
+        )
+
+
+class LetterGroup(msgspec.Struct, frozen=True, gc=False):
+    """How many dead letters failed alike; ``latest`` is the time of the last one, seconds since the epoch."""
+
+    graph: str
+    filter: str
+    code: str
+    count: int
+    latest: float
+
+
+class KeptLetter(msgspec.Struct, frozen=True, gc=False):
+    """A dead letter and what is kept of the body of its delivery.
+
+    ``has_body``: it can be replayed from the start. ``body`` is the body as received, ``None`` if it is not kept, is in a spool
+    file, or larger than :data:`SHOWN_BYTES`; ``content_type``, ``encoding`` and ``size`` (bytes) are those of the body kept.
+    ``is_edited``: its packet is not the one that failed any more.
+    """
+
+    letter: DeadLetter
+    is_edited: bool = False
+    has_body: bool = False
+    body: bytes | None = None
+    content_type: str = ""
+    encoding: str = ""
+    size: int = 0
+
+
+#: A larger body is not shown with a dead letter.
+SHOWN_BYTES = 1 << 20
