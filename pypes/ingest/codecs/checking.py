@@ -9,6 +9,7 @@ from pypes.errors import BadRequest, TooLarge
 from pypes.ingest.codecs import json, multipart, ndjson, packets, raw
 from pypes.ingest.codecs.encodings import Inflater, inflate
 from pypes.ingest.codecs.media import MediaType, parse
+from pypes.ingest.codecs.survey import MissingId, Survey
 from pypes.ingest.delivery import Header
 
 #: What a compressed body may inflate to and still be worth keeping beside it.
@@ -22,11 +23,12 @@ class Sink(Protocol):
     def finish(self) -> int: ...
 
 
-def check(header: Header, body: bytes, limits: Limits) -> tuple[int, bytes | None]:
+def check(header: Header, body: bytes, limits: Limits, seen: Survey | None = None) -> tuple[int, bytes | None]:
     """Check a body in memory; returns its number of documents, and the body inflated (``None`` if that is too large to keep).
 
-    ``header.documents`` and ``length`` are not looked at. Raises :class:`BadRequest`, :class:`UnsupportedMedia` or
-    :class:`TooLarge`: then nothing of the POST may be accepted.
+    ``header.documents`` and ``length`` are not looked at; ``seen`` is shown every document. Raises :class:`BadRequest`,
+    :class:`UnsupportedMedia` or :class:`TooLarge`, and with ``seen`` any :class:`InvalidInput`: then nothing of the POST may be
+    accepted.
     """
     if header.method == "DELETE":
         return 1, b""
@@ -35,24 +37,24 @@ def check(header: Header, body: bytes, limits: Limits) -> tuple[int, bytes | Non
     if header.encoding:
         data = inflate(body, header.encoding, limits, DECODED_BYTES) if body else b""
         if data is None:
-            checker = Checker(header, limits)
+            checker = Checker(header, limits, seen)
             checker.feed(body)
             return checker.finish(), None
     if not data:
         raise _empty()
     codec = media.codec
-    if codec == "json":
+    if seen is not None or codec == "multipart":
+        sink = sink_of(media, limits, seen)
+        sink.feed(data)
+        count = sink.finish()
+    elif codec == "json":
         count = json.check(data, limits)
     elif codec == "ndjson":
         count = ndjson.check(data, limits)
     elif codec == "packets":
         count = packets.check(data, limits)
-    elif codec == "raw":
-        count = 1
     else:
-        sink = sink_of(media, limits)
-        sink.feed(data)
-        count = sink.finish()
+        count = 1
     if count != 1:
         _check_count(count, header, limits)
     return count, data
@@ -61,11 +63,11 @@ def check(header: Header, body: bytes, limits: Limits) -> tuple[int, bytes | Non
 class Checker:
     """:func:`check` for a body that arrives in chunks (and goes to a spool file meanwhile), in bounded memory."""
 
-    def __init__(self, header: Header, limits: Limits) -> None:
+    def __init__(self, header: Header, limits: Limits, seen: Survey | None = None) -> None:
         self._header = header
         self._limits = limits
         self._inflater = Inflater(header.encoding, limits) if header.encoding else None
-        self._sink = sink_of(parse(header.content_type), limits)
+        self._sink = sink_of(parse(header.content_type), limits, seen)
         self._size = 0
 
     def feed(self, chunk: bytes) -> None:
@@ -92,7 +94,8 @@ class Checker:
 class MultipartChecker:
     """Checks each part with the checker of its own type."""
 
-    def __init__(self, media: MediaType, limits: Limits) -> None:
+    def __init__(self, media: MediaType, limits: Limits, seen: Survey | None) -> None:
+        self._seen = seen
         self._parser = multipart.Parser(multipart.boundary_of(media))
         self._limits = limits
         self._part: Sink | None = None
@@ -106,7 +109,8 @@ class MultipartChecker:
                 self._filename = event.part.filename
                 media = parse(event.part.content_type)
                 # multipart within multipart is not taken apart: it is a file like others
-                self._part = raw.Checker() if media.codec in ("multipart", "raw") else sink_of(media, self._limits)
+                is_raw = media.codec in ("multipart", "raw")
+                self._part = raw.Checker(self._seen) if is_raw else sink_of(media, self._limits, self._seen)
             elif self._part is not None:
                 try:
                     if isinstance(event, multipart.Data):
@@ -115,25 +119,26 @@ class MultipartChecker:
                         if not isinstance(self._part, raw.Checker):
                             json.check_size(event.size, self._limits)
                         self._documents += self._part.finish()
-                except BadRequest as error:
-                    raise BadRequest(f"file {self._filename!r}: {error.message}", code=error.code, where=error.where) from error
+                except (BadRequest, MissingId) as error:
+                    message = f"file {self._filename!r}: {error.message}"
+                    raise type(error)(message, code=error.code, where=error.where) from error
 
     def finish(self) -> int:
         self._parser.finish()
         return self._documents
 
 
-def sink_of(media: MediaType, limits: Limits) -> Sink:
-    """A fresh checker for a media type."""
+def sink_of(media: MediaType, limits: Limits, seen: Survey | None) -> Sink:
+    """A fresh checker for a media type; every document is shown to ``seen``."""
     if media.codec == "json":
-        return json.Checker(limits)
+        return json.Checker(limits, seen)
     if media.codec == "ndjson":
-        return ndjson.Checker(limits)
+        return ndjson.Checker(limits, seen)
     if media.codec == "packets":
-        return packets.Checker(limits)
+        return packets.Checker(limits, seen)
     if media.codec == "multipart":
-        return MultipartChecker(media, limits)
-    return raw.Checker()
+        return MultipartChecker(media, limits, seen)
+    return raw.Checker(seen)
 
 
 def _check_count(count: int, header: Header, limits: Limits) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Any, BinaryIO
+from itertools import groupby, islice
+from typing import Any, BinaryIO, cast
 
 from pypes.core.limits import MIB, Limits
 from pypes.errors import InternalError
@@ -13,12 +13,13 @@ from pypes.ingest.codecs import json, multipart, ndjson, packets
 from pypes.ingest.codecs.encodings import inflate, pieces_of
 from pypes.ingest.codecs.media import JSON, MediaType, parse
 from pypes.ingest.codecs.raw import StreamBody
+from pypes.ingest.codecs.survey import Unreadable
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.ingest.receipt import rfc3339
 from pypes.packet import Packet
 
-#: Packets of one media type, at most a wave of them.
-Batch = tuple[str, list[Packet]]
+#: Packets of one media type, at most a wave of them; or what could not be read between two of them, in its place.
+Batch = tuple[str, list[Packet] | list[Unreadable]]
 
 _DEFAULTS = Limits()
 
@@ -30,6 +31,7 @@ def documents(
 
     ``source`` is the stored body, or inflated already (``decoded``); ``received`` is in seconds since the epoch. The body was
     checked when it was accepted, so an error raised here (``BadRequest``, ``OSError``) means that it is not what it was.
+    A batch is either all packets or, only where ``header.is_lenient``, all :class:`Unreadable`.
     """
     meta = _metadata(header, receipt, received)
     if header.method == "DELETE":
@@ -50,17 +52,42 @@ def documents(
         yield media.type, [Packet.from_document({"data": value}, meta)]
         return
     if media.codec != "multipart" and isinstance(source, bytes) and not encoding:
-        yield from _structured(media, [source], meta, limits)
+        yield from _structured(media, [source], meta, limits, header.is_lenient)
         return
     with _open(source) as file:
         pieces = pieces_of(file, encoding, limits)
         if media.codec == "multipart":
             yield from _wave(_parts(media, pieces, source, encoding, meta, limits), limits)
         else:
-            yield from _structured(media, pieces, meta, limits)
+            yield from _structured(media, pieces, meta, limits, header.is_lenient)
 
 
-def _structured(media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits) -> Iterator[Batch]:
+def _structured(
+    media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, is_lenient: bool = False
+) -> Iterator[Batch]:
+    if is_lenient and media.codec in ("ndjson", "json"):
+        yield from _lenient(media, pieces, meta, limits)
+    else:
+        yield from _strict(media, pieces, meta, limits)
+
+
+def _lenient(media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits) -> Iterator[Batch]:
+    if media.codec == "ndjson":
+        kind, found = JSON, ndjson.elements(pieces, limits)
+        meta["mimetype"] = JSON
+    else:
+        kind, found = media.type, json.elements(_gather(pieces, limits), limits)
+    for is_unreadable, run in groupby(found, lambda one: isinstance(one, Unreadable)):
+        while wave := list(islice(run, limits.wave_packets)):
+            if is_unreadable:
+                yield kind, cast("list[Unreadable]", wave)
+            else:
+                yield kind, [Packet.from_document(fields, meta, shared=True) for fields in cast("list[dict[str, Any]]", wave)]
+
+
+def _strict(
+    media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits
+) -> Iterator[tuple[str, list[Packet]]]:
     make, size = Packet.from_document, limits.wave_packets
     if media.codec == "ndjson":
         # each line is a JSON document by itself
@@ -79,7 +106,7 @@ def _structured(media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any],
 
 def _parts(
     media: MediaType, pieces: Iterator[bytes], source: bytes | Spooled, encoding: str, meta: dict[str, Any], limits: Limits
-) -> Iterator[Batch]:
+) -> Iterator[tuple[str, list[Packet]]]:
     content: list[bytes] = []
     kept_bytes = 0
     part = multipart.Part("", "", "")
@@ -103,7 +130,7 @@ def _parts(
                 own["charset"] = part_media.parameters["charset"]
             if part_media.codec not in ("raw", "multipart"):
                 json.check_size(kept_bytes, limits)
-                yield from _structured(part_media, [b"".join(content)], own, limits)
+                yield from _strict(part_media, [b"".join(content)], own, limits)
             elif kept_bytes <= most_bytes:
                 yield part_media.type, [Packet.from_document({"data": b"".join(content)}, own)]
             else:
@@ -111,7 +138,7 @@ def _parts(
                 yield part_media.type, [Packet.from_document({"data": value}, own)]
 
 
-def _wave(batches: Iterable[Batch], limits: Limits) -> Iterator[Batch]:
+def _wave(batches: Iterable[tuple[str, list[Packet]]], limits: Limits) -> Iterator[tuple[str, list[Packet]]]:
     """Put neighbours of one type together, up to a wave, and as long as their contents are small."""
     media_type, size = "", 0
     wave: list[Packet] = []

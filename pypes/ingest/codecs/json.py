@@ -10,6 +10,10 @@ import orjson
 
 from pypes.core.limits import MIB, Limits
 from pypes.errors import BadRequest, TooLarge
+from pypes.ingest.codecs.survey import Survey, Unreadable
+
+#: Code of what is JSON, but not an object where a document is.
+NOT_DOCUMENTS = "ingest.not_documents"
 
 _BOM = b"\xef\xbb\xbf"
 _raw_array = msgspec.json.Decoder(list[msgspec.Raw])
@@ -61,7 +65,7 @@ def check_size(size: int, limits: Limits) -> None:
 
 
 def not_documents() -> BadRequest:
-    return BadRequest("JSON must be an object or an array of objects, with at least one of them", code="ingest.not_documents")
+    return BadRequest("JSON must be an object or an array of objects, with at least one of them", code=NOT_DOCUMENTS)
 
 
 def check(body: bytes, limits: Limits) -> int:
@@ -107,11 +111,51 @@ def _item(body: bytes, item: bytes, limits: Limits) -> Any:
         raise
 
 
+def elements(body: bytes, limits: Limits) -> Iterator[dict[str, Any] | Unreadable]:
+    """The documents of a JSON body; what is no document in an array of them is given as :class:`Unreadable` in its place.
+
+    Raises as :func:`documents` does for a body that is not JSON at all.
+    """
+    text = body[3:] if body.startswith(_BOM) else body
+    if text.lstrip(b" \t\r\n")[:1] != b"[":
+        yield from documents(body, limits)
+        return
+    check_size(len(body), limits)
+    try:
+        items: list[Any] = _raw_array.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        parse(body, limits)  # names line and column
+        raise
+    if not items:
+        raise not_documents()
+    for index, item in enumerate(items):
+        raw = bytes(item)
+        where = f"index {index}"
+        try:
+            value = parse(raw, limits, f"{where}, ")
+        except BadRequest as error:
+            yield Unreadable(error.message, raw, where, error.code)
+            continue
+        yield value if isinstance(value, dict) else Unreadable(f"{where} is not a JSON object", raw, where, NOT_DOCUMENTS)
+
+
+def survey(body: bytes, limits: Limits, seen: Survey) -> int:
+    """:func:`check`, showing each document to ``seen``."""
+    index = -1
+    for index, value in enumerate(elements(body, limits) if seen.is_lenient else documents(body, limits)):
+        if isinstance(value, Unreadable):
+            seen.rejected += 1
+        else:
+            seen.document(value, f"index {index}")
+    return index + 1
+
+
 class Checker:
     """Gathers a JSON body that arrives in pieces, up to ``json_bytes``."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, seen: Survey | None = None) -> None:
         self._limits = limits
+        self._seen = seen
         self._body = bytearray()
 
     def feed(self, piece: bytes) -> None:
@@ -119,4 +163,5 @@ class Checker:
         self._body += piece
 
     def finish(self) -> int:
-        return check(bytes(self._body), self._limits)
+        body = bytes(self._body)
+        return check(body, self._limits) if self._seen is None else survey(body, self._limits, self._seen)

@@ -10,6 +10,7 @@ import orjson
 from pypes.core.limits import Limits
 from pypes.errors import BadRequest, TooLarge
 from pypes.ingest.codecs import json
+from pypes.ingest.codecs.survey import Survey, Unreadable
 
 #: Lines whose brackets are counted together: so few that those of usual documents stay below the depth allowed.
 GROUP = 16
@@ -98,8 +99,43 @@ def documents(pieces: Iterable[bytes], limits: Limits) -> Iterator[list[dict[str
                 yield found
 
 
+def elements(pieces: Iterable[bytes], limits: Limits) -> Iterator[dict[str, Any] | Unreadable]:
+    """The documents of a body, one by one; a line that is none is given as :class:`Unreadable` in its place."""
+    for number, lines in _numbered(lines_of(pieces, limits)):
+        yield from _readable(lines, limits, number)
+
+
+def _readable(lines: list[bytes], limits: Limits, number: int) -> Iterator[dict[str, Any] | Unreadable]:
+    for at, line in enumerate(lines, number + 1):
+        try:
+            value = _unusual(line, limits, at)
+        except BadRequest as error:
+            yield Unreadable(error.message, line, f"line {at}", error.code)
+            continue
+        if value is not None:
+            yield value
+
+
+def _survey(lines: list[bytes], limits: Limits, number: int, seen: Survey) -> int:
+    """:func:`_count`, showing each document to ``seen``."""
+    documents = 0
+    for at, line in enumerate(lines, number + 1):
+        try:
+            value = _unusual(line, limits, at)
+        except BadRequest:
+            if not seen.is_lenient:
+                raise
+            seen.rejected += 1
+        else:
+            if value is None:
+                continue
+            seen.document(value, f"line {at}")
+        documents += 1
+    return documents
+
+
 def _unusual(line: bytes, limits: Limits, number: int) -> dict[str, Any] | None:
-    """The document in a line that the parser refused as it is, ``None`` if the line is blank. Raises :class:`BadRequest`."""
+    """The document in a line read with all care, ``None`` if the line is blank. Raises :class:`BadRequest`."""
     if not line.strip():
         return None
     value = json.parse(line, limits, f"line {number}, ")
@@ -119,8 +155,9 @@ def _line_too_long(number: int, limits: Limits) -> TooLarge:
 class Checker:
     """Checks a body that arrives in pieces, keeping no more than a line."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, seen: Survey | None = None) -> None:
         self._limits = limits
+        self._seen = seen
         self._rest = bytearray()
         self._lines = 0
         self._documents = 0
@@ -141,5 +178,9 @@ class Checker:
 
     def _check(self, lines: bytes) -> None:
         for number, group in _numbered(lines_of([lines], self._limits)):
-            self._documents += _count(group, self._limits, self._lines + number)
+            number += self._lines
+            if self._seen is None:
+                self._documents += _count(group, self._limits, number)
+            else:
+                self._documents += _survey(group, self._limits, number, self._seen)
         self._lines += lines.count(b"\n")

@@ -9,6 +9,7 @@ from typing import BinaryIO, cast
 from pypes.core.limits import Limits
 from pypes.errors import TooLarge
 from pypes.ingest.codecs.encodings import PieceReader, pieces_of
+from pypes.ingest.codecs.survey import Survey
 from pypes.ingest.delivery import Spooled
 from pypes.packet import Body
 
@@ -76,8 +77,13 @@ def _cut(pieces: Iterator[bytes], skip: int, size: int | None) -> Iterator[bytes
 class Checker:
     """Any bytes are one document."""
 
+    def __init__(self, seen: Survey | None = None) -> None:
+        self._seen = seen
+
     def feed(self, piece: bytes) -> None:
         """Nothing to check."""
 
     def finish(self) -> int:
+        if self._seen is not None:
+            self._seen.opaque("")
         return 1
