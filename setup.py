@@ -46,9 +46,13 @@ setup(
             "lmdb>=1.5",
             "mypy>=1.15",
             "psutil>=6",
+            # readers in native code, for hostile documents
+            "pypdfium2>=5.0",
             "pytest>=8.3",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
+            "python-calamine>=0.4",
+            "python-docx>=1.1",
             "ruff>=0.9",
             "setuptools>=77",
             "types-greenlet>=3",

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pypes.component import ERROR_PORT, KINDS, Component
+from pypes.component import ERROR_PORT, KINDS, Component, Publisher
 from pypes.errors import InvalidComponent
 
 
@@ -33,6 +33,7 @@ class ComponentSpec:
     accepts: tuple[str, ...] = ()
     original: bool = False
     holds: bool = False
+    isolated: bool = False
     error: str | None = None
     module: str = ""
     attr: str = ""
@@ -63,6 +64,8 @@ def describe(
         raise InvalidComponent(
             f"its kind (__metatype__) is {made.get_type()!r}; use one of {', '.join(KINDS.values())}", where=cls.__name__
         )
+    if made.isolated:
+        check_isolation(cls)
     schema = made.schema()
     try:
         msgspec.json.encode(schema)
@@ -80,9 +83,25 @@ def describe(
         accepts=tuple(getattr(cls, "accepts", ("*/*",))) if kind == "ADAPTER" else (),
         original=cls.is_original_style(),
         holds=bool(made.holds),
+        isolated=bool(made.isolated),
         module=module or cls.__module__,
         attr=attr or cls.__qualname__,
     )
+
+
+def check_isolation(cls: type[Component]) -> None:
+    """Raise :class:`InvalidComponent` unless a component with ``isolated = True`` can run in a process of its own."""
+    if issubclass(cls, Publisher) or (cls.__metatype__ or "").upper() == Publisher.__metatype__:
+        reason = (
+            "a publisher cannot be isolated: what it took counts only when commit returns; isolate the work in a filter before it"
+        )
+    elif cls.is_original_style():
+        reason = "a component with a run loop cannot be isolated; write it with process"
+    elif cls.holds:
+        reason = "a component that holds packets cannot be isolated; hold them in an operator behind it"
+    else:
+        return
+    raise InvalidComponent(reason, where=cls.__name__)
 
 
 def _output_description(made: Component, port: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pypes.component import Adapter, Component, Filter
+from pypes.component import Adapter, Component, Filter, Operator, Publisher
 from pypes.errors import InvalidComponent
 from pypes.function import component
 from pypes.graph.spec import ComponentSpec, describe
@@ -65,6 +65,33 @@ def test_it_travels_as_json() -> None:
 
     for spec in (describe(Held), describe(Original, name="Other", distribution="d", version="1", module="m", attr="a")):
         assert ComponentSpec.from_obj(json.loads(json.dumps(spec.to_obj()))) == spec
+
+
+def test_whether_it_runs_in_a_process_of_its_own() -> None:
+    class Apart(Adapter):
+        isolated = True
+
+    assert describe(Apart).isolated
+    assert ComponentSpec.from_obj(describe(Apart).to_obj()).isolated
+    assert not describe(Original).isolated
+    before = {name: value for name, value in describe(Apart).to_obj().items() if name != "isolated"}
+    assert not ComponentSpec.from_obj(before).isolated
+
+
+def test_what_cannot_be_isolated_is_refused() -> None:
+    class Publishes(Publisher):
+        isolated = True
+
+    class Holds(Operator):
+        isolated = True
+        holds = True
+
+    class Loops(Original):
+        isolated = True
+
+    for refused, advice in ((Publishes, "in a filter before it"), (Holds, "in an operator behind it"), (Loops, "with process")):
+        with pytest.raises(InvalidComponent, match=advice):
+            describe(refused)
 
 
 def test_a_class_without_a_kind_is_refused() -> None:
