@@ -21,6 +21,8 @@ class SpoolDir:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
+        # after the sync of the claim: without this one a power cut makes the folder vanish, with all that was synced in it
+        sync_folder(path.parent)
 
     def create(self, durability: str = "always") -> SpoolWriter:
         """Start a file; nothing is opened before the first write."""
