@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import groupby, repeat
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pypes.core.ports import Origin
+from pypes.ingest.outcome import Fate
+
+if TYPE_CHECKING:
+    from pypes.core.ports import Pype
 
 PUBLISHED = 1
 FAILED = 2
 _MARK = {bit: bytes(value | bit for value in range(256)) for bit in (PUBLISHED, FAILED)}
+
+
+class _Barrier:
+    def __repr__(self) -> str:
+        return "BARRIER"
+
+
+#: What a feed yields instead of a batch where nothing more may be fed until all that was fed is finished.
+BARRIER: Final = _Barrier()
+
+#: The filter that takes them, at most a wave of packets, and for each the ordinal (0 to ``documents`` - 1) of its document.
+Batch = tuple[str, Sequence[Any], Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +53,28 @@ class Failure:
 class Feed:
     """Documents to push into a graph together.
 
-    ``batches`` yields ``(node, packets, origins)``: which filter takes them, at most a wave of packets, and for each
-    the ordinal (0 to ``documents`` - 1) of the document it is. It is pulled only as the wires have room, so it may
-    decode lazily. ``deliveries`` is the caller's own, untouched here.
+    ``batches`` is pulled only as the wires have room, so it may decode lazily. Any filter may be named in it; packets enter at
+    its port ``in``, or the first that it has. Documents of a name that the graph does not have fail (``replay.no_filter``).
+    ``deliveries`` is the caller's own, untouched here.
+
+    ``committed`` are documents that a publisher has committed in an earlier run: it is not given packets made of nothing
+    else, and they count as published. ``complete`` returns an ordinal below which every packet of every document has been
+    yielded by now; without it a document counts as complete when each filter that leads to the publisher in question and no wire
+    leads to has been fed beyond it. It matters to what is reported as committed while the feed still lasts.
     """
 
-    batches: Iterator[tuple[str, Sequence[Any], Sequence[int]]]
+    batches: Iterator[Batch | _Barrier]
     documents: int
     deliveries: Sequence[Any] = field(default_factory=tuple)
+    committed: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    complete: Callable[[], int] | None = None
+
+
+class Roster(NamedTuple):
+    """Names in a running graph, in the order in which its filters run."""
+
+    filters: tuple[str, ...] = ()
+    publishers: tuple[str, ...] = ()
 
 
 class Epoch:
@@ -50,29 +82,61 @@ class Epoch:
 
     ``pending`` counts what keeps it from being done: chunks on wires, a component that has one in hand
     (pinned), components that hold packets of it, retries that are due later, and the feed until it is exhausted.
+
+    Of each document it knows what became of it: ``flags`` always; which publishers took it, and which filter dropped it,
+    in tables that are made when there is something to put in them.
     """
 
-    __slots__ = ("dead_letters", "fed", "feed", "feeding", "flags", "parents", "pending")
+    __slots__ = (
+        "_dropped",
+        "_failed_in",
+        "_taken",
+        "at_barrier",
+        "dead_letters",
+        "entries",
+        "fed",
+        "feed",
+        "feeding",
+        "flags",
+        "parents",
+        "pending",
+        "refused",
+        "roster",
+    )
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, roster: Roster | None = None) -> None:
         self.feed = feed
+        self.roster = roster or Roster()
         self.pending = 0
         self.feeding = False
+        #: The feed waits for all that it has fed to be finished.
+        self.at_barrier = False
         self.fed = 0
+        #: Wires on which the feed has put something, with the ordinal below which it has.
+        self.entries: dict[Pype, int] = {}
         self.flags = bytearray(feed.documents)
         self.dead_letters: list[Failure] = []
         #: For a carrier: whose documents it carries, in the order of its own ordinals.
         self.parents: tuple[tuple[Epoch, Origin], ...] = ()
+        #: By publisher, documents of which it has failed a packet: those it must see again in another run.
+        self.refused: dict[str, set[int]] | None = None
+        self._taken: dict[str, bytearray] | None = None
+        #: By document, the index of the filter that dropped it last, plus one.
+        self._dropped: array[int] | None = None
+        #: Where documents failed whose dead letter another epoch has.
+        self._failed_in: dict[int, str] | None = None
 
     @classmethod
     def carrier(cls, held: Iterable[tuple[Epoch, Origin]]) -> Epoch:
         """An epoch for packets made of documents of several others: they are not done before it is."""
         parents = tuple(held)
-        epoch = cls(Feed(iter(()), len(parents)))
+        epoch = cls(Feed(iter(()), len(parents)), parents[0][0].roster if parents else None)
         epoch.parents = parents
         for parent in {id(parent): parent for parent, _ in parents}.values():
             parent.pending += 1
         return epoch
+
+    # -- what happens to documents --------------------------------------------------------------------------
 
     def mark(self, origins: Iterable[Origin], bit: int) -> None:
         """Note an outcome for documents: ``PUBLISHED`` or ``FAILED``."""
@@ -87,6 +151,62 @@ class Epoch:
             else:
                 self.mark(origin, bit)  # type: ignore[arg-type]
 
+    def publish(self, publisher: str, origins: Iterable[Origin]) -> None:
+        """Note that a publisher has committed documents."""
+        self.mark(origins, PUBLISHED)
+        if len(self.roster.publishers) > 1:
+            for epoch, documents in self.roots(origins):
+                epoch._take(publisher, documents)
+
+    def _take(self, publisher: str, documents: Iterable[int]) -> None:
+        if self._taken is None:
+            self._taken = {}
+        table = self._taken.get(publisher)
+        if table is None:
+            table = self._taken[publisher] = bytearray(self.feed.documents)
+        if isinstance(documents, range):
+            table[documents.start : documents.stop] = b"\1" * len(documents)
+            return
+        for document in documents:
+            table[document] = 1
+
+    def fail(self, failure: Failure) -> None:
+        """Keep a dead letter; its documents count as failed."""
+        self.mark(failure.documents, FAILED)
+        self.dead_letters.append(failure)
+
+    def drop(self, filter: int, origins: Iterable[Origin]) -> None:
+        """Note that nothing of a document goes on from a filter (its place in the roster); a later drop takes its place."""
+        for epoch, documents in self.roots(origins):
+            table = epoch._dropped
+            if table is None:
+                table = epoch._dropped = array("H", bytes(2 * epoch.feed.documents))
+            if isinstance(documents, range):
+                table[documents.start : documents.stop] = array("H", (filter + 1,)) * len(documents)
+                continue
+            for document in documents:
+                table[document] = filter + 1
+
+    def refuse(self, publisher: str, origins: Iterable[Origin]) -> None:
+        """Note that a packet made of these documents failed in a publisher."""
+        for epoch, documents in self.roots(origins):
+            if epoch.refused is None:
+                epoch.refused = {}
+            epoch.refused.setdefault(publisher, set()).update(documents)
+
+    def roots(self, origins: Iterable[Origin]) -> Iterable[tuple[Epoch, Iterable[int]]]:
+        """The documents in ``origins`` by the epoch that was fed: itself, or for a carrier those of which it has some."""
+        if not self.parents:
+            if isinstance(origins, range) and origins.step == 1:
+                return ((self, origins),)
+            return ((self, flatten(origins)),)
+        found: dict[Epoch, set[int]] = {}
+        for document in flatten(origins):
+            parent, origin = self.parents[document]
+            for epoch, documents in parent.roots((origin,)):
+                found.setdefault(epoch, set()).update(documents)
+        return found.items()
+
     def settle_parents(self) -> list[Epoch]:
         """Hand a finished carrier's outcomes to its parents; returns them, for each to give up its hold."""
         for bit in (PUBLISHED, FAILED):
@@ -98,7 +218,99 @@ class Epoch:
             first = self.parents[failure.documents[0]][0]
             origins = [self.parents[d][1] for d in failure.documents if self.parents[d][0] is first]
             first.dead_letters.append(replace(failure, documents=flatten(origins)))
+            for document in failure.documents:
+                self._hand_on_failure(document, failure.node)
+        for document, filter in (self._failed_in or {}).items():
+            self._hand_on_failure(document, filter)
         return list({id(parent): parent for parent, _ in self.parents}.values())
+
+    def _hand_on_failure(self, document: int, filter: str) -> None:
+        parent, origin = self.parents[document]
+        if parent._failed_in is None:
+            parent._failed_in = {}
+        for each in flatten((origin,)):
+            parent._failed_in[each] = filter
+
+    # -- what became of them --------------------------------------------------------------------------------
+
+    @property
+    def takers(self) -> tuple[str, ...]:
+        """The publishers that have committed every published document, if all of those had the same; else empty.
+
+        Costs next to nothing in a graph with one publisher, and little in others.
+        """
+        publishers = self.roster.publishers
+        if len(publishers) < 2:
+            return publishers if PUBLISHED in self.flags or FAILED | PUBLISHED in self.flags else ()
+        taken = self._taken or {}
+        published: bytearray | None = None
+        found = []
+        for name in publishers:
+            table = taken.get(name)
+            if table is None:
+                continue
+            if published is None:
+                published = self.flags.translate(_IS_PUBLISHED)
+            if table != published:
+                return ()
+            found.append(name)
+        return publishers if len(found) == len(publishers) else tuple(found)
+
+    def fate_of(self, document: int) -> Fate:
+        """What became of one document: its takers, and the filter that dropped it or in which it failed, if that is known.
+
+        Where it was dropped in several branches it is the one that dropped it last; where it failed several times, one of those.
+        """
+        return self.fates(document, document + 1)[0][0]
+
+    def fates(self, start: int = 0, stop: int | None = None) -> tuple[tuple[Fate, ...], tuple[int, ...]]:
+        """Fates of documents from ``start`` to before ``stop``, as ``Details`` has them: each fate once, and runs.
+
+        The runs are count, index into the fates, count, index, …
+        """
+        flags = self.flags[start:stop]
+        dropped = self._dropped[start:stop] if self._dropped is not None else repeat(0)
+        tables = self._taken or {}
+        names = [name for name in self.roster.publishers if name in tables]
+        columns = [tables[name][start:stop] for name in names]
+        failed_in = self._where_failed() if FAILED in flags or FAILED | PUBLISHED in flags else {}
+        places: dict[Fate, int] = {}
+        runs: list[int] = []
+
+        def add(count: int, fate: Fate) -> None:
+            place = places.setdefault(fate, len(places))
+            if runs and runs[-1] == place:
+                runs[-2] += count
+            else:
+                runs.extend((count, place))
+
+        at = start
+        for (flag, drop, *taken), group in groupby(zip(flags, dropped, *columns, strict=False)):
+            count = sum(1 for _ in group)
+            takers: tuple[str, ...] = ()
+            if flag & PUBLISHED:
+                publishers = self.roster.publishers
+                takers = publishers if len(publishers) < 2 else tuple(n for n, has in zip(names, taken, strict=True) if has)
+            if flag & FAILED:
+                for document in range(at, at + count):
+                    add(1, Fate("failed", takers, failed_in.get(document, "")))
+            elif flag & PUBLISHED:
+                add(count, Fate("published", takers))
+            else:
+                add(count, Fate("dropped", (), self.roster.filters[drop - 1] if drop else ""))
+            at += count
+        return tuple(places), tuple(runs)
+
+    def _where_failed(self) -> dict[int, str]:
+        """The filter in which each failed document failed; the first, if there were several."""
+        found = dict(self._failed_in or ())
+        for failure in reversed(self.dead_letters):
+            for document in failure.documents:
+                found[document] = failure.node
+        return found
+
+
+_IS_PUBLISHED = bytes(value & PUBLISHED for value in range(256))
 
 
 def flatten(origins: Iterable[Origin]) -> tuple[int, ...]:

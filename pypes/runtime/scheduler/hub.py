@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet
@@ -23,7 +23,7 @@ from pypes.errors import ComponentError, InvalidComponent
 from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
 from pypes.runtime.scheduler.declarative import BatchTasklet, HoldingTasklet, ProcessTasklet
-from pypes.runtime.scheduler.epoch import FAILED, Epoch, Failure, Feed
+from pypes.runtime.scheduler.epoch import BARRIER, FAILED, Epoch, Failure, Feed, Roster
 from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.original import OriginalTasklet
 from pypes.runtime.scheduler.tasklet import Attempt, OutPort, Tasklet
@@ -45,6 +45,11 @@ class Scheduler:
 
     ``on_done`` is called once per epoch, from within ``run``, when everything derived from it has been
     published, dropped or dead-lettered.
+
+    ``on_committed`` is called with an epoch, a publisher and documents that it will not see again in this run, unless the
+    epoch is done with that commit: before the next wave, in a lone run (see :attr:`note`) before the next turn. Publishers take their
+    turn after all other filters of a wave, so that little is published of what a filter ends the process over.
+    Documents of which a packet failed in the publisher are not reported, nor is anything of publishers that send on.
     """
 
     def __init__(
@@ -57,11 +62,14 @@ class Scheduler:
         wall_clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
         on_done: Callable[[Epoch], None] = lambda epoch: None,
+        on_committed: Callable[[Epoch, str, Sequence[int]], None] | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.clock = clock
         self.wall_clock = wall_clock
         self.on_done = on_done
+        self.on_committed = on_committed
+        self.graph = graph
         self.in_flight = 0
         #: Bits of the filters that have something to do, and of those that must not run now.
         self.waiting = 0
@@ -77,6 +85,7 @@ class Scheduler:
         self.pypes: list[Pype] = []
         self._entries: list[Pype] = []
         self._jams = Jams(self)
+        self._note: Callable[[str, int], None] | None = None
         self._build(graph)
         self._calls = Calls()
 
@@ -118,6 +127,7 @@ class Scheduler:
                 if getattr(type(component), method) is getattr(Component, method):
                     setattr(component, method, getattr(task, method))
         self._by_name = by_name
+        self.roster = Roster(tuple(task.name for task in self.tasks), tuple(t.name for t in self.tasks if t.is_publisher))
 
     def setup(self) -> None:
         """Set up all components in topological order. Raises ``ComponentError`` naming the filter; then all are torn down."""
@@ -151,7 +161,7 @@ class Scheduler:
 
     def submit(self, feed: Feed) -> Epoch:
         """Take a feed; it is pulled as there is room. Call :meth:`run` afterwards."""
-        epoch = Epoch(feed)
+        epoch = Epoch(feed, self.roster)
         epoch.pending = 1
         epoch.feeding = True
         self.in_flight += 1
@@ -160,7 +170,7 @@ class Scheduler:
 
     def trigger(self) -> Epoch:
         """Run the sources once: filters that no wire leads to, with an epoch of no documents."""
-        epoch = Epoch(Feed(iter(()), 0))
+        epoch = Epoch(Feed(iter(()), 0), self.roster)
         self.in_flight += 1
         sources = [task for task in self.tasks if not task.ancestors]
         for task in sources:
@@ -181,11 +191,14 @@ class Scheduler:
         return moved
 
     def _can_pull(self, epoch: Epoch) -> bool:
+        if epoch.at_barrier:
+            return epoch.pending == 1  # the feed's own count
         return not any(epoch in pype.waiting for pype in self._entries)
 
     def _pull_from(self, epoch: Epoch) -> bool:
         if not self._can_pull(epoch):
             return False
+        epoch.at_barrier = False
         try:
             batch = next(epoch.feed.batches, None)
         except Exception as error:
@@ -201,7 +214,10 @@ class Scheduler:
             if not epoch.pending:
                 self.finish(epoch)
             return True
-        node, packets, origins = batch
+        if batch is BARRIER:
+            epoch.at_barrier = True
+            return True
+        node, packets, origins = batch  # type: ignore[misc]
         pype = self._by_name[node].pypes[0]
         if pype.put(epoch, list(packets), origins):
             epoch.pending += 1
@@ -222,6 +238,53 @@ class Scheduler:
             parent.pending -= 1
             if not parent.pending:
                 self.finish(parent)
+
+    # -- watching: all of it may be read from another thread ----------------------------------------------
+
+    @property
+    def publishers(self) -> tuple[str, ...]:
+        return self.roster.publishers
+
+    @property
+    def current(self) -> str:
+        """The filter whose code runs now, empty if there is none."""
+        return ""
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Changes whenever a turn is finished, or a packet within one."""
+        return 0, 0
+
+    def timeout_s(self, filter: str) -> float:
+        """Longest work of a filter on one packet (or batch), in seconds. Raises ``KeyError`` for a name the graph does not have."""
+        own = self.graph.nodes[filter].timeout_s
+        if own is None:
+            own = self.components[filter].timeout_s
+        return self.limits.filter_s if own is None else own
+
+    def overdue(self) -> str:
+        """A filter whose offloaded call takes longer than its timeout, empty if there is none."""
+        return ""
+
+    @property
+    def breakers(self) -> dict[str, dict[str, Any]]:
+        """Publishers whose destination cannot be reached: ``state``, ``since`` (seconds since the epoch), ``reason``, ``next_s``.
+
+        ``state`` is ``open`` while the publisher rests (``next_s`` seconds more) and ``trying`` when its next turn will tell.
+        """
+        return {}
+
+    @property
+    def note(self) -> Callable[[str, int], None] | None:
+        """Called before each turn with the filter and the document that was fed last; set for lone runs only.
+
+        The document is right where a feed has a ``BARRIER`` after each.
+        """
+        return self._note
+
+    @note.setter
+    def note(self, note: Callable[[str, int], None] | None) -> None:
+        self._note = note
 
     # -- running ----------------------------------------------------------------------------------------
 
