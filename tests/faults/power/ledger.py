@@ -1,0 +1,153 @@
+"""What had been promised when the power went, and whether a reopened queue keeps it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from pypes.core.limits import Limits
+from pypes.errors import PypesError
+from pypes.ingest.delivery import Spooled
+from pypes.ingest.embedded import EmbeddedQueue
+from pypes.ingest.outcome import DeadLetter, receipt_of
+from pypes.ingest.queue import Lease
+from pypes.ingest.shards import Shards
+from tests.faults.power.script import GRAPH, MANY, Said, body_of, edited, header_of, key_of
+
+_OPEN_S = 30.0
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Everything said up to a point of the recording."""
+
+    accepted: dict[str, int] = field(default_factory=dict)  # receipt → number of what was posted
+    finishing: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # receipt → dead letters it will leave ("?": one, of unknown id)
+    replaying: set[str] = field(default_factory=set)  # dead letters
+    replayed: dict[str, str] = field(default_factory=dict)  # receipt → the dead letter it stands for
+    editing: set[str] = field(default_factory=set)
+    edited: set[str] = field(default_factory=set)
+    deleting: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
+
+    def hear(self, text: str) -> None:
+        said = msgspec.json.decode(text, type=Said)
+        if said.what == "accepted":
+            self.accepted[said.receipt] = said.n
+        elif said.what == "finishing":
+            self.finishing[said.receipt] = said.letters
+        elif said.what == "replayed":
+            self.replayed[said.receipt] = said.letter
+        else:
+            getattr(self, said.what).add(said.letter)
+
+
+@dataclass(slots=True)
+class Reopened:
+    """All that a queue has after the power came back."""
+
+    leases: dict[str, Lease]
+    letters: dict[str, DeadLetter]
+
+
+async def check(data: Path, ledger: Ledger) -> list[str]:
+    """Open the queue in ``data`` and name everything in it that breaks a promise."""
+    async with asyncio.timeout(_OPEN_S):
+        try:
+            queue = await EmbeddedQueue.open(Shards(data).claim(0), node=1, limits=Limits(), durability="never")
+        except Exception as error:
+            return [f"it does not open: {error!r}"]
+        try:
+            return await _check(queue, ledger)
+        except PypesError as error:
+            return [f"it cannot be read: {error!r}"]
+        finally:
+            await queue.close()
+
+
+async def _check(queue: EmbeddedQueue, ledger: Ledger) -> list[str]:
+    expected = queue.stats().deliveries
+    leases = await _drain(queue)
+    letters = {letter.id: letter for letter in await queue.letters(limit=10_000)}
+    found = Reopened({lease.id: lease for lease in leases}, letters)
+    broken = [f"{len(leases)} deliveries, leased as {len(found.leases)}"] if len(leases) != len(found.leases) else []
+    broken += [f"{expected} deliveries counted, {len(leases)} found"] if expected != len(leases) else []
+    for lease in leases:
+        broken += _altered(lease)
+    for receipt, n in ledger.accepted.items():
+        broken += [f"{receipt} ({n}): {problem}" for problem in await _missing(queue, ledger, found, receipt)]
+    for receipt, letter in ledger.replayed.items():
+        broken += [f"{receipt} (replay of {letter}): {problem}" for problem in await _missing(queue, ledger, found, receipt)]
+        broken += [f"{letter} was replayed and is still there"] if letter in letters else []
+    broken += [f"{letter} was deleted and is there again" for letter in ledger.deleted & letters.keys()]
+    for letter in letters.values():
+        was_edited = letter.id in ledger.edited
+        if letter.packet != edited(letter.id) if was_edited else b"edited" in letter.packet and letter.id not in ledger.editing:
+            broken.append(f"{letter.id} is not as it was edited")
+    broken += await _works(queue, ledger)
+    return broken
+
+
+async def _drain(queue: EmbeddedQueue) -> list[Lease]:
+    ready = asyncio.Event()
+    queue.on_ready = ready.set
+    leases: list[Lease] = []
+    while queue.stats().ready:
+        ready.clear()
+        found = queue.lease(1000, MANY)
+        leases += found
+        if not found:
+            await ready.wait()
+    return leases
+
+
+def _altered(lease: Lease) -> list[str]:
+    if lease.header.replays and lease.header.start:
+        return []
+    body = Path(lease.body.path).read_bytes() if isinstance(lease.body, Spooled) else lease.body
+    n = int(lease.header.id or -1)
+    if bytes(body) != body_of(n):
+        return [f"{lease.id} ({n}): {len(body)} bytes that were never posted"]
+    if not lease.header.replays and lease.header != header_of(n):
+        return [f"{lease.id} ({n}): its header is another"]
+    return []
+
+
+async def _missing(queue: EmbeddedQueue, ledger: Ledger, found: Reopened, receipt: str) -> list[str]:
+    left = [id for id in found.letters if receipt_of(id) == receipt]
+    state = await queue.receipt(receipt)
+    if receipt in found.leases:
+        problems = [f"runs again, and has left {left}"] if left else []
+        return problems if state is not None and state.state in ("queued", "processing") else [*problems, f"is {state}"]
+    if receipt not in ledger.finishing:
+        return ["it is lost"]
+    if state is None or state.state not in ("done", "failed"):
+        return [f"finished, but its receipt is {state}"]
+    expected = ledger.finishing[receipt]
+    if expected and not left:
+        gone = ledger.replaying | ledger.deleting
+        if not any(receipt_of(id) == receipt for id in gone):
+            return ["its dead letter is lost"]
+    return []
+
+
+async def _works(queue: EmbeddedQueue, ledger: Ledger) -> list[str]:
+    """The queue takes and gives deliveries, and knows the keys of those it has taken."""
+    broken = []
+    n = 1_000_001
+    receipt = await queue.append(header_of(n), body_of(n))
+    if [lease.id for lease in await _drain(queue)] != [receipt]:
+        broken.append("what is posted after the restart is not leased")
+    for known, posted in ledger.accepted.items():
+        key = key_of(posted)
+        if key is not None and (again := await queue.append(header_of(posted), body_of(posted), key=key)) != known:
+            broken.append(f"{known} ({posted}): its key gives another receipt, {again}")
+    return broken
+
+
+__all__ = ["GRAPH", "Ledger", "check"]
