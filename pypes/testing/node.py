@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -44,16 +44,25 @@ def until(check: Callable[[], Any], timeout_s: float, what: str) -> Any:
 
 
 class Node:
-    """One ``pypes serve`` with its processes."""
+    """One ``pypes serve`` with its processes; ``environ`` holds settings (``PYPES_LIMITS_GRACE_S``) over this process's own."""
 
-    def __init__(self, base: Path, graph: dict[str, Any], *flags: str, workers: int = 2, instances: int = 2) -> None:
+    def __init__(
+        self,
+        base: Path,
+        graph: dict[str, Any],
+        *flags: str,
+        workers: int = 2,
+        instances: int = 2,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.base = base
+        self.environ = dict(environ or {})
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_path = base / "node.log"
         self.graphs = base / "graphs"
         self.graphs.mkdir(parents=True, exist_ok=True)
-        (self.graphs / f"{graph['name']}.json").write_text(json.dumps(graph))
+        self.add(graph)
         self.command = [
             sys.executable, "-m", "pypes", "serve",
             "--bind", f"127.0.0.1:{self.port}",
@@ -65,9 +74,14 @@ class Node:
         #: Every process ever seen, so that none outlives the test.
         self.seen: dict[int, float] = {}
 
+    def add(self, graph: dict[str, Any]) -> None:
+        """Put a graph where the node finds it at its next start."""
+        (self.graphs / f"{graph['name']}.json").write_text(json.dumps(graph))
+
     def start(self) -> None:
+        environ = {**os.environ, **self.environ}
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.base)
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.base, env=environ)
 
     def is_ready(self) -> bool:
         try:

@@ -1,0 +1,123 @@
+"""Nothing acknowledged is lost, whatever happens: the whole of it, with a seed."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pypes.testing.destination import Destination
+from pypes.testing.node import Node, chaos_seconds, until
+from tests.faults.chaos import checks
+from tests.faults.chaos.faults import Disk, Faults
+from tests.faults.chaos.ledger import Ledger
+from tests.faults.chaos.load import Client, Habits
+from tests.faults.chaos.memory import Memory
+from tests.faults.chaos.node import running
+
+DEFAULT_S = 45.0
+CLIENTS = {"plain": 3, "ordered": 3}
+DISK_BYTES = 512 << 20
+SETTLE_S = 120.0
+
+
+@contextmanager
+def small_disk(path: Path) -> Iterator[Disk]:
+    disk = Disk(path, DISK_BYTES)
+    try:
+        yield disk
+    finally:
+        disk.close()
+
+
+def settle(node: Node, ledger: Ledger, destination: Destination, seed: int) -> checks.Taken:
+    """Wait until everything acknowledged has met its fate; returns what the destination has then."""
+    end = time.monotonic() + SETTLE_S
+    pause = threading.Event()
+    while True:
+        taken = checks.Taken.read(destination)
+        lost = checks.missing(ledger, taken)
+        if not lost and _is_idle(node):
+            return checks.Taken.read(destination)
+        if time.monotonic() > end:
+            states = [
+                f"{each.serial} (receipt {each.receipt}: {node.get('/receipts/' + each.receipt).data!r})" for each in lost[:3]
+            ]
+            raise AssertionError(f"seed {seed}: {len(lost)} acknowledged documents are not published: {states}\n{node.log()}")
+        pause.wait(0.5)
+
+
+def _is_idle(node: Node) -> bool:
+    """True if a document of each graph, posted now, is through: what was queued before it is, then, too, or put off."""
+    return all(
+        node.get("/receipts/" + node.post(b'{"id": "last", "serial": "last"}', path).json()["receipt"] + "?wait=5").json()[
+            "state"
+        ]
+        == "done"
+        for path in ("/docs", "/docs/ordered")
+    )
+
+
+@pytest.mark.timeout(3600)
+def test_nothing_acknowledged_is_lost_and_everything_is_told(tmp_path: Path) -> None:
+    seed = int(os.environ.get("PYPES_CHAOS_SEED", random.randrange(1 << 30)))
+    print(f"\nseed {seed}")  # noqa: T201
+    rng = random.Random(seed)
+    stop = threading.Event()
+    base = tmp_path / "node"
+    with (
+        small_disk(base / "data") as disk,
+        Destination(tmp_path / "taken.jsonl") as destination,
+        running(base, destination) as node,
+    ):
+        clients = [
+            Client(node.url, graph, f"{graph}{n}", random.Random(rng.random()), Habits(), stop)
+            for graph, count in CLIENTS.items()
+            for n in range(count)
+        ]
+        with Memory(node) as memory:
+            for client in clients:
+                client.start()
+            try:
+                tally = Faults(node, destination, disk, rng).run(chaos_seconds(DEFAULT_S))
+            finally:
+                stop.set()
+                for client in clients:
+                    client.join(60)
+        ledger = Ledger.of(client.ledger for client in clients)
+        taken = settle(node, ledger, destination, seed)
+        again, allowed = checks.duplicates(ledger, taken, tally, checks.deaths_of_instances(node))
+        _report(ledger, taken, memory, f"{tally}; {again} deliveries published again, of {allowed} that may have been in flight")
+        findings = [
+            *tally.violations,
+            *checks.few(iter(ledger.violations)),
+            *checks.few(checks.strangers(ledger, taken)),
+            *checks.few(checks.disorder(ledger, taken)),
+            *checks.few(checks.untrue_receipts(node, ledger, taken, rng)),
+            *checks.few(checks.receipts_by_document(node, ledger, rng, 200)),
+            *checks.few(checks.dead_letters(node, ledger)),
+        ]
+        if again > allowed:
+            findings.append(f"{again} deliveries were published again, {allowed} were in flight at most")
+        status = node.stop()
+        if status != 0:
+            findings.append(f"the server ended with {status}")
+        until(lambda: not node.leftovers(), 10, f"seed {seed}: all processes gone, but {node.describe_leftovers()}")
+    assert not findings, f"seed {seed}:\n" + "\n".join(findings)
+    assert len(ledger.acknowledged) > 1000, f"seed {seed}: hardly anything was acknowledged"
+
+
+def _report(ledger: Ledger, taken: checks.Taken, memory: Memory, more: str) -> None:
+    fates = {fate: sum(each.fate == fate for each in ledger.acknowledged) for fate in ("published", "dropped", "failed")}
+    peaks = ", ".join(f"{role} {size:.0f}" for role, size in sorted(memory.peaks().items()))
+    print(f"posted {len(ledger.posted)}, acknowledged {len(ledger.acknowledged)} documents: {fates}")  # noqa: T201
+    print(f"POSTs acknowledged: {dict(ledger.kinds)}; answers: {dict(ledger.statuses)}")  # noqa: T201
+    print(f"published {len(taken.copies)} documents, {sum(taken.copies.values())} times")  # noqa: T201
+    print(more)  # noqa: T201
+    print(f"peaks of resident memory in MB: {peaks}")  # noqa: T201
