@@ -163,7 +163,7 @@ class Documents:
         """Write and check a body of any length, block by block, each while the next one arrives. Memory is bounded."""
         checker = Checker(header, self._limits)
         job: asyncio.Future[None] | None = None
-        async with self._worker.spool() as spool:
+        async with self._worker.spool(header.graph) as spool:
             try:
                 async for block in _blocks(head, chunks):
                     if spool.size + len(block) > self._limits.body_bytes:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import time
+import uuid
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 from pypes.errors import StoreError
@@ -35,6 +38,32 @@ class Shards:
     def numbers(self) -> list[int]:
         """Slots that exist, claimed or not, ascending."""
         return sorted(int(entry.name) for entry in self.path.iterdir() if entry.name.isdigit())
+
+    def owners(self, workers: int) -> int:
+        """How many shards own keys: as many as the node had ``workers`` at its first start; recorded then, never changed.
+
+        Blocks on the disk the first time. Raises :class:`StoreError` if the record is damaged.
+        """
+        path = self.path / "owners"
+        if not path.exists():
+            fresh = self.path / f"owners-{os.getpid()}-{uuid.uuid4().hex}"
+            with fresh.open("x", encoding="ascii") as file:
+                file.write(f"{workers}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            # a link does not replace: the first worker to come decides
+            with contextlib.suppress(FileExistsError):
+                os.link(fresh, path)
+            fresh.unlink()
+            sync_folder(self.path)
+        text = path.read_text(encoding="ascii", errors="replace").strip()
+        if not text.isdigit() or not 0 < int(text) <= MAX_SHARD + 1:
+            raise StoreError(
+                "the number of owners cannot be read; write into it how many workers the node had at its first start",
+                code="store.damaged",
+                where=str(path),
+            )
+        return int(text)
 
     def claim(self, number: int, *, wait_s: float = 0.0) -> Shard:
         """Claim a slot, making it if need be; blocks up to ``wait_s`` for a dying holder. Raises :class:`StoreError`."""
@@ -72,3 +101,8 @@ class Shards:
                     if error.code != "store.locked":
                         raise
         return adopted
+
+
+def owner_of(text: str, owners: int) -> int:
+    """The shard that owns a key or an ordered graph, for good: the same in every process and release."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()) % owners

@@ -23,8 +23,8 @@ import msgspec
 from pypes import errors
 from pypes.errors import InternalError, Problem, PypesError, Unavailable
 
-#: Longest line either side accepts: a graph with its layout and tests fits many times over.
-MAX_LINE_BYTES = 64 << 20
+#: Longest line either side accepts: a graph with its layout and tests, or the largest packet among the dead letters.
+MAX_LINE_BYTES = 512 << 20
 
 log = logging.getLogger(__name__)
 
@@ -83,9 +83,14 @@ class RpcClient:
         reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE_BYTES)
         return cls(reader, writer, on_event, on_lost)
 
+    @property
+    def is_open(self) -> bool:
+        """False once the connection has ended, whoever ended it: what was not answered by then never will be."""
+        return not (self._writer.is_closing() or self._task.done())
+
     async def call(self, method: str, /, timeout_s: float | None = None, **params: Any) -> Any:
         """Call ``method`` and return its result; raises the error it raised, or :class:`Unavailable` without a server."""
-        if self._writer.is_closing() or self._task.done():
+        if not self.is_open:
             raise _gone()
         self._last_id += 1
         number, future = self._last_id, asyncio.get_running_loop().create_future()

@@ -6,19 +6,25 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pypes.config import WorkerConfig
 from pypes.core.limits import Limits
-from pypes.errors import Draining, NotDeployed, NotFound, PypesError, StoreError, Unavailable
+from pypes.errors import Draining, NotDeployed, QueueFull, StoreError, Unavailable
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.dispatch import Dispatcher, Topology
 from pypes.ingest.embedded import EmbeddedQueue
-from pypes.ingest.queue import QueueStats
-from pypes.ingest.receipt import Receipt, ReceiptId
-from pypes.ingest.shards import Shard, Shards
+from pypes.ingest.outcome import Death
+from pypes.ingest.queue import Key, QueueStats
+from pypes.ingest.receipt import Receipt
+from pypes.ingest.shards import Shard, Shards, owner_of
 from pypes.ingest.spool import SpoolWriter
+from pypes.runtime.peers import Peers
+from pypes.runtime.records import Records
 from pypes.runtime.rpc import Peer, RpcClient, RpcServer
 
 log = logging.getLogger(__name__)
@@ -26,10 +32,12 @@ log = logging.getLogger(__name__)
 #: How long a worker waits for its slot beyond the grace that a dying one may take.
 SLOT_WAIT_S = 10.0
 SLOT_POLL_S = 0.02
-#: How long a receipt waits for the worker that owns it, while that one is being started.
-PEER_WAIT_S = 5.0
 #: What a stopping worker waits at most for acknowledgements: what is out then is run again by its successor.
 STOP_WAIT_S = 5.0
+#: Longest time after which a client is asked to come back to a full queue.
+MAX_RETRY_AFTER_S = 60.0
+#: Larger bodies go to another worker as a file, not within a message.
+MESSAGE_BYTES = 4 << 20
 
 
 class IngestWorker:
@@ -45,8 +53,12 @@ class IngestWorker:
         self._shards = Shards(Path(config.data_dir))
         self._queues: dict[int, EmbeddedQueue] = {}
         self._servers: list[RpcServer] = []
-        self._peers: dict[int, RpcClient] = {}
+        self._peers = Peers(config, self._shards, self._queues, self._open)
+        #: Receipts and dead letters of all shards.
+        self.records = Records(self._peers, config.node)
         self._topology = Topology()
+        self._ordered: frozenset[str] = frozenset()
+        self._owners = self._shards.owners(config.workers)
         self._is_deployed = False
         self._has_heard = False
         self._is_draining = False
@@ -54,6 +66,7 @@ class IngestWorker:
         self._dispatcher = Dispatcher(config.limits, self._lost)
         self._control: RpcClient
         self._queue: EmbeddedQueue
+        self._slot: int
 
     @classmethod
     async def start(cls, config: WorkerConfig) -> IngestWorker:
@@ -61,6 +74,7 @@ class IngestWorker:
         worker = cls(config)
         try:
             shard = await worker._claim_slot()
+            worker._slot = shard.number
             worker._queue = await worker._open(shard)
             for abandoned in worker._shards.adopt(config.workers):
                 await worker._open(abandoned)
@@ -92,7 +106,7 @@ class IngestWorker:
         )
         self._queues[shard.number] = queue
         server = RpcServer(self._answer)
-        await server.start(self._peer_socket(shard.number))
+        await server.start(self._peers.socket_of(shard.number))
         self._servers.append(server)
         self._dispatcher.add(queue)
         return queue
@@ -115,73 +129,62 @@ class IngestWorker:
             raise NotDeployed("no graph is deployed; PUT one to /graphs/{name}, then post again")
         return graph
 
-    def submit(self, header: Header, body: bytes | Spooled, decoded: bytes | None = None) -> asyncio.Future[str]:
-        """Append a delivery to the queue; the future gives its receipt once it is durable. Raises as ``Queue.append``."""
+    def is_ordered(self, graph: str) -> bool:
+        """True if the graph has ``order_by``: its documents need order keys in their header."""
+        return graph in self._ordered
+
+    def submit(
+        self, header: Header, body: bytes | Spooled, decoded: bytes | None = None, key: Key | None = None
+    ) -> Awaitable[str]:
+        """Append a delivery to the queue it belongs to; gives its receipt once it is durable. Raises as ``Queue.append``.
+
+        What has an idempotency key or an ordered graph belongs to an owner, perhaps another worker: waits for that one while
+        it is being started, then raises :class:`Unavailable`. A spooled body comes from :meth:`spool` of the same graph and key.
+        """
         if self._is_draining:
             raise Draining("the server is stopping; post to another one, or again later")
-        return self._queue.append(header, body, decoded)
+        if key is None and header.graph not in self._ordered:
+            return self._queue.append(header, body, decoded)
+        return self._submit_to_owner(header, body, decoded, key)
 
-    def spool(self) -> SpoolWriter:
+    async def _submit_to_owner(self, header: Header, body: bytes | Spooled, decoded: bytes | None, key: Key | None) -> str:
+        number = self._owner_of(header.graph, key)
+        if number not in self._queues and isinstance(body, bytes) and len(body) > MESSAGE_BYTES:
+            async with self._peers.spool(number) as spool:
+                await spool.write(body)
+                body = await spool.finish()
+        return await self._peers.append(number, header, body, decoded, key)
+
+    def _owner_of(self, graph: str, key: Key | None) -> int:
+        """The shard that a delivery belongs to."""
+        if graph in self._ordered:
+            return owner_of(graph, self._owners)
+        return self._slot if key is None else owner_of(key.name, self._owners)
+
+    def spool(self, graph: str, key: Key | None = None) -> SpoolWriter:
         """A writer for a body too large for memory: ``async with`` it, ``write`` chunks, ``submit`` what ``finish`` returns."""
-        return self._queue.spool()
+        return self._peers.spool(self._owner_of(graph, key))
+
+    def check_room(self, size: int) -> None:
+        """Raise :class:`QueueFull` if a body of ``size`` bytes would not be taken now: before it is read, not after."""
+        stats = self._queue.stats()
+        missing = stats.bytes + size - self.limits.queue_max_bytes
+        if missing > 0 or stats.deliveries >= self.limits.queue_max_deliveries:
+            drain = stats.drain_bytes_s
+            retry_after_s = min(max(missing / drain, 1.0), MAX_RETRY_AFTER_S) if drain else 1.0
+            raise QueueFull("the queue is full; post again after the time in Retry-After", retry_after_s=retry_after_s)
 
     def queue_stats(self) -> list[QueueStats]:
         """Snapshots of the queues this worker serves, its own first."""
         return [queue.stats() for queue in self._queues.values()]
 
-    # -- receipts ---------------------------------------------------------------------------------------
-
     async def receipt(self, id: str, wait_s: float = 0.0) -> Receipt:
-        """Where a delivery is, whichever worker has it; waits up to ``wait_s`` for its end. Raises :class:`NotFound`."""
-        found = None
-        rid = ReceiptId.parse(id)
-        if rid.node == self.config.node:
-            queue = self._queues.get(rid.shard)
-            found = await (queue.wait_receipt(id, wait_s) if queue is not None else self._ask(rid.shard, id, wait_s))
-        if found is None:
-            raise NotFound(
-                "there is no such receipt; it was never given out here, or is forgotten by now", code="receipt.not_found"
-            )
-        return found
-
-    async def _ask(self, number: int, id: str, wait_s: float) -> Receipt | None:
-        """Ask the worker that owns a shard; adopt the shard if nobody can own it any more."""
-        if number not in self._shards.numbers():
-            return None
-        deadline = time.monotonic() + PEER_WAIT_S
-        while True:
-            try:
-                obj = await (await self._peer(number)).call("receipt", id=id, wait_s=wait_s)
-                return Receipt(**obj) if obj is not None else None
-            except (OSError, Unavailable):
-                # its worker is being replaced
-                self._peers.pop(number, None)
-            if number >= self.config.workers:
-                for shard in self._shards.adopt(number):
-                    await self._open(shard)
-                if number in self._queues:
-                    return await self._queues[number].wait_receipt(id, wait_s)
-            if time.monotonic() > deadline:
-                raise Unavailable(
-                    "the worker that knows this receipt is being restarted; ask again", code="receipt.owner_restarts"
-                )
-            await asyncio.sleep(SLOT_POLL_S)
-
-    async def _peer(self, number: int) -> RpcClient:
-        if number not in self._peers:
-            self._peers[number] = await RpcClient.connect(self._peer_socket(number))
-        return self._peers[number]
+        """Where a delivery is, whichever worker has it; as :meth:`Records.receipt`."""
+        return await self.records.receipt(id, wait_s)
 
     async def _answer(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:
         """What other workers ask."""
-        if method != "receipt":
-            raise PypesError(f"there is no method {method!r}", code="control.unknown_method")
-        queue = self._queues.get(ReceiptId.parse(params["id"]).shard)
-        found = await queue.wait_receipt(params["id"], params["wait_s"]) if queue is not None else None
-        return found.to_obj() if found is not None else None
-
-    def _peer_socket(self, number: int) -> str:
-        return str(Path(self.config.runtime_dir) / f"w-{number}.sock")
+        return await self._peers.answer(method, params)
 
     # -- the supervisor ---------------------------------------------------------------------------------
 
@@ -194,7 +197,11 @@ class IngestWorker:
             self._has_heard = True
             self._apply(params)
         elif event == "gone":
-            self._dispatcher.gone(params["id"])
+            death = params.get("death")
+            if death is None:
+                self._dispatcher.gone(params["id"])
+            else:
+                self._dispatcher.gone(params["id"], msgspec.convert(death, Death))
         elif event == "drain":
             self._in_background(self._drain(params["grace_s"]))
 
@@ -207,6 +214,7 @@ class IngestWorker:
             routes=params["routes"],
             default=params["default"],
         )
+        self._ordered = frozenset(params.get("ordered", ()))
         self._is_deployed = params.get("ready", True)
         self._dispatcher.apply(self._topology)
 
@@ -253,8 +261,8 @@ class IngestWorker:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for client in self._peers.values():
-            await client.close()
+        await self._peers.finish()
+        await self._peers.close()
         # before the slot is free: its next owner listens at the same path
         for server in self._servers:
             await server.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pypes.errors import StoreError
-from pypes.ingest.shards import Shards
+from pypes.ingest.shards import Shards, owner_of
 
 _HOLDER = """
 import sys
@@ -68,3 +68,17 @@ def test_a_claimed_shard_has_its_folders_synced(tmp_path: Path, monkeypatch: pyt
     Shards(tmp_path).claim(0).release()
     folders = (tmp_path, tmp_path / "shards", tmp_path / "shards" / "000")
     assert {folder.stat().st_ino for folder in folders} <= set(synced)
+
+
+def test_the_number_of_owners_is_that_of_the_first_start(tmp_path: Path) -> None:
+    assert [Shards(tmp_path).owners(workers) for workers in (3, 1, 8)] == [3, 3, 3]
+    assert Shards(tmp_path).numbers() == []
+    (tmp_path / "shards" / "owners").write_text("0\n")
+    with pytest.raises(StoreError) as caught:
+        Shards(tmp_path).owners(3)
+    assert caught.value.code == "store.damaged"
+
+
+def test_owners_are_the_same_in_every_release() -> None:
+    assert [owner_of(name, 4) for name in ("a", "b", "c", "graph\0key", "ä")] == [3, 1, 3, 0, 1]
+    assert {owner_of(str(number), 4) for number in range(100)} == {0, 1, 2, 3}

@@ -1,0 +1,232 @@
+"""The shards of a node as one worker sees them: some are its own, for the others it asks the worker that serves them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pypes.config import WorkerConfig
+from pypes.errors import PypesError, StoreError, Unavailable
+from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.embedded import EmbeddedQueue
+from pypes.ingest.outcome import DeadLetter
+from pypes.ingest.queue import Key
+from pypes.ingest.receipt import DocumentReport, Receipt
+from pypes.ingest.shards import Shard, Shards
+from pypes.ingest.spool import SpoolDir, SpoolWriter
+from pypes.runtime.rpc import RpcClient
+
+#: How long a request waits for the worker that owns a shard, while that one is being started.
+PEER_WAIT_S = 5.0
+PEER_POLL_S = 0.02
+
+#: What an owner says that lets go of its shard: nothing was done, its successor is to be asked.
+CLOSING = "owner.closing"
+
+
+class Call(NamedTuple):
+    """A coroutine of :class:`Queue` that other workers may call: types of its parameters and of its result.
+
+    ``is_repeatable``: called twice it does what it does once, so a lost answer can be asked for again.
+    """
+
+    params: Mapping[str, Any]
+    result: Any
+    is_repeatable: bool = True
+
+
+CALLS: Mapping[str, Call] = MappingProxyType(
+    {
+        "wait_receipt": Call({"id": str, "wait_s": float}, Receipt | None),
+        "documents": Call({"id": str, "limit": int, "after": int}, list[DocumentReport] | None),
+        "receipts": Call({"state": str | None, "since": float, "limit": int, "after": str}, list[Receipt]),
+        "letters": Call({"query": LetterQuery, "limit": int, "after": str}, list[DeadLetter]),
+        "letter": Call({"id": str}, KeptLetter | None),
+        "letter_groups": Call({"query": LetterQuery}, list[LetterGroup]),
+        "edit_letter": Call({"id": str, "packet": bytes}, bool),
+        "delete_letters": Call({"ids": list[str]}, int, is_repeatable=False),
+        "replay": Call({"id": str, "from_start": bool}, str, is_repeatable=False),
+        "append": Call({"header": Header, "body": bytes, "spool": str, "key": Key | None}, str, is_repeatable=False),
+    }
+)
+
+
+class Peers:
+    """Calls the queue of any shard, wherever it is. ``open`` opens one that nobody owns any more and adds it to ``queues``."""
+
+    def __init__(
+        self,
+        config: WorkerConfig,
+        shards: Shards,
+        queues: Mapping[int, EmbeddedQueue],
+        open: Callable[[Shard], Awaitable[EmbeddedQueue]],
+    ) -> None:
+        self._config = config
+        self._shards = shards
+        self._queues = queues
+        self._open = open
+        self._clients: dict[int, asyncio.Future[RpcClient]] = {}
+        #: What other workers asked to be appended and has not been answered.
+        self._appending: set[asyncio.Future[str]] = set()
+        self._is_closing = False
+
+    def socket_of(self, number: int) -> str:
+        """Where the worker that serves a shard listens."""
+        return str(Path(self._config.runtime_dir) / f"w-{number}.sock")
+
+    def numbers(self) -> list[int]:
+        """The shards there are, ascending."""
+        return self._shards.numbers()
+
+    # -- asking -----------------------------------------------------------------------------------------
+
+    async def ask(self, number: int, method: str, /, **params: Any) -> Any:
+        """Call a coroutine of the queue of a shard; what it raises comes back as the same error.
+
+        While the owner is being started, waits up to :data:`PEER_WAIT_S`, then raises :class:`Unavailable`. A call that must
+        not be made twice is not repeated when its answer was lost: that is :class:`Unavailable` (``owner.lost``).
+        """
+        if number in self._queues:
+            return await self._queue_call(number, method, params)
+        call = CALLS[method]
+        deadline = time.monotonic() + PEER_WAIT_S
+        while True:
+            client = None
+            try:
+                client = await self._client(number)
+                return msgspec.convert(await client.call(method, shard=number, **params), call.result)
+            except OSError:
+                pass  # nobody listens there: the owner is being started
+            except Unavailable as error:
+                if error.code != CLOSING:
+                    if client is not None and client.is_open:
+                        raise  # the owner's own words
+                    if not call.is_repeatable and not _has_key(params):
+                        raise _lost() from error
+            if await self._adopted(number):
+                return await self._queue_call(number, method, params)
+            if time.monotonic() > deadline:
+                raise _restarts()
+            await asyncio.sleep(PEER_POLL_S)
+
+    async def ask_all(self, method: str, /, **params: Any) -> list[Any]:
+        """What the queues of all shards answer, by number; raises what the first of them raises."""
+        return await asyncio.gather(*(self.ask(number, method, **params) for number in self.numbers()))
+
+    async def _queue_call(self, number: int, method: str, params: Mapping[str, Any]) -> Any:
+        if method == "append":
+            return await self._append(number, **params)
+        return await getattr(self._queues[number], method)(**params)
+
+    async def _client(self, number: int) -> RpcClient:
+        connecting = self._clients.get(number)
+        if connecting is None or (connecting.done() and not _is_open(connecting)):
+            connecting = self._clients[number] = asyncio.ensure_future(RpcClient.connect(self.socket_of(number)))
+        # shared: one who gives up must not take the others' connection along
+        return await asyncio.shield(connecting)
+
+    async def _adopted(self, number: int) -> bool:
+        """True if this worker serves the shard now, perhaps because its worker is gone for good and it was free."""
+        if number not in self._queues and number >= self._config.workers:
+            try:
+                await self._open(self._shards.claim(number))
+            except StoreError as error:
+                if error.code != "store.locked":
+                    raise
+        return number in self._queues
+
+    # -- appending --------------------------------------------------------------------------------------
+
+    def spool(self, number: int) -> SpoolWriter:
+        """A writer of a spool file in the folder of a shard."""
+        if number in self._queues:
+            return self._queues[number].spool()
+        return self._spool_of(number).create(self._config.durability)
+
+    def _spool_of(self, number: int) -> SpoolDir:
+        return SpoolDir(self._shards.path / f"{number:03d}" / "spool")
+
+    async def append(self, number: int, header: Header, body: bytes | Spooled, decoded: bytes | None, key: Key | None) -> str:
+        """Append a delivery to a shard; raises as ``Queue.append``. A spooled body must lie in that shard's folder.
+
+        Without a key nothing is sent twice: when the answer of the owner was lost, this raises (``owner.lost``).
+        """
+        if number in self._queues:
+            return await self._queues[number].append(header, body, decoded, key)
+        if isinstance(body, Spooled):
+            try:
+                return str(await self.ask(number, "append", header=header, body=b"", spool=body.name, key=key))
+            except PypesError as error:
+                if error.code in (_RESTARTS, CLOSING):
+                    self._spool_of(number).remove([body.name])  # it never came to the owner
+                raise
+        return str(await self.ask(number, "append", header=header, body=body, spool="", key=key))
+
+    async def _append(self, number: int, header: Header, body: bytes, spool: str, key: Key | None) -> str:
+        """Append what another worker sent; a file that was swept meanwhile is :class:`StoreError`."""
+        taken: bytes | Spooled = self._spool_of(number).locate(spool) if spool else body
+        future = self._queues[number].append(header, taken, None, key)
+        self._appending.add(future)
+        future.add_done_callback(self._appending.discard)
+        return await future
+
+    # -- answering --------------------------------------------------------------------------------------
+
+    async def answer(self, method: str, params: dict[str, Any]) -> Any:
+        """What another worker asked for, as msgspec encodes it."""
+        call, number = CALLS.get(method), params.pop("shard", -1)
+        if call is None:
+            raise PypesError(f"there is no method {method!r}", code="control.unknown_method")
+        if self._is_closing or number not in self._queues:
+            raise Unavailable("this worker lets go of the shard; ask its successor", code=CLOSING)
+        given = {name: msgspec.convert(params[name], kind) for name, kind in call.params.items()}
+        found = await self._queue_call(number, method, given)
+        # a list shows neither, and they may be large
+        return [msgspec.structs.replace(one, packet=b"", traceback="") for one in found] if method == "letters" else found
+
+    # -- stopping ---------------------------------------------------------------------------------------
+
+    async def finish(self) -> None:
+        """Refuse what others ask from now on, and wait until what they had appended is durable."""
+        self._is_closing = True
+        if self._appending:
+            await asyncio.wait(self._appending)
+
+    async def close(self) -> None:
+        """Close the connections to other workers."""
+        clients, self._clients = list(self._clients.values()), {}
+        for connecting in clients:
+            if not connecting.done():
+                connecting.cancel()
+            elif not connecting.cancelled() and connecting.exception() is None:
+                await connecting.result().close()
+
+
+_RESTARTS = "receipt.owner_restarts"
+
+
+def _has_key(params: Mapping[str, Any]) -> bool:
+    return params.get("key") is not None
+
+
+def _is_open(connected: asyncio.Future[RpcClient]) -> bool:
+    return not connected.cancelled() and connected.exception() is None and connected.result().is_open
+
+
+def _restarts() -> Unavailable:
+    return Unavailable("the worker that owns this is being restarted; ask again", code=_RESTARTS)
+
+
+def _lost() -> Unavailable:
+    return Unavailable(
+        "the worker that owns this ended before it answered, and may have done it; look before you repeat, "
+        "or post with an Idempotency-Key, which makes that safe",
+        code="owner.lost",
+    )
