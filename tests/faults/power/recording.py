@@ -195,10 +195,10 @@ class Parser:
             yield Began(Change(entries=[(target[0], target[1], inode), (source[0], source[1], 0)]))
         elif places[0] is not None:
             folder, entry = places[0]
-            if name.startswith("mkdir"):
+            if name.startswith("mkdir") and entry not in self._folders[folder]:
                 self._inodes += 1
                 yield Began(Change(makes_folder=True, entries=[(folder, entry, self._inodes)]))
-            elif entry in self._folders[folder]:
+            elif name.startswith("unlink") and entry in self._folders[folder]:
                 yield Began(Change(entries=[(folder, entry, 0)]))
 
     # -- a call has ended ---------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from tests.faults.power.disk import KINDS, Disk, luck
 from tests.faults.power.ledger import Ledger, check
 from tests.faults.power.recording import Event, Said, record
 
-_STEPS = 40
+_STEPS = 50
 #: How many states `make test` looks at; with PYPES_POWER_SEEDS every point is looked at, that many times for each kind of loss.
 _STATES = 900
 
@@ -89,8 +89,8 @@ def test_no_power_cut_loses_what_was_acknowledged(tmp_path: Path, scratch: Path)
     states, broken = asyncio.run(broken_states(events, scratch, chances(count, seed)))
     print(f"{dict(said)}; {count} points, {states} states")  # noqa: T201
     assert not broken, f"seed {seed}: {len(broken)} broken promises in {states} states\n" + "\n".join(broken[:20])
-    assert said["accepted"] > 20
-    assert said["finishing"] > 10
+    assert said["accepted"] > 10
+    assert said["finishing"] > 5
 
 
 def test_without_durability_the_same_check_fails(tmp_path: Path, scratch: Path) -> None:
