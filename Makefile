@@ -19,7 +19,7 @@ help:
 	@echo "make install   .venv with the project and its components: .venv/bin/pypes"
 	@echo "make test      every check: style, types, tests"
 	@echo "make bench     the benchmarks; writes benchmarks/results.md"
-	@echo "make chaos     the long crash test        make fuzz   the property tests with many more examples"
+	@echo "make chaos     the long fault tests       make fuzz   the property tests with many more examples"
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
@@ -67,7 +67,8 @@ bench: install-test
 	$(BIN)/python -m benchmarks
 
 chaos: install-test
-	PYPES_CHAOS_S=600 $(BIN)/pytest tests/faults --timeout 1800 -s
+	PYPES_CHAOS_S=$${PYPES_CHAOS_S:-600} PYPES_SOAK_S=$${PYPES_SOAK_S:-600} \
+	  $(BIN)/pytest tests/faults/chaos tests/faults/test_slow_publisher.py -s
 
 fuzz: install-test
 	$(BIN)/pytest -m hypothesis --hypothesis-profile fuzz --timeout 3600

@@ -1,23 +1,13 @@
-"""kill -9 of anything at any instant: what was acknowledged is published, nothing is left behind."""
+"""kill -9 of what others hang on: nothing is left behind, and all of it is replaced. (``chaos`` kills at random, under load.)"""
 
 from __future__ import annotations
 
 import json
-import os
-import random
-import threading
-import time
-from collections import Counter
+import socket
 from pathlib import Path
 from typing import Any
 
-import psutil
-import pytest
-import urllib3
-
-from pypes.testing.node import Node, chaos_seconds, running, until
-
-ROLES = ("instance", "worker", "arbiter", "supervisor")
+from pypes.testing.node import running, until
 
 
 def graph(path: Path) -> dict[str, Any]:
@@ -33,113 +23,13 @@ def graph(path: Path) -> dict[str, Any]:
     }
 
 
-class Load(threading.Thread):
-    """Posts documents one by one and in batches, and keeps the ledger of those that were acknowledged."""
-
-    def __init__(self, url: str, name: str, stop: threading.Event) -> None:
-        super().__init__(name=name, daemon=True)
-        self.url = url + "/docs"
-        self.stop = stop
-        self.acknowledged: list[str] = []
-        self.http = urllib3.PoolManager(maxsize=2, retries=False, timeout=urllib3.Timeout(15.0))
-
-    def run(self) -> None:
-        sent = 0
-        while not self.stop.is_set():
-            ids = [f"{self.name}-{sent + k}" for k in range(1 if sent % 3 else 20)]
-            sent += len(ids)
-            body = b"\n".join(json.dumps({"id": each, "title": "x" * 200}).encode() for each in ids)
-            kind = "application/json" if len(ids) == 1 else "application/x-ndjson"
-            try:
-                answer = self.http.request("POST", self.url, body=body, headers={"Content-Type": kind})
-            except urllib3.exceptions.HTTPError:
-                self.stop.wait(0.02)  # the node is being killed: nothing was promised for this one
-                continue
-            if answer.status == 202:
-                assert answer.json()["accepted"] == len(ids)
-                self.acknowledged += ids
-            else:
-                self.stop.wait(0.02)
-        self.http.clear()
-
-
-def published(path: Path) -> Counter[str]:
-    """How often each document was published."""
-    found: Counter[str] = Counter()
-    for file in path.parent.glob(path.name + "*"):
-        for line in file.read_bytes().splitlines():
-            try:
-                found[json.loads(line)["fields"]["id"] if b'"fields"' in line else json.loads(line)["id"]] += 1
-            except (ValueError, KeyError):
-                continue  # a line torn by a kill; its delivery is run again
-    return found
-
-
-def kill_at_random(node: Node, rng: random.Random, seconds: float) -> dict[str, int]:
-    """Kill processes in a random order; a dead supervisor is started again. Returns how often each role died."""
-    killed = dict.fromkeys(ROLES, 0)
-    end = time.monotonic() + seconds
-    pause = threading.Event()
-    while time.monotonic() < end:
-        pause.wait(rng.uniform(0.05, 0.6))
-        role = min(ROLES, key=lambda r: (killed[r], rng.random())) if rng.random() < 0.5 else rng.choice(ROLES)
-        if role == "supervisor" and killed["supervisor"] >= 3 + seconds / 10:
-            continue
-        victims = node.roles()[role]
-        if not victims:
-            continue
-        victim = rng.choice(victims)
-        try:
-            victim.kill()
-        except psutil.NoSuchProcess:
-            continue
-        killed[role] += 1
-        if role == "supervisor":
-            assert node.process is not None
-            node.process.wait(10)
-            until(lambda: not node.leftovers(), 10, "no process outlives the supervisor")
-            node.start()
-            if rng.random() < 0.5:
-                node.wait_ready()
-    return killed
-
-
-@pytest.mark.timeout(600)
-def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
-    seed = int(os.environ.get("PYPES_CHAOS_SEED", random.randrange(1 << 30)))
-    print(f"seed {seed}")  # noqa: T201
-    rng = random.Random(seed)
-    target = tmp_path / "out.jsonl"
-    stop = threading.Event()
-    with running(tmp_path, graph(target)) as node:
-        loads = [Load(node.url, f"t{n}", stop) for n in range(4)]
-        for load in loads:
-            load.start()
-        try:
-            killed = kill_at_random(node, rng, chaos_seconds(20))
-        finally:
-            stop.set()
-            for load in loads:
-                load.join(30)
-        if node.process is None or node.process.poll() is not None:
-            node.start()
-        node.wait_ready()
-        acknowledged = {each for load in loads for each in load.acknowledged}
-        print(f"acknowledged {len(acknowledged)}, killed {killed}")  # noqa: T201
-        until(lambda: acknowledged <= published(target).keys(), 60, f"all published; seed {seed}")
-        copies = published(target)
-        print(f"published {len(copies)}, of them more than once {sum(count > 1 for count in copies.values())}")  # noqa: T201
-        dead = list((node.base / "data").glob("**/*dead*"))
-        assert not dead
-        assert node.stop() == 0
-        until(lambda: not node.leftovers(), 5, f"all processes gone, but for {node.describe_leftovers()}")
-    assert all(killed.values()), f"every role must have died: {killed}"
-    assert len(acknowledged) > 100
+def published(path: Path) -> set[str]:
+    """Ids of what was published; the last line may still be on its way."""
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    return {json.loads(line)["id"] for line in lines if line.endswith(b"\n")}
 
 
 def test_a_killed_supervisor_leaves_no_orphan_and_the_port_free(tmp_path: Path) -> None:
-    import socket
-
     with running(tmp_path, graph(tmp_path / "out.jsonl")) as node:
         node.kill()
         until(lambda: not node.leftovers(), 10, "all processes gone")
