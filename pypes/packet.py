@@ -332,6 +332,21 @@ class Packet:
         packet._field_meta = field_meta or None
         return packet
 
+    # -- parts -------------------------------------------------------------------------------------------
+
+    def parts(self) -> tuple[dict[str, Any], dict[str, Any] | None, dict[str, dict[str, Any]] | None]:
+        """Entries (see :mod:`pypes.core.values`), metadata and metadata of the fields, for serialising: only to be read."""
+        return self._fields, self._meta, self._field_meta
+
+    @classmethod
+    def from_parts(
+        cls, entries: dict[str, Any], meta: dict[str, Any] | None, field_meta: dict[str, dict[str, Any]] | None
+    ) -> Self:
+        """Inverse of :meth:`parts`; takes ownership of all three."""
+        packet = cls.from_document(entries, meta)
+        packet._field_meta = field_meta
+        return packet
+
     # -- ownership ---------------------------------------------------------------------------------------
 
     def _own_fields(self) -> dict[str, Any]:

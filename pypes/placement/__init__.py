@@ -4,6 +4,20 @@
 packets to, ``child`` is what runs in that, ``wire`` is what the two say to each other.
 """
 
-from pypes.placement.standin import isolate
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pypes.placement.standin import isolate
 
 __all__ = ["isolate"]
+
+
+def __getattr__(name: str) -> Any:
+    # loaded when first used: the child is in this package too, and starts the faster the less it imports
+    if name != "isolate":
+        raise AttributeError(f"module 'pypes.placement' has no attribute {name!r}")
+    from pypes.placement.standin import isolate
+
+    return isolate

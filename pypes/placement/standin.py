@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import sys
 from collections.abc import Callable
+from typing import Any
 
-from pypes.component import Component
+import msgspec
+
+from pypes.component import ERROR_PORT, Component
 from pypes.core.limits import Limits
+from pypes.errors import InvalidComponent
 from pypes.graph.spec import ComponentSpec, check_isolation
+from pypes.placement import wire
+from pypes.placement.errand import Errand
+from pypes.placement.keeper import Keeper
+from pypes.placement.process import Process
 
 
 def isolate(
@@ -20,14 +31,103 @@ def isolate(
 
     To be put into the scheduler instead of it; it has the same ports, kind, class name, ``accepts``, ``max_attempts``, and
     ``isolated = True``. Set ``data_dir`` and whatever else of a component on the one that is returned. Its ``setup`` starts the
-    child and blocks until the component is set up there, ``teardown`` ends it.
+    child and blocks until the component is set up there, ``teardown`` ends it. Of ``component`` only the parameters get there.
 
     ``timeout_s`` is the time the component may work on one packet, asked for packet by packet if it is a callable; by default
-    the component's own or else ``limits.filter_s``. The stand-in watches it itself: its offloaded calls take longer now and then
-    (a new child is set up meanwhile) and must not be taken for hanging. ``limits.isolated_bytes`` bounds the child's
-    address space. ``spec`` says where the class is; without it, the class must be at the top level of a module.
+    the component's own or else ``limits.filter_s``. The stand-in watches it itself, and its own ``timeout_s`` is infinite: its
+    offloaded calls take longer now and then (a new child is set up meanwhile) and must not be taken for hanging.
+    ``limits.isolated_bytes`` bounds the child's address space. ``spec`` says where the class is; without it, the class must be
+    at the top level of a module.
 
     Raises :class:`InvalidComponent` for a component that cannot be isolated.
     """
-    check_isolation(type(component))
-    return component
+    cls = type(component)
+    check_isolation(cls)
+    if sys.platform == "win32":
+        raise InvalidComponent("isolated components run on Linux and macOS only", where=cls.__name__)
+    main = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if main is not None and main.name == "pypes.placement.child":
+        raise InvalidComponent(
+            "a graph is started while the component is loaded in its own process; put that under if __name__ == '__main__'",
+            where=cls.__name__,
+        )
+    home = (spec.module, spec.attr) if spec is not None else _home(cls)
+    kinds = [kind for kind in cls.__mro__ if kind.__module__ == Component.__module__ and issubclass(kind, Component)]
+    own = {
+        name: getattr(cls, name) for name in ("__doc__", "__module__", "__metatype__", "Params", "accepts") if hasattr(cls, name)
+    }
+    # under the same name, because that is what logs and dead letters call it
+    made: StandIn = type(cls.__name__, (StandIn, kinds[0]), own)()
+    made._inputs, made._outputs = component._inputs, component._outputs
+    made._parameters, made.params = component._parameters, component.params
+    made.max_attempts, made.data_dir, made.name = component.max_attempts, component.data_dir, component.name
+    made._home, made._max_bytes = home, limits.isolated_bytes
+    if timeout_s is None:
+        timeout_s = component.timeout_s if component.timeout_s is not None else limits.filter_s
+    made._limit_s = timeout_s if callable(timeout_s) else lambda: timeout_s
+    return made
+
+
+class StandIn(Component):
+    """Sends packets to the child, and what it makes of them on; made by :func:`isolate`."""
+
+    isolated = True
+    timeout_s = math.inf
+
+    _home: tuple[str, str]
+    _max_bytes: int
+    _limit_s: Callable[[], float]
+    _keeper: Keeper | None = None
+    _errand: Errand | None = None
+
+    def setup(self) -> None:
+        ports = {*self.get_out_ports(), *self.get_in_ports(), ERROR_PORT}
+        order = wire.Order(
+            module=self._home[0],
+            attr=self._home[1],
+            name=self.name,
+            graph=self.graph_name,
+            params=_plain(self),
+            data_dir=self.data_dir,
+            max_bytes=self._max_bytes,
+            connected=tuple(port for port in ports if self.is_connected(port)),
+            log_level=logging.getLogger().level,
+        )
+        self._keeper = Keeper(self.name, lambda: Process(order))
+        self._keeper.first()
+
+    def process(self, packet: Any) -> Any:
+        assert self._keeper is not None
+        errand = self._errand = Errand(self._keeper, packet, self._limit_s(), self.name)
+        while not errand.is_over:
+            for port, value in self.offload(errand.part):
+                self.send(port, value)
+        if errand.error is not None:
+            raise errand.error
+        return errand.result
+
+    def teardown(self) -> None:
+        if self._keeper is not None:
+            self._keeper.close(is_busy=self._errand is not None and not self._errand.is_over)
+            self._keeper = self._errand = None
+
+
+def _plain(component: Component) -> dict[str, Any]:
+    """The parameters as ``configure`` takes them."""
+    declared = msgspec.to_builtins(component.params) if component.params is not None else {}
+    return {**declared, **{name: pair[0] for name, pair in component._parameters.items()}}
+
+
+def _home(cls: type[Component]) -> tuple[str, str]:
+    """Module (or path of the file) and attribute by which another process finds a class. Raises :class:`InvalidComponent`."""
+    module = sys.modules.get(cls.__module__)
+    name = cls.__module__
+    if name == "__main__" or name.startswith("pypes_load_"):
+        found = getattr(module, "__spec__", None) if name == "__main__" else None
+        name = found.name if found is not None else getattr(module, "__file__", None) or ""
+    attrs = [attr for attr, value in vars(module).items() if value is cls] if module is not None else []
+    if not name or not attrs:
+        raise InvalidComponent(
+            "an isolated component is loaded again in its own process: put it at the top level of a module", where=cls.__name__
+        )
+    return name, attrs[0]

@@ -1,0 +1,257 @@
+"""The process of an isolated component: ``python -m pypes.placement.child FD PARENT`` (see :mod:`pypes.placement.wire`).
+
+It takes one packet after the other until the socket ends, and dies with its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import msgspec
+
+from pypes.component import ERROR_PORT, Component
+from pypes.core.lifeline import die_with_parent, watch
+from pypes.errors import ComponentError, Reject, Retry, Unreachable
+from pypes.placement import wire
+from pypes.registry.loading import resolve
+
+T = TypeVar("T")
+
+#: Attributes of every ``logging`` record; what else a record carries was given with the event.
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+def main() -> None:
+    """Never returns."""
+    fd, parent = map(int, sys.argv[1:])
+    # how it ends is up to the instance, which must finish what it has first
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    die_with_parent(parent)
+    sock = socket.socket(fileno=fd)
+    watch([fd])
+    channel = wire.Channel(sock, sys.maxsize)
+    first = channel.read()
+    if first is None:
+        os._exit(0)
+    order = msgspec.msgpack.decode(first[1], type=wire.Order)
+    _confine(order.max_bytes)
+    says = Says(channel)
+    logging.getLogger().handlers[:] = [Forward(says)]
+    logging.getLogger().setLevel(order.log_level)
+    status = 0
+    component: Component | None = None
+    try:
+        component = _made(order)
+        turn = component._turn = ChildTurn(component, frozenset(order.connected), says)
+        component.setup()
+    except BaseException as error:
+        says.failure(wire.FAILED, error)
+        status = 1
+    else:
+        # what set-up left will not be collected: spare the collector from looking at it
+        gc.collect()
+        gc.freeze()
+        says.plain(wire.READY, None)
+        turn.run(channel)
+    if component is not None:
+        with contextlib.suppress(OSError):  # the instance does not listen any more
+            _tear_down(component)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # threads that the component left behind must not keep the process
+    os._exit(status)
+
+
+def _confine(max_bytes: int) -> None:
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = max_bytes if hard == resource.RLIM_INFINITY else min(max_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def _made(order: wire.Order) -> Component:
+    found = resolve(order.module, order.attr)
+    if not (isinstance(found, type) and issubclass(found, Component)):
+        raise ComponentError(f"{order.module}:{order.attr} is no component class", code="component.broken", where=order.name)
+    component = found()
+    component.configure(order.params)
+    component.name = order.name
+    component.graph_name = order.graph
+    component.data_dir = order.data_dir
+    return component
+
+
+def _tear_down(component: Component) -> None:
+    try:
+        component.teardown()
+    except Exception:
+        component.log.exception("teardown failed")
+
+
+class Says:
+    """What the child says to the instance; from any of its threads."""
+
+    def __init__(self, channel: wire.Channel) -> None:
+        self.values = wire.ChildValues()
+        self._channel = channel
+        self._lock = threading.RLock()
+
+    def plain(self, kind: int, message: Any) -> None:
+        payload = msgspec.msgpack.encode(message)
+        with self._lock:
+            self._channel.write(kind, payload)
+
+    def done(self, result: Any) -> None:
+        with self._lock:
+            self._channel.write(wire.DONE, self.values.encode(result))
+
+    def sent(self, port: str, value: Any) -> None:
+        with self._lock:
+            self._channel.keep(wire.SENT, self.values.encode(value, port))
+
+    def failure(self, kind: int, error: BaseException) -> None:
+        try:
+            failure = _failure(error)
+        except MemoryError:
+            failure = wire.Failure("MemoryError", "", "", is_exhausted=True)
+        self.plain(kind, failure)
+
+
+def _failure(error: BaseException) -> wire.Failure:
+    name = type(error).__name__
+    trace = "".join(traceback.format_exception(type(error), error, _own_part(error)))
+    if isinstance(error, Reject):
+        return wire.Failure(name, error.reason, trace, "Reject", error.code)
+    if isinstance(error, Retry):
+        return wire.Failure(
+            name, error.reason, trace, "Unreachable" if isinstance(error, Unreachable) else "Retry", "", error.delay_s
+        )
+    return wire.Failure(name, str(error), trace, is_exhausted=isinstance(error, MemoryError))
+
+
+def _own_part(error: BaseException) -> Any:
+    """The traceback from the component on."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return trace
+
+
+class Forward(logging.Handler):
+    """Hands every line that is logged here to the instance, where the others are written."""
+
+    def __init__(self, says: Says) -> None:
+        super().__init__()
+        self._says = says
+
+    def emit(self, record: logging.LogRecord) -> None:
+        extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        if record.exc_info:
+            extra["exception"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        message = record.getMessage()
+        try:
+            self._says.plain(wire.LOG, wire.Line(record.levelno, record.name, message, extra))
+        except TypeError:  # a value that msgpack has no words for
+            shown = {key: repr(value) for key, value in extra.items()}
+            self._says.plain(wire.LOG, wire.Line(record.levelno, record.name, message, shown))
+
+
+class ChildTurn:
+    """The scheduler's part, as far as there is one here: the component finds its ports connected and its packets sent."""
+
+    def __init__(self, component: Component, connected: frozenset[str], says: Says) -> None:
+        self._component = component
+        self._connected = connected
+        self._says = says
+        self._packet: Any = None
+
+    def run(self, channel: wire.Channel) -> None:
+        """Process packets until there will be no more."""
+        values = self._says.values
+        process = self._component.process
+        if self._component.process_batch is not None:
+            process = self._process_batch
+        while (payload := self._next(channel)) is not None:
+            values.bodies = []
+            packet: Any = None
+            try:
+                packet = self._packet = values.value(values.decode(payload))
+                del payload
+                self._says.done(process(packet))
+            except wire.Unspeakable as error:
+                self._says.failure(wire.RAISED, Reject(f"what it makes cannot leave its process: {error}", "isolated.value"))
+            except BaseException as error:  # also SystemExit, and what native code derives from BaseException itself
+                self._says.failure(wire.RAISED, error)
+            self._packet = packet = None
+
+    def _next(self, channel: wire.Channel) -> bytes | bytearray | None:
+        try:
+            frame = channel.read()
+        except MemoryError as error:
+            self._says.failure(wire.RAISED, error)
+            return None  # a part of it was read: there is no telling where the next one begins
+        return None if frame is None else frame[1]
+
+    def _process_batch(self, packet: Any) -> None:
+        assert self._component.process_batch is not None
+        for result in self._component.process_batch([packet]) or ():
+            if result is not None:
+                self.send("out", result)
+
+    # -- what a component reaches through its own methods ---------------------------------------------------
+
+    def send(self, port: str, data: Any) -> bool:
+        if port not in self._connected:
+            if port != ERROR_PORT and not self._component.has_port(port):
+                raise ComponentError(
+                    f"no output port {port!r}; it has {', '.join(self._component.get_out_ports()) or 'none'}",
+                    code="component.no_port",
+                    where=self._component.name,
+                )
+            return False
+        self._says.sent(port, data)
+        return True
+
+    def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return fn(*args, **kwargs)  # nothing else runs here that could go on meanwhile
+
+    def is_connected(self, port: str) -> bool:
+        return port in self._connected
+
+    def current(self) -> Any:
+        return self._packet
+
+    def release(self) -> None:
+        """Nothing is held here."""
+
+    def receive(self, port: str) -> Any:
+        raise self._only_in_run("receive")
+
+    def receive_all(self, port: str) -> Iterator[Any]:
+        raise self._only_in_run("receive_all")
+
+    def yield_ctrl(self) -> None:
+        raise self._only_in_run("yield_ctrl")
+
+    def _only_in_run(self, method: str) -> ComponentError:
+        return ComponentError(
+            f"{method} belongs to the run() loop of the original style; with process() packets are handed to the component",
+            code="component.style",
+            where=self._component.name,
+        )
+
+
+if __name__ == "__main__":
+    main()

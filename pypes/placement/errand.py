@@ -1,0 +1,111 @@
+"""Errand: one packet's way to the process of an isolated component and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pypes.core.limits import MIB
+from pypes.errors import Reject, Retry
+from pypes.placement import wire
+from pypes.placement.keeper import Keeper
+from pypes.placement.process import Died, Process, failure_in, raised
+
+#: What is taken at once from a child that sends a great deal.
+PART_VALUES, PART_BYTES = 256, MIB
+
+
+class _Exhausted(Exception):
+    """The component ran out of memory, and the process cannot be relied on any more."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Errand:
+    """Has the component work on ``value``, until :attr:`is_over`; what goes wrong is kept as :attr:`error`.
+
+    A packet is blamed for the death of its process, or for using up its memory, only if that was a fresh one. Otherwise those
+    before it may be the reason, and it is tried again in a fresh one.
+    """
+
+    def __init__(self, keeper: Keeper, value: Any, timeout_s: float, name: str) -> None:
+        self.is_over = False
+        self.result: Any = None
+        self.error: Exception | None = None
+        self._keeper = keeper
+        self._value = value
+        self._timeout_s = timeout_s
+        self._name = name
+        self._process: Process | None = None
+        self._was_fresh = False
+        self._answers: Iterator[tuple[int, bytes | bytearray]] = iter(())
+        self._has_sent = False
+
+    def part(self) -> list[tuple[str, Any]]:
+        """The next ports and values that the component has sent. Blocks until there are enough of them, or no more will come."""
+        while True:
+            try:
+                if self._process is None:
+                    self._begin()
+                return self._part()
+            except TimeoutError:
+                self._give_up()
+                return self._end(Reject(f"not done after {self._timeout_s:g} s in filter {self._name}", "isolated.timeout"))
+            except (Died, wire.Broken, _Exhausted) as error:
+                self._give_up()
+                if self._was_fresh or self._has_sent:
+                    return self._end(self._blamed(error))
+                self._process = None
+            except wire.Unspeakable as error:
+                return self._end(Reject(f"it cannot be sent to the process of filter {self._name}: {error}", "isolated.value"))
+            except Retry as error:
+                return self._end(error)
+
+    def _begin(self) -> None:
+        process = self._keeper.take()
+        payload = process.encode(self._value)
+        self._process, self._was_fresh = process, process.is_fresh
+        process.give(payload)
+        self._answers = process.answers(self._timeout_s)
+
+    def _part(self) -> list[tuple[str, Any]]:
+        assert self._process is not None
+        found: list[tuple[str, Any]] = []
+        size = 0
+        for kind, payload in self._answers:
+            if kind == wire.RAISED:
+                failure = failure_in(payload)
+                if failure.is_exhausted:
+                    raise _Exhausted(raised(failure))
+                self._end(raised(failure))
+                break
+            port, value = self._process.decode(payload, has_port=kind == wire.SENT)
+            if kind == wire.DONE:
+                self.result = value
+                self.is_over = True
+                break
+            found.append((port, value))
+            size += len(payload)
+            if len(found) >= PART_VALUES or size >= PART_BYTES:
+                break
+        self._has_sent = self._has_sent or bool(found)
+        return found
+
+    def _give_up(self) -> None:
+        assert self._process is not None
+        self._keeper.give_up(self._process)
+
+    def _end(self, error: Exception) -> list[tuple[str, Any]]:
+        self.error = error
+        self.is_over = True
+        return []
+
+    def _blamed(self, error: Died | wire.Broken | _Exhausted) -> Exception:
+        if isinstance(error, _Exhausted):
+            return error.error
+        if isinstance(error, wire.Broken):
+            return Reject(f"its process made no sense ({error}) in filter {self._name}", "isolated.killed")
+        reason = f"{error} in filter {self._name}"
+        return Retry(0.0, reason) if error.is_outside else Reject(reason, "isolated.killed")

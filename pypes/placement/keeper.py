@@ -1,0 +1,117 @@
+"""Keeper: sees to it that an isolated component always has a process that is set up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from pypes.errors import ComponentError, Unreachable
+from pypes.placement.process import Died, Process
+from pypes.placement.wire import Broken
+
+#: Setting up again must not take longer than this, nor wait longer than that between two tries.
+SETUP_S = 120.0
+RETRY_FIRST_S, RETRY_MOST_S = 0.1, 30.0
+
+
+class Keeper:
+    """Starts processes in a thread of its own, the next one as soon as one is given up."""
+
+    def __init__(self, name: str, start: Callable[[], Process]) -> None:
+        self._name = name
+        self._start = start
+        self._changed = threading.Condition()
+        self._process: Process | None = None
+        self._starting: Process | None = None
+        #: Processes that were killed and are yet to be reaped.
+        self._given_up: list[Process] = []
+        self._failure: Exception | None = None
+        self._was_ready = False
+        self._tries = 0
+        self._next_try = 0.0
+        self._is_closed = False
+        # the processes die with the thread that starts them: it lives as long as the keeper
+        self._thread = threading.Thread(target=self._run, name=f"pypes-isolated-{name}", daemon=True)
+        self._thread.start()
+
+    def first(self) -> None:
+        """Block until the first process is set up. Raises why it cannot be."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._process or self._failure)
+            if self._failure is not None:
+                raise self._failure
+
+    def take(self) -> Process:
+        """The process that is set up; blocks while one is being set up. Raises :class:`Unreachable` if that failed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._process or self._failure or self._is_closed)
+            if self._process is not None and not self._is_closed:
+                return self._process
+            reason = f"it cannot be set up again: {type(self._failure).__name__}: {self._failure}"
+            raise Unreachable(max(0.0, self._next_try - time.monotonic()), f"{reason} in filter {self._name}") from self._failure
+
+    def give_up(self, process: Process) -> None:
+        """Kill a process; the next one is started at once."""
+        process.kill()
+        with self._changed:
+            if self._process is process:
+                self._process = None
+                self._given_up.append(process)
+                self._changed.notify_all()
+
+    def close(self, *, is_busy: bool) -> None:
+        """End the process: in order, unless it is still busy with a packet. Blocks until nothing of it is left."""
+        with self._changed:
+            self._is_closed = True
+            process = self._starting or (self._process if is_busy else None)
+            if process is not None:
+                process.kill()
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            self._set_up()
+            self._reap()
+            with self._changed:
+                if self._process is None:
+                    self._changed.wait_for(lambda: self._is_closed, max(0.0, self._next_try - time.monotonic()))
+                else:
+                    self._changed.wait_for(lambda: self._process is None or self._is_closed)
+        if self._process is not None:
+            self._process.end()
+        self._reap()
+
+    def _set_up(self) -> None:
+        process: Process | None = None
+        failure: Exception | None = None
+        try:
+            process = self._start()
+            with self._changed:
+                self._starting = process
+                if self._is_closed:
+                    process.kill()
+            process.wait_ready(SETUP_S if self._was_ready else None)
+        except TimeoutError:
+            failure = ComponentError(f"not set up after {SETUP_S:g} s", where=self._name)
+        except (Died, Broken) as error:
+            failure = ComponentError(f"{error} at set-up", where=self._name)
+        except Exception as error:
+            failure = error
+        if failure is not None and process is not None:
+            process.kill()
+            process.close()
+        with self._changed:
+            self._starting = None
+            if failure is None:
+                self._process, self._failure, self._tries, self._was_ready = process, None, 0, True
+            else:
+                self._failure = failure
+                self._next_try = time.monotonic() + min(RETRY_MOST_S, RETRY_FIRST_S * 2**self._tries)
+                self._tries += 1
+            self._changed.notify_all()
+
+    def _reap(self) -> None:
+        while self._given_up:
+            self._given_up.pop().close()

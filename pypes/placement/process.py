@@ -1,0 +1,213 @@
+"""The process of an isolated component, seen from the instance: started, spoken to, killed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pypes.errors import Reject, Retry, Unreachable
+from pypes.placement import wire
+
+#: A child that was told to tear down is killed after this time.
+TEARDOWN_S = 1.0
+#: One that has closed its socket has died or is about to.
+DYING_S = 5.0
+
+#: Signals that come from outside: a component does not send them to itself.
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Died(Exception):
+    """The child is gone; ``is_outside`` if somebody else killed it."""
+
+    def __init__(self, reason: str, is_outside: bool = False) -> None:
+        super().__init__(reason)
+        self.is_outside = is_outside
+
+
+class Process:
+    """A child from its start to its end. One thread speaks with it at a time; :meth:`kill` may be called from any.
+
+    The kernel kills the child when the *thread* that started it ends (``PR_SET_PDEATHSIG``): start it in one that stays.
+    """
+
+    def __init__(self, order: wire.Order) -> None:
+        ours, theirs = socket.socketpair()
+        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109 - what "" stands for in sys.path
+        with theirs:
+            self._popen = subprocess.Popen(
+                # -P: the current directory is importable only if it is for this process
+                [sys.executable, "-P", "-m", "pypes.placement.child", str(theirs.fileno()), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": path},
+                pass_fds=[theirs.fileno()],
+            )
+        self.pid = self._popen.pid
+        self._channel = wire.Channel(ours, order.max_bytes)
+        self._values = wire.InstanceValues()
+        #: True until it was given a packet: whatever happens with the first one is that packet's own doing.
+        self.is_fresh = True
+        self._order = order
+
+    # -- speaking with it -------------------------------------------------------------------------------
+
+    def wait_ready(self, timeout_s: float | None) -> None:
+        """Block until the component is set up. Raises what its ``setup`` raised, :class:`Died` or ``TimeoutError``."""
+        try:
+            self._channel.write(wire.ORDER, msgspec.msgpack.encode(self._order))
+            while True:
+                kind, payload = self._read(timeout_s)
+                if kind == wire.READY:
+                    return
+                if kind == wire.FAILED:
+                    raise raised(failure_in(payload))
+                self._logged(kind, payload)
+        except OSError as error:
+            if isinstance(error, TimeoutError):
+                raise
+            raise self.death() from error
+
+    def encode(self, value: Any) -> bytes:
+        """A packet as :meth:`give` takes it, at once. Raises :class:`wire.Unspeakable`."""
+        self._values.bodies = []
+        return self._values.encode(value)
+
+    def decode(self, payload: bytes | bytearray, *, has_port: bool) -> tuple[str, Any]:
+        """Port and value of ``SENT``, the value of ``DONE``. Raises :class:`wire.Broken`."""
+        parts = self._values.decode(payload)
+        port = parts.pop(0) if has_port and parts else ""
+        return port, self._values.value(parts)
+
+    def give(self, payload: bytes) -> None:
+        """Send it a packet. Raises :class:`Died`."""
+        try:
+            self._channel.write(wire.VALUE, payload)
+        except OSError as error:
+            raise self.death() from error
+        finally:
+            self.is_fresh = False
+
+    def answers(self, timeout_s: float) -> Iterator[tuple[int, bytes | bytearray]]:
+        """What it says of the packet, up to ``DONE`` or ``RAISED``. Raises :class:`Died`, ``TimeoutError``, :class:`wire.Broken`.
+
+        ``timeout_s`` is all the time it may take to say something; what passes between two ``next`` does not count.
+        """
+        while True:
+            begin = time.monotonic()
+            kind, payload = self._read(timeout_s)
+            timeout_s -= time.monotonic() - begin
+            if kind in (wire.SENT, wire.DONE, wire.RAISED):
+                yield kind, payload
+            else:
+                self._logged(kind, payload)
+            if kind in (wire.DONE, wire.RAISED):
+                return
+
+    def _read(self, timeout_s: float | None) -> tuple[int, bytes | bytearray]:
+        try:
+            frame = self._channel.read(timeout_s)
+        except ConnectionError as error:
+            raise self.death() from error
+        if frame is None:
+            raise self.death()
+        return frame
+
+    def _logged(self, kind: int, payload: bytes | bytearray) -> None:
+        if kind != wire.LOG:
+            raise wire.Broken(f"a frame of kind {kind} at the wrong time")
+        line = _decoded(payload, wire.Line)
+        record = {"name": line.logger, "levelno": line.level, "levelname": logging.getLevelName(line.level), "msg": line.message}
+        logging.getLogger(line.logger).handle(logging.makeLogRecord({**line.extra, **record}))
+
+    # -- ending it --------------------------------------------------------------------------------------
+
+    def death(self) -> Died:
+        """What it has died of; one that still lives is killed."""
+        try:
+            status = self._popen.wait(DYING_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return Died("it has closed its socket")
+        if status < 0:
+            return Died(f"killed by {signal.Signals(-status).name}", is_outside=-status in _FROM_OUTSIDE)
+        return Died(f"exited with status {status}")
+
+    def kill(self) -> None:
+        """Kill it and all that it started. Returns at once, but see :meth:`close`."""
+        started = _descendants(self.pid) if self._popen.returncode is None else []
+        self._popen.kill()
+        for pid in started:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Have it tear down and exit; blocks for :data:`TEARDOWN_S` at most, then kills it."""
+        with contextlib.suppress(OSError):
+            self._channel.end()
+        try:
+            self._popen.wait(TEARDOWN_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.close()
+
+    def close(self) -> None:
+        """Reap it, after it was killed or has ended by itself."""
+        self._popen.wait()
+        self._channel.close()
+
+
+def failure_in(payload: bytes | bytearray) -> wire.Failure:
+    """What is in a frame of ``RAISED`` or ``FAILED``. Raises :class:`wire.Broken`."""
+    failure: wire.Failure = _decoded(payload, wire.Failure)
+    return failure
+
+
+def raised(failure: wire.Failure) -> Exception:
+    """The exception of which the child told: the ones that steer as they are, others in a class of the same name."""
+    error: Exception
+    if failure.steers == "Reject":
+        error = Reject(failure.message, failure.code)
+    elif failure.steers:
+        error = (Unreachable if failure.steers == "Unreachable" else Retry)(failure.delay_s, failure.message)
+    else:
+        error = type(failure.type, (Exception,), {"__module__": "isolated"})(failure.message)
+    error.__cause__ = InChild(failure.traceback)
+    return error
+
+
+class InChild(Exception):
+    """Carries the traceback of the child into that of the instance."""
+
+    def __init__(self, trace: str) -> None:
+        super().__init__(trace)
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0].rstrip()}"
+
+
+def _decoded(payload: bytes | bytearray, kind: Any) -> Any:
+    try:
+        return msgspec.msgpack.decode(payload, type=kind)
+    except msgspec.DecodeError as error:
+        raise wire.Broken(str(error)) from error
+
+
+def _descendants(pid: int) -> list[int]:
+    """Processes started by ``pid`` and by those (Linux; elsewhere none are seen)."""
+    found: list[int] = []
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, listing.read_text().split()):
+                found += [child, *_descendants(child)]
+    return found

@@ -1,0 +1,292 @@
+"""What an instance and the process of an isolated component say to each other: frames over a socket pair.
+
+A frame is ``u64 length, u8 kind`` and that many bytes of msgpack; a value is the three parts of a packet, or the one of
+anything else::
+
+    instance → child    ORDER    Order                  once, first
+                        VALUE    [*value]               process it; one at a time
+                        (end)                           tear down, exit 0
+    child → instance    READY    nil, or FAILED Failure once, when set-up is over
+                        SENT     [port, *value]         sent by the component
+                        LOG      Line                   at any time
+                        DONE     [*value]               what ``process`` returned (``[nil]``: dropped)
+                        RAISED   Failure                it raised
+
+The child is not trusted, since a hostile document may have taken it over: nothing that it says is unpickled or names a file.
+Large bodies (:class:`Body`) travel as handles: towards the child pickled, back as their number among those that were sent.
+"""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import struct
+import time
+from typing import Any, Final
+
+import msgspec
+from msgspec.msgpack import Ext
+
+from pypes.core.values import Body, One, Several
+from pypes.packet import Packet
+
+ORDER, VALUE, READY, FAILED, SENT, LOG, DONE, RAISED = range(8)
+
+_HEAD: Final = struct.Struct("<QB")
+_PIECE_BYTES: Final = 1 << 16
+
+# extension types within a value
+_PACKET, _ONE, _SEVERAL, _BODY, _BODY_NUMBER = range(5)
+
+
+class Order(msgspec.Struct, frozen=True, array_like=True):
+    """What a child is to run. ``module`` and ``attr`` are those of ``ComponentSpec``; ``params`` as ``configure`` takes them."""
+
+    module: str
+    attr: str
+    name: str
+    graph: str
+    params: dict[str, Any]
+    data_dir: str
+    max_bytes: int
+    connected: tuple[str, ...]
+    log_level: int
+
+
+class Failure(msgspec.Struct, frozen=True, array_like=True):
+    """An exception of the component. ``steers`` is ``Reject``, ``Retry`` or ``Unreachable`` for those, which have a
+    ``reason`` in ``message``, and a ``code`` or a ``delay_s``."""
+
+    type: str
+    message: str
+    traceback: str
+    steers: str = ""
+    code: str = ""
+    delay_s: float = 0.0
+    #: The process has no memory left that could be relied on.
+    is_exhausted: bool = False
+
+
+class Line(msgspec.Struct, frozen=True, array_like=True):
+    """A line that the component logged; ``extra`` is what was bound to it."""
+
+    level: int
+    logger: str
+    message: str
+    extra: dict[str, Any]
+
+
+class Broken(Exception):
+    """What came is no frame, or one over the limit: the other side is out of its mind."""
+
+
+class Channel:
+    """One end of the socket pair. Reading is for one thread at a time, and so is writing."""
+
+    def __init__(self, sock: socket.socket, max_bytes: int) -> None:
+        self._sock = sock
+        self._max_bytes = max_bytes
+        self._rest = b""
+        self._timeout_s: float | None = None
+        self._kept: list[bytes] = []
+        self._kept_bytes = 0
+
+    def write(self, kind: int, payload: bytes) -> None:
+        """Send a frame, after those that were kept. Raises ``OSError`` if the other side is gone."""
+        self._set_timeout(None)
+        head = _HEAD.pack(len(payload), kind)
+        if self._kept or len(payload) < _PIECE_BYTES:
+            self._sock.sendall(b"".join([*self._kept, head, payload]))
+            self._kept, self._kept_bytes = [], 0
+        else:
+            self._sock.sendall(head)
+            self._sock.sendall(payload)
+
+    def keep(self, kind: int, payload: bytes) -> None:
+        """Send a frame with the next one, or once there is enough to send."""
+        if self._kept_bytes + len(payload) >= _PIECE_BYTES:
+            self.write(kind, payload)
+            return
+        self._kept += (_HEAD.pack(len(payload), kind), payload)
+        self._kept_bytes += len(payload)
+
+    def read(self, timeout_s: float | None = None) -> tuple[int, bytes | bytearray] | None:
+        """The next frame; ``None`` when the other side is gone. Blocks; raises ``TimeoutError``, :class:`Broken`."""
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        head = self._exactly(_HEAD.size, until)
+        if head is None:
+            return None
+        size, kind = _HEAD.unpack(head)
+        if size > self._max_bytes or kind > RAISED:
+            raise Broken(f"a frame of kind {kind} with {size} bytes")
+        payload = self._exactly(size, until)
+        return None if payload is None else (kind, payload)
+
+    def has_more(self) -> bool:
+        """True if the next frame has begun to come already."""
+        return bool(self._rest)
+
+    def end(self) -> None:
+        """Say that nothing more will be written."""
+        self._sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def _exactly(self, size: int, until: float | None) -> bytes | bytearray | None:
+        rest = self._rest
+        if len(rest) >= size:
+            self._rest = rest[size:]
+            return rest[:size]
+        if size > _PIECE_BYTES:  # PERF: into place, not piece by piece
+            whole = bytearray(size)
+            whole[: len(rest)] = rest
+            self._rest = b""
+            view = memoryview(whole)[len(rest) :]
+            while view:
+                self._wait(until)
+                n = self._sock.recv_into(view)
+                if not n:
+                    return None
+                view = view[n:]
+            return whole
+        while len(rest) < size:
+            self._wait(until)
+            piece = self._sock.recv(_PIECE_BYTES)
+            if not piece:
+                return None
+            rest += piece
+        self._rest = rest[size:]
+        return rest[:size]
+
+    def _wait(self, until: float | None) -> None:
+        """Have the socket wait no longer than that."""
+        left = None if until is None else until - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError
+        self._set_timeout(left)
+
+    def _set_timeout(self, timeout_s: float | None) -> None:
+        if timeout_s != self._timeout_s:  # PERF: a system call each time
+            self._sock.settimeout(timeout_s)
+            self._timeout_s = timeout_s
+
+
+class Unspeakable(Exception):
+    """A value that cannot travel to another process; the message says of what type it is."""
+
+
+class Values:
+    """Packets and other values as msgpack, for one packet after the other: ``bodies`` are those of the one in hand.
+
+    Lists, dictionaries, text, numbers of up to 64 bits, bytes and times with a zone arrive as they were; tuples and sets arrive
+    as lists.
+    """
+
+    def __init__(self) -> None:
+        self.bodies: list[Body] = []
+        self._encoder = msgspec.msgpack.Encoder(enc_hook=self._hook)
+        self._decoder = msgspec.msgpack.Decoder(ext_hook=self._ext)
+
+    def encode(self, value: Any, *before: str) -> bytes:
+        """``[*before, *value]``. Raises :class:`Unspeakable` for what msgpack has no words for."""
+        try:
+            return self._encoder.encode([*before, *(_parts(value) if isinstance(value, Packet) else (_worded(value),))])
+        except (TypeError, OverflowError, RecursionError, UnicodeEncodeError) as error:
+            raise Unspeakable(str(error)) from error
+
+    def decode(self, data: bytes | bytearray) -> list[Any]:
+        """Inverse of :meth:`encode`, with the value still in its parts; see :meth:`value`. Raises :class:`Broken`."""
+        try:
+            found = self._decoder.decode(data)
+        except (msgspec.DecodeError, TypeError, ValueError, RecursionError) as error:
+            raise Broken(str(error)) from error
+        if type(found) is not list:
+            raise Broken("a value that is no list of parts")
+        return found
+
+    @staticmethod
+    def value(parts: list[Any]) -> Any:
+        """Put the parts of a value together."""
+        if len(parts) == 1:
+            return parts[0]
+        if len(parts) != 3 or type(parts[0]) is not dict:
+            raise Broken("a value of odd parts")
+        return Packet.from_parts(*parts)
+
+    def _hook(self, value: Any) -> Any:
+        if isinstance(value, Packet):
+            return Ext(_PACKET, self._encoder.encode(_parts(value)))
+        if type(value) is One:
+            return Ext(_ONE, self._encoder.encode(value.value))
+        if type(value) is _Words:
+            return Ext(_SEVERAL, self._encoder.encode(value.values))
+        if isinstance(value, Body):
+            return self._body(value)
+        raise TypeError(f"{type(value).__name__} cannot travel to another process")
+
+    def _ext(self, code: int, data: memoryview) -> Any:
+        if code == _PACKET:
+            return self.value(self._decoder.decode(data))
+        if code == _ONE:
+            return One(self._decoder.decode(data))
+        if code == _SEVERAL:
+            return Several(self._decoder.decode(data))
+        return self._known_body(code, data)
+
+    def _body(self, body: Body) -> Any:
+        raise NotImplementedError
+
+    def _known_body(self, code: int, data: memoryview) -> Body:
+        raise NotImplementedError
+
+
+class InstanceValues(Values):
+    """The instance's side."""
+
+    def _body(self, body: Body) -> Any:
+        self.bodies.append(body)
+        return Ext(_BODY, pickle.dumps(body))
+
+    def _known_body(self, code: int, data: memoryview) -> Body:
+        if code != _BODY_NUMBER:
+            raise Broken(f"an extension of type {code}")
+        try:
+            return self.bodies[int.from_bytes(data, "little")]
+        except IndexError as error:
+            raise Broken("a body that was not sent") from error
+
+
+class ChildValues(Values):
+    """The child's side."""
+
+    def _body(self, body: Body) -> Any:
+        for number, known in enumerate(self.bodies):
+            if known is body:
+                return Ext(_BODY_NUMBER, number.to_bytes(4, "little"))
+        return body.read()  # one of the component's own making
+
+    def _known_body(self, code: int, data: memoryview) -> Body:
+        body: Body = pickle.loads(data)
+        self.bodies.append(body)
+        return body
+
+
+class _Words:
+    """Stands for a :class:`Several` on its way to the encoder, which would take that for a list."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: Several) -> None:
+        self.values = list(values)
+
+
+def _worded(value: Any) -> Any:
+    return _Words(value) if type(value) is Several else value
+
+
+def _parts(packet: Packet) -> tuple[Any, Any, Any]:
+    entries, meta, field_meta = packet.parts()
+    if any(type(entry) is Several for entry in entries.values()):
+        entries = {name: _worded(entry) for name, entry in entries.items()}
+    return entries, meta, field_meta
