@@ -43,8 +43,8 @@ class ProcessTasklet(Tasklet):
         self.emitted = 0
         #: What ``send('out')`` sent while a chunk is worked on: (position among the results, packet).
         self.sent: list[tuple[int, Any]] = []
-        #: True once anything was sent, to any port, in this chunk.
-        self.has_sent = False
+        #: Positions in this chunk of packets over which anything was sent, to any port.
+        self.sent_from: set[int] = set()
         self.following: ProcessTasklet | None = None
         self.call = self.component.process
 
@@ -97,7 +97,7 @@ class ProcessTasklet(Tasklet):
                     results.extend(map(task.call, values))
             except (Exception, SystemExit) as raised:
                 results, error = task.results, raised
-            if error is not None or task.has_sent or not all(results):
+            if error is not None or task.sent_from or not all(results):
                 task.results = results
                 task.finish_chunk(error)
                 task.end_turn()
@@ -142,17 +142,31 @@ class ProcessTasklet(Tasklet):
                 error = another
         out = self.outs.get("out")
         if out is not None:
-            if not self.has_sent and all(results):
+            if not self.sent_from and all(results):
                 self.emit(out, self._pinned(), results, origins)
             else:
                 self._emit_in_order(out)
-        if self.has_sent:
+                if self.drops:
+                    self._note_drops([i for i, result in enumerate(results) if result is None], failed)
+        elif self.drops:
+            self._note_drops(range(len(results)), failed)
+        if self.sent_from:
             self._flush_ports()
-        self.results, self.values, self.origins, self.emitted, self.has_sent = [], [], (), 0, False
+            self.sent_from.clear()
+        self.results, self.values, self.origins, self.emitted = [], [], (), 0
         if self.is_publisher:
             self._commit(values, origins, failed)
         if self.attempts:
             self.settle_attempts(self._pinned())
+
+    def _note_drops(self, positions: Sequence[int], failed: list[int]) -> None:
+        """Of the packets at ``positions`` nothing was returned: those over which nothing was sent either are dropped."""
+        others = self.sent_from.union(failed)
+        origins = self.origins
+        if others or len(positions) < len(origins):
+            origins = [origins[i] for i in positions if i not in others]
+        if origins:
+            self._pinned().drop(self.index, origins)
 
     def _pinned(self) -> Epoch:
         assert self.epoch is not None
@@ -168,8 +182,8 @@ class ProcessTasklet(Tasklet):
         out = self.outs.get(port)
         if out is None:
             return self.unwired(port)
-        self.has_sent = True
         at = len(self.results)
+        self.sent_from.add(at)
         if port == "out":
             self.sent.append((at, data))
             waiting = len(self.sent)
@@ -256,6 +270,7 @@ class ProcessTasklet(Tasklet):
         for out in self.outs.values():
             out.values, out.origins = [], []
         self.results, self.origins, self.sent, self.emitted = [], (), [], 0
+        self.sent_from.clear()
         self.end_turn()
 
     # -- holding ----------------------------------------------------------------------------------------
@@ -283,6 +298,7 @@ class ProcessTasklet(Tasklet):
         else:
             holding.release()
         self.results, self.origins = [], ()
+        self.sent_from.clear()
         self.end_turn()
 
 
@@ -323,39 +339,55 @@ class BatchTasklet(ProcessTasklet):
     def _batch(self, values: list[Any], origins: Sequence[Origin]) -> None:
         whole = Whole(origins)
         self.origins, self.results, self.emitted = whole, [], 0
+        self.sent_from.clear()
         assert self.component.process_batch is not None
         results = self.component.process_batch(values)
         if self.is_publisher:
             self.publish(origins)
         out = self.outs.get("out")
+        going_on: set[int] | None = set()
         if out is not None and results is not None:
-            self._emit_results(out, results, values, origins)
+            going_on = self._emit_results(out, results, values, origins)
+        if self.drops and going_on is not None and not self.sent_from:
+            self._pinned().drop(self.index, set(flatten(origins)) - going_on if going_on else origins)
         if self.sent and out is not None:
             self._emit_in_order(out)
         self._flush_ports()
         if self.holding is not None and self.holding.release_asked:
             self.holding.release()
 
-    def _emit_results(self, out: OutPort, results: Any, values: list[Any], origins: Sequence[Origin]) -> None:
-        """Results may be a generator over more than memory holds: they go on a wire's capacity at a time."""
+    def _emit_results(self, out: OutPort, results: Any, values: list[Any], origins: Sequence[Origin]) -> set[int] | None:
+        """Put results on the wires; returns of which documents there was one, ``None`` if that is all of them.
+
+        Results may be a generator over more than memory holds: they go on a wire's capacity at a time.
+        """
         each: Iterator[Any] = iter(results)
         by_identity: dict[int, Origin] | None = None
         aligned = length_hint(results, -1) == len(values)
         position = 0
+        is_all = False
+        going_on: set[Origin] = set()
+        whole: Origin = ()
         while part := [value for _, value in zip(range(self.capacity), each, strict=False)]:
+            sources: Sequence[Origin] | None
             if aligned:
-                sources: Sequence[Origin] | None = origins[position : position + len(part)]
+                sources = origins[position : position + len(part)]
                 position += len(part)
-                kept = [(v, o) for v, o in zip(part, sources, strict=True) if v is not None]  # type: ignore[arg-type]
+                kept = [(v, o) for v, o in zip(part, sources, strict=True) if v is not None]
                 if len(kept) < len(part):
                     part, sources = [v for v, _ in kept], [o for _, o in kept]
+                is_all = len(part) == len(values)
             else:
                 sources = positional_origins(part, values, origins)
+                is_all = is_all or sources is not None
                 if sources is None:
                     if by_identity is None:
                         by_identity = {id(value): origin for value, origin in zip(values, origins, strict=True)}
-                    whole = flatten(origins)
+                        whole = flatten(origins)
                     sources = [by_identity.get(id(value), whole) for value in part]
+            if self.drops and not is_all:
+                going_on.update(sources)
             if part:
-                self.emit(out, self._pinned(), part, sources)  # type: ignore[arg-type]
+                self.emit(out, self._pinned(), part, sources)
                 self.park_while_full()
+        return None if is_all else set(flatten(going_on))

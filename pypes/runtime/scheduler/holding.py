@@ -25,6 +25,8 @@ class Holding:
         self.release_asked = False
         self.flush_asked = False
         self._carrier: tuple[Epoch, Origin] | None = None
+        #: By epoch, how many of its packets what was sent is made of; those after are dropped if nothing follows.
+        self._carried: dict[Epoch, int] = {}
 
     def has(self, epoch: Epoch) -> bool:
         return epoch in self.held
@@ -45,6 +47,7 @@ class Holding:
             pairs = [(epoch, origin) for epoch, held in self.held.items() for _, origin in held]
             epoch = Epoch.carrier(pairs)
             self._carrier = epoch, tuple(range(len(pairs)))
+            self._carried = {epoch: len(held) for epoch, held in self.held.items()}
         return self._carrier
 
     def fail(self, error: BaseException) -> None:
@@ -59,7 +62,10 @@ class Holding:
         self.release_asked = self.flush_asked = False
         self._carrier = None
         held, self.held = self.held, {}
-        for epoch in held:
+        carried, self._carried = self._carried, {}
+        for epoch, pairs in held.items():
+            if carried.get(epoch, 0) < len(pairs):
+                epoch.drop(self.task.index, [origin for _, origin in pairs[carried.get(epoch, 0) :]])
             epoch.pending -= 1
             if not epoch.pending:
                 self.task.hub.finish(epoch)

@@ -47,8 +47,8 @@ class Scheduler:
     published, dropped or dead-lettered.
 
     ``on_committed`` is called with an epoch, a publisher and documents that it will not see again in this run, unless the
-    epoch is done with that commit: before the next wave, in a lone run (see :attr:`note`) before the next turn. Publishers take their
-    turn after all other filters of a wave, so that little is published of what a filter ends the process over.
+    epoch is done with that commit: before the next wave, in a lone run (see :attr:`note`) before the next turn. Publishers
+    take their turn after all other filters of a wave, so that little is published of what a filter ends the process over.
     Documents of which a packet failed in the publisher are not reported, nor is anything of publishers that send on.
     """
 
@@ -256,7 +256,7 @@ class Scheduler:
         return 0, 0
 
     def timeout_s(self, filter: str) -> float:
-        """Longest work of a filter on one packet (or batch), in seconds. Raises ``KeyError`` for a name the graph does not have."""
+        """Longest work of a filter on one packet (or batch), in seconds. Raises ``KeyError`` for an unknown name."""
         own = self.graph.nodes[filter].timeout_s
         if own is None:
             own = self.components[filter].timeout_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from operator import length_hint
+from operator import eq, length_hint
 from typing import Any
 
 from greenlet import greenlet
@@ -41,6 +41,8 @@ class OriginalTasklet(Tasklet):
         #: The greenlet that ``run`` lives in, and the runner it goes back to when it yields.
         self.own: greenlet | None = None
         self.home: greenlet | None = None
+        #: Origins of what was sent in this turn and is on its wires already.
+        self.gone_on: set[Origin] = set()
         #: True while nothing was taken or sent in this turn, so that a plain iterator will do.
         self.is_fresh = True
 
@@ -277,6 +279,8 @@ class OriginalTasklet(Tasklet):
     def _flush(self, out: OutPort) -> None:
         values, origins = out.values, out.origins
         out.values, out.origins = [], []
+        if self.drops:
+            self.gone_on.update(origins)
         self._emit_pinned(out, values, origins)
 
     def _emit_pinned(self, out: OutPort, values: list[Any], origins: Sequence[Origin]) -> None:
@@ -345,8 +349,8 @@ class OriginalTasklet(Tasklet):
                 holding.fail(error)
         holding.release()
 
-    def _settle(self, *, raised: bool) -> None:
-        """Flush what was sent, commit, and put what was not taken back on the wires."""
+    def _settle(self, *, raised: bool, failed: Sequence[Origin] = ()) -> None:
+        """Flush what was sent, commit, and put what was not taken back on the wires; ``failed`` are packets that did."""
         self.is_fresh = True
         if self.epoch is None:
             return
@@ -370,9 +374,12 @@ class OriginalTasklet(Tasklet):
             self.taken, self.origins = [], []
             self.left.clear()
             self.last.clear()
+        if self.drops and taken:
+            self._note_drops(origins, failed)
         for out in self.outs.values():
             if out.values:
                 self._flush(out)
+        self.gone_on.clear()
         if not raised and taken:
             if self.is_publisher:
                 self._commit(taken, origins)
@@ -383,6 +390,18 @@ class OriginalTasklet(Tasklet):
         for port, values, rest_origins in leftover:
             if self.inputs[port][0].put_back(epoch, values, rest_origins):
                 epoch.pending += 1
+
+    def _note_drops(self, origins: Sequence[Origin], failed: Sequence[Origin]) -> None:
+        """What was taken and not sent on is dropped, document by document."""
+        sent = self.gone_on.union(failed)
+        for out in self.outs.values():
+            if len(out.origins) == len(origins) and all(map(eq, out.origins, origins)):
+                return
+            sent.update(out.origins)
+        gone = set(flatten(origins)).difference(flatten(sent))
+        if gone:
+            assert self.epoch is not None
+            self.epoch.drop(self.index, gone)
 
     def _commit(self, taken: list[Any], origins: Sequence[Origin]) -> None:
         try:
@@ -414,10 +433,11 @@ class OriginalTasklet(Tasklet):
             guilty = [i for i, value in enumerate(taken) if id(value) in current and id(value) not in sent]
         else:
             guilty = [len(taken) - 1]
+        failed = [origins[i] for i in guilty]
         for i in guilty:
             self.failed(taken[i], origins[i], error, self.cursor_port or None)
         if self.is_publisher and not exhausted:
             innocent = [i for i in range(len(taken)) if i not in guilty]
             if innocent:
                 self._commit([taken[i] for i in innocent], [origins[i] for i in innocent])
-        self._settle(raised=True)
+        self._settle(raised=True, failed=failed)

@@ -14,7 +14,7 @@ from pypes.component import ERROR_PORT, Component, Publisher
 from pypes.core.ports import Origin, Pype
 from pypes.errors import ComponentError, Reject, Retry
 from pypes.packet import Packet
-from pypes.runtime.scheduler.epoch import FAILED, PUBLISHED, Epoch, Failure, flatten
+from pypes.runtime.scheduler.epoch import Epoch, Failure, flatten
 from pypes.runtime.scheduler.holding import Holding
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class Tasklet:
         self.component = component
         #: How many packets a port gathers before they go on the wire.
         self.capacity = hub.limits.wire_packets
+        self.index = index
         self.bit = 1 << index
         self.inputs: dict[str, list[Pype]] = {}
         self.outs: dict[str, OutPort] = {}
@@ -97,6 +98,8 @@ class Tasklet:
         self.pypes = [pype for pypes in self.inputs.values() for pype in pypes]
         self.only_pype = self.pypes[0] if len(self.pypes) == 1 else None
         self.is_join = sum(1 for pypes in self.inputs.values() if pypes) > 1
+        #: Whether what it takes and does not send on in its turn is dropped.
+        self.drops = not self.is_publisher and self.holding is None
 
     def is_connected(self, port: str) -> bool:
         return bool(self.outs.get(port)) or bool(self.inputs.get(port))
@@ -270,7 +273,7 @@ class Tasklet:
         """Commit what this turn took, and report it."""
         self.component.commit()  # type: ignore[attr-defined]
         assert self.epoch is not None
-        self.epoch.mark(origins, PUBLISHED)
+        self.epoch.publish(self.name, origins)
 
     # -- failures ---------------------------------------------------------------------------------------
 
@@ -305,18 +308,19 @@ class Tasklet:
         attempts: int = 1,
     ) -> None:
         """Hand a packet to the wired ``error`` port, or else keep it with the epoch for the dead letters."""
+        if self.is_publisher:
+            epoch.refuse(self.name, (origin,))
         out = self.outs.get(ERROR_PORT)
         if out is not None and isinstance(value, Packet):
             value.set_meta("error", {"filter": self.name, "code": code, "error": reason})
             self.emit(out, epoch, [value], [origin])
             return
         documents = flatten((origin,))
-        epoch.mark(documents, FAILED)
         trace = "".join(traceback.format_exception(error)) if error is not None else ""
         name = type(self.component).__name__
         now = self.hub.wall_clock()
-        packet, is_whole = _as_json(value)
-        epoch.dead_letters.append(Failure(documents, self.name, name, code, reason, trace, packet, attempts, now, is_whole))
+        packet, is_whole = as_json(value)
+        epoch.fail(Failure(documents, self.name, name, code, reason, trace, packet, attempts, now, is_whole))
 
     def settle_attempts(self, epoch: Epoch) -> None:
         """Forget the attempts of packets that got through in this turn (those not yet due keep theirs)."""
@@ -362,7 +366,7 @@ def _only_in_run(method: str, name: str) -> ComponentError:
     )
 
 
-def _as_json(value: Any) -> tuple[bytes, bool]:
+def as_json(value: Any) -> tuple[bytes, bool]:
     """JSON form for the dead letters; what JSON cannot say is kept as its ``repr``. False if a large body was left out."""
     is_whole = True
     if isinstance(value, Packet):
