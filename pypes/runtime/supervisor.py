@@ -23,6 +23,7 @@ from pypes.errors import PypesError
 from pypes.registry import Catalogue, discover
 from pypes.runtime.arbiter import Arbiter
 from pypes.runtime.claims import DataDir, claim_runtime_dir, listen, release_runtime_dir
+from pypes.runtime.closing import let_in_no_more
 from pypes.runtime.control import Control
 from pypes.runtime.deployment import Deployments
 from pypes.runtime.filters import Filters
@@ -271,4 +272,5 @@ class Supervisor:
         queued = self._workers.queued()
         if queued:
             self._log.warning("deliveries stay queued until the next start", queued=queued)
+        await let_in_no_more(self._listener)
         await self._arbiter.stop(CLOSE_S)
