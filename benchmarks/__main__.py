@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 
-from benchmarks import backlog, endpoint, memory, real_work, scaling, scheduler
+from benchmarks import backlog, endpoint, lanes, memory, promises, real_work, scaling, scheduler
 from benchmarks.measure import Skipped
 from benchmarks.report import Line
 
@@ -23,6 +23,9 @@ CLAIMS: dict[str, Callable[[], Iterable[Line]]] = {
     "latency": lambda: [endpoint.latency()],
     "memory": lambda: [memory.csv()],
     "scaling": lambda: [scaling.two_instances()],
+    "lanes": lambda: [lanes.live_during_bulk()],
+    "ordering": lambda: [promises.ordering()],
+    "receipts": lambda: [promises.receipts()],
 }
 HEAD = """# Results
 

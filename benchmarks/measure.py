@@ -41,6 +41,17 @@ class Skipped(Exception):
     """This side of a comparison cannot be run here; the message says why."""
 
 
+_COUNTED = """
+local at = wrk.body:find("{counter}", 1, true)
+local head, tail = wrk.body:sub(1, at - 1) .. "{first}-", wrk.body:sub(at + 1)
+local number = 0
+request = function()
+  number = number + 1
+  return wrk.format(nil, nil, nil, head .. number .. tail)
+end
+"""
+
+
 def needs(tool: str, package: str) -> str:
     found = shutil.which(tool)
     if found is None:
@@ -48,15 +59,21 @@ def needs(tool: str, package: str) -> str:
     return found
 
 
-def wrk(url: str, body: bytes, headers: dict[str, str], *, connections: int, seconds: float) -> float:
-    """Requests per second that were answered with 2xx. Raises if any was answered otherwise."""
+def wrk(url: str, body: bytes, headers: dict[str, str], *, connections: int, seconds: float, counter: str = "") -> float:
+    """Requests per second that were answered with 2xx. Raises if any was answered otherwise.
+
+    ``counter`` occurs once in the body: in its place stands the number of the request, never the same twice.
+    """
     tool = needs("wrk", "wrk")
     with tempfile.TemporaryDirectory() as folder:
         payload = Path(folder) / "body"
         payload.write_bytes(body)
         script = Path(folder) / "post.lua"
         lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]
-        script.write_text(f'wrk.method = "POST"\nwrk.body = io.open("{payload}", "rb"):read("*a")\n' + "\n".join(lines) + "\n")
+        lines = ['wrk.method = "POST"', f'wrk.body = io.open("{payload}", "rb"):read("*a")', *lines]
+        if counter:
+            lines += _COUNTED.format(counter=counter, first=time.time_ns()).splitlines()
+        script.write_text("\n".join(lines) + "\n")
         command = [tool, "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "-s", str(script), url]
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
