@@ -93,15 +93,15 @@ class Keeper:
                 if self._is_closed:
                     process.kill()
             process.wait_ready(SETUP_S if self._was_ready else None)
-        except TimeoutError:
-            failure = ComponentError(f"not set up after {SETUP_S:g} s", where=self._name)
-        except (Died, Broken) as error:
-            failure = ComponentError(f"{error} at set-up", where=self._name)
+        except (TimeoutError, Died, Broken) as error:
+            reason = f"not done after {SETUP_S:g} s" if isinstance(error, TimeoutError) else str(error)
+            failure = ComponentError(f"{reason} at set-up", where=self._name)
+            if process is not None:
+                process.kill()
         except Exception as error:
             failure = error
         if failure is not None and process is not None:
-            process.kill()
-            process.close()
+            process.end()  # it tears down what was set up half-way
         with self._changed:
             self._starting = None
             if failure is None:

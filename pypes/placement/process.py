@@ -44,6 +44,8 @@ class Process:
 
     def __init__(self, order: wire.Order) -> None:
         ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109 - what "" stands for in sys.path
         with theirs:
             self._popen = subprocess.Popen(

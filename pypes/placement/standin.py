@@ -122,9 +122,12 @@ def _home(cls: type[Component]) -> tuple[str, str]:
     """Module (or path of the file) and attribute by which another process finds a class. Raises :class:`InvalidComponent`."""
     module = sys.modules.get(cls.__module__)
     name = cls.__module__
-    if name == "__main__" or name.startswith("pypes_load_"):
-        found = getattr(module, "__spec__", None) if name == "__main__" else None
-        name = found.name if found is not None else getattr(module, "__file__", None) or ""
+    found = getattr(module, "__spec__", None)
+    if name == "__main__" and found is not None:
+        name = found.name
+    elif not any(finder.find_spec(name.partition(".")[0], None) for finder in sys.meta_path) or name == "__main__":
+        # a script, a load file, a test: known here only
+        name = getattr(module, "__file__", None) or ""
     attrs = [attr for attr, value in vars(module).items() if value is cls] if module is not None else []
     if not name or not attrs:
         raise InvalidComponent(

@@ -1,0 +1,360 @@
+"""Isolated components do what they would do in the instance, and what they do to their process costs one packet."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pypes.component import Adapter, Component, Operator, Publisher, Transformer
+from pypes.core.limits import MIB, Limits
+from pypes.errors import ComponentError, InvalidComponent
+from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.spec import describe
+from pypes.ingest.codecs.raw import StreamBody
+from pypes.ingest.delivery import Spooled
+from pypes.packet import Packet
+from pypes.placement import isolate
+from pypes.runtime.scheduler import Epoch, Failure, Feed, Scheduler
+from pypes.testing import run_component
+from pypes.testing.component import Result
+from pypes.testing.node import until
+from tests.placement import samples
+
+LIMITS = Limits(isolated_bytes=400 * MIB)
+
+
+def run(component: Component, packets: list[Any], timeout_s: float = 60.0, data_dir: Path | None = None) -> Result:
+    made = isolate(component, limits=LIMITS, timeout_s=timeout_s)
+    made.data_dir = str(data_dir or ".")
+    return run_component(made, packets)
+
+
+def does(*what: str, data_dir: Path | None = None, timeout_s: float = 60.0) -> tuple[list[Any], list[Failure]]:
+    """What comes of packets that ask for ``what``, each between two good ones."""
+    packets = [Packet({"id": "good"})]
+    for each in what:
+        packets += [Packet({"id": "bad", "do": each}), Packet({"id": "good"})]
+    found = run(samples.Apart(), packets, timeout_s, data_dir)
+    good = [packet for packet in found.packets if packet.get("id") == "good"]
+    assert len(good) == len(what) + 1
+    return [packet for packet in found.packets if packet.get("id") == "bad"], list(found.dead_letters)
+
+
+# -- what it looks like -----------------------------------------------------------------------------------
+
+
+def test_it_looks_like_what_it_stands_for() -> None:
+    component = samples.Reader()
+    made: Any = isolate(component, limits=LIMITS)
+    assert type(made) is not samples.Reader
+    assert isinstance(made, Adapter)
+    assert (type(made).__name__, made.get_type(), made.accepts) == ("Reader", "ADAPTER", ("text/x-sample",))
+    assert (made.max_attempts, made.isolated, made.is_original_style()) == (2, True, False)
+    assert made.schema() == component.schema()
+    parts = isolate(samples.Parts(), limits=LIMITS)
+    assert isinstance(parts, Operator)
+    assert parts.get_out_ports() == ["odd", "out", "unwired"]
+
+
+def test_parameters_travel() -> None:
+    component = samples.Apart()
+    component.configure({"marks": ["x", "y"]})
+    [packet] = run(component, [Packet()]).packets
+    assert packet.get_meta("marks") == ["x", "y"]
+
+
+def test_it_runs_in_a_process_of_its_own() -> None:
+    first, second = run(samples.Apart(), [Packet(), Packet()]).packets
+    assert first.get_meta("pid") == second.get_meta("pid") != os.getpid()
+
+
+def test_a_component_made_of_a_function() -> None:
+    assert run(samples.double(), [Packet({"n": 2})]).packets[0].get("n") == 4
+
+
+def test_where_the_class_is_can_be_said() -> None:
+    spec = describe(samples.double, module=samples.__file__, attr="double")
+    made = isolate(samples.double(), limits=LIMITS, spec=spec)
+    assert run_component(made, [Packet({"n": 2})]).packets[0].get("n") == 4
+
+
+def test_a_class_that_nobody_else_finds_is_refused() -> None:
+    class Local(Transformer):
+        isolated = True
+
+    with pytest.raises(InvalidComponent, match="top level of a module"):
+        isolate(Local(), limits=LIMITS)
+
+    class Publishes(Publisher):
+        isolated = True
+
+    with pytest.raises(InvalidComponent, match="a publisher cannot be isolated"):
+        isolate(Publishes(), limits=LIMITS)
+
+
+# -- what comes of packets --------------------------------------------------------------------------------
+
+
+def test_packets_keep_everything() -> None:
+    packet = Packet({"bytes": b"\xff", "nested": {"a": [1, b"\0"]}}, {"m": [1]}, {"bytes": {"charset": None}})
+    packet.set("one", [1, 2])
+    packet.set("several", [1], multi=True)
+    packet.append("grown", 1)
+    expected = packet.clone()
+    packet.set("n", 0)
+    [found] = run(samples.Parts(), [packet]).packets
+    found.delete("n")
+    found.delete("unwired")
+    assert found == expected
+    for name in ("one", "several", "grown"):
+        assert found.is_multivalued(name) == expected.is_multivalued(name), name
+
+
+def test_values_that_are_no_packets() -> None:
+    assert run(samples.Apart(), [1, "two", [3]]).packets == [1, "two", [3]]
+
+
+def test_a_packet_is_dropped() -> None:
+    assert does("drop") == ([], [])
+
+
+def test_many_packets_to_several_ports_in_order() -> None:
+    packets = [Packet({"n": n, "name": n}) for n in (3, 0, 1000)]
+    found = run(samples.Parts(), packets)
+    seen = [(packet.get("name"), packet.get("part")) for packet in found.packets]
+    assert seen == [(3, 0), (3, 2), (3, None), (0, None), *((1000, n) for n in range(0, 1000, 2)), (1000, None)]
+    assert [p.get("part") for p in found.outputs["odd"]] == [1, *range(1, 1000, 2)]
+    assert all(packet.get("unwired") is True for packet in found.packets if not packet.has("part"))
+    assert not found.dead_letters
+
+
+def test_what_was_sent_before_a_failure_goes_on() -> None:
+    found = run(samples.Parts(), [Packet({"n": 4, "fails": True})])
+    assert len(found.packets) == len(found.outputs["odd"]) == 2
+    assert [(letter.code, letter.error) for letter in found.dead_letters] == [("component.raised", "ValueError: after sending")]
+
+
+def test_lists() -> None:
+    found = run(samples.Batch(), [Packet({"n": n}) for n in range(3)])
+    assert [(packet.get("n"), packet.get("of")) for packet in found.packets] == [(0, 1), (1, 1), (2, 1)]
+
+
+def test_a_large_body_stays_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "spooled"
+    path.write_bytes(b"x" * 1_000_000)
+    body = StreamBody(Spooled(str(path), 1_000_000), "", LIMITS)
+    packet = Packet({"do": "read"})
+    packet.set("data", body)
+    [found] = run(samples.Apart(), [packet]).packets
+    assert found.get("size") == 1_000_000
+    assert found.parts()[0]["data"] is body
+
+
+def test_a_body_that_the_component_made_travels_as_bytes() -> None:
+    [found] = run(samples.Apart(), [Packet({"do": "own_body"})]).packets
+    assert found.get("made") == b"abc"
+
+
+# -- what goes wrong --------------------------------------------------------------------------------------
+
+
+def test_exceptions_keep_name_message_and_traceback() -> None:
+    _, [raised, rejected, left, lost] = does("value", "reject", "exit", "no_port")
+    assert (raised.code, raised.error, raised.component) == ("component.raised", "ValueError: bad bad", "Apart")
+    assert "raise ValueError(f\"bad {packet.get('id')}\")" in raised.traceback
+    assert "samples.py" in raised.traceback
+    assert (rejected.code, rejected.error) == ("sample.rejected", "not wanted")
+    assert (left.code, left.error) == ("component.raised", "SystemExit: 3")
+    assert (lost.code, "no output port 'nowhere'" in lost.error) == ("component.raised", True)
+
+
+def test_asking_for_another_try() -> None:
+    component = samples.Apart()
+    component.max_attempts = 2
+    [letter] = run(component, [Packet({"do": "retry"})]).dead_letters
+    assert (letter.code, letter.error, letter.attempts) == ("retry.exhausted", "later", 2)
+
+
+@pytest.mark.parametrize(("what", "reason"), [("crash", "SIGSEGV"), ("abort", "SIGABRT")])
+def test_a_crash_costs_one_packet(what: str, reason: str) -> None:
+    found, [letter] = does(what)
+    assert not found
+    assert (letter.code, letter.error) == ("isolated.killed", f"killed by {reason} in filter component")
+
+
+def test_an_exit_costs_one_packet() -> None:
+    _, [letter] = does("die")
+    assert (letter.code, letter.error) == ("isolated.killed", "exited with status 3 in filter component")
+
+
+@pytest.mark.parametrize("what", ["hang", "hang_deaf"])
+def test_a_packet_that_takes_too_long_costs_itself(what: str) -> None:
+    _, [letter] = does(what, timeout_s=0.5)
+    assert (letter.code, letter.error) == ("isolated.timeout", "not done after 0.5 s in filter component")
+
+
+def test_what_a_component_started_ends_with_it(tmp_path: Path) -> None:
+    _, [letter] = does("hang_with_tool", timeout_s=0.5, data_dir=tmp_path)
+    assert letter.code == "isolated.timeout"
+    tool = Path("/proc", (tmp_path / "tool").read_text(), "stat")
+    until(lambda: not tool.exists() or tool.read_text().rpartition(")")[2].split()[0] == "Z", 10, "the tool has ended")
+
+
+def test_memory_is_bounded() -> None:
+    _, [letter] = does("exhaust")
+    assert (letter.code, letter.error.rstrip()) == ("component.raised", "MemoryError:")
+    assert "return bytearray(4 << 30)" in letter.traceback
+
+
+def test_packets_do_not_pay_for_those_before_them() -> None:
+    found, letters = does(*["leak"] * 8)
+    assert len(found) == 8
+    assert not letters
+    assert len({packet.get_meta("pid") for packet in found}) > 1
+
+
+def test_nobody_pays_for_a_kill_from_outside(tmp_path: Path) -> None:
+    found, letters = does("killed_once", data_dir=tmp_path)
+    assert len(found) == 1
+    assert not letters
+
+
+def test_the_first_packet_does_not_pay_either(tmp_path: Path) -> None:
+    found = run(samples.Apart(), [Packet({"do": "killed_once"})], data_dir=tmp_path)
+    assert len(found.packets) == 1
+    assert not found.dead_letters
+
+
+def test_what_cannot_travel_is_refused() -> None:
+    found = run(samples.Apart(), [Packet.from_document({"lock": threading.Lock()}), Packet({"do": "odd"}), Packet()])
+    assert [letter.code for letter in found.dead_letters] == ["isolated.value"] * 2
+    assert "it cannot be sent to the process of filter component" in found.dead_letters[0].error
+    assert "what it makes cannot leave its process: lock" in found.dead_letters[1].error
+    assert len(found.packets) == 1
+
+
+# -- its life ---------------------------------------------------------------------------------------------
+
+
+def test_set_up_and_torn_down_where_it_runs(tmp_path: Path) -> None:
+    run(samples.SetUp(), [Packet()], data_dir=tmp_path)
+    assert (tmp_path / "lives").read_text() == "setup\nteardown\n"
+
+
+def test_setting_up_again_is_tried_again(tmp_path: Path) -> None:
+    packets = [Packet({"do": "crash"}), Packet(), Packet()]
+    found = run(samples.SetUp(), packets, data_dir=tmp_path)
+    assert [letter.code for letter in found.dead_letters] == ["isolated.killed"]
+    assert len(found.packets) == 2
+    assert (tmp_path / "lives").read_text() == "setup\nsetup\nteardown\nsetup\nteardown\n"
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"), [("raise", "set-up failed: LookupError: no model"), ("crash", "killed by SIGABRT at set-up")]
+)
+def test_a_set_up_that_fails_is_told(how: str, reason: str) -> None:
+    component = samples.NeverReady()
+    component.configure({"how": how})
+    with pytest.raises(ComponentError, match=reason) as caught:
+        run(component, [Packet()])
+    assert caught.value.where == "component"
+    if how == "raise":
+        cause = caught.value.__cause__
+        assert cause is not None
+        assert 'raise LookupError("no model")' in str(cause.__cause__)
+
+
+def test_a_process_that_does_not_end_is_killed() -> None:
+    assert len(run(samples.Stays(), [Packet()]).packets) == 1
+
+
+def test_ended_in_the_middle_of_a_packet() -> None:
+    made = isolate(samples.Apart(), limits=LIMITS)
+    scheduler = Scheduler(graph("made"), {"made": made})
+    scheduler.setup()
+    scheduler.submit(Feed(iter([("made", [Packet({"do": "hang_deaf"})], (0,))]), 1))
+    scheduler.run()
+    assert scheduler.awaits_something
+    scheduler.teardown()
+
+
+def test_logs_say_what_they_are_about(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        run(samples.Apart(), [Packet({"id": "7", "do": "speak"}, {"receipt": "r-1"})])
+    plain, odd = (record for record in caplog.records if record.name == "pypes.component.Apart")
+    said: Any = vars(plain)
+    assert (plain.getMessage(), plain.levelname) == ("look at 7", "WARNING")
+    assert (said["graph"], said["filter"], said["packet_receipt"], said["n"]) == ("test", "component", "r-1", 1)
+    assert 'raise KeyError("gone")' in vars(odd)["exception"]
+    assert "lock" in vars(odd)["lock"]
+
+
+class Touch(Transformer):
+    """Makes the file that others wait for."""
+
+    path: Path
+
+    def process(self, packet: Packet) -> Packet:
+        self.path.touch()
+        return packet
+
+
+def graph(*names: str, wires: tuple[Wire, ...] = ()) -> Graph:
+    return Graph(name="test", nodes={name: GraphNode(name, "x", {}) for name in names}, wires=wires)
+
+
+def test_other_filters_go_on_meanwhile(tmp_path: Path) -> None:
+    waits, touch = isolate(samples.WaitsForFile(), limits=LIMITS), Touch()
+    waits.data_dir, touch.path = str(tmp_path), tmp_path / "go"
+    done: list[Epoch] = []
+    scheduler = Scheduler(graph("waits", "touch"), {"waits": waits, "touch": touch}, on_done=done.append)
+    scheduler.setup()
+    try:
+        scheduler.submit(Feed(iter([("waits", [Packet()], (0,)), ("touch", [Packet()], (0,))]), 1))
+        scheduler.drain()
+    finally:
+        scheduler.teardown()
+    assert not done[0].dead_letters
+
+
+#: Runs a component that hangs, says so, and waits to be killed.
+OWNER = """
+import sys
+from pypes.core.limits import Limits
+from pypes.graph.model import Graph, GraphNode
+from pypes.packet import Packet
+from pypes.placement import isolate
+from pypes.runtime.scheduler import Feed, Scheduler
+from tests.placement import samples
+
+scheduler = Scheduler(Graph("g", {"a": GraphNode("a", "x", {})}, ()), {"a": isolate(samples.Apart(), limits=Limits())})
+scheduler.setup()
+if sys.argv[1] != "idle":
+    scheduler.submit(Feed(iter([("a", [Packet({"do": sys.argv[1]})], (0,))]), 1))
+    scheduler.run()
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("doing", ["idle", "hang_deaf"])
+def test_it_does_not_outlive_a_killed_instance(doing: str) -> None:
+    command = [sys.executable, "-c", OWNER, doing]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        try:
+            assert owner.stdout is not None
+            assert owner.stdout.readline() == b"up\n"
+        finally:
+            owner.send_signal(signal.SIGKILL)
+        # the child holds the other end of this pipe: it reads as ended only when the child is gone
+        assert select.select([owner.stdout], [], [], 10)[0]
+        assert owner.stdout.read() == b""
