@@ -34,11 +34,16 @@ class Readiness:
 
     @operation(
         "Whether the server takes documents",
-        {200: Answer("It does.", HEALTH), 503: Answer("Not now: it is starting or stopping, or no graph is deployed.", HEALTH)},
+        {
+            200: Answer("It does.", HEALTH),
+            503: Answer("Not now: it is starting or stopping, no graph is deployed, or its disk is failing.", HEALTH),
+        },
         is_open=True,
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         state = self._worker.state
+        if state == "ready" and self._worker.queue_stats()[0].is_failed:
+            state = "failing"
         resp.status = 200 if state == "ready" else 503
         resp.data = orjson.dumps({"status": state})
 

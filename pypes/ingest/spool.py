@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import uuid
 from collections.abc import Iterable
@@ -11,8 +12,11 @@ from types import TracebackType
 from typing import BinaryIO
 
 from pypes.core.limits import MIB
-from pypes.errors import StoreError
+from pypes.errors import StoreError, StoreFull
 from pypes.ingest.delivery import Spooled
+
+#: No room on the disk, none within the quota, none within the file size limit of the process.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class SpoolDir:
@@ -100,10 +104,7 @@ class SpoolWriter:
             await asyncio.wait([job])
             raise
         except OSError as error:
-            raise StoreError(
-                f"cannot write the spool file: {error.strerror or error}; free some space, then post again",
-                where=str(self.path.parent),
-            ) from error
+            raise _failure(error, self.path.parent) from error
 
     def _flush(self, chunks: list[bytes], sync: bool) -> None:
         if self._file is None:
@@ -119,6 +120,14 @@ class SpoolWriter:
             sync_folder(self.path.parent)
         self._file.close()
         self._file = None
+
+
+def _failure(error: OSError, folder: Path) -> StoreError:
+    if error.errno in _FULL:
+        return StoreFull("the queue's disk is full; free some space, then post again", where=str(folder))
+    return StoreError(
+        f"cannot write the spool file: {error.strerror or error}; see to the disk, then post again", where=str(folder)
+    )
 
 
 def sync_folder(path: Path) -> None:
