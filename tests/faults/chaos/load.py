@@ -23,6 +23,10 @@ ORDERED_IDS = 40
 #: Text of a document: a hundred of them are larger than the node's limit ``spool_bytes`` in this test.
 TEXT = "All happy families are alike; every unhappy family is unhappy in its own way. " * 4
 SPOOLED_DOCUMENTS = 250
+#: Kinds of POSTs, each with its weight.
+KINDS = {"single": 10, "batch": 4, "spooled": 0.3, "awaited": 1, "key": 3, "key batch": 1}
+PLAIN_KINDS = {"lenient batch": 0.3}
+ORDERED_KINDS = {"deletion": 1, "named": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,11 @@ class Habits:
 
     poisons: tuple[str, ...] = ("raise", "segfault", "abort", "hang", "spin", "grow")
     poison_s: float = 12.0
-    has_keys: bool = True
-    has_bulk: bool = True
     #: Mean time between two POSTs of one client.
     pause_s: float = 0.03
+    #: Share of POSTs to the bulk lane, and how often a client asks for a receipt it has, per POST.
+    bulk: float = 0.15
+    asks: float = 0.1
 
 
 class Client(threading.Thread):
@@ -47,6 +52,7 @@ class Client(threading.Thread):
     def __init__(self, url: str, graph: str, name: str, rng: random.Random, habits: Habits, stop: threading.Event) -> None:
         super().__init__(name=name, daemon=True)
         self.ledger = Ledger()
+        self._root = url
         self._url = url + ("/docs" if graph == "plain" else f"/docs/{graph}")
         self._graph = graph
         self._rng = rng
@@ -58,15 +64,13 @@ class Client(threading.Thread):
         self._spent_s = 0.0
 
     def run(self) -> None:
-        kinds = {"single": 10, "batch": 4, "spooled": 0.3}
-        if self._habits.has_keys:
-            kinds |= {"key": 3, "key batch": 1}
-        if self._graph == "ordered":
-            kinds |= {"deletion": 1, "named": 2}
+        kinds = KINDS | (ORDERED_KINDS if self._graph == "ordered" else PLAIN_KINDS)
         names, weights = list(kinds), list(kinds.values())
         try:
             while not self._stop_asked.is_set():
                 self._post(self._rng.choices(names, weights)[0])
+                if self._rng.random() < self._habits.asks:
+                    self._ask()
                 pause_s = self._rng.expovariate(1 / self._habits.pause_s)
                 self._spent_s += pause_s
                 self._stop_asked.wait(pause_s)
@@ -100,8 +104,8 @@ class Client(threading.Thread):
 
     def _post(self, kind: str) -> None:
         rng = self._rng
-        count = {"batch": rng.randint(2, 30), "key batch": rng.randint(2, 10), "spooled": SPOOLED_DOCUMENTS}.get(kind, 1)
-        is_bulk = self._habits.has_bulk and rng.random() < 0.15 and kind != "deletion"
+        count = rng.randint(2, 30) if kind.endswith("batch") else SPOOLED_DOCUMENTS if kind == "spooled" else 1
+        is_bulk = rng.random() < self._habits.bulk and kind != "deletion"
         documents = self._documents(count, is_bulk=is_bulk)
         url, method, headers = self._url, "POST", {"Content-Type": "application/json"}
         if kind == "deletion":
@@ -113,8 +117,17 @@ class Client(threading.Thread):
         if count > 1:
             headers["Content-Type"] = NDJSON
         body = b"" if kind == "deletion" else b"\n".join(map(self._body, documents))
-        if is_bulk:
-            url += "?lane=bulk"
+        query = ["lane=bulk"] if is_bulk else []
+        if kind == "lenient batch":
+            # a line cut short in the middle
+            bad = rng.choice(documents)
+            bad.fate, bad.poison = FAILED, "unreadable"
+            body = b"\n".join(self._body(each)[: -1 if each is bad else None] for each in documents)
+            query.append("on_error=deadletter")
+        if query:
+            url += "?" + "&".join(query)
+        if kind == "awaited":
+            headers["Prefer"] = "wait=1"
         if kind.startswith("key"):
             headers["Idempotency-Key"] = documents[0].serial
         self.ledger.posted += documents
@@ -127,6 +140,18 @@ class Client(threading.Thread):
             self.ledger.kinds["key repeated"] += again is not None
             if again not in (receipt, None):
                 self._violation(documents, f"the same key gave receipts {receipt} and {again}")
+
+    def _ask(self) -> None:
+        """Whatever goes on, a receipt that was given out is known; only the worker that has it may be away for a while."""
+        if not self.ledger.acknowledged:
+            return
+        document = self._rng.choice(self.ledger.acknowledged[-1000:])
+        try:
+            answer = self._http.request("GET", f"{self._root}/receipts/{document.receipt}")
+        except urllib3.exceptions.HTTPError:
+            return
+        if answer.status not in (200, *LATER):
+            self._violation([document], f"its receipt {document.receipt} is answered with {answer.status}: {answer.data[:300]!r}")
 
     # -- answers ----------------------------------------------------------------------------------------
 
@@ -143,7 +168,7 @@ class Client(threading.Thread):
                 self._stop_asked.wait(0.02)
             else:
                 self.ledger.statuses[str(answer.status)] += 1
-                if answer.status == 202:
+                if answer.status in (200, 202):
                     found = json.loads(data)
                     if found["accepted"] != len(documents):
                         self._violation(documents, f"{len(documents)} documents posted, {found['accepted']} accepted")
