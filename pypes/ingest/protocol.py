@@ -73,6 +73,15 @@ class Published(msgspec.Struct, array_like=True, gc=False):
     numbers: list[int]
     ids: list[str | None]
 
+    def add(self, number: int, id: str | None) -> None:
+        """Gather one more delivery; ``id`` is its document's."""
+        numbers, ids = self.numbers, self.ids
+        if id is not None or ids:
+            while len(ids) < len(numbers):  # until now none had one
+                ids.append(None)
+            ids.append(id)
+        numbers.append(number)
+
 
 class Acks(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """``published`` are deliveries whose one document was published, the usual case; all others come with their outcome."""

@@ -3,7 +3,8 @@
 Each turn reads what the workers sent, lets the graphs take it, runs them for a slice of time, and writes the acknowledgements.
 A delivery that must run alone waits until nothing else is in flight. Then all workers are told, and only when they can know
 it (the frames are in the kernel's hands, which outlive this process) does it start; in the same way they learn of its end
-before anything else starts.
+before anything else starts. What a publisher has committed of a delivery that is not done yet is told at once, before
+anything can end the process.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pypes.ingest import protocol
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.protocol import FrameReader, Item, Published
 from pypes.runtime.intake import Waiting
+from pypes.runtime.note import Note
 from pypes.runtime.runner import Runner
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
         self.reader = FrameReader()
-        self.published: dict[str, Published] = {}
+        self.published: dict[tuple[str, tuple[str, ...]], Published] = {}
         self.outcomes: list[tuple[int, Outcome]] = []
         self.unsent = bytearray()
         self.is_open = True
@@ -45,12 +47,17 @@ class Connection:
             self.unsent += protocol.acks(list(self.published.values()), self.outcomes)
             self.published, self.outcomes = {}, []
 
-    def published_by(self, graph: str, version: int) -> Published:
-        """Where the deliveries of one document are gathered that were published by ``graph``."""
-        found = self.published.get(graph)
+    def published_by(self, graph: str, version: int, takers: tuple[str, ...]) -> Published:
+        """Where the deliveries of one document are gathered that these publishers of ``graph`` have committed."""
+        found = self.published.get((graph, takers))
         if found is None:
-            found = self.published[graph] = Published(version, (), [], [])
+            found = self.published[graph, takers] = Published(version, takers, [], [])
         return found
+
+    def committed(self, number: int, publisher: str, documents: list[int]) -> None:
+        """Tell of documents of a delivery that is not done yet. Does not block: what the socket does not take goes later."""
+        self.unsent += protocol.committed(number, publisher, documents)
+        self.flush()
 
     def flush(self) -> None:
         """Write as much as the socket takes; a dead worker is noticed by reading."""
@@ -75,8 +82,9 @@ class Connection:
 class Exchange:
     """Serves until it is told to stop. ``read_control()`` is called when the supervisor said something."""
 
-    def __init__(self, runners: Mapping[str, Runner], listener: socket.socket) -> None:
+    def __init__(self, runners: Mapping[str, Runner], listener: socket.socket, note: Note | None = None) -> None:
         self._runners = runners
+        self._note = note or Note()
         self._all = list(runners.values())
         self._listener = listener
         self._selector = selectors.DefaultSelector()
@@ -155,7 +163,7 @@ class Exchange:
         if self._lone is not None:
             if not self._lone_started and not any(connection.unsent for connection in self._connections.values()):
                 self._lone_started = True
-                self._runners[self._lone.item.header.graph].start_alone(self._lone)
+                self._runner_of(self._lone).start_alone(self._lone, self._note)
         elif self._alone and self._stop_at is None and not self._in_flight:
             self._begin(self._alone.popleft())
 
@@ -168,11 +176,12 @@ class Exchange:
 
     def _acknowledge(self) -> None:
         for connection in self._connections.values():
-            if connection.published or connection.outcomes:
+            if connection.published or connection.outcomes or connection.unsent:
                 connection.gather()
                 self._write(connection)
         if self._lone is None or not self._lone_started or self._in_flight:
             return
+        self._runner_of(self._lone).end_alone(self._note)
         self._lone = None
         if self._alone and self._stop_at is None:
             self._begin(self._alone.popleft())
@@ -182,13 +191,16 @@ class Exchange:
             self._write(connection)
         self._is_telling = any(connection.unsent for connection in self._connections.values())
 
+    def _runner_of(self, waiting: Waiting) -> Runner:
+        return self._runners[waiting.item.header.graph]
+
     def _let_go(self) -> None:
         """Nothing moves: if somebody waits for the epochs in flight to end, components must not hold packets any longer."""
         if self._is_pressed or self._alone or self._lone is not None or self._stop_at is not None:
             for runner in self._all:
                 if runner.scheduler.in_flight:
                     runner.scheduler.flush_holds()
-            if not any(runner.waiting for runner in self._all):
+            if not any(runner.has_waiting for runner in self._all):
                 self._is_pressed = False
 
     def _has_stopped(self) -> bool:
@@ -249,7 +261,7 @@ class Exchange:
         elif item.is_alone:
             self._alone.append(waiting)
         else:
-            runner.waiting.append(waiting)
+            runner.take(waiting)
 
     def _write(self, connection: Connection) -> None:
         had_rest = bool(connection.unsent)
@@ -266,8 +278,7 @@ class Exchange:
         del self._connections[connection.socket.fileno()]
         connection.close()
         for runner in self._all:
-            if runner.waiting:
-                runner.waiting = deque(w for w in runner.waiting if w.connection is not connection)
+            runner.drop(lambda waiting: waiting.connection is connection)
         self._alone = deque(w for w in self._alone if w.connection is not connection)
 
 

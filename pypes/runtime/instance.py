@@ -30,7 +30,9 @@ from pypes.graph import codec
 from pypes.graph.spec import ComponentSpec
 from pypes.graph.validation import expand
 from pypes.runtime.exchange import BACKLOG, Exchange
+from pypes.runtime.note import Note
 from pypes.runtime.runner import Runner
+from pypes.runtime.watchdog import Watchdog, limit_memory
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ class InstanceSpec:
     load_files: tuple[str, ...] = ()
     log_json: bool = False
     log_level: str = "INFO"
+    #: Path of its note, made by whoever starts it; memory that it may use, 0 for no bound.
+    note: str = ""
+    max_memory_bytes: int = 0
 
 
 def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
@@ -61,6 +66,9 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     gone); whoever starts the process watches it. Exits with 1 when set-up failed, with 0 after a stop.
     """
     logs.configure(f"instance-{spec.id}", json=spec.log_json, level=spec.log_level)
+    note = Note(spec.note)
+    if spec.max_memory_bytes:
+        limit_memory(spec.max_memory_bytes)
     runners: dict[str, Runner] = {}
     try:
         for name, (version, obj) in spec.graphs.items():
@@ -73,7 +81,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(spec.socket)
     listener.listen(BACKLOG)
-    exchange = Exchange(runners, listener)
+    exchange = Exchange(runners, listener, note)
 
     def told() -> None:
         try:
@@ -88,10 +96,21 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     # what set-up left will not be collected: spare the collector from looking at it
     gc.collect()
     gc.freeze()
+    watchdog = _watchdog(spec, runners, note)
+    watchdog.start()
     control.send(("ready",))
     exchange.run()
+    watchdog.stop()
     for runner in runners.values():
         runner.scheduler.teardown()
+
+
+def _watchdog(spec: InstanceSpec, runners: Mapping[str, Runner], note: Note) -> Watchdog:
+    schedulers = [runner.scheduler for runner in runners.values()]
+    timeouts_s = [scheduler.timeout_s(filter) for scheduler in schedulers for filter in scheduler.graph.nodes]
+    # nobody can see from outside which filter keeps the interpreter to itself: the least patient one decides. If that was
+    # another one's right, no harm is done: what was in flight runs again alone, where each turn is noted with its own time
+    return Watchdog(schedulers, note, shortest_s=min(timeouts_s, default=0.0), max_memory_bytes=spec.max_memory_bytes)
 
 
 class _SetupFailed(Exception):

@@ -1,10 +1,9 @@
-"""Intake: deliveries that go into a graph together, decoded as the graph takes them, and what became of each."""
+"""Intake: deliveries that go into a graph together, decoded as the graph takes them."""
 
 from __future__ import annotations
 
 import time
 import traceback
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -12,17 +11,19 @@ import orjson
 
 from pypes.core.limits import Limits
 from pypes.errors import BadRequest, PypesError
-from pypes.ingest.codecs import documents, media
+from pypes.ingest.codecs import Unreadable, documents, media
 from pypes.ingest.delivery import Spooled
-from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
+from pypes.ingest.ordering import key_of
 from pypes.ingest.protocol import Item
 from pypes.ingest.receipt import received_of, rfc3339
 from pypes.packet import Packet
-from pypes.runtime.routing import Router, as_bytes
-from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Failure, Feed
+from pypes.runtime.note import Note
+from pypes.runtime.routing import Entry, Router, as_bytes
+from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed
+from pypes.runtime.settling import settle
 
-#: What a feed yields: the adapter, at most a wave of packets, and the ordinal of the document that each is.
-Batch = tuple[str, Sequence[Packet], Sequence[int]]
+#: What a feed yields; ``BARRIER`` is of a class that is the scheduler's own.
+Fed = Any
 
 
 class Waiting(NamedTuple):
@@ -38,43 +39,83 @@ class Waiting(NamedTuple):
 
 
 class Intake:
-    """Deliveries of one graph; their documents are numbered through. ``epoch`` is set once the feed is submitted."""
+    """Deliveries of one graph; their documents are numbered through. ``epoch`` is set once the feed is submitted.
+
+    ``wave`` is the most packets of a batch, as the limits have it unless a smaller one is wanted. ``is_ordered``: documents of
+    the same id go in one after the other. With a ``note``, all documents do, and it says when the body is being read.
+    """
 
     def __init__(
-        self, deliveries: Sequence[Waiting], router: Router, limits: Limits, clock: Callable[[], float] = time.time
+        self,
+        deliveries: Sequence[Waiting],
+        router: Router,
+        limits: Limits,
+        clock: Callable[[], float] = time.time,
+        *,
+        wave: int = 0,
+        is_ordered: bool = False,
+        note: Note | None = None,
     ) -> None:
         self.deliveries = deliveries
         self.epoch: Epoch | None = None
+        #: Ids of documents that have one, by number.
+        self.ids: dict[int, str] = {}
+        #: Documents of the bulk lane that are older than what was taken since.
+        self.superseded: set[int] = set()
+        #: Number of each delivery's first document.
+        self.bases: list[int] = []
         self._router = router
         self._limits = limits
         self._clock = clock
-        #: Deliveries (by index) whose dead letters do not hold all there was.
-        self._incomplete: set[int] = set()
-        #: Number of each delivery's first document.
-        self._bases: list[int] = []
+        self._wave = min(wave, limits.wave_packets) or limits.wave_packets
+        self._is_ordered = is_ordered
+        self._note = note
         total = 0
         for waiting in deliveries:
-            self._bases.append(total)
+            self.bases.append(total)
             total += waiting.item.header.documents
         self.documents = total
+        #: By adapter, packets that make no wave yet, and their numbers.
+        self._gathered: dict[str, tuple[list[Packet], list[int]]] = {}
+        #: The number below which every document is gathered, was yielded or has failed, as of the last batch.
+        self._next = 0
+        #: Ids that went in since the last barrier, in an ordered graph.
+        self._since_barrier: set[str] = set()
         #: Deliveries of one commit came at the same time: it is written out once. The first digits of a receipt tell it.
         self._received = ("", "")
 
     def feed(self) -> Feed:
-        return Feed(self._batches(), self.documents, (self,))
+        """What to submit to the scheduler, once."""
+        feed = Feed(self._batches(), self.documents, (self,), complete=self._complete)
+        committed: dict[str, set[int]] = {}
+        for base, waiting in zip(self.bases, self.deliveries, strict=True):
+            if waiting.item.rerun is not None:
+                for publisher, ordinals in waiting.item.rerun.committed.items():
+                    committed.setdefault(publisher, set()).update(base + ordinal for ordinal in ordinals)
+        if committed:
+            feed.committed = {publisher: frozenset(numbers) for publisher, numbers in committed.items()}
+        return feed
+
+    def settle(self, graph: str, version: int) -> None:
+        """The epoch is done: give every delivery's outcome to its connection, as ``published`` or among ``outcomes``."""
+        assert self.epoch is not None
+        settle(self, self.epoch, graph, version)
 
     # -- decoding ---------------------------------------------------------------------------------------
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[Fed]:
         """Packets by adapter, gathered over deliveries up to a wave; a delivery that cannot be read fails alone."""
-        wave = self._limits.wave_packets
-        gathered: dict[str, tuple[list[Packet], list[int]]] = {}
-        for base, waiting in zip(self._bases, self.deliveries, strict=True):
+        wave, gathered = self._wave, self._gathered
+        may_be_lone = self._note is None and not self._is_ordered
+        for base, waiting in zip(self.bases, self.deliveries, strict=True):
             item = waiting.item
-            end = base + item.header.documents
-            ordinal = base
-            try:
-                if item.header.documents == 1 and (lone := self._lone_object(item, waiting.body)) is not None:
+            if may_be_lone and item.header.documents == 1 and item.rerun is None:
+                try:
+                    lone = self._lone_object(item, waiting.body, base)
+                except Exception as error:
+                    self._fail(range(base, base + 1), getattr(error, "code", "ingest.malformed"), error)
+                    continue
+                if lone is not None:
                     node, packet = lone
                     found = gathered.get(node)
                     if found is None:
@@ -84,46 +125,131 @@ class Intake:
                         found[1].append(base)
                     else:
                         gathered[node] = ([packet], [base])
+                        self._next = base
                         yield node, found[0], found[1]
                     continue
-                for media_type, packets in self._decode(item, waiting.body):
-                    if ordinal + len(packets) > end:
-                        raise BadRequest("there are more documents in the body than were counted", code="ingest.count")
-                    entries = self._router.entries(media_type)
-                    if not entries:
-                        self._refuse(media_type, packets, ordinal)
-                    for position, entry in enumerate(entries, 1):
-                        own = packets if position == len(entries) else [packet.clone() for packet in packets]
-                        if entry.wants_bytes and media.is_json(media_type):
-                            own = [as_bytes(packet) for packet in own]
-                        found = gathered.get(entry.node)
-                        if found is not None and len(found[0]) + len(own) > wave:
-                            del gathered[entry.node]
-                            yield entry.node, found[0], found[1]
-                            found = None
-                        if found is None:
-                            gathered[entry.node] = (own, [*range(ordinal, ordinal + len(own))])
-                        else:
-                            found[0].extend(own)
-                            found[1].extend(range(ordinal, ordinal + len(own)))
-                    ordinal += len(packets)
-                if ordinal < end:
-                    raise BadRequest("there are fewer documents in the body than were counted", code="ingest.count")
-            except Exception as error:
-                # what was read so far runs on; the rest cannot be had
-                self._fail(range(ordinal, end), getattr(error, "code", "ingest.malformed"), error)
-        for node, (packets, ordinals) in gathered.items():
-            yield node, packets, ordinals
+            self._next = base
+            yield from self._delivery(base, waiting)
+        self._next = self.documents
+        yield from self._rest()
 
-    def _decode(self, item: Item, body: bytes) -> Iterator[tuple[str, list[Packet]]]:
+    def _delivery(self, base: int, waiting: Waiting) -> Iterator[Fed]:
+        """All documents of a delivery; what cannot be read of it has failed."""
+        item = waiting.item
+        header = item.header
+        end = base + header.documents
+        wanted = frozenset(header.only)
+        number, ordinal = base, 0
+        room = self._limits.receipt_ids_bytes
+        one_by_one = self._note is not None
+        try:
+            batches = self._decode(item, waiting.body)
+            while True:
+                if self._note is not None:
+                    self._note.decoding()
+                batch = next(batches, None)
+                if batch is None or (wanted and number == end):
+                    break
+                media_type, found = batch
+                size = len(found)
+                if wanted:
+                    found = [one for at, one in enumerate(found, ordinal) if at in wanted]  # type: ignore[assignment]
+                ordinal += size
+                if number + len(found) > end:
+                    raise BadRequest("there are more documents in the body than were counted", code="ingest.count")
+                if not found:
+                    continue
+                if isinstance(found[0], Unreadable):
+                    self._unreadable(item, media_type, found, number)
+                    number += len(found)
+                    continue
+                packets: list[Packet] = found
+                numbers: Sequence[int] = range(number, number + len(packets))
+                room = self._keep_ids(packets, number, base, room)
+                number += len(packets)
+                if item.rerun is not None:
+                    packets, numbers = self._rerun(item, packets, numbers, base)
+                entries = self._entries(item, media_type)
+                if not entries:
+                    self._refuse(media_type, packets, numbers)
+                elif one_by_one or self._is_ordered:
+                    for packet, at in zip(packets, numbers, strict=True):
+                        yield from self._in_order(entries, media_type, packet, at, one_by_one)
+                else:
+                    yield from self._gather(entries, media_type, packets, numbers)
+                self._next = number
+            if number < end:
+                raise BadRequest("there are fewer documents in the body than were counted", code="ingest.count")
+        except Exception as error:
+            # what was read so far runs on; the rest cannot be had
+            self._fail(range(number, end), getattr(error, "code", "ingest.malformed"), error)
+
+    def _gather(
+        self, entries: Sequence[Entry], media_type: str, packets: list[Packet], numbers: Sequence[int]
+    ) -> Iterator[Batch]:
+        gathered, wave = self._gathered, self._wave
+        for position, entry in enumerate(entries, 1):
+            own = packets if position == len(entries) else [packet.clone() for packet in packets]
+            if entry.wants_bytes and media.is_json(media_type):
+                own = [as_bytes(packet) for packet in own]
+            for start in range(0, len(own), wave):
+                part, part_numbers = own[start : start + wave], numbers[start : start + wave]
+                found = gathered.get(entry.node)
+                if found is not None and len(found[0]) + len(part) > wave:
+                    del gathered[entry.node]
+                    yield entry.node, found[0], found[1]
+                    found = None
+                if found is None:
+                    gathered[entry.node] = (part, [*part_numbers])
+                else:
+                    found[0].extend(part)
+                    found[1].extend(part_numbers)
+
+    def _in_order(
+        self, entries: Sequence[Entry], media_type: str, packet: Packet, number: int, one_by_one: bool
+    ) -> Iterator[Fed]:
+        """A document that may have to wait until others are finished; ``one_by_one``, all those after it wait for it too."""
+        self._next = number
+        id = _id_of(packet)
+        if one_by_one:
+            yield from self._gather(entries, media_type, [packet], (number,))
+            self._next = number + 1
+            yield from self._rest()
+            yield BARRIER
+            return
+        if id is None or id in self._since_barrier:
+            # without an id that can be compared it is in order with everything
+            yield from self._rest()
+            yield BARRIER
+            self._since_barrier.clear()
+        if id is not None:
+            self._since_barrier.add(id)
+        yield from self._gather(entries, media_type, [packet], (number,))
+
+    def _rest(self) -> Iterator[Batch]:
+        gathered = self._gathered
+        while gathered:
+            node = next(iter(gathered))
+            packets, numbers = gathered.pop(node)
+            yield node, packets, numbers
+
+    def _complete(self) -> int:
+        """The number below which every packet of every document was yielded."""
+        return min((numbers[0] for _, numbers in self._gathered.values()), default=self._next)
+
+    def _entries(self, item: Item, media_type: str) -> Sequence[Entry]:
+        """Where a document enters the graph: a replay may do so at any filter, none of its name fails in the scheduler."""
+        return (Entry(item.header.start),) if item.header.start else self._router.entries(media_type)
+
+    def _decode(self, item: Item, body: bytes) -> Iterator[tuple[str, list[Packet] | list[Unreadable]]]:
         source = Spooled(item.path, item.header.length) if item.path else body
         received = received_of(item.receipt)
         return documents(item.header, source, item.receipt, received, decoded=item.is_decoded, limits=self._limits)
 
-    def _lone_object(self, item: Item, body: bytes) -> tuple[str, Packet] | None:
+    def _lone_object(self, item: Item, body: bytes, number: int) -> tuple[str, Packet] | None:
         """PERF: most deliveries are one small JSON object for one adapter; ``None`` for any other (see ``codecs.documents``)."""
         header = item.header
-        if not body.startswith(b"{") or (header.encoding and not item.is_decoded):
+        if not body.startswith(b"{") or (header.encoding and not item.is_decoded) or header.is_lenient:
             return None
         route = self._router.json_route(header.content_type)
         if route is None:
@@ -141,84 +267,97 @@ class Intake:
         }
         if header.route is not None:
             meta["route"] = header.route
-        if header.id is not None:
-            meta["id"] = header.id
         if header.filename is not None:
             meta["filename"] = header.filename
         if charset is not None:
             meta["charset"] = charset
-        return entry.node, Packet.from_document({"data": body} if entry.wants_bytes else orjson.loads(body), meta)
+        fields = orjson.loads(body)
+        if header.id is not None:
+            meta["id"] = self.ids[number] = header.id
+        elif "id" in fields:
+            own = fields["id"]
+            if (type(own) is str or type(own) is int) and own != "":
+                own = str(own)
+                if len(own) <= self._limits.receipt_ids_bytes:
+                    self.ids[number] = own
+        return entry.node, Packet.from_document({"data": body} if entry.wants_bytes else fields, meta)
 
-    # -- failures before the graph ------------------------------------------------------------------------
+    def _keep_ids(self, packets: Sequence[Packet], number: int, base: int, room: int) -> int:
+        """Keep ids for the receipt while there is room for those of the delivery, in bytes; returns what is left of it."""
+        if room < 0:
+            return room
+        ids = self.ids
+        for at, packet in enumerate(packets, number):
+            id = _id_of(packet)
+            if id is not None:
+                ids[at] = id
+                room -= len(id)
+        if room < 0:
+            for at in range(base, number + len(packets)):
+                ids.pop(at, None)
+        return room
 
-    def _refuse(self, media_type: str, packets: Sequence[Packet], ordinal: int) -> None:
+    # -- runs that are not the first --------------------------------------------------------------------
+
+    def _rerun(self, item: Item, packets: list[Packet], numbers: Sequence[int], base: int) -> tuple[list[Packet], Sequence[int]]:
+        """Take out what is known to end an instance, and what newer documents have made void."""
+        rerun = item.rerun
+        assert rerun is not None
+        blames = {base + blame.document: blame for blame in rerun.blames}
+        superseded = frozenset(rerun.superseded)
+        if not blames and not superseded:
+            return packets, numbers
+        left: list[tuple[Packet, int]] = []
+        for packet, number in zip(packets, numbers, strict=True):
+            blame = blames.get(number)
+            if blame is not None:
+                reason = f"{blame.cause} in filter {blame.filter}"
+                self._dead_letter((number,), "instance.killed", reason, packet, blame.filter)
+            elif superseded and (id := _id_of(packet)) is not None and key_of(id) in superseded:
+                self.superseded.add(number)
+            else:
+                left.append((packet, number))
+        return [packet for packet, _ in left], [number for _, number in left]
+
+    # -- failures before the graph ----------------------------------------------------------------------
+
+    def _refuse(self, media_type: str, packets: Sequence[Packet], numbers: Sequence[int]) -> None:
         reason = f"no adapter of the graph accepts {media_type}; add one that does, then replay"
-        for position, packet in enumerate(packets, ordinal):
-            is_whole = not packet.drop_bodies()
-            form = orjson.dumps(packet.to_json(), default=repr)
-            self._note((position,), "graph.no_adapter", reason, "", form, is_whole=is_whole)
+        for number, packet in zip(numbers, packets, strict=True):
+            self._dead_letter((number,), "graph.no_adapter", reason, packet)
 
-    def _fail(self, ordinals: range, code: str, error: Exception) -> None:
+    def _unreadable(self, item: Item, media_type: str, found: Sequence[Unreadable], number: int) -> None:
+        for at, one in enumerate(found, number):
+            meta = {"mimetype": media_type, "receipt": item.receipt, "requestmethod": item.header.method, "where": one.where}
+            for name, value in (("route", item.header.route), ("filename", item.header.filename)):
+                if value is not None:
+                    meta[name] = value
+            try:
+                data: str | bytes = one.raw.decode()
+            except UnicodeDecodeError:
+                data = one.raw
+            self._dead_letter((at,), one.code, one.reason, Packet.from_document({"data": data}, meta))
+
+    def _fail(self, numbers: range, code: str, error: Exception) -> None:
         reason = error.message if isinstance(error, PypesError) else f"{type(error).__name__}: {error}"
         trace = "" if isinstance(error, PypesError) else "".join(traceback.format_exception(error))
-        self._note(tuple(ordinals), code, reason, trace, b"", is_whole=False)
+        if numbers:
+            assert self.epoch is not None
+            self.epoch.fail(Failure(tuple(numbers), "", "", code, reason, trace, b"", 1, self._clock(), False))
 
-    def _note(
-        self, ordinals: tuple[int, ...], code: str, reason: str, trace: str, packet: bytes, *, is_whole: bool = True
-    ) -> None:
+    def _dead_letter(self, numbers: tuple[int, ...], code: str, reason: str, packet: Packet, filter: str = "") -> None:
         assert self.epoch is not None
-        if ordinals:
-            self.epoch.mark(ordinals, FAILED)
-            self.epoch.dead_letters.append(Failure(ordinals, "", "", code, reason, trace, packet, 1, self._clock(), is_whole))
+        is_whole = not packet.drop_bodies()
+        form = orjson.dumps(packet.to_json(), default=repr)
+        component = self._router.components.get(filter, "")
+        self.epoch.fail(Failure(numbers, filter, component, code, reason, "", form, 1, self._clock(), is_whole))
 
-    # -- what became of it --------------------------------------------------------------------------------
 
-    def settle(self, graph: str, version: int) -> None:
-        """The epoch is done: give every delivery's outcome to its connection, as ``published`` or among ``outcomes``."""
-        epoch = self.epoch
-        assert epoch is not None
-        flags = epoch.flags
-        if not epoch.dead_letters and self.documents == len(self.deliveries) == flags.count(PUBLISHED):
-            for connection, item, _ in self.deliveries:
-                connection.published_by(graph, version).numbers.append(item.number)
-            return
-        letters = self._letters(epoch.dead_letters, graph, version) if epoch.dead_letters else {}
-        for index, (base, (connection, item, _)) in enumerate(zip(self._bases, self.deliveries, strict=True)):
-            count = item.header.documents
-            part = flags[base : base + count]
-            published = part.count(PUBLISHED)
-            dropped = part.count(0)
-            own = tuple(letters.get(index, ()))
-            outcome = Outcome(published, dropped, count - published - dropped, own, keeps_body=index in self._incomplete)
-            connection.outcomes.append((item.number, outcome))
-
-    def _letters(self, failures: Sequence[Failure], graph: str, version: int) -> dict[int, list[DeadLetter]]:
-        """Dead letters by delivery. A packet made of several deliveries is kept once, with the first."""
-        found: dict[int, list[DeadLetter]] = {}
-        seen: dict[tuple[int, str], int] = {}
-        for failure in failures:
-            first = failure.documents[0] if failure.documents else 0
-            index = bisect_right(self._bases, first) - 1
-            base = self._bases[index]
-            item = self.deliveries[index].item
-            if not failure.is_whole:
-                self._incomplete.add(index)
-            end = base + item.header.documents
-            ordinal = seen.get((first, failure.node), 0)
-            seen[first, failure.node] = ordinal + 1
-            letter = DeadLetter(
-                id=dead_letter_id(item.receipt, first - base, failure.node, ordinal),
-                documents=tuple(document - base for document in failure.documents if base <= document < end),
-                graph=graph,
-                version=version,
-                filter=failure.node,
-                component=failure.component,
-                code=failure.code,
-                error=failure.error,
-                traceback=failure.traceback,
-                attempts=failure.attempts,
-                packet=failure.packet,
-                time=failure.time,
-            )
-            found.setdefault(index, []).append(letter)
-        return found
+def _id_of(packet: Packet) -> str | None:
+    """The id of a document: that of the URL or of its metadata, else its own, if that is text or a whole number."""
+    id = packet.get_meta("id")
+    if id is None:
+        id = packet.get("id")
+    if type(id) is int:
+        return str(id)
+    return id if type(id) is str and id else None

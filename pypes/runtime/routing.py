@@ -43,6 +43,8 @@ class Router:
             for name, component in components.items()
             if (component.get_type() or "").upper() == Adapter.__metatype__ and name not in fed
         ]
+        #: The class of each filter, by name.
+        self.components = {name: type(component).__name__ for name, component in components.items()}
         # types come from clients: what is remembered of them is bounded
         self._found: dict[str, tuple[Entry, ...]] = {}
         self._json: dict[str, JsonRoute | None] = {}
