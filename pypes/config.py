@@ -124,6 +124,8 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
     #: The bearer token clients must show, ``None`` if there is none. Never logged.
     token: str | None = field(default=None, repr=False)
+    #: What callbacks are signed with, ``None`` if there are none. Never logged.
+    callback_secret: str | None = field(default=None, repr=False)
     #: The file that was read, ``None`` if there was none.
     source: Path | None = None
 
@@ -149,6 +151,8 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     insecure: bool = False
+    callback_hosts: tuple[str, ...] = ()
+    callback_secret: str | None = None
     durability: str = "always"
     interval_s: float = 1.0
     limits: Limits = msgspec.field(default_factory=Limits)
@@ -209,7 +213,7 @@ def load_settings(
     reader.add(given, "", folder, lambda key: "--" + key.partition(".")[2].replace("_", "-"))
     reader.absolute(folder)
     token = reader.token(environ)
-    settings = reader.build(token, source)
+    settings = reader.build(token, reader.callback_secret(), source)
     if reader.problems:
         raise InvalidConfig("the configuration is not valid", problems=reader.problems)
     return settings
@@ -264,18 +268,32 @@ class _Reader:
         path: Path | None = self.values["server"].get("token_file")
         if path is None:
             return environ.get(TOKEN_VARIABLE, "").strip() or None
-        try:
-            token = path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            self._problem("server.token_file", f"cannot be read: {error}")
-            return None
-        if not token:
-            self._problem("server.token_file", f"{path} is empty; write the token into it")
-        return token or None
+        return self._secret(path, "server.token_file", "token")
 
-    def build(self, token: str | None, source: Path | None) -> Settings:
+    def callback_secret(self) -> str | None:
+        path: Path | None = self.values["callbacks"].get("secret_file")
+        if path is not None:
+            return self._secret(path, "callbacks.secret_file", "secret")
+        if self.values["callbacks"].get("hosts"):
+            self._problem(
+                "callbacks.hosts",
+                "callbacks must be signed, so that who gets them can tell that they come from here: give secret_file, too",
+            )
+        return None
+
+    def _secret(self, path: Path, key: str, what: str) -> str | None:
+        try:
+            secret = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self._problem(key, f"cannot be read: {error}")
+            return None
+        if not secret:
+            self._problem(key, f"{path} is empty; write the {what} into it")
+        return secret or None
+
+    def build(self, token: str | None, callback_secret: str | None, source: Path | None) -> Settings:
         built = {section: cls(**self.values[section]) for section, cls in SECTIONS.items()}
-        settings = Settings(**built, token=token, source=source)
+        settings = Settings(**built, token=token, callback_secret=callback_secret, source=source)
         try:
             host, _ = split_bind(settings.server.bind)
         except ValueError as error:

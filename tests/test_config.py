@@ -76,6 +76,19 @@ def test_the_token_comes_from_its_file_and_is_not_shown(tmp_path: Path) -> None:
     assert "cannot be read" in problems(tmp_path, "", {"server.token_file": "none"})["--token-file"]
 
 
+def test_callbacks_are_signed_or_none(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    found = settings(tmp_path, "[callbacks]\nhosts = example.com, hooks.example.com:8443\nsecret_file = secret\n")
+    assert (found.callbacks.hosts, found.callback_secret) == (("example.com", "hooks.example.com:8443"), "s3cret")
+    assert "s3cret" not in repr(found)
+    [(name, message)] = problems(tmp_path, "[callbacks]\nhosts = example.com\n").items()
+    assert name.endswith("callbacks.hosts")
+    assert "secret_file" in message
+    (tmp_path / "secret").write_text("\n")
+    assert "empty" in next(iter(problems(tmp_path, "[callbacks]\nsecret_file = secret\n").values()))
+    assert settings(tmp_path, "").callback_secret is None
+
+
 def test_a_file_that_is_no_ini_says_where(tmp_path: Path) -> None:
     (tmp_path / "pypes.ini").write_text("bind = 1\n")
     with pytest.raises(InvalidConfig, match=r"line: 1"):

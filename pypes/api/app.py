@@ -9,6 +9,7 @@ import falcon.asgi
 
 from pypes.api import problems
 from pypes.api.components import Components
+from pypes.api.deadletters import DeadLetters
 from pypes.api.docs import Documents
 from pypes.api.express import Express
 from pypes.api.filters import Filters
@@ -29,7 +30,9 @@ API_VERSION = "1"
 
 def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) -> list[tuple[str, Any, str]]:
     """Every address: template, resource, suffix of the responders' names."""
-    documents = Documents(worker, config.limits)
+    documents = Documents(worker, config, stopping)
+    receipts = Receipts(worker, stopping)
+    deadletters = DeadLetters(worker)
     filters = Filters(worker)
     components = Components(worker)
     graphs = Graphs(worker)
@@ -38,7 +41,13 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
         ("/docs/{route}", documents, "route"),
         # an id may be a path
         ("/docs/{route}/{id:path}", documents, "id"),
-        ("/receipts/{id}", Receipts(worker, stopping), ""),
+        ("/receipts", receipts, ""),
+        ("/receipts/{id}", receipts, "one"),
+        ("/receipts/{id}/documents", receipts, "documents"),
+        ("/deadletters", deadletters, ""),
+        ("/deadletters/replay", deadletters, "replay"),
+        ("/deadletters/{id}", deadletters, "one"),
+        ("/deadletters/{id}/replay", deadletters, "one_replay"),
         ("/filters", filters, ""),
         ("/filters/{id}", filters, "one"),
         ("/components", components, ""),
@@ -60,4 +69,4 @@ def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Eve
     for template, resource, suffix in table:
         app.add_route(template, resource, **({"suffix": suffix} if suffix else {}))
     problems.install(app)
-    return Guard(Express(app, table[0][1]), config, lambda: worker.state)
+    return Guard(Express(app, table[0][1]), config, lambda: worker.state, worker.check_room)

@@ -11,11 +11,18 @@ from urllib.parse import unquote
 import falcon
 import falcon.asgi
 import msgspec
+import orjson
 
+from pypes.api import options
+from pypes.api.arrival import Arrival
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, Parameter, Schema, obj, operation
+from pypes.api.options import PLAIN, Options, options_of
+from pypes.api.receipts import RECEIPT, wait_receipt
 from pypes.api.request import Request, too_large
-from pypes.core.limits import MIB, Limits
-from pypes.ingest.codecs import Checker, check, normalize
+from pypes.config import WorkerConfig
+from pypes.core.limits import MIB
+from pypes.errors import PypesError
+from pypes.ingest.codecs import Survey, check, normalize
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 
 if TYPE_CHECKING:
@@ -34,10 +41,17 @@ CHECK_THREADS = 2
 BLOCK_BYTES = MIB
 
 ACCEPTED = Answer(
-    "Durable: whatever happens now, every document will be published, dropped by a filter, or put among the dead letters.",
-    obj(receipt=TEXT, accepted=COUNT),
+    "Durable: whatever happens now, every document will be published, dropped by a filter, or put among the dead letters. "
+    "rejected (with on_error=deadletter) is how many of the accepted could not be read.",
+    obj({"rejected": COUNT}, receipt=TEXT, accepted=COUNT),
     {"Location": "Where the receipt is."},
 )
+FINISHED = Answer(
+    "Only if preferred: durable, and finished within the time.",
+    RECEIPT,
+    {"Location": "Where the receipt is.", "Preference-Applied": "wait, and the seconds that were granted."},
+)
+ANSWERS = {200: FINISHED, 202: ACCEPTED}
 BODIES: dict[str, Schema] = {
     "application/json": {"oneOf": [JSON_OBJECT, {"type": "array", "items": JSON_OBJECT, "minItems": 1}]},
     "application/x-ndjson": {"type": "string", "description": "One JSON object per line."},
@@ -48,51 +62,71 @@ BODIES: dict[str, Schema] = {
 ERRORS = {
     400: "Malformed (line and column, or the line of the NDJSON, are named), empty, nested too deeply, several documents for "
     "one id: nothing of it was accepted.",
+    403: "The callback leads to a host that is not allowed.",
+    409: "The Idempotency-Key came with another request before.",
     413: "Over one of the limits, perhaps only after decompression.",
     415: "A media type or content encoding that cannot be taken; forms are not documents.",
-    429: "The queue is full.",
-    503: "No graph is deployed that would take it, the node is stopping, or its disk fails.",
+    422: "The graph keeps order by id, and a document has none; line or index are named.",
+    429: "The queue is full, or so many dead letters are kept that no more fit.",
+    503: "No graph is deployed that would take it, the node is stopping, its disk fails, or the worker that owns it restarts.",
+    507: "There is no room on the disk.",
 }
 PARAMETERS = (
     Parameter(
         "Content-Encoding", "How the body is compressed.", {"type": "string", "enum": ["gzip", "deflate", "zstd"]}, "header"
     ),
     Parameter("Content-Disposition", "filename= names the document's file.", place="header"),
+    *options.PARAMETERS,
 )
 
 
 class Documents:
     """``/docs``, ``/docs/{route}`` and ``/docs/{route}/{id}``."""
 
-    def __init__(self, worker: IngestWorker, limits: Limits) -> None:
+    def __init__(self, worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) -> None:
         self._worker = worker
-        self._limits = limits
+        self._limits = config.limits
+        self._hosts = config.callback_hosts
+        self._stopping = stopping
         self._threads = ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="pypes-check")
 
     def _in_thread(self, fn: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._threads, fn, *args)
 
-    @operation("Submit documents to the default graph", {202: ACCEPTED}, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
+    @operation("Submit documents to the default graph", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
     async def on_post(self, req: Request, resp: falcon.asgi.Response, route: str | None = None, id: str | None = None) -> None:
+        wanted = options_of(req, self._limits, self._hosts)
         encoding = req.header(b"content-encoding")
         if encoding:
             encoding = normalize(encoding)
         disposition = req.header(b"content-disposition")
         filename = _filename(disposition) if disposition else None
+        content_type = req.content_type or ""
         whole = req.whole()
-        if whole is not None:
+        if whole is not None and wanted is PLAIN:
             receipt, documents = await self.accept(
-                req.method, req.content_type or "", whole, encoding=encoding, route=route, id=id, filename=filename
+                req.method, content_type, whole, encoding=encoding, route=route, id=id, filename=filename
             )
-        else:
-            # resolved first: what no graph would take is not worth reading
-            header = Header(self._worker.resolve(route), req.method, req.content_type or "", encoding, route, id, filename)
-            body, documents, decoded = await self._receive(req, header)
-            header = msgspec.structs.replace(header, documents=documents, length=len(body))
-            receipt = await self._worker.submit(header, body, decoded)
-        resp.status = 202
-        resp.set_header("location", f"/receipts/{receipt}")
-        resp.data = b'{"receipt":"%b","accepted":%d}' % (receipt.encode(), documents)
+            _tell(resp, receipt, documents)
+            return
+        # resolved first: what no graph would take is not worth reading
+        graph = self._worker.resolve(route)
+        header = Header(
+            graph,
+            req.method,
+            content_type,
+            encoding,
+            route,
+            id,
+            filename,
+            is_lenient=wanted.is_lenient,
+            is_bulk=wanted.is_bulk,
+            callback=wanted.callback,
+        )
+        arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
+        body, decoded = await self._receive(req, arrival) if whole is None else await self._check(arrival, whole)
+        receipt = await self._worker.submit(arrival.header, body, decoded, arrival.key)
+        await self._answer(resp, wanted, receipt, arrival)
 
     async def accept(
         self,
@@ -107,44 +141,70 @@ class Documents:
     ) -> tuple[str, int]:
         """Check a body that is there whole, and queue it; returns its receipt, once durable, and its number of documents."""
         header = Header(self._worker.resolve(route), method, content_type, encoding, route, id, filename, 1, len(body))
+        seen = Survey(header, True) if self._worker.is_ordered(header.graph) else None
         if len(body) <= (INLINE_ENCODED_BYTES if encoding else INLINE_BYTES):
-            documents, decoded = check(header, body, self._limits)
+            documents, decoded = check(header, body, self._limits, seen)
         else:
-            documents, decoded = await self._in_thread(check, header, body, self._limits)
-        if documents != 1:
+            documents, decoded = await self._in_thread(check, header, body, self._limits, seen)
+        if seen is not None:
+            header = msgspec.structs.replace(header, documents=documents, keys=seen.keys)
+        elif documents != 1:
             header = msgspec.structs.replace(header, documents=documents)
         return await self._worker.submit(header, body, decoded), documents
 
-    @operation("Submit documents under a route", {202: ACCEPTED}, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
+    async def _answer(self, resp: falcon.asgi.Response, wanted: Options, receipt: str, arrival: Arrival) -> None:
+        _tell(resp, receipt, arrival.header.documents, arrival.rejected if wanted.is_lenient else None)
+        if not wanted.wait_s:
+            return
+        try:
+            found = await wait_receipt(self._worker, self._stopping, receipt, wanted.wait_s)
+        except PypesError:
+            return  # accepted it is, whatever keeps the receipt from being told
+        if found.finished is not None:
+            resp.status = 200
+            resp.set_header("preference-applied", f"wait={wanted.wait_s:g}")
+            resp.data = orjson.dumps(found.to_obj())
+
+    @operation("Submit documents under a route", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
     async def on_post_route(self, req: Request, resp: falcon.asgi.Response, route: str) -> None:
         await self.on_post(req, resp, route)
 
-    @operation("Submit documents under a route", {202: ACCEPTED}, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
+    @operation("Submit documents under a route", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
     async def on_put_route(self, req: Request, resp: falcon.asgi.Response, route: str) -> None:
         await self.on_post(req, resp, route)
 
-    @operation("Submit one document under its id", {202: ACCEPTED}, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
+    @operation("Submit one document under its id", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
     async def on_post_id(self, req: Request, resp: falcon.asgi.Response, route: str, id: str) -> None:
         await self.on_post(req, resp, route, id)
 
-    @operation("Submit one document under its id", {202: ACCEPTED}, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
+    @operation("Submit one document under its id", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
     async def on_put_id(self, req: Request, resp: falcon.asgi.Response, route: str, id: str) -> None:
         await self.on_post(req, resp, route, id)
 
     @operation(
         "Delete a document: publishers are told to, in the order of the queue",
-        {202: ACCEPTED},
-        errors={429: ERRORS[429], 503: ERRORS[503]},
+        ANSWERS,
+        errors={status: ERRORS[status] for status in (403, 409, 429, 503, 507)},
+        parameters=tuple(parameter for parameter in options.PARAMETERS if parameter.name != "on_error"),
     )
     async def on_delete_id(self, req: Request, resp: falcon.asgi.Response, route: str, id: str) -> None:
-        header = Header(self._worker.resolve(route), "DELETE", route=route, id=id)
-        receipt = await self._worker.submit(header, b"")
+        wanted = options_of(req, self._limits, self._hosts)
+        graph = self._worker.resolve(route)
+        header = Header(graph, "DELETE", route=route, id=id, is_lenient=wanted.is_lenient, is_bulk=wanted.is_bulk)
+        header = msgspec.structs.replace(header, callback=wanted.callback)
+        arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
+        arrival.finish(1, 0)
+        receipt = await self._worker.submit(arrival.header, b"", None, arrival.key)
         await req.discard()
-        resp.status = 202
-        resp.set_header("location", f"/receipts/{receipt}")
-        resp.data = b'{"receipt":"%b","accepted":1}' % receipt.encode()
+        await self._answer(resp, wanted, receipt, arrival)
 
-    async def _receive(self, req: Request, header: Header) -> tuple[bytes | Spooled, int, bytes | None]:
+    async def _check(self, arrival: Arrival, body: bytes) -> tuple[bytes, bytes | None]:
+        """Check a body that is there whole; returns it as it is and decoded."""
+        if len(body) <= (INLINE_ENCODED_BYTES if arrival.header.encoding else INLINE_BYTES):
+            return body, arrival.check(body)
+        return body, await self._in_thread(arrival.check, body)
+
+    async def _receive(self, req: Request, arrival: Arrival) -> tuple[bytes | Spooled, bytes | None]:
         """Take a body that did not come with the head; what exceeds ``spool_bytes`` goes to a file while it arrives."""
         parts: list[bytes] = []
         size = 0
@@ -153,17 +213,13 @@ class Documents:
             parts.append(chunk)
             size += len(chunk)
             if size > self._limits.spool_bytes:
-                body, documents = await self._spool(chunks, header, b"".join(parts))
-                return body, documents, None
-        whole = b"".join(parts)
-        documents, decoded = await self._in_thread(check, header, whole, self._limits)
-        return whole, documents, decoded
+                return await self._spool(chunks, arrival, b"".join(parts)), None
+        return await self._check(arrival, b"".join(parts))
 
-    async def _spool(self, chunks: AsyncIterator[bytes], header: Header, head: bytes) -> tuple[Spooled, int]:
+    async def _spool(self, chunks: AsyncIterator[bytes], arrival: Arrival, head: bytes) -> Spooled:
         """Write and check a body of any length, block by block, each while the next one arrives. Memory is bounded."""
-        checker = Checker(header, self._limits)
         job: asyncio.Future[None] | None = None
-        async with self._worker.spool(header.graph) as spool:
+        async with self._worker.spool(arrival.header.graph, arrival.key) as spool:
             try:
                 async for block in _blocks(head, chunks):
                     if spool.size + len(block) > self._limits.body_bytes:
@@ -171,15 +227,23 @@ class Documents:
                     if job is not None:
                         await job
                     # a thread: a block may inflate to a lot, and JSON is parsed
-                    job = self._in_thread(checker.feed, block)
+                    job = self._in_thread(arrival.feed, block)
                     await spool.write(block)
                 if job is not None:
                     await job
-                documents = await self._in_thread(checker.finish)
-                return await spool.finish(), documents
+                documents = await self._in_thread(arrival.checker.finish)
+                arrival.finish(documents, spool.size)
+                return await spool.finish()
             finally:
                 if job is not None and not job.done():
                     await asyncio.wait([job])
+
+
+def _tell(resp: falcon.asgi.Response, receipt: str, documents: int, rejected: int | None = None) -> None:
+    resp.status = 202
+    resp.set_header("location", f"/receipts/{receipt}")
+    more = b"" if rejected is None else b',"rejected":%d' % rejected
+    resp.data = b'{"receipt":"%b","accepted":%d%b}' % (receipt.encode(), documents, more)
 
 
 async def _blocks(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -15,8 +15,10 @@ from pypes.errors import PypesError
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
-#: What a request may carry and still be usual: anything that changes how its body is read is not among it.
-_UNUSUAL = frozenset({b"content-encoding", b"content-disposition", b"expect", b"transfer-encoding"})
+#: What no usual request carries: it changes how the body is read, or what is done with it.
+_UNUSUAL = frozenset(
+    {b"content-encoding", b"content-disposition", b"expect", b"transfer-encoding", b"prefer", b"idempotency-key"}
+)
 
 
 class Express:
@@ -27,7 +29,7 @@ class Express:
         self._documents = documents
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] != "/docs" or scope["method"] != "POST":
+        if scope["path"] != "/docs" or scope["method"] != "POST" or scope["query_string"]:
             await self._app(scope, receive, send)
             return
         content_type = b""

@@ -4,7 +4,7 @@
   machine (DNS rebinding) is refused.
 - A foreign ``Origin`` may not change anything: no web page creates filters on somebody's laptop.
 - With a token, ``Authorization: Bearer`` must carry it, compared in constant time. Load balancers probe without one.
-- A body that announces to be too long is refused before a byte of it is read.
+- A body that announces to be too long, or longer than the queue has room for, is refused before a byte of it is read.
 - A node that is stopping takes nothing new and closes its connections.
 """
 
@@ -36,11 +36,18 @@ MAX_REMEMBERED = 256
 
 
 class Guard:
-    """An ASGI application that lets through to ``app`` what may pass. ``state`` gives starting, ready or draining."""
+    """An ASGI application that lets through to ``app`` what may pass.
 
-    def __init__(self, app: App, config: WorkerConfig, state: Callable[[], str]) -> None:
+    ``state`` gives starting, ready or draining; ``check_room`` raises if documents of so many bytes would not be taken.
+    """
+
+    def __init__(
+        self, app: App, config: WorkerConfig, state: Callable[[], str], check_room: Callable[[int], None] = lambda size: None
+    ) -> None:
         self._app = app
         self._state = state
+        self._check_room = check_room
+        self._spool_bytes = config.limits.spool_bytes
         self._token = config.token.encode() if config.token else None
         self._max_bytes = config.limits.body_bytes
         names = {config.host, *config.hosts} - set(ANYWHERE)
@@ -72,21 +79,35 @@ class Guard:
             return problems.send(send, _bad_host(host))
         method = scope["method"]
         if origin is not None and method not in SAFE_METHODS and not self._is_good_origin(origin, host):
-            error = Forbidden(
+            foreign = Forbidden(
                 "pages of this origin may not change anything here; list it in origins if that is wanted", code="origin.foreign"
             )
-            return problems.send(send, error)
+            return problems.send(send, foreign)
         if self._token is not None and not self._is_authorized(token) and scope["path"] not in OPEN_PATHS:
             return problems.send(send, _bad_token(token), 401, {"www-authenticate": 'Bearer realm="pypes"'})
         # a length that is not a number was refused by the HTTP parser
-        if length is not None and len(length) > 5 and int(length) > self._max_bytes:
-            return problems.send(send, too_large(self._max_bytes), headers={"connection": "close"})
+        if length is not None and len(length) > 5 and (error := self._no_room(int(length), scope)) is not None:
+            return problems.send(send, error, headers={"connection": "close"})
         if self._state() == "draining":
             if method not in SAFE_METHODS:
                 message = "the node is stopping and takes nothing new; try another node, or this one later"
                 return problems.send(send, Draining(message))
             send = _closing(send)
         return self._app(scope, receive, send)
+
+    def _no_room(self, length: int, scope: Scope) -> PypesError | None:
+        """Why a body of this length need not even be read, ``None`` if it has to be."""
+        if length > self._max_bytes:
+            return too_large(self._max_bytes)
+        if length > self._spool_bytes and scope["path"].startswith("/docs"):
+            # what came before under its key is not taken again, and needs no room
+            if any(name == b"idempotency-key" for name, _ in scope["headers"]):
+                return None
+            try:
+                self._check_room(length)
+            except PypesError as error:
+                return error
+        return None
 
     def _is_good_host(self, value: bytes, scope: Scope) -> bool:
         host = _bare(value.decode("latin-1")).lower()

@@ -117,7 +117,7 @@ def _problem(status: int, text: str) -> dict[str, Any]:
         "description": f"{HTTPStatus(status).phrase}. {text}",
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    if status in (429, 503):
+    if status in (429, 503, 507):
         result["headers"] = {"Retry-After": {"description": "Seconds until it is worth trying again.", "schema": TEXT}}
     return result
 

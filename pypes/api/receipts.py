@@ -1,36 +1,55 @@
-"""``/receipts/{id}``: where a delivery is."""
+"""``/receipts``: where deliveries are, and what became of each of their documents."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
 import orjson
 
-from pypes.api.operation import COUNT, TEXT, TIME, Answer, Parameter, obj, operation
+from pypes.api.operation import COUNT, NAMES, TEXT, TIME, Answer, Parameter, Schema, obj, operation
+from pypes.api.query import AFTER, LIMIT, SINCE, WAIT, choice_of, limit_of, number_of, since_of, wait_of
 from pypes.api.request import Request
-from pypes.errors import BadRequest
-from pypes.ingest.receipt import Receipt
+from pypes.ingest.receipt import DocumentReport, Receipt
 
 if TYPE_CHECKING:
     from pypes.runtime.worker import IngestWorker
 
-#: Longest wait that is granted; proxies in between rarely have more patience.
-MAX_WAIT_S = 60.0
+STATES = ("queued", "processing", "done", "failed")
+OUTCOMES = ("published", "dropped", "failed", "pending")
+
+#: Documents of a delivery are fewer than this.
+MAX_INDEX = 1 << 40
+
+MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
 
 RECEIPT = obj(
     receipt=TEXT,
-    state={"type": "string", "enum": ["queued", "processing", "done", "failed"]},
+    state={"type": "string", "enum": list(STATES)},
     accepted=COUNT,
     published=COUNT,
     dropped=COUNT,
     failed=COUNT,
     pending=COUNT,
     received=TIME,
-    finished={"type": ["string", "null"], "format": "date-time"},
+    started=MAYBE_TIME,
+    finished=MAYBE_TIME,
+    graph=TEXT,
+    version=COUNT,
 )
+DOCUMENT = obj(
+    index=COUNT,
+    id=MAYBE_TEXT,
+    outcome={"type": "string", "enum": list(OUTCOMES)},
+    publishers=NAMES,
+    filter=MAYBE_TEXT,
+    deadletter=MAYBE_TEXT,
+)
+UNKNOWN = "No such receipt."
+FORGOTTEN = "There was one, and it is forgotten by now: receipts are kept for a time."
+BUSY = "The worker that knows is being restarted, or its disk fails."
 
 
 class Receipts:
@@ -41,34 +60,72 @@ class Receipts:
         self._stopping = stopping
 
     @operation(
+        "Receipts, in the order in which the deliveries were accepted",
+        {
+            200: Answer(
+                "A page of them; next is null on the last one.",
+                obj(receipts={"type": "array", "items": RECEIPT}, next=MAYBE_TEXT),
+            )
+        },
+        errors={503: BUSY},
+        parameters=(Parameter("state", "Only those in it.", {"type": "string", "enum": list(STATES)}), SINCE, LIMIT, AFTER),
+    )
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        state, since, limit = choice_of(req, "state", STATES), since_of(req.get_param("since")), limit_of(req)
+        found = await self._worker.records.receipts(state, since, limit, req.get_param("after") or "")
+        more = found[-1].receipt if len(found) == limit else None
+        resp.data = orjson.dumps({"receipts": [receipt.to_obj() for receipt in found], "next": more})
+
+    @operation(
         "Where a delivery is; the numbers count documents",
         {200: Answer("Its state; failed means that at least one document went to the dead letters.", RECEIPT)},
-        errors={404: "No such receipt, or one that was forgotten."},
-        parameters=(Parameter("wait", f"Seconds to wait for it to be finished, at most {MAX_WAIT_S:g}.", {"type": "number"}),),
+        errors={404: UNKNOWN, 410: FORGOTTEN, 503: BUSY},
+        parameters=(WAIT,),
     )
-    async def on_get(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
-        wait_s = _wait_s(req.get_param("wait"))
-        receipt = await (self._wait(id, wait_s) if wait_s else self._worker.receipt(id, 0.0))
+    async def on_get_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        wait_s = wait_of(req)
+        receipt = await wait_receipt(self._worker, self._stopping, id, wait_s)
         resp.data = orjson.dumps(receipt.to_obj())
 
-    async def _wait(self, id: str, wait_s: float) -> Receipt:
-        found = asyncio.ensure_future(self._worker.receipt(id, wait_s))
-        stop = asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait([found, stop], return_when=asyncio.FIRST_COMPLETED)
-            return found.result() if found.done() else await self._worker.receipt(id, 0.0)
-        finally:
-            found.cancel()
-            stop.cancel()
+    @operation(
+        "What became of the documents of a delivery, one by one",
+        {
+            200: Answer(
+                "A page of them in their order; next is null on the last one. publishers are those that took it, filter is the "
+                "one that dropped it or in which it failed, as far as known.",
+                obj(documents={"type": "array", "items": DOCUMENT}, next={"type": ["integer", "null"]}),
+            )
+        },
+        errors={404: UNKNOWN, 410: FORGOTTEN, 503: BUSY},
+        parameters=(LIMIT, Parameter("after", "Go on behind this index: next of the page before.", COUNT)),
+    )
+    async def on_get_documents(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        limit, after = limit_of(req), number_of(req, "after", -1, 0, MAX_INDEX)
+        found = await self._worker.records.documents(id, limit, after)
+        more = found[-1].index if len(found) == limit else None
+        resp.data = orjson.dumps({"documents": [_shown(document) for document in found], "next": more})
 
 
-def _wait_s(text: str | None) -> float:
-    if not text:
-        return 0.0
+async def wait_receipt(worker: IngestWorker, stopping: asyncio.Event, id: str, wait_s: float) -> Receipt:
+    """A receipt once it is finished, or as it is after ``wait_s`` or when the server is to end; raises as ``Records.receipt``."""
+    if not wait_s:
+        return await worker.receipt(id, 0.0)
+    found = asyncio.ensure_future(worker.receipt(id, wait_s))
+    stop = asyncio.ensure_future(stopping.wait())
     try:
-        wait_s = float(text)
-    except ValueError:
-        wait_s = math.nan
-    if not wait_s >= 0:
-        raise BadRequest("wait must be a number of seconds, such as 10", code="request.invalid", where="wait")
-    return min(wait_s, MAX_WAIT_S)
+        await asyncio.wait([found, stop], return_when=asyncio.FIRST_COMPLETED)
+        return found.result() if found.done() else await worker.receipt(id, 0.0)
+    finally:
+        found.cancel()
+        stop.cancel()
+
+
+def _shown(document: DocumentReport) -> dict[str, Any]:
+    return {
+        "index": document.index,
+        "id": document.id,
+        "outcome": document.outcome,
+        "publishers": document.publishers,
+        "filter": document.filter or None,
+        "deadletter": document.deadletter,
+    }

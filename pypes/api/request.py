@@ -32,6 +32,10 @@ class Request(falcon.asgi.Request):
         value = self._asgi_headers.get(name)
         return "" if value is None else value.decode("latin-1")
 
+    def has_header(self, name: bytes) -> bool:
+        """True if a header field of this lower-case name was sent, even an empty one."""
+        return name in self._asgi_headers
+
     def whole(self) -> bytes | None:
         """The body if all of it arrived with the head, as small bodies do; otherwise ``None``, and nothing is taken."""
         event: Any = self._first_event

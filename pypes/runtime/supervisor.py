@@ -156,6 +156,8 @@ class Supervisor:
             hosts=s.server.hosts,
             origins=s.server.origins,
             insecure=s.server.insecure,
+            callback_hosts=s.callbacks.hosts,
+            callback_secret=s.callback_secret,
             durability=s.queue.durability,
             interval_s=s.queue.interval_s,
             limits=s.limits,

@@ -23,6 +23,7 @@ from pypes.ingest.queue import Key, QueueStats
 from pypes.ingest.receipt import Receipt
 from pypes.ingest.shards import Shard, Shards, owner_of
 from pypes.ingest.spool import SpoolWriter
+from pypes.runtime.callbacks import Callbacks
 from pypes.runtime.peers import Peers
 from pypes.runtime.records import Records
 from pypes.runtime.rpc import Peer, RpcClient, RpcServer
@@ -64,6 +65,7 @@ class IngestWorker:
         self._is_draining = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._dispatcher = Dispatcher(config.limits, self._lost)
+        self._callbacks = Callbacks(config.callback_hosts, config.callback_secret or "", config.limits)
         self._control: RpcClient
         self._queue: EmbeddedQueue
         self._slot: int
@@ -109,6 +111,7 @@ class IngestWorker:
         await server.start(self._peers.socket_of(shard.number))
         self._servers.append(server)
         self._dispatcher.add(queue)
+        self._callbacks.add(queue)
         return queue
 
     # -- documents --------------------------------------------------------------------------------------
@@ -261,6 +264,7 @@ class IngestWorker:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._callbacks.close()
         await self._peers.finish()
         await self._peers.close()
         # before the slot is free: its next owner listens at the same path

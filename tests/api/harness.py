@@ -27,7 +27,7 @@ from tests.api.config import worker_config
 class Harness:
     """A running ``python -m pypes.api.server``. ``topology`` is what its workers are told when they say hello."""
 
-    def __init__(self, base: Path, *, graph: str | None = "forms", **config: Any) -> None:
+    def __init__(self, base: Path, *, graph: str | None = "forms", is_ordered: bool = False, **config: Any) -> None:
         self.base = base
         self.topology: dict[str, Any] = {
             "generation": 1,
@@ -35,6 +35,7 @@ class Harness:
             "graphs": {graph: 1} if graph else {},
             "routes": {},
             "default": graph,
+            "ordered": [graph] if is_ordered else [],
             "ready": True,
         }
         self.answers: dict[str, Any] = {}

@@ -1,0 +1,74 @@
+"""A delivery while it arrives: what its body is checked for, and what its idempotency key is compared by."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import msgspec
+
+from pypes.core.limits import Limits
+from pypes.errors import BadRequest
+from pypes.ingest.codecs import Checker, Survey, check, parse
+from pypes.ingest.delivery import Header
+from pypes.ingest.queue import Key
+
+_DIGEST_BYTES = 16
+
+
+class Arrival:
+    """``header`` and ``key`` are complete once the body was checked, whole by :meth:`check` or in blocks by :meth:`feed`."""
+
+    def __init__(self, header: Header, key: str | None, limits: Limits, is_ordered: bool) -> None:
+        """Raises :class:`BadRequest` for a lenient body that has no parts that could be left out."""
+        if header.is_lenient and (header.method == "DELETE" or parse(header.content_type).codec not in ("ndjson", "json")):
+            raise BadRequest(
+                "on_error=deadletter is for NDJSON and JSON arrays; anything else is read whole or not at all",
+                code="request.invalid",
+                where="on_error",
+            )
+        self.header = header
+        #: Scoped to the graph. Its digest is empty until the body was checked.
+        self.key = None if key is None else Key(f"{header.graph}\0{key}", b"")
+        self._limits = limits
+        self._seen = Survey(header, is_ordered) if header.is_lenient or is_ordered else None
+        self._hash = None if key is None else blake2b(_identity(header), digest_size=_DIGEST_BYTES)
+        self._checker: Checker | None = None
+
+    @property
+    def rejected(self) -> int:
+        """How many of the documents cannot be read."""
+        return 0 if self._seen is None else self._seen.rejected
+
+    def check(self, body: bytes) -> bytes | None:
+        """Check a whole body; returns it decoded, as :func:`pypes.ingest.codecs.check` does and raises."""
+        documents, decoded = check(self.header, body, self._limits, self._seen)
+        if self._hash is not None:
+            self._hash.update(body)
+        self.finish(documents, len(body))
+        return decoded
+
+    @property
+    def checker(self) -> Checker:
+        """What checks a body in blocks."""
+        if self._checker is None:
+            self._checker = Checker(self.header, self._limits, self._seen)
+        return self._checker
+
+    def feed(self, block: bytes) -> None:
+        """Take a block of the body; raises as :meth:`check`."""
+        self.checker.feed(block)
+        if self._hash is not None:
+            self._hash.update(block)
+
+    def finish(self, documents: int, length: int) -> None:
+        """Complete header and key: the body had so many documents and bytes."""
+        keys = b"" if self._seen is None else self._seen.keys
+        self.header = msgspec.structs.replace(self.header, documents=documents, length=length, keys=keys)
+        if self.key is not None and self._hash is not None:
+            self.key = self.key._replace(digest=self._hash.digest())
+
+
+def _identity(header: Header) -> bytes:
+    """What makes two requests different besides their bodies."""
+    parts = (header.method, header.route, header.id, header.content_type, header.encoding, header.is_lenient)
+    return msgspec.msgpack.encode(parts)

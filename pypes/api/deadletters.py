@@ -1,0 +1,299 @@
+"""``/deadletters``: documents that could not be processed, to be looked at, mended, replayed and deleted."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+import falcon.asgi
+import orjson
+
+from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, TIME, Answer, Parameter, Schema, obj, operation
+from pypes.api.query import AFTER, LIMIT, SINCE, choice_of, limit_of, since_of
+from pypes.api.receipts import BUSY, MAYBE_TEXT
+from pypes.api.request import Request
+from pypes.core.limits import MIB
+from pypes.errors import BadRequest, InvalidInput
+from pypes.ingest.deadletter import KeptLetter, LetterQuery
+from pypes.ingest.outcome import DeadLetter
+from pypes.ingest.receipt import rfc3339
+from pypes.packet import Packet
+
+if TYPE_CHECKING:
+    from pypes.runtime.worker import IngestWorker
+
+#: Longest body of a request here: an edited packet.
+MAX_PACKET_BYTES = 64 * MIB
+
+#: How many dead letters one request replays, unless it says otherwise, and at most.
+REPLAYED = 1000
+MAX_REPLAYED = 10_000
+
+LETTER_FIELDS: dict[str, Schema] = {
+    "id": TEXT,
+    "graph": TEXT,
+    "version": COUNT,
+    "filter": TEXT,
+    "component": TEXT,
+    "code": TEXT,
+    "error": TEXT,
+    "attempts": COUNT,
+    "receipt": TEXT,
+    "time": TIME,
+}
+PACKET = obj({"meta": JSON_OBJECT, "field_meta": JSON_OBJECT}, fields=JSON_OBJECT)
+DELIVERY = obj({"base64": {"type": "boolean"}}, content_type=TEXT, encoding=TEXT, bytes=COUNT, body={"type": ["string", "null"]})
+LETTER = obj(**LETTER_FIELDS)
+WHOLE_LETTER = obj(
+    {"delivery": {"oneOf": [DELIVERY, {"type": "null"}]}, "edited": {"type": "boolean"}},
+    **LETTER_FIELDS,
+    packet={"oneOf": [PACKET, {"type": "null"}]},
+    traceback=TEXT,
+)
+GROUP = obj(graph=TEXT, filter=TEXT, code=TEXT, count=COUNT, latest=TIME)
+FROM: Schema = {"type": "string", "enum": ["filter", "start"]}
+ACCEPTED = Answer("It is a delivery again.", obj(receipt=TEXT), {"Location": "Where its receipt is."})
+CRITERIA = (
+    Parameter("graph", "Only those of this graph."),
+    Parameter("filter", "Only those that failed in this filter."),
+    Parameter("code", "Only those with this error code."),
+    SINCE,
+)
+UNKNOWN = "No such dead letter; it may have been replayed or deleted."
+NOT_KEPT = "What the replay takes is not kept: the body of the delivery was too large, or the packet is not there."
+FULL = "The queue is full."
+NO_ROOM = "There is no room on the disk."
+
+
+class DeadLetters:
+    """``/deadletters``, ``/deadletters/replay``, ``/deadletters/{id}`` and ``/deadletters/{id}/replay``."""
+
+    def __init__(self, worker: IngestWorker) -> None:
+        self._worker = worker
+
+    @operation(
+        "Dead letters, the oldest deliveries first, or how many of them failed alike",
+        {
+            200: Answer(
+                "A page of them; next is null on the last one. With group=code, counts by graph, filter and code, most first.",
+                {
+                    "oneOf": [
+                        obj(deadletters={"type": "array", "items": LETTER}, next=MAYBE_TEXT),
+                        obj(groups={"type": "array", "items": GROUP}),
+                    ]
+                },
+            )
+        },
+        errors={503: BUSY},
+        parameters=(
+            *CRITERIA,
+            LIMIT,
+            AFTER,
+            Parameter("group", "code: count instead of listing.", {"type": "string", "enum": ["code"]}),
+        ),
+    )
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        query = _query(req)
+        if choice_of(req, "group", ("code",)):
+            groups = await self._worker.records.letter_groups(query)
+            shown = [
+                {"graph": g.graph, "filter": g.filter, "code": g.code, "count": g.count, "latest": rfc3339(g.latest)}
+                for g in groups
+            ]
+            resp.data = orjson.dumps({"groups": shown})
+            return
+        limit = limit_of(req)
+        found = await self._worker.records.letters(query, limit, req.get_param("after") or "")
+        more = found[-1].id if len(found) == limit else None
+        resp.data = orjson.dumps({"deadletters": [_shown(letter) for letter in found], "next": more})
+
+    @operation(
+        "Delete the dead letters that match; at least one criterion is needed",
+        {200: Answer("How many there were.", obj(count=COUNT))},
+        errors={503: BUSY, 507: NO_ROOM},
+        parameters=CRITERIA,
+    )
+    async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
+        query = _query(req)
+        if query == LetterQuery() and not req.get_param("since"):
+            raise BadRequest(
+                "say which: give graph, filter, code or since (since=0 is all of them)", code="request.invalid", where="query"
+            )
+        resp.data = orjson.dumps({"count": await self._worker.records.delete_letters(query)})
+
+    @operation(
+        "Replay the dead letters that match, the oldest first",
+        {
+            202: Answer(
+                "Those that are deliveries again, with their receipts. refused names those that could not be replayed, and why.",
+                obj(
+                    {"refused": {"type": "array", "items": obj(id=TEXT, code=TEXT, detail=TEXT)}},
+                    count=COUNT,
+                    receipts={"type": "array", "items": TEXT},
+                ),
+            )
+        },
+        errors={400: "Unknown keys, or values that make no sense.", 429: FULL, 503: BUSY, 507: NO_ROOM},
+        body={
+            "application/json": obj(
+                {
+                    "graph": TEXT,
+                    "filter": TEXT,
+                    "code": TEXT,
+                    "since": {"type": ["string", "number"]},
+                    "from": FROM,
+                    "limit": {"type": "integer", "minimum": 1, "maximum": MAX_REPLAYED},
+                }
+            )
+        },
+    )
+    async def on_post_replay(self, req: Request, resp: falcon.asgi.Response) -> None:
+        wanted = await _object(req, {"graph", "filter", "code", "since", "from", "limit"})
+        since = wanted.get("since")
+        query = LetterQuery(
+            _text(wanted, "graph"),
+            _text(wanted, "filter"),
+            _text(wanted, "code"),
+            since_of(None if since is None else str(since)),
+        )
+        limit = wanted.get("limit", REPLAYED)
+        if type(limit) is not int or not 1 <= limit <= MAX_REPLAYED:
+            raise BadRequest(f"limit must be from 1 to {MAX_REPLAYED}", code="request.invalid", where="limit")
+        receipts, refused = await self._worker.records.replay_all(query, _from_start(wanted), limit)
+        if refused and not receipts and len({error.code for _, error in refused}) == 1:
+            raise refused[0][1]
+        answer: dict[str, Any] = {"count": len(receipts), "receipts": receipts}
+        if refused:
+            answer["refused"] = [{"id": letter.id, "code": error.code, "detail": error.message} for letter, error in refused]
+        resp.status = 202
+        resp.data = orjson.dumps(answer)
+
+    @operation(
+        "One dead letter with all that is kept of it",
+        {
+            200: Answer(
+                "packet is null where there never was one, for what failed before the first filter: delivery is then its body, "
+                "as far as it is kept and small (base64 if it is not text).",
+                WHOLE_LETTER,
+            )
+        },
+        errors={404: UNKNOWN, 503: BUSY},
+    )
+    async def on_get_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        resp.data = _whole(await self._worker.records.letter(id))
+
+    @operation(
+        "Give a dead letter another packet, to be replayed",
+        {200: Answer("The dead letter as it is now.", WHOLE_LETTER)},
+        errors={
+            400: "The body is not JSON, or has no packet.",
+            404: UNKNOWN,
+            422: "The packet is malformed; its path is named.",
+            503: BUSY,
+            507: NO_ROOM,
+        },
+        body={"application/json": obj(packet=PACKET)},
+    )
+    async def on_put_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        wanted = await _object(req, {"packet"})
+        if "packet" not in wanted:
+            raise BadRequest('send {"packet": {"fields": {…}, "meta": {…}}}', code="request.invalid", where="packet")
+        packet = orjson.dumps(wanted["packet"])
+        try:
+            # reading takes its object apart
+            Packet.from_json(wanted["packet"])
+        except InvalidInput as error:
+            where = f"packet.{error.where}" if error.where else "packet"
+            raise InvalidInput(error.message, code=error.code, where=where, problems=error.problems) from error
+        await self._worker.records.edit_letter(id, packet)
+        resp.data = _whole(await self._worker.records.letter(id))
+
+    @operation("Delete a dead letter", {204: Answer("It is gone.")}, errors={404: UNKNOWN, 503: BUSY, 507: NO_ROOM})
+    async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        await self._worker.records.delete_letter(id)
+        resp.status = 204
+
+    @operation(
+        "Replay a dead letter: from the filter in which it failed, with its packet, or from the start, with the body as received",
+        {202: ACCEPTED},
+        errors={404: UNKNOWN, 409: NOT_KEPT, 429: FULL, 503: BUSY, 507: NO_ROOM},
+        body={"application/json": obj({"from": FROM})},
+    )
+    async def on_post_one_replay(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
+        receipt = await self._worker.records.replay(id, _from_start(await _object(req, {"from"})))
+        resp.status = 202
+        resp.set_header("location", f"/receipts/{receipt}")
+        resp.data = orjson.dumps({"receipt": receipt})
+
+
+def _query(req: Request) -> LetterQuery:
+    graph, filter, code = (req.get_param(name) or "" for name in ("graph", "filter", "code"))
+    return LetterQuery(graph, filter, code, since_of(req.get_param("since")))
+
+
+async def _object(req: Request, known: set[str]) -> dict[str, Any]:
+    """The body as an object with no other keys than ``known``; empty if there is no body. Raises :class:`BadRequest`."""
+    if not req.content_length and not req.has_header(b"transfer-encoding"):
+        return {}
+    wanted = await req.json(MAX_PACKET_BYTES)
+    if not isinstance(wanted, dict):
+        raise BadRequest("the body must be a JSON object", code="request.invalid")
+    if unknown := sorted(wanted.keys() - known):
+        raise BadRequest(f"unknown key; there are {', '.join(sorted(known))}", code="request.invalid", where=unknown[0])
+    return wanted
+
+
+def _text(wanted: dict[str, Any], name: str) -> str:
+    value = wanted.get(name)
+    if value is not None and not isinstance(value, str):
+        raise BadRequest(f"{name} must be text", code="request.invalid", where=name)
+    return value or ""
+
+
+def _from_start(wanted: dict[str, Any]) -> bool:
+    value = wanted.get("from", "filter")
+    if value not in ("filter", "start"):
+        raise BadRequest('from must be "filter" or "start"', code="request.invalid", where="from")
+    return bool(value == "start")
+
+
+def _shown(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "graph": letter.graph,
+        "version": letter.version,
+        "filter": letter.filter,
+        "component": letter.component,
+        "code": letter.code,
+        "error": letter.error,
+        "attempts": letter.attempts,
+        "receipt": letter.receipt,
+        "time": rfc3339(letter.time),
+    }
+
+
+def _whole(kept: KeptLetter) -> bytes:
+    letter = kept.letter
+    shown = {
+        **_shown(letter),
+        "packet": orjson.Fragment(letter.packet) if letter.packet else None,
+        "traceback": letter.traceback,
+    }
+    if not letter.packet:
+        shown["delivery"] = _delivery(kept)
+    if kept.is_edited:
+        shown["edited"] = True
+    return orjson.dumps(shown)
+
+
+def _delivery(kept: KeptLetter) -> dict[str, Any] | None:
+    if not kept.has_body:
+        return None
+    shown: dict[str, Any] = {"content_type": kept.content_type, "encoding": kept.encoding, "bytes": kept.size, "body": None}
+    if kept.body is not None:
+        try:
+            shown["body"] = kept.body.decode()
+        except UnicodeDecodeError:
+            shown["body"] = b64encode(kept.body).decode()
+            shown["base64"] = True
+    return shown

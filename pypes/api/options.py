@@ -1,0 +1,100 @@
+"""What a client may ask for besides having its documents taken: by the query or by header fields of a request to ``/docs``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from typing import NamedTuple
+
+from pypes.api.operation import TEXT, Parameter
+from pypes.api.query import MAX_WAIT_S, choice_of
+from pypes.api.request import Request
+from pypes.core.limits import Limits
+from pypes.errors import BadRequest
+from pypes.runtime.callbacks import checked_url
+
+
+class Options(NamedTuple):
+    """``key`` is the Idempotency-Key as sent, ``wait_s`` how long the client prefers to wait, in seconds."""
+
+    is_lenient: bool = False
+    is_bulk: bool = False
+    callback: str | None = None
+    key: str | None = None
+    wait_s: float = 0.0
+
+
+PLAIN = Options()
+
+PARAMETERS = (
+    Parameter(
+        "on_error",
+        "What a line of NDJSON or an element of a JSON array that cannot be read does: refuse the whole body, or become a dead "
+        "letter of the receipt while the others are taken.",
+        {"type": "string", "enum": ["refuse", "deadletter"]},
+    ),
+    Parameter(
+        "lane",
+        "bulk: for backfills, which run only as fast as live documents leave room.",
+        {"type": "string", "enum": ["live", "bulk"]},
+    ),
+    Parameter(
+        "callback",
+        "Where the finished receipt is posted, signed; its host must be one that the server's configuration allows.",
+        {"type": "string", "format": "uri"},
+    ),
+    Parameter(
+        "Idempotency-Key",
+        "The same key with the same request gives the same receipt, and nothing is processed twice.",
+        {"type": "string", "minLength": 1},
+        "header",
+    ),
+    Parameter(
+        "Prefer",
+        f"wait=SECONDS: answer when the receipt is finished, if that is within the time (at most {MAX_WAIT_S:g}); RFC 7240.",
+        TEXT,
+        "header",
+    ),
+)
+
+
+def options_of(req: Request, limits: Limits, hosts: Collection[str]) -> Options:
+    """What a request asks for; ``hosts`` are those to which callbacks may go.
+
+    Raises :class:`BadRequest` for what has no meaning, :class:`Forbidden` (``callback.host``) for another host.
+    """
+    has_key = req.has_header(b"idempotency-key")
+    prefer = req.header(b"prefer")
+    if not req.query_string and not has_key and not prefer:
+        return PLAIN
+    callback = req.get_param("callback")
+    return Options(
+        choice_of(req, "on_error", ("refuse", "deadletter")) == "deadletter",
+        choice_of(req, "lane", ("live", "bulk")) == "bulk",
+        callback if callback is None else checked_url(callback, hosts),
+        _checked_key(req.header(b"idempotency-key"), limits) if has_key else None,
+        _preferred_wait_s(prefer) if prefer else 0.0,
+    )
+
+
+def _checked_key(key: str, limits: Limits) -> str:
+    if not 0 < len(key) <= limits.idempotency_key_bytes:
+        raise BadRequest(
+            f"an Idempotency-Key has 1 to {limits.idempotency_key_bytes} bytes; a UUID does",
+            code="idempotency.key",
+            where="Idempotency-Key",
+        )
+    return key
+
+
+def _preferred_wait_s(prefer: str) -> float:
+    """The preference ``wait``; one that makes no sense counts as none (RFC 7240, 2)."""
+    for preference in prefer.split(","):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "wait":
+            try:
+                wait_s = float(value.strip().strip('"'))
+            except ValueError:
+                return 0.0
+            return min(wait_s, MAX_WAIT_S) if 0 <= wait_s < math.inf else 0.0
+    return 0.0

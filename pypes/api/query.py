@@ -1,0 +1,97 @@
+"""Parameters of the query that several addresses have: pages, times, waits."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from pypes.api.operation import TEXT, Parameter
+from pypes.api.request import Request
+from pypes.errors import BadRequest
+
+#: Longest wait that is granted; proxies in between rarely have more patience.
+MAX_WAIT_S = 60.0
+
+#: Entries of a page, unless ``limit`` says otherwise, and at most.
+PAGE = 100
+MAX_PAGE = 1000
+
+_OFFSET_WITHOUT_PLUS = re.compile(r" (\d\d:\d\d)$")
+
+WAIT = Parameter("wait", f"Seconds to wait for it to be finished, at most {MAX_WAIT_S:g}.", {"type": "number", "minimum": 0})
+LIMIT = Parameter(
+    "limit", f"Entries of a page, {PAGE} unless said otherwise.", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE}
+)
+SINCE = Parameter(
+    "since",
+    "Only what is not older: RFC 3339, or seconds since the epoch.",
+    {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}]},
+)
+AFTER = Parameter("after", "Go on behind this id: next of the page before.", TEXT)
+
+
+def invalid(name: str, message: str) -> BadRequest:
+    """The refusal of a parameter."""
+    return BadRequest(f"{name} must be {message}", code="request.invalid", where=name)
+
+
+def choice_of(req: Request, name: str, options: Sequence[str]) -> str | None:
+    """A parameter that is one of ``options``, ``None`` if it was not given. Raises :class:`BadRequest`."""
+    text: str | None = req.get_param(name)
+    if text is not None and text not in options:
+        raise invalid(name, f"one of {', '.join(options)}")
+    return text
+
+
+def number_of(req: Request, name: str, default: int, least: int, most: int) -> int:
+    """A parameter that is a whole number. Raises :class:`BadRequest`."""
+    text: str | None = req.get_param(name)
+    if not text:
+        return default
+    if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
+        raise invalid(name, f"a whole number from {least} to {most}")
+    return int(text)
+
+
+def limit_of(req: Request) -> int:
+    """How many entries the page may have."""
+    return number_of(req, "limit", PAGE, 1, MAX_PAGE)
+
+
+def wait_of(req: Request) -> float:
+    """How long to wait, in seconds; what is more than is granted is cut. Raises :class:`BadRequest`."""
+    text: str | None = req.get_param("wait")
+    if not text:
+        return 0.0
+    try:
+        wait_s = float(text)
+    except ValueError:
+        wait_s = math.nan
+    if not wait_s >= 0:
+        raise invalid("wait", "a number of seconds, such as 10")
+    return min(wait_s, MAX_WAIT_S)
+
+
+def since_of(text: str | None) -> float:
+    """A time as seconds since the epoch, 0 if there is none. Raises :class:`BadRequest`."""
+    if not text:
+        return 0.0
+    try:
+        seconds = float(text)
+    except ValueError:
+        # a plus sign that was not escaped has become a blank
+        seconds = _timestamp(_OFFSET_WITHOUT_PLUS.sub(r"+\1", text))
+    if not 0 <= seconds < math.inf:
+        raise invalid("since", "a time such as 2026-11-21T08:00:00Z, or seconds since the epoch")
+    return seconds
+
+
+def _timestamp(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+        # without an offset nobody knows which moment is meant
+        return moment.timestamp() if moment.tzinfo is not None else math.nan
+    except (ValueError, OverflowError):
+        return math.nan
