@@ -55,7 +55,9 @@ class ProcessTasklet(Tasklet):
         if simple and out is not None and len(out.pypes) == 1:
             target = self.hub.task_of(out.pypes[0])
             if isinstance(target, ProcessTasklet) and target.holding is None and len(target.pypes) == 1:
-                self.following = target
+                # publishers take their turn after everything else (see `Scheduler`)
+                is_in_turn = not target.is_publisher or len(target.ancestors) == len(self.hub.tasks) - 1
+                self.following = target if is_in_turn and self.hub.note is None else None
 
     def step(self) -> None:
         if self.greenlet is not None:  # parked in the middle of its turn
@@ -110,8 +112,11 @@ class ProcessTasklet(Tasklet):
                 task.results = []
             task, values = following, results
         else:
-            task.epoch = epoch
-            task.work_on(values, origins)
+            task.epoch, task.chunk = epoch, origins
+            if task.is_remembered and self.hub.reruns:
+                values, origins = task.skip_committed(epoch, values, origins)
+            if values:
+                task.work_on(values, origins)
             task.end_turn()
         if task is not self:
             self.note_waiting()
@@ -171,6 +176,10 @@ class ProcessTasklet(Tasklet):
     def _pinned(self) -> Epoch:
         assert self.epoch is not None
         return self.epoch
+
+    def in_hand(self) -> Sequence[Origin]:
+        # the first is all there is where the chunk was handed on, the other where it is worked on packet by packet
+        return self.chunk if isinstance(self.origins, Whole) else [*self.origins, *self.chunk]
 
     def current(self) -> Any:
         at = len(self.results)

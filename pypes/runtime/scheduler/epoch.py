@@ -194,6 +194,15 @@ class Epoch:
                 epoch.refused = {}
             epoch.refused.setdefault(publisher, set()).update(documents)
 
+    def has_committed(self, publisher: str, origin: Origin) -> bool:
+        """True if a publisher has committed all documents in ``origin``, of which there is one at least, in an earlier run."""
+        documents = (origin,) if isinstance(origin, int) else origin
+        if self.parents:
+            pairs = [self.parents[document] for document in documents]
+            return bool(pairs) and all(parent.has_committed(publisher, each) for parent, each in pairs)
+        committed = self.feed.committed.get(publisher, frozenset())
+        return bool(documents) and committed.issuperset(documents)
+
     def roots(self, origins: Iterable[Origin]) -> Iterable[tuple[Epoch, Iterable[int]]]:
         """The documents in ``origins`` by the epoch that was fed: itself, or for a carrier those of which it has some."""
         if not self.parents:

@@ -22,11 +22,12 @@ from pypes.core.ports import Origin, Pype
 from pypes.errors import ComponentError, InvalidComponent
 from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
+from pypes.runtime.scheduler.commits import Commits
 from pypes.runtime.scheduler.declarative import BatchTasklet, HoldingTasklet, ProcessTasklet
-from pypes.runtime.scheduler.epoch import BARRIER, FAILED, Epoch, Failure, Feed, Roster
+from pypes.runtime.scheduler.epoch import BARRIER, Epoch, Failure, Feed, Roster
 from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.original import OriginalTasklet
-from pypes.runtime.scheduler.tasklet import Attempt, OutPort, Tasklet
+from pypes.runtime.scheduler.tasklet import Attempt, OutPort, Tasklet, as_json
 from pypes.runtime.scheduler.waiting import Calls, Timers
 
 T = TypeVar("T")
@@ -68,8 +69,10 @@ class Scheduler:
         self.clock = clock
         self.wall_clock = wall_clock
         self.on_done = on_done
-        self.on_committed = on_committed
         self.graph = graph
+        self.commits = Commits(on_committed) if on_committed is not None else None
+        #: Epochs in flight of which publishers have committed something in an earlier run.
+        self.reruns = 0
         self.in_flight = 0
         #: Bits of the filters that have something to do, and of those that must not run now.
         self.waiting = 0
@@ -83,9 +86,10 @@ class Scheduler:
         self.runner: greenlet | None = None
         self.tasks: list[Tasklet] = []
         self.pypes: list[Pype] = []
-        self._entries: list[Pype] = []
         self._jams = Jams(self)
         self._note: Callable[[str, int], None] | None = None
+        #: The ordinal after that of the document that was fed last.
+        self._fed = 0
         self._build(graph)
         self._calls = Calls()
 
@@ -94,7 +98,11 @@ class Scheduler:
     def _build(self, graph: Graph) -> None:
         plan = Plan(graph)
         by_name: dict[str, Tasklet] = {}
-        for index, name in enumerate(plan.order):
+        # what sends on nothing may come last, publishers after whatever else may fail: see `on_committed`
+        senders = {wire.source for wire in graph.wires}
+        last = [n for n in plan.order if n not in senders and isinstance(self.components[n], Publisher)]
+        order = [name for name in plan.order if name not in last] + last
+        for index, name in enumerate(order):
             task = _tasklet_class(self.components[name])(self, name, self.components[name], index)
             self.tasks.append(task)
             by_name[name] = task
@@ -106,12 +114,11 @@ class Scheduler:
             target.inputs.setdefault(wire.input, []).append(pype)
             self.pypes.append(pype)
         for name, task in by_name.items():
+            ports = task.component.get_in_ports()
+            ports = (["in"] if "in" in ports or not ports else []) + ports
             if not task.inputs:
-                ports = task.component.get_in_ports()
-                port = "in" if "in" in ports or not ports else ports[0]
-                entry = Pype(f"(entry) -> {name}.{port}", capacity, task.bit)
-                task.inputs[port] = [entry]
-                self._entries.append(entry)
+                task.inputs[ports[0]] = [Pype(f"(entry) -> {name}.{ports[0]}", capacity, task.bit)]
+            task.entry = next(task.inputs[port][0] for port in ports if port in task.inputs)
             task.ancestors = tuple(by_name[a] for a in plan.ancestors[name])
         self._joins = 0
         for task in reversed(self.tasks):  # downstream first: a filter looks at the one it leads to
@@ -165,6 +172,8 @@ class Scheduler:
         epoch.pending = 1
         epoch.feeding = True
         self.in_flight += 1
+        if feed.committed:
+            self.reruns += 1
         self._feeds.append(epoch)
         return epoch
 
@@ -193,7 +202,8 @@ class Scheduler:
     def _can_pull(self, epoch: Epoch) -> bool:
         if epoch.at_barrier:
             return epoch.pending == 1  # the feed's own count
-        return not any(epoch in pype.waiting for pype in self._entries)
+        # a join takes nothing before the feed has ended; what enters there is a replayed packet, not a large delivery
+        return not any(epoch in pype.waiting and not pype.bit & self._joins for pype in epoch.entries)
 
     def _pull_from(self, epoch: Epoch) -> bool:
         if not self._can_pull(epoch):
@@ -205,8 +215,7 @@ class Scheduler:
             rest = tuple(range(epoch.fed, epoch.feed.documents))
             text = f"{type(error).__name__}: {error}"
             code = getattr(error, "code", "ingest.malformed")
-            epoch.mark(rest, FAILED)
-            epoch.dead_letters.append(Failure(rest, "", "", code, text, "", b"", 1, self.wall_clock(), False))
+            epoch.fail(Failure(rest, "", "", code, text, "", b"", 1, self.wall_clock(), False))
             batch = None
         if batch is None:
             epoch.feeding = False
@@ -218,13 +227,27 @@ class Scheduler:
             epoch.at_barrier = True
             return True
         node, packets, origins = batch  # type: ignore[misc]
-        pype = self._by_name[node].pypes[0]
+        if origins:
+            self._fed = origins[-1] + 1
+            epoch.fed = max(epoch.fed, self._fed)
+        task = self._by_name.get(node)
+        if task is None:
+            self._refuse(epoch, node, packets, origins)
+            return True
+        pype = task.entry
         if pype.put(epoch, list(packets), origins):
             epoch.pending += 1
+        epoch.entries[pype] = self._fed
         self.waiting |= pype.bit
-        if origins:
-            epoch.fed = max(epoch.fed, origins[-1] + 1)
         return True
+
+    def _refuse(self, epoch: Epoch, node: str, packets: Sequence[Any], origins: Sequence[int]) -> None:
+        """Fail packets for a filter that the graph does not have, such as replays of what failed in an earlier version of it."""
+        reason = f"the graph has no filter {node!r} (any more); replay from the start"
+        now = self.wall_clock()
+        for packet, origin in zip(packets, origins, strict=True):
+            form, is_whole = as_json(packet)
+            epoch.fail(Failure((origin,), node, "", "replay.no_filter", reason, "", form, 1, now, is_whole))
 
     def finish(self, epoch: Epoch) -> None:
         """Nothing of this epoch is in flight any more: report it, or hand a carrier's outcome to its parents."""
@@ -232,6 +255,10 @@ class Scheduler:
             self._jams.shrink(epoch)
         if not epoch.parents:
             self.in_flight -= 1
+            if self.commits is not None:
+                self.commits.forget(epoch)
+            if epoch.feed.committed:
+                self.reruns -= 1
             self.on_done(epoch)
             return
         for parent in epoch.settle_parents():
@@ -285,6 +312,8 @@ class Scheduler:
     @note.setter
     def note(self, note: Callable[[str, int], None] | None) -> None:
         self._note = note
+        for task in self.tasks:
+            task.wired()  # what is noted takes no short cuts
 
     # -- running ----------------------------------------------------------------------------------------
 
@@ -348,6 +377,8 @@ class Scheduler:
                 if task.is_join and not task.find_ready_epoch():
                     continue
                 moved = True
+                if self._note is not None:
+                    self._begin_noted(task)
                 try:
                     task.step()
                 except Exception as error:
@@ -356,10 +387,19 @@ class Scheduler:
                     return False
             if self._feeds and self._pull():
                 moved = True
+            if self.commits:  # after the feeds, because most epochs are done once theirs is found exhausted
+                self.commits.report()
             if not moved and not self._calls.has_ended and not (self.blocked and self._jams.resolve()):
                 return True
             if self.clock() >= until:
                 return True
+
+    def _begin_noted(self, task: Tasklet) -> None:
+        """A turn of a lone run begins: whatever it does, it is known what was committed before, and who it was."""
+        if self.commits:
+            self.commits.report()
+        assert self._note is not None
+        self._note(task.name, self._fed - 1)
 
     def _recover(self, me: greenlet, error: Exception) -> None:
         """Our own bug: whoever had something in hand here gives it to the dead letters, and the others go on."""
@@ -458,6 +498,7 @@ class Scheduler:
         backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** (attempt.tries - 1)) * self._rng.uniform(0.5, 1.0)
         pype = task.inputs[port][0] if port in task.inputs else task.pypes[0]
         attempt.epoch.pending += 1
+        attempt.origin = origin
 
         def due() -> None:
             attempt.waiting = False

@@ -44,11 +44,12 @@ class OutPort:
 class Attempt:
     """A packet that asked to be tried again."""
 
-    __slots__ = ("epoch", "tries", "value", "waiting")
+    __slots__ = ("epoch", "origin", "tries", "value", "waiting")
 
-    def __init__(self, value: Any, epoch: Epoch) -> None:
+    def __init__(self, value: Any, epoch: Epoch, origin: Origin) -> None:
         self.value = value
         self.epoch = epoch
+        self.origin = origin
         self.tries = 1
         #: True until it is due and back on a wire.
         self.waiting = True
@@ -72,6 +73,8 @@ class Tasklet:
         self.index = index
         self.bit = 1 << index
         self.inputs: dict[str, list[Pype]] = {}
+        #: Where a feed puts its packets; set when the graph is built.
+        self.entry: Pype
         self.outs: dict[str, OutPort] = {}
         self.ancestors: tuple[Tasklet, ...] = ()
         self.is_join = False
@@ -79,6 +82,8 @@ class Tasklet:
         #: The pinned epoch; ``chosen`` is the one a join was found to be ready for.
         self.epoch: Epoch | None = None
         self.chosen: Epoch | None = None
+        #: Origins of what it took last.
+        self.chunk: Sequence[Origin] = ()
         self.triggers: list[Epoch] = []
         self.full_wires = 0
         self.stalls = 0
@@ -100,6 +105,9 @@ class Tasklet:
         self.is_join = sum(1 for pypes in self.inputs.values() if pypes) > 1
         #: Whether what it takes and does not send on in its turn is dropped.
         self.drops = not self.is_publisher and self.holding is None
+        #: Whether what it has committed is reported, and not given to it again in another run.
+        self.is_remembered = self.is_publisher and not self.outs.keys() - {ERROR_PORT}
+        self.reports = self.is_remembered and self.hub.commits is not None
 
     def is_connected(self, port: str) -> bool:
         return bool(self.outs.get(port)) or bool(self.inputs.get(port))
@@ -151,8 +159,13 @@ class Tasklet:
                 values, origins = values + chunk[0], [*origins, *chunk[1]]
         if values is None:
             return None
+        if self.hub.reruns and self.is_remembered:
+            values, origins = self.skip_committed(epoch, values, origins)
+            if not values:
+                return None
         if self.holding is not None and self.holds_whole_chunks:
             self.holding.hold(epoch, values, origins)
+        self.chunk = origins
         return values, origins
 
     def find_ready_epoch(self) -> bool:
@@ -160,11 +173,39 @@ class Tasklet:
         if self.epoch is not None:  # parked in the middle of a turn
             return True
         for pype in self.pypes:
-            for epoch in pype.waiting:
-                if not epoch.feeding and not any(task.has(epoch) for task in self.ancestors):  # type: ignore[attr-defined]
-                    self.chosen = epoch  # type: ignore[assignment]
+            for waiting in pype.waiting:
+                epoch: Epoch = waiting  # type: ignore[assignment]
+                if (not epoch.feeding or epoch.at_barrier) and not any(task.has(epoch) for task in self.ancestors):
+                    self.chosen = epoch
                     return True
         return bool(self.triggers)
+
+    def skip_committed(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> tuple[list[Any], Sequence[Origin]]:
+        """For a publisher: leave out packets of which it has committed all documents in an earlier run."""
+        skipped = [origin for origin in origins if epoch.has_committed(self.name, origin)]
+        if not skipped:
+            return values, origins
+        epoch.publish(self.name, skipped)
+        left = [(v, o) for v, o in zip(values, origins, strict=True) if not epoch.has_committed(self.name, o)]
+        return [value for value, _ in left], [origin for _, origin in left]
+
+    def carried(self) -> Iterator[tuple[Epoch, Sequence[Origin]]]:
+        """The documents of all that this filter has: in hand, waiting, held or to be retried."""
+        if self.epoch is not None:
+            yield self.epoch, self.in_hand()
+        for pype in self.pypes:
+            for epoch, (_, origins) in pype.waiting.items():
+                yield epoch, origins  # type: ignore[misc]
+        for attempt in self.attempts.values():
+            if attempt.waiting:
+                yield attempt.epoch, (attempt.origin,)
+        if self.holding is not None:
+            for held, pairs in self.holding.held.items():
+                yield held, [origin for _, origin in pairs]
+
+    def in_hand(self) -> Sequence[Origin]:
+        """The documents of the turn in which it is parked."""
+        raise NotImplementedError
 
     def has(self, epoch: Any) -> bool:
         """True if this filter has anything of ``epoch``: in hand, waiting, held or to be retried."""
@@ -274,6 +315,8 @@ class Tasklet:
         self.component.commit()  # type: ignore[attr-defined]
         assert self.epoch is not None
         self.epoch.publish(self.name, origins)
+        if self.reports:
+            self.hub.commits.add(self, self.epoch, origins)  # type: ignore[union-attr]
 
     # -- failures ---------------------------------------------------------------------------------------
 
@@ -283,7 +326,7 @@ class Tasklet:
         if isinstance(error, Retry):
             attempt = self.attempts.get(id(value))
             if attempt is None:
-                attempt = self.attempts[id(value)] = Attempt(value, self.epoch)
+                attempt = self.attempts[id(value)] = Attempt(value, self.epoch, origin)
             else:
                 attempt.tries += 1
             if attempt.tries < self.component.max_attempts:

@@ -1,0 +1,81 @@
+"""Commits: which documents a publisher will not see again, although their epoch goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from pypes.core.ports import Origin
+from pypes.runtime.scheduler.epoch import Epoch
+
+if TYPE_CHECKING:
+    from pypes.runtime.scheduler.tasklet import Tasklet
+
+
+class Commits:
+    """Reports what publishers have committed as soon as nothing made of it is on its way to them any more.
+
+    A document counts as soon as it was in a commit; the rows of a table, all one document, are reported with the last of them.
+    """
+
+    def __init__(self, call: Callable[[Epoch, str, Sequence[int]], None]) -> None:
+        self._call = call
+        #: What was committed since the last report.
+        self._fresh: list[tuple[Tasklet, Epoch, Sequence[Origin]]] = []
+        #: Committed, but more is to come: by epoch (those that were fed) and publisher.
+        self._open: dict[Epoch, dict[Tasklet, set[int]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._fresh or self._open)
+
+    def add(self, task: Tasklet, epoch: Epoch, origins: Sequence[Origin]) -> None:
+        self._fresh.append((task, epoch, origins))
+
+    def forget(self, epoch: Epoch) -> None:
+        """An epoch is done."""
+        self._open.pop(epoch, None)
+
+    def report(self) -> None:
+        """Report what is final. Called between turns."""
+        fresh, self._fresh = self._fresh, []
+        for task, epoch, origins in fresh:
+            for root, documents in epoch.roots(origins):
+                if root.pending:  # PERF: most are done by now, and nobody need be told
+                    self._open.setdefault(root, {}).setdefault(task, set()).update(documents)
+        for root, publishers in list(self._open.items()):
+            for task, committed in list(publishers.items()):
+                final = _final(root, task, committed)
+                if not final:
+                    continue
+                committed -= final
+                if not committed:
+                    del publishers[task]
+                self._call(root, task.name, sorted(final))
+            if not publishers:
+                del self._open[root]
+
+
+def _final(root: Epoch, task: Tasklet, committed: set[int]) -> set[int]:
+    """Those of ``committed`` of which nothing is on its way to a publisher, nor may still be fed."""
+    left = set(committed)
+    if root.feeding and not root.at_barrier:
+        complete = _complete(root, task)
+        left = {document for document in left if document < complete}
+    if root.refused is not None:
+        left -= root.refused.get(task.name, set())
+    for upstream in (task, *task.ancestors):
+        if not left:
+            break
+        for epoch, origins in upstream.carried():
+            for other, documents in epoch.roots(origins):
+                if other is root:
+                    left.difference_update(documents)
+    return left
+
+
+def _complete(root: Epoch, task: Tasklet) -> int:
+    """The ordinal below which documents have been fed wholly to what leads to a publisher."""
+    if root.feed.complete is not None:
+        return root.feed.complete()
+    sources = [each for each in (task, *task.ancestors) if not each.ancestors]
+    return min(root.entries.get(source.entry, 0) for source in sources)
