@@ -54,6 +54,7 @@ setup(
             "python-calamine>=0.4",
             "python-docx>=1.1",
             "ruff>=0.9",
+            "schemathesis>=4",
             "setuptools>=77",
             "types-greenlet>=3",
             "types-psutil>=6",
