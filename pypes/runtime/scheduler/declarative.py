@@ -85,6 +85,7 @@ class ProcessTasklet(Tasklet):
     def hand_on(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         """Work on a chunk, and go on with what became of it in the following filters as long as they are idle."""
         task: ProcessTasklet = self
+        hub = self.hub
         while (following := task.following) is not None and not (
             following.blocks or following.epoch is not None or following.pypes[0].waiting
         ):
@@ -110,7 +111,8 @@ class ProcessTasklet(Tasklet):
                 task.settle_attempts(epoch)
             if task.results:
                 task.results = []
-            task, values = following, results
+            hub.running = task = following
+            values = results
         else:
             task.epoch, task.chunk = epoch, origins
             if task.is_remembered and self.hub.reruns:
@@ -176,6 +178,9 @@ class ProcessTasklet(Tasklet):
     def _pinned(self) -> Epoch:
         assert self.epoch is not None
         return self.epoch
+
+    def position(self) -> int:
+        return len(self.results)
 
     def in_hand(self) -> Sequence[Origin]:
         # the first is all there is where the chunk was handed on, the other where it is worked on packet by packet
@@ -261,6 +266,7 @@ class ProcessTasklet(Tasklet):
                 self._one(value, origin)
 
     def _one(self, value: Any, origin: Origin) -> None:
+        self.hub.turns += 1
         try:
             self.component.process(value)
             self.publish((origin,))
@@ -320,6 +326,7 @@ class HoldingTasklet(ProcessTasklet):
         assert self.holding is not None
         epoch = self._pinned()
         for value, origin in zip(values, origins, strict=True):
+            self.hub.turns += 1
             self.holding.hold(epoch, (value,), (origin,))
             super().work_on([value], [origin])
             if self.holding.release_asked:
@@ -341,6 +348,7 @@ class BatchTasklet(ProcessTasklet):
                     self.failed(value, origin, error)
             else:
                 for value, origin in zip(values, origins, strict=True):
+                    self.hub.turns += 1
                     self.work_on([value], [origin])
         if self.attempts:
             self.settle_attempts(self._pinned())

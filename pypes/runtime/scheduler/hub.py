@@ -74,6 +74,9 @@ class Scheduler:
         #: Epochs in flight of which publishers have committed something in an earlier run.
         self.reruns = 0
         self.in_flight = 0
+        #: Turns begun, and whose it is now; see `current` and `progress`.
+        self.turns = 0
+        self.running: Tasklet | None = None
         #: Bits of the filters that have something to do, and of those that must not run now.
         self.waiting = 0
         self.blocked = 0
@@ -91,7 +94,7 @@ class Scheduler:
         #: The ordinal after that of the document that was fed last.
         self._fed = 0
         self._build(graph)
-        self._calls = Calls()
+        self._calls = Calls(clock)
 
     # -- building and ending ------------------------------------------------------------------------------
 
@@ -274,13 +277,15 @@ class Scheduler:
 
     @property
     def current(self) -> str:
-        """The filter whose code runs now, empty if there is none."""
-        return ""
+        """The filter whose code runs now, empty if there is none; what is offloaded does not count."""
+        running = self.running
+        return "" if running is None else running.name
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Changes whenever a turn is finished, or a packet within one."""
-        return 0, 0
+        """Changes whenever a turn is begun, or a packet within one is finished."""
+        running = self.running
+        return self.turns, 0 if running is None else running.position()
 
     def timeout_s(self, filter: str) -> float:
         """Longest work of a filter on one packet (or batch), in seconds. Raises ``KeyError`` for an unknown name."""
@@ -291,6 +296,10 @@ class Scheduler:
 
     def overdue(self) -> str:
         """A filter whose offloaded call takes longer than its timeout, empty if there is none."""
+        now = self.clock()
+        for task, began in list(self._calls.began.items()):
+            if now - began > self.timeout_s(task.name):
+                return str(task.name)
         return ""
 
     @property
@@ -377,6 +386,8 @@ class Scheduler:
                 if task.is_join and not task.find_ready_epoch():
                     continue
                 moved = True
+                self.turns += 1
+                self.running = task
                 if self._note is not None:
                     self._begin_noted(task)
                 try:
@@ -385,6 +396,7 @@ class Scheduler:
                     self._recover(me, error)
                 if self.runner is not me:
                     return False
+            self.running = None
             if self._feeds and self._pull():
                 moved = True
             if self.commits:  # after the feeds, because most epochs are done once theirs is found exhausted

@@ -198,6 +198,10 @@ class OriginalTasklet(Tasklet):
         self.cursor = self.hint = None
         self.cursor_values, self.cursor_origins, self.by_identity = [], (), None
 
+    def position(self) -> int:
+        hint = self.hint
+        return len(self.taken) - (hint() if hint is not None else 0)
+
     def in_hand(self) -> Sequence[Origin]:
         left = [origin for _, origins in self.left.values() for origin in origins]
         return [*self.origins, *self.cursor_origins, *left]

@@ -118,6 +118,10 @@ class Tasklet:
         """Run one turn, or go on with the one it was parked in."""
         raise NotImplementedError
 
+    def position(self) -> int:
+        """How far a turn has got, in packets; asked by other threads."""
+        raise NotImplementedError
+
     def failed_step(self, error: BaseException) -> None:
         """``step`` itself raised: account for what was in hand."""
         raise NotImplementedError

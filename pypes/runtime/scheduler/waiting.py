@@ -46,11 +46,13 @@ class Timers:
 class Calls:
     """Blocking calls in threads; the scheduler's thread finds out about their end through a socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._pool: ThreadPoolExecutor | None = None
         self._done: deque[Any] = deque()
-        #: Calls under way.
+        #: Calls under way, and since when those are that have got a thread, by key.
         self.running = 0
+        self.began: dict[Any, float] = {}
         # a pair of sockets rather than a pipe, because select() takes only sockets on Windows
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
@@ -66,16 +68,22 @@ class Calls:
         return bool(self._done)
 
     def start(self, key: Any, fn: Callable[..., T], args: Any, kwargs: Any) -> Future[T]:
-        """Run ``fn`` in a thread; ``key`` is among :meth:`ended` once it has ended."""
+        """Run ``fn`` in a thread; ``key``, one call's at a time, is among :meth:`ended` once it has ended."""
+
+        def call() -> T:
+            self.began[key] = self._clock()
+            return fn(*args, **kwargs)
+
         if self._pool is None:
             self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="pypes-offload")
-        future = self._pool.submit(fn, *args, **kwargs)
+        future = self._pool.submit(call)
         self.running += 1
         future.add_done_callback(lambda _: self._end(key))
         return future
 
     def _end(self, key: Any) -> None:
         # runs in the thread of the call
+        self.began.pop(key, None)
         self._done.append(key)
         # a buffer full of wake-ups, or a scheduler that is gone: either way there is nothing more to say
         with suppress(OSError):
