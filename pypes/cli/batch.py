@@ -30,6 +30,7 @@ from pypes.graph.validation import expand
 from pypes.ingest.codecs import Checker, check
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Item
+from pypes.placement import isolate
 from pypes.registry import load
 from pypes.runtime.intake import Intake, Waiting
 from pypes.runtime.routing import Router
@@ -66,7 +67,7 @@ class Batch:
         graph = from_obj(job.graph)
         specs = {name: ComponentSpec.from_obj(obj) for name, obj in job.components.items()}
         self.limits = Limits()
-        components = {name: _component(graph, name, specs) for name in graph.nodes}
+        components = {name: _component(graph, name, specs, self.limits) for name in graph.nodes}
         self._graph = graph.name
         self._router = Router(graph, components)
         self._done: list[Epoch] = []
@@ -150,10 +151,13 @@ def _receipt(piece: Piece) -> str:
     return str(uuid.UUID(int=number & ~version & ~variant | 7 << 76 | 2 << 62))
 
 
-def _component(graph: Graph, name: str, specs: Mapping[str, ComponentSpec]) -> Component:
+def _component(graph: Graph, name: str, specs: Mapping[str, ComponentSpec], limits: Limits) -> Component:
     node = graph.nodes[name]
-    made = load(specs[node.component])()
+    spec = specs[node.component]
+    made = load(spec)()
     made.configure(expand(node.params, os.environ))
+    if made.isolated:
+        return isolate(made, limits=limits, timeout_s=made.timeout_s if node.timeout_s is None else node.timeout_s, spec=spec)
     return made
 
 

@@ -76,6 +76,9 @@ def main() -> None:
 def _confine(max_bytes: int) -> None:
     import resource
 
+    # what bounds the instance does not bound this process
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_DATA, (resource.getrlimit(resource.RLIMIT_DATA)[1],) * 2)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = max_bytes if hard == resource.RLIM_INFINITY else min(max_bytes, hard)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -103,6 +103,16 @@ def test_a_component_that_raises_fails_only_its_document(place: Path) -> None:
     assert "breaks: ValueError: broken" in said
 
 
+@pytest.mark.parametrize("instances", ["1", "2"])
+def test_what_an_isolated_component_does_to_its_process_fails_only_its_document(place: Path, instances: str) -> None:
+    graph = broken_graph(place)
+    (place / "breaks.py").write_text(BREAKS.replace("    def process", "    isolated = True\n\n    def process"))
+    data = b'{"a": 1}\n{"break": "exit"}\n{"a": 2}\n'
+    out, said = run(place, "--load", "breaks.py", "--instances", instances, graph, data=data, expect=1)
+    assert out == [{"a": 1}, {"a": 2}]
+    assert "breaks: exited with status 3 in filter breaks [isolated.killed]" in said
+
+
 def test_an_instance_that_dies_is_told(place: Path) -> None:
     graph = broken_graph(place)
     _, said = run(place, "--load", "breaks.py", "--instances", "2", graph, data=b'{"break": "exit"}\n', expect=1)
