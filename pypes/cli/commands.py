@@ -18,6 +18,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "lint": ("pypes.cli.lint", "lint"),
         "components": ("pypes.cli.components", "components"),
         "feed": ("pypes.cli.feed", "feed"),
+        "receipts": ("pypes.cli.receipts", "receipts"),
+        "deadletters": ("pypes.cli.deadletters", "deadletters"),
         "demo": ("pypes.cli.demo", "demo"),
     }
 )

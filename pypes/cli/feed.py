@@ -22,6 +22,14 @@ SHOWN_FAILURES = 20
 @click.option("--gzip", "compress", is_flag=True, help="Compress what is posted.")
 @click.option("--ext", "suffixes", multiple=True, help="Take only files of these suffixes from directories: html,txt.")
 @click.option("--connections", default=4, show_default=True, type=click.IntRange(1), help="Connections used at once.")
+@click.option(
+    "--lane",
+    type=click.Choice(["live", "bulk"]),
+    default="live",
+    show_default=True,
+    help="bulk is for backfills: it runs only as fast as live documents leave room.",
+)
+@click.option("--idempotent", is_flag=True, help="Post with keys, so that nothing arrives twice when an answer is lost.")
 @click.option("--wait", "follow", is_flag=True, help="Wait until everything is published, and count it.")
 @click.option("--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File that holds the token.")
 def feed(
@@ -31,6 +39,8 @@ def feed(
     compress: bool,
     suffixes: tuple[str, ...],
     connections: int,
+    lane: str,
+    idempotent: bool,
     follow: bool,
     token_file: Path | None,
 ) -> None:
@@ -42,7 +52,16 @@ def feed(
     console = Console(stderr=True, soft_wrap=True)
     files = list(walk(paths, suffixes))
     started_s = time.monotonic()
-    feeder = Feeder(url, token=token, batch=batch, compress=compress, connections=connections, roots=paths)
+    feeder = Feeder(
+        url,
+        token=token,
+        batch=batch,
+        compress=compress,
+        connections=connections,
+        lane=lane,
+        idempotent=idempotent,
+        roots=paths,
+    )
     report = feed_with_progress(console, files, feeder, follow=follow)
     _summarize(console, report, time.monotonic() - started_s, follow)
     if report.failures or report.failed:

@@ -7,6 +7,7 @@ import mimetypes
 import os
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -59,8 +60,9 @@ class Report:
 class Feeder:
     """Posts files over several connections, in batches; 429 and 503 are honoured, lost connections tried again.
 
-    A POST whose answer was lost is sent again, so a document may arrive twice. A document's file name is its path from
-    the one of ``roots`` that it lies under. Blocks; use from one thread.
+    A POST whose answer was lost is sent again, so a document may arrive twice, unless it is ``idempotent``: then each POST has
+    a key. ``lane`` is ``live`` or ``bulk``. A document's file name is its path from the one of ``roots`` that it lies under.
+    Blocks; use from one thread.
     """
 
     def __init__(
@@ -71,6 +73,8 @@ class Feeder:
         batch: int = 16,
         compress: bool = False,
         connections: int = 4,
+        lane: str = "live",
+        idempotent: bool = False,
         roots: Sequence[Path] = (),
         on_progress: Callable[[Report], None] = lambda report: None,
     ) -> None:
@@ -79,6 +83,9 @@ class Feeder:
             raise InvalidInput(f"{url!r} is not the address of a server; give one like http://127.0.0.1:8080", code="feed.url")
         self.server = f"{parts.scheme}://{parts.netloc}"
         self.path = parts.path.rstrip("/") or "/docs"
+        if lane != "live":
+            self.path += f"?lane={lane}"
+        self.idempotent = idempotent
         self.batch = batch
         self.compress = compress
         self.connections = connections
@@ -191,6 +198,8 @@ class Feeder:
         if self.compress and isinstance(body, bytes):
             body = gzip.compress(body, 6, mtime=0)
             headers = {**headers, "Content-Encoding": "gzip"}
+        if self.idempotent:
+            headers = {**headers, "Idempotency-Key": str(uuid.uuid4())}
         answer = self._request("POST", self.path, body, headers)
         with self._lock:
             self.report.accepted += answer["accepted"]
@@ -215,7 +224,7 @@ class Feeder:
                 if answer.status < 300:
                     content: dict[str, Any] = orjson.loads(answer.data)
                     return content
-                reason = _reason(answer)
+                reason = reason_of(answer)
                 if answer.status not in (429, 500, 502, 503, 504):
                     raise InvalidInput(reason, code="feed.refused")
                 delay_s = _retry_after_s(answer.headers.get("Retry-After"), delay_s)
@@ -260,7 +269,7 @@ def walk(paths: Iterable[Path], suffixes: Iterable[str] = ()) -> Iterator[Path]:
                     yield Path(directory, name)
 
 
-def _reason(answer: urllib3.BaseHTTPResponse) -> str:
+def reason_of(answer: urllib3.BaseHTTPResponse) -> str:
     """The sentence of a problem document, or else the status."""
     try:
         problem = orjson.loads(answer.data)

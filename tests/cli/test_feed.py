@@ -130,6 +130,14 @@ def test_a_single_file_goes_out_as_it_is(server: Server, tmp_path: Path) -> None
     assert server.paths == {"/docs/news": 1}
 
 
+def test_lane_and_keys_are_sent_along(server: Server, files: list[Path]) -> None:
+    server.refuse[b"text 3"] = [(503, {"Retry-After": "0"})]
+    with feeder_of(server.url, batch=5, lane="bulk", idempotent=True) as made:
+        assert made.feed(files).accepted == 10
+    assert server.paths == {"/docs?lane=bulk": 3}
+    assert len({headers["Idempotency-Key"] for headers, _ in server.accepted}) == 2
+
+
 def test_file_names_are_paths_from_the_root(server: Server, files: list[Path]) -> None:
     with feeder_of(server.url, roots=[files[0].parent.parent]) as made:
         made.feed(files[:1])

@@ -1,0 +1,111 @@
+"""What the commands that talk to a running node have in common: where it is, the token, and how it answers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import click
+import orjson
+import urllib3
+from rich.console import Console
+from rich.table import Table
+
+from pypes.cli.feeder import reason_of
+from pypes.errors import InvalidInput, Unavailable
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Entries that are asked for at a time.
+PAGE = 500
+
+#: How wide tables are where nobody knows the width: ids must be whole, since they are what is copied.
+WIDTH = 200
+
+
+class Client:
+    """Asks one node. Blocks; raises ``InvalidInput`` for what it refuses, ``Unavailable`` if it cannot be reached."""
+
+    def __init__(self, url: str, token_file: Path | None) -> None:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise InvalidInput(f"{url!r} is not the address of a server; give one like http://127.0.0.1:8080", code="client.url")
+        self._server = f"{parts.scheme}://{parts.netloc}"
+        token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get("PYPES_TOKEN")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(connect=10, read=120))
+
+    def ask(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
+        """The JSON value of a successful answer, ``None`` if it has no body. ``None`` in ``query`` means not given."""
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        url = self._server + quote(path) + (f"?{urlencode(given)}" if given else "")
+        headers = {**self._headers, **({"Content-Type": "application/json"} if body is not None else {})}
+        try:
+            answer = self._http.request(method, url, body=None if body is None else orjson.dumps(body), headers=headers)
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"{self._server} cannot be reached: {error}", code="client.unreachable") from error
+        if answer.status >= 300:
+            raise InvalidInput(reason_of(answer), code="client.refused")
+        return orjson.loads(answer.data) if answer.data else None
+
+    def pages(self, path: str, query: Mapping[str, Any], name: str, limit: int) -> Iterator[dict[str, Any]]:
+        """Up to ``limit`` entries of a list, page by page; ``name`` is the list's key in the answer."""
+        after = None
+        while limit > 0:
+            page = self.ask("GET", path, {**query, "limit": min(limit, PAGE), "after": after})
+            yield from page[name]
+            limit -= len(page[name])
+            after = page["next"]
+            if after is None:
+                return
+
+
+def node_options(command: F) -> F:
+    """``--url``, ``--token-file`` and ``--json`` of a command, which gets ``client`` and ``as_json`` for them."""
+
+    def with_client(url: str, token_file: Path | None, **arguments: Any) -> Any:
+        return command(client=Client(url, token_file), **arguments)
+
+    with_client.__name__ = command.__name__
+    with_client.__doc__ = command.__doc__
+    with_client.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="JSON instead of text."),
+        click.option(
+            "--token-file",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="File that holds the token; otherwise PYPES_TOKEN does.",
+        ),
+        click.option(
+            "--url", envvar="PYPES_URL", default="http://127.0.0.1:8080", show_default=True, help="Address of the node."
+        ),
+    ):
+        with_client = option(with_client)
+    return with_client  # type: ignore[return-value]
+
+
+def print_json(value: Any) -> None:
+    """A JSON value on standard output, indented."""
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+
+
+def print_table(columns: Mapping[str, Callable[[dict[str, Any]], Any]], rows: list[dict[str, Any]]) -> None:
+    """Rows as a table: heading → what of a row stands below it. The first column is never cut."""
+    console = Console(soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, heading in enumerate(columns):
+        table.add_column(heading, no_wrap=not position, overflow="fold" if position else "ignore")
+    for row in rows:
+        table.add_row(*(_cell(show(row)) for show in columns.values()))
+    console.print(table, highlight=False, markup=False)
+
+
+def _cell(value: Any) -> str:
+    # what failed may have brought line ends, or what a terminal would take for commands
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,196 @@
+"""``pypes deadletters``: documents that could not be processed, on a running node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TextIO, TypeVar
+
+import click
+import orjson
+
+from pypes.cli.client import Client, node_options, print_json, print_table
+from pypes.errors import InvalidInput
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def criteria(command: F) -> F:
+    """Options that say which dead letters are meant; the command gets them by their names."""
+    for option in (
+        click.option("--since", help="Only what is not older: 2026-11-21T08:00:00Z, or seconds since the epoch."),
+        click.option("--code", help="Only those with this error code."),
+        click.option("--filter", help="Only those that failed in this filter."),
+        click.option("--graph", help="Only those of this graph."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def deadletters() -> None:
+    """Look at documents that could not be processed; mend, replay and delete them."""
+
+
+@deadletters.command("list")
+@node_options
+@criteria
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many at most.")
+def listing(client: Client, as_json: bool, limit: int, **query: str | None) -> None:
+    """List dead letters, those of the oldest deliveries first."""
+    found = [*client.pages("/deadletters", query, "deadletters", limit)]
+    if as_json:
+        print_json(found)
+        return
+    columns: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "id": lambda row: row["id"],
+        "graph": lambda row: row["graph"],
+        "filter": lambda row: row["filter"],
+        "code": lambda row: row["code"],
+        "time": lambda row: row["time"],
+        "error": lambda row: row["error"],
+    }
+    print_table(columns, found)
+
+
+@deadletters.command()
+@node_options
+@criteria
+def groups(client: Client, as_json: bool, **query: str | None) -> None:
+    """Count the dead letters by graph, filter and error code."""
+    found = client.ask("GET", "/deadletters", {**query, "group": "code"})["groups"]
+    if as_json:
+        print_json(found)
+        return
+    columns: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "count": lambda row: row["count"],
+        "graph": lambda row: row["graph"],
+        "filter": lambda row: row["filter"],
+        "code": lambda row: row["code"],
+        "latest": lambda row: row["latest"],
+    }
+    print_table(columns, found)
+
+
+@deadletters.command()
+@click.argument("id")
+@node_options
+def show(client: Client, as_json: bool, id: str) -> None:
+    """Show the dead letter ID: what failed, why, and the packet."""
+    found = client.ask("GET", f"/deadletters/{id}")
+    if as_json:
+        print_json(found)
+        return
+    packet, traceback, delivery = found.pop("packet"), found.pop("traceback"), found.pop("delivery", None)
+    for name, value in found.items():
+        click.echo(f"{name:12}{value}")
+    for title, text in (
+        ("traceback", traceback),
+        ("packet", packet and _indented(packet)),
+        ("delivery", delivery and _indented(delivery)),
+    ):
+        if text:
+            click.echo(f"\n{click.style(title, bold=True)}\n{text.rstrip()}")
+
+
+@deadletters.command()
+@click.argument("id")
+@node_options
+@click.option(
+    "--file",
+    type=click.File(encoding="utf-8"),
+    help="File with the packet (- for standard input) instead of the editor.",
+)
+def edit(client: Client, as_json: bool, id: str, file: TextIO | None) -> None:
+    """Give the dead letter ID another packet: {"fields": {…}, "meta": {…}}; replay it then."""
+    if file is None:
+        packet = client.ask("GET", f"/deadletters/{id}")["packet"]
+        text = click.edit(_indented(packet or {"fields": {}, "meta": {}}), extension=".json")
+        if text is None:
+            click.echo("not changed")
+            return
+    else:
+        text = file.read()
+    try:
+        edited = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(
+            f"this is not JSON: {error.msg} at line {error.lineno} column {error.colno}", code="packet.malformed"
+        ) from error
+    found = client.ask("PUT", f"/deadletters/{id}", body={"packet": edited})
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(f"changed; now: pypes deadletters replay {id}")
+
+
+@deadletters.command()
+@click.argument("ids", nargs=-1)
+@node_options
+@criteria
+@click.option("--all", "is_all", is_flag=True, help="All there are.")
+@click.option(
+    "--from",
+    "origin",
+    type=click.Choice(["filter", "start"]),
+    default="filter",
+    show_default=True,
+    help="From the filter in which it failed on, or the document as it was received from the start.",
+)
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 10_000), help="How many at most, without IDS.")
+def replay(
+    client: Client, as_json: bool, ids: tuple[str, ...], is_all: bool, origin: str, limit: int, **query: str | None
+) -> None:
+    """Process dead letters again: those with IDS, or those that match. Exit code 1 if one could not be replayed."""
+    _choose(ids, is_all, query)
+    if ids:
+        receipts = [client.ask("POST", f"/deadletters/{id}/replay", body={"from": origin})["receipt"] for id in ids]
+        answer: dict[str, Any] = {"count": len(receipts), "receipts": receipts}
+    else:
+        wanted = {name: value for name, value in query.items() if value is not None}
+        answer = client.ask("POST", "/deadletters/replay", body={**wanted, "from": origin, "limit": limit})
+    refused = answer.get("refused", [])
+    if as_json:
+        print_json(answer)
+    else:
+        for receipt in answer["receipts"]:
+            click.echo(receipt)
+        for one in refused:
+            click.echo(f"not replayed: {one['id']}: {one['detail']} [{one['code']}]", err=True)
+        click.echo(f"{answer['count']} replayed", err=True)
+    if refused:
+        raise SystemExit(1)
+
+
+@deadletters.command()
+@click.argument("ids", nargs=-1)
+@node_options
+@criteria
+@click.option("--all", "is_all", is_flag=True, help="All there are.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(client: Client, as_json: bool, ids: tuple[str, ...], is_all: bool, yes: bool, **query: str | None) -> None:
+    """Delete dead letters: those with IDS, or those that match. What is deleted is lost."""
+    _choose(ids, is_all, query)
+    if not ids and not yes:
+        found = client.ask("GET", "/deadletters", {**query, "group": "code"})["groups"]
+        click.confirm(f"delete {sum(group['count'] for group in found)} dead letters?", abort=True, err=True)
+    if ids:
+        for id in ids:
+            client.ask("DELETE", f"/deadletters/{id}")
+        count = len(ids)
+    else:
+        count = client.ask("DELETE", "/deadletters", {**query, **({"since": 0} if is_all else {})})["count"]
+    if as_json:
+        print_json({"count": count})
+    else:
+        click.echo(f"{count} deleted")
+
+
+def _choose(ids: tuple[str, ...], is_all: bool, query: dict[str, str | None]) -> None:
+    """Raise unless exactly one way of saying which was used."""
+    has_query = any(value is not None for value in query.values())
+    if bool(ids) + is_all + has_query != 1:
+        raise click.UsageError("say which: ids, or criteria (--graph, --filter, --code, --since), or --all")
+
+
+def _indented(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

@@ -1,0 +1,68 @@
+"""``pypes receipts``: where deliveries are, and what became of each of their documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pypes.cli.client import Client, node_options, print_json, print_table
+
+DOCUMENTS = 100
+
+
+@click.group()
+def receipts() -> None:
+    """Follow deliveries on a running node."""
+
+
+@receipts.command("list")
+@node_options
+@click.option("--state", type=click.Choice(["queued", "processing", "done", "failed"]), help="Only those in it.")
+@click.option("--since", help="Only what is not older: 2026-11-21T08:00:00Z, or seconds since the epoch.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many at most.")
+def listing(client: Client, as_json: bool, state: str | None, since: str | None, limit: int) -> None:
+    """List receipts in the order in which the deliveries were accepted."""
+    found = [*client.pages("/receipts", {"state": state, "since": since}, "receipts", limit)]
+    if as_json:
+        print_json(found)
+        return
+    names = ("receipt", "state", "graph", "accepted", "published", "dropped", "failed", "pending", "received")
+    print_table({name: lambda row, name=name: row[name] for name in names}, found)  # type: ignore[misc]
+
+
+@receipts.command()
+@click.argument("receipt")
+@node_options
+@click.option("--wait", "wait_s", type=click.FloatRange(0, 60), help="Seconds to wait for it to be finished.")
+@click.option("--documents", "limit", default=DOCUMENTS, show_default=True, type=click.IntRange(0), help="How many documents.")
+def show(client: Client, as_json: bool, receipt: str, wait_s: float | None, limit: int) -> None:
+    """Show the RECEIPT and what became of its documents. Exit code 1 if one failed."""
+    found = client.ask("GET", f"/receipts/{receipt}", {"wait": wait_s})
+    documents = [*client.pages(f"/receipts/{receipt}/documents", {}, "documents", limit)]
+    if as_json:
+        print_json({**found, "documents": documents})
+    else:
+        for name, value in found.items():
+            click.echo(f"{name:12}{'' if value is None else value}")
+        if documents:
+            click.echo()
+            print_table(
+                {
+                    "index": lambda row: row["index"],
+                    "id": lambda row: row["id"],
+                    "outcome": lambda row: row["outcome"],
+                    "by": _by,
+                    "dead letter": lambda row: row["deadletter"],
+                },
+                documents,
+            )
+        if len(documents) < found["accepted"] and limit:
+            click.echo(f"… and {found['accepted'] - len(documents)} more documents; see --documents")
+    if found["state"] == "failed":
+        raise SystemExit(1)
+
+
+def _by(document: dict[str, Any]) -> str:
+    """Who did it: the publishers that took it, and the filter in which it was dropped or failed."""
+    return ", ".join([*document["publishers"], *([document["filter"]] if document["filter"] else [])])

@@ -1,0 +1,246 @@
+"""pypes receipts and pypes deadletters, against a server of its own that answers as it is told."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pypes.cli.commands import pypes
+
+LETTER = {
+    "id": "019a0000-0000-7000-8000-000000000000-1234567890",
+    "graph": "search",
+    "version": 3,
+    "filter": "pdf",
+    "component": "PDF",
+    "code": "component.failed",
+    "error": "no pages\x1b[31m\nat all",
+    "attempts": 1,
+    "receipt": "019a0000-0000-7000-8000-000000000000",
+    "time": "2026-11-21T08:00:00.000Z",
+}
+RECEIPT = {
+    "receipt": LETTER["receipt"],
+    "state": "failed",
+    "accepted": 3,
+    "published": 1,
+    "dropped": 1,
+    "failed": 1,
+    "pending": 0,
+    "received": "2026-11-21T08:00:00.000Z",
+    "started": None,
+    "finished": None,
+    "graph": "search",
+    "version": 3,
+}
+DOCUMENTS = [
+    {"index": 0, "id": "a", "outcome": "published", "publishers": ["index"], "filter": None, "deadletter": None},
+    {"index": 1, "id": None, "outcome": "failed", "publishers": ["log"], "filter": "pdf", "deadletter": LETTER["id"]},
+]
+
+
+class Server(ThreadingHTTPServer):
+    """``answers`` is (method, path) → status and body; pages are cut from lists."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: dict[tuple[str, str], tuple[int, Any]] = {}
+        self.asked: list[tuple[str, str, dict[str, str], Any]] = []
+        self.tokens: set[str | None] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def handle_any(self) -> None:
+        parts = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.asked.append((self.command, parts.path, query, json.loads(body) if body else None))
+        self.server.tokens.add(self.headers.get("Authorization"))
+        status, content = self.server.answers.get((self.command, parts.path), (404, {"code": "test.none", "title": "none"}))
+        if callable(content):
+            content = content(query)
+        data = b"" if content is None else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PUT = do_DELETE = handle_any
+
+    def log_message(self, format: str, *args: Any) -> None:
+        return
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as made:
+        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+def run(server: Server, *arguments: str, text: str | None = None) -> Result:
+    return CliRunner().invoke(pypes, [*arguments, "--url", server.url], input=text)
+
+
+def paged(name: str, entries: list[Any], key: str) -> Any:
+    def page(query: dict[str, str]) -> Any:
+        start = next((n for n, e in enumerate(entries, 1) if str(e[key]) == query.get("after")), 0)
+        found = entries[start : start + int(query["limit"])]
+        more = found[-1][key] if start + len(found) < len(entries) else None
+        return {name: found, "next": more}
+
+    return page
+
+
+class TestDeadLetters:
+    def test_they_are_listed_whole_and_cleaned(self, server: Server) -> None:
+        server.answers["GET", "/deadletters"] = 200, {"deadletters": [LETTER], "next": None}
+        result = run(server, "deadletters", "list", "--graph", "search", "--since", "2026-11-21T00:00:00Z")
+        assert result.exit_code == 0, result.output
+        assert str(LETTER["id"]) in result.output
+        assert "no pages" in result.output
+        assert "\x1b[31m" not in result.output
+        assert server.asked[0][2] == {"graph": "search", "since": "2026-11-21T00:00:00Z", "limit": "100"}
+
+    def test_pages_are_gone_through(self, server: Server) -> None:
+        letters = [{**LETTER, "id": f"{n:04d}"} for n in range(1200)]
+        server.answers["GET", "/deadletters"] = 200, paged("deadletters", letters, "id")
+        result = run(server, "deadletters", "list", "--limit", "1100", "--json")
+        assert [letter["id"] for letter in json.loads(result.output)] == [f"{n:04d}" for n in range(1100)]
+        assert len(server.asked) == 3
+
+    def test_groups(self, server: Server) -> None:
+        group = {"graph": "search", "filter": "pdf", "code": "component.failed", "count": 17, "latest": LETTER["time"]}
+        server.answers["GET", "/deadletters"] = 200, {"groups": [group]}
+        result = run(server, "deadletters", "groups", "--code", "component.failed")
+        assert "17" in result.output
+        assert server.asked[0][2] == {"code": "component.failed", "group": "code"}
+        assert json.loads(run(server, "deadletters", "groups", "--json").output) == [group]
+
+    def test_one_is_shown(self, server: Server) -> None:
+        whole = {**LETTER, "packet": {"fields": {"title": "x"}, "meta": {}, "field_meta": {}}, "traceback": "Traceback: here"}
+        server.answers["GET", f"/deadletters/{LETTER['id']}"] = 200, whole
+        result = run(server, "deadletters", "show", str(LETTER["id"]))
+        assert "Traceback: here" in result.output
+        assert '"title": "x"' in result.output
+        assert json.loads(run(server, "deadletters", "show", str(LETTER["id"]), "--json").output) == whole
+
+    def test_a_packet_is_edited_from_a_file_or_a_stream(self, server: Server, tmp_path: Path) -> None:
+        server.answers["PUT", "/deadletters/x"] = 200, LETTER
+        (tmp_path / "packet.json").write_text('{"fields": {"a": 1}}')
+        assert run(server, "deadletters", "edit", "x", "--file", str(tmp_path / "packet.json")).exit_code == 0
+        assert run(server, "deadletters", "edit", "x", "--file", "-", text='{"fields": {"a": 2}}').exit_code == 0
+        assert [asked[3] for asked in server.asked] == [{"packet": {"fields": {"a": 1}}}, {"packet": {"fields": {"a": 2}}}]
+        result = run(server, "deadletters", "edit", "x", "--file", "-", text="{")
+        assert result.exit_code == 1
+        assert "packet.malformed" in result.output
+
+    def test_a_packet_is_edited_in_the_editor(self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        editor = tmp_path / "editor"
+        editor.write_text('#!/bin/sh\nsed -i s/old/new/ "$1"\n')
+        editor.chmod(0o755)
+        monkeypatch.setenv("EDITOR", str(editor))
+        monkeypatch.delenv("VISUAL", raising=False)
+        packet = {"fields": {"a": "old"}, "meta": {}, "field_meta": {}}
+        server.answers["GET", "/deadletters/x"] = 200, {**LETTER, "packet": packet}
+        server.answers["PUT", "/deadletters/x"] = 200, LETTER
+        assert run(server, "deadletters", "edit", "x").exit_code == 0
+        assert server.asked[-1][3] == {"packet": {**packet, "fields": {"a": "new"}}}
+        editor.write_text("#!/bin/sh\n")
+        assert "not changed" in run(server, "deadletters", "edit", "x").output
+
+    def test_some_are_replayed_by_id(self, server: Server) -> None:
+        for id in ("x", "y"):
+            server.answers["POST", f"/deadletters/{id}/replay"] = 202, {"receipt": f"r-{id}"}
+        result = run(server, "deadletters", "replay", "x", "y", "--from", "start")
+        assert result.exit_code == 0, result.output
+        assert "r-x\nr-y\n" in result.output
+        assert [asked[3] for asked in server.asked] == [{"from": "start"}] * 2
+
+    def test_many_are_replayed_by_criteria(self, server: Server) -> None:
+        refused = [{"id": "z", "code": "deadletters.not_kept", "detail": "it is not there"}]
+        server.answers["POST", "/deadletters/replay"] = 202, {"count": 1, "receipts": ["r"], "refused": refused}
+        result = run(server, "deadletters", "replay", "--filter", "pdf")
+        assert result.exit_code == 1
+        assert "it is not there" in result.output
+        assert server.asked[0][3] == {"filter": "pdf", "from": "filter", "limit": 1000}
+
+    @pytest.mark.parametrize("command", ["replay", "delete"])
+    @pytest.mark.parametrize("arguments", [[], ["x", "--all"], ["x", "--graph", "g"], ["--all", "--code", "c"]])
+    def test_which_must_be_said_in_one_way(self, server: Server, command: str, arguments: list[str]) -> None:
+        result = run(server, "deadletters", command, *arguments)
+        assert result.exit_code == 2
+        assert not server.asked
+
+    def test_they_are_deleted(self, server: Server) -> None:
+        server.answers["DELETE", "/deadletters/x"] = 204, None
+        assert "1 deleted" in run(server, "deadletters", "delete", "x").output
+        server.answers["DELETE", "/deadletters"] = 200, {"count": 17}
+        assert "17 deleted" in run(server, "deadletters", "delete", "--all", "--yes").output
+        assert server.asked[-1][2] == {"since": "0"}
+
+    def test_many_are_deleted_only_when_confirmed(self, server: Server) -> None:
+        server.answers["GET", "/deadletters"] = 200, {"groups": [{"count": 17}]}
+        server.answers["DELETE", "/deadletters"] = 200, {"count": 17}
+        result = run(server, "deadletters", "delete", "--graph", "g", text="n\n")
+        assert result.exit_code == 1
+        assert [asked[0] for asked in server.asked] == ["GET"]
+        assert "17 deleted" in run(server, "deadletters", "delete", "--graph", "g", text="y\n").output
+
+
+class TestReceipts:
+    def test_they_are_listed(self, server: Server) -> None:
+        server.answers["GET", "/receipts"] = 200, {"receipts": [RECEIPT], "next": None}
+        result = run(server, "receipts", "list", "--state", "failed")
+        assert result.exit_code == 0, result.output
+        assert str(RECEIPT["receipt"]) in result.output
+        assert server.asked[0][2] == {"state": "failed", "limit": "100"}
+        assert json.loads(run(server, "receipts", "list", "--json").output) == [RECEIPT]
+
+    def test_one_is_shown_with_its_documents(self, server: Server) -> None:
+        path = f"/receipts/{RECEIPT['receipt']}"
+        server.answers["GET", path] = 200, RECEIPT
+        server.answers["GET", f"{path}/documents"] = 200, paged("documents", DOCUMENTS, "index")
+        result = run(server, "receipts", "show", str(RECEIPT["receipt"]), "--wait", "5")
+        assert result.exit_code == 1
+        for expected in ("failed", "log, pdf", str(LETTER["id"]), "1 more documents"):
+            assert expected in result.output
+        assert server.asked[0][2] == {"wait": "5.0"}
+        shown = json.loads(run(server, "receipts", "show", str(RECEIPT["receipt"]), "--json").output)
+        assert shown == {**RECEIPT, "documents": DOCUMENTS}
+
+
+def test_refusals_are_told(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret\n")
+    result = run(server, "receipts", "show", "x", "--token-file", str(tmp_path / "token"))
+    assert result.exit_code == 1
+    assert "404 test.none" in result.output
+    assert server.tokens == {"Bearer secret"}
+
+
+def test_a_node_that_is_not_there_is_told() -> None:
+    with Server() as closed:
+        pass
+    result = run(closed, "deadletters", "list")
+    assert result.exit_code == 1
+    assert "client.unreachable" in result.output
+    assert CliRunner().invoke(pypes, ["receipts", "list", "--url", "ftp://x"]).exit_code == 1
