@@ -20,3 +20,7 @@ class Backoff:
             self.deaths = 0
         self.deaths += 1
         return 0.0 if self.deaths == 1 else min(FIRST_S * 2.0 ** (self.deaths - 2), LONGEST_S)
+
+    def forgive(self) -> None:
+        """What it died of is known and will not be met again: its next death starts from nothing."""
+        self.deaths = 0

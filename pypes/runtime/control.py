@@ -5,7 +5,7 @@ A worker's life on the control socket::
     → hello {pid, slot}         first; the answer is the topology
     → ready {}                  it serves
     ← topology {…}              whenever it changed; always complete (see Deployments.topology), plus ``ready``
-    ← gone {id}                 an instance is dead and reaped: what it had may go to another one
+    ← gone {id, death}          an instance is dead and reaped: what it had may go to another one; of what it died (see Death)
     → lost {id}                 an instance cannot be reached: kill it, then say that it is gone
     ← drain {grace_s}           answer 503, finish what is queued
     → drained {queued}          done, or as far as it got when the grace was over: deliveries that stay queued

@@ -58,10 +58,10 @@ class Deployments:
     # -- what is asked ----------------------------------------------------------------------------------
 
     def topology(self) -> dict[str, Any]:
-        """What ingest workers must know: ``{generation, instances: [{id, socket}], graphs, routes, default, failed}``.
+        """What ingest workers must know: ``{generation, instances: [{id, socket}], graphs, routes, default, failed, ordered}``.
 
         ``graphs`` is name → version of those that the instances run, ``routes`` route → graph. Deliveries for a graph in
-        ``failed`` (name → reason; not in ``graphs``) are accepted and wait.
+        ``failed`` (name → reason; not in ``graphs``) are accepted and wait. ``ordered`` are graphs with ``order_by``.
         """
         return {
             "generation": self._pool.live.number if self._pool.live else 0,
@@ -70,6 +70,7 @@ class Deployments:
             "routes": {route: name for name, graph in self.live.items() for route in graph.graph.get("routes", ())},
             "default": self.default(),
             "failed": {name: scrub(failure.message, [self.live[name].graph]) for name, failure in self.failed.items()},
+            "ordered": [name for name, graph in self.live.items() if graph.graph.get("order_by")],
         }
 
     def default(self) -> str | None:
@@ -312,6 +313,7 @@ class Deployments:
             load_files=tuple(str(path) for path in s.server.load),
             log_json=logs.is_json(s.log.format),
             log_level=s.log.level,
+            max_memory_bytes=s.server.max_memory_bytes,
         )
         try:
             return await self._pool.start(template, s.server.instances, s.server.setup_s)

@@ -19,7 +19,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pypes import logs, registry
@@ -29,6 +29,7 @@ from pypes.errors import ComponentError, PypesError
 from pypes.graph import codec
 from pypes.graph.spec import ComponentSpec
 from pypes.graph.validation import expand
+from pypes.placement import isolate
 from pypes.runtime.exchange import BACKLOG, Exchange
 from pypes.runtime.note import Note
 from pypes.runtime.runner import Runner
@@ -131,17 +132,24 @@ def _set_up(spec: InstanceSpec, name: str, version: int, obj: Mapping[str, Any],
     try:
         graph = codec.from_obj(obj)
         components: dict[str, Component] = {}
+        nodes = dict(graph.nodes)
         for node, filter_ in graph.nodes.items():
             control.send(("setup", name, node))
-            cls = registry.load(ComponentSpec.from_obj(spec.components[filter_.component]))
-            component = components[node] = cls()
+            source = ComponentSpec.from_obj(spec.components[filter_.component])
+            component = registry.load(source)()
             component.configure(expand(filter_.params, os.environ))
+            if component.isolated:
+                timeout_s = component.timeout_s if filter_.timeout_s is None else filter_.timeout_s
+                component = isolate(component, limits=spec.limits, timeout_s=timeout_s, spec=source)
+                # its time is kept where it runs
+                nodes[node] = replace(filter_, timeout_s=None)
+            components[node] = component
             component.data_dir = spec.data_dir
             if isinstance(component, Publisher):
                 component.durability = spec.durability
             _announce(component, control, name, node)
         node = ""
-        runner = Runner(graph, version, components, spec.limits)
+        runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits)
         runner.scheduler.setup()
     except ComponentError as error:
         raise _SetupFailed(name, error.where or node, error) from error

@@ -2,7 +2,8 @@
 
 A generation is what one deployment started: ``count`` processes with the same graphs. A new one is started beside the old; only
 when all of its instances are ready does it take over, and the old one drains. An instance that dies is reaped first, then
-announced as gone, then replaced: a delivery is never in two living instances.
+announced as gone, then replaced: a delivery is never in two living instances. How it died is told as far as its exit code and
+its note tell it. An instance whose interpreter does not move any more is ended from here.
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ from typing import Any
 from pypes import logs
 from pypes.core.lifeline import ProcessGroup
 from pypes.errors import ComponentError
+from pypes.ingest.outcome import Death
 from pypes.runtime.backoff import FIRST_S, Backoff
 from pypes.runtime.entry import run_instance
 from pypes.runtime.instance import InstanceSpec
+from pypes.runtime.note import Note, death_of
+from pypes.runtime.watchdog import Stillness
 
 #: How often an instance may die during set-up without saying why before its generation is given up.
 DEATHS_AT_SETUP = 3
+#: How often it is looked whether the interpreters of the instances still move.
+LOOK_S = 0.25
 #: What an instance gets beyond its grace to tear down, before it is killed.
 TEARDOWN_S = 2.0
 
@@ -70,6 +76,8 @@ class Instance:
 
     def start(self, lifeline: Any) -> None:
         """Start the process; blocks for a few milliseconds."""
+        Note.create(self.spec.note)
+        self._note = Note(self.spec.note)
         context = multiprocessing.get_context("spawn")
         self._control, theirs = context.Pipe()
         self._process = context.Process(
@@ -82,6 +90,7 @@ class Instance:
         theirs.close()
         self.pid = self._process.pid or 0
         self._group = ProcessGroup(self.pid)
+        self._stillness = Stillness(self.pid, self._note)
         asyncio.get_running_loop().add_reader(self._control.fileno(), self._read)
 
     def _read(self) -> None:
@@ -120,6 +129,15 @@ class Instance:
             self._process.kill()
             self._group.signal(signal.SIGKILL)
 
+    def look(self) -> str:
+        """End it if its interpreter has not moved for longer than any filter may take; returns why, or ``""``."""
+        if self.state not in ("ready", "stopping"):
+            return ""
+        reason = self._stillness.look()
+        if reason:
+            self.kill()
+        return reason
+
     def reap(self) -> ProcessGroup | None:
         """If it has ended, collect it and report; returns the group to be reaped later if members are left."""
         if self.state == "gone" or self._process.exitcode is None:
@@ -127,11 +145,13 @@ class Instance:
         self._read_rest()
         self.exitcode = self._process.exitcode
         self.was_stopping, self.was_starting = self.state == "stopping", self.state == "starting"
+        self.death = death_of(self.exitcode, self._note.read(), was_stopping=self.was_stopping)
+        self._note.close()
         self.state = "gone"
         self._group.signal(signal.SIGKILL)
         self._control.close()
         self._process.close()
-        Path(self.spec.socket).unlink(missing_ok=True)
+        self.remove_files()
         self.exited.set()
         self._on_exit(self)
         return None if self._group.reap() else self._group
@@ -141,14 +161,20 @@ class Instance:
         self._read()
         loop.remove_reader(self._control.fileno())
 
-    def death(self) -> str:
-        """How it ended, in words."""
-        code = self.exitcode
-        return f"it was killed by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"it exited with status {code}"
+    def remove_files(self) -> None:
+        """Remove its socket and its note."""
+        for path in (self.spec.socket, self.spec.note):
+            Path(path).unlink(missing_ok=True)
 
     def death_at_setup(self) -> SetupFailure:
         """Why it ended before it was ready, as far as is known."""
-        return self.failure or SetupFailure(*self._setting_up, self.death())
+        return self.failure or SetupFailure(*self._setting_up, f"the instance {_in_words(self.death)}")
+
+
+def _in_words(death: Death) -> str:
+    """How an instance ended, in a sentence about it."""
+    cause = f"was {death.cause}" if death.cause.startswith("killed") else death.cause
+    return f"{cause} in filter {death.filter}" if death.filter else cause
 
 
 class Generation:
@@ -175,12 +201,12 @@ class Generation:
 class Pool:
     """Starts, watches and replaces instances. Used in the supervisor's event loop; :meth:`reap` is its SIGCHLD handler.
 
-    ``on_change()`` is called when the set of ready instances changed, ``on_gone(id)`` after an instance was reaped.
+    ``on_change()`` is called when the set of ready instances changed, ``on_gone(id, death)`` after an instance was reaped.
     ``lifeline_fd`` is the reading end of the supervisor's lifeline.
     """
 
     def __init__(
-        self, runtime_dir: Path, lifeline_fd: int, on_change: Callable[[], None], on_gone: Callable[[int], None]
+        self, runtime_dir: Path, lifeline_fd: int, on_change: Callable[[], None], on_gone: Callable[[int, Death], None]
     ) -> None:
         self.live: Generation | None = None
         self._runtime_dir = runtime_dir
@@ -192,6 +218,7 @@ class Pool:
         self._draining: set[asyncio.Task[None]] = set()
         self._last_id = 0
         self._last_generation = 0
+        self._looks: asyncio.TimerHandle | None = None
         self._log = logs.get("pypes.pool")
 
     # -- deployments ------------------------------------------------------------------------------------
@@ -314,6 +341,7 @@ class Pool:
             id=self._last_id,
             generation=generation.number,
             socket=str(self._runtime_dir / f"i-{self._last_id}.sock"),
+            note=str(self._runtime_dir / f"i-{self._last_id}.note"),
         )
         Path(spec.socket).unlink(missing_ok=True)
 
@@ -331,9 +359,12 @@ class Pool:
             self._exited(generation, slot, instance)
 
         instance = Instance(spec, is_ready, has_exited)
+        if self._looks is None:
+            self._looks = asyncio.get_running_loop().call_later(LOOK_S, self._look)
         try:
             instance.start(self._lifeline)
         except OSError as error:
+            instance.remove_files()
             # no more processes or memory just now
             delay_s = generation.backoffs[slot].delay_s(0.0) or FIRST_S
             self._log.error("instance not started", reason=str(error), restart_s=delay_s)
@@ -341,19 +372,35 @@ class Pool:
             return
         generation.slots[slot] = instance
 
+    def _look(self) -> None:
+        """Every now and then: end instances that hang where their own watchdog cannot run."""
+        self._looks = None
+        for generation in self._generations:
+            for instance in generation.instances:
+                if reason := instance.look():
+                    self._log.warning("instance killed", instance=instance.spec.id, reason=reason)
+        if self._generations:
+            self._looks = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
     def _exited(self, generation: Generation, slot: int, instance: Instance) -> None:
         """An instance was reaped: say so, then replace it unless its generation is over."""
-        self._on_gone(instance.spec.id)
+        self._on_gone(instance.spec.id, instance.death)
         if generation.is_retired:
             if not instance.was_stopping or instance.exitcode != 0:
-                self._log.debug("instance ended", instance=instance.spec.id, reason=instance.death())
+                self._log.debug("instance ended", instance=instance.spec.id, reason=instance.death.cause)
             return
-        backoff = generation.backoffs[slot]
-        delay_s = backoff.delay_s(time.monotonic() - instance.started)
-        if instance.was_starting and not generation.settled.done() and (instance.failure or backoff.deaths >= DEATHS_AT_SETUP):
+        if instance.death.document >= 0 and not instance.death.is_outside:
+            # the document that did it will not come again: nor should several of them slow down the others
+            for backoff in generation.backoffs:
+                backoff.forgive()
+            delay_s = 0.0
+        else:
+            delay_s = generation.backoffs[slot].delay_s(time.monotonic() - instance.started)
+        is_hopeless = instance.failure or generation.backoffs[slot].deaths >= DEATHS_AT_SETUP
+        if instance.was_starting and not generation.settled.done() and is_hopeless:
             generation.fail(instance.death_at_setup())
             return
-        reason = instance.failure.error().message if instance.failure else instance.death()
+        reason = instance.failure.error().message if instance.failure else f"it {_in_words(instance.death)}"
         self._log.warning("instance died", instance=instance.spec.id, reason=reason, restart_s=delay_s)
         if generation is self.live:
             self._on_change()

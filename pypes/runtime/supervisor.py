@@ -20,6 +20,7 @@ from pypes import logs
 from pypes.config import Settings, WorkerConfig
 from pypes.core.lifeline import Lifeline, adopt_orphans
 from pypes.errors import PypesError
+from pypes.ingest.outcome import Death
 from pypes.registry import Catalogue, discover
 from pypes.runtime.arbiter import Arbiter
 from pypes.runtime.claims import DataDir, claim_runtime_dir, listen, release_runtime_dir
@@ -175,8 +176,8 @@ class Supervisor:
         self._workers.announce()
         self._look_ready()
 
-    def _instance_gone(self, id: int) -> None:
-        self._workers.tell_gone(id)
+    def _instance_gone(self, id: int, death: Death) -> None:
+        self._workers.tell_gone(id, death)
 
     def _is_up(self) -> bool:
         return self._started.is_set() and (self._pool.live is None or bool(self._pool.ready()))

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from pypes import logs
 from pypes.errors import BadRequest
+from pypes.ingest.outcome import Death
 from pypes.runtime.rpc import Peer
 
 #: Longest wait for the successor of a worker that is rolled.
@@ -71,10 +74,11 @@ class Workers:
         for peer in self._known:
             peer.notify("topology", **topology)
 
-    def tell_gone(self, instance: int) -> None:
-        """Tell all workers that an instance is dead and reaped."""
+    def tell_gone(self, instance: int, death: Death) -> None:
+        """Tell all workers that an instance is dead and reaped, and of what it died."""
+        told = msgspec.to_builtins(death)
         for peer in self._known:
-            peer.notify("gone", id=instance)
+            peer.notify("gone", id=instance, death=told)
 
     @property
     def is_ready(self) -> bool:

@@ -13,3 +13,11 @@ def test_a_long_life_is_forgiven() -> None:
     for _ in range(5):
         backoff.delay_s(0.0)
     assert backoff.delay_s(HEALTHY_S) == 0.0
+
+
+def test_a_death_that_is_explained_does_not_count() -> None:
+    backoff = Backoff()
+    for _ in range(5):
+        backoff.delay_s(0.0)
+    backoff.forgive()
+    assert [backoff.delay_s(0.0) for _ in range(2)] == [0.0, 0.1]
