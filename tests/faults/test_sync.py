@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import signal
-import subprocess
 from pathlib import Path
 
-from pypes.testing.node import running, until
+from pypes.testing.node import running
 from tests.faults.test_crash import graph
-from tests.tracing import needs_strace
+from tests.tracing import needs_strace, traced
 
 DOCUMENTS = 25
 _CALL = re.compile(r"^(?P<pid>\d+)\s+(?P<rest>.*)$")
@@ -42,24 +40,14 @@ def covered_answers(trace: str) -> tuple[int, int]:
 
 
 def trace_of(tmp_path: Path, durability: str) -> str:
-    strace = needs_strace()
+    needs_strace()
     log = tmp_path / "trace"
     with running(tmp_path, graph(tmp_path / "out.jsonl"), "--durability", durability, workers=1, instances=1) as node:
         (worker,) = node.roles()["worker"]
         calls = "trace=fdatasync,fsync,read,recvfrom,recvmsg,write,writev,sendto,sendmsg"
-        tracer = subprocess.Popen(
-            [strace, "-f", "-s", "200", "-e", calls, "-o", str(log), "-p", str(worker.pid)], stderr=subprocess.PIPE
-        )
-        try:
-            assert tracer.stderr is not None
-            until(lambda: "attached" in tracer.stderr.readline().decode(), 10, "strace attached")  # type: ignore[union-attr]
+        with traced(worker.pid, "-s", "200", "-e", calls, "-o", str(log)):
             for n in range(DOCUMENTS):
                 assert node.post(b'{"id": "%d"}' % n).status == 202
-        finally:
-            tracer.send_signal(signal.SIGINT)
-            tracer.wait(10)
-            if tracer.stderr is not None:
-                tracer.stderr.close()
     return log.read_text(errors="replace")
 
 
