@@ -24,7 +24,7 @@ from pypes.core.limits import Limits
 from pypes.ingest import protocol
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.link import Link, Sent
-from pypes.ingest.outcome import Outcome
+from pypes.ingest.outcome import Death, Outcome
 from pypes.ingest.queue import Lease, Queue
 
 log = logging.getLogger(__name__)
@@ -255,7 +255,7 @@ class Dispatcher:
         log.warning("instance lost", extra={"instance": link.id, "outstanding": len(link.outstanding)})
         self._on_lost(link.id)
 
-    def gone(self, id: int) -> None:
+    def gone(self, id: int, death: Death | None = None) -> None:
         """The instance is dead and reaped: what it had goes elsewhere, suspects to be run alone."""
         link = self._links.get(id)
         if link is None:
