@@ -6,18 +6,15 @@ import heapq
 from collections import deque
 from collections.abc import Sequence
 
+from pypes.ingest.accounts import Account
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.outcome import Outcome
 from pypes.ingest.queue import Lease
-
-#: Counts kept of a finished delivery: accepted, published, dropped, failed, ms from acceptance to the end.
-COUNTS = 5
 
 _OVERHEAD_BYTES = 512  # what a waiting delivery takes in memory besides its body
 
 
 class Delivery:
-    """One delivery in memory. ``token`` is 0 unless leased, ``started`` ms since the epoch of the first hand-over (0: not yet)."""
+    """One delivery in memory. ``token`` is 0 unless leased, ``started`` the first hand-over, ms since the epoch (0: not yet)."""
 
     __slots__ = (
         "attempt",
@@ -68,37 +65,23 @@ class Group:
         self.deliveries: list[Delivery | None] | None = None
         self.entries = entries
         # PERF: a backlog may be a million groups of one, so nothing is made before it is needed
-        self.outcomes: list[Sequence[int] | None] | None = None
+        self.outcomes: list[Account | None] | None = None
         self.remaining = entries
         self.cursor = 0
         self.has_progress = False
         self.crashes: dict[int, int] | None = None
 
-    def counts(self, position: int) -> Sequence[int] | None:
-        """Counts of a finished delivery, None of one that is not."""
+    def account(self, position: int) -> Account | None:
+        """The account of a finished delivery, None of one that is not."""
         return self.outcomes[position] if self.outcomes is not None else None
 
-    def finish(self, position: int, counts: Sequence[int]) -> None:
+    def finish(self, position: int, account: Account) -> None:
         if self.outcomes is None:
             self.outcomes = [None] * self.entries
-        self.outcomes[position] = counts
+        self.outcomes[position] = account
         self.remaining -= 1
         if self.deliveries is not None:
             self.deliveries[position] = None
-
-    def flat_counts(self) -> list[int]:
-        """Counts of all deliveries one after another; only once all are finished."""
-        flat: list[int] = []
-        for counts in self.outcomes or ():
-            flat += counts or ()
-        return flat
-
-    def counts_by_position(self) -> dict[str, list[int]]:
-        return {str(position): list(counts) for position, counts in enumerate(self.outcomes or ()) if counts is not None}
-
-
-def counts_of(header: Header, outcome: Outcome, ms: int) -> tuple[int, int, int, int, int]:
-    return (header.documents, outcome.published, outcome.dropped, outcome.failed, ms)
 
 
 class Backlog:
@@ -216,6 +199,13 @@ class Backlog:
         else:
             self._token += 1
             heapq.heappush(self._delayed, (due, self._token, delivery))
+
+    def has_bulk(self, graph: str) -> bool:
+        """True while bulk deliveries of a graph are unfinished."""
+        return False
+
+    def supersede(self, graph: str, keys: Sequence[int], commit_key: int) -> None:
+        """Documents with these order keys came in a live delivery: bulk deliveries from before must not run over them."""
 
     def tick(self, now: float) -> bool:
         """Bring back what is due and what was leased for too long; True if there was any."""

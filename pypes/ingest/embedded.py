@@ -5,7 +5,7 @@ acknowledgements that came meanwhile ride along, or go with an idle timer. A cra
 commits: a delivery whose receipt was given out is in one of them until the commit that removes it.
 
 Life of a spool file: synced with its folder before the commit whose row names it, removed after the commit that
-removes the row, or kept for the dead letter that took it over; what a crash left without a row is swept at the next start.
+removes the row, or kept for the dead letters that took it over; what a crash left without a row is swept at the next start.
 """
 
 from __future__ import annotations
@@ -15,24 +15,28 @@ import logging
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from pypes.core.limits import Limits
 from pypes.errors import InvalidConfig, PypesError, StoreError
-from pypes.ingest.backlog import COUNTS, Delivery, Group
-from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
+from pypes.ingest.accounts import Account
+from pypes.ingest.backlog import Delivery, Group
 from pypes.ingest.delivery import Header, Spooled, body_bytes
+from pypes.ingest.idempotency import Keys
 from pypes.ingest.lane import Lane
-from pypes.ingest.leasing import LeasingQueue
-from pypes.ingest.outbox import Append, Commit, Letter, Outbox
-from pypes.ingest.outcome import DeadLetter
+from pypes.ingest.outbox import Append, Change, Commit, Outbox
+from pypes.ingest.outcome import Blame, Details
+from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Capabilities, Key, QueueStats
-from pypes.ingest.receipt import MAX_SALT, Receipt, ReceiptId, ReceiptIds, commit_key, first_key
+from pypes.ingest.receipt import MAX_SALT, ReceiptIds, commit_key, first_key
+from pypes.ingest.recorded import RecordedQueue
+from pypes.ingest.rows import Row
 from pypes.ingest.shards import Shard
 from pypes.ingest.spool import SpoolDir, SpoolWriter
-from pypes.ingest.store import Found, Row, Store
+from pypes.ingest.store import Found, Remains, Result, Store, Totals, decode_blames
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +46,19 @@ _PROBE_S = 1.0
 _PRUNE_S = 60.0
 
 
-class EmbeddedQueue(LeasingQueue):
+class _Survey(NamedTuple):
+    """What opening a store finds."""
+
+    found: list[Found]
+    problems: list[str]
+    last_key: int
+    totals: Totals
+    horizon: tuple[int, int]
+    blames: list[tuple[int, int, tuple[Blame, ...]]]
+    fresh: list[tuple[str, int, int]]
+
+
+class EmbeddedQueue(RecordedQueue):
     """A durable queue of one process; open it with :meth:`open`."""
 
     def __init__(
@@ -67,20 +83,22 @@ class EmbeddedQueue(LeasingQueue):
         self._random = random.Random()
         self._writing = Lane(self._loop, f"pypes-commit-{shard.number}")
         self._reading = Lane(self._loop, f"pypes-read-{shard.number}")
-        self._outbox = Outbox()
-        self._redriving: set[str] = set()
+        self._outbox = Outbox(node, shard.number, self._backlog.has_bulk)
+        self._keys = Keys()
         self._doubtful_spools: list[str] = []
         self._last_key = 0
-        self._receipts = 0
+        self._totals = Totals(0, 0, 0, 0)
         self._pruned_at = self._loop.time()
+        #: Graphs of which keys are noted as fresh.
+        self._fresh_graphs: set[str] = set()
         self._is_kicked = False
         self._is_busy = False
         self._is_fetching = False
-        self._is_failed = False
+        self._failure: BaseException | None = None
         self._is_closed = False
         self._ack_timer: asyncio.TimerHandle | None = None
         self._sync_timer: asyncio.TimerHandle | None = None
-        self._idle: asyncio.Future[None] | None = None
+        self._settling: list[tuple[int, asyncio.Future[None]]] = []
 
     @classmethod
     async def open(
@@ -100,9 +118,14 @@ class EmbeddedQueue(LeasingQueue):
         if durability not in ("always", "interval", "never"):
             raise InvalidConfig(f"must be always, interval or never, not {durability!r}", where="queue.durability")
         loop = asyncio.get_running_loop()
-        store = await loop.run_in_executor(
-            None, partial(Store, shard.path / "queue.db", durability, version=version, connect=connect)
-        )
+        path, born = shard.path / "queue.db", first_key(clock())
+        store = await loop.run_in_executor(None, partial(Store, path, durability, version=version, born=born, connect=connect))
+        if store.tail.broken:
+            log.warning(
+                "the log of the queue ends in frames that cannot be read: the unsynced tail of a power cut, of which nothing was "
+                "acknowledged, or damage to what was; `pypes queue check` tells the same",
+                extra={"shard": shard.number, "frames": store.tail.broken, "valid": store.tail.valid},
+            )
         queue = cls(
             store,
             shard,
@@ -114,36 +137,51 @@ class EmbeddedQueue(LeasingQueue):
             clock=clock,
         )
         try:
-            found, queue._last_key, queue._receipts, queue._dead_letter_count = await queue._writing.call(queue._survey)
+            survey = await queue._writing.call(queue._survey)
         except BaseException:
             queue._abandon()
             raise
-        for each in found:
-            queue._restore(each)
+        queue._restore(survey)
         queue._fetch()
         return queue
 
-    def _survey(self) -> tuple[list[Found], int, int, int]:
+    def _survey(self) -> _Survey:
         store = self._store
         try:
-            found = store.scan()
-            referenced = {name for each in found for name in each.spools} | set(store.spools_of_dead_letters())
-            self._spool.sweep(referenced)
-            return found, store.last_key(), store.count_receipts(), store.count_dead_letters()
+            found, problems = store.scan()
+            # with a part of the rows unknown, so is which files they name
+            if not problems:
+                self._spool.sweep({name for each in found for name in each.spools} | set(store.kept_spools()))
+            blames = [(key, position, decode_blames(data)) for key, position, data in store.blames()]
+            return _Survey(found, problems, store.last_key(), store.totals(), store.horizon(), blames, store.fresh())
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"the queue cannot be read: {error}; restore the shard from a copy", where=str(store.path)
             ) from error
 
-    def _restore(self, found: Found) -> None:
-        group = Group(found.key, found.salt, found.size, found.entries)
-        for position, counts in found.done.items():
-            group.finish(position, counts)
-        group.has_progress = bool(found.done)
-        group.crashes = found.crashes or None
-        self._backlog.add(group, None)
-        self._deliveries += group.remaining
-        self._bytes += found.size
+    def _restore(self, survey: _Survey) -> None:
+        for problem in survey.problems:
+            log.error("a part of the queue is damaged: %s", problem, extra={"shard": self._shard})
+        for found in survey.found:
+            group = Group(found.key, found.salt, found.size, found.entries)
+            for position, account in found.done.items():
+                group.finish(position, account)
+            group.has_progress = bool(found.done)
+            group.crashes = found.crashes or None
+            self._backlog.add(group, None)
+            self._deliveries += group.remaining
+            self._bytes += found.size
+            if found.crashes:
+                self._outbox.recall_crashes(found.key)
+        for key, position, blames in survey.blames:
+            self._past[key, position] = Rerun(blames=blames)
+        for graph, hash, key in survey.fresh:
+            self._fresh_graphs.add(graph)
+            self._backlog.supersede(graph, (hash,), key)
+        self._last_key = survey.last_key
+        self._born, self._forgotten = survey.horizon
+        self._totals = survey.totals
+        self._dead_letter_count, self._dead_letter_bytes = survey.totals.letters, survey.totals.letter_bytes
 
     # -- appending ---------------------------------------------------------------------------------------
 
@@ -154,25 +192,78 @@ class EmbeddedQueue(LeasingQueue):
     def append(
         self, header: Header, body: bytes | Spooled, decoded: bytes | None = None, key: Key | None = None
     ) -> asyncio.Future[str]:
-        return self._append(header, body, decoded, None)
-
-    def _append(self, header: Header, body: bytes | Spooled, decoded: bytes | None, redriven: str | None) -> asyncio.Future[str]:
+        if key is None:
+            return self._append(header, body, decoded)
         try:
-            if self._is_failed or self._is_closed:
+            if self._failure is not None or self._is_closed:
                 raise self._refusal()
-            self._reserve(body)
+            known = self._keys.find(key)
         except PypesError:
-            if isinstance(body, Spooled) and redriven is None:
-                self._spool.remove([body.name])
+            self._discard(body)
             raise
-        future: asyncio.Future[str] = self._loop.create_future()
-        self._outbox.appends.append(Append(header, body, decoded, future, redriven))
+        if known is not None:
+            self._discard(body)
+            return known
+        future = self._keys.begin(key, self._loop.create_future())
+        look_up = partial(self._store.read, "SELECT digest, receipt FROM keys WHERE name = ?", (key.name,))
+        self._reading.submit(look_up, partial(self._looked_up, Append(header, body, decoded, future, key)))
+        return self._keys.follow(future)
+
+    def _looked_up(self, append: Append, rows: list[tuple[bytes, str]] | None, error: BaseException | None) -> None:
+        """Whether an idempotency key is known already; appends if not."""
+        assert append.key is not None
+        if rows:
+            self._discard(append.body)
+            self._keys.known(append.key, *rows[0])
+            return
+        try:
+            if error is not None:
+                self._discard(append.body)
+                raise _store_error(error)
+            self._append(append.header, append.body, append.decoded, append.future, append.key)
+        except PypesError as refusal:
+            self._keys.failed(append.key, refusal)
+
+    def _append(
+        self,
+        header: Header,
+        body: bytes | Spooled,
+        decoded: bytes | None,
+        future: asyncio.Future[str] | None = None,
+        key: Key | None = None,
+        replays: str | None = None,
+    ) -> asyncio.Future[str]:
+        try:
+            if self._failure is not None or self._is_closed:
+                raise self._refusal()
+            self._reserve(header, body_bytes(body), is_replay=replays is not None)
+        except PypesError:
+            self._discard(body)
+            raise
+        if future is None:
+            future = self._loop.create_future()
+        self._outbox.appends.append(Append(header, body, decoded, future, key, replays))
+        self._kick_soon()
+        return future
+
+    def _discard(self, body: bytes | Spooled) -> None:
+        """A body that is not taken on; its file goes."""
+        if isinstance(body, Spooled):
+            self._spool.remove([body.name])
+
+    def _change(self, ids: list[str], packet: bytes | None) -> asyncio.Future[int]:
+        if self._failure is not None or self._is_closed:
+            raise self._refusal()
+        future: asyncio.Future[int] = self._loop.create_future()
+        self._outbox.changes.append(Change(ids, packet, future))
         self._kick_soon()
         return future
 
     def _refusal(self) -> StoreError:
         if self._is_closed:
             return StoreError("the queue is closed", code="store.closed")
+        if isinstance(self._failure, StoreError):
+            return _store_error(self._failure)
         return StoreError(
             "the queue's disk failed and takes nothing at the moment; post again later",
             code="store.failed",
@@ -187,36 +278,41 @@ class EmbeddedQueue(LeasingQueue):
 
     def _kick(self) -> None:
         self._is_kicked = False
-        if self._is_busy or self._is_failed:
+        if self._is_busy or self._failure is not None:
             return
         key = commit_key(self._clock(), self._last_key)
         commit = self._outbox.take(key, self._random.getrandbits(MAX_SALT.bit_length()))
         if commit is None:
-            if self._idle is not None and not self._idle.done():
-                self._idle.set_result(None)
+            self._tell_settled(self._outbox.taken)
             return
         if commit.turn.row is not None:
             self._last_key = key
         self._is_busy = True
         self._writing.submit(partial(self._store.commit, commit.turn), partial(self._committed, commit))
 
-    def _committed(self, commit: Commit, _: object, error: BaseException | None) -> None:
+    def _committed(self, commit: Commit, result: Result | None, error: BaseException | None) -> None:
         self._is_busy = False
-        if error is not None:
+        if result is None:
+            assert error is not None
             self._take_back(commit, error)
             return
+        self._outbox.written(commit)
         if commit.turn.row is not None:
             self._admit(commit)
         if commit.complete:
             groups = self._backlog.groups
             for group in commit.complete:
                 del groups[group.key]
-                self._receipts += group.entries
-            self._prune()
+            self._count_receipts(commit)
+            if self._fresh_graphs:
+                self._forget_fresh()
+        if commit.turn.is_rare:
+            self._changed(commit, result)
         if commit.spools:
             self._writing.submit(partial(self._spool.remove, commit.spools), self._removed)
         if self._durability == "interval" and self._sync_timer is None:
             self._sync_timer = self._loop.call_later(self._interval_s, self._sync)
+        self._tell_settled(commit.number)
         self._kick()
 
     def _admit(self, commit: Commit) -> None:
@@ -228,24 +324,57 @@ class EmbeddedQueue(LeasingQueue):
             Delivery(group, position, ids[position], append.header, append.body, append.decoded)
             for position, append in enumerate(commit.appends)
         ]
+        if commit.turn.fresh:
+            self._supersede(commit)
         self._backlog.add(group, list(deliveries))
         self._appended += count
         for append, delivery in zip(commit.appends, deliveries, strict=True):
             if not append.future.done():  # done: the client hung up; what it sent was accepted all the same
                 append.future.set_result(delivery.id)
+            if append.key is not None:
+                self._keys.end(append.key)
         if self._backlog.is_leasable:
             self._notify()
         else:
             self._fetch()
 
+    def _supersede(self, commit: Commit) -> None:
+        """Live deliveries came while bulk ones of their graphs wait: those must not run over them later."""
+        for graph, hash, key in commit.turn.fresh:
+            self._fresh_graphs.add(graph)
+            self._backlog.supersede(graph, (hash,), key)
+
+    def _forget_fresh(self) -> None:
+        for graph in [graph for graph in self._fresh_graphs if not self._backlog.has_bulk(graph)]:
+            self._fresh_graphs.discard(graph)
+            self._outbox.stale(graph)
+
+    def _changed(self, commit: Commit, result: Result) -> None:
+        """Dead letters came or went, callbacks came: bring the counts up to date and tell who waits for it."""
+        turn = commit.turn
+        was_buried = self._is_buried
+        # what came had been counted when it was acknowledged, as far as it was known then
+        self._dead_letter_count += result.letters - sum(len(remains.letters) for remains in turn.dead)
+        self._dead_letter_bytes += result.letter_bytes - sum(r.size for r in turn.dead if r.has_body)
+        if result.spools:
+            self._writing.submit(partial(self._spool.remove, result.spools), self._removed)
+        gone, edited = set(result.removed), set(result.edited)
+        for change in commit.changes:
+            if not change.future.done():
+                change.future.set_result(len((gone if change.packet is None else edited).intersection(change.ids)))
+        if was_buried and not self._is_buried:
+            self._notify()
+        if turn.callbacks and self.on_callback is not None:
+            self.on_callback()
+
     # -- acknowledging -----------------------------------------------------------------------------------
 
-    def _finished(self, delivery: Delivery, letters: Sequence[Letter]) -> None:
-        self._outbox.finished(delivery, letters)
+    def _finished(self, delivery: Delivery, account: Account, details: Details | None, remains: Remains | None) -> None:
+        self._outbox.finished(delivery, details, remains, self._clock())
         self._flush_later()
 
-    def _crashed(self, delivery: Delivery) -> None:
-        self._outbox.crashed(delivery)
+    def _crashed(self, delivery: Delivery, blames: tuple[Blame, ...]) -> None:
+        self._outbox.crashed(delivery, blames)
         self._kick_soon()
 
     def _flush_later(self) -> None:
@@ -262,35 +391,58 @@ class EmbeddedQueue(LeasingQueue):
         if error is not None:
             log.warning("spool files were not removed; they will be at the next start", exc_info=error)
 
-    def _prune(self) -> None:
-        surplus = self._receipts - self._limits.receipts_kept
-        now = self._loop.time()
-        if surplus > max(1000, self._limits.receipts_kept // 20) or now - self._pruned_at > _PRUNE_S:
-            self._pruned_at = now
-            before = first_key(self._clock() - self._limits.receipts_s)
-            self._writing.submit(partial(self._store.prune, before, max(0, surplus)), self._pruned)
+    # -- forgetting --------------------------------------------------------------------------------------
 
-    def _pruned(self, gone: int | None, error: BaseException | None) -> None:
-        if error is not None:
+    def _count_receipts(self, commit: Commit) -> None:
+        totals = self._totals
+        count, size = totals.receipts, totals.receipt_bytes
+        for _, _, entries, _, added, _ in commit.turn.receipts:
+            count += entries
+            size += added
+        self._totals = totals._replace(receipts=count, receipt_bytes=size)
+        limits = self._limits
+        surplus, surplus_bytes = count - limits.receipts_kept, size - limits.receipts_bytes
+        now = self._loop.time()
+        if (
+            surplus > max(1000, limits.receipts_kept // 20)
+            or surplus_bytes > max(1 << 20, limits.receipts_bytes // 20)
+            or now - self._pruned_at > _PRUNE_S
+        ):
+            self._pruned_at = now
+            before = first_key(self._clock() - limits.receipts_s)
+            prune = partial(self._store.prune, before, max(0, surplus), max(0, surplus_bytes))
+            self._writing.submit(prune, self._pruned)
+
+    def _pruned(self, gone: tuple[int, int, int] | None, error: BaseException | None) -> None:
+        if gone is None:
             log.warning("old receipts were not forgotten; tried again later", exc_info=error)
-        else:
-            self._receipts -= gone or 0
+            return
+        totals = self._totals
+        count, size, horizon = gone
+        self._totals = totals._replace(receipts=totals.receipts - count, receipt_bytes=totals.receipt_bytes - size)
+        self._forgotten = max(self._forgotten, horizon)
 
     # -- a disk that fails -------------------------------------------------------------------------------
 
     def _take_back(self, commit: Commit, error: BaseException) -> None:
         """A commit failed: nothing in it was accepted, and what it would have removed is still to be removed."""
         log.error("the queue's store failed; nothing is accepted until it works again", exc_info=error)
-        self._is_failed = True
-        for append in self._outbox.take_back(commit):
-            self._unreserve(body_bytes(append.body))
+        self._failure = error
+        appends, changes = self._outbox.take_back(commit)
+        for append in appends:
+            self._unreserve(append.header, body_bytes(append.body))
             # the row may be in the log all the same, and be found after a crash: its file stays until a later commit overwrote it
-            if isinstance(append.body, Spooled) and append.redriven is None:
+            if isinstance(append.body, Spooled):
                 self._doubtful_spools.append(append.body.name)
-            if not append.future.done():
-                append.future.set_exception(_store_error(error))
-        if self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
+            refusal = _store_error(error)
+            if append.key is not None:
+                self._keys.failed(append.key, refusal)
+            elif not append.future.done():
+                append.future.set_exception(refusal)
+        for change in changes:
+            if not change.future.done():
+                change.future.set_exception(_store_error(error))
+        self._tell_settled(None)
         if not self._is_closed:
             self._loop.call_later(self._probe_s, self._probe)
 
@@ -300,10 +452,11 @@ class EmbeddedQueue(LeasingQueue):
 
     def _probed(self, _: object, error: BaseException | None) -> None:
         if error is not None:
+            self._failure = error
             self._loop.call_later(self._probe_s, self._probe)
             return
         log.info("the queue's store works again")
-        self._is_failed = False
+        self._failure = None
         doubtful, self._doubtful_spools = self._doubtful_spools, []
         if doubtful:
             self._writing.submit(partial(self._spool.remove, doubtful), self._removed)
@@ -314,9 +467,9 @@ class EmbeddedQueue(LeasingQueue):
         self._writing.submit(self._store.sync, self._synced)
 
     def _synced(self, _: object, error: BaseException | None) -> None:
-        if error is not None and not self._is_failed:
+        if error is not None and self._failure is None:
             log.error("the queue's store failed to sync; nothing is accepted until it works again", exc_info=error)
-            self._is_failed = True
+            self._failure = error
             self._loop.call_later(self._probe_s, self._probe)
 
     # -- reading again what was not kept in memory -------------------------------------------------------
@@ -327,7 +480,8 @@ class EmbeddedQueue(LeasingQueue):
         wanted = self._backlog.wanted(min(_READ_BYTES, self._limits.cache_bytes))
         if wanted:
             self._is_fetching = True
-            self._reading.submit(partial(self._store.load, wanted[0].key, wanted[-1].key), partial(self._fetched, wanted))
+            keys = sorted(group.key for group in wanted)
+            self._reading.submit(partial(self._store.load, keys), partial(self._fetched, wanted))
 
     def _fetched(self, wanted: list[Group], rows: list[Row] | None, error: BaseException | None) -> None:
         self._is_fetching = False
@@ -337,110 +491,91 @@ class EmbeddedQueue(LeasingQueue):
             log.error("the queue cannot read what waits in it; tried again", exc_info=error)
             self._loop.call_later(self._probe_s, self._fetch)
             return
-        entries_by_key = {row.key: row.entries for row in rows}
-        lost = []
+        rows_by_key = {row.key: row for row in rows}
+        lost: list[Delivery] = []
+        damaged: list[tuple[Group, Row]] = []
         for group in wanted:
-            ids = ReceiptIds(self._node, self._shard, group.key, group.salt)
-            deliveries: list[Delivery | None] = []
-            for position, (header, body, spool, size) in enumerate(entries_by_key[group.key]):
-                if group.counts(position) is not None:  # acknowledged before a restart
-                    self._bytes -= size
-                    deliveries.append(None)
-                    continue
-                found = Spooled(str(self._spool.path / spool), size) if spool else body
-                delivery = Delivery(group, position, ids[position], header, found, None)
-                deliveries.append(delivery)
-                if isinstance(found, Spooled) and not Path(found.path).exists():
-                    lost.append(delivery)
-            self._backlog.fill(group, deliveries)
+            row = rows_by_key[group.key]
+            if row.entries is None:
+                damaged.append((group, row))
+            self._backlog.fill(group, self._deliveries_of(group, row, lost))
         for delivery in lost:
-            self._backlog.cached_bytes -= delivery.cached_bytes
-            self._bury(delivery, "store.spool_missing", "the file with the body is gone; post the document again")
+            self._withdraw(delivery)
+            self._bury(delivery, "store.spool_missing", "the file with the body is gone; post the document again", has_body=False)
+        for group, row in damaged:
+            self._bury_damaged(group, row.damage)
         self._notify()
 
-    # -- receipts and dead letters -----------------------------------------------------------------------
-
-    async def receipt(self, id: str) -> Receipt | None:
-        rid = ReceiptId.parse(id)
-        if (rid.node, rid.shard) != (self._node, self._shard):
-            return None
-        group = self._find(rid)
-        if group is None:
-            return await self._old_receipt(rid)
-        accepted = -1
-        if group.counts(rid.position) is None and group.deliveries is None:
-            rows = await self._reading.call(partial(self._store.load, rid.key, rid.key))
-            if not rows:  # finished meanwhile
-                return await self._old_receipt(rid)
-            accepted = rows[0].entries[rid.position][0].documents
-        counts = group.counts(rid.position)
-        if counts is not None:
-            return self._finished_receipt(rid, counts)
-        delivery = group.deliveries[rid.position] if group.deliveries is not None else None
-        if delivery is None:
-            return self._unfinished_receipt(rid, accepted, False)
-        return self._unfinished_receipt(rid, delivery.header.documents, delivery.attempt > 0)
-
-    async def _old_receipt(self, rid: ReceiptId) -> Receipt | None:
-        found = await self._reading.call(partial(self._store.receipt, rid.key))
-        if found is None or found[0] != rid.salt or len(found[1]) < (rid.position + 1) * COUNTS:
-            return None
-        return self._finished_receipt(rid, found[1][rid.position * COUNTS : (rid.position + 1) * COUNTS])
-
-    async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
-        await self._settled()
-        letters: list[DeadLetter] = await self._reading.call(partial(self._store.dead_letters, limit, after))
-        return letters
-
-    async def letter(self, id: str) -> KeptLetter | None:
-        raise NotImplementedError
-
-    async def letter_groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
-        raise NotImplementedError
-
-    async def edit_letter(self, id: str, packet: bytes) -> bool:
-        raise NotImplementedError
-
-    async def delete_letters(self, ids: Sequence[str]) -> int:
-        raise NotImplementedError
-
-    async def replay(self, id: str, from_start: bool) -> str:
-        (receipt,) = await self.redrive([id])
-        return receipt
-
-    async def redrive(self, ids: Sequence[str]) -> list[str]:
-        await self._settled()
-        receipts = []
-        for id in ids:
-            if id in self._redriving:
+    def _deliveries_of(self, group: Group, row: Row, lost: list[Delivery]) -> list[Delivery | None]:
+        """The unfinished deliveries of a row that was read; those whose file is gone are added to ``lost``."""
+        ids = ReceiptIds(self._node, self._shard, group.key, group.salt)
+        deliveries: list[Delivery | None] = []
+        for position in range(group.entries):
+            entry = row.entries[position] if row.entries is not None else None
+            if group.account(position) is not None:  # acknowledged before a restart
+                self._bytes -= entry.size if entry is not None else 0
+                deliveries.append(None)
                 continue
-            self._redriving.add(id)
-            try:
-                found = await self._reading.call(partial(self._store.dead_delivery, id))
-                if found is not None:
-                    header, body, spool = found
-                    if spool is not None:
-                        body = self._spool.locate(spool)
-                    # one transaction: the dead letter goes when the delivery comes
-                    receipts.append(await self._append(header, body, None, id))
-                    self._dead_letter_count -= 1
-            finally:
-                self._redriving.discard(id)
-        return receipts
+            if entry is None:
+                header = row.headers[position] if row.headers is not None else Header("")
+                deliveries.append(Delivery(group, position, ids[position], header, b"", None))
+                continue
+            header, body, spool, size = entry
+            found = Spooled(str(self._spool.path / spool), size) if spool else body
+            delivery = Delivery(group, position, ids[position], header, found, None)
+            deliveries.append(delivery)
+            if isinstance(found, Spooled) and not Path(found.path).exists():
+                lost.append(delivery)
+        return deliveries
+
+    def _withdraw(self, delivery: Delivery) -> None:
+        """Take a delivery that was just brought out of what can be leased."""
+        self._backlog.cached_bytes -= delivery.cached_bytes
+
+    def _bury_damaged(self, group: Group, reason: str) -> None:
+        """A row cannot be read: its deliveries are finished as failed, by name, and it is left as it is."""
+        unfinished = [delivery for delivery in group.deliveries or () if delivery is not None]
+        receipts = [delivery.id for delivery in unfinished]
+        log.error(
+            "deliveries of the queue are damaged and cannot be run: %s",
+            reason,
+            extra={"shard": self._shard, "commit": group.key, "receipts": receipts},
+        )
+        self._outbox.damaged(group, reason)
+        self._bytes -= group.size
+        for delivery in unfinished:
+            self._withdraw(delivery)
+            text = f"{reason}; receipt {delivery.id} of shard {self._shard}: post the document again"
+            self._bury(delivery, "store.damaged", text, has_body=False)
 
     async def _settled(self) -> None:
         """Wait until what was acknowledged so far is in the store (or the store failed)."""
-        while self._is_busy or (self._outbox and not self._is_failed):
+        if self._failure is not None or not (self._is_busy or self._outbox):
+            return
+        number = self._outbox.taken
+        if self._outbox:
             self._outbox.is_flush_due = True
-            if self._idle is None or self._idle.done():
-                self._idle = self._loop.create_future()
+            number += 1
             self._kick_soon()
-            await asyncio.shield(self._idle)
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._settling.append((number, future))
+        await future
+
+    def _tell_settled(self, number: int | None) -> None:
+        """The commit ``number`` is through, or the store failed: nothing more is going to be written for now."""
+        if not self._settling:
+            return
+        waiting, self._settling = self._settling, []
+        for due, future in waiting:
+            if number is not None and due > number and self._outbox:
+                self._settling.append((due, future))
+            elif not future.done():
+                future.set_result(None)
 
     # -- the rest ----------------------------------------------------------------------------------------
 
     def stats(self) -> QueueStats:
-        return self._stats(is_failed=self._is_failed)
+        return self._stats(is_failed=self._failure is not None)
 
     def capabilities(self) -> Capabilities:
         return Capabilities(is_durable=True, is_shared=False, durability=self._durability)
@@ -452,8 +587,9 @@ class EmbeddedQueue(LeasingQueue):
         for timer in (self._timer, self._ack_timer, self._sync_timer):
             if timer is not None:
                 timer.cancel()
-        await self._settled()
-        if self._durability == "interval" and not self._is_failed:
+        while self._failure is None and (self._is_busy or self._outbox):
+            await self._settled()
+        if self._durability == "interval" and self._failure is None:
             await self._writing.call(self._store.sync)
         self._reading.stop()
         await self._writing.call(self._store.close)
@@ -466,6 +602,7 @@ class EmbeddedQueue(LeasingQueue):
 
 
 def _store_error(error: BaseException) -> StoreError:
+    """One of its own for each who is told, of the same kind."""
     if isinstance(error, StoreError):
-        return StoreError(error.message, code=error.code, where=error.where)
+        return type(error)(error.message, code=error.code, where=error.where)
     return StoreError(f"the queue's commit failed: {error!r}; see the log of the server")

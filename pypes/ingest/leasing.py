@@ -1,23 +1,21 @@
-"""What every queue that keeps its order in memory does alike: leases, acknowledgement, waiting for receipts."""
+"""What every queue that keeps its order in memory does alike: room, leases, and telling when something is leasable.
+
+How a lease ends and what is told about it then is in :mod:`pypes.ingest.settling`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-
-from msgspec import structs
+from collections.abc import Callable
 
 from pypes.core.limits import Limits
 from pypes.errors import QueueFull
-from pypes.ingest.backlog import Backlog, Delivery, Group, counts_of
-from pypes.ingest.delivery import Spooled, body_bytes
-from pypes.ingest.outbox import Letter
-from pypes.ingest.outcome import Blame, DeadLetter, Outcome, dead_letter_id
+from pypes.ingest.backlog import Backlog
+from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Rerun
-from pypes.ingest.queue import Callback, Lease, Queue, QueueStats, Stream
-from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, rfc3339
+from pypes.ingest.queue import Lease, Queue, QueueStats, Stream
 
 _MAX_RETRY_AFTER_S = 30.0
 
@@ -40,18 +38,12 @@ class LeasingQueue(Queue):
         self._appended = 0
         self._acknowledged = 0
         self._dead_letter_count = 0
-        self._waiters: dict[tuple[int, int], list[asyncio.Future[None]]] = {}
+        self._dead_letter_bytes = 0
+        #: What is known of earlier runs of deliveries, by commit key and position: blames, and what publishers have committed.
+        self._past: dict[tuple[int, int], Rerun] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     # -- what a subclass keeps ---------------------------------------------------------------------------
-
-    @abstractmethod
-    def _finished(self, delivery: Delivery, letters: Sequence[Letter]) -> None:
-        """A delivery was finished: its group knows the counts; keep that, and its dead letters."""
-
-    @abstractmethod
-    def _crashed(self, delivery: Delivery) -> None:
-        """The count of crashes of a delivery changed; keep it."""
 
     @abstractmethod
     def _fetch(self) -> None:
@@ -59,9 +51,21 @@ class LeasingQueue(Queue):
 
     # -- appending ---------------------------------------------------------------------------------------
 
-    def _reserve(self, body: bytes | Spooled) -> None:
-        size = body_bytes(body)
+    @property
+    def _is_buried(self) -> bool:
+        """True while there are so many dead letters that nothing is taken or lent: there would be no room for what fails."""
         limits = self._limits
+        return self._dead_letter_count >= limits.dead_letters_kept or self._dead_letter_bytes >= limits.dead_letters_bytes
+
+    def _reserve(self, header: Header, size: int, *, is_replay: bool = False) -> None:
+        """Make room for a delivery; a replay makes room among the dead letters itself. Raises :class:`QueueFull`."""
+        limits = self._limits
+        if self._is_buried and not is_replay:
+            raise QueueFull(
+                "there is no room for more dead letters; replay or delete some, then post again",
+                code="deadletters.full",
+                retry_after_s=_MAX_RETRY_AFTER_S,
+            )
         if self._deliveries >= limits.queue_max_deliveries or self._bytes + size > limits.queue_max_bytes:
             # a queue with much in it needs longer until it takes more
             retry_after_s = min(_MAX_RETRY_AFTER_S, 1.0 + self._deliveries / 50_000)
@@ -69,7 +73,8 @@ class LeasingQueue(Queue):
         self._deliveries += 1
         self._bytes += size
 
-    def _unreserve(self, size: int) -> None:
+    def _unreserve(self, header: Header, size: int) -> None:
+        """A delivery is not in the queue any more."""
         self._deliveries -= 1
         self._bytes -= size
 
@@ -79,6 +84,8 @@ class LeasingQueue(Queue):
         raise NotImplementedError
 
     def lease(self, n: int, max_bytes: int, ttl_s: float | None = None, stream: Stream | None = None) -> list[Lease]:
+        if self._is_buried:
+            return []
         now = self._loop.time()
         backlog = self._backlog
         backlog.tick(now)
@@ -96,34 +103,6 @@ class LeasingQueue(Queue):
         self._set_timer()
         return is_valid
 
-    def ack(self, lease: Lease, outcome: Outcome, id: str | None = None) -> bool:
-        delivery = self._backlog.settle(lease.token)
-        if delivery is None:
-            return False
-        letters: list[Letter] = [(letter, lease.id, None, None) for letter in outcome.dead_letters]
-        if outcome.keeps_body and letters:
-            first = letters[0][0]
-            if isinstance(lease.body, Spooled):
-                letters[0] = (first, lease.id, lease.header, lease.body.name)
-            else:
-                letters[0] = (structs.replace(first, packet=lease.body), lease.id, lease.header, None)
-        self._finish(delivery, outcome, letters)
-        return True
-
-    def _finish(self, delivery: Delivery, outcome: Outcome, letters: Sequence[Letter]) -> None:
-        group = delivery.group
-        ms = max(0, int(self._clock() * 1000) - (group.key >> 6))
-        group.finish(delivery.position, counts_of(delivery.header, outcome, ms))
-        self._deliveries -= 1
-        self._bytes -= len(delivery.body)
-        self._acknowledged += 1
-        self._dead_letter_count += len(letters)
-        self._finished(delivery, letters)
-        if self._waiters:
-            for waiter in self._waiters.pop((group.key, delivery.position), ()):
-                if not waiter.done():
-                    waiter.set_result(None)
-
     def nack(self, lease: Lease, delay_s: float = 0.0, reason: str = "", suspect: bool = False) -> bool:
         delivery = self._backlog.settle(lease.token)
         if delivery is None:
@@ -136,73 +115,14 @@ class LeasingQueue(Queue):
             self._loop.call_soon(self._notify)
         return True
 
-    def record_crash(self, lease: Lease) -> int:
-        delivery = self._backlog.leased.get(lease.token)
-        if delivery is None:
-            return lease.crashes
-        delivery.crashes += 1
-        group = delivery.group
-        group.crashes = {**(group.crashes or {}), delivery.position: delivery.crashes}
-        self._crashed(delivery)
-        return delivery.crashes
-
-    def dead_letter(self, lease: Lease, code: str, reason: str) -> bool:
-        delivery = self._backlog.settle(lease.token)
-        if delivery is None:
-            return False
-        self._bury(delivery, code, reason)
-        return True
-
-    def blame(self, lease: Lease, blame: Blame) -> None:
-        raise NotImplementedError
-
-    def committed(self, lease: Lease, publisher: str, documents: Sequence[int]) -> None:
-        raise NotImplementedError
-
     def rerun(self, lease: Lease) -> Rerun | None:
-        return None
-
-    async def documents(self, id: str, limit: int, after: int = -1) -> list[DocumentReport] | None:
-        raise NotImplementedError
-
-    async def receipts(self, state: str | None, since: float, limit: int, after: str = "") -> list[Receipt]:
-        raise NotImplementedError
-
-    async def callbacks(self, now: float, limit: int) -> list[Callback]:
-        return []
-
-    async def next_callback(self) -> float | None:
-        return None
-
-    def callback_done(self, receipt: str) -> None:
-        raise NotImplementedError
-
-    def callback_failed(self, receipt: str, due: float) -> None:
-        raise NotImplementedError
-
-    def _bury(self, delivery: Delivery, code: str, reason: str) -> None:
-        header, body, receipt = delivery.header, delivery.body, delivery.id
-        spool = body.name if isinstance(body, Spooled) else None
-        letter = DeadLetter(
-            id=dead_letter_id(receipt, 0, ""),
-            documents=(),
-            graph=header.graph,
-            version=0,
-            filter="",
-            component="",
-            code=code,
-            error=reason,
-            traceback="",
-            attempts=delivery.attempt,
-            packet=b"" if isinstance(body, Spooled) else body,
-            time=self._clock(),
-        )
-        self._finish(delivery, Outcome(failed=header.documents), [(letter, receipt, header, spool)])
+        delivery = self._backlog.leased.get(lease.token)
+        return None if delivery is None else self._past.get((delivery.group.key, delivery.position))
 
     # -- telling what became leasable --------------------------------------------------------------------
 
     def _notify(self) -> None:
-        if self.on_ready is not None and self._backlog.is_leasable:
+        if self.on_ready is not None and self._backlog.is_leasable and not self._is_buried:
             self.on_ready()
 
     def _set_timer(self) -> None:
@@ -219,41 +139,6 @@ class LeasingQueue(Queue):
         if self._backlog.tick(self._loop.time() + 0.001):
             self._notify()
         self._set_timer()
-
-    # -- receipts ----------------------------------------------------------------------------------------
-
-    async def wait_receipt(self, id: str, wait_s: float) -> Receipt | None:
-        rid = ReceiptId.parse(id)
-        group = self._find(rid)
-        if group is not None and group.counts(rid.position) is None and wait_s > 0:
-            waiters = self._waiters.setdefault((rid.key, rid.position), [])
-            waiter = self._loop.create_future()
-            waiters.append(waiter)
-            timer = self._loop.call_later(wait_s, _wake, waiter)
-            try:
-                await waiter
-            finally:
-                timer.cancel()
-                waiters.remove(waiter)
-                if not waiters and self._waiters.get((rid.key, rid.position)) is waiters:
-                    del self._waiters[rid.key, rid.position]
-        return await self.receipt(id)
-
-    def _find(self, rid: ReceiptId) -> Group | None:
-        group = self._backlog.groups.get(rid.key)
-        if group is None or (rid.node, rid.shard, rid.salt) != (self._node, self._shard, group.salt):
-            return None
-        return group if rid.position < group.entries else None
-
-    def _unfinished_receipt(self, rid: ReceiptId, accepted: int, is_taken: bool) -> Receipt:
-        state = "processing" if is_taken else "queued"
-        return Receipt(str(rid), state, accepted, 0, 0, 0, accepted, rfc3339(rid.received))
-
-    def _finished_receipt(self, rid: ReceiptId, counts: Sequence[int]) -> Receipt:
-        accepted, published, dropped, failed, ms = counts
-        state = "failed" if failed else "done"
-        finished = rfc3339(rid.received + ms / 1000)
-        return Receipt(str(rid), state, accepted, published, dropped, failed, 0, rfc3339(rid.received), None, finished)
 
     # -- statistics --------------------------------------------------------------------------------------
 
@@ -274,9 +159,5 @@ class LeasingQueue(Queue):
             oldest_s=max(0.0, self._clock() - (oldest.key >> 6) / 1000) if oldest else 0.0,
             commits=len(backlog.groups),
             is_failed=is_failed,
+            dead_letter_bytes=self._dead_letter_bytes,
         )
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -1,76 +1,140 @@
-"""What a queue has taken on but not yet in its store: appends, acknowledgements, dead letters, counts of crashes."""
+"""What a queue has taken on but not yet in its store: appends, acknowledgements, dead letters, changes to those."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 from itertools import islice
 
+import msgspec
 import orjson
 
+from pypes.ingest.accounts import Account, encode, encode_some
 from pypes.ingest.backlog import Delivery, Group
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.outcome import DeadLetter
-from pypes.ingest.receipt import MAX_INDEX
-from pypes.ingest.store import Turn, pack
-
-#: A dead letter, its receipt, and for a whole delivery its header and the name of its spool file.
-Letter = tuple[DeadLetter, str, Header | None, str | None]
+from pypes.ingest.ordering import EVERY, unpack_keys
+from pypes.ingest.outcome import Blame, Details
+from pypes.ingest.queue import Key
+from pypes.ingest.receipt import MAX_INDEX, ReceiptIds
+from pypes.ingest.rows import pack
+from pypes.ingest.schema import ROW_BYTES
+from pypes.ingest.store import Remains, Turn
 
 _COMMIT_BYTES = 8 << 20  # inline bodies per commit: bounds memory and the time for which one sync holds up the next
 
+_encode = msgspec.msgpack.Encoder().encode
+
 
 class Append:
-    """An append on its way to the store; ``redriven`` is the id of the dead letter it replaces."""
+    """An append on its way to the store; ``replays`` is the id of the dead letter that goes when it comes."""
 
-    __slots__ = ("body", "decoded", "future", "header", "redriven")
+    __slots__ = ("body", "decoded", "future", "header", "key", "replays")
 
     def __init__(
-        self, header: Header, body: bytes | Spooled, decoded: bytes | None, future: asyncio.Future[str], redriven: str | None
+        self,
+        header: Header,
+        body: bytes | Spooled,
+        decoded: bytes | None,
+        future: asyncio.Future[str],
+        key: Key | None = None,
+        replays: str | None = None,
     ) -> None:
         self.header = header
         self.body = body
         self.decoded = decoded
         self.future = future
-        self.redriven = redriven
+        self.key = key
+        self.replays = replays
+
+
+class Change:
+    """Dead letters to be edited (``packet``) or deleted; the future gives how many of them there were."""
+
+    __slots__ = ("future", "ids", "packet")
+
+    def __init__(self, ids: list[str], packet: bytes | None, future: asyncio.Future[int]) -> None:
+        self.ids = ids
+        self.packet = packet
+        self.future = future
 
 
 class Commit:
     """A transaction on its way: what to tell to whom when it is through, or to take back when it failed."""
 
-    __slots__ = ("appends", "complete", "spools", "touched", "turn")
+    __slots__ = ("appends", "changes", "complete", "number", "spools", "touched", "turn")
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.turn = Turn()
         self.appends: list[Append] = []
+        self.changes: list[Change] = []
         self.complete: list[Group] = []
         self.touched: dict[int, Group] = {}
         self.spools: list[str] = []
 
 
 class Outbox:
-    """Gathers while one commit is on its way; :meth:`take` makes the next of it."""
+    """Gathers while one commit is on its way; :meth:`take` makes the next of it.
 
-    def __init__(self) -> None:
+    ``has_bulk`` tells whether deliveries of the bulk lane of a graph wait: keys of live ones are then noted as fresh.
+    """
+
+    def __init__(self, node: int, shard: int, has_bulk: Callable[[str], bool]) -> None:
         self.appends: list[Append] = []
+        self.changes: list[Change] = []
         self.is_flush_due = False
+        #: How many commits were made of it so far.
+        self.taken = 0
+        self._node = node
+        self._shard = shard
+        self._has_bulk = has_bulk
         self._complete: list[Group] = []
         self._touched: dict[int, Group] = {}
-        self._letters: list[Letter] = []
-        self._crashes: dict[tuple[int, int], int] = {}
+        #: What the details of deliveries take in bytes, by commit key, until the commit is complete.
+        self._detail_bytes: dict[int, int] = {}
+        self._details: list[tuple[int, int, bytes]] = []
+        self._remains: list[Remains] = []
+        self._damaged: list[tuple[int, str]] = []
+        self._crashes: dict[tuple[int, int], tuple[int, bytes | None]] = {}
+        self._crashed: set[int] = set()
+        self._callbacks: list[tuple[str, str, float]] = []
+        self._called: list[str] = []
+        self._postponed: list[tuple[float, str]] = []
+        self._stale: list[str] = []
         self._spent_spools: list[str] = []
 
     def __bool__(self) -> bool:
-        return bool(self.appends or self._complete or self._touched or self._letters or self._crashes or self._spent_spools)
+        return bool(
+            self.appends
+            or self.changes
+            or self._complete
+            or self._touched
+            or self._details
+            or self._remains
+            or self._crashes
+            or self._called
+            or self._postponed
+            or self._stale
+            or self._spent_spools
+        )
 
-    def finished(self, delivery: Delivery, letters: Sequence[Letter]) -> None:
-        """Take an acknowledgement: its group already knows the counts."""
+    # -- what is taken on --------------------------------------------------------------------------------
+
+    def finished(self, delivery: Delivery, details: Details | None, remains: Remains | None, now_s: float) -> None:
+        """Take an acknowledgement: its group already has the account."""
         group = delivery.group
-        if letters:
-            self._letters += letters
+        if details is not None:
+            data = _encode(details)
+            self._details.append((group.key, delivery.position, data))
+            self._detail_bytes[group.key] = self._detail_bytes.get(group.key, 0) + len(data) + ROW_BYTES
+        if remains is not None:
+            self._remains.append(remains)
             self.is_flush_due = True  # a dead letter commits together with the acknowledgement that left it
+        if delivery.header.callback:
+            self._callbacks.append((delivery.id, delivery.header.callback, now_s))
+            self.is_flush_due = True
         body = delivery.body
-        if isinstance(body, Spooled) and not any(spool for *_, spool in letters):
+        if isinstance(body, Spooled) and (remains is None or remains.spool is None):
             self._spent_spools.append(body.name)
         if group.remaining == 0:
             self._touched.pop(group.key, None)
@@ -78,37 +142,92 @@ class Outbox:
         else:
             self._touched[group.key] = group
 
-    def crashed(self, delivery: Delivery) -> None:
-        self._crashes[delivery.group.key, delivery.position] = delivery.crashes
+    def damaged(self, group: Group, reason: str) -> None:
+        """The row of a commit cannot be read: it stays where it is, for it may not even be possible to remove it."""
+        self._damaged.append((group.key, reason))
+
+    def crashed(self, delivery: Delivery, blames: tuple[Blame, ...]) -> None:
+        key = delivery.group.key
+        self._crashes[key, delivery.position] = (delivery.crashes, _encode(blames) if blames else None)
+        self._crashed.add(key)
+
+    def recall_crashes(self, key: int) -> None:
+        """The store knows of crashes in a commit: they go when it does."""
+        self._crashed.add(key)
+
+    def called(self, receipt: str) -> None:
+        self._called.append(receipt)
+
+    def postponed(self, receipt: str, due: float) -> None:
+        self._postponed.append((due, receipt))
+
+    def stale(self, graph: str) -> None:
+        """No bulk delivery of a graph waits any more: nobody will ask for its fresh keys."""
+        self._stale.append(graph)
+
+    # -- what is written ---------------------------------------------------------------------------------
 
     def take(self, key: int, salt: int) -> Commit | None:
         """Everything that goes into the next transaction, its appends under ``key``; None if there is nothing."""
-        commit = Commit()
+        commit = Commit(self.taken + 1)
         turn = commit.turn
+        if self._stale:
+            turn.stale, self._stale = self._stale, []
         if self.appends:
             self._take_appends(commit, key, salt)
+        if self.changes:
+            commit.changes, self.changes = self.changes, []
+            for change in commit.changes:
+                if change.packet is None:
+                    turn.removed += change.ids
+                else:
+                    turn.edited += [(change.packet, id) for id in change.ids]
         if self._complete:
-            commit.complete, self._complete = self._complete, []
-            for group in commit.complete:
-                turn.done.append(group.key)
-                turn.receipts.append((group.key, group.salt, group.entries, group.flat_counts()))
-                if group.has_progress:
-                    turn.progressed.append(group.key)
+            self._take_complete(commit)
         # a group that is half acknowledged will soon be complete: its progress is written only when that takes long
         if self.is_flush_due:
             self.is_flush_due = False
             commit.touched, self._touched = self._touched, {}
             for group in commit.touched.values():
-                turn.progress.append((group.key, group.counts_by_position()))
+                turn.progress.append((group.key, encode_some(group.outcomes or ())))
                 group.has_progress = True
-        turn.dead, self._letters = self._letters, []
+        self._take_rare(turn)
         if not self._touched:
             commit.spools, self._spent_spools = self._spent_spools, []
+        if turn.row is None and not (turn.receipts or turn.progress or turn.is_rare or commit.changes or commit.spools):
+            return None
+        self.taken = commit.number
+        return commit
+
+    def _take_complete(self, commit: Commit) -> None:
+        turn = commit.turn
+        commit.complete, self._complete = self._complete, []
+        damaged = {key for key, _ in self._damaged} if self._damaged else ()
+        for group in commit.complete:
+            key = group.key
+            if key not in damaged:
+                turn.done.append(key)
+            accounts: list[Account] = group.outcomes  # type: ignore[assignment]
+            text, has_failed = encode(accounts)
+            size = ROW_BYTES + len(text)
+            if self._detail_bytes:
+                size += self._detail_bytes.get(key, 0)
+            turn.receipts.append((key, group.salt, group.entries, int(has_failed), size, text))
+            if group.has_progress:
+                turn.progressed.append(key)
+            if self._crashed and key in self._crashed:
+                turn.recovered.append(key)
+
+    def _take_rare(self, turn: Turn) -> None:
+        turn.details, self._details = self._details, []
+        turn.dead, self._remains = self._remains, []
+        turn.damaged, self._damaged = self._damaged, []
+        turn.callbacks, self._callbacks = self._callbacks, []
+        turn.called, self._called = self._called, []
+        turn.postponed, self._postponed = self._postponed, []
         if self._crashes:
-            turn.crashes = [(key, position, count) for (key, position), count in self._crashes.items()]
+            turn.crashes = [(key, position, count, blames) for (key, position), (count, blames) in self._crashes.items()]
             self._crashes = {}
-        is_empty = turn.row is None and not (turn.done or turn.progress or turn.dead or turn.crashes or commit.spools)
-        return None if is_empty else commit
 
     def _take_appends(self, commit: Commit, key: int, salt: int) -> None:
         size = count = total = 0
@@ -121,20 +240,46 @@ class Outbox:
             count += 1
         commit.appends = taken = self.appends[:count]
         del self.appends[:count]
-        spools = [append.body.name for append in taken if isinstance(append.body, Spooled)]
-        commit.turn.redriven = [append.redriven for append in taken if append.redriven is not None]
+        turn = commit.turn
+        spools: list[str] = []
+        for position, append in enumerate(taken):
+            header = append.header
+            if isinstance(append.body, Spooled):
+                spools.append(append.body.name)
+            if append.key is not None:
+                id = ReceiptIds(self._node, self._shard, key, salt)[position]
+                turn.keys.append((append.key.name, append.key.digest, key, id))
+            if append.replays is not None:
+                turn.removed.append(append.replays)
+            if header.keys and header.keys != EVERY and not header.is_bulk and self._has_bulk(header.graph):
+                turn.fresh += [(header.graph, hash, key) for hash in unpack_keys(header.keys)]
         data = pack([(append.header, append.body) for append in taken])
-        commit.turn.row = (key, salt, count, total, orjson.dumps(spools).decode() if spools else None, data)
+        turn.row = (key, salt, count, total, orjson.dumps(spools).decode() if spools else None, data)
 
-    def take_back(self, commit: Commit) -> list[Append]:
-        """A commit failed: keep what it would have removed for the next; returns the appends that are refused, later ones too."""
+    def written(self, commit: Commit) -> None:
+        """A commit is through: forget what was only needed to write it again."""
+        for group in commit.complete:
+            if self._detail_bytes:
+                self._detail_bytes.pop(group.key, None)
+            self._crashed.discard(group.key)
+
+    def take_back(self, commit: Commit) -> tuple[list[Append], list[Change]]:
+        """A commit failed: keep what it would have removed for the next; returns what is refused, later appends too."""
+        turn = commit.turn
         self._complete = commit.complete + self._complete
         for key, group in commit.touched.items():
             if group.remaining:  # else it has become complete meanwhile
                 self._touched[key] = group
         self.is_flush_due = self.is_flush_due or bool(commit.touched)
-        self._letters = commit.turn.dead + self._letters
-        self._crashes = {(key, position): count for key, position, count in commit.turn.crashes} | self._crashes
+        self._details = turn.details + self._details
+        self._remains = turn.dead + self._remains
+        self._damaged = turn.damaged + self._damaged
+        self._callbacks = turn.callbacks + self._callbacks
+        self._called = turn.called + self._called
+        self._postponed = turn.postponed + self._postponed
+        self._stale = turn.stale + self._stale
+        self._crashes = {(key, position): (count, blames) for key, position, count, blames in turn.crashes} | self._crashes
         self._spent_spools = commit.spools + self._spent_spools
         refused, self.appends = commit.appends + self.appends, []
-        return refused
+        changes, self.changes = commit.changes + self.changes, []
+        return refused, changes

@@ -221,7 +221,10 @@ class Queue(ABC):
 
     @abstractmethod
     async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
-        """Up to ``limit`` dead letters that match, in the order of their ids, those beyond ``after``."""
+        """Up to ``limit`` dead letters that match, in the order of their ids, those beyond ``after``.
+
+        Without packets and tracebacks, which :meth:`letter` has.
+        """
 
     @abstractmethod
     async def letter(self, id: str) -> KeptLetter | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pypes.core.limits import Limits
-from pypes.errors import NotFound, QueueFull, StoreError
+from pypes.errors import Conflict, NotFound, QueueFull, StoreError
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.memory import MemoryQueue
@@ -49,14 +49,14 @@ def header(documents: int = 1, body: bytes | Spooled = b"") -> Header:
     return Header("g", documents=documents, length=len(body))
 
 
-async def take(queue: Queue, n: int = 1, **options: float) -> list[Lease]:
+async def take(queue: Queue, n: int = 1, ttl_s: float | None = None) -> list[Lease]:
     """Lease exactly ``n`` deliveries, waiting for them."""
     ready = asyncio.Event()
     queue.on_ready = ready.set
     leases: list[Lease] = []
     while len(leases) < n:
         ready.clear()
-        found = queue.lease(n - len(leases), MANY, **options)
+        found = queue.lease(n - len(leases), MANY, ttl_s)
         leases += found
         if not found:
             await ready.wait()
@@ -256,7 +256,7 @@ def test_crashes_are_counted(run: Callable[..., None]) -> None:
     run(scenario)
 
 
-def test_a_dead_delivery_keeps_its_body_and_can_be_redriven(run: Callable[..., None]) -> None:
+def test_a_dead_delivery_keeps_its_body_and_can_be_replayed(run: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
         id = await queue.append(header(2), b"poison")
         (lease,) = await take(queue)
@@ -265,9 +265,14 @@ def test_a_dead_delivery_keeps_its_body_and_can_be_redriven(run: Callable[..., N
         assert receipt is not None
         assert (receipt.state, receipt.failed) == ("failed", 2)
         (dead,) = await queue.letters()
-        assert (dead.code, dead.packet, dead.graph) == ("instance.killed", b"poison", "g")
+        assert (dead.code, dead.graph, dead.receipt) == ("instance.killed", "g", id)
+        kept = await queue.letter(dead.id)
+        assert kept is not None
+        assert (kept.body, kept.has_body, kept.size) == (b"poison", True, 6)
         assert await queue.letters(after=dead.id) == []
-        (fresh,) = await queue.redrive([dead.id, "unknown"])
+        with pytest.raises(NotFound):
+            await queue.replay(f"{id}-0123456789", True)
+        fresh = await queue.replay(dead.id, False)
         assert fresh != id
         assert await queue.letters() == []
         (again,) = await take(queue)
@@ -282,10 +287,12 @@ def test_an_acknowledgement_can_keep_the_body_with_its_dead_letters(run: Callabl
         (lease,) = await take(queue)
         queue.ack(lease, Outcome(1, 0, 1, (letter(lease.id),), keeps_body=True))
         (dead,) = await queue.letters()
-        assert dead.packet == b"unreadable"
-        await queue.redrive([dead.id])
+        with pytest.raises(Conflict) as caught:
+            await queue.replay(dead.id, False)
+        assert caught.value.code == "deadletters.not_kept"
+        await queue.replay(dead.id, True)
         (again,) = await take(queue)
-        assert (again.body, again.header.documents) == (b"unreadable", 2)
+        assert (again.body, again.header.documents, again.header.only) == (b"unreadable", 1, (0,))
         queue.ack(again, Outcome(2))
 
         folder = tmp_path / "shards" / "003" / "spool"
@@ -297,8 +304,8 @@ def test_an_acknowledgement_can_keep_the_body_with_its_dead_letters(run: Callabl
         own = letter(lease.id)
         queue.ack(lease, Outcome(0, 0, 1, (own,), keeps_body=True))
         (dead,) = await queue.letters()
-        assert dead.packet == own.packet
-        await queue.redrive([dead.id])
+        assert dead.id == own.id
+        await queue.replay(dead.id, True)
         (again,) = await take(queue)
         assert isinstance(again.body, Spooled)
         with again.body.open() as file:

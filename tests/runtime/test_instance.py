@@ -299,9 +299,11 @@ async def test_outcomes_are_counted_document_by_document(stage: Stage) -> None:
     assert (found.state, found.accepted, found.published, found.dropped, found.failed) == ("failed", 4, 2, 1, 1)
     [letter] = await stage.queue.letters()
     assert (letter.documents, letter.filter, letter.component, letter.version) == ((2,), "in", "In", 1)
-    assert json.loads(letter.packet)["fields"] == {"n": 2, "do": "raise"}
+    kept = await stage.queue.letter(letter.id)
+    assert kept is not None
+    assert json.loads(kept.letter.packet)["fields"] == {"n": 2, "do": "raise"}
     assert "as it was told" in letter.error
-    assert "ValueError" in letter.traceback
+    assert "ValueError" in kept.letter.traceback
 
 
 @staged()
@@ -371,7 +373,9 @@ async def test_poison_is_dead_lettered_after_three_lone_deaths_and_its_neighbour
     assert states == ["failed" if n == 20 else "done" for n in range(40)]
     [letter] = await stage.queue.letters()
     assert (letter.code, letter.documents) == ("instance.killed", ())
-    assert letter.packet == b'{"n": 20, "do": "die"}'
+    kept = await stage.queue.letter(letter.id)
+    assert kept is not None
+    assert kept.body == b'{"n": 20, "do": "die"}'
     assert len(stage.lost) == 4
 
 

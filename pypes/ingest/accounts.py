@@ -1,0 +1,185 @@
+"""What a receipt knows of finished deliveries, told compactly.
+
+Nearly all deliveries of a commit end alike: the same graph, version, counts, publishers. The commit says that once, as a *kind*;
+a delivery has the number of its kind and two times. Only where documents of one delivery fared differently does it have
+:class:`Details` of its own. In JSON, for all deliveries of a commit: ``[kinds, numbers, times, ids]``. ``numbers`` is 0 if
+there is one kind only; ``times`` holds started and finished of each delivery, ms after the commit's key (-1: never started);
+``ids`` is 0, or has an id or null for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from pypes.ingest.delivery import Header
+from pypes.ingest.outcome import DeadLetter, Details, Fate, Outcome
+from pypes.ingest.receipt import DocumentReport
+
+#: Fates of documents of which nothing but the outcome is known.
+_UNKNOWN = {outcome: Fate(outcome) for outcome in ("published", "dropped", "failed")}
+
+
+class Kind(NamedTuple):
+    """How a delivery ended. ``takers`` and ``filter`` are those of all its documents, empty if they differ."""
+
+    graph: str
+    version: int
+    accepted: int
+    published: int
+    dropped: int
+    failed: int
+    takers: tuple[str, ...]
+    filter: str
+
+    @property
+    def outcome(self) -> str:
+        """What became of every document; ``""`` if they fared differently."""
+        for outcome, count in (("published", self.published), ("dropped", self.dropped), ("failed", self.failed)):
+            if count == self.accepted:
+                return outcome
+        return ""
+
+
+class Account(NamedTuple):
+    """A finished delivery: its kind, when it was started and finished (ms after its key), the id of its one document."""
+
+    kind: Kind
+    started: int
+    finished: int
+    id: str | None
+
+
+def kind_of(header: Header, outcome: Outcome) -> Kind:
+    """How a delivery ended that had this outcome."""
+    fates = outcome.details.fates if outcome.details is not None else ()
+    takers, filter = (fates[0].takers, fates[0].filter) if len(fates) == 1 else ((), "")
+    if not fates and len(outcome.dead_letters) == 1 and outcome.failed == header.documents:
+        filter = outcome.dead_letters[0].filter
+    return Kind(
+        header.graph, outcome.version, header.documents, outcome.published, outcome.dropped, outcome.failed, takers, filter
+    )
+
+
+def details_of(documents: int, outcome: Outcome) -> Details | None:
+    """What the kind of a delivery cannot tell of its documents; ``None`` if it tells everything."""
+    details, letters = outcome.details, outcome.dead_letters
+    if details is None:
+        if not letters and documents in (outcome.published, outcome.dropped, outcome.failed):
+            return None
+        return _guess(documents, outcome)
+    if len(details.fates) > 1 or details.letters or letters or (details.ids and documents > 1):
+        if letters and not details.letters:
+            named = _letters(letters, documents)
+            return Details(details.fates, details.runs, details.ids, named)
+        return details
+    return None
+
+
+def _letters(letters: Sequence[DeadLetter], documents: int) -> dict[int, str]:
+    """Document → dead letter; one that names no documents stands for all of them."""
+    found: dict[int, str] = {}
+    for letter in letters:
+        for document in letter.documents or range(documents):
+            found.setdefault(document, letter.id)
+    return found
+
+
+def _guess(documents: int, outcome: Outcome) -> Details:
+    """Details of an outcome that came without: what its dead letters name has failed; of the rest, only the counts are known."""
+    named = _letters(outcome.dead_letters, documents)
+    filters = {letter.id: letter.filter for letter in outcome.dead_letters}
+    rest = iter(["published"] * outcome.published + ["dropped"] * outcome.dropped + ["failed"] * documents)
+    failed = outcome.failed
+    fates: dict[Fate, int] = {}
+    runs: list[int] = []
+    for document in range(documents):
+        if document in named and failed:
+            failed -= 1
+            fate = Fate("failed", (), filters[named[document]])
+        else:
+            fate = _UNKNOWN[next(rest)]
+        number = fates.setdefault(fate, len(fates))
+        if runs and runs[-1] == number:
+            runs[-2] += 1
+        else:
+            runs += (1, number)
+    return Details(tuple(fates), tuple(runs), None, named or None)
+
+
+def encode(accounts: Sequence[Account]) -> tuple[str, bool]:
+    """The accounts of a whole commit as the store keeps them, and whether anything in it failed."""
+    kinds: dict[Kind, int] = {}
+    numbers: list[int] = []
+    times: list[int] = []
+    has_ids = has_failed = False
+    last: Kind | None = None
+    number = 0
+    for kind, started, finished, id in accounts:
+        if kind is not last:  # PERF: shared objects nearly always
+            last = kind
+            number = kinds.setdefault(kind, len(kinds))
+            has_failed = has_failed or kind.failed > 0
+        numbers.append(number)
+        times += (started, finished)
+        if id is not None:
+            has_ids = True
+    ids = [account[3] for account in accounts] if has_ids else 0
+    return orjson.dumps([[list(kind) for kind in kinds], numbers if len(kinds) > 1 else 0, times, ids]).decode(), has_failed
+
+
+def decode(data: str | bytes) -> list[Account]:
+    """Inverse of :func:`encode`; raises ``ValueError`` for anything else."""
+    return list(_decode(orjson.loads(data)))
+
+
+def _decode(obj: Any) -> Iterator[Account]:
+    try:
+        forms, numbers, times, ids = obj
+        kinds = [Kind(g, v, a, p, d, f, tuple(takers), filter) for g, v, a, p, d, f, takers, filter in forms]
+        for position in range(len(times) // 2):
+            kind = kinds[numbers[position] if numbers else 0]
+            yield Account(kind, times[2 * position], times[2 * position + 1], ids[position] if ids else None)
+    except (TypeError, IndexError, AttributeError) as error:
+        raise ValueError(f"not the accounts of a commit: {error}") from error
+
+
+def encode_some(accounts: Sequence[Account | None]) -> str:
+    """The accounts of a commit that is finished in part: ``[positions, accounts]``."""
+    some = [(position, account) for position, account in enumerate(accounts) if account is not None]
+    return f"[{orjson.dumps([p for p, _ in some]).decode()},{encode([a for _, a in some])[0]}]"
+
+
+def decode_some(data: str) -> dict[int, Account]:
+    """Inverse of :func:`encode_some`, by position."""
+    positions, accounts = orjson.loads(data)
+    return dict(zip(positions, _decode(accounts), strict=True))
+
+
+def report(account: Account, details: Details | None, limit: int, after: int) -> list[DocumentReport]:
+    """Up to ``limit`` documents of a finished delivery beyond the ordinal ``after``."""
+    kind = account.kind
+    start, end = after + 1, min(kind.accepted, after + 1 + limit)
+    if details is None:
+        fate = Fate(kind.outcome or "published", kind.takers, kind.filter)
+        return [DocumentReport(i, fate.outcome, account.id, fate.takers, fate.filter) for i in range(start, end)]
+    ids, letters = details.ids or {}, details.letters or {}
+    reports = []
+    index = 0
+    for count, number in zip(details.runs[::2], details.runs[1::2], strict=True):
+        fate = details.fates[number]
+        for i in range(max(start, index), min(end, index + count)):
+            id = ids.get(i, account.id if kind.accepted == 1 else None)
+            letter = letters.get(i) if fate.outcome == "failed" else None
+            reports.append(DocumentReport(i, fate.outcome, id, fate.takers, fate.filter, letter))
+        index += count
+        if index >= end:
+            break
+    return reports
+
+
+def report_pending(accepted: int, limit: int, after: int) -> list[DocumentReport]:
+    """Up to ``limit`` documents of a delivery that is not finished."""
+    return [DocumentReport(i, "pending") for i in range(after + 1, min(accepted, after + 1 + limit))]

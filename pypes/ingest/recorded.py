@@ -1,0 +1,336 @@
+"""What a queue on a store tells of the past: receipts, documents, dead letters, callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+import orjson
+
+from pypes.errors import Conflict, Gone, NotFound
+from pypes.ingest.accounts import Account, decode, report, report_pending
+from pypes.ingest.backlog import Group
+from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.lane import Lane
+from pypes.ingest.outbox import Outbox
+from pypes.ingest.outcome import DeadLetter, Details
+from pypes.ingest.queue import Callback
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
+from pypes.ingest.replaying import replayed
+from pypes.ingest.rows import index_bytes, unpack_index
+from pypes.ingest.settling import SettlingQueue
+from pypes.ingest.spool import SpoolDir, sync_folder
+from pypes.ingest.store import Store
+
+_LETTER = "id, documents, graph, version, filter, component, code, error, attempts, time"
+_START_BYTES = 4096  # of a row: enough for the index of a commit of a few deliveries
+
+
+class RecordedQueue(SettlingQueue):
+    """Reads in a thread what the store has; what was acknowledged and is not yet there is waited for."""
+
+    _store: Store
+    _spool: SpoolDir
+    _reading: Lane
+    _outbox: Outbox
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        #: The least commit key that may have been given out here, and the greatest that was forgotten.
+        self._born = 0
+        self._forgotten = 0
+        self._replaying: set[str] = set()
+
+    @abstractmethod
+    async def _settled(self) -> None:
+        """Wait until what was acknowledged so far is in the store (or the store failed)."""
+
+    @abstractmethod
+    def _change(self, ids: list[str], packet: bytes | None) -> asyncio.Future[int]:
+        """Edit dead letters, or delete them (``packet`` is None); the future gives how many there were."""
+
+    @abstractmethod
+    def _append(
+        self,
+        header: Header,
+        body: bytes | Spooled,
+        decoded: bytes | None,
+        future: asyncio.Future[str] | None = None,
+        key: Any = None,
+        replays: str | None = None,
+    ) -> asyncio.Future[str]:
+        """As :meth:`append`; the dead letter ``replays`` goes in the same transaction."""
+
+    async def _read(self, sql: str, *parameters: Any) -> list[Any]:
+        rows: list[Any] = await self._reading.call(partial(self._store.read, sql, parameters))
+        return rows
+
+    # -- receipts ----------------------------------------------------------------------------------------
+
+    async def receipt(self, id: str) -> Receipt | None:
+        rid = ReceiptId.parse(id)
+        group = self._find(rid)
+        if group is not None:
+            account = group.account(rid.position)
+            if account is not None:
+                return self._finished_receipt(rid, account)
+            header = await self._header(group, rid.position)
+            if header is not None:
+                delivery = group.deliveries[rid.position] if group.deliveries is not None else None
+                account = group.account(rid.position)  # finished while its header was read
+                return (
+                    self._finished_receipt(rid, account)
+                    if account is not None
+                    else self._unfinished_receipt(rid, header, delivery)
+                )
+        account = await self._account(rid)
+        return self._finished_receipt(rid, account) if account is not None else None
+
+    async def _header(self, group: Group, position: int) -> Header | None:
+        """The header of an unfinished delivery, from memory or the store; None if it is there no more."""
+        if group.deliveries is not None and (delivery := group.deliveries[position]) is not None:
+            return delivery.header
+        headers = await self._reading.call(partial(_headers, self._store, group.key))
+        return headers[position] if headers is not None else None
+
+    async def _account(self, rid: ReceiptId) -> Account | None:
+        """The account of a finished delivery in the store. Raises :class:`Gone` if it was forgotten."""
+        if (rid.node, rid.shard) != (self._node, self._shard):
+            return None
+        rows = await self._read("SELECT salt, data FROM receipts WHERE key = ?", rid.key)
+        if rows:
+            salt, data = rows[0]
+            accounts = decode(data) if salt == rid.salt else []
+            return accounts[rid.position] if rid.position < len(accounts) else None
+        if self._born <= rid.key <= self._forgotten and rid.key not in self._backlog.groups:
+            raise Gone("this receipt was given out here and is forgotten by now", code="receipt.forgotten")
+        return None
+
+    async def documents(self, id: str, limit: int, after: int = -1) -> list[DocumentReport] | None:
+        rid = ReceiptId.parse(id)
+        group = self._find(rid)
+        account = group.account(rid.position) if group is not None else None
+        if group is not None and account is None:
+            header = await self._header(group, rid.position)
+            account = group.account(rid.position)
+            if header is not None and account is None:
+                return report_pending(header.documents, limit, after)
+        if account is None and (account := await self._account(rid)) is None:
+            return None
+        await self._settled()
+        rows = await self._read("SELECT data FROM details WHERE key = ? AND position = ?", rid.key, rid.position)
+        details = msgspec.msgpack.decode(rows[0][0], type=Details) if rows else None
+        return report(account, details, limit, after)
+
+    async def receipts(self, state: str | None, since: float, limit: int, after: str = "") -> list[Receipt]:
+        last = ReceiptId.parse(after) if after else None
+        first = first_key(since)
+        if last is not None and last.key >= first:
+            first = last.key
+        # what is finished while the store is read is in one of the two: its group knows its account
+        groups = [group for group in self._backlog.groups.values() if group.key >= first]
+        is_finished = state in (None, "done", "failed")
+        is_unfinished = state in (None, "queued", "processing")
+        found: list[Receipt] = []
+        where = "AND failed" if state == "failed" else ""
+        while len(found) < limit:
+            rows: list[Any] = []
+            if is_finished:
+                sql = f"SELECT key, salt, data FROM receipts WHERE key >= ? {where} ORDER BY key LIMIT ?"
+                rows = await self._read(sql, first, limit)
+            is_last = len(rows) < limit
+            until = None if is_last else rows[-1][0]
+            stored = {key: (salt, decode(data)) for key, salt, data in rows}
+            by_key = {group.key: group for group in groups if group.key not in stored}
+            for key in sorted([*stored, *(k for k in by_key if k >= first and (until is None or k <= until))]):
+                if key in stored:
+                    salt, accounts = stored[key]
+                    page: list[tuple[ReceiptId, Account | None, Group | None]] = [
+                        (ReceiptId(self._node, self._shard, key, position, salt), account, None)
+                        for position, account in enumerate(accounts)
+                    ]
+                else:
+                    group = by_key[key]
+                    page = [
+                        (ReceiptId(self._node, self._shard, key, position, group.salt), group.account(position), group)
+                        for position in range(group.entries)
+                    ]
+                for rid, account, of in page:
+                    if last is not None and (rid.key, rid.position) <= (last.key, last.position):
+                        continue
+                    if account is None and not is_unfinished:
+                        continue
+                    if account is not None and not is_finished:
+                        continue
+                    receipt = await self._listed(rid, account, of)
+                    if receipt is not None and (state is None or receipt.state == state):
+                        found.append(receipt)
+                        if len(found) == limit:
+                            return found
+            if until is None:
+                return found
+            first = until + 1
+        return found
+
+    async def _listed(self, rid: ReceiptId, account: Account | None, group: Group | None) -> Receipt | None:
+        if account is not None:
+            return self._finished_receipt(rid, account)
+        assert group is not None
+        header = await self._header(group, rid.position)
+        if (account := group.account(rid.position)) is not None:
+            return self._finished_receipt(rid, account)
+        if header is None:
+            return None
+        delivery = group.deliveries[rid.position] if group.deliveries is not None else None
+        return self._unfinished_receipt(rid, header, delivery)
+
+    # -- callbacks ---------------------------------------------------------------------------------------
+
+    async def callbacks(self, now: float, limit: int) -> list[Callback]:
+        await self._settled()
+        rows = await self._read(
+            "SELECT receipt, url, due, attempts FROM callbacks WHERE due <= ? ORDER BY due LIMIT ?", now, limit
+        )
+        return [Callback(*row) for row in rows]
+
+    async def next_callback(self) -> float | None:
+        await self._settled()
+        rows = await self._read("SELECT min(due) FROM callbacks")
+        due: float | None = rows[0][0]
+        return due
+
+    def callback_done(self, receipt: str) -> None:
+        self._outbox.called(receipt)
+        self._kick_soon()
+
+    def callback_failed(self, receipt: str, due: float) -> None:
+        self._outbox.postponed(receipt, due)
+        self._kick_soon()
+
+    @abstractmethod
+    def _kick_soon(self) -> None:
+        """Commit soon."""
+
+    # -- dead letters ------------------------------------------------------------------------------------
+
+    async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
+        await self._settled()
+        where, parameters = _where(query or LetterQuery())
+        # a list by id: without the sign before its columns, an index by another order may be preferred
+        sql = f"SELECT {_LETTER} FROM dead_letters WHERE id > ? {where} ORDER BY id LIMIT ?"
+        return [_letter(row) for row in await self._read(sql, after, *parameters, limit)]
+
+    async def letter(self, id: str) -> KeptLetter | None:
+        await self._settled()
+        rows = await self._read(
+            f"SELECT {_LETTER}, traceback, packet, is_edited, receipt FROM dead_letters JOIN packets USING (id) WHERE id = ?", id
+        )
+        if not rows:
+            return None
+        *row, traceback, packet, is_edited, receipt = rows[0]
+        letter = _letter(row, traceback, packet)
+        bodies = await self._read(
+            "SELECT header, size, spool, body IS NOT NULL, CASE WHEN size <= ? THEN body END FROM bodies WHERE receipt = ?",
+            SHOWN_BYTES,
+            receipt,
+        )
+        if not bodies:
+            return KeptLetter(letter, bool(is_edited))
+        header_data, size, spool, is_inline, body = bodies[0]
+        header = Header.decode(header_data)
+        has_body = bool(spool or is_inline)
+        return KeptLetter(letter, bool(is_edited), has_body, body, header.content_type, header.encoding, size)
+
+    async def letter_groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
+        await self._settled()
+        where, parameters = _where(query or LetterQuery())
+        rows = await self._read(
+            f"SELECT graph, filter, code, count(*), max(time) FROM dead_letters WHERE 1 {where} "
+            "GROUP BY graph, filter, code ORDER BY count(*) DESC, graph, filter, code",
+            *parameters,
+        )
+        return [LetterGroup(*row) for row in rows]
+
+    async def edit_letter(self, id: str, packet: bytes) -> bool:
+        return await self._change([id], packet) > 0
+
+    async def delete_letters(self, ids: Sequence[str]) -> int:
+        return await self._change(list(ids), None) if ids else 0
+
+    async def replay(self, id: str, from_start: bool) -> str:
+        if id in self._replaying:
+            raise Conflict("this dead letter is being replayed already", code="deadletters.replaying")
+        self._replaying.add(id)
+        try:
+            await self._settled()
+            rows = await self._read(
+                f"SELECT {_LETTER}, traceback, packet, is_edited, receipt FROM dead_letters JOIN packets USING (id) WHERE id = ?",
+                id,
+            )
+            if not rows:
+                raise NotFound("there is no such dead letter", code="deadletters.not_found")
+            *row, traceback, packet, is_edited, receipt = rows[0]
+            bodies = await self._read("SELECT header, is_needed, size, spool, body FROM bodies WHERE receipt = ?", receipt)
+            header_data, is_needed, size, spool, body = bodies[0] if bodies else (None, 0, 0, None, None)
+            kept = Spooled(str(self._spool.path / spool), size) if spool else body
+            header = Header.decode(header_data) if header_data else None
+            letter = _letter(row, traceback, packet)
+            header, kept = replayed(
+                letter, header, kept, from_start=from_start, is_edited=bool(is_edited), is_needed=bool(is_needed)
+            )
+            if isinstance(kept, Spooled):
+                # the file may be that of other letters, too: the delivery gets a name of its own for it
+                kept = await self._reading.call(partial(_link, self._spool, kept))
+            return await self._append(header, kept, None, replays=id)
+        finally:
+            self._replaying.discard(id)
+
+
+def _headers(store: Store, key: int) -> list[Header] | None:
+    """The headers of a commit, without reading its bodies; None if it is gone."""
+    start = store.row_start(key, _START_BYTES)
+    if start is None:
+        return None
+    size = index_bytes(start)
+    if size > len(start):
+        start = store.row_start(key, size)
+        if start is None:
+            return None
+    return [header for header, _, _ in unpack_index(start)]
+
+
+def _link(spool: SpoolDir, body: Spooled) -> Spooled:
+    """A second, durable name for a spool file. Blocks. Raises :class:`Conflict` if it is gone."""
+    path = spool.path / uuid.uuid4().hex
+    try:
+        os.link(body.path, path)
+    except FileNotFoundError:
+        raise Conflict("the file with the body is gone; post the document again", code="deadletters.not_kept") from None
+    sync_folder(spool.path)
+    return Spooled(str(path), path.stat().st_size)
+
+
+def _where(query: LetterQuery) -> tuple[str, list[Any]]:
+    conditions, parameters = [], []
+    for name in ("graph", "filter", "code"):
+        if value := getattr(query, name):
+            conditions.append(f"AND {name} = ?")
+            parameters.append(value)
+    if query.since:
+        conditions.append("AND time >= ?")
+        parameters.append(query.since)
+    return " ".join(conditions), parameters
+
+
+def _letter(row: Sequence[Any], traceback: str = "", packet: bytes = b"") -> DeadLetter:
+    id, documents, graph, version, filter, component, code, error, attempts, time = row
+    return DeadLetter(
+        id, tuple(orjson.loads(documents)), graph, version, filter, component, code, error, traceback, attempts, packet, time
+    )
