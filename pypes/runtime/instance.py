@@ -8,19 +8,21 @@ one acknowledgement frame per epoch. The supervisor talks to it over a pipe::
                             ("failed", graph, node, message, traceback)     set-up failed; the process then exits with 1
     supervisor → instance   ("stop", grace_s)                               drain: finish what runs, flush, teardown, exit 0
 
-It ignores SIGTERM and SIGINT and dies with the supervisor (see :mod:`pypes.runtime.entry`).
+It ignores SIGTERM and SIGINT and dies with the supervisor (see :mod:`pypes.runtime.entry`). How it ends in any
+other way can be read from its exit code and its note (:mod:`pypes.runtime.note`).
 """
 
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import socket
 import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NoReturn
 
 from pypes import logs, registry
 from pypes.component import Component, Publisher
@@ -34,6 +36,8 @@ from pypes.runtime.exchange import BACKLOG, Exchange
 from pypes.runtime.note import Note
 from pypes.runtime.runner import Runner
 from pypes.runtime.watchdog import Watchdog, limit_memory
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,25 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     watchdog = _watchdog(spec, runners, note)
     watchdog.start()
     control.send(("ready",))
-    exchange.run()
+    try:
+        exchange.run()
+    except BaseException as error:
+        # at once: whoever saw the sockets close would have this process killed, and nobody could tell why it ended
+        _exit(error)
     watchdog.stop()
     for runner in runners.values():
         runner.scheduler.teardown()
+
+
+def _exit(error: BaseException) -> NoReturn:
+    """End the process as the interpreter would, without the clean-up."""
+    status: Any = 1
+    if isinstance(error, SystemExit):
+        status = 0 if error.code is None else error.code if isinstance(error.code, int) else 1
+    else:
+        log.critical("instance failed", exc_info=error)
+    logging.shutdown()
+    os._exit(status & 0xFF)
 
 
 def _watchdog(spec: InstanceSpec, runners: Mapping[str, Runner], note: Note) -> Watchdog:
