@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from types import ModuleType
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -54,6 +54,7 @@ class Turn(Protocol):
     def release(self) -> None: ...
     def is_connected(self, port: str) -> bool: ...
     def current(self) -> Any: ...
+    def upcoming(self, count: int) -> Sequence[Any]: ...
 
 
 class FilterLog(logging.LoggerAdapter[logging.Logger]):

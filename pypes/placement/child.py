@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -235,6 +235,9 @@ class ChildTurn:
 
     def current(self) -> Any:
         return self._packet
+
+    def upcoming(self, count: int) -> Sequence[Any]:
+        return ()
 
     def release(self) -> None:
         """Nothing is held here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pypes.core.limits import MIB
@@ -27,10 +27,10 @@ class Errand:
     """Has the component work on ``value``, until :attr:`is_over`; what goes wrong is kept as :attr:`error`.
 
     A packet is blamed for the death of its process, or for using up its memory, only if that was a fresh one. Otherwise those
-    before it may be the reason, and it is tried again in a fresh one.
+    before it may be the reason, and it is tried again in a fresh one. ``following`` are the values of the errands to come.
     """
 
-    def __init__(self, keeper: Keeper, value: Any, timeout_s: float, name: str) -> None:
+    def __init__(self, keeper: Keeper, value: Any, timeout_s: float, name: str, following: Sequence[Any] = ()) -> None:
         self.is_over = False
         self.result: Any = None
         self.error: Exception | None = None
@@ -38,6 +38,7 @@ class Errand:
         self._value = value
         self._timeout_s = timeout_s
         self._name = name
+        self._following = following
         self._process: Process | None = None
         self._was_fresh = False
         self._answers: Iterator[tuple[int, bytes | bytearray]] = iter(())
@@ -65,9 +66,12 @@ class Errand:
 
     def _begin(self) -> None:
         process = self._keeper.take()
-        payload = process.encode(self._value)
+        if not process.expects(self._value):
+            self._keeper.give_up(process)
+            process = self._keeper.take()
         self._process, self._was_fresh = process, process.is_fresh
-        process.give(payload)
+        process.give(self._value)
+        process.give_ahead(self._following)
         self._answers = process.answers(self._timeout_s)
 
     def _part(self) -> list[tuple[str, Any]]:
@@ -79,10 +83,12 @@ class Errand:
                 failure = failure_in(payload)
                 if failure.is_exhausted:
                     raise _Exhausted(raised(failure))
+                self._process.finished()
                 self._end(raised(failure))
                 break
             port, value = self._process.decode(payload, has_port=kind == wire.SENT)
             if kind == wire.DONE:
+                self._process.finished()
                 self.result = value
                 self.is_over = True
                 break

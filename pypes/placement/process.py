@@ -10,12 +10,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from pypes.core.limits import KIB, MIB
+from pypes.core.values import Body
 from pypes.errors import Reject, Retry, Unreachable
 from pypes.placement import wire
 
@@ -23,6 +26,11 @@ from pypes.placement import wire
 TEARDOWN_S = 1.0
 #: One that has closed its socket has died or is about to.
 DYING_S = 5.0
+
+#: What is sent to a child before it asks for it. It must fit into the socket together with what the child has to say:
+#: neither must wait for the other to read.
+AHEAD_VALUES, AHEAD_BYTES = 8, 256 * KIB
+SOCKET_BYTES = MIB
 
 #: Signals that come from outside: a component does not send them to itself.
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -36,6 +44,10 @@ class Died(Exception):
         self.is_outside = is_outside
 
 
+class _TooMuch(Exception):
+    """A value too large to be sent ahead."""
+
+
 class Process:
     """A child from its start to its end. One thread speaks with it at a time; :meth:`kill` may be called from any.
 
@@ -45,7 +57,7 @@ class Process:
     def __init__(self, order: wire.Order) -> None:
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109 - what "" stands for in sys.path
         with theirs:
             self._popen = subprocess.Popen(
@@ -58,9 +70,12 @@ class Process:
         self.pid = self._popen.pid
         self._channel = wire.Channel(ours, order.max_bytes)
         self._values = wire.InstanceValues()
-        #: True until it was given a packet: whatever happens with the first one is that packet's own doing.
+        #: True until it has finished with a packet: whatever happens with the first one is that packet's own doing.
         self.is_fresh = True
         self._order = order
+        #: Values that it was given and has not finished with, the one in hand first, with their bodies and sizes.
+        self._given: deque[tuple[Any, list[Body], int]] = deque()
+        self._given_bytes = 0
 
     # -- speaking with it -------------------------------------------------------------------------------
 
@@ -80,25 +95,53 @@ class Process:
                 raise
             raise self.death() from error
 
-    def encode(self, value: Any) -> bytes:
-        """A packet as :meth:`give` takes it, at once. Raises :class:`wire.Unspeakable`."""
-        self._values.bodies = []
-        return self._values.encode(value)
+    def give(self, value: Any) -> None:
+        """Have it work on ``value``, unless it was given that ahead. Raises :class:`Died`, :class:`wire.Unspeakable`."""
+        if not self._given:
+            self._send(value)
 
-    def decode(self, payload: bytes | bytearray, *, has_port: bool) -> tuple[str, Any]:
-        """Port and value of ``SENT``, the value of ``DONE``. Raises :class:`wire.Broken`."""
-        parts = self._values.decode(payload)
-        port = parts.pop(0) if has_port and parts else ""
-        return port, self._values.value(parts)
+    def expects(self, value: Any) -> bool:
+        """False if it was given something else ahead, which nobody asks for any more."""
+        return not self._given or self._given[0][0] is value
 
-    def give(self, payload: bytes) -> None:
-        """Send it a packet. Raises :class:`Died`."""
+    def give_ahead(self, values: Iterable[Any]) -> None:
+        """Send it what comes next, in this order, so that it need not wait; as much as the socket takes without waiting.
+
+        Those that were sent ahead already are passed over.
+        """
+        for number, value in enumerate(values, 1):
+            if number < len(self._given):
+                continue
+            if number > AHEAD_VALUES or self._given_bytes > AHEAD_BYTES:
+                return
+            try:
+                self._send(value, AHEAD_BYTES)
+            except (wire.Unspeakable, _TooMuch):
+                return  # it is met again when its turn comes
+
+    def _send(self, value: Any, max_bytes: int = sys.maxsize) -> None:
+        bodies = self._values.bodies = []
+        payload = self._values.encode(value)
+        if len(payload) > max_bytes:
+            raise _TooMuch
+        self._given.append((value, bodies, len(payload)))
+        self._given_bytes += len(payload)
         try:
             self._channel.write(wire.VALUE, payload)
         except OSError as error:
             raise self.death() from error
-        finally:
-            self.is_fresh = False
+
+    def decode(self, payload: bytes | bytearray, *, has_port: bool) -> tuple[str, Any]:
+        """Port and value of ``SENT``, the value of ``DONE``. Raises :class:`wire.Broken`."""
+        self._values.bodies = self._given[0][1]
+        parts = self._values.decode(payload)
+        port = parts.pop(0) if has_port and parts else ""
+        return port, self._values.value(parts)
+
+    def finished(self) -> None:
+        """It has finished with the value in hand: the next one is in hand now."""
+        self.is_fresh = False
+        self._given_bytes -= self._given.popleft()[2]
 
     def answers(self, timeout_s: float) -> Iterator[tuple[int, bytes | bytearray]]:
         """What it says of the packet, up to ``DONE`` or ``RAISED``. Raises :class:`Died`, ``TimeoutError``, :class:`wire.Broken`.

@@ -17,7 +17,7 @@ from pypes.graph.spec import ComponentSpec, check_isolation
 from pypes.placement import wire
 from pypes.placement.errand import Errand
 from pypes.placement.keeper import Keeper
-from pypes.placement.process import Process
+from pypes.placement.process import AHEAD_VALUES, Process
 
 
 def isolate(
@@ -98,7 +98,9 @@ class StandIn(Component):
 
     def process(self, packet: Any) -> Any:
         assert self._keeper is not None
-        errand = self._errand = Errand(self._keeper, packet, self._limit_s(), self.name)
+        assert self._turn is not None
+        following = self._turn.upcoming(AHEAD_VALUES)
+        errand = self._errand = Errand(self._keeper, packet, self._limit_s(), self.name, following)
         while not errand.is_over:
             for port, value in self.offload(errand.part):
                 self.send(port, value)

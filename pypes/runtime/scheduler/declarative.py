@@ -190,6 +190,10 @@ class ProcessTasklet(Tasklet):
         at = len(self.results)
         return self.values[at] if at < len(self.values) else None
 
+    def upcoming(self, count: int) -> Sequence[Any]:
+        at = len(self.results) + 1
+        return self.values[at : at + count]
+
     # -- sending ----------------------------------------------------------------------------------------
 
     def send(self, port: str, data: Any) -> bool:

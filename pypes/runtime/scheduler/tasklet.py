@@ -388,6 +388,10 @@ class Tasklet:
         """The packet that is worked on, ``None`` if there is none or it is one of many."""
         return None
 
+    def upcoming(self, count: int) -> Sequence[Any]:
+        """The packets that are worked on next in this turn, as far as they are known, at most so many."""
+        return ()
+
     def receive(self, port: str) -> Any:
         raise _only_in_run("receive", self.name)
 
