@@ -21,28 +21,25 @@ class Commits:
     def __init__(self, call: Callable[[Epoch, str, Sequence[int]], None]) -> None:
         self._call = call
         #: What was committed since the last report.
-        self._fresh: list[tuple[Tasklet, Epoch, Sequence[Origin]]] = []
+        self.fresh: list[tuple[Tasklet, Epoch, Sequence[Origin]]] = []
         #: Committed, but more is to come: by epoch (those that were fed) and publisher.
-        self._open: dict[Epoch, dict[Tasklet, set[int]]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._fresh or self._open)
+        self.open: dict[Epoch, dict[Tasklet, set[int]]] = {}
 
     def add(self, task: Tasklet, epoch: Epoch, origins: Sequence[Origin]) -> None:
-        self._fresh.append((task, epoch, origins))
+        self.fresh.append((task, epoch, origins))
 
     def forget(self, epoch: Epoch) -> None:
         """An epoch is done."""
-        self._open.pop(epoch, None)
+        self.open.pop(epoch, None)
 
     def report(self) -> None:
         """Report what is final. Called between turns."""
-        fresh, self._fresh = self._fresh, []
+        fresh, self.fresh = self.fresh, []
         for task, epoch, origins in fresh:
             for root, documents in epoch.roots(origins):
                 if root.pending:  # PERF: most are done by now, and nobody need be told
-                    self._open.setdefault(root, {}).setdefault(task, set()).update(documents)
-        for root, publishers in list(self._open.items()):
+                    self.open.setdefault(root, {}).setdefault(task, set()).update(documents)
+        for root, publishers in list(self.open.items()):
             for task, committed in list(publishers.items()):
                 final = _final(root, task, committed)
                 if not final:
@@ -52,7 +49,7 @@ class Commits:
                     del publishers[task]
                 self._call(root, task.name, sorted(final))
             if not publishers:
-                del self._open[root]
+                del self.open[root]
 
 
 def _final(root: Epoch, task: Tasklet, committed: set[int]) -> set[int]:

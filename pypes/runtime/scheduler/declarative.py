@@ -80,6 +80,8 @@ class ProcessTasklet(Tasklet):
                     self.hand_on(epoch, *chunk)
                     return
                 self.work_on(*chunk)
+                if self.is_publisher and self.hub.broken and self.hub.resting.is_resting(self):
+                    break
         self.end_turn()
 
     def hand_on(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
@@ -137,8 +139,15 @@ class ProcessTasklet(Tasklet):
         """Emit, commit and account for a chunk; with ``error``, first work on what comes after the packet that raised it."""
         results, values, origins = self.results, self.values, self.origins
         failed: list[int] = []
+        waiting: tuple[list[Any], Sequence[Origin]] = ([], ())
+        unreachable: BaseException | None = None
         while error is not None:
             at = len(results)
+            if isinstance(error, self.unreachable):
+                unreachable, waiting = error, (values[at:], origins[at:])
+                values, origins = values[:at], origins[:at]
+                self.origins = origins
+                break
             results.append(None)
             failed.append(at)
             self.failed(values[at], origins[at], error)
@@ -162,7 +171,11 @@ class ProcessTasklet(Tasklet):
             self.sent_from.clear()
         self.results, self.values, self.origins, self.emitted = [], [], (), 0
         if self.is_publisher:
-            self._commit(values, origins, failed)
+            if unreachable is not None:
+                self.put_back(*waiting)
+            unreachable = self._commit(values, origins, failed) or unreachable
+            if unreachable is not None:
+                self.hub.resting.fail(self, unreachable)
         if self.attempts:
             self.settle_attempts(self._pinned())
 
@@ -252,30 +265,41 @@ class ProcessTasklet(Tasklet):
 
     # -- publishing -------------------------------------------------------------------------------------
 
-    def _commit(self, values: list[Any], origins: Sequence[Origin], failed: list[int]) -> None:
+    def _commit(self, values: list[Any], origins: Sequence[Origin], failed: list[int]) -> BaseException | None:
+        """Commit what did not fail; what cannot be had through goes back to the wire, and the reason is returned."""
         if failed:
             good = [i for i in range(len(values)) if i not in set(failed)]
             values, origins = [values[i] for i in good], [origins[i] for i in good]
         if not values:
-            return
+            return None
         try:
             self.publish(origins)
         except Exception as error:
+            if isinstance(error, self.unreachable):
+                self.put_back(values, origins)
+                return error
             if len(values) == 1 or isinstance(error, Retry):
                 for value, origin in zip(values, origins, strict=True):
                     self.failed(value, origin, error)
-                return
+                return None
             # one packet must not fail its neighbours: do the work again, one by one
-            for value, origin in zip(values, origins, strict=True):
-                self._one(value, origin)
+            for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
+                unreachable = self._one(value, origin)
+                if unreachable is not None:
+                    self.put_back(values[i:], origins[i:])
+                    return unreachable
+        return None
 
-    def _one(self, value: Any, origin: Origin) -> None:
+    def _one(self, value: Any, origin: Origin) -> BaseException | None:
         self.hub.turns += 1
         try:
             self.component.process(value)
             self.publish((origin,))
         except Exception as error:
+            if isinstance(error, self.unreachable):
+                return error
             self.failed(value, origin, error)
+        return None
 
     def failed_step(self, error: BaseException) -> None:
         """Something outside the component's methods raised, our own bug: what was in hand goes to the dead letters."""
@@ -341,23 +365,36 @@ class BatchTasklet(ProcessTasklet):
     """Calls ``process_batch`` with all that waits; when it raises, packet by packet, so that only the guilty one fails."""
 
     def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
+        error = self._batch(values, origins)
+        if isinstance(error, self.unreachable):
+            self.rest(values, origins, error)
+        elif error is not None and (len(values) == 1 or isinstance(error, Retry)):
+            for value, origin in zip(values, origins, strict=True):
+                self.failed(value, origin, error)
+        elif error is not None:
+            for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
+                self.hub.turns += 1
+                error = self._batch([value], [origin])
+                if isinstance(error, self.unreachable):
+                    self.rest(values[i:], origins[i:], error)
+                    break
+                if error is not None:
+                    self.failed(value, origin, error)
+        if self.attempts:
+            self.settle_attempts(self._pinned())
+
+    def _batch(self, values: list[Any], origins: Sequence[Origin]) -> Exception | None:
+        """Work on packets together; returns what was raised, and then nothing more of theirs goes on."""
         try:
-            self._batch(values, origins)
+            self._work_on_batch(values, origins)
         except Exception as error:
             self.sent.clear()
             for out in self.outs.values():
                 out.values, out.origins = [], []
-            if len(values) == 1 or isinstance(error, Retry):
-                for value, origin in zip(values, origins, strict=True):
-                    self.failed(value, origin, error)
-            else:
-                for value, origin in zip(values, origins, strict=True):
-                    self.hub.turns += 1
-                    self.work_on([value], [origin])
-        if self.attempts:
-            self.settle_attempts(self._pinned())
+            return error
+        return None
 
-    def _batch(self, values: list[Any], origins: Sequence[Origin]) -> None:
+    def _work_on_batch(self, values: list[Any], origins: Sequence[Origin]) -> None:
         whole = Whole(origins)
         self.origins, self.results, self.emitted = whole, [], 0
         self.sent_from.clear()

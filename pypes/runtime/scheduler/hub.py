@@ -22,6 +22,7 @@ from pypes.core.ports import Origin, Pype
 from pypes.errors import ComponentError, InvalidComponent
 from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
+from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.commits import Commits
 from pypes.runtime.scheduler.declarative import BatchTasklet, HoldingTasklet, ProcessTasklet
 from pypes.runtime.scheduler.epoch import BARRIER, Epoch, Failure, Feed, Roster
@@ -51,6 +52,9 @@ class Scheduler:
     epoch is done with that commit: before the next wave, in a lone run (see :attr:`note`) before the next turn. Publishers
     take their turn after all other filters of a wave, so that little is published of what a filter ends the process over.
     Documents of which a packet failed in the publisher are not reported, nor is anything of publishers that send on.
+
+    A publisher whose destination cannot be reached rests and tries again until it can (see :class:`Breakers`); with
+    ``has_breakers = False`` it fails its packets instead.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Scheduler:
         rng: random.Random | None = None,
         on_done: Callable[[Epoch], None] = lambda epoch: None,
         on_committed: Callable[[Epoch, str, Sequence[int]], None] | None = None,
+        has_breakers: bool = True,
     ) -> None:
         self.limits = limits or Limits()
         self.clock = clock
@@ -89,7 +94,10 @@ class Scheduler:
         self.runner: greenlet | None = None
         self.tasks: list[Tasklet] = []
         self.pypes: list[Pype] = []
-        self._jams = Jams(self)
+        self.jams = Jams(self)
+        self.has_breakers = has_breakers
+        self.resting = Breakers(self, self._rng)
+        self.broken = self.resting.open
         self._note: Callable[[str, int], None] | None = None
         #: The ordinal after that of the document that was fed last.
         self._fed = 0
@@ -107,6 +115,7 @@ class Scheduler:
         order = [name for name in plan.order if name not in last] + last
         for index, name in enumerate(order):
             task = _tasklet_class(self.components[name])(self, name, self.components[name], index)
+            task.max_attempts = graph.nodes[name].max_attempts
             self.tasks.append(task)
             by_name[name] = task
         capacity = self.limits.wire_packets
@@ -254,8 +263,8 @@ class Scheduler:
 
     def finish(self, epoch: Epoch) -> None:
         """Nothing of this epoch is in flight any more: report it, or hand a carrier's outcome to its parents."""
-        if self._jams.grown:
-            self._jams.shrink(epoch)
+        if self.jams.grown:
+            self.jams.shrink(epoch)
         if not epoch.parents:
             self.in_flight -= 1
             if self.commits is not None:
@@ -308,7 +317,7 @@ class Scheduler:
 
         ``state`` is ``open`` while the publisher rests (``next_s`` seconds more) and ``trying`` when its next turn will tell.
         """
-        return {}
+        return self.resting.states()
 
     @property
     def note(self) -> Callable[[str, int], None] | None:
@@ -399,16 +408,17 @@ class Scheduler:
             self.running = None
             if self._feeds and self._pull():
                 moved = True
-            if self.commits:  # after the feeds, because most epochs are done once theirs is found exhausted
+            if self.commits is not None and (self.commits.fresh or self.commits.open):
+                # after the feeds, because most epochs are done once theirs is found exhausted
                 self.commits.report()
-            if not moved and not self._calls.has_ended and not (self.blocked and self._jams.resolve()):
+            if not moved and not self._calls.has_ended and not (self.blocked and self.jams.resolve()):
                 return True
             if self.clock() >= until:
                 return True
 
     def _begin_noted(self, task: Tasklet) -> None:
         """A turn of a lone run begins: whatever it does, it is known what was committed before, and who it was."""
-        if self.commits:
+        if self.commits is not None:
             self.commits.report()
         assert self._note is not None
         self._note(task.name, self._fed - 1)
@@ -463,13 +473,13 @@ class Scheduler:
         self._calls.wait(timeout_s)
 
     def flush_holds(self) -> bool:
-        """Ask every component that holds packets to let them go; True if there was one."""
+        """Ask every component that holds packets to let them go; True if one can do so now."""
         found = False
         for task in self.tasks:
             if task.holding is not None and task.holding.held:
                 task.holding.flush_asked = True
                 self.waiting |= task.bit
-                found = True
+                found = found or not task.blocks
         return found
 
     # -- blocking and waking --------------------------------------------------------------------------------
@@ -490,10 +500,15 @@ class Scheduler:
         task.full_wires -= 1
         self.unblock(task)
 
-    def pause(self, task: Tasklet, delay_s: float) -> None:
-        """Do not run a filter for a while."""
+    def pause(self, task: Tasklet, delay_s: float, then: Callable[[], None] = lambda: None) -> None:
+        """Do not run a filter for a while; ``then`` is called when it may again."""
         self.block(task)
-        self._timers.after(delay_s, lambda: self.unblock(task))
+
+        def due() -> None:
+            self.unblock(task)
+            then()
+
+        self._timers.after(delay_s, due)
 
     def hold_until(self, task: Tasklet, max_hold_s: float) -> None:
         """A component began to hold packets: it must let go of them in time."""

@@ -39,6 +39,22 @@ class Jams:
         hub.unpark(pype)
         return True
 
+    def extend(self, pype: Pype) -> bool:
+        """Let a wire grow further, as far as its byte cap; False if it has reached that."""
+        size, most = pype.size_bytes(), self._hub.limits.wire_bytes
+        if size >= most:
+            return False
+        self.grown.add(pype)
+        pype.capacity = max(pype.packets + 1, int(pype.packets * min(2.0, most / size)) if size else 0)
+        return True
+
+    def restore(self, pype: Pype) -> None:
+        """A wire need not be longer than usual any more; what is on it stays."""
+        pype.capacity = self._hub.limits.wire_packets
+        self.grown.discard(pype)
+        if pype.parked is not None and not pype.is_full():
+            self._hub.unpark(pype)
+
     def _waits_to_join(self, pype: Pype) -> bool:
         target = self._hub.task_of(pype)
         return target.is_join and not target.blocks

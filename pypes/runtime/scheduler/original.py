@@ -29,6 +29,8 @@ class OriginalTasklet(Tasklet):
         #: What this turn took from its ports, in order, with origins beside.
         self.taken: list[Any] = []
         self.origins: list[Origin] = []
+        #: For a join, the port of each packet taken.
+        self.ports: list[str] = []
         #: Ports read in this turn: what is left of them, in reverse (the next packet is at the end).
         self.left: dict[str, tuple[list[Any], list[Origin]]] = {}
         self.last: dict[str, tuple[Any, Origin]] = {}
@@ -170,6 +172,8 @@ class OriginalTasklet(Tasklet):
         value, origin = left[0].pop(), left[1].pop()
         self.taken.append(value)
         self.origins.append(origin)
+        if self.is_join:
+            self.ports.append(port)
         self.last[port] = (value, origin)
         return value, origin
 
@@ -388,16 +392,17 @@ class OriginalTasklet(Tasklet):
             if out.values:
                 self._flush(out)
         self.gone_on.clear()
-        if not raised and taken:
-            if self.is_publisher:
-                self._commit(taken, origins)
-            if self.attempts:
-                self.settle_attempts(epoch)
-        if self.holding is not None and self.holding.release_asked:
-            self.holding.release()
         for port, values, rest_origins in leftover:
             if self.inputs[port][0].put_back(epoch, values, rest_origins):
                 epoch.pending += 1
+        if not raised and taken:
+            if self.is_publisher:
+                self._commit(taken, origins, self.ports)
+            if self.attempts:
+                self.settle_attempts(epoch)
+        self.ports = []
+        if self.holding is not None and self.holding.release_asked:
+            self.holding.release()
 
     def _note_drops(self, origins: Sequence[Origin], failed: Sequence[Origin]) -> None:
         """What was taken and not sent on is dropped, document by document."""
@@ -411,12 +416,26 @@ class OriginalTasklet(Tasklet):
             assert self.epoch is not None
             self.epoch.drop(self.index, gone)
 
-    def _commit(self, taken: list[Any], origins: Sequence[Origin]) -> None:
+    def _commit(self, taken: list[Any], origins: Sequence[Origin], ports: list[str]) -> None:
         try:
             self.publish(origins)
         except Exception as error:
+            if isinstance(error, self.unreachable):
+                self._take_back(taken, origins, ports)
+                self.hub.resting.fail(self, error)
+                return
             for value, origin in zip(taken, origins, strict=True):
                 self.failed(value, origin, error)
+
+    def _take_back(self, values: list[Any], origins: Sequence[Origin], ports: list[str]) -> None:
+        """Put packets back on the wires of the ports that they were taken from."""
+        if not ports:
+            self.put_back(values, origins)
+            return
+        for port in set(ports):
+            own = [i for i, each in enumerate(ports) if each == port]
+            self.taken_from = self.inputs[port][0]
+            self.put_back([values[i] for i in own], [origins[i] for i in own])
 
     def _failed_run(self, error: BaseException) -> None:
         """``run`` raised: the packet under the cursor failed, or, past the end, all that was not sent on."""
@@ -428,6 +447,10 @@ class OriginalTasklet(Tasklet):
         else:
             taken, origins = self.taken, self.origins
             exhausted = len(self.last) == 0
+        if not taken and isinstance(error, self.unreachable):
+            self.stalls = self.turned_away = 0
+            self.hub.resting.fail(self, error)
+            return
         if not taken:
             # it raised before it took anything: a stall, unless it goes on to take its input next time
             self.component.log.exception("run() raised", exc_info=error)
@@ -442,10 +465,21 @@ class OriginalTasklet(Tasklet):
         else:
             guilty = [len(taken) - 1]
         failed = [origins[i] for i in guilty]
-        for i in guilty:
-            self.failed(taken[i], origins[i], error, self.cursor_port or None)
+        is_unreachable = isinstance(error, self.unreachable)
+        if not is_unreachable:
+            for i in guilty:
+                self.failed(taken[i], origins[i], error, self.cursor_port or None)
+        ports = self.ports
+
+        def chosen(places: list[int]) -> tuple[list[Any], list[Origin], list[str]]:
+            return [taken[i] for i in places], [origins[i] for i in places], [ports[i] for i in places] if ports else []
+
+        self._settle(raised=True, failed=failed)  # what was not taken goes back first, to be last
+        if is_unreachable:
+            self._take_back(*chosen(guilty))
         if self.is_publisher and not exhausted:
             innocent = [i for i in range(len(taken)) if i not in guilty]
             if innocent:
-                self._commit([taken[i] for i in innocent], [origins[i] for i in innocent])
-        self._settle(raised=True, failed=failed)
+                self._commit(*chosen(innocent))
+        if is_unreachable and not self.hub.resting.is_resting(self):
+            self.hub.resting.fail(self, error)

@@ -14,6 +14,7 @@ from pypes.component import ERROR_PORT, Component, Publisher
 from pypes.core.ports import Origin, Pype
 from pypes.errors import ComponentError, Reject, Retry
 from pypes.packet import Packet
+from pypes.runtime.scheduler.breaker import UNREACHABLE
 from pypes.runtime.scheduler.epoch import Epoch, Failure, flatten
 from pypes.runtime.scheduler.holding import Holding
 
@@ -70,6 +71,8 @@ class Tasklet:
         self.component = component
         #: How many packets a port gathers before they go on the wire.
         self.capacity = hub.limits.wire_packets
+        #: As the graph says, before what the component says.
+        self.max_attempts: int | None = None
         self.index = index
         self.bit = 1 << index
         self.inputs: dict[str, list[Pype]] = {}
@@ -79,6 +82,10 @@ class Tasklet:
         self.ancestors: tuple[Tasklet, ...] = ()
         self.is_join = False
         self.is_publisher = isinstance(component, Publisher)
+        #: What it raises over a destination rather than a packet.
+        self.unreachable = UNREACHABLE if self.is_publisher and hub.has_breakers else ()
+        #: The wire that it took from last, for what must go back.
+        self.taken_from: Pype
         #: The pinned epoch; ``chosen`` is the one a join was found to be ready for.
         self.epoch: Epoch | None = None
         self.chosen: Epoch | None = None
@@ -101,6 +108,7 @@ class Tasklet:
     def wired(self) -> None:
         """All wires are attached: work out what the turns need to know about them."""
         self.pypes = [pype for pypes in self.inputs.values() for pype in pypes]
+        self.taken_from = self.pypes[0]
         self.only_pype = self.pypes[0] if len(self.pypes) == 1 else None
         self.is_join = sum(1 for pypes in self.inputs.values() if pypes) > 1
         #: Whether what it takes and does not send on in its turn is dropped.
@@ -151,7 +159,7 @@ class Tasklet:
             chunk = pype.take(epoch)
             if chunk is None:
                 continue
-            if pype.parked is not None and not pype.is_full():
+            if pype.parked is not None and not pype.is_full() and self not in self.hub.broken:
                 self.hub.unpark(pype)
             if self.epoch is None:
                 self.epoch = epoch  # the chunk's count on the epoch becomes the pin's
@@ -163,10 +171,16 @@ class Tasklet:
                 values, origins = values + chunk[0], [*origins, *chunk[1]]
         if values is None:
             return None
-        if self.hub.reruns and self.is_remembered:
-            values, origins = self.skip_committed(epoch, values, origins)
-            if not values:
-                return None
+        if self.is_publisher:
+            if self.hub.reruns and self.is_remembered:
+                values, origins = self.skip_committed(epoch, values, origins)
+                if not values:
+                    return None
+            self.taken_from = pypes[0]
+            wave = self.hub.limits.wave_packets
+            if len(values) > 2 * wave:  # from a wire that had to grow
+                self.put_back(values[wave:], origins[wave:])
+                values, origins = values[:wave], origins[:wave]
         if self.holding is not None and self.holds_whole_chunks:
             self.holding.hold(epoch, values, origins)
         self.chunk = origins
@@ -183,6 +197,18 @@ class Tasklet:
                     self.chosen = epoch
                     return True
         return bool(self.triggers)
+
+    def put_back(self, values: list[Any], origins: Sequence[Origin]) -> None:
+        """Put packets of this turn back in front of what waits."""
+        assert self.epoch is not None
+        if values and self.taken_from.put_back(self.epoch, values, origins):
+            self.epoch.pending += 1
+        self.hub.waiting |= self.bit  # they may have been handed over without going through the wire
+
+    def rest(self, values: list[Any], origins: Sequence[Origin], error: BaseException) -> None:
+        """The destination cannot be reached: keep packets of this turn until it can."""
+        self.put_back(values, origins)
+        self.hub.resting.fail(self, error)
 
     def skip_committed(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> tuple[list[Any], Sequence[Origin]]:
         """For a publisher: leave out packets of which it has committed all documents in an earlier run."""
@@ -262,6 +288,8 @@ class Tasklet:
 
     def park_at(self, pype: Pype) -> None:
         """A wire from here is full: this filter must not run until there is room."""
+        if self.hub.broken and self.hub.task_of(pype) in self.hub.broken and self.hub.jams.extend(pype):
+            return
         pype.parked = self
         self.full_wires += 1
         self.hub.block(self)
@@ -319,6 +347,8 @@ class Tasklet:
         self.component.commit()  # type: ignore[attr-defined]
         assert self.epoch is not None
         self.epoch.publish(self.name, origins)
+        if self.hub.broken:
+            self.hub.resting.succeed(self)
         if self.reports:
             self.hub.commits.add(self, self.epoch, origins)  # type: ignore[union-attr]
 
@@ -333,7 +363,8 @@ class Tasklet:
                 attempt = self.attempts[id(value)] = Attempt(value, self.epoch, origin)
             else:
                 attempt.tries += 1
-            if attempt.tries < self.component.max_attempts:
+            most = self.component.max_attempts if self.max_attempts is None else self.max_attempts
+            if attempt.tries < most:
                 attempt.waiting = True
                 self.hub.retry(self, attempt, origin, error.delay_s, port)
                 return
