@@ -12,6 +12,7 @@ from pypes.core.limits import Limits
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import Plan, find_cycle
+from pypes.placement import isolate
 from pypes.runtime.scheduler import Epoch, Failure, Feed, Scheduler
 
 #: A filter of a pipeline: a class, or an instance (configured by its maker).
@@ -47,7 +48,8 @@ class Pipeline:
             nodes = {f"{_class_name(node).lower()}{i}": node for i, node in enumerate(chain, 1)}
             names = list(nodes)
             wires = [(f"{a}.out", f"{b}.in") for a, b in pairwise(names)]
-        components = {name: node() if isinstance(node, type) else node for name, node in (nodes or {}).items()}
+        self.limits = limits or Limits()
+        components = {name: self._component(node) for name, node in (nodes or {}).items()}
         ends = [(*source.rsplit(".", 1), *target.rsplit(".", 1)) for source, target in wires]
         self._outputs: list[_Collect] = []
         for name, port in _open_outputs(components, ends):
@@ -61,12 +63,15 @@ class Pipeline:
             wires=tuple(Wire(*end) for end in ends),
         )
         _check(graph, components)
-        self.limits = limits or Limits()
         self.entries = [name for name in Plan(graph).order if not any(wire.target == name for wire in graph.wires)]
         #: Packets that failed, with the reason; grows until it is cleared by whoever reads it.
         self.dead_letters: list[Failure] = []
         self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done)
         self._scheduler.setup()
+
+    def _component(self, node: Node) -> Component:
+        made = node() if isinstance(node, type) else node
+        return isolate(made, limits=self.limits) if made.isolated else made
 
     def run(self, packets: Iterable[Any]) -> Iterator[Any]:
         """Push packets into the filters that no wire leads to; yields what comes out, wave by wave. Blocks as they do."""

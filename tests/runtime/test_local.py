@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
 from pypes import InvalidGraph, Packet, Pipeline, Transformer
+from tests.placement import samples
 
 
 class Shout(Transformer):
@@ -43,3 +45,13 @@ def test_every_problem_is_named() -> None:
     assert [p.code for p in caught.value.problems] == ["graph.unknown_port", "graph.unknown_node"]
     with pytest.raises(InvalidGraph, match=r"cycle: a -> b -> a|cycle: b -> a -> b"):
         Pipeline(nodes={"a": Shout, "b": Shout}, wires=[("a.out", "b.in"), ("b.out", "a.in")])
+
+
+def test_isolated_components_run_in_processes_of_their_own() -> None:
+    with Pipeline(samples.Apart, Shout) as pipeline:
+        packets = [Packet({"title": "a"}), Packet({"title": "b", "do": "crash"}), Packet({"title": "c"})]
+        found = list(pipeline.run(packets))
+        [letter] = pipeline.dead_letters
+    assert [packet["title"] for packet in found] == ["A", "C"]
+    assert all(packet.get_meta("pid") != os.getpid() for packet in found)
+    assert letter.error == "killed by SIGSEGV in filter apart1"
