@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pypes.ingest.accounts import Account
+from pypes.ingest.claims import Claims
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.queue import Lease
+from pypes.ingest.ordering import EVERY, unpack_keys
+from pypes.ingest.protocol import Rerun
+from pypes.ingest.queue import Lease, Stream
+from pypes.ingest.waiting import Part, Waiting
 
 _OVERHEAD_BYTES = 512  # what a waiting delivery takes in memory besides its body
 
 
 class Delivery:
-    """One delivery in memory. ``token`` is 0 unless leased, ``started`` the first hand-over, ms since the epoch (0: not yet)."""
+    """One delivery in memory. ``token`` is 0 unless leased, ``started`` the first hand-over, ms since the epoch (0: not yet).
+
+    ``waiting`` is its stream, from when it is in a backlog. In an ordered graph, ``has_claims`` from when it stands in the lines
+    of its keys until it is finished, ``waits`` counts those in which it is not first, ``is_aside`` while live ones may pass it.
+    """
 
     __slots__ = (
         "attempt",
         "body",
+        "cached_bytes",
         "crashes",
         "decoded",
         "expires",
         "group",
+        "has_claims",
         "header",
         "id",
+        "is_aside",
         "is_suspect",
         "position",
         "started",
         "token",
+        "waiting",
+        "waits",
     )
 
     def __init__(
@@ -46,17 +58,21 @@ class Delivery:
         self.is_suspect = False
         self.started = 0
         self.expires: float | None = None
-
-    @property
-    def cached_bytes(self) -> int:
-        inline = 0 if isinstance(self.body, Spooled) else len(self.body)
-        return inline + (len(self.decoded) if self.decoded else 0) + _OVERHEAD_BYTES
+        inline = 0 if isinstance(body, Spooled) else len(body)
+        self.cached_bytes = inline + (len(decoded) if decoded else 0) + _OVERHEAD_BYTES
+        self.waiting: Waiting | None = None
+        self.waits = 0
+        self.has_claims = False
+        self.is_aside = False
 
 
 class Group:
-    """The deliveries of one commit. ``deliveries`` is None while they are only in the store; an item is None once finished."""
+    """The deliveries of one commit.
 
-    __slots__ = ("crashes", "cursor", "deliveries", "entries", "has_progress", "key", "outcomes", "remaining", "salt", "size")
+    ``deliveries`` is None while all of them are only in the store; an item is None while that one is, and once it is finished.
+    """
+
+    __slots__ = ("crashes", "deliveries", "entries", "has_progress", "key", "outcomes", "remaining", "salt", "size")
 
     def __init__(self, key: int, salt: int, size: int, entries: int) -> None:
         self.key = key
@@ -67,7 +83,6 @@ class Group:
         # PERF: a backlog may be a million groups of one, so nothing is made before it is needed
         self.outcomes: list[Account | None] | None = None
         self.remaining = entries
-        self.cursor = 0
         self.has_progress = False
         self.crashes: dict[int, int] | None = None
 
@@ -85,20 +100,23 @@ class Group:
 
 
 class Backlog:
-    """Deliveries in the order in which they were appended; those given back go first.
+    """Deliveries by stream, each in the order in which they were appended; those given back go first.
 
-    ``max_cached_bytes`` bounds what is kept of those that wait: groups beyond it are *cold* (only their key is
-    kept) until :meth:`wanted` asks for them and :meth:`fill` brings them.
+    ``max_cached_bytes`` bounds what is kept of those that wait: what is beyond it is *cold* (only its key is kept) until
+    :meth:`wanted` asks for it and :meth:`fill` brings it. Streams share that room: one that nobody takes from makes
+    place for the others. Deliveries with order keys are let go by the :class:`Claims` of their graph.
     """
 
     def __init__(self, first_token: int, max_cached_bytes: int | None = None) -> None:
         self.groups: dict[int, Group] = {}
         self.cached_bytes = 0
         self.leased: dict[int, Delivery] = {}
+        #: What is known of earlier runs of deliveries, by commit key and position: blames, and what publishers have committed.
+        self.past: dict[tuple[int, int], Rerun] = {}
         self._max_cached_bytes = max_cached_bytes
-        self._order: deque[Group] = deque()
+        self._streams: dict[Stream, Waiting] = {}
+        self._claims: dict[str, Claims] = {}
         self._cold = 0
-        self._returned: deque[Delivery] = deque()
         self._delayed: list[tuple[float, int, Delivery]] = []
         self._expiries: list[tuple[float, int]] = []
         self._token = first_token
@@ -109,56 +127,289 @@ class Backlog:
     def delayed(self) -> int:
         return len(self._delayed)
 
-    def add(self, group: Group, deliveries: list[Delivery | None] | None) -> None:
-        """Put a group at the end; without ``deliveries``, or when the cache is full, it is cold."""
-        self.groups[group.key] = group
-        if group.remaining == 0:
-            return
-        self._order.append(group)
-        if deliveries is None:
-            self._cold += 1
-            return
-        size = sum(d.cached_bytes for d in deliveries if d is not None)
-        # never a warm group behind a cold one: bodies are kept for those that go next
-        is_behind_cold = len(self._order) > 1 and self._order[-2].deliveries is None
-        if self._max_cached_bytes is None or (not is_behind_cold and self.cached_bytes + size <= self._max_cached_bytes):
-            group.deliveries = deliveries
-            self.cached_bytes += size
-        else:
-            self._cold += 1
+    @property
+    def bulk(self) -> tuple[int, int]:
+        """Deliveries and bytes of bulk lanes among what is unfinished."""
+        lanes = [waiting for waiting in self._streams.values() if waiting.is_bulk]
+        return sum(lane.deliveries for lane in lanes), sum(lane.bytes for lane in lanes)
 
-    def lease(self, n: int, max_bytes: int, expires: float | None) -> list[Lease]:
+    def has_bulk(self, graph: str) -> bool:
+        """True while bulk deliveries of a graph are unfinished, lent or not."""
+        waiting = self._streams.get(Stream(graph, True))
+        return waiting is not None and waiting.deliveries > 0
+
+    def supersede(self, graph: str, keys: Iterable[int], commit: int) -> None:
+        """Live documents with these order keys came with ``commit`` while bulk deliveries of their graph were unfinished.
+
+        :meth:`add` notes that by itself; whoever restores a backlog says it again. Forgotten when the last of the bulk
+        deliveries is finished.
+        """
+        fresh = self._claims_of(graph).fresh
+        for key in keys:
+            fresh[key] = max(commit, fresh.get(key, 0))
+
+    def _waiting(self, stream: Stream) -> Waiting:
+        waiting = self._streams.get(stream)
+        if waiting is None:
+            self._streams[stream] = waiting = Waiting(stream)
+        return waiting
+
+    def _claims_of(self, graph: str) -> Claims:
+        claims = self._claims.get(graph)
+        if claims is None:
+            live, bulk = self._waiting(Stream(graph, False)), self._waiting(Stream(graph, True))
+            self._claims[graph] = live.claims = bulk.claims = claims = Claims(live, bulk)
+        return claims
+
+    # -- what comes --------------------------------------------------------------------------------------
+
+    def add(self, group: Group, deliveries: list[Delivery | None]) -> None:
+        """Put the deliveries of a new commit at the ends of their streams; what has no room in the cache is cold."""
+        self.groups[group.key] = group
+        group.deliveries = deliveries
+        by_stream: dict[Waiting, list[Delivery]] = {}
+        graph, is_bulk = "", False
+        waiting: Waiting | None = None
+        own: list[Delivery] = []
+        for delivery in deliveries:
+            if delivery is None:
+                continue
+            header = delivery.header
+            if waiting is None or header.graph != graph or header.is_bulk is not is_bulk:
+                graph, is_bulk = header.graph, header.is_bulk
+                waiting = self._waiting(Stream(graph, is_bulk))
+                own = by_stream.setdefault(waiting, [])
+            delivery.waiting = waiting
+            waiting.deliveries += 1
+            waiting.bytes += len(delivery.body)
+            own.append(delivery)
+            if header.keys and not is_bulk and header.keys != EVERY and self.has_bulk(graph):
+                self.supersede(graph, unpack_keys(header.keys), group.key)
+        for waiting, own in by_stream.items():
+            size = sum([delivery.cached_bytes for delivery in own])
+            # nothing warm behind what is cold: bodies are kept for those that go next
+            if not waiting.cold and self._make_room(waiting, size):
+                waiting.warm.extend(own)
+                waiting.cached_bytes += size
+                self.cached_bytes += size
+            else:
+                waiting.cold.append(self._part(waiting, group, own))
+
+    def restore(self, group: Group, parts: Iterable[tuple[Stream, list[int] | None, int, int]]) -> None:
+        """Put a commit of an earlier life at the end, cold: stream, positions (None: all), deliveries and bytes unfinished."""
+        self.groups[group.key] = group
+        for stream, positions, deliveries, size in parts:
+            if deliveries:
+                waiting = self._waiting(stream)
+                waiting.deliveries += deliveries
+                waiting.bytes += size
+                waiting.cold.append(Part(group, positions, size))
+                self._cold += 1
+
+    # -- the cache ---------------------------------------------------------------------------------------
+
+    @property
+    def has_cold(self) -> bool:
+        return self._cold > 0
+
+    @property
+    def is_starved(self) -> bool:
+        """True if some stream has nothing at hand but something in the store."""
+        return self._cold > 0 and any(w.cold and not w.warm for w in self._streams.values())
+
+    def _share(self, limit: int) -> int:
+        """What each stream may keep in memory while all want to."""
+        return max(1, limit // max(1, sum(1 for w in self._streams.values() if w.warm or w.cold)))
+
+    def _make_room(self, waiting: Waiting, size: int) -> bool:
+        """Let streams that keep more than their share go cold from their ends until ``size`` fits; False if it does not."""
+        limit = self._max_cached_bytes
+        if limit is None or self.cached_bytes + size <= limit:
+            return True
+        if len(self._streams) == 1:
+            return False
+        share = self._share(limit)
+        if waiting.cached_bytes + size > share:
+            return False
+        while self.cached_bytes + size > limit:
+            largest = max(self._streams.values(), key=lambda w: w.cached_bytes if w.can_cool else -1)
+            if largest is waiting or not largest.can_cool or largest.cached_bytes <= share:
+                return False
+            self._cool(largest)
+        return True
+
+    def _cool(self, waiting: Waiting) -> None:
+        """Keep no bodies of the last commit at hand any more; it is in the store."""
+        warm = waiting.warm
+        group = warm[-1].group
+        own: list[Delivery] = []
+        while warm and warm[-1].group is group:
+            own.append(warm.pop())
+        size = sum(d.cached_bytes for d in own)
+        waiting.cached_bytes -= size
+        self.cached_bytes -= size
+        own.reverse()
+        waiting.cold.appendleft(self._part(waiting, group, own))
+
+    def _part(self, waiting: Waiting, group: Group, own: list[Delivery]) -> Part:
+        deliveries = group.deliveries
+        assert deliveries is not None
+        size = 0
+        for delivery in own:
+            size += len(delivery.body)
+            deliveries[delivery.position] = None
+        if len(own) == group.entries:
+            positions = None
+            group.deliveries = None
+        else:
+            positions = [delivery.position for delivery in own]
+        self._cold += 1
+        return Part(group, positions, size)
+
+    def wanted(self, max_bytes: int, max_groups: int = 256) -> list[Part]:
+        """What goes next of a stream that keeps less than half its share, up to ``max_bytes`` (at least one commit)."""
+        if not self._cold:
+            return []
+        limit = self._max_cached_bytes
+        share = None if limit is None else self._share(limit)
+        hungry = [w for w in self._streams.values() if w.cold and (share is None or 2 * w.cached_bytes < share)]
+        if not hungry:
+            return []
+        # those that have nothing at hand first, live before bulk
+        waiting = min(hungry, key=lambda w: (bool(w.warm), w.is_bulk, w.cached_bytes))
+        wanted: list[Part] = []
+        for part in waiting.cold:
+            if len(wanted) == max_groups or (wanted and part.bytes > max_bytes):
+                break
+            max_bytes -= part.bytes
+            part.waiting = waiting
+            wanted.append(part)
+        return wanted
+
+    def fill(self, part: Part, deliveries: Sequence[Delivery | None]) -> bool:
+        """Bring what :meth:`wanted` asked for: by position, None for what is finished or not of this stream.
+
+        To be called in that order. False if it stays in the store, because something in front of it went cold meanwhile.
+        """
+        waiting = part.waiting
+        if waiting is None or not waiting.cold or waiting.cold[0] is not part:
+            return False
+        waiting.cold.popleft()
+        self._cold -= 1
+        group = part.group
+        own: list[Delivery] = []
+        for position in part.positions if part.positions is not None else range(group.entries):
+            delivery = deliveries[position]
+            if delivery is not None and group.account(position) is None:
+                delivery.waiting = waiting
+                own.append(delivery)
+                if group.crashes and position in group.crashes:
+                    delivery.crashes, delivery.is_suspect = group.crashes[position], True
+        if group.deliveries is None:
+            group.deliveries = [None] * group.entries
+        size = 0
+        for delivery in own:
+            group.deliveries[delivery.position] = delivery
+            size += delivery.cached_bytes
+        self._make_room(waiting, size)
+        waiting.warm.extend(own)
+        waiting.cached_bytes += size
+        self.cached_bytes += size
+        return True
+
+    def write_off(self, part: Part) -> int:
+        """The bodies of a part that was brought are lost, its deliveries are without; returns how many bytes they had."""
+        assert part.waiting is not None
+        part.waiting.bytes -= part.bytes
+        return part.bytes
+
+    def withdraw(self, delivery: Delivery) -> None:
+        """Take out a delivery that was brought but never lent; it is the caller's to finish."""
+        waiting = delivery.waiting
+        assert waiting is not None
+        if delivery.has_claims:
+            waiting.step_out(delivery)
+            if delivery in waiting.free:
+                waiting.free.remove(delivery)
+        else:
+            waiting.warm.remove(delivery)
+        waiting.cached_bytes -= delivery.cached_bytes
+        self.cached_bytes -= delivery.cached_bytes
+
+    # -- leases ------------------------------------------------------------------------------------------
+
+    @property
+    def is_leasable(self) -> bool:
+        return any(waiting.is_leasable for waiting in self._streams.values())
+
+    def streams(self) -> list[Stream]:
+        """Streams with something at hand that may run; with order keys, :meth:`lease` may find that it may not yet."""
+        return [waiting.stream for waiting in self._streams.values() if waiting.is_leasable]
+
+    def lease(self, n: int, max_bytes: int, expires: float | None, stream: Stream | None = None) -> list[Lease]:
         """As :meth:`Queue.lease`; what became due is to be brought back with :meth:`tick` before."""
         leases: list[Lease] = []
-        order, returned = self._order, self._returned
-        while n > 0:
-            if returned:
-                delivery: Delivery | None = returned[0]
-            elif order:
-                group = order[0]
-                if group.deliveries is None:
+        if stream is not None:
+            waiting = self._streams.get(stream)
+            if waiting is not None:
+                self._take(waiting, n, max_bytes, expires, leases)
+            return leases
+        for is_bulk in (False, True):
+            lanes = [w for w in self._streams.values() if w.is_bulk is is_bulk and w.is_leasable]
+            while lanes and len(leases) < n:
+                is_only = len(lanes) == 1
+                waiting = lanes[0] if is_only else min(lanes, key=Waiting.oldest)
+                before = len(leases)
+                max_bytes = self._take(waiting, n - before if is_only else 1, max_bytes, expires, leases)
+                if is_only:
                     break
-                delivery = group.deliveries[group.cursor]
-            else:
-                break
-            if delivery is not None:
-                size = len(delivery.body)
-                if leases and size > max_bytes:
-                    break
-                max_bytes -= size
-                n -= 1
-                leases.append(self._lend(delivery, expires))
-            if returned:
-                returned.popleft()
-            else:
-                group.cursor += 1
-                if group.cursor == group.entries:
-                    order.popleft()
+                if len(leases) == before:
+                    lanes.remove(waiting)
         return leases
 
-    def _lend(self, delivery: Delivery, expires: float | None) -> Lease:
+    def _take(self, waiting: Waiting, n: int, max_bytes: int, expires: float | None, leases: list[Lease]) -> int:
+        """Lend up to ``n`` of one stream; returns what is left of ``max_bytes``."""
+        returned, free, warm = waiting.returned, waiting.free, waiting.warm
+        has_progress = False
+        waiting.is_barred = False
+        while n > 0:
+            if returned:
+                source = returned
+            elif free and waiting.has_free():
+                source = free
+            elif warm:
+                source = warm
+            else:
+                break
+            delivery = source[0]
+            if source is warm and delivery.header.keys:
+                if not waiting.look_at(delivery, self._claims_of(delivery.header.graph)):
+                    break
+                warm.popleft()
+                has_progress = True
+                continue
+            size = len(delivery.body)
+            if leases and size > max_bytes:
+                break
+            source.popleft()
+            max_bytes -= size
+            n -= 1
+            leases.append(self._lend(waiting, delivery, expires))
+        if waiting.claims is not None and (has_progress or leases):
+            waiting.claims.unbar(waiting)
+        return max_bytes
+
+    def _lend(self, waiting: Waiting, delivery: Delivery, expires: float | None) -> Lease:
         self._token = token = self._token + 1
-        self.cached_bytes -= delivery.cached_bytes
+        size = delivery.cached_bytes
+        waiting.cached_bytes -= size
+        self.cached_bytes -= size
+        if delivery.has_claims and not delivery.attempt:
+            waiting.step_out(delivery)
+            if delivery.is_aside:
+                assert waiting.claims is not None
+                waiting.claims.step_in(delivery)
+        rerun = self.rerun(delivery) if self.past or delivery.has_claims else None
         delivery.token = token
         delivery.attempt += 1
         if not delivery.started:
@@ -176,7 +427,19 @@ class Backlog:
             delivery.decoded,
             delivery.is_suspect,
             delivery.crashes,
+            rerun,
         )
+
+    def rerun(self, delivery: Delivery) -> Rerun | None:
+        """What is known of a delivery that does not run as if for the first time; None if nothing is."""
+        superseded: tuple[int, ...] = ()
+        waiting = delivery.waiting
+        if delivery.header.keys and waiting is not None and waiting.is_bulk and waiting.claims is not None:
+            superseded = waiting.claims.superseded(delivery)
+        past = self.past.get((delivery.group.key, delivery.position))
+        if not superseded:
+            return past
+        return Rerun(superseded=superseded) if past is None else Rerun(past.blames, past.committed, superseded)
 
     def extend(self, token: int, expires: float) -> bool:
         delivery = self.leased.get(token)
@@ -190,34 +453,50 @@ class Backlog:
         """End a lease; the delivery is the caller's to finish or to give back. None if the lease is not valid."""
         return self.leased.pop(token, None)
 
+    def finish(self, delivery: Delivery) -> bool:
+        """A delivery that was settled (or withdrawn) is finished; True if that may have made another one leasable."""
+        waiting = delivery.waiting
+        assert waiting is not None
+        waiting.deliveries -= 1
+        waiting.bytes -= len(delivery.body)
+        claims = waiting.claims
+        if claims is None:
+            return False
+        if waiting.is_bulk and not waiting.deliveries:
+            claims.fresh.clear()
+        claims.unbar(None)
+        if delivery.has_claims:
+            for freed in claims.release(delivery):
+                assert freed.waiting is not None
+                freed.waiting.free.append(freed)
+        return True
+
     def give_back(self, delivery: Delivery, due: float | None = None) -> None:
         """Make a delivery whose lease ended leasable again, at ``due`` or now."""
+        waiting = delivery.waiting
+        assert waiting is not None
         delivery.token = 0
+        waiting.cached_bytes += delivery.cached_bytes
         self.cached_bytes += delivery.cached_bytes
         if due is None:
-            self._returned.append(delivery)
+            waiting.returned.append(delivery)
         else:
             self._token += 1
             heapq.heappush(self._delayed, (due, self._token, delivery))
-
-    def has_bulk(self, graph: str) -> bool:
-        """True while bulk deliveries of a graph are unfinished."""
-        return False
-
-    def supersede(self, graph: str, keys: Sequence[int], commit_key: int) -> None:
-        """Documents with these order keys came in a live delivery: bulk deliveries from before must not run over them."""
 
     def tick(self, now: float) -> bool:
         """Bring back what is due and what was leased for too long; True if there was any."""
         found = False
         while self._delayed and self._delayed[0][0] <= now:
-            self._returned.append(heapq.heappop(self._delayed)[2])
+            delivery = heapq.heappop(self._delayed)[2]
+            assert delivery.waiting is not None
+            delivery.waiting.returned.append(delivery)
             found = True
         while self._expiries and self._expiries[0][0] <= now:
-            delivery = self.leased.get(heapq.heappop(self._expiries)[1])
-            if delivery is not None and delivery.expires is not None and delivery.expires <= now:
-                del self.leased[delivery.token]
-                self.give_back(delivery)
+            late = self.leased.get(heapq.heappop(self._expiries)[1])
+            if late is not None and late.expires is not None and late.expires <= now:
+                del self.leased[late.token]
+                self.give_back(late)
                 found = True
         return found
 
@@ -227,37 +506,3 @@ class Backlog:
             heapq.heappop(self._expiries)
         times = [heap[0][0] for heap in (self._delayed, self._expiries) if heap]
         return min(times) if times else None
-
-    @property
-    def has_cold(self) -> bool:
-        return self._cold > 0
-
-    @property
-    def is_leasable(self) -> bool:
-        return bool(self._returned) or bool(self._order and self._order[0].deliveries is not None)
-
-    def wanted(self, max_bytes: int, max_groups: int = 256) -> list[Group]:
-        """The cold groups that go next, up to ``max_bytes`` (at least one); empty while the cache is half full or more."""
-        wanted: list[Group] = []
-        if not self._cold or (self._max_cached_bytes is not None and 2 * self.cached_bytes >= self._max_cached_bytes):
-            return wanted
-        for group in self._order:
-            if group.deliveries is not None:
-                if wanted:
-                    break
-                continue
-            if len(wanted) == max_groups or (wanted and group.size > max_bytes):
-                break
-            max_bytes -= group.size
-            wanted.append(group)
-        return wanted
-
-    def fill(self, group: Group, deliveries: list[Delivery | None]) -> None:
-        """Bring the bodies of a cold group; finished deliveries are None."""
-        for position, count in (group.crashes or {}).items():
-            delivery = deliveries[position]
-            if delivery is not None:
-                delivery.crashes, delivery.is_suspect = count, True
-        group.deliveries = deliveries
-        self._cold -= 1
-        self.cached_bytes += sum(d.cached_bytes for d in deliveries if d is not None)

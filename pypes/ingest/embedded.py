@@ -37,6 +37,7 @@ from pypes.ingest.rows import Row
 from pypes.ingest.shards import Shard
 from pypes.ingest.spool import SpoolDir, SpoolWriter
 from pypes.ingest.store import Found, Remains, Result, Store, Totals, decode_blames
+from pypes.ingest.waiting import Part
 
 log = logging.getLogger(__name__)
 
@@ -168,9 +169,9 @@ class EmbeddedQueue(RecordedQueue):
                 group.finish(position, account)
             group.has_progress = bool(found.done)
             group.crashes = found.crashes or None
-            self._backlog.add(group, None)
+            self._backlog.restore(group, found.parts)
             self._deliveries += group.remaining
-            self._bytes += found.size
+            self._bytes += sum(size for *_, size in found.parts)
             if found.crashes:
                 self._outbox.recall_crashes(found.key)
         for key, position, blames in survey.blames:
@@ -333,9 +334,8 @@ class EmbeddedQueue(RecordedQueue):
                 append.future.set_result(delivery.id)
             if append.key is not None:
                 self._keys.end(append.key)
-        if self._backlog.is_leasable:
-            self._notify()
-        else:
+        self._notify()
+        if self._backlog.is_starved:
             self._fetch()
 
     def _supersede(self, commit: Commit) -> None:
@@ -480,10 +480,10 @@ class EmbeddedQueue(RecordedQueue):
         wanted = self._backlog.wanted(min(_READ_BYTES, self._limits.cache_bytes))
         if wanted:
             self._is_fetching = True
-            keys = sorted(group.key for group in wanted)
+            keys = [part.group.key for part in wanted]
             self._reading.submit(partial(self._store.load, keys), partial(self._fetched, wanted))
 
-    def _fetched(self, wanted: list[Group], rows: list[Row] | None, error: BaseException | None) -> None:
+    def _fetched(self, wanted: list[Part], rows: list[Row] | None, error: BaseException | None) -> None:
         self._is_fetching = False
         if self._is_closed:
             return
@@ -493,48 +493,46 @@ class EmbeddedQueue(RecordedQueue):
             return
         rows_by_key = {row.key: row for row in rows}
         lost: list[Delivery] = []
-        damaged: list[tuple[Group, Row]] = []
-        for group in wanted:
-            row = rows_by_key[group.key]
-            if row.entries is None:
-                damaged.append((group, row))
-            self._backlog.fill(group, self._deliveries_of(group, row, lost))
+        damaged: list[tuple[Part, list[Delivery | None], str]] = []
+        for part in wanted:
+            row = rows_by_key[part.group.key]
+            deliveries = self._deliveries_of(part, row, lost)
+            if self._backlog.fill(part, deliveries) and row.entries is None:
+                damaged.append((part, deliveries, row.damage))
         for delivery in lost:
-            self._withdraw(delivery)
-            self._bury(delivery, "store.spool_missing", "the file with the body is gone; post the document again", has_body=False)
-        for group, row in damaged:
-            self._bury_damaged(group, row.damage)
-        self._notify()
-
-    def _deliveries_of(self, group: Group, row: Row, lost: list[Delivery]) -> list[Delivery | None]:
-        """The unfinished deliveries of a row that was read; those whose file is gone are added to ``lost``."""
-        ids = ReceiptIds(self._node, self._shard, group.key, group.salt)
-        deliveries: list[Delivery | None] = []
-        for position in range(group.entries):
-            entry = row.entries[position] if row.entries is not None else None
-            if group.account(position) is not None:  # acknowledged before a restart
-                self._bytes -= entry.size if entry is not None else 0
-                deliveries.append(None)
+            if delivery.waiting is None:  # it stays in the store for now
                 continue
+            self._backlog.withdraw(delivery)
+            self._bury(delivery, "store.spool_missing", "the file with the body is gone; post the document again", has_body=False)
+        for part, deliveries, damage in damaged:
+            self._bury_damaged(part, [delivery for delivery in deliveries if delivery is not None], damage)
+        self._notify()
+        if self._backlog.is_starved:
+            self._fetch()
+
+    def _deliveries_of(self, part: Part, row: Row, lost: list[Delivery]) -> list[Delivery | None]:
+        """The unfinished deliveries of a part that was read, by position; those whose file is gone are added to ``lost``."""
+        group = part.group
+        ids = ReceiptIds(self._node, self._shard, group.key, group.salt)
+        deliveries: list[Delivery | None] = [None] * group.entries
+        for position in part.positions if part.positions is not None else range(group.entries):
+            if group.account(position) is not None:  # acknowledged before a restart
+                continue
+            entry = row.entries[position] if row.entries is not None else None
             if entry is None:
                 header = row.headers[position] if row.headers is not None else Header("")
-                deliveries.append(Delivery(group, position, ids[position], header, b"", None))
+                deliveries[position] = Delivery(group, position, ids[position], header, b"", None)
                 continue
             header, body, spool, size = entry
             found = Spooled(str(self._spool.path / spool), size) if spool else body
-            delivery = Delivery(group, position, ids[position], header, found, None)
-            deliveries.append(delivery)
+            deliveries[position] = delivery = Delivery(group, position, ids[position], header, found, None)
             if isinstance(found, Spooled) and not Path(found.path).exists():
                 lost.append(delivery)
         return deliveries
 
-    def _withdraw(self, delivery: Delivery) -> None:
-        """Take a delivery that was just brought out of what can be leased."""
-        self._backlog.cached_bytes -= delivery.cached_bytes
-
-    def _bury_damaged(self, group: Group, reason: str) -> None:
+    def _bury_damaged(self, part: Part, unfinished: list[Delivery], reason: str) -> None:
         """A row cannot be read: its deliveries are finished as failed, by name, and it is left as it is."""
-        unfinished = [delivery for delivery in group.deliveries or () if delivery is not None]
+        group = part.group
         receipts = [delivery.id for delivery in unfinished]
         log.error(
             "deliveries of the queue are damaged and cannot be run: %s",
@@ -542,9 +540,9 @@ class EmbeddedQueue(RecordedQueue):
             extra={"shard": self._shard, "commit": group.key, "receipts": receipts},
         )
         self._outbox.damaged(group, reason)
-        self._bytes -= group.size
+        self._bytes -= self._backlog.write_off(part)
         for delivery in unfinished:
-            self._withdraw(delivery)
+            self._backlog.withdraw(delivery)
             text = f"{reason}; receipt {delivery.id} of shard {self._shard}: post the document again"
             self._bury(delivery, "store.damaged", text, has_body=False)
 

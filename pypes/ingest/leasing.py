@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from pypes.core.limits import Limits
 from pypes.errors import QueueFull
-from pypes.ingest.backlog import Backlog
+from pypes.ingest.backlog import Backlog, Delivery
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease, Queue, QueueStats, Stream
@@ -40,7 +40,7 @@ class LeasingQueue(Queue):
         self._dead_letter_count = 0
         self._dead_letter_bytes = 0
         #: What is known of earlier runs of deliveries, by commit key and position: blames, and what publishers have committed.
-        self._past: dict[tuple[int, int], Rerun] = {}
+        self._past: dict[tuple[int, int], Rerun] = self._backlog.past
         self._timer: asyncio.TimerHandle | None = None
 
     # -- what a subclass keeps ---------------------------------------------------------------------------
@@ -81,7 +81,10 @@ class LeasingQueue(Queue):
     # -- leases ------------------------------------------------------------------------------------------
 
     def streams(self) -> list[Stream]:
-        raise NotImplementedError
+        if self._is_buried:
+            return []
+        self._backlog.tick(self._loop.time())
+        return self._backlog.streams()
 
     def lease(self, n: int, max_bytes: int, ttl_s: float | None = None, stream: Stream | None = None) -> list[Lease]:
         if self._is_buried:
@@ -90,7 +93,7 @@ class LeasingQueue(Queue):
         backlog = self._backlog
         backlog.tick(now)
         backlog.now_ms = int(self._clock() * 1000)
-        leases = backlog.lease(n, max_bytes, None if ttl_s is None else now + ttl_s)
+        leases = backlog.lease(n, max_bytes, None if ttl_s is None else now + ttl_s, stream)
         if ttl_s is not None:
             self._set_timer()
         if backlog.has_cold:
@@ -117,7 +120,16 @@ class LeasingQueue(Queue):
 
     def rerun(self, lease: Lease) -> Rerun | None:
         delivery = self._backlog.leased.get(lease.token)
-        return None if delivery is None else self._past.get((delivery.group.key, delivery.position))
+        return None if delivery is None else self._backlog.rerun(delivery)
+
+    def _ended(self, delivery: Delivery) -> None:
+        """A delivery is finished: its room is free, and so are those that it kept waiting."""
+        self._unreserve(delivery.header, len(delivery.body))
+        self._acknowledged += 1
+        if self._past:
+            self._past.pop((delivery.group.key, delivery.position), None)
+        if self._backlog.finish(delivery):
+            self._loop.call_soon(self._notify)
 
     # -- telling what became leasable --------------------------------------------------------------------
 
@@ -145,6 +157,7 @@ class LeasingQueue(Queue):
     def _stats(self, *, is_failed: bool) -> QueueStats:
         backlog = self._backlog
         leased, delayed = len(backlog.leased), backlog.delayed
+        bulk_deliveries, bulk_bytes = backlog.bulk
         oldest = next((g for g in backlog.groups.values() if g.remaining), None)
         return QueueStats(
             deliveries=self._deliveries,
@@ -159,5 +172,7 @@ class LeasingQueue(Queue):
             oldest_s=max(0.0, self._clock() - (oldest.key >> 6) / 1000) if oldest else 0.0,
             commits=len(backlog.groups),
             is_failed=is_failed,
+            bulk_deliveries=bulk_deliveries,
+            bulk_bytes=bulk_bytes,
             dead_letter_bytes=self._dead_letter_bytes,
         )

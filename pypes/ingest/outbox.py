@@ -133,6 +133,9 @@ class Outbox:
         if delivery.header.callback:
             self._callbacks.append((delivery.id, delivery.header.callback, now_s))
             self.is_flush_due = True
+        if delivery.header.keys:
+            # were it forgotten by a crash, it would run again behind newer ones of its keys that are not
+            self.is_flush_due = True
         body = delivery.body
         if isinstance(body, Spooled) and (remains is None or remains.spool is None):
             self._spent_spools.append(body.name)

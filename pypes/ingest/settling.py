@@ -75,10 +75,7 @@ class SettlingQueue(LeasingQueue):
         started = max(0, delivery.started - received) if delivery.started else -1
         account = Account(kind, started, max(0, started, int(self._clock() * 1000) - received), id)
         group.finish(delivery.position, account)
-        self._unreserve(header, len(delivery.body))
-        self._acknowledged += 1
-        if self._past:
-            self._past.pop((group.key, delivery.position), None)
+        self._ended(delivery)
         if remains is not None:
             self._dead_letter_count += len(remains.letters)
             self._dead_letter_bytes += remains.size if remains.has_body else 0

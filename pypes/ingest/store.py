@@ -23,6 +23,7 @@ import orjson
 from pypes.errors import StoreError, StoreFull
 from pypes.ingest.accounts import Account, decode_some
 from pypes.ingest.outcome import Blame, DeadLetter
+from pypes.ingest.partition import FoundPart, scan_parts
 from pypes.ingest.rows import Row, checksum, salvage, unpack
 from pypes.ingest.schema import (
     FORMAT,
@@ -55,6 +56,7 @@ class Found(NamedTuple):
     spools: list[str]
     done: dict[int, Account]
     crashes: dict[int, int]
+    parts: list[FoundPart]
 
 
 class Totals(NamedTuple):
@@ -227,6 +229,8 @@ class Store:
         for key, position, count in self._writer.execute("SELECT key, position, count FROM crashes"):
             crashes.setdefault(key, {})[position] = count
         rows, problems = scan_commits(self._writer)
+        accounts = {key: decode_some(data) for key, data in done.items()}
+        parts = scan_parts(self._writer, [(key, entries, size) for key, _, entries, size, _ in rows], accounts)
         return [
             Found(
                 key,
@@ -234,8 +238,9 @@ class Store:
                 entries,
                 size,
                 orjson.loads(spools) if spools else [],
-                decode_some(done[key]) if key in done else {},
+                accounts.get(key, {}),
                 crashes.get(key, {}),
+                parts[key],
             )
             for key, salt, entries, size, spools in rows
         ], problems
@@ -492,7 +497,7 @@ def load_rows(connection: sqlite3.Connection, keys: list[int], path: Path) -> li
     """What :meth:`Store.load` does, on any connection."""
     try:
         found = connection.execute(
-            "SELECT key, data, crc FROM commits WHERE key BETWEEN ? AND ? ORDER BY key", (keys[0], keys[-1])
+            "SELECT key, data, crc FROM commits WHERE key IN (SELECT value FROM json_each(?))", (orjson.dumps(keys).decode(),)
         ).fetchall()
     except sqlite3.Error as error:
         if not _is_damage(error):
