@@ -35,7 +35,7 @@ from pypes.ingest.schema import (
     letter_row,
     upgrade,
 )
-from pypes.ingest.wal import Tail, read_tail
+from pypes.ingest.wal import LogIndex, Tail
 
 _PAGE_BYTES = 32768
 _WAL_PAGES = 1024  # 32 MiB: what is acknowledged soon after it arrived is overwritten in the log and never reaches the table
@@ -171,19 +171,26 @@ class Store:
         self.path = path
         self._durability = durability
         self._synchronous = {"always": "FULL", "interval": "NORMAL", "never": "OFF"}[durability]
+        self._connections: list[sqlite3.Connection] = []
+        self._index: LogIndex | None = None
         try:
             self._writer = self._connect(connect)
             (found,) = self._writer.execute("PRAGMA user_version").fetchone()
+            self._index = LogIndex(path)
             #: What was found behind the last commit of the log when it was opened.
-            self.tail: Tail = read_tail(path)
+            self.tail: Tail = self._index.tail()
             self._prepare(found, version, born)
             self._reader = self._connect(connect)
             self._reader.execute("PRAGMA query_only = 1")
-        except sqlite3.Error as error:
-            raise failure(error, self.path) from error
+        except BaseException as error:
+            self.close()
+            if isinstance(error, sqlite3.Error):
+                raise failure(error, self.path) from error
+            raise
 
     def _connect(self, connect: Callable[..., sqlite3.Connection]) -> sqlite3.Connection:
         connection = connect(self.path, isolation_level=None, check_same_thread=False, timeout=10.0)
+        self._connections.append(connection)
         connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
@@ -207,7 +214,6 @@ class Store:
                 self._writer.execute("COMMIT")
             except BaseException:
                 self._rollback()
-                self._writer.close()
                 raise
         else:
             self._shrink()
@@ -442,8 +448,10 @@ class Store:
 
     def close(self) -> None:
         """Close; the log is folded into the file unless the disk fails."""
-        self._reader.close()
-        self._writer.close()
+        for connection in reversed(self._connections):
+            connection.close()
+        if self._index is not None:
+            self._index.close()
 
     def _rollback(self) -> None:
         try:
@@ -458,10 +466,9 @@ def decode_blames(data: bytes) -> tuple[Blame, ...]:
 
 
 def refuse_newer(connection: sqlite3.Connection, found: int, path: Path) -> None:
-    """Close the connection and raise :class:`StoreError` with the version needed if the store has a later format."""
+    """Raise :class:`StoreError` with the version needed if the store has a later format."""
     if found > FORMAT:
         (written_by,) = connection.execute("SELECT value FROM meta WHERE name = 'version'").fetchone() or ("",)
-        connection.close()
         raise StoreError(
             f"the queue has format {found}, this version reads up to {FORMAT}; run Pypes {written_by or '(later)'} or newer",
             code="store.too_new",

@@ -25,16 +25,34 @@ class Tail(NamedTuple):
     broken: int
 
 
-def read_tail(database: Path) -> Tail:
-    """Look at the log of a database that the caller has opened and read from, before anything is written. Blocks."""
-    try:
-        with Path(f"{database}-wal").open("rb") as log, Path(f"{database}-shm").open("rb") as index:
-            header = log.read(_HEADER_BYTES)
-            # the number of frames up to the last commit, as SQLite found it; native byte order
-            (valid,) = struct.unpack_from("=I", index.read(32), 16)
-            return Tail(valid, _broken(log, header, valid))
-    except (FileNotFoundError, struct.error):
-        return Tail(0, 0)
+class LogIndex:
+    """SQLite's index of the log of a database that this process has opened and read from.
+
+    To be closed after the connections, never before: closing a file lets go of all locks that the process has on it, those
+    of SQLite included (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_).
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._log = Path(f"{database}-wal")
+        try:
+            self._file: BinaryIO | None = Path(f"{database}-shm").open("rb")  # noqa: SIM115 - see above
+        except FileNotFoundError:
+            self._file = None
+
+    def tail(self) -> Tail:
+        """What lies behind the last commit; to be asked before anything is written. Blocks."""
+        try:
+            with self._log.open("rb") as log:
+                header = log.read(_HEADER_BYTES)
+                # the number of frames up to the last commit, as SQLite found it; native byte order
+                (valid,) = struct.unpack_from("=I", self._file.read(32) if self._file is not None else b"", 16)
+                return Tail(valid, _broken(log, header, valid))
+        except (FileNotFoundError, struct.error):  # no log, or nothing in it
+            return Tail(0, 0)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
 
 def _broken(log: BinaryIO, header: bytes, valid: int) -> int:
