@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -97,15 +98,54 @@ class OneByOne(Component):
 
 
 class Collect(Publisher):
-    """Must not be given anything of a document (delivery and ordinal) that was reported as committed."""
+    """Must not be given anything of a document (delivery and ordinal) that was reported as committed.
+
+    Every ``flaky``-th time it is used it cannot reach its destination.
+    """
+
+    flaky = 0
+    used = 0
 
     def setup(self) -> None:
+        self.open: list[int] = []
         self.numbers: list[int] = []
         self.reported: set[tuple[int, int]] = set()
 
     def process(self, packet: Packet) -> None:
         assert packet.get("of") not in self.reported
-        self.numbers.append(packet.get("n"))
+        self.reach()
+        self.open.append(packet.get("n"))
+
+    def commit(self) -> None:
+        taken, self.open = self.open, []
+        self.reach()
+        self.numbers += taken
+
+    def reach(self) -> None:
+        self.used += 1
+        if self.flaky and self.used % self.flaky == 0:
+            raise ConnectionError("flaky")
+
+
+class CollectBatch(Collect):
+    def process_batch(self, packets: list[Packet]) -> None:  # type: ignore[override]
+        for packet in packets:
+            assert packet.get("of") not in self.reported
+        self.reach()
+        self.open += [packet.get("n") for packet in packets]
+
+
+class CollectLoop(Collect):
+    def run(self) -> None:
+        while True:
+            for packet in self.receive_all("in"):
+                self.process(packet)
+            self.yield_ctrl()
+
+
+class NoRest(random.Random):
+    def uniform(self, a: float, b: float) -> float:
+        return 0.0
 
 
 STYLES = [Easy, Batch, Loop, OneByOne]
@@ -166,6 +206,8 @@ def check_fate(fate: Fate, expected: Expected) -> None:
     st.sampled_from([4, 16, 256]),
     st.sampled_from([7, 60]),
     st.one_of(st.just(set()), st.sets(st.integers(0, 100))),
+    st.sampled_from([Collect, CollectBatch, CollectLoop]),
+    st.sampled_from([0, 3, 7]),
 )
 def test_every_document_is_accounted_for(
     graph: tuple[list[tuple[type[Component], str]], list[tuple[int, int]]],
@@ -173,6 +215,8 @@ def test_every_document_is_accounted_for(
     wire_packets: int,
     wave: int,
     again: set[int],
+    sink: type[Collect],
+    flaky: int,
 ) -> None:
     """Documents ``again`` were committed in an earlier run by every second publisher."""
     nodes, wires = graph
@@ -181,7 +225,9 @@ def test_every_document_is_accounted_for(
         components[f"n{i}"] = style()
         components[f"n{i}"].kind = kind  # type: ignore[attr-defined]
     ends = [i for i in range(len(nodes)) if not any(a == i for a, _ in wires)]
-    sinks = {f"end{i}": Collect() for i in ends}
+    sinks = {f"end{i}": sink() for i in ends}
+    for each in sinks.values():
+        each.flaky = flaky
     made = [Wire(f"n{a}", "out", f"n{b}", "in") for a, b in wires] + [Wire(f"n{i}", "out", f"end{i}", "in") for i in ends]
     everything = {**components, **sinks}
     frozen = Graph(name="g", nodes={n: GraphNode(n, "x", {}) for n in everything}, wires=tuple(made))
@@ -191,7 +237,7 @@ def test_every_document_is_accounted_for(
         sinks[publisher].reported.update((epoch.feed.deliveries[0], document) for document in documents)
 
     limits = Limits(wire_packets=wire_packets)
-    scheduler = Scheduler(frozen, everything, limits=limits, on_done=done.append, on_committed=committed)
+    scheduler = Scheduler(frozen, everything, limits=limits, on_done=done.append, on_committed=committed, rng=NoRest())
     scheduler.setup()
     sources = [i for i in range(len(nodes)) if not any(b == i for _, b in wires)]
     starts = [0, *sizes]
