@@ -18,6 +18,9 @@ MAX_WAIT_S = 60.0
 PAGE = 100
 MAX_PAGE = 1000
 
+#: The year 10000, in seconds since the epoch: RFC 3339 has no later one, nor has the id of a receipt.
+END_OF_TIME = 253_402_300_800.0
+
 _OFFSET_WITHOUT_PLUS = re.compile(r" (\d\d:\d\d)$")
 
 WAIT = Parameter("wait", f"Seconds to wait for it to be finished, at most {MAX_WAIT_S:g}.", {"type": "number", "minimum": 0})
@@ -27,7 +30,7 @@ LIMIT = Parameter(
 SINCE = Parameter(
     "since",
     "Only what is not older: RFC 3339, or seconds since the epoch.",
-    {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}]},
+    {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0, "exclusiveMaximum": 253402300800}]},
 )
 AFTER = Parameter("after", "Go on behind this id: next of the page before.", TEXT)
 
@@ -83,7 +86,7 @@ def since_of(text: str | None) -> float:
     except ValueError:
         # a plus sign that was not escaped has become a blank
         seconds = _timestamp(_OFFSET_WITHOUT_PLUS.sub(r"+\1", text))
-    if not 0 <= seconds < math.inf:
+    if not 0 <= seconds < END_OF_TIME:
         raise invalid("since", "a time such as 2026-11-21T08:00:00Z, or seconds since the epoch")
     return seconds
 

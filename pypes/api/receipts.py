@@ -9,9 +9,10 @@ import falcon.asgi
 import orjson
 
 from pypes.api.operation import COUNT, NAMES, TEXT, TIME, Answer, Parameter, Schema, obj, operation
-from pypes.api.query import AFTER, LIMIT, SINCE, WAIT, choice_of, limit_of, number_of, since_of, wait_of
+from pypes.api.query import AFTER, LIMIT, SINCE, WAIT, choice_of, invalid, limit_of, number_of, since_of, wait_of
 from pypes.api.request import Request
-from pypes.ingest.receipt import DocumentReport, Receipt
+from pypes.errors import NotFound
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
 
 if TYPE_CHECKING:
     from pypes.runtime.worker import IngestWorker
@@ -72,7 +73,13 @@ class Receipts:
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         state, since, limit = choice_of(req, "state", STATES), since_of(req.get_param("since")), limit_of(req)
-        found = await self._worker.records.receipts(state, since, limit, req.get_param("after") or "")
+        after = req.get_param("after") or ""
+        if after:
+            try:
+                ReceiptId.parse(after)
+            except NotFound:
+                raise invalid("after", "the id of a receipt: next of the page before") from None
+        found = await self._worker.records.receipts(state, since, limit, after)
         more = found[-1].receipt if len(found) == limit else None
         resp.data = orjson.dumps({"receipts": [receipt.to_obj() for receipt in found], "next": more})
 

@@ -187,6 +187,7 @@ class TestReceipts:
             "/receipts?limit=1001",
             "/receipts?limit=x",
             "/receipts?since=yesterday",
+            "/receipts?after=nonsense",
             "/receipts/x/documents?after=-1",
             "/deadletters?group=graph",
             "/deadletters?since=nan",
