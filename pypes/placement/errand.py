@@ -31,11 +31,13 @@ class Errand:
     """
 
     def __init__(self, keeper: Keeper, value: Any, timeout_s: float, name: str, following: Sequence[Any] = ()) -> None:
+        self.value = value
         self.is_over = False
+        #: Ports and values that the component has sent, and that are to be sent on now.
+        self.parts: list[tuple[str, Any]] = []
         self.result: Any = None
         self.error: Exception | None = None
         self._keeper = keeper
-        self._value = value
         self._timeout_s = timeout_s
         self._name = name
         self._following = following
@@ -44,39 +46,40 @@ class Errand:
         self._answers: Iterator[tuple[int, bytes | bytearray]] = iter(())
         self._has_sent = False
 
-    def part(self) -> list[tuple[str, Any]]:
-        """The next ports and values that the component has sent. Blocks until there are enough of them, or no more will come."""
-        while True:
+    def go_on(self) -> None:
+        """Have the next :attr:`parts`. Blocks until there are enough of them, or no more will come."""
+        self.parts = []
+        while not self.is_over:
             try:
                 if self._process is None:
                     self._begin()
-                return self._part()
+                self._read()
+                return
             except TimeoutError:
                 self._give_up()
-                return self._end(Reject(f"not done after {self._timeout_s:g} s in filter {self._name}", "isolated.timeout"))
+                self._end(Reject(f"not done after {self._timeout_s:g} s in filter {self._name}", "isolated.timeout"))
             except (Died, wire.Broken, _Exhausted) as error:
                 self._give_up()
                 if self._was_fresh or self._has_sent:
-                    return self._end(self._blamed(error))
+                    self._end(self._blamed(error))
                 self._process = None
             except wire.Unspeakable as error:
-                return self._end(Reject(f"it cannot be sent to the process of filter {self._name}: {error}", "isolated.value"))
+                self._end(Reject(f"it cannot be sent to the process of filter {self._name}: {error}", "isolated.value"))
             except Retry as error:
-                return self._end(error)
+                self._end(error)
 
     def _begin(self) -> None:
         process = self._keeper.take()
-        if not process.expects(self._value):
+        if not process.expects(self.value):
             self._keeper.give_up(process)
             process = self._keeper.take()
         self._process, self._was_fresh = process, process.is_fresh
-        process.give(self._value)
+        process.give(self.value)
         process.give_ahead(self._following)
         self._answers = process.answers(self._timeout_s)
 
-    def _part(self) -> list[tuple[str, Any]]:
+    def _read(self) -> None:
         assert self._process is not None
-        found: list[tuple[str, Any]] = []
         size = 0
         for kind, payload in self._answers:
             if kind == wire.RAISED:
@@ -85,28 +88,26 @@ class Errand:
                     raise _Exhausted(raised(failure))
                 self._process.finished()
                 self._end(raised(failure))
-                break
+                return
             port, value = self._process.decode(payload, has_port=kind == wire.SENT)
             if kind == wire.DONE:
                 self._process.finished()
                 self.result = value
                 self.is_over = True
-                break
-            found.append((port, value))
+                return
+            self._has_sent = True
+            self.parts.append((port, value))
             size += len(payload)
-            if len(found) >= PART_VALUES or size >= PART_BYTES:
-                break
-        self._has_sent = self._has_sent or bool(found)
-        return found
+            if len(self.parts) >= PART_VALUES or size >= PART_BYTES:
+                return
 
     def _give_up(self) -> None:
         assert self._process is not None
         self._keeper.give_up(self._process)
 
-    def _end(self, error: Exception) -> list[tuple[str, Any]]:
+    def _end(self, error: Exception) -> None:
         self.error = error
         self.is_over = True
-        return []
 
     def _blamed(self, error: Died | wire.Broken | _Exhausted) -> Exception:
         if isinstance(error, _Exhausted):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +19,9 @@ from pypes.placement import wire
 from pypes.placement.errand import Errand
 from pypes.placement.keeper import Keeper
 from pypes.placement.process import AHEAD_VALUES, Process
+
+#: Packets for which one call in a thread waits.
+RUN_VALUES = 32
 
 
 def isolate(
@@ -80,7 +84,12 @@ class StandIn(Component):
     _max_bytes: int
     _limit_s: Callable[[], float]
     _keeper: Keeper | None = None
-    _errand: Errand | None = None
+    _latest: Errand | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Begun already, for the packets that come next.
+        self._errands: deque[Errand] = deque()
 
     def setup(self) -> None:
         ports = {*self.get_out_ports(), *self.get_in_ports(), ERROR_PORT}
@@ -99,21 +108,41 @@ class StandIn(Component):
         self._keeper.first()
 
     def process(self, packet: Any) -> Any:
-        assert self._keeper is not None
-        assert self._turn is not None
-        following = self._turn.upcoming(AHEAD_VALUES)
-        errand = self._errand = Errand(self._keeper, packet, self._limit_s(), self.name, following)
-        while not errand.is_over:
-            for port, value in self.offload(errand.part):
+        errand = self._errand_of(packet)
+        while True:
+            for port, value in errand.parts:
                 self.send(port, value)
+            if errand.is_over:
+                break
+            self.offload(errand.go_on)
         if errand.error is not None:
             raise errand.error
         return errand.result
 
+    def _errand_of(self, packet: Any) -> Errand:
+        """The errand with ``packet``, begun and perhaps over: one call in a thread does it for several packets."""
+        if not self._errands or self._errands[0].value is not packet:
+            assert self._turn is not None
+            self._errands.clear()
+            self.offload(self._run, [packet, *self._turn.upcoming(RUN_VALUES)])
+        return self._errands.popleft()
+
+    def _run(self, packets: Sequence[Any]) -> None:
+        """Run errands up to the first that has something to send on, which must happen before more is read. In a thread."""
+        assert self._keeper is not None
+        for number, packet in enumerate(packets, 1):
+            following = packets[number : number + AHEAD_VALUES]
+            errand = self._latest = Errand(self._keeper, packet, self._limit_s(), self.name, following)
+            self._errands.append(errand)
+            errand.go_on()
+            if errand.parts:
+                return
+
     def teardown(self) -> None:
         if self._keeper is not None:
-            self._keeper.close(is_busy=self._errand is not None and not self._errand.is_over)
-            self._keeper = self._errand = None
+            self._keeper.close(is_busy=self._latest is not None and not self._latest.is_over)
+            self._keeper = self._latest = None
+            self._errands.clear()
 
 
 def _plain(component: Component) -> dict[str, Any]:
