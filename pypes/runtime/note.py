@@ -128,9 +128,8 @@ def death_of(exitcode: int, noted: Noted, *, was_stopping: bool = False) -> Deat
     if exitcode == 0 and was_stopping:
         return Death("stopped", is_outside=True)
     if noted.reason:
-        # a turn that is noted is more exact than what was known from outside of it
-        by = noted.filter if noted.activity == TURN else noted.ended_by if noted.activity == NOTHING else ""
-        return Death(noted.reason, by, noted.document)
+        # a call in a thread may outlast the turns of others: who noted the reason knew better than the last turn
+        return Death(noted.reason, noted.ended_by or noted.filter, noted.document)
     if exitcode < 0:
         is_outside = -exitcode not in _OWN_SIGNALS
         cause = f"killed by {_signal_name(-exitcode)}"

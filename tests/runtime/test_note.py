@@ -45,6 +45,8 @@ def test_what_is_written_through_one_mapping_is_read_through_another(tmp_path: P
         (-signal.SIGKILL, noted(TURN, 3, "pdf"), Death("killed by SIGKILL", "pdf", 3, is_outside=True)),
         (-signal.SIGHUP, noted(TURN, 3, "pdf"), Death("killed by SIGHUP", "pdf", 3, is_outside=True)),
         (-signal.SIGKILL, noted(TURN, 3, "pdf", "pdf", "not done after 5 s"), Death("not done after 5 s", "pdf", 3)),
+        (-signal.SIGKILL, noted(TURN, 3, "out", "pdf", "not done after 5 s"), Death("not done after 5 s", "pdf", 3)),
+        (-signal.SIGKILL, noted(TURN, 3, "pdf", "", "over 64 MiB of memory"), Death("over 64 MiB of memory", "pdf", 3)),
         (-signal.SIGKILL, noted(NOTHING, -1, "", "pdf", "not done after 5 s"), Death("not done after 5 s", "pdf")),
         (-signal.SIGKILL, noted(DECODING, -1, "", "", "over 64 MiB of memory"), Death("over 64 MiB of memory")),
     ],
