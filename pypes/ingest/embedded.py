@@ -11,6 +11,7 @@ removes the row, or kept for the dead letters that took it over; what a crash le
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import sqlite3
@@ -140,6 +141,8 @@ class EmbeddedQueue(RecordedQueue):
         try:
             survey = await queue._writing.call(queue._survey)
         except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                store.close()
             queue._abandon()
             raise
         queue._restore(survey)

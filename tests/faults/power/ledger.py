@@ -14,6 +14,7 @@ from pypes.ingest.delivery import Spooled
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter, receipt_of
 from pypes.ingest.queue import Lease
+from pypes.ingest.receipt import Receipt
 from pypes.ingest.shards import Shards
 from tests.faults.power.script import GRAPH, MANY, Said, body_of, edited, header_of, key_of
 
@@ -53,6 +54,7 @@ class Reopened:
 
     leases: dict[str, Lease]
     letters: dict[str, DeadLetter]
+    receipts: dict[str, Receipt]
 
 
 async def check(data: Path, ledger: Ledger) -> list[str]:
@@ -74,15 +76,16 @@ async def _check(queue: EmbeddedQueue, ledger: Ledger) -> list[str]:
     expected = queue.stats().deliveries
     leases = await _drain(queue)
     letters = {letter.id: letter for letter in await queue.letters(limit=10_000)}
-    found = Reopened({lease.id: lease for lease in leases}, letters)
+    receipts = {receipt.receipt: receipt for receipt in await queue.receipts(None, 0.0, 10_000)}
+    found = Reopened({lease.id: lease for lease in leases}, letters, receipts)
     broken = [f"{len(leases)} deliveries, leased as {len(found.leases)}"] if len(leases) != len(found.leases) else []
     broken += [f"{expected} deliveries counted, {len(leases)} found"] if expected != len(leases) else []
     for lease in leases:
         broken += _altered(lease)
     for receipt, n in ledger.accepted.items():
-        broken += [f"{receipt} ({n}): {problem}" for problem in await _missing(queue, ledger, found, receipt)]
+        broken += [f"{receipt} ({n}): {problem}" for problem in _missing(ledger, found, receipt)]
     for receipt, letter in ledger.replayed.items():
-        broken += [f"{receipt} (replay of {letter}): {problem}" for problem in await _missing(queue, ledger, found, receipt)]
+        broken += [f"{receipt} (replay of {letter}): {problem}" for problem in _missing(ledger, found, receipt)]
         broken += [f"{letter} was replayed and is still there"] if letter in letters else []
     broken += [f"{letter} was deleted and is there again" for letter in ledger.deleted & letters.keys()]
     for letter in letters.values():
@@ -118,9 +121,9 @@ def _altered(lease: Lease) -> list[str]:
     return []
 
 
-async def _missing(queue: EmbeddedQueue, ledger: Ledger, found: Reopened, receipt: str) -> list[str]:
+def _missing(ledger: Ledger, found: Reopened, receipt: str) -> list[str]:
     left = [id for id in found.letters if receipt_of(id) == receipt]
-    state = await queue.receipt(receipt)
+    state = found.receipts.get(receipt)
     if receipt in found.leases:
         problems = [f"runs again, and has left {left}"] if left else []
         return problems if state is not None and state.state in ("queued", "processing") else [*problems, f"is {state}"]
@@ -143,10 +146,11 @@ async def _works(queue: EmbeddedQueue, ledger: Ledger) -> list[str]:
     receipt = await queue.append(header_of(n), body_of(n))
     if [lease.id for lease in await _drain(queue)] != [receipt]:
         broken.append("what is posted after the restart is not leased")
-    for known, posted in ledger.accepted.items():
-        key = key_of(posted)
-        if key is not None and (again := await queue.append(header_of(posted), body_of(posted), key=key)) != known:
-            broken.append(f"{known} ({posted}): its key gives another receipt, {again}")
+    keyed = [(known, posted, key) for known, posted in ledger.accepted.items() if (key := key_of(posted)) is not None]
+    again = await asyncio.gather(*[queue.append(header_of(posted), body_of(posted), key=key) for _, posted, key in keyed])
+    for (known, posted, _), receipt in zip(keyed, again, strict=True):
+        if receipt != known:
+            broken.append(f"{known} ({posted}): its key gives another receipt, {receipt}")
     return broken
 
 

@@ -173,7 +173,7 @@ class Parser:
             if (file := self._file(fd)) is not None:
                 self._tokens += 1
                 yield SyncBegan(file[0], self._tokens)
-        elif name in ("unlink", "unlinkat", "mkdir", "mkdirat", "rename", "renameat", "renameat2"):
+        elif name in ("unlink", "unlinkat", "mkdir", "mkdirat", "link", "linkat", "rename", "renameat", "renameat2"):
             yield from self._begin_names(name, arguments)
         elif name in UNKNOWN:
             first = arguments.split(",")[0].strip(") ")
@@ -185,14 +185,17 @@ class Parser:
     def _begin_names(self, name: str, arguments: str) -> Iterator[Event]:
         places = [self._where(_bytes(text).decode()) for text in re.findall(r'"[^"]*"', arguments)]
         if name.startswith("rename"):
-            assert len(places) == 2
-            (source, target) = places
+            source, target = places
             if source is None and target is None:
                 return
             assert source is not None, "renamed from outside"
             assert target is not None, "renamed to outside"
             inode = self._folders[source[0]].get(source[1], 0)
             yield Began(Change(entries=[(target[0], target[1], inode), (source[0], source[1], 0)]))
+        elif name.startswith("link"):
+            source, target = places
+            if source is not None and target is not None and target[1] not in self._folders[target[0]]:
+                yield Began(Change(entries=[(target[0], target[1], self._folders[source[0]][source[1]])]))
         elif places[0] is not None:
             folder, entry = places[0]
             if name.startswith("mkdir") and entry not in self._folders[folder]:

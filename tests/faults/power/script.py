@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from pypes.core.limits import Limits
+from pypes.errors import Conflict
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
@@ -95,7 +96,7 @@ class Script:
         await self.open()
         await self.post(1)
         choices = [self.post_one, self.post_many, self.finish, self.finish, self.finish_many, self.letters, self.reopen]
-        weights = [6, 3, 4, 4, 2, 3, 1]
+        weights = [6, 3, 4, 4, 2, 6, 1]
         for _ in range(steps):
             await self.rng.choices(choices, weights)[0]()
         await self.queue.close()
@@ -130,10 +131,10 @@ class Script:
 
     async def finish_one(self, lease: Lease) -> None:
         chance = self.rng.random()
-        if chance < 0.7:
+        if chance < 0.5:
             say(Said("finishing", receipt=lease.id))
             self.queue.ack(lease, Outcome(published=1), id=lease.header.id)
-        elif chance < 0.85:
+        elif chance < 0.8:
             letter = letter_of(lease)
             say(Said("finishing", receipt=lease.id, letters=[letter.id]))
             self.queue.ack(
@@ -150,18 +151,20 @@ class Script:
             return
         letter = self.rng.choice(found)
         chance = self.rng.random()
-        if chance < 0.3 and letter.packet:
+        if chance < 0.4 and letter.packet:
             say(Said("editing", letter=letter.id))
             assert await self.queue.edit_letter(letter.id, edited(letter.id))
             say(Said("edited", letter=letter.id))
-        elif chance < 0.5:
+        elif chance < 0.6:
             say(Said("deleting", letter=letter.id))
             assert await self.queue.delete_letters([letter.id]) == 1
             say(Said("deleted", letter=letter.id))
         else:
             say(Said("replaying", letter=letter.id))
-            is_whole = not letter.filter
-            receipt = await self.queue.replay(letter.id, is_whole)
+            try:
+                receipt = await self.queue.replay(letter.id, from_start=False)
+            except Conflict:  # the packet is not whole
+                receipt = await self.queue.replay(letter.id, from_start=True)
             say(Said("replayed", letter=letter.id, receipt=receipt))
 
     async def reopen(self) -> None:

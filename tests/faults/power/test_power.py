@@ -19,7 +19,7 @@ from tests.faults.power.recording import Event, Said, record
 
 _STEPS = 50
 #: How many states `make test` looks at; with PYPES_POWER_SEEDS every point is looked at, that many times for each kind of loss.
-_STATES = 900
+_STATES = 600
 
 
 @pytest.fixture
@@ -98,4 +98,4 @@ def test_without_durability_the_same_check_fails(tmp_path: Path, scratch: Path) 
     losses = {point: [("none", 0), ("torn", point)] for point in range(0, points(events), 20)}
     states, broken = asyncio.run(broken_states(events, scratch, losses))
     print(f"{states} states, {len({each.split(':')[0] + each.split(',')[1] for each in broken})} of them broken")  # noqa: T201
-    assert any("it is lost" in each for each in broken)
+    assert any("it is lost" in each or "its receipt is None" in each for each in broken)

@@ -134,9 +134,13 @@ def test_what_is_accepted_decodes_into_as_many_documents(
         sent = sent[: len(sent) // 2]
     header = Header("g", content_type=content_type, encoding=encoding, length=len(sent))
     whole = verdict(lambda: check(header, sent, LIMITS)[0])
-    assert verdict(lambda: chunked(header, sent, size)) == whole
+    in_chunks = verdict(lambda: chunked(header, sent, size))
     if not isinstance(whole, int):
+        # of a compressed body that is wrong in two ways, what comes first is named
+        assert not isinstance(in_chunks, int)
+        assert encoding or in_chunks == whole
         return
+    assert in_chunks == whole
     header = msgspec.structs.replace(header, documents=whole)
     found = decoded(header, sent)
     assert len(found) == whole
