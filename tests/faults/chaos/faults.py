@@ -21,7 +21,9 @@ from pypes.testing.node import Node, until
 ROLES = ("instance", "worker", "arbiter", "supervisor")
 
 #: How often each fault is chosen; a kill is by far the cheapest to recover from.
-WEIGHTS = {"kill": 60, "pause": 12, "disturb_destination": 12, "fill_disk": 5, "roll": 3, "restart": 2}
+WEIGHTS = {"kill": 60, "pause": 12, "disturb_destination": 12, "fill_disk": 5, "roll": 3, "restart": 1.5}
+#: Between two faults.
+LONGEST_WAIT_S = 0.8
 LONGEST_PAUSE_S = 3.0
 GRACE_S = 5.0
 
@@ -93,7 +95,7 @@ class Faults:
         names, weights = list(WEIGHTS), list(WEIGHTS.values())
         try:
             while time.monotonic() < end or any(not self.tally.kills[role] for role in ROLES):
-                self._wait(self._rng.uniform(0.05, 1.2))
+                self._wait(self._rng.uniform(0.05, LONGEST_WAIT_S))
                 self._put_right(time.monotonic())
                 self._see_that_it_runs()
                 getattr(self, "_" + self._rng.choices(names, weights)[0])()
