@@ -346,6 +346,11 @@ class Backlog:
         """Streams with something at hand that may run; with order keys, :meth:`lease` may find that it may not yet."""
         return [waiting.stream for waiting in self._streams.values() if waiting.is_leasable]
 
+    def is_held(self, graph: str) -> bool:
+        """True if deliveries of a graph wait for others of their keys to be finished."""
+        claims = self._claims.get(graph)
+        return claims is not None and (claims.live.is_held or claims.bulk.is_held)
+
     def lease(self, n: int, max_bytes: int, expires: float | None, stream: Stream | None = None) -> list[Lease]:
         """As :meth:`Queue.lease`; what became due is to be brought back with :meth:`tick` before."""
         leases: list[Lease] = []

@@ -3,9 +3,8 @@
 A delivery is in at most one living instance. When a connection ends, what was handed over stays where it is until the
 supervisor says that the instance is dead and reaped (:meth:`Dispatcher.gone`); only then does it go elsewhere.
 
-Nobody can tell which of the deliveries that ran together killed an instance. So all of them are *suspects* and run again
-alone: the instance finishes what it has, says BEGIN, and runs only that one. Whoever was begun like this when the instance died
-is charged with a crash, at the third it is dead-lettered; what was not begun is innocent.
+What is out is bounded per graph and instance, so that a graph whose publisher is stuck keeps no other waiting, and graphs take
+turns. Bulk goes out only while nothing live waits, a little at a time: what is live must not queue behind it in the instances.
 
 Deliveries and acknowledgements cost neither task nor future each: all that became leasable in one turn of the loop goes out
 in one write per instance.
@@ -24,27 +23,34 @@ from pypes.core.limits import Limits
 from pypes.ingest import protocol
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.link import Link, Sent
-from pypes.ingest.outcome import Death, Outcome
-from pypes.ingest.queue import Lease, Queue
+from pypes.ingest.outcome import Death, Details, Fate, Outcome
+from pypes.ingest.queue import Lease, Queue, Stream
+from pypes.ingest.verdict import judge
 
 log = logging.getLogger(__name__)
 
-#: So often may a delivery that runs alone see its instance die, before it goes to the dead letters.
-MAX_CRASHES = 3
 #: What a delivery weighs in a window besides its body, in bytes.
 OVERHEAD_BYTES = 512
 RECONNECT_S = 0.05
 #: How long deliveries of a graph that could not be set up are put off.
 FAILED_GRAPH_S = 2.0
+#: Deliveries that a graph hands over before it is another's turn.
+TURN_DELIVERIES = 64
+#: What the bulk lane of a graph has out at one instance, per ingest worker (one delivery at least): a few milliseconds of work.
+BULK_DELIVERIES = 64
+BULK_DOCUMENTS = 128
+BULK_BYTES = 1 << 20
+#: A graph of which nothing was acknowledged for this long, though its windows are full, does not hold bulk back, in seconds.
+STALLED_S = 1.0
 
-_PUBLISHED = Outcome(published=1)
+_KEPT_OUTCOMES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Topology:
     """What runs where, as the supervisor announces it: ``instances`` is id → socket path, ``graphs`` name → version.
 
-    ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait.
+    ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
     """
 
     generation: int = 0
@@ -53,6 +59,7 @@ class Topology:
     failed: Mapping[str, str] = field(default_factory=dict)
     routes: Mapping[str, str] = field(default_factory=dict)
     default: str | None = None
+    ordered: frozenset[str] = frozenset()
 
 
 class Dispatcher:
@@ -71,13 +78,16 @@ class Dispatcher:
         self._ready: dict[Queue, None] = {}
         self._topology: Topology | None = None
         self._links: dict[int, Link] = {}
-        self._again: deque[Sent] = deque()
+        self._again: dict[Stream, deque[Sent]] = {}
+        self._turn = 0
+        self._outcomes: dict[tuple[int, tuple[str, ...]], Outcome] = {}
         self._last_number = 0
         self._is_scheduled = False
         self._is_closed = False
         self._is_paused = False
         self._drained: asyncio.Future[None] | None = None
         self._reconnect: asyncio.TimerHandle | None = None
+        self._bulk_timer: asyncio.TimerHandle | None = None
 
     # -- what there is ----------------------------------------------------------------------------------
 
@@ -102,7 +112,7 @@ class Dispatcher:
     @property
     def outstanding(self) -> int:
         """Deliveries handed over and not acknowledged, or waiting to be handed over again."""
-        return sum(len(link.outstanding) for link in self._links.values()) + len(self._again)
+        return sum(len(link.outstanding) for link in self._links.values()) + sum(map(len, self._again.values()))
 
     def _connect(self) -> None:
         self._reconnect = None
@@ -141,23 +151,12 @@ class Dispatcher:
         if self._is_closed or self._topology is None:
             return
         links = [] if self._is_paused else [link for link in self._links.values() if link.takes_more]
-        while self._again and links:
-            sent = self._again.popleft()
-            if self._has_graph(sent.queue, sent.lease):
-                self._give(links, sent)
-        window, window_bytes = self._limits.window_deliveries, self._limits.window_bytes
-        while links and self._ready:
-            queue = next(iter(self._ready))
-            del self._ready[queue]
-            room = sum(window - len(link.outstanding) for link in links)
-            room_bytes = sum(window_bytes - link.load for link in links)
-            leases = queue.lease(room, room_bytes)
-            if leases:
-                self._ready[queue] = None  # there may be more; the others come first
-            for lease in leases:
-                if self._has_graph(queue, lease):
-                    is_alone = lease.is_suspect or lease.crashes > 0
-                    self._give(links, Sent(queue, lease, self._weight(lease), is_alone))
+        full: list[Stream] = []
+        if links:
+            if self._again:
+                full += self._give_again(links)
+            if self._ready:
+                full += self._take_turns(links)
         for link in self._links.values():
             if link.items:
                 link.flush()
@@ -167,26 +166,116 @@ class Dispatcher:
             self._check_drained()
         elif not links and (self._again or self._ready):
             self._press()
+        else:
+            for stream in full:
+                self._press_for(stream)
+            for graph in self._topology.ordered:
+                if any(queue.is_held(graph) for queue in self._queues):
+                    for is_bulk in (False, True):
+                        self._press_for(Stream(graph, is_bulk))
+
+    def _give_again(self, links: list[Link]) -> list[Stream]:
+        """Hand over what came back from other instances; returns the streams of which some had no room."""
+        full = []
+        for stream, waiting in list(self._again.items()):
+            while waiting and (open_links := self._with_room(links, stream)):
+                sent = waiting.popleft()
+                if self._has_graph(sent.queue, sent.lease):
+                    sent.rerun = sent.queue.rerun(sent.lease)
+                    self._give(open_links, sent)
+            if waiting:
+                full.append(stream)
+            else:
+                del self._again[stream]
+        return full
+
+    def _take_turns(self, links: list[Link]) -> list[Stream]:
+        """Hand over what the queues have, live before bulk; returns the streams of which some had no room."""
+        live: list[tuple[Queue, Stream]] = []
+        bulk: list[tuple[Queue, Stream]] = []
+        for queue in list(self._ready):
+            streams = queue.streams()
+            if not streams:
+                del self._ready[queue]  # it tells when there is something again
+            for stream in streams:
+                (bulk if stream.is_bulk else live).append((queue, stream))
+        full = self._hand_over(links, live)
+        if bulk and not self._is_any_moving(links, full):
+            full += self._hand_over(links, bulk)
+        elif bulk and self._bulk_timer is None:
+            self._bulk_timer = self._loop.call_later(STALLED_S, self._try_bulk)
+        return full
+
+    def _hand_over(self, links: list[Link], streams: list[tuple[Queue, Stream]]) -> list[Stream]:
+        """Let streams of one lane take turns until they have nothing or no room; returns those that had no room."""
+        full: list[Stream] = []
+        if len(streams) > 1:
+            # whoever was first last time is not this time
+            self._turn = (self._turn + 1) % len(streams)
+            streams = streams[self._turn :] + streams[: self._turn]
+        turns = deque(streams)
+        while turns:
+            queue, stream = turns.popleft()
+            open_links = self._with_room(links, stream)
+            if not open_links:
+                full.append(stream)
+                continue
+            window, window_bytes = self._bounds(stream)
+            room = sum(window - link.window(stream).count for link in open_links)
+            room_bytes = sum(window_bytes - link.window(stream).load for link in open_links)
+            if stream.is_bulk:
+                room = 1  # its size says little of the work: how many documents it has is known only then
+            elif turns:
+                room = min(room, TURN_DELIVERIES)
+            leases = queue.lease(room, room_bytes, stream=stream)
+            if not leases:
+                continue
+            turns.append((queue, stream))
+            for lease in leases:
+                if self._has_graph(queue, lease):
+                    is_alone = lease.is_suspect or lease.crashes > 0
+                    self._give(open_links, Sent(queue, stream, lease, self._weight(lease), is_alone))
+        return full
+
+    def _is_any_moving(self, links: list[Link], full: list[Stream]) -> bool:
+        """True if one of these streams with full windows is being worked on: bulk must not get in its way."""
+        since = self._loop.time() - STALLED_S
+        return any(link.window(stream).moved_at > since for stream in full for link in links)
+
+    def _try_bulk(self) -> None:
+        self._bulk_timer = None
+        self._schedule()
+
+    def _bounds(self, stream: Stream) -> tuple[int, int]:
+        limits = self._limits
+        if stream.is_bulk:
+            return min(BULK_DELIVERIES, limits.window_deliveries), min(BULK_BYTES, limits.window_bytes)
+        return limits.window_deliveries, limits.window_bytes
+
+    def _with_room(self, links: list[Link], stream: Stream) -> list[Link]:
+        count, load = self._bounds(stream)
+        return [link for link in links if (window := link.window(stream)).count < count and window.load < load]
 
     def _give(self, links: list[Link], sent: Sent) -> None:
-        """Put a delivery into the batch of the least loaded link; takes links that are full then out of ``links``.
+        """Put a delivery into the batch of the least loaded link; takes a link that is full then out of ``links``.
 
         Without any link left (a lease may be larger than the window had room for), it goes to the least loaded open one.
         """
-        candidates = links or [link for link in self._links.values() if link.is_open and not link.is_retiring]
+        candidates = links or [link for link in self._links.values() if link.takes_more]
         link = candidates[0]
         for other in candidates:
             if other.load < link.load:
                 link = other
         self._last_number = number = self._last_number + 1
-        link.add(number, sent)
-        limits = self._limits
-        if links and (len(link.outstanding) >= limits.window_deliveries or link.load >= limits.window_bytes):
-            link.takes_more = False
+        link.add(number, sent, self._loop.time())
+        count, load = self._bounds(sent.stream)
+        if links and (sent.window.count >= count or sent.window.load >= load):
             links.remove(link)
 
     def _weight(self, lease: Lease) -> int:
         body = lease.body
+        if lease.header.is_bulk:
+            return max(OVERHEAD_BYTES + len(body), lease.header.documents * (BULK_BYTES // BULK_DOCUMENTS))
         if isinstance(body, Spooled):
             # it takes no memory on its way; but whoever reads it is busy for long
             return max(OVERHEAD_BYTES, min(body.size, self._limits.window_bytes // 8))
@@ -210,6 +299,14 @@ class Dispatcher:
                 link.was_pressed = True
                 link.write(protocol.signal(protocol.PRESSURE))
 
+    def _press_for(self, stream: Stream) -> None:
+        """A stream waits for what it has out: have the instances let go of that."""
+        for link in self._links.values():
+            window = link.windows.get(stream)
+            if link.is_open and window is not None and window.count and not window.was_pressed:
+                window.was_pressed = True
+                link.write(protocol.signal(protocol.PRESSURE))
+
     # -- what instances say -----------------------------------------------------------------------------
 
     def _heard(self, link: Link, kind: int, head: bytes) -> None:
@@ -219,33 +316,48 @@ class Dispatcher:
             link.begun = protocol.read_begin(head)
         elif kind == protocol.END:
             link.begun = None
+        elif kind == protocol.COMMITTED:
+            said = protocol.read_committed(head)
+            sent = link.outstanding.get(said.number)
+            if sent is not None:
+                sent.queue.committed(sent.lease, said.publisher, said.documents)
         elif kind == protocol.GOODBYE:
             link.close()
             self._take_back(link)
             self._forget(link)
 
     def _acknowledge(self, link: Link, acks: protocol.Acks) -> None:
-        take = link.outstanding.pop
+        take = link.take
+        now = self._loop.time()
         for batch in acks.published:
-            for number in batch.numbers:
-                sent = take(number, None)
+            outcome = self._published(batch.version, batch.takers)
+            ids = batch.ids
+            for index, number in enumerate(batch.numbers):
+                sent = take(number)
                 if sent is not None:
-                    link.load -= sent.weight
-                    sent.queue.ack(sent.lease, _PUBLISHED)
+                    sent.window.moved_at = now
+                    sent.queue.ack(sent.lease, outcome, ids[index] if ids else None)
         for number, outcome in acks.outcomes:
-            sent = take(number, None)
+            sent = take(number)
             if sent is not None:
-                link.load -= sent.weight
+                sent.window.moved_at = now
                 sent.queue.ack(sent.lease, outcome)
                 if outcome.failed:
                     _report(sent.lease, outcome)
-        limits = self._limits
-        if not link.takes_more and link.is_open and not link.is_retiring:
-            link.takes_more = len(link.outstanding) < limits.window_deliveries and link.load < limits.window_bytes
         if self._ready or self._again:
             self._schedule()
         if self._drained is not None:
             self._check_drained()
+
+    def _published(self, version: int, takers: tuple[str, ...]) -> Outcome:
+        """The outcome of one published document; always the same object, which queues know again."""
+        outcome = self._outcomes.get((version, takers))
+        if outcome is None:
+            if len(self._outcomes) >= _KEPT_OUTCOMES:
+                self._outcomes.clear()
+            details = Details((Fate("published", takers),), (1, 0))
+            outcome = self._outcomes[version, takers] = Outcome(published=1, version=version, details=details)
+        return outcome
 
     def _ended(self, link: Link) -> None:
         """The connection ended without a goodbye: nothing is sent elsewhere before the supervisor has reaped the instance."""
@@ -256,35 +368,23 @@ class Dispatcher:
         self._on_lost(link.id)
 
     def gone(self, id: int, death: Death | None = None) -> None:
-        """The instance is dead and reaped: what it had goes elsewhere, suspects to be run alone."""
+        """The instance is dead and reaped: what it had goes elsewhere, suspects to be run alone.
+
+        ``death`` says how it ended, as far as that is known; :mod:`pypes.ingest.verdict` has what follows from it.
+        """
         link = self._links.get(id)
         if link is None:
             return
         link.read_rest()
         # what it still said may have been its goodbye
         if self._links.get(id) is link:
-            self._judge(link)
+            judge(link, death)
             self._take_back(link)
             self._forget(link)
 
-    def _judge(self, link: Link) -> None:
-        if link.begun is None:
-            for sent in link.outstanding.values():
-                sent.is_alone = True
-            return
-        begun = link.outstanding.get(link.begun)
-        if begun is None:
-            return  # the lone run was another worker's, or is over: nothing else was begun since
-        crashes = begun.queue.record_crash(begun.lease)
-        extra = {"receipt": begun.lease.id, "instance": link.id, "crashes": crashes}
-        log.warning("instance died while it ran one delivery alone", extra=extra)
-        if crashes >= MAX_CRASHES:
-            del link.outstanding[link.begun]
-            reason = f"the instance died {crashes} times while it ran nothing but this delivery"
-            begun.queue.dead_letter(begun.lease, "instance.killed", reason)
-
     def _take_back(self, link: Link) -> None:
-        self._again.extendleft(reversed(link.outstanding.values()))
+        for sent in reversed(link.outstanding.values()):
+            self._again.setdefault(sent.stream, deque()).appendleft(sent)
         link.outstanding.clear()
         self._schedule()
 
@@ -328,6 +428,8 @@ class Dispatcher:
         self._is_closed = True
         if self._reconnect is not None:
             self._reconnect.cancel()
+        if self._bulk_timer is not None:
+            self._bulk_timer.cancel()
         for queue in self._queues:
             queue.on_ready = None
         for link in list(self._links.values()):

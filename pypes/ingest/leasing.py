@@ -86,6 +86,9 @@ class LeasingQueue(Queue):
         self._backlog.tick(self._loop.time())
         return self._backlog.streams()
 
+    def is_held(self, graph: str) -> bool:
+        return self._backlog.is_held(graph)
+
     def lease(self, n: int, max_bytes: int, ttl_s: float | None = None, stream: Stream | None = None) -> list[Lease]:
         if self._is_buried:
             return []

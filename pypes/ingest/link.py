@@ -11,23 +11,42 @@ from typing import Any
 from pypes.ingest import protocol
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.protocol import FrameReader, Item
-from pypes.ingest.queue import Lease, Queue
+from pypes.ingest.queue import Lease, Queue, Stream
 
 #: Up to here the parts of a write are copied into one; beyond, the copy would cost more than the system call with many parts.
 _JOIN_BYTES = 1 << 18
 _IOV_MAX = 1024
 
 
+class Window:
+    """What one stream has out on a link: ``count`` deliveries that weigh ``load`` bytes.
+
+    ``moved_at``: when the first of them was sent, or one was acknowledged since; seconds of the loop's clock. ``was_pressed``:
+    the instance was told to let go of them.
+    """
+
+    __slots__ = ("count", "load", "moved_at", "was_pressed")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.load = 0
+        self.moved_at = 0.0
+        self.was_pressed = False
+
+
 class Sent:
     """A delivery that was handed over: its lease and where it came from, what it weighs, and whether it must run alone."""
 
-    __slots__ = ("is_alone", "lease", "queue", "weight")
+    __slots__ = ("is_alone", "lease", "queue", "rerun", "stream", "weight", "window")
 
-    def __init__(self, queue: Queue, lease: Lease, weight: int, is_alone: bool) -> None:
+    def __init__(self, queue: Queue, stream: Stream, lease: Lease, weight: int, is_alone: bool) -> None:
         self.queue = queue
+        self.stream = stream
         self.lease = lease
         self.weight = weight
         self.is_alone = is_alone
+        self.rerun = lease.rerun
+        self.window: Window
 
 
 class Link:
@@ -57,6 +76,7 @@ class Link:
         "outstanding",
         "takes_more",
         "was_pressed",
+        "windows",
     )
 
     def __init__(
@@ -69,6 +89,7 @@ class Link:
     ) -> None:
         self.id = id
         self.outstanding: dict[int, Sent] = {}
+        self.windows: dict[Stream, Window] = {}
         #: Weight of what is outstanding, in bytes.
         self.load = 0
         #: Number of what runs alone there: one of ours, -1 for another worker's, ``None`` while many may run.
@@ -95,19 +116,41 @@ class Link:
 
     # -- writing ----------------------------------------------------------------------------------------
 
-    def add(self, number: int, sent: Sent) -> None:
+    def window(self, stream: Stream) -> Window:
+        window = self.windows.get(stream)
+        if window is None:
+            self.windows[stream] = window = Window()
+        return window
+
+    def take(self, number: int) -> Sent | None:
+        """What was handed over under a number is out no more; None if there is no such thing."""
+        sent = self.outstanding.pop(number, None)
+        if sent is not None:
+            window = sent.window
+            window.count -= 1
+            window.load -= sent.weight
+            self.load -= sent.weight
+        return sent
+
+    def add(self, number: int, sent: Sent, now: float) -> None:
         """Put a delivery into the batch that :meth:`flush` writes."""
         lease = sent.lease
         self.outstanding[number] = sent
         self.load += sent.weight
+        sent.window = window = self.window(sent.stream)
+        if not window.count:
+            window.moved_at = now
+        window.count += 1
+        window.load += sent.weight
+        window.was_pressed = False
         body = lease.body
         if isinstance(body, Spooled):
-            self.items.append(Item(number, lease.id, lease.header, 0, False, sent.is_alone, body.path))
+            self.items.append(Item(number, lease.id, lease.header, 0, False, sent.is_alone, body.path, sent.rerun))
             return
         decoded = lease.decoded
         if decoded is not None:
             body = decoded
-        self.items.append(Item(number, lease.id, lease.header, len(body), decoded is not None, sent.is_alone))
+        self.items.append(Item(number, lease.id, lease.header, len(body), decoded is not None, sent.is_alone, "", sent.rerun))
         self.bodies.append(body)
 
     def flush(self) -> None:

@@ -126,7 +126,11 @@ class Queue(ABC):
 
     @abstractmethod
     def streams(self) -> list[Stream]:
-        """The streams that have something leasable now."""
+        """The streams that have something leasable now; of an ordered graph, :meth:`lease` may find that it must wait."""
+
+    @abstractmethod
+    def is_held(self, graph: str) -> bool:
+        """True if deliveries of an ordered graph wait for others of their keys to be finished."""
 
     @abstractmethod
     def lease(self, n: int, max_bytes: int, ttl_s: float | None = None, stream: Stream | None = None) -> list[Lease]:

@@ -81,6 +81,11 @@ class Waiting:
         """True if there is a commit at hand behind the one that goes next."""
         return bool(self.warm) and self.warm[0].group is not self.warm[-1].group
 
+    @property
+    def is_held(self) -> bool:
+        """True if something waits for others of its keys to be finished."""
+        return self.is_barred or len(self.ahead) > len(self.free)
+
     def has_free(self) -> bool:
         """True if ``free`` begins with one that may run."""
         free = self.free

@@ -14,9 +14,10 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
 from pypes.ingest.delivery import Header
-from pypes.ingest.dispatch import Dispatcher, Topology
+from pypes.ingest.dispatch import BULK_DELIVERIES, TURN_DELIVERIES, Dispatcher, Topology
 from pypes.ingest.memory import MemoryQueue
-from pypes.ingest.outcome import Outcome
+from pypes.ingest.ordering import key_of, pack_keys
+from pypes.ingest.outcome import Blame, Death, Outcome
 from pypes.ingest.protocol import FrameReader, Item
 
 GRAPHS = {"g": 1}
@@ -90,8 +91,12 @@ def topology(*instances: ScriptedInstance, first: int = 1, **changes: object) ->
     return Topology(**{**given, **changes})
 
 
-async def post(queue: MemoryQueue, body: bytes = b"{}", graph: str = "g") -> str:
-    return await queue.append(Header(graph, content_type="application/json", length=len(body)), body)
+async def post(queue: MemoryQueue, body: bytes = b"{}", graph: str = "g", **header: Any) -> str:
+    return await queue.append(Header(graph, content_type="application/json", length=len(body), **header), body)
+
+
+def published(*items: Item, ids: list[str | None] | None = None) -> bytes:
+    return protocol.acks([protocol.Published(1, ("out",), [item.number for item in items], ids or [])], [])
 
 
 async def eventually(predicate: Callable[[], bool]) -> None:
@@ -348,3 +353,146 @@ async def test_an_instance_that_listens_later_is_found(instances: list[ScriptedI
             await late.got(1)
         finally:
             late.die()
+
+
+TWO = {"g": 1, "h": 1}
+
+
+@run
+async def test_a_graph_that_is_stuck_keeps_no_other_waiting(instances: list[ScriptedInstance]) -> None:
+    async with dispatching(Limits(window_deliveries=2)) as (dispatcher, queue, _):
+        for _ in range(5):
+            await post(queue, graph="h")
+        dispatcher.apply(topology(instances[0], graphs=TWO))
+        await instances[0].got(2)
+        receipts = [await post(queue) for _ in range(6)]
+        done = 0
+        while done < 6:
+            await instances[0].got(2 + done + 1)
+            items = [item for item in instances[0].items if item.header.graph == "g"]
+            await instances[0].say(published(*items[done:]))
+            done = len(items)
+        assert [await state_of(queue, receipt) for receipt in receipts] == ["done"] * 6
+        assert queue.stats().leased == 2
+
+
+@run
+async def test_graphs_take_turns(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        for graph in ("g", "h"):
+            for _ in range(TURN_DELIVERIES + 1):
+                await post(queue, graph=graph)
+        dispatcher.apply(topology(instances[0], graphs=TWO))
+        items = await instances[0].got(2 * TURN_DELIVERIES + 2)
+        graphs = [item.header.graph for item in items]
+        assert len(set(graphs[:TURN_DELIVERIES])) == 1
+        assert len(set(graphs[TURN_DELIVERIES : 2 * TURN_DELIVERIES])) == 1
+        assert graphs[0] != graphs[TURN_DELIVERIES]
+
+
+@run
+async def test_bulk_goes_while_nothing_live_waits_and_a_little_at_a_time(instances: list[ScriptedInstance]) -> None:
+    window = BULK_DELIVERIES + 10
+    async with dispatching(Limits(window_deliveries=window)) as (dispatcher, queue, _):
+        for _ in range(BULK_DELIVERIES + 20):
+            await post(queue, is_bulk=True)
+        for _ in range(window + 10):
+            await post(queue)
+        dispatcher.apply(topology(instances[0]))
+        items = list(await instances[0].got(window))
+        await instances[0].say(published(*items[:9]))
+        items = list(await instances[0].got(window + 9))
+        assert not any(item.header.is_bulk for item in items)
+        # one live delivery waits still; what makes room for it lets bulk go, too
+        await instances[0].say(published(*items[9:11]))
+        items = await instances[0].got(window + 10 + BULK_DELIVERIES)
+        assert [item.header.is_bulk for item in items[window + 9 :]] == [False] + [True] * BULK_DELIVERIES
+        assert queue.stats().leased == window - 1 + BULK_DELIVERIES
+
+
+@run
+async def test_a_bulk_delivery_of_many_documents_goes_alone(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        for _ in range(3):
+            await post(queue, is_bulk=True, documents=10_000)
+        dispatcher.apply(topology(instances[0]))
+        for count in (1, 2, 3):
+            items = await instances[0].got(count)
+            assert queue.stats().leased == 1
+            await instances[0].say(published(items[-1]))
+
+
+@run
+async def test_a_stuck_live_lane_does_not_hold_bulk_back(instances: list[ScriptedInstance]) -> None:
+    async with dispatching(Limits(window_deliveries=1)) as (dispatcher, queue, _):
+        for _ in range(2):
+            await post(queue)
+        await post(queue, graph="h", is_bulk=True)
+        dispatcher.apply(topology(instances[0], graphs=TWO))
+        items = await instances[0].got(2)
+        assert [item.header.graph for item in items] == ["g", "h"]
+
+
+@run
+async def test_documents_of_one_key_go_one_after_the_other(instances: list[ScriptedInstance]) -> None:
+    """What holds the later one back is pressed: a component may wait for more before it lets go."""
+    async with dispatching() as (dispatcher, queue, _):
+        a, b = pack_keys([key_of("a")]), pack_keys([key_of("b")])
+        first, second, other = await post(queue, keys=a), await post(queue, keys=a), await post(queue, keys=b)
+        dispatcher.apply(topology(instances[0], ordered=frozenset(["g"])))
+        items = await instances[0].got(2)
+        assert [item.receipt for item in items] == [first, other]
+        await instances[0].until(lambda: instances[0].pressed == 1)
+        await instances[0].say(published(items[0]))
+        items = await instances[0].got(3)
+        assert items[2].receipt == second
+
+
+@run
+async def test_the_document_that_a_note_names_is_blamed_and_the_rest_runs_again(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        receipt = await post(queue, documents=3)
+        dispatcher.apply(topology(instances[0]))
+        [item] = await instances[0].got(1)
+        await instances[0].say(protocol.begin(item.number), protocol.committed(item.number, "out", [0]))
+        instances[0].die()
+        dispatcher.gone(1, Death("killed by SIGSEGV", "pdf", 1))
+        # blamed already, and dead of the same: the note does not lead to who is guilty
+        for number in (2, 3, 4):
+            each = instances[number - 1]
+            dispatcher.apply(topology(each, first=number))
+            [item] = await each.got(1)
+            assert (item.receipt, item.is_alone) == (receipt, True)
+            assert item.rerun == protocol.Rerun((Blame(1, "pdf", "killed by SIGSEGV"),), {"out": (0,)})
+            await each.say(protocol.begin(item.number))
+            each.die()
+            dispatcher.gone(number, Death("killed by SIGSEGV", "pdf", 1))
+        assert await state_of(queue, receipt) == "failed"
+
+
+@run
+async def test_a_kill_from_outside_is_charged_to_nobody(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        receipt = await post(queue)
+        for number in (1, 2, 3, 4):
+            each = instances[number - 1]
+            dispatcher.apply(topology(each, first=number))
+            [item] = await each.got(1)
+            await each.say(protocol.begin(item.number))
+            each.die()
+            dispatcher.gone(number, Death("killed by SIGKILL", "pdf", 0, is_outside=True))
+        dispatcher.apply(topology(instances[4], first=5))
+        [item] = await instances[4].got(1)
+        assert (item.receipt, item.rerun) == (receipt, None)
+
+
+@run
+async def test_ids_and_takers_of_published_documents_reach_the_queue(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        receipts = [await post(queue), await post(queue)]
+        dispatcher.apply(topology(instances[0]))
+        items = await instances[0].got(2)
+        await instances[0].say(published(*items, ids=["seven", None]))
+        assert [await state_of(queue, receipt) for receipt in receipts] == ["done", "done"]
+        reports = [report for receipt in receipts for report in await queue.documents(receipt, 10) or []]
+        assert [(report.id, list(report.publishers)) for report in reports] == [("seven", ["out"]), (None, ["out"])]
