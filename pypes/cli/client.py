@@ -102,7 +102,10 @@ def print_table(columns: Mapping[str, Callable[[dict[str, Any]], Any]], rows: li
         table.add_column(heading, no_wrap=not position, overflow="fold" if position else "ignore")
     for row in rows:
         table.add_row(*(_cell(show(row)) for show in columns.values()))
-    console.print(table, highlight=False, markup=False)
+    with console.capture() as capture:
+        console.print(table, highlight=False, markup=False)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def _cell(value: Any) -> str:
