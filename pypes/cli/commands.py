@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "feed": ("pypes.cli.feed", "feed"),
         "receipts": ("pypes.cli.receipts", "receipts"),
         "deadletters": ("pypes.cli.deadletters", "deadletters"),
+        "queue": ("pypes.cli.queue", "queue"),
         "demo": ("pypes.cli.demo", "demo"),
     }
 )
