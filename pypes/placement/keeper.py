@@ -10,16 +10,19 @@ from pypes.errors import ComponentError, Unreachable
 from pypes.placement.process import Died, Process
 from pypes.placement.wire import Broken
 
-#: Setting up again must not take longer than this, nor wait longer than that between two tries.
+#: Setting up again must not take longer than this; between two tries that failed there is a back-off.
 SETUP_S = 120.0
 RETRY_FIRST_S, RETRY_MOST_S = 0.1, 30.0
+#: A packet waits so long for a process to be set up again: it has done nothing wrong, and what waits presses back to the queue.
+WAIT_S = 60.0
 
 
 class Keeper:
     """Starts processes in a thread of its own, the next one as soon as one is given up."""
 
-    def __init__(self, name: str, start: Callable[[], Process]) -> None:
+    def __init__(self, name: str, start: Callable[[], Process], wait_s: float = WAIT_S) -> None:
         self._name = name
+        self._wait_s = wait_s
         self._start = start
         self._changed = threading.Condition()
         self._process: Process | None = None
@@ -43,13 +46,15 @@ class Keeper:
                 raise self._failure
 
     def take(self) -> Process:
-        """The process that is set up; blocks while one is being set up. Raises :class:`Unreachable` if that failed."""
+        """The process that is set up; blocks while there is none. Raises :class:`Unreachable` when that takes too long."""
         with self._changed:
-            self._changed.wait_for(lambda: self._process or self._failure or self._is_closed)
+            self._changed.wait_for(lambda: self._process or self._is_closed, self._wait_s)
             if self._process is not None and not self._is_closed:
                 return self._process
-            reason = f"it cannot be set up again: {type(self._failure).__name__}: {self._failure}"
-            raise Unreachable(max(0.0, self._next_try - time.monotonic()), f"{reason} in filter {self._name}") from self._failure
+            reason = f"its process is not set up in filter {self._name}"
+            if self._failure is not None:
+                reason = f"it cannot be set up again in filter {self._name}: {type(self._failure).__name__}: {self._failure}"
+            raise Unreachable(max(0.0, self._next_try - time.monotonic()), reason) from self._failure
 
     def give_up(self, process: Process) -> None:
         """Kill a process; the next one is started at once."""

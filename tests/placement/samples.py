@@ -200,6 +200,17 @@ class NeverReady(Transformer):
         raise LookupError("no model")
 
 
+class SlowToStart(Transformer):
+    """Its set-up does not end."""
+
+    isolated = True
+
+    def setup(self) -> None:
+        Path(self.data_dir, "started").touch()
+        while True:
+            pass
+
+
 class Stays(Transformer):
     """Does not want to go."""
 

@@ -1,0 +1,118 @@
+"""There is always a process that is set up, or a reason."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from pypes.core.limits import MIB
+from pypes.errors import Unreachable
+from pypes.packet import Packet
+from pypes.placement import wire
+from pypes.placement.keeper import Keeper
+from pypes.placement.process import Process
+from pypes.testing.node import until
+from tests.placement import samples
+
+
+def order(name: str = "Apart", data_dir: Path | None = None) -> wire.Order:
+    return wire.Order(
+        module=samples.__file__,
+        attr=name,
+        name="sample",
+        graph="g",
+        params={},
+        data_dir=str(data_dir or "."),
+        max_bytes=400 * MIB,
+        connected=(),
+        log_level=logging.INFO,
+    )
+
+
+class Starts:
+    """Starts processes, unless it is told to fail."""
+
+    def __init__(self) -> None:
+        self.is_failing = False
+
+    def __call__(self) -> Process:
+        if self.is_failing:
+            raise OSError("no more processes")
+        return Process(order())
+
+
+def test_the_first_one_is_waited_for_and_replaced_when_given_up() -> None:
+    keeper = Keeper("sample", Starts())
+    keeper.first()
+    first = keeper.take()
+    assert keeper.take() is first
+    keeper.give_up(first)
+    keeper.give_up(first)  # told twice
+    second = keeper.take()
+    assert second.pid != first.pid
+    keeper.close(is_busy=False)
+
+
+def test_a_first_one_that_cannot_be_is_told() -> None:
+    starts = Starts()
+    starts.is_failing = True
+    keeper = Keeper("sample", starts)
+    with pytest.raises(OSError, match="no more processes"):
+        keeper.first()
+    keeper.close(is_busy=False)
+
+
+def test_packets_wait_for_one_that_cannot_be_set_up_again() -> None:
+    starts = Starts()
+    keeper = Keeper("sample", starts, wait_s=0.05)
+    keeper.first()
+    starts.is_failing = True
+    keeper.give_up(keeper.take())
+    with pytest.raises(Unreachable, match="it cannot be set up again in filter sample: OSError: no more processes") as caught:
+        keeper.take()
+    assert isinstance(caught.value.__cause__, OSError)
+    starts.is_failing = False
+    until(lambda: is_up(keeper), 10, "it is set up again")
+    keeper.close(is_busy=False)
+
+
+def is_up(keeper: Keeper) -> bool:
+    try:
+        keeper.take()
+    except Unreachable:
+        return False
+    return True
+
+
+def test_closed_while_one_is_set_up(tmp_path: Path) -> None:
+    keeper = Keeper("sample", lambda: Process(order("SlowToStart", tmp_path)))
+    until(lambda: (tmp_path / "started").exists(), 20, "set-up has begun")
+    keeper.close(is_busy=False)
+    with pytest.raises(Unreachable):
+        keeper.take()
+
+
+def test_closed_while_one_is_busy() -> None:
+    keeper = Keeper("sample", Starts())
+    keeper.first()
+    process = keeper.take()
+    process.give(Packet({"do": "hang_deaf"}))
+    keeper.close(is_busy=True)
+    assert str(process.death()) == "killed by SIGKILL"
+
+
+def test_what_was_sent_ahead_is_not_sent_again() -> None:
+    process = Process(order())
+    process.wait_ready(20)
+    packets = [Packet({"n": n}) for n in range(30)]
+    for number, packet in enumerate(packets):
+        assert process.expects(packet)
+        process.give(packet)
+        process.give_ahead(packets[number + 1 :])
+        [(kind, payload)] = process.answers(10)
+        assert kind == wire.DONE
+        assert process.decode(payload, has_port=False)[1].get("n") == number
+        process.finished()
+    process.end()
