@@ -47,8 +47,10 @@ class Limits:
     wave_packets: int = _limit(256, "Packets fed into a graph per wave.", unit="packets")
     packet_bytes: int = _limit(256 * MIB, "Values of one packet in memory; larger bodies must be read as streams.", unit="bytes")
     hold_s: float = _limit(60.0, "Longest time for which a component may hold packets.", unit="seconds")
-    window_bytes: int = _limit(8 * MIB, "Bodies outstanding at one instance, per ingest worker.", unit="bytes")
-    window_deliveries: int = _limit(512, "Deliveries outstanding at one instance, per ingest worker.", unit="deliveries")
+    window_bytes: int = _limit(8 * MIB, "Bodies of one graph outstanding at one instance, per ingest worker.", unit="bytes")
+    window_deliveries: int = _limit(
+        512, "Deliveries of one graph outstanding at one instance, per ingest worker.", unit="deliveries"
+    )
     cache_bytes: int = _limit(64 * MIB, "Waiting bodies kept in memory per queue shard; others are read again.", unit="bytes")
     grace_s: float = _limit(30.0, "Time to finish what is in flight when the node is told to stop.", unit="seconds")
     receipts_kept: int = _limit(1_000_000, "Receipts of finished deliveries kept per queue shard.", unit="receipts")

@@ -14,10 +14,14 @@ from pypes.core.limits import Limits
 from pypes.errors import QueueFull
 from pypes.ingest.backlog import Backlog, Delivery
 from pypes.ingest.delivery import Header
+from pypes.ingest.drain import MAX_RETRY_S, DrainRate
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease, Queue, QueueStats, Stream
 
-_MAX_RETRY_AFTER_S = 30.0
+#: Part of a full queue that must have drained before who was refused shall post again.
+_SPARE = 0.01
+#: Part of a queue up to which the bulk lane may fill it, so that what is live finds room.
+_BULK_SHARE = 0.9
 
 
 class LeasingQueue(Queue):
@@ -41,6 +45,7 @@ class LeasingQueue(Queue):
         self._dead_letter_bytes = 0
         #: What is known of earlier runs of deliveries, by commit key and position: blames, and what publishers have committed.
         self._past: dict[tuple[int, int], Rerun] = self._backlog.past
+        self._drain = DrainRate(self._loop.time())
         self._timer: asyncio.TimerHandle | None = None
 
     # -- what a subclass keeps ---------------------------------------------------------------------------
@@ -57,19 +62,29 @@ class LeasingQueue(Queue):
         limits = self._limits
         return self._dead_letter_count >= limits.dead_letters_kept or self._dead_letter_bytes >= limits.dead_letters_bytes
 
-    def _reserve(self, header: Header, size: int, *, is_replay: bool = False) -> None:
-        """Make room for a delivery; a replay makes room among the dead letters itself. Raises :class:`QueueFull`."""
+    def check_room(self, size: int, *, is_bulk: bool = False, is_replay: bool = False) -> None:
+        """As in :class:`Queue`; a replay makes room among the dead letters itself."""
         limits = self._limits
         if self._is_buried and not is_replay:
             raise QueueFull(
                 "there is no room for more dead letters; replay or delete some, then post again",
                 code="deadletters.full",
-                retry_after_s=_MAX_RETRY_AFTER_S,
+                retry_after_s=MAX_RETRY_S,
             )
-        if self._deliveries >= limits.queue_max_deliveries or self._bytes + size > limits.queue_max_bytes:
-            # a queue with much in it needs longer until it takes more
-            retry_after_s = min(_MAX_RETRY_AFTER_S, 1.0 + self._deliveries / 50_000)
+        max_deliveries, max_bytes = limits.queue_max_deliveries, limits.queue_max_bytes
+        if is_bulk:
+            max_deliveries, max_bytes = int(_BULK_SHARE * max_deliveries), int(_BULK_SHARE * max_bytes)
+        if self._deliveries >= max_deliveries or self._bytes + size > max_bytes:
+            retry_after_s = self._drain.retry_after_s(
+                self._deliveries + 1 - int((1 - _SPARE) * max_deliveries),
+                self._bytes + size - int((1 - _SPARE) * max_bytes),
+                self._loop.time(),
+            )
             raise QueueFull("the queue is full; post again after the time in Retry-After", retry_after_s=retry_after_s)
+
+    def _reserve(self, header: Header, size: int, *, is_replay: bool = False) -> None:
+        """Make room for a delivery. Raises :class:`QueueFull`."""
+        self.check_room(size, is_bulk=header.is_bulk, is_replay=is_replay)
         self._deliveries += 1
         self._bytes += size
 
@@ -127,7 +142,9 @@ class LeasingQueue(Queue):
 
     def _ended(self, delivery: Delivery) -> None:
         """A delivery is finished: its room is free, and so are those that it kept waiting."""
-        self._unreserve(delivery.header, len(delivery.body))
+        size = len(delivery.body)
+        self._unreserve(delivery.header, size)
+        self._drain.add(size, self._loop.time())
         self._acknowledged += 1
         if self._past:
             self._past.pop((delivery.group.key, delivery.position), None)
@@ -175,6 +192,7 @@ class LeasingQueue(Queue):
             oldest_s=max(0.0, self._clock() - (oldest.key >> 6) / 1000) if oldest else 0.0,
             commits=len(backlog.groups),
             is_failed=is_failed,
+            drain_bytes_s=self._drain.rates(self._loop.time())[1],
             bulk_deliveries=bulk_deliveries,
             bulk_bytes=bulk_bytes,
             dead_letter_bytes=self._dead_letter_bytes,

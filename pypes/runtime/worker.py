@@ -14,7 +14,7 @@ import msgspec
 
 from pypes.config import WorkerConfig
 from pypes.core.limits import Limits
-from pypes.errors import Draining, NotDeployed, QueueFull, StoreError, Unavailable
+from pypes.errors import Draining, NotDeployed, StoreError, Unavailable
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.dispatch import Dispatcher, Topology
 from pypes.ingest.embedded import EmbeddedQueue
@@ -35,8 +35,6 @@ SLOT_WAIT_S = 10.0
 SLOT_POLL_S = 0.02
 #: What a stopping worker waits at most for acknowledgements: what is out then is run again by its successor.
 STOP_WAIT_S = 5.0
-#: Longest time after which a client is asked to come back to a full queue.
-MAX_RETRY_AFTER_S = 60.0
 #: Larger bodies go to another worker as a file, not within a message.
 MESSAGE_BYTES = 4 << 20
 
@@ -58,7 +56,6 @@ class IngestWorker:
         #: Receipts and dead letters of all shards.
         self.records = Records(self._peers, config.node)
         self._topology = Topology()
-        self._ordered: frozenset[str] = frozenset()
         self._owners = self._shards.owners(config.workers)
         self._is_deployed = False
         self._has_heard = False
@@ -134,7 +131,7 @@ class IngestWorker:
 
     def is_ordered(self, graph: str) -> bool:
         """True if the graph has ``order_by``: its documents need order keys in their header."""
-        return graph in self._ordered
+        return graph in self._topology.ordered
 
     def submit(
         self, header: Header, body: bytes | Spooled, decoded: bytes | None = None, key: Key | None = None
@@ -146,7 +143,7 @@ class IngestWorker:
         """
         if self._is_draining:
             raise Draining("the server is stopping; post to another one, or again later")
-        if key is None and header.graph not in self._ordered:
+        if key is None and header.graph not in self._topology.ordered:
             return self._queue.append(header, body, decoded)
         return self._submit_to_owner(header, body, decoded, key)
 
@@ -160,7 +157,7 @@ class IngestWorker:
 
     def _owner_of(self, graph: str, key: Key | None) -> int:
         """The shard that a delivery belongs to."""
-        if graph in self._ordered:
+        if graph in self._topology.ordered:
             return owner_of(graph, self._owners)
         return self._slot if key is None else owner_of(key.name, self._owners)
 
@@ -170,12 +167,7 @@ class IngestWorker:
 
     def check_room(self, size: int) -> None:
         """Raise :class:`QueueFull` if a body of ``size`` bytes would not be taken now: before it is read, not after."""
-        stats = self._queue.stats()
-        missing = stats.bytes + size - self.limits.queue_max_bytes
-        if missing > 0 or stats.deliveries >= self.limits.queue_max_deliveries:
-            drain = stats.drain_bytes_s
-            retry_after_s = min(max(missing / drain, 1.0), MAX_RETRY_AFTER_S) if drain else 1.0
-            raise QueueFull("the queue is full; post again after the time in Retry-After", retry_after_s=retry_after_s)
+        self._queue.check_room(size)
 
     def queue_stats(self) -> list[QueueStats]:
         """Snapshots of the queues this worker serves, its own first."""
@@ -201,10 +193,7 @@ class IngestWorker:
             self._apply(params)
         elif event == "gone":
             death = params.get("death")
-            if death is None:
-                self._dispatcher.gone(params["id"])
-            else:
-                self._dispatcher.gone(params["id"], msgspec.convert(death, Death))
+            self._dispatcher.gone(params["id"], None if death is None else msgspec.convert(death, Death))
         elif event == "drain":
             self._in_background(self._drain(params["grace_s"]))
 
@@ -216,8 +205,8 @@ class IngestWorker:
             failed=params.get("failed", {}),
             routes=params["routes"],
             default=params["default"],
+            ordered=frozenset(params.get("ordered", ())),
         )
-        self._ordered = frozenset(params.get("ordered", ()))
         self._is_deployed = params.get("ready", True)
         self._dispatcher.apply(self._topology)
 
