@@ -302,10 +302,15 @@ class Pool:
     # -- processes --------------------------------------------------------------------------------------
 
     def lost(self, id: int) -> bool:
-        """Kill an instance that an ingest worker could not reach any more; False if there is none of that id."""
+        """Kill an instance that an ingest worker could not reach any more; False if there is none of that id.
+
+        One that stops is left to: its grace is over, it tears down, and will soon be gone by itself.
+        """
         for generation in self._generations:
             for instance in generation.instances:
                 if instance.spec.id == id:
+                    if instance.state == "stopping":
+                        return True
                     self._log.warning("instance killed", instance=id, reason="an ingest worker lost it")
                     instance.kill()
                     return True

@@ -8,11 +8,13 @@ that never ends) this thread cannot tick either: that is seen from outside, by :
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -22,11 +24,15 @@ from pypes.core.lifeline import exit_now
 from pypes.core.limits import MIB
 from pypes.runtime.note import Note
 
+log = logging.getLogger(__name__)
+
 TICK_S = 0.1
 #: Most that one tick adds to the time a filter has taken, in seconds, however late it comes.
 MOST_S = 0.5
 #: Most that a call in a thread is given beyond its time because the process was stopped meanwhile, in seconds.
 MOST_SPARE_S = 600.0
+#: Innermost calls of a thread that the log shows.
+STACK_CALLS = 8
 #: Ticks between two looks at the memory: it is a system call.
 MEMORY_TICKS = 2
 
@@ -122,13 +128,27 @@ class Watchdog:
         for count in self._counts:
             late = count.late(elapsed_s, missed_s)
             if late:
-                self._note.end(overtime(count.scheduler.timeout_s(late)), late)
-                self._end()
+                self._give_up(overtime(count.scheduler.timeout_s(late)), late)
                 return
         if self._max_memory_bytes and self._ticks % MEMORY_TICKS == 0 and resident_bytes() > self._max_memory_bytes:
             by = next((current for count in self._counts if (current := count.scheduler.current)), "")
-            self._note.end(f"over {self._max_memory_bytes // MIB} MiB of memory", by)
-            self._end()
+            self._give_up(f"over {self._max_memory_bytes // MIB} MiB of memory", by)
+
+    def _give_up(self, reason: str, filter: str) -> None:
+        self._note.end(reason, filter)
+        # should the log be held by what hangs, the supervisor will see that this thread does not tick any more
+        log.critical("instance ends", extra={"reason": reason, "filter": filter, "stacks": _stacks()})
+        self._end()
+
+
+def _stacks() -> list[str]:
+    """Where the threads of this process are, the innermost call of each first; those that only wait for work are left out."""
+    found = []
+    for frame in sys._current_frames().values():
+        calls = [f"{call.filename}:{call.lineno} {call.name}" for call in reversed(traceback.extract_stack(frame)[-STACK_CALLS:])]
+        if not calls[0].endswith((" _stacks", " _worker", " wait")):
+            found.append(" < ".join(calls))
+    return found
 
 
 class Stillness:

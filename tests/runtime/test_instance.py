@@ -22,14 +22,16 @@ from pypes.graph.spec import ComponentSpec
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.ingest.dispatch import Dispatcher, Topology
 from pypes.ingest.memory import MemoryQueue
+from pypes.ingest.outcome import Death
 from pypes.ingest.receipt import Receipt
 from pypes.runtime.instance import InstanceSpec
+from pypes.runtime.note import Note, death_of
 
 WAIT_S = 20.0
 
 PARTS = '''
 import os
-import signal
+import resource
 import time
 from typing import Annotated
 
@@ -44,7 +46,8 @@ class In(Adapter):
 
     def process(self, packet):
         if packet.get("do") == "die":
-            os.kill(os.getpid(), signal.SIGKILL)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            os.abort()
         if packet.get("do") == "wait":
             path = packet.get("path")
             open(path + ".begun", "a").close()
@@ -108,6 +111,14 @@ class Out(Publisher):
         self.file.close()
 
 
+class Away(Publisher):
+    """Its destination cannot be reached."""
+
+    def process(self, packet):
+        open(os.environ["OUT_FOLDER"] + "/tried", "a").close()
+        raise ConnectionError("nobody listens")
+
+
 class Bad(Publisher):
     def setup(self):
         raise RuntimeError("no disk today")
@@ -130,6 +141,7 @@ class Process:
     def __init__(self, spec: InstanceSpec) -> None:
         ours, theirs = socket.socketpair()
         self.spec = spec
+        Note.create(spec.note)
         self.process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(theirs.fileno())], pass_fds=[theirs.fileno()])
         theirs.close()
         self.control = Connection(ours.detach())
@@ -147,6 +159,10 @@ class Process:
         self.process.kill()
         self.process.wait()
 
+    def death(self) -> Death:
+        """Of what it died, once it has."""
+        return death_of(self.process.wait(WAIT_S), Note(self.spec.note).read())
+
     def close(self) -> None:
         if self.process.poll() is None:
             self.kill()
@@ -162,9 +178,11 @@ class Stage:
         self.queue = MemoryQueue(limits=limits)
         self.processes: dict[int, Process] = {}
         self.lost: list[int] = []
+        self.deaths: list[Death] = []
         self.last_id = 0
         self.restarts = False
         self.hold = False
+        self.publisher = "Out"
         self.dispatcher = Dispatcher(limits, self.on_lost)
         self.dispatcher.add(self.queue)
         #: Dispatchers of other workers, told the same.
@@ -173,7 +191,9 @@ class Stage:
     def start(self) -> Process:
         """Start one more instance; it is announced once it is ready."""
         self.last_id += 1
-        process = self.processes[self.last_id] = Process(spec_of(self.folder, self.last_id, self.limits, hold=self.hold))
+        process = self.processes[self.last_id] = Process(
+            spec_of(self.folder, self.last_id, self.limits, hold=self.hold, publisher=self.publisher)
+        )
         process.hear("ready")
         self.announce()
         return process
@@ -186,11 +206,14 @@ class Stage:
     def on_lost(self, id: int) -> None:
         """As the supervisor does: kill, reap, say that it is gone, start another one."""
         self.lost.append(id)
-        process = self.processes.pop(id)
+        process = self.processes.pop(id, None)
+        if process is None:
+            return  # it was told to stop
         process.kill()
         process.close()
+        self.deaths.append(process.death())
         for dispatcher in (self.dispatcher, *self.others):
-            dispatcher.gone(id)
+            dispatcher.gone(id, self.deaths[-1])
         self.announce()
         if self.restarts:
             self.start()
@@ -233,9 +256,10 @@ def spec_of(folder: Path, id: int, limits: Limits, *, hold: bool = False, publis
         graphs={"g": (1, graph)},
         components={
             name: ComponentSpec(name=name, module=str(parts), attr=name).to_obj()
-            for name in ("In", "Bytes", "Old", "Hold", "Out", "Bad")
+            for name in ("In", "Bytes", "Old", "Hold", "Out", "Away", "Bad")
         },
         limits=limits,
+        note=str(folder / f"i-{id}.note"),
     )
 
 
@@ -365,18 +389,19 @@ async def test_nothing_is_lost_when_an_instance_is_killed_again_and_again(stage:
 
 
 @staged()
-async def test_poison_is_dead_lettered_after_three_lone_deaths_and_its_neighbours_pass(stage: Stage) -> None:
+async def test_poison_is_dead_lettered_after_one_lone_death_and_its_neighbours_pass(stage: Stage) -> None:
     stage.restarts = True
     ids = [await stage.post({"n": n, "do": "die" if n == 20 else ""}) for n in range(40)]
     stage.start()
     states = [(await stage.receipt(id)).state for id in ids]
     assert states == ["failed" if n == 20 else "done" for n in range(40)]
     [letter] = await stage.queue.letters()
-    assert (letter.code, letter.documents) == ("instance.killed", ())
+    assert (letter.code, letter.documents, letter.filter) == ("instance.killed", (0,), "in")
+    assert letter.error == "killed by SIGABRT in filter in"
     kept = await stage.queue.letter(letter.id)
     assert kept is not None
-    assert kept.body == b'{"n": 20, "do": "die"}'
-    assert len(stage.lost) == 4
+    assert json.loads(kept.letter.packet)["fields"] == {"n": 20, "do": "die"}
+    assert stage.deaths == [Death("killed by SIGABRT"), Death("killed by SIGABRT", "in", 0)]
 
 
 @staged()
@@ -458,6 +483,22 @@ async def test_held_packets_are_flushed_at_stop(stage: Stage) -> None:
     process.control.send(("stop", 20.0))
     assert (await stage.receipt(id)).state == "done"
     assert await asyncio.to_thread(process.process.wait, WAIT_S) == 0
+
+
+@staged()
+async def test_stop_waits_no_longer_than_its_grace_for_a_destination_that_is_away(stage: Stage) -> None:
+    stage.publisher = "Away"
+    id = await stage.post({"n": 1})
+    process = stage.start()
+    await until((stage.folder / "tried").exists)
+    stage.processes.pop(1)
+    process.control.send(("stop", 0.3))
+    assert await asyncio.to_thread(process.process.wait, WAIT_S) == 0
+    assert death_of(0, Note(process.spec.note).read(), was_stopping=True).is_outside
+    found = await stage.queue.receipt(id)
+    assert found is not None
+    assert not found.finished
+    process.close()
 
 
 def test_a_filter_that_cannot_be_set_up_is_named(tmp_path: Path) -> None:
