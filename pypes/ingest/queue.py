@@ -125,6 +125,10 @@ class Queue(ABC):
         """
 
     @abstractmethod
+    def check_room(self, size: int, *, is_bulk: bool = False) -> None:
+        """Raise :class:`QueueFull` as :meth:`append` would for a body of ``size`` bytes now: before it is read, not after."""
+
+    @abstractmethod
     def streams(self) -> list[Stream]:
         """The streams that have something leasable now; of an ordered graph, :meth:`lease` may find that it must wait."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,9 @@ from pypes.runtime.rpc import RpcClient
 #: How long a request waits for the worker that owns a shard, while that one is being started.
 PEER_WAIT_S = 5.0
 PEER_POLL_S = 0.02
+
+#: How long an owner that lets go waits for its disk to take what was appended before.
+FINISH_S = 5.0
 
 #: What an owner says that lets go of its shard: nothing was done, its successor is to be asked.
 CLOSING = "owner.closing"
@@ -96,7 +100,7 @@ class Peers:
         if number in self._queues:
             return await self._queue_call(number, method, params)
         call = CALLS[method]
-        deadline = time.monotonic() + PEER_WAIT_S
+        deadline = math.inf
         while True:
             client = None
             try:
@@ -112,7 +116,9 @@ class Peers:
                         raise _lost() from error
             if await self._adopted(number):
                 return await self._queue_call(number, method, params)
-            if time.monotonic() > deadline:
+            # the owner's time to come back counts from when it was missed: a long wait at it may have come before
+            deadline = min(deadline, time.monotonic() + PEER_WAIT_S)
+            if time.monotonic() >= deadline:
                 raise _restarts()
             await asyncio.sleep(PEER_POLL_S)
 
@@ -197,7 +203,7 @@ class Peers:
         """Refuse what others ask from now on, and wait until what they had appended is durable."""
         self._is_closing = True
         if self._appending:
-            await asyncio.wait(self._appending)
+            await asyncio.wait(self._appending, timeout=FINISH_S)
 
     async def close(self) -> None:
         """Close the connections to other workers."""
