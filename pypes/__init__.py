@@ -6,6 +6,7 @@ Layers, each importing only from those before it (``tests/test_layers.py`` holds
     graph                                       what a graph is, how it is written down, what is wrong with one
     registry                                    which components there are
     ingest                                      bodies, limits of input, the durable queue, dispatch to instances
+    placement                                   components in processes of their own
     runtime                                     the scheduler, instance and worker processes, the supervisor
     api                                         HTTP
     cli                                         the command ``pypes``

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 PORTS = {"type": "object", "additionalProperties": {"type": "string"}}
 
-#: ``error`` says why a component cannot be used: its distribution could not be imported.
+#: ``error`` says why a component cannot be used: its distribution could not be imported. An ``isolated`` one runs in a process
+#: of its own.
 COMPONENT = obj(
-    {"error": {"type": ["string", "null"]}, "accepts": {"type": "array", "items": TEXT}},
+    {"error": {"type": ["string", "null"]}, "accepts": {"type": "array", "items": TEXT}, "isolated": {"type": "boolean"}},
     name=TEXT,
     kind=TEXT,
     distribution=TEXT,

@@ -54,6 +54,8 @@ def _show(spec: ComponentSpec) -> None:
     if spec.error:
         click.echo(f"\ncannot be used: {spec.error}")
     click.echo(f"\n{spec.doc.strip()}\n")
+    if spec.isolated:
+        click.echo("runs in a process of its own")
     for title, ports in (("inputs", spec.inputs), ("outputs", {**spec.outputs, "error": "Packets that failed"})):
         if ports:
             click.echo(title)

@@ -59,7 +59,8 @@ class Process:
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109 - what "" stands for in sys.path
-        with theirs:
+        with theirs, contextlib.ExitStack() as on_error:
+            on_error.callback(ours.close)
             self._popen = subprocess.Popen(
                 # -P: the current directory is importable only if it is for this process
                 [sys.executable, "-P", "-m", "pypes.placement.child", str(theirs.fileno()), str(os.getpid())],
@@ -67,6 +68,7 @@ class Process:
                 env={**os.environ, "PYTHONPATH": path},
                 pass_fds=[theirs.fileno()],
             )
+            on_error.pop_all()
         self.pid = self._popen.pid
         self._channel = wire.Channel(ours, order.max_bytes)
         self._values = wire.InstanceValues()

@@ -298,6 +298,32 @@ def test_logs_say_what_they_are_about(caplog: pytest.LogCaptureFixture) -> None:
     assert "lock" in vars(odd)["lock"]
 
 
+#: Starts a pipeline whenever it is loaded, so also in the process of its own component.
+UNGUARDED = """
+from pypes import Packet, Pipeline, Transformer
+
+
+class Apart(Transformer):
+    isolated = True
+
+    def process(self, packet):
+        return packet
+
+
+with Pipeline(Apart) as pipeline:
+    list(pipeline.run([Packet()]))
+"""
+
+
+def test_a_script_without_a_guard_is_told_to_have_one(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "put that under if __name__ == '__main__'" in done.stderr
+    (tmp_path / "guarded.py").write_text(UNGUARDED.replace("with Pipeline", "if __name__ == '__main__':\n  with Pipeline"))
+    assert subprocess.run([sys.executable, "guarded.py"], cwd=tmp_path, check=False).returncode == 0
+
+
 class Touch(Transformer):
     """Makes the file that others wait for."""
 

@@ -47,7 +47,7 @@ class HTML(Adapter):
         data = read_whole(packet, self.params.max_bytes, "html.too_large")
         source, charset = _decoded(data, packet.get_meta("charset"))
         # GAP: the parser needs quadratic time for tags nested, or attributes of one tag, in their tens of thousands
-        # (20,000 take 0.5 s), and nothing here stops it; where pages are hostile, lower max_bytes.
+        # (20,000 take 0.5 s), and nothing here stops it; where pages are hostile, derive a class with isolated = True.
         tree = LexborHTMLParser(source)
         packet.delete("data")
         packet.set_meta("charset", charset)
