@@ -157,7 +157,7 @@ class EmbeddedQueue(RecordedQueue):
             if not problems:
                 self._spool.sweep({name for each in found for name in each.spools} | set(store.kept_spools()))
             blames = [(key, position, decode_blames(data)) for key, position, data in store.blames()]
-            return _Survey(found, problems, store.last_key(), store.totals(), store.horizon(), blames, store.fresh())
+            return _Survey(found, problems, store.last_key(found), store.totals(), store.horizon(), blames, store.fresh())
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"the queue cannot be read: {error}; restore the shard from a copy", where=str(store.path)

@@ -251,17 +251,17 @@ class Store:
             for key, salt, entries, size, spools in rows
         ], problems
 
-    def last_key(self) -> int:
-        """The greatest commit key ever used that is still known."""
-        (key,) = self._writer.execute(
-            "SELECT max(coalesce((SELECT max(key) FROM commits), 0), coalesce((SELECT max(key) FROM receipts), 0))"
-        ).fetchone()
-        return max(int(key), self.horizon()[1])
+    def last_key(self, found: Iterable[Found]) -> int:
+        """The greatest commit key ever used that is still known; ``found`` is what the scan found."""
+        # not asked of the table of commits: its last page may be the one that is damaged
+        (receipts,) = self._writer.execute("SELECT coalesce(max(key), 0) FROM receipts").fetchone()
+        (damaged,) = self._writer.execute("SELECT coalesce(max(key), 0) FROM damaged").fetchone()
+        return max(int(receipts), int(damaged), self.horizon()[1], max((each.key for each in found), default=0))
 
     def horizon(self) -> tuple[int, int]:
         """The least key that may have been given out here, and the greatest of a receipt that was forgotten."""
         found = dict(self._writer.execute("SELECT name, value FROM meta WHERE name IN ('born', 'forgotten')"))
-        return found.get("born", 0), found.get("forgotten", 0)
+        return int(found.get("born", 0)), int(found.get("forgotten", 0))
 
     def blames(self) -> list[tuple[int, int, bytes]]:
         """Key, position and encoded blames of every delivery that has any."""

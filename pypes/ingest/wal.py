@@ -8,6 +8,7 @@ log are counted. Formats: https://www.sqlite.org/fileformat2.html (the write-ahe
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -35,9 +36,9 @@ class LogIndex:
     def __init__(self, database: Path) -> None:
         self._log = Path(f"{database}-wal")
         try:
-            self._file: BinaryIO | None = Path(f"{database}-shm").open("rb")  # noqa: SIM115 - see above
+            self._fd = os.open(f"{database}-shm", os.O_RDONLY)
         except FileNotFoundError:
-            self._file = None
+            self._fd = -1
 
     def tail(self) -> Tail:
         """What lies behind the last commit; to be asked before anything is written. Blocks."""
@@ -45,14 +46,15 @@ class LogIndex:
             with self._log.open("rb") as log:
                 header = log.read(_HEADER_BYTES)
                 # the number of frames up to the last commit, as SQLite found it; native byte order
-                (valid,) = struct.unpack_from("=I", self._file.read(32) if self._file is not None else b"", 16)
+                (valid,) = struct.unpack_from("=I", os.pread(self._fd, 32, 0) if self._fd >= 0 else b"", 16)
                 return Tail(valid, _broken(log, header, valid))
         except (FileNotFoundError, struct.error):  # no log, or nothing in it
             return Tail(0, 0)
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 def _broken(log: BinaryIO, header: bytes, valid: int) -> int:
