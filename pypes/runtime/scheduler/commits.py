@@ -36,8 +36,10 @@ class Commits:
         """Report what is final. Called between turns."""
         fresh, self.fresh = self.fresh, []
         for task, epoch, origins in fresh:
+            if not epoch.pending and not epoch.parents:
+                continue  # PERF: the usual case, it is done by now
             for root, documents in epoch.roots(origins):
-                if root.pending:  # PERF: most are done by now, and nobody need be told
+                if root.pending:
                     self.open.setdefault(root, {}).setdefault(task, set()).update(documents)
         for root, publishers in list(self.open.items()):
             for task, committed in list(publishers.items()):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PUBLISHED = 1
 FAILED = 2
+#: Commits that are kept as they came, before they are written into tables.
+MOST_COMMITS = 64
 _MARK = {bit: bytes(value | bit for value in range(256)) for bit in (PUBLISHED, FAILED)}
 
 
@@ -71,10 +73,11 @@ class Feed:
 
 
 class Roster(NamedTuple):
-    """Names in a running graph, in the order in which its filters run."""
+    """Names in a running graph, in the order in which its filters run; ``is_shared``: there are several publishers."""
 
     filters: tuple[str, ...] = ()
     publishers: tuple[str, ...] = ()
+    is_shared: bool = False
 
 
 class Epoch:
@@ -88,6 +91,7 @@ class Epoch:
     """
 
     __slots__ = (
+        "_commits",
         "_dropped",
         "_failed_in",
         "_taken",
@@ -120,6 +124,9 @@ class Epoch:
         self.parents: tuple[tuple[Epoch, Origin], ...] = ()
         #: By publisher, documents of which it has failed a packet: those it must see again in another run.
         self.refused: dict[str, set[int]] | None = None
+        #: Where there are several publishers: what each has committed, as it came, until somebody asks; and by publisher
+        #: a byte for each document that it took.
+        self._commits: list[tuple[str, Sequence[Origin]]] | None = None
         self._taken: dict[str, bytearray] | None = None
         #: By document, the index of the filter that dropped it last, plus one.
         self._dropped: array[int] | None = None
@@ -151,24 +158,40 @@ class Epoch:
             else:
                 self.mark(origin, bit)  # type: ignore[arg-type]
 
-    def publish(self, publisher: str, origins: Iterable[Origin]) -> None:
+    def publish(self, publisher: str, origins: Sequence[Origin]) -> None:
         """Note that a publisher has committed documents."""
         self.mark(origins, PUBLISHED)
-        if len(self.roster.publishers) > 1:
-            for epoch, documents in self.roots(origins):
-                epoch._take(publisher, documents)
+        if not self.roster.is_shared:
+            return
+        if not self.parents:
+            self._take(publisher, origins)
+            return
+        for epoch, documents in self.roots(origins):
+            epoch._take(publisher, tuple(documents))
 
-    def _take(self, publisher: str, documents: Iterable[int]) -> None:
+    def _take(self, publisher: str, origins: Sequence[Origin]) -> None:
+        if self._commits is None:
+            self._commits = [(publisher, origins)]
+            return
+        self._commits.append((publisher, origins))
+        if len(self._commits) > MOST_COMMITS:
+            self._tables()
+
+    def _tables(self) -> dict[str, bytearray]:
+        """By publisher, a byte for each document that it took."""
         if self._taken is None:
             self._taken = {}
-        table = self._taken.get(publisher)
-        if table is None:
-            table = self._taken[publisher] = bytearray(self.feed.documents)
-        if isinstance(documents, range):
-            table[documents.start : documents.stop] = b"\1" * len(documents)
-            return
-        for document in documents:
-            table[document] = 1
+        commits, self._commits = self._commits or (), None
+        for publisher, origins in commits:
+            table = self._taken.get(publisher)
+            if table is None:
+                table = self._taken[publisher] = bytearray(self.feed.documents)
+            if isinstance(origins, range) and origins.step == 1:
+                table[origins.start : origins.stop] = b"\1" * len(origins)
+                continue
+            for document in flatten(origins):
+                table[document] = 1
+        return self._taken
 
     def fail(self, failure: Failure) -> None:
         """Keep a dead letter; its documents count as failed."""
@@ -249,9 +272,9 @@ class Epoch:
         Costs next to nothing in a graph with one publisher, and little in others.
         """
         publishers = self.roster.publishers
-        if len(publishers) < 2:
+        if not self.roster.is_shared:
             return publishers if PUBLISHED in self.flags or FAILED | PUBLISHED in self.flags else ()
-        taken = self._taken or {}
+        taken = self._tables()
         published: bytearray | None = None
         found = []
         for name in publishers:
@@ -279,7 +302,7 @@ class Epoch:
         """
         flags = self.flags[start:stop]
         dropped = self._dropped[start:stop] if self._dropped is not None else repeat(0)
-        tables = self._taken or {}
+        tables = self._tables()
         names = [name for name in self.roster.publishers if name in tables]
         columns = [tables[name][start:stop] for name in names]
         failed_in = self._where_failed() if FAILED in flags or FAILED | PUBLISHED in flags else {}
@@ -298,8 +321,8 @@ class Epoch:
             count = sum(1 for _ in group)
             takers: tuple[str, ...] = ()
             if flag & PUBLISHED:
-                publishers = self.roster.publishers
-                takers = publishers if len(publishers) < 2 else tuple(n for n, has in zip(names, taken, strict=True) if has)
+                takers = tuple(name for name, has in zip(names, taken, strict=True) if has)
+                takers = takers if self.roster.is_shared else self.roster.publishers
             if flag & FAILED:
                 for document in range(at, at + count):
                     add(1, Fate("failed", takers, failed_in.get(document, "")))

@@ -146,7 +146,8 @@ class Scheduler:
                 if getattr(type(component), method) is getattr(Component, method):
                     setattr(component, method, getattr(task, method))
         self._by_name = by_name
-        self.roster = Roster(tuple(task.name for task in self.tasks), tuple(t.name for t in self.tasks if t.is_publisher))
+        publishers = tuple(task.name for task in self.tasks if task.is_publisher)
+        self.roster = Roster(tuple(task.name for task in self.tasks), publishers, len(publishers) > 1)
 
     def setup(self) -> None:
         """Set up all components in topological order. Raises ``ComponentError`` naming the filter; then all are torn down."""
@@ -267,7 +268,7 @@ class Scheduler:
             self.jams.shrink(epoch)
         if not epoch.parents:
             self.in_flight -= 1
-            if self.commits is not None:
+            if self.commits is not None and self.commits.open:
                 self.commits.forget(epoch)
             if epoch.feed.committed:
                 self.reruns -= 1

@@ -75,6 +75,8 @@ class Tasklet:
         self.max_attempts: int | None = None
         self.index = index
         self.bit = 1 << index
+        #: Most packets that a publisher takes at once: more than a wire holds only where it is full and one more flush came.
+        self.most = 2 * max(hub.limits.wave_packets, hub.limits.wire_packets)
         self.inputs: dict[str, list[Pype]] = {}
         #: Where a feed puts its packets; set when the graph is built.
         self.entry: Pype
@@ -177,8 +179,8 @@ class Tasklet:
                 if not values:
                     return None
             self.taken_from = pypes[0]
-            wave = self.hub.limits.wave_packets
-            if len(values) > 2 * wave:  # from a wire that had to grow
+            if len(values) > self.most:  # from a wire that had to grow
+                wave = self.hub.limits.wave_packets
                 self.put_back(values[wave:], origins[wave:])
                 values, origins = values[:wave], origins[:wave]
         if self.holding is not None and self.holds_whole_chunks:

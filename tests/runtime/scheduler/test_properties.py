@@ -100,16 +100,16 @@ class OneByOne(Component):
 class Collect(Publisher):
     """Must not be given anything of a document (delivery and ordinal) that was reported as committed.
 
-    Every ``flaky``-th time it is used it cannot reach its destination.
+    Once in ``flaky`` times that it is used it cannot reach its destination.
     """
 
     flaky = 0
-    used = 0
 
     def setup(self) -> None:
         self.open: list[int] = []
         self.numbers: list[int] = []
         self.reported: set[tuple[int, int]] = set()
+        self.random = random.Random(self.flaky)
 
     def process(self, packet: Packet) -> None:
         assert packet.get("of") not in self.reported
@@ -122,8 +122,7 @@ class Collect(Publisher):
         self.numbers += taken
 
     def reach(self) -> None:
-        self.used += 1
-        if self.flaky and self.used % self.flaky == 0:
+        if self.flaky and self.random.randrange(self.flaky) == 0:
             raise ConnectionError("flaky")
 
 
