@@ -217,9 +217,9 @@ class Backlog:
         """True if some stream has nothing at hand but something in the store."""
         return self._cold > 0 and any(w.cold and not w.warm for w in self._streams.values())
 
-    def _share(self, limit: int) -> int:
-        """What each stream may keep in memory while all want to."""
-        return max(1, limit // max(1, sum(1 for w in self._streams.values() if w.warm or w.cold)))
+    def _share(self, limit: int, other: Waiting | None = None) -> int:
+        """What each stream may keep in memory while all (and this one) want to."""
+        return max(1, limit // max(1, sum(1 for w in self._streams.values() if w.warm or w.cold or w is other)))
 
     def _make_room(self, waiting: Waiting, size: int) -> bool:
         """Let streams that keep more than their share go cold from their ends until ``size`` fits; False if it does not."""
@@ -228,7 +228,7 @@ class Backlog:
             return True
         if len(self._streams) == 1:
             return False
-        share = self._share(limit)
+        share = self._share(limit, waiting)
         if waiting.cached_bytes + size > share:
             return False
         while self.cached_bytes + size > limit:

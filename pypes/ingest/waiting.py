@@ -100,15 +100,12 @@ class Waiting:
             return self.warm[0].group.key
         return self.cold[0].group.key if self.cold else None
 
-    def oldest(self) -> int:
-        """Commit of the one that goes next; what was given back is older than all."""
+    def oldest(self) -> tuple[int, int]:
+        """Commit and position of the one that goes next; what was given back is older than all."""
         if self.returned:
-            return -1
-        head = self.head()
-        if self.has_free():
-            free = self.free[0].group.key
-            return free if head is None else min(free, head)
-        return -1 if head is None else head
+            return -1, 0
+        heads = [(queue[0].group.key, queue[0].position) for queue in (self.free, self.warm) if queue]
+        return min(heads, default=(0, 0))
 
     def bar(self) -> bool:
         self.is_barred = True
