@@ -23,6 +23,8 @@ class Document:
     fate: str = PUBLISHED
     receipt: str = ""
     poison: str = ""
+    #: When it was posted, in seconds of the monotonic clock.
+    posted_s: float = 0.0
     is_bulk: bool = False
     is_deletion: bool = False
 

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -130,6 +131,9 @@ class Client(threading.Thread):
             headers["Prefer"] = "wait=1"
         if kind.startswith("key"):
             headers["Idempotency-Key"] = documents[0].serial
+        posted_s = time.monotonic()
+        for document in documents:
+            document.posted_s = posted_s
         self.ledger.posted += documents
         receipt = self._send(method, url, headers, body, documents)
         if receipt is None:

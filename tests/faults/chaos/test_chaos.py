@@ -99,6 +99,7 @@ def test_nothing_acknowledged_is_lost_and_everything_is_told(tmp_path: Path) -> 
             *checks.few(iter(ledger.violations)),
             *checks.few(checks.strangers(ledger, taken)),
             *checks.few(checks.disorder(ledger, taken)),
+            *checks.few(checks.superseded_unduly(ledger, taken)),
             *checks.few(checks.untrue_receipts(node, ledger, taken, rng)),
             *checks.few(checks.receipts_by_document(node, ledger, rng, 200)),
             *checks.few(checks.dead_letters(node, ledger)),
