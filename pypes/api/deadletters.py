@@ -133,7 +133,7 @@ class DeadLetters:
                 ),
             )
         },
-        errors={400: "Unknown keys, or values that make no sense.", 429: FULL, 503: BUSY, 507: NO_ROOM},
+        errors={400: "Unknown keys, or values that make no sense.", 409: NOT_KEPT, 429: FULL, 503: BUSY, 507: NO_ROOM},
         body={
             "application/json": obj(
                 {

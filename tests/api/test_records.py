@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import pytest
 
 from pypes.api import deadletters, receipts
 from pypes.testing.node import Node, running, until
+from tests.api.harness import serving
 from tests.api.test_docs import NDJSON
 
 COMPONENTS = '''
@@ -366,7 +368,8 @@ class TestCallbacks:
 def test_keys_letters_and_callbacks_outlive_a_restart(tmp_path: Path, hook: Hook) -> None:
     (tmp_path / "refuse.py").write_text(COMPONENTS)
     (tmp_path / "secret").write_text("s3cret")
-    (tmp_path / "pypes.ini").write_text(f"[callbacks]\nhosts = {hook.host}\nsecret_file = secret\n")
+    limits = "[limits]\ndead_letter_body_bytes = 16\n"
+    (tmp_path / "pypes.ini").write_text(f"[callbacks]\nhosts = {hook.host}\nsecret_file = secret\n{limits}")
     graph = {
         "pypes": 1,
         "name": "g",
@@ -386,3 +389,32 @@ def test_keys_letters_and_callbacks_outlive_a_restart(tmp_path: Path, hook: Hook
         assert again.json()["receipt"] == receipt
         assert get(node, f"/deadletters/{id}")["packet"]["fields"]["title"] == "kept"
         until(lambda: len(hook.taken["/three-later"]) >= 2, 20, "the second attempt")
+        for path, body in ((f"/deadletters/{id}/replay", {"from": "start"}), ("/deadletters/replay", {"from": "start"})):
+            answer = node.http.request("POST", node.url + path, json=body)
+            assert (answer.status, answer.json()["code"]) == (409, "deadletters.not_kept"), answer.data
+        assert get(node, f"/deadletters/{id}")["receipt"] == receipt
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"caf\xc3\xa9", {"body": "café"}),
+        (b"\xff\x00", {"body": "/wA=", "base64": True}),
+        (b"x" * 70_000, {"body": "x" * 70_000}),
+    ],
+    ids=["text", "binary", "longer"],
+)
+def test_a_delivery_that_never_ran_shows_its_body(tmp_path: Path, body: bytes, shown: dict[str, Any]) -> None:
+    with serving(tmp_path) as server, socket.socket(socket.AF_UNIX) as instance:
+        receipt = server.post(body, **{"Content-Type": "text/plain"}).json()["receipt"]
+        # nothing is looked at before there is an instance to hand it to
+        instance.bind(f"{server.config.runtime_dir}/i-1.sock")
+        instance.listen()
+        instances = [{"id": 1, "socket": instance.getsockname()}]
+        server.push("topology", **{**server.topology, "generation": 2, "instances": instances, "graphs": {}, "default": None})
+        listed = until(lambda: server.get("/deadletters").json()["deadletters"], 10, "the dead letter")
+        assert [(one["receipt"], one["code"], one["filter"]) for one in listed] == [(receipt, "graph.gone", "")]
+        letter = server.get(f"/deadletters/{listed[0]['id']}").json()
+        jsonschema_rs.validator_for(dict(deadletters.WHOLE_LETTER)).validate(letter)
+        assert letter["packet"] is None
+        assert letter["delivery"] == {"content_type": "text/plain", "encoding": "", "bytes": len(body), **shown}
