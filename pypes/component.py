@@ -362,7 +362,11 @@ class Operator(Component):
 
 
 class Publisher(Component):
-    """Hands packets to the outside world. What it took in a turn counts as published when :meth:`commit` returns."""
+    """Hands packets to the outside world. What it took in a turn counts as published when :meth:`commit` returns.
+
+    Where it raises ``Unreachable``, ``ConnectionError`` or ``TimeoutError`` (over packets, or in ``commit``) nothing is wrong
+    with the packets: they stay with it, in their order, and it is given them again when it has rested.
+    """
 
     __metatype__ = "PUBLISHER"
     outputs: ClassVar[Mapping[str, str]] = {}

@@ -7,11 +7,14 @@ from itertools import islice, pairwise
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
 from pypes.component import ERROR_PORT, Component, Publisher
 from pypes.core.limits import Limits
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import Plan, find_cycle
+from pypes.ingest.outcome import Fate
 from pypes.placement import isolate
 from pypes.runtime.scheduler import Epoch, Failure, Feed, Scheduler
 
@@ -34,7 +37,9 @@ class Pipeline:
 
     ``Pipeline(A, B())`` wires them one after the other; a mapping and ``wires`` (``("a.out", "b.in")``) make any
     graph. What is sent to an output port without a wire is what :meth:`run` yields; packets that failed are kept
-    in :attr:`dead_letters`. Use it as a context manager, or call :meth:`close`.
+    in :attr:`dead_letters`, and :attr:`fates` tells of each packet what became of it. A publisher whose destination cannot be
+    reached keeps its packets until it can, and :meth:`run` waits for that; the log says so. Use it as a context manager, or call
+    :meth:`close`.
     """
 
     def __init__(
@@ -52,10 +57,13 @@ class Pipeline:
         components = {name: self._component(node) for name, node in (nodes or {}).items()}
         ends = [(*source.rsplit(".", 1), *target.rsplit(".", 1)) for source, target in wires]
         self._outputs: list[_Collect] = []
+        #: The output ports without a wire, by the name of what stands there.
+        self._ports: dict[str, str] = {}
         for name, port in _open_outputs(components, ends):
             collector = _Collect()
             self._outputs.append(collector)
             components[f"{name}-{port}-collected"] = collector
+            self._ports[f"{name}-{port}-collected"] = f"{name}.{port}"
             ends.append((name, port, f"{name}-{port}-collected", "in"))
         graph = Graph(
             name="pipeline",
@@ -66,6 +74,9 @@ class Pipeline:
         self.entries = [name for name in Plan(graph).order if not any(wire.target == name for wire in graph.wires)]
         #: Packets that failed, with the reason; grows until it is cleared by whoever reads it.
         self.dead_letters: list[Failure] = []
+        #: What became of each packet of the last wave that was pushed, in their order: its takers (publishers, and output
+        #: ports without a wire), or the filter that dropped it or in which it failed.
+        self.fates: list[Fate] = []
         self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done)
         self._scheduler.setup()
 
@@ -102,6 +113,9 @@ class Pipeline:
 
     def _done(self, epoch: Epoch) -> None:
         self.dead_letters += epoch.dead_letters
+        fates, runs = epoch.fates()
+        named = [msgspec.structs.replace(fate, takers=tuple(self._ports.get(t, t) for t in fate.takers)) for fate in fates]
+        self.fates = [named[place] for count, place in zip(runs[::2], runs[1::2], strict=True) for _ in range(count)]
 
     def close(self) -> None:
         """Tear the components down."""

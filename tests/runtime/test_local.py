@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pypes import InvalidGraph, Packet, Pipeline, Transformer
+from pypes import Filter, InvalidGraph, Packet, Pipeline, Transformer
+from pypes.ingest.outcome import Fate
 from tests.placement import samples
 
 
@@ -37,6 +38,22 @@ def test_it_stays_usable_and_lazy() -> None:
         assert next(run)["title"] == "T0"
         assert pushed == pipeline.limits.wave_packets
         assert len(list(run)) == 999
+
+
+def test_it_tells_what_became_of_each_packet() -> None:
+    class Short(Filter):
+        def process(self, packet: Packet) -> Packet | None:
+            return packet if len(packet["title"]) < 4 else None
+
+    with Pipeline(Shout, Short) as pipeline:
+        pipeline.push([Packet({"title": "one"}), Packet({"title": "three"}), Packet({})])
+        assert pipeline.fates == [
+            Fate("published", ("short2.out",)),
+            Fate("dropped", (), "short2"),
+            Fate("failed", (), "shout1"),
+        ]
+        pipeline.push([Packet({"title": "two"})])
+        assert [fate.outcome for fate in pipeline.fates] == ["published"]
 
 
 def test_every_problem_is_named() -> None:
