@@ -32,17 +32,20 @@ from pypes.ingest.outbox import Append, Change, Commit, Outbox
 from pypes.ingest.outcome import Blame, Details
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Capabilities, Key, QueueStats
+from pypes.ingest.reading import decode_blames
 from pypes.ingest.receipt import MAX_SALT, ReceiptIds, commit_key, first_key
 from pypes.ingest.recorded import RecordedQueue
 from pypes.ingest.rows import Row
 from pypes.ingest.shards import Shard
 from pypes.ingest.spool import SpoolDir, SpoolWriter
-from pypes.ingest.store import Found, Remains, Result, Store, Totals, decode_blames
+from pypes.ingest.store import Store
+from pypes.ingest.turn import Found, Remains, Result, Totals
 from pypes.ingest.waiting import Part
 
 log = logging.getLogger(__name__)
 
 _READ_BYTES = 8 << 20
+_READ_TRIES = 3  # of what the disk does not give, before it no longer holds up what is behind it
 _ACK_DELAY_S = 0.01
 _PROBE_S = 1.0
 _PRUNE_S = 60.0
@@ -96,6 +99,7 @@ class EmbeddedQueue(RecordedQueue):
         self._is_kicked = False
         self._is_busy = False
         self._is_fetching = False
+        self._unreadable = 0
         self._failure: BaseException | None = None
         self._is_closed = False
         self._ack_timer: asyncio.TimerHandle | None = None
@@ -484,7 +488,8 @@ class EmbeddedQueue(RecordedQueue):
         if wanted:
             self._is_fetching = True
             keys = [part.group.key for part in wanted]
-            self._reading.submit(partial(self._store.load, keys), partial(self._fetched, wanted))
+            is_last_try = self._unreadable >= _READ_TRIES and self._failure is None
+            self._reading.submit(partial(self._store.load, keys, is_last_try=is_last_try), partial(self._fetched, wanted))
 
     def _fetched(self, wanted: list[Part], rows: list[Row] | None, error: BaseException | None) -> None:
         self._is_fetching = False
@@ -492,8 +497,10 @@ class EmbeddedQueue(RecordedQueue):
             return
         if rows is None:
             log.error("the queue cannot read what waits in it; tried again", exc_info=error)
+            self._unreadable += 1
             self._loop.call_later(self._probe_s, self._fetch)
             return
+        self._unreadable = 0
         rows_by_key = {row.key: row for row in rows}
         lost: list[Delivery] = []
         damaged: list[tuple[Part, list[Delivery | None], str]] = []

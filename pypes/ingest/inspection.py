@@ -19,10 +19,10 @@ from pypes.errors import StoreError
 from pypes.ingest.accounts import decode, decode_some
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import Details
+from pypes.ingest.reading import failure, refuse_newer
 from pypes.ingest.receipt import ReceiptIds
 from pypes.ingest.rows import unpack
 from pypes.ingest.schema import FORMAT
-from pypes.ingest.store import failure, refuse_newer
 from pypes.ingest.wal import LogIndex
 
 _SHOWN = 20  # lines of SQLite's own check

@@ -18,7 +18,7 @@ from pypes.ingest.queue import Key
 from pypes.ingest.receipt import MAX_INDEX, ReceiptIds
 from pypes.ingest.rows import pack
 from pypes.ingest.schema import ROW_BYTES
-from pypes.ingest.store import Remains, Turn
+from pypes.ingest.turn import Remains, Turn
 
 _COMMIT_BYTES = 8 << 20  # inline bodies per commit: bounds memory and the time for which one sync holds up the next
 
@@ -95,6 +95,8 @@ class Outbox:
         self._details: list[tuple[int, int, bytes]] = []
         self._remains: list[Remains] = []
         self._damaged: list[tuple[int, str]] = []
+        #: Commits whose row stays where it is when they are complete.
+        self._unreadable: set[int] = set()
         self._crashes: dict[tuple[int, int], tuple[int, bytes | None]] = {}
         self._crashed: set[int] = set()
         self._callbacks: list[tuple[str, str, float]] = []
@@ -148,6 +150,7 @@ class Outbox:
     def damaged(self, group: Group, reason: str) -> None:
         """The row of a commit cannot be read: it stays where it is, for it may not even be possible to remove it."""
         self._damaged.append((group.key, reason))
+        self._unreadable.add(group.key)
 
     def crashed(self, delivery: Delivery, blames: tuple[Blame, ...]) -> None:
         key = delivery.group.key
@@ -205,10 +208,9 @@ class Outbox:
     def _take_complete(self, commit: Commit) -> None:
         turn = commit.turn
         commit.complete, self._complete = self._complete, []
-        damaged = {key for key, _ in self._damaged} if self._damaged else ()
         for group in commit.complete:
             key = group.key
-            if key not in damaged:
+            if key not in self._unreadable:
                 turn.done.append(key)
             accounts: list[Account] = group.outcomes  # type: ignore[assignment]
             text, has_failed = encode(accounts)
@@ -265,6 +267,7 @@ class Outbox:
             if self._detail_bytes:
                 self._detail_bytes.pop(group.key, None)
             self._crashed.discard(group.key)
+            self._unreadable.discard(group.key)
 
     def take_back(self, commit: Commit) -> tuple[list[Append], list[Change]]:
         """A commit failed: keep what it would have removed for the next; returns what is refused, later appends too."""

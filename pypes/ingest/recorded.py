@@ -6,6 +6,7 @@ import asyncio
 import os
 import uuid
 from abc import abstractmethod
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -134,10 +135,15 @@ class RecordedQueue(SettlingQueue):
         first = first_key(since)
         if last is not None and last.key >= first:
             first = last.key
-        # what is finished while the store is read is in one of the two: its group knows its account
-        groups = [group for group in self._backlog.groups.values() if group.key >= first]
         is_finished = state in (None, "done", "failed")
         is_unfinished = state in (None, "queued", "processing")
+        # what is finished while the store is read is in one of the two: its group knows its account
+        groups = {
+            key: group
+            for key, group in self._backlog.groups.items()
+            if key >= first and (is_unfinished or group.outcomes is not None)
+        }
+        keys = sorted(groups)
         found: list[Receipt] = []
         where = "AND failed" if state == "failed" else ""
         while len(found) < limit:
@@ -145,11 +151,10 @@ class RecordedQueue(SettlingQueue):
             if is_finished:
                 sql = f"SELECT key, salt, data FROM receipts WHERE key >= ? {where} ORDER BY key LIMIT ?"
                 rows = await self._read(sql, first, limit)
-            is_last = len(rows) < limit
-            until = None if is_last else rows[-1][0]
+            until = rows[-1][0] if rows and len(rows) == limit else None
             stored = {key: (salt, decode(data)) for key, salt, data in rows}
-            by_key = {group.key: group for group in groups if group.key not in stored}
-            for key in sorted([*stored, *(k for k in by_key if k >= first and (until is None or k <= until))]):
+            others = keys[bisect_left(keys, first) : len(keys) if until is None else bisect_right(keys, until)]
+            for key in sorted({*stored, *others}):
                 if key in stored:
                     salt, accounts = stored[key]
                     page: list[tuple[ReceiptId, Account | None, Group | None]] = [
@@ -157,7 +162,7 @@ class RecordedQueue(SettlingQueue):
                         for position, account in enumerate(accounts)
                     ]
                 else:
-                    group = by_key[key]
+                    group = groups[key]
                     page = [
                         (ReceiptId(self._node, self._shard, key, position, group.salt), group.account(position), group)
                         for position in range(group.entries)

@@ -13,18 +13,15 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 import orjson
 
-from pypes.errors import StoreError, StoreFull
-from pypes.ingest.accounts import Account, decode_some
-from pypes.ingest.outcome import Blame, DeadLetter
-from pypes.ingest.partition import FoundPart, scan_parts
-from pypes.ingest.rows import Row, checksum, salvage, unpack
+from pypes.ingest.accounts import decode_some
+from pypes.ingest.partition import scan_parts
+from pypes.ingest.reading import failure, load_rows, refuse_newer, scan_commits
+from pypes.ingest.rows import Row, checksum
 from pypes.ingest.schema import (
     FORMAT,
     INSERT_BODY,
@@ -35,6 +32,7 @@ from pypes.ingest.schema import (
     letter_row,
     upgrade,
 )
+from pypes.ingest.turn import Found, Remains, Result, Totals, Turn
 from pypes.ingest.wal import LogIndex, Tail
 
 _PAGE_BYTES = 32768
@@ -44,113 +42,6 @@ _VACUUM_BYTES = 256 << 20
 _INSERT = "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?)"
 _INSERT_TURN = "INSERT INTO turn VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _NO_ROW = (None, None, None, None, None, None)
-
-
-class Found(NamedTuple):
-    """What opening a store finds of a commit, without reading bodies; ``done``: position → account of what was acknowledged."""
-
-    key: int
-    salt: int
-    entries: int
-    size: int
-    spools: list[str]
-    done: dict[int, Account]
-    crashes: dict[int, int]
-    parts: list[FoundPart]
-
-
-class Totals(NamedTuple):
-    """What the store keeps besides deliveries; receipts are counted by delivery, bytes roughly."""
-
-    receipts: int
-    receipt_bytes: int
-    letters: int
-    letter_bytes: int
-
-
-class Remains(NamedTuple):
-    """What a delivery leaves behind when documents of it failed: its dead letters, its header, and its body if it is kept.
-
-    ``is_needed``: the dead letters do not hold all there was. ``body`` is None if it is in the file ``spool``, or not kept.
-    """
-
-    receipt: str
-    letters: tuple[DeadLetter, ...]
-    header: bytes | None
-    body: bytes | None
-    spool: str | None
-    size: int
-    is_needed: bool
-
-    @property
-    def has_body(self) -> bool:
-        return self.body is not None or self.spool is not None
-
-
-#: Key, salt, count, size, names of spool files, data.
-CommitRow = tuple[int, int, int, int, str | None, bytes]
-
-
-@dataclass(slots=True)
-class Turn:
-    """Everything one transaction writes."""
-
-    row: CommitRow | None = None
-    done: list[int] = field(default_factory=list)
-    #: Key, salt, entries, 1 if anything failed, bytes, accounts.
-    receipts: list[tuple[int, int, int, int, int, str]] = field(default_factory=list)
-    progressed: list[int] = field(default_factory=list)
-    progress: list[tuple[int, str]] = field(default_factory=list)
-    #: Key, position, encoded details.
-    details: list[tuple[int, int, bytes]] = field(default_factory=list)
-    #: Key, position, count, encoded blames.
-    crashes: list[tuple[int, int, int, bytes | None]] = field(default_factory=list)
-    recovered: list[int] = field(default_factory=list)
-    dead: list[Remains] = field(default_factory=list)
-    #: Commits whose row cannot be read: they stay where they are, marked. Key, reason.
-    damaged: list[tuple[int, str]] = field(default_factory=list)
-    #: Ids of dead letters that go.
-    removed: list[str] = field(default_factory=list)
-    #: Packet, id.
-    edited: list[tuple[bytes, str]] = field(default_factory=list)
-    #: Name, digest, key, receipt.
-    keys: list[tuple[str, bytes, int, str]] = field(default_factory=list)
-    #: Receipt, URL, due.
-    callbacks: list[tuple[str, str, float]] = field(default_factory=list)
-    called: list[str] = field(default_factory=list)
-    #: Due, receipt.
-    postponed: list[tuple[float, str]] = field(default_factory=list)
-    #: Graph, order key, commit key.
-    fresh: list[tuple[str, int, int]] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
-
-    @property
-    def is_rare(self) -> bool:
-        return bool(
-            self.details
-            or self.dead
-            or self.crashes
-            or self.recovered
-            or self.keys
-            or self.callbacks
-            or self.called
-            or self.postponed
-            or self.removed
-            or self.edited
-            or self.fresh
-            or self.stale
-            or self.damaged
-        )
-
-
-class Result(NamedTuple):
-    """What a commit changed: dead letters and their bytes, which of those to be removed or edited there were, files to remove."""
-
-    letters: int = 0
-    letter_bytes: int = 0
-    removed: tuple[str, ...] = ()
-    edited: tuple[str, ...] = ()
-    spools: tuple[str, ...] = ()
 
 
 _NOTHING = Result()
@@ -430,9 +321,12 @@ class Store:
 
     # -- reading -----------------------------------------------------------------------------------------
 
-    def load(self, keys: list[int]) -> list[Row]:
-        """Read commits with their bodies; a row that is damaged says so and holds up no other. Raises :class:`StoreError`."""
-        return load_rows(self._reader, keys, self.path)
+    def load(self, keys: list[int], *, is_last_try: bool = False) -> list[Row]:
+        """Read commits with their bodies; a row that is damaged says so and holds up no other.
+
+        Raises :class:`StoreError` if the disk fails with all of them, unless it ``is_last_try``: then they count as damaged.
+        """
+        return load_rows(self._reader, keys, self.path, is_last_try=is_last_try)
 
     def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
         """Rows of a query, on the connection for reading. Raises :class:`StoreError`."""
@@ -459,95 +353,3 @@ class Store:
                 self._writer.execute("ROLLBACK")
         except sqlite3.Error:  # SQLite had rolled back by itself; whether it works again is what the next sync() shows
             return
-
-
-def decode_blames(data: bytes) -> tuple[Blame, ...]:
-    return msgspec.msgpack.decode(data, type=tuple[Blame, ...])
-
-
-def refuse_newer(connection: sqlite3.Connection, found: int, path: Path) -> None:
-    """Raise :class:`StoreError` with the version needed if the store has a later format."""
-    if found > FORMAT:
-        (written_by,) = connection.execute("SELECT value FROM meta WHERE name = 'version'").fetchone() or ("",)
-        raise StoreError(
-            f"the queue has format {found}, this version reads up to {FORMAT}; run Pypes {written_by or '(later)'} or newer",
-            code="store.too_new",
-            where=str(path),
-        )
-
-
-_SCANNED = "SELECT key, salt, entries, size, spools FROM commits"
-
-
-def scan_commits(connection: sqlite3.Connection) -> tuple[list[tuple[int, int, int, int, str | None]], list[str]]:
-    """What :meth:`Store.scan` reads of the commits. Around a damaged page it reads from both ends."""
-    marked = {key for (key,) in connection.execute("SELECT key FROM damaged")}
-    rows: list[tuple[int, int, int, int, str | None]] = []
-    problems: list[str] = []
-    try:
-        for row in connection.execute(f"{_SCANNED} ORDER BY key"):
-            rows.append(row)
-    except sqlite3.DatabaseError as error:
-        first = rows[-1][0] if rows else -1
-        behind: list[tuple[int, int, int, int, str | None]] = []
-        with suppress(sqlite3.DatabaseError):
-            for row in connection.execute(f"{_SCANNED} WHERE key > ? ORDER BY key DESC", (first,)):
-                behind.append(row)
-        last = behind[-1][0] if behind else None
-        until = f"before commit {last}" if last is not None else "to the end"
-        problems.append(f"commits after {first if rows else 'the start'} and {until} cannot be read ({error})")
-        rows += reversed(behind)
-    return [row for row in rows if row[0] not in marked], problems
-
-
-def load_rows(connection: sqlite3.Connection, keys: list[int], path: Path) -> list[Row]:
-    """What :meth:`Store.load` does, on any connection."""
-    try:
-        found = connection.execute(
-            "SELECT key, data, crc FROM commits WHERE key IN (SELECT value FROM json_each(?))", (orjson.dumps(keys).decode(),)
-        ).fetchall()
-    except sqlite3.Error as error:
-        if not _is_damage(error):
-            raise failure(error, path) from error
-        found = []
-    data = {key: (blob, crc) for key, blob, crc in found}
-    rows = []
-    for key in keys:
-        try:
-            blob, crc = data[key] if key in data else _load_row(connection, key)
-        except StoreError as error:
-            rows.append(Row(key, None, error.message))
-            continue
-        except sqlite3.Error as error:
-            if not _is_damage(error):
-                raise failure(error, path) from error
-            rows.append(Row(key, None, f"a row of the queue cannot be read: {error}"))
-            continue
-        try:
-            rows.append(Row(key, unpack(blob, crc)))
-        except StoreError as error:
-            rows.append(Row(key, None, error.message, salvage(blob)))
-    return rows
-
-
-def _load_row(connection: sqlite3.Connection, key: int) -> tuple[bytes, int | None]:
-    found = connection.execute("SELECT data, crc FROM commits WHERE key = ?", (key,)).fetchone()
-    if found is None:
-        raise StoreError("a row of the queue is gone", code="store.damaged")
-    return found  # type: ignore[no-any-return]
-
-
-def _is_damage(error: sqlite3.Error) -> bool:
-    """True if the data are at fault, not the disk or the moment."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(error, UnicodeError)
-
-
-def failure(error: sqlite3.Error, path: Path) -> StoreError:
-    """What an error of SQLite means to whoever posts: no room (507), or a store that does not work (503)."""
-    code = getattr(error, "sqlite_errorcode", 0)
-    if code & 0xFF == sqlite3.SQLITE_FULL:
-        return StoreFull("the queue's disk is full; free some space, then post again", where=str(path))
-    if code & 0xFF == sqlite3.SQLITE_READONLY:
-        return StoreError("the queue's disk is read-only; make it writable, then post again", where=str(path))
-    return StoreError(f"the queue cannot use its disk: {error}; free some space or replace the disk", where=str(path))
