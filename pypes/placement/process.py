@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -85,8 +84,9 @@ class Process:
         """Block until the component is set up. Raises what its ``setup`` raised, :class:`Died` or ``TimeoutError``."""
         try:
             self._channel.write(wire.ORDER, msgspec.msgpack.encode(self._order))
+            patience = None if timeout_s is None else self._patience(timeout_s)
             while True:
-                kind, payload = self._read(timeout_s)
+                kind, payload = self._read(patience)
                 if kind == wire.READY:
                     return
                 if kind == wire.FAILED:
@@ -150,10 +150,9 @@ class Process:
 
         ``timeout_s`` is all the time it may take to say something; what passes between two ``next`` does not count.
         """
+        patience = self._patience(timeout_s)
         while True:
-            begin = time.monotonic()
-            kind, payload = self._read(timeout_s)
-            timeout_s -= time.monotonic() - begin
+            kind, payload = self._read(patience)
             if kind in (wire.SENT, wire.DONE, wire.RAISED):
                 yield kind, payload
             else:
@@ -161,9 +160,12 @@ class Process:
             if kind in (wire.DONE, wire.RAISED):
                 return
 
-    def _read(self, timeout_s: float | None) -> tuple[int, bytes | bytearray]:
+    def _patience(self, timeout_s: float) -> wire.Patience:
+        return wire.Patience(timeout_s, lambda: _is_stopped(self.pid))
+
+    def _read(self, patience: wire.Patience | None) -> tuple[int, bytes | bytearray]:
         try:
-            frame = self._channel.read(timeout_s)
+            frame = self._channel.read(patience)
         except ConnectionError as error:
             raise self.death() from error
         if frame is None:
@@ -248,6 +250,14 @@ def _decoded(payload: bytes | bytearray, kind: Any) -> Any:
         return msgspec.msgpack.decode(payload, type=kind)
     except msgspec.DecodeError as error:
         raise wire.Broken(str(error)) from error
+
+
+def _is_stopped(pid: int) -> bool:
+    """True if a process is stopped by a signal or a debugger (Linux; elsewhere nothing is known)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in ("T", "t")
+    except OSError:
+        return False
 
 
 def _descendants(pid: int) -> list[int]:

@@ -19,9 +19,11 @@ Large bodies (:class:`Body`) travel as handles: towards the child pickled, back 
 from __future__ import annotations
 
 import pickle
+import select
 import socket
 import struct
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +36,9 @@ ORDER, VALUE, READY, FAILED, SENT, LOG, DONE, RAISED = range(8)
 
 _HEAD: Final = struct.Struct("<QB")
 _PIECE_BYTES: Final = 1 << 16
+
+#: So long after the last look it is looked again whether the other side runs.
+SLICE_S: Final = 0.25
 
 # extension types within a value
 _PACKET, _ONE, _SEVERAL, _BODY, _BODY_NUMBER = range(5)
@@ -80,6 +85,30 @@ class Broken(Exception):
     """What came is no frame, or one over the limit: the other side is out of its mind."""
 
 
+class Patience:
+    """Time that the other side has to say something; ``is_stopped`` tells whether it could not, because it does not run.
+
+    No time passes either while this process does not run: both may be stopped from outside, and nobody is to blame for that.
+    """
+
+    def __init__(self, left_s: float, is_stopped: Callable[[], bool] = lambda: False) -> None:
+        self.left_s = left_s
+        self._is_stopped = is_stopped
+
+    def wait(self, poll: Callable[[float], Any]) -> None:
+        """Block until ``poll`` (of milliseconds) finds something. Raises ``TimeoutError`` when no time is left."""
+        while True:
+            slice_s = min(self.left_s, SLICE_S)
+            begin = time.monotonic()
+            found = poll(slice_s * 1000)
+            if found or not self._is_stopped():
+                self.left_s -= min(time.monotonic() - begin, slice_s)
+            if found:
+                return
+            if self.left_s <= 0:
+                raise TimeoutError
+
+
 class Channel:
     """One end of the socket pair. Reading is for one thread at a time, and so is writing."""
 
@@ -87,13 +116,13 @@ class Channel:
         self._sock = sock
         self._max_bytes = max_bytes
         self._rest = b""
-        self._timeout_s: float | None = None
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         self._kept: list[bytes] = []
         self._kept_bytes = 0
 
     def write(self, kind: int, payload: bytes) -> None:
         """Send a frame, after those that were kept. Raises ``OSError`` if the other side is gone."""
-        self._set_timeout(None)
         head = _HEAD.pack(len(payload), kind)
         if self._kept or len(payload) < _PIECE_BYTES:
             self._sock.sendall(b"".join([*self._kept, head, payload]))
@@ -110,21 +139,19 @@ class Channel:
         self._kept += (_HEAD.pack(len(payload), kind), payload)
         self._kept_bytes += len(payload)
 
-    def read(self, timeout_s: float | None = None) -> tuple[int, bytes | bytearray] | None:
-        """The next frame; ``None`` when the other side is gone. Blocks; raises ``TimeoutError``, :class:`Broken`."""
-        until = None if timeout_s is None else time.monotonic() + timeout_s
-        head = self._exactly(_HEAD.size, until)
+    def read(self, patience: Patience | None = None) -> tuple[int, bytes | bytearray] | None:
+        """The next frame; ``None`` when the other side is gone. Blocks.
+
+        Raises :class:`Broken` and ``TimeoutError``; nothing more can be read then.
+        """
+        head = self._exactly(_HEAD.size, patience)
         if head is None:
             return None
         size, kind = _HEAD.unpack(head)
         if size > self._max_bytes or kind > RAISED:
             raise Broken(f"a frame of kind {kind} with {size} bytes")
-        payload = self._exactly(size, until)
+        payload = self._exactly(size, patience)
         return None if payload is None else (kind, payload)
-
-    def has_more(self) -> bool:
-        """True if the next frame has begun to come already."""
-        return bool(self._rest)
 
     def end(self) -> None:
         """Say that nothing more will be written."""
@@ -133,7 +160,7 @@ class Channel:
     def close(self) -> None:
         self._sock.close()
 
-    def _exactly(self, size: int, until: float | None) -> bytes | bytearray | None:
+    def _exactly(self, size: int, patience: Patience | None) -> bytes | bytearray | None:
         rest = self._rest
         if len(rest) >= size:
             self._rest = rest[size:]
@@ -144,32 +171,22 @@ class Channel:
             self._rest = b""
             view = memoryview(whole)[len(rest) :]
             while view:
-                self._wait(until)
+                if patience is not None:
+                    patience.wait(self._poll.poll)
                 n = self._sock.recv_into(view)
                 if not n:
                     return None
                 view = view[n:]
             return whole
         while len(rest) < size:
-            self._wait(until)
+            if patience is not None:
+                patience.wait(self._poll.poll)
             piece = self._sock.recv(_PIECE_BYTES)
             if not piece:
                 return None
             rest += piece
         self._rest = rest[size:]
         return rest[:size]
-
-    def _wait(self, until: float | None) -> None:
-        """Have the socket wait no longer than that."""
-        left = None if until is None else until - time.monotonic()
-        if left is not None and left <= 0:
-            raise TimeoutError
-        self._set_timeout(left)
-
-    def _set_timeout(self, timeout_s: float | None) -> None:
-        if timeout_s != self._timeout_s:  # PERF: a system call each time
-            self._sock.settimeout(timeout_s)
-            self._timeout_s = timeout_s
 
 
 class Unspeakable(Exception):

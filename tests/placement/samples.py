@@ -230,6 +230,7 @@ class WaitsForFile(Transformer):
     isolated = True
 
     def process(self, packet: Packet) -> Packet:
+        Path(self.data_dir, "waits").write_text(str(os.getpid()))
         while not Path(self.data_dir, "go").exists():
             pass
         return packet

@@ -234,6 +234,28 @@ def test_the_first_packet_does_not_pay_either(tmp_path: Path) -> None:
     assert not found.dead_letters
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only /proc tells that a process is stopped")
+def test_nobody_pays_for_a_pause(tmp_path: Path) -> None:
+    """A process that is stopped from outside for longer than a packet may take."""
+    waits = isolate(samples.WaitsForFile(), limits=LIMITS, timeout_s=1.0)
+    waits.data_dir = str(tmp_path)
+    done: list[Epoch] = []
+    scheduler = Scheduler(graph("waits"), {"waits": waits}, on_done=done.append)
+    scheduler.setup()
+    try:
+        scheduler.submit(Feed(iter([("waits", [Packet()], (0,))]), 1))
+        scheduler.run()
+        pid = int(until(lambda: (tmp_path / "waits").exists() and (tmp_path / "waits").read_text(), 10, "it has begun"))
+        os.kill(pid, signal.SIGSTOP)
+        scheduler.wait(2.0)
+        (tmp_path / "go").touch()
+        os.kill(pid, signal.SIGCONT)
+        scheduler.drain()
+    finally:
+        scheduler.teardown()
+    assert not done[0].dead_letters
+
+
 def test_what_cannot_travel_is_refused() -> None:
     found = run(samples.Apart(), [Packet.from_document({"lock": threading.Lock()}), Packet({"do": "odd"}), Packet()])
     assert [letter.code for letter in found.dead_letters] == ["isolated.value"] * 2

@@ -132,28 +132,39 @@ def test_frames_arrive_whole_and_in_order(ends: tuple[socket.socket, socket.sock
     sender = threading.Thread(target=send)
     sender.start()
     for size in sizes:
-        assert ours.read(10) == (wire.SENT, b"k" * (size // 3))
+        assert ours.read(wire.Patience(10)) == (wire.SENT, b"k" * (size // 3))
         assert ours.read() == (wire.DONE, b"w" * size)
     assert ours.read() is None
     sender.join()
 
 
 def test_reading_has_an_end(ends: tuple[socket.socket, socket.socket]) -> None:
-    channel = wire.Channel(ends[0], 10)
     with pytest.raises(TimeoutError):
-        channel.read(0.001)
+        wire.Channel(ends[0], 10).read(wire.Patience(0.001))
     ends[1].sendall(b"\1")  # less than a frame
     with pytest.raises(TimeoutError):
-        channel.read(0.001)
+        wire.Channel(ends[0], 10).read(wire.Patience(0.001))
+
+
+def test_what_has_come_is_read_however_late_it_is(ends: tuple[socket.socket, socket.socket]) -> None:
+    wire.Channel(ends[1], 10).write(wire.DONE, b"x")
+    assert wire.Channel(ends[0], 10).read(wire.Patience(0)) == (wire.DONE, b"x")
+
+
+def test_no_time_passes_while_the_other_side_is_stopped() -> None:
+    stopped = iter([True, True, False])
+    patience = wire.Patience(wire.SLICE_S, lambda: next(stopped))
+    polls: list[float] = []
     with pytest.raises(TimeoutError):
-        channel.read(0)
+        patience.wait(lambda ms: polls.append(ms) or threading.Event().wait(ms / 1000))  # type: ignore[func-returns-value]
+    assert len(polls) == 3
 
 
 @pytest.mark.parametrize("head", [(1 << 40, wire.DONE), (1, 99)])
 def test_an_odd_frame_is_refused(ends: tuple[socket.socket, socket.socket], head: tuple[int, int]) -> None:
     ends[1].sendall(head[0].to_bytes(8, "little") + bytes([head[1]]))
     with pytest.raises(wire.Broken):
-        wire.Channel(ends[0], 1 << 20).read(5)
+        wire.Channel(ends[0], 1 << 20).read(wire.Patience(5))
 
 
 def test_an_end_in_the_middle_is_an_end(ends: tuple[socket.socket, socket.socket]) -> None:
@@ -162,4 +173,4 @@ def test_an_end_in_the_middle_is_an_end(ends: tuple[socket.socket, socket.socket
         with one, other:
             other.sendall(size.to_bytes(8, "little") + bytes([wire.DONE]) + b"short")
             other.shutdown(socket.SHUT_WR)
-            assert wire.Channel(one, 1 << 30).read(5) is None
+            assert wire.Channel(one, 1 << 30).read(wire.Patience(5)) is None
