@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         Transformer,
     )
     from pypes.core.parameters import Help, Parameters
-    from pypes.errors import InvalidGraph, PypesError, Reject, Retry
+    from pypes.errors import InvalidGraph, PypesError, Reject, Retry, Unreachable
     from pypes.function import component
     from pypes.graph.model import Graph
     from pypes.packet import Packet
@@ -41,7 +41,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "pypes.component": ("Adapter", "Component", "Extractor", "Filter", "Operator", "Publisher", "Transformer"),
     "pypes.core.parameters": ("Help", "Parameters"),
-    "pypes.errors": ("InvalidGraph", "PypesError", "Reject", "Retry"),
+    "pypes.errors": ("InvalidGraph", "PypesError", "Reject", "Retry", "Unreachable"),
     "pypes.function": ("component",),
     "pypes.graph.model": ("Graph",),
     "pypes.packet": ("Packet",),
@@ -66,6 +66,7 @@ __all__ = [
     "Reject",
     "Retry",
     "Transformer",
+    "Unreachable",
     "component",
 ]
 
