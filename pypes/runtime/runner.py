@@ -20,7 +20,7 @@ from pypes.runtime.settling import committed
 EPOCH_S = 0.05
 EPOCH_BYTES = 4 * MIB
 #: The same in the bulk lane, and what is fed at once of a large delivery in it: a live document waits for no more than that.
-BULK_S = 0.004
+BULK_S = 0.002
 BULK_BYTES = MIB // 4
 #: Documents that are bulk enough while nobody knows yet how long one takes.
 BULK_FIRST = 16
