@@ -30,6 +30,7 @@ class SettlingQueue(LeasingQueue):
         self._last_outcome: Outcome | None = None
         self._last_kind = Kind("", 0, 0, 0, 0, 0, (), "")
         self._last_details: Details | None = None
+        self._last_id: str | None = None
 
     # -- what a subclass keeps ---------------------------------------------------------------------------
 
@@ -63,17 +64,17 @@ class SettlingQueue(LeasingQueue):
     def _finish(self, delivery: Delivery, outcome: Outcome, remains: Remains | None, id: str | None = None) -> None:
         group, header = delivery.group, delivery.header
         kind = self._last_kind
-        if outcome is not self._last_outcome or header.documents != kind.accepted or header.graph != kind.graph:
-            kind = kind_of(header, outcome)
-            if kind == self._last_kind:
-                kind = self._last_kind
-            self._last_outcome, self._last_kind = outcome, kind
-            self._last_details = details_of(header.documents, outcome)
-        if id is None and outcome.details is not None and outcome.details.ids and header.documents == 1:
-            id = outcome.details.ids.get(0)
+        if outcome is not self._last_outcome or header.documents != kind[2] or header.graph != kind[0]:
+            kind = self._recall(header, outcome)
+        if id is None:
+            id = self._last_id
         received = group.key >> 6
-        started = max(0, delivery.started - received) if delivery.started else -1
-        account = Account(kind, started, max(0, started, int(self._clock() * 1000) - received), id)
+        started = delivery.started - received if delivery.started else -1
+        finished = int(self._clock() * 1000) - received
+        if finished < started or started < -1:  # the clock was set back
+            started, finished = max(started, 0), max(started, finished, 0)
+        # PERF: as Account(...), at half the cost
+        account = tuple.__new__(Account, (kind, started, finished if finished > 0 else 0, id))
         group.finish(delivery.position, account)
         self._ended(delivery)
         if remains is not None:
@@ -83,6 +84,17 @@ class SettlingQueue(LeasingQueue):
         if self._waiters:
             for waiter in self._waiters.pop((group.key, delivery.position), ()):
                 _wake(waiter)
+
+    def _recall(self, header: Header, outcome: Outcome) -> Kind:
+        """What is made of an outcome, kept for the next delivery that has the same."""
+        kind = kind_of(header, outcome)
+        if kind != self._last_kind:  # else the same object is told apart by nobody, and encoded once
+            self._last_kind = kind
+        self._last_outcome = outcome
+        self._last_details = details_of(header.documents, outcome)
+        details = outcome.details
+        self._last_id = details.ids.get(0) if details is not None and details.ids and header.documents == 1 else None
+        return self._last_kind
 
     def dead_letter(self, lease: Lease, code: str, reason: str) -> bool:
         delivery = self._backlog.settle(lease.token)
