@@ -91,12 +91,14 @@ def places(node: Node) -> dict[str, list[str]]:
     letters = node.get("/deadletters")
     ids = [letter["id"] for letter in letters.json()["deadletters"]] if letters.status == 200 else []
     filters = [draft.json()["id"]] if draft.status == 201 else []
-    return {"id": [*receipts, *ids, *filters, "good"], "name": ["spare", "JSON"], "route": ["nowhere"]}
+    return {"id": [*receipts[:3], *ids, *filters, "good"], "name": ["spare", "JSON"], "route": ["nowhere"]}
 
 
 def operations(node: Node) -> list[APIOperation[Any, Any, Any]]:
     schema = schemathesis.openapi.from_url(f"{node.url}/openapi.json")
-    return [found.ok() for found in schema.get_all_operations()]
+    found = [each.ok() for each in schema.get_all_operations()]
+    # what takes away comes last, that by query after that by id: the others need something to be there
+    return sorted(found, key=lambda each: (each.method.upper() == "DELETE", "replay" in each.path, "{" not in each.path))
 
 
 def cases(operation: APIOperation[Any, Any, Any], places: dict[str, list[str]]) -> st.SearchStrategy[Case]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pypes.testing.node import Node, running, until
-from tests.faults.test_crash import graph, published
+from tests.faults.publications import publications
+from tests.faults.test_crash import graph
 from tests.tracing import missing
 
 DISK_BYTES = 24 << 20
@@ -82,14 +83,14 @@ def test_a_full_disk_pushes_back_and_recovers_without_a_restart(tmp_path: Path, 
             assert post(f"large-{round}", 3 << 20) == 507
             for receipt in acknowledged.values():
                 assert node.get(f"/receipts/{receipt}").status == 200
-            until(lambda: acknowledged.keys() <= published(target).keys(), 20, "published while the disk is full")
+            until(lambda: acknowledged.keys() <= publications(target).keys(), 20, "published while the disk is full")
             assert node.get("/healthz").status == 200
             ballast.drop()
             until(lambda n=round: post(f"again-{n}") == 202, 20, "taken again")
             assert post(f"large-again-{round}", 3 << 20) == 202
-        until(lambda: acknowledged.keys() <= published(target).keys(), 20, "all published")
+        until(lambda: acknowledged.keys() <= publications(target).keys(), 20, "all published")
         until(lambda: not list(disk.glob("shards/*/spool/*")), 20, "no body of what was refused is left")
-        assert set(published(target).values()) == {1}
+        assert set(publications(target).values()) == {1}
         assert node.stop() == 0
 
 
@@ -98,7 +99,7 @@ def test_a_node_that_is_stopped_and_started_on_a_full_disk_keeps_what_it_has(tmp
     ballast = Ballast(disk)
     with running(tmp_path, graph(target), workers=1, instances=1) as node:
         assert node.post(body("before")).status == 202
-        until(lambda: "before" in published(target), 20, "published")
+        until(lambda: "before" in publications(target), 20, "published")
         ballast.fill()
         assert node.stop() == 0
         # it may start or not, but says why, and is whole once there is room
@@ -109,7 +110,7 @@ def test_a_node_that_is_stopped_and_started_on_a_full_disk_keeps_what_it_has(tmp
             node.start()
         node.wait_ready()
         until(lambda: node.post(body("after")).status == 202, 20, "taken again")
-        until(lambda: "after" in published(target), 20, "published")
+        until(lambda: "after" in publications(target), 20, "published")
         assert node.stop() == 0
 
 

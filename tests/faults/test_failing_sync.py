@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pypes.testing.node import Node, running, until
-from tests.faults.test_crash import graph, published
+from tests.faults.publications import publications
+from tests.faults.test_crash import graph
 from tests.tracing import traced
 
 
@@ -47,8 +48,8 @@ def fail(tmp_path: Path, inject: str, status: int) -> None:
         assert [post(f"after-{n}") for n in range(10)] == [202] * 10
         node.wait_ready()
         assert "store works again" in node.log()
-        until(lambda: acknowledged <= published(target).keys(), 20, "all that was acknowledged is published")
-        assert published(target).keys() <= posted
+        until(lambda: acknowledged <= publications(target).keys(), 20, "all that was acknowledged is published")
+        assert publications(target).keys() <= posted
         assert node.stop() == 0
 
 

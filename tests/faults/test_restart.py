@@ -20,7 +20,8 @@ import psutil
 import urllib3
 
 from pypes.testing.node import Node, running, until
-from tests.faults.test_crash import graph, published
+from tests.faults.publications import publications
+from tests.faults.test_crash import graph
 
 CLIENTS = 4
 PHASE_DOCUMENTS = 400
@@ -117,7 +118,7 @@ def assert_exactly_once(target: Path, load: Load) -> None:
     """Everything acknowledged was published, once."""
     assert not load.failed, load.failed[:5]
     acknowledged = Counter(load.acknowledged)
-    copies = published(target)
+    copies = publications(target)
     assert not acknowledged.keys() - copies.keys(), "lost"
     assert copies == acknowledged, [each for each, count in copies.items() if count != acknowledged[each]][:5]
 
@@ -209,10 +210,10 @@ def test_a_grace_too_short_ends_in_order_and_says_what_will_be_run_again(tmp_pat
         assert node.stop() == 0
         said = re.search(r"deliveries stay queued[^\n]*queued\D+(\d+)", node.log())
         assert said is not None, node.log()
-        left = len(set(acknowledged) - published(target).keys())
+        left = len(set(acknowledged) - publications(target).keys())
         assert left <= int(said[1]) <= 200
         assert left > 0
         node.start()
         node.wait_ready()
-        until(lambda: set(acknowledged) <= published(target).keys(), 60, "all published")
+        until(lambda: set(acknowledged) <= publications(target).keys(), 60, "all published")
         assert node.stop() == 0
