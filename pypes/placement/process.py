@@ -98,7 +98,7 @@ class Process:
             raise self.death() from error
 
     def give(self, value: Any) -> None:
-        """Have it work on ``value``, unless it was given that ahead. Raises :class:`Died`, :class:`wire.Unspeakable`."""
+        """Have it work on ``value``, unless it was given that ahead. Raises :class:`wire.Unspeakable`."""
         if not self._given:
             self._send(value)
 
@@ -128,10 +128,9 @@ class Process:
             raise _TooMuch
         self._given.append((value, bodies, len(payload)))
         self._given_bytes += len(payload)
-        try:
+        # if it has died, what it said before can still be read, and tells which value it died of
+        with contextlib.suppress(OSError):
             self._channel.write(wire.VALUE, payload)
-        except OSError as error:
-            raise self.death() from error
 
     def decode(self, payload: bytes | bytearray, *, has_port: bool) -> tuple[str, Any]:
         """Port and value of ``SENT``, the value of ``DONE``. Raises :class:`wire.Broken`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pypes.core.limits import MIB
@@ -12,7 +13,7 @@ from pypes.errors import Unreachable
 from pypes.packet import Packet
 from pypes.placement import wire
 from pypes.placement.keeper import Keeper
-from pypes.placement.process import Process
+from pypes.placement.process import Died, Process
 from pypes.testing.node import until
 from tests.placement import samples
 
@@ -116,3 +117,21 @@ def test_what_was_sent_ahead_is_not_sent_again() -> None:
         assert process.decode(payload, has_port=False)[1].get("n") == number
         process.finished()
     process.end()
+
+
+def test_what_was_done_before_it_died_counts() -> None:
+    process = Process(order())
+    process.wait_ready(20)
+    good, bad, later = Packet({"n": 1}), Packet({"do": "abort"}), Packet({"n": 2})
+    process.give(good)
+    process.give_ahead([bad])
+    child = psutil.Process(process.pid)
+    until(lambda: child.status() == psutil.STATUS_ZOMBIE, 20, "it has died of the second packet")
+    process.give_ahead([bad, later])
+    [(kind, _)] = process.answers(wire.SLICE_S)
+    assert kind == wire.DONE
+    process.finished()
+    assert process.expects(bad)
+    with pytest.raises(Died, match="killed by SIGABRT"):
+        next(process.answers(10))
+    process.close()

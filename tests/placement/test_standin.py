@@ -198,12 +198,12 @@ def test_an_exit_costs_one_packet() -> None:
 
 @pytest.mark.parametrize("what", ["hang", "hang_deaf"])
 def test_a_packet_that_takes_too_long_costs_itself(what: str) -> None:
-    _, [letter] = does(what, timeout_s=0.5)
-    assert (letter.code, letter.error) == ("isolated.timeout", "not done after 0.5 s in filter component")
+    _, [letter] = does(what, timeout_s=1.0)
+    assert (letter.code, letter.error) == ("isolated.timeout", "not done after 1 s in filter component")
 
 
 def test_what_a_component_started_ends_with_it(tmp_path: Path) -> None:
-    _, [letter] = does("hang_with_tool", timeout_s=0.5, data_dir=tmp_path)
+    _, [letter] = does("hang_with_tool", timeout_s=1.0, data_dir=tmp_path)
     assert letter.code == "isolated.timeout"
     tool = Path("/proc", (tmp_path / "tool").read_text(), "stat")
     until(lambda: not tool.exists() or tool.read_text().rpartition(")")[2].split()[0] == "Z", 10, "the tool has ended")
