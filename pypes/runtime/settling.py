@@ -23,9 +23,12 @@ def settle(intake: Intake, epoch: Epoch, graph: str, version: int) -> None:
     if not epoch.dead_letters and intake.documents == len(deliveries) == flags.count(PUBLISHED):
         takers = epoch.takers
         if takers:
+            last = None
             id_of = ids.get
             for number, (connection, item, _) in enumerate(deliveries):
-                connection.published_by(graph, version, takers).add(item.number, id_of(number))
+                if connection is not last:  # PERF: mostly all came from one worker
+                    last, add = connection, connection.published_by(graph, version, takers).add
+                add(item.number, id_of(number))
             return
     kept = Letters(intake, epoch.dead_letters, graph, version) if epoch.dead_letters else None
     for index, (base, (connection, item, _)) in enumerate(zip(intake.bases, deliveries, strict=True)):
