@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from pypes import __version__
 from pypes.config import WorkerConfig
 from pypes.core.limits import Limits
 from pypes.errors import Draining, NotDeployed, StoreError, Unavailable
@@ -101,7 +102,12 @@ class IngestWorker:
     async def _open(self, shard: Shard) -> EmbeddedQueue:
         config = self.config
         queue = await EmbeddedQueue.open(
-            shard, node=config.node, limits=config.limits, durability=config.durability, interval_s=config.interval_s
+            shard,
+            node=config.node,
+            limits=config.limits,
+            durability=config.durability,
+            interval_s=config.interval_s,
+            version=__version__,
         )
         self._queues[shard.number] = queue
         server = RpcServer(self._answer)
