@@ -35,9 +35,9 @@ class Habits:
     """What clients do. ``poisons`` are those that may be sent, ``poison_s`` the mean time between two of one client."""
 
     poisons: tuple[str, ...] = ("raise", "segfault", "abort", "hang", "spin", "grow")
-    poison_s: float = 12.0
+    poison_s: float = 15.0
     #: Mean time between two POSTs of one client.
-    pause_s: float = 0.03
+    pause_s: float = 0.02
     #: Share of POSTs to the bulk lane, and how often a client asks for a receipt it has, per POST.
     bulk: float = 0.15
     asks: float = 0.1

@@ -22,7 +22,7 @@ from tests.faults.chaos.memory import Memory
 from tests.faults.chaos.node import running
 
 DEFAULT_S = 45.0
-CLIENTS = {"plain": 3, "ordered": 3}
+CLIENTS = {"plain": 5, "ordered": 5}
 DISK_BYTES = 512 << 20
 SETTLE_S = 120.0
 
