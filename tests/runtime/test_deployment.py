@@ -50,7 +50,9 @@ def test_what_is_wrong_with_a_graph_is_told_at_once(node: Any, a_graph: Any) -> 
         node.call("graphs.put", name="h", obj={**a_graph("h"), "routes": ["news"]})
 
 
-@pytest.mark.parametrize(("do", "reason"), [("raise", "no such thing"), ("hang", "not done after 3 s"), ("die", "killed by SIGKILL")])
+@pytest.mark.parametrize(
+    ("do", "reason"), [("raise", "no such thing"), ("hang", "not done after 3 s"), ("die", "killed by SIGKILL")]
+)
 def test_a_graph_that_cannot_be_set_up_never_goes_live(node: Any, a_graph: Any, do: str, reason: str) -> None:
     node.call("graphs.put", name="g", obj=a_graph())
     instances = node.instances()
