@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import uuid
 from abc import abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -27,7 +25,7 @@ from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
 from pypes.ingest.replaying import replayed
 from pypes.ingest.rows import index_bytes, unpack_index
 from pypes.ingest.settling import SettlingQueue
-from pypes.ingest.spool import SpoolDir, sync_folder
+from pypes.ingest.spool import SpoolDir
 from pypes.ingest.store import Store
 
 _LETTER = "id, documents, graph, version, filter, component, code, error, attempts, time"
@@ -292,7 +290,7 @@ class RecordedQueue(SettlingQueue):
             )
             if isinstance(kept, Spooled):
                 # the file may be that of other letters, too: the delivery gets a name of its own for it
-                kept = await self._reading.call(partial(_link, self._spool, kept))
+                kept = await self._reading.call(partial(self._spool.link, kept))
             return await self._append(header, kept, None, replays=id)
         finally:
             self._replaying.discard(id)
@@ -309,17 +307,6 @@ def _headers(store: Store, key: int) -> list[Header] | None:
         if start is None:
             return None
     return [header for header, _, _ in unpack_index(start)]
-
-
-def _link(spool: SpoolDir, body: Spooled) -> Spooled:
-    """A second, durable name for a spool file. Blocks. Raises :class:`Conflict` if it is gone."""
-    path = spool.path / uuid.uuid4().hex
-    try:
-        os.link(body.path, path)
-    except FileNotFoundError:
-        raise Conflict("the file with the body is gone; post the document again", code="deadletters.not_kept") from None
-    sync_folder(spool.path)
-    return Spooled(str(path), path.stat().st_size)
 
 
 def _where(query: LetterQuery) -> tuple[str, list[Any]]:

@@ -39,6 +39,18 @@ class SpoolDir:
         except FileNotFoundError as error:
             raise StoreError("the file with the body is gone; post the document again", code="store.spool_missing") from error
 
+    def link(self, body: Spooled) -> Spooled:
+        """A second name for a file, durable on return: two owners may remove theirs. Blocks. Raises :class:`StoreError`."""
+        path = self.path / uuid.uuid4().hex
+        try:
+            os.link(body.path, path)
+            sync_folder(self.path)
+        except FileNotFoundError as error:
+            raise StoreError("the file with the body is gone; post the document again", code="store.spool_missing") from error
+        except OSError as error:
+            raise _failure(error, self.path) from error
+        return Spooled(str(path), body.size)
+
     def remove(self, names: Iterable[str]) -> None:
         """Remove files that no row refers to any more. Blocks on the file system; a file already gone is no error."""
         for name in names:
