@@ -22,9 +22,10 @@ from pypes.core.ports import Origin, Pype
 from pypes.errors import ComponentError, InvalidComponent
 from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
+from pypes.runtime.scheduler.batches import BatchTasklet
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.commits import Commits
-from pypes.runtime.scheduler.declarative import BatchTasklet, HoldingTasklet, ProcessTasklet
+from pypes.runtime.scheduler.declarative import HoldingTasklet, ProcessTasklet
 from pypes.runtime.scheduler.epoch import BARRIER, Epoch, Failure, Feed, Roster
 from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.original import OriginalTasklet

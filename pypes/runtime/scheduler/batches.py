@@ -1,0 +1,119 @@
+"""Driving components of the easy style that work on batches: ``process_batch``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from operator import length_hint
+from typing import Any
+
+from pypes.core.ports import Origin
+from pypes.errors import Retry
+from pypes.runtime.scheduler.declarative import ProcessTasklet
+from pypes.runtime.scheduler.epoch import flatten
+from pypes.runtime.scheduler.tasklet import OutPort, positional_origins
+
+
+class Whole(Sequence[Origin]):
+    """The origin of whatever a batch sends, whichever packet it may be made of; worked out only if it sends anything."""
+
+    def __init__(self, origins: Sequence[Origin]) -> None:
+        self._origins = origins
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: Any) -> Any:
+        return flatten(self._origins)
+
+
+class BatchTasklet(ProcessTasklet):
+    """Calls ``process_batch`` with all that waits; when it raises, packet by packet, so that only the guilty one fails."""
+
+    def in_hand(self) -> Sequence[Origin]:
+        return self.chunk
+
+    def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
+        error = self._batch(values, origins)
+        if isinstance(error, self.unreachable):
+            self.rest(values, origins, error)
+        elif error is not None and (len(values) == 1 or isinstance(error, Retry)):
+            for value, origin in zip(values, origins, strict=True):
+                self.failed(value, origin, error)
+        elif error is not None:
+            for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
+                self.hub.turns += 1
+                error = self._batch([value], [origin])
+                if isinstance(error, self.unreachable):
+                    self.rest(values[i:], origins[i:], error)
+                    break
+                if error is not None:
+                    self.failed(value, origin, error)
+        if self.attempts:
+            self.settle_attempts(self._pinned())
+
+    def _batch(self, values: list[Any], origins: Sequence[Origin]) -> Exception | None:
+        """Work on packets together; returns what was raised, and then nothing more of theirs goes on."""
+        try:
+            self._work_on_batch(values, origins)
+        except Exception as error:
+            self.sent.clear()
+            for out in self.outs.values():
+                out.values, out.origins = [], []
+            return error
+        return None
+
+    def _work_on_batch(self, values: list[Any], origins: Sequence[Origin]) -> None:
+        whole = Whole(origins)
+        self.origins, self.results, self.emitted = whole, [], 0
+        self.sent_from.clear()
+        assert self.component.process_batch is not None
+        results = self.component.process_batch(values)
+        if self.is_publisher:
+            self.publish(origins)
+        out = self.outs.get("out")
+        going_on: set[int] | None = set()
+        if out is not None and results is not None:
+            going_on = self._emit_results(out, results, values, origins)
+        if self.drops and going_on is not None and not self.sent_from:
+            self._pinned().drop(self.index, set(flatten(origins)) - going_on if going_on else origins)
+        if self.sent and out is not None:
+            self._emit_in_order(out)
+        self._flush_ports()
+        if self.holding is not None and self.holding.release_asked:
+            self.holding.release()
+
+    def _emit_results(self, out: OutPort, results: Any, values: list[Any], origins: Sequence[Origin]) -> set[int] | None:
+        """Put results on the wires; returns of which documents there was one, ``None`` if that is all of them.
+
+        Results may be a generator over more than memory holds: they go on a wire's capacity at a time.
+        """
+        each: Iterator[Any] = iter(results)
+        by_identity: dict[int, Origin] | None = None
+        aligned = length_hint(results, -1) == len(values)
+        position = 0
+        is_all = False
+        going_on: set[Origin] = set()
+        whole: Origin = ()
+        while part := [value for _, value in zip(range(self.capacity), each, strict=False)]:
+            sources: Sequence[Origin] | None
+            if aligned:
+                sources = origins[position : position + len(part)]
+                position += len(part)
+                kept = [(v, o) for v, o in zip(part, sources, strict=True) if v is not None]
+                if len(kept) < len(part):
+                    part, sources = [v for v, _ in kept], [o for _, o in kept]
+                is_all = len(part) == len(values)
+            else:
+                sources = positional_origins(part, values, origins)
+                is_all = is_all or sources is not None
+                if sources is None:
+                    if by_identity is None:
+                        by_identity = {id(value): origin for value, origin in zip(values, origins, strict=True)}
+                        whole = flatten(origins)
+                    sources = [by_identity.get(id(value), whole) for value in part]
+            if self.drops and not is_all:
+                going_on.update(sources)
+            if part:
+                self.emit(out, self._pinned(), part, sources)
+                self.park_while_full()
+        return None if is_all else set(flatten(going_on))
