@@ -17,6 +17,7 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queue import Lease
+from pypes.ingest.receipt import ReceiptId
 from pypes.ingest.shards import Shards
 
 MANY = 1 << 30
@@ -227,6 +228,38 @@ def test_a_read_only_store_says_so(tmp_path: Path) -> None:
             await queue.append(Header("g"), b"x")
         assert not isinstance(caught.value, StoreFull)
         queue._store._writer.execute("PRAGMA query_only = 0")
+        await queue.close()
+
+    run(main())
+
+
+class UnreadableConnection(sqlite3.Connection):
+    """Answers reads of the rows ``unreadable`` as SQLite does where the disk does."""
+
+    unreadable: tuple[int, ...] = ()
+
+    def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+        if sql.startswith("SELECT key, data, crc") or (sql.startswith("SELECT data, crc") and args[0][0] in self.unreadable):
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = 266  # SQLITE_IOERR_READ
+            raise error
+        return super().execute(sql, *args)
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_row_that_the_disk_does_not_give_holds_up_nothing(tmp_path: Path, others: int) -> None:
+    async def main() -> None:
+        ids = await write(tmp_path, b"unreadable", *[b"intact"] * others)
+
+        class Connection(UnreadableConnection):
+            unreadable = (ReceiptId.parse(ids[0]).key,)
+
+        queue = await open_queue(tmp_path, probe_s=0.01, connect=lambda *a, **o: sqlite3.connect(*a, factory=Connection, **o))
+        while queue.stats().deliveries > others:  # noqa: ASYNC110 - nobody is told; the deadline is that of run()
+            await asyncio.sleep(0.001)
+        (dead,) = await queue.letters()
+        assert (dead.code, dead.receipt) == ("store.damaged", ids[0])
+        assert [lease.id for lease in await drain(queue, others)] == ids[1:]
         await queue.close()
 
     run(main())
