@@ -154,6 +154,11 @@ class Backlog:
             self._streams[stream] = waiting = Waiting(stream)
         return waiting
 
+    def _lane_of(self, header: Header) -> Waiting:
+        # a stream is equal to the tuple of what it holds, which is sooner made
+        waiting = self._streams.get((header.graph, header.is_bulk))  # type: ignore[call-overload]
+        return self._waiting(Stream(header.graph, header.is_bulk)) if waiting is None else waiting
+
     def _claims_of(self, graph: str) -> Claims:
         claims = self._claims.get(graph)
         if claims is None:
@@ -167,33 +172,36 @@ class Backlog:
         """Put the deliveries of a new commit at the ends of their streams; what has no room in the cache is cold."""
         self.groups[group.key] = group
         group.deliveries = deliveries
-        by_stream: dict[Waiting, list[Delivery]] = {}
-        graph, is_bulk = "", False
-        waiting: Waiting | None = None
-        own: list[Delivery] = []
+        first = deliveries[0]
+        if len(deliveries) == 1 and first is not None:
+            # PERF: what comes one by one, as it does while little comes
+            self._append(self._lane_of(first.header), group, [first])
+            return
+        lanes: dict[tuple[str, bool], list[Delivery]] = {}
         for delivery in deliveries:
-            if delivery is None:
-                continue
-            header = delivery.header
-            if waiting is None or header.graph != graph or header.is_bulk is not is_bulk:
-                graph, is_bulk = header.graph, header.is_bulk
-                waiting = self._waiting(Stream(graph, is_bulk))
-                own = by_stream.setdefault(waiting, [])
+            if delivery is not None:
+                header = delivery.header
+                lanes.setdefault((header.graph, header.is_bulk), []).append(delivery)
+        for own in lanes.values():
+            self._append(self._lane_of(own[0].header), group, own)
+
+    def _append(self, waiting: Waiting, group: Group, own: list[Delivery]) -> None:
+        size = 0
+        for delivery in own:
             delivery.waiting = waiting
-            waiting.deliveries += 1
+            size += delivery.cached_bytes
             waiting.bytes += len(delivery.body)
-            own.append(delivery)
-            if header.keys and not is_bulk and header.keys != EVERY and self.has_bulk(graph):
-                self.supersede(graph, unpack_keys(header.keys), group.key)
-        for waiting, own in by_stream.items():
-            size = sum([delivery.cached_bytes for delivery in own])
-            # nothing warm behind what is cold: bodies are kept for those that go next
-            if not waiting.cold and self._make_room(waiting, size):
-                waiting.warm.extend(own)
-                waiting.cached_bytes += size
-                self.cached_bytes += size
-            else:
-                waiting.cold.append(self._part(waiting, group, own))
+            keys = delivery.header.keys
+            if keys and not waiting.is_bulk and keys != EVERY and self.has_bulk(waiting.stream.graph):
+                self.supersede(waiting.stream.graph, unpack_keys(keys), group.key)
+        waiting.deliveries += len(own)
+        # nothing warm behind what is cold: bodies are kept for those that go next
+        if not waiting.cold and self._make_room(waiting, size):
+            waiting.warm.extend(own)
+            waiting.cached_bytes += size
+            self.cached_bytes += size
+        else:
+            waiting.cold.append(self._part(waiting, group, own))
 
     def restore(self, group: Group, parts: Iterable[tuple[Stream, list[int] | None, int, int]]) -> None:
         """Put a commit of an earlier life at the end, cold: stream, positions (None: all), deliveries and bytes unfinished."""

@@ -6,7 +6,7 @@ import math
 
 #: What was acknowledged so many seconds ago counts for 1/e of what is acknowledged now.
 _MEMORY_S = 10.0
-#: Acknowledgements are counted for so long before they become a rate, in seconds.
+#: Totals shown sooner than so many seconds after the last are not looked at.
 _STEP_S = 0.5
 
 MIN_RETRY_S = 1.0
@@ -14,7 +14,10 @@ MAX_RETRY_S = 30.0
 
 
 class DrainRate:
-    """An exponentially weighted rate. ``now`` is in seconds and may stand still or go back, as a clock does."""
+    """An exponentially weighted rate, from totals that it is shown now and then. ``now`` is in seconds.
+
+    PERF: nothing is done per acknowledgement; whoever leases shows the totals.
+    """
 
     __slots__ = ("_bytes", "_bytes_s", "_deliveries", "_deliveries_s", "_since", "_weight")
 
@@ -27,35 +30,28 @@ class DrainRate:
         # how much of the average is measured: a young one must not be taken for slow
         self._weight = 0.0
 
-    def add(self, size: int, now: float) -> None:
-        """A delivery of ``size`` bytes was acknowledged."""
-        self._deliveries += 1
-        self._bytes += size
-        if not 0 <= now - self._since < _STEP_S:
-            self._fold(now)
-
-    def _fold(self, now: float) -> None:
+    def show(self, deliveries: int, size: int, now: float) -> None:
+        """So many deliveries and bytes were acknowledged in all up to now."""
         passed = now - self._since
-        if passed < 0:
-            self._since = now
-        if passed < _STEP_S:
+        if 0 <= passed < _STEP_S:
             return
-        fade = math.exp(-passed / _MEMORY_S)
-        self._deliveries_s = fade * self._deliveries_s + (1 - fade) * self._deliveries / passed
-        self._bytes_s = fade * self._bytes_s + (1 - fade) * self._bytes / passed
-        self._weight = fade * self._weight + (1 - fade)
-        self._deliveries = self._bytes = 0
         self._since = now
+        if passed > 0:
+            fade = math.exp(-passed / _MEMORY_S)
+            self._deliveries_s = fade * self._deliveries_s + (1 - fade) * (deliveries - self._deliveries) / passed
+            self._bytes_s = fade * self._bytes_s + (1 - fade) * (size - self._bytes) / passed
+            self._weight = fade * self._weight + (1 - fade)
+        self._deliveries, self._bytes = deliveries, size
 
-    def rates(self, now: float) -> tuple[float, float]:
+    @property
+    def rates(self) -> tuple[float, float]:
         """Deliveries and bytes per second."""
-        self._fold(now)
         weight = self._weight or 1.0
         return self._deliveries_s / weight, self._bytes_s / weight
 
-    def retry_after_s(self, deliveries: int, size: int, now: float) -> float:
+    def retry_after_s(self, deliveries: int, size: int) -> float:
         """Time until so many deliveries and bytes have drained, as far as can be told; :data:`MAX_RETRY_S` while nothing does."""
-        deliveries_s, bytes_s = self.rates(now)
+        deliveries_s, bytes_s = self.rates
         wait_s = MIN_RETRY_S
         for amount, rate in ((deliveries, deliveries_s), (size, bytes_s)):
             if amount > 0:

@@ -41,6 +41,7 @@ class LeasingQueue(Queue):
         self._bytes = 0
         self._appended = 0
         self._acknowledged = 0
+        self._acknowledged_bytes = 0
         self._dead_letter_count = 0
         self._dead_letter_bytes = 0
         #: What is known of earlier runs of deliveries, by commit key and position: blames, and what publishers have committed.
@@ -75,10 +76,9 @@ class LeasingQueue(Queue):
         if is_bulk:
             max_deliveries, max_bytes = int(_BULK_SHARE * max_deliveries), int(_BULK_SHARE * max_bytes)
         if self._deliveries >= max_deliveries or self._bytes + size > max_bytes:
+            self._show_drain(self._loop.time())
             retry_after_s = self._drain.retry_after_s(
-                self._deliveries + 1 - int((1 - _SPARE) * max_deliveries),
-                self._bytes + size - int((1 - _SPARE) * max_bytes),
-                self._loop.time(),
+                self._deliveries + 1 - int((1 - _SPARE) * max_deliveries), self._bytes + size - int((1 - _SPARE) * max_bytes)
             )
             raise QueueFull("the queue is full; post again after the time in Retry-After", retry_after_s=retry_after_s)
 
@@ -110,6 +110,7 @@ class LeasingQueue(Queue):
         now = self._loop.time()
         backlog = self._backlog
         backlog.tick(now)
+        self._show_drain(now)
         backlog.now_ms = int(self._clock() * 1000)
         leases = backlog.lease(n, max_bytes, None if ttl_s is None else now + ttl_s, stream)
         if ttl_s is not None:
@@ -144,8 +145,8 @@ class LeasingQueue(Queue):
         """A delivery is finished: its room is free, and so are those that it kept waiting."""
         size = len(delivery.body)
         self._unreserve(delivery.header, size)
-        self._drain.add(size, self._loop.time())
         self._acknowledged += 1
+        self._acknowledged_bytes += size
         if self._past:
             self._past.pop((delivery.group.key, delivery.position), None)
         if self._backlog.finish(delivery):
@@ -172,9 +173,13 @@ class LeasingQueue(Queue):
             self._notify()
         self._set_timer()
 
+    def _show_drain(self, now: float) -> None:
+        self._drain.show(self._acknowledged, self._acknowledged_bytes, now)
+
     # -- statistics --------------------------------------------------------------------------------------
 
     def _stats(self, *, is_failed: bool) -> QueueStats:
+        self._show_drain(self._loop.time())
         backlog = self._backlog
         leased, delayed = len(backlog.leased), backlog.delayed
         bulk_deliveries, bulk_bytes = backlog.bulk
@@ -192,7 +197,7 @@ class LeasingQueue(Queue):
             oldest_s=max(0.0, self._clock() - (oldest.key >> 6) / 1000) if oldest else 0.0,
             commits=len(backlog.groups),
             is_failed=is_failed,
-            drain_bytes_s=self._drain.rates(self._loop.time())[1],
+            drain_bytes_s=self._drain.rates[1],
             bulk_deliveries=bulk_deliveries,
             bulk_bytes=bulk_bytes,
             dead_letter_bytes=self._dead_letter_bytes,
