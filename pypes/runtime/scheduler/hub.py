@@ -80,6 +80,8 @@ class Scheduler:
         #: Epochs in flight of which publishers have committed something in an earlier run.
         self.reruns = 0
         self.in_flight = 0
+        #: The last slice ended because its time was over: whether there is a jam to resolve is not known.
+        self._is_cut = False
         #: Turns begun, and whose it is now; see `current` and `progress`.
         self.turns = 0
         self.running: Tasklet | None = None
@@ -341,7 +343,7 @@ class Scheduler:
     def is_idle(self) -> bool:
         """True if ``run`` would find nothing to do now."""
         ready = self.waiting & ~self.blocked
-        if ready & ~self._joins or self._calls.has_ended:
+        if self._is_cut or ready & ~self._joins or self._calls.has_ended:
             return False
         # a join that waits for its ancestors, and a feed whose last wave waits for a blocked filter, move only after those
         if ready and any(task.bit & ready and task.find_ready_epoch() for task in self.tasks):
@@ -414,8 +416,10 @@ class Scheduler:
                 # after the feeds, because most epochs are done once theirs is found exhausted
                 self.commits.report()
             if not moved and not self._calls.has_ended and not (self.blocked and self.jams.resolve()):
+                self._is_cut = False
                 return True
             if self.clock() >= until:
+                self._is_cut = True
                 return True
 
     def _begin_noted(self, task: Tasklet) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
-from pypes.component import Component, Publisher, Transformer
+from pypes.component import Component, Operator, Publisher, Transformer
 from pypes.core.limits import Limits
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.packet import Packet
@@ -49,6 +50,42 @@ def test_a_feed_that_waits_for_an_offloaded_call_leaves_the_scheduler_idle() -> 
         nodes["slow"].may_commit.set()  # type: ignore[attr-defined]
         scheduler.drain()
         assert len(done) == 1
+    finally:
+        scheduler.teardown()
+
+
+def test_a_slice_that_ends_in_a_jam_does_not_leave_the_scheduler_idle() -> None:
+    class Split(Operator):
+        def __init__(self) -> None:
+            super().__init__()
+            self.add_output("out2")
+
+        def process(self, packet: Packet) -> Packet:
+            self.send("out2", packet.clone())
+            return packet
+
+    class Join(Operator):
+        def __init__(self) -> None:
+            super().__init__()
+            self.add_input("in2")
+
+        def process(self, packet: Packet) -> Packet:
+            return packet
+
+    nodes: dict[str, Component] = {"split": Split(), "long": Passing(), "join": Join()}
+    wires = (Wire("split", "out", "join", "in"), Wire("split", "out2", "long", "in"), Wire("long", "out", "join", "in2"))
+    graph = Graph(name="g", nodes={name: GraphNode(name, "x", {}) for name in nodes}, wires=wires)
+    done: list[Epoch] = []
+    ticks = itertools.count()  # every slice is over after one wave
+    scheduler = Scheduler(graph, nodes, limits=Limits(wire_packets=4), on_done=done.append, clock=lambda: float(next(ticks)))
+    scheduler.setup()
+    try:
+        batches = (("split", [Packet() for _ in range(4)], range(at, at + 4)) for at in range(0, 40, 4))
+        scheduler.submit(Feed(batches, 40))
+        scheduler.drain()
+        assert done[0].flags.count(0) == 40
+        scheduler.run()
+        assert scheduler.is_idle
     finally:
         scheduler.teardown()
 
