@@ -13,9 +13,10 @@ from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.memory import MemoryQueue
+from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import Blame, DeadLetter, Details, Fate, Outcome, dead_letter_id
 from pypes.ingest.protocol import Rerun
-from pypes.ingest.queue import Key, Lease, Queue
+from pypes.ingest.queue import Key, Lease, Queue, Stream
 from pypes.ingest.receipt import DocumentReport, ReceiptId, received_of
 from pypes.ingest.shards import Shards
 
@@ -217,6 +218,59 @@ def test_bytes_bound_a_lease_but_never_below_one(run: Callable[..., None]) -> No
         queue.nack(first)
         assert len(queue.lease(5, 1)) == 1
         assert sum(len(lease.body) for lease in queue.lease(5, 25)) <= 25
+
+    run(scenario)
+
+
+async def drawn(queue: Queue, stream: Stream, n: int) -> list[Lease]:
+    """Lease exactly ``n`` deliveries of a stream, waiting for them."""
+    ready = asyncio.Event()
+    queue.on_ready = ready.set
+    leases: list[Lease] = []
+    while len(leases) < n:
+        ready.clear()
+        found = queue.lease(n - len(leases), MANY, stream=stream)
+        leases += found
+        if not found:
+            await ready.wait()
+    return leases
+
+
+def test_streams_are_leased_independently(run: Callable[..., None]) -> None:
+    """Of commits that hold several, and whatever nobody takes from lies in front."""
+
+    async def scenario(queue: Queue) -> None:
+        streams = [Stream(graph, is_bulk) for graph in "gh" for is_bulk in (False, True)]
+        appended: dict[Stream, list[str]] = {stream: [] for stream in streams}
+        for _ in range(5):
+            futures = [(stream, queue.append(Header(stream.graph, is_bulk=stream.is_bulk), b"x")) for stream in streams]
+            for stream, future in futures:
+                appended[stream].append(await future)
+        for stream in reversed(streams):
+            leases = await drawn(queue, stream, 5)
+            assert [lease.id for lease in leases] == appended[stream]
+            for lease in leases:
+                assert queue.ack(lease, Outcome(1))
+        stats = queue.stats()
+        assert (stats.deliveries, stats.bytes, stats.cached_bytes, stats.bulk_deliveries, stats.bulk_bytes) == (0,) * 5
+
+    run(scenario)
+
+
+def test_documents_of_one_key_are_lent_one_after_the_other(run: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        a, b = (Header("g", keys=pack_keys([key_of(id)])) for id in "ab")
+        first, second, other = await asyncio.gather(*(queue.append(header, b"x") for header in (a, a, b)))
+        (lease,) = await drawn(queue, Stream("g", False), 1)
+        assert lease.id == first
+        assert [lease.id for lease in await drawn(queue, Stream("g", False), 1)] == [other]
+        assert queue.is_held("g")
+        assert queue.lease(5, MANY) == []
+        queue.nack(lease)
+        (lease,) = await drawn(queue, Stream("g", False), 1)
+        assert (lease.id, lease.attempt) == (first, 2)
+        queue.dead_letter(lease, "test", "it failed")
+        assert [lease.id for lease in await drawn(queue, Stream("g", False), 1)] == [second]
 
     run(scenario)
 
