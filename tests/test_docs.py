@@ -66,7 +66,7 @@ def test_modules_are_where_they_are_said_to_be() -> None:
 
 def test_settings_are_those_of_the_code() -> None:
     text = (DOCS / "operator-guide.md").read_text(encoding="utf-8")
-    for section in ("server", "queue", "log"):
+    for section in ("server", "queue", "callbacks", "log"):
         table = text.partition(f"| **`[{section}]`** |")[2].partition("\n| **")[0].partition("\n\n")[0]
         named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
         assert named == [setting.name for setting in fields(SECTIONS[section])], section
