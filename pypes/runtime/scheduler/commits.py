@@ -35,6 +35,7 @@ class Commits:
     def report(self) -> None:
         """Report what is final. Called between turns."""
         fresh, self.fresh = self.fresh, []
+        committing = {task for task, _, _ in fresh}
         for task, epoch, origins in fresh:
             if not epoch.pending and not epoch.parents:
                 continue  # PERF: the usual case, it is done by now
@@ -43,6 +44,8 @@ class Commits:
                     self.open.setdefault(root, {}).setdefault(task, set()).update(documents)
         for root, publishers in list(self.open.items()):
             for task, committed in list(publishers.items()):
+                if task in task.hub.broken and task not in committing:
+                    continue  # PERF: what waits for one that rests may be much, and looking at it again tells nothing new
                 final = _final(root, task, committed)
                 if not final:
                     continue
