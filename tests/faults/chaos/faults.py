@@ -219,7 +219,12 @@ class Faults:
         self.tally.others["restart"] += 1
 
     def _get_ready(self) -> None:
-        """Wait until it is ready, or has ended for lack of room on the disk."""
+        """Wait until it is ready, or has ended for lack of room on the disk; what is to be put right meanwhile, is."""
         process = self._node.process
         assert process is not None
-        until(lambda: process.poll() is not None or self._node.is_ready(), 30, f"ready; the log says:\n{self._node.log()}")
+
+        def is_settled() -> bool:
+            self._put_right(time.monotonic())
+            return process.poll() is not None or self._node.is_ready()
+
+        until(is_settled, 30, f"ready; the log says:\n{self._node.log()}")
