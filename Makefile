@@ -67,8 +67,8 @@ bench: install-test
 	$(BIN)/python -m benchmarks
 
 chaos: install-test
-	PYPES_CHAOS_S=$${PYPES_CHAOS_S:-600} PYPES_SOAK_S=$${PYPES_SOAK_S:-600} \
-	  $(BIN)/pytest tests/faults/chaos tests/faults/test_slow_publisher.py -s
+	PYPES_CHAOS_S=$${PYPES_CHAOS_S:-600} PYPES_SOAK_S=$${PYPES_SOAK_S:-600} PYPES_POWER_SEEDS=$${PYPES_POWER_SEEDS:-2} \
+	  $(BIN)/pytest tests/faults/chaos tests/faults/power tests/faults/test_slow_publisher.py -s
 
 fuzz: install-test
 	$(BIN)/pytest -m hypothesis --hypothesis-profile fuzz --timeout 3600
