@@ -154,6 +154,7 @@ class EmbeddedQueue(RefillingQueue):
         store = self._store
         try:
             found, problems = store.scan()
+            problems += store.damage()
             # with a part of the rows unknown, so is which files they name
             if not problems:
                 self._spool.sweep({name for each in found for name in each.spools} | set(store.kept_spools()))

@@ -145,9 +145,8 @@ class Store:
     def last_key(self, found: Iterable[Found]) -> int:
         """The greatest commit key ever used that is still known; ``found`` is what the scan found."""
         # not asked of the table of commits: its last page may be the one that is damaged
-        (receipts,) = self._writer.execute("SELECT coalesce(max(key), 0) FROM receipts").fetchone()
-        (damaged,) = self._writer.execute("SELECT coalesce(max(key), 0) FROM damaged").fetchone()
-        return max(int(receipts), int(damaged), self.horizon()[1], max((each.key for each in found), default=0))
+        known = [self._one(f"SELECT coalesce(max(key), 0) FROM {table}")[0] for table in ("receipts", "damaged")]
+        return max(self.horizon()[1], *map(int, known), *(each.key for each in found))
 
     def horizon(self) -> tuple[int, int]:
         """The least key that may have been given out here, and the greatest of a receipt that was forgotten."""
@@ -170,10 +169,32 @@ class Store:
         return names
 
     def totals(self) -> Totals:
-        receipts, receipt_bytes = self._writer.execute("SELECT total(entries), total(bytes) FROM receipts").fetchone()
-        letters, letter_bytes = self._writer.execute("SELECT count(*), total(size) FROM dead_letters").fetchone()
-        (body_bytes,) = self._writer.execute("SELECT total(size) FROM bodies").fetchone()
+        receipts, receipt_bytes = self._one("SELECT total(entries), total(bytes) FROM receipts", 2)
+        letters, letter_bytes = self._one("SELECT count(*), total(size) FROM dead_letters", 2)
+        (body_bytes,) = self._one("SELECT total(size) FROM bodies")
         return Totals(int(receipts), int(receipt_bytes), letters, int(letter_bytes + body_bytes))
+
+    def _one(self, sql: str, columns: int = 1) -> tuple[Any, ...]:
+        """The one row of a query, zeros if what it reads is damaged: deliveries are served all the same."""
+        try:
+            row: tuple[Any, ...] = self._writer.execute(sql).fetchone()
+        except sqlite3.DatabaseError:
+            return (0,) * columns
+        return row
+
+    def damage(self) -> list[str]:
+        """What cannot be read of receipts and dead letters, in words."""
+        problems = []
+        for what, sql in (
+            ("receipts", "SELECT max(key), total(bytes) FROM receipts"),
+            ("dead letters", "SELECT total(size) FROM dead_letters"),
+            ("bodies of dead letters", "SELECT total(size), max(spool) FROM bodies"),
+        ):
+            try:
+                self._writer.execute(sql).fetchone()
+            except sqlite3.DatabaseError as error:
+                problems.append(f"{what} cannot be read ({error})")
+        return problems
 
     # -- committing --------------------------------------------------------------------------------------
 

@@ -147,6 +147,29 @@ def test_around_a_page_that_cannot_be_listed_both_sides_are_served(tmp_path: Pat
     run(main())
 
 
+def test_damaged_receipts_keep_no_delivery_waiting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        queue = await open_queue(tmp_path)
+        for graph in [f"a graph with many receipts {n} {400 * 'x'}" for n in range(120)]:
+            await queue.append(Header(graph), b"done")
+            (lease,) = await drain(queue, 1)
+            queue.ack(lease, Outcome(1))
+        waits = await queue.append(Header("g"), b"waits")
+        await queue.close()
+        path = file_of(tmp_path)
+        content = bytearray(path.read_bytes())
+        page = content.index(b'[["a graph with many receipts 3') // 32768
+        content[page * 32768 : page * 32768 + 8] = b"\xff" * 8
+        path.write_bytes(content)
+        queue = await open_queue(tmp_path)
+        (lease,) = await drain(queue, 1)
+        assert lease.id == waits
+        assert any("receipts cannot be read" in record.getMessage() for record in caplog.records)
+        await queue.close()
+
+    run(main())
+
+
 def copy_of_a_killed_node(data: Path, to: Path) -> None:
     """What a kill leaves: file and log as they are while the node runs."""
     (to / "shards/000").mkdir(parents=True)
