@@ -16,7 +16,7 @@ from pypes.ingest.outcome import DeadLetter, receipt_of
 from pypes.ingest.queue import Lease
 from pypes.ingest.receipt import Receipt
 from pypes.ingest.shards import Shards
-from tests.faults.power.script import GRAPH, MANY, Said, body_of, edited, header_of, key_of
+from tests.faults.power.script import MANY, Said, body_of, edited, header_of, key_of
 
 #: A queue whose store is in pieces may try to read it for ever.
 _CHECK_S = 5.0
@@ -154,6 +154,3 @@ async def _works(queue: EmbeddedQueue, ledger: Ledger) -> list[str]:
         if receipt != known:
             broken.append(f"{known} ({posted}): its key gives another receipt, {receipt}")
     return broken
-
-
-__all__ = ["GRAPH", "Ledger", "check"]
