@@ -16,7 +16,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["pypes", "pypes.*"]),
-    package_data={"pypes": ["py.typed", "web/static/**/*"]},
+    package_data={"pypes": ["py.typed", "web/static/**/*", "templates/**/*", "templates/**/.*"]},
     entry_points={"console_scripts": ["pypes = pypes.cli:main"]},
     install_requires=[
         "backports.zstd>=1.0; python_version < '3.14'",
@@ -38,10 +38,13 @@ setup(
         f"uvloop>=0.20; {POSIX}",
     ],
     extras_require={
+        # `pypes new`
+        "new": ["cookiecutter>=2.6"],
         # what the server is measured against; Redis itself is the machine's package
         "bench": ["celery>=5.3", "lmdb>=1.5", "psutil>=6", "redis>=5"],
         "test": [
             "build>=1.2",
+            "cookiecutter>=2.6",
             "hypothesis>=6.100",
             "lmdb>=1.5",
             "mypy>=1.15",

@@ -21,6 +21,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "receipts": ("pypes.cli.receipts", "receipts"),
         "deadletters": ("pypes.cli.deadletters", "deadletters"),
         "queue": ("pypes.cli.queue", "queue"),
+        "import-project": ("pypes.cli.import_project", "import_project"),
+        "new": ("pypes.cli.new", "new"),
         "demo": ("pypes.cli.demo", "demo"),
     }
 )

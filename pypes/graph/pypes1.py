@@ -1,0 +1,140 @@
+"""Projects of the original Pypes (2010-2014): its editor's JSON, read into a graph.
+
+A project is ``{"containers": [{"filterName", "type", "cid", "params", "name", "config": {"position": [x, y]}}, …], "wires":
+[{"src": {"moduleId", "termid"}, "tgt": {…}}, …]}``: a wire names a container by its place in the list or by its ``cid``, a port
+by ``termid``. Parameters are ``name: [value, options]``, as ``get_parameters`` gives them, or plain values.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pypes.errors import InvalidGraph, Problem
+from pypes.graph.codec import NAME
+from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.spec import ComponentSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A graph made of a project, and what of the project has no counterpart (path, what was done about it, code)."""
+
+    graph: Graph
+    report: tuple[Problem, ...]
+
+
+def loads(text: bytes | str, name: str, catalogue: Mapping[str, ComponentSpec]) -> Imported:
+    """Read a project into a graph called ``name``; raises :class:`InvalidGraph` if it is no project at all.
+
+    The graph need not be valid: a component that is not installed is kept under its name, and reported.
+    """
+    try:
+        obj = json.loads(text)
+    except ValueError as error:
+        raise InvalidGraph(f"the project is not JSON: {error}", code="graph.malformed") from error
+    return from_obj(obj, name, catalogue)
+
+
+def from_obj(obj: Any, name: str, catalogue: Mapping[str, ComponentSpec]) -> Imported:
+    """As :func:`loads`, from parsed JSON."""
+    containers = obj.get("containers") if isinstance(obj, dict) else None
+    if not isinstance(containers, list):
+        raise InvalidGraph("this is no project of the original Pypes: it has no list of containers", code="graph.malformed")
+    reader = _Reader(catalogue)
+    for place, container in enumerate(containers):
+        reader.container(place, container)
+    wires = obj.get("wires", [])
+    for place, wire in enumerate(wires if isinstance(wires, list) else []):
+        reader.wire(place, wire)
+    for key in obj.keys() - {"containers", "wires", "properties"}:
+        reader.note(str(key), "has no counterpart and is left out", "pypes1.left_out")
+    graph = Graph(name, reader.nodes, tuple(reader.wires), layout=reader.layout)
+    return Imported(graph, tuple(reader.report))
+
+
+def graph_name(text: str) -> str:
+    """A name that a graph may have, near ``text``."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:64] or "project"
+
+
+class _Reader:
+    """Takes a project apart, noting what cannot be carried over."""
+
+    def __init__(self, catalogue: Mapping[str, ComponentSpec]) -> None:
+        self.nodes: dict[str, GraphNode] = {}
+        self.wires: list[Wire] = []
+        self.layout: dict[str, tuple[float, float]] = {}
+        self.report: list[Problem] = []
+        self._catalogue = catalogue
+        self._names: dict[Any, str] = {}
+
+    def note(self, path: str, message: str, code: str) -> None:
+        self.report.append(Problem(path, message, code))
+
+    def container(self, place: int, container: Any) -> None:
+        path = f"containers.{place}"
+        component = container.get("filterName") if isinstance(container, dict) else None
+        if not isinstance(component, str) or not component:
+            self.note(path, "has no filterName and is left out", "pypes1.no_filter")
+            return
+        name = self._name_for(container.get("name") or component, component)
+        self._names[place] = name
+        if container.get("cid") is not None:
+            self._names[str(container["cid"])] = name
+        spec = self._catalogue.get(component)
+        if spec is None:
+            self.note(
+                f"nodes.{name}", f"component {component!r} is not installed here; install or port it", "pypes1.unknown_component"
+            )
+        self.nodes[name] = GraphNode(name, component, self._params(container.get("params"), spec, f"nodes.{name}.params"))
+        config = container.get("config")
+        position = config.get("position") if isinstance(config, dict) else None
+        if isinstance(position, list) and len(position) == 2 and all(type(x) in (int, float) for x in position):
+            self.layout[name] = (position[0], position[1])
+
+    def _name_for(self, wanted: Any, component: str) -> str:
+        """A name that filters may have, near the one wanted, and not taken yet."""
+        base = re.sub(r"[^A-Za-z0-9_-]+", "-", str(wanted)).strip("-").lower()[:56] or component.lower()
+        name, number = base, 2
+        while name in self.nodes or not NAME.fullmatch(name):
+            name, number = f"{base}-{number}", number + 1
+        return name
+
+    def _params(self, params: Any, spec: ComponentSpec | None, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if not isinstance(params, dict):
+            return found
+        known = spec.schema.get("properties", {}) if spec is not None else None
+        for name, value in params.items():
+            # [value, options]: the options belong to the component, which declares them itself
+            plain = value[0] if isinstance(value, list) and len(value) == 2 and isinstance(value[1], list) else value
+            if known is not None and name not in known:
+                self.note(f"{path}.{name}", f"{spec.name} has no such parameter; left out", "pypes1.unknown_parameter")  # type: ignore[union-attr]
+            else:
+                found[name] = plain
+        return found
+
+    def wire(self, place: int, wire: Any) -> None:
+        path = f"wires.{place}"
+        ends = [wire.get(key) if isinstance(wire, dict) else None for key in ("src", "tgt")]
+        if not all(isinstance(end, dict) for end in ends):
+            self.note(path, "has no src and tgt and is left out", "pypes1.no_wire")
+            return
+        names = [self._named(end.get("moduleId")) for end in ends]  # type: ignore[union-attr]
+        if names[0] is None or names[1] is None:
+            self.note(path, "leads to a container that is not there, and is left out", "pypes1.no_wire")
+            return
+        ports = [str(end.get("termid", "")) for end in ends]  # type: ignore[union-attr]
+        for name, port, side in ((names[0], ports[0], "outputs"), (names[1], ports[1], "inputs")):
+            spec = self._catalogue.get(self.nodes[name].component)
+            if spec is not None and port not in getattr(spec, side) and port != "error":
+                known = ", ".join(getattr(spec, side)) or "none"
+                self.note(path, f"{spec.name} has no port {port!r} among its {side} ({known}); rewire it", "pypes1.unknown_port")
+        self.wires.append(Wire(names[0], ports[0], names[1], ports[1]))
+
+    def _named(self, module: Any) -> str | None:
+        return self._names.get(module) if isinstance(module, int) else self._names.get(str(module))

@@ -1,0 +1,1 @@
+"""{{cookiecutter.component}}, a component for Pypes."""

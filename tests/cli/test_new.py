@@ -1,0 +1,72 @@
+"""``pypes new``: what it makes is sound, and never overwrites."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pypes.cli.commands import pypes
+
+ROOT = Path(__file__).parents[2]
+
+
+def new(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(pypes, ["new", *arguments])
+    return done.exit_code, done.output
+
+
+def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(cwd)])}
+    return subprocess.run([sys.executable, "-m", *command], cwd=cwd, env=environ, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "module"),
+    [("WordCount", "pypes-word-count", "word_count"), ("HTMLTitle", "pypes-html-title", "html_title"), ("X2", "pypes-x2", "x2")],
+)
+def test_a_component_comes_with_tests_that_pass(tmp_path: Path, name: str, folder: str, module: str) -> None:
+    code, output = new("component", name, "--into", str(tmp_path))
+    assert (code, output.strip()) == (0, folder)
+    package = folder.replace("-", "_")
+    assert f"{name} = {package}.{module}:{name}" in (tmp_path / folder / "setup.py").read_text()
+    done = run("pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path / folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "8 passed" in done.stdout
+
+
+def test_a_graph_is_valid_and_not_overwritten(tmp_path: Path) -> None:
+    assert new("graph", "one", "--into", str(tmp_path)) == (0, f"{tmp_path / 'graphs' / 'one.json'}\n")
+    assert new("graph", "two", "--into", str(tmp_path))[0] == 0
+    for name in ("one", "two"):
+        assert run("pypes", "lint", f"graphs/{name}.json", cwd=tmp_path).returncode == 0
+    (tmp_path / "graphs" / "one.json").write_text("mine")
+    code, output = new("graph", "one", "--into", str(tmp_path))
+    assert code == 1
+    assert "exists already" in output
+    assert (tmp_path / "graphs" / "one.json").read_text() == "mine"
+
+
+def test_a_project_is_whole(tmp_path: Path) -> None:
+    assert new("project", "shop", "--into", str(tmp_path)) == (0, "shop\n")
+    project = tmp_path / "shop"
+    assert {entry.name for entry in project.iterdir()} == {
+        ".gitignore", "Makefile", "README.md", "components", "graphs", "pypes.ini", "requirements.txt",
+    }  # fmt: skip
+    lint = run("pypes", "lint", "--load", "components/title_length.py", "graphs/documents.json", cwd=project)
+    assert (lint.returncode, lint.stdout) == (0, "graphs/documents.json: ok\n")
+    code, output = new("project", "shop", "--into", str(tmp_path))
+    assert code == 1
+    assert "exists already" in output
+
+
+@pytest.mark.parametrize("arguments", [("component", "not a name"), ("component", "class"), ("graph", "ä"), ("project", "a/b")])
+def test_names_that_cannot_be_are_refused(tmp_path: Path, arguments: tuple[str, str]) -> None:
+    code, output = new(*arguments, "--into", str(tmp_path))
+    assert code == 1
+    assert "new.name" in output
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,67 @@
+"""Differences between two versions of a graph."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pypes.graph.diff import diff, only_parameters
+from pypes.graph.model import Graph, GraphNode, Wire
+
+OLD = Graph(
+    "g",
+    {
+        "json": GraphNode("json", "JSON"),
+        "set": GraphNode("set", "SetField", {"field": "a", "value": 1}),
+        "out": GraphNode("out", "Null"),
+    },
+    (Wire("json", "out", "set", "in"), Wire("set", "out", "out", "in")),
+    layout={"json": (0, 0)},
+)
+
+
+def with_set(**changes: object) -> Graph:
+    return replace(OLD, nodes={**OLD.nodes, "set": replace(OLD.nodes["set"], **changes)})  # type: ignore[arg-type]
+
+
+def test_equal_graphs_do_not_differ_wherever_they_are_drawn() -> None:
+    assert diff(OLD, replace(OLD, layout={}, wires=OLD.wires[::-1])) == {}
+    assert only_parameters(OLD, OLD) == set()
+
+
+def test_filters_wires_and_parameters() -> None:
+    new = replace(
+        OLD,
+        nodes={
+            "json": OLD.nodes["json"],
+            "set": GraphNode("set", "SetField", {"field": "b", "more": True}, timeout_s=5),
+            "file": GraphNode("file", "JSONLines"),
+        },
+        wires=(OLD.wires[0], Wire("set", "out", "file", "in")),
+        routes=("news",),
+    )
+    assert diff(OLD, new) == {
+        "filters": {
+            "added": ["file"],
+            "removed": ["out"],
+            "changed": {
+                "set": {"timeout_s": [None, 5], "params": {"field": ["a", "b"], "more": [None, True], "value": [1, None]}},
+            },
+        },
+        "wires": {"added": [["set.out", "file.in"]], "removed": [["set.out", "out.in"]]},
+        "routes": [[], ["news"]],
+    }
+
+
+def test_a_parameter_that_becomes_null_is_a_change() -> None:
+    assert diff(with_set(params={}), with_set(params={"field": None})) == {
+        "filters": {"changed": {"set": {"params": {"field": [None, None]}}}}
+    }
+
+
+def test_only_parameters() -> None:
+    assert only_parameters(OLD, with_set(params={"field": "b"})) == {"set"}
+    assert only_parameters(OLD, replace(with_set(params={"field": "b"}), description="new", routes=("a",))) == {"set"}
+    assert only_parameters(OLD, with_set(component="CopyField")) is None
+    assert only_parameters(OLD, with_set(max_attempts=3)) is None
+    assert only_parameters(OLD, replace(OLD, wires=())) is None
+    assert only_parameters(OLD, replace(OLD, order_by="id")) is None
