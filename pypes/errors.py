@@ -12,7 +12,8 @@ Split by whose fault it is, so that a caller can tell what to do from the class 
     │   ├── InvalidComponent      a component class that breaks the contract
     │   ├── NotFound              no such graph, filter, component or receipt
     │   ├── Gone                  there was one, and it is forgotten by now
-    │   └── Conflict              at odds with what is there: another body under the same idempotency key, …
+    │   ├── Conflict              at odds with what is there: another body under the same idempotency key, …
+    │   └── Changed               somebody else changed it meanwhile (a precondition does not hold)
     ├── Forbidden             the caller may not do this (token, Host, Origin)
     ├── Unavailable           not now: try again later, nothing is broken
     │   ├── QueueFull             carries ``retry_after_s``
@@ -98,6 +99,10 @@ class Gone(InvalidInput):
 
 class Conflict(InvalidInput):
     code = "conflict"
+
+
+class Changed(InvalidInput):
+    code = "changed"
 
 
 class Forbidden(PypesError):

@@ -19,6 +19,7 @@ from pypes.api.health import Health, Readiness
 from pypes.api.openapi import OpenApi
 from pypes.api.receipts import Receipts
 from pypes.api.request import Request
+from pypes.api.versions import Versions
 from pypes.config import WorkerConfig
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
     filters = Filters(worker)
     components = Components(worker)
     graphs = Graphs(worker)
+    versions = Versions(worker)
     table: list[tuple[str, Any, str]] = [
         ("/docs", documents, ""),
         ("/docs/{route}", documents, "route"),
@@ -54,6 +56,11 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
         ("/components/{name}", components, "one"),
         ("/graphs", graphs, ""),
         ("/graphs/{name}", graphs, "one"),
+        ("/graphs/{name}/versions", versions, ""),
+        ("/graphs/{name}/versions/{version}", versions, "one"),
+        ("/graphs/{name}/rollback", versions, "rollback"),
+        ("/graphs/{name}/pause", versions, "pause"),
+        ("/graphs/{name}/resume", versions, "resume"),
         ("/healthz", Health(), ""),
         ("/readyz", Readiness(worker), ""),
     ]

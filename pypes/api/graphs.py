@@ -1,4 +1,7 @@
-"""``/graphs``: what documents run through; a PUT validates and deploys on the live server."""
+"""``/graphs``: what documents run through; a PUT validates and deploys on the live server.
+
+The version is the entity tag: with ``If-Match``, nobody overwrites what somebody else has deployed meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import falcon.asgi
 import orjson
 
-from pypes.api.operation import COUNT, JSON_OBJECT, NAMES, TEXT, Answer, obj, operation
+from pypes.api.operation import COUNT, JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
 from pypes.api.request import Request
 from pypes.errors import BadRequest
 
@@ -20,6 +23,17 @@ MAX_GRAPH_BYTES = 16 << 20
 GRAPH = obj(name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT)
 SUMMARY = obj(name=TEXT, version=COUNT, state=TEXT, filters=NAMES, routes=NAMES)
 UNKNOWN = "No graph of that name."
+NOT_SET_UP = "A filter of the graph failed to set up; what was live before still is, and the version is kept as failed."
+ETAG = {"ETag": "The live version, in quotes."}
+PRECONDITIONS = (
+    Parameter("If-Match", "Entity tag of the version that must be live.", place="header"),
+    Parameter("If-None-Match", "*: there must be no such graph yet.", place="header"),
+)
+#: Who changes it and why: kept with the version.
+AUTHORSHIP = (
+    Parameter("by", "Who makes the change; the client's address if nobody is named."),
+    Parameter("note", "Why the change is made."),
+)
 
 
 class Graphs:
@@ -32,31 +46,62 @@ class Graphs:
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         resp.data = orjson.dumps(await self._worker.control("graphs.list"))
 
-    @operation("One graph", {200: Answer("The live version.", GRAPH)}, errors={404: UNKNOWN})
+    @operation("One graph", {200: Answer("The live version.", GRAPH, ETAG)}, errors={404: UNKNOWN})
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
-        resp.data = orjson.dumps(await self._worker.control("graphs.get", name=name))
+        _answer(resp, await self._worker.control("graphs.get", name=name))
 
     @operation(
         "Validate a graph and deploy it; what is in flight finishes in the version it started in",
-        {201: Answer("Deployed, a new graph.", GRAPH), 200: Answer("Deployed, in the place of the former version.", GRAPH)},
+        {
+            201: Answer("Deployed, a new graph.", GRAPH, ETAG),
+            200: Answer("Deployed, in the place of the former version.", GRAPH, ETAG),
+        },
         errors={
-            400: "The body is not JSON.",
-            409: "A filter of the graph failed to set up; what was live before still is.",
+            400: "The body is not JSON, or If-Match is no entity tag.",
+            409: NOT_SET_UP,
+            412: "Another version is live than If-Match says, or there is one already.",
             422: "The graph is not valid; all problems are listed.",
         },
+        parameters=(*PRECONDITIONS, *AUTHORSHIP),
         body={"application/json": JSON_OBJECT},
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         graph = await req.json(MAX_GRAPH_BYTES)
         if not isinstance(graph, dict):
             raise BadRequest("the body must be the JSON object of a graph", code="request.invalid")
-        deployed: dict[str, Any] = await self._worker.control("graphs.put", name=name, obj=graph)
+        deployed: dict[str, Any] = await self._worker.control(
+            "graphs.put", name=name, obj=graph, expected=_expected(req), **authorship(req)
+        )
         if deployed.pop("created"):
             resp.status = 201
             resp.set_header("location", req.path)
-        resp.data = orjson.dumps(deployed)
+        _answer(resp, deployed)
 
     @operation("Take a graph down once what is in flight is done", {204: Answer("It is gone.")}, errors={404: UNKNOWN})
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await self._worker.control("graphs.delete", name=name)
         resp.status = 204
+
+
+def authorship(req: Request) -> dict[str, str]:
+    """Who makes a change, and why."""
+    return {"by": req.get_param("by") or req.remote_addr or "", "note": req.get_param("note") or ""}
+
+
+def _answer(resp: falcon.asgi.Response, graph: dict[str, Any]) -> None:
+    resp.set_header("etag", f'"{graph["version"]}"')
+    resp.data = orjson.dumps(graph)
+
+
+def _expected(req: Request) -> list[int] | None:
+    """The versions one of which must be live, from the preconditions; raises :class:`BadRequest`."""
+    if req.header(b"if-none-match").strip() == "*":
+        return [0]
+    tags = req.header(b"if-match").strip()
+    if not tags or tags == "*":
+        return None
+    # a weak tag means the same version here
+    numbers = [tag.strip().removeprefix("W/").strip('"') for tag in tags.split(",")]
+    if not all(number.isdecimal() and len(number) < 10 for number in numbers):
+        raise BadRequest('If-Match takes what ETag said, such as "3"', code="request.invalid", where="If-Match")
+    return [int(number) for number in numbers]

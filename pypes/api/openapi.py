@@ -100,6 +100,7 @@ _PLACES: Mapping[str, str] = {
     "route": "Chooses the graph that names it among its routes, otherwise the default graph; known to filters as metadata.",
     "id": "Identifies the thing; for a document, what publishers replace or delete it by.",
     "name": "Its name.",
+    "version": "A number, or two with three dots between them to compare.",
 }
 
 

@@ -29,6 +29,7 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.NotFound: 404,
     errors.Gone: 410,
     errors.Conflict: 409,
+    errors.Changed: 412,
     errors.Forbidden: 403,
     errors.Unavailable: 503,
     errors.QueueFull: 429,

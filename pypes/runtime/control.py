@@ -24,6 +24,7 @@ from pypes.runtime.rpc import Peer
 if TYPE_CHECKING:
     from pypes.runtime.deployment import Deployments
     from pypes.runtime.filters import Filters
+    from pypes.runtime.versions import Versions
     from pypes.runtime.workers import Workers
 
 Method = Callable[..., Awaitable[Any]]
@@ -35,6 +36,7 @@ class Control:
     def __init__(
         self,
         deployments: Deployments,
+        versions: Versions,
         filters: Filters,
         workers: Workers,
         status: Callable[[], dict[str, Any]],
@@ -42,6 +44,7 @@ class Control:
         wait_started: Callable[[], Awaitable[Any]],
     ) -> None:
         self._deployments = deployments
+        self._versions = versions
         self._filters = filters
         self._workers = workers
         self._status = status
@@ -52,6 +55,11 @@ class Control:
             "graphs.get": self._graphs_get,
             "graphs.put": deployments.put,
             "graphs.delete": deployments.delete,
+            "graphs.rollback": deployments.rollback,
+            "graphs.pause": deployments.pause,
+            "graphs.versions": self._graphs_versions,
+            "graphs.version": self._graphs_version,
+            "graphs.compare": self._graphs_compare,
             "filters.list": self._filters_list,
             "filters.get": self._filters_get,
             "filters.create": self._filters_create,
@@ -86,6 +94,15 @@ class Control:
 
     async def _graphs_get(self, name: str) -> Any:
         return self._deployments.get(name)
+
+    async def _graphs_versions(self, name: str) -> Any:
+        return self._versions.all(name)
+
+    async def _graphs_version(self, name: str, version: int) -> Any:
+        return self._versions.one(name, version)
+
+    async def _graphs_compare(self, name: str, old: int, new: int) -> Any:
+        return self._versions.compare(name, old, new)
 
     async def _filters_list(self, node: str | None = None) -> Any:
         """Component names of one kind, as the original did; without a kind, all filters."""

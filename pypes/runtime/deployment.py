@@ -11,14 +11,14 @@ import asyncio
 import hashlib
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pypes import logs
 from pypes.config import Settings
-from pypes.errors import InvalidGraph, NotFound, Problem, PypesError
+from pypes.errors import Changed, InvalidGraph, NotFound, Problem, PypesError
 from pypes.graph import codec
 from pypes.registry import Catalogue
 from pypes.runtime.backoff import Backoff
@@ -43,14 +43,17 @@ class GraphFile:
 class Deployments:
     """The graphs of this node. Changes run one at a time, in the order in which they were asked for."""
 
-    def __init__(self, store: ControlStore, pool: Pool, settings: Settings) -> None:
+    def __init__(self, store: ControlStore, pool: Pool, settings: Settings, on_change: Callable[[], None] = lambda: None) -> None:
         self.settings = settings
         self.catalogue: Catalogue | None = None
         #: Deployed graphs by name; those in ``failed`` are deployed but could not be set up when the node started.
         self.live: dict[str, StoredGraph] = store.live()
         self.failed: dict[str, SetupFailure] = {}
+        #: Graphs whose deliveries are accepted and kept, and not run.
+        self.paused: set[str] = store.paused()
         self._store = store
         self._pool = pool
+        self._on_change = on_change
         self._lock = asyncio.Lock()
         self._retry: asyncio.Task[None] | None = None
         self._log = logs.get("pypes.deployments")
@@ -69,6 +72,7 @@ class Deployments:
             "graphs": {name: graph.version for name, graph in self.live.items() if name not in self.failed},
             "routes": {route: name for name, graph in self.live.items() for route in graph.graph.get("routes", ())},
             "default": self.default(),
+            "paused": sorted(self.paused & self.live.keys()),
             "failed": {name: scrub(failure.message, [self.live[name].graph]) for name, failure in self.failed.items()},
             "ordered": [name for name, graph in self.live.items() if graph.graph.get("order_by")],
         }
@@ -106,33 +110,73 @@ class Deployments:
     def _state(self, name: str) -> str:
         if name in self.failed:
             return "failed"
+        if name in self.paused:
+            return "paused"
         return "live" if self._pool.live is not None else "starting"
 
     # -- what is changed --------------------------------------------------------------------------------
 
-    async def put(self, name: str, obj: Any) -> dict[str, Any]:
+    async def put(self, name: str, obj: Any, by: str = "", note: str = "", expected: list[int] | None = None) -> dict[str, Any]:
         """Validate a graph and deploy it; as :meth:`get`, with ``created`` telling whether the name is new.
 
-        Returns when it is live. Raises :class:`InvalidGraph` with all problems, or :class:`ComponentError` (code
-        ``graph.setup_failed``) naming the filter that could not be set up: what ran before still runs then.
+        ``expected``: the live version must be one of these (0: there must be none). Returns when it is live. Raises
+        :class:`Changed`, :class:`InvalidGraph` with all problems, or :class:`ComponentError` (code ``graph.setup_failed``)
+        naming the filter that could not be set up: what ran before still runs then, and the version is kept as failed.
         """
         async with self._lock:
-            graph = self._checked(name, obj)
             old = self.live.get(name)
+            self._expect(name, expected)
+            graph = self._checked(name, obj)
             if old is None or old.graph != graph or name in self.failed:
-                new = StoredGraph(name, self._store.next_version(name), graph, time.time())
-                wanted = {n: g for n, g in self.live.items() if n not in self.failed} | {name: new}
-                generation = await self._start(wanted)
-                try:
-                    self._store.deploy(graph, name, new.version, "api")
-                except PypesError:
-                    await self._pool.discard(generation)
-                    raise
-                self.live[name] = new
-                self.failed.pop(name, None)
-                self._go_live(generation)
-                self._log.info("graph deployed", graph=name, version=new.version)
+                new = StoredGraph(name, self._store.next_version(name), graph, time.time(), by, note)
+                await self._deploy(new)
             return {**self.get(name), "created": old is None}
+
+    async def rollback(self, name: str, version: int, by: str = "", note: str = "") -> dict[str, Any]:
+        """Deploy an earlier version again, as a new one; as :meth:`put`. It must be valid here and now."""
+        async with self._lock:
+            self.get(name)
+            wanted = self._store.version(name, version)
+            graph = self._checked(name, wanted.graph)
+            new = StoredGraph(
+                name, self._store.next_version(name), graph, time.time(), by, note or f"rollback to version {version}"
+            )
+            await self._deploy(new)
+            return self.get(name)
+
+    async def _deploy(self, new: StoredGraph) -> None:
+        wanted = {n: g for n, g in self.live.items() if n not in self.failed} | {new.name: new}
+        try:
+            generation = await self._start(wanted)
+        except SetupFailed as error:
+            if error.failure.graph in (new.name, ""):
+                self._store.record_failed(replace(new, error=str(error)))
+            raise
+        try:
+            self._store.deploy(new)
+        except PypesError:
+            await self._pool.discard(generation)
+            raise
+        self.live[new.name] = new
+        self.failed.pop(new.name, None)
+        self._go_live(generation)
+        self._log.info("graph deployed", graph=new.name, version=new.version, by=new.author)
+
+    def _expect(self, name: str, expected: list[int] | None) -> None:
+        live = self.live[name].version if name in self.live else 0
+        if expected is not None and live not in expected:
+            now = f"version {live} is live" if live else "there is no such graph"
+            raise Changed(f"the graph is not what it was expected to be: {now}; read it again", code="graph.changed", where=name)
+
+    async def pause(self, name: str, is_paused: bool) -> dict[str, Any]:
+        """Stop handing deliveries of a graph to the instances, or go on; they are accepted and kept all the same."""
+        async with self._lock:
+            self.get(name)
+            self._store.pause(name, is_paused)
+            self.paused = self._store.paused()
+            self._on_change()
+            self._log.info("graph paused" if is_paused else "graph resumed", graph=name)
+            return self.get(name)
 
     async def delete(self, name: str) -> None:
         """Undeploy a graph; what is queued for it goes to the dead letters. Raises :class:`NotFound`."""
@@ -142,6 +186,7 @@ class Deployments:
             generation = await self._start(wanted) if wanted else None
             self._store.undeploy(name)
             del self.live[name]
+            self.paused.discard(name)
             self.failed.pop(name, None)
             self._go_live(generation)
             self._log.info("graph undeployed", graph=name)
@@ -194,7 +239,7 @@ class Deployments:
                     self._log.error("instances do not start", reason=self._scrubbed(error.failure))
                     await asyncio.sleep(backoff.delay_s(0.0))
         for name, file in fresh.items():
-            self._store.deploy(file.graph.graph, name, file.graph.version, file.path)
+            self._store.deploy(file.graph)
             self._store.loaded(file.path, file.digest)
             self.live[name] = file.graph
             self._log.info("graph deployed", graph=name, version=file.graph.version, file=file.path)
@@ -254,7 +299,7 @@ class Deployments:
                 self._store.loaded(str(path), digest)
                 continue
             version = self._store.next_version(parsed.name)
-            found[parsed.name] = GraphFile(str(path), digest, StoredGraph(parsed.name, version, graph, time.time()))
+            found[parsed.name] = GraphFile(str(path), digest, StoredGraph(parsed.name, version, graph, time.time(), str(path)))
         return found
 
     # -- parts ------------------------------------------------------------------------------------------

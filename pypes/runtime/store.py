@@ -14,28 +14,45 @@ import msgspec
 
 from pypes.errors import NotFound, StoreError
 
-FORMAT = 1
+FORMAT = 2
 
 _SCHEMA = """
 create table node (key text primary key, value text not null) without rowid;
 create table graphs (
-    name text not null, version integer not null, graph text not null, source text not null, created real not null,
-    primary key (name, version)
+    name text not null, version integer not null, graph text not null, author text not null, created real not null,
+    note text not null, error text not null, primary key (name, version)
 ) without rowid;
+create table paused (name text primary key) without rowid;
 create table live (name text primary key, version integer not null) without rowid;
 create table drafts (id text primary key, component text not null, params text not null, created real not null) without rowid;
 create table files (path text primary key, digest text not null) without rowid;
 """
 
+#: From each format to the next.
+_UPGRADES = {
+    1: """
+alter table graphs rename column source to author;
+alter table graphs add column note text not null default '';
+alter table graphs add column error text not null default '';
+create table paused (name text primary key) without rowid;
+"""
+}
+
 
 @dataclass(frozen=True, slots=True)
 class StoredGraph:
-    """One version of a graph; ``graph`` is its JSON object, ``${ENV}`` not expanded."""
+    """One version of a graph; ``graph`` is its JSON object, ``${ENV}`` not expanded.
+
+    ``author`` says who made it (a client, or the file it came from), ``note`` why, ``error`` why it never went live.
+    """
 
     name: str
     version: int
     graph: dict[str, Any]
     created: float
+    author: str = ""
+    note: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,8 @@ class ControlStore:
                 self._db.executescript(
                     f"begin; {_SCHEMA} insert into node values ('id', '{node}'); pragma user_version = {FORMAT}; commit;"
                 )
+            for form in range(found or FORMAT, FORMAT):
+                self._db.executescript(f"begin; {_UPGRADES[form]} pragma user_version = {form + 1}; commit;")
         except sqlite3.Error as error:
             raise StoreError(f"{path} cannot be opened: {error}", where=str(path)) from error
 
@@ -83,23 +102,47 @@ class ControlStore:
 
     def live(self) -> dict[str, StoredGraph]:
         """The version in force of every deployed graph, by name."""
-        rows = self._rows("select name, version, graph, created from graphs natural join live order by name")
-        return {row[0]: StoredGraph(row[0], row[1], msgspec.json.decode(row[2]), row[3]) for row in rows}
+        rows = self._rows(f"select {_COLUMNS} from graphs natural join live order by name")
+        return {row[0]: _stored(row) for row in rows}
+
+    def versions(self, name: str) -> list[StoredGraph]:
+        """All versions of a graph, the newest first; also of one that was deleted."""
+        return [_stored(row) for row in self._rows(f"select {_COLUMNS} from graphs where name = ? order by version desc", name)]
+
+    def version(self, name: str, version: int) -> StoredGraph:
+        """One version; raises :class:`NotFound`."""
+        rows = self._rows(f"select {_COLUMNS} from graphs where name = ? and version = ?", name, version)
+        if not rows:
+            raise NotFound(
+                f"there is no version {version} of graph {name!r}; GET /graphs/{name}/versions lists them",
+                code="graph.no_version",
+                where=name,
+            )
+        return _stored(rows[0])
 
     def next_version(self, name: str) -> int:
         """The number the next version of a graph will have; numbers of deleted graphs are not used again."""
         return int(self._rows("select coalesce(max(version), 0) + 1 from graphs where name = ?", name)[0][0])
 
-    def deploy(self, graph: dict[str, Any], name: str, version: int, source: str) -> None:
-        """Store a version and put it in force. ``source`` says where it came from: ``api`` or a file."""
-        self._change(
-            ("insert into graphs values (?, ?, ?, ?, ?)", (name, version, _text(graph), source, time.time())),
-            ("insert or replace into live values (?, ?)", (name, version)),
-        )
+    def deploy(self, graph: StoredGraph) -> None:
+        """Store a version and put it in force."""
+        self._change((_INSERT_GRAPH, _values(graph)), ("insert or replace into live values (?, ?)", (graph.name, graph.version)))
+
+    def record_failed(self, graph: StoredGraph) -> None:
+        """Store a version that could not be set up: what was tried can be seen, and its number is not used again."""
+        self._change((_INSERT_GRAPH, _values(graph)))
 
     def undeploy(self, name: str) -> None:
         """Take a graph out of force; its versions stay."""
-        self._change(("delete from live where name = ?", (name,)))
+        self._change(("delete from live where name = ?", (name,)), ("delete from paused where name = ?", (name,)))
+
+    def paused(self) -> set[str]:
+        """The graphs that are paused."""
+        return {name for (name,) in self._rows("select name from paused")}
+
+    def pause(self, name: str, is_paused: bool) -> None:
+        """Remember whether a graph is paused."""
+        self._change(("insert or replace into paused values (?)" if is_paused else "delete from paused where name = ?", (name,)))
 
     def digest(self, path: str) -> str | None:
         """Digest of a graph file when it was last loaded."""
@@ -159,6 +202,18 @@ class ControlStore:
                 raise
         except sqlite3.Error as error:
             raise StoreError(f"{self.path} cannot be written, nothing was changed: {error}", where=str(self.path)) from error
+
+
+_COLUMNS = "name, version, graph, created, author, note, error"
+_INSERT_GRAPH = f"insert into graphs ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)"
+
+
+def _stored(row: tuple[Any, ...]) -> StoredGraph:
+    return StoredGraph(row[0], row[1], msgspec.json.decode(row[2]), *row[3:])
+
+
+def _values(graph: StoredGraph) -> tuple[Any, ...]:
+    return (graph.name, graph.version, _text(graph.graph), graph.created, graph.author, graph.note, graph.error)
 
 
 def _text(value: Any) -> str:

@@ -31,6 +31,7 @@ from pypes.runtime.filters import Filters
 from pypes.runtime.pool import Pool
 from pypes.runtime.rpc import RpcServer
 from pypes.runtime.store import ControlStore
+from pypes.runtime.versions import Versions
 from pypes.runtime.workers import Workers
 
 #: What gunicorn gets to stop its workers after they have drained; they have only to close their stores.
@@ -73,11 +74,12 @@ class Supervisor:
         self._lifeline = Lifeline()
         adopt_orphans()
         self._pool = Pool(self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone)
-        self._deployments = Deployments(self._store, self._pool, self.settings)
+        self._deployments = Deployments(self._store, self._pool, self.settings, self._announce)
         self._workers = Workers(self._topology, self._look_ready)
         self._arbiter = Arbiter(self._worker_config)
         filters = Filters(self._store, self._deployments)
-        control = Control(self._deployments, filters, self._workers, self._status, self._pool.lost, self._started.wait)
+        versions = Versions(self._store, self._deployments)
+        control = Control(self._deployments, versions, filters, self._workers, self._status, self._pool.lost, self._started.wait)
         self._server = RpcServer(control.handle, self._workers.gone)
         await self._server.start(str(self._runtime_dir / "control.sock"))
         self._handle_signals()

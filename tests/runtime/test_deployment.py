@@ -63,7 +63,11 @@ def test_a_graph_that_cannot_be_set_up_never_goes_live(node: Any, a_graph: Any, 
     assert node.call("graphs.get", name="g")["version"] == 1
     assert node.instances() == instances
     assert len(node.call("status")["instances"]) == 1
-    assert node.call("graphs.put", name="g", obj=a_graph(file="fine"))["version"] == 2
+    # the number of the version that failed is not used again
+    assert node.call("graphs.put", name="g", obj=a_graph(file="fine"))["version"] == 3
+    versions = node.call("graphs.versions", name="g")
+    assert [(v["version"], v["state"]) for v in versions] == [(3, "live"), (2, "failed"), (1, "retired")]
+    assert reason in versions[1]["error"]
 
 
 def test_secrets_are_neither_shown_nor_told(node: Any, a_graph: Any) -> None:

@@ -4,24 +4,33 @@ from pathlib import Path
 import pytest
 
 from pypes.errors import NotFound, StoreError
-from pypes.runtime.store import FORMAT, ControlStore, Draft
+from pypes.runtime.store import FORMAT, ControlStore, Draft, StoredGraph
 
 
 def test_versions_count_on_and_the_live_one_is_told(tmp_path: Path) -> None:
     store = ControlStore(tmp_path / "control.db")
     assert store.next_version("g") == 1
-    store.deploy({"n": 1}, "g", 1, "api")
-    store.deploy({"n": 2}, "g", 2, "graphs/g.json")
-    assert {name: (g.version, g.graph) for name, g in store.live().items()} == {"g": (2, {"n": 2})}
+    store.deploy(StoredGraph("g", 1, {"n": 1}, 5.0, "somebody", "first"))
+    store.record_failed(StoredGraph("g", 2, {"n": 2}, 6.0, error="filter 'x' could not be set up"))
+    store.deploy(StoredGraph("g", 3, {"n": 3}, 7.0, "graphs/g.json"))
+    assert {name: (g.version, g.graph) for name, g in store.live().items()} == {"g": (3, {"n": 3})}
     store.undeploy("g")
     assert store.live() == {}
-    assert store.next_version("g") == 3
+    assert store.next_version("g") == 4
+    assert [(v.version, v.author, v.note, v.error != "") for v in store.versions("g")] == [
+        (3, "graphs/g.json", "", False),
+        (2, "", "", True),
+        (1, "somebody", "first", False),
+    ]
+    assert store.version("g", 1).graph == {"n": 1}
+    with pytest.raises(NotFound):
+        store.version("g", 9)
     store.close()
 
 
 def test_everything_outlives_the_process(tmp_path: Path) -> None:
     store = ControlStore(tmp_path / "control.db")
-    store.deploy({"n": 1}, "g", 1, "api")
+    store.deploy(StoredGraph("g", 1, {"n": 1}, 5.0))
     store.put_draft(Draft("a", "SetField", {"x": 1}))
     store.loaded("g.json", "abc")
     node = store.node
@@ -45,6 +54,46 @@ def test_drafts_are_changed_and_deleted(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_pause_outlives_the_process_and_ends_with_the_graph(tmp_path: Path) -> None:
+    store = ControlStore(tmp_path / "control.db")
+    store.deploy(StoredGraph("g", 1, {}, 5.0))
+    store.pause("g", True)
+    store.pause("g", True)
+    store.close()
+    store = ControlStore(tmp_path / "control.db")
+    assert store.paused() == {"g"}
+    store.pause("g", False)
+    assert store.paused() == set()
+    store.pause("g", True)
+    store.undeploy("g")
+    assert store.paused() == set()
+    store.close()
+
+
+def test_a_store_of_the_first_format_is_upgraded(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "control.db") as db:
+        db.executescript("""
+            create table node (key text primary key, value text not null) without rowid;
+            create table graphs (name text not null, version integer not null, graph text not null, source text not null,
+                created real not null, primary key (name, version)) without rowid;
+            create table live (name text primary key, version integer not null) without rowid;
+            create table drafts (id text primary key, component text not null, params text not null, created real not null)
+                without rowid;
+            create table files (path text primary key, digest text not null) without rowid;
+            insert into node values ('id', '7');
+            insert into graphs values ('g', 1, '{"n":1}', 'api', 5.0);
+            insert into live values ('g', 1);
+            pragma user_version = 1;
+        """)
+    db.close()
+    store = ControlStore(tmp_path / "control.db")
+    assert store.node == 7
+    assert store.live() == {"g": StoredGraph("g", 1, {"n": 1}, 5.0, "api")}
+    store.pause("g", True)
+    store.close()
+    assert ControlStore(tmp_path / "control.db").paused() == {"g"}
+
+
 def test_a_newer_format_is_refused_with_the_version_needed(tmp_path: Path) -> None:
     ControlStore(tmp_path / "control.db").close()
     with sqlite3.connect(tmp_path / "control.db") as db:
@@ -56,11 +105,11 @@ def test_a_newer_format_is_refused_with_the_version_needed(tmp_path: Path) -> No
 
 def test_a_failed_change_changes_nothing(tmp_path: Path) -> None:
     store = ControlStore(tmp_path / "control.db")
-    store.deploy({}, "g", 1, "api")
+    store.deploy(StoredGraph("g", 1, {}, 5.0))
     with pytest.raises(StoreError, match="nothing was changed"):
-        store.deploy({"x": 1}, "g", 1, "api")
+        store.deploy(StoredGraph("g", 1, {"x": 1}, 6.0))
     assert store.live()["g"].graph == {}
-    store.deploy({"x": 1}, "g", 2, "api")
+    store.deploy(StoredGraph("g", 2, {"x": 1}, 6.0))
     store.close()
 
 

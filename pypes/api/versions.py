@@ -1,0 +1,89 @@
+"""``/graphs/{name}/versions`` and what changes a graph besides a PUT: rollback, pause, resume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import falcon.asgi
+import orjson
+
+from pypes.api.graphs import AUTHORSHIP, GRAPH, MAX_GRAPH_BYTES, NOT_SET_UP, UNKNOWN, authorship
+from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, TIME, Answer, obj, operation
+from pypes.api.request import Request
+from pypes.errors import BadRequest
+
+if TYPE_CHECKING:
+    from pypes.runtime.worker import IngestWorker
+
+VERSION = obj(
+    {"error": TEXT},
+    version=COUNT,
+    time=TIME,
+    by=TEXT,
+    note=TEXT,
+    state={"type": "string", "enum": ["live", "retired", "failed"]},
+)
+DIFF = obj({"diff": JSON_OBJECT, "from": COUNT}, to=COUNT)
+NO_VERSION = "No such graph or version."
+
+
+class Versions:
+    """The versions of a graph; they outlive it."""
+
+    def __init__(self, worker: IngestWorker) -> None:
+        self._worker = worker
+
+    @operation(
+        "All versions of a graph, the newest first",
+        {200: Answer("Who made each, when and why.", {"type": "array", "items": VERSION})},
+        errors={404: UNKNOWN},
+    )
+    async def on_get(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        resp.data = orjson.dumps(await self._worker.control("graphs.versions", name=name))
+
+    @operation(
+        "One version (n), or what changed between two (a...b)",
+        {200: Answer("The version with its graph, or the difference.", {"anyOf": [VERSION, DIFF]})},
+        errors={400: "Neither a number nor two with three dots between.", 404: NO_VERSION},
+    )
+    async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str, version: str) -> None:
+        old, dots, new = version.partition("...")
+        if not _is_number(old) or (dots and not _is_number(new)):
+            raise BadRequest("a version is a number; 2...5 compares two", code="request.invalid", where="version")
+        if dots:
+            found = await self._worker.control("graphs.compare", name=name, old=int(old), new=int(new))
+        else:
+            found = await self._worker.control("graphs.version", name=name, version=int(old))
+        resp.data = orjson.dumps(found)
+
+    @operation(
+        "Deploy an earlier version again, as a new one",
+        {200: Answer("It is live.", GRAPH)},
+        errors={400: "No version is named.", 404: NO_VERSION, 409: NOT_SET_UP, 422: "It is not valid any more."},
+        parameters=AUTHORSHIP,
+        body={"application/json": obj(version=COUNT)},
+    )
+    async def on_post_rollback(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        body = await req.json(MAX_GRAPH_BYTES)
+        version = body.get("version") if isinstance(body, dict) else None
+        if type(version) is not int or not 0 < version < 1 << 31:
+            raise BadRequest('send {"version": NUMBER}', code="request.invalid", where="version")
+        resp.data = orjson.dumps(await self._worker.control("graphs.rollback", name=name, version=version, **authorship(req)))
+
+    @operation(
+        "Accept and keep the documents of a graph, and run none",
+        {200: Answer("It is paused.", GRAPH)},
+        errors={404: UNKNOWN},
+    )
+    async def on_post_pause(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        await req.discard()
+        resp.data = orjson.dumps(await self._worker.control("graphs.pause", name=name, is_paused=True))
+
+    @operation("Go on with what was kept while the graph was paused", {200: Answer("It runs.", GRAPH)}, errors={404: UNKNOWN})
+    async def on_post_resume(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        await req.discard()
+        resp.data = orjson.dumps(await self._worker.control("graphs.pause", name=name, is_paused=False))
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) < 10
