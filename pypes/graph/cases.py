@@ -1,0 +1,259 @@
+"""Tests that a graph carries: what is posted, and what must come of it.
+
+A test is one JSON object::
+
+    {"name": "titles are lower case",
+     "post": {"content_type": "application/json", "body": {"title": "HELLO"}},
+     "expect": [{"node": "out", "packets": 1, "fields": {"title": "hello"}}],
+     "dropped": 0, "failed": [{"filter": "html", "code": "rejected"}]}
+
+``post`` is one POST or a list of them: ``body`` is text, ``{"base64": …}`` or any other JSON value, which is sent as JSON;
+``route``, ``id``, ``filename`` and ``encoding`` are as in a request. ``expect`` says what arrives at filters, usually publishers:
+``packets`` how many, ``fields`` and ``meta`` what one of them has at least, ``exact`` that its fields are no others, ``patterns`` what
+regular expressions are found in a field's text. Expectations about one filter are met by different packets. ``dropped`` is the
+number of documents that are neither published nor failed; ``failed`` the dead letters, as far as each entry says. Both are
+checked where they are given, and without ``failed`` nothing may fail.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pypes.errors import Problem
+
+_POST_KEYS = frozenset({"content_type", "body", "route", "id", "filename", "encoding", "method"})
+_EXPECT_KEYS = frozenset({"node", "packets", "fields", "meta", "exact", "patterns"})
+_CASE_KEYS = frozenset({"name", "post", "expect", "dropped", "failed", "description"})
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One POST of a test; ``body`` as bytes."""
+
+    content_type: str
+    body: bytes
+    route: str | None = None
+    id: str | None = None
+    filename: str | None = None
+    encoding: str = ""
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What must arrive at one filter."""
+
+    node: str
+    packets: int | None = None
+    fields: Mapping[str, Any] | None = None
+    meta: Mapping[str, Any] | None = None
+    exact: bool = False
+    patterns: Mapping[str, str] = field(default_factory=dict)
+
+    def is_met_by(self, packet: Mapping[str, Any]) -> bool:
+        """True if a packet (its JSON form) is as expected."""
+        fields = packet.get("fields", {})
+        if self.fields is not None:
+            if self.exact and dict(self.fields) != fields:
+                return False
+            if any(name not in fields or fields[name] != value for name, value in self.fields.items()):
+                return False
+        if self.meta is not None and any(packet.get("meta", {}).get(name) != value for name, value in self.meta.items()):
+            return False
+        return all(name in fields and re.search(pattern, _text(fields[name])) for name, pattern in self.patterns.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test of a graph."""
+
+    name: str
+    posts: tuple[Post, ...]
+    expectations: tuple[Expectation, ...]
+    dropped: int | None = None
+    failed: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where what happened is not what was expected: ``expected`` and ``found`` are JSON values."""
+
+    what: str
+    expected: Any
+    found: Any
+
+
+def read_cases(tests: Sequence[Mapping[str, Any]], nodes: Sequence[str]) -> tuple[list[Case], list[Problem]]:
+    """The tests of a graph with filters ``nodes``, and everything that is wrong with their form."""
+    reader = _Reader(nodes)
+    cases = [reader.case(index, test) for index, test in enumerate(tests)]
+    return [case for case in cases if case is not None], reader.problems
+
+
+def compare(
+    case: Case, arrived: Mapping[str, Sequence[Mapping[str, Any]]], dropped: int, failed: Sequence[Mapping[str, Any]]
+) -> list[Difference]:
+    """Hold what happened against a case: packets (JSON form) that arrived by filter, documents dropped, dead letters."""
+    differences = []
+    left = {node: list(packets) for node, packets in arrived.items()}
+    for expected in case.expectations:
+        packets = arrived.get(expected.node, ())
+        if expected.packets is not None and len(packets) != expected.packets:
+            differences.append(Difference(f"packets at {expected.node}", expected.packets, len(packets)))
+        if expected.fields is None and expected.meta is None and not expected.patterns:
+            continue
+        candidates = left.get(expected.node, [])
+        met = next((packet for packet in candidates if expected.is_met_by(packet)), None)
+        if met is None:
+            differences.append(Difference(f"a packet at {expected.node}", _wanted(expected), _nearest(expected, candidates)))
+        else:
+            candidates.remove(met)
+    if case.dropped is not None and case.dropped != dropped:
+        differences.append(Difference("documents dropped", case.dropped, dropped))
+    unmatched = list(failed)
+    for wanted in case.failed:
+        found = next((f for f in unmatched if all(f.get(key) == value for key, value in wanted.items())), None)
+        if found is None:
+            differences.append(Difference("a dead letter", dict(wanted), [_brief(f) for f in unmatched]))
+        else:
+            unmatched.remove(found)
+    differences += [Difference("dead letters", "none more", _brief(f)) for f in unmatched]
+    return differences
+
+
+def _wanted(expected: Expectation) -> dict[str, Any]:
+    parts = {"fields": expected.fields, "meta": expected.meta, "patterns": expected.patterns or None}
+    return {key: dict(value) for key, value in parts.items() if value is not None}
+
+
+def _nearest(expected: Expectation, packets: Sequence[Mapping[str, Any]]) -> Any:
+    """Of the packets that were there, what the most similar one has where something was expected."""
+    if not packets:
+        return None
+    fields = expected.fields or {}
+
+    def likeness(packet: Mapping[str, Any]) -> int:
+        return sum(packet.get("fields", {}).get(name) == value for name, value in fields.items())
+
+    best = max(packets, key=likeness)
+    found = best.get("fields", {})
+    shown: dict[str, Any] = {}
+    if expected.fields is not None or expected.patterns:
+        wanted = {*fields, *expected.patterns}
+        shown["fields"] = dict(found) if expected.exact else {name: found.get(name) for name in sorted(wanted)}
+    if expected.meta is not None:
+        shown["meta"] = {name: best.get("meta", {}).get(name) for name in sorted(expected.meta)}
+    return shown
+
+
+def _brief(failure: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: failure.get(key) for key in ("filter", "code", "error")}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+class _Reader:
+    """Reads tests, gathering what is wrong instead of stopping at it."""
+
+    def __init__(self, nodes: Sequence[str]) -> None:
+        self.problems: list[Problem] = []
+        self._nodes = nodes
+
+    def _add(self, path: str, message: str) -> None:
+        self.problems.append(Problem(path, message, "test.form"))
+
+    def case(self, index: int, test: Mapping[str, Any]) -> Case | None:
+        path = f"tests.{index}"
+        before = len(self.problems)
+        self._known(test, _CASE_KEYS, path)
+        name = test.get("name", f"test {index + 1}")
+        if not isinstance(name, str):
+            self._add(f"{path}.name", "must be text")
+        posts = test.get("post")
+        many = posts if isinstance(posts, list) else [posts]
+        read = [
+            self._post(f"{path}.post.{n}" if isinstance(posts, list) else f"{path}.post", post) for n, post in enumerate(many)
+        ]
+        expect = test.get("expect", [])
+        if not isinstance(expect, list):
+            self._add(f"{path}.expect", "must be an array")
+            expect = []
+        expectations = [self._expectation(f"{path}.expect.{n}", each) for n, each in enumerate(expect)]
+        dropped, failed = test.get("dropped"), test.get("failed", [])
+        if dropped is not None and (type(dropped) is not int or dropped < 0):
+            self._add(f"{path}.dropped", "must be a number of documents")
+        if not isinstance(failed, list) or not all(isinstance(each, dict) for each in failed):
+            self._add(f"{path}.failed", 'must be an array of objects such as {"filter": NAME, "code": CODE}')
+            failed = []
+        if len(self.problems) > before:
+            return None
+        return Case(
+            name,
+            tuple(post for post in read if post is not None),
+            tuple(each for each in expectations if each is not None),
+            dropped,
+            tuple(failed),
+        )
+
+    def _known(self, obj: Mapping[str, Any], keys: frozenset[str], path: str) -> None:
+        for key in obj:
+            if key not in keys:
+                self._add(f"{path}.{key}", f"unknown key; there are {', '.join(sorted(keys))}")
+
+    def _post(self, path: str, post: Any) -> Post | None:
+        if not isinstance(post, dict):
+            self._add(path, 'must be what is posted: {"content_type": TYPE, "body": …}')
+            return None
+        self._known(post, _POST_KEYS, path)
+        content_type = post.get("content_type", "application/json")
+        texts = {"content_type": content_type, "encoding": post.get("encoding", ""), "method": post.get("method", "POST")}
+        texts |= {key: post[key] for key in ("route", "id", "filename") if post.get(key) is not None}
+        for key, value in texts.items():
+            if not isinstance(value, str):
+                self._add(f"{path}.{key}", "must be text")
+                return None
+        body = self._body(f"{path}.body", post.get("body", ""), content_type)
+        return None if body is None else Post(body=body, **texts)
+
+    def _body(self, path: str, body: Any, content_type: str) -> bytes | None:
+        if isinstance(body, dict) and set(body) == {"base64"}:
+            try:
+                return base64.b64decode(body["base64"], validate=True)
+            except (ValueError, TypeError):
+                self._add(path, "is no base64 text")
+                return None
+        if isinstance(body, str):
+            return body.encode()
+        if isinstance(body, list) and "ndjson" in content_type:
+            return b"".join(json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in body)
+        return json.dumps(body, ensure_ascii=False).encode()
+
+    def _expectation(self, path: str, obj: Any) -> Expectation | None:
+        if not isinstance(obj, dict) or not isinstance(obj.get("node"), str):
+            self._add(path, 'must say what arrives where: {"node": FILTER, "packets": 1, "fields": {…}}')
+            return None
+        self._known(obj, _EXPECT_KEYS, path)
+        if obj["node"] not in self._nodes:
+            self._add(f"{path}.node", f"there is no filter {obj['node']!r}; there are {', '.join(self._nodes)}")
+        packets = obj.get("packets")
+        if packets is not None and (type(packets) is not int or packets < 0):
+            self._add(f"{path}.packets", "must be a number of packets")
+        for key in ("fields", "meta", "patterns"):
+            if obj.get(key) is not None and not isinstance(obj[key], dict):
+                self._add(f"{path}.{key}", "must be an object")
+                return None
+        for name, pattern in (obj.get("patterns") or {}).items():
+            try:
+                re.compile(pattern)
+            except (re.error, TypeError) as error:
+                self._add(f"{path}.patterns.{name}", f"is no regular expression: {error}")
+        return Expectation(
+            obj["node"], packets, obj.get("fields"), obj.get("meta"), obj.get("exact") is True, obj.get("patterns") or {}
+        )
