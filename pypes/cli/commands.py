@@ -16,6 +16,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "serve": ("pypes.cli.serve", "serve"),
         "run": ("pypes.cli.run", "run"),
         "lint": ("pypes.cli.lint", "lint"),
+        "test": ("pypes.cli.test", "test"),
+        "debug": ("pypes.cli.debug", "debug"),
         "components": ("pypes.cli.components", "components"),
         "feed": ("pypes.cli.feed", "feed"),
         "receipts": ("pypes.cli.receipts", "receipts"),

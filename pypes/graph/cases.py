@@ -9,10 +9,10 @@ A test is one JSON object::
 
 ``post`` is one POST or a list of them: ``body`` is text, ``{"base64": …}`` or any other JSON value, which is sent as JSON;
 ``route``, ``id``, ``filename`` and ``encoding`` are as in a request. ``expect`` says what arrives at filters, usually publishers:
-``packets`` how many, ``fields`` and ``meta`` what one of them has at least, ``exact`` that its fields are no others, ``patterns`` what
-regular expressions are found in a field's text. Expectations about one filter are met by different packets. ``dropped`` is the
-number of documents that are neither published nor failed; ``failed`` the dead letters, as far as each entry says. Both are
-checked where they are given, and without ``failed`` nothing may fail.
+``packets`` how many, ``fields`` and ``meta`` what one of them has at least, ``exact`` that its fields are no others, ``patterns``
+what regular expressions are found in a field's text. Expectations about one filter are met by different packets. ``dropped`` is
+the number of documents that are neither published nor failed; ``failed`` the dead letters, as far as each entry says. Both
+are checked where they are given, and without ``failed`` nothing may fail.
 """
 
 from __future__ import annotations

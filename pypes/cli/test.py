@@ -1,0 +1,122 @@
+"""``pypes test``: run the tests that graphs carry, with every publisher replaced by a probe."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+import click
+import orjson
+
+from pypes.cli.catalogue import find_components, load_option
+from pypes.errors import InvalidGraph, Problem, PypesError
+from pypes.graph.cases import Case, Difference, compare, read_cases
+from pypes.graph.codec import loads
+from pypes.graph.model import Graph
+from pypes.graph.validation import validate
+from pypes.registry import Catalogue
+from pypes.runtime.trial import Trial
+
+
+@dataclass
+class Result:
+    """What came of one test; ``error`` if it could not be run at all."""
+
+    graph: str
+    name: str
+    differences: list[Difference] = field(default_factory=list)
+    error: str = ""
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        return not self.differences and not self.error
+
+
+@click.command()
+@click.argument("graphs", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@load_option
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JUnit XML, too.")
+def test(graphs: tuple[Path, ...], load_files: tuple[Path, ...], junit: Path | None) -> None:
+    """Run the tests in GRAPHS in this process; nothing is published. Exit code 1 if one fails."""
+    catalogue = find_components(load_files)
+    results: list[Result] = []
+    for path in graphs:
+        for result in _run(path, catalogue):
+            results.append(result)
+            _show(result)
+    failed = sum(not result.passed for result in results)
+    click.echo(f"{len(results) - failed} passed, {failed} failed" if results else "no tests")
+    if junit is not None:
+        junit.write_bytes(_junit(results))
+    if failed:
+        raise SystemExit(1)
+
+
+def _run(path: Path, catalogue: Catalogue) -> list[Result]:
+    try:
+        graph = loads(path.read_bytes())
+        problems = validate(graph, catalogue, environ=os.environ)
+        cases, mistakes = read_cases(graph.tests, list(graph.nodes))
+        if problems or mistakes:
+            raise InvalidGraph("the graph is not valid", problems=[*problems, *mistakes])
+    except InvalidGraph as error:
+        listed = error.problems or [Problem(error.where, error.message, error.code)]
+        return [Result(str(path), "is valid", error="\n".join(f"{p.path}: {p.message} [{p.code}]" for p in listed))]
+    return [_try(graph, case, catalogue, str(path)) for case in cases]
+
+
+def _try(graph: Graph, case: Case, catalogue: Catalogue, path: str) -> Result:
+    begin = time.perf_counter()
+    result = Result(path, case.name)
+    try:
+        with Trial(graph, catalogue) as trial:
+            report = trial.run(case.posts)
+        result.differences = compare(case, report.arrived, report.dropped, report.failures)
+    except PypesError as error:
+        result.error = f"{error} [{error.code}]"
+    result.seconds = time.perf_counter() - begin
+    return result
+
+
+def _show(result: Result) -> None:
+    click.echo(f"{result.graph}: {result.name}: {'ok' if result.passed else 'FAILED'}")
+    for line in _lines(result):
+        click.echo(f"  {line}")
+
+
+def _lines(result: Result) -> list[str]:
+    lines = result.error.splitlines()
+    for difference in result.differences:
+        lines.append(f"{difference.what}:")
+        lines.append(f"  expected {_json(difference.expected)}")
+        lines.append(f"  found    {_json(difference.found)}")
+    return lines
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _junit(results: list[Result]) -> bytes:
+    """The results in the form that build servers read."""
+    suites = ElementTree.Element("testsuites")
+    for path in dict.fromkeys(result.graph for result in results):
+        own = [result for result in results if result.graph == path]
+        counts = {"tests": len(own), "failures": sum(bool(r.differences) for r in own), "errors": sum(bool(r.error) for r in own)}
+        attributes = {"name": path, **{name: str(count) for name, count in counts.items()}}
+        suite = ElementTree.SubElement(suites, "testsuite", {**attributes, "time": f"{sum(r.seconds for r in own):.3f}"})
+        for result in own:
+            case = ElementTree.SubElement(
+                suite, "testcase", {"classname": path, "name": result.name, "time": f"{result.seconds:.3f}"}
+            )
+            if not result.passed:
+                kind = "error" if result.error else "failure"
+                node = ElementTree.SubElement(case, kind, {"message": _lines(result)[0]})
+                node.text = "\n".join(_lines(result))
+    ElementTree.indent(suites)
+    written: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return written + b"\n"
