@@ -19,6 +19,7 @@ from pypes.api.health import Health, Readiness
 from pypes.api.openapi import OpenApi
 from pypes.api.receipts import Receipts
 from pypes.api.request import Request
+from pypes.api.trials import Trials
 from pypes.api.versions import Versions
 from pypes.config import WorkerConfig
 
@@ -38,6 +39,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
     components = Components(worker)
     graphs = Graphs(worker)
     versions = Versions(worker)
+    trials = Trials(worker)
     table: list[tuple[str, Any, str]] = [
         ("/docs", documents, ""),
         ("/docs/{route}", documents, "route"),
@@ -59,6 +61,8 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
         ("/graphs/{name}/versions", versions, ""),
         ("/graphs/{name}/versions/{version}", versions, "one"),
         ("/graphs/{name}/rollback", versions, "rollback"),
+        ("/graphs/{name}/validate", trials, "validate"),
+        ("/graphs/{name}/dryrun", trials, "dryrun"),
         ("/graphs/{name}/pause", versions, "pause"),
         ("/graphs/{name}/resume", versions, "resume"),
         ("/healthz", Health(), ""),

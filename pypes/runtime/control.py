@@ -23,6 +23,7 @@ from pypes.runtime.rpc import Peer
 
 if TYPE_CHECKING:
     from pypes.runtime.deployment import Deployments
+    from pypes.runtime.dryrun import DryRuns
     from pypes.runtime.filters import Filters
     from pypes.runtime.versions import Versions
     from pypes.runtime.workers import Workers
@@ -37,6 +38,7 @@ class Control:
         self,
         deployments: Deployments,
         versions: Versions,
+        dryruns: DryRuns,
         filters: Filters,
         workers: Workers,
         status: Callable[[], dict[str, Any]],
@@ -45,6 +47,7 @@ class Control:
     ) -> None:
         self._deployments = deployments
         self._versions = versions
+        self._dryruns = dryruns
         self._filters = filters
         self._workers = workers
         self._status = status
@@ -57,6 +60,8 @@ class Control:
             "graphs.delete": deployments.delete,
             "graphs.rollback": deployments.rollback,
             "graphs.pause": deployments.pause,
+            "graphs.validate": self._graphs_validate,
+            "graphs.dryrun": dryruns.run,
             "graphs.versions": self._graphs_versions,
             "graphs.version": self._graphs_version,
             "graphs.compare": self._graphs_compare,
@@ -94,6 +99,9 @@ class Control:
 
     async def _graphs_get(self, name: str) -> Any:
         return self._deployments.get(name)
+
+    async def _graphs_validate(self, name: str, obj: Any) -> Any:
+        return self._dryruns.validate(name, obj)
 
     async def _graphs_versions(self, name: str) -> Any:
         return self._versions.all(name)

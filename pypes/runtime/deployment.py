@@ -126,7 +126,7 @@ class Deployments:
         async with self._lock:
             old = self.live.get(name)
             self._expect(name, expected)
-            graph = self._checked(name, obj)
+            graph = self.checked(name, obj)
             if old is None or old.graph != graph or name in self.failed:
                 new = StoredGraph(name, self._store.next_version(name), graph, time.time(), by, note)
                 await self._deploy(new)
@@ -137,7 +137,7 @@ class Deployments:
         async with self._lock:
             self.get(name)
             wanted = self._store.version(name, version)
-            graph = self._checked(name, wanted.graph)
+            graph = self.checked(name, wanted.graph)
             new = StoredGraph(
                 name, self._store.next_version(name), graph, time.time(), by, note or f"rollback to version {version}"
             )
@@ -290,7 +290,7 @@ class Deployments:
                     raise InvalidGraph(
                         f"{found[parsed.name].path} has a graph of the same name {parsed.name!r}; rename one of them"
                     )
-                graph = self._checked(parsed.name, codec.to_obj(parsed))
+                graph = self.checked(parsed.name, codec.to_obj(parsed))
             except (OSError, PypesError) as error:
                 self._log.error("graph file not deployed", file=str(path), reason=str(error))
                 continue
@@ -304,7 +304,7 @@ class Deployments:
 
     # -- parts ------------------------------------------------------------------------------------------
 
-    def _checked(self, name: str, obj: Any) -> dict[str, Any]:
+    def checked(self, name: str, obj: Any) -> dict[str, Any]:
         """The graph in canonical form; raises :class:`InvalidGraph` with everything that is wrong with it."""
         if not isinstance(obj, dict):
             raise InvalidGraph("a graph is a JSON object", where=name)
@@ -331,6 +331,12 @@ class Deployments:
         canonical: dict[str, Any] = codec.to_obj(graph)
         return canonical
 
+    def components_of(self, *graphs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """What the catalogue has of the components that graphs use, as JSON values, by name."""
+        assert self.catalogue is not None
+        used = {node["component"] for graph in graphs for node in graph["nodes"].values()}
+        return {name: self.catalogue[name].to_obj() for name in sorted(used)}
+
     def _missing(self, graph: StoredGraph) -> SetupFailure | None:
         """A stored graph was valid once; what it needs may be gone since."""
         assert self.catalogue is not None
@@ -343,15 +349,13 @@ class Deployments:
         return None
 
     async def _start(self, wanted: Mapping[str, StoredGraph]) -> Generation:
-        assert self.catalogue is not None
-        used = {node["component"] for graph in wanted.values() for node in graph.graph["nodes"].values()}
         s = self.settings
         template = InstanceSpec(
             id=0,
             generation=0,
             socket="",
             graphs={name: (graph.version, graph.graph) for name, graph in wanted.items()},
-            components={name: self.catalogue[name].to_obj() for name in sorted(used)},
+            components=self.components_of(*(graph.graph for graph in wanted.values())),
             limits=s.limits,
             durability=s.queue.durability,
             data_dir=str(s.server.data),

@@ -27,6 +27,7 @@ from pypes.runtime.claims import DataDir, claim_runtime_dir, listen, release_run
 from pypes.runtime.closing import let_in_no_more
 from pypes.runtime.control import Control
 from pypes.runtime.deployment import Deployments
+from pypes.runtime.dryrun import DryRuns
 from pypes.runtime.filters import Filters
 from pypes.runtime.pool import Pool
 from pypes.runtime.rpc import RpcServer
@@ -79,7 +80,16 @@ class Supervisor:
         self._arbiter = Arbiter(self._worker_config)
         filters = Filters(self._store, self._deployments)
         versions = Versions(self._store, self._deployments)
-        control = Control(self._deployments, versions, filters, self._workers, self._status, self._pool.lost, self._started.wait)
+        control = Control(
+            self._deployments,
+            versions,
+            DryRuns(self._deployments),
+            filters,
+            self._workers,
+            self._status,
+            self._pool.lost,
+            self._started.wait,
+        )
         self._server = RpcServer(control.handle, self._workers.gone)
         await self._server.start(str(self._runtime_dir / "control.sock"))
         self._handle_signals()

@@ -1,0 +1,84 @@
+"""``/graphs/{name}/validate`` and ``/dryrun``: what would happen, without anything happening."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import falcon.asgi
+import orjson
+
+from pypes.api.graphs import MAX_GRAPH_BYTES, UNKNOWN
+from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, obj, operation
+from pypes.api.request import Request
+from pypes.errors import BadRequest
+
+if TYPE_CHECKING:
+    from pypes.runtime.worker import IngestWorker
+
+PROBLEMS = {"type": "array", "items": obj(path=TEXT, message=TEXT, code=TEXT)}
+PACKETS = {"type": "array", "items": JSON_OBJECT}
+STEP = obj(
+    {
+        "in": PACKETS,
+        "out": {"type": "object", "additionalProperties": PACKETS},
+        "error": {"type": ["object", "null"], "description": "filter, code, error and traceback of the first failure in it."},
+    },
+    filter=TEXT,
+    component=TEXT,
+    dropped=COUNT,
+    ms={"type": "number"},
+)
+
+
+class Trials:
+    """Trying out what is, or would be, deployed."""
+
+    def __init__(self, worker: IngestWorker) -> None:
+        self._worker = worker
+
+    @operation(
+        "Say what is wrong with a graph, without deploying it",
+        {
+            200: Answer(
+                "Whether it could be deployed under this name, and everything against it.",
+                obj(valid={"type": "boolean"}, errors=PROBLEMS),
+            )
+        },
+        errors={400: "The body is not JSON."},
+        body={"application/json": JSON_OBJECT},
+    )
+    async def on_post_validate(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        graph = await req.json(MAX_GRAPH_BYTES)
+        resp.data = orjson.dumps(await self._worker.control("graphs.validate", name=name, obj=graph))
+
+    @operation(
+        "Run one body through a graph and show what each filter made of it; nothing is published",
+        {
+            200: Answer(
+                "Filter by filter, in the order in which they run.",
+                obj(steps={"type": "array", "items": STEP}, published=COUNT, dropped=COUNT, failures={"type": "array"}),
+            )
+        },
+        errors={
+            400: "The body is no such request, or what is posted would be refused.",
+            404: UNKNOWN,
+            409: "A filter could not be set up, or the trial died or took too long.",
+            422: "The graph is not valid.",
+        },
+        body={
+            "application/json": obj(
+                {"graph": {**JSON_OBJECT, "description": "The graph to try; else the deployed one."}},
+                content_type=TEXT,
+                body={"description": 'Text, or {"base64": TEXT}.'},
+            )
+        },
+    )
+    async def on_post_dryrun(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        wanted = await req.json(MAX_GRAPH_BYTES)
+        content_type = wanted.get("content_type") if isinstance(wanted, dict) else None
+        if not isinstance(content_type, str) or "body" not in wanted:
+            raise BadRequest('send {"content_type": TYPE, "body": TEXT}', code="request.invalid")
+        found = await self._worker.control(
+            "graphs.dryrun", name=name, content_type=content_type, body=wanted["body"], graph=wanted.get("graph")
+        )
+        resp.data = orjson.dumps(found)
