@@ -36,6 +36,7 @@ setup(
         f"uvicorn>=0.30; {POSIX}",
         f"uvicorn-worker>=0.3; {POSIX}",
         f"uvloop>=0.20; {POSIX}",
+        f"watchfiles>=1; {POSIX}",
     ],
     extras_require={
         # `pypes new`

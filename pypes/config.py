@@ -68,7 +68,8 @@ class ServerSettings:
     )
     instances: int = _key(lambda: cores(), "Processes that run the graphs.", shown="one per core")
     data: Path = _path("data", "Folder for everything that must survive a restart; one server at a time.")  # noqa: RUF009 - a field
-    graphs: Path = _path("graphs", "Folder of graphs (*.json): deployed at start and on SIGHUP when their content changed.")  # noqa: RUF009 - a field
+    graphs: Path = _path("graphs", "Folder of graphs (*.json): deployed when their content changed.")  # noqa: RUF009 - a field
+    watch: bool = _key(True, "Deploy graph files as soon as they change.")
     default: str = _key(
         "", "Graph for documents whose route no graph names; empty: the only graph, or the only one without routes."
     )

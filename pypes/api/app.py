@@ -55,6 +55,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
         ("/filters", filters, ""),
         ("/filters/{id}", filters, "one"),
         ("/components", components, ""),
+        ("/components/rescan", components, "rescan"),
         ("/components/{name}", components, "one"),
         ("/graphs", graphs, ""),
         ("/graphs/{name}", graphs, "one"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 import orjson
 
-from pypes.api.operation import JSON_OBJECT, TEXT, Answer, obj, operation
+from pypes.api.operation import JSON_OBJECT, NAMES, TEXT, Answer, obj, operation
 from pypes.api.request import Request
 
 if TYPE_CHECKING:
@@ -39,6 +39,14 @@ class Components:
     @operation("All components", {200: Answer("The catalogue, sorted by name.", {"type": "array", "items": COMPONENT})})
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         resp.data = orjson.dumps(await self._worker.control("components.list"))
+
+    @operation(
+        "Look for components again: what was installed since the start can be used at once",
+        {200: Answer("Names that are new, and names that are gone.", obj(added=NAMES, removed=NAMES))},
+    )
+    async def on_post_rescan(self, req: Request, resp: falcon.asgi.Response) -> None:
+        await req.discard()
+        resp.data = orjson.dumps(await self._worker.control("components.rescan"))
 
     @operation(
         "One component: ports, parameters, documentation",

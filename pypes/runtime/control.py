@@ -43,6 +43,7 @@ class Control:
         workers: Workers,
         status: Callable[[], dict[str, Any]],
         lost: Callable[[int], bool],
+        rescan: Callable[[], Awaitable[dict[str, list[str]]]],
         wait_started: Callable[[], Awaitable[Any]],
     ) -> None:
         self._deployments = deployments
@@ -70,6 +71,7 @@ class Control:
             "filters.create": self._filters_create,
             "filters.update": filters.update,
             "filters.delete": filters.delete,
+            "components.rescan": rescan,
             "components.list": self._components_list,
             "components.get": self._components_get,
             "components.kinds": self._components_kinds,

@@ -212,6 +212,16 @@ class Deployments:
         if self.failed and self._retry is None:
             self._retry = asyncio.create_task(self._retry_failed())
 
+    async def load_files(self) -> None:
+        """Deploy the graph files that are new or changed; what is wrong with one is logged, and it stays as it was."""
+        async with self._lock:
+            fresh = self._new_files(self.settings.server.graphs)
+            if fresh:
+                try:
+                    await self._bring_up(fresh, is_start=False)
+                except SetupFailed as error:
+                    self._log.error("graph files not deployed", reason=self._scrubbed(error.failure), where=error.where)
+
     async def _bring_up(self, fresh: dict[str, GraphFile], is_start: bool) -> None:
         failed = {name: f for name, g in self.live.items() if name not in fresh and (f := self._missing(g)) is not None}
         backoff = Backoff()

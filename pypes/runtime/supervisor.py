@@ -16,6 +16,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
+from watchfiles import awatch
+
 from pypes import logs
 from pypes.config import Settings, WorkerConfig
 from pypes.core.lifeline import Lifeline, adopt_orphans
@@ -37,6 +39,11 @@ from pypes.runtime.workers import Workers
 
 #: What gunicorn gets to stop its workers after they have drained; they have only to close their stores.
 CLOSE_S = 5.0
+
+#: A graph file is read when nothing has changed for so long: editors write in several steps.
+WATCH_MS = 100
+#: How often it is looked whether the folder of graphs is there by now.
+WATCH_MISSING_S = 5.0
 
 #: Settings that a running server cannot change.
 _FIXED = ("bind", "data")
@@ -88,6 +95,7 @@ class Supervisor:
             self._workers,
             self._status,
             self._pool.lost,
+            self._rescan,
             self._started.wait,
         )
         self._server = RpcServer(control.handle, self._workers.gone)
@@ -116,6 +124,8 @@ class Supervisor:
         await self._deployments.bring_up(catalogue, self.settings)
         self._started.set()
         self._announce()
+        if self.settings.server.watch:
+            self._job(self._watch())
 
     async def _discover(self, settings: Settings) -> Catalogue:
         cache = settings.server.data / "cache"
@@ -124,6 +134,27 @@ class Supervisor:
         for broken in catalogue.broken:
             self._log.warning("components cannot be used", distribution=broken.distribution, reason=broken.error)
         return catalogue
+
+    async def _rescan(self) -> dict[str, list[str]]:
+        """Discover components anew; graphs that run keep what they have imported until they are deployed again."""
+        async with self._reloading:
+            before = set(self._deployments.catalogue or ())
+            after = self._deployments.catalogue = await self._discover(self.settings)
+            found = {"added": sorted(after.keys() - before), "removed": sorted(before - after.keys())}
+            self._log.info("components rescanned", **found)
+            return found
+
+    async def _watch(self) -> None:
+        """Deploy graph files as they change; one that cannot be is reported, and what ran before still runs."""
+        folder = self.settings.server.graphs
+        while not self._stop.is_set():
+            try:
+                async for _ in awatch(folder, stop_event=self._stop, recursive=False, debounce=WATCH_MS, step=WATCH_MS):
+                    async with self._reloading:
+                        await self._deployments.load_files()
+            except FileNotFoundError:
+                # there is no such folder yet; the watcher cannot wait for one
+                await asyncio.sleep(WATCH_MISSING_S)
 
     async def _reload(self) -> None:
         """SIGHUP: nothing changes unless all of it is valid and the graphs can be set up."""

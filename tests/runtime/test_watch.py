@@ -1,0 +1,56 @@
+"""The watched folder of graphs: what changes is deployed, what is wrong is reported, what REST deployed stays."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Until = Callable[..., Any]
+
+
+def write(node: Any, obj: Any) -> Path:
+    path: Path = node.folder / "graphs" / f"{obj['name']}.json"
+    path.write_text(json.dumps(obj))
+    return path
+
+
+def test_files_are_deployed_as_they_change(node: Any, a_graph: Any, wait_until: Until) -> None:
+    node.ready()
+    path = write(node, a_graph("g", file="one"))
+    wait_until(lambda: any(g["name"] == "g" for g in node.call("graphs.list")), "the file is deployed")
+    path.write_text(json.dumps(a_graph("g", file="two")))
+    wait_until(lambda: node.call("graphs.get", name="g")["version"] == 2, "its change is deployed")
+    assert node.call("graphs.get", name="g")["graph"]["nodes"]["odd"]["params"] == {"file": "two"}
+    assert node.call("graphs.versions", name="g")[0]["by"].endswith("g.json")
+
+
+def test_a_bad_file_changes_nothing_and_is_reported(node: Any, a_graph: Any, wait_until: Until) -> None:
+    node.ready()
+    write(node, a_graph("g"))
+    wait_until(lambda: node.call("graphs.list"), "the file is deployed")
+    instances = node.instances()
+    (node.folder / "graphs" / "g.json").write_text("{")
+    assert "not JSON" in node.event("graph file not deployed")["reason"]
+    write(node, a_graph("g", do="raise", file="x"))
+    assert "no such thing as x" in node.event("graph file not deployed", 2)["reason"]
+    assert node.call("graphs.get", name="g")["version"] == 1
+    assert node.instances() == instances
+
+
+def test_an_unchanged_file_does_not_undo_what_was_deployed_otherwise(node: Any, a_graph: Any, wait_until: Until) -> None:
+    node.ready()
+    write(node, a_graph("g", file="from the file"))
+    wait_until(lambda: node.call("graphs.list"), "the file is deployed")
+    node.call("graphs.put", name="g", obj=a_graph("g", file="from elsewhere"))
+    write(node, a_graph("h"))
+    wait_until(lambda: len(node.call("graphs.list")) == 2, "another file is deployed")
+    assert node.call("graphs.get", name="g")["graph"]["nodes"]["odd"]["params"] == {"file": "from elsewhere"}
+
+
+def test_components_installed_since_are_found(node: Any) -> None:
+    node.ready()
+    assert node.call("components.rescan") == {"added": [], "removed": []}
+    with (node.folder / "parts.py").open("a") as parts:
+        parts.write('\n\nclass Later(Transformer):\n    """Came later."""\n')
+    assert node.call("components.rescan") == {"added": ["Later"], "removed": []}
+    assert node.call("components.get", name="Later")["doc"] == "Came later."
