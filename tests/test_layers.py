@@ -36,7 +36,8 @@ ONLY = {
     "uvicorn": ("api/",),
 }
 
-MODULES = sorted(PACKAGE.rglob("*.py"))
+# what is to be made from templates is no module yet
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "templates" not in path.parts)
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:

@@ -11,6 +11,7 @@ from pypes.api import problems
 from pypes.api.components import Components
 from pypes.api.deadletters import DeadLetters
 from pypes.api.docs import Documents
+from pypes.api.drafts import Drafts
 from pypes.api.express import Express
 from pypes.api.filters import Filters
 from pypes.api.graphs import Graphs
@@ -40,6 +41,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
     graphs = Graphs(worker)
     versions = Versions(worker)
     trials = Trials(worker)
+    drafts = Drafts(worker)
     table: list[tuple[str, Any, str]] = [
         ("/docs", documents, ""),
         ("/docs/{route}", documents, "route"),
@@ -62,6 +64,9 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
         ("/graphs/{name}/versions", versions, ""),
         ("/graphs/{name}/versions/{version}", versions, "one"),
         ("/graphs/{name}/rollback", versions, "rollback"),
+        ("/graphs/{name}/wires", drafts, "wires"),
+        ("/graphs/{name}/draft", drafts, "draft"),
+        ("/graphs/{name}/deploy", drafts, "deploy"),
         ("/graphs/{name}/validate", trials, "validate"),
         ("/graphs/{name}/dryrun", trials, "dryrun"),
         ("/graphs/{name}/pause", versions, "pause"),

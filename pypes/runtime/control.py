@@ -23,6 +23,7 @@ from pypes.runtime.rpc import Peer
 
 if TYPE_CHECKING:
     from pypes.runtime.deployment import Deployments
+    from pypes.runtime.drafts import GraphDrafts
     from pypes.runtime.dryrun import DryRuns
     from pypes.runtime.filters import Filters
     from pypes.runtime.versions import Versions
@@ -38,6 +39,7 @@ class Control:
         self,
         deployments: Deployments,
         versions: Versions,
+        drafts: GraphDrafts,
         dryruns: DryRuns,
         filters: Filters,
         workers: Workers,
@@ -48,6 +50,7 @@ class Control:
     ) -> None:
         self._deployments = deployments
         self._versions = versions
+        self._drafts = drafts
         self._dryruns = dryruns
         self._filters = filters
         self._workers = workers
@@ -63,6 +66,11 @@ class Control:
             "graphs.pause": deployments.pause,
             "graphs.validate": self._graphs_validate,
             "graphs.dryrun": dryruns.run,
+            "graphs.wire": self._graphs_wire,
+            "graphs.unwire": self._graphs_unwire,
+            "graphs.draft": self._graphs_draft,
+            "graphs.discard": self._graphs_discard,
+            "graphs.deploy": drafts.deploy,
             "graphs.versions": self._graphs_versions,
             "graphs.version": self._graphs_version,
             "graphs.compare": self._graphs_compare,
@@ -101,6 +109,18 @@ class Control:
 
     async def _graphs_get(self, name: str) -> Any:
         return self._deployments.get(name)
+
+    async def _graphs_wire(self, name: str, source: str, target: str) -> Any:
+        return self._drafts.wire(name, source, target)
+
+    async def _graphs_unwire(self, name: str, source: str, target: str) -> Any:
+        return self._drafts.unwire(name, source, target)
+
+    async def _graphs_draft(self, name: str) -> Any:
+        return self._drafts.get(name)
+
+    async def _graphs_discard(self, name: str) -> Any:
+        return self._drafts.discard(name)
 
     async def _graphs_validate(self, name: str, obj: Any) -> Any:
         return self._dryruns.validate(name, obj)

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ create table graphs (
     note text not null, error text not null, primary key (name, version)
 ) without rowid;
 create table paused (name text primary key) without rowid;
+create table wires (graph text not null, source text not null, target text not null, created real not null,
+    primary key (graph, source, target)) without rowid;
 create table live (name text primary key, version integer not null) without rowid;
 create table drafts (id text primary key, component text not null, params text not null, created real not null) without rowid;
 create table files (path text primary key, digest text not null) without rowid;
@@ -35,6 +38,8 @@ alter table graphs rename column source to author;
 alter table graphs add column note text not null default '';
 alter table graphs add column error text not null default '';
 create table paused (name text primary key) without rowid;
+create table wires (graph text not null, source text not null, target text not null, created real not null,
+    primary key (graph, source, target)) without rowid;
 """
 }
 
@@ -178,6 +183,25 @@ class ControlStore:
         """Delete a draft; raises :class:`NotFound`."""
         self.draft(id)
         self._change(("delete from drafts where id = ?", (id,)))
+
+    def wires(self, graph: str) -> list[tuple[str, str]]:
+        """The wires drafted for a graph, as ``("filter.output", "filter.input")``, in the order in which they were drawn."""
+        rows = self._rows("select source, target from wires where graph = ? order by created, source, target", graph)
+        return [(source, target) for source, target in rows]
+
+    def put_wire(self, graph: str, source: str, target: str) -> None:
+        """Draft a wire; one that is there already stays."""
+        self._change(("insert or ignore into wires values (?, ?, ?, ?)", (graph, source, target, time.time())))
+
+    def delete_wire(self, graph: str, source: str, target: str) -> None:
+        """Delete a drafted wire; nothing happens if there is none."""
+        self._change(("delete from wires where graph = ? and source = ? and target = ?", (graph, source, target)))
+
+    def discard(self, graph: str, drafts: Iterable[str]) -> None:
+        """Delete all wires drafted for a graph, and these filters."""
+        self._change(
+            ("delete from wires where graph = ?", (graph,)), *(("delete from drafts where id = ?", (id,)) for id in drafts)
+        )
 
     def close(self) -> None:
         """Let go of the file."""

@@ -29,6 +29,7 @@ from pypes.runtime.claims import DataDir, claim_runtime_dir, listen, release_run
 from pypes.runtime.closing import let_in_no_more
 from pypes.runtime.control import Control
 from pypes.runtime.deployment import Deployments
+from pypes.runtime.drafts import GraphDrafts
 from pypes.runtime.dryrun import DryRuns
 from pypes.runtime.filters import Filters
 from pypes.runtime.pool import Pool
@@ -90,6 +91,7 @@ class Supervisor:
         control = Control(
             self._deployments,
             versions,
+            GraphDrafts(self._store, self._deployments),
             DryRuns(self._deployments),
             filters,
             self._workers,

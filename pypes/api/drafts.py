@@ -1,0 +1,81 @@
+"""``/graphs/{name}/wires``, ``/draft`` and ``/deploy``: a graph built step by step, as the original's editor did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import falcon.asgi
+import orjson
+
+from pypes.api.graphs import AUTHORSHIP, GRAPH, NOT_SET_UP, authorship
+from pypes.api.operation import JSON_OBJECT, TEXT, Answer, obj, operation
+from pypes.api.request import Request
+from pypes.api.trials import PROBLEMS
+from pypes.errors import BadRequest
+
+if TYPE_CHECKING:
+    from pypes.runtime.worker import IngestWorker
+
+MAX_WIRE_BYTES = 64 << 10
+
+DRAFT = obj(name=TEXT, graph=JSON_OBJECT, names={"type": "object", "additionalProperties": TEXT}, errors=PROBLEMS)
+WIRE = {"application/json": obj(source=TEXT, target=TEXT)}
+NO_DRAFT = "No draft of that name."
+NO_FILTER = "No filter of that id."
+
+
+class Drafts:
+    """Drafts live on the server until they are deployed or discarded."""
+
+    def __init__(self, worker: IngestWorker) -> None:
+        self._worker = worker
+
+    @operation(
+        "Draw a wire in the draft of a graph; ends are filter.port, with the id of a filter",
+        {201: Answer("The draft as it is now, and what is wrong with it yet.", DRAFT)},
+        errors={400: "Not two ends.", 404: NO_FILTER, 422: "No such port, or no name for a graph."},
+        body=WIRE,
+    )
+    async def on_post_wires(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        source, target = await _ends(req)
+        resp.status = 201
+        resp.data = orjson.dumps(await self._worker.control("graphs.wire", name=name, source=source, target=target))
+
+    @operation(
+        "Take a drafted wire away",
+        {200: Answer("The draft as it is now.", DRAFT)},
+        errors={400: "Not two ends.", 404: NO_DRAFT, 422: "Not an end of a wire."},
+        body=WIRE,
+    )
+    async def on_delete_wires(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        source, target = await _ends(req)
+        resp.data = orjson.dumps(await self._worker.control("graphs.unwire", name=name, source=source, target=target))
+
+    @operation("The draft of a graph", {200: Answer("What it would be.", DRAFT)}, errors={404: NO_DRAFT})
+    async def on_get_draft(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        resp.data = orjson.dumps(await self._worker.control("graphs.draft", name=name))
+
+    @operation("Throw a draft away, its filters included", {204: Answer("It is gone.")}, errors={404: NO_DRAFT})
+    async def on_delete_draft(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        await self._worker.control("graphs.discard", name=name)
+        resp.status = 204
+
+    @operation(
+        "Deploy a draft",
+        {200: Answer("It is live; the draft is gone.", GRAPH)},
+        errors={404: NO_DRAFT, 409: NOT_SET_UP, 422: "It is not valid yet; the draft stays."},
+        parameters=AUTHORSHIP,
+    )
+    async def on_post_deploy(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        await req.discard()
+        deployed = await self._worker.control("graphs.deploy", name=name, **authorship(req))
+        deployed.pop("created")
+        resp.data = orjson.dumps(deployed)
+
+
+async def _ends(req: Request) -> tuple[str, str]:
+    wire = await req.json(MAX_WIRE_BYTES)
+    ends = (wire.get("source"), wire.get("target")) if isinstance(wire, dict) else (None, None)
+    if not isinstance(ends[0], str) or not isinstance(ends[1], str):
+        raise BadRequest('send {"source": "filter.port", "target": "filter.port"}', code="request.invalid")
+    return ends[0], ends[1]

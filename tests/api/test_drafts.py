@@ -1,0 +1,81 @@
+"""A graph built step by step over HTTP, on a real node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pypes.testing.node import Node, running
+from tests.api.test_control import GRAPH, Asker
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    with running(tmp_path_factory.mktemp("drafts"), GRAPH, workers=1, instances=1) as node:
+        yield node
+
+
+@pytest.fixture
+def ask(node: Node) -> Asker:
+    return Asker(node, node.get("/openapi.json").json())
+
+
+def filter_(ask: Asker, component: str, **params: Any) -> str:
+    status, made = ask("POST", "/filters", {"component": component, "params": params})
+    assert status == 201
+    return str(made["id"])
+
+
+def wire(ask: Asker, graph: str, source: str, target: str) -> tuple[int, Any]:
+    return ask("POST", f"/graphs/{graph}/wires", {"source": source, "target": target}, template="/graphs/{name}/wires")
+
+
+def test_a_graph_is_built_step_by_step(node: Node, ask: Asker) -> None:
+    adapter, one, two = filter_(ask, "JSON"), filter_(ask, "SetField", field="a"), filter_(ask, "SetField", field="b")
+    end = filter_(ask, "Null")
+    status, draft = wire(ask, "built", f"{adapter}.out", f"{one}.in")
+    assert (status, draft["names"]) == (201, {adapter: "json", one: "setfield"})
+    assert draft["errors"], "a graph without a publisher is not valid yet"
+    assert ask("POST", "/graphs/built/deploy", template="/graphs/{name}/deploy")[0] == 422
+    wire(ask, "built", f"{one}.out", f"{two}.in")
+    wire(ask, "built", f"{one}.out", f"{end}.in")
+    ask("DELETE", "/graphs/built/wires", {"source": f"{one}.out", "target": f"{end}.in"}, template="/graphs/{name}/wires")
+    assert wire(ask, "built", f"{two}.out", f"{end}.in")[1]["errors"] == []
+    assert ask("GET", "/graphs/built/draft", template="/graphs/{name}/draft")[1]["graph"]["wires"] == [
+        ["json.out", "setfield.in"],
+        ["setfield.out", "setfield-2.in"],
+        ["setfield-2.out", "null.in"],
+    ]
+    status, deployed = ask("POST", "/graphs/built/deploy?by=ann", template="/graphs/{name}/deploy")
+    assert (status, deployed["version"], deployed["state"]) == (200, 1, "live")
+    assert set(deployed["graph"]["nodes"]) == {"json", "setfield", "setfield-2", "null"}
+    assert ask("GET", "/graphs/built/draft", template="/graphs/{name}/draft")[0] == 404
+    assert node.get(f"/filters/{one}").status == 404
+
+
+def test_a_draft_of_a_deployed_graph_begins_with_it(ask: Asker) -> None:
+    more = filter_(ask, "Null")
+    status, draft = wire(ask, "base", "set.out", f"{more}.in")
+    assert status == 201
+    assert draft["names"] == {more: "null-2"}
+    assert wire(ask, "base", "base.json.out", f"{more}.in")[1]["graph"]["wires"][-1] == ["json.out", "null-2.in"]
+    assert ask("POST", "/graphs/base/deploy", template="/graphs/{name}/deploy")[1]["version"] == 2
+
+
+def test_a_draft_is_thrown_away_with_its_filters(node: Node, ask: Asker) -> None:
+    one, two = filter_(ask, "JSON"), filter_(ask, "Null")
+    wire(ask, "gone", f"{one}.out", f"{two}.in")
+    assert ask("DELETE", "/graphs/gone/draft", template="/graphs/{name}/draft")[0] == 204
+    assert ask("DELETE", "/graphs/gone/draft", template="/graphs/{name}/draft")[0] == 404
+    assert node.get(f"/filters/{one}").status == 404
+
+
+def test_wires_that_cannot_be(ask: Asker) -> None:
+    one = filter_(ask, "JSON")
+    assert wire(ask, "x", f"{one}.nowhere", f"{one}.in")[0] == 422
+    assert wire(ask, "x", f"{one}.out", "nobody.in")[0] == 404
+    assert wire(ask, "x", "out", f"{one}.in")[0] == 422
+    assert wire(ask, "x y", f"{one}.out", f"{one}.in")[0] in (404, 422)
+    assert ask("POST", "/graphs/x/wires", {"source": 1}, template="/graphs/{name}/wires")[0] == 400
