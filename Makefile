@@ -58,6 +58,7 @@ lint: install-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pypes lint graphs/*.json
+	$(BIN)/pypes test graphs/*.json
 
 test: lint
 	$(BIN)/pytest -n auto --dist loadfile
