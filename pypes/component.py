@@ -150,6 +150,11 @@ class Component:
     #: before it raised must be undone (a transaction) or harmless to repeat.
     process_batch: Callable[[list[Any]], Iterable[Any] | None] | None = None
 
+    #: Override to take new parameters while the graph runs, without being set up again: called between two turns with the new
+    #: parameters, which :attr:`params` is by then. When it raises, the change is given up. Without it, a change of
+    #: parameters starts new instances, where ``setup`` runs as ever.
+    reconfigure: Callable[[Any], None] | None = None
+
     def flush(self) -> Iterable[Any] | None:
         """Send or return everything this component holds (``holds = True``); after it, it holds nothing."""
         return None

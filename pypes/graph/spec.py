@@ -34,6 +34,7 @@ class ComponentSpec:
     original: bool = False
     holds: bool = False
     isolated: bool = False
+    reconfigures: bool = False
     error: str | None = None
     module: str = ""
     attr: str = ""
@@ -83,6 +84,8 @@ def describe(
         accepts=tuple(getattr(cls, "accepts", ("*/*",))) if kind == "ADAPTER" else (),
         original=cls.is_original_style(),
         holds=bool(made.holds),
+        # what runs in a process of its own is set up anew there
+        reconfigures=made.reconfigure is not None and not made.isolated,
         isolated=bool(made.isolated),
         module=module or cls.__module__,
         attr=attr or cls.__qualname__,

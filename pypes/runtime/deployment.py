@@ -8,36 +8,27 @@ nothing has changed. Secrets (``${ENV}``) are stored and shown unexpanded and ne
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from pypes import logs
 from pypes.config import Settings
 from pypes.errors import Changed, InvalidGraph, NotFound, Problem, PypesError
 from pypes.graph import codec
+from pypes.graph.diff import only_parameters
 from pypes.registry import Catalogue
 from pypes.runtime.backoff import Backoff
 from pypes.runtime.check import check, scrub
+from pypes.runtime.graph_files import GraphFile, GraphFiles
 from pypes.runtime.instance import InstanceSpec
 from pypes.runtime.pool import Generation, Pool, SetupFailed, SetupFailure
 from pypes.runtime.store import ControlStore, StoredGraph
 
 #: Longest pause between two attempts to bring up a graph that was deployed once but cannot be set up now.
 RETRY_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class GraphFile:
-    """A file of the graphs folder whose content is new; ``graph`` is what it would deploy."""
-
-    path: str
-    digest: str
-    graph: StoredGraph
 
 
 class Deployments:
@@ -54,6 +45,7 @@ class Deployments:
         self._store = store
         self._pool = pool
         self._on_change = on_change
+        self._files = GraphFiles(store)
         self._lock = asyncio.Lock()
         self._retry: asyncio.Task[None] | None = None
         self._log = logs.get("pypes.deployments")
@@ -145,6 +137,12 @@ class Deployments:
             return self.get(name)
 
     async def _deploy(self, new: StoredGraph) -> None:
+        if await self._reconfigured(new):
+            return
+        await self._replace(new)
+
+    async def _replace(self, new: StoredGraph) -> None:
+        """Deploy a version by a new generation of instances."""
         wanted = {n: g for n, g in self.live.items() if n not in self.failed} | {new.name: new}
         try:
             generation = await self._start(wanted)
@@ -161,6 +159,44 @@ class Deployments:
         self.failed.pop(new.name, None)
         self._go_live(generation)
         self._log.info("graph deployed", graph=new.name, version=new.version, by=new.author)
+
+    async def _reconfigured(self, new: StoredGraph) -> bool:
+        """Deploy a version by giving running filters their new parameters, if that is all there is to it; False if it is not.
+
+        If an instance cannot take them up, a new generation is started, which has them from its set-up.
+        """
+        old = self.live.get(new.name)
+        if old is None or new.name in self.failed or self._pool.live is None:
+            return False
+        changed = only_parameters(codec.from_obj(old.graph), codec.from_obj(new.graph))
+        assert self.catalogue is not None
+        nodes = new.graph["nodes"]
+        if changed is None or not all(self.catalogue[nodes[node]["component"]].reconfigures for node in changed):
+            return False
+        params = {node: nodes[node].get("params", {}) for node in changed}
+        reason = await self._pool.reconfigure(new.name, new.version, new.graph, params, self.settings.server.setup_s)
+        try:
+            if not reason:
+                self._store.deploy(new)
+        except PypesError:
+            await self._restore()
+            raise
+        if reason:
+            self._log.warning("parameters not changed in place", graph=new.name, version=new.version, reason=reason)
+            try:
+                await self._replace(new)
+            except PypesError:
+                await self._restore()
+                raise
+            return True
+        self.live[new.name] = new
+        self._on_change()
+        self._log.info("parameters changed", graph=new.name, version=new.version, filters=sorted(changed), by=new.author)
+        return True
+
+    async def _restore(self) -> None:
+        """Some instances may have parameters that are not in force: start new ones with what is."""
+        self._go_live(await self._start({n: g for n, g in self.live.items() if n not in self.failed}))
 
     def _expect(self, name: str, expected: list[int] | None) -> None:
         live = self.live[name].version if name in self.live else 0
@@ -201,7 +237,7 @@ class Deployments:
             previous = (self.catalogue, self.settings)
             self.catalogue, self.settings = catalogue, settings
             try:
-                await self._bring_up(self._new_files(settings.server.graphs), is_start=self._pool.live is None)
+                await self._bring_up(self._files.fresh(settings.server.graphs, self.checked), is_start=self._pool.live is None)
             except SetupFailed as error:
                 self.catalogue, self.settings = previous
                 self._log.error(
@@ -215,7 +251,7 @@ class Deployments:
     async def load_files(self) -> None:
         """Deploy the graph files that are new or changed; what is wrong with one is logged, and it stays as it was."""
         async with self._lock:
-            fresh = self._new_files(self.settings.server.graphs)
+            fresh = self._files.fresh(self.settings.server.graphs, self.checked)
             if fresh:
                 try:
                     await self._bring_up(fresh, is_start=False)
@@ -283,34 +319,6 @@ class Deployments:
         if self._retry is not None:
             self._retry.cancel()
             await asyncio.gather(self._retry, return_exceptions=True)
-
-    # -- files ------------------------------------------------------------------------------------------
-
-    def _new_files(self, folder: Path) -> dict[str, GraphFile]:
-        """Graph files, by graph, whose content changed since they were last deployed; what is wrong with others is logged."""
-        found: dict[str, GraphFile] = {}
-        for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
-            try:
-                data = path.read_bytes()
-                digest = hashlib.sha256(data).hexdigest()
-                if self._store.digest(str(path)) == digest:
-                    continue
-                parsed = codec.loads(data)
-                if parsed.name in found:
-                    raise InvalidGraph(
-                        f"{found[parsed.name].path} has a graph of the same name {parsed.name!r}; rename one of them"
-                    )
-                graph = self.checked(parsed.name, codec.to_obj(parsed))
-            except (OSError, PypesError) as error:
-                self._log.error("graph file not deployed", file=str(path), reason=str(error))
-                continue
-            old = self.live.get(parsed.name)
-            if old is not None and old.graph == graph:
-                self._store.loaded(str(path), digest)
-                continue
-            version = self._store.next_version(parsed.name)
-            found[parsed.name] = GraphFile(str(path), digest, StoredGraph(parsed.name, version, graph, time.time(), str(path)))
-        return found
 
     # -- parts ------------------------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
         self.reader = FrameReader()
-        self.published: dict[tuple[str, tuple[str, ...]], Published] = {}
+        self.published: dict[tuple[str, int, tuple[str, ...]], Published] = {}
         self.outcomes: list[tuple[int, Outcome]] = []
         self.unsent = bytearray()
         self.is_open = True
@@ -49,9 +49,9 @@ class Connection:
 
     def published_by(self, graph: str, version: int, takers: tuple[str, ...]) -> Published:
         """Where the deliveries of one document are gathered that these publishers of ``graph`` have committed."""
-        found = self.published.get((graph, takers))
+        found = self.published.get((graph, version, takers))
         if found is None:
-            found = self.published[graph, takers] = Published(version, takers, [], [])
+            found = self.published[graph, version, takers] = Published(version, takers, [], [])
         return found
 
     def committed(self, number: int, publisher: str, documents: list[int]) -> None:
@@ -122,6 +122,8 @@ class Exchange:
                 if not runner.scheduler.is_idle or runner.is_due:
                     runner.run()
             self._acknowledge()
+            for runner in runners:
+                runner.settle_change()
             is_idle = all(runner.scheduler.is_idle for runner in runners)
             if is_idle:
                 self._let_go()
@@ -196,7 +198,8 @@ class Exchange:
 
     def _let_go(self) -> None:
         """Nothing moves: if somebody waits for the epochs in flight to end, components must not hold packets any longer."""
-        if self._is_pressed or self._alone or self._lone is not None or self._stop_at is not None:
+        is_changing = any(runner.is_changing for runner in self._all)
+        if is_changing or self._is_pressed or self._alone or self._lone is not None or self._stop_at is not None:
             for runner in self._all:
                 if runner.scheduler.in_flight:
                     runner.scheduler.flush_holds()

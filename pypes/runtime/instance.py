@@ -6,7 +6,9 @@ one acknowledgement frame per epoch. The supervisor talks to it over a pipe::
     instance → supervisor   ("setup", graph, node)                          this filter's set-up begins
                             ("ready",)                                      set-up done, the socket accepts
                             ("failed", graph, node, message, traceback)     set-up failed; the process then exits with 1
-    supervisor → instance   ("stop", grace_s)                               drain: finish what runs, flush, teardown, exit 0
+                            ("reconfigured", graph, version, error)         new parameters are in force, or why they are not
+    supervisor → instance   ("reconfigure", graph, version, {node: params}) take new parameters when nothing is in flight
+                            ("stop", grace_s)                               drain: finish what runs, flush, teardown, exit 0
 
 It ignores SIGTERM and SIGINT and dies with the supervisor (see :mod:`pypes.runtime.entry`). How it ends in any
 other way can be read from its exit code and its note (:mod:`pypes.runtime.note`).
@@ -96,6 +98,10 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
             os._exit(70)
         if message[0] == "stop":
             exchange.stop(message[1])
+        elif message[0] == "reconfigure":
+            _, graph, version, changes = message
+            params = {node: expand(given, os.environ) for node, given in changes.items()}
+            runners[graph].change(version, params, lambda error: control.send(("reconfigured", graph, version, error)))
 
     exchange.watch(control.fileno(), told)
     # what set-up left will not be collected: spare the collector from looking at it

@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -73,6 +73,8 @@ class Instance:
         self._on_ready = on_ready
         self._on_exit = on_exit
         self._setting_up = ("", "")
+        #: Resolved with "" when new parameters are in force, or with the reason why they are not.
+        self._reconfigured: asyncio.Future[str] | None = None
 
     def start(self, lifeline: Any) -> None:
         """Start the process; blocks for a few milliseconds."""
@@ -109,6 +111,17 @@ class Instance:
             self._setting_up = (message[1], message[2])
         elif message[0] == "failed":
             self.failure = SetupFailure(*message[1:5])
+        elif message[0] == "reconfigured" and self._reconfigured is not None and not self._reconfigured.done():
+            self._reconfigured.set_result(message[3])
+
+    def reconfigure(self, graph: str, version: int, params: Mapping[str, Mapping[str, Any]]) -> asyncio.Future[str]:
+        """Ask it to take new parameters at the next boundary of epochs; the future gives "" or why it could not."""
+        self._reconfigured = asyncio.get_running_loop().create_future()
+        try:
+            self._control.send(("reconfigure", graph, version, params))
+        except OSError:
+            self._reconfigured.set_result("it is ending")
+        return self._reconfigured
 
     def hang(self, timeout_s: float) -> SetupFailure:
         """What to say when set-up takes too long."""
@@ -153,6 +166,8 @@ class Instance:
         self._process.close()
         self.remove_files()
         self.exited.set()
+        if self._reconfigured is not None and not self._reconfigured.done():
+            self._reconfigured.set_result("it died")
         self._on_exit(self)
         return None if self._group.reap() else self._group
 
@@ -252,6 +267,24 @@ class Pool:
             task = asyncio.create_task(self._retire(old, grace_s))
             self._draining.add(task)
             task.add_done_callback(self._draining.discard)
+
+    async def reconfigure(
+        self, graph: str, version: int, obj: Mapping[str, Any], params: Mapping[str, Mapping[str, Any]], timeout_s: float
+    ) -> str:
+        """Give filters of a running graph new parameters in place; returns "" when all instances have them, or why not.
+
+        ``obj`` is the graph as it is then: instances that are started later begin with it. If it fails, instances may differ, and
+        the caller must start a new generation.
+        """
+        generation = self.live
+        if generation is None or len(instances := self.ready()) < len(generation.slots):
+            return "not all instances are ready"
+        generation.template = replace(generation.template, graphs={**generation.template.graphs, graph: (version, obj)})
+        answers = [instance.reconfigure(graph, version, params) for instance in instances]
+        _, late = await asyncio.wait(answers, timeout=timeout_s)
+        if late:
+            return f"what is in flight was not done after {timeout_s:g} s"
+        return next((answer.result() for answer in answers if answer.result()), "")
 
     async def discard(self, generation: Generation) -> None:
         """Kill a generation that never went live, and wait until nothing of it is left."""

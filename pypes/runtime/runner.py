@@ -42,6 +42,9 @@ class Runner:
         self._is_ordered = bool(graph.order_by)
         self._router = Router(graph, components)
         self._limits = limits
+        self._components = components
+        #: New version and parameters that wait for the epochs in flight to end, and whom to tell.
+        self._change: tuple[int, Mapping[str, Mapping[str, Any]], Callable[[str], None]] | None = None
         self._large_in_flight = 0
         self._bulk_in_flight = 0
         self._let_in_at = 0.0
@@ -69,6 +72,8 @@ class Runner:
     @property
     def can_start(self) -> bool:
         """True if :meth:`start_next` would put something into the graph now."""
+        if self._change is not None:
+            return False
         if self._live:
             if self.scheduler.is_idle:
                 return True
@@ -153,6 +158,34 @@ class Runner:
             pace = self._busy_s / self._finished
             self._document_s += _WEIGHT * (pace - self._document_s) if self._document_s else pace
             self._busy_s, self._finished = 0.0, 0
+
+    # -- new parameters ---------------------------------------------------------------------------------
+
+    def change(self, version: int, params: Mapping[str, Mapping[str, Any]], on_done: Callable[[str], None]) -> None:
+        """Give filters new parameters as soon as nothing is in flight; ``on_done("")`` then, or ``on_done(reason)``."""
+        self._change = version, params, on_done
+
+    @property
+    def is_changing(self) -> bool:
+        return self._change is not None
+
+    def settle_change(self) -> None:
+        """Take up the new parameters if nothing is in flight any more."""
+        if self._change is None or self.scheduler.in_flight:
+            return
+        (version, params, on_done), self._change = self._change, None
+        try:
+            for name, given in params.items():
+                component = self._components[name]
+                component.configure(given)
+                assert component.reconfigure is not None
+                component.reconfigure(component.params)
+        except Exception as error:
+            # some may have changed, some not: whoever asked has this instance replaced
+            on_done(f"{name}: {type(error).__name__}: {error}")
+            return
+        self.version = version
+        on_done("")
 
     # -- out of it --------------------------------------------------------------------------------------
 

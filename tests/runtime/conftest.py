@@ -54,6 +54,28 @@ class Out(Publisher):
                 file.write(f"{packet.get('n')}\\n")
 
 
+class Tuned(Transformer):
+    """Writes how often it was set up; takes new parameters as it runs, but not a bad one."""
+
+    class Params(Parameters):
+        file: Annotated[str, Help("Where to write.")] = ""
+        mark: Annotated[str, Help("Value of field mark.")] = ""
+
+    def setup(self):
+        with open(self.params.file, "a") as file:
+            file.write("set up\\n")
+        if self.params.mark == "worse":
+            raise RuntimeError("cannot be marked like this")
+
+    def reconfigure(self, params):
+        if params.mark in ("bad", "worse"):
+            raise RuntimeError("not in place")
+
+    def process(self, packet):
+        packet.set("n", f"{packet.get('n')}-{self.params.mark}")
+        return packet
+
+
 class Odd(Transformer):
     """Does at set-up what it is told."""
 

@@ -1,5 +1,9 @@
 """Deploying on a live node: what goes live, what does not, and what is told about it."""
 
+import json
+import os
+import signal
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,3 +96,65 @@ def test_a_broken_load_file_harms_nothing(start_node: Start, tmp_path: Path) -> 
     node.ready()
     assert "broken.py" in str(node.event("components cannot be used"))
     assert "In" in node.call("components.kinds", node="Adapters")
+
+
+def tuned(mark: str, folder: Path, **more: Any) -> dict[str, Any]:
+    return {
+        "pypes": 1,
+        "name": "g",
+        "nodes": {
+            "in": {"component": "In"},
+            "tuned": {"component": "Tuned", "params": {"file": str(folder / "setups"), "mark": mark}},
+            "out": {"component": "Out", "params": {"file": str(folder / "out")}},
+        },
+        "wires": [["in.out", "tuned.in"], ["tuned.out", "out.in"]],
+        **more,
+    }
+
+
+def marks(node: Any, url: str) -> set[str]:
+    """Post some documents; returns what they were marked with."""
+    (node.folder / "out").unlink(missing_ok=True)
+    for n in range(8):
+        request = urllib.request.Request(f"{url}/docs", b'{"n": %d}' % n, {"Content-Type": "application/json"})
+        receipt = json.load(urllib.request.urlopen(request))["receipt"]
+        with urllib.request.urlopen(f"{url}/receipts/{receipt}?wait=10") as answer:
+            assert json.load(answer)["state"] == "done"
+    return {line.partition("-")[2] for line in (node.folder / "out").read_text().split()}
+
+
+def test_parameters_change_in_place_where_the_component_takes_them(node: Any) -> None:
+    url = node.ready()
+    node.call("graphs.put", name="g", obj=tuned("a", node.folder))
+    instances = node.instances()
+    assert marks(node, url) == {"a"}
+    assert node.call("graphs.put", name="g", obj=tuned("b", node.folder))["version"] == 2
+    assert marks(node, url) == {"b"}
+    assert node.call("graphs.put", name="g", obj=tuned("b", node.folder, description="new"))["version"] == 3
+    assert node.instances() == instances
+    assert (node.folder / "setups").read_text().count("set up") == len(instances)
+    assert [v["state"] for v in node.call("graphs.versions", name="g")] == ["live", "retired", "retired"]
+
+
+def test_an_instance_started_later_has_the_changed_parameters(node: Any, wait_until: Until) -> None:
+    url = node.ready()
+    node.call("graphs.put", name="g", obj=tuned("a", node.folder))
+    node.call("graphs.put", name="g", obj=tuned("b", node.folder))
+    before = node.instances()
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(found := node.instances()) == len(before) and not found.keys() & before.keys(), "replacements")
+    assert marks(node, url) == {"b"}
+
+
+def test_what_cannot_change_in_place_is_set_up_anew_or_not_at_all(node: Any) -> None:
+    url = node.ready()
+    node.call("graphs.put", name="g", obj=tuned("a", node.folder))
+    instances = node.instances()
+    assert node.call("graphs.put", name="g", obj=tuned("bad", node.folder))["version"] == 2
+    assert not node.instances().keys() & instances.keys()
+    assert marks(node, url) == {"bad"}
+    with pytest.raises(ComponentError, match="cannot be marked like this"):
+        node.call("graphs.put", name="g", obj=tuned("worse", node.folder))
+    assert marks(node, url) == {"bad"}
+    assert node.call("graphs.get", name="g")["version"] == 2

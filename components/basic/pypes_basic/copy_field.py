@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pypes.component import Transformer
 from pypes.core.parameters import Help, Parameters
@@ -18,6 +18,9 @@ class CopyField(Transformer):
         mode: Annotated[Literal["keep", "append", "overwrite"], Help("What to do where the target is there already.")] = (
             "overwrite"
         )
+
+    def reconfigure(self, params: Any) -> None:
+        """Nothing is kept beside the parameters."""
 
     def process(self, packet: Packet) -> Packet:
         params = self.params

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pypes.component import Transformer
 from pypes.core.parameters import Help, Parameters
@@ -14,6 +14,9 @@ class DeleteField(Transformer):
 
     class Params(Parameters):
         fields: Annotated[list[str], Help("Fields to delete; those that are not there are passed over.")] = []
+
+    def reconfigure(self, params: Any) -> None:
+        """Nothing is kept beside the parameters."""
 
     def process(self, packet: Packet) -> Packet:
         for name in self.params.fields:

@@ -22,6 +22,9 @@ class DropDocument(Filter):
     def setup(self) -> None:
         self._values = frozenset(self.params.values)
 
+    def reconfigure(self, params: Any) -> None:
+        self.setup()
+
     def process(self, packet: Packet) -> Packet | None:
         return None if any(self._is_unwanted(packet, name) for name in self.params.fields) else packet
 

@@ -20,6 +20,9 @@ class NormalizeCase(Transformer):
         fields: Annotated[list[str], Help("Fields to change; those that are not there are passed over.")] = []
         case: Annotated[Literal["lower", "upper", "title"], Help("The case to bring them to.")] = "lower"
 
+    def reconfigure(self, params: Any) -> None:
+        """Nothing is kept beside the parameters."""
+
     def process(self, packet: Packet) -> Packet:
         change = CASES[self.params.case]
         for name in self.params.fields:

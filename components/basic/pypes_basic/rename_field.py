@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pypes.component import Transformer
 from pypes.core.parameters import Help, Parameters
@@ -20,6 +20,9 @@ class RenameField(Transformer):
             Literal["keep", "append", "overwrite"],
             Help("What to do where the target is there already; keep leaves both fields as they are."),
         ] = "overwrite"
+
+    def reconfigure(self, params: Any) -> None:
+        """Nothing is kept beside the parameters."""
 
     def process(self, packet: Packet) -> Packet:
         source, target, mode = self.params.source, self.params.target, self.params.mode

@@ -17,6 +17,9 @@ class SetField(Transformer):
         value: Annotated[Any, Help("Value to set, any JSON value.")] = ""
         multi: Annotated[bool, Help("A list stands for many values instead of being one.")] = False
 
+    def reconfigure(self, params: Any) -> None:
+        """Nothing is kept beside the parameters."""
+
     def process(self, packet: Packet) -> Packet:
         params = self.params
         if params.field:
