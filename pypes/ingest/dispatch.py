@@ -51,6 +51,7 @@ class Topology:
     """What runs where, as the supervisor announces it: ``instances`` is id → socket path, ``graphs`` name → version.
 
     ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
+    ``paused``: graphs whose deliveries stay in the queues.
     """
 
     generation: int = 0
@@ -60,6 +61,7 @@ class Topology:
     routes: Mapping[str, str] = field(default_factory=dict)
     default: str | None = None
     ordered: frozenset[str] = frozenset()
+    paused: frozenset[str] = frozenset()
 
 
 class Dispatcher:
@@ -106,8 +108,14 @@ class Dispatcher:
                 link.takes_more = False
                 if not link.is_open and not link.outstanding:
                     self._forget(link)
+        # what a pause held back may go on
+        self._ready.update(dict.fromkeys(self._queues))
         self._connect()
         self._schedule()
+
+    def _is_held(self, stream: Stream) -> bool:
+        assert self._topology is not None
+        return stream.graph in self._topology.paused
 
     @property
     def outstanding(self) -> int:
@@ -178,6 +186,8 @@ class Dispatcher:
         """Hand over what came back from other instances; returns the streams of which some had no room."""
         full = []
         for stream, waiting in list(self._again.items()):
+            if self._is_held(stream):
+                continue
             while waiting and (open_links := self._with_room(links, stream)):
                 sent = waiting.popleft()
                 if self._has_graph(sent.queue, sent.lease):
@@ -194,7 +204,7 @@ class Dispatcher:
         live: list[tuple[Queue, Stream]] = []
         bulk: list[tuple[Queue, Stream]] = []
         for queue in list(self._ready):
-            streams = queue.streams()
+            streams = [stream for stream in queue.streams() if not self._is_held(stream)]
             if not streams:
                 del self._ready[queue]  # it tells when there is something again
             for stream in streams:
@@ -414,13 +424,15 @@ class Dispatcher:
         assert self._drained is not None
         if self._drained.done() or any(link.outstanding for link in self._links.values()):
             return
-        if self._is_paused or not (self._again or self._has_work()):
+        if self._is_paused or not (any(not self._is_held(stream) for stream in self._again) or self._has_work()):
             self._drained.set_result(None)
 
     def _has_work(self) -> bool:
-        """True if there are deliveries that some instance could take; those of graphs that failed are put off."""
+        """True if there are deliveries that some instance could take; those of graphs that failed or pause are put off."""
         if self._topology is None or not self._topology.instances:
             return False
+        if self._topology.paused:
+            return any(not self._is_held(stream) for queue in self._queues for stream in queue.streams())
         return any(stats.deliveries > stats.delayed for stats in (queue.stats() for queue in self._queues))
 
     def close(self) -> None:

@@ -212,6 +212,7 @@ class IngestWorker:
             routes=params["routes"],
             default=params["default"],
             ordered=frozenset(params.get("ordered", ())),
+            paused=frozenset(params.get("paused", ())),
         )
         self._is_deployed = params.get("ready", True)
         self._dispatcher.apply(self._topology)
