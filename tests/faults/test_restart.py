@@ -30,6 +30,9 @@ PHASE_DOCUMENTS = 400
 class Client(threading.Thread):
     """Posts documents until it is told to stop, each until it is acknowledged; batches now and then."""
 
+    #: True to post again what a broken connection left unanswered: it may be published twice then.
+    is_stubborn = False
+
     def __init__(self, node: Node, name: str, stop: threading.Event) -> None:
         super().__init__(name=name, daemon=True)
         self.url = node.url + "/docs"
@@ -60,6 +63,9 @@ class Client(threading.Thread):
                 threading.Event().wait(0.02)
                 continue
             except urllib3.exceptions.HTTPError as error:
+                if self.is_stubborn and not self.stop.is_set():
+                    self.again["broken"] += 1
+                    continue
                 self.failed.append(f"{ids[0]}: {error!r}")
                 return
             if answer.status == 202:
@@ -74,9 +80,9 @@ class Client(threading.Thread):
 
 
 class Load:
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, make: type[Client] = Client) -> None:
         self.stop = threading.Event()
-        self.clients = [Client(node, f"t{n}", self.stop) for n in range(CLIENTS)]
+        self.clients = [make(node, f"t{n}", self.stop) for n in range(CLIENTS)]
 
     @property
     def acknowledged(self) -> list[str]:
@@ -104,8 +110,8 @@ class Load:
 
 
 @contextmanager
-def loaded(node: Node) -> Iterator[Load]:
-    load = Load(node)
+def loaded(node: Node, make: type[Client] = Client) -> Iterator[Load]:
+    load = Load(node, make)
     for client in load.clients:
         client.start()
     try:
