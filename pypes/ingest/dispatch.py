@@ -21,6 +21,7 @@ from typing import Any
 
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
+from pypes.ingest.copies import Copies
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.link import Link, Sent
 from pypes.ingest.outcome import Death, Details, Fate, Outcome
@@ -51,7 +52,7 @@ class Topology:
     """What runs where, as the supervisor announces it: ``instances`` is id → socket path, ``graphs`` name → version.
 
     ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
-    ``paused``: graphs whose deliveries stay in the queues.
+    ``paused``: graphs whose deliveries stay in the queues. ``shadows``: graph → socket that copies of its deliveries go to.
     """
 
     generation: int = 0
@@ -62,6 +63,7 @@ class Topology:
     default: str | None = None
     ordered: frozenset[str] = frozenset()
     paused: frozenset[str] = frozenset()
+    shadows: Mapping[str, str] = field(default_factory=dict)
 
 
 class Dispatcher:
@@ -75,6 +77,7 @@ class Dispatcher:
         self._limits = limits
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
+        self._copies = Copies(self._loop)
         self._queues: list[Queue] = []
         #: Queues that may have something leasable, the one whose turn it is first.
         self._ready: dict[Queue, None] = {}
@@ -102,6 +105,7 @@ class Dispatcher:
     def apply(self, topology: Topology) -> None:
         """Take up what the supervisor announced. Instances that are not in it get nothing more, and finish what they have."""
         self._topology = topology
+        self._copies.apply(topology.shadows)
         for id, link in list(self._links.items()):
             if id not in topology.instances:
                 link.is_retiring = True
@@ -241,6 +245,8 @@ class Dispatcher:
             if not leases:
                 continue
             turns.append((queue, stream))
+            if self._copies:
+                self._copies.copy(stream.graph, leases)
             for lease in leases:
                 if self._has_graph(queue, lease):
                     is_alone = lease.is_suspect or lease.crashes > 0
@@ -447,6 +453,7 @@ class Dispatcher:
         for link in list(self._links.values()):
             link.close()
         self._links.clear()
+        self._copies.close()
 
 
 def _report(lease: Lease, outcome: Outcome) -> None:
