@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -32,7 +32,7 @@ from pypes.packet import Packet
 from pypes.registry import load
 from pypes.runtime.intake import Intake, Waiting
 from pypes.runtime.routing import Router
-from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Scheduler
+from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Failure, Feed, Scheduler
 
 #: Packets kept of each port; the rest is counted.
 MAX_SHOWN = 1000
@@ -62,6 +62,14 @@ class Report(msgspec.Struct):
     def arrived(self) -> dict[str, list[dict[str, Any]]]:
         """Packets that came in, by filter."""
         return {step.filter: step.taken for step in self.steps}
+
+
+class Passage(NamedTuple):
+    """What became of one document: packets (JSON form) that reached publishers, its fate, its dead letters as in a report."""
+
+    arrived: dict[str, list[dict[str, Any]]]
+    fate: str
+    failures: list[dict[str, Any]]
 
 
 class Tap(Operator):
@@ -101,7 +109,8 @@ class Trial:
     """One running copy of a graph whose publishers are probes (unless ``publishes``). Use it as a context manager.
 
     Set-up runs at once; raises :class:`ComponentError` naming the filter. A tap listens beside each wired output, and only
-    there: a component that asks ``is_connected`` finds what it would find on a node.
+    there: a component that asks ``is_connected`` finds what it would find on a node. Without ``taps``, only what arrives at
+    publishers is seen.
     """
 
     def __init__(
@@ -112,11 +121,13 @@ class Trial:
         environ: Mapping[str, str] | None = None,
         data_dir: str = ".",
         publishes: bool = False,
+        taps: bool = True,
         limits: Limits | None = None,
     ) -> None:
         self._graph = graph
         self._limits = limits or Limits()
-        self._spent_s: dict[str, float] = dict.fromkeys(graph.nodes, 0.0)
+        #: Time spent in each filter during the last run.
+        self.spent_s: dict[str, float] = dict.fromkeys(graph.nodes, 0.0)
         self._ends: dict[str, Probe] = {}
         components: dict[str, Component] = {}
         for name, node in graph.nodes.items():
@@ -130,7 +141,7 @@ class Trial:
         self._router = Router(graph, components)
         self._taps: dict[tuple[str, str], Tap] = {}
         nodes, wires = dict(graph.nodes), list(graph.wires)
-        for source, port in dict.fromkeys((wire.source, wire.output) for wire in graph.wires):
+        for source, port in dict.fromkeys((wire.source, wire.output) for wire in graph.wires if taps):
             name = f"{source}.{port}"  # a name that no filter can have
             self._taps[source, port] = tap = Tap()
             components[name] = tap
@@ -148,6 +159,11 @@ class Trial:
     def __exit__(self, *exception: object) -> None:
         self._scheduler.teardown()
 
+    @property
+    def publishers(self) -> list[str]:
+        """The filters that probes stand for."""
+        return list(self._ends)
+
     def _time(self, name: str, component: Component) -> None:
         """Have a component's work timed; a ``run`` loop cannot be told apart from its waiting, and is not."""
         method = "process_batch" if component.process_batch is not None else "process"
@@ -158,7 +174,7 @@ class Trial:
             try:
                 return work(packets)
             finally:
-                self._spent_s[name] += time.perf_counter() - begin
+                self.spent_s[name] += time.perf_counter() - begin
 
         if not component.is_original_style():
             setattr(component, method, timed)
@@ -166,16 +182,57 @@ class Trial:
     def run(self, posts: Sequence[Post]) -> Report:
         """Push what was posted through the graph, and wait until all of it is done. Blocks.
 
-        Raises what a server would refuse a body with (:class:`BadRequest`, :class:`TooLarge`, …). One run per trial.
+        Raises what a server would refuse a body with (:class:`BadRequest`, :class:`TooLarge`, …).
         """
-        waiting = [self._delivery(position, post) for position, post in enumerate(posts)]
-        intake = Intake(waiting, self._router, self._limits)
+        return self.push([self._delivery(position, post) for position, post in enumerate(posts)])
+
+    def push(self, deliveries: Sequence[Waiting]) -> Report:
+        """Push deliveries through the graph together; as :meth:`run`. Not meant for a trial without taps."""
+        self._reset()
+        intake = Intake(deliveries, self._router, self._limits)
         feed = intake.feed()
         feed.batches = self._noting(feed.batches)
         intake.epoch = self._scheduler.submit(feed)
         self._scheduler.drain()
         intake.epoch = None
         return self._report(self._done.pop())
+
+    def each(self, delivery: Waiting) -> list[Passage]:
+        """Push the documents of a delivery through the graph one by one, so that what arrives can be told apart. Blocks."""
+        intake = Intake([delivery], self._router, self._limits)
+        feed = intake.feed()
+        # what cannot be read fails in it; it never runs
+        reading = intake.epoch = Epoch(feed)
+        entering: list[list[tuple[str, Any]]] = [[] for _ in range(intake.documents)]
+        for batch in feed.batches:
+            if isinstance(batch, tuple):
+                node, packets, numbers = batch
+                for packet, number in zip(packets, numbers, strict=True):
+                    entering[number].append((node, packet))
+        self._reset()
+        return [self._passage(number, packets, reading) for number, packets in enumerate(entering)]
+
+    def _passage(self, number: int, packets: list[tuple[str, Any]], reading: Epoch) -> Passage:
+        for probe in self._ends.values():
+            probe.seen = []
+        flags, letters = reading.flags[number], [f for f in reading.dead_letters if number in f.documents]
+        if packets:
+            self._scheduler.submit(Feed(iter([(node, [packet], [0]) for node, packet in packets]), 1))
+            self._scheduler.drain()
+            epoch = self._done.pop()
+            flags |= epoch.flags[0]
+            letters += epoch.dead_letters
+        fate = "failed" if flags & FAILED else "published" if flags & PUBLISHED else "dropped"
+        return Passage({name: probe.seen for name, probe in self._ends.items()}, fate, _failures(letters))
+
+    def _reset(self) -> None:
+        """Forget the last run."""
+        self.spent_s.update(dict.fromkeys(self.spent_s, 0.0))
+        self._entered.clear()
+        for probe in self._ends.values():
+            probe.seen = []
+        for tap in self._taps.values():
+            tap.seen = []
 
     def _delivery(self, position: int, post: Post) -> Waiting:
         header = Header(
@@ -198,7 +255,7 @@ class Trial:
             yield batch
 
     def _report(self, epoch: Epoch) -> Report:
-        failures = [{"filter": f.node, "code": f.code, "error": f.error, "traceback": f.traceback} for f in epoch.dead_letters]
+        failures = _failures(epoch.dead_letters)
         dropped = [flag & (PUBLISHED | FAILED) for flag in epoch.flags].count(0)
         published = sum(1 for flag in epoch.flags if flag & PUBLISHED and not flag & FAILED)
         steps = [self._step(name, failures) for name in Plan(self._graph).order]
@@ -212,11 +269,15 @@ class Trial:
             sources = [(wire.source, wire.output) for wire in self._graph.wires if wire.target == name]
             taken = [packet for source in sources for packet in self._taps[source].seen] + self._entered.get(name, [])
         error = next((f for f in failures if f["filter"] == name), None)
-        ms = round(self._spent_s[name] * 1000, 3)
+        ms = round(self.spent_s[name] * 1000, 3)
         failed = sum(f["filter"] == name for f in failures)
         is_end = name in self._ends or not outs
         dropped = 0 if is_end else max(0, len(taken) - sum(map(len, outs.values())) - failed)
         return Step(name, self._graph.nodes[name].component, taken, outs, dropped, error, ms)
+
+
+def _failures(letters: Iterable[Failure]) -> list[dict[str, Any]]:
+    return [{"filter": f.node, "code": f.code, "error": f.error, "traceback": f.traceback} for f in letters]
 
 
 def main() -> None:
