@@ -20,6 +20,7 @@ from pypes.api.health import Health, Readiness
 from pypes.api.openapi import OpenApi
 from pypes.api.receipts import Receipts
 from pypes.api.request import Request
+from pypes.api.shadows import Shadows
 from pypes.api.trials import Trials
 from pypes.api.versions import Versions
 from pypes.config import WorkerConfig
@@ -42,6 +43,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
     versions = Versions(worker)
     trials = Trials(worker)
     drafts = Drafts(worker)
+    shadows = Shadows(worker)
     table: list[tuple[str, Any, str]] = [
         ("/docs", documents, ""),
         ("/docs/{route}", documents, "route"),
@@ -69,6 +71,8 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
         ("/graphs/{name}/deploy", drafts, "deploy"),
         ("/graphs/{name}/validate", trials, "validate"),
         ("/graphs/{name}/dryrun", trials, "dryrun"),
+        ("/graphs/{name}/shadow", shadows, ""),
+        ("/graphs/{name}/shadow/{id}", shadows, "one"),
         ("/graphs/{name}/pause", versions, "pause"),
         ("/graphs/{name}/resume", versions, "resume"),
         ("/healthz", Health(), ""),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pypes.runtime.drafts import GraphDrafts
     from pypes.runtime.dryrun import DryRuns
     from pypes.runtime.filters import Filters
+    from pypes.runtime.shadows import Shadows
     from pypes.runtime.versions import Versions
     from pypes.runtime.workers import Workers
 
@@ -41,6 +42,7 @@ class Control:
         versions: Versions,
         drafts: GraphDrafts,
         dryruns: DryRuns,
+        shadows: Shadows,
         filters: Filters,
         workers: Workers,
         status: Callable[[], dict[str, Any]],
@@ -52,6 +54,7 @@ class Control:
         self._versions = versions
         self._drafts = drafts
         self._dryruns = dryruns
+        self._shadows = shadows
         self._filters = filters
         self._workers = workers
         self._status = status
@@ -66,6 +69,9 @@ class Control:
             "graphs.pause": deployments.pause,
             "graphs.validate": self._graphs_validate,
             "graphs.dryrun": dryruns.run,
+            "graphs.shadow": shadows.start,
+            "graphs.shadow_report": self._graphs_shadow_report,
+            "graphs.shadow_end": shadows.end,
             "graphs.wire": self._graphs_wire,
             "graphs.unwire": self._graphs_unwire,
             "graphs.draft": self._graphs_draft,
@@ -124,6 +130,9 @@ class Control:
 
     async def _graphs_validate(self, name: str, obj: Any) -> Any:
         return self._dryruns.validate(name, obj)
+
+    async def _graphs_shadow_report(self, name: str, id: str) -> Any:
+        return self._shadows.get(name, id)
 
     async def _graphs_versions(self, name: str) -> Any:
         return self._versions.all(name)

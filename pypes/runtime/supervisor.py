@@ -34,6 +34,7 @@ from pypes.runtime.dryrun import DryRuns
 from pypes.runtime.filters import Filters
 from pypes.runtime.pool import Pool
 from pypes.runtime.rpc import RpcServer
+from pypes.runtime.shadows import Shadows
 from pypes.runtime.store import ControlStore
 from pypes.runtime.versions import Versions
 from pypes.runtime.workers import Workers
@@ -88,11 +89,13 @@ class Supervisor:
         self._arbiter = Arbiter(self._worker_config)
         filters = Filters(self._store, self._deployments)
         versions = Versions(self._store, self._deployments)
+        self._shadows = Shadows(self._deployments, self._runtime_dir, self._lifeline.fd, self._announce)
         control = Control(
             self._deployments,
             versions,
             GraphDrafts(self._store, self._deployments),
             DryRuns(self._deployments),
+            self._shadows,
             filters,
             self._workers,
             self._status,
@@ -215,7 +218,7 @@ class Supervisor:
     # -- what children tell -----------------------------------------------------------------------------
 
     def _topology(self) -> dict[str, Any]:
-        return {**self._deployments.topology(), "ready": self._is_up()}
+        return {**self._deployments.topology(), "shadows": self._shadows.sockets(), "ready": self._is_up()}
 
     def _announce(self) -> None:
         self._workers.announce()
@@ -296,6 +299,7 @@ class Supervisor:
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
         await self._deployments.close()
+        await self._shadows.close()
         orderly = asyncio.create_task(self._drain())
         hurry = asyncio.ensure_future(self._must_hurry.wait())
         await asyncio.wait([orderly, hurry], return_when=asyncio.FIRST_COMPLETED)

@@ -213,6 +213,7 @@ class IngestWorker:
             default=params["default"],
             ordered=frozenset(params.get("ordered", ())),
             paused=frozenset(params.get("paused", ())),
+            shadows=params.get("shadows", {}),
         )
         self._is_deployed = params.get("ready", True)
         self._dispatcher.apply(self._topology)

@@ -1,0 +1,105 @@
+"""``/graphs/{name}/shadow``: a candidate version on copies of live deliveries, compared with the live one, publishing nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import falcon.asgi
+import orjson
+
+from pypes.api.graphs import MAX_GRAPH_BYTES, UNKNOWN
+from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, TIME, Answer, obj, operation
+from pypes.api.request import Request
+from pypes.errors import BadRequest
+from pypes.runtime.shadow_job import MAX_DOCUMENTS, MAX_RECORDED
+
+if TYPE_CHECKING:
+    from pypes.runtime.worker import IngestWorker
+
+DIFFERENCES = obj(missing=COUNT, added=COUNT, changed=COUNT, fields={"type": "object", "additionalProperties": COUNT})
+REPORT = obj(
+    {
+        "different": {**COUNT, "description": "Documents of which the versions made different things."},
+        "publishers": {"type": "object", "additionalProperties": DIFFERENCES},
+        "fates": {"type": "array", "items": obj(live=TEXT, candidate=TEXT, documents=COUNT)},
+        "examples": {"type": "array", "items": JSON_OBJECT},
+        "filters": {"type": "object", "additionalProperties": JSON_OBJECT, "description": "Time in each, by version."},
+        "tests": {"type": "array", "items": JSON_OBJECT, "description": "What was recorded."},
+    },
+    shadow=TEXT,
+    graph=TEXT,
+    version=COUNT,
+    state={"type": "string", "enum": ["starting", "running", "done", "ended"]},
+    incomplete={"type": "boolean"},
+    error={"type": ["object", "null"], "description": "Why it ended early: code, message, where."},
+    started=TIME,
+    wanted=COUNT,
+    documents=COUNT,
+    missed={**COUNT, "description": "Deliveries that were not copied: it could not keep up, they were too large or run again."},
+)
+NO_SHADOW = "No such graph or shadow."
+
+
+class Shadows:
+    """The shadows of a graph."""
+
+    def __init__(self, worker: IngestWorker) -> None:
+        self._worker = worker
+
+    @operation(
+        "Run a candidate version on copies of live deliveries and compare it with the live one",
+        {202: Answer("It is being started.", obj(shadow=TEXT))},
+        errors={
+            400: "The body is no such request.",
+            404: UNKNOWN,
+            409: "The graph has a shadow, or the node has as many as it may.",
+            422: "The candidate is not valid.",
+        },
+        body={
+            "application/json": obj(
+                {
+                    "graph": {**JSON_OBJECT, "description": "The candidate."},
+                    "documents": {**COUNT, "description": "After so many it ends; 1000 unless given."},
+                    "record": {**COUNT, "description": "Instead of comparing: so many deliveries become tests."},
+                    "redact": {"type": "array", "items": TEXT, "description": "Fields replaced before a test is made."},
+                }
+            )
+        },
+    )
+    async def on_post(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        wanted = await req.json(MAX_GRAPH_BYTES)
+        if not isinstance(wanted, dict) or wanted.keys() - {"graph", "documents", "record", "redact"}:
+            raise BadRequest('send {"graph": {…}, "documents": NUMBER}', code="request.invalid")
+        found = await self._worker.control(
+            "graphs.shadow",
+            name=name,
+            graph=wanted.get("graph"),
+            documents=_number(wanted, "documents", 1000, MAX_DOCUMENTS),
+            record=_number(wanted, "record", 0, MAX_RECORDED),
+            redact=_names(wanted.get("redact", [])),
+        )
+        resp.status = 202
+        resp.set_header("location", f"{req.path}/{found['shadow']}")
+        resp.data = orjson.dumps(found)
+
+    @operation("What a shadow has found so far", {200: Answer("The report.", REPORT)}, errors={404: NO_SHADOW})
+    async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str, id: str) -> None:
+        resp.data = orjson.dumps(await self._worker.control("graphs.shadow_report", name=name, id=id))
+
+    @operation("End a shadow; its report stays for an hour", {204: Answer("It has ended.")}, errors={404: NO_SHADOW})
+    async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str, id: str) -> None:
+        await self._worker.control("graphs.shadow_end", name=name, id=id)
+        resp.status = 204
+
+
+def _number(wanted: dict[str, Any], key: str, default: int, most: int) -> int:
+    value = wanted.get(key, default)
+    if type(value) is not int or not (0 < value <= most or value == default):
+        raise BadRequest(f"{key} is a number up to {most}", code="request.invalid", where=key)
+    return value
+
+
+def _names(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise BadRequest("redact is an array of names of fields", code="request.invalid", where="redact")
+    return value

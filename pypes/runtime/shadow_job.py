@@ -1,0 +1,31 @@
+"""What a shadow is to do: plain data, so that the supervisor need not import what does it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pypes.core.limits import Limits
+
+#: Bounds of what may be asked for.
+MAX_DOCUMENTS = 1_000_000
+MAX_RECORDED = 1000
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """What a shadow must know. It ends after so many ``documents``, or posts when it is to ``record``."""
+
+    socket: str
+    lifeline: int
+    live: dict[str, Any]
+    candidate: dict[str, Any] | None = None
+    components: dict[str, dict[str, Any]]
+    documents: int
+    record: int = 0
+    redact: list[str] = []
+    data_dir: str = "."
+    limits: Limits = msgspec.field(default_factory=Limits)
+    max_memory_bytes: int = 0
+    log_json: bool = False
+    log_level: str = "INFO"
