@@ -24,7 +24,7 @@ from pypes import logs
 from pypes.core.lifeline import die_with_parent, watch
 from pypes.errors import PypesError
 from pypes.graph import codec
-from pypes.graph.recording import case_of, post_of, redacted_body
+from pypes.graph.recording import MARKER, case_of, post_of, redacted_body
 from pypes.graph.spec import ComponentSpec
 from pypes.ingest import protocol
 from pypes.ingest.codecs import check, media
@@ -111,6 +111,8 @@ class Recorded:
             if found is None:
                 return False
             body, encoding = found, ""
+            named = {name: MARKER for name in ("id", "filename") if name in self._redact and getattr(header, name) is not None}
+            header = msgspec.structs.replace(header, **named)
         header = msgspec.structs.replace(header, encoding=encoding, length=len(body))
         item = Item(0, waiting.item.receipt, header, len(body))
         runs = [self._trial.push([Waiting(None, item, body)]) for _ in range(2)]
