@@ -66,6 +66,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
         ("/graphs/{name}/versions", versions, ""),
         ("/graphs/{name}/versions/{version}", versions, "one"),
         ("/graphs/{name}/rollback", versions, "rollback"),
+        ("/drafts", drafts, ""),
         ("/graphs/{name}/wires", drafts, "wires"),
         ("/graphs/{name}/draft", drafts, "draft"),
         ("/graphs/{name}/deploy", drafts, "deploy"),

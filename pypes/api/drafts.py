@@ -20,6 +20,7 @@ MAX_WIRE_BYTES = 64 << 10
 
 DRAFT = obj(name=TEXT, graph=JSON_OBJECT, names={"type": "object", "additionalProperties": TEXT}, errors=PROBLEMS)
 WIRE = {"application/json": obj(source=TEXT, target=TEXT)}
+WIRES = obj(name=TEXT, wires={"type": "array", "items": {"type": "array", "items": TEXT}})
 NO_DRAFT = "No draft of that name."
 NO_FILTER = "No filter of that id."
 
@@ -29,6 +30,17 @@ class Drafts:
 
     def __init__(self, worker: IngestWorker) -> None:
         self._worker = worker
+
+    @operation(
+        "All drafts of graphs",
+        {
+            200: Answer(
+                "The wires of each; filters that are in no graph yet have their id there.", {"type": "array", "items": WIRES}
+            )
+        },
+    )
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        resp.data = orjson.dumps(await self._worker.control("graphs.drafts"))
 
     @operation(
         "Draw a wire in the draft of a graph; ends are filter.port, with the id of a filter",

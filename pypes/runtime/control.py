@@ -74,6 +74,7 @@ class Control:
             "graphs.shadow_end": shadows.end,
             "graphs.wire": self._graphs_wire,
             "graphs.unwire": self._graphs_unwire,
+            "graphs.drafts": self._graphs_drafts,
             "graphs.draft": self._graphs_draft,
             "graphs.discard": self._graphs_discard,
             "graphs.deploy": drafts.deploy,
@@ -121,6 +122,9 @@ class Control:
 
     async def _graphs_unwire(self, name: str, source: str, target: str) -> Any:
         return self._drafts.unwire(name, source, target)
+
+    async def _graphs_drafts(self) -> Any:
+        return self._drafts.all()
 
     async def _graphs_draft(self, name: str) -> Any:
         return self._drafts.get(name)

@@ -24,6 +24,10 @@ class GraphDrafts:
         self._store = store
         self._deployments = deployments
 
+    def all(self) -> list[dict[str, Any]]:
+        """All drafts of graphs: ``{name, wires}``, with the ids of filters in the ends."""
+        return [{"name": name, "wires": [list(wire) for wire in self._store.wires(name)]} for name in self._store.drafted()]
+
     def wire(self, name: str, source: str, target: str) -> dict[str, Any]:
         """Draw a wire in the draft of a graph, which it begins if there is none; returns the draft.
 

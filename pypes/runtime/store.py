@@ -189,6 +189,10 @@ class ControlStore:
         rows = self._rows("select source, target from wires where graph = ? order by created, source, target", graph)
         return [(source, target) for source, target in rows]
 
+    def drafted(self) -> list[str]:
+        """Names of the graphs that wires are drafted for."""
+        return [name for (name,) in self._rows("select distinct graph from wires order by graph")]
+
     def put_wire(self, graph: str, source: str, target: str) -> None:
         """Draft a wire; one that is there already stays."""
         self._change(("insert or ignore into wires values (?, ?, ?, ?)", (graph, source, target, time.time())))

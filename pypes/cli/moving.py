@@ -1,0 +1,90 @@
+"""``pypes export`` and ``pypes import``: the graphs and drafts of one node, moved to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from pypes.cli.client import Client, node_options, print_json
+from pypes.errors import InvalidInput
+
+#: Version of the form.
+FORM = 1
+
+
+@click.command()
+@node_options
+def export(client: Client, as_json: bool) -> None:
+    """Write the live graphs of a node and its drafts to standard output, as JSON. Parameters keep their ${NAME}."""
+    graphs = [_graph(client, summary["name"]) for summary in client.ask("GET", "/graphs")]
+    drafted = [filter_ for filter_ in client.ask("GET", "/filters") if "." not in filter_["id"]]
+    filters = [{key: filter_[key] for key in ("id", "component", "params")} for filter_ in drafted]
+    print_json({"pypes_node": FORM, "graphs": graphs, "drafts": {"filters": filters, "graphs": client.ask("GET", "/drafts")}})
+
+
+def _graph(client: Client, name: str) -> dict[str, Any]:
+    shown = client.ask("GET", f"/graphs/{name}")
+    made = next(each for each in client.ask("GET", f"/graphs/{name}/versions") if each["version"] == shown["version"])
+    whose = {key: made[key] for key in ("time", "by", "note")}
+    return {"version": shown["version"], **whose, "paused": shown["state"] == "paused", "graph": shown["graph"]}
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@node_options
+def import_(client: Client, as_json: bool, file: Path) -> None:
+    """Deploy the graphs in FILE, which `pypes export` has written, and make its drafts. Exit code 1 if a graph was refused."""
+    node = _read(file)
+    refused = [graph["graph"]["name"] for graph in node["graphs"] if not _deploy(client, graph)]
+    ids: dict[str, str] = {}
+    for draft in node["drafts"]["filters"]:
+        made = client.ask("POST", "/filters", body={"component": draft["component"], "params": draft["params"]})
+        ids[draft["id"]] = made["id"]
+    for draft in node["drafts"]["graphs"]:
+        for wire in draft["wires"]:
+            source, target = (_end(end, ids) for end in wire)
+            client.ask("POST", f"/graphs/{draft['name']}/wires", body={"source": source, "target": target})
+    if ids:
+        click.echo(f"{len(ids)} drafted filters")
+    if refused:
+        raise SystemExit(1)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        node = orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"{file} is not JSON: {error}", code="import.malformed") from error
+    if not isinstance(node, dict) or node.get("pypes_node") != FORM:
+        raise InvalidInput(f"{file} was not written by `pypes export` of this release", code="import.form")
+    return node
+
+
+def _deploy(client: Client, wanted: dict[str, Any]) -> bool:
+    graph = wanted["graph"]
+    name = graph["name"]
+    said = f" by {wanted['by']}" if wanted["by"] else ""
+    note = f"imported, version {wanted['version']}{said} of {wanted['time']}" + (f": {wanted['note']}" if wanted["note"] else "")
+    try:
+        if wanted["paused"] and _is_there(client, name):
+            # nothing of it may run for a moment
+            client.ask("POST", f"/graphs/{name}/pause")
+        deployed = client.ask("PUT", f"/graphs/{name}", {"note": note}, graph)
+        client.ask("POST", f"/graphs/{name}/{'pause' if wanted['paused'] else 'resume'}")
+    except InvalidInput as error:
+        click.echo(f"{name}: refused: {error}", err=True)
+        return False
+    click.echo(f"{name}: version {deployed['version']}{', paused' if wanted['paused'] else ''}")
+    return True
+
+
+def _is_there(client: Client, name: str) -> bool:
+    return any(each["name"] == name for each in client.ask("GET", "/graphs"))
+
+
+def _end(end: str, ids: dict[str, str]) -> str:
+    id, _, port = end.rpartition(".")
+    return f"{ids.get(id, id)}.{port}"
