@@ -14,9 +14,24 @@ from pypes.graph.model import Graph, GraphNode, Wire
 #: Version of the form; graphs say it under ``"pypes"``.
 FORM: Final = 1
 
+#: Largest share of one graph against another that has something to do at the same time.
+MAX_WEIGHT: Final = 10
+
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME_RULE: Final = "use 1 to 64 letters, digits, - and _"
-_KEYS: Final = ("pypes", "name", "description", "routes", "order_by", "nodes", "wires", "layout", "tests")
+_KEYS: Final = (
+    "pypes",
+    "name",
+    "description",
+    "routes",
+    "order_by",
+    "weight",
+    "max_instances",
+    "nodes",
+    "wires",
+    "layout",
+    "tests",
+)
 
 
 #: What a filter may say besides component and params.
@@ -68,6 +83,10 @@ def to_obj(graph: Graph) -> dict[str, Any]:
         obj["routes"] = sorted(graph.routes)
     if graph.order_by:
         obj["order_by"] = graph.order_by
+    if graph.weight != 1:
+        obj["weight"] = graph.weight
+    if graph.max_instances is not None:
+        obj["max_instances"] = graph.max_instances
     nodes = sorted(graph.nodes.values(), key=lambda node: node.name)
     obj["nodes"] = {node.name: _node(node) for node in nodes}
     ends = sorted((wire.source, wire.output, wire.target, wire.input) for wire in graph.wires)
@@ -117,6 +136,8 @@ def _read(obj: Any, problems: list[Problem]) -> Graph:
         description=reader.text(obj.get("description", ""), "description"),
         routes=reader.routes(obj.get("routes", [])),
         order_by=reader.order_by(obj.get("order_by", "")),
+        weight=reader.weight(obj.get("weight", 1)),
+        max_instances=reader.max_instances(obj.get("max_instances")),
         nodes=reader.nodes(obj.get("nodes")),
         wires=reader.wires(obj.get("wires", [])),
         layout=reader.layout(obj.get("layout", {})),
@@ -203,6 +224,15 @@ class _Reader:
             return str(value)
         self.add("order_by", 'must be "id": documents of the same id are processed in the order of their acknowledgement')
         return ""
+
+    def weight(self, value: Any) -> int:
+        if type(value) is int and 0 < value <= MAX_WEIGHT:
+            return value
+        self.add("weight", f"must be a whole number from 1 to {MAX_WEIGHT}")
+        return 1
+
+    def max_instances(self, value: Any) -> int | None:
+        return self._attempts(value, "max_instances")
 
     def _timeout_s(self, value: Any, path: str) -> float | None:
         if value is None or (type(value) in (int, float) and math.isfinite(value) and value > 0):

@@ -8,7 +8,7 @@ from typing import Any
 from pypes.graph.model import Graph, GraphNode
 
 #: What is compared as a whole, apart from filters and wires. Where filters are drawn changes nothing that runs.
-_GRAPH_FIELDS = ("description", "routes", "order_by", "tests")
+_GRAPH_FIELDS = ("description", "routes", "order_by", "weight", "max_instances", "tests")
 
 
 def diff(old: Graph, new: Graph) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def only_parameters(old: Graph, new: Graph) -> set[str] | None:
     """
     found = diff(old, new)
     filters = found.pop("filters", {})
-    if found.keys() & {"wires", "order_by"} or filters.keys() - {"changed"}:
+    if found.keys() & {"wires", "order_by", "weight", "max_instances"} or filters.keys() - {"changed"}:
         return None
     changed: dict[str, dict[str, Any]] = filters.get("changed", {})
     return set(changed) if all(set(what) == {"params"} for what in changed.values()) else None

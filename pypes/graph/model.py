@@ -40,6 +40,8 @@ class Graph:
     """A named DAG of filters and wires; ``nodes`` by name in the order in which they were written.
 
     ``order_by`` is ``"id"`` where documents of the same id must be processed in the order of their acknowledgement, else empty.
+    ``weight`` is its share of the time where several graphs have something to do, ``max_instances`` how many instances run it
+    at most (``None``: all).
     """
 
     name: str
@@ -50,3 +52,5 @@ class Graph:
     order_by: str = ""
     layout: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     tests: tuple[Mapping[str, Any], ...] = ()
+    weight: int = 1
+    max_instances: int | None = None

@@ -53,6 +53,7 @@ class Topology:
 
     ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
     ``paused``: graphs whose deliveries stay in the queues. ``shadows``: graph → socket that copies of its deliveries go to.
+    ``runs``: instances that run only these graphs; ``weights``: the share of a graph, 1 unless given.
     """
 
     generation: int = 0
@@ -63,6 +64,8 @@ class Topology:
     default: str | None = None
     ordered: frozenset[str] = frozenset()
     paused: frozenset[str] = frozenset()
+    runs: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    weights: Mapping[str, int] = field(default_factory=dict)
     shadows: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -192,7 +195,7 @@ class Dispatcher:
         for stream, waiting in list(self._again.items()):
             if self._is_held(stream):
                 continue
-            while waiting and (open_links := self._with_room(links, stream)):
+            while waiting and (open_links := self._with_room(self._running(links, stream), stream)):
                 sent = waiting.popleft()
                 if self._has_graph(sent.queue, sent.lease):
                     sent.rerun = sent.queue.rerun(sent.lease)
@@ -222,6 +225,7 @@ class Dispatcher:
 
     def _hand_over(self, links: list[Link], streams: list[tuple[Queue, Stream]]) -> list[Stream]:
         """Let streams of one lane take turns until they have nothing or no room; returns those that had no room."""
+        assert self._topology is not None
         full: list[Stream] = []
         if len(streams) > 1:
             # whoever was first last time is not this time
@@ -230,7 +234,7 @@ class Dispatcher:
         turns = deque(streams)
         while turns:
             queue, stream = turns.popleft()
-            open_links = self._with_room(links, stream)
+            open_links = self._with_room(self._running(links, stream), stream)
             if not open_links:
                 full.append(stream)
                 continue
@@ -240,7 +244,7 @@ class Dispatcher:
             if stream.is_bulk:
                 room = 1  # its size says little of the work: how many documents it has is known only then
             elif turns:
-                room = min(room, TURN_DELIVERIES)
+                room = min(room, TURN_DELIVERIES * self._topology.weights.get(stream.graph, 1))
             leases = queue.lease(room, room_bytes, stream=stream)
             if not leases:
                 continue
@@ -268,6 +272,12 @@ class Dispatcher:
             return min(BULK_DELIVERIES, limits.window_deliveries), min(BULK_BYTES, limits.window_bytes)
         return limits.window_deliveries, limits.window_bytes
 
+    def _running(self, links: list[Link], stream: Stream) -> list[Link]:
+        """Those of ``links`` whose instances run the graph; an instance that does not would not know what to do with it."""
+        assert self._topology is not None
+        runs = self._topology.runs
+        return [link for link in links if link.id not in runs or stream.graph in runs[link.id]] if runs else links
+
     def _with_room(self, links: list[Link], stream: Stream) -> list[Link]:
         count, load = self._bounds(stream)
         return [link for link in links if (window := link.window(stream)).count < count and window.load < load]
@@ -277,7 +287,7 @@ class Dispatcher:
 
         Without any link left (a lease may be larger than the window had room for), it goes to the least loaded open one.
         """
-        candidates = links or [link for link in self._links.values() if link.takes_more]
+        candidates = links or self._running([link for link in self._links.values() if link.takes_more], sent.stream)
         link = candidates[0]
         for other in candidates:
             if other.load < link.load:

@@ -53,19 +53,23 @@ class Deployments:
     # -- what is asked ----------------------------------------------------------------------------------
 
     def topology(self) -> dict[str, Any]:
-        """What ingest workers must know: ``{generation, instances: [{id, socket}], graphs, routes, default, failed, ordered}``.
+        """What ingest workers must know: ``{generation, instances: [{id, socket, graphs}], graphs, routes, default, …}``.
 
         ``graphs`` is name → version of those that the instances run, ``routes`` route → graph. Deliveries for a graph in
-        ``failed`` (name → reason; not in ``graphs``) are accepted and wait. ``ordered`` are graphs with ``order_by``.
+        ``failed`` (name → reason; not in ``graphs``) are accepted and wait. ``ordered`` are graphs with ``order_by``, ``paused``
+        those whose deliveries stay in the queues, ``weights`` is graph → ``weight``.
         """
         return {
             "generation": self._pool.live.number if self._pool.live else 0,
-            "instances": [{"id": i.spec.id, "socket": i.spec.socket} for i in self._pool.ready()],
+            "instances": [
+                {"id": i.spec.id, "socket": i.spec.socket, "graphs": sorted(i.spec.graphs)} for i in self._pool.ready()
+            ],
             "graphs": {name: graph.version for name, graph in self.live.items() if name not in self.failed},
             "routes": {route: name for name, graph in self.live.items() for route in graph.graph.get("routes", ())},
             "default": self.default(),
             "paused": sorted(self.paused & self.live.keys()),
             "failed": {name: scrub(failure.message, [self.live[name].graph]) for name, failure in self.failed.items()},
+            "weights": {name: weight for name, graph in self.live.items() if (weight := graph.graph.get("weight", 1)) != 1},
             "ordered": [name for name, graph in self.live.items() if graph.graph.get("order_by")],
         }
 

@@ -118,9 +118,7 @@ class Exchange:
         runners = self._all
         while True:
             self._start()
-            for runner in runners:
-                if not runner.scheduler.is_idle or runner.is_due:
-                    runner.run()
+            self._run_some()
             self._acknowledge()
             for runner in runners:
                 runner.settle_change()
@@ -131,6 +129,16 @@ class Exchange:
                 return not self._in_flight
             for key, _ in self._selector.select(self._timeout_s()):
                 key.data()
+
+    def _run_some(self) -> None:
+        """A slice for each graph with something to do; where weights differ, the lighter ones leave out turns."""
+        busy = [runner for runner in self._all if not runner.scheduler.is_idle or runner.is_due]
+        most = max((runner.weight for runner in busy), default=1)
+        for runner in busy:
+            runner.credit += runner.weight / most
+            if runner.credit >= 1.0:
+                runner.credit -= 1.0
+                runner.run()
 
     @property
     def _in_flight(self) -> int:

@@ -27,6 +27,7 @@ from pypes.runtime.backoff import FIRST_S, Backoff
 from pypes.runtime.entry import run_instance
 from pypes.runtime.instance import InstanceSpec
 from pypes.runtime.note import Note, death_of
+from pypes.runtime.places import places
 from pypes.runtime.watchdog import Stillness
 
 #: How often an instance may die during set-up without saying why before its generation is given up.
@@ -200,6 +201,8 @@ class Generation:
         self.template = template
         self.slots: list[Instance | None] = [None] * count
         self.backoffs = [Backoff() for _ in range(count)]
+        #: Which graphs the instance in each slot runs.
+        self.places = places({name: graph.get("max_instances") for name, (_, graph) in template.graphs.items()}, count)
         self.is_retired = False
         #: Resolved when all instances are ready, or with the :class:`SetupFailed` that prevented it.
         self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -280,7 +283,7 @@ class Pool:
         if generation is None or len(instances := self.ready()) < len(generation.slots):
             return "not all instances are ready"
         generation.template = replace(generation.template, graphs={**generation.template.graphs, graph: (version, obj)})
-        answers = [instance.reconfigure(graph, version, params) for instance in instances]
+        answers = [instance.reconfigure(graph, version, params) for instance in instances if graph in instance.spec.graphs]
         _, late = await asyncio.wait(answers, timeout=timeout_s)
         if late:
             return f"what is in flight was not done after {timeout_s:g} s"
@@ -379,6 +382,7 @@ class Pool:
             id=self._last_id,
             generation=generation.number,
             socket=str(self._runtime_dir / f"i-{self._last_id}.sock"),
+            graphs={name: found for name, found in generation.template.graphs.items() if name in generation.places[slot]},
             note=str(self._runtime_dir / f"i-{self._last_id}.note"),
         )
         Path(spec.socket).unlink(missing_ok=True)

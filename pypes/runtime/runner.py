@@ -36,6 +36,9 @@ class Runner:
     def __init__(self, graph: Graph, version: int, components: Mapping[str, Component], limits: Limits) -> None:
         self.name = graph.name
         self.version = version
+        self.weight = graph.weight
+        #: Share of a turn that it has saved up; see the exchange.
+        self.credit = 0.0
         self.scheduler = Scheduler(graph, components, limits=limits, on_done=self._done, on_committed=self._committed)
         self._live: deque[Waiting] = deque()
         self._bulk: deque[Waiting] = deque()

@@ -208,6 +208,12 @@ class IngestWorker:
             generation=params["generation"],
             instances={instance["id"]: instance["socket"] for instance in params["instances"]},
             graphs=params["graphs"],
+            runs={
+                i["id"]: runs
+                for i in params["instances"]
+                if not (runs := frozenset(i.get("graphs", params["graphs"]))) >= params["graphs"].keys()
+            },
+            weights=params.get("weights", {}),
             failed=params.get("failed", {}),
             routes=params["routes"],
             default=params["default"],

@@ -47,6 +47,8 @@ def graphs(draw: st.DrawFn) -> Graph:
         description=draw(st.text(st.characters(codec="utf-8"))),
         routes=tuple(draw(st.lists(names, unique=True, max_size=3))),
         order_by=draw(st.sampled_from(["", "id"])),
+        weight=draw(st.integers(1, 10)),
+        max_instances=draw(st.none() | st.integers(1, 100)),
         layout=draw(st.dictionaries(st.sampled_from(nodes), st.tuples(st.integers(), st.floats(0, 999)), max_size=3)),
         tests=tuple(draw(st.lists(params, max_size=2))),
     )
@@ -180,3 +182,12 @@ def test_a_filter_written_twice_is_named() -> None:
     with pytest.raises(InvalidGraph) as raised:
         loads('{"pypes": 1, "name": "g", "nodes": {"a": {"component": "A"}, "a": {"component": "B"}}}')
     assert [(p.path, p.code) for p in raised.value.problems] == [("a", "graph.form")]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("weight", 0), ("weight", 11), ("weight", 1.5), ("max_instances", 0), ("max_instances", True)]
+)
+def test_shares_are_whole_numbers(key: str, value: Any) -> None:
+    with pytest.raises(InvalidGraph) as refused:
+        from_obj({"pypes": 1, "name": "g", "nodes": {}, key: value})
+    assert [problem.path for problem in refused.value.problems] == [key]

@@ -65,3 +65,5 @@ def test_only_parameters() -> None:
     assert only_parameters(OLD, with_set(max_attempts=3)) is None
     assert only_parameters(OLD, replace(OLD, wires=())) is None
     assert only_parameters(OLD, replace(OLD, order_by="id")) is None
+    assert only_parameters(OLD, replace(OLD, weight=2)) is None
+    assert only_parameters(OLD, replace(OLD, max_instances=1)) is None

@@ -496,3 +496,42 @@ async def test_ids_and_takers_of_published_documents_reach_the_queue(instances: 
         assert [await state_of(queue, receipt) for receipt in receipts] == ["done", "done"]
         reports = [report for receipt in receipts for report in await queue.documents(receipt, 10) or []]
         assert [(report.id, list(report.publishers)) for report in reports] == [("seven", ["out"]), (None, ["out"])]
+
+
+@run
+async def test_a_graph_goes_only_where_it_runs(instances: list[ScriptedInstance]) -> None:
+    one, two, three = instances[:3]
+    graphs = {**GRAPHS, "few": 1}
+    runs = {1: frozenset(GRAPHS)}
+    async with dispatching() as (dispatcher, queue, _):
+        dispatcher.apply(topology(one, two, graphs=graphs, runs=runs))
+        for _ in range(10):
+            await post(queue, graph="few")
+        await two.got(10)
+        await post(queue)
+        await one.got(1)
+        assert {item.header.graph for item in one.items} == {"g"}
+        # what comes back waits for one that runs it
+        two.die()
+        await asyncio.sleep(0)
+        dispatcher.apply(topology(one, graphs=graphs, runs=runs))
+        dispatcher.gone(2)
+        await post(queue)
+        await one.got(2)
+        dispatcher.apply(Topology(instances={1: one.path, 3: three.path}, graphs=graphs, runs=runs))
+        await three.got(10)
+        assert {item.header.graph for item in three.items} == {"few"}
+        assert {item.header.graph for item in one.items} == {"g"}
+
+
+@run
+async def test_turns_are_as_long_as_graphs_weigh(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        for _ in range(TURN_DELIVERIES * 4):
+            await post(queue, graph="g")
+            await post(queue, graph="h")
+        dispatcher.apply(topology(instances[0], graphs={"g": 1, "h": 1}, weights={"h": 3}))
+        items = await instances[0].got(TURN_DELIVERIES * 8)
+        order = [item.header.graph for item in items]
+        first = order[: TURN_DELIVERIES * 4]
+        assert first.count("h") == TURN_DELIVERIES * 3
