@@ -18,8 +18,7 @@ child = subprocess.Popen([sys.executable, "-c", sys.argv[1], str(lifeline.fd), s
 sys.stdin.read()
 """
 WATCHES = (
-    "import sys, time; from pypes.core.lifeline import watch; watch([int(sys.argv[1])]);"
-    " print('up', flush=True); time.sleep(60)"
+    "import sys, time; from pypes.core.lifeline import watch; watch([int(sys.argv[1])]); print('up', flush=True); time.sleep(60)"
 )
 STUCK = (
     "import sys, signal; from pypes.core.lifeline import die_with_parent; die_with_parent(int(sys.argv[2]));"
