@@ -23,8 +23,8 @@ from typing import NamedTuple
 from pypes.core.limits import Limits
 from pypes.errors import InvalidConfig, PypesError, StoreError
 from pypes.ingest.accounts import Account
-from pypes.ingest.backlog import Delivery, Group
 from pypes.ingest.delivery import Header, Spooled, body_bytes
+from pypes.ingest.group import Delivery, Group
 from pypes.ingest.idempotency import Keys
 from pypes.ingest.lane import Lane
 from pypes.ingest.outbox import Append, Change, Commit, Outbox
@@ -340,7 +340,7 @@ class EmbeddedQueue(RefillingQueue):
             if append.key is not None:
                 self._keys.end(append.key)
         self._notify()
-        if self._backlog.is_starved:
+        if self._backlog.cache.is_starved:
             self._fetch()
 
     def _supersede(self, commit: Commit) -> None:

@@ -12,9 +12,10 @@ from collections.abc import Callable
 
 from pypes.core.limits import Limits
 from pypes.errors import QueueFull
-from pypes.ingest.backlog import Backlog, Delivery
+from pypes.ingest.backlog import Backlog
 from pypes.ingest.delivery import Header
 from pypes.ingest.drain import MAX_RETRY_S, DrainRate
+from pypes.ingest.group import Delivery
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease, Queue, QueueStats, Stream
 
@@ -115,7 +116,7 @@ class LeasingQueue(Queue):
         leases = backlog.lease(n, max_bytes, None if ttl_s is None else now + ttl_s, stream)
         if ttl_s is not None:
             self._set_timer()
-        if backlog.has_cold:
+        if backlog.cache.has_cold:
             self._fetch()
         return leases
 
@@ -193,7 +194,7 @@ class LeasingQueue(Queue):
             appended=self._appended,
             acknowledged=self._acknowledged,
             dead_letters=self._dead_letter_count,
-            cached_bytes=backlog.cached_bytes,
+            cached_bytes=backlog.cache.bytes,
             oldest_s=max(0.0, self._clock() - (oldest.key >> 6) / 1000) if oldest else 0.0,
             commits=len(backlog.groups),
             is_failed=is_failed,

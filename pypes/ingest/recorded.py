@@ -14,9 +14,9 @@ import orjson
 
 from pypes.errors import Conflict, Gone, NotFound
 from pypes.ingest.accounts import Account, decode, report, report_pending
-from pypes.ingest.backlog import Group
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.group import Group
 from pypes.ingest.lane import Lane
 from pypes.ingest.outbox import Outbox
 from pypes.ingest.outcome import DeadLetter, Details

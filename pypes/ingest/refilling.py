@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pypes.ingest.backlog import Delivery
 from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.group import Delivery
 from pypes.ingest.receipt import ReceiptIds
 from pypes.ingest.recorded import RecordedQueue
 from pypes.ingest.rows import Row
@@ -35,7 +35,7 @@ class RefillingQueue(RecordedQueue):
     def _fetch(self) -> None:
         if self._is_fetching or self._is_closed:
             return
-        wanted = self._backlog.wanted(min(_READ_BYTES, self._limits.cache_bytes))
+        wanted = self._backlog.cache.wanted(min(_READ_BYTES, self._limits.cache_bytes))
         if wanted:
             self._is_fetching = True
             keys = [part.group.key for part in wanted]
@@ -58,7 +58,7 @@ class RefillingQueue(RecordedQueue):
         for part in wanted:
             row = rows_by_key[part.group.key]
             deliveries = self._deliveries_of(part, row, lost)
-            if self._backlog.fill(part, deliveries) and row.entries is None:
+            if self._backlog.cache.fill(part, deliveries) and row.entries is None:
                 damaged.append((part, deliveries, row.damage))
         for delivery in lost:
             if delivery.waiting is None:  # it stays in the store for now
@@ -68,7 +68,7 @@ class RefillingQueue(RecordedQueue):
         for part, deliveries, damage in damaged:
             self._bury_damaged(part, [delivery for delivery in deliveries if delivery is not None], damage)
         self._notify()
-        if self._backlog.is_starved:
+        if self._backlog.cache.is_starved:
             self._fetch()
 
     def _deliveries_of(self, part: Part, row: Row, lost: list[Delivery]) -> list[Delivery | None]:
