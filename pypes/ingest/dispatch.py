@@ -191,6 +191,7 @@ class Dispatcher:
 
     def _take_turns(self, links: list[Link]) -> list[Stream]:
         """Hand over what the queues have, live before bulk; returns the streams of which some had no room."""
+        assert self._topology is not None
         live: list[tuple[Queue, Stream]] = []
         bulk: list[tuple[Queue, Stream]] = []
         for queue in list(self._ready):
@@ -198,13 +199,21 @@ class Dispatcher:
             if not streams:
                 del self._ready[queue]  # it tells when there is something again
             for stream in streams:
-                (bulk if stream.is_bulk else live).append((queue, stream))
+                if stream.graph not in self._topology.ordered or not self._is_held(stream.graph):
+                    (bulk if stream.is_bulk else live).append((queue, stream))
         full = self._hand_over(links, live)
         if bulk and not self._is_any_moving(links, full):
             full += self._hand_over(links, bulk)
         elif bulk and self._bulk_timer is None:
             self._bulk_timer = self._loop.call_later(STALLED_S, self._try_bulk)
         return full
+
+    def _is_held(self, graph: str) -> bool:
+        """True while an instance may still work on documents of an ordered graph that an earlier owner of the queues had sent.
+
+        That one was killed, the instance was not: what it has may be published at any time, so nothing newer must be before.
+        """
+        return any(link.held is None or graph in link.held for link in self._links.values())
 
     def _hand_over(self, links: list[Link], streams: list[tuple[Queue, Stream]]) -> list[Stream]:
         """Let streams of one lane take turns until they have nothing or no room; returns those that had no room."""
@@ -321,6 +330,9 @@ class Dispatcher:
             sent = link.outstanding.get(said.number)
             if sent is not None:
                 sent.queue.committed(sent.lease, said.publisher, said.documents)
+        elif kind == protocol.HELD:
+            link.held = protocol.read_held(head)
+            self._schedule()
         elif kind == protocol.GOODBYE:
             link.close()
             self._take_back(link)
@@ -392,6 +404,7 @@ class Dispatcher:
         link.close()
         if self._links.get(link.id) is link:
             del self._links[link.id]
+            self._schedule()
         if self._drained is not None:
             self._check_drained()
 

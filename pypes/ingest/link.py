@@ -68,6 +68,7 @@ class Link:
         "_unsent",
         "begun",
         "bodies",
+        "held",
         "id",
         "is_open",
         "is_retiring",
@@ -94,6 +95,8 @@ class Link:
         self.load = 0
         #: Number of what runs alone there: one of ours, -1 for another worker's, ``None`` while many may run.
         self.begun: int | None = None
+        #: Ordered graphs in which it still works on what an earlier owner of our queues sent; ``None`` until it has said so.
+        self.held: frozenset[str] | None = None
         self.is_open = True
         self.is_retiring = False
         self.takes_more = True

@@ -440,12 +440,45 @@ async def test_documents_of_one_key_go_one_after_the_other(instances: list[Scrip
         a, b = pack_keys([key_of("a")]), pack_keys([key_of("b")])
         first, second, other = await post(queue, keys=a), await post(queue, keys=a), await post(queue, keys=b)
         dispatcher.apply(topology(instances[0], ordered=frozenset(["g"])))
+        await instances[0].got(0)
+        await instances[0].say(protocol.held([]))
         items = await instances[0].got(2)
         assert [item.receipt for item in items] == [first, other]
         await instances[0].until(lambda: instances[0].pressed == 1)
         await instances[0].say(published(items[0]))
         items = await instances[0].got(3)
         assert items[2].receipt == second
+
+
+@run
+async def test_an_ordered_graph_waits_for_what_an_earlier_owner_of_the_queue_had_sent(instances: list[ScriptedInstance]) -> None:
+    """Any instance may still publish that, whichever would get it next."""
+    async with dispatching() as (dispatcher, queue, _):
+        ordered = await post(queue, keys=pack_keys([key_of("a")]))
+        free = await post(queue, graph="h")
+        dispatcher.apply(topology(*instances[:2], graphs=TWO, ordered=frozenset(["g"])))
+        await instances[1].got(0)
+        await instances[1].say(protocol.held(["g"]))
+        [item] = await instances[0].got(1)
+        assert item.receipt == free
+        await instances[0].say(protocol.held([]), published(item))
+        await eventually(lambda: dispatcher.outstanding == 0)
+        await instances[1].say(protocol.held([]))
+        await eventually(lambda: dispatcher.outstanding == 1)
+        [item] = [*instances[0].items[1:], *instances[1].items] or [(await instances[0].got(2))[1]]
+        assert item.receipt == ordered
+
+
+@run
+async def test_an_instance_that_is_gone_holds_nothing_any_more(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        await post(queue, keys=pack_keys([key_of("a")]))
+        dispatcher.apply(topology(*instances[:2], ordered=frozenset(["g"])))
+        await instances[1].got(0)
+        await instances[1].say(protocol.held([]))
+        instances[0].die()
+        dispatcher.gone(1, Death("killed by SIGKILL", is_outside=True))
+        await instances[1].got(1)
 
 
 @run
