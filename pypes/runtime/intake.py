@@ -19,7 +19,7 @@ from pypes.ingest.receipt import received_of, rfc3339
 from pypes.packet import Packet
 from pypes.runtime.note import Note
 from pypes.runtime.routing import Entry, Router, as_bytes
-from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed
+from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_json
 from pypes.runtime.settling import settle
 
 #: What a feed yields; ``BARRIER`` is of a class that is the scheduler's own.
@@ -347,8 +347,7 @@ class Intake:
 
     def _dead_letter(self, numbers: tuple[int, ...], code: str, reason: str, packet: Packet, filter: str = "") -> None:
         assert self.epoch is not None
-        is_whole = not packet.drop_bodies()
-        form = orjson.dumps(packet.to_json(), default=repr)
+        form, is_whole = as_json(packet)
         component = self._router.components.get(filter, "")
         self.epoch.fail(Failure(numbers, filter, component, code, reason, "", form, 1, self._clock(), is_whole))
 

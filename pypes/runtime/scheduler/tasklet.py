@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import is_
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import orjson
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from pypes.component import ERROR_PORT, Component, Publisher
@@ -15,6 +14,7 @@ from pypes.core.ports import Origin, Pype
 from pypes.errors import ComponentError, Reject, Retry
 from pypes.packet import Packet
 from pypes.runtime.scheduler.breaker import UNREACHABLE
+from pypes.runtime.scheduler.dead import as_json
 from pypes.runtime.scheduler.epoch import Epoch, Failure, flatten
 from pypes.runtime.scheduler.holding import Holding
 
@@ -64,6 +64,42 @@ class Tasklet:
 
     #: Whether a chunk counts as held from when it is taken, or packet by packet as the subclass says.
     holds_whole_chunks = True
+
+    # PERF: there are too many for what an object is quick to look up in its dictionary
+    __slots__ = (
+        "ancestors",
+        "attempts",
+        "bit",
+        "blocks",
+        "capacity",
+        "chosen",
+        "chunk",
+        "component",
+        "drops",
+        "entry",
+        "epoch",
+        "full_wires",
+        "greenlet",
+        "holding",
+        "hub",
+        "index",
+        "inputs",
+        "is_join",
+        "is_publisher",
+        "is_remembered",
+        "max_attempts",
+        "most",
+        "name",
+        "only_pype",
+        "outs",
+        "pypes",
+        "reports",
+        "stalls",
+        "taken_from",
+        "triggers",
+        "turned_away",
+        "unreachable",
+    )
 
     def __init__(self, hub: Scheduler, name: str, component: Component, index: int) -> None:
         self.hub = hub
@@ -448,17 +484,6 @@ def _only_in_run(method: str, name: str) -> ComponentError:
         code="component.style",
         where=name,
     )
-
-
-def as_json(value: Any) -> tuple[bytes, bool]:
-    """JSON form for the dead letters; what JSON cannot say is kept as its ``repr``. False if a large body was left out."""
-    is_whole = True
-    if isinstance(value, Packet):
-        is_whole = not value.drop_bodies()
-        form = value.to_json()
-    else:
-        form = {"value": value}
-    return orjson.dumps(form, default=repr, option=orjson.OPT_NON_STR_KEYS), is_whole
 
 
 def positional_origins(sent: Sequence[Any], taken: Sequence[Any], origins: Sequence[Origin]) -> Sequence[Origin] | None:
