@@ -20,6 +20,8 @@ class ProcessTasklet(Tasklet):
     to a filter of the same style that is idle, the results are handed over without going through the wire.
     """
 
+    __slots__ = ("call", "emitted", "following", "origins", "results", "sent", "sent_from", "values")
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.values: list[Any] = []
@@ -48,6 +50,16 @@ class ProcessTasklet(Tasklet):
     def step(self) -> None:
         if self.greenlet is not None:  # parked in the middle of its turn
             self.hub.resume(self)
+            return
+        only = self.only_pype
+        if self.following is not None and only is not None and only.waiting:
+            # PERF: the usual case of what follows: one wire to a filter that holds nothing and leads to another
+            epoch = next(iter(only.waiting))
+            values, self.chunk = only.waiting.pop(epoch)
+            only.packets -= len(values)
+            if only.parked is not None and not only.is_full():
+                self.hub.unpark(only)
+            self.hand_on(epoch, values, self.chunk)
             return
         if self.holding is not None and self.holding.flush_asked:
             self.flush()
@@ -335,6 +347,7 @@ class HoldingTasklet(ProcessTasklet):
     """Calls ``process`` packet by packet, so that what is sent is known to be made of what was taken so far."""
 
     holds_whole_chunks = False
+    __slots__ = ()
 
     def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
         assert self.holding is not None

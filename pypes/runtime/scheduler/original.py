@@ -414,7 +414,7 @@ class OriginalTasklet(Tasklet):
         gone = set(flatten(origins)).difference(flatten(sent))
         if gone:
             assert self.epoch is not None
-            self.epoch.drop(self.index, gone)
+            self.epoch.drop(self.index, tuple(gone))
 
     def _commit(self, taken: list[Any], origins: Sequence[Origin], ports: list[str]) -> None:
         try:
