@@ -89,7 +89,7 @@ class LeasingQueue(Queue):
         self._deliveries += 1
         self._bytes += size
 
-    def _unreserve(self, header: Header, size: int) -> None:
+    def _unreserve(self, size: int) -> None:
         """A delivery is not in the queue any more."""
         self._deliveries -= 1
         self._bytes -= size
@@ -145,7 +145,7 @@ class LeasingQueue(Queue):
     def _ended(self, delivery: Delivery) -> None:
         """A delivery is finished: its room is free, and so are those that it kept waiting."""
         size = len(delivery.body)
-        self._unreserve(delivery.header, size)
+        self._unreserve(size)
         self._acknowledged += 1
         self._acknowledged_bytes += size
         if self._past:

@@ -14,15 +14,17 @@ import orjson
 
 from pypes.errors import Conflict, Gone, NotFound
 from pypes.ingest.accounts import Account, decode, report, report_pending
+from pypes.ingest.committer import Committer
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.group import Group
 from pypes.ingest.lane import Lane
-from pypes.ingest.outbox import Outbox
+from pypes.ingest.outbox import Change, Outbox
 from pypes.ingest.outcome import DeadLetter, Details
 from pypes.ingest.queue import Callback
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
 from pypes.ingest.replaying import replayed
+from pypes.ingest.retention import Retention
 from pypes.ingest.rows import index_bytes, unpack_index
 from pypes.ingest.settling import SettlingQueue
 from pypes.ingest.spool import SpoolDir
@@ -39,21 +41,12 @@ class RecordedQueue(SettlingQueue):
     _spool: SpoolDir
     _reading: Lane
     _outbox: Outbox
+    _committer: Committer
+    _retention: Retention
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        #: The least commit key that may have been given out here, and the greatest that was forgotten.
-        self._born = 0
-        self._forgotten = 0
         self._replaying: set[str] = set()
-
-    @abstractmethod
-    async def _settled(self) -> None:
-        """Wait until what was acknowledged so far is in the store (or the store failed)."""
-
-    @abstractmethod
-    def _change(self, ids: list[str], packet: bytes | None) -> asyncio.Future[int]:
-        """Edit dead letters, or delete them (``packet`` is None); the future gives how many there were."""
 
     @abstractmethod
     def _append(
@@ -108,7 +101,7 @@ class RecordedQueue(SettlingQueue):
             salt, data = rows[0]
             accounts = decode(data) if salt == rid.salt else []
             return accounts[rid.position] if rid.position < len(accounts) else None
-        if self._born <= rid.key <= self._forgotten and rid.key not in self._backlog.groups:
+        if self._retention.has_forgotten(rid.key) and rid.key not in self._backlog.groups:
             raise Gone("this receipt was given out here and is forgotten by now", code="receipt.forgotten")
         return None
 
@@ -123,7 +116,7 @@ class RecordedQueue(SettlingQueue):
                 return report_pending(header.documents, limit, after)
         if account is None and (account := await self._account(rid)) is None:
             return None
-        await self._settled()
+        await self._committer.settled()
         rows = await self._read("SELECT data FROM details WHERE key = ? AND position = ?", rid.key, rid.position)
         details = msgspec.msgpack.decode(rows[0][0], type=Details) if rows else None
         return report(account, details, limit, after)
@@ -197,41 +190,37 @@ class RecordedQueue(SettlingQueue):
     # -- callbacks ---------------------------------------------------------------------------------------
 
     async def callbacks(self, now: float, limit: int) -> list[Callback]:
-        await self._settled()
+        await self._committer.settled()
         rows = await self._read(
             "SELECT receipt, url, due, attempts FROM callbacks WHERE due <= ? ORDER BY due LIMIT ?", now, limit
         )
         return [Callback(*row) for row in rows]
 
     async def next_callback(self) -> float | None:
-        await self._settled()
+        await self._committer.settled()
         rows = await self._read("SELECT min(due) FROM callbacks")
         due: float | None = rows[0][0]
         return due
 
     def callback_done(self, receipt: str) -> None:
         self._outbox.called(receipt)
-        self._kick_soon()
+        self._committer.kick_soon()
 
     def callback_failed(self, receipt: str, due: float) -> None:
         self._outbox.postponed(receipt, due)
-        self._kick_soon()
-
-    @abstractmethod
-    def _kick_soon(self) -> None:
-        """Commit soon."""
+        self._committer.kick_soon()
 
     # -- dead letters ------------------------------------------------------------------------------------
 
     async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
-        await self._settled()
+        await self._committer.settled()
         where, parameters = _where(query or LetterQuery())
         # a list by id: without the sign before its columns, an index by another order may be preferred
         sql = f"SELECT {_LETTER} FROM dead_letters WHERE id > ? {where} ORDER BY id LIMIT ?"
         return [_letter(row) for row in await self._read(sql, after, *parameters, limit)]
 
     async def letter(self, id: str) -> KeptLetter | None:
-        await self._settled()
+        await self._committer.settled()
         rows = await self._read(
             f"SELECT {_LETTER}, traceback, packet, is_edited, receipt FROM dead_letters JOIN packets USING (id) WHERE id = ?", id
         )
@@ -252,7 +241,7 @@ class RecordedQueue(SettlingQueue):
         return KeptLetter(letter, bool(is_edited), has_body, body, header.content_type, header.encoding, size)
 
     async def letter_groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
-        await self._settled()
+        await self._committer.settled()
         where, parameters = _where(query or LetterQuery())
         rows = await self._read(
             f"SELECT graph, filter, code, count(*), max(time) FROM dead_letters WHERE 1 {where} "
@@ -267,12 +256,20 @@ class RecordedQueue(SettlingQueue):
     async def delete_letters(self, ids: Sequence[str]) -> int:
         return await self._change(list(ids), None) if ids else 0
 
+    def _change(self, ids: list[str], packet: bytes | None) -> asyncio.Future[int]:
+        """Edit dead letters, or delete them (``packet`` is None); the future gives how many there were."""
+        self._committer.check()
+        future: asyncio.Future[int] = self._loop.create_future()
+        self._outbox.changes.append(Change(ids, packet, future))
+        self._committer.kick_soon()
+        return future
+
     async def replay(self, id: str, from_start: bool) -> str:
         if id in self._replaying:
             raise Conflict("this dead letter is being replayed already", code="deadletters.replaying")
         self._replaying.add(id)
         try:
-            await self._settled()
+            await self._committer.settled()
             rows = await self._read(
                 f"SELECT {_LETTER}, traceback, packet, is_edited, receipt FROM dead_letters JOIN packets USING (id) WHERE id = ?",
                 id,
