@@ -376,7 +376,7 @@ class Dispatcher:
         if link.is_retiring and not link.outstanding:
             self._forget(link)
             return
-        log.warning("instance lost", extra={"instance": link.id, "outstanding": len(link.outstanding)})
+        log.info("instance lost", extra={"instance": link.id, "outstanding": len(link.outstanding)})
         self._on_lost(link.id)
 
     def gone(self, id: int, death: Death | None = None) -> None:
