@@ -10,7 +10,8 @@ from pypes.core.ports import Origin
 from pypes.errors import Retry
 from pypes.runtime.scheduler.declarative import ProcessTasklet
 from pypes.runtime.scheduler.epoch import flatten
-from pypes.runtime.scheduler.tasklet import OutPort, positional_origins
+from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.tasklet import positional_origins
 
 
 class Whole(Sequence[Origin]):

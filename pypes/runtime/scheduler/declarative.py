@@ -8,7 +8,8 @@ from typing import Any
 from pypes.core.ports import Origin
 from pypes.errors import Retry
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.tasklet import OutPort, Tasklet
+from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.tasklet import Tasklet
 
 
 class ProcessTasklet(Tasklet):

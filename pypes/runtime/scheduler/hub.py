@@ -17,7 +17,7 @@ from greenlet import getcurrent, greenlet
 
 from pypes.component import Component
 from pypes.core.limits import Limits
-from pypes.core.ports import Origin, Pype
+from pypes.core.ports import Pype
 from pypes.errors import ComponentError
 from pypes.graph.model import Graph
 from pypes.runtime.scheduler.breaker import Breakers
@@ -25,7 +25,7 @@ from pypes.runtime.scheduler.commits import Commits
 from pypes.runtime.scheduler.epoch import Epoch, Feed
 from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.jams import Jams
-from pypes.runtime.scheduler.tasklet import Attempt, Tasklet
+from pypes.runtime.scheduler.tasklet import Tasklet
 from pypes.runtime.scheduler.waiting import Calls, Timers
 from pypes.runtime.scheduler.watching import Watched
 from pypes.runtime.scheduler.wiring import attach, detach, wire
@@ -36,7 +36,6 @@ _PARKED = object()
 
 #: How long :meth:`Scheduler.run` works before it lets its caller look at sockets, in seconds.
 SLICE_S = 0.005
-RETRY_FIRST_S, RETRY_MOST_S = 0.1, 60.0
 
 
 class Scheduler(Watched):
@@ -84,14 +83,14 @@ class Scheduler(Watched):
         self.waiting = 0
         self.blocked = 0
         self.components = components
-        self._rng = rng or random.Random()
-        self._timers = Timers(clock)
+        self.rng = rng or random.Random()
+        self.timers = Timers(clock)
         #: Who called ``run``; the greenlet that runs the waves for it; see ``park``.
         self._caller = getcurrent()
         self.runner: greenlet | None = None
         self.jams = Jams(self)
         self.has_breakers = has_breakers
-        self.resting = Breakers(self, self._rng)
+        self.resting = Breakers(self, self.rng)
         self.broken = self.resting.open
         self._note: Callable[[str, int], None] | None = None
         self.tasks, self.pypes, by_name, self.roster = wire(self, graph, components)
@@ -200,7 +199,7 @@ class Scheduler(Watched):
     @property
     def awaits_something(self) -> bool:
         """True while something may still happen by itself: a call under way, a time to come."""
-        return bool(self._calls.running or self._timers)
+        return bool(self._calls.running or self.timers)
 
     @property
     def wakeup_fd(self) -> int:
@@ -209,7 +208,7 @@ class Scheduler(Watched):
 
     def next_deadline(self) -> float | None:
         """Clock time at which ``run`` has something to do again without new input, ``None`` if never."""
-        return self._timers.next_s
+        return self.timers.next_s
 
     def run(self) -> None:
         """Run waves until nothing is ready, or a slice of time is used up; never blocks."""
@@ -231,7 +230,7 @@ class Scheduler(Watched):
         """False if the runner was parked meanwhile, so that another one runs now."""
         until = self.clock() + SLICE_S
         # PERF: looked at before every wave, so as they are rather than asked
-        ended, timers, feeds, commits = self._calls.done, self._timers.heap, self.feeds, self.commits
+        ended, timers, feeds, commits = self._calls.done, self.timers.heap, self.feeds, self.commits
         fed, tasks = feeds.waiting, self.tasks
         while True:
             if ended:
@@ -239,7 +238,7 @@ class Scheduler(Watched):
                     self.unblock(task)
                     self.waiting |= task.bit
             if timers:
-                self._timers.fire()
+                self.timers.fire()
             moved = False
             position = 0
             # a wave: every filter that has something to do, once, in topological order
@@ -367,7 +366,7 @@ class Scheduler(Watched):
             self.unblock(task)
             then()
 
-        self._timers.after(delay_s, due)
+        self.timers.after(delay_s, due)
 
     def hold_until(self, task: Tasklet, max_hold_s: float) -> None:
         """A component began to hold packets: it must let go of them in time."""
@@ -377,22 +376,7 @@ class Scheduler(Watched):
                 task.holding.flush_asked = True
                 self.waiting |= task.bit
 
-        self._timers.after(max_hold_s, due)
-
-    def retry(self, task: Tasklet, attempt: Attempt, origin: Origin, delay_s: float, port: str | None) -> None:
-        """Put a packet back on its wire after a back-off that doubles with every try, with jitter."""
-        backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** (attempt.tries - 1)) * self._rng.uniform(0.5, 1.0)
-        pype = task.inputs[port][0] if port in task.inputs else task.pypes[0]
-        attempt.epoch.pending += 1
-        attempt.origin = origin
-
-        def due() -> None:
-            attempt.waiting = False
-            if not pype.put(attempt.epoch, [attempt.value], [origin]):
-                attempt.epoch.pending -= 1  # it joined a chunk that is counted already
-            self.waiting |= task.bit
-
-        self._timers.after(max(delay_s, backoff), due)
+        self.timers.after(max_hold_s, due)
 
     def offload(self, task: Tasklet, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
         """Run a call in a thread and park the filter until it has ended."""

@@ -14,7 +14,8 @@ from pypes.runtime.scheduler.batches import BatchTasklet
 from pypes.runtime.scheduler.declarative import HoldingTasklet, ProcessTasklet
 from pypes.runtime.scheduler.epoch import Roster
 from pypes.runtime.scheduler.original import OriginalTasklet
-from pypes.runtime.scheduler.tasklet import OutPort, Tasklet
+from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.tasklet import Tasklet
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
