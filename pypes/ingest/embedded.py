@@ -72,7 +72,7 @@ class EmbeddedQueue(RecordedQueue):
         self._fresh_graphs: set[str] = set()
         self._writing = Lane(self._loop, f"pypes-commit-{shard.number}")
         self._reading = Lane(self._loop, f"pypes-read-{shard.number}")
-        self._outbox = Outbox(node, shard.number, self._backlog.has_bulk)
+        self._outbox = Outbox(node, shard.number, self._backlog.has_bulk, clock)
         self._committer = Committer(
             self._writing,
             store,
@@ -313,7 +313,7 @@ class EmbeddedQueue(RecordedQueue):
     # -- acknowledging -----------------------------------------------------------------------------------
 
     def _finished(self, delivery: Delivery, account: Account, details: Details | None, remains: Remains | None) -> None:
-        self._outbox.finished(delivery, details, remains, self._clock())
+        self._outbox.finished(delivery, details, remains)
         self._committer.flush_later()
 
     def _crashed(self, delivery: Delivery, blames: tuple[Blame, ...]) -> None:

@@ -49,6 +49,7 @@ class LeasingQueue(Queue):
         self._past: dict[tuple[int, int], Rerun] = self._backlog.past
         self._drain = DrainRate(self._loop.time())
         self._timer: asyncio.TimerHandle | None = None
+        self._is_notifying = False
 
     # -- what a subclass keeps ---------------------------------------------------------------------------
 
@@ -135,7 +136,7 @@ class LeasingQueue(Queue):
         if delay_s > 0:
             self._set_timer()
         else:
-            self._loop.call_soon(self._notify)
+            self._notify_soon()
         return True
 
     def rerun(self, lease: Lease) -> Rerun | None:
@@ -145,17 +146,26 @@ class LeasingQueue(Queue):
     def _ended(self, delivery: Delivery) -> None:
         """A delivery is finished: its room is free, and so are those that it kept waiting."""
         size = len(delivery.body)
-        self._unreserve(size)
+        # PERF: as _unreserve(size)
+        self._deliveries -= 1
+        self._bytes -= size
         self._acknowledged += 1
         self._acknowledged_bytes += size
         if self._past:
             self._past.pop((delivery.group.key, delivery.position), None)
         if self._backlog.finish(delivery):
-            self._loop.call_soon(self._notify)
+            self._notify_soon()
 
     # -- telling what became leasable --------------------------------------------------------------------
 
+    def _notify_soon(self) -> None:
+        """Tell after this turn of the loop, once for all that became leasable in it."""
+        if not self._is_notifying:
+            self._is_notifying = True
+            self._loop.call_soon(self._notify)
+
     def _notify(self) -> None:
+        self._is_notifying = False
         if self.on_ready is not None and self._backlog.is_leasable and not self._is_buried:
             self.on_ready()
 

@@ -71,7 +71,7 @@ class MemoryQueue(SettlingQueue):
         id = ReceiptIds(self._node, self._shard, group.key, 0)[0]
         self._backlog.add(group, [Delivery(group, 0, id, header, body, decoded)])
         self._appended += 1
-        self._loop.call_soon(self._notify)
+        self._notify_soon()
         return id
 
     def _finished(self, delivery: Delivery, account: Account, details: Details | None, remains: Remains | None) -> None:
@@ -211,7 +211,7 @@ class MemoryQueue(SettlingQueue):
             if (path := self._paths.pop(letter.receipt, None)) is not None:
                 Path(path).unlink(missing_ok=True)
         self._count_letters()
-        self._loop.call_soon(self._notify)
+        self._notify_soon()
         return True
 
     async def replay(self, id: str, from_start: bool) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -122,58 +123,56 @@ class RecordedQueue(SettlingQueue):
         return report(account, details, limit, after)
 
     async def receipts(self, state: str | None, since: float, limit: int, after: str = "") -> list[Receipt]:
-        last = ReceiptId.parse(after) if after else None
-        first = first_key(since)
-        if last is not None and last.key >= first:
-            first = last.key
-        is_finished = state in (None, "done", "failed")
-        is_unfinished = state in (None, "queued", "processing")
+        first, last = first_key(since), (0, 0)
+        if after:
+            rid = ReceiptId.parse(after)
+            first, last = max(first, rid.key), (rid.key, rid.position + 1)
+        found: list[Receipt] = []
+        async with aclosing(self._entries(state, first, limit)) as entries:
+            async for rid, account, group in entries:
+                if (rid.key, rid.position) >= last:
+                    receipt = await self._listed(rid, account, group)
+                    if receipt is not None and state in (None, receipt.state):
+                        found.append(receipt)
+                        if len(found) == limit:
+                            break
+        return found
+
+    async def _entries(
+        self, state: str | None, first: int, page: int
+    ) -> AsyncGenerator[tuple[ReceiptId, Account | None, Group | None], None]:
+        """What may be in a state, from a commit on, in order; the group of what is not finished, or was not when this began."""
+        has_finished = state in (None, "done", "failed")
+        has_unfinished = state in (None, "queued", "processing")
         # what is finished while the store is read is in one of the two: its group knows its account
         groups = {
             key: group
             for key, group in self._backlog.groups.items()
-            if key >= first and (is_unfinished or group.outcomes is not None)
+            if key >= first and (has_unfinished or group.outcomes is not None)
         }
         keys = sorted(groups)
-        found: list[Receipt] = []
         where = "AND failed" if state == "failed" else ""
-        while len(found) < limit:
+        while True:
             rows: list[Any] = []
-            if is_finished:
+            if has_finished:
                 sql = f"SELECT key, salt, data FROM receipts WHERE key >= ? {where} ORDER BY key LIMIT ?"
-                rows = await self._read(sql, first, limit)
-            until = rows[-1][0] if rows and len(rows) == limit else None
+                rows = await self._read(sql, first, page)
+            until = rows[-1][0] if rows and len(rows) == page else None
             stored = {key: (salt, decode(data)) for key, salt, data in rows}
             others = keys[bisect_left(keys, first) : len(keys) if until is None else bisect_right(keys, until)]
             for key in sorted({*stored, *others}):
+                accounts: Sequence[Account | None]
                 if key in stored:
-                    salt, accounts = stored[key]
-                    page: list[tuple[ReceiptId, Account | None, Group | None]] = [
-                        (ReceiptId(self._node, self._shard, key, position, salt), account, None)
-                        for position, account in enumerate(accounts)
-                    ]
+                    group, (salt, accounts) = None, stored[key]
                 else:
                     group = groups[key]
-                    page = [
-                        (ReceiptId(self._node, self._shard, key, position, group.salt), group.account(position), group)
-                        for position in range(group.entries)
-                    ]
-                for rid, account, of in page:
-                    if last is not None and (rid.key, rid.position) <= (last.key, last.position):
-                        continue
-                    if account is None and not is_unfinished:
-                        continue
-                    if account is not None and not is_finished:
-                        continue
-                    receipt = await self._listed(rid, account, of)
-                    if receipt is not None and (state is None or receipt.state == state):
-                        found.append(receipt)
-                        if len(found) == limit:
-                            return found
+                    salt, accounts = group.salt, [group.account(position) for position in range(group.entries)]
+                for position, account in enumerate(accounts):
+                    if (account is None and has_unfinished) or (account is not None and has_finished):
+                        yield ReceiptId(self._node, self._shard, key, position, salt), account, group
             if until is None:
-                return found
+                return
             first = until + 1
-        return found
 
     async def _listed(self, rid: ReceiptId, account: Account | None, group: Group | None) -> Receipt | None:
         if account is not None:
