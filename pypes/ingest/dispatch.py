@@ -15,51 +15,29 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
-from pypes.ingest.delivery import Spooled
 from pypes.ingest.link import Link, Sent
+from pypes.ingest.links import Links
 from pypes.ingest.outcome import Death, Details, Fate, Outcome
 from pypes.ingest.queue import Lease, Queue, Stream
+from pypes.ingest.topology import Topology
 from pypes.ingest.verdict import judge
+from pypes.ingest.window import Windows
 
 log = logging.getLogger(__name__)
 
-#: What a delivery weighs in a window besides its body, in bytes.
-OVERHEAD_BYTES = 512
-RECONNECT_S = 0.05
 #: How long deliveries of a graph that could not be set up are put off.
 FAILED_GRAPH_S = 2.0
 #: Deliveries that a graph hands over before it is another's turn.
 TURN_DELIVERIES = 64
-#: What the bulk lane of a graph has out at one instance, per ingest worker (one delivery at least): a few milliseconds of work.
-BULK_DELIVERIES = 64
-BULK_DOCUMENTS = 128
-BULK_BYTES = 1 << 20
 #: A graph of which nothing was acknowledged for this long, though its windows are full, does not hold bulk back, in seconds.
 STALLED_S = 1.0
 
 _KEPT_OUTCOMES = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Topology:
-    """What runs where, as the supervisor announces it: ``instances`` is id → socket path, ``graphs`` name → version.
-
-    ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
-    """
-
-    generation: int = 0
-    instances: Mapping[int, str] = field(default_factory=dict)
-    graphs: Mapping[str, int] = field(default_factory=dict)
-    failed: Mapping[str, str] = field(default_factory=dict)
-    routes: Mapping[str, str] = field(default_factory=dict)
-    default: str | None = None
-    ordered: frozenset[str] = frozenset()
 
 
 class Dispatcher:
@@ -70,14 +48,14 @@ class Dispatcher:
     """
 
     def __init__(self, limits: Limits, on_lost: Callable[[int], None]) -> None:
-        self._limits = limits
+        self._windows = Windows(limits)
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._queues: list[Queue] = []
         #: Queues that may have something leasable, the one whose turn it is first.
         self._ready: dict[Queue, None] = {}
         self._topology: Topology | None = None
-        self._links: dict[int, Link] = {}
+        self._links = Links(self._heard, self._ended, self._schedule)
         self._again: dict[Stream, deque[Sent]] = {}
         self._turn = 0
         self._outcomes: dict[tuple[int, tuple[str, ...]], Outcome] = {}
@@ -86,7 +64,6 @@ class Dispatcher:
         self._is_closed = False
         self._is_paused = False
         self._drained: asyncio.Future[None] | None = None
-        self._reconnect: asyncio.TimerHandle | None = None
         self._bulk_timer: asyncio.TimerHandle | None = None
 
     # -- what there is ----------------------------------------------------------------------------------
@@ -100,39 +77,14 @@ class Dispatcher:
     def apply(self, topology: Topology) -> None:
         """Take up what the supervisor announced. Instances that are not in it get nothing more, and finish what they have."""
         self._topology = topology
-        for id, link in list(self._links.items()):
-            if id not in topology.instances:
-                link.is_retiring = True
-                link.takes_more = False
-                if not link.is_open and not link.outstanding:
-                    self._forget(link)
-        self._connect()
+        for link in self._links.announce(topology.instances):
+            self._forget(link)
         self._schedule()
 
     @property
     def outstanding(self) -> int:
         """Deliveries handed over and not acknowledged, or waiting to be handed over again."""
-        return sum(len(link.outstanding) for link in self._links.values()) + sum(map(len, self._again.values()))
-
-    def _connect(self) -> None:
-        self._reconnect = None
-        if self._topology is None:
-            return
-        for id, path in self._topology.instances.items():
-            if id not in self._links:
-                try:
-                    link = Link(id, path, self._loop, self._heard, self._ended)
-                except OSError as error:
-                    # it died meanwhile (the supervisor will say so), or its backlog is full
-                    log.debug("instance cannot be reached yet", extra={"instance": id, "error": str(error)})
-                    if self._reconnect is None:
-                        self._reconnect = self._loop.call_later(RECONNECT_S, self._reconnected)
-                else:
-                    self._links[id] = link
-
-    def _reconnected(self) -> None:
-        self._connect()
-        self._schedule()
+        return self._links.outstanding + sum(map(len, self._again.values()))
 
     # -- handing over -----------------------------------------------------------------------------------
 
@@ -150,35 +102,32 @@ class Dispatcher:
         self._is_scheduled = False
         if self._is_closed or self._topology is None:
             return
-        links = [] if self._is_paused else [link for link in self._links.values() if link.takes_more]
+        links = [] if self._is_paused else [link for link in self._links if link.takes_more]
         full: list[Stream] = []
         if links:
             if self._again:
                 full += self._give_again(links)
             if self._ready:
                 full += self._take_turns(links)
-        for link in self._links.values():
-            if link.items:
-                link.flush()
-                link.was_pressed = False
+        self._links.flush()
         if self._drained is not None:
-            self._press()
+            self._links.press()
             self._check_drained()
         elif not links and (self._again or self._ready):
-            self._press()
+            self._links.press()
         else:
             for stream in full:
-                self._press_for(stream)
+                self._links.press_stream(stream)
             for graph in self._topology.ordered:
                 if any(queue.is_held(graph) for queue in self._queues):
                     for is_bulk in (False, True):
-                        self._press_for(Stream(graph, is_bulk))
+                        self._links.press_stream(Stream(graph, is_bulk))
 
     def _give_again(self, links: list[Link]) -> list[Stream]:
         """Hand over what came back from other instances; returns the streams of which some had no room."""
         full = []
         for stream, waiting in list(self._again.items()):
-            while waiting and (open_links := self._with_room(links, stream)):
+            while waiting and (open_links := self._windows.with_room(links, stream)):
                 sent = waiting.popleft()
                 if self._has_graph(sent.queue, sent.lease):
                     sent.rerun = sent.queue.rerun(sent.lease)
@@ -213,7 +162,7 @@ class Dispatcher:
 
         That one was killed, the instance was not: what it has may be published at any time, so nothing newer must be before.
         """
-        return any(link.held is None or graph in link.held for link in self._links.values())
+        return any(link.held is None or graph in link.held for link in self._links)
 
     def _hand_over(self, links: list[Link], streams: list[tuple[Queue, Stream]]) -> list[Stream]:
         """Let streams of one lane take turns until they have nothing or no room; returns those that had no room."""
@@ -225,11 +174,11 @@ class Dispatcher:
         turns = deque(streams)
         while turns:
             queue, stream = turns.popleft()
-            open_links = self._with_room(links, stream)
+            open_links = self._windows.with_room(links, stream)
             if not open_links:
                 full.append(stream)
                 continue
-            window, window_bytes = self._bounds(stream)
+            window, window_bytes = self._windows.bounds(stream)
             room = sum(window - link.window(stream).count for link in open_links)
             room_bytes = sum(window_bytes - link.window(stream).load for link in open_links)
             if stream.is_bulk:
@@ -243,7 +192,7 @@ class Dispatcher:
             for lease in leases:
                 if self._has_graph(queue, lease):
                     is_alone = lease.is_suspect or lease.crashes > 0
-                    self._give(open_links, Sent(queue, stream, lease, self._weight(lease), is_alone))
+                    self._give(open_links, Sent(queue, stream, lease, self._windows.weight(lease), is_alone))
         return full
 
     def _is_any_moving(self, links: list[Link], full: list[Stream]) -> bool:
@@ -255,40 +204,21 @@ class Dispatcher:
         self._bulk_timer = None
         self._schedule()
 
-    def _bounds(self, stream: Stream) -> tuple[int, int]:
-        limits = self._limits
-        if stream.is_bulk:
-            return min(BULK_DELIVERIES, limits.window_deliveries), min(BULK_BYTES, limits.window_bytes)
-        return limits.window_deliveries, limits.window_bytes
-
-    def _with_room(self, links: list[Link], stream: Stream) -> list[Link]:
-        count, load = self._bounds(stream)
-        return [link for link in links if (window := link.window(stream)).count < count and window.load < load]
-
     def _give(self, links: list[Link], sent: Sent) -> None:
         """Put a delivery into the batch of the least loaded link; takes a link that is full then out of ``links``.
 
         Without any link left (a lease may be larger than the window had room for), it goes to the least loaded open one.
         """
-        candidates = links or [link for link in self._links.values() if link.takes_more]
+        candidates = links or [link for link in self._links if link.takes_more]
         link = candidates[0]
         for other in candidates:
             if other.load < link.load:
                 link = other
         self._last_number = number = self._last_number + 1
         link.add(number, sent, self._loop.time())
-        count, load = self._bounds(sent.stream)
+        count, load = self._windows.bounds(sent.stream)
         if links and (sent.window.count >= count or sent.window.load >= load):
             links.remove(link)
-
-    def _weight(self, lease: Lease) -> int:
-        body = lease.body
-        if lease.header.is_bulk:
-            return max(OVERHEAD_BYTES + len(body), lease.header.documents * (BULK_BYTES // BULK_DOCUMENTS))
-        if isinstance(body, Spooled):
-            # it takes no memory on its way; but whoever reads it is busy for long
-            return max(OVERHEAD_BYTES, min(body.size, self._limits.window_bytes // 8))
-        return OVERHEAD_BYTES + len(body if lease.decoded is None else lease.decoded)
 
     def _has_graph(self, queue: Queue, lease: Lease) -> bool:
         assert self._topology is not None
@@ -300,21 +230,6 @@ class Dispatcher:
             return False
         queue.dead_letter(lease, "graph.gone", f"graph {graph!r} is not deployed any more; deploy it, then replay")
         return False
-
-    def _press(self) -> None:
-        """Every window is full and more waits: have the instances let go of what their components hold."""
-        for link in self._links.values():
-            if link.is_open and not link.was_pressed:
-                link.was_pressed = True
-                link.write(protocol.signal(protocol.PRESSURE))
-
-    def _press_for(self, stream: Stream) -> None:
-        """A stream waits for what it has out: have the instances let go of that."""
-        for link in self._links.values():
-            window = link.windows.get(stream)
-            if link.is_open and window is not None and window.count and not window.was_pressed:
-                window.was_pressed = True
-                link.write(protocol.signal(protocol.PRESSURE))
 
     # -- what instances say -----------------------------------------------------------------------------
 
@@ -402,8 +317,7 @@ class Dispatcher:
 
     def _forget(self, link: Link) -> None:
         link.close()
-        if self._links.get(link.id) is link:
-            del self._links[link.id]
+        if self._links.remove(link):
             self._schedule()
         if self._drained is not None:
             self._check_drained()
@@ -425,7 +339,7 @@ class Dispatcher:
 
     def _check_drained(self) -> None:
         assert self._drained is not None
-        if self._drained.done() or any(link.outstanding for link in self._links.values()):
+        if self._drained.done() or self._links.outstanding:
             return
         if self._is_paused or not (self._again or self._has_work()):
             self._drained.set_result(None)
@@ -439,15 +353,11 @@ class Dispatcher:
     def close(self) -> None:
         """Close all connections. What is still out stays in the queues and is run again."""
         self._is_closed = True
-        if self._reconnect is not None:
-            self._reconnect.cancel()
         if self._bulk_timer is not None:
             self._bulk_timer.cancel()
         for queue in self._queues:
             queue.on_ready = None
-        for link in list(self._links.values()):
-            link.close()
-        self._links.clear()
+        self._links.close()
 
 
 def _report(lease: Lease, outcome: Outcome) -> None:

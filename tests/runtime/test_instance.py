@@ -20,11 +20,12 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.graph.spec import ComponentSpec
 from pypes.ingest.delivery import PACKETS, Header, Spooled
-from pypes.ingest.dispatch import Dispatcher, Topology
+from pypes.ingest.dispatch import Dispatcher
 from pypes.ingest.memory import MemoryQueue
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import Death
 from pypes.ingest.receipt import Receipt
+from pypes.ingest.topology import Topology
 from pypes.runtime.instance import InstanceSpec
 from pypes.runtime.note import Note, death_of
 
@@ -468,7 +469,7 @@ async def test_order_is_kept_when_a_worker_dies_and_its_instance_does_not(stage:
     stage.start()
     stage.announce()
     # the second instance has nothing to do but this, and has said so
-    await until(lambda: all(link.held is not None for link in stage.dispatcher._links.values() if link.id == 2))
+    await until(lambda: all(link.held is not None for link in stage.dispatcher._links if link.id == 2))
     await asyncio.sleep(0)
     assert successor.stats().leased == 0
     path.touch()
