@@ -11,6 +11,9 @@ from pypes.errors import ComponentError
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.tasklet import Tasklet
 
+#: What a port expects that does not pass packets on; it has no state that could be shared by mistake.
+NOTHING_MORE: Iterator[Any] = iter(())
+
 
 class ReceivingTasklet(Tasklet):
     """The half of :class:`OriginalTasklet` that takes packets.
@@ -154,9 +157,10 @@ class ReceivingTasklet(Tasklet):
         """Write down what a port has passed on so far; ``ahead`` is what was taken from ``expected`` beyond that."""
         out.passing = False
         passed = len(self.cursor_values) - length_hint(out.expected) - ahead
-        out.values = self.cursor_values[:passed]
-        out.origins = list(self.cursor_origins[:passed])
-        out.expected = iter(())
+        out.expected = NOTHING_MORE
+        if passed:  # PERF: a router has many ports that pass nothing
+            out.values = self.cursor_values[:passed]
+            out.origins = list(self.cursor_origins[:passed])
 
     def _stop_all_passing(self) -> None:
         for out in self.outs.values():
