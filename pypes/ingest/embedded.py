@@ -22,7 +22,7 @@ from pypes.core.limits import Limits
 from pypes.errors import InvalidConfig, PypesError
 from pypes.ingest.accounts import Account
 from pypes.ingest.committer import Committer, store_error
-from pypes.ingest.delivery import Header, Spooled, body_bytes
+from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.group import Delivery, Group
 from pypes.ingest.idempotency import Keys
 from pypes.ingest.lane import Lane
@@ -224,7 +224,7 @@ class EmbeddedQueue(RecordedQueue):
     ) -> asyncio.Future[str]:
         try:
             self._committer.check()
-            self._reserve(header, body_bytes(body), is_replay=replays is not None)
+            self._reserve(header, len(body), is_replay=replays is not None)
         except PypesError:
             self._discard(body)
             raise
@@ -300,7 +300,7 @@ class EmbeddedQueue(RecordedQueue):
     def _refused(self, appends: list[Append], changes: list[Change], error: BaseException) -> None:
         """The store failed: none of these was accepted."""
         for append in appends:
-            self._unreserve(body_bytes(append.body))
+            self._unreserve(len(append.body))
             refusal = store_error(error)
             if append.key is not None:
                 self._keys.failed(append.key, refusal)

@@ -68,7 +68,7 @@ class LeasingQueue(Queue):
     def check_room(self, size: int, *, is_bulk: bool = False, is_replay: bool = False) -> None:
         """As in :class:`Queue`; a replay makes room among the dead letters itself."""
         limits = self._limits
-        if self._is_buried and not is_replay:
+        if not is_replay and self._is_buried:
             raise QueueFull(
                 "there is no room for more dead letters; replay or delete some, then post again",
                 code="deadletters.full",
