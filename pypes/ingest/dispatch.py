@@ -36,6 +36,8 @@ FAILED_GRAPH_S = 2.0
 TURN_DELIVERIES = 64
 #: A graph of which nothing was acknowledged for this long, though its windows are full, does not hold bulk back, in seconds.
 STALLED_S = 1.0
+#: So long after a live document, bulk leaves half of the instances to the next, in seconds.
+LIVE_S = 1.0
 
 _KEPT_OUTCOMES = 256
 
@@ -58,6 +60,8 @@ class Dispatcher:
         self._links = Links(self._heard, self._ended, self._schedule)
         self._again: dict[Stream, deque[Sent]] = {}
         self._turn = 0
+        #: When a live delivery was last handed over.
+        self._live_at = -LIVE_S
         self._outcomes: dict[tuple[int, tuple[str, ...]], Outcome] = {}
         self._last_number = 0
         self._is_scheduled = False
@@ -151,11 +155,20 @@ class Dispatcher:
                 if stream.graph not in self._topology.ordered or not self._is_held(stream.graph):
                     (bulk if stream.is_bulk else live).append((queue, stream))
         full = self._hand_over(links, live)
+        if live:
+            self._live_at = self._loop.time()
         if bulk and not self._is_any_moving(links, full):
-            full += self._hand_over(links, bulk)
+            full += self._hand_over(self._for_bulk(links), bulk)
         elif bulk and self._bulk_timer is None:
             self._bulk_timer = self._loop.call_later(STALLED_S, self._try_bulk)
         return full
+
+    def _for_bulk(self, links: list[Link]) -> list[Link]:
+        """Where bulk may go: while live documents come, half of the instances are spared, so that those find one that is idle."""
+        if self._loop.time() - self._live_at > LIVE_S:
+            return links
+        chosen = list(self._links)[: max(1, len(self._links) // 2)]
+        return [link for link in links if link in chosen]
 
     def _is_held(self, graph: str) -> bool:
         """True while an instance may still work on documents of an ordered graph that an earlier owner of the queues had sent.
