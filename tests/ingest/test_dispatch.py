@@ -413,6 +413,20 @@ async def test_bulk_goes_while_nothing_live_waits_and_a_little_at_a_time(instanc
 
 
 @run
+async def test_while_live_documents_come_bulk_leaves_an_instance_to_them(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        dispatcher.apply(topology(*instances[:2]))
+        await post(queue)
+        for _ in range(2 * BULK_DELIVERIES):
+            await post(queue, is_bulk=True)
+        items = await instances[0].got(BULK_DELIVERIES)
+        assert sum(item.header.is_bulk for item in items) >= BULK_DELIVERIES - 1
+        await post(queue)
+        await instances[1].got(1)
+        assert not any(item.header.is_bulk for item in instances[1].items)
+
+
+@run
 async def test_a_bulk_delivery_of_many_documents_goes_alone(instances: list[ScriptedInstance]) -> None:
     async with dispatching() as (dispatcher, queue, _):
         for _ in range(3):
