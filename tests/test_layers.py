@@ -28,7 +28,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 #: Who may import what. A trailing slash is a folder.
 ONLY = {
     "greenlet": ("runtime/scheduler/",),
-    "multiprocessing": ("runtime/pool.py", "runtime/supervisor.py"),
+    "multiprocessing": ("runtime/generation.py", "runtime/pool.py", "runtime/supervisor.py"),
     "importlib.metadata": ("registry/",),
     "falcon": ("api/",),
     "click": ("cli/",),

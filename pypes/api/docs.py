@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,7 @@ from pypes.api import options
 from pypes.api.arrival import Arrival
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, Parameter, Schema, obj, operation
 from pypes.api.options import PLAIN, Options, options_of
+from pypes.api.pace import Pace
 from pypes.api.receipts import RECEIPT, wait_receipt
 from pypes.api.request import Request, too_large
 from pypes.config import WorkerConfig
@@ -88,6 +90,7 @@ class Documents:
         self._limits = config.limits
         self._hosts = config.callback_hosts
         self._stopping = stopping
+        self._pace = Pace()
         self._threads = ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="pypes-check")
 
     def _in_thread(self, fn: Callable[..., T], *args: Any) -> asyncio.Future[T]:
@@ -124,8 +127,11 @@ class Documents:
             callback=wanted.callback,
         )
         arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
+        began = await self._pace.enter() if wanted.is_bulk else 0.0
         body, decoded = await self._receive(req, arrival) if whole is None else await self._check(arrival, whole)
         receipt = await self._worker.submit(arrival.header, body, decoded, arrival.key)
+        if wanted.is_bulk:
+            self._pace.leave(began)
         await self._answer(resp, wanted, receipt, arrival)
 
     async def accept(
@@ -140,6 +146,7 @@ class Documents:
         filename: str | None = None,
     ) -> tuple[str, int]:
         """Check a body that is there whole, and queue it; returns its receipt, once durable, and its number of documents."""
+        self._pace.live_at = time.monotonic()
         header = Header(self._worker.resolve(route), method, content_type, encoding, route, id, filename, 1, len(body))
         seen = Survey(header, True) if self._worker.is_ordered(header.graph) else None
         if len(body) <= (INLINE_ENCODED_BYTES if encoding else INLINE_BYTES):

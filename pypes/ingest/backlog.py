@@ -3,120 +3,33 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from pypes.ingest.accounts import Account
+from pypes.ingest.cache import Cache
 from pypes.ingest.claims import Claims
-from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.delivery import Header
+from pypes.ingest.group import Delivery, Group
 from pypes.ingest.ordering import EVERY, unpack_keys
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease, Stream
 from pypes.ingest.waiting import Part, Waiting
 
-_OVERHEAD_BYTES = 512  # what a waiting delivery takes in memory besides its body
-
-
-class Delivery:
-    """One delivery in memory. ``token`` is 0 unless leased, ``started`` the first hand-over, ms since the epoch (0: not yet).
-
-    ``waiting`` is its stream, from when it is in a backlog. In an ordered graph, ``has_claims`` from when it stands in the lines
-    of its keys until it is finished, ``waits`` counts those in which it is not first, ``is_aside`` while live ones may pass it.
-    """
-
-    __slots__ = (
-        "attempt",
-        "body",
-        "cached_bytes",
-        "crashes",
-        "decoded",
-        "expires",
-        "group",
-        "has_claims",
-        "header",
-        "id",
-        "is_aside",
-        "is_suspect",
-        "position",
-        "started",
-        "token",
-        "waiting",
-        "waits",
-    )
-
-    def __init__(
-        self, group: Group, position: int, id: str, header: Header, body: bytes | Spooled, decoded: bytes | None
-    ) -> None:
-        self.group = group
-        self.position = position
-        self.id = id
-        self.header = header
-        self.body = body
-        self.decoded = decoded
-        self.token = 0
-        self.attempt = 0
-        self.crashes = 0
-        self.is_suspect = False
-        self.started = 0
-        self.expires: float | None = None
-        inline = 0 if isinstance(body, Spooled) else len(body)
-        self.cached_bytes = inline + (len(decoded) if decoded else 0) + _OVERHEAD_BYTES
-        self.waiting: Waiting | None = None
-        self.waits = 0
-        self.has_claims = False
-        self.is_aside = False
-
-
-class Group:
-    """The deliveries of one commit.
-
-    ``deliveries`` is None while all of them are only in the store; an item is None while that one is, and once it is finished.
-    """
-
-    __slots__ = ("crashes", "deliveries", "entries", "has_progress", "key", "outcomes", "remaining", "salt", "size")
-
-    def __init__(self, key: int, salt: int, size: int, entries: int) -> None:
-        self.key = key
-        self.salt = salt
-        self.size = size
-        self.deliveries: list[Delivery | None] | None = None
-        self.entries = entries
-        # PERF: a backlog may be a million groups of one, so nothing is made before it is needed
-        self.outcomes: list[Account | None] | None = None
-        self.remaining = entries
-        self.has_progress = False
-        self.crashes: dict[int, int] | None = None
-
-    def account(self, position: int) -> Account | None:
-        """The account of a finished delivery, None of one that is not."""
-        return self.outcomes[position] if self.outcomes is not None else None
-
-    def finish(self, position: int, account: Account) -> None:
-        if self.outcomes is None:
-            self.outcomes = [None] * self.entries
-        self.outcomes[position] = account
-        self.remaining -= 1
-        if self.deliveries is not None:
-            self.deliveries[position] = None
-
 
 class Backlog:
     """Deliveries by stream, each in the order in which they were appended; those given back go first.
 
-    ``max_cached_bytes`` bounds what is kept of those that wait: what is beyond it is *cold* (only its key is kept) until
-    :meth:`wanted` asks for it and :meth:`fill` brings it. Streams share that room: one that nobody takes from makes
-    place for the others. Deliveries with order keys are let go by the :class:`Claims` of their graph.
+    Which of those that wait are in memory, up to ``max_cached_bytes``, is for :attr:`cache` to say. Deliveries with order keys
+    are let go by the :class:`Claims` of their graph.
     """
 
     def __init__(self, first_token: int, max_cached_bytes: int | None = None) -> None:
         self.groups: dict[int, Group] = {}
-        self.cached_bytes = 0
         self.leased: dict[int, Delivery] = {}
         #: What is known of earlier runs of deliveries, by commit key and position: blames, and what publishers have committed.
         self.past: dict[tuple[int, int], Rerun] = {}
-        self._max_cached_bytes = max_cached_bytes
         self._streams: dict[Stream, Waiting] = {}
+        self.cache = Cache(self._streams, max_cached_bytes)
         self._claims: dict[str, Claims] = {}
-        self._cold = 0
         self._delayed: list[tuple[float, int, Delivery]] = []
         self._expiries: list[tuple[float, int]] = []
         self._token = first_token
@@ -195,13 +108,7 @@ class Backlog:
             if keys and not waiting.is_bulk and keys != EVERY and self.has_bulk(waiting.stream.graph):
                 self.supersede(waiting.stream.graph, unpack_keys(keys), group.key)
         waiting.deliveries += len(own)
-        # nothing warm behind what is cold: bodies are kept for those that go next
-        if not waiting.cold and self._make_room(waiting, size):
-            waiting.warm.extend(own)
-            waiting.cached_bytes += size
-            self.cached_bytes += size
-        else:
-            waiting.cold.append(self._part(waiting, group, own))
+        self.cache.keep(waiting, group, own, size)
 
     def restore(self, group: Group, parts: Iterable[tuple[Stream, list[int] | None, int, int]]) -> None:
         """Put a commit of an earlier life at the end, cold: stream, positions (None: all), deliveries and bytes unfinished."""
@@ -211,119 +118,7 @@ class Backlog:
                 waiting = self._waiting(stream)
                 waiting.deliveries += deliveries
                 waiting.bytes += size
-                waiting.cold.append(Part(group, positions, size))
-                self._cold += 1
-
-    # -- the cache ---------------------------------------------------------------------------------------
-
-    @property
-    def has_cold(self) -> bool:
-        return self._cold > 0
-
-    @property
-    def is_starved(self) -> bool:
-        """True if some stream has nothing at hand but something in the store."""
-        return self._cold > 0 and any(w.cold and not w.warm for w in self._streams.values())
-
-    def _share(self, limit: int, other: Waiting | None = None) -> int:
-        """What each stream may keep in memory while all (and this one) want to."""
-        return max(1, limit // max(1, sum(1 for w in self._streams.values() if w.warm or w.cold or w is other)))
-
-    def _make_room(self, waiting: Waiting, size: int) -> bool:
-        """Let streams that keep more than their share go cold from their ends until ``size`` fits; False if it does not."""
-        limit = self._max_cached_bytes
-        if limit is None or self.cached_bytes + size <= limit:
-            return True
-        if len(self._streams) == 1:
-            return False
-        share = self._share(limit, waiting)
-        if waiting.cached_bytes + size > share:
-            return False
-        while self.cached_bytes + size > limit:
-            largest = max(self._streams.values(), key=lambda w: w.cached_bytes if w.can_cool else -1)
-            if largest is waiting or not largest.can_cool or largest.cached_bytes <= share:
-                return False
-            self._cool(largest)
-        return True
-
-    def _cool(self, waiting: Waiting) -> None:
-        """Keep no bodies of the last commit at hand any more; it is in the store."""
-        warm = waiting.warm
-        group = warm[-1].group
-        own: list[Delivery] = []
-        while warm and warm[-1].group is group:
-            own.append(warm.pop())
-        size = sum(d.cached_bytes for d in own)
-        waiting.cached_bytes -= size
-        self.cached_bytes -= size
-        own.reverse()
-        waiting.cold.appendleft(self._part(waiting, group, own))
-
-    def _part(self, waiting: Waiting, group: Group, own: list[Delivery]) -> Part:
-        deliveries = group.deliveries
-        assert deliveries is not None
-        size = 0
-        for delivery in own:
-            size += len(delivery.body)
-            deliveries[delivery.position] = None
-        if len(own) == group.entries:
-            positions = None
-            group.deliveries = None
-        else:
-            positions = [delivery.position for delivery in own]
-        self._cold += 1
-        return Part(group, positions, size)
-
-    def wanted(self, max_bytes: int, max_groups: int = 256) -> list[Part]:
-        """What goes next of a stream that keeps less than half its share, up to ``max_bytes`` (at least one commit)."""
-        if not self._cold:
-            return []
-        limit = self._max_cached_bytes
-        share = None if limit is None else self._share(limit)
-        hungry = [w for w in self._streams.values() if w.cold and (share is None or 2 * w.cached_bytes < share)]
-        if not hungry:
-            return []
-        # those that have nothing at hand first, live before bulk
-        waiting = min(hungry, key=lambda w: (bool(w.warm), w.is_bulk, w.cached_bytes))
-        wanted: list[Part] = []
-        for part in waiting.cold:
-            if len(wanted) == max_groups or (wanted and part.bytes > max_bytes):
-                break
-            max_bytes -= part.bytes
-            part.waiting = waiting
-            wanted.append(part)
-        return wanted
-
-    def fill(self, part: Part, deliveries: Sequence[Delivery | None]) -> bool:
-        """Bring what :meth:`wanted` asked for: by position, None for what is finished or not of this stream.
-
-        To be called in that order. False if it stays in the store, because something in front of it went cold meanwhile.
-        """
-        waiting = part.waiting
-        if waiting is None or not waiting.cold or waiting.cold[0] is not part:
-            return False
-        waiting.cold.popleft()
-        self._cold -= 1
-        group = part.group
-        own: list[Delivery] = []
-        for position in part.positions if part.positions is not None else range(group.entries):
-            delivery = deliveries[position]
-            if delivery is not None and group.account(position) is None:
-                delivery.waiting = waiting
-                own.append(delivery)
-                if group.crashes and position in group.crashes:
-                    delivery.crashes, delivery.is_suspect = group.crashes[position], True
-        if group.deliveries is None:
-            group.deliveries = [None] * group.entries
-        size = 0
-        for delivery in own:
-            group.deliveries[delivery.position] = delivery
-            size += delivery.cached_bytes
-        self._make_room(waiting, size)
-        waiting.warm.extend(own)
-        waiting.cached_bytes += size
-        self.cached_bytes += size
-        return True
+                self.cache.defer(waiting, Part(group, positions, size))
 
     def write_off(self, part: Part) -> int:
         """The bodies of a part that was brought are lost, its deliveries are without; returns how many bytes they had."""
@@ -341,8 +136,7 @@ class Backlog:
                 waiting.free.remove(delivery)
         else:
             waiting.warm.remove(delivery)
-        waiting.cached_bytes -= delivery.cached_bytes
-        self.cached_bytes -= delivery.cached_bytes
+        self.cache.take(waiting, delivery.cached_bytes)
 
     # -- leases ------------------------------------------------------------------------------------------
 
@@ -414,9 +208,7 @@ class Backlog:
 
     def _lend(self, waiting: Waiting, delivery: Delivery, expires: float | None) -> Lease:
         self._token = token = self._token + 1
-        size = delivery.cached_bytes
-        waiting.cached_bytes -= size
-        self.cached_bytes -= size
+        self.cache.take(waiting, delivery.cached_bytes)
         if delivery.has_claims and not delivery.attempt:
             waiting.step_out(delivery)
             if delivery.is_aside:
@@ -489,8 +281,7 @@ class Backlog:
         waiting = delivery.waiting
         assert waiting is not None
         delivery.token = 0
-        waiting.cached_bytes += delivery.cached_bytes
-        self.cached_bytes += delivery.cached_bytes
+        self.cache.put(waiting, delivery.cached_bytes)
         if due is None:
             waiting.returned.append(delivery)
         else:

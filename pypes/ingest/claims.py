@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pypes.ingest.ordering import EVERY, unpack_keys
 
 if TYPE_CHECKING:
-    from pypes.ingest.backlog import Delivery
+    from pypes.ingest.group import Delivery
     from pypes.ingest.waiting import Waiting
 
 

@@ -71,8 +71,3 @@ class Spooled:
     def open(self) -> BinaryIO:
         """Open for reading; raises ``FileNotFoundError`` once the delivery was acknowledged."""
         return Path(self.path).open("rb")
-
-
-def body_bytes(body: bytes | Spooled) -> int:
-    """Size of a body in bytes."""
-    return body.size if isinstance(body, Spooled) else len(body)

@@ -15,58 +15,32 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
 from pypes.ingest.copies import Copies
-from pypes.ingest.delivery import Spooled
 from pypes.ingest.link import Link, Sent
+from pypes.ingest.links import Links
 from pypes.ingest.outcome import Death, Details, Fate, Outcome
 from pypes.ingest.queue import Lease, Queue, Stream
+from pypes.ingest.topology import Topology
 from pypes.ingest.verdict import judge
+from pypes.ingest.window import Windows
 
 log = logging.getLogger(__name__)
 
-#: What a delivery weighs in a window besides its body, in bytes.
-OVERHEAD_BYTES = 512
-RECONNECT_S = 0.05
 #: How long deliveries of a graph that could not be set up are put off.
 FAILED_GRAPH_S = 2.0
 #: Deliveries that a graph hands over before it is another's turn.
 TURN_DELIVERIES = 64
-#: What the bulk lane of a graph has out at one instance, per ingest worker (one delivery at least): a few milliseconds of work.
-BULK_DELIVERIES = 64
-BULK_DOCUMENTS = 128
-BULK_BYTES = 1 << 20
 #: A graph of which nothing was acknowledged for this long, though its windows are full, does not hold bulk back, in seconds.
 STALLED_S = 1.0
+#: So long after a live document, bulk leaves half of the instances to the next, in seconds.
+LIVE_S = 1.0
 
 _KEPT_OUTCOMES = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Topology:
-    """What runs where, as the supervisor announces it: ``instances`` is id → socket path, ``graphs`` name → version.
-
-    ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
-    ``paused``: graphs whose deliveries stay in the queues. ``shadows``: graph → socket that copies of its deliveries go to.
-    ``runs``: instances that run only these graphs; ``weights``: the share of a graph, 1 unless given.
-    """
-
-    generation: int = 0
-    instances: Mapping[int, str] = field(default_factory=dict)
-    graphs: Mapping[str, int] = field(default_factory=dict)
-    failed: Mapping[str, str] = field(default_factory=dict)
-    routes: Mapping[str, str] = field(default_factory=dict)
-    default: str | None = None
-    ordered: frozenset[str] = frozenset()
-    paused: frozenset[str] = frozenset()
-    runs: Mapping[int, frozenset[str]] = field(default_factory=dict)
-    weights: Mapping[str, int] = field(default_factory=dict)
-    shadows: Mapping[str, str] = field(default_factory=dict)
 
 
 class Dispatcher:
@@ -77,7 +51,7 @@ class Dispatcher:
     """
 
     def __init__(self, limits: Limits, on_lost: Callable[[int], None]) -> None:
-        self._limits = limits
+        self._windows = Windows(limits)
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._copies = Copies(self._loop)
@@ -85,16 +59,17 @@ class Dispatcher:
         #: Queues that may have something leasable, the one whose turn it is first.
         self._ready: dict[Queue, None] = {}
         self._topology: Topology | None = None
-        self._links: dict[int, Link] = {}
+        self._links = Links(self._heard, self._ended, self._schedule)
         self._again: dict[Stream, deque[Sent]] = {}
         self._turn = 0
+        #: When a live delivery was last handed over.
+        self._live_at = -LIVE_S
         self._outcomes: dict[tuple[int, tuple[str, ...]], Outcome] = {}
         self._last_number = 0
         self._is_scheduled = False
         self._is_closed = False
         self._is_paused = False
         self._drained: asyncio.Future[None] | None = None
-        self._reconnect: asyncio.TimerHandle | None = None
         self._bulk_timer: asyncio.TimerHandle | None = None
 
     # -- what there is ----------------------------------------------------------------------------------
@@ -109,45 +84,22 @@ class Dispatcher:
         """Take up what the supervisor announced. Instances that are not in it get nothing more, and finish what they have."""
         self._topology = topology
         self._copies.apply(topology.shadows)
-        for id, link in list(self._links.items()):
-            if id not in topology.instances:
-                link.is_retiring = True
-                link.takes_more = False
-                if not link.is_open and not link.outstanding:
-                    self._forget(link)
+        for link in self._links.announce(topology.instances):
+            self._forget(link)
         # what a pause held back may go on
         self._ready.update(dict.fromkeys(self._queues))
-        self._connect()
         self._schedule()
 
-    def _is_held(self, stream: Stream) -> bool:
+    @property
+    def _paused(self) -> frozenset[str]:
+        """Graphs whose deliveries stay in the queues."""
         assert self._topology is not None
-        return stream.graph in self._topology.paused
+        return self._topology.paused
 
     @property
     def outstanding(self) -> int:
         """Deliveries handed over and not acknowledged, or waiting to be handed over again."""
-        return sum(len(link.outstanding) for link in self._links.values()) + sum(map(len, self._again.values()))
-
-    def _connect(self) -> None:
-        self._reconnect = None
-        if self._topology is None:
-            return
-        for id, path in self._topology.instances.items():
-            if id not in self._links:
-                try:
-                    link = Link(id, path, self._loop, self._heard, self._ended)
-                except OSError as error:
-                    # it died meanwhile (the supervisor will say so), or its backlog is full
-                    log.debug("instance cannot be reached yet", extra={"instance": id, "error": str(error)})
-                    if self._reconnect is None:
-                        self._reconnect = self._loop.call_later(RECONNECT_S, self._reconnected)
-                else:
-                    self._links[id] = link
-
-    def _reconnected(self) -> None:
-        self._connect()
-        self._schedule()
+        return self._links.outstanding + sum(map(len, self._again.values()))
 
     # -- handing over -----------------------------------------------------------------------------------
 
@@ -165,37 +117,34 @@ class Dispatcher:
         self._is_scheduled = False
         if self._is_closed or self._topology is None:
             return
-        links = [] if self._is_paused else [link for link in self._links.values() if link.takes_more]
+        links = [] if self._is_paused else [link for link in self._links if link.takes_more]
         full: list[Stream] = []
         if links:
             if self._again:
                 full += self._give_again(links)
             if self._ready:
                 full += self._take_turns(links)
-        for link in self._links.values():
-            if link.items:
-                link.flush()
-                link.was_pressed = False
+        self._links.flush()
         if self._drained is not None:
-            self._press()
+            self._links.press()
             self._check_drained()
         elif not links and (self._again or self._ready):
-            self._press()
+            self._links.press()
         else:
             for stream in full:
-                self._press_for(stream)
+                self._links.press_stream(stream)
             for graph in self._topology.ordered:
                 if any(queue.is_held(graph) for queue in self._queues):
                     for is_bulk in (False, True):
-                        self._press_for(Stream(graph, is_bulk))
+                        self._links.press_stream(Stream(graph, is_bulk))
 
     def _give_again(self, links: list[Link]) -> list[Stream]:
         """Hand over what came back from other instances; returns the streams of which some had no room."""
         full = []
         for stream, waiting in list(self._again.items()):
-            if self._is_held(stream):
+            if stream.graph in self._paused:
                 continue
-            while waiting and (open_links := self._with_room(self._running(links, stream), stream)):
+            while waiting and (open_links := self._windows.with_room(self._running(links, stream), stream)):
                 sent = waiting.popleft()
                 if self._has_graph(sent.queue, sent.lease):
                     sent.rerun = sent.queue.rerun(sent.lease)
@@ -208,20 +157,39 @@ class Dispatcher:
 
     def _take_turns(self, links: list[Link]) -> list[Stream]:
         """Hand over what the queues have, live before bulk; returns the streams of which some had no room."""
+        assert self._topology is not None
         live: list[tuple[Queue, Stream]] = []
         bulk: list[tuple[Queue, Stream]] = []
         for queue in list(self._ready):
-            streams = [stream for stream in queue.streams() if not self._is_held(stream)]
+            streams = [stream for stream in queue.streams() if stream.graph not in self._paused]
             if not streams:
                 del self._ready[queue]  # it tells when there is something again
             for stream in streams:
-                (bulk if stream.is_bulk else live).append((queue, stream))
+                if stream.graph not in self._topology.ordered or not self._is_held(stream.graph):
+                    (bulk if stream.is_bulk else live).append((queue, stream))
         full = self._hand_over(links, live)
+        if live:
+            self._live_at = self._loop.time()
         if bulk and not self._is_any_moving(links, full):
             full += self._hand_over(links, bulk)
         elif bulk and self._bulk_timer is None:
             self._bulk_timer = self._loop.call_later(STALLED_S, self._try_bulk)
         return full
+
+    def _open_to(self, stream: Stream, links: list[Link]) -> list[Link]:
+        """Where a stream may go. While live documents come, bulk spares half of the instances, so that those find one idle."""
+        if stream.is_bulk and self._loop.time() - self._live_at <= LIVE_S:
+            all_running = self._running(list(self._links), stream)
+            chosen = all_running[: max(1, len(all_running) // 2)]
+            return [link for link in links if link in chosen]
+        return self._running(links, stream)
+
+    def _is_held(self, graph: str) -> bool:
+        """True while an instance may still work on documents of an ordered graph that an earlier owner of the queues had sent.
+
+        That one was killed, the instance was not: what it has may be published at any time, so nothing newer must be before.
+        """
+        return any(link.held is None or graph in link.held for link in self._links)
 
     def _hand_over(self, links: list[Link], streams: list[tuple[Queue, Stream]]) -> list[Stream]:
         """Let streams of one lane take turns until they have nothing or no room; returns those that had no room."""
@@ -234,11 +202,11 @@ class Dispatcher:
         turns = deque(streams)
         while turns:
             queue, stream = turns.popleft()
-            open_links = self._with_room(self._running(links, stream), stream)
+            open_links = self._windows.with_room(self._open_to(stream, links), stream)
             if not open_links:
                 full.append(stream)
                 continue
-            window, window_bytes = self._bounds(stream)
+            window, window_bytes = self._windows.bounds(stream)
             room = sum(window - link.window(stream).count for link in open_links)
             room_bytes = sum(window_bytes - link.window(stream).load for link in open_links)
             if stream.is_bulk:
@@ -254,7 +222,7 @@ class Dispatcher:
             for lease in leases:
                 if self._has_graph(queue, lease):
                     is_alone = lease.is_suspect or lease.crashes > 0
-                    self._give(open_links, Sent(queue, stream, lease, self._weight(lease), is_alone))
+                    self._give(open_links, Sent(queue, stream, lease, self._windows.weight(lease), is_alone))
         return full
 
     def _is_any_moving(self, links: list[Link], full: list[Stream]) -> bool:
@@ -266,46 +234,27 @@ class Dispatcher:
         self._bulk_timer = None
         self._schedule()
 
-    def _bounds(self, stream: Stream) -> tuple[int, int]:
-        limits = self._limits
-        if stream.is_bulk:
-            return min(BULK_DELIVERIES, limits.window_deliveries), min(BULK_BYTES, limits.window_bytes)
-        return limits.window_deliveries, limits.window_bytes
-
     def _running(self, links: list[Link], stream: Stream) -> list[Link]:
         """Those of ``links`` whose instances run the graph; an instance that does not would not know what to do with it."""
         assert self._topology is not None
         runs = self._topology.runs
         return [link for link in links if link.id not in runs or stream.graph in runs[link.id]] if runs else links
 
-    def _with_room(self, links: list[Link], stream: Stream) -> list[Link]:
-        count, load = self._bounds(stream)
-        return [link for link in links if (window := link.window(stream)).count < count and window.load < load]
-
     def _give(self, links: list[Link], sent: Sent) -> None:
         """Put a delivery into the batch of the least loaded link; takes a link that is full then out of ``links``.
 
         Without any link left (a lease may be larger than the window had room for), it goes to the least loaded open one.
         """
-        candidates = links or self._running([link for link in self._links.values() if link.takes_more], sent.stream)
+        candidates = links or self._running([link for link in self._links if link.takes_more], sent.stream)
         link = candidates[0]
         for other in candidates:
             if other.load < link.load:
                 link = other
         self._last_number = number = self._last_number + 1
         link.add(number, sent, self._loop.time())
-        count, load = self._bounds(sent.stream)
+        count, load = self._windows.bounds(sent.stream)
         if links and (sent.window.count >= count or sent.window.load >= load):
             links.remove(link)
-
-    def _weight(self, lease: Lease) -> int:
-        body = lease.body
-        if lease.header.is_bulk:
-            return max(OVERHEAD_BYTES + len(body), lease.header.documents * (BULK_BYTES // BULK_DOCUMENTS))
-        if isinstance(body, Spooled):
-            # it takes no memory on its way; but whoever reads it is busy for long
-            return max(OVERHEAD_BYTES, min(body.size, self._limits.window_bytes // 8))
-        return OVERHEAD_BYTES + len(body if lease.decoded is None else lease.decoded)
 
     def _has_graph(self, queue: Queue, lease: Lease) -> bool:
         assert self._topology is not None
@@ -317,21 +266,6 @@ class Dispatcher:
             return False
         queue.dead_letter(lease, "graph.gone", f"graph {graph!r} is not deployed any more; deploy it, then replay")
         return False
-
-    def _press(self) -> None:
-        """Every window is full and more waits: have the instances let go of what their components hold."""
-        for link in self._links.values():
-            if link.is_open and not link.was_pressed:
-                link.was_pressed = True
-                link.write(protocol.signal(protocol.PRESSURE))
-
-    def _press_for(self, stream: Stream) -> None:
-        """A stream waits for what it has out: have the instances let go of that."""
-        for link in self._links.values():
-            window = link.windows.get(stream)
-            if link.is_open and window is not None and window.count and not window.was_pressed:
-                window.was_pressed = True
-                link.write(protocol.signal(protocol.PRESSURE))
 
     # -- what instances say -----------------------------------------------------------------------------
 
@@ -347,6 +281,9 @@ class Dispatcher:
             sent = link.outstanding.get(said.number)
             if sent is not None:
                 sent.queue.committed(sent.lease, said.publisher, said.documents)
+        elif kind == protocol.HELD:
+            link.held = protocol.read_held(head)
+            self._schedule()
         elif kind == protocol.GOODBYE:
             link.close()
             self._take_back(link)
@@ -390,7 +327,7 @@ class Dispatcher:
         if link.is_retiring and not link.outstanding:
             self._forget(link)
             return
-        log.warning("instance lost", extra={"instance": link.id, "outstanding": len(link.outstanding)})
+        log.info("instance lost", extra={"instance": link.id, "outstanding": len(link.outstanding)})
         self._on_lost(link.id)
 
     def gone(self, id: int, death: Death | None = None) -> None:
@@ -416,8 +353,8 @@ class Dispatcher:
 
     def _forget(self, link: Link) -> None:
         link.close()
-        if self._links.get(link.id) is link:
-            del self._links[link.id]
+        if self._links.remove(link):
+            self._schedule()
         if self._drained is not None:
             self._check_drained()
 
@@ -438,9 +375,9 @@ class Dispatcher:
 
     def _check_drained(self) -> None:
         assert self._drained is not None
-        if self._drained.done() or any(link.outstanding for link in self._links.values()):
+        if self._drained.done() or self._links.outstanding:
             return
-        if self._is_paused or not (any(not self._is_held(stream) for stream in self._again) or self._has_work()):
+        if self._is_paused or not (any(stream.graph not in self._paused for stream in self._again) or self._has_work()):
             self._drained.set_result(None)
 
     def _has_work(self) -> bool:
@@ -448,21 +385,17 @@ class Dispatcher:
         if self._topology is None or not self._topology.instances:
             return False
         if self._topology.paused:
-            return any(not self._is_held(stream) for queue in self._queues for stream in queue.streams())
+            return any(stream.graph not in self._paused for queue in self._queues for stream in queue.streams())
         return any(stats.deliveries > stats.delayed for stats in (queue.stats() for queue in self._queues))
 
     def close(self) -> None:
         """Close all connections. What is still out stays in the queues and is run again."""
         self._is_closed = True
-        if self._reconnect is not None:
-            self._reconnect.cancel()
         if self._bulk_timer is not None:
             self._bulk_timer.cancel()
         for queue in self._queues:
             queue.on_ready = None
-        for link in list(self._links.values()):
-            link.close()
-        self._links.clear()
+        self._links.close()
         self._copies.close()
 
 

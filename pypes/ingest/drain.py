@@ -50,10 +50,14 @@ class DrainRate:
         return self._deliveries_s / weight, self._bytes_s / weight
 
     def retry_after_s(self, deliveries: int, size: int) -> float:
-        """Time until so many deliveries and bytes have drained, as far as can be told; :data:`MAX_RETRY_S` while nothing does."""
+        """Time until so many deliveries and bytes have drained, as far as can be told; :data:`MAX_RETRY_S` while nothing does.
+
+        Of a drain that was hardly looked at yet nothing can be told: no long wait is promised for it.
+        """
+        longest_s = MIN_RETRY_S + (MAX_RETRY_S - MIN_RETRY_S) * self._weight
         deliveries_s, bytes_s = self.rates
         wait_s = MIN_RETRY_S
         for amount, rate in ((deliveries, deliveries_s), (size, bytes_s)):
             if amount > 0:
-                wait_s = max(wait_s, amount / rate if rate > amount / MAX_RETRY_S else MAX_RETRY_S)
+                wait_s = max(wait_s, amount / rate if rate > amount / MAX_RETRY_S else longest_s)
         return wait_s

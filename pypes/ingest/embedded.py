@@ -13,58 +13,47 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import sqlite3
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 from pypes.core.limits import Limits
-from pypes.errors import InvalidConfig, PypesError, StoreError
+from pypes.errors import InvalidConfig, PypesError
 from pypes.ingest.accounts import Account
-from pypes.ingest.backlog import Delivery, Group
-from pypes.ingest.delivery import Header, Spooled, body_bytes
+from pypes.ingest.committer import Committer, store_error
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.group import Delivery, Group
 from pypes.ingest.idempotency import Keys
 from pypes.ingest.lane import Lane
 from pypes.ingest.outbox import Append, Change, Commit, Outbox
 from pypes.ingest.outcome import Blame, Details
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Capabilities, Key, QueueStats
-from pypes.ingest.reading import decode_blames
-from pypes.ingest.receipt import MAX_SALT, ReceiptIds, commit_key, first_key
-from pypes.ingest.refilling import RefillingQueue
+from pypes.ingest.receipt import ReceiptIds, first_key
+from pypes.ingest.recorded import RecordedQueue
+from pypes.ingest.refill import Refill
+from pypes.ingest.retention import Retention
 from pypes.ingest.shards import Shard
 from pypes.ingest.spool import SpoolDir, SpoolWriter
 from pypes.ingest.store import Store
-from pypes.ingest.turn import Found, Remains, Result, Totals
+from pypes.ingest.survey import Survey, survey
+from pypes.ingest.turn import Remains, Result
 
 log = logging.getLogger(__name__)
 
-_ACK_DELAY_S = 0.01
 _PROBE_S = 1.0
-_PRUNE_S = 60.0
 
 
-class _Survey(NamedTuple):
-    """What opening a store finds."""
-
-    found: list[Found]
-    problems: list[str]
-    last_key: int
-    totals: Totals
-    horizon: tuple[int, int]
-    blames: list[tuple[int, int, tuple[Blame, ...]]]
-    fresh: list[tuple[str, int, int]]
-
-
-class EmbeddedQueue(RefillingQueue):
+class EmbeddedQueue(RecordedQueue):
     """A durable queue of one process; open it with :meth:`open`."""
 
     def __init__(
         self,
         store: Store,
+        spool: SpoolDir,
         shard: Shard,
+        found: Survey,
         *,
         node: int,
         limits: Limits,
@@ -73,35 +62,46 @@ class EmbeddedQueue(RefillingQueue):
         probe_s: float,
         clock: Callable[[], float],
     ) -> None:
-        super().__init__(
-            node=node,
-            shard=shard.number,
-            limits=limits,
-            max_cached_bytes=limits.cache_bytes,
-            clock=clock,
-            probe_s=probe_s,
-        )
+        super().__init__(node=node, shard=shard.number, limits=limits, max_cached_bytes=limits.cache_bytes, clock=clock)
         self._claim = shard
-        self._spool = SpoolDir(shard.path / "spool")
+        self._spool = spool
         self._store = store
         self._durability = durability
-        self._interval_s = interval_s
-        self._random = random.Random()
-        self._writing = Lane(self._loop, f"pypes-commit-{shard.number}")
-        self._reading = Lane(self._loop, f"pypes-read-{shard.number}")
-        self._outbox = Outbox(node, shard.number, self._backlog.has_bulk)
         self._keys = Keys()
-        self._doubtful_spools: list[str] = []
-        self._last_key = 0
-        self._totals = Totals(0, 0, 0, 0)
-        self._pruned_at = self._loop.time()
         #: Graphs of which keys are noted as fresh.
         self._fresh_graphs: set[str] = set()
-        self._is_kicked = False
-        self._is_busy = False
-        self._ack_timer: asyncio.TimerHandle | None = None
-        self._sync_timer: asyncio.TimerHandle | None = None
-        self._settling: list[tuple[int, asyncio.Future[None]]] = []
+        self._writing = Lane(self._loop, f"pypes-commit-{shard.number}")
+        self._reading = Lane(self._loop, f"pypes-read-{shard.number}")
+        self._outbox = Outbox(node, shard.number, self._backlog.has_bulk, clock)
+        self._committer = Committer(
+            self._writing,
+            store,
+            spool,
+            self._outbox,
+            durability=durability,
+            interval_s=interval_s,
+            probe_s=probe_s,
+            last_key=found.last_key,
+            clock=clock,
+            on_committed=self._committed,
+            on_refused=self._refused,
+        )
+        self._refill = Refill(
+            self._reading,
+            store,
+            spool,
+            self._backlog,
+            self._committer,
+            node=node,
+            shard=shard.number,
+            max_bytes=limits.cache_bytes,
+            probe_s=probe_s,
+            bury=partial(self._bury, has_body=False),
+            write_off=self._write_off,
+            on_read=self._refilled,
+        )
+        self._retention = Retention(self._writing, store, limits, clock, found.totals, found.horizon)
+        self._restore(found)
 
     @classmethod
     async def open(
@@ -129,9 +129,19 @@ class EmbeddedQueue(RefillingQueue):
                 "acknowledged, or damage to what was; `pypes queue check` tells the same",
                 extra={"shard": shard.number, "frames": store.tail.broken, "valid": store.tail.valid},
             )
+        spool = SpoolDir(shard.path / "spool")
+        try:
+            found = await loop.run_in_executor(None, survey, store, spool)
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                store.close()
+            shard.release()
+            raise
         queue = cls(
             store,
+            spool,
             shard,
+            found,
             node=node,
             limits=limits,
             durability=durability,
@@ -139,36 +149,13 @@ class EmbeddedQueue(RefillingQueue):
             probe_s=probe_s,
             clock=clock,
         )
-        try:
-            survey = await queue._writing.call(queue._survey)
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                store.close()
-            queue._abandon()
-            raise
-        queue._restore(survey)
         queue._fetch()
         return queue
 
-    def _survey(self) -> _Survey:
-        store = self._store
-        try:
-            found, problems = store.scan()
-            problems += store.damage()
-            # with a part of the rows unknown, so is which files they name
-            if not problems:
-                self._spool.sweep({name for each in found for name in each.spools} | set(store.kept_spools()))
-            blames = [(key, position, decode_blames(data)) for key, position, data in store.blames()]
-            return _Survey(found, problems, store.last_key(found), store.totals(), store.horizon(), blames, store.fresh())
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"the queue cannot be read: {error}; restore the shard from a copy", where=str(store.path)
-            ) from error
-
-    def _restore(self, survey: _Survey) -> None:
-        for problem in survey.problems:
+    def _restore(self, known: Survey) -> None:
+        for problem in known.problems:
             log.error("a part of the queue is damaged: %s", problem, extra={"shard": self._shard})
-        for found in survey.found:
+        for found in known.found:
             group = Group(found.key, found.salt, found.size, found.entries)
             for position, account in found.done.items():
                 group.finish(position, account)
@@ -179,15 +166,12 @@ class EmbeddedQueue(RefillingQueue):
             self._bytes += sum(size for *_, size in found.parts)
             if found.crashes:
                 self._outbox.recall_crashes(found.key)
-        for key, position, blames in survey.blames:
+        for key, position, blames in known.blames:
             self._past[key, position] = Rerun(blames=blames)
-        for graph, hash, key in survey.fresh:
+        for graph, hash, key in known.fresh:
             self._fresh_graphs.add(graph)
             self._backlog.supersede(graph, (hash,), key)
-        self._last_key = survey.last_key
-        self._born, self._forgotten = survey.horizon
-        self._totals = survey.totals
-        self._dead_letter_count, self._dead_letter_bytes = survey.totals.letters, survey.totals.letter_bytes
+        self._dead_letter_count, self._dead_letter_bytes = known.totals.letters, known.totals.letter_bytes
 
     # -- appending ---------------------------------------------------------------------------------------
 
@@ -201,8 +185,7 @@ class EmbeddedQueue(RefillingQueue):
         if key is None:
             return self._append(header, body, decoded)
         try:
-            if self._failure is not None or self._is_closed:
-                raise self._refusal()
+            self._committer.check()
             known = self._keys.find(key)
         except PypesError:
             self._discard(body)
@@ -225,7 +208,7 @@ class EmbeddedQueue(RefillingQueue):
         try:
             if error is not None:
                 self._discard(append.body)
-                raise _store_error(error)
+                raise store_error(error)
             self._append(append.header, append.body, append.decoded, append.future, append.key)
         except PypesError as refusal:
             self._keys.failed(append.key, refusal)
@@ -240,16 +223,15 @@ class EmbeddedQueue(RefillingQueue):
         replays: str | None = None,
     ) -> asyncio.Future[str]:
         try:
-            if self._failure is not None or self._is_closed:
-                raise self._refusal()
-            self._reserve(header, body_bytes(body), is_replay=replays is not None)
+            self._committer.check()
+            self._reserve(header, len(body), is_replay=replays is not None)
         except PypesError:
             self._discard(body)
             raise
         if future is None:
             future = self._loop.create_future()
         self._outbox.appends.append(Append(header, body, decoded, future, key, replays))
-        self._kick_soon()
+        self._committer.kick_soon()
         return future
 
     def _discard(self, body: bytes | Spooled) -> None:
@@ -257,69 +239,20 @@ class EmbeddedQueue(RefillingQueue):
         if isinstance(body, Spooled):
             self._spool.remove([body.name])
 
-    def _change(self, ids: list[str], packet: bytes | None) -> asyncio.Future[int]:
-        if self._failure is not None or self._is_closed:
-            raise self._refusal()
-        future: asyncio.Future[int] = self._loop.create_future()
-        self._outbox.changes.append(Change(ids, packet, future))
-        self._kick_soon()
-        return future
+    # -- what a commit brought ---------------------------------------------------------------------------
 
-    def _refusal(self) -> StoreError:
-        if self._is_closed:
-            return StoreError("the queue is closed", code="store.closed")
-        if isinstance(self._failure, StoreError):
-            return _store_error(self._failure)
-        return StoreError(
-            "the queue's disk failed and takes nothing at the moment; post again later",
-            code="store.failed",
-            where=str(self._store.path),
-        )
-
-    def _kick_soon(self) -> None:
-        # after this turn of the loop, so that all requests read in one turn share a commit
-        if not self._is_kicked and not self._is_busy:
-            self._is_kicked = True
-            self._loop.call_soon(self._kick)
-
-    def _kick(self) -> None:
-        self._is_kicked = False
-        if self._is_busy or self._failure is not None:
-            return
-        key = commit_key(self._clock(), self._last_key)
-        commit = self._outbox.take(key, self._random.getrandbits(MAX_SALT.bit_length()))
-        if commit is None:
-            self._tell_settled(self._outbox.taken)
-            return
-        if commit.turn.row is not None:
-            self._last_key = key
-        self._is_busy = True
-        self._writing.submit(partial(self._store.commit, commit.turn), partial(self._committed, commit))
-
-    def _committed(self, commit: Commit, result: Result | None, error: BaseException | None) -> None:
-        self._is_busy = False
-        if result is None:
-            assert error is not None
-            self._take_back(commit, error)
-            return
-        self._outbox.written(commit)
+    def _committed(self, commit: Commit, result: Result) -> None:
         if commit.turn.row is not None:
             self._admit(commit)
         if commit.complete:
             groups = self._backlog.groups
             for group in commit.complete:
                 del groups[group.key]
-            self._count_receipts(commit)
+            self._retention.count(commit.turn)
             if self._fresh_graphs:
                 self._forget_fresh()
         if commit.turn.is_rare:
             self._changed(commit, result)
-        if commit.spools:
-            self._writing.submit(partial(self._spool.remove, commit.spools), self._removed)
-        if self._durability == "interval" and self._sync_timer is None:
-            self._sync_timer = self._loop.call_later(self._interval_s, self._sync)
-        self._tell_settled(commit.number)
-        self._kick()
 
     def _admit(self, commit: Commit) -> None:
         assert commit.turn.row is not None
@@ -330,8 +263,8 @@ class EmbeddedQueue(RefillingQueue):
             Delivery(group, position, ids[position], append.header, append.body, append.decoded)
             for position, append in enumerate(commit.appends)
         ]
-        if commit.turn.fresh:
-            self._supersede(commit)
+        for graph, _, _ in commit.turn.fresh:
+            self._fresh_graphs.add(graph)
         self._backlog.add(group, list(deliveries))
         self._appended += count
         for append, delivery in zip(commit.appends, deliveries, strict=True):
@@ -340,14 +273,8 @@ class EmbeddedQueue(RefillingQueue):
             if append.key is not None:
                 self._keys.end(append.key)
         self._notify()
-        if self._backlog.is_starved:
-            self._fetch()
-
-    def _supersede(self, commit: Commit) -> None:
-        """Live deliveries came while bulk ones of their graphs wait: those must not run over them later."""
-        for graph, hash, key in commit.turn.fresh:
-            self._fresh_graphs.add(graph)
-            self._backlog.supersede(graph, (hash,), key)
+        if self._backlog.cache.is_starved:
+            self._refill.fetch()
 
     def _forget_fresh(self) -> None:
         for graph in [graph for graph in self._fresh_graphs if not self._backlog.has_bulk(graph)]:
@@ -361,8 +288,6 @@ class EmbeddedQueue(RefillingQueue):
         # what came had been counted when it was acknowledged, as far as it was known then
         self._dead_letter_count += result.letters - sum(len(remains.letters) for remains in turn.dead)
         self._dead_letter_bytes += result.letter_bytes - sum(r.size for r in turn.dead if r.has_body)
-        if result.spools:
-            self._writing.submit(partial(self._spool.remove, result.spools), self._removed)
         gone, edited = set(result.removed), set(result.edited)
         for change in commit.changes:
             if not change.future.done():
@@ -372,168 +297,59 @@ class EmbeddedQueue(RefillingQueue):
         if turn.callbacks and self.on_callback is not None:
             self.on_callback()
 
-    # -- acknowledging -----------------------------------------------------------------------------------
-
-    def _finished(self, delivery: Delivery, account: Account, details: Details | None, remains: Remains | None) -> None:
-        self._outbox.finished(delivery, details, remains, self._clock())
-        self._flush_later()
-
-    def _crashed(self, delivery: Delivery, blames: tuple[Blame, ...]) -> None:
-        self._outbox.crashed(delivery, blames)
-        self._kick_soon()
-
-    def _flush_later(self) -> None:
-        if self._ack_timer is None:
-            self._ack_timer = self._loop.call_later(_ACK_DELAY_S, self._flush)
-
-    def _flush(self) -> None:
-        self._ack_timer = None
-        self._outbox.is_flush_due = True
-        if not self._is_busy:
-            self._kick()
-
-    def _removed(self, _: object, error: BaseException | None) -> None:
-        if error is not None:
-            log.warning("spool files were not removed; they will be at the next start", exc_info=error)
-
-    # -- forgetting --------------------------------------------------------------------------------------
-
-    def _count_receipts(self, commit: Commit) -> None:
-        totals = self._totals
-        count, size = totals.receipts, totals.receipt_bytes
-        for _, _, entries, _, added, _ in commit.turn.receipts:
-            count += entries
-            size += added
-        self._totals = totals._replace(receipts=count, receipt_bytes=size)
-        limits = self._limits
-        surplus, surplus_bytes = count - limits.receipts_kept, size - limits.receipts_bytes
-        now = self._loop.time()
-        if (
-            surplus > max(1000, limits.receipts_kept // 20)
-            or surplus_bytes > max(1 << 20, limits.receipts_bytes // 20)
-            or now - self._pruned_at > _PRUNE_S
-        ):
-            self._pruned_at = now
-            before = first_key(self._clock() - limits.receipts_s)
-            prune = partial(self._store.prune, before, max(0, surplus), max(0, surplus_bytes))
-            self._writing.submit(prune, self._pruned)
-
-    def _pruned(self, gone: tuple[int, int, int] | None, error: BaseException | None) -> None:
-        if gone is None:
-            log.warning("old receipts were not forgotten; tried again later", exc_info=error)
-            return
-        totals = self._totals
-        count, size, horizon = gone
-        self._totals = totals._replace(receipts=totals.receipts - count, receipt_bytes=totals.receipt_bytes - size)
-        self._forgotten = max(self._forgotten, horizon)
-
-    # -- a disk that fails -------------------------------------------------------------------------------
-
-    def _take_back(self, commit: Commit, error: BaseException) -> None:
-        """A commit failed: nothing in it was accepted, and what it would have removed is still to be removed."""
-        log.error("the queue's store failed; nothing is accepted until it works again", exc_info=error)
-        self._failure = error
-        appends, changes = self._outbox.take_back(commit)
+    def _refused(self, appends: list[Append], changes: list[Change], error: BaseException) -> None:
+        """The store failed: none of these was accepted."""
         for append in appends:
-            self._unreserve(append.header, body_bytes(append.body))
-            # the row may be in the log all the same, and be found after a crash: its file stays until a later commit overwrote it
-            if isinstance(append.body, Spooled):
-                self._doubtful_spools.append(append.body.name)
-            refusal = _store_error(error)
+            self._unreserve(len(append.body))
+            refusal = store_error(error)
             if append.key is not None:
                 self._keys.failed(append.key, refusal)
             elif not append.future.done():
                 append.future.set_exception(refusal)
         for change in changes:
             if not change.future.done():
-                change.future.set_exception(_store_error(error))
-        self._tell_settled(None)
-        if not self._is_closed:
-            self._loop.call_later(self._probe_s, self._probe)
+                change.future.set_exception(store_error(error))
 
-    def _probe(self) -> None:
-        if not self._is_closed:
-            self._writing.submit(self._store.sync, self._probed)
+    # -- acknowledging -----------------------------------------------------------------------------------
 
-    def _probed(self, _: object, error: BaseException | None) -> None:
-        if error is not None:
-            self._failure = error
-            self._loop.call_later(self._probe_s, self._probe)
-            return
-        log.info("the queue's store works again")
-        self._failure = None
-        doubtful, self._doubtful_spools = self._doubtful_spools, []
-        if doubtful:
-            self._writing.submit(partial(self._spool.remove, doubtful), self._removed)
-        self._kick()
+    def _finished(self, delivery: Delivery, account: Account, details: Details | None, remains: Remains | None) -> None:
+        self._outbox.finished(delivery, details, remains)
+        self._committer.flush_later()
 
-    def _sync(self) -> None:
-        self._sync_timer = None
-        self._writing.submit(self._store.sync, self._synced)
+    def _crashed(self, delivery: Delivery, blames: tuple[Blame, ...]) -> None:
+        self._outbox.crashed(delivery, blames)
+        self._committer.kick_soon()
 
-    def _synced(self, _: object, error: BaseException | None) -> None:
-        if error is not None and self._failure is None:
-            log.error("the queue's store failed to sync; nothing is accepted until it works again", exc_info=error)
-            self._failure = error
-            self._loop.call_later(self._probe_s, self._probe)
+    # -- what is in the store only -----------------------------------------------------------------------
 
-    # -- waiting for the store ---------------------------------------------------------------------------
+    def _fetch(self) -> None:
+        self._refill.fetch()
 
-    async def _settled(self) -> None:
-        """Wait until what was acknowledged so far is in the store (or the store failed)."""
-        if self._failure is not None or not (self._is_busy or self._outbox):
-            return
-        number = self._outbox.taken
-        if self._outbox:
-            self._outbox.is_flush_due = True
-            number += 1
-            self._kick_soon()
-        future: asyncio.Future[None] = self._loop.create_future()
-        self._settling.append((number, future))
-        await future
+    def _write_off(self, size: int) -> None:
+        self._bytes -= size
 
-    def _tell_settled(self, number: int | None) -> None:
-        """The commit ``number`` is through, or the store failed: nothing more is going to be written for now."""
-        if not self._settling:
-            return
-        waiting, self._settling = self._settling, []
-        for due, future in waiting:
-            if number is not None and due > number and self._outbox:
-                self._settling.append((due, future))
-            elif not future.done():
-                future.set_result(None)
+    def _refilled(self, has_lost: bool) -> None:
+        if has_lost and self.on_ready is not None:
+            self.on_ready()  # whoever waits for what was lost learns that it does not come
+        else:
+            self._notify()
 
     # -- the rest ----------------------------------------------------------------------------------------
 
     def stats(self) -> QueueStats:
-        return self._stats(is_failed=self._failure is not None)
+        return self._stats(is_failed=self._committer.failure is not None)
 
     def capabilities(self) -> Capabilities:
         return Capabilities(is_durable=True, is_shared=False, durability=self._durability)
 
     async def close(self) -> None:
-        if self._is_closed:
+        if self._committer.is_closed:
             return
-        self._is_closed = True
-        for timer in (self._timer, self._ack_timer, self._sync_timer):
-            if timer is not None:
-                timer.cancel()
-        while self._failure is None and (self._is_busy or self._outbox):
-            await self._settled()
-        if self._durability == "interval" and self._failure is None:
-            await self._writing.call(self._store.sync)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._refill.close()
+        await self._committer.close()
         self._reading.stop()
         await self._writing.call(self._store.close)
-        self._abandon()
-
-    def _abandon(self) -> None:
-        self._reading.stop()
         self._writing.stop()
         self._claim.release()
-
-
-def _store_error(error: BaseException) -> StoreError:
-    """One of its own for each who is told, of the same kind."""
-    if isinstance(error, StoreError):
-        return type(error)(error.message, code=error.code, where=error.where)
-    return StoreError(f"the queue's commit failed: {error!r}; see the log of the server")

@@ -12,26 +12,11 @@ from pypes.ingest import protocol
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.protocol import FrameReader, Item
 from pypes.ingest.queue import Lease, Queue, Stream
+from pypes.ingest.window import Window
 
 #: Up to here the parts of a write are copied into one; beyond, the copy would cost more than the system call with many parts.
 _JOIN_BYTES = 1 << 18
 _IOV_MAX = 1024
-
-
-class Window:
-    """What one stream has out on a link: ``count`` deliveries that weigh ``load`` bytes.
-
-    ``moved_at``: when the first of them was sent, or one was acknowledged since; seconds of the loop's clock. ``was_pressed``:
-    the instance was told to let go of them.
-    """
-
-    __slots__ = ("count", "load", "moved_at", "was_pressed")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.load = 0
-        self.moved_at = 0.0
-        self.was_pressed = False
 
 
 class Sent:
@@ -68,6 +53,7 @@ class Link:
         "_unsent",
         "begun",
         "bodies",
+        "held",
         "id",
         "is_open",
         "is_retiring",
@@ -94,6 +80,8 @@ class Link:
         self.load = 0
         #: Number of what runs alone there: one of ours, -1 for another worker's, ``None`` while many may run.
         self.begun: int | None = None
+        #: Ordered graphs in which it still works on what an earlier owner of our queues sent; ``None`` until it has said so.
+        self.held: frozenset[str] | None = None
         self.is_open = True
         self.is_retiring = False
         self.takes_more = True

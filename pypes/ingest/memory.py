@@ -13,9 +13,9 @@ from msgspec import structs
 from pypes.core.limits import Limits
 from pypes.errors import Conflict, Gone, NotFound, StoreError
 from pypes.ingest.accounts import Account, report, report_pending
-from pypes.ingest.backlog import Delivery, Group
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
-from pypes.ingest.delivery import Header, Spooled, body_bytes
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.group import Delivery, Group
 from pypes.ingest.idempotency import check
 from pypes.ingest.outcome import Blame, DeadLetter, Details
 from pypes.ingest.queue import Callback, Capabilities, Key, QueueStats
@@ -65,13 +65,13 @@ class MemoryQueue(SettlingQueue):
     def _append(self, header: Header, body: bytes | Spooled, decoded: bytes | None, *, is_replay: bool = False) -> str:
         if self._is_closed:
             raise StoreError("the queue is closed", code="store.closed")
-        self._reserve(header, body_bytes(body), is_replay=is_replay)
+        self._reserve(header, len(body), is_replay=is_replay)
         self._last_key = commit_key(self._clock(), self._last_key)
         group = Group(self._last_key, 0, len(body), 1)
         id = ReceiptIds(self._node, self._shard, group.key, 0)[0]
         self._backlog.add(group, [Delivery(group, 0, id, header, body, decoded)])
         self._appended += 1
-        self._loop.call_soon(self._notify)
+        self._notify_soon()
         return id
 
     def _finished(self, delivery: Delivery, account: Account, details: Details | None, remains: Remains | None) -> None:
@@ -211,7 +211,7 @@ class MemoryQueue(SettlingQueue):
             if (path := self._paths.pop(letter.receipt, None)) is not None:
                 Path(path).unlink(missing_ok=True)
         self._count_letters()
-        self._loop.call_soon(self._notify)
+        self._notify_soon()
         return True
 
     async def replay(self, id: str, from_start: bool) -> str:

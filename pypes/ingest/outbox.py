@@ -10,8 +10,8 @@ import msgspec
 import orjson
 
 from pypes.ingest.accounts import Account, encode, encode_some
-from pypes.ingest.backlog import Delivery, Group
 from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.group import Delivery, Group
 from pypes.ingest.ordering import EVERY, unpack_keys
 from pypes.ingest.outcome import Blame, Details
 from pypes.ingest.queue import Key
@@ -63,9 +63,9 @@ class Commit:
 
     __slots__ = ("appends", "changes", "complete", "number", "spools", "touched", "turn")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, turn: Turn) -> None:
         self.number = number
-        self.turn = Turn()
+        self.turn = turn
         self.appends: list[Append] = []
         self.changes: list[Change] = []
         self.complete: list[Group] = []
@@ -79,7 +79,7 @@ class Outbox:
     ``has_bulk`` tells whether deliveries of the bulk lane of a graph wait: keys of live ones are then noted as fresh.
     """
 
-    def __init__(self, node: int, shard: int, has_bulk: Callable[[str], bool]) -> None:
+    def __init__(self, node: int, shard: int, has_bulk: Callable[[str], bool], clock: Callable[[], float]) -> None:
         self.appends: list[Append] = []
         self.changes: list[Change] = []
         self.is_flush_due = False
@@ -88,21 +88,17 @@ class Outbox:
         self._node = node
         self._shard = shard
         self._has_bulk = has_bulk
+        self._clock = clock
+        #: What is written as it came.
+        self._next = Turn()
         self._complete: list[Group] = []
         self._touched: dict[int, Group] = {}
         #: What the details of deliveries take in bytes, by commit key, until the commit is complete.
         self._detail_bytes: dict[int, int] = {}
-        self._details: list[tuple[int, int, bytes]] = []
-        self._remains: list[Remains] = []
-        self._damaged: list[tuple[int, str]] = []
         #: Commits whose row stays where it is when they are complete.
         self._unreadable: set[int] = set()
         self._crashes: dict[tuple[int, int], tuple[int, bytes | None]] = {}
         self._crashed: set[int] = set()
-        self._callbacks: list[tuple[str, str, float]] = []
-        self._called: list[str] = []
-        self._postponed: list[tuple[float, str]] = []
-        self._stale: list[str] = []
         self._spent_spools: list[str] = []
 
     def __bool__(self) -> bool:
@@ -111,29 +107,25 @@ class Outbox:
             or self.changes
             or self._complete
             or self._touched
-            or self._details
-            or self._remains
             or self._crashes
-            or self._called
-            or self._postponed
-            or self._stale
             or self._spent_spools
+            or self._next.is_rare
         )
 
     # -- what is taken on --------------------------------------------------------------------------------
 
-    def finished(self, delivery: Delivery, details: Details | None, remains: Remains | None, now_s: float) -> None:
+    def finished(self, delivery: Delivery, details: Details | None, remains: Remains | None) -> None:
         """Take an acknowledgement: its group already has the account."""
         group = delivery.group
         if details is not None:
             data = _encode(details)
-            self._details.append((group.key, delivery.position, data))
+            self._next.details.append((group.key, delivery.position, data))
             self._detail_bytes[group.key] = self._detail_bytes.get(group.key, 0) + len(data) + ROW_BYTES
         if remains is not None:
-            self._remains.append(remains)
+            self._next.dead.append(remains)
             self.is_flush_due = True  # a dead letter commits together with the acknowledgement that left it
         if delivery.header.callback:
-            self._callbacks.append((delivery.id, delivery.header.callback, now_s))
+            self._next.callbacks.append((delivery.id, delivery.header.callback, self._clock()))
             self.is_flush_due = True
         if delivery.header.keys:
             # were it forgotten by a crash, it would run again behind newer ones of its keys that are not
@@ -149,7 +141,7 @@ class Outbox:
 
     def damaged(self, group: Group, reason: str) -> None:
         """The row of a commit cannot be read: it stays where it is, for it may not even be possible to remove it."""
-        self._damaged.append((group.key, reason))
+        self._next.damaged.append((group.key, reason))
         self._unreadable.add(group.key)
 
     def crashed(self, delivery: Delivery, blames: tuple[Blame, ...]) -> None:
@@ -162,42 +154,33 @@ class Outbox:
         self._crashed.add(key)
 
     def called(self, receipt: str) -> None:
-        self._called.append(receipt)
+        self._next.called.append(receipt)
 
     def postponed(self, receipt: str, due: float) -> None:
-        self._postponed.append((due, receipt))
+        self._next.postponed.append((due, receipt))
 
     def stale(self, graph: str) -> None:
         """No bulk delivery of a graph waits any more: nobody will ask for its fresh keys."""
-        self._stale.append(graph)
+        self._next.stale.append(graph)
 
     # -- what is written ---------------------------------------------------------------------------------
 
     def take(self, key: int, salt: int) -> Commit | None:
         """Everything that goes into the next transaction, its appends under ``key``; None if there is nothing."""
-        commit = Commit(self.taken + 1)
-        turn = commit.turn
-        if self._stale:
-            turn.stale, self._stale = self._stale, []
+        turn, self._next = self._next, Turn()
+        commit = Commit(self.taken + 1, turn)
         if self.appends:
             self._take_appends(commit, key, salt)
         if self.changes:
-            commit.changes, self.changes = self.changes, []
-            for change in commit.changes:
-                if change.packet is None:
-                    turn.removed += change.ids
-                else:
-                    turn.edited += [(change.packet, id) for id in change.ids]
+            self._take_changes(commit)
         if self._complete:
             self._take_complete(commit)
-        # a group that is half acknowledged will soon be complete: its progress is written only when that takes long
         if self.is_flush_due:
             self.is_flush_due = False
-            commit.touched, self._touched = self._touched, {}
-            for group in commit.touched.values():
-                turn.progress.append((group.key, encode_some(group.outcomes or ())))
-                group.has_progress = True
-        self._take_rare(turn)
+            self._take_touched(commit)
+        if self._crashes:
+            turn.crashes = [(key, position, count, blames) for (key, position), (count, blames) in self._crashes.items()]
+            self._crashes = {}
         if not self._touched:
             commit.spools, self._spent_spools = self._spent_spools, []
         if turn.row is None and not (turn.receipts or turn.progress or turn.is_rare or commit.changes or commit.spools):
@@ -223,32 +206,42 @@ class Outbox:
             if self._crashed and key in self._crashed:
                 turn.recovered.append(key)
 
-    def _take_rare(self, turn: Turn) -> None:
-        turn.details, self._details = self._details, []
-        turn.dead, self._remains = self._remains, []
-        turn.damaged, self._damaged = self._damaged, []
-        turn.callbacks, self._callbacks = self._callbacks, []
-        turn.called, self._called = self._called, []
-        turn.postponed, self._postponed = self._postponed, []
-        if self._crashes:
-            turn.crashes = [(key, position, count, blames) for (key, position), (count, blames) in self._crashes.items()]
-            self._crashes = {}
+    def _take_touched(self, commit: Commit) -> None:
+        # a group that is half acknowledged will soon be complete: its progress is written only when that takes long
+        commit.touched, self._touched = self._touched, {}
+        for group in commit.touched.values():
+            commit.turn.progress.append((group.key, encode_some(group.outcomes or ())))
+            group.has_progress = True
 
-    def _take_appends(self, commit: Commit, key: int, salt: int) -> None:
-        size = count = total = 0
+    def _take_changes(self, commit: Commit) -> None:
+        commit.changes, self.changes = self.changes, []
+        for change in commit.changes:
+            if change.packet is None:
+                commit.turn.removed += change.ids
+            else:
+                commit.turn.edited += [(change.packet, id) for id in change.ids]
+
+    def _take_fitting(self) -> list[Append]:
+        """The appends of one commit: at least one, and no more inline bodies than one may have."""
+        size = count = 0
         for append in islice(self.appends, MAX_INDEX + 1):
             if not isinstance(append.body, Spooled):
                 size += len(append.body)
                 if size > _COMMIT_BYTES and count:
                     break
-            total += len(append.body)
             count += 1
-        commit.appends = taken = self.appends[:count]
+        taken = self.appends[:count]
         del self.appends[:count]
+        return taken
+
+    def _take_appends(self, commit: Commit, key: int, salt: int) -> None:
+        commit.appends = taken = self._take_fitting()
+        total = 0
         turn = commit.turn
         spools: list[str] = []
         for position, append in enumerate(taken):
             header = append.header
+            total += len(append.body)
             if isinstance(append.body, Spooled):
                 spools.append(append.body.name)
             if append.key is not None:
@@ -259,7 +252,7 @@ class Outbox:
             if header.keys and header.keys != EVERY and not header.is_bulk and self._has_bulk(header.graph):
                 turn.fresh += [(header.graph, hash, key) for hash in unpack_keys(header.keys)]
         data = pack([(append.header, append.body) for append in taken])
-        turn.row = (key, salt, count, total, orjson.dumps(spools).decode() if spools else None, data)
+        turn.row = (key, salt, len(taken), total, orjson.dumps(spools).decode() if spools else None, data)
 
     def written(self, commit: Commit) -> None:
         """A commit is through: forget what was only needed to write it again."""
@@ -277,13 +270,7 @@ class Outbox:
             if group.remaining:  # else it has become complete meanwhile
                 self._touched[key] = group
         self.is_flush_due = self.is_flush_due or bool(commit.touched)
-        self._details = turn.details + self._details
-        self._remains = turn.dead + self._remains
-        self._damaged = turn.damaged + self._damaged
-        self._callbacks = turn.callbacks + self._callbacks
-        self._called = turn.called + self._called
-        self._postponed = turn.postponed + self._postponed
-        self._stale = turn.stale + self._stale
+        self._next.write_again(turn)
         self._crashes = {(key, position): (count, blames) for key, position, count, blames in turn.crashes} | self._crashes
         self._spent_spools = commit.spools + self._spent_spools
         refused, self.appends = commit.appends + self.appends, []

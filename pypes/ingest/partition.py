@@ -51,9 +51,14 @@ def scan_parts(
 
 
 def _start_of(connection: sqlite3.Connection, key: int) -> bytes:
-    with connection.blobopen("commits", "data", key, readonly=True) as blob:
-        prefix = blob.read(4)
-        return prefix + blob.read(index_bytes(prefix) - 4)
+    try:
+        with connection.blobopen("commits", "data", key, readonly=True) as blob:
+            prefix = blob.read(4)
+            return prefix + blob.read(index_bytes(prefix) - 4)
+    except OverflowError:
+        # Python up to 3.11.3 takes no rowid of more than 32 bits there: read the row whole
+        (data,) = connection.execute("SELECT data FROM commits WHERE key = ?", (key,)).fetchone()
+        return bytes(data[: index_bytes(data[:4])])
 
 
 def parts_of(index: Iterable[tuple[Header, int, str | None]], finished: Container[int]) -> list[FoundPart]:

@@ -8,6 +8,8 @@ A frame is its kind (1 byte), the lengths of head and body (4 bytes each, big-en
                         BEGIN     a delivery now runs alone: its number, or -1 for one of another worker
                         END       the lone run is over
                         COMMITTED a publisher has committed documents of a delivery that is not done yet
+                        HELD      ordered graphs that still work on deliveries of workers that are gone; the first frame
+                                  of all, and again whenever it becomes shorter
                         GOODBYE   nothing sent since the last acknowledgement was begun, nor will it be
 
 Both sides live on one machine and come from one installation, so there is no version in it.
@@ -16,14 +18,14 @@ Both sides live on one machine and come from one installation, so there is no ve
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Blame, Outcome
 
-DELIVER, PRESSURE, ACKS, BEGIN, END, GOODBYE, COMMITTED = range(1, 8)
+DELIVER, PRESSURE, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD = range(1, 9)
 
 #: Most that is read from a socket at once, in bytes.
 READ_BYTES = 1 << 18
@@ -102,6 +104,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_items = msgspec.msgpack.Decoder(list[Item]).decode
 _decode_acks = msgspec.msgpack.Decoder(Acks).decode
 _decode_committed = msgspec.msgpack.Decoder(Committed).decode
+_decode_graphs = msgspec.msgpack.Decoder(frozenset[str]).decode
 _decode_number = msgspec.msgpack.Decoder(int).decode
 
 
@@ -124,6 +127,11 @@ def committed(number: int, publisher: str, documents: list[int]) -> bytes:
 def begin(number: int) -> bytes:
     head = _encode(number)
     return _PREFIX.pack(BEGIN, len(head), 0) + head
+
+
+def held(graphs: Iterable[str]) -> bytes:
+    head = _encode(sorted(graphs))
+    return _PREFIX.pack(HELD, len(head), 0) + head
 
 
 def signal(kind: int) -> bytes:
@@ -150,6 +158,10 @@ def read_committed(head: bytes) -> Committed:
 
 def read_begin(head: bytes) -> int:
     return _decode_number(head)
+
+
+def read_held(head: bytes) -> frozenset[str]:
+    return _decode_graphs(head)
 
 
 Frame = tuple[int, bytes, bytes | memoryview]

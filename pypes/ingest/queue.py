@@ -101,7 +101,8 @@ class Capabilities:
 class Queue(ABC):
     """A durable first-in-first-out queue of deliveries with leases, acknowledgements and dead letters."""
 
-    #: Called in the event loop whenever something may have become leasable; set by whoever leases.
+    #: Called in the event loop whenever something may have become leasable, or what was to become so is lost; set by whoever
+    #: leases.
     on_ready: Callable[[], None] | None = None
 
     #: Called in the event loop when a callback became due to be posted that was not there before.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -14,15 +15,17 @@ import orjson
 
 from pypes.errors import Conflict, Gone, NotFound
 from pypes.ingest.accounts import Account, decode, report, report_pending
-from pypes.ingest.backlog import Group
+from pypes.ingest.committer import Committer
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.group import Group
 from pypes.ingest.lane import Lane
-from pypes.ingest.outbox import Outbox
+from pypes.ingest.outbox import Change, Outbox
 from pypes.ingest.outcome import DeadLetter, Details
 from pypes.ingest.queue import Callback
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
 from pypes.ingest.replaying import replayed
+from pypes.ingest.retention import Retention
 from pypes.ingest.rows import index_bytes, unpack_index
 from pypes.ingest.settling import SettlingQueue
 from pypes.ingest.spool import SpoolDir
@@ -39,21 +42,12 @@ class RecordedQueue(SettlingQueue):
     _spool: SpoolDir
     _reading: Lane
     _outbox: Outbox
+    _committer: Committer
+    _retention: Retention
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        #: The least commit key that may have been given out here, and the greatest that was forgotten.
-        self._born = 0
-        self._forgotten = 0
         self._replaying: set[str] = set()
-
-    @abstractmethod
-    async def _settled(self) -> None:
-        """Wait until what was acknowledged so far is in the store (or the store failed)."""
-
-    @abstractmethod
-    def _change(self, ids: list[str], packet: bytes | None) -> asyncio.Future[int]:
-        """Edit dead letters, or delete them (``packet`` is None); the future gives how many there were."""
 
     @abstractmethod
     def _append(
@@ -108,7 +102,7 @@ class RecordedQueue(SettlingQueue):
             salt, data = rows[0]
             accounts = decode(data) if salt == rid.salt else []
             return accounts[rid.position] if rid.position < len(accounts) else None
-        if self._born <= rid.key <= self._forgotten and rid.key not in self._backlog.groups:
+        if self._retention.has_forgotten(rid.key) and rid.key not in self._backlog.groups:
             raise Gone("this receipt was given out here and is forgotten by now", code="receipt.forgotten")
         return None
 
@@ -123,64 +117,62 @@ class RecordedQueue(SettlingQueue):
                 return report_pending(header.documents, limit, after)
         if account is None and (account := await self._account(rid)) is None:
             return None
-        await self._settled()
+        await self._committer.settled()
         rows = await self._read("SELECT data FROM details WHERE key = ? AND position = ?", rid.key, rid.position)
         details = msgspec.msgpack.decode(rows[0][0], type=Details) if rows else None
         return report(account, details, limit, after)
 
     async def receipts(self, state: str | None, since: float, limit: int, after: str = "") -> list[Receipt]:
-        last = ReceiptId.parse(after) if after else None
-        first = first_key(since)
-        if last is not None and last.key >= first:
-            first = last.key
-        is_finished = state in (None, "done", "failed")
-        is_unfinished = state in (None, "queued", "processing")
+        first, last = first_key(since), (0, 0)
+        if after:
+            rid = ReceiptId.parse(after)
+            first, last = max(first, rid.key), (rid.key, rid.position + 1)
+        found: list[Receipt] = []
+        async with aclosing(self._entries(state, first, limit)) as entries:
+            async for rid, account, group in entries:
+                if (rid.key, rid.position) >= last:
+                    receipt = await self._listed(rid, account, group)
+                    if receipt is not None and state in (None, receipt.state):
+                        found.append(receipt)
+                        if len(found) == limit:
+                            break
+        return found
+
+    async def _entries(
+        self, state: str | None, first: int, page: int
+    ) -> AsyncGenerator[tuple[ReceiptId, Account | None, Group | None], None]:
+        """What may be in a state, from a commit on, in order; the group of what is not finished, or was not when this began."""
+        has_finished = state in (None, "done", "failed")
+        has_unfinished = state in (None, "queued", "processing")
         # what is finished while the store is read is in one of the two: its group knows its account
         groups = {
             key: group
             for key, group in self._backlog.groups.items()
-            if key >= first and (is_unfinished or group.outcomes is not None)
+            if key >= first and (has_unfinished or group.outcomes is not None)
         }
         keys = sorted(groups)
-        found: list[Receipt] = []
         where = "AND failed" if state == "failed" else ""
-        while len(found) < limit:
+        while True:
             rows: list[Any] = []
-            if is_finished:
+            if has_finished:
                 sql = f"SELECT key, salt, data FROM receipts WHERE key >= ? {where} ORDER BY key LIMIT ?"
-                rows = await self._read(sql, first, limit)
-            until = rows[-1][0] if rows and len(rows) == limit else None
+                rows = await self._read(sql, first, page)
+            until = rows[-1][0] if rows and len(rows) == page else None
             stored = {key: (salt, decode(data)) for key, salt, data in rows}
             others = keys[bisect_left(keys, first) : len(keys) if until is None else bisect_right(keys, until)]
             for key in sorted({*stored, *others}):
+                accounts: Sequence[Account | None]
                 if key in stored:
-                    salt, accounts = stored[key]
-                    page: list[tuple[ReceiptId, Account | None, Group | None]] = [
-                        (ReceiptId(self._node, self._shard, key, position, salt), account, None)
-                        for position, account in enumerate(accounts)
-                    ]
+                    group, (salt, accounts) = None, stored[key]
                 else:
                     group = groups[key]
-                    page = [
-                        (ReceiptId(self._node, self._shard, key, position, group.salt), group.account(position), group)
-                        for position in range(group.entries)
-                    ]
-                for rid, account, of in page:
-                    if last is not None and (rid.key, rid.position) <= (last.key, last.position):
-                        continue
-                    if account is None and not is_unfinished:
-                        continue
-                    if account is not None and not is_finished:
-                        continue
-                    receipt = await self._listed(rid, account, of)
-                    if receipt is not None and (state is None or receipt.state == state):
-                        found.append(receipt)
-                        if len(found) == limit:
-                            return found
+                    salt, accounts = group.salt, [group.account(position) for position in range(group.entries)]
+                for position, account in enumerate(accounts):
+                    if (account is None and has_unfinished) or (account is not None and has_finished):
+                        yield ReceiptId(self._node, self._shard, key, position, salt), account, group
             if until is None:
-                return found
+                return
             first = until + 1
-        return found
 
     async def _listed(self, rid: ReceiptId, account: Account | None, group: Group | None) -> Receipt | None:
         if account is not None:
@@ -197,41 +189,37 @@ class RecordedQueue(SettlingQueue):
     # -- callbacks ---------------------------------------------------------------------------------------
 
     async def callbacks(self, now: float, limit: int) -> list[Callback]:
-        await self._settled()
+        await self._committer.settled()
         rows = await self._read(
             "SELECT receipt, url, due, attempts FROM callbacks WHERE due <= ? ORDER BY due LIMIT ?", now, limit
         )
         return [Callback(*row) for row in rows]
 
     async def next_callback(self) -> float | None:
-        await self._settled()
+        await self._committer.settled()
         rows = await self._read("SELECT min(due) FROM callbacks")
         due: float | None = rows[0][0]
         return due
 
     def callback_done(self, receipt: str) -> None:
         self._outbox.called(receipt)
-        self._kick_soon()
+        self._committer.kick_soon()
 
     def callback_failed(self, receipt: str, due: float) -> None:
         self._outbox.postponed(receipt, due)
-        self._kick_soon()
-
-    @abstractmethod
-    def _kick_soon(self) -> None:
-        """Commit soon."""
+        self._committer.kick_soon()
 
     # -- dead letters ------------------------------------------------------------------------------------
 
     async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
-        await self._settled()
+        await self._committer.settled()
         where, parameters = _where(query or LetterQuery())
         # a list by id: without the sign before its columns, an index by another order may be preferred
         sql = f"SELECT {_LETTER} FROM dead_letters WHERE id > ? {where} ORDER BY id LIMIT ?"
         return [_letter(row) for row in await self._read(sql, after, *parameters, limit)]
 
     async def letter(self, id: str) -> KeptLetter | None:
-        await self._settled()
+        await self._committer.settled()
         rows = await self._read(
             f"SELECT {_LETTER}, traceback, packet, is_edited, receipt FROM dead_letters JOIN packets USING (id) WHERE id = ?", id
         )
@@ -252,7 +240,7 @@ class RecordedQueue(SettlingQueue):
         return KeptLetter(letter, bool(is_edited), has_body, body, header.content_type, header.encoding, size)
 
     async def letter_groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
-        await self._settled()
+        await self._committer.settled()
         where, parameters = _where(query or LetterQuery())
         rows = await self._read(
             f"SELECT graph, filter, code, count(*), max(time) FROM dead_letters WHERE 1 {where} "
@@ -267,12 +255,20 @@ class RecordedQueue(SettlingQueue):
     async def delete_letters(self, ids: Sequence[str]) -> int:
         return await self._change(list(ids), None) if ids else 0
 
+    def _change(self, ids: list[str], packet: bytes | None) -> asyncio.Future[int]:
+        """Edit dead letters, or delete them (``packet`` is None); the future gives how many there were."""
+        self._committer.check()
+        future: asyncio.Future[int] = self._loop.create_future()
+        self._outbox.changes.append(Change(ids, packet, future))
+        self._committer.kick_soon()
+        return future
+
     async def replay(self, id: str, from_start: bool) -> str:
         if id in self._replaying:
             raise Conflict("this dead letter is being replayed already", code="deadletters.replaying")
         self._replaying.add(id)
         try:
-            await self._settled()
+            await self._committer.settled()
             rows = await self._read(
                 f"SELECT {_LETTER}, traceback, packet, is_edited, receipt FROM dead_letters JOIN packets USING (id) WHERE id = ?",
                 id,

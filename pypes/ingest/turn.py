@@ -106,6 +106,16 @@ class Turn:
             or self.damaged
         )
 
+    def write_again(self, failed: Turn) -> None:
+        """Put what a turn that failed would have written of the past before what is in this one."""
+        self.details[:0] = failed.details
+        self.dead[:0] = failed.dead
+        self.damaged[:0] = failed.damaged
+        self.callbacks[:0] = failed.callbacks
+        self.called[:0] = failed.called
+        self.postponed[:0] = failed.postponed
+        self.stale[:0] = failed.stale
+
 
 class Result(NamedTuple):
     """What a commit changed: dead letters and their bytes, which of those to be removed or edited there were, files to remove."""

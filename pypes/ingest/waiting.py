@@ -10,7 +10,7 @@ from pypes.ingest.ordering import EVERY
 from pypes.ingest.queue import Stream
 
 if TYPE_CHECKING:
-    from pypes.ingest.backlog import Delivery, Group
+    from pypes.ingest.group import Delivery, Group
 
 #: So many deliveries that stand in line, and so many keys of theirs, are looked past for one that may run.
 AHEAD_DELIVERIES = 1024

@@ -22,9 +22,10 @@ from pypes.graph.diff import only_parameters
 from pypes.registry import Catalogue
 from pypes.runtime.backoff import Backoff
 from pypes.runtime.check import check, scrub
+from pypes.runtime.generation import Generation, SetupFailed, SetupFailure
 from pypes.runtime.graph_files import GraphFile, GraphFiles
 from pypes.runtime.instance import InstanceSpec
-from pypes.runtime.pool import Generation, Pool, SetupFailed, SetupFailure
+from pypes.runtime.pool import Pool
 from pypes.runtime.store import ControlStore, StoredGraph
 
 #: Longest pause between two attempts to bring up a graph that was deployed once but cannot be set up now.

@@ -5,12 +5,17 @@ A delivery that must run alone waits until nothing else is in flight. Then all w
 it (the frames are in the kernel's hands, which outlive this process) does it start; in the same way they learn of its end
 before anything else starts. What a publisher has committed of a delivery that is not done yet is told at once, before
 anything can end the process.
+
+A worker that is gone leaves behind what is in the graphs, and its successor has the same deliveries in its queue. In an
+ordered graph they may run again only when that is finished, wherever it is: every worker that connects is told which graphs
+are held by it.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import select
 import selectors
 import socket
 import time
@@ -40,6 +45,8 @@ class Connection:
         self.outcomes: list[tuple[int, Outcome]] = []
         self.unsent = bytearray()
         self.is_open = True
+        #: Graphs that it was told to be held; ``None`` before it was told anything.
+        self.held: frozenset[str] | None = None
 
     def gather(self) -> None:
         """Turn the gathered acknowledgements into a frame."""
@@ -93,6 +100,8 @@ class Exchange:
         #: What runs alone now, or is about to once everyone knows.
         self._lone: Waiting | None = None
         self._lone_started = False
+        #: Connections that were not told yet that no graph is held.
+        self._newcomers: set[Connection] = set()
         #: True while workers are still to be told that a lone run is over.
         self._is_telling = False
         self._is_pressed = False
@@ -184,7 +193,28 @@ class Exchange:
             self._write(connection)
         self._start()
 
+    def _tell_held(self) -> None:
+        """Tell those that came what is held for them, and that it is not any more."""
+        # whoever had their queues before is gone, though its end may not have been read yet
+        poll = select.poll()
+        for connection in self._connections.values():
+            poll.register(connection.socket, 0)
+        for fd, _ in poll.poll(0):
+            self._drop(self._connections[fd])
+        held = frozenset(runner.name for runner in self._all if runner.is_held)
+        if self._lone is not None and not self._lone.connection.is_open:
+            held |= {self._lone.item.header.graph}
+        for connection in list(self._newcomers):
+            if connection.held is None or connection.held & held != connection.held:
+                connection.held = held if connection.held is None else connection.held & held
+                connection.unsent += protocol.held(connection.held)
+                self._write(connection)
+            if not connection.held:
+                self._newcomers.discard(connection)
+
     def _acknowledge(self) -> None:
+        if self._newcomers:
+            self._tell_held()
         for connection in self._connections.values():
             if connection.published or connection.outcomes or connection.unsent:
                 connection.gather()
@@ -239,6 +269,7 @@ class Exchange:
         sock.setblocking(False)
         connection = Connection(sock)
         self._connections[sock.fileno()] = connection
+        self._newcomers.add(connection)
         self._selector.register(sock, selectors.EVENT_READ, lambda: self._ready(connection))
         if self._lone is not None:
             connection.unsent += protocol.begin(-1)
@@ -288,6 +319,7 @@ class Exchange:
         self._selector.unregister(connection.socket)
         del self._connections[connection.socket.fileno()]
         connection.close()
+        self._newcomers.discard(connection)
         for runner in self._all:
             runner.drop(lambda waiting: waiting.connection is connection)
         self._alone = deque(w for w in self._alone if w.connection is not connection)

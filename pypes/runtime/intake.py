@@ -19,7 +19,7 @@ from pypes.ingest.receipt import received_of, rfc3339
 from pypes.packet import Packet
 from pypes.runtime.note import Note
 from pypes.runtime.routing import Entry, Router, as_bytes
-from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed
+from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_json
 from pypes.runtime.settling import settle
 
 #: What a feed yields; ``BARRIER`` is of a class that is the scheduler's own.
@@ -45,6 +45,13 @@ class Intake:
     the same id go in one after the other. With a ``note``, all documents do, and it says when the body is being read.
     """
 
+    epoch: Epoch | None = None
+    #: The number below which every document is gathered, was yielded or has failed, as of the last batch.
+    _next = 0
+    #: Deliveries of one commit came at the same time: it is written out once. The first digits of a receipt tell it.
+    _received = ("", "")
+    _has_reruns = False
+
     def __init__(
         self,
         deliveries: Sequence[Waiting],
@@ -57,36 +64,35 @@ class Intake:
         note: Note | None = None,
     ) -> None:
         self.deliveries = deliveries
-        self.epoch: Epoch | None = None
         #: Ids of documents that have one, by number.
         self.ids: dict[int, str] = {}
-        #: Documents of the bulk lane that are older than what was taken since.
-        self.superseded: set[int] = set()
         #: Number of each delivery's first document.
         self.bases: list[int] = []
         self._router = router
         self._limits = limits
         self._clock = clock
-        self._wave = min(wave, limits.wave_packets) or limits.wave_packets
+        self._wave = wave if 0 < wave < limits.wave_packets else limits.wave_packets
         self._is_ordered = is_ordered
         self._note = note
         total = 0
-        for waiting in deliveries:
+        for _, item, _ in deliveries:
             self.bases.append(total)
-            total += waiting.item.header.documents
+            total += item.header.documents
+            if item.rerun is not None:
+                self._has_reruns = True
         self.documents = total
         #: By adapter, packets that make no wave yet, and their numbers.
         self._gathered: dict[str, tuple[list[Packet], list[int]]] = {}
-        #: The number below which every document is gathered, was yielded or has failed, as of the last batch.
-        self._next = 0
+        #: Documents of the bulk lane that are older than what was taken since.
+        self.superseded: set[int] = set()
         #: Ids that went in since the last barrier, in an ordered graph.
         self._since_barrier: set[str] = set()
-        #: Deliveries of one commit came at the same time: it is written out once. The first digits of a receipt tell it.
-        self._received = ("", "")
 
     def feed(self) -> Feed:
         """What to submit to the scheduler, once."""
         feed = Feed(self._batches(), self.documents, (self,), complete=self._complete)
+        if not self._has_reruns:
+            return feed
         committed: dict[str, set[int]] = {}
         for base, waiting in zip(self.bases, self.deliveries, strict=True):
             if waiting.item.rerun is not None:
@@ -108,10 +114,10 @@ class Intake:
         wave, gathered = self._wave, self._gathered
         may_be_lone = self._note is None and not self._is_ordered
         for base, waiting in zip(self.bases, self.deliveries, strict=True):
-            item = waiting.item
+            _, item, body = waiting
             if may_be_lone and item.header.documents == 1 and item.rerun is None:
                 try:
-                    lone = self._lone_object(item, waiting.body, base)
+                    lone = self._lone_object(item, body, base)
                 except Exception as error:
                     self._fail(range(base, base + 1), getattr(error, "code", "ingest.malformed"), error)
                     continue
@@ -347,8 +353,7 @@ class Intake:
 
     def _dead_letter(self, numbers: tuple[int, ...], code: str, reason: str, packet: Packet, filter: str = "") -> None:
         assert self.epoch is not None
-        is_whole = not packet.drop_bodies()
-        form = orjson.dumps(packet.to_json(), default=repr)
+        form, is_whole = as_json(packet)
         component = self._router.components.get(filter, "")
         self.epoch.fail(Failure(numbers, filter, component, code, reason, "", form, 1, self._clock(), is_whole))
 

@@ -1,34 +1,28 @@
-"""The pool: graph instances, in generations. The only other place that knows of multiprocessing is the supervisor.
+"""The pool: graph instances, in generations.
 
-A generation is what one deployment started: ``count`` processes with the same graphs. A new one is started beside the old; only
-when all of its instances are ready does it take over, and the old one drains. An instance that dies is reaped first, then
-announced as gone, then replaced: a delivery is never in two living instances. How it died is told as far as its exit code and
-its note tell it. An instance whose interpreter does not move any more is ended from here.
+A new generation is started beside the old; only when all of its instances are ready does it take over, and the old one drains.
+An instance that dies is reaped first, then announced as gone, then replaced: a delivery is never in two living instances. How it
+died is told as far as its exit code and its note tell it, once. An instance whose interpreter does not move any more is ended
+from here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from pypes import logs
 from pypes.core.lifeline import ProcessGroup
-from pypes.errors import ComponentError
 from pypes.ingest.outcome import Death
-from pypes.runtime.backoff import FIRST_S, Backoff
-from pypes.runtime.entry import run_instance
+from pypes.runtime.backoff import FIRST_S
+from pypes.runtime.generation import Generation, Instance, SetupFailure, in_words
 from pypes.runtime.instance import InstanceSpec
-from pypes.runtime.note import Note, death_of
-from pypes.runtime.places import places
-from pypes.runtime.watchdog import Stillness
 
 #: How often an instance may die during set-up without saying why before its generation is given up.
 DEATHS_AT_SETUP = 3
@@ -36,184 +30,6 @@ DEATHS_AT_SETUP = 3
 LOOK_S = 0.25
 #: What an instance gets beyond its grace to tear down, before it is killed.
 TEARDOWN_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class SetupFailure:
-    """Why an instance did not become ready; ``graph`` and ``node`` are empty when it could not say."""
-
-    graph: str
-    node: str
-    message: str
-    traceback: str = ""
-
-    def error(self) -> ComponentError:
-        where = ".".join(part for part in (self.graph, self.node) if part)
-        filter_ = f"filter {self.node!r}" if self.node else "an instance"
-        return ComponentError(f"{filter_} could not be set up: {self.message}", code="graph.setup_failed", where=where)
-
-
-class SetupFailed(ComponentError):
-    """A generation that did not become ready; carries the :class:`SetupFailure`."""
-
-    def __init__(self, failure: SetupFailure) -> None:
-        error = failure.error()
-        super().__init__(error.message, code=error.code, where=error.where)
-        self.failure = failure
-
-
-class Instance:
-    """One instance process. ``state`` goes starting → ready → stopping → gone; any of them may be skipped but the last."""
-
-    def __init__(self, spec: InstanceSpec, on_ready: Callable[[Instance], None], on_exit: Callable[[Instance], None]) -> None:
-        self.spec = spec
-        self.state = "starting"
-        self.failure: SetupFailure | None = None
-        self.exited = asyncio.Event()
-        self.pid = 0
-        self._on_ready = on_ready
-        self._on_exit = on_exit
-        self._setting_up = ("", "")
-        #: Resolved with "" when new parameters are in force, or with the reason why they are not.
-        self._reconfigured: asyncio.Future[str] | None = None
-
-    def start(self, lifeline: Any) -> None:
-        """Start the process; blocks for a few milliseconds."""
-        Note.create(self.spec.note)
-        self._note = Note(self.spec.note)
-        context = multiprocessing.get_context("spawn")
-        self._control, theirs = context.Pipe()
-        self._process = context.Process(
-            target=run_instance,
-            args=(self.spec, theirs, lifeline, os.getpid()),
-            name=f"instance-{self.spec.id}",
-        )
-        self.started = time.monotonic()
-        self._process.start()
-        theirs.close()
-        self.pid = self._process.pid or 0
-        self._group = ProcessGroup(self.pid)
-        self._stillness = Stillness(self.pid, self._note)
-        asyncio.get_running_loop().add_reader(self._control.fileno(), self._read)
-
-    def _read(self) -> None:
-        try:
-            while self._control.poll():
-                self._heard(self._control.recv())
-        except (EOFError, OSError):
-            # the process is ending; SIGCHLD tells when it has
-            asyncio.get_running_loop().remove_reader(self._control.fileno())
-
-    def _heard(self, message: tuple[Any, ...]) -> None:
-        if message[0] == "ready" and self.state == "starting":
-            self.state = "ready"
-            self._on_ready(self)
-        elif message[0] == "setup":
-            self._setting_up = (message[1], message[2])
-        elif message[0] == "failed":
-            self.failure = SetupFailure(*message[1:5])
-        elif message[0] == "reconfigured" and self._reconfigured is not None and not self._reconfigured.done():
-            self._reconfigured.set_result(message[3])
-
-    def reconfigure(self, graph: str, version: int, params: Mapping[str, Mapping[str, Any]]) -> asyncio.Future[str]:
-        """Ask it to take new parameters at the next boundary of epochs; the future gives "" or why it could not."""
-        self._reconfigured = asyncio.get_running_loop().create_future()
-        try:
-            self._control.send(("reconfigure", graph, version, params))
-        except OSError:
-            self._reconfigured.set_result("it is ending")
-        return self._reconfigured
-
-    def hang(self, timeout_s: float) -> SetupFailure:
-        """What to say when set-up takes too long."""
-        return SetupFailure(*self._setting_up, f"not done after {timeout_s:g} s (setup_s)")
-
-    def stop(self, grace_s: float) -> None:
-        """Ask it, once ready, to finish what is in flight, tear down and exit. Returns at once."""
-        if self.state == "ready":
-            self.state = "stopping"
-            try:
-                self._control.send(("stop", grace_s))
-            except OSError:
-                self.kill()
-
-    def kill(self) -> None:
-        """Kill it and all it started. Returns at once; :attr:`exited` is set when it is reaped."""
-        if self.state != "gone":
-            self._process.kill()
-            self._group.signal(signal.SIGKILL)
-
-    def look(self) -> str:
-        """End it if its interpreter has not moved for longer than any filter may take; returns why, or ``""``."""
-        if self.state not in ("ready", "stopping"):
-            return ""
-        reason = self._stillness.look()
-        if reason:
-            self.kill()
-        return reason
-
-    def reap(self) -> ProcessGroup | None:
-        """If it has ended, collect it and report; returns the group to be reaped later if members are left."""
-        if self.state == "gone" or self._process.exitcode is None:
-            return None
-        self._read_rest()
-        self.exitcode = self._process.exitcode
-        self.was_stopping, self.was_starting = self.state == "stopping", self.state == "starting"
-        self.death = death_of(self.exitcode, self._note.read(), was_stopping=self.was_stopping)
-        self._note.close()
-        self.state = "gone"
-        self._group.signal(signal.SIGKILL)
-        self._control.close()
-        self._process.close()
-        self.remove_files()
-        self.exited.set()
-        if self._reconfigured is not None and not self._reconfigured.done():
-            self._reconfigured.set_result("it died")
-        self._on_exit(self)
-        return None if self._group.reap() else self._group
-
-    def _read_rest(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._read()
-        loop.remove_reader(self._control.fileno())
-
-    def remove_files(self) -> None:
-        """Remove its socket and its note."""
-        for path in (self.spec.socket, self.spec.note):
-            Path(path).unlink(missing_ok=True)
-
-    def death_at_setup(self) -> SetupFailure:
-        """Why it ended before it was ready, as far as is known."""
-        return self.failure or SetupFailure(*self._setting_up, f"the instance {_in_words(self.death)}")
-
-
-def _in_words(death: Death) -> str:
-    """How an instance ended, in a sentence about it."""
-    cause = f"was {death.cause}" if death.cause.startswith("killed") else death.cause
-    return f"{cause} in filter {death.filter}" if death.filter else cause
-
-
-class Generation:
-    """The instances of one deployment: ``template`` is the spec they share, a slot holds a living instance or ``None``."""
-
-    def __init__(self, number: int, template: InstanceSpec, count: int) -> None:
-        self.number = number
-        self.template = template
-        self.slots: list[Instance | None] = [None] * count
-        self.backoffs = [Backoff() for _ in range(count)]
-        #: Which graphs the instance in each slot runs.
-        self.places = places({name: graph.get("max_instances") for name, (_, graph) in template.graphs.items()}, count)
-        self.is_retired = False
-        #: Resolved when all instances are ready, or with the :class:`SetupFailed` that prevented it.
-        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    @property
-    def instances(self) -> list[Instance]:
-        return [instance for instance in self.slots if instance is not None]
-
-    def fail(self, failure: SetupFailure) -> None:
-        if not self.settled.done():
-            self.settled.set_exception(SetupFailed(failure))
 
 
 class Pool:
@@ -347,10 +163,17 @@ class Pool:
                 if instance.spec.id == id:
                     if instance.state == "stopping":
                         return True
-                    self._log.warning("instance killed", instance=id, reason="an ingest worker lost it")
-                    instance.kill()
+                    # mostly the connection ended because the instance is dying by itself; its exit code will tell
+                    self._kill(generation, instance, "an ingest worker had lost it")
                     return True
         return False
+
+    def _kill(self, generation: Generation, instance: Instance, reason: str) -> None:
+        """Kill an instance; the log says so when it is reaped, or at once if nothing is logged about its generation then."""
+        instance.killed_for = reason
+        instance.kill()
+        if generation.is_retired:
+            self._log.warning("instance killed", instance=instance.spec.id, reason=reason)
 
     def reap(self) -> None:
         """Collect instances that ended. To be called on SIGCHLD; spurious calls do no harm."""
@@ -420,7 +243,7 @@ class Pool:
         for generation in self._generations:
             for instance in generation.instances:
                 if reason := instance.look():
-                    self._log.warning("instance killed", instance=instance.spec.id, reason=reason)
+                    self._kill(generation, instance, reason)
         if self._generations:
             self._looks = asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
@@ -442,7 +265,9 @@ class Pool:
         if instance.was_starting and not generation.settled.done() and is_hopeless:
             generation.fail(instance.death_at_setup())
             return
-        reason = instance.failure.error().message if instance.failure else f"it {_in_words(instance.death)}"
+        reason = instance.failure.error().message if instance.failure else f"it {in_words(instance.death)}"
+        if instance.death.is_outside and instance.killed_for:
+            reason += f"; {instance.killed_for}"
         self._log.warning("instance died", instance=instance.spec.id, reason=reason, restart_s=delay_s)
         if generation is self.live:
             self._on_change()

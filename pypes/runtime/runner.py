@@ -42,7 +42,9 @@ class Runner:
         self.scheduler = Scheduler(graph, components, limits=limits, on_done=self._done, on_committed=self._committed)
         self._live: deque[Waiting] = deque()
         self._bulk: deque[Waiting] = deque()
-        self._is_ordered = bool(graph.order_by)
+        self.is_ordered = bool(graph.order_by)
+        #: What is in the graph, if it is ordered.
+        self._intakes: set[Intake] = set()
         self._router = Router(graph, components)
         self._limits = limits
         self._components = components
@@ -71,6 +73,11 @@ class Runner:
     @property
     def has_waiting(self) -> bool:
         return bool(self._live or self._bulk)
+
+    @property
+    def is_held(self) -> bool:
+        """True while documents of an ordered graph are worked on whose ingest worker is gone."""
+        return any(not waiting.connection.is_open for intake in self._intakes for waiting in intake.deliveries)
 
     @property
     def can_start(self) -> bool:
@@ -149,7 +156,9 @@ class Runner:
         elif self._is_large(deliveries[0]):
             self._large_in_flight += 1
         wave = self._bulk_room if is_bulk else 0
-        intake = Intake(deliveries, self._router, self._limits, wave=wave, is_ordered=self._is_ordered, note=note)
+        intake = Intake(deliveries, self._router, self._limits, wave=wave, is_ordered=self.is_ordered, note=note)
+        if self.is_ordered:
+            self._intakes.add(intake)
         intake.epoch = self.scheduler.submit(intake.feed())
 
     def run(self) -> None:
@@ -202,6 +211,7 @@ class Runner:
             self._bulk_in_flight -= 1
         elif self._is_large(first):
             self._large_in_flight -= 1
+        self._intakes.discard(intake)
         intake.settle(self.name, self.version)
         intake.epoch = None  # or the two would keep each other alive until the next collection
 

@@ -27,8 +27,13 @@ def settle(intake: Intake, epoch: Epoch, graph: str, version: int) -> None:
             id_of = ids.get
             for number, (connection, item, _) in enumerate(deliveries):
                 if connection is not last:  # PERF: mostly all came from one worker
-                    last, add = connection, connection.published_by(graph, version, takers).add
-                add(item.number, id_of(number))
+                    last, batch = connection, connection.published_by(graph, version, takers)
+                    has_ids = bool(ids or batch.ids)
+                    add, append = batch.add, batch.numbers.append
+                if has_ids:
+                    add(item.number, id_of(number))
+                else:
+                    append(item.number)
             return
     kept = Letters(intake, epoch.dead_letters, graph, version) if epoch.dead_letters else None
     for index, (base, (connection, item, _)) in enumerate(zip(intake.bases, deliveries, strict=True)):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pypes.ingest.accounts import Account, Kind
-from pypes.ingest.backlog import Backlog, Delivery, Group
+from pypes.ingest.backlog import Backlog
 from pypes.ingest.delivery import Header
+from pypes.ingest.group import Delivery, Group
 from pypes.ingest.ordering import EVERY, key_of, pack_keys
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease, Stream
@@ -45,10 +46,10 @@ class Kept:
         return self.backlog.lease(n, MANY, None, stream)
 
     def fetch(self) -> list[Part]:
-        wanted = self.backlog.wanted(MANY, 2)
+        wanted = self.backlog.cache.wanted(MANY, 2)
         for part in wanted:
             read = self._read(part.group)
-            self.backlog.fill(part, [d if part.group.account(d.position) is None else None for d in read])
+            self.backlog.cache.fill(part, [d if part.group.account(d.position) is None else None for d in read])
         return wanted
 
     def finish(self, id: str) -> None:
@@ -107,15 +108,15 @@ def test_what_nobody_takes_from_makes_place_for_others() -> None:
     assert found == ["1.0", "2.0", "3.0", "4.0", "5.0", "6.0", "8.2"]
     for id in ("7.0", "8.0", "8.1", *found):
         kept.finish(id)
-    assert kept.backlog.cached_bytes == 0
-    assert not kept.backlog.has_cold
+    assert kept.backlog.cache.bytes == 0
+    assert not kept.backlog.cache.has_cold
 
 
 def test_the_cache_is_bounded_over_all_streams() -> None:
     kept = Kept(10_000)
     for n in range(100):
         kept.commit(live(graph=f"g{n % 5}"))
-    assert kept.backlog.cached_bytes <= 10_000
+    assert kept.backlog.cache.bytes <= 10_000
     found: list[str] = []
     while kept.fetch() or kept.backlog.is_leasable:
         for stream in kept.backlog.streams():
@@ -236,4 +237,4 @@ def test_what_is_withdrawn_releases_nothing_that_it_never_claimed() -> None:
     kept.finish("1.0")
     assert kept.lease() == ["3.0"]
     kept.finish("3.0")
-    assert kept.backlog.cached_bytes == 0
+    assert kept.backlog.cache.bytes == 0

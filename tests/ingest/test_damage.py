@@ -114,7 +114,11 @@ def test_a_damaged_page_of_a_large_row_holds_up_nothing(tmp_path: Path) -> None:
         queue = await open_queue(tmp_path)
         leases = await drain(queue, 2)
         assert [lease.id for lease in leases] == [ids[0], ids[2]]
-        (dead,) = await queue.letters()
+        # where even the start of the row cannot be read, it is of no stream that anything else is in, and read by itself
+        async with asyncio.timeout(10):
+            while not (letters := await queue.letters()):
+                assert not queue.lease(1, 1 << 20)
+        (dead,) = letters
         assert (dead.code, dead.receipt) == ("store.damaged", ids[1])
         for lease in leases:
             queue.ack(lease, Outcome(1))
@@ -283,6 +287,72 @@ def test_a_row_that_the_disk_does_not_give_holds_up_nothing(tmp_path: Path, othe
         (dead,) = await queue.letters()
         assert (dead.code, dead.receipt) == ("store.damaged", ids[0])
         assert [lease.id for lease in await drain(queue, others)] == ids[1:]
+        await queue.close()
+
+    run(main())
+
+
+class RestingConnection(sqlite3.Connection):
+    """Answers every read of rows as SQLite does where the disk gives nothing at all, until it is told to work."""
+
+    is_resting = True
+    tries = 0
+
+    def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+        if type(self).is_resting and sql.startswith(("SELECT key, data, crc", "SELECT data, crc")):
+            type(self).tries += sql.startswith("SELECT key, data, crc")
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = 266  # SQLITE_IOERR_READ
+            raise error
+        return super().execute(sql, *args)
+
+
+def test_a_store_that_cannot_be_read_is_tried_again_at_its_own_pace_and_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        (id,) = await write(tmp_path, b"waits")
+
+        class Connection(RestingConnection):
+            pass
+
+        def connect(*args: Any, **options: Any) -> sqlite3.Connection:
+            return sqlite3.connect(*args, factory=Connection, **options)
+
+        queue = await open_queue(tmp_path, probe_s=0.01, connect=connect)
+        while Connection.tries < 2:
+            queue.lease(1, 1 << 20)
+            await asyncio.sleep(0.001)
+        told = [record for record in caplog.records if "cannot read what waits" in record.getMessage()]
+        assert len(told) == 1
+        Connection.is_resting = False
+        assert [lease.id for lease in await drain(queue, 1)] == [id]
+        await queue.close()
+
+        Connection.is_resting, Connection.tries = True, 0
+        queue = await open_queue(tmp_path, probe_s=3600, connect=connect)
+        while Connection.tries < 1 or queue._refill.is_busy:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+        for _ in range(10):
+            assert queue.lease(1, 1 << 20) == []
+            assert not queue._refill.is_busy
+        await queue.close()
+
+    run(main())
+
+
+def test_whoever_waits_for_what_is_damaged_is_told(tmp_path: Path) -> None:
+    async def main() -> None:
+        (id,) = await write(tmp_path, b"unreadable")
+
+        class Connection(UnreadableConnection):
+            unreadable = (ReceiptId.parse(id).key,)
+
+        queue = await open_queue(tmp_path, probe_s=0.01, connect=lambda *a, **o: sqlite3.connect(*a, factory=Connection, **o))
+        changed = asyncio.Event()
+        queue.on_ready = changed.set
+        await changed.wait()
+        assert queue.stats().deliveries == 0
         await queue.close()
 
     run(main())

@@ -14,11 +14,13 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
 from pypes.ingest.delivery import Header
-from pypes.ingest.dispatch import BULK_DELIVERIES, TURN_DELIVERIES, Dispatcher, Topology
+from pypes.ingest.dispatch import TURN_DELIVERIES, Dispatcher
 from pypes.ingest.memory import MemoryQueue
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import Blame, Death, Outcome
 from pypes.ingest.protocol import FrameReader, Item
+from pypes.ingest.topology import Topology
+from pypes.ingest.window import BULK_DELIVERIES
 
 GRAPHS = {"g": 1}
 
@@ -411,6 +413,20 @@ async def test_bulk_goes_while_nothing_live_waits_and_a_little_at_a_time(instanc
 
 
 @run
+async def test_while_live_documents_come_bulk_leaves_an_instance_to_them(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        dispatcher.apply(topology(*instances[:2]))
+        await post(queue)
+        for _ in range(2 * BULK_DELIVERIES):
+            await post(queue, is_bulk=True)
+        items = await instances[0].got(BULK_DELIVERIES)
+        assert sum(item.header.is_bulk for item in items) >= BULK_DELIVERIES - 1
+        await post(queue)
+        await instances[1].got(1)
+        assert not any(item.header.is_bulk for item in instances[1].items)
+
+
+@run
 async def test_a_bulk_delivery_of_many_documents_goes_alone(instances: list[ScriptedInstance]) -> None:
     async with dispatching() as (dispatcher, queue, _):
         for _ in range(3):
@@ -440,12 +456,44 @@ async def test_documents_of_one_key_go_one_after_the_other(instances: list[Scrip
         a, b = pack_keys([key_of("a")]), pack_keys([key_of("b")])
         first, second, other = await post(queue, keys=a), await post(queue, keys=a), await post(queue, keys=b)
         dispatcher.apply(topology(instances[0], ordered=frozenset(["g"])))
+        await instances[0].got(0)
+        await instances[0].say(protocol.held([]))
         items = await instances[0].got(2)
         assert [item.receipt for item in items] == [first, other]
         await instances[0].until(lambda: instances[0].pressed == 1)
         await instances[0].say(published(items[0]))
         items = await instances[0].got(3)
         assert items[2].receipt == second
+
+
+@run
+async def test_an_ordered_graph_waits_for_what_an_earlier_owner_of_the_queue_had_sent(instances: list[ScriptedInstance]) -> None:
+    """Any instance may still publish that, whichever would get it next."""
+    async with dispatching() as (dispatcher, queue, _):
+        ordered = await post(queue, keys=pack_keys([key_of("a")]))
+        free = await post(queue, graph="h")
+        dispatcher.apply(topology(*instances[:2], graphs=TWO, ordered=frozenset(["g"])))
+        await instances[1].got(0)
+        await instances[1].say(protocol.held(["g"]))
+        [item] = await instances[0].got(1)
+        assert item.receipt == free
+        await instances[0].say(protocol.held([]), published(item))
+        await eventually(lambda: dispatcher.outstanding == 0)
+        await instances[1].say(protocol.held([]))
+        items = await instances[0].got(2)
+        assert items[1].receipt == ordered
+
+
+@run
+async def test_an_instance_that_is_gone_holds_nothing_any_more(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        await post(queue, keys=pack_keys([key_of("a")]))
+        dispatcher.apply(topology(*instances[:2], ordered=frozenset(["g"])))
+        await instances[1].got(0)
+        await instances[1].say(protocol.held([]))
+        instances[0].die()
+        dispatcher.gone(1, Death("killed by SIGKILL", is_outside=True))
+        await instances[1].got(1)
 
 
 @run

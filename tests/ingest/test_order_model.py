@@ -94,7 +94,7 @@ class OrderMachine(RuleBasedStateMachine):
                 self._lent(leases, is_bulk)
                 n -= len(leases)
                 if not leases:
-                    if not (self.queue._is_fetching or self.queue.stats().delayed):
+                    if not (self.queue._refill.is_busy or self.queue.stats().delayed):
                         return
                     await asyncio.sleep(0.0005)  # nobody could set an event: it may be that nothing may run
 

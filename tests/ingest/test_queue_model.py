@@ -97,9 +97,15 @@ class QueueMachine(RuleBasedStateMachine):
         async def main() -> None:
             ready = asyncio.Event()
             self.queue.on_ready = ready.set
-            while not (found := self.queue.lease(n, 1 << 30)):
+            # how much is at hand depends on how fast it is read again: wait for all, so that every run draws the same
+            wanted = min(n, len(self.waiting) - len(self.leases))
+            found: list[Lease] = []
+            while len(found) < wanted:
                 ready.clear()
-                await asyncio.wait_for(ready.wait(), 10)
+                more = self.queue.lease(wanted - len(found), 1 << 30)
+                found += more
+                if not more:
+                    await asyncio.wait_for(ready.wait(), 10)
             held = {lease.id for lease in self.leases}
             for lease in found:
                 assert lease.id not in held

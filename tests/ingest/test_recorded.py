@@ -64,7 +64,7 @@ async def work_off(queue: EmbeddedQueue, n: int, header: Header | None = None) -
         ids.append(await queue.append(header or Header("g"), b"x"))
         (lease,) = await drain(queue, 1)
         queue.ack(lease, Outcome(1, version=2, details=Details((Fate("published", ("index",)),), (1, 0))))
-        await queue._settled()
+        await queue._committer.settled()
     return ids
 
 
@@ -112,7 +112,7 @@ def test_receipts_are_forgotten_by_number_with_their_keys(tmp_path: Path) -> Non
             ids = await asyncio.gather(*[queue.append(Header("g"), b"x") for _ in range(100)])
             for lease in await drain(queue, 100):
                 queue.ack(lease, Outcome(1))
-            await queue._settled()
+            await queue._committer.settled()
         await queue._writing.call(lambda: None)
         with pytest.raises(Gone) as caught:
             await queue.receipt(first)
@@ -138,7 +138,7 @@ def test_receipts_are_forgotten_by_time_and_bytes(tmp_path: Path) -> None:
         queue = await open_queue(tmp_path, limits=limits, clock=lambda: now[0])
         (old,) = await work_off(queue, 1)
         now[0] += 200
-        queue._pruned_at -= 1000  # the beat of a minute
+        queue._retention.pruned_at -= 1000  # the beat of a minute
         (young,) = await work_off(queue, 1)
         await queue._writing.call(lambda: None)
         with pytest.raises(Gone):
@@ -153,7 +153,7 @@ def test_receipts_are_forgotten_by_time_and_bytes(tmp_path: Path) -> None:
             ids = dict.fromkeys(range(1000), "x" * 1000)
             details = Details((Fate("published", ("index",)),), (1000, 0), ids)
             queue.ack(lease, Outcome(1000, version=1, details=details))
-            await queue._settled()
+            await queue._committer.settled()
         await queue._writing.call(lambda: None)
         with pytest.raises(Gone):
             await queue.documents(large[0], 1)
@@ -173,7 +173,7 @@ def test_what_waits_is_not_forgotten_however_old(tmp_path: Path) -> None:
             await asyncio.gather(*[queue.append(Header("g"), b"x") for _ in range(100)])
             for lease in await drain(queue, 100):
                 queue.ack(lease, Outcome(1))
-            await queue._settled()
+            await queue._committer.settled()
         receipt = await queue.receipt(waiting)
         assert receipt is not None
         assert receipt.state == "processing"
@@ -290,7 +290,7 @@ def test_a_spooled_body_kept_for_two_dead_letters_goes_with_the_last(tmp_path: P
         with lease.body.open() as file:  # type: ignore[union-attr]
             assert file.read() == b"spooled"
         queue.ack(lease, Outcome(1))
-        await queue._settled()
+        await queue._committer.settled()
         await until(lambda: not list(folder.iterdir()))
         assert queue.stats().dead_letter_bytes == 0
         await queue.close()
@@ -311,8 +311,8 @@ def test_what_came_while_bulk_waits_supersedes_it_after_a_restart(tmp_path: Path
         (lease,) = await drain(queue, 1)
         assert (lease.id, lease.rerun) == (bulk, Rerun(superseded=(2,)))
         queue.ack(lease, Outcome(1))
-        await queue._settled()
-        await queue._settled()
+        await queue._committer.settled()
+        await queue._committer.settled()
         assert queue._store.fresh() == []
         await queue.close()
 

@@ -20,10 +20,12 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.graph.spec import ComponentSpec
 from pypes.ingest.delivery import PACKETS, Header, Spooled
-from pypes.ingest.dispatch import Dispatcher, Topology
+from pypes.ingest.dispatch import Dispatcher
 from pypes.ingest.memory import MemoryQueue
+from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import Death
 from pypes.ingest.receipt import Receipt
+from pypes.ingest.topology import Topology
 from pypes.runtime.instance import InstanceSpec
 from pypes.runtime.note import Note, death_of
 
@@ -183,6 +185,7 @@ class Stage:
         self.restarts = False
         self.hold = False
         self.publisher = "Out"
+        self.is_ordered = False
         self.dispatcher = Dispatcher(limits, self.on_lost)
         self.dispatcher.add(self.queue)
         #: Dispatchers of other workers, told the same.
@@ -192,7 +195,7 @@ class Stage:
         """Start one more instance; it is announced once it is ready."""
         self.last_id += 1
         process = self.processes[self.last_id] = Process(
-            spec_of(self.folder, self.last_id, self.limits, hold=self.hold, publisher=self.publisher)
+            spec_of(self.folder, self.last_id, self.limits, hold=self.hold, publisher=self.publisher, is_ordered=self.is_ordered)
         )
         process.hear("ready")
         self.announce()
@@ -201,7 +204,7 @@ class Stage:
     def announce(self) -> None:
         sockets = {id: process.spec.socket for id, process in self.processes.items()}
         for dispatcher in (self.dispatcher, *self.others):
-            dispatcher.apply(Topology(instances=sockets, graphs={"g": 1}))
+            dispatcher.apply(Topology(instances=sockets, graphs={"g": 1}, ordered=frozenset(["g"] if self.is_ordered else [])))
 
     def on_lost(self, id: int) -> None:
         """As the supervisor does: kill, reap, say that it is gone, start another one."""
@@ -232,7 +235,9 @@ class Stage:
         return [json.loads(line) for line in (self.folder / "out").read_bytes().splitlines()]
 
 
-def spec_of(folder: Path, id: int, limits: Limits, *, hold: bool = False, publisher: str = "Out") -> InstanceSpec:
+def spec_of(
+    folder: Path, id: int, limits: Limits, *, hold: bool = False, publisher: str = "Out", is_ordered: bool = False
+) -> InstanceSpec:
     parts = folder / "parts.py"
     parts.write_text(PARTS)
     middle = ["hold"] if hold else []
@@ -247,7 +252,7 @@ def spec_of(folder: Path, id: int, limits: Limits, *, hold: bool = False, publis
     wires = [["in.out", f"{after}.in"], ["bytes.out", f"{after}.in"], ["old.out", f"{after}.in"]]
     if middle:
         wires.append(["hold.out", "out.in"])
-    graph = {"pypes": 1, "name": "g", "nodes": nodes, "wires": wires}
+    graph = {"pypes": 1, "name": "g", "nodes": nodes, "wires": wires, **({"order_by": "id"} if is_ordered else {})}
     os.environ["OUT_FOLDER"] = str(folder)
     return InstanceSpec(
         id=id,
@@ -441,6 +446,37 @@ async def test_a_lone_run_excludes_another_workers_deliveries(stage: Stage) -> N
         assert letter.code == "instance.killed"
     finally:
         other.close()
+
+
+@staged()
+async def test_order_is_kept_when_a_worker_dies_and_its_instance_does_not(stage: Stage) -> None:
+    """Its document is still in the graph: the successor hands over nothing, to no instance, before that is finished."""
+    stage.is_ordered = True
+    path = stage.folder / "go"
+    keys = pack_keys([key_of("a")])
+    await stage.post({"id": "a", "version": 1, "do": "wait", "path": str(path)}, keys=keys)
+    stage.start()
+    await until(Path(f"{path}.begun").exists)
+    # the queue of a worker that was killed, opened by the next one: what was not acknowledged is in it
+    stage.dispatcher.close()
+    successor = MemoryQueue()
+    stage.dispatcher = Dispatcher(stage.limits, stage.on_lost)
+    ids = []
+    for version in (1, 2):
+        body = json.dumps({"id": "a", "version": version}).encode()
+        ids.append(await successor.append(Header("g", content_type="application/json", keys=keys), body))
+    stage.dispatcher.add(successor)
+    stage.start()
+    stage.announce()
+    # the second instance has nothing to do but this, and has said so
+    await until(lambda: all(link.held is not None for link in stage.dispatcher._links if link.id == 2))
+    await asyncio.sleep(0)
+    assert successor.stats().leased == 0
+    path.touch()
+    for id in ids:
+        assert await successor.wait_receipt(id, WAIT_S)
+    assert [fields["version"] for fields, _ in stage.published()] == [1, 1, 2]
+    await successor.close()
 
 
 @staged(window_deliveries=4)

@@ -70,6 +70,7 @@ class Supervisor:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         frames = FrameReader()
+        writer.write(protocol.held([]))
         while data := await reader.read(1 << 16):
             for kind, head, body in frames.feed(data):
                 if kind != protocol.DELIVER:

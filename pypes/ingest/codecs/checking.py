@@ -99,7 +99,6 @@ class MultipartChecker:
         self._parser = multipart.Parser(multipart.boundary_of(media))
         self._limits = limits
         self._part: Sink | None = None
-        self._part_bytes = 0
         self._documents = 0
         self._filename = ""
 

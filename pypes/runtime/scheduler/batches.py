@@ -10,7 +10,8 @@ from pypes.core.ports import Origin
 from pypes.errors import Retry
 from pypes.runtime.scheduler.declarative import ProcessTasklet
 from pypes.runtime.scheduler.epoch import flatten
-from pypes.runtime.scheduler.tasklet import OutPort, positional_origins
+from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.tasklet import positional_origins
 
 
 class Whole(Sequence[Origin]):
@@ -28,6 +29,8 @@ class Whole(Sequence[Origin]):
 
 class BatchTasklet(ProcessTasklet):
     """Calls ``process_batch`` with all that waits; when it raises, packet by packet, so that only the guilty one fails."""
+
+    __slots__ = ()
 
     def in_hand(self) -> Sequence[Origin]:
         return self.chunk
@@ -75,7 +78,7 @@ class BatchTasklet(ProcessTasklet):
         if out is not None and results is not None:
             going_on = self._emit_results(out, results, values, origins)
         if self.drops and going_on is not None and not self.sent_from:
-            self._pinned().drop(self.index, set(flatten(origins)) - going_on if going_on else origins)
+            self._pinned().drop(self.index, tuple(set(flatten(origins)) - going_on) if going_on else origins)
         if self.sent and out is not None:
             self._emit_in_order(out)
         self._flush_ports()

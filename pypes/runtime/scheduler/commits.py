@@ -34,11 +34,13 @@ class Commits:
 
     def report(self) -> None:
         """Report what is final. Called between turns."""
-        fresh, self.fresh = self.fresh, []
+        # PERF: most epochs are done by now
+        fresh = [each for each in self.fresh if each[1].pending or each[1].parents]
+        self.fresh.clear()
+        if not fresh and not self.open:
+            return
         committing = {task for task, _, _ in fresh}
         for task, epoch, origins in fresh:
-            if not epoch.pending and not epoch.parents:
-                continue  # PERF: the usual case, it is done by now
             for root, documents in epoch.roots(origins):
                 if root.pending:
                     self.open.setdefault(root, {}).setdefault(task, set()).update(documents)

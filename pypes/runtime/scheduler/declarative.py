@@ -8,7 +8,8 @@ from typing import Any
 from pypes.core.ports import Origin
 from pypes.errors import Retry
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.tasklet import OutPort, Tasklet
+from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.tasklet import Tasklet
 
 
 class ProcessTasklet(Tasklet):
@@ -19,6 +20,8 @@ class ProcessTasklet(Tasklet):
     was dropped or sent needs its results put in order packet by packet. Where the one wire from here leads
     to a filter of the same style that is idle, the results are handed over without going through the wire.
     """
+
+    __slots__ = ("call", "emitted", "following", "origins", "results", "sent", "sent_from", "values")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -48,6 +51,16 @@ class ProcessTasklet(Tasklet):
     def step(self) -> None:
         if self.greenlet is not None:  # parked in the middle of its turn
             self.hub.resume(self)
+            return
+        only = self.only_pype
+        if self.following is not None and only is not None and only.waiting:
+            # PERF: the usual case of what follows: one wire to a filter that holds nothing and leads to another
+            epoch = next(iter(only.waiting))
+            values, self.chunk = only.waiting.pop(epoch)
+            only.packets -= len(values)
+            if only.parked is not None and not only.is_full():
+                self.hub.unpark(only)
+            self.hand_on(epoch, values, self.chunk)
             return
         if self.holding is not None and self.holding.flush_asked:
             self.flush()
@@ -335,6 +348,7 @@ class HoldingTasklet(ProcessTasklet):
     """Calls ``process`` packet by packet, so that what is sent is known to be made of what was taken so far."""
 
     holds_whole_chunks = False
+    __slots__ = ()
 
     def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
         assert self.holding is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby, repeat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,9 +16,18 @@ if TYPE_CHECKING:
 
 PUBLISHED = 1
 FAILED = 2
-#: Commits that are kept as they came, before they are written into tables.
+#: Commits, and drops, that are kept as they came, before they are written into tables.
 MOST_COMMITS = 64
 _MARK = {bit: bytes(value | bit for value in range(256)) for bit in (PUBLISHED, FAILED)}
+
+
+class _Nothing(dict[str, frozenset[int]]):
+    """PERF: one for all feeds, where a factory would make one for each; nobody writes to it."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
+_NOTHING: Final[Mapping[str, frozenset[int]]] = _Nothing()
 
 
 class _Barrier:
@@ -67,8 +76,8 @@ class Feed:
 
     batches: Iterator[Batch | _Barrier]
     documents: int
-    deliveries: Sequence[Any] = field(default_factory=tuple)
-    committed: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    deliveries: Sequence[Any] = ()
+    committed: Mapping[str, frozenset[int]] = _NOTHING
     complete: Callable[[], int] | None = None
 
 
@@ -78,6 +87,9 @@ class Roster(NamedTuple):
     filters: tuple[str, ...] = ()
     publishers: tuple[str, ...] = ()
     is_shared: bool = False
+
+
+_NO_ROSTER: Final = Roster()
 
 
 class Epoch:
@@ -93,6 +105,7 @@ class Epoch:
     __slots__ = (
         "_commits",
         "_dropped",
+        "_drops",
         "_failed_in",
         "_taken",
         "at_barrier",
@@ -108,9 +121,9 @@ class Epoch:
         "roster",
     )
 
-    def __init__(self, feed: Feed, roster: Roster | None = None) -> None:
+    def __init__(self, feed: Feed, roster: Roster = _NO_ROSTER) -> None:
         self.feed = feed
-        self.roster = roster or Roster()
+        self.roster = roster
         self.pending = 0
         self.feeding = False
         #: The feed waits for all that it has fed to be finished.
@@ -128,7 +141,8 @@ class Epoch:
         #: a byte for each document that it took.
         self._commits: list[tuple[str, Sequence[Origin]]] | None = None
         self._taken: dict[str, bytearray] | None = None
-        #: By document, the index of the filter that dropped it last, plus one.
+        #: The same of what filters dropped: as it came, and by document, the index of the filter that did it last, plus one.
+        self._drops: list[tuple[int, Sequence[Origin]]] | None = None
         self._dropped: array[int] | None = None
         #: Where documents failed whose dead letter another epoch has.
         self._failed_in: dict[int, str] | None = None
@@ -137,7 +151,7 @@ class Epoch:
     def carrier(cls, held: Iterable[tuple[Epoch, Origin]]) -> Epoch:
         """An epoch for packets made of documents of several others: they are not done before it is."""
         parents = tuple(held)
-        epoch = cls(Feed(iter(()), len(parents)), parents[0][0].roster if parents else None)
+        epoch = cls(Feed(iter(()), len(parents)), parents[0][0].roster if parents else _NO_ROSTER)
         epoch.parents = parents
         for parent in {id(parent): parent for parent, _ in parents}.values():
             parent.pending += 1
@@ -161,13 +175,15 @@ class Epoch:
     def publish(self, publisher: str, origins: Sequence[Origin]) -> None:
         """Note that a publisher has committed documents."""
         self.mark(origins, PUBLISHED)
-        if not self.roster.is_shared:
-            return
+        if self.roster.is_shared:
+            for epoch, documents in self._roots_of(origins):
+                epoch._take(publisher, documents)
+
+    def _roots_of(self, origins: Sequence[Origin]) -> Iterable[tuple[Epoch, Sequence[Origin]]]:
+        """As :meth:`roots`, but what is this epoch's own is left as it is."""
         if not self.parents:
-            self._take(publisher, origins)
-            return
-        for epoch, documents in self.roots(origins):
-            epoch._take(publisher, tuple(documents))
+            return ((self, origins),)
+        return [(epoch, tuple(documents)) for epoch, documents in self.roots(origins)]
 
     def _take(self, publisher: str, origins: Sequence[Origin]) -> None:
         if self._commits is None:
@@ -198,17 +214,31 @@ class Epoch:
         self.mark(failure.documents, FAILED)
         self.dead_letters.append(failure)
 
-    def drop(self, filter: int, origins: Iterable[Origin]) -> None:
+    def drop(self, filter: int, origins: Sequence[Origin]) -> None:
         """Note that nothing of a document goes on from a filter (its place in the roster); a later drop takes its place."""
-        for epoch, documents in self.roots(origins):
-            table = epoch._dropped
-            if table is None:
-                table = epoch._dropped = array("H", bytes(2 * epoch.feed.documents))
-            if isinstance(documents, range):
-                table[documents.start : documents.stop] = array("H", (filter + 1,)) * len(documents)
+        for epoch, documents in self._roots_of(origins):
+            if epoch._drops is None:
+                epoch._drops = [(filter, documents)]
                 continue
-            for document in documents:
+            epoch._drops.append((filter, documents))
+            if len(epoch._drops) > MOST_COMMITS:
+                epoch._drop_table()
+
+    def _drop_table(self) -> array[int] | None:
+        """By document, the index of the filter that dropped it last, plus one; ``None`` if nothing was dropped."""
+        table = self._dropped
+        if self._drops is None:
+            return table
+        drops, self._drops = self._drops, None
+        if table is None:
+            table = self._dropped = array("H", bytes(2 * self.feed.documents))
+        for filter, origins in drops:
+            if isinstance(origins, range) and origins.step == 1:
+                table[origins.start : origins.stop] = array("H", (filter + 1,)) * len(origins)
+                continue
+            for document in flatten(origins):
                 table[document] = filter + 1
+        return table
 
     def refuse(self, publisher: str, origins: Iterable[Origin]) -> None:
         """Note that a packet made of these documents failed in a publisher."""
@@ -301,7 +331,8 @@ class Epoch:
         The runs are count, index into the fates, count, index, …
         """
         flags = self.flags[start:stop]
-        dropped = self._dropped[start:stop] if self._dropped is not None else repeat(0)
+        table = self._drop_table()
+        dropped = table[start:stop] if table is not None else repeat(0)
         tables = self._tables()
         names = [name for name in self.roster.publishers if name in tables]
         columns = [tables[name][start:stop] for name in names]

@@ -10,40 +10,35 @@ from __future__ import annotations
 
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet
 
-from pypes.component import Component, Publisher
+from pypes.component import Component
 from pypes.core.limits import Limits
-from pypes.core.ports import Origin, Pype
-from pypes.errors import ComponentError, InvalidComponent
+from pypes.core.ports import Pype
+from pypes.errors import ComponentError
 from pypes.graph.model import Graph
-from pypes.graph.plan import Plan
-from pypes.runtime.scheduler.batches import BatchTasklet
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.commits import Commits
-from pypes.runtime.scheduler.declarative import HoldingTasklet, ProcessTasklet
-from pypes.runtime.scheduler.epoch import BARRIER, Epoch, Failure, Feed, Roster
+from pypes.runtime.scheduler.epoch import Epoch, Feed
+from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.jams import Jams
-from pypes.runtime.scheduler.original import OriginalTasklet
-from pypes.runtime.scheduler.tasklet import Attempt, OutPort, Tasklet, as_json
+from pypes.runtime.scheduler.tasklet import Tasklet
 from pypes.runtime.scheduler.waiting import Calls, Timers
+from pypes.runtime.scheduler.watching import Watched
+from pypes.runtime.scheduler.wiring import attach, detach, wire
 
 T = TypeVar("T")
 
 _PARKED = object()
-#: What a component finds on itself while it is in a graph, instead of the methods that look for the task first.
-_DIRECT = ("send", "receive", "receive_all", "yield_ctrl")
 
 #: How long :meth:`Scheduler.run` works before it lets its caller look at sockets, in seconds.
 SLICE_S = 0.005
-RETRY_FIRST_S, RETRY_MOST_S = 0.1, 60.0
 
 
-class Scheduler:
+class Scheduler(Watched):
     """One running copy of a graph. Not thread-safe: one thread owns it.
 
     ``on_done`` is called once per epoch, from within ``run``, when everything derived from it has been
@@ -82,75 +77,28 @@ class Scheduler:
         self.in_flight = 0
         #: The last slice ended because its time was over: whether there is a jam to resolve is not known.
         self._is_cut = False
-        #: Turns begun, and whose it is now; see `current` and `progress`.
         self.turns = 0
-        self.running: Tasklet | None = None
+        self.running = None
         #: Bits of the filters that have something to do, and of those that must not run now.
         self.waiting = 0
         self.blocked = 0
         self.components = components
-        self._rng = rng or random.Random()
-        self._feeds: deque[Epoch] = deque()
-        self._timers = Timers(clock)
+        self.rng = rng or random.Random()
+        self.timers = Timers(clock)
         #: Who called ``run``; the greenlet that runs the waves for it; see ``park``.
         self._caller = getcurrent()
         self.runner: greenlet | None = None
-        self.tasks: list[Tasklet] = []
-        self.pypes: list[Pype] = []
         self.jams = Jams(self)
         self.has_breakers = has_breakers
-        self.resting = Breakers(self, self._rng)
+        self.resting = Breakers(self, self.rng)
         self.broken = self.resting.open
         self._note: Callable[[str, int], None] | None = None
-        #: The ordinal after that of the document that was fed last.
-        self._fed = 0
-        self._build(graph)
-        self._calls = Calls(clock)
+        self.tasks, self.pypes, by_name, self.roster = wire(self, graph, components)
+        self._joins = attach(self.tasks, graph.name)
+        self.feeds = Feeds(self, by_name, self._joins)
+        self._calls = Calls(clock)  # last: it has sockets to close
 
     # -- building and ending ------------------------------------------------------------------------------
-
-    def _build(self, graph: Graph) -> None:
-        plan = Plan(graph)
-        by_name: dict[str, Tasklet] = {}
-        # what sends on nothing may come last, publishers after whatever else may fail: see `on_committed`
-        senders = {wire.source for wire in graph.wires}
-        last = [n for n in plan.order if n not in senders and isinstance(self.components[n], Publisher)]
-        order = [name for name in plan.order if name not in last] + last
-        for index, name in enumerate(order):
-            task = _tasklet_class(self.components[name])(self, name, self.components[name], index)
-            task.max_attempts = graph.nodes[name].max_attempts
-            self.tasks.append(task)
-            by_name[name] = task
-        capacity = self.limits.wire_packets
-        for wire in graph.wires:
-            source, target = by_name[wire.source], by_name[wire.target]
-            pype = Pype(f"{wire.source}.{wire.output} -> {wire.target}.{wire.input}", capacity, target.bit)
-            source.outs.setdefault(wire.output, OutPort([])).pypes.append(pype)
-            target.inputs.setdefault(wire.input, []).append(pype)
-            self.pypes.append(pype)
-        for name, task in by_name.items():
-            ports = task.component.get_in_ports()
-            ports = (["in"] if "in" in ports or not ports else []) + ports
-            if not task.inputs:
-                task.inputs[ports[0]] = [Pype(f"(entry) -> {name}.{ports[0]}", capacity, task.bit)]
-            task.entry = next(task.inputs[port][0] for port in ports if port in task.inputs)
-            task.ancestors = tuple(by_name[a] for a in plan.ancestors[name])
-        self._joins = 0
-        for task in reversed(self.tasks):  # downstream first: a filter looks at the one it leads to
-            task.wired()
-            if task.is_join:
-                self._joins |= task.bit
-        for task in self.tasks:
-            component = task.component
-            component.name = task.name
-            component.graph_name = graph.name
-            component._turn = task
-            for method in _DIRECT:  # PERF: one call less per packet
-                if getattr(type(component), method) is getattr(Component, method):
-                    setattr(component, method, getattr(task, method))
-        self._by_name = by_name
-        publishers = tuple(task.name for task in self.tasks if task.is_publisher)
-        self.roster = Roster(tuple(task.name for task in self.tasks), publishers, len(publishers) > 1)
 
     def setup(self) -> None:
         """Set up all components in topological order. Raises ``ComponentError`` naming the filter; then all are torn down."""
@@ -171,9 +119,7 @@ class Scheduler:
                 task.component.teardown()
             except Exception:
                 task.component.log.exception("teardown failed")
-            for method in _DIRECT:
-                task.component.__dict__.pop(method, None)
-            task.component._turn = None
+            detach(task)
         self._calls.close()
 
     def task_of(self, pype: Pype) -> Tasklet:
@@ -190,7 +136,7 @@ class Scheduler:
         self.in_flight += 1
         if feed.committed:
             self.reruns += 1
-        self._feeds.append(epoch)
+        self.feeds.waiting.append(epoch)
         return epoch
 
     def trigger(self) -> Epoch:
@@ -203,67 +149,6 @@ class Scheduler:
             self.waiting |= task.bit
         epoch.pending = len(sources)
         return epoch
-
-    def _pull(self) -> bool:
-        """Let every feed put one wave on its wire, unless its last one still waits there."""
-        moved = False
-        for _ in range(len(self._feeds)):
-            epoch = self._feeds.popleft()
-            if self._pull_from(epoch):
-                moved = True
-            if epoch.feeding:
-                self._feeds.append(epoch)
-        return moved
-
-    def _can_pull(self, epoch: Epoch) -> bool:
-        if epoch.at_barrier:
-            return epoch.pending == 1  # the feed's own count
-        # a join takes nothing before the feed has ended; what enters there is a replayed packet, not a large delivery
-        return not any(epoch in pype.waiting and not pype.bit & self._joins for pype in epoch.entries)
-
-    def _pull_from(self, epoch: Epoch) -> bool:
-        if not self._can_pull(epoch):
-            return False
-        epoch.at_barrier = False
-        try:
-            batch = next(epoch.feed.batches, None)
-        except Exception as error:
-            rest = tuple(range(epoch.fed, epoch.feed.documents))
-            text = f"{type(error).__name__}: {error}"
-            code = getattr(error, "code", "ingest.malformed")
-            epoch.fail(Failure(rest, "", "", code, text, "", b"", 1, self.wall_clock(), False))
-            batch = None
-        if batch is None:
-            epoch.feeding = False
-            epoch.pending -= 1
-            if not epoch.pending:
-                self.finish(epoch)
-            return True
-        if batch is BARRIER:
-            epoch.at_barrier = True
-            return True
-        node, packets, origins = batch  # type: ignore[misc]
-        if origins:
-            self._fed = origins[-1] + 1
-            epoch.fed = max(epoch.fed, self._fed)
-        task = self._by_name.get(node)
-        if task is None:
-            self._refuse(epoch, node, packets, origins)
-            return True
-        pype = task.entry
-        if pype.put(epoch, list(packets), origins):
-            epoch.pending += 1
-        epoch.entries[pype] = self._fed
-        self.waiting |= pype.bit
-        return True
-
-    def _refuse(self, epoch: Epoch, node: str, packets: Sequence[Any], origins: Sequence[int]) -> None:
-        """Fail packets for a filter that the graph does not have, such as replays of what failed in an earlier version of it."""
-        reason = f"the graph has no filter {node!r} (any more); replay from the start"
-        now = self.wall_clock()
-        for packet, origin in zip(packets, origins, strict=True):
-            form, is_whole = as_json(packet)
-            epoch.fail(Failure((origin,), node, "", "replay.no_filter", reason, "", form, 1, now, is_whole))
 
     def finish(self, epoch: Epoch) -> None:
         """Nothing of this epoch is in flight any more: report it, or hand a carrier's outcome to its parents."""
@@ -282,46 +167,7 @@ class Scheduler:
             if not parent.pending:
                 self.finish(parent)
 
-    # -- watching: all of it may be read from another thread ----------------------------------------------
-
-    @property
-    def publishers(self) -> tuple[str, ...]:
-        return self.roster.publishers
-
-    @property
-    def current(self) -> str:
-        """The filter whose code runs now, empty if there is none; what is offloaded does not count."""
-        running = self.running
-        return "" if running is None else running.name
-
-    @property
-    def progress(self) -> tuple[int, int]:
-        """Changes whenever a turn is begun, or a packet within one is finished."""
-        running = self.running
-        return self.turns, 0 if running is None else running.position()
-
-    def timeout_s(self, filter: str) -> float:
-        """Longest work of a filter on one packet (or batch), in seconds. Raises ``KeyError`` for an unknown name."""
-        own = self.graph.nodes[filter].timeout_s
-        if own is None:
-            own = self.components[filter].timeout_s
-        return self.limits.filter_s if own is None else own
-
-    def overdue(self) -> str:
-        """A filter whose offloaded call takes longer than its timeout, empty if there is none."""
-        now = self.clock()
-        for task, began in list(self._calls.began.items()):
-            if now - began > self.timeout_s(task.name):
-                return str(task.name)
-        return ""
-
-    @property
-    def breakers(self) -> dict[str, dict[str, Any]]:
-        """Publishers whose destination cannot be reached: ``state``, ``since`` (seconds since the epoch), ``reason``, ``next_s``.
-
-        ``state`` is ``open`` while the publisher rests (``next_s`` seconds more) and ``trying`` when its next turn will tell.
-        """
-        return self.resting.states()
+    # -- lone runs --------------------------------------------------------------------------------------
 
     @property
     def note(self) -> Callable[[str, int], None] | None:
@@ -348,12 +194,12 @@ class Scheduler:
         # a join that waits for its ancestors, and a feed whose last wave waits for a blocked filter, move only after those
         if ready and any(task.bit & ready and task.find_ready_epoch() for task in self.tasks):
             return False
-        return not any(map(self._can_pull, self._feeds))
+        return not any(map(self.feeds.can_pull, self.feeds.waiting))
 
     @property
     def awaits_something(self) -> bool:
         """True while something may still happen by itself: a call under way, a time to come."""
-        return bool(self._calls.running or self._timers)
+        return bool(self._calls.running or self.timers)
 
     @property
     def wakeup_fd(self) -> int:
@@ -362,7 +208,7 @@ class Scheduler:
 
     def next_deadline(self) -> float | None:
         """Clock time at which ``run`` has something to do again without new input, ``None`` if never."""
-        return self._timers.next_s
+        return self.timers.next_s
 
     def run(self) -> None:
         """Run waves until nothing is ready, or a slice of time is used up; never blocks."""
@@ -383,19 +229,22 @@ class Scheduler:
     def _run_slice(self, me: greenlet) -> bool:
         """False if the runner was parked meanwhile, so that another one runs now."""
         until = self.clock() + SLICE_S
+        # PERF: looked at before every wave, so as they are rather than asked
+        ended, timers, feeds, commits = self._calls.done, self.timers.heap, self.feeds, self.commits
+        fed, tasks = feeds.waiting, self.tasks
         while True:
-            if self._calls.has_ended:
+            if ended:
                 for task in self._calls.ended():
                     self.unblock(task)
                     self.waiting |= task.bit
-            if self._timers:
-                self._timers.fire()
+            if timers:
+                self.timers.fire()
             moved = False
             position = 0
             # a wave: every filter that has something to do, once, in topological order
             while ready := (self.waiting & ~self.blocked) >> position:
                 position += (ready & -ready).bit_length()
-                task = self.tasks[position - 1]
+                task = tasks[position - 1]
                 if task.is_join and not task.find_ready_epoch():
                     continue
                 moved = True
@@ -410,12 +259,15 @@ class Scheduler:
                 if self.runner is not me:
                     return False
             self.running = None
-            if self._feeds and self._pull():
+            if fed and feeds.pull():
                 moved = True
-            if self.commits is not None and (self.commits.fresh or self.commits.open):
+            if commits is not None and (commits.fresh or commits.open):
                 # after the feeds, because most epochs are done once theirs is found exhausted
-                self.commits.report()
-            if not moved and not self._calls.has_ended and not (self.blocked and self.jams.resolve()):
+                commits.report()
+            if not (self.waiting or fed or ended or timers or self.blocked):
+                self._is_cut = False  # PERF: it need not be found out in another round that there is nothing
+                return True
+            if not moved and not ended and not (self.blocked and self.jams.resolve()):
                 self._is_cut = False
                 return True
             if self.clock() >= until:
@@ -427,7 +279,7 @@ class Scheduler:
         if self.commits is not None:
             self.commits.report()
         assert self._note is not None
-        self._note(task.name, self._fed - 1)
+        self._note(task.name, self.feeds.fed - 1)
 
     def _recover(self, me: greenlet, error: Exception) -> None:
         """Our own bug: whoever had something in hand here gives it to the dead letters, and the others go on."""
@@ -514,7 +366,7 @@ class Scheduler:
             self.unblock(task)
             then()
 
-        self._timers.after(delay_s, due)
+        self.timers.after(delay_s, due)
 
     def hold_until(self, task: Tasklet, max_hold_s: float) -> None:
         """A component began to hold packets: it must let go of them in time."""
@@ -524,22 +376,7 @@ class Scheduler:
                 task.holding.flush_asked = True
                 self.waiting |= task.bit
 
-        self._timers.after(max_hold_s, due)
-
-    def retry(self, task: Tasklet, attempt: Attempt, origin: Origin, delay_s: float, port: str | None) -> None:
-        """Put a packet back on its wire after a back-off that doubles with every try, with jitter."""
-        backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** (attempt.tries - 1)) * self._rng.uniform(0.5, 1.0)
-        pype = task.inputs[port][0] if port in task.inputs else task.pypes[0]
-        attempt.epoch.pending += 1
-        attempt.origin = origin
-
-        def due() -> None:
-            attempt.waiting = False
-            if not pype.put(attempt.epoch, [attempt.value], [origin]):
-                attempt.epoch.pending -= 1  # it joined a chunk that is counted already
-            self.waiting |= task.bit
-
-        self._timers.after(max(delay_s, backoff), due)
+        self.timers.after(max_hold_s, due)
 
     def offload(self, task: Tasklet, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
         """Run a call in a thread and park the filter until it has ended."""
@@ -548,15 +385,3 @@ class Scheduler:
         while not future.done():
             self.park(task)
         return future.result()
-
-
-def _tasklet_class(component: Component) -> type[Tasklet]:
-    if component.holds and isinstance(component, Publisher):
-        raise InvalidComponent(
-            "a publisher cannot hold packets; put a batching operator before it", where=type(component).__name__
-        )
-    if component.is_original_style():
-        return OriginalTasklet
-    if component.process_batch is not None:
-        return BatchTasklet
-    return HoldingTasklet if component.holds else ProcessTasklet

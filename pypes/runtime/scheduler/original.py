@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from operator import eq, length_hint
 from typing import Any
 
@@ -11,42 +11,23 @@ from greenlet import greenlet
 from pypes.core.ports import Origin
 from pypes.errors import ComponentError
 from pypes.runtime.scheduler.epoch import flatten
-from pypes.runtime.scheduler.tasklet import OutPort, Tasklet
+from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.receiving import ReceivingTasklet
 
 MISSING = object()
 NOTHING: list[Any] = []
 
 
-class OriginalTasklet(Tasklet):
-    """Runs ``run()``; works out from what each sent packet was made.
-
-    With one input port ``receive_all`` is a plain list iterator; what it has left tells which packet is under the
-    cursor. With several ports the last packet taken from each is kept.
-    """
+class OriginalTasklet(ReceivingTasklet):
+    """Runs ``run()``; works out from what each sent packet was made."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        #: What this turn took from its ports, in order, with origins beside.
-        self.taken: list[Any] = []
-        self.origins: list[Origin] = []
-        #: For a join, the port of each packet taken.
-        self.ports: list[str] = []
-        #: Ports read in this turn: what is left of them, in reverse (the next packet is at the end).
-        self.left: dict[str, tuple[list[Any], list[Origin]]] = {}
-        self.last: dict[str, tuple[Any, Origin]] = {}
-        self.cursor: Iterator[Any] | None = None
-        self.hint: Callable[[], int] | None = None
-        self.cursor_values: list[Any] = []
-        self.cursor_origins: Sequence[Origin] = ()
-        self.cursor_port = ""
-        self.by_identity: dict[int, Origin] | None = None
         #: The greenlet that ``run`` lives in, and the runner it goes back to when it yields.
         self.own: greenlet | None = None
         self.home: greenlet | None = None
         #: Origins of what was sent in this turn and is on its wires already.
         self.gone_on: set[Origin] = set()
-        #: True while nothing was taken or sent in this turn, so that a plain iterator will do.
-        self.is_fresh = True
 
     def wired(self) -> None:
         super().wired()
@@ -104,118 +85,6 @@ class OriginalTasklet(Tasklet):
             out.expected = iter(())
         self.end_turn()
 
-    # -- receiving --------------------------------------------------------------------------------------
-
-    def receive_all(self, port: str) -> Iterator[Any]:
-        if self.is_fresh and port == self.only_port and self.epoch is None:
-            return self._receive_only()
-        if self.is_fresh and not self.is_join:
-            self.is_fresh = False
-            epoch = self.epoch or self.next_epoch()
-            chunk = self.take(self.inputs.get(port, []), epoch) if epoch is not None else None
-            if chunk is None:
-                self.is_fresh = True
-                self._check_input(port)
-                return iter(())
-            return self._open_cursor(port, *chunk)
-        return self._each(port)
-
-    def _receive_only(self) -> Iterator[Any]:
-        """PERF: the usual case, one wire to one port, without looking further."""
-        pype = self.only_pype
-        assert pype is not None
-        waiting = pype.waiting
-        epoch = next(iter(waiting), None)
-        if epoch is None:
-            return iter(())
-        values, origins = waiting.pop(epoch)
-        pype.packets -= len(values)
-        if pype.parked is not None and not pype.is_full():
-            self.hub.unpark(pype)
-        self.epoch = epoch
-        self.is_fresh = False
-        return self._open_cursor(self.only_port, values, origins)  # type: ignore[arg-type]
-
-    def _open_cursor(self, port: str, values: list[Any], origins: Sequence[Origin]) -> Iterator[Any]:
-        self.cursor_values, self.cursor_origins, self.cursor_port = values, origins, port
-        for out in self.outs.values():
-            out.expected = iter(values)
-            out.passing = True
-        cursor = self.cursor = iter(values)
-        self.hint = cursor.__length_hint__  # type: ignore[attr-defined]
-        return cursor
-
-    def _each(self, port: str) -> Iterator[Any]:
-        while (item := self._next(port)) is not None:
-            yield item[0]
-        self.last.pop(port, None)
-
-    def receive(self, port: str) -> Any:
-        item = self._next(port)
-        if item is None:
-            self.last.pop(port, None)
-            return None
-        return item[0]
-
-    def _next(self, port: str) -> tuple[Any, Origin] | None:
-        self.is_fresh = False
-        if self.hint is not None:
-            self._close_cursor()
-        left = self.left.get(port)
-        if left is None or not left[0]:
-            epoch = self.epoch or self.next_epoch()
-            chunk = self.take(self.inputs.get(port, []), epoch) if epoch is not None else None
-            if chunk is None:
-                self._check_input(port)
-                return None
-            left = self.left[port] = (chunk[0][::-1], list(chunk[1])[::-1])
-        value, origin = left[0].pop(), left[1].pop()
-        self.taken.append(value)
-        self.origins.append(origin)
-        if self.is_join:
-            self.ports.append(port)
-        self.last[port] = (value, origin)
-        return value, origin
-
-    def _check_input(self, port: str) -> None:
-        if not self.component.has_port(port):
-            raise ComponentError(
-                f"no input port {port!r}; it has {', '.join(self.component.get_in_ports()) or 'none'}",
-                code="component.no_port",
-                where=self.name,
-            )
-
-    def _close_cursor(self) -> None:
-        """Settle what was sent under the cursor, and go over to keeping the last packet per port."""
-        assert self.hint is not None
-        self._stop_all_passing()
-        done = len(self.cursor_values) - self.hint()
-        self.taken += self.cursor_values[:done]
-        self.origins += self.cursor_origins[:done]
-        if done < len(self.cursor_values):
-            self.left[self.cursor_port] = (self.cursor_values[done:][::-1], list(self.cursor_origins[done:])[::-1])
-            if done:
-                self.last[self.cursor_port] = (self.taken[-1], self.origins[-1])
-        self._forget_cursor()
-
-    def _forget_cursor(self) -> None:
-        self.cursor = self.hint = None
-        self.cursor_values, self.cursor_origins, self.by_identity = [], (), None
-
-    def position(self) -> int:
-        hint = self.hint
-        return len(self.taken) - (hint() if hint is not None else 0)
-
-    def in_hand(self) -> Sequence[Origin]:
-        left = [origin for _, origins in self.left.values() for origin in origins]
-        return [*self.origins, *self.cursor_origins, *left]
-
-    def current(self) -> Any:
-        if self.hint is None:
-            return self.taken[-1] if self.last else None
-        done = len(self.cursor_values) - self.hint()
-        return self.cursor_values[done - 1] if done else None
-
     # -- sending ----------------------------------------------------------------------------------------
 
     def send(self, port: str, data: Any) -> bool:
@@ -247,23 +116,6 @@ class OriginalTasklet(Tasklet):
             self._flush(out)
             self.park_while_full()
         return True
-
-    def _stop_passing(self, out: OutPort, ahead: int = 0) -> None:
-        """Write down what a port has passed on so far; ``ahead`` is what was taken from ``expected`` beyond that."""
-        out.passing = False
-        passed = len(self.cursor_values) - length_hint(out.expected) - ahead
-        out.values = self.cursor_values[:passed]
-        out.origins = list(self.cursor_origins[:passed])
-        out.expected = iter(())
-
-    def _stop_all_passing(self) -> None:
-        for out in self.outs.values():
-            if out.passing:
-                self._stop_passing(out)
-
-    def _is_exhausted(self) -> bool:
-        # A list iterator that has raised StopIteration no longer refers to its list: its reduced form has no index.
-        return len(self.cursor.__reduce__()) == 2
 
     def _origin_of(self, data: Any) -> Origin:
         current = self.last
@@ -414,7 +266,7 @@ class OriginalTasklet(Tasklet):
         gone = set(flatten(origins)).difference(flatten(sent))
         if gone:
             assert self.epoch is not None
-            self.epoch.drop(self.index, gone)
+            self.epoch.drop(self.index, tuple(gone))
 
     def _commit(self, taken: list[Any], origins: Sequence[Origin], ports: list[str]) -> None:
         try:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from operator import is_
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import orjson
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from pypes.component import ERROR_PORT, Component, Publisher
 from pypes.core.ports import Origin, Pype
-from pypes.errors import ComponentError, Reject, Retry
+from pypes.errors import ComponentError
 from pypes.packet import Packet
 from pypes.runtime.scheduler.breaker import UNREACHABLE
-from pypes.runtime.scheduler.epoch import Epoch, Failure, flatten
+from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.failing import Attempt, Failing
 from pypes.runtime.scheduler.holding import Holding
+from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.services import Services
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
@@ -27,36 +28,7 @@ T = TypeVar("T")
 STALL_BACKOFF_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
-class OutPort:
-    """What one output port has sent in this turn and not yet put on its wires."""
-
-    __slots__ = ("expected", "origins", "passing", "pypes", "values")
-
-    def __init__(self, pypes: list[Pype]) -> None:
-        self.pypes = pypes
-        self.values: list[Any] = []
-        self.origins: list[Origin] = []
-        #: The packets of the turn in the order in which a component that changes no order sends them on, and
-        #: whether it has done so until now: then they are not even in ``values`` (see ``OriginalTasklet``).
-        self.expected: Iterator[Any] = iter(())
-        self.passing = False
-
-
-class Attempt:
-    """A packet that asked to be tried again."""
-
-    __slots__ = ("epoch", "origin", "tries", "value", "waiting")
-
-    def __init__(self, value: Any, epoch: Epoch, origin: Origin) -> None:
-        self.value = value
-        self.epoch = epoch
-        self.origin = origin
-        self.tries = 1
-        #: True until it is due and back on a wire.
-        self.waiting = True
-
-
-class Tasklet:
+class Tasklet(Failing, Services):
     """Base of the three ways in which a component is driven; subclasses say how a turn works on its input.
 
     A turn pins one epoch: all it takes belongs to it, and so does all it sends, until it yields.
@@ -64,6 +36,42 @@ class Tasklet:
 
     #: Whether a chunk counts as held from when it is taken, or packet by packet as the subclass says.
     holds_whole_chunks = True
+
+    # PERF: there are too many for what an object is quick to look up in its dictionary
+    __slots__ = (
+        "ancestors",
+        "attempts",
+        "bit",
+        "blocks",
+        "capacity",
+        "chosen",
+        "chunk",
+        "component",
+        "drops",
+        "entry",
+        "epoch",
+        "full_wires",
+        "greenlet",
+        "holding",
+        "hub",
+        "index",
+        "inputs",
+        "is_join",
+        "is_publisher",
+        "is_remembered",
+        "max_attempts",
+        "most",
+        "name",
+        "only_pype",
+        "outs",
+        "pypes",
+        "reports",
+        "stalls",
+        "taken_from",
+        "triggers",
+        "turned_away",
+        "unreachable",
+    )
 
     def __init__(self, hub: Scheduler, name: str, component: Component, index: int) -> None:
         self.hub = hub
@@ -354,111 +362,8 @@ class Tasklet:
         if self.reports:
             self.hub.commits.add(self, self.epoch, origins)  # type: ignore[union-attr]
 
-    # -- failures ---------------------------------------------------------------------------------------
-
-    def failed(self, value: Any, origin: Origin, error: BaseException, port: str | None = None) -> None:
-        """A component raised over one packet: retry it, send it to the error port, or dead-letter it."""
-        assert self.epoch is not None
-        if isinstance(error, Retry):
-            attempt = self.attempts.get(id(value))
-            if attempt is None:
-                attempt = self.attempts[id(value)] = Attempt(value, self.epoch, origin)
-            else:
-                attempt.tries += 1
-            most = self.component.max_attempts if self.max_attempts is None else self.max_attempts
-            if attempt.tries < most:
-                attempt.waiting = True
-                self.hub.retry(self, attempt, origin, error.delay_s, port)
-                return
-            del self.attempts[id(value)]
-            self.dead_letter(self.epoch, value, origin, "retry.exhausted", str(error), error, attempt.tries)
-        elif isinstance(error, Reject):
-            self.dead_letter(self.epoch, value, origin, error.code, error.reason, error)
-        else:
-            self.dead_letter(self.epoch, value, origin, "component.raised", f"{type(error).__name__}: {error}", error)
-
-    def dead_letter(
-        self,
-        epoch: Epoch,
-        value: Any,
-        origin: Origin,
-        code: str,
-        reason: str,
-        error: BaseException | None = None,
-        attempts: int = 1,
-    ) -> None:
-        """Hand a packet to the wired ``error`` port, or else keep it with the epoch for the dead letters."""
-        if self.is_publisher:
-            epoch.refuse(self.name, (origin,))
-        out = self.outs.get(ERROR_PORT)
-        if out is not None and isinstance(value, Packet):
-            value.set_meta("error", {"filter": self.name, "code": code, "error": reason})
-            self.emit(out, epoch, [value], [origin])
-            return
-        documents = flatten((origin,))
-        trace = "".join(traceback.format_exception(error)) if error is not None else ""
-        name = type(self.component).__name__
-        now = self.hub.wall_clock()
-        packet, is_whole = as_json(value)
-        epoch.fail(Failure(documents, self.name, name, code, reason, trace, packet, attempts, now, is_whole))
-
-    def settle_attempts(self, epoch: Epoch) -> None:
-        """Forget the attempts of packets that got through in this turn (those not yet due keep theirs)."""
-        for key in [key for key, attempt in self.attempts.items() if not attempt.waiting and attempt.epoch is epoch]:
-            del self.attempts[key]
-
-    # -- the rest of a component's services --------------------------------------------------------------
-
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         return self.hub.offload(self, fn, args, kwargs)
-
-    def release(self) -> None:
-        """What the component held so far goes with what it has sent; settled at the end of the packet or turn."""
-        if self.holding is not None:
-            self.holding.release_asked = True
-
-    def current(self) -> Any:
-        """The packet that is worked on, ``None`` if there is none or it is one of many."""
-        return None
-
-    def upcoming(self, count: int) -> Sequence[Any]:
-        """The packets that are worked on next in this turn, as far as they are known, at most so many."""
-        return ()
-
-    def receive(self, port: str) -> Any:
-        raise _only_in_run("receive", self.name)
-
-    def receive_all(self, port: str) -> Iterator[Any]:
-        raise _only_in_run("receive_all", self.name)
-
-    def yield_ctrl(self) -> None:
-        raise _only_in_run("yield_ctrl", self.name)
-
-    def send(self, port: str, data: Any) -> bool:
-        raise NotImplementedError
-
-    def flush(self) -> None:
-        """Let the component send on what it holds; runs in its own greenlet."""
-        raise NotImplementedError
-
-
-def _only_in_run(method: str, name: str) -> ComponentError:
-    return ComponentError(
-        f"{method} belongs to the run() loop of the original style; with process() packets are handed to the component",
-        code="component.style",
-        where=name,
-    )
-
-
-def as_json(value: Any) -> tuple[bytes, bool]:
-    """JSON form for the dead letters; what JSON cannot say is kept as its ``repr``. False if a large body was left out."""
-    is_whole = True
-    if isinstance(value, Packet):
-        is_whole = not value.drop_bodies()
-        form = value.to_json()
-    else:
-        form = {"value": value}
-    return orjson.dumps(form, default=repr, option=orjson.OPT_NON_STR_KEYS), is_whole
 
 
 def positional_origins(sent: Sequence[Any], taken: Sequence[Any], origins: Sequence[Origin]) -> Sequence[Origin] | None:

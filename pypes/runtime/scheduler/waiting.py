@@ -22,25 +22,26 @@ class Timers:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        #: The next one is first; empty if there is none.
+        self.heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
 
     def __bool__(self) -> bool:
-        return bool(self._heap)
+        return bool(self.heap)
 
     @property
     def next_s(self) -> float | None:
         """When the next one is due, ``None`` if there is none."""
-        return self._heap[0][0] if self._heap else None
+        return self.heap[0][0] if self.heap else None
 
     def after(self, delay_s: float, call: Callable[[], None]) -> None:
-        heapq.heappush(self._heap, (self._clock() + delay_s, next(self._order), call))
+        heapq.heappush(self.heap, (self._clock() + delay_s, next(self._order), call))
 
     def fire(self) -> None:
         """Make the calls that are due."""
         now = self._clock()
-        while self._heap and self._heap[0][0] <= now:
-            heapq.heappop(self._heap)[2]()
+        while self.heap and self.heap[0][0] <= now:
+            heapq.heappop(self.heap)[2]()
 
 
 class Calls:
@@ -49,7 +50,8 @@ class Calls:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._pool: ThreadPoolExecutor | None = None
-        self._done: deque[Any] = deque()
+        #: Keys of calls that have ended, see :meth:`ended`.
+        self.done: deque[Any] = deque()
         #: Calls under way, and since when those are that have got a thread, by key.
         self.running = 0
         self.began: dict[Any, float] = {}
@@ -65,7 +67,7 @@ class Calls:
 
     @property
     def has_ended(self) -> bool:
-        return bool(self._done)
+        return bool(self.done)
 
     def start(self, key: Any, fn: Callable[..., T], args: Any, kwargs: Any) -> Future[T]:
         """Run ``fn`` in a thread; ``key``, one call's at a time, is among :meth:`ended` once it has ended."""
@@ -84,7 +86,7 @@ class Calls:
     def _end(self, key: Any) -> None:
         # runs in the thread of the call
         self.began.pop(key, None)
-        self._done.append(key)
+        self.done.append(key)
         # a buffer full of wake-ups, or a scheduler that is gone: either way there is nothing more to say
         with suppress(OSError):
             self._wake_out.send(b"!")
@@ -94,7 +96,7 @@ class Calls:
         # empty when the call is entered already but has not yet sent its wake-up
         with suppress(BlockingIOError):
             self._wake_in.recv(4096)
-        keys = [self._done.popleft() for _ in range(len(self._done))]
+        keys = [self.done.popleft() for _ in range(len(self.done))]
         self.running -= len(keys)
         return keys
 

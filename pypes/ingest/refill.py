@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from pypes.ingest.backlog import Delivery
+from pypes.ingest.backlog import Backlog
+from pypes.ingest.committer import Committer
 from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.group import Delivery
+from pypes.ingest.lane import Lane
 from pypes.ingest.receipt import ReceiptIds
-from pypes.ingest.recorded import RecordedQueue
 from pypes.ingest.rows import Row
+from pypes.ingest.spool import SpoolDir
+from pypes.ingest.store import Store
 from pypes.ingest.waiting import Part
 
 log = logging.getLogger(__name__)
@@ -20,56 +25,97 @@ _READ_BYTES = 8 << 20
 _READ_TRIES = 3  # of what the disk does not give, before it no longer holds up what is behind it
 
 
-class RefillingQueue(RecordedQueue):
-    """Reads ahead in a thread while less is in memory than may be. ``probe_s``: time between tries of what cannot be read."""
+class Refill:
+    """Reads ahead in a thread while less is in memory than may be. ``probe_s``: time between tries of what cannot be read.
 
-    def __init__(self, *, probe_s: float, **options: Any) -> None:
-        super().__init__(**options)
+    ``bury(delivery, code, reason)`` is to finish a delivery whose body is lost, ``write_off(bytes)`` to free the room of bodies
+    that nobody can tell apart any more, ``on_read(has_lost)`` is called when something was read, with all that done.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        store: Store,
+        spool: SpoolDir,
+        backlog: Backlog,
+        committer: Committer,
+        *,
+        node: int,
+        shard: int,
+        max_bytes: int,
+        probe_s: float,
+        bury: Callable[[Delivery, str, str], None],
+        write_off: Callable[[int], None],
+        on_read: Callable[[bool], None],
+    ) -> None:
+        #: True while something is being read.
+        self.is_busy = False
+        self._loop = asyncio.get_running_loop()
+        self._lane = lane
+        self._store = store
+        self._spool = spool
+        self._backlog = backlog
+        self._committer = committer
+        self._node = node
+        self._shard = shard
+        self._max_bytes = min(_READ_BYTES, max_bytes)
         self._probe_s = probe_s
-        self._is_fetching = False
-        self._unreadable = 0
-        self._is_closed = False
-        #: Why nothing can be written at the moment, None if it can.
-        self._failure: BaseException | None = None
+        self._bury = bury
+        self._write_off = write_off
+        self._on_read = on_read
+        self._failures = 0
+        #: Set while what could not be read is to be tried again.
+        self._retry: asyncio.TimerHandle | None = None
 
-    def _fetch(self) -> None:
-        if self._is_fetching or self._is_closed:
+    def fetch(self) -> None:
+        """Something waits in the store only: read what goes next, unless enough is in memory."""
+        if self.is_busy or self._retry is not None or self._committer.is_closed:
             return
-        wanted = self._backlog.wanted(min(_READ_BYTES, self._limits.cache_bytes))
+        wanted = self._backlog.cache.wanted(self._max_bytes)
         if wanted:
-            self._is_fetching = True
+            self.is_busy = True
             keys = [part.group.key for part in wanted]
-            is_last_try = self._unreadable >= _READ_TRIES and self._failure is None
-            self._reading.submit(partial(self._store.load, keys, is_last_try=is_last_try), partial(self._fetched, wanted))
+            is_last_try = self._failures >= _READ_TRIES and self._committer.failure is None
+            self._lane.submit(partial(self._store.load, keys, is_last_try=is_last_try), partial(self._fetched, wanted))
+
+    def close(self) -> None:
+        """Try nothing again."""
+        if self._retry is not None:
+            self._retry.cancel()
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self.fetch()
 
     def _fetched(self, wanted: list[Part], rows: list[Row] | None, error: BaseException | None) -> None:
-        self._is_fetching = False
-        if self._is_closed:
+        self.is_busy = False
+        if self._committer.is_closed:
             return
         if rows is None:
-            log.error("the queue cannot read what waits in it; tried again", exc_info=error)
-            self._unreadable += 1
-            self._loop.call_later(self._probe_s, self._fetch)
+            if not self._failures:
+                log.error("the queue cannot read what waits in it; tried again until it can", exc_info=error)
+            self._failures += 1
+            self._retry = self._loop.call_later(self._probe_s, self._try_again)
             return
-        self._unreadable = 0
+        self._failures = 0
         rows_by_key = {row.key: row for row in rows}
         lost: list[Delivery] = []
         damaged: list[tuple[Part, list[Delivery | None], str]] = []
         for part in wanted:
             row = rows_by_key[part.group.key]
             deliveries = self._deliveries_of(part, row, lost)
-            if self._backlog.fill(part, deliveries) and row.entries is None:
+            if self._backlog.cache.fill(part, deliveries) and row.entries is None:
                 damaged.append((part, deliveries, row.damage))
         for delivery in lost:
             if delivery.waiting is None:  # it stays in the store for now
                 continue
             self._backlog.withdraw(delivery)
-            self._bury(delivery, "store.spool_missing", "the file with the body is gone; post the document again", has_body=False)
+            self._bury(delivery, "store.spool_missing", "the file with the body is gone; post the document again")
         for part, deliveries, damage in damaged:
             self._bury_damaged(part, [delivery for delivery in deliveries if delivery is not None], damage)
-        self._notify()
-        if self._backlog.is_starved:
-            self._fetch()
+        self._on_read(bool(lost or damaged))
+        if self._backlog.cache.is_starved:
+            self.fetch()
 
     def _deliveries_of(self, part: Part, row: Row, lost: list[Delivery]) -> list[Delivery | None]:
         """The unfinished deliveries of a part that was read, by position; those whose file is gone are added to ``lost``."""
@@ -100,9 +146,9 @@ class RefillingQueue(RecordedQueue):
             reason,
             extra={"shard": self._shard, "commit": group.key, "receipts": receipts},
         )
-        self._outbox.damaged(group, reason)
-        self._bytes -= self._backlog.write_off(part)
+        self._committer.outbox.damaged(group, reason)
+        self._write_off(self._backlog.write_off(part))
         for delivery in unfinished:
             self._backlog.withdraw(delivery)
             text = f"{reason}; receipt {delivery.id} of shard {self._shard}: post the document again"
-            self._bury(delivery, "store.damaged", text, has_body=False)
+            self._bury(delivery, "store.damaged", text)

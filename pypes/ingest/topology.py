@@ -1,0 +1,28 @@
+"""What an ingest worker knows of the node around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What runs where, as the supervisor announces it: ``instances`` is id → socket path, ``graphs`` name → version.
+
+    ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
+    ``paused``: graphs whose deliveries stay in the queues. ``shadows``: graph → socket that copies of its deliveries go to.
+    ``runs``: instances that run only these graphs; ``weights``: the share of a graph, 1 unless given.
+    """
+
+    generation: int = 0
+    instances: Mapping[int, str] = field(default_factory=dict)
+    graphs: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    routes: Mapping[str, str] = field(default_factory=dict)
+    default: str | None = None
+    ordered: frozenset[str] = frozenset()
+    paused: frozenset[str] = frozenset()
+    runs: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    weights: Mapping[str, int] = field(default_factory=dict)
+    shadows: Mapping[str, str] = field(default_factory=dict)

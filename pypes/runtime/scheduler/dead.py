@@ -1,0 +1,68 @@
+"""The form in which packets are kept that could not be processed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from pypes.packet import Packet
+
+_LEAST, _MOST = -(2**63), 2**64 - 1
+#: Containers within containers that the encoder takes, about.
+_DEPTH = 200
+
+
+def as_json(value: Any) -> tuple[bytes, bool]:
+    """JSON form for the dead letters; what JSON cannot say is kept as its ``repr``. False if a large body was left out.
+
+    Integers beyond 64 bits are kept as decimal text; lone surrogates in text are escaped.
+    """
+    is_whole = True
+    if isinstance(value, Packet):
+        is_whole = not value.drop_bodies()
+        form = value.to_json()
+    else:
+        form = {"value": value}
+    try:
+        return _encode(form), is_whole
+    except (orjson.JSONEncodeError, RecursionError):
+        return _encode(_plain(form, ())), is_whole
+
+
+def _encode(form: Any) -> bytes:
+    return orjson.dumps(form, default=_shown, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value).encode("utf-8", "backslashreplace").decode()
+    except Exception as error:
+        return f"<{type(value).__name__}: {type(error).__name__} in its repr>"
+
+
+def _plain(value: Any, within: tuple[int, ...]) -> Any:
+    """The same without what the encoder refuses; ``within`` are the identities of the containers around it."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, int):
+        return value if _LEAST <= value <= _MOST else _digits(value)
+    if isinstance(value, dict | list | tuple):
+        if id(value) in within or len(within) > _DEPTH:
+            return _shown(value)
+        within += (id(value),)
+        if isinstance(value, dict):
+            return {_key(key): _plain(each, within) for key, each in value.items()}
+        return [_plain(each, within) for each in value]
+    return value if value is None or isinstance(value, float) else _shown(value)
+
+
+def _key(key: Any) -> str:
+    return str(_plain(key, ()))
+
+
+def _digits(value: int) -> str:
+    try:
+        return str(value)
+    except ValueError:  # longer than the interpreter turns into decimal text
+        return hex(value)

@@ -1,0 +1,122 @@
+"""Failing: what happens to a packet over which a component raised."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pypes.component import ERROR_PORT, Component
+from pypes.core.ports import Origin, Pype
+from pypes.errors import Reject, Retry
+from pypes.packet import Packet
+from pypes.runtime.scheduler.dead import as_json
+from pypes.runtime.scheduler.epoch import Epoch, Failure, flatten
+from pypes.runtime.scheduler.outport import OutPort
+
+if TYPE_CHECKING:
+    from pypes.runtime.scheduler.hub import Scheduler
+
+RETRY_FIRST_S, RETRY_MOST_S = 0.1, 60.0
+
+
+class Attempt:
+    """A packet that asked to be tried again."""
+
+    __slots__ = ("epoch", "origin", "tries", "value", "waiting")
+
+    def __init__(self, value: Any, epoch: Epoch, origin: Origin) -> None:
+        self.value = value
+        self.epoch = epoch
+        self.origin = origin
+        self.tries = 1
+        #: True until it is due and back on a wire.
+        self.waiting = True
+
+
+class Failing:
+    """The part of a tasklet that accounts for packets that failed: tried again, sent to the error port, or dead-lettered."""
+
+    __slots__ = ()
+
+    hub: Scheduler
+    name: str
+    component: Component
+    epoch: Epoch | None
+    bit: int
+    inputs: dict[str, list[Pype]]
+    pypes: list[Pype]
+    outs: dict[str, OutPort]
+    is_publisher: bool
+    max_attempts: int | None
+    attempts: dict[int, Attempt]
+
+    def emit(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        raise NotImplementedError
+
+    def failed(self, value: Any, origin: Origin, error: BaseException, port: str | None = None) -> None:
+        """A component raised over one packet: retry it, send it to the error port, or dead-letter it."""
+        assert self.epoch is not None
+        if isinstance(error, Retry):
+            attempt = self.attempts.get(id(value))
+            if attempt is None:
+                attempt = self.attempts[id(value)] = Attempt(value, self.epoch, origin)
+            else:
+                attempt.tries += 1
+            most = self.component.max_attempts if self.max_attempts is None else self.max_attempts
+            if attempt.tries < most:
+                attempt.waiting = True
+                self._try_again(attempt, origin, error.delay_s, port)
+                return
+            del self.attempts[id(value)]
+            self.dead_letter(self.epoch, value, origin, "retry.exhausted", str(error), error, attempt.tries)
+        elif isinstance(error, Reject):
+            self.dead_letter(self.epoch, value, origin, error.code, error.reason, error)
+        else:
+            self.dead_letter(self.epoch, value, origin, "component.raised", f"{type(error).__name__}: {error}", error)
+
+    def _try_again(self, attempt: Attempt, origin: Origin, delay_s: float, port: str | None) -> None:
+        """Put a packet back on its wire after a back-off that doubles with every try, with jitter."""
+        hub = self.hub
+        backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** (attempt.tries - 1)) * hub.rng.uniform(0.5, 1.0)
+        pype = self.inputs[port][0] if port in self.inputs else self.pypes[0]
+        attempt.epoch.pending += 1
+        attempt.origin = origin
+
+        def due() -> None:
+            attempt.waiting = False
+            if not pype.put(attempt.epoch, [attempt.value], [origin]):
+                attempt.epoch.pending -= 1  # it joined a chunk that is counted already
+            hub.waiting |= self.bit
+
+        hub.timers.after(max(delay_s, backoff), due)
+
+    def dead_letter(
+        self,
+        epoch: Epoch,
+        value: Any,
+        origin: Origin,
+        code: str,
+        reason: str,
+        error: BaseException | None = None,
+        attempts: int = 1,
+    ) -> None:
+        """Hand a packet to the wired ``error`` port, or else keep it with the epoch for the dead letters."""
+        if self.is_publisher:
+            epoch.refuse(self.name, (origin,))
+        out = self.outs.get(ERROR_PORT)
+        if out is not None and isinstance(value, Packet):
+            value.set_meta("error", {"filter": self.name, "code": code, "error": reason})
+            self.emit(out, epoch, [value], [origin])
+            return
+        documents = flatten((origin,))
+        trace = "".join(traceback.format_exception(error)) if error is not None else ""
+        name = type(self.component).__name__
+        now = self.hub.wall_clock()
+        packet, is_whole = as_json(value)
+        epoch.fail(Failure(documents, self.name, name, code, reason, trace, packet, attempts, now, is_whole))
+
+    def settle_attempts(self, epoch: Epoch) -> None:
+        """Forget the attempts of packets that got through in this turn (those not yet due keep theirs)."""
+        for key in [key for key, attempt in self.attempts.items() if not attempt.waiting and attempt.epoch is epoch]:
+            del self.attempts[key]

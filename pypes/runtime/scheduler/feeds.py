@@ -1,0 +1,96 @@
+"""Feeds: what is to be fed into a running graph, pulled a wave at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pypes.runtime.scheduler.dead import as_json
+from pypes.runtime.scheduler.epoch import BARRIER, Epoch, Failure
+
+if TYPE_CHECKING:
+    from pypes.runtime.scheduler.hub import Scheduler
+    from pypes.runtime.scheduler.tasklet import Tasklet
+
+
+class Feeds:
+    """The epochs that are fed, in turns. A feed puts one wave on a wire, and the next when that one was taken."""
+
+    __slots__ = ("_by_name", "_hub", "_joins", "fed", "waiting")
+
+    def __init__(self, hub: Scheduler, by_name: Mapping[str, Tasklet], joins: int) -> None:
+        self._hub = hub
+        self._by_name = by_name
+        #: Bits of the filters that are joins.
+        self._joins = joins
+        self.waiting: deque[Epoch] = deque()
+        #: The ordinal after that of the document that was fed last.
+        self.fed = 0
+
+    def pull(self) -> bool:
+        """Let every feed put one wave on its wire, unless its last one still waits there; True if one did, or ended."""
+        moved = False
+        waiting = self.waiting
+        for _ in range(len(waiting)):
+            epoch = waiting.popleft()
+            if self._pull_from(epoch):
+                moved = True
+            if epoch.feeding:
+                waiting.append(epoch)
+        return moved
+
+    def can_pull(self, epoch: Epoch) -> bool:
+        if epoch.at_barrier:
+            return epoch.pending == 1  # the feed's own count
+        # PERF: asked twice for every epoch, so that a generator would cost more than what it looks at
+        for pype in epoch.entries:  # noqa: SIM110
+            # a join takes nothing before the feed has ended; what enters there is a replayed packet, not a large delivery
+            if epoch in pype.waiting and not pype.bit & self._joins:
+                return False
+        return True
+
+    def _pull_from(self, epoch: Epoch) -> bool:
+        if not self.can_pull(epoch):
+            return False
+        epoch.at_barrier = False
+        try:
+            batch = next(epoch.feed.batches, None)
+        except Exception as error:
+            rest = tuple(range(epoch.fed, epoch.feed.documents))
+            text = f"{type(error).__name__}: {error}"
+            code = getattr(error, "code", "ingest.malformed")
+            epoch.fail(Failure(rest, "", "", code, text, "", b"", 1, self._hub.wall_clock(), False))
+            batch = None
+        if batch is None:
+            epoch.feeding = False
+            epoch.pending -= 1
+            if not epoch.pending:
+                self._hub.finish(epoch)
+            return True
+        if batch is BARRIER:
+            epoch.at_barrier = True
+            return True
+        node, packets, origins = batch  # type: ignore[misc]
+        if origins:
+            fed = self.fed = origins[-1] + 1
+            if fed > epoch.fed:
+                epoch.fed = fed
+        task = self._by_name.get(node)
+        if task is None:
+            self._refuse(epoch, node, packets, origins)
+            return True
+        pype = task.entry
+        if pype.put(epoch, list(packets), origins):
+            epoch.pending += 1
+        epoch.entries[pype] = self.fed
+        self._hub.waiting |= pype.bit
+        return True
+
+    def _refuse(self, epoch: Epoch, node: str, packets: Sequence[Any], origins: Sequence[int]) -> None:
+        """Fail packets for a filter that the graph does not have, such as replays of what failed in an earlier version of it."""
+        reason = f"the graph has no filter {node!r} (any more); replay from the start"
+        now = self._hub.wall_clock()
+        for packet, origin in zip(packets, origins, strict=True):
+            form, is_whole = as_json(packet)
+            epoch.fail(Failure((origin,), node, "", "replay.no_filter", reason, "", form, 1, now, is_whole))

@@ -1,0 +1,23 @@
+"""OutPort: the wires of one output port, and what was sent there in a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pypes.core.ports import Origin, Pype
+
+
+class OutPort:
+    """What one output port has sent in this turn and not yet put on its wires."""
+
+    __slots__ = ("expected", "origins", "passing", "pypes", "values")
+
+    def __init__(self, pypes: list[Pype]) -> None:
+        self.pypes = pypes
+        self.values: list[Any] = []
+        self.origins: list[Origin] = []
+        #: The packets of the turn in the order in which a component that changes no order sends them on, and
+        #: whether it has done so until now: then they are not even in ``values`` (see ``OriginalTasklet``).
+        self.expected: Iterator[Any] = iter(())
+        self.passing = False

@@ -1,0 +1,68 @@
+"""Watching: what others may ask of a scheduler while it runs, also from another thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pypes.component import Component
+from pypes.core.limits import Limits
+from pypes.graph.model import Graph
+from pypes.runtime.scheduler.breaker import Breakers
+from pypes.runtime.scheduler.epoch import Roster
+from pypes.runtime.scheduler.tasklet import Tasklet
+from pypes.runtime.scheduler.waiting import Calls
+
+
+class Watched:
+    """The part of a scheduler that is read, never called upon to change anything."""
+
+    clock: Callable[[], float]
+    limits: Limits
+    graph: Graph
+    components: Mapping[str, Component]
+    roster: Roster
+    resting: Breakers
+    #: Turns begun, and whose it is now; see `current` and `progress`.
+    turns: int
+    running: Tasklet | None
+    _calls: Calls
+
+    @property
+    def publishers(self) -> tuple[str, ...]:
+        return self.roster.publishers
+
+    @property
+    def current(self) -> str:
+        """The filter whose code runs now, empty if there is none; what is offloaded does not count."""
+        running = self.running
+        return "" if running is None else running.name
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Changes whenever a turn is begun, or a packet within one is finished."""
+        running = self.running
+        return self.turns, 0 if running is None else running.position()
+
+    def timeout_s(self, filter: str) -> float:
+        """Longest work of a filter on one packet (or batch), in seconds. Raises ``KeyError`` for an unknown name."""
+        own = self.graph.nodes[filter].timeout_s
+        if own is None:
+            own = self.components[filter].timeout_s
+        return self.limits.filter_s if own is None else own
+
+    def overdue(self) -> str:
+        """A filter whose offloaded call takes longer than its timeout, empty if there is none."""
+        now = self.clock()
+        for task, began in list(self._calls.began.items()):
+            if now - began > self.timeout_s(task.name):
+                return str(task.name)
+        return ""
+
+    @property
+    def breakers(self) -> dict[str, dict[str, Any]]:
+        """Publishers whose destination cannot be reached: ``state``, ``since`` (seconds since the epoch), ``reason``, ``next_s``.
+
+        ``state`` is ``open`` while the publisher rests (``next_s`` seconds more) and ``trying`` when its next turn will tell.
+        """
+        return self.resting.states()

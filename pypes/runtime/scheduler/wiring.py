@@ -1,0 +1,100 @@
+"""Wiring: the filters of a graph as a scheduler has them, in their order, with wires between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from pypes.component import Component, Publisher
+from pypes.core.ports import Pype
+from pypes.errors import InvalidComponent
+from pypes.graph.model import Graph
+from pypes.graph.plan import Plan
+from pypes.runtime.scheduler.batches import BatchTasklet
+from pypes.runtime.scheduler.declarative import HoldingTasklet, ProcessTasklet
+from pypes.runtime.scheduler.epoch import Roster
+from pypes.runtime.scheduler.original import OriginalTasklet
+from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.tasklet import Tasklet
+
+if TYPE_CHECKING:
+    from pypes.runtime.scheduler.hub import Scheduler
+
+#: What a component finds on itself while it is in a graph, instead of the methods that look for the task first.
+_DIRECT = ("send", "receive", "receive_all", "yield_ctrl")
+
+
+class Wiring(NamedTuple):
+    """``tasks`` are in the order in which they run."""
+
+    tasks: list[Tasklet]
+    pypes: list[Pype]
+    by_name: dict[str, Tasklet]
+    roster: Roster
+
+
+def wire(hub: Scheduler, graph: Graph, components: Mapping[str, Component]) -> Wiring:
+    """Make tasks and wires of a graph. Call :func:`attach` when the scheduler has them."""
+    plan = Plan(graph)
+    by_name: dict[str, Tasklet] = {}
+    # what sends on nothing may come last, publishers after whatever else may fail: see `on_committed`
+    senders = {each.source for each in graph.wires}
+    last = [name for name in plan.order if name not in senders and isinstance(components[name], Publisher)]
+    order = [name for name in plan.order if name not in last] + last
+    for index, name in enumerate(order):
+        task = by_name[name] = _tasklet_class(components[name])(hub, name, components[name], index)
+        task.max_attempts = graph.nodes[name].max_attempts
+    capacity = hub.limits.wire_packets
+    pypes = []
+    for each in graph.wires:
+        source, target = by_name[each.source], by_name[each.target]
+        pype = Pype(f"{each.source}.{each.output} -> {each.target}.{each.input}", capacity, target.bit)
+        source.outs.setdefault(each.output, OutPort([])).pypes.append(pype)
+        target.inputs.setdefault(each.input, []).append(pype)
+        pypes.append(pype)
+    for name, task in by_name.items():
+        ports = task.component.get_in_ports()
+        ports = (["in"] if "in" in ports or not ports else []) + ports
+        if not task.inputs:
+            task.inputs[ports[0]] = [Pype(f"(entry) -> {name}.{ports[0]}", capacity, task.bit)]
+        task.entry = next(task.inputs[port][0] for port in ports if port in task.inputs)
+        task.ancestors = tuple(by_name[a] for a in plan.ancestors[name])
+    publishers = tuple(task.name for task in by_name.values() if task.is_publisher)
+    return Wiring(list(by_name.values()), pypes, by_name, Roster(tuple(by_name), publishers, len(publishers) > 1))
+
+
+def attach(tasks: list[Tasklet], graph_name: str) -> int:
+    """Let tasks work out what their turns need to know, and components find them; returns the bits of the joins."""
+    joins = 0
+    for task in reversed(tasks):  # downstream first: a filter looks at the one it leads to
+        task.wired()
+        if task.is_join:
+            joins |= task.bit
+    for task in tasks:
+        component = task.component
+        component.name = task.name
+        component.graph_name = graph_name
+        component._turn = task
+        for method in _DIRECT:  # PERF: one call less per packet
+            if getattr(type(component), method) is getattr(Component, method):
+                setattr(component, method, getattr(task, method))
+    return joins
+
+
+def detach(task: Tasklet) -> None:
+    """Undo :func:`attach` for a component."""
+    for method in _DIRECT:
+        task.component.__dict__.pop(method, None)
+    task.component._turn = None
+
+
+def _tasklet_class(component: Component) -> type[Tasklet]:
+    if component.holds and isinstance(component, Publisher):
+        raise InvalidComponent(
+            "a publisher cannot hold packets; put a batching operator before it", where=type(component).__name__
+        )
+    if component.is_original_style():
+        return OriginalTasklet
+    if component.process_batch is not None:
+        return BatchTasklet
+    return HoldingTasklet if component.holds else ProcessTasklet

@@ -1,0 +1,74 @@
+"""What cannot be processed is kept, also where JSON has no words for it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pypes.component import Transformer
+from pypes.graph.model import Graph, GraphNode
+from pypes.packet import Packet
+from pypes.runtime.scheduler import Feed, Scheduler, as_json
+
+
+class BadRepr:
+    def __repr__(self) -> str:
+        raise ValueError("no")
+
+
+def circle() -> list[Any]:
+    each: list[Any] = []
+    each.append(each)
+    return each
+
+
+def nested(depth: int) -> list[Any]:
+    each: list[Any] = []
+    for _ in range(depth):
+        each = [each]
+    return each
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ({"n": 1, "b": True, "none": None, "f": 1.5}, {"n": 1, "b": True, "none": None, "f": 1.5}),
+        (2**64 - 1, 2**64 - 1),
+        (2**64, str(2**64)),
+        (-(2**63) - 1, str(-(2**63) - 1)),
+        ([1, {2**70: (2**64, None, True)}], [1, {str(2**70): [str(2**64), None, True]}]),
+        ("\ud800", "\\ud800"),
+        ({"\ud800": 1}, {"\\ud800": 1}),
+        ({1, 2}, "{1, 2}"),
+        ([{1, 2}, 2**64], ["{1, 2}", str(2**64)]),
+        (BadRepr(), "<BadRepr: ValueError in its repr>"),
+        (circle(), ["[[...]]"]),
+    ],
+)
+def test_what_json_cannot_say_is_kept_as_text(value: Any, kept: Any) -> None:
+    form, is_whole = as_json(value)
+    assert json.loads(form) == {"value": kept}
+    assert is_whole
+
+
+@pytest.mark.parametrize("value", [pytest.param(10**10_000, id="digits"), pytest.param(nested(5000), id="depth")])
+def test_what_is_beyond_the_interpreter_is_kept_in_some_form(value: Any) -> None:
+    assert json.loads(as_json(value)[0])["value"]
+
+
+def test_a_packet_with_a_large_integer_fails_for_its_own_reason() -> None:
+    class Grow(Transformer):
+        def process(self, packet: Packet) -> Packet:
+            packet.set("n", 2**80)
+            raise ValueError("too large")
+
+    scheduler = Scheduler(Graph("g", {"grow": GraphNode("grow", "x")}), {"grow": Grow()})
+    scheduler.setup()
+    epoch = scheduler.submit(Feed(iter([("grow", [Packet({"m": 1})], (0,))]), 1))
+    scheduler.drain()
+    scheduler.teardown()
+    (letter,) = epoch.dead_letters
+    assert letter.code == "component.raised"
+    assert json.loads(letter.packet)["fields"] == {"m": 1, "n": str(2**80)}
