@@ -158,7 +158,8 @@ def test_errors_of_the_supervisor_keep_their_class(tmp_path: Path) -> None:
         answer = server.http.request("PUT", f"{server.url}/graphs/x", body=b'{"pypes": 1}')
         assert answer.status == 422
         assert [e["path"] for e in answer.json()["errors"]] == ["a", "c"]
-        assert server.asked[-1] == ("graphs.put", {"name": "x", "obj": {"pypes": 1}})
+        asked = {"name": "x", "obj": {"pypes": 1}, "expected": None, "by": "127.0.0.1", "note": ""}
+        assert server.asked[-1] == ("graphs.put", asked)
 
 
 def filter_asked(server: Harness, body: bytes, content_type: str) -> tuple[int, Any]:

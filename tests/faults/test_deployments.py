@@ -26,7 +26,7 @@ from tests.faults.publications import publications
 from tests.faults.test_restart import Client, Load, assert_exactly_once, loaded
 
 DEPLOYMENTS = int(os.environ.get("PYPES_DEPLOYMENTS", "20"))
-SETUP_S = 3
+SETUP_S = 10
 
 PARTS = '''
 import os
