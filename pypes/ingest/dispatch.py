@@ -81,7 +81,7 @@ class Dispatcher:
     def apply(self, topology: Topology) -> None:
         """Take up what the supervisor announced. Instances that are not in it get nothing more, and finish what they have."""
         self._topology = topology
-        for link in self._links.announce(topology.instances):
+        for link in self._links.announce(topology.instances, topology.retiring):
             self._forget(link)
         self._schedule()
 
@@ -167,7 +167,8 @@ class Dispatcher:
         """Where bulk may go: while live documents come, half of the instances are spared, so that those find one that is idle."""
         if self._loop.time() - self._live_at > LIVE_S:
             return links
-        chosen = list(self._links)[: max(1, len(self._links) // 2)]
+        serving = [link for link in self._links if not link.is_retiring]
+        chosen = serving[: max(1, len(serving) // 2)]
         return [link for link in links if link in chosen]
 
     def _is_held(self, graph: str) -> bool:

@@ -11,6 +11,7 @@ class Topology:
     """What runs where, as the supervisor announces it: ``instances`` is id → socket path, ``graphs`` name → version.
 
     ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
+    ``retiring`` is as ``instances``: those of former generations that finish what they have.
     """
 
     generation: int = 0
@@ -20,3 +21,4 @@ class Topology:
     routes: Mapping[str, str] = field(default_factory=dict)
     default: str | None = None
     ordered: frozenset[str] = frozenset()
+    retiring: Mapping[int, str] = field(default_factory=dict)

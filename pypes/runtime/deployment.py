@@ -59,14 +59,16 @@ class Deployments:
     # -- what is asked ----------------------------------------------------------------------------------
 
     def topology(self) -> dict[str, Any]:
-        """What ingest workers must know: ``{generation, instances: [{id, socket}], graphs, routes, default, failed, ordered}``.
+        """What ingest workers must know: ``{generation, instances, retiring, graphs, routes, default, failed, ordered}``.
 
-        ``graphs`` is name → version of those that the instances run, ``routes`` route → graph. Deliveries for a graph in
-        ``failed`` (name → reason; not in ``graphs``) are accepted and wait. ``ordered`` are graphs with ``order_by``.
+        ``instances``, and those ``retiring``, are ``{id, socket}`` each. ``graphs`` is name → version of those that the
+        instances run, ``routes`` route → graph. Deliveries for a graph in ``failed`` (name → reason; not in ``graphs``) are
+        accepted and wait. ``ordered`` are graphs with ``order_by``.
         """
         return {
             "generation": self._pool.live.number if self._pool.live else 0,
             "instances": [{"id": i.spec.id, "socket": i.spec.socket} for i in self._pool.ready()],
+            "retiring": [{"id": i.spec.id, "socket": i.spec.socket} for i in self._pool.retiring()],
             "graphs": {name: graph.version for name, graph in self.live.items() if name not in self.failed},
             "routes": {route: name for name, graph in self.live.items() for route in graph.graph.get("routes", ())},
             "default": self.default(),

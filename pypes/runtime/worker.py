@@ -213,6 +213,7 @@ class IngestWorker:
             routes=params["routes"],
             default=params["default"],
             ordered=frozenset(params.get("ordered", ())),
+            retiring={instance["id"]: instance["socket"] for instance in params.get("retiring", ())},
         )
         self._is_deployed = params.get("ready", True)
         self._dispatcher.apply(self._topology)
