@@ -84,7 +84,7 @@ class Dispatcher:
         """Take up what the supervisor announced. Instances that are not in it get nothing more, and finish what they have."""
         self._topology = topology
         self._copies.apply(topology.shadows)
-        for link in self._links.announce(topology.instances):
+        for link in self._links.announce(topology.instances, topology.retiring):
             self._forget(link)
         # what a pause held back may go on
         self._ready.update(dict.fromkeys(self._queues))
@@ -179,7 +179,7 @@ class Dispatcher:
     def _open_to(self, stream: Stream, links: list[Link]) -> list[Link]:
         """Where a stream may go. While live documents come, bulk spares half of the instances, so that those find one idle."""
         if stream.is_bulk and self._loop.time() - self._live_at <= LIVE_S:
-            all_running = self._running(list(self._links), stream)
+            all_running = self._running([link for link in self._links if not link.is_retiring], stream)
             chosen = all_running[: max(1, len(all_running) // 2)]
             return [link for link in links if link in chosen]
         return self._running(links, stream)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from pypes.ingest import protocol
 from pypes.ingest.link import Link
@@ -43,8 +44,11 @@ class Links:
         """Deliveries handed over and not acknowledged."""
         return sum(len(link.outstanding) for link in self)
 
-    def announce(self, instances: Mapping[int, str]) -> list[Link]:
-        """Connect to these (id → socket path), give no more to others; returns those that nobody needs any longer."""
+    def announce(self, instances: Mapping[int, str], retiring: Mapping[int, str]) -> list[Link]:
+        """Connect to ``instances`` (id → socket path), give no more to others; returns those that nobody needs any longer.
+
+        Those ``retiring`` are connected to as well: they may still work on what an earlier owner of the queues had sent.
+        """
         self._instances = instances
         done = []
         for link in self:
@@ -53,6 +57,11 @@ class Links:
                 link.takes_more = False
                 if not link.is_open and not link.outstanding:
                     done.append(link)
+        for id in retiring.keys() - self._links.keys():
+            with suppress(OSError):  # it has ended meanwhile, and publishes nothing more
+                link = self._links[id] = Link(id, retiring[id], self._loop, self._on_frame, self._on_end)
+                link.is_retiring = True
+                link.takes_more = False
         self._connect()
         return done
 

@@ -13,6 +13,7 @@ class Topology:
     ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
     ``paused``: graphs whose deliveries stay in the queues. ``shadows``: graph → socket that copies of its deliveries go to.
     ``runs``: instances that run only these graphs; ``weights``: the share of a graph, 1 unless given.
+    ``retiring`` is as ``instances``: those of former generations that finish what they have.
     """
 
     generation: int = 0
@@ -22,6 +23,7 @@ class Topology:
     routes: Mapping[str, str] = field(default_factory=dict)
     default: str | None = None
     ordered: frozenset[str] = frozenset()
+    retiring: Mapping[int, str] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
     runs: Mapping[int, frozenset[str]] = field(default_factory=dict)
     weights: Mapping[str, int] = field(default_factory=dict)

@@ -54,8 +54,9 @@ class Deployments:
     # -- what is asked ----------------------------------------------------------------------------------
 
     def topology(self) -> dict[str, Any]:
-        """What ingest workers must know: ``{generation, instances: [{id, socket, graphs}], graphs, routes, default, …}``.
+        """What ingest workers must know: ``{generation, instances, retiring, graphs, routes, default, …}``.
 
+        ``instances``, and those ``retiring``, are ``{id, socket}`` each, the former with their ``graphs``.
         ``graphs`` is name → version of those that the instances run, ``routes`` route → graph. Deliveries for a graph in
         ``failed`` (name → reason; not in ``graphs``) are accepted and wait. ``ordered`` are graphs with ``order_by``, ``paused``
         those whose deliveries stay in the queues, ``weights`` is graph → ``weight``.
@@ -65,6 +66,7 @@ class Deployments:
             "instances": [
                 {"id": i.spec.id, "socket": i.spec.socket, "graphs": sorted(i.spec.graphs)} for i in self._pool.ready()
             ],
+            "retiring": [{"id": i.spec.id, "socket": i.spec.socket} for i in self._pool.retiring()],
             "graphs": {name: graph.version for name, graph in self.live.items() if name not in self.failed},
             "routes": {route: name for name, graph in self.live.items() for route in graph.graph.get("routes", ())},
             "default": self.default(),

@@ -188,6 +188,10 @@ class Pool:
         """Instances of the live generation that take deliveries."""
         return [instance for instance in self.live.instances if instance.state == "ready"] if self.live else []
 
+    def retiring(self) -> list[Instance]:
+        """Instances of former generations that finish what they have."""
+        return [i for generation in self._generations for i in generation.instances if i.state == "stopping"]
+
     def status(self) -> list[dict[str, Any]]:
         """Every instance there is, for ``status``."""
         return [

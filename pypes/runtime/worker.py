@@ -221,6 +221,7 @@ class IngestWorker:
             ordered=frozenset(params.get("ordered", ())),
             paused=frozenset(params.get("paused", ())),
             shadows=params.get("shadows", {}),
+            retiring={instance["id"]: instance["socket"] for instance in params.get("retiring", ())},
         )
         self._is_deployed = params.get("ready", True)
         self._dispatcher.apply(self._topology)

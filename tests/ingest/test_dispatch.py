@@ -485,6 +485,23 @@ async def test_an_ordered_graph_waits_for_what_an_earlier_owner_of_the_queue_had
 
 
 @run
+async def test_an_instance_that_retires_is_waited_for_as_well(instances: list[ScriptedInstance]) -> None:
+    """It gets nothing, but may publish yet what an earlier owner of the queue had sent."""
+    async with dispatching() as (dispatcher, queue, _):
+        await post(queue, keys=pack_keys([key_of("a")]))
+        old, new = instances[:2]
+        dispatcher.apply(topology(new, ordered=frozenset(["g"]), retiring={9: old.path}))
+        await old.got(0)
+        await new.got(0)
+        await new.say(protocol.held([]))
+        await old.say(protocol.held(["g"]))
+        assert not new.items
+        await old.say(protocol.held([]))
+        await new.got(1)
+        assert not old.items
+
+
+@run
 async def test_an_instance_that_is_gone_holds_nothing_any_more(instances: list[ScriptedInstance]) -> None:
     async with dispatching() as (dispatcher, queue, _):
         await post(queue, keys=pack_keys([key_of("a")]))
