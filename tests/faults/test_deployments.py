@@ -52,6 +52,15 @@ class Mark(Transformer):
         return packet
 
 
+class Wait(Transformer):
+    """Lets others run now and then, so that there is something between the marks when parameters change."""
+
+    def process(self, packet):
+        if packet.get("id").endswith("7"):
+            self.offload(time.sleep, 0.005)
+        return packet
+
+
 class Odd(Transformer):
     """Does at set-up what it is told."""
 
@@ -73,9 +82,10 @@ def graph(target: Path, version: int, *, is_turned: bool = False, odd: str = "")
         "json": {"component": "JSON"},
         "first": {"component": "Mark", "params": {"field": "first", "version": version}},
         "last": {"component": "Mark", "params": {"field": "last", "version": version}},
+        "wait": {"component": "Wait"},
         "out": {"component": "JSONLines", "params": {"path": str(target)}},
     }
-    order = ["json", "last", "first"] if is_turned else ["json", "first", "last"]
+    order = ["json", "last", "wait", "first"] if is_turned else ["json", "first", "wait", "last"]
     if odd:
         nodes["odd"] = {"component": "Odd", "params": {"do": odd}}
         order.append("odd")
