@@ -21,6 +21,7 @@ from pypes.api.openapi import OpenApi
 from pypes.api.receipts import Receipts
 from pypes.api.request import Request
 from pypes.api.trials import Trials
+from pypes.api.triggers import Triggers
 from pypes.api.versions import Versions
 from pypes.config import WorkerConfig
 
@@ -69,6 +70,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
         ("/graphs/{name}/deploy", drafts, "deploy"),
         ("/graphs/{name}/validate", trials, "validate"),
         ("/graphs/{name}/dryrun", trials, "dryrun"),
+        ("/graphs/{name}/trigger", Triggers(worker), ""),
         ("/graphs/{name}/pause", versions, "pause"),
         ("/graphs/{name}/resume", versions, "resume"),
         ("/healthz", Health(), ""),

@@ -10,13 +10,14 @@ from typing import Any, Final, NoReturn
 
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.schedule import why_invalid
 
 #: Version of the form; graphs say it under ``"pypes"``.
 FORM: Final = 1
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME_RULE: Final = "use 1 to 64 letters, digits, - and _"
-_KEYS: Final = ("pypes", "name", "description", "routes", "order_by", "nodes", "wires", "layout", "tests")
+_KEYS: Final = ("pypes", "name", "description", "routes", "order_by", "schedule", "missed", "nodes", "wires", "layout", "tests")
 
 
 #: What a filter may say besides component and params.
@@ -68,6 +69,10 @@ def to_obj(graph: Graph) -> dict[str, Any]:
         obj["routes"] = sorted(graph.routes)
     if graph.order_by:
         obj["order_by"] = graph.order_by
+    if graph.schedule:
+        obj["schedule"] = graph.schedule
+    if graph.missed != "once":
+        obj["missed"] = graph.missed
     nodes = sorted(graph.nodes.values(), key=lambda node: node.name)
     obj["nodes"] = {node.name: _node(node) for node in nodes}
     ends = sorted((wire.source, wire.output, wire.target, wire.input) for wire in graph.wires)
@@ -117,6 +122,8 @@ def _read(obj: Any, problems: list[Problem]) -> Graph:
         description=reader.text(obj.get("description", ""), "description"),
         routes=reader.routes(obj.get("routes", [])),
         order_by=reader.order_by(obj.get("order_by", "")),
+        schedule=reader.schedule(obj.get("schedule", "")),
+        missed=reader.missed(obj.get("missed", "once")),
         nodes=reader.nodes(obj.get("nodes")),
         wires=reader.wires(obj.get("wires", [])),
         layout=reader.layout(obj.get("layout", {})),
@@ -203,6 +210,21 @@ class _Reader:
             return str(value)
         self.add("order_by", 'must be "id": documents of the same id are processed in the order of their acknowledgement')
         return ""
+
+    def schedule(self, value: Any) -> str:
+        if value == "":
+            return ""
+        reason = why_invalid(value) if isinstance(value, str) else "it is no text"
+        if not reason:
+            return str(value)
+        self.add("schedule", f'is no time in the form of cron: {reason}; "*/5 * * * *" is every five minutes', "graph.schedule")
+        return ""
+
+    def missed(self, value: Any) -> str:
+        if value in ("once", "skip"):
+            return str(value)
+        self.add("missed", 'must be "once" (run when the server is back) or "skip"')
+        return "once"
 
     def _timeout_s(self, value: Any, path: str) -> float | None:
         if value is None or (type(value) in (int, float) and math.isfinite(value) and value > 0):

@@ -40,6 +40,8 @@ class Graph:
     """A named DAG of filters and wires; ``nodes`` by name in the order in which they were written.
 
     ``order_by`` is ``"id"`` where documents of the same id must be processed in the order of their acknowledgement, else empty.
+    ``schedule`` says in the form of cron when its sources run by themselves, ``missed`` what becomes of a time at which no server
+    was there: ``"once"`` (they run when one is) or ``"skip"``.
     """
 
     name: str
@@ -48,5 +50,7 @@ class Graph:
     description: str = ""
     routes: tuple[str, ...] = ()
     order_by: str = ""
+    schedule: str = ""
+    missed: str = "once"
     layout: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     tests: tuple[Mapping[str, Any], ...] = ()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +51,8 @@ class Topology:
     """What runs where, as the supervisor announces it: ``instances`` is id → socket path, ``graphs`` name → version.
 
     ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
-    ``paused``: graphs whose deliveries stay in the queues.
+    ``paused``: graphs whose deliveries stay in the queues. ``sources``: graph → its filters that fetch, or an empty name if it
+    has only such as the original had.
     """
 
     generation: int = 0
@@ -62,6 +63,7 @@ class Topology:
     default: str | None = None
     ordered: frozenset[str] = frozenset()
     paused: frozenset[str] = frozenset()
+    sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Dispatcher:
@@ -70,6 +72,10 @@ class Dispatcher:
     ``on_lost(id)`` is called when the connection to an instance ended unexpectedly: whoever hears it has the instance killed
     and calls :meth:`gone` once it is reaped.
     """
+
+    #: Called with what an instance says of the sources it runs (link, kind, head), and when it will say nothing more.
+    on_fetch: Callable[[Link, int, bytes], None] | None = None
+    on_gone: Callable[[Link], None] | None = None
 
     def __init__(self, limits: Limits, on_lost: Callable[[int], None]) -> None:
         self._limits = limits
@@ -112,6 +118,16 @@ class Dispatcher:
         self._ready.update(dict.fromkeys(self._queues))
         self._connect()
         self._schedule()
+
+    @property
+    def topology(self) -> Topology | None:
+        """What was announced last; ``None`` before the first time."""
+        return self._topology
+
+    def elect(self) -> Link | None:
+        """The instance that has least to do; ``None`` while there is none."""
+        links = [] if self._is_closed or self._is_paused else [link for link in self._links.values() if link.takes_more]
+        return min(links, key=lambda link: link.load, default=None)
 
     def _is_held(self, stream: Stream) -> bool:
         assert self._topology is not None
@@ -331,6 +347,9 @@ class Dispatcher:
             sent = link.outstanding.get(said.number)
             if sent is not None:
                 sent.queue.committed(sent.lease, said.publisher, said.documents)
+        elif kind in (protocol.FETCHED, protocol.ENDED):
+            if self.on_fetch is not None:
+                self.on_fetch(link, kind, head)
         elif kind == protocol.GOODBYE:
             link.close()
             self._take_back(link)
@@ -402,6 +421,8 @@ class Dispatcher:
         link.close()
         if self._links.get(link.id) is link:
             del self._links[link.id]
+            if self.on_gone is not None:
+                self.on_gone(link)
         if self._drained is not None:
             self._check_drained()
 
