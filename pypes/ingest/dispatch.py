@@ -73,9 +73,10 @@ class Dispatcher:
     and calls :meth:`gone` once it is reaped.
     """
 
-    #: Called with what an instance says of the sources it runs (link, kind, head), and when it will say nothing more.
+    #: Called with what an instance says of the sources it runs (link, kind, head), and when it will say nothing more: with True
+    #: first if it ended in order.
     on_fetch: Callable[[Link, int, bytes], None] | None = None
-    on_gone: Callable[[Link], None] | None = None
+    on_gone: Callable[[Link, bool], None] | None = None
 
     def __init__(self, limits: Limits, on_lost: Callable[[int], None]) -> None:
         self._limits = limits
@@ -351,6 +352,8 @@ class Dispatcher:
             if self.on_fetch is not None:
                 self.on_fetch(link, kind, head)
         elif kind == protocol.GOODBYE:
+            if self.on_gone is not None:
+                self.on_gone(link, True)
             link.close()
             self._take_back(link)
             self._forget(link)
@@ -422,7 +425,7 @@ class Dispatcher:
         if self._links.get(link.id) is link:
             del self._links[link.id]
             if self.on_gone is not None:
-                self.on_gone(link)
+                self.on_gone(link, False)
         if self._drained is not None:
             self._check_drained()
 

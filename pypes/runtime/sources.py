@@ -43,12 +43,16 @@ class Wanted(msgspec.Struct):
     is_due: bool = False
 
 
+class _Replaced(Exception):
+    """An instance said goodbye in the middle of a run: others take over, perhaps with a new version of the graph."""
+
+
 class _Stream:
-    """What an instance says of one run; ``None`` when it will say nothing more."""
+    """What an instance says of one run; at last whether it ended in order, or died."""
 
     def __init__(self, link: Link) -> None:
         self.link = link
-        self.said: asyncio.Queue[Fetched | Ended | None] = asyncio.Queue()
+        self.said: asyncio.Queue[Fetched | Ended | bool] = asyncio.Queue()
 
 
 class Sources:
@@ -158,15 +162,19 @@ class Sources:
             try:
                 if await self._follow(link, queue, graph, node):
                     return
-                # one that was replaced by a new version has not died of it
-                deaths += not link.is_retiring
+                deaths += 1
+            except _Replaced:
+                continue
             except StoreError as error:
                 log.warning("what was fetched is not stored yet", extra={"graph": graph, "filter": node, "error": str(error)})
                 await asyncio.sleep(STORE_RETRY_S)
         log.error("a source is given up: the instances died that ran it", extra={"graph": graph, "filter": node})
 
     async def _follow(self, link: Link, queue: EmbeddedQueue, graph: str, node: str) -> bool:
-        """Have one instance run one source from its stored cursor on; True if it got to its end, or failed."""
+        """Have one instance run one source from its stored cursor on; True if it got to its end, or failed; False if it died.
+
+        Raises :class:`_Replaced` if it ended in order before that.
+        """
         cursor = (await queue.cursors(node, graph)).get(graph, "") if node else ""
         self._last_number = number = self._last_number + 1
         stream = self._streams[number] = _Stream(link)
@@ -174,7 +182,7 @@ class Sources:
             if not link.is_open:
                 return False
             link.write(protocol.trigger(number, graph, node, cursor))
-            while (said := await stream.said.get()) is not None:
+            while not isinstance(said := await stream.said.get(), bool):
                 if isinstance(said, Ended):
                     if said.error:
                         log.warning("a source failed", extra={"graph": graph, "filter": node, "error": said.error})
@@ -186,6 +194,8 @@ class Sources:
                     return True
                 await _store(queue, header, said, (graph, node, said.cursor))
                 link.write(protocol.more(number))
+            if said:
+                raise _Replaced
             return False
         finally:
             del self._streams[number]
@@ -209,10 +219,10 @@ class Sources:
         if stream is not None and stream.link is link:
             stream.said.put_nowait(said)
 
-    def _gone(self, link: Link) -> None:
+    def _gone(self, link: Link, is_orderly: bool) -> None:
         for stream in self._streams.values():
             if stream.link is link:
-                stream.said.put_nowait(None)
+                stream.said.put_nowait(is_orderly)
 
 
 async def _store(queue: EmbeddedQueue, header: Header, said: Fetched, cursor: tuple[str, str, str]) -> None:
