@@ -47,6 +47,8 @@ def graphs(draw: st.DrawFn) -> Graph:
         description=draw(st.text(st.characters(codec="utf-8"))),
         routes=tuple(draw(st.lists(names, unique=True, max_size=3))),
         order_by=draw(st.sampled_from(["", "id"])),
+        schedule=draw(st.sampled_from(["", "*/5 * * * *"])),
+        missed=draw(st.sampled_from(["once", "skip"])),
         layout=draw(st.dictionaries(st.sampled_from(nodes), st.tuples(st.integers(), st.floats(0, 999)), max_size=3)),
         tests=tuple(draw(st.lists(params, max_size=2))),
     )

@@ -65,3 +65,4 @@ def test_only_parameters() -> None:
     assert only_parameters(OLD, with_set(max_attempts=3)) is None
     assert only_parameters(OLD, replace(OLD, wires=())) is None
     assert only_parameters(OLD, replace(OLD, order_by="id")) is None
+    assert only_parameters(OLD, replace(OLD, schedule="0 * * * *", missed="skip")) == set()

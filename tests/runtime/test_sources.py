@@ -141,8 +141,7 @@ class Worker:
 
     async def idle(self) -> None:
         """Wait until no run is under way."""
-        while self.sources._runs:  # noqa: ASYNC110 - nobody could set an event
-            await asyncio.sleep(0.001)
+        await until(lambda: not self.sources._runs)
 
     async def enqueued(self) -> list[int]:
         """The numbers that are in the queue, in the order in which they were fetched."""
@@ -160,6 +159,11 @@ class Worker:
 
     async def cursor(self) -> int:
         return int((await self.queue.cursors("source", "g")).get("g", 0))
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    while not condition():  # noqa: ASYNC110 - what is waited for tells no one; the deadline is that of run()
+        await asyncio.sleep(0.001)
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -194,8 +198,7 @@ def test_an_instance_dies_at_any_step(tmp_path: Path, step: str, at: int) -> Non
         async with Worker(tmp_path) as worker:
             first = await worker.add(1, dies_at=(step, at))
             await worker.sources.trigger(worker.queue, "g")
-            while not (first.has_ended or not worker.lost.empty()):
-                await asyncio.sleep(0.001)
+            await until(lambda: first.has_ended or not worker.lost.empty())
             if not first.has_ended:
                 await worker.reap()
                 await worker.add(2)
@@ -233,8 +236,7 @@ def test_a_new_version_takes_over_in_the_middle(tmp_path: Path) -> None:
                 instance = await worker.add(number, dies_at=("stored", 2 * number + 2), says_goodbye=True)
                 if not number:
                     await worker.sources.trigger(worker.queue, "g")
-                while not instance.sent:
-                    await asyncio.sleep(0.001)
+                await until(lambda sent=instance: sent.sent)  # type: ignore[misc]
                 worker.instances.pop(number).close()
                 worker.announce()
             assert ALL == 2 * (MAX_DEATHS + 2)
@@ -358,8 +360,7 @@ def test_a_full_queue_holds_the_source_up(tmp_path: Path, monkeypatch: pytest.Mo
         async with Worker(tmp_path, limits=Limits(queue_max_deliveries=2)) as worker:
             instance = await worker.add(1)
             await worker.sources.trigger(worker.queue, "g")
-            while instance.sent < 3:
-                await asyncio.sleep(0.001)
+            await until(lambda: instance.sent == 3)
             assert worker.queue.stats().deliveries == 2
             assert await worker.cursor() == 4
             while worker.sources._runs:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mimetypes
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,7 +36,7 @@ class Files(Source):
         home = Path(self.data_dir, self.params.directory)
         # a directory that is gone for a moment must not make everything new when it is back
         names = sorted(path.relative_to(home).as_posix() for path in _files(home, self.params.pattern))
-        before: dict[str, list[int]] = cursor["seen"] if cursor else {}
+        before: dict[str, list[int]] = cursor["seen"] if cursor and cursor["directory"] == self.params.directory else {}
         seen = {name: before[name] for name in names if name in before}
         packets: list[Packet] = []
         size = 0
@@ -52,10 +51,13 @@ class Files(Source):
             seen[name] = found
             size += found[0]
             if len(packets) >= BATCH_FILES or size >= BATCH_BYTES:
-                yield packets, {"seen": dict(seen)}
+                yield packets, self._cursor(seen)
                 packets, size = [], 0
         if packets or seen.keys() != before.keys():
-            yield packets, {"seen": dict(seen)}
+            yield packets, self._cursor(seen)
+
+    def _cursor(self, seen: dict[str, list[int]]) -> dict[str, Any]:
+        return {"directory": self.params.directory, "seen": dict(seen)}
 
     def _read(self, path: Path, name: str, stamp: list[int]) -> Packet | None:
         """A file as a packet; ``None`` if it is gone or was being written: then it is for the next time."""
@@ -82,7 +84,7 @@ class Files(Source):
 
 
 def _files(home: Path, pattern: str) -> Iterator[Path]:
-    os.listdir(home)  # raises what a pattern would only find nothing for
+    next(home.iterdir(), None)  # raises what a pattern would only find nothing for
     return (path for path in home.glob(pattern) if path.is_file())
 
 
