@@ -310,6 +310,34 @@ def test_a_worker_dies_at_any_step(tmp_path: Path) -> None:
     assert found == set(range(0, ALL + 1, 2))
 
 
+class Failing(sqlite3.Connection):
+    """Does not take the third cursor, as a disk does that fails for a moment."""
+
+    cursors = 0
+
+    def executemany(self, sql: str, rows: Any) -> sqlite3.Cursor:
+        if "cursors" in sql and rows:
+            Failing.cursors += 1
+            if Failing.cursors == 3:
+                raise sqlite3.OperationalError("disk I/O error")
+        return super().executemany(sql, rows)
+
+
+def test_what_the_disk_did_not_take_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "STORE_RETRY_S", 0.01)
+
+    async def main() -> None:
+        Failing.cursors = 0
+        async with Worker(tmp_path, connect=partial(sqlite3.connect, factory=Failing), probe_s=0.005) as worker:
+            instance = await worker.add(1)
+            await worker.sources.trigger(worker.queue, "g")
+            await worker.idle()
+            assert [trigger.cursor for trigger in instance.triggers] == ["", "2"]
+            assert await worker.enqueued() == list(range(ALL))
+
+    run(main())
+
+
 def test_a_run_outlives_its_worker(tmp_path: Path) -> None:
     async def main() -> None:
         async with Worker(tmp_path) as worker:
