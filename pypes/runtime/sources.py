@@ -107,7 +107,12 @@ class Sources:
 
     async def resume(self, queue: EmbeddedQueue) -> None:
         """Take up the runs that the last one to serve a shard did not finish."""
-        for graph, text in (await queue.cursors("")).items():
+        try:
+            found = await queue.cursors("")
+        except StoreError as error:
+            log.error("runs of sources are not taken up again; trigger them", extra={"error": str(error)})
+            return
+        for graph, text in found.items():
             if msgspec.json.decode(text, type=Wanted).is_due:
                 self._start(queue, graph)
 
@@ -127,7 +132,8 @@ class Sources:
             task.add_done_callback(lambda done: self._over(graph, done))
 
     def _over(self, graph: str, task: asyncio.Task[None]) -> None:
-        del self._runs[graph]
+        if self._runs.get(graph) is task:
+            del self._runs[graph]
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a run of sources failed", extra={"graph": graph}, exc_info=error)
 
@@ -138,6 +144,8 @@ class Sources:
             wanted = await _wanted(queue, graph)
             wanted.is_due = False
             await _want(queue, graph, wanted)
+            # while the lock is held: what is wanted from now on is another run
+            del self._runs[graph]
 
     async def _sources(self, graph: str) -> Sequence[str]:
         """The sources of a graph as soon as it runs; none if it is deployed no more."""

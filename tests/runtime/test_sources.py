@@ -381,6 +381,32 @@ def test_a_scheduled_time_counts_once(tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("at", [2.0, None])
+def test_what_is_triggered_as_a_run_ends_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: float | None
+) -> None:
+    async def main() -> None:
+        async with Worker(tmp_path) as worker:
+            instance = await worker.add(1)
+            queue, move = worker.queue, worker.queue.move
+            second: list[asyncio.Task[list[str]]] = []
+
+            def moved(cursor: Any) -> Any:
+                if cursor[2].endswith("false}") and not second:
+                    second.append(asyncio.ensure_future(worker.sources.trigger(queue, "g", at=at)))
+                return move(cursor)
+
+            monkeypatch.setattr(queue, "move", moved)
+            await worker.sources.trigger(queue, "g", at=1.0)
+            await until(lambda: second and second[0].done())
+            assert second[0].result() == ["source"]
+            await worker.idle()
+            assert (await queue.cursors("", "g"))["g"] == f'{{"at":{at or 1.0},"is_due":false}}'
+            assert len(instance.triggers) == 2
+
+    run(main())
+
+
 def test_a_full_queue_holds_the_source_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "FULL_RETRY_S", 0.01)
 
