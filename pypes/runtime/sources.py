@@ -32,8 +32,8 @@ ELECT_POLL_S = 0.05
 STORE_RETRY_S = 1.0
 #: Longest wait before the queue is tried again that was full.
 FULL_RETRY_S = 5.0
-#: Instances that may die under a source before its run is given up.
-MAX_DEATHS = 3
+#: Instances that may die one after the other under a source, with nothing stored in between, before its run is given up.
+MAX_DEATHS = 5
 
 
 class Wanted(msgspec.Struct):
@@ -159,7 +159,7 @@ class Sources:
             await asyncio.sleep(ELECT_POLL_S)
 
     async def _source(self, queue: EmbeddedQueue, graph: str, node: str) -> None:
-        deaths = 0
+        deaths, before = 0, ""
         while deaths < MAX_DEATHS:
             if not await self._sources(graph):
                 return
@@ -168,7 +168,10 @@ class Sources:
                 await asyncio.sleep(ELECT_POLL_S)
                 continue
             try:
-                if await self._follow(link, queue, graph, node):
+                cursor = (await queue.cursors(node, graph)).get(graph, "") if node else ""
+                if cursor != before:
+                    deaths, before = 0, cursor
+                if await self._follow(link, queue, graph, node, cursor):
                     return
                 deaths += 1
             except _Replaced:
@@ -178,12 +181,11 @@ class Sources:
                 await asyncio.sleep(STORE_RETRY_S)
         log.error("a source is given up: the instances died that ran it", extra={"graph": graph, "filter": node})
 
-    async def _follow(self, link: Link, queue: EmbeddedQueue, graph: str, node: str) -> bool:
-        """Have one instance run one source from its stored cursor on; True if it got to its end, or failed; False if it died.
+    async def _follow(self, link: Link, queue: EmbeddedQueue, graph: str, node: str, cursor: str) -> bool:
+        """Have one instance run one source from its cursor on; True if it got to its end, or failed; False if it died.
 
         Raises :class:`_Replaced` if it ended in order before that.
         """
-        cursor = (await queue.cursors(node, graph)).get(graph, "") if node else ""
         self._last_number = number = self._last_number + 1
         stream = self._streams[number] = _Stream(link)
         try:

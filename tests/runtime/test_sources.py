@@ -31,7 +31,7 @@ from pypes.runtime import sources
 from pypes.runtime.sources import MAX_DEATHS, Sources
 
 #: What there is to fetch: the numbers below, two at a time.
-ALL = 10
+ALL = 14
 STEPS = ("triggered", "fetched", "stored", "ending")
 
 
@@ -213,16 +213,31 @@ def test_a_source_that_kills_its_instances_is_given_up(tmp_path: Path) -> None:
     async def main() -> None:
         async with Worker(tmp_path) as worker:
             for number in range(MAX_DEATHS):
-                await worker.add(number, dies_at=("stored", 2 * number + 2))
+                await worker.add(number, dies_at=("triggered", 0))
                 if not number:
                     await worker.sources.trigger(worker.queue, "g")
                 await worker.reap()
             await worker.idle()
-            assert await worker.enqueued() == list(range(2 * MAX_DEATHS))
-            await worker.add(9)
+            assert await worker.enqueued() == []
+            await worker.add(99)
             await worker.sources.trigger(worker.queue, "g")
             await worker.idle()
-            assert await worker.enqueued() == list(range(2 * MAX_DEATHS, ALL))
+            assert await worker.enqueued() == list(range(ALL))
+
+    run(main())
+
+
+def test_a_source_that_gets_on_is_not_given_up(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Worker(tmp_path) as worker:
+            for number in range(MAX_DEATHS + 1):
+                await worker.add(number, dies_at=("stored", 2 * number + 2))
+                if not number:
+                    await worker.sources.trigger(worker.queue, "g")
+                await worker.reap()
+            await worker.add(99)
+            await worker.idle()
+            assert await worker.enqueued() == list(range(ALL))
 
     run(main())
 
