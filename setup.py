@@ -21,6 +21,7 @@ setup(
     install_requires=[
         "backports.zstd>=1.0; python_version < '3.14'",
         "click>=8.1",
+        "cronsim>=2.6",
         "greenlet>=3.0",
         "isal>=1.6",
         "jsonschema-rs>=0.30",

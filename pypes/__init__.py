@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Filter,
         Operator,
         Publisher,
+        Source,
         Transformer,
     )
     from pypes.core.parameters import Help, Parameters
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "pypes.component": ("Adapter", "Component", "Extractor", "Filter", "Operator", "Publisher", "Transformer"),
+    "pypes.component": ("Adapter", "Component", "Extractor", "Filter", "Operator", "Publisher", "Source", "Transformer"),
     "pypes.core.parameters": ("Help", "Parameters"),
     "pypes.errors": ("InvalidGraph", "PypesError", "Reject", "Retry", "Unreachable"),
     "pypes.function": ("component",),
@@ -65,6 +66,7 @@ __all__ = [
     "PypesError",
     "Reject",
     "Retry",
+    "Source",
     "Transformer",
     "Unreachable",
     "component",

@@ -341,6 +341,24 @@ class Adapter(Component):
     #: Media types it reads, most specific match wins: ``text/html``, ``text/*``, ``*/*``.
     accepts: ClassVar[tuple[str, ...]] = ("*/*",)
 
+    #: Override to fetch documents by oneself, when the graph is triggered: takes the cursor (what was last yielded, ``None`` the
+    #: first time) and yields pairs of packets and the cursor behind them, a JSON value. When ``yield`` returns, the pair is
+    #: stored, packets and cursor in one transaction: then the next is fetched, and only then may the origin be told. What was
+    #: yielded comes to ``process`` later, in any instance. Runs in a thread of its own beside ``process``, in one instance at a
+    #: time; may block, and needs time limits of its own. Must not use the ports. If it raises, the run ends, and the next
+    #: begins at the stored cursor.
+    fetch: Callable[[Any], Iterator[tuple[list[Packet], Any]]] | None = None
+
+
+class Source(Adapter):
+    """Fetches documents by itself (see :attr:`Adapter.fetch`), and takes none that are posted."""
+
+    accepts: ClassVar[tuple[str, ...]] = ()
+
+    def process(self, packet: Any) -> Any:
+        """Pass on what was fetched."""
+        return packet
+
 
 class Filter(Component):
     """Lets packets pass, or drops them."""

@@ -21,6 +21,7 @@ DISTRIBUTIONS = [".", *sorted(str(path.parent.relative_to(ROOT)) for path in ROO
 COMPONENTS = {
     "JSON", "CSV", "Text", "HTML", "SetField", "CopyField", "RenameField", "DeleteField", "NormalizeCase", "DropDocument",
     "Split", "Merge", "Collate", "Null", "Debug", "JSONLines", "SQLiteSearch",
+    "Files", "FetchURL",
 }
 # fmt: on
 

@@ -6,6 +6,8 @@ COMPONENTS = {
     "JSON": "json_adapter",
     "CSV": "csv_adapter",
     "Text": "text_adapter",
+    "Files": "files",
+    "FetchURL": "fetch_url",
     "SetField": "set_field",
     "CopyField": "copy_field",
     "RenameField": "rename_field",
@@ -28,6 +30,6 @@ setup(
     python_requires=">=3.11",
     packages=["pypes_basic"],
     package_data={"pypes_basic": ["py.typed"]},
-    install_requires=["pypes-server>=0.1", "chardet>=5", "orjson>=3.10"],
+    install_requires=["pypes-server>=0.1", "chardet>=5", "orjson>=3.10", "urllib3>=2.2"],
     entry_points={"pypes.components": [f"{name} = pypes_basic.{module}:{name}" for name, module in COMPONENTS.items()]},
 )

@@ -22,6 +22,7 @@ from pypes.api.receipts import Receipts
 from pypes.api.request import Request
 from pypes.api.shadows import Shadows
 from pypes.api.trials import Trials
+from pypes.api.triggers import Triggers
 from pypes.api.versions import Versions
 from pypes.config import WorkerConfig
 
@@ -74,6 +75,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
         ("/graphs/{name}/dryrun", trials, "dryrun"),
         ("/graphs/{name}/shadow", shadows, ""),
         ("/graphs/{name}/shadow/{id}", shadows, "one"),
+        ("/graphs/{name}/trigger", Triggers(worker), ""),
         ("/graphs/{name}/pause", versions, "pause"),
         ("/graphs/{name}/resume", versions, "resume"),
         ("/healthz", Health(), ""),

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 PORTS = {"type": "object", "additionalProperties": {"type": "string"}}
 
 #: ``error`` says why a component cannot be used: its distribution could not be imported. An ``isolated`` one runs in a process
-#: of its own.
+#: of its own; one that ``fetches`` is a source, which triggers and schedules run.
 COMPONENT = obj(
-    {"error": {"type": ["string", "null"]}, "accepts": {"type": "array", "items": TEXT}, "isolated": {"type": "boolean"}},
+    {
+        "error": {"type": ["string", "null"]},
+        "accepts": {"type": "array", "items": TEXT},
+        "isolated": {"type": "boolean"},
+        "fetches": {"type": "boolean"},
+    },
     name=TEXT,
     kind=TEXT,
     distribution=TEXT,

@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn
 
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.schedule import why_invalid
 
 #: Version of the form; graphs say it under ``"pypes"``.
 FORM: Final = 1
@@ -27,6 +28,8 @@ _KEYS: Final = (
     "order_by",
     "weight",
     "max_instances",
+    "schedule",
+    "missed",
     "nodes",
     "wires",
     "layout",
@@ -87,6 +90,10 @@ def to_obj(graph: Graph) -> dict[str, Any]:
         obj["weight"] = graph.weight
     if graph.max_instances is not None:
         obj["max_instances"] = graph.max_instances
+    if graph.schedule:
+        obj["schedule"] = graph.schedule
+    if graph.missed != "once":
+        obj["missed"] = graph.missed
     nodes = sorted(graph.nodes.values(), key=lambda node: node.name)
     obj["nodes"] = {node.name: _node(node) for node in nodes}
     ends = sorted((wire.source, wire.output, wire.target, wire.input) for wire in graph.wires)
@@ -138,6 +145,8 @@ def _read(obj: Any, problems: list[Problem]) -> Graph:
         order_by=reader.order_by(obj.get("order_by", "")),
         weight=reader.weight(obj.get("weight", 1)),
         max_instances=reader.max_instances(obj.get("max_instances")),
+        schedule=reader.schedule(obj.get("schedule", "")),
+        missed=reader.missed(obj.get("missed", "once")),
         nodes=reader.nodes(obj.get("nodes")),
         wires=reader.wires(obj.get("wires", [])),
         layout=reader.layout(obj.get("layout", {})),
@@ -233,6 +242,21 @@ class _Reader:
 
     def max_instances(self, value: Any) -> int | None:
         return self._attempts(value, "max_instances")
+
+    def schedule(self, value: Any) -> str:
+        if value == "":
+            return ""
+        reason = why_invalid(value) if isinstance(value, str) else "it is no text"
+        if not reason:
+            return str(value)
+        self.add("schedule", f'is no time in the form of cron: {reason}; "*/5 * * * *" is every five minutes', "graph.schedule")
+        return ""
+
+    def missed(self, value: Any) -> str:
+        if value in ("once", "skip"):
+            return str(value)
+        self.add("missed", 'must be "once" (run when the server is back) or "skip"')
+        return "once"
 
     def _timeout_s(self, value: Any, path: str) -> float | None:
         if value is None or (type(value) in (int, float) and math.isfinite(value) and value > 0):

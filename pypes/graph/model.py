@@ -42,6 +42,8 @@ class Graph:
     ``order_by`` is ``"id"`` where documents of the same id must be processed in the order of their acknowledgement, else empty.
     ``weight`` is its share of the time where several graphs have something to do, ``max_instances`` how many instances run it
     at most (``None``: all).
+    ``schedule`` says in the form of cron when its sources run by themselves, ``missed`` what becomes of a time at which no server
+    was there: ``"once"`` (they run when one is) or ``"skip"``.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Graph:
     description: str = ""
     routes: tuple[str, ...] = ()
     order_by: str = ""
+    schedule: str = ""
+    missed: str = "once"
     layout: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     tests: tuple[Mapping[str, Any], ...] = ()
     weight: int = 1

@@ -35,6 +35,7 @@ class ComponentSpec:
     holds: bool = False
     isolated: bool = False
     reconfigures: bool = False
+    fetches: bool = False
     error: str | None = None
     module: str = ""
     attr: str = ""
@@ -87,6 +88,7 @@ def describe(
         # what runs in a process of its own is set up anew there
         reconfigures=made.reconfigure is not None and not made.isolated,
         isolated=bool(made.isolated),
+        fetches=getattr(made, "fetch", None) is not None,
         module=module or cls.__module__,
         attr=attr or cls.__qualname__,
     )
@@ -100,6 +102,8 @@ def check_isolation(cls: type[Component]) -> None:
         )
     elif cls.is_original_style():
         reason = "a component with a run loop cannot be isolated; write it with process"
+    elif getattr(cls, "fetch", None) is not None:
+        reason = "a component that fetches cannot be isolated: isolate the work in a filter behind it"
     elif cls.holds:
         reason = "a component that holds packets cannot be isolated; hold them in an operator behind it"
     else:

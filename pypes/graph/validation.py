@@ -12,6 +12,7 @@ from pypes.component import ERROR_PORT
 from pypes.errors import InvalidInput, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import find_cycle
+from pypes.graph.schedule import sources
 from pypes.graph.spec import ComponentSpec
 
 _VARIABLE: Final = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -28,6 +29,9 @@ def validate(graph: Graph, catalogue: Mapping[str, ComponentSpec], environ: Mapp
     problems += _wire_problems(graph, catalogue)
     problems += _cycle_problems(graph)
     problems += _flow_problems(graph, catalogue)
+    if graph.schedule and not sources(graph, catalogue) and all(node.component in catalogue for node in graph.nodes.values()):
+        message = "no filter of the graph fetches anything; add a source, such as Files, or remove the schedule"
+        problems.append(Problem("schedule", message, "graph.no_source"))
     return problems
 
 

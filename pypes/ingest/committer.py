@@ -11,7 +11,7 @@ from functools import partial
 from pypes.errors import StoreError
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.lane import Lane
-from pypes.ingest.outbox import Append, Change, Commit, Outbox
+from pypes.ingest.outbox import Append, Change, Commit, Move, Outbox
 from pypes.ingest.receipt import MAX_SALT, commit_key
 from pypes.ingest.spool import SpoolDir
 from pypes.ingest.store import Store
@@ -42,7 +42,7 @@ class Committer:
         last_key: int,
         clock: Callable[[], float],
         on_committed: Callable[[Commit, Result], None],
-        on_refused: Callable[[list[Append], list[Change], BaseException], None],
+        on_refused: Callable[[list[Append], list[Change | Move], BaseException], None],
     ) -> None:
         self.outbox = outbox
         #: Why nothing can be written at the moment, None if it can.

@@ -50,6 +50,11 @@ class Dispatcher:
     and calls :meth:`gone` once it is reaped.
     """
 
+    #: Called with what an instance says of the sources it runs (link, kind, head), and when it will say nothing more: with True
+    #: first if it ended in order.
+    on_fetch: Callable[[Link, int, bytes], None] | None = None
+    on_gone: Callable[[Link, bool], None] | None = None
+
     def __init__(self, limits: Limits, on_lost: Callable[[int], None]) -> None:
         self._windows = Windows(limits)
         self._on_lost = on_lost
@@ -89,6 +94,18 @@ class Dispatcher:
         # what a pause held back may go on
         self._ready.update(dict.fromkeys(self._queues))
         self._schedule()
+
+    @property
+    def topology(self) -> Topology | None:
+        """What was announced last; ``None`` before the first time."""
+        return self._topology
+
+    def elect(self, graph: str) -> Link | None:
+        """Of the instances that run a graph, the one that has least to do; ``None`` while there is none."""
+        if self._is_closed or self._is_paused or self._topology is None:
+            return None
+        links = self._running([link for link in self._links if link.takes_more], Stream(graph, is_bulk=False))
+        return min(links, key=lambda link: link.load, default=None)
 
     @property
     def _paused(self) -> frozenset[str]:
@@ -284,7 +301,12 @@ class Dispatcher:
         elif kind == protocol.HELD:
             link.held = protocol.read_held(head)
             self._schedule()
+        elif kind in (protocol.FETCHED, protocol.ENDED):
+            if self.on_fetch is not None:
+                self.on_fetch(link, kind, head)
         elif kind == protocol.GOODBYE:
+            if self.on_gone is not None:
+                self.on_gone(link, True)
             link.close()
             self._take_back(link)
             self._forget(link)
@@ -354,6 +376,8 @@ class Dispatcher:
     def _forget(self, link: Link) -> None:
         link.close()
         if self._links.remove(link):
+            if self.on_gone is not None:
+                self.on_gone(link, False)
             self._schedule()
         if self._drained is not None:
             self._check_drained()

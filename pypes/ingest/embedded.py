@@ -26,7 +26,7 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.group import Delivery, Group
 from pypes.ingest.idempotency import Keys
 from pypes.ingest.lane import Lane
-from pypes.ingest.outbox import Append, Change, Commit, Outbox
+from pypes.ingest.outbox import Append, Change, Commit, Cursor, Move, Outbox
 from pypes.ingest.outcome import Blame, Details
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Capabilities, Key, QueueStats
@@ -221,6 +221,7 @@ class EmbeddedQueue(RecordedQueue):
         future: asyncio.Future[str] | None = None,
         key: Key | None = None,
         replays: str | None = None,
+        cursor: Cursor | None = None,
     ) -> asyncio.Future[str]:
         try:
             self._committer.check()
@@ -230,9 +231,28 @@ class EmbeddedQueue(RecordedQueue):
             raise
         if future is None:
             future = self._loop.create_future()
-        self._outbox.appends.append(Append(header, body, decoded, future, key, replays))
+        self._outbox.appends.append(Append(header, body, decoded, future, key, replays, cursor))
         self._committer.kick_soon()
         return future
+
+    # -- cursors ----------------------------------------------------------------------------------------
+
+    def append_fetched(self, header: Header, body: bytes, cursor: Cursor) -> asyncio.Future[str]:
+        """As :meth:`append`, for what a source fetched: its cursor is stored in the same transaction."""
+        return self._append(header, body, None, cursor=cursor)
+
+    def move(self, cursor: Cursor) -> asyncio.Future[None]:
+        """Store a cursor alone; the future is done when it is durable. Raises :class:`StoreError`."""
+        self._committer.check()
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._outbox.moves.append(Move(cursor, future))
+        self._committer.kick_soon()
+        return future
+
+    async def cursors(self, node: str, graph: str | None = None) -> dict[str, str]:
+        """Stored cursors of the filters of one name, by graph; of one ``graph``, or of all."""
+        rows = await self._read("SELECT graph, cursor FROM cursors WHERE node = ? AND graph = coalesce(?, graph)", node, graph)
+        return dict(rows)
 
     def _discard(self, body: bytes | Spooled) -> None:
         """A body that is not taken on; its file goes."""
@@ -292,12 +312,15 @@ class EmbeddedQueue(RecordedQueue):
         for change in commit.changes:
             if not change.future.done():
                 change.future.set_result(len((gone if change.packet is None else edited).intersection(change.ids)))
+        for move in commit.moves:
+            if not move.future.done():
+                move.future.set_result(None)
         if was_buried and not self._is_buried:
             self._notify()
         if turn.callbacks and self.on_callback is not None:
             self.on_callback()
 
-    def _refused(self, appends: list[Append], changes: list[Change], error: BaseException) -> None:
+    def _refused(self, appends: list[Append], changes: list[Change | Move], error: BaseException) -> None:
         """The store failed: none of these was accepted."""
         for append in appends:
             self._unreserve(len(append.body))

@@ -24,11 +24,17 @@ _COMMIT_BYTES = 8 << 20  # inline bodies per commit: bounds memory and the time 
 
 _encode = msgspec.msgpack.Encoder().encode
 
+#: Graph, filter, and how far it has fetched (JSON text).
+Cursor = tuple[str, str, str]
+
 
 class Append:
-    """An append on its way to the store; ``replays`` is the id of the dead letter that goes when it comes."""
+    """An append on its way to the store; ``replays`` is the id of the dead letter that goes when it comes.
 
-    __slots__ = ("body", "decoded", "future", "header", "key", "replays")
+    ``cursor`` is that of the source which fetched it: the two are stored together.
+    """
+
+    __slots__ = ("body", "cursor", "decoded", "future", "header", "key", "replays")
 
     def __init__(
         self,
@@ -38,6 +44,7 @@ class Append:
         future: asyncio.Future[str],
         key: Key | None = None,
         replays: str | None = None,
+        cursor: Cursor | None = None,
     ) -> None:
         self.header = header
         self.body = body
@@ -45,6 +52,17 @@ class Append:
         self.future = future
         self.key = key
         self.replays = replays
+        self.cursor = cursor
+
+
+class Move:
+    """A cursor that moves on without anything to append; the future is done when it is stored."""
+
+    __slots__ = ("cursor", "future")
+
+    def __init__(self, cursor: Cursor, future: asyncio.Future[None]) -> None:
+        self.cursor = cursor
+        self.future = future
 
 
 class Change:
@@ -61,13 +79,14 @@ class Change:
 class Commit:
     """A transaction on its way: what to tell to whom when it is through, or to take back when it failed."""
 
-    __slots__ = ("appends", "changes", "complete", "number", "spools", "touched", "turn")
+    __slots__ = ("appends", "changes", "complete", "moves", "number", "spools", "touched", "turn")
 
     def __init__(self, number: int, turn: Turn) -> None:
         self.number = number
         self.turn = turn
         self.appends: list[Append] = []
         self.changes: list[Change] = []
+        self.moves: list[Move] = []
         self.complete: list[Group] = []
         self.touched: dict[int, Group] = {}
         self.spools: list[str] = []
@@ -82,6 +101,7 @@ class Outbox:
     def __init__(self, node: int, shard: int, has_bulk: Callable[[str], bool], clock: Callable[[], float]) -> None:
         self.appends: list[Append] = []
         self.changes: list[Change] = []
+        self.moves: list[Move] = []
         self.is_flush_due = False
         #: How many commits were made of it so far.
         self.taken = 0
@@ -105,6 +125,7 @@ class Outbox:
         return bool(
             self.appends
             or self.changes
+            or self.moves
             or self._complete
             or self._touched
             or self._crashes
@@ -173,6 +194,9 @@ class Outbox:
             self._take_appends(commit, key, salt)
         if self.changes:
             self._take_changes(commit)
+        if self.moves:
+            commit.moves, self.moves = self.moves, []
+            turn.cursors += [move.cursor for move in commit.moves]
         if self._complete:
             self._take_complete(commit)
         if self.is_flush_due:
@@ -249,6 +273,8 @@ class Outbox:
                 turn.keys.append((append.key.name, append.key.digest, key, id))
             if append.replays is not None:
                 turn.removed.append(append.replays)
+            if append.cursor is not None:
+                turn.cursors.append(append.cursor)
             if header.keys and header.keys != EVERY and not header.is_bulk and self._has_bulk(header.graph):
                 turn.fresh += [(header.graph, hash, key) for hash in unpack_keys(header.keys)]
         data = pack([(append.header, append.body) for append in taken])
@@ -262,7 +288,7 @@ class Outbox:
             self._crashed.discard(group.key)
             self._unreadable.discard(group.key)
 
-    def take_back(self, commit: Commit) -> tuple[list[Append], list[Change]]:
+    def take_back(self, commit: Commit) -> tuple[list[Append], list[Change | Move]]:
         """A commit failed: keep what it would have removed for the next; returns what is refused, later appends too."""
         turn = commit.turn
         self._complete = commit.complete + self._complete
@@ -274,5 +300,6 @@ class Outbox:
         self._crashes = {(key, position): (count, blames) for key, position, count, blames in turn.crashes} | self._crashes
         self._spent_spools = commit.spools + self._spent_spools
         refused, self.appends = commit.appends + self.appends, []
-        changes, self.changes = commit.changes + self.changes, []
+        changes: list[Change | Move] = [*commit.changes, *self.changes, *commit.moves, *self.moves]
+        self.changes, self.moves = [], []
         return refused, changes

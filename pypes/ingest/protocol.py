@@ -4,12 +4,16 @@ A frame is its kind (1 byte), the lengths of head and body (4 bytes each, big-en
 
     worker → instance   DELIVER   Items: many deliveries; the body holds theirs one after the other
                         PRESSURE  the window is full and more waits: let go of what components hold
+                        TRIGGER   run a source once, from its cursor on
+                        MORE      what the source fetched is stored: it may go on
     instance → worker   ACKS      Acks: deliveries that are done, one frame per epoch
                         BEGIN     a delivery now runs alone: its number, or -1 for one of another worker
                         END       the lone run is over
                         COMMITTED a publisher has committed documents of a delivery that is not done yet
                         HELD      ordered graphs that still work on deliveries of workers that are gone; the first frame
                                   of all, and again whenever it becomes shorter
+                        FETCHED   what a source fetched, and its cursor behind it
+                        ENDED     the source has run
                         GOODBYE   nothing sent since the last acknowledgement was begun, nor will it be
 
 Both sides live on one machine and come from one installation, so there is no version in it.
@@ -25,7 +29,7 @@ import msgspec
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Blame, Outcome
 
-DELIVER, PRESSURE, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD = range(1, 9)
+DELIVER, PRESSURE, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD, TRIGGER, MORE, FETCHED, ENDED = range(1, 13)
 
 #: Most that is read from a socket at once, in bytes.
 READ_BYTES = 1 << 18
@@ -100,12 +104,43 @@ class Committed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     documents: list[int]
 
 
+class Trigger(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Run the source ``node`` of a graph once; ``number`` is the worker's for this run.
+
+    ``cursor`` is where it stopped last (JSON text; empty: it has never run). Without ``node``, all filters that no wire leads to.
+    """
+
+    number: int
+    graph: str
+    node: str = ""
+    cursor: str = ""
+
+
+class Fetched(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a source has fetched: ``documents`` packets as ``body`` holds them (see ``codecs.packets``), and the cursor behind."""
+
+    number: int
+    documents: int
+    body: bytes
+    cursor: str
+
+
+class Ended(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A source has run; ``error`` says why it did not get to its end."""
+
+    number: int
+    error: str = ""
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_items = msgspec.msgpack.Decoder(list[Item]).decode
 _decode_acks = msgspec.msgpack.Decoder(Acks).decode
 _decode_committed = msgspec.msgpack.Decoder(Committed).decode
 _decode_graphs = msgspec.msgpack.Decoder(frozenset[str]).decode
 _decode_number = msgspec.msgpack.Decoder(int).decode
+_decode_trigger = msgspec.msgpack.Decoder(Trigger).decode
+_decode_fetched = msgspec.msgpack.Decoder(Fetched).decode
+_decode_ended = msgspec.msgpack.Decoder(Ended).decode
 
 
 def deliver(items: list[Item], body_bytes: int) -> bytes:
@@ -132,6 +167,26 @@ def begin(number: int) -> bytes:
 def held(graphs: Iterable[str]) -> bytes:
     head = _encode(sorted(graphs))
     return _PREFIX.pack(HELD, len(head), 0) + head
+
+
+def trigger(number: int, graph: str, node: str, cursor: str) -> bytes:
+    head = _encode(Trigger(number, graph, node, cursor))
+    return _PREFIX.pack(TRIGGER, len(head), 0) + head
+
+
+def more(number: int) -> bytes:
+    head = _encode(number)
+    return _PREFIX.pack(MORE, len(head), 0) + head
+
+
+def fetched(number: int, documents: int, body: bytes, cursor: str) -> bytes:
+    head = _encode(Fetched(number, documents, body, cursor))
+    return _PREFIX.pack(FETCHED, len(head), 0) + head
+
+
+def ended(number: int, error: str = "") -> bytes:
+    head = _encode(Ended(number, error))
+    return _PREFIX.pack(ENDED, len(head), 0) + head
 
 
 def signal(kind: int) -> bytes:
@@ -162,6 +217,22 @@ def read_begin(head: bytes) -> int:
 
 def read_held(head: bytes) -> frozenset[str]:
     return _decode_graphs(head)
+
+
+def read_trigger(head: bytes) -> Trigger:
+    return _decode_trigger(head)
+
+
+def read_more(head: bytes) -> int:
+    return _decode_number(head)
+
+
+def read_fetched(head: bytes) -> Fetched:
+    return _decode_fetched(head)
+
+
+def read_ended(head: bytes) -> Ended:
+    return _decode_ended(head)
 
 
 Frame = tuple[int, bytes, bytes | memoryview]

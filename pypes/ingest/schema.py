@@ -43,6 +43,7 @@ CREATE INDEX keys_key ON keys (key);
 CREATE TABLE callbacks (receipt TEXT PRIMARY KEY, url TEXT, due REAL, attempts INTEGER) WITHOUT ROWID;
 CREATE INDEX callbacks_due ON callbacks (due);
 CREATE TABLE fresh (graph TEXT, hash INTEGER, key INTEGER, PRIMARY KEY (graph, hash)) WITHOUT ROWID;
+CREATE TABLE cursors (graph TEXT, node TEXT, cursor TEXT, PRIMARY KEY (graph, node)) WITHOUT ROWID;
 """
 
 #: A whole turn as one statement: a row of this view.

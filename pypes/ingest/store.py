@@ -239,6 +239,7 @@ class Store:
         many("DELETE FROM callbacks WHERE receipt = ?", [(receipt,) for receipt in turn.called])
         many("DELETE FROM fresh WHERE graph = ?", [(graph,) for graph in turn.stale])
         many("INSERT OR REPLACE INTO fresh VALUES (?, ?, ?)", turn.fresh)
+        many("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", turn.cursors)
         letters = size = 0
         edited = []
         for packet, id in turn.edited:

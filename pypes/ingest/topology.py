@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -13,7 +13,8 @@ class Topology:
     ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
     ``paused``: graphs whose deliveries stay in the queues. ``shadows``: graph → socket that copies of its deliveries go to.
     ``runs``: instances that run only these graphs; ``weights``: the share of a graph, 1 unless given.
-    ``retiring`` is as ``instances``: those of former generations that finish what they have.
+    ``retiring`` is as ``instances``: those of former generations that finish what they have. ``sources``: graph → its filters
+    that fetch, or an empty name if it has only such as the original had.
     """
 
     generation: int = 0
@@ -28,3 +29,4 @@ class Topology:
     runs: Mapping[int, frozenset[str]] = field(default_factory=dict)
     weights: Mapping[str, int] = field(default_factory=dict)
     shadows: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Sequence[str]] = field(default_factory=dict)

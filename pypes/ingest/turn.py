@@ -87,6 +87,8 @@ class Turn:
     #: Graph, order key, commit key.
     fresh: list[tuple[str, int, int]] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    #: Graph, filter, cursor.
+    cursors: list[tuple[str, str, str]] = field(default_factory=list)
 
     @property
     def is_rare(self) -> bool:
@@ -103,6 +105,7 @@ class Turn:
             or self.edited
             or self.fresh
             or self.stale
+            or self.cursors
             or self.damaged
         )
 

@@ -19,6 +19,7 @@ from pypes.config import Settings
 from pypes.errors import Changed, InvalidGraph, NotFound, Problem, PypesError
 from pypes.graph import codec
 from pypes.graph.diff import only_parameters
+from pypes.graph.schedule import sources
 from pypes.registry import Catalogue
 from pypes.runtime.backoff import Backoff
 from pypes.runtime.check import check, scrub
@@ -59,7 +60,8 @@ class Deployments:
         ``instances``, and those ``retiring``, are ``{id, socket}`` each, the former with their ``graphs``.
         ``graphs`` is name → version of those that the instances run, ``routes`` route → graph. Deliveries for a graph in
         ``failed`` (name → reason; not in ``graphs``) are accepted and wait. ``ordered`` are graphs with ``order_by``, ``paused``
-        those whose deliveries stay in the queues, ``weights`` is graph → ``weight``.
+        those whose deliveries stay in the queues, ``weights`` is graph → ``weight``, ``sources`` graph → the filters that a
+        trigger runs (see :func:`pypes.graph.schedule.sources`).
         """
         return {
             "generation": self._pool.live.number if self._pool.live else 0,
@@ -73,8 +75,15 @@ class Deployments:
             "paused": sorted(self.paused & self.live.keys()),
             "failed": {name: scrub(failure.message, [self.live[name].graph]) for name, failure in self.failed.items()},
             "weights": {name: weight for name, graph in self.live.items() if (weight := graph.graph.get("weight", 1)) != 1},
+            "sources": self._sources(),
             "ordered": [name for name, graph in self.live.items() if graph.graph.get("order_by")],
         }
+
+    def _sources(self) -> dict[str, list[str]]:
+        if self.catalogue is None:
+            return {}
+        found = {name: sources(codec.from_obj(graph.graph), self.catalogue) for name, graph in self.live.items()}
+        return {name: nodes for name, nodes in found.items() if nodes}
 
     def default(self) -> str | None:
         """The graph for documents whose route no graph names; ``None`` if there is none."""

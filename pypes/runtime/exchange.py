@@ -26,6 +26,7 @@ from contextlib import suppress
 from pypes.ingest import protocol
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.protocol import FrameReader, Item, Published
+from pypes.runtime.fetching import Fetching
 from pypes.runtime.intake import Waiting
 from pypes.runtime.note import Note
 from pypes.runtime.runner import Runner
@@ -108,6 +109,8 @@ class Exchange:
         self._stop_at: float | None = None
         listener.setblocking(False)
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
+        self._fetching = Fetching(runners, self._send)
+        self._selector.register(self._fetching.wakeup_fd, selectors.EVENT_READ, self._fetching.report)
         for runner in self._all:
             fd = runner.scheduler.wakeup_fd
             self._selector.register(fd, selectors.EVENT_READ, lambda fd=fd: _empty(fd))
@@ -119,6 +122,8 @@ class Exchange:
     def stop(self, grace_s: float) -> None:
         """Finish what is in the graphs, for ``grace_s`` at most, and return from :meth:`run`; what only waits goes back."""
         self._stop_at = time.monotonic() + grace_s
+        # another instance goes on where this one stopped
+        self._fetching.close()
 
     # -- the loop ---------------------------------------------------------------------------------------
 
@@ -294,6 +299,10 @@ class Exchange:
                     self._take(connection, item, own)
             elif kind == protocol.PRESSURE:
                 self._is_pressed = True
+            elif kind == protocol.TRIGGER:
+                self._fetching.start(connection, protocol.read_trigger(head))
+            elif kind == protocol.MORE:
+                self._fetching.go_on(connection, protocol.read_more(head))
 
     def _take(self, connection: Connection, item: Item, body: bytes) -> None:
         runner = self._runners.get(item.header.graph)
@@ -304,6 +313,11 @@ class Exchange:
             self._alone.append(waiting)
         else:
             runner.take(waiting)
+
+    def _send(self, connection: Connection, frame: bytes) -> None:
+        if connection.is_open:
+            connection.unsent += frame
+            self._write(connection)
 
     def _write(self, connection: Connection) -> None:
         had_rest = bool(connection.unsent)
@@ -320,6 +334,7 @@ class Exchange:
         del self._connections[connection.socket.fileno()]
         connection.close()
         self._newcomers.discard(connection)
+        self._fetching.drop(connection)
         for runner in self._all:
             runner.drop(lambda waiting: waiting.connection is connection)
         self._alone = deque(w for w in self._alone if w.connection is not connection)

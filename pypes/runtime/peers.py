@@ -57,13 +57,23 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "edit_letter": Call({"id": str, "packet": bytes}, bool),
         "delete_letters": Call({"ids": list[str]}, int, is_repeatable=False),
         "replay": Call({"id": str, "from_start": bool}, str, is_repeatable=False),
+        # with a time it is repeatable, but then its caller is the supervisor, which repeats it itself
+        "trigger": Call({"graph": str, "at": float | None}, list[str], is_repeatable=False),
         "append": Call({"header": Header, "body": bytes, "spool": str, "key": Key | None}, str, is_repeatable=False),
     }
 )
 
 
+def worker_socket(runtime_dir: Path, shard: int) -> Path:
+    """Where the worker that serves a shard listens."""
+    return runtime_dir / f"w-{shard}.sock"
+
+
 class Peers:
-    """Calls the queue of any shard, wherever it is. ``open`` opens one that nobody owns any more and adds it to ``queues``."""
+    """Calls the queue of any shard, wherever it is. ``open`` opens one that nobody owns any more and adds it to ``queues``.
+
+    ``trigger(queue, graph, at)`` runs the sources of a graph that a shard owns (see :mod:`pypes.runtime.sources`).
+    """
 
     def __init__(
         self,
@@ -71,11 +81,13 @@ class Peers:
         shards: Shards,
         queues: Mapping[int, EmbeddedQueue],
         open: Callable[[Shard], Awaitable[EmbeddedQueue]],
+        trigger: Callable[..., Awaitable[list[str]]],
     ) -> None:
         self._config = config
         self._shards = shards
         self._queues = queues
         self._open = open
+        self._trigger = trigger
         self._clients: dict[int, asyncio.Future[RpcClient]] = {}
         #: What other workers asked to be appended and has not been answered.
         self._appending: set[asyncio.Future[str]] = set()
@@ -83,7 +95,7 @@ class Peers:
 
     def socket_of(self, number: int) -> str:
         """Where the worker that serves a shard listens."""
-        return str(Path(self._config.runtime_dir) / f"w-{number}.sock")
+        return str(worker_socket(Path(self._config.runtime_dir), number))
 
     def numbers(self) -> list[int]:
         """The shards there are, ascending."""
@@ -129,6 +141,8 @@ class Peers:
     async def _queue_call(self, number: int, method: str, params: Mapping[str, Any]) -> Any:
         if method == "append":
             return await self._append(number, **params)
+        if method == "trigger":
+            return await self._trigger(self._queues[number], **params)
         return await getattr(self._queues[number], method)(**params)
 
     async def _client(self, number: int) -> RpcClient:

@@ -50,6 +50,9 @@ class Runner:
         self._components = components
         #: New version and parameters that wait for the epochs in flight to end, and whom to tell.
         self._change: tuple[int, Mapping[str, Mapping[str, Any]], Callable[[str], None]] | None = None
+        #: Whom to tell when the sources have run that take no documents: those that wait to, and those that do.
+        self._triggers: deque[Callable[[str], None]] = deque()
+        self._triggered: dict[Epoch, Callable[[str], None]] = {}
         self._large_in_flight = 0
         self._bulk_in_flight = 0
         self._let_in_at = 0.0
@@ -84,6 +87,8 @@ class Runner:
         """True if :meth:`start_next` would put something into the graph now."""
         if self._change is not None:
             return False
+        if self._triggers:
+            return True
         if self._live:
             if self.scheduler.is_idle:
                 return True
@@ -111,7 +116,10 @@ class Runner:
     def start_next(self) -> None:
         """Put the next deliveries into the graph: as many small ones as make a good epoch, or a large one."""
         self._let_in_at = time.monotonic()
-        if self._live:
+        if self._triggers:
+            on_done = self._triggers.popleft()
+            self._triggered[self.scheduler.trigger()] = on_done
+        elif self._live:
             room = self._limits.wave_packets
             if self._document_s * room > EPOCH_S:
                 room = max(1, int(EPOCH_S / self._document_s))
@@ -171,6 +179,17 @@ class Runner:
             self._document_s += _WEIGHT * (pace - self._document_s) if self._document_s else pace
             self._busy_s, self._finished = 0.0, 0
 
+    # -- sources ----------------------------------------------------------------------------------------
+
+    def source(self, node: str) -> tuple[Component, Limits] | None:
+        """A filter that fetches, and what its packets are bounded by; ``None`` if there is none of that name."""
+        component = self._components.get(node)
+        return None if component is None or getattr(component, "fetch", None) is None else (component, self._limits)
+
+    def trigger(self, on_done: Callable[[str], None]) -> None:
+        """Run the filters that no wire leads to once, as soon as that can be; ``on_done("")`` then, or ``on_done(reason)``."""
+        self._triggers.append(on_done)
+
     # -- new parameters ---------------------------------------------------------------------------------
 
     def change(self, version: int, params: Mapping[str, Mapping[str, Any]], on_done: Callable[[str], None]) -> None:
@@ -203,7 +222,9 @@ class Runner:
 
     def _done(self, epoch: Epoch) -> None:
         if not epoch.feed.deliveries:
-            return  # a trigger
+            failed = epoch.dead_letters
+            self._triggered.pop(epoch)(f"{failed[0].node}: {failed[0].error}" if failed else "")
+            return
         intake: Intake = epoch.feed.deliveries[0]
         self._finished += intake.documents
         first = intake.deliveries[0]

@@ -26,6 +26,7 @@ create table graphs (
 create table paused (name text primary key) without rowid;
 create table wires (graph text not null, source text not null, target text not null, created real not null,
     primary key (graph, source, target)) without rowid;
+create table fired (graph text primary key, schedule text not null, at real not null) without rowid;
 create table live (name text primary key, version integer not null) without rowid;
 create table drafts (id text primary key, component text not null, params text not null, created real not null) without rowid;
 create table files (path text primary key, digest text not null) without rowid;
@@ -40,6 +41,7 @@ alter table graphs add column error text not null default '';
 create table paused (name text primary key) without rowid;
 create table wires (graph text not null, source text not null, target text not null, created real not null,
     primary key (graph, source, target)) without rowid;
+create table fired (graph text primary key, schedule text not null, at real not null) without rowid;
 """
 }
 
@@ -139,7 +141,11 @@ class ControlStore:
 
     def undeploy(self, name: str) -> None:
         """Take a graph out of force; its versions stay."""
-        self._change(("delete from live where name = ?", (name,)), ("delete from paused where name = ?", (name,)))
+        self._change(
+            ("delete from live where name = ?", (name,)),
+            ("delete from paused where name = ?", (name,)),
+            ("delete from fired where graph = ?", (name,)),
+        )
 
     def paused(self) -> set[str]:
         """The graphs that are paused."""
@@ -157,6 +163,15 @@ class ControlStore:
     def loaded(self, path: str, digest: str) -> None:
         """Remember that a graph file was loaded with this content."""
         self._change(("insert or replace into files values (?, ?)", (path, digest)))
+
+    def fired(self, graph: str) -> tuple[str, float] | None:
+        """The schedule of a graph when its sources were last triggered by it, and the time for which they were."""
+        rows = self._rows("select schedule, at from fired where graph = ?", graph)
+        return (str(rows[0][0]), float(rows[0][1])) if rows else None
+
+    def set_fired(self, graph: str, schedule: str, at: float) -> None:
+        """Remember that a schedule is dealt with up to ``at`` (seconds since the epoch)."""
+        self._change(("insert or replace into fired values (?, ?, ?)", (graph, schedule, at)))
 
     # -- drafts -----------------------------------------------------------------------------------------
 

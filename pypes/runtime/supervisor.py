@@ -21,8 +21,9 @@ from watchfiles import awatch
 from pypes import logs
 from pypes.config import Settings, WorkerConfig
 from pypes.core.lifeline import Lifeline, adopt_orphans
-from pypes.errors import PypesError
+from pypes.errors import PypesError, Unavailable
 from pypes.ingest.outcome import Death
+from pypes.ingest.shards import Shards, owner_of
 from pypes.registry import Catalogue, discover
 from pypes.runtime.arbiter import Arbiter
 from pypes.runtime.claims import DataDir, claim_runtime_dir, listen, release_runtime_dir
@@ -32,8 +33,10 @@ from pypes.runtime.deployment import Deployments
 from pypes.runtime.drafts import GraphDrafts
 from pypes.runtime.dryrun import DryRuns
 from pypes.runtime.filters import Filters
+from pypes.runtime.peers import worker_socket
 from pypes.runtime.pool import Pool
-from pypes.runtime.rpc import RpcServer
+from pypes.runtime.rpc import RpcClient, RpcServer
+from pypes.runtime.schedules import Schedules
 from pypes.runtime.shadows import Shadows
 from pypes.runtime.store import ControlStore
 from pypes.runtime.versions import Versions
@@ -46,6 +49,9 @@ CLOSE_S = 5.0
 WATCH_MS = 100
 #: How often it is looked whether the folder of graphs is there by now.
 WATCH_MISSING_S = 5.0
+
+#: Longest wait for a worker to store that sources are to run.
+FIRE_S = 10.0
 
 #: Settings that a running server cannot change.
 _FIXED = ("bind", "data")
@@ -87,6 +93,7 @@ class Supervisor:
         self._deployments = Deployments(self._store, self._pool, self.settings, self._announce)
         self._workers = Workers(self._topology, self._look_ready)
         self._arbiter = Arbiter(self._worker_config)
+        self._schedules = Schedules(self._store, self._deployments, self._fire)
         filters = Filters(self._store, self._deployments)
         versions = Versions(self._store, self._deployments)
         self._shadows = Shadows(self._deployments, self._runtime_dir, self._lifeline.fd, self._announce)
@@ -129,6 +136,7 @@ class Supervisor:
         await self._deployments.bring_up(catalogue, self.settings)
         self._started.set()
         self._announce()
+        self._job(self._schedules.run())
         if self.settings.server.watch:
             self._job(self._watch())
 
@@ -220,8 +228,22 @@ class Supervisor:
     def _topology(self) -> dict[str, Any]:
         return {**self._deployments.topology(), "shadows": self._shadows.sockets(), "ready": self._is_up()}
 
+    async def _fire(self, graph: str, at: float) -> None:
+        """Have the worker that owns a graph run its sources, for the time ``at``; raises :class:`PypesError`."""
+        shards = Shards(self.settings.server.data)
+        number = owner_of(graph, await asyncio.to_thread(shards.owners, self.settings.server.workers))
+        try:
+            client = await RpcClient.connect(str(worker_socket(self._runtime_dir, number)))
+        except OSError as error:
+            raise Unavailable("the worker that owns the graph is being started") from error
+        try:
+            await client.call("trigger", timeout_s=FIRE_S, shard=number, graph=graph, at=at)
+        finally:
+            await client.close()
+
     def _announce(self) -> None:
         self._workers.announce()
+        self._schedules.wake()
         self._look_ready()
 
     def _instance_gone(self, id: int, death: Death) -> None:

@@ -29,6 +29,7 @@ from pypes.runtime.callbacks import Callbacks
 from pypes.runtime.peers import Peers
 from pypes.runtime.records import Records
 from pypes.runtime.rpc import Peer, RpcClient, RpcServer
+from pypes.runtime.sources import Sources
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,9 @@ class IngestWorker:
         self._shards = Shards(Path(config.data_dir))
         self._queues: dict[int, EmbeddedQueue] = {}
         self._servers: list[RpcServer] = []
-        self._peers = Peers(config, self._shards, self._queues, self._open)
+        self._dispatcher = Dispatcher(config.limits, self._lost)
+        self._sources = Sources(self._dispatcher, config.limits)
+        self._peers = Peers(config, self._shards, self._queues, self._open, self._sources.trigger)
         #: Receipts and dead letters of all shards.
         self.records = Records(self._peers, config.node)
         self._topology = Topology()
@@ -63,7 +66,6 @@ class IngestWorker:
         self._has_heard = False
         self._is_draining = False
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._dispatcher = Dispatcher(config.limits, self._lost)
         self._callbacks = Callbacks(config.callback_hosts, config.callback_secret or "", config.limits)
         self._control: RpcClient
         self._queue: EmbeddedQueue
@@ -116,6 +118,7 @@ class IngestWorker:
         self._servers.append(server)
         self._dispatcher.add(queue)
         self._callbacks.add(queue)
+        self._in_background(self._sources.resume(queue))
         return queue
 
     # -- documents --------------------------------------------------------------------------------------
@@ -184,6 +187,17 @@ class IngestWorker:
         """Where a delivery is, whichever worker has it; as :meth:`Records.receipt`."""
         return await self.records.receipt(id, wait_s)
 
+    async def trigger(self, graph: str) -> list[str]:
+        """Run the sources of a graph once, wherever that is; returns the names of those that fetch when it is stored.
+
+        Raises :class:`NotFound`, :class:`Conflict` if they run already or cannot run, or :class:`Unavailable`.
+        """
+        if self._is_draining:
+            raise Draining("the server is stopping; trigger again later")
+        self._sources.check(graph)
+        nodes: list[str] = await self._peers.ask(owner_of(graph, self._owners), "trigger", graph=graph, at=None)
+        return nodes
+
     async def _answer(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:
         """What other workers ask."""
         return await self._peers.answer(method, params)
@@ -222,6 +236,7 @@ class IngestWorker:
             paused=frozenset(params.get("paused", ())),
             shadows=params.get("shadows", {}),
             retiring={instance["id"]: instance["socket"] for instance in params.get("retiring", ())},
+            sources=params.get("sources", {}),
         )
         self._is_deployed = params.get("ready", True)
         self._dispatcher.apply(self._topology)
@@ -254,6 +269,7 @@ class IngestWorker:
 
     async def _finish(self, grace_s: float) -> int:
         self._is_draining = True
+        await self._sources.stop()
         await self._dispatcher.drain(grace_s)
         return sum(queue.stats().deliveries for queue in self._queues.values())
 
@@ -264,6 +280,7 @@ class IngestWorker:
     async def stop(self) -> None:
         """Wait shortly for what is out, close the queue, let go of the slot. What is queued stays there."""
         self._is_draining = True
+        await self._sources.stop()
         await self._dispatcher.drain(min(self.config.grace_s, STOP_WAIT_S), finish=False)
         self._dispatcher.close()
         for task in list(self._tasks):

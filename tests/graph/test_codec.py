@@ -49,6 +49,8 @@ def graphs(draw: st.DrawFn) -> Graph:
         order_by=draw(st.sampled_from(["", "id"])),
         weight=draw(st.integers(1, 10)),
         max_instances=draw(st.none() | st.integers(1, 100)),
+        schedule=draw(st.sampled_from(["", "*/5 * * * *"])),
+        missed=draw(st.sampled_from(["once", "skip"])),
         layout=draw(st.dictionaries(st.sampled_from(nodes), st.tuples(st.integers(), st.floats(0, 999)), max_size=3)),
         tests=tuple(draw(st.lists(params, max_size=2))),
     )

@@ -420,3 +420,24 @@ def test_a_clock_that_goes_back_does_not_repeat_a_key(tmp_path: Path) -> None:
         await queue.close()
 
     run(main())
+
+
+def test_cursors_outlive_a_restart_and_go_with_what_was_fetched(tmp_path: Path) -> None:
+    async def main() -> None:
+        queue = await open_queue(tmp_path)
+        await queue.move(("g", "", "{}"))
+        await queue.append_fetched(header(b"[]"), b"[]", ("g", "source", "1"))
+        await queue.append_fetched(header(b"[]"), b"[]", ("g", "source", "2"))
+        await queue.move(("other", "source", "3"))
+        await queue.close()
+        queue = await open_queue(tmp_path)
+        assert await queue.cursors("source", "g") == {"g": "2"}
+        assert await queue.cursors("source") == {"g": "2", "other": "3"}
+        assert await queue.cursors("") == {"g": "{}"}
+        assert await queue.cursors("nobody") == {}
+        assert len(await drain(queue, 2)) == 2
+        await queue.close()
+        with pytest.raises(StoreError):
+            queue.move(("g", "source", "4"))
+
+    run(main())

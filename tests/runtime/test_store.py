@@ -90,8 +90,11 @@ def test_a_store_of_the_first_format_is_upgraded(tmp_path: Path) -> None:
     assert store.node == 7
     assert store.live() == {"g": StoredGraph("g", 1, {"n": 1}, 5.0, "api")}
     store.pause("g", True)
+    store.set_fired("g", "* * * * *", 7.0)
     store.close()
-    assert ControlStore(tmp_path / "control.db").paused() == {"g"}
+    store = ControlStore(tmp_path / "control.db")
+    assert (store.paused(), store.fired("g")) == ({"g"}, ("* * * * *", 7.0))
+    store.close()
 
 
 def test_a_newer_format_is_refused_with_the_version_needed(tmp_path: Path) -> None:
