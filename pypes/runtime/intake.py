@@ -97,9 +97,8 @@ class Intake:
         for base, waiting in zip(self.bases, self.deliveries, strict=True):
             if waiting.item.rerun is not None:
                 for publisher, ordinals in waiting.item.rerun.committed.items():
-                    if self._is_ordered:
-                        ordinals = _without_gap(ordinals)
-                    committed.setdefault(publisher, set()).update(base + ordinal for ordinal in ordinals)
+                    known = _without_gap(ordinals) if self._is_ordered else ordinals
+                    committed.setdefault(publisher, set()).update(base + ordinal for ordinal in known)
         if committed:
             feed.committed = {publisher: frozenset(numbers) for publisher, numbers in committed.items()}
         return feed
