@@ -72,7 +72,7 @@ def test_make_demo(place: Path) -> None:
 def test_use_it(place: Path) -> None:
     marks = ("127.0.0.1:8080", "pypes-search", "components")
     use = [command for command in commands() if any(mark in command for mark in marks)]
-    assert len(use) == 11
+    assert len(use) == 13
     with server(" ".join(recipe("serve")), place) as address:
         receipts: list[str] = []
         for command in use:
@@ -86,6 +86,10 @@ def test_use_it(place: Path) -> None:
                 receipts.append(answer["receipt"])
             elif "pypes-search" in command:
                 assert "Ada" in printed
+            elif "/documents" in command:
+                assert {each["outcome"] for each in json.loads(printed)["documents"]} == {"published"}
+            elif "/deadletters" in command:
+                assert json.loads(printed)["deadletters"] == []
             elif "/receipts/" in command:
                 assert json.loads(printed)["state"] == "done"
             elif "/filters" in command:

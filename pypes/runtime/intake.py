@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -97,7 +97,8 @@ class Intake:
         for base, waiting in zip(self.bases, self.deliveries, strict=True):
             if waiting.item.rerun is not None:
                 for publisher, ordinals in waiting.item.rerun.committed.items():
-                    committed.setdefault(publisher, set()).update(base + ordinal for ordinal in ordinals)
+                    known = _without_gap(ordinals) if self._is_ordered else ordinals
+                    committed.setdefault(publisher, set()).update(base + ordinal for ordinal in known)
         if committed:
             feed.committed = {publisher: frozenset(numbers) for publisher, numbers in committed.items()}
         return feed
@@ -366,3 +367,15 @@ def _id_of(packet: Packet) -> str | None:
     if type(id) is int:
         return str(id)
     return id if type(id) is str and id else None
+
+
+def _without_gap(ordinals: Iterable[int]) -> range:
+    """Of committed documents, those before the first that was not.
+
+    In an ordered graph, what comes again must be followed by whatever newer of its id had come after it.
+    """
+    known = set(ordinals)
+    end = 0
+    while end in known:
+        end += 1
+    return range(end)

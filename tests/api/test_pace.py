@@ -31,10 +31,10 @@ def test_without_live_documents_nobody_waits() -> None:
 def test_while_live_documents_come_bodies_go_one_after_the_other() -> None:
     async def main() -> None:
         pace = paced()
-        pace.live_at = time.monotonic()
+        start = pace.live_at = time.monotonic()
         began = await asyncio.gather(*(pace.enter() for _ in range(3)))
         # never sooner than their share allows; later is up to the machine
-        assert began[2] - began[0] >= 1.5 * SHARE * TOOK_S
+        assert began[2] - start >= 2.5 * SHARE * TOOK_S
 
     asyncio.run(main())
 

@@ -280,6 +280,14 @@ def test_what_a_publisher_has_committed_it_does_not_get_again() -> None:
     assert outcome.details.fates == (Fate("published", ("left", "right")),)
 
 
+def test_in_order_what_comes_again_is_followed_by_what_was_newer() -> None:
+    """The third version was committed, the second is not known to be: left out, the second would be the last one published."""
+    bench = Bench(is_ordered=True)
+    values = [{"id": "a", "n": n} for n in range(4)]
+    bench.put(many(values), rerun=Rerun(committed={"out": (0, 2)}))
+    assert [fields["n"] for fields in bench.keep.kept] == [1, 2, 3]
+
+
 def test_documents_that_newer_ones_have_made_void_are_dropped() -> None:
     bench = Bench(is_ordered=True)
     values = [{"id": "a", "n": 0}, {"id": "b", "n": 1}, {"id": "a", "n": 2}, {"id": "c", "do": "drop"}]

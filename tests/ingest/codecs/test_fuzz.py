@@ -150,7 +150,8 @@ def test_what_is_accepted_decodes_into_as_many_documents(
         assert decoded(header, Spooled(file.name, len(sent))) == found
 
 
-@given(bodies(), st.sampled_from(TYPES), st.integers(1, 40), st.booleans())
+# what is in files cannot be asked to be taken in part
+@given(bodies(), st.sampled_from([each for each in TYPES if "multipart" not in each]), st.integers(1, 40), st.booleans())
 def test_a_lenient_post_gives_every_document_or_why_it_is_none(
     body: bytes, content_type: str, size: int, is_ordered: bool
 ) -> None:
