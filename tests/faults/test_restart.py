@@ -146,7 +146,8 @@ def test_restart_under_load(tmp_path: Path) -> None:
         load.end()
         assert node.stop() == 0
         print(f"{len(load.acknowledged)} acknowledged, sent again: {dict(load.again)}")  # noqa: T201
-        assert load.again["refused"] > 0
+        # which of the two a client meets while the node is away depends on the moment
+        assert load.again["refused"] + load.again["503"] > 0
         assert_exactly_once(target, load)
 
 
