@@ -4,48 +4,17 @@ import asyncio
 import logging
 import shutil
 import sqlite3
-from collections.abc import Coroutine
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pypes.core.limits import Limits
 from pypes.errors import StoreError, StoreFull
 from pypes.ingest.delivery import Header
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Outcome
-from pypes.ingest.queue import Lease
 from pypes.ingest.receipt import ReceiptId
-from pypes.ingest.shards import Shards
-
-MANY = 1 << 30
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(60):
-            await main
-
-    asyncio.run(bounded())
-
-
-async def open_queue(data: Path, **options: Any) -> EmbeddedQueue:
-    return await EmbeddedQueue.open(Shards(data).claim(0), node=1, limits=options.pop("limits", Limits()), **options)
-
-
-async def drain(queue: EmbeddedQueue, n: int) -> list[Lease]:
-    ready = asyncio.Event()
-    queue.on_ready = ready.set
-    leases: list[Lease] = []
-    while len(leases) < n:
-        ready.clear()
-        found = queue.lease(n - len(leases), MANY)
-        leases += found
-        if not found:
-            await ready.wait()
-    return leases
+from tests.ingest.harness import drain, open_queue, run
 
 
 def file_of(data: Path) -> Path:

@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -18,38 +17,7 @@ from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.queue import Lease
 from pypes.ingest.shards import Shards
-
-MANY = 1 << 30
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(60):
-            await main
-
-    asyncio.run(bounded())
-
-
-async def open_queue(data: Path, **options: Any) -> EmbeddedQueue:
-    return await EmbeddedQueue.open(Shards(data).claim(0), node=1, limits=options.pop("limits", Limits()), **options)
-
-
-async def drain(queue: EmbeddedQueue, n: int) -> list[Lease]:
-    ready = asyncio.Event()
-    queue.on_ready = ready.set
-    leases: list[Lease] = []
-    while len(leases) < n:
-        ready.clear()
-        found = queue.lease(n - len(leases), MANY)
-        leases += found
-        if not found:
-            await ready.wait()
-    return leases
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - what is waited for tells no one; the deadline is that of run()
-        await asyncio.sleep(0.001)
+from tests.ingest.harness import drain, open_queue, run, until
 
 
 def header(body: bytes = b"") -> Header:

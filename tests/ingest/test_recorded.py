@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +14,9 @@ from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.ordering import pack_keys
 from pypes.ingest.outcome import Blame, DeadLetter, Details, Fate, Outcome, dead_letter_id
 from pypes.ingest.protocol import Rerun
-from pypes.ingest.queue import Key, Lease
+from pypes.ingest.queue import Key
 from pypes.ingest.receipt import DocumentReport, ReceiptId
-from pypes.ingest.shards import Shards
-
-MANY = 1 << 30
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(60):
-            await main
-
-    asyncio.run(bounded())
-
-
-async def open_queue(data: Path, **options: Any) -> EmbeddedQueue:
-    return await EmbeddedQueue.open(Shards(data).claim(0), node=1, limits=options.pop("limits", Limits()), **options)
-
-
-async def drain(queue: EmbeddedQueue, n: int) -> list[Lease]:
-    ready = asyncio.Event()
-    queue.on_ready = ready.set
-    leases: list[Lease] = []
-    while len(leases) < n:
-        ready.clear()
-        found = queue.lease(n - len(leases), MANY)
-        leases += found
-        if not found:
-            await ready.wait()
-    return leases
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - what is waited for tells no one; the deadline is that of run()
-        await asyncio.sleep(0.001)
+from tests.ingest.harness import drain, open_queue, run, until
 
 
 def letter(receipt: str, document: int = 0) -> DeadLetter:

@@ -1,15 +1,12 @@
 """A store of format 1 is opened by this version: nothing in it is lost, whenever it is interrupted."""
 
-import asyncio
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Coroutine
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,43 +14,16 @@ from pypes.core.limits import Limits
 from pypes.errors import StoreError
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Outcome
-from pypes.ingest.queue import Lease
 from pypes.ingest.schema import FORMAT
 from pypes.ingest.shards import Shards
 from tests.ingest import format_1
-
-MANY = 1 << 30
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(120):
-            await main
-
-    asyncio.run(bounded())
+from tests.ingest.harness import drain, open_queue, run
 
 
 def writer(data: Path) -> format_1.Writer:
     folder = data / "shards" / "000"
     folder.mkdir(parents=True)
     return format_1.Writer(folder / "queue.db")
-
-
-async def open_queue(data: Path, **limits: Any) -> EmbeddedQueue:
-    return await EmbeddedQueue.open(Shards(data).claim(0), node=1, limits=Limits(**limits))
-
-
-async def drain(queue: EmbeddedQueue, n: int) -> list[Lease]:
-    ready = asyncio.Event()
-    queue.on_ready = ready.set
-    leases: list[Lease] = []
-    while len(leases) < n:
-        ready.clear()
-        found = queue.lease(n - len(leases), MANY)
-        leases += found
-        if not found:
-            await ready.wait()
-    return leases
 
 
 def write_100_000(data: Path) -> list[str]:
@@ -87,7 +57,7 @@ def test_100_000_queued_deliveries_are_all_processed(tmp_path: Path) -> None:
             assert (receipt.state, receipt.graph) == ("done", "g")
         await queue.close()
 
-    run(main())
+    run(main(), within_s=120)
 
 
 def test_receipts_progress_crashes_and_dead_letters_stay_readable(tmp_path: Path) -> None:
@@ -129,7 +99,7 @@ def test_receipts_progress_crashes_and_dead_letters_stay_readable(tmp_path: Path
         assert (again.body, again.header.documents, again.header.only) == (b"the body", 1, (0,))
         await queue.close()
 
-    run(main())
+    run(main(), within_s=120)
 
 
 _UPGRADE = """
@@ -181,7 +151,7 @@ def test_a_kill_in_the_middle_of_it_leaves_a_store_that_upgrades_again(tmp_path:
         assert len(await queue.letters()) == 1
         await queue.close()
 
-    run(main())
+    run(main(), within_s=120)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (FORMAT,)
 
@@ -202,4 +172,4 @@ def test_a_later_format_is_refused_with_the_version_needed(tmp_path: Path) -> No
         assert os.stat(path).st_size == before  # noqa: PTH116
         shard.release()
 
-    run(main())
+    run(main(), within_s=120)
