@@ -264,8 +264,9 @@ def test_the_supervisor_killed_in_the_middle_of_a_switch(tmp_path: Path) -> None
         for version in (1, 4):
             load.goes_on()
             before = node.get("/graphs/hot").json()["version"]
+            old = pids(node)
             deployment = Deployment(node, graph(target, version, odd="linger", is_turned=turned(version)))
-            deployment.switching(pids(node))
+            deployment.switching(old)
             node.kill()
             until(lambda: not node.leftovers(), 10, "all processes gone")
             deployment.join(30)
