@@ -61,15 +61,22 @@ def post(node: Node, name: str, count: int) -> None:
         assert node.post(body, f"/docs/{name}", "application/x-ndjson").status == 202
 
 
+def switch(node: Node, action: str, *names: str) -> None:
+    for name in names:
+        assert node.http.request("POST", f"{node.url}/graphs/{name}/{action}").status == 200
+
+
 def pids(base: Path, mark: str) -> set[int]:
     return {pid for pid, each in signed(base) if each == mark}
 
 
 def test_a_bounded_graph_runs_in_as_many_instances(tmp_path: Path) -> None:
     with start(tmp_path, graph(tmp_path, "few", max_instances=1), graph(tmp_path, "all"), instances=2) as node:
-        for _ in range(10):
-            post(node, "few", 200)
-            post(node, "all", 200)
+        # both instances have the same to do when this is handed over at once, however slowly the posts come
+        switch(node, "pause", "all")
+        post(node, "all", 2000)
+        switch(node, "resume", "all")
+        post(node, "few", 2000)
         until(lambda: len(signed(tmp_path)) == 4000, 60, "all processed")
         assert len(pids(tmp_path, "all")) == 2
         (first,) = pids(tmp_path, "few")
@@ -91,11 +98,10 @@ def test_turns_go_by_weight(tmp_path: Path) -> None:
         for name in ("heavy", "light"):
             post(node, name, 50)
         until(lambda: len(signed(tmp_path)) == 100, 60, "all processed")
+        switch(node, "pause", "heavy", "light")
         for name in ("heavy", "light"):
-            assert node.http.request("POST", f"{node.url}/graphs/{name}/pause").status == 200
             post(node, name, 800)
-        for name in ("light", "heavy"):
-            assert node.http.request("POST", f"{node.url}/graphs/{name}/resume").status == 200
+        switch(node, "resume", "light", "heavy")
         until(lambda: len(signed(tmp_path)) == 1700, 60, "all processed")
         marks = [mark for _, mark in signed(tmp_path)][100:]
         begin = max(marks.index("heavy"), marks.index("light"))
