@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 import orjson
 
-from pypes.api.operation import JSON_OBJECT, NAMES, TEXT, Answer, obj, operation
+from pypes.api.operation import BOOLEAN, JSON_OBJECT, NAMES, TEXT, Answer, obj, operation
 from pypes.api.request import Request
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ COMPONENT = obj(
     {
         "error": {"type": ["string", "null"]},
         "accepts": {"type": "array", "items": TEXT},
-        "isolated": {"type": "boolean"},
-        "fetches": {"type": "boolean"},
+        "isolated": BOOLEAN,
+        "fetches": BOOLEAN,
     },
     name=TEXT,
     kind=TEXT,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import falcon.asgi
 import orjson
 
-from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, TIME, Answer, Parameter, Schema, obj, operation
+from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, TIME, Answer, Parameter, Schema, obj, operation
 from pypes.api.query import AFTER, LIMIT, SINCE, choice_of, limit_of, since_of
 from pypes.api.receipts import BUSY, MAYBE_TEXT
 from pypes.api.request import Request
@@ -42,10 +42,10 @@ LETTER_FIELDS: dict[str, Schema] = {
     "time": TIME,
 }
 PACKET = obj({"meta": JSON_OBJECT, "field_meta": JSON_OBJECT}, fields=JSON_OBJECT)
-DELIVERY = obj({"base64": {"type": "boolean"}}, content_type=TEXT, encoding=TEXT, bytes=COUNT, body={"type": ["string", "null"]})
+DELIVERY = obj({"base64": BOOLEAN}, content_type=TEXT, encoding=TEXT, bytes=COUNT, body={"type": ["string", "null"]})
 LETTER = obj(**LETTER_FIELDS)
 WHOLE_LETTER = obj(
-    {"delivery": {"oneOf": [DELIVERY, {"type": "null"}]}, "edited": {"type": "boolean"}},
+    {"delivery": {"oneOf": [DELIVERY, {"type": "null"}]}, "edited": BOOLEAN},
     **LETTER_FIELDS,
     packet={"oneOf": [PACKET, {"type": "null"}]},
     traceback=TEXT,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import falcon.asgi
 import orjson
 
-from pypes.api.operation import COUNT, JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
+from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
 from pypes.api.request import Request
 from pypes.errors import BadRequest
 
@@ -77,9 +77,17 @@ class Graphs:
             resp.set_header("location", req.path)
         _answer(resp, deployed)
 
-    @operation("Take a graph down once what is in flight is done", {204: Answer("It is gone.")}, errors={404: UNKNOWN})
+    @operation(
+        "Take a graph down when all that was accepted for it is done; it takes no more from now on",
+        {204: Answer("It is gone; its versions are kept.")},
+        errors={
+            404: UNKNOWN,
+            409: "Not done within grace_s, because its destination is down, it is paused or has failed: nothing has changed.",
+        },
+        parameters=(Parameter("force", "true: at once; what is queued goes to the dead letters.", BOOLEAN),),
+    )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
-        await self._worker.control("graphs.delete", name=name)
+        await self._worker.control("graphs.delete", name=name, force=req.get_param_as_bool("force", default=False))
         resp.status = 204
 
 

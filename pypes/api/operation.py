@@ -11,6 +11,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Schema = Mapping[str, Any]
 
 TEXT: Schema = {"type": "string"}
+BOOLEAN: Schema = {"type": "boolean"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 TIME: Schema = {"type": "string", "format": "date-time"}
 NAMES: Schema = {"type": "array", "items": TEXT}

@@ -8,7 +8,7 @@ import falcon.asgi
 import orjson
 
 from pypes.api.graphs import MAX_GRAPH_BYTES, UNKNOWN
-from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, TIME, Answer, obj, operation
+from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, TIME, Answer, obj, operation
 from pypes.api.request import Request
 from pypes.errors import BadRequest
 from pypes.runtime.shadow_job import MAX_DOCUMENTS, MAX_RECORDED
@@ -30,7 +30,7 @@ REPORT = obj(
     graph=TEXT,
     version=COUNT,
     state={"type": "string", "enum": ["starting", "running", "done", "ended"]},
-    incomplete={"type": "boolean"},
+    incomplete=BOOLEAN,
     error={"type": ["object", "null"], "description": "Why it ended early: code, message, where."},
     started=TIME,
     wanted=COUNT,

@@ -8,7 +8,7 @@ import falcon.asgi
 import orjson
 
 from pypes.api.graphs import MAX_GRAPH_BYTES, UNKNOWN
-from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, obj, operation
+from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, Answer, obj, operation
 from pypes.api.request import Request
 from pypes.errors import BadRequest
 
@@ -41,7 +41,7 @@ class Trials:
         {
             200: Answer(
                 "Whether it could be deployed under this name, and everything against it.",
-                obj(valid={"type": "boolean"}, errors=PROBLEMS),
+                obj(valid=BOOLEAN, errors=PROBLEMS),
             )
         },
         errors={400: "The body is not JSON."},

@@ -46,6 +46,10 @@ class Backlog:
         lanes = [waiting for waiting in self._streams.values() if waiting.is_bulk]
         return sum(lane.deliveries for lane in lanes), sum(lane.bytes for lane in lanes)
 
+    def unfinished(self, graph: str) -> int:
+        """Deliveries of a graph in both lanes, lent or not."""
+        return sum(waiting.deliveries for stream, waiting in self._streams.items() if stream.graph == graph)
+
     def has_bulk(self, graph: str) -> bool:
         """True while bulk deliveries of a graph are unfinished, lent or not."""
         waiting = self._streams.get(Stream(graph, True))

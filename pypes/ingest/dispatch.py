@@ -152,8 +152,9 @@ class Dispatcher:
                 self._links.press_stream(stream)
             for graph in self._topology.ordered:
                 if any(queue.is_held(graph) for queue in self._queues):
-                    for is_bulk in (False, True):
-                        self._links.press_stream(Stream(graph, is_bulk))
+                    self._links.press_graph(graph)
+            for graph in self._topology.closing:
+                self._links.press_graph(graph)
 
     def _give_again(self, links: list[Link]) -> list[Stream]:
         """Hand over what came back from other instances; returns the streams of which some had no room."""

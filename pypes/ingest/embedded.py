@@ -362,6 +362,11 @@ class EmbeddedQueue(RecordedQueue):
     def stats(self) -> QueueStats:
         return self._stats(is_failed=self._committer.failure is not None)
 
+    async def unfinished(self, graph: str) -> int:
+        """Deliveries of a graph that are not done; waits for what was on its way into the store before."""
+        await self._committer.settled()
+        return self._backlog.unfinished(graph)
+
     def capabilities(self) -> Capabilities:
         return Capabilities(is_durable=True, is_shared=False, durability=self._durability)
 

@@ -110,6 +110,11 @@ class Links:
                 window.was_pressed = True
                 link.write(protocol.signal(protocol.PRESSURE))
 
+    def press_graph(self, graph: str) -> None:
+        """As :meth:`press_stream`, for both lanes of a graph."""
+        for is_bulk in (False, True):
+            self.press_stream(Stream(graph, is_bulk))
+
     def close(self) -> None:
         """Close all connections for good."""
         if self._reconnect is not None:

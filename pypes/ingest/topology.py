@@ -11,10 +11,10 @@ class Topology:
     """What runs where, as the supervisor announces it: ``instances`` is id → socket path, ``graphs`` name → version.
 
     ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
-    ``paused``: graphs whose deliveries stay in the queues. ``shadows``: graph → socket that copies of its deliveries go to.
-    ``runs``: instances that run only these graphs; ``weights``: the share of a graph, 1 unless given.
-    ``retiring`` is as ``instances``: those of former generations that finish what they have. ``sources``: graph → its filters
-    that fetch, or an empty name if it has only such as the original had.
+    ``paused``: graphs whose deliveries stay in the queues. ``closing``: those that take no more and finish what they have.
+    ``shadows``: graph → socket that copies of its deliveries go to. ``runs``: instances that run only these graphs; ``weights``:
+    the share of a graph, 1 unless given. ``retiring`` is as ``instances``: former generations that finish what they have.
+    ``sources``: graph → its filters that fetch, or an empty name if it has only such as the original had.
     """
 
     generation: int = 0
@@ -26,6 +26,7 @@ class Topology:
     ordered: frozenset[str] = frozenset()
     retiring: Mapping[int, str] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
+    closing: frozenset[str] = frozenset()
     runs: Mapping[int, frozenset[str]] = field(default_factory=dict)
     weights: Mapping[str, int] = field(default_factory=dict)
     shadows: Mapping[str, str] = field(default_factory=dict)

@@ -8,21 +8,20 @@ nothing has changed. Secrets (``${ENV}``) are stored and shown unexpanded and ne
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from pypes import logs
 from pypes.config import Settings
-from pypes.errors import Changed, InvalidGraph, NotFound, Problem, PypesError
+from pypes.errors import Changed, Conflict, PypesError, Unavailable
 from pypes.graph import codec
 from pypes.graph.diff import only_parameters
-from pypes.graph.schedule import sources
 from pypes.registry import Catalogue
 from pypes.runtime.backoff import Backoff
-from pypes.runtime.check import check, scrub
+from pypes.runtime.check import scrub
+from pypes.runtime.deployed import Deployed
 from pypes.runtime.generation import Generation, SetupFailed, SetupFailure
 from pypes.runtime.graph_files import GraphFile, GraphFiles
 from pypes.runtime.instance import InstanceSpec
@@ -31,96 +30,33 @@ from pypes.runtime.store import ControlStore, StoredGraph
 
 #: Longest pause between two attempts to bring up a graph that was deployed once but cannot be set up now.
 RETRY_S = 60.0
+#: How often it is looked whether a graph that is taken down has nothing left to do.
+DRAIN_POLL_S = 0.05
 
 
-class Deployments:
-    """The graphs of this node. Changes run one at a time, in the order in which they were asked for."""
+class Deployments(Deployed):
+    """Changes what is deployed: one thing at a time, in the order in which it was asked for.
 
-    def __init__(self, store: ControlStore, pool: Pool, settings: Settings, on_change: Callable[[], None] = lambda: None) -> None:
-        self.settings = settings
-        self.catalogue: Catalogue | None = None
-        #: Deployed graphs by name; those in ``failed`` are deployed but could not be set up when the node started.
-        self.live: dict[str, StoredGraph] = store.live()
-        self.failed: dict[str, SetupFailure] = {}
-        #: Graphs whose deliveries are accepted and kept, and not run.
-        self.paused: set[str] = store.paused()
+    ``unfinished(graph)`` gives how many deliveries of a graph in ``closing`` are not done yet, ``None`` if nobody knows; it
+    raises :class:`Unavailable`.
+    """
+
+    def __init__(
+        self,
+        store: ControlStore,
+        pool: Pool,
+        settings: Settings,
+        unfinished: Callable[[str], Awaitable[int | None]],
+        on_change: Callable[[], None],
+    ) -> None:
+        super().__init__(store, pool, settings)
         self._store = store
-        self._pool = pool
+        self._unfinished = unfinished
         self._on_change = on_change
         self._files = GraphFiles(store)
         self._lock = asyncio.Lock()
         self._retry: asyncio.Task[None] | None = None
         self._log = logs.get("pypes.deployments")
-
-    # -- what is asked ----------------------------------------------------------------------------------
-
-    def topology(self) -> dict[str, Any]:
-        """What ingest workers must know: ``{generation, instances, retiring, graphs, routes, default, …}``.
-
-        ``instances``, and those ``retiring``, are ``{id, socket}`` each, the former with their ``graphs``.
-        ``graphs`` is name → version of those that the instances run, ``routes`` route → graph. Deliveries for a graph in
-        ``failed`` (name → reason; not in ``graphs``) are accepted and wait. ``ordered`` are graphs with ``order_by``, ``paused``
-        those whose deliveries stay in the queues, ``weights`` is graph → ``weight``, ``sources`` graph → the filters that a
-        trigger runs (see :func:`pypes.graph.schedule.sources`).
-        """
-        return {
-            "generation": self._pool.live.number if self._pool.live else 0,
-            "instances": [
-                {"id": i.spec.id, "socket": i.spec.socket, "graphs": sorted(i.spec.graphs)} for i in self._pool.ready()
-            ],
-            "retiring": [{"id": i.spec.id, "socket": i.spec.socket} for i in self._pool.retiring()],
-            "graphs": {name: graph.version for name, graph in self.live.items() if name not in self.failed},
-            "routes": {route: name for name, graph in self.live.items() for route in graph.graph.get("routes", ())},
-            "default": self.default(),
-            "paused": sorted(self.paused & self.live.keys()),
-            "failed": {name: scrub(failure.message, [self.live[name].graph]) for name, failure in self.failed.items()},
-            "weights": {name: weight for name, graph in self.live.items() if (weight := graph.graph.get("weight", 1)) != 1},
-            "sources": self._sources(),
-            "ordered": [name for name, graph in self.live.items() if graph.graph.get("order_by")],
-        }
-
-    def _sources(self) -> dict[str, list[str]]:
-        if self.catalogue is None:
-            return {}
-        found = {name: sources(codec.from_obj(graph.graph), self.catalogue) for name, graph in self.live.items()}
-        return {name: nodes for name, nodes in found.items() if nodes}
-
-    def default(self) -> str | None:
-        """The graph for documents whose route no graph names; ``None`` if there is none."""
-        if self.settings.server.default:
-            return self.settings.server.default if self.settings.server.default in self.live else None
-        names = list(self.live) if len(self.live) == 1 else [n for n, g in self.live.items() if not g.graph.get("routes")]
-        return names[0] if len(names) == 1 else None
-
-    def summaries(self) -> list[dict[str, Any]]:
-        """All deployed graphs: ``{name, version, state, filters, routes}`` each, ``filters`` being the names of its nodes."""
-        return [
-            {
-                "name": g.name,
-                "version": g.version,
-                "state": self._state(g.name),
-                "filters": sorted(g.graph["nodes"]),
-                "routes": list(g.graph.get("routes", ())),
-            }
-            for _, g in sorted(self.live.items())
-        ]
-
-    def get(self, name: str) -> dict[str, Any]:
-        """One deployed graph: ``{name, version, state, graph}``, and ``error`` if it could not be set up."""
-        graph = self.live.get(name)
-        if graph is None:
-            raise NotFound(f"there is no graph {name!r}; GET /graphs lists them", code="graph.not_found", where=name)
-        shown = {"name": name, "version": graph.version, "state": self._state(name), "graph": graph.graph}
-        if name in self.failed:
-            shown["error"] = scrub(str(self.failed[name].error()), [graph.graph])
-        return shown
-
-    def _state(self, name: str) -> str:
-        if name in self.failed:
-            return "failed"
-        if name in self.paused:
-            return "paused"
-        return "live" if self._pool.live is not None else "starting"
 
     # -- what is changed --------------------------------------------------------------------------------
 
@@ -230,18 +166,54 @@ class Deployments:
             self._log.info("graph paused" if is_paused else "graph resumed", graph=name)
             return self.get(name)
 
-    async def delete(self, name: str) -> None:
-        """Undeploy a graph; what is queued for it goes to the dead letters. Raises :class:`NotFound`."""
+    async def delete(self, name: str, force: bool = False) -> None:
+        """Undeploy a graph when all that was accepted for it is done; it takes no more from now on.
+
+        Raises :class:`NotFound`, or :class:`Conflict` (``graph.not_drained``) if that takes longer than ``grace_s``: the graph is
+        as it was then. With ``force`` nothing is waited for, and what is queued goes to the dead letters.
+        """
         async with self._lock:
             self.get(name)
-            wanted = {n: g for n, g in self.live.items() if n not in self.failed and n != name}
-            generation = await self._start(wanted) if wanted else None
-            self._store.undeploy(name)
-            del self.live[name]
-            self.paused.discard(name)
-            self.failed.pop(name, None)
-            self._go_live(generation)
-            self._log.info("graph undeployed", graph=name)
+            self.closing.add(name)
+            try:
+                if not force:
+                    self._on_change()
+                    await self._drain(name)
+                await self._undeploy(name)
+            finally:
+                self.closing.discard(name)
+                self._on_change()
+
+    async def _drain(self, name: str) -> None:
+        """Wait until nothing accepted for a graph is left to do; raises :class:`Conflict`."""
+        deadline = time.monotonic() + self.settings.limits.grace_s
+        while True:
+            try:
+                left = await self._unfinished(name)
+            except Unavailable:
+                left = None
+            if left == 0:
+                return
+            reason = "the graph is paused" if name in self.paused else "it could not be set up" if name in self.failed else ""
+            if (reason and left is not None) or time.monotonic() > deadline:
+                count = "an unknown number of" if left is None else left
+                raise Conflict(
+                    f"{count} deliveries are not done{': ' + reason if reason else ''}; take the graph down when they are, "
+                    "or with force=true, which makes dead letters of them",
+                    code="graph.not_drained",
+                    where=name,
+                )
+            await asyncio.sleep(DRAIN_POLL_S)
+
+    async def _undeploy(self, name: str) -> None:
+        wanted = {n: g for n, g in self.live.items() if n not in self.failed and n != name}
+        generation = await self._start(wanted) if wanted else None
+        self._store.undeploy(name)
+        del self.live[name]
+        self.paused.discard(name)
+        self.failed.pop(name, None)
+        self._go_live(generation)
+        self._log.info("graph undeployed", graph=name)
 
     async def bring_up(self, catalogue: Catalogue, settings: Settings) -> None:
         """At start and on SIGHUP: start a generation with the stored graphs and those of new files, and let it take over.
@@ -337,50 +309,6 @@ class Deployments:
             await asyncio.gather(self._retry, return_exceptions=True)
 
     # -- parts ------------------------------------------------------------------------------------------
-
-    def checked(self, name: str, obj: Any) -> dict[str, Any]:
-        """The graph in canonical form; raises :class:`InvalidGraph` with everything that is wrong with it."""
-        if not isinstance(obj, dict):
-            raise InvalidGraph("a graph is a JSON object", where=name)
-        if obj.get("name", name) != name:
-            problem = Problem(
-                "name", f"is {obj['name']!r}, but the graph is deployed as {name!r}; make them the same", "graph.name"
-            )
-            raise InvalidGraph("the graph is not valid", where=name, problems=[problem])
-        graph = codec.from_obj({"pypes": 1, **obj, "name": name})
-        assert self.catalogue is not None
-        problems = check(graph, self.catalogue, os.environ)
-        taken = {route: n for n, g in self.live.items() if n != name for route in g.graph.get("routes", ())}
-        problems += [
-            Problem(
-                f"routes.{i}",
-                f"route {route!r} belongs to graph {taken[route]!r}; remove it from one of them",
-                "graph.route_taken",
-            )
-            for i, route in enumerate(graph.routes)
-            if route in taken
-        ]
-        if problems:
-            raise InvalidGraph("the graph is not valid", where=name, problems=problems)
-        canonical: dict[str, Any] = codec.to_obj(graph)
-        return canonical
-
-    def components_of(self, *graphs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """What the catalogue has of the components that graphs use, as JSON values, by name."""
-        assert self.catalogue is not None
-        used = {node["component"] for graph in graphs for node in graph["nodes"].values()}
-        return {name: self.catalogue[name].to_obj() for name in sorted(used)}
-
-    def _missing(self, graph: StoredGraph) -> SetupFailure | None:
-        """A stored graph was valid once; what it needs may be gone since."""
-        assert self.catalogue is not None
-        for node, filter_ in graph.graph["nodes"].items():
-            spec = self.catalogue.get(filter_["component"])
-            if spec is None:
-                return SetupFailure(graph.name, node, f"component {filter_['component']!r} is not installed any more")
-            if spec.error:
-                return SetupFailure(graph.name, node, f"component {filter_['component']!r} is broken: {spec.error}")
-        return None
 
     async def _start(self, wanted: Mapping[str, StoredGraph]) -> Generation:
         s = self.settings

@@ -59,6 +59,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "replay": Call({"id": str, "from_start": bool}, str, is_repeatable=False),
         # with a time it is repeatable, but then its caller is the supervisor, which repeats it itself
         "trigger": Call({"graph": str, "at": float | None}, list[str], is_repeatable=False),
+        "unfinished": Call({"graph": str}, int | None),
         "append": Call({"header": Header, "body": bytes, "spool": str, "key": Key | None}, str, is_repeatable=False),
     }
 )
@@ -72,7 +73,7 @@ def worker_socket(runtime_dir: Path, shard: int) -> Path:
 class Peers:
     """Calls the queue of any shard, wherever it is. ``open`` opens one that nobody owns any more and adds it to ``queues``.
 
-    ``trigger(queue, graph, at)`` runs the sources of a graph that a shard owns (see :mod:`pypes.runtime.sources`).
+    ``own``: what the worker itself answers for one of its queues, which comes as the first argument.
     """
 
     def __init__(
@@ -81,13 +82,13 @@ class Peers:
         shards: Shards,
         queues: Mapping[int, EmbeddedQueue],
         open: Callable[[Shard], Awaitable[EmbeddedQueue]],
-        trigger: Callable[..., Awaitable[list[str]]],
+        own: Mapping[str, Callable[..., Awaitable[Any]]],
     ) -> None:
         self._config = config
         self._shards = shards
         self._queues = queues
         self._open = open
-        self._trigger = trigger
+        self._own = own
         self._clients: dict[int, asyncio.Future[RpcClient]] = {}
         #: What other workers asked to be appended and has not been answered.
         self._appending: set[asyncio.Future[str]] = set()
@@ -141,8 +142,8 @@ class Peers:
     async def _queue_call(self, number: int, method: str, params: Mapping[str, Any]) -> Any:
         if method == "append":
             return await self._append(number, **params)
-        if method == "trigger":
-            return await self._trigger(self._queues[number], **params)
+        if method in self._own:
+            return await self._own[method](self._queues[number], **params)
         return await getattr(self._queues[number], method)(**params)
 
     async def _client(self, number: int) -> RpcClient:

@@ -70,7 +70,8 @@ class Schedules:
 
     def _can_run(self, name: str) -> bool:
         # their times are missed times once they run again
-        return name not in self._deployments.failed and name not in self._deployments.paused
+        deployed = self._deployments
+        return name not in deployed.failed and name not in deployed.paused and name not in deployed.closing
 
     async def _look(self, graph: StoredGraph) -> float:
         schedule, now = str(graph.graph["schedule"]), self._clock()

@@ -77,6 +77,8 @@ class Sources:
             raise NotFound(f"there is no graph {graph!r}; GET /graphs lists them", code="graph.not_found", where=graph)
         if graph in topology.failed:
             raise Conflict("the graph could not be set up; GET /graphs/{name} says why", code="graph.failed", where=graph)
+        if graph in topology.closing:
+            raise Conflict("the graph is being taken down", code="graph.closing", where=graph)
         if graph in topology.paused:
             raise Conflict("the graph is paused; resume it first", code="graph.paused", where=graph)
         if not topology.sources.get(graph):
@@ -148,10 +150,10 @@ class Sources:
             del self._runs[graph]
 
     async def _sources(self, graph: str) -> Sequence[str]:
-        """The sources of a graph as soon as it runs; none if it is deployed no more."""
+        """The sources of a graph as soon as it runs and takes documents; none if it is deployed no more."""
         while True:
             topology = self._dispatcher.topology
-            if topology is not None and (topology.instances or graph not in topology.graphs):
+            if topology is not None and graph not in topology.closing and (topology.instances or graph not in topology.graphs):
                 if graph in topology.graphs:
                     return topology.sources.get(graph, ())
                 if graph not in topology.failed:
@@ -202,6 +204,8 @@ class Sources:
                 except PypesError as error:
                     log.error("what was fetched cannot be taken", extra={"graph": graph, "filter": node, "error": str(error)})
                     return True
+                if not await self._sources(graph):
+                    return True  # it was taken down: what was fetched is fetched again when it is deployed the next time
                 await _store(queue, header, said, (graph, node, said.cursor))
                 link.write(protocol.more(number))
             if said:

@@ -21,9 +21,8 @@ from watchfiles import awatch
 from pypes import logs
 from pypes.config import Settings, WorkerConfig
 from pypes.core.lifeline import Lifeline, adopt_orphans
-from pypes.errors import PypesError, Unavailable
+from pypes.errors import PypesError
 from pypes.ingest.outcome import Death
-from pypes.ingest.shards import Shards, owner_of
 from pypes.registry import Catalogue, discover
 from pypes.runtime.arbiter import Arbiter
 from pypes.runtime.claims import DataDir, claim_runtime_dir, listen, release_runtime_dir
@@ -33,9 +32,9 @@ from pypes.runtime.deployment import Deployments
 from pypes.runtime.drafts import GraphDrafts
 from pypes.runtime.dryrun import DryRuns
 from pypes.runtime.filters import Filters
-from pypes.runtime.peers import worker_socket
+from pypes.runtime.owners import Owners
 from pypes.runtime.pool import Pool
-from pypes.runtime.rpc import RpcClient, RpcServer
+from pypes.runtime.rpc import RpcServer
 from pypes.runtime.schedules import Schedules
 from pypes.runtime.shadows import Shadows
 from pypes.runtime.store import ControlStore
@@ -49,9 +48,6 @@ CLOSE_S = 5.0
 WATCH_MS = 100
 #: How often it is looked whether the folder of graphs is there by now.
 WATCH_MISSING_S = 5.0
-
-#: Longest wait for a worker to store that sources are to run.
-FIRE_S = 10.0
 
 #: Settings that a running server cannot change.
 _FIXED = ("bind", "data")
@@ -90,10 +86,11 @@ class Supervisor:
         self._lifeline = Lifeline()
         adopt_orphans()
         self._pool = Pool(self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone)
-        self._deployments = Deployments(self._store, self._pool, self.settings, self._announce)
+        owners = Owners(self.settings.server.data, self._runtime_dir, self.settings.server.workers)
+        self._deployments = Deployments(self._store, self._pool, self.settings, owners.unfinished, self._announce)
         self._workers = Workers(self._topology, self._look_ready)
         self._arbiter = Arbiter(self._worker_config)
-        self._schedules = Schedules(self._store, self._deployments, self._fire)
+        self._schedules = Schedules(self._store, self._deployments, owners.fire)
         filters = Filters(self._store, self._deployments)
         versions = Versions(self._store, self._deployments)
         self._shadows = Shadows(self._deployments, self._runtime_dir, self._lifeline.fd, self._announce)
@@ -227,19 +224,6 @@ class Supervisor:
 
     def _topology(self) -> dict[str, Any]:
         return {**self._deployments.topology(), "shadows": self._shadows.sockets(), "ready": self._is_up()}
-
-    async def _fire(self, graph: str, at: float) -> None:
-        """Have the worker that owns a graph run its sources, for the time ``at``; raises :class:`PypesError`."""
-        shards = Shards(self.settings.server.data)
-        number = owner_of(graph, await asyncio.to_thread(shards.owners, self.settings.server.workers))
-        try:
-            client = await RpcClient.connect(str(worker_socket(self._runtime_dir, number)))
-        except OSError as error:
-            raise Unavailable("the worker that owns the graph is being started") from error
-        try:
-            await client.call("trigger", timeout_s=FIRE_S, shard=number, graph=graph, at=at)
-        finally:
-            await client.close()
 
     def _announce(self) -> None:
         self._workers.announce()

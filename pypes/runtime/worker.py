@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,8 @@ class IngestWorker:
         self._servers: list[RpcServer] = []
         self._dispatcher = Dispatcher(config.limits, self._lost)
         self._sources = Sources(self._dispatcher, config.limits)
-        self._peers = Peers(config, self._shards, self._queues, self._open, self._sources.trigger)
+        own: dict[str, Callable[..., Awaitable[Any]]] = {"trigger": self._sources.trigger, "unfinished": self._unfinished}
+        self._peers = Peers(config, self._shards, self._queues, self._open, own)
         #: Receipts and dead letters of all shards.
         self.records = Records(self._peers, config.node)
         self._topology = Topology()
@@ -153,6 +154,8 @@ class IngestWorker:
         """
         if self._is_draining:
             raise Draining("the server is stopping; post to another one, or again later")
+        if header.graph in self._topology.closing:
+            raise NotDeployed("the graph is being taken down", code="graph.closing", where=header.graph)
         if key is None and header.graph not in self._topology.ordered:
             return self._queue.append(header, body, decoded)
         return self._submit_to_owner(header, body, decoded, key)
@@ -198,6 +201,10 @@ class IngestWorker:
         nodes: list[str] = await self._peers.ask(owner_of(graph, self._owners), "trigger", graph=graph, at=None)
         return nodes
 
+    async def _unfinished(self, queue: EmbeddedQueue, graph: str) -> int | None:
+        """How many deliveries of a graph a queue still has; ``None`` while this worker has not heard that it is closing."""
+        return await queue.unfinished(graph) if graph in self._topology.closing else None
+
     async def _answer(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:
         """What other workers ask."""
         return await self._peers.answer(method, params)
@@ -234,6 +241,7 @@ class IngestWorker:
             default=params["default"],
             ordered=frozenset(params.get("ordered", ())),
             paused=frozenset(params.get("paused", ())),
+            closing=frozenset(params.get("closing", ())),
             shadows=params.get("shadows", {}),
             retiring={instance["id"]: instance["socket"] for instance in params.get("retiring", ())},
             sources=params.get("sources", {}),

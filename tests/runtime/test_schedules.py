@@ -24,6 +24,7 @@ class Deployed:
         self.live = {name: StoredGraph(name, 1, graph, 0.0) for name, graph in graphs.items()}
         self.failed: dict[str, Any] = {}
         self.paused: set[str] = set()
+        self.closing: set[str] = set()
 
 
 class Node:

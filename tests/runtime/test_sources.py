@@ -206,6 +206,36 @@ def test_only_an_instance_that_runs_the_graph_is_elected(tmp_path: Path) -> None
     run(main())
 
 
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_graph_that_is_taken_down_takes_no_more(tmp_path: Path, is_gone: bool) -> None:
+    """What its source fetches meanwhile waits: for the graph to stay after all, or is fetched again the next time."""
+
+    async def main() -> None:
+        async with Worker(tmp_path) as worker:
+            instance = await worker.add(1)
+            await worker.sources.trigger(worker.queue, "g")
+            await until(lambda: worker.queue.stats().deliveries)
+            worker.announce(closing=frozenset({"g"}))
+            with pytest.raises(Conflict, match="taken down"):
+                await worker.sources.trigger(worker.queue, "g")
+            cursor = await worker.cursor()
+            assert 0 < cursor < ALL
+            if is_gone:
+                worker.announce(closing=frozenset(), graphs={}, sources={})
+                await worker.idle()
+                # what was on its way to the store came there
+                assert await worker.cursor() in (cursor, cursor + 2)
+                worker.announce(graphs={"g": 2}, sources={"g": ["source"]})
+                await worker.sources.trigger(worker.queue, "g")
+            else:
+                worker.announce(closing=frozenset())
+            await worker.idle()
+            assert len(instance.triggers) == 1 + is_gone
+            assert await worker.enqueued() == list(range(ALL))
+
+    run(main())
+
+
 @pytest.mark.parametrize("at", [0, 2, ALL])
 @pytest.mark.parametrize("step", STEPS)
 def test_an_instance_dies_at_any_step(tmp_path: Path, step: str, at: int) -> None:
