@@ -43,6 +43,10 @@ class Problem:
     message: str
     code: str = "invalid"
 
+    def to_obj(self) -> dict[str, str]:
+        """As JSON values: ``{path, message, code}``."""
+        return {"path": self.path, "message": self.message, "code": self.code}
+
 
 class PypesError(Exception):
     """Base of all errors of Pypes."""

@@ -8,9 +8,8 @@ import falcon.asgi
 import orjson
 
 from pypes.api.graphs import AUTHORSHIP, GRAPH, NOT_SET_UP, authorship
-from pypes.api.operation import JSON_OBJECT, TEXT, Answer, obj, operation
+from pypes.api.operation import JSON_OBJECT, PROBLEMS, TEXT, Answer, obj, operation
 from pypes.api.request import Request
-from pypes.api.trials import PROBLEMS
 from pypes.errors import BadRequest
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import falcon.asgi
 import orjson
 
-from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
+from pypes.api import problems
+from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, NAMES, PROBLEMS, TEXT, Answer, Parameter, obj, operation
 from pypes.api.request import Request
-from pypes.errors import BadRequest
+from pypes.errors import BadRequest, Changed, Conflict, InvalidGraph
 
 if TYPE_CHECKING:
     from pypes.runtime.worker import IngestWorker
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 MAX_GRAPH_BYTES = 16 << 20
 
 GRAPH = obj(name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT)
+CREATED = obj(**GRAPH["properties"], report=PROBLEMS)
 SUMMARY = obj(name=TEXT, version=COUNT, state=TEXT, filters=NAMES, routes=NAMES)
 UNKNOWN = "No graph of that name."
 NOT_SET_UP = "A filter of the graph failed to set up; what was live before still is, and the version is kept as failed."
@@ -46,6 +48,49 @@ class Graphs:
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         resp.data = orjson.dumps(await self._worker.control("graphs.list"))
 
+    @operation(
+        "Deploy a new graph; a project of the original Pypes is converted first",
+        {201: Answer("Deployed. The report lists what of a project has no counterpart.", CREATED, ETAG)},
+        errors={
+            400: "The body is not JSON, or a project comes without a name.",
+            409: "There is a graph of that name, or a filter failed to set up.",
+            422: "The graph is not valid; all problems are listed. Of a project, the graph made of it and the report, too.",
+        },
+        parameters=(
+            Parameter("format", "What the body is.", {"type": "string", "enum": ["pypes", "pypes1"], "default": "pypes"}),
+            Parameter("name", "Name of the graph; a project has none, and needs it."),
+            *AUTHORSHIP,
+        ),
+        body={"application/json": JSON_OBJECT},
+    )
+    async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
+        graph = await _graph(req)
+        form, name = req.get_param("format") or "pypes", req.get_param("name") or ""
+        report: list[dict[str, str]] = []
+        if form == "pypes1":
+            if not name:
+                raise BadRequest("a project has no name; say ?name=", code="request.invalid", where="name")
+            imported = await self._worker.control("graphs.convert", name=name, obj=graph)
+            graph, report = imported["graph"], imported["report"]
+        elif form != "pypes":
+            raise BadRequest(f"there is no format {form!r}; pypes or pypes1", code="request.invalid", where="format")
+        name = name or str(graph.get("name", ""))
+        try:
+            deployed = await self._worker.control("graphs.put", name=name, obj=graph, expected=[0], **authorship(req))
+        except Changed as error:
+            raise Conflict("there is a graph of that name; PUT changes it", code="graph.exists", where=name) from error
+        except InvalidGraph as error:
+            if form == "pypes":
+                raise
+            status = problems.status_of(type(error))
+            found = problems.document(status, error.code, error.message, error.where, error.problems)
+            problems.answer(resp, {**found, "graph": graph, "report": report}, {})
+            return
+        del deployed["created"]
+        resp.status = 201
+        resp.set_header("location", f"{req.path}/{name}")
+        _answer(resp, {**deployed, "report": report})
+
     @operation("One graph", {200: Answer("The live version.", GRAPH, ETAG)}, errors={404: UNKNOWN})
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         _answer(resp, await self._worker.control("graphs.get", name=name))
@@ -66,9 +111,7 @@ class Graphs:
         body={"application/json": JSON_OBJECT},
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
-        graph = await req.json(MAX_GRAPH_BYTES)
-        if not isinstance(graph, dict):
-            raise BadRequest("the body must be the JSON object of a graph", code="request.invalid")
+        graph = await _graph(req)
         deployed: dict[str, Any] = await self._worker.control(
             "graphs.put", name=name, obj=graph, expected=_expected(req), **authorship(req)
         )
@@ -94,6 +137,13 @@ class Graphs:
 def authorship(req: Request) -> dict[str, str]:
     """Who makes a change, and why."""
     return {"by": req.get_param("by") or req.remote_addr or "", "note": req.get_param("note") or ""}
+
+
+async def _graph(req: Request) -> dict[str, Any]:
+    graph = await req.json(MAX_GRAPH_BYTES)
+    if not isinstance(graph, dict):
+        raise BadRequest("the body must be the JSON object of a graph", code="request.invalid")
+    return graph
 
 
 def _answer(resp: falcon.asgi.Response, graph: dict[str, Any]) -> None:

@@ -23,6 +23,9 @@ def obj(optional: Mapping[str, Schema] | None = None, /, **properties: Schema) -
     return {"type": "object", "properties": {**properties, **(optional or {})}, "required": list(properties)}
 
 
+PROBLEMS: Schema = {"type": "array", "items": obj(path=TEXT, message=TEXT, code=TEXT)}
+
+
 @dataclass(frozen=True)
 class Answer:
     """A successful response: what it means, and the schema of its JSON body (``None``: no body)."""

@@ -71,7 +71,7 @@ def document(status: int, code: str, detail: str, where: str = "", problems: tup
     if where:
         body["where"] = where
     if problems:
-        body["errors"] = [{"path": p.path, "message": p.message, "code": p.code} for p in problems]
+        body["errors"] = [problem.to_obj() for problem in problems]
     return body
 
 
@@ -101,7 +101,7 @@ async def _on_pypes_error(req: Request, resp: falcon.asgi.Response, error: Pypes
     status = status_of(type(error))
     if status >= 500 and not isinstance(error, errors.Unavailable):
         log.error("request failed", extra={"path": req.path, "code": error.code, "error": str(error)}, exc_info=error)
-    _answer(resp, document(status, error.code, error.message, error.where, error.problems), headers_of(error))
+    answer(resp, document(status, error.code, error.message, error.where, error.problems), headers_of(error))
     await _clear(req, resp)
 
 
@@ -115,25 +115,24 @@ async def _on_http_error(req: Request, resp: falcon.asgi.Response, error: falcon
     else:
         detail = error.description or error.title or HTTPStatus(status).phrase
     headers = dict(error.headers or {})
-    _answer(resp, document(status, _HTTP_CODES.get(status, f"http.{status}"), detail), headers)
+    answer(resp, document(status, _HTTP_CODES.get(status, f"http.{status}"), detail), headers)
     await _clear(req, resp)
 
 
 async def _on_bug(req: Request, resp: falcon.asgi.Response, error: Exception, params: Any) -> None:
     log.error("request failed", extra={"method": req.method, "path": req.path}, exc_info=error)
     detail = f"{type(error).__name__}: this is a bug of the server; its log has the traceback"
-    _answer(resp, document(500, errors.InternalError.code, detail), {})
+    answer(resp, document(500, errors.InternalError.code, detail), {})
     await _clear(req, resp)
 
 
 async def _on_disconnected(req: Request, resp: falcon.asgi.Response, error: Disconnected, params: Any) -> None:
     # nobody is left to answer to, but a response ends the exchange
-    _answer(
-        resp, document(400, "http.disconnected", "the client went away before the body was complete"), {"connection": "close"}
-    )
+    answer(resp, document(400, "http.disconnected", "the client went away before the body was complete"), {"connection": "close"})
 
 
-def _answer(resp: falcon.asgi.Response, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+def answer(resp: falcon.asgi.Response, body: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+    """Answer with a problem document."""
     resp.status = body["status"]
     resp.content_type = MEDIA_TYPE
     resp.data = orjson.dumps(body)

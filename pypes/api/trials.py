@@ -8,14 +8,13 @@ import falcon.asgi
 import orjson
 
 from pypes.api.graphs import MAX_GRAPH_BYTES, UNKNOWN
-from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, Answer, obj, operation
+from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, PROBLEMS, TEXT, Answer, obj, operation
 from pypes.api.request import Request
 from pypes.errors import BadRequest
 
 if TYPE_CHECKING:
     from pypes.runtime.worker import IngestWorker
 
-PROBLEMS = {"type": "array", "items": obj(path=TEXT, message=TEXT, code=TEXT)}
 PACKETS = {"type": "array", "items": JSON_OBJECT}
 STEP = obj(
     {

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from pypes.errors import PypesError
+from pypes.graph import codec, pypes1
 from pypes.runtime.rpc import Peer
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Control:
             "graphs.list": self._graphs_list,
             "graphs.get": self._graphs_get,
             "graphs.put": deployments.put,
+            "graphs.convert": self._graphs_convert,
             "graphs.delete": deployments.delete,
             "graphs.rollback": deployments.rollback,
             "graphs.pause": deployments.pause,
@@ -116,6 +118,13 @@ class Control:
 
     async def _graphs_get(self, name: str) -> Any:
         return self._deployments.get(name)
+
+    async def _graphs_convert(self, name: str, obj: Any) -> Any:
+        """A project of the original Pypes as a graph, which need not be valid, and what of it has no counterpart."""
+        catalogue = self._deployments.catalogue
+        assert catalogue is not None
+        imported = pypes1.from_obj(obj, name, catalogue)
+        return {"graph": codec.to_obj(imported.graph), "report": [problem.to_obj() for problem in imported.report]}
 
     async def _graphs_wire(self, name: str, source: str, target: str) -> Any:
         return self._drafts.wire(name, source, target)

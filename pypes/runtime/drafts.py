@@ -52,7 +52,7 @@ class GraphDrafts:
             problems = check(codec.from_obj(graph), self._deployments.catalogue, os.environ)
         except InvalidGraph as error:
             problems = list(error.problems)
-        errors = [{"path": p.path, "message": p.message, "code": p.code} for p in problems]
+        errors = [problem.to_obj() for problem in problems]
         return {"name": name, "graph": graph, "names": names, "errors": errors}
 
     async def deploy(self, name: str, by: str = "", note: str = "") -> dict[str, Any]:

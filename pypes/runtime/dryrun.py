@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from pypes.errors import BadRequest, ComponentError, InvalidGraph
+from pypes.errors import BadRequest, ComponentError, InvalidGraph, Problem
 from pypes.runtime.check import scrub
 from pypes.runtime.deployment import Deployments
 
@@ -34,9 +34,8 @@ class DryRuns:
         try:
             self._deployments.checked(name, obj)
         except InvalidGraph as error:
-            listed = error.problems or ()
-            errors = [{"path": p.path, "message": p.message, "code": p.code} for p in listed]
-            return {"valid": False, "errors": errors or [{"path": "", "message": error.message, "code": error.code}]}
+            listed = error.problems or (Problem("", error.message, error.code),)
+            return {"valid": False, "errors": [problem.to_obj() for problem in listed]}
         return {"valid": True, "errors": []}
 
     async def run(self, name: str, content_type: str, body: str | dict[str, Any], graph: Any = None) -> dict[str, Any]:

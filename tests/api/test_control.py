@@ -144,6 +144,64 @@ def test_life_of_a_graph(ask: Asker) -> None:
     assert ask("GET", "/graphs/news", template="/graphs/{name}")[0] == 404
 
 
+def test_a_new_graph_is_posted_under_its_own_name(ask: Asker) -> None:
+    graph = {**GRAPH, "name": "posted", "routes": ["posted"]}
+    status, made = ask("POST", "/graphs", graph)
+    assert (status, made["name"], made["version"], made["report"]) == (201, "posted", 1, [])
+    status, problem = ask("POST", "/graphs", {**graph, "description": "x"})
+    assert (status, problem["code"]) == (409, "graph.exists")
+    assert ask("GET", "/graphs/posted", template="/graphs/{name}")[1]["version"] == 1
+    status, problem = ask("POST", "/graphs", {**graph, "name": None})
+    assert (status, problem["code"]) == (422, "graph.invalid")
+    assert ask("POST", "/graphs?format=xml", graph)[1]["code"] == "request.invalid"
+    assert ask("DELETE", "/graphs/posted", template="/graphs/{name}") == (204, None)
+
+
+#: What the original's editor saved.
+PROJECT: dict[str, Any] = {
+    "containers": [
+        {"filterName": "JSON", "type": "Adapters", "cid": "a", "params": {}, "name": "JSON", "config": {"position": [10, 20]}},
+        {
+            "filterName": "SetField",
+            "type": "Transformers",
+            "cid": "b",
+            "params": {"field": ["x", []], "old": [1, []]},
+            "name": "Set",
+        },
+        {"filterName": "Null", "type": "Publishers", "cid": "c", "params": {}, "name": "End"},
+    ],
+    "wires": [
+        {"src": {"moduleId": 0, "termid": "out"}, "tgt": {"moduleId": 1, "termid": "in"}},
+        {"src": {"moduleId": "b", "termid": "out"}, "tgt": {"moduleId": "c", "termid": "in"}},
+    ],
+}
+
+
+def test_a_project_of_the_original_is_posted(ask: Asker) -> None:
+    status, made = ask("POST", "/graphs?format=pypes1&name=old", PROJECT)
+    assert status == 201
+    assert made["graph"]["nodes"]["set"] == {"component": "SetField", "params": {"field": "x"}}
+    assert made["graph"]["layout"] == {"json": [10, 20]}
+    assert [(each["path"], each["code"]) for each in made["report"]] == [("nodes.set.params.old", "pypes1.unknown_parameter")]
+    assert ask("POST", "/graphs?format=pypes1&name=old", PROJECT)[1]["code"] == "graph.exists"
+    assert ask("DELETE", "/graphs/old", template="/graphs/{name}") == (204, None)
+
+
+def test_a_project_that_makes_no_valid_graph_is_told_with_the_graph(ask: Asker) -> None:
+    solr = {"filterName": "Solr", "type": "Publishers", "cid": "c", "params": {"url": "x"}, "name": "Solr"}
+    project = {**PROJECT, "containers": [*PROJECT["containers"][:2], solr]}
+    status, problem = ask("POST", "/graphs?format=pypes1&name=old", project)
+    assert (status, problem["code"]) == (422, "graph.invalid")
+    assert [each["path"] for each in problem["errors"]] == ["nodes.solr.component"]
+    assert {each["code"] for each in problem["report"]} == {"pypes1.unknown_component", "pypes1.unknown_parameter"}
+    # mended, it can be deployed
+    problem["graph"]["nodes"]["solr"] = {"component": "Null"}
+    assert ask("POST", "/graphs", problem["graph"])[0] == 201
+    assert ask("DELETE", "/graphs/old", template="/graphs/{name}") == (204, None)
+    assert ask("POST", "/graphs?format=pypes1", project)[0] == 400
+    assert ask("POST", "/graphs?format=pypes1&name=old", GRAPH)[1]["code"] == "graph.malformed"
+
+
 def test_an_invalid_graph_is_told_with_all_its_problems(ask: Asker) -> None:
     graph = {
         "pypes": 1,
