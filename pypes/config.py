@@ -83,6 +83,9 @@ class ServerSettings:
         "Memory of one instance; a document that needs more fails.",
         shown="three quarters of the machine's over its cores",
     )
+    rolling: bool = _key(
+        False, "Replace instances one by one instead of all beside the old ones: slower, but without twice the memory."
+    )
     setup_s: float = _key(60.0, "Longest time the filters of a graph may take to set up before its deployment is given up.")
 
 

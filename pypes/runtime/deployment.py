@@ -327,6 +327,8 @@ class Deployments(Deployed):
             max_memory_bytes=s.server.max_memory_bytes,
         )
         try:
+            if s.server.rolling:
+                return await self._pool.roll(template, s.server.instances, s.server.setup_s, s.limits.grace_s)
             return await self._pool.start(template, s.server.instances, s.server.setup_s)
         except SetupFailed as error:
             f = error.failure

@@ -191,12 +191,34 @@ class Generation:
         #: Which graphs the instance in each slot runs.
         self.places = places({name: graph.get("max_instances") for name, (_, graph) in template.graphs.items()}, count)
         self.is_retired = False
-        #: Resolved when all instances are ready, or with the :class:`SetupFailed` that prevented it.
-        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        #: Slots that stay empty: a successor has taken their place.
+        self.vacant: set[int] = set()
+        self.expect(count)
 
     @property
     def instances(self) -> list[Instance]:
         return [instance for instance in self.slots if instance is not None]
+
+    @property
+    def serving(self) -> list[Instance]:
+        """Those whose places are not taken by successors."""
+        return [i for slot, i in enumerate(self.slots) if i is not None and slot not in self.vacant]
+
+    def expect(self, count: int) -> None:
+        """Wait anew: for instances in the first ``count`` slots."""
+        self._expected = count
+        #: Resolved when all that are expected are ready, or with the :class:`SetupFailed` that prevented it.
+        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def look(self) -> None:
+        """An instance is ready: are all that are expected?"""
+        expected = self.slots[: self._expected]
+        if not self.settled.done() and all(i is not None and i.state == "ready" for i in expected):
+            self.settled.set_result(None)
+
+    def is_open(self, slot: int) -> bool:
+        """True if an instance that is not there any more is to be replaced."""
+        return not self.is_retired and slot not in self.vacant
 
     def fail(self, failure: SetupFailure) -> None:
         if not self.settled.done():

@@ -1,6 +1,7 @@
 """The pool: graph instances, in generations.
 
 A new generation is started beside the old; only when all of its instances are ready does it take over, and the old one drains.
+Where memory is short it takes over instance by instance instead, each when the one in its place has ended.
 An instance that dies is reaped first, then announced as gone, then replaced: a delivery is never in two living instances. How it
 died is told as far as its exit code and its note tell it, once. An instance whose interpreter does not move any more is ended
 from here.
@@ -43,6 +44,9 @@ class Pool:
         self, runtime_dir: Path, lifeline_fd: int, on_change: Callable[[], None], on_gone: Callable[[int, Death], None]
     ) -> None:
         self.live: Generation | None = None
+        #: What takes the place of :attr:`live` instance by instance; those that are ready take deliveries like the others.
+        self._incoming: Generation | None = None
+        self._grace_s = 0.0
         self._runtime_dir = runtime_dir
         self._lifeline = Connection(os.dup(lifeline_fd), writable=False)
         self._on_change = on_change
@@ -62,25 +66,63 @@ class Pool:
 
         Raises :class:`SetupFailed` when a filter cannot be set up within ``timeout_s``; nothing of it is left then.
         """
-        self._last_generation += 1
-        generation = Generation(self._last_generation, template, count)
-        self._generations.append(generation)
+        generation = self._new(template, count)
         try:
             for slot in range(count):
                 self._launch(generation, slot)
-            done, _ = await asyncio.wait([generation.settled], timeout=timeout_s)
-            if not done:
-                starting = [i.hang(timeout_s) for i in generation.instances if i.state == "starting"]
-                generation.fail(starting[0] if starting else SetupFailure("", "", "no process could be started; see the log"))
-            generation.settled.result()
+            await self._settle(generation, timeout_s)
         except BaseException:
             await self.discard(generation)
             raise
         return generation
 
+    async def roll(self, template: InstanceSpec, count: int, timeout_s: float, grace_s: float) -> Generation:
+        """As :meth:`start`, slot by slot: the live instance ends, within ``grace_s``, before its successor is started.
+
+        So there are never more instances than before. A successor takes deliveries as soon as it is ready. When one cannot be set
+        up, :class:`SetupFailed` is raised, and those that had ended are started again.
+        """
+        old = self.live
+        if old is None:
+            return await self.start(template, count, timeout_s)
+        generation = self._incoming = self._new(template, count)
+        self._grace_s = grace_s
+        try:
+            for slot in range(max(count, len(old.slots))):
+                await self._vacate(old, slot)
+                if slot < count:
+                    generation.expect(slot + 1)
+                    self._launch(generation, slot)
+                    await self._settle(generation, timeout_s)
+        except BaseException:
+            await self.discard(generation)
+            raise
+        return generation
+
+    def _new(self, template: InstanceSpec, count: int) -> Generation:
+        self._last_generation += 1
+        generation = Generation(self._last_generation, template, count)
+        self._generations.append(generation)
+        return generation
+
+    async def _settle(self, generation: Generation, timeout_s: float) -> None:
+        done, _ = await asyncio.wait([generation.settled], timeout=timeout_s)
+        if not done:
+            starting = [i.hang(timeout_s) for i in generation.instances if i.state == "starting"]
+            generation.fail(starting[0] if starting else SetupFailure("", "", "no process could be started; see the log"))
+        generation.settled.result()
+
+    async def _vacate(self, generation: Generation, slot: int) -> None:
+        """End the instance in a slot, and let none follow it."""
+        generation.vacant.add(slot)
+        instance = generation.slots[slot] if slot < len(generation.slots) else None
+        if instance is not None:
+            self._on_change()
+            await self._end([instance], self._grace_s)
+
     def switch(self, generation: Generation | None, grace_s: float) -> None:
         """Let ``generation`` take over (``None``: nothing runs any more); the old one drains in the background."""
-        old, self.live = self.live, generation
+        old, self.live, self._incoming = self.live, generation, None
         self._on_change()
         if old is not None:
             task = asyncio.create_task(self._retire(old, grace_s))
@@ -106,32 +148,51 @@ class Pool:
         return next((answer.result() for answer in answers if answer.result()), "")
 
     async def discard(self, generation: Generation) -> None:
-        """Kill a generation that never went live, and wait until nothing of it is left."""
-        generation.is_retired = True
-        for instance in generation.instances:
-            instance.kill()
-        await asyncio.gather(*(instance.exited.wait() for instance in generation.instances))
-        self._forget(generation)
+        """End a generation that is not to go live, and wait until nothing of it is left.
+
+        It has nothing that could be finished, unless it has taken places already: those are given back then.
+        """
+        if generation is self._incoming:
+            await self._retire(generation, self._grace_s)
+            self._give_back()
+        else:
+            generation.is_retired = True
+            for instance in generation.instances:
+                instance.kill()
+            await asyncio.gather(*(instance.exited.wait() for instance in generation.instances))
+            self._forget(generation)
         if generation.settled.done():
             generation.settled.exception()  # whoever waited has been told
 
+    def _give_back(self) -> None:
+        """Fill the places again that the live generation had left."""
+        self._incoming = None
+        if self.live is not None:
+            vacant, self.live.vacant = self.live.vacant, set()
+            for slot in sorted(vacant)[: len(self.live.slots)]:
+                self._launch(self.live, slot)
+
     async def _retire(self, generation: Generation, grace_s: float) -> None:
         generation.is_retired = True
-        instances = generation.instances
+        await self._end(generation.instances, grace_s)
+        self._forget(generation)
+
+    async def _end(self, instances: list[Instance], grace_s: float) -> None:
+        """Let instances finish what they have, and wait until they are gone."""
+        if not instances:
+            return
         for instance in instances:
             if instance.state == "starting":
                 instance.kill()  # it has nothing yet that could be finished
             else:
                 instance.stop(grace_s)
-        if instances:
-            waits = [asyncio.ensure_future(instance.exited.wait()) for instance in instances]
-            await asyncio.wait(waits, timeout=grace_s + TEARDOWN_S)
-            for instance in instances:
-                if instance.state != "gone":
-                    self._log.warning("instance killed", instance=instance.spec.id, reason="did not finish within its grace")
-                    instance.kill()
-            await asyncio.wait(waits)
-        self._forget(generation)
+        waits = [asyncio.ensure_future(instance.exited.wait()) for instance in instances]
+        await asyncio.wait(waits, timeout=grace_s + TEARDOWN_S)
+        for instance in instances:
+            if instance.state != "gone":
+                self._log.warning("instance killed", instance=instance.spec.id, reason="did not finish within its grace")
+                instance.kill()
+        await asyncio.wait(waits)
 
     def _forget(self, generation: Generation) -> None:
         if generation in self._generations:
@@ -139,16 +200,16 @@ class Pool:
 
     async def stop(self, grace_s: float) -> None:
         """Stop everything: instances that are ready finish what they have within ``grace_s``, others are killed."""
-        live, self.live = self.live, None
-        if live is not None:
-            await self._retire(live, grace_s)
+        running = [generation for generation in (self.live, self._incoming) if generation is not None]
+        self.live = self._incoming = None
+        await asyncio.gather(*(self._retire(generation, grace_s) for generation in running))
         if self._draining:
             await asyncio.wait(self._draining)
         await self.kill()
 
     async def kill(self) -> None:
         """Kill whatever there is and wait until it is reaped."""
-        self.live = None
+        self.live = self._incoming = None
         await asyncio.gather(*(self.discard(generation) for generation in list(self._generations)))
 
     # -- processes --------------------------------------------------------------------------------------
@@ -185,12 +246,16 @@ class Pool:
         self._leftovers = [group for group in self._leftovers if not group.reap()]
 
     def ready(self) -> list[Instance]:
-        """Instances of the live generation that take deliveries."""
-        return [instance for instance in self.live.instances if instance.state == "ready"] if self.live else []
+        """Instances that take deliveries."""
+        serving = [generation for generation in self._generations if self._serves(generation)]
+        return [i for generation in serving for i in generation.serving if i.state == "ready"]
 
     def retiring(self) -> list[Instance]:
         """Instances of former generations that finish what they have."""
         return [i for generation in self._generations for i in generation.instances if i.state == "stopping"]
+
+    def _serves(self, generation: Generation) -> bool:
+        return generation is self.live or generation is self._incoming
 
     def status(self) -> list[dict[str, Any]]:
         """Every instance there is, for ``status``."""
@@ -201,7 +266,7 @@ class Pool:
         ]
 
     def _launch(self, generation: Generation, slot: int) -> None:
-        if generation.is_retired:
+        if not generation.is_open(slot) or generation.slots[slot] is not None:
             return
         self._last_id += 1
         spec = replace(
@@ -218,9 +283,8 @@ class Pool:
             self._log.debug(
                 "instance ready", instance=spec.id, pid=instance.pid, seconds=round(time.monotonic() - instance.started, 3)
             )
-            if not generation.settled.done() and all(i is not None and i.state == "ready" for i in generation.slots):
-                generation.settled.set_result(None)
-            if generation is self.live:
+            generation.look()
+            if self._serves(generation):
                 self._on_change()
 
         def has_exited(instance: Instance) -> None:
@@ -254,7 +318,7 @@ class Pool:
     def _exited(self, generation: Generation, slot: int, instance: Instance) -> None:
         """An instance was reaped: say so, then replace it unless its generation is over."""
         self._on_gone(instance.spec.id, instance.death)
-        if generation.is_retired:
+        if not generation.is_open(slot):
             if not instance.was_stopping or instance.exitcode != 0:
                 self._log.debug("instance ended", instance=instance.spec.id, reason=instance.death.cause)
             return
@@ -273,7 +337,7 @@ class Pool:
         if instance.death.is_outside and instance.killed_for:
             reason += f"; {instance.killed_for}"
         self._log.warning("instance died", instance=instance.spec.id, reason=reason, restart_s=delay_s)
-        if generation is self.live:
+        if self._serves(generation):
             self._on_change()
         if delay_s:
             asyncio.get_running_loop().call_later(delay_s, self._launch, generation, slot)

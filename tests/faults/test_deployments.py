@@ -12,7 +12,8 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -65,12 +66,19 @@ class Odd(Transformer):
     """Does at set-up what it is told."""
 
     class Params(Parameters):
-        do: Annotated[str, Help("raise, hang or linger.")]
+        do: Annotated[str, Help("raise, hang or linger; or once:FILE, to raise from the second time on.")]
 
     def setup(self):
-        if self.params.do == "raise":
+        do, _, path = self.params.do.partition(":")
+        if do == "once":
+            try:
+                open(path, "x").close()
+            except FileExistsError:
+                raise RuntimeError("no room") from None
+        elif do == "raise":
             raise RuntimeError("no model")
-        time.sleep({"hang": 3600, "linger": 1}[self.params.do])
+        else:
+            time.sleep({"hang": 3600, "linger": 1}[do])
 
     def process(self, packet):
         return packet
@@ -116,10 +124,10 @@ class Stubborn(Client):
     is_stubborn = True
 
 
-def start(base: Path) -> Any:
+def start(base: Path, **settings: str) -> Any:
     (base / "parts.py").write_text(PARTS)
     flags = ("--load", str(base / "parts.py"))
-    environ = {"PYPES_SERVER_SETUP_S": str(SETUP_S)}
+    environ = {"PYPES_SERVER_SETUP_S": str(SETUP_S), **settings}
     return running(base, graph(base / "out.jsonl", 0), *flags, workers=2, instances=2, environ=environ)
 
 
@@ -231,6 +239,48 @@ def test_what_cannot_be_set_up_never_goes_live(tmp_path: Path) -> None:
         assert not load.again, "refused"
         assert_exactly_once(target, load)
         assert assert_wholly_by_one_version(target).keys() == {0, 1, 2}
+
+
+@contextmanager
+def most_instances(node: Node) -> Iterator[Callable[[], int]]:
+    """How many instances there were at most at a time."""
+    seen = [0]
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.wait(0.05):
+            seen.append(len(node.roles()["instance"]))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield lambda: max(seen)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_where_memory_is_short_instances_are_replaced_one_by_one(tmp_path: Path) -> None:
+    """Also back, when one cannot be set up after others could: those had taken deliveries."""
+    target = tmp_path / "out.jsonl"
+    with start(tmp_path, PYPES_SERVER_ROLLING="yes") as node, loaded(node) as load, most_instances(node) as most:
+        for version in (2, 4):
+            load.goes_on()
+            deploy(node, target, version)
+        for version, do in ((1001, "raise"), (1002, f"once:{tmp_path / 'once'}")):
+            load.goes_on()
+            answer = put(node, graph(target, version, odd=do, is_turned=turned(version)))
+            assert answer.status == 409, answer.data
+            assert answer.json()["where"] == "hot.odd"
+            until(lambda: len(pids(node)) == 2, 10, "the old ones are back")
+        load.goes_on()
+        load.end()
+        assert node.get("/graphs/hot").json()["version"] == 3
+        assert node.stop() == 0
+        assert most() == 2
+        assert not load.again, "refused"
+        assert_exactly_once(target, load)
+        assert assert_wholly_by_one_version(target).keys() - {1002} == {0, 2, 4}
 
 
 def test_instances_killed_in_the_middle_of_a_switch(tmp_path: Path) -> None:
