@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 import orjson
 
-from pypes.api.graphs import AUTHORSHIP, GRAPH, NOT_SET_UP, authorship
+from pypes.api.change import AUTHORSHIP, authorship
+from pypes.api.graphs import GRAPH, NOT_SET_UP
 from pypes.api.operation import JSON_OBJECT, PROBLEMS, TEXT, Answer, obj, operation
 from pypes.api.request import Request
 from pypes.errors import BadRequest

@@ -8,6 +8,7 @@ import falcon
 import falcon.asgi
 import orjson
 
+from pypes.api.change import AUTHORSHIP, CHANGED, IF_MATCH, authorship, expected
 from pypes.api.operation import JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
 from pypes.api.request import Request, parse_json
 from pypes.component import KINDS
@@ -79,7 +80,8 @@ class Filters:
     @operation(
         "Give a filter new parameters; one that belongs to a deployed graph is changed there",
         {200: Answer("The filter as it is now.", FILTER)},
-        errors={404: UNKNOWN, 409: NOT_SET_UP, 422: NOT_VALID},
+        errors={404: UNKNOWN, 409: NOT_SET_UP, 412: CHANGED, 422: NOT_VALID},
+        parameters=(IF_MATCH, *AUTHORSHIP),
         body={"application/json": obj(params=JSON_OBJECT)},
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
@@ -87,7 +89,9 @@ class Filters:
         params = body.get("params") if isinstance(body, dict) else None
         if not isinstance(params, dict):
             raise BadRequest('send {"params": {…}}', code="request.invalid", where="params")
-        resp.data = orjson.dumps(await self._worker.control("filters.update", id=id, params=params))
+        resp.data = orjson.dumps(
+            await self._worker.control("filters.update", id=id, params=params, expected=expected(req), **authorship(req))
+        )
 
     @operation(
         "Delete a filter",
@@ -95,11 +99,13 @@ class Filters:
         errors={
             404: UNKNOWN,
             409: NOT_SET_UP,
+            412: CHANGED,
             422: "The filter belongs to a deployed graph that would not be valid without it.",
         },
+        parameters=(IF_MATCH, *AUTHORSHIP),
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
-        await self._worker.control("filters.delete", id=id)
+        await self._worker.control("filters.delete", id=id, expected=expected(req), **authorship(req))
         resp.status = 204
 
 

@@ -11,6 +11,7 @@ import falcon.asgi
 import orjson
 
 from pypes.api import problems
+from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, IF_NONE_MATCH, answer, authorship, expected
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, NAMES, PROBLEMS, TEXT, Answer, Parameter, obj, operation
 from pypes.api.request import Request
 from pypes.errors import BadRequest, Changed, Conflict, InvalidGraph
@@ -26,16 +27,6 @@ CREATED = obj(**GRAPH["properties"], report=PROBLEMS)
 SUMMARY = obj(name=TEXT, version=COUNT, state=TEXT, filters=NAMES, routes=NAMES)
 UNKNOWN = "No graph of that name."
 NOT_SET_UP = "A filter of the graph failed to set up; what was live before still is, and the version is kept as failed."
-ETAG = {"ETag": "The live version, in quotes."}
-PRECONDITIONS = (
-    Parameter("If-Match", "Entity tag of the version that must be live.", place="header"),
-    Parameter("If-None-Match", "*: there must be no such graph yet.", place="header"),
-)
-#: Who changes it and why: kept with the version.
-AUTHORSHIP = (
-    Parameter("by", "Who makes the change; the client's address if nobody is named."),
-    Parameter("note", "Why the change is made."),
-)
 
 
 class Graphs:
@@ -89,11 +80,11 @@ class Graphs:
         del deployed["created"]
         resp.status = 201
         resp.set_header("location", f"{req.path}/{name}")
-        _answer(resp, {**deployed, "report": report})
+        answer(resp, {**deployed, "report": report})
 
     @operation("One graph", {200: Answer("The live version.", GRAPH, ETAG)}, errors={404: UNKNOWN})
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
-        _answer(resp, await self._worker.control("graphs.get", name=name))
+        answer(resp, await self._worker.control("graphs.get", name=name))
 
     @operation(
         "Validate a graph and deploy it; what is in flight finishes in the version it started in",
@@ -107,18 +98,18 @@ class Graphs:
             412: "Another version is live than If-Match says, or there is one already.",
             422: "The graph is not valid; all problems are listed.",
         },
-        parameters=(*PRECONDITIONS, *AUTHORSHIP),
+        parameters=(IF_MATCH, IF_NONE_MATCH, *AUTHORSHIP),
         body={"application/json": JSON_OBJECT},
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         graph = await _graph(req)
         deployed: dict[str, Any] = await self._worker.control(
-            "graphs.put", name=name, obj=graph, expected=_expected(req), **authorship(req)
+            "graphs.put", name=name, obj=graph, expected=expected(req), **authorship(req)
         )
         if deployed.pop("created"):
             resp.status = 201
             resp.set_header("location", req.path)
-        _answer(resp, deployed)
+        answer(resp, deployed)
 
     @operation(
         "Take a graph down when all that was accepted for it is done; it takes no more from now on",
@@ -126,17 +117,17 @@ class Graphs:
         errors={
             404: UNKNOWN,
             409: "Not done within grace_s, because its destination is down, it is paused or has failed: nothing has changed.",
+            412: CHANGED,
         },
-        parameters=(Parameter("force", "true: at once; what is queued goes to the dead letters.", BOOLEAN),),
+        parameters=(
+            IF_MATCH,
+            Parameter("force", "true: at once; what is queued goes to the dead letters.", BOOLEAN),
+        ),
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
-        await self._worker.control("graphs.delete", name=name, force=req.get_param_as_bool("force", default=False))
+        force = req.get_param_as_bool("force", default=False)
+        await self._worker.control("graphs.delete", name=name, force=force, expected=expected(req))
         resp.status = 204
-
-
-def authorship(req: Request) -> dict[str, str]:
-    """Who makes a change, and why."""
-    return {"by": req.get_param("by") or req.remote_addr or "", "note": req.get_param("note") or ""}
 
 
 async def _graph(req: Request) -> dict[str, Any]:
@@ -144,22 +135,3 @@ async def _graph(req: Request) -> dict[str, Any]:
     if not isinstance(graph, dict):
         raise BadRequest("the body must be the JSON object of a graph", code="request.invalid")
     return graph
-
-
-def _answer(resp: falcon.asgi.Response, graph: dict[str, Any]) -> None:
-    resp.set_header("etag", f'"{graph["version"]}"')
-    resp.data = orjson.dumps(graph)
-
-
-def _expected(req: Request) -> list[int] | None:
-    """The versions one of which must be live, from the preconditions; raises :class:`BadRequest`."""
-    if req.header(b"if-none-match").strip() == "*":
-        return [0]
-    tags = req.header(b"if-match").strip()
-    if not tags or tags == "*":
-        return None
-    # a weak tag means the same version here
-    numbers = [tag.strip().removeprefix("W/").strip('"') for tag in tags.split(",")]
-    if not all(number.isdecimal() and len(number) < 10 for number in numbers):
-        raise BadRequest('If-Match takes what ETag said, such as "3"', code="request.invalid", where="If-Match")
-    return [int(number) for number in numbers]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 import orjson
 
-from pypes.api.graphs import AUTHORSHIP, GRAPH, MAX_GRAPH_BYTES, NOT_SET_UP, UNKNOWN, authorship
+from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, answer, authorship, expected
+from pypes.api.graphs import GRAPH, MAX_GRAPH_BYTES, NOT_SET_UP, UNKNOWN
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, TIME, Answer, obj, operation
 from pypes.api.request import Request
 from pypes.errors import BadRequest
@@ -58,9 +59,9 @@ class Versions:
 
     @operation(
         "Deploy an earlier version again, as a new one",
-        {200: Answer("It is live.", GRAPH)},
-        errors={400: "No version is named.", 404: NO_VERSION, 409: NOT_SET_UP, 422: "It is not valid any more."},
-        parameters=AUTHORSHIP,
+        {200: Answer("It is live.", GRAPH, ETAG)},
+        errors={400: "No version is named.", 404: NO_VERSION, 409: NOT_SET_UP, 412: CHANGED, 422: "It is not valid any more."},
+        parameters=(IF_MATCH, *AUTHORSHIP),
         body={"application/json": obj(version=COUNT)},
     )
     async def on_post_rollback(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
@@ -68,21 +69,24 @@ class Versions:
         version = body.get("version") if isinstance(body, dict) else None
         if type(version) is not int or not 0 < version < 1 << 31:
             raise BadRequest('send {"version": NUMBER}', code="request.invalid", where="version")
-        resp.data = orjson.dumps(await self._worker.control("graphs.rollback", name=name, version=version, **authorship(req)))
+        wanted = {"name": name, "version": version, "expected": expected(req), **authorship(req)}
+        answer(resp, await self._worker.control("graphs.rollback", **wanted))
 
     @operation(
         "Accept and keep the documents of a graph, and run none",
-        {200: Answer("It is paused.", GRAPH)},
+        {200: Answer("It is paused.", GRAPH, ETAG)},
         errors={404: UNKNOWN},
     )
     async def on_post_pause(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
-        resp.data = orjson.dumps(await self._worker.control("graphs.pause", name=name, is_paused=True))
+        answer(resp, await self._worker.control("graphs.pause", name=name, is_paused=True))
 
-    @operation("Go on with what was kept while the graph was paused", {200: Answer("It runs.", GRAPH)}, errors={404: UNKNOWN})
+    @operation(
+        "Go on with what was kept while the graph was paused", {200: Answer("It runs.", GRAPH, ETAG)}, errors={404: UNKNOWN}
+    )
     async def on_post_resume(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
-        resp.data = orjson.dumps(await self._worker.control("graphs.pause", name=name, is_paused=False))
+        answer(resp, await self._worker.control("graphs.pause", name=name, is_paused=False))
 
 
 def _is_number(text: str) -> bool:

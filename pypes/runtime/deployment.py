@@ -76,10 +76,13 @@ class Deployments(Deployed):
                 await self._deploy(new)
             return {**self.get(name), "created": old is None}
 
-    async def rollback(self, name: str, version: int, by: str = "", note: str = "") -> dict[str, Any]:
+    async def rollback(
+        self, name: str, version: int, by: str = "", note: str = "", expected: list[int] | None = None
+    ) -> dict[str, Any]:
         """Deploy an earlier version again, as a new one; as :meth:`put`. It must be valid here and now."""
         async with self._lock:
             self.get(name)
+            self._expect(name, expected)
             wanted = self._store.version(name, version)
             graph = self.checked(name, wanted.graph)
             new = StoredGraph(
@@ -166,14 +169,16 @@ class Deployments(Deployed):
             self._log.info("graph paused" if is_paused else "graph resumed", graph=name)
             return self.get(name)
 
-    async def delete(self, name: str, force: bool = False) -> None:
+    async def delete(self, name: str, force: bool = False, expected: list[int] | None = None) -> None:
         """Undeploy a graph when all that was accepted for it is done; it takes no more from now on.
 
         Raises :class:`NotFound`, or :class:`Conflict` (``graph.not_drained``) if that takes longer than ``grace_s``: the graph is
-        as it was then. With ``force`` nothing is waited for, and what is queued goes to the dead letters.
+        as it was then. With ``force`` nothing is waited for, and what is queued goes to the dead letters. ``expected`` as in
+        :meth:`put`.
         """
         async with self._lock:
             self.get(name)
+            self._expect(name, expected)
             self.closing.add(name)
             try:
                 if not force:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from pypes.component import ERROR_PORT
-from pypes.errors import InvalidComponent, InvalidInput, NotFound
+from pypes.errors import Changed, InvalidComponent, InvalidInput, NotFound
 from pypes.graph.model import Graph, GraphNode
 from pypes.graph.spec import ComponentSpec
 from pypes.runtime.check import check
@@ -50,32 +50,58 @@ class Filters:
         self._store.put_draft(draft)
         return self._draft(draft)
 
-    async def update(self, id: str, params: Any) -> dict[str, Any]:
-        """Replace a filter's parameters; for one of a deployed graph, returns when the new version is live."""
+    async def update(
+        self, id: str, params: Any, by: str = "", note: str = "", expected: list[int] | None = None
+    ) -> dict[str, Any]:
+        """Replace a filter's parameters; for one of a deployed graph, returns when the new version is live.
+
+        ``by``, ``note`` and ``expected`` are about that version, as in :meth:`Deployments.put`.
+        """
         if "." not in id:
             old = self._store.draft(id)
             self._store.put_draft(replace(old, params=self._checked(old.component, params)))
             return self.get(id)
-        name, _, node = id.partition(".")
-        found = self._deployed(id)
-        graph = self._deployments.live[name].graph
-        checked = self._checked(found["component"], params)
-        await self._deployments.put(name, {**graph, "nodes": {**graph["nodes"], node: {**found, "params": checked}}})
+        node = id.partition(".")[2]
+        checked = self._checked(self._deployed(id)["component"], params)
+
+        def changed(graph: dict[str, Any]) -> dict[str, Any]:
+            nodes = graph["nodes"]
+            return {**graph, "nodes": {**nodes, node: {**nodes[node], "params": checked}}}
+
+        await self._change(id, changed, by, note, expected)
         return self.get(id)
 
-    async def delete(self, id: str) -> None:
+    async def delete(self, id: str, by: str = "", note: str = "", expected: list[int] | None = None) -> None:
         """Delete a filter; one of a deployed graph goes with its wires, provided that the graph is still valid then."""
         if "." not in id:
             self._store.delete_draft(id)
             return
-        name, _, node = id.partition(".")
-        self._deployed(id)
-        graph = self._deployments.live[name].graph
-        nodes = {n: obj for n, obj in graph["nodes"].items() if n != node}
-        layout = {n: place for n, place in graph.get("layout", {}).items() if n != node}
-        wires = [wire for wire in graph["wires"] if node not in (end.partition(".")[0] for end in wire)]
-        changed = {**graph, "nodes": nodes, "wires": wires, **({"layout": layout} if "layout" in graph else {})}
-        await self._deployments.put(name, changed)
+        node = id.partition(".")[2]
+
+        def changed(graph: dict[str, Any]) -> dict[str, Any]:
+            nodes = {n: obj for n, obj in graph["nodes"].items() if n != node}
+            layout = {n: place for n, place in graph.get("layout", {}).items() if n != node}
+            wires = [wire for wire in graph["wires"] if node not in (end.partition(".")[0] for end in wire)]
+            return {**graph, "nodes": nodes, "wires": wires, **({"layout": layout} if "layout" in graph else {})}
+
+        await self._change(id, changed, by, note, expected)
+
+    async def _change(
+        self, id: str, change: Callable[[dict[str, Any]], dict[str, Any]], by: str, note: str, expected: list[int] | None
+    ) -> None:
+        """Deploy what a change makes of the live version, and never of one that is not live any more."""
+        name = id.partition(".")[0]
+        while True:
+            self._deployed(id)
+            live = self._deployments.live[name]
+            wanted = [live.version] if expected is None else expected
+            try:
+                await self._deployments.put(name, change(live.graph), by, note, wanted)
+            except Changed:
+                if expected is not None:
+                    raise
+            else:
+                return
 
     def _deployed(self, id: str) -> dict[str, Any]:
         name, _, node = id.partition(".")

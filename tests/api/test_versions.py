@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -82,6 +84,53 @@ def test_nobody_overwrites_what_somebody_else_deployed(node: Node) -> None:
     assert put(node, graph("b", "4"), **{"If-Match": "*"}).status == 200
     assert put(node, graph("b", "5"), **{"If-Match": "yesterday"}).status == 400
     assert node.get("/graphs/b").headers["etag"] == '"4"'
+
+
+def test_every_change_of_a_graph_takes_a_precondition(node: Node) -> None:
+    assert put(node, graph("d", "1")).status == 201
+    value = {"params": {"field": "seen", "value": "2"}}
+    changes: list[tuple[str, str, Any]] = [
+        ("PUT", "/filters/d.set", value),
+        ("DELETE", "/filters/d.set", None),
+        ("POST", "/graphs/d/rollback", {"version": 1}),
+        ("DELETE", "/graphs/d", None),
+    ]
+
+    def ask(method: str, path: str, body: Any, tag: str) -> int:
+        data = None if body is None else json.dumps(body)
+        headers = {"Content-Type": "application/json", "If-Match": tag}
+        return int(node.http.request(method, node.url + path, body=data, headers=headers).status)
+
+    for method, path, body in changes:
+        assert ask(method, path, body, '"9"') == 412
+    assert ask("PUT", "/filters/d.set?by=ann&note=louder", value, '"1"') == 200
+    newest = node.get("/graphs/d/versions").json()[0]
+    assert (newest["version"], newest["by"], newest["note"]) == (2, "ann", "louder")
+    assert ask("POST", "/graphs/d/rollback", {"version": 1}, '"2"') == 200
+    assert ask("DELETE", "/graphs/d", None, '"3"') == 204
+
+
+def test_filters_of_one_graph_are_changed_at_the_same_time(node: Node) -> None:
+    """Each change is a whole new graph: none may be made of a version that is not live any more."""
+    nodes = {f"set{n}": {"component": "SetField", "params": {"field": f"f{n}", "value": "old"}} for n in range(6)}
+    order = ["json", *nodes, "null"]
+    whole = {
+        "pypes": 1,
+        "name": "e",
+        "nodes": {"json": {"component": "JSON"}, **nodes, "null": {"component": "Null"}},
+        "wires": [[f"{source}.out", f"{target}.in"] for source, target in pairwise(order)],
+    }
+    assert put(node, whole).status == 201
+
+    def change(n: int) -> int:
+        body = json.dumps({"params": {"field": f"f{n}", "value": "new"}})
+        headers = {"Content-Type": "application/json"}
+        return int(node.http.request("PUT", f"{node.url}/filters/e.set{n}", body=body, headers=headers).status)
+
+    with ThreadPoolExecutor(6) as threads:
+        assert set(threads.map(change, range(6))) == {200}
+    live = node.get("/graphs/e").json()["graph"]["nodes"]
+    assert [live[f"set{n}"]["params"]["value"] for n in range(6)] == ["new"] * 6
 
 
 def test_a_paused_graph_keeps_what_comes(node: Node, ask: Asker) -> None:
