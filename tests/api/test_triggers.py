@@ -11,6 +11,7 @@ import pytest
 
 from pypes.testing.node import Node, running, until
 from tests.api.test_control import GRAPH, Asker
+from tests.snippets import ROOT, blocks_of
 
 TEMPLATE = "/graphs/{name}/trigger"
 
@@ -18,17 +19,21 @@ TEMPLATE = "/graphs/{name}/trigger"
 COMPONENTS = '''
 import threading
 from pathlib import Path
+from typing import Annotated
 
-from pypes import Component, Packet, Source
+from pypes import Component, Help, Packet, Parameters, Source
 
 
 class Gated(Source):
     """Fetches one document, and another when a file is there."""
 
+    class Params(Parameters):
+        gate: Annotated[str, Help("The file.")] = "gate"
+
     def fetch(self, cursor):
         start = cursor or 0
         yield [Packet({"id": str(start)})], start + 1
-        while not Path(self.data_dir, "gate").exists():
+        while not Path(self.data_dir, self.params.gate).exists():
             threading.Event().wait(0.01)
         yield [Packet({"id": str(start + 1)})], start + 2
 
@@ -52,6 +57,9 @@ class Broken(Source):
         raise ConnectionError("nobody there")
 '''
 
+#: The controller of the component guide.
+(ROUNDS,) = [block.text for block in blocks_of((ROOT / "docs/component-guide.md").read_text()) if block.name == "rounds.py"]
+
 
 def graph(name: str, source: str, **more: Any) -> dict[str, Any]:
     return {
@@ -70,7 +78,9 @@ def graph(name: str, source: str, **more: Any) -> dict[str, Any]:
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     base = tmp_path_factory.mktemp("triggers")
     (base / "sources.py").write_text(COMPONENTS)
-    with running(base, GRAPH, "--load", str(base / "sources.py"), workers=2, instances=2) as node:
+    (base / "rounds.py").write_text(ROUNDS)
+    flags = ("--load", str(base / "sources.py"), "--load", str(base / "rounds.py"))
+    with running(base, GRAPH, *flags, workers=2, instances=2) as node:
         yield node
 
 
@@ -117,6 +127,25 @@ def test_what_was_fetched_before_a_source_failed_stays(node: Node, ask: Asker) -
     until(lambda: ids(node, "broken") == ["only"], 10, "published")
     until(lambda: triggered(ask, "broken"), 10, "the run over")
     until(lambda: "nobody there" in node.log(), 10, "the reason in the log")
+
+
+def test_a_source_triggers_and_paces_others(node: Node, ask: Asker) -> None:
+    """The second round of the graph that waits for its gate begins when the first is over, and no sooner."""
+    gated, rounds = graph("paced", "Gated"), graph("rounds", "Rounds")
+    gated["nodes"]["source"]["params"] = {"gate": "paced-gate"}
+    rounds["nodes"]["source"]["params"] = {"graphs": ["paced", "ticking", "paced"], "url": node.url}
+    for each in (gated, graph("ticking", "Ticker"), rounds):
+        assert node.http.request("PUT", f"{node.url}/graphs/{each['name']}", json=each).status == 201
+
+    def log() -> list[str]:
+        return [packet["fields"]["triggered"] for packet in published(node, "rounds")]
+
+    assert trigger(ask, "rounds")[0] == 202
+    until(lambda: len(published(node, "ticking")) == 1 and log() == ["paced", "ticking"], 10, "two of three turns")
+    assert trigger(ask, "rounds")[0] == 409
+    assert ids(node, "paced") == ["0"]
+    (node.base / "data" / "paced-gate").touch()
+    until(lambda: ids(node, "paced") == ["0", "1", "2", "3"] and log() == ["paced", "ticking", "paced"], 10, "the third")
 
 
 def test_filters_without_wires_run_as_in_the_original(node: Node, ask: Asker) -> None:
