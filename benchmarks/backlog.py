@@ -14,7 +14,7 @@ from pypes.core.limits import Limits
 from pypes.ingest.delivery import Header
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Outcome
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 
 COUNT = 30_000
 #: Appends under way at once, as many as connections in the other benchmarks.

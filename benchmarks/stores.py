@@ -27,7 +27,7 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.lane import Lane
 from pypes.ingest.outcome import Outcome
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 
 ROUNDS = 3
 #: Name, clients, bytes of a body, bodies in all.

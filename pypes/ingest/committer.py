@@ -13,9 +13,9 @@ from pypes.ingest.delivery import Spooled
 from pypes.ingest.lane import Lane
 from pypes.ingest.outbox import Append, Change, Commit, Move, Outbox
 from pypes.ingest.receipt import MAX_SALT, commit_key
-from pypes.ingest.spool import SpoolDir
-from pypes.ingest.store import Store
-from pypes.ingest.turn import Result
+from pypes.ingest.store.spool import SpoolDir
+from pypes.ingest.store.store import Store
+from pypes.ingest.store.turn import Result
 
 log = logging.getLogger(__name__)
 

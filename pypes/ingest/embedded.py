@@ -34,11 +34,11 @@ from pypes.ingest.receipt import ReceiptIds, first_key
 from pypes.ingest.recorded import RecordedQueue
 from pypes.ingest.refill import Refill
 from pypes.ingest.retention import Retention
-from pypes.ingest.shards import Shard
-from pypes.ingest.spool import SpoolDir, SpoolWriter
-from pypes.ingest.store import Store
-from pypes.ingest.survey import Survey, survey
-from pypes.ingest.turn import Remains, Result
+from pypes.ingest.store.shards import Shard
+from pypes.ingest.store.spool import SpoolDir, SpoolWriter
+from pypes.ingest.store.store import Store
+from pypes.ingest.store.survey import Survey, survey
+from pypes.ingest.store.turn import Remains, Result
 
 log = logging.getLogger(__name__)
 

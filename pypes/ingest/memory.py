@@ -22,7 +22,7 @@ from pypes.ingest.queue import Callback, Capabilities, Key, QueueStats
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptIds, commit_key
 from pypes.ingest.replaying import replayed
 from pypes.ingest.settling import SettlingQueue
-from pypes.ingest.turn import Remains
+from pypes.ingest.store.turn import Remains
 
 
 class MemoryQueue(SettlingQueue):

@@ -16,9 +16,9 @@ from pypes.ingest.ordering import EVERY, unpack_keys
 from pypes.ingest.outcome import Blame, Details
 from pypes.ingest.queue import Key
 from pypes.ingest.receipt import MAX_INDEX, ReceiptIds
-from pypes.ingest.rows import pack
-from pypes.ingest.schema import ROW_BYTES
-from pypes.ingest.turn import Remains, Turn
+from pypes.ingest.store.rows import pack
+from pypes.ingest.store.schema import ROW_BYTES
+from pypes.ingest.store.turn import Remains, Turn
 
 _COMMIT_BYTES = 8 << 20  # inline bodies per commit: bounds memory and the time for which one sync holds up the next
 

@@ -26,10 +26,10 @@ from pypes.ingest.queue import Callback
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
 from pypes.ingest.replaying import replayed
 from pypes.ingest.retention import Retention
-from pypes.ingest.rows import index_bytes, unpack_index
 from pypes.ingest.settling import SettlingQueue
-from pypes.ingest.spool import SpoolDir
-from pypes.ingest.store import Store
+from pypes.ingest.store.rows import index_bytes, unpack_index
+from pypes.ingest.store.spool import SpoolDir
+from pypes.ingest.store.store import Store
 
 _LETTER = "id, documents, graph, version, filter, component, code, error, attempts, time"
 _START_BYTES = 4096  # of a row: enough for the index of a commit of a few deliveries

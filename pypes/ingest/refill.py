@@ -14,9 +14,9 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.group import Delivery
 from pypes.ingest.lane import Lane
 from pypes.ingest.receipt import ReceiptIds
-from pypes.ingest.rows import Row
-from pypes.ingest.spool import SpoolDir
-from pypes.ingest.store import Store
+from pypes.ingest.store.rows import Row
+from pypes.ingest.store.spool import SpoolDir
+from pypes.ingest.store.store import Store
 from pypes.ingest.waiting import Part
 
 log = logging.getLogger(__name__)

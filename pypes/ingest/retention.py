@@ -10,8 +10,8 @@ from functools import partial
 from pypes.core.limits import Limits
 from pypes.ingest.lane import Lane
 from pypes.ingest.receipt import first_key
-from pypes.ingest.store import Store
-from pypes.ingest.turn import Totals, Turn
+from pypes.ingest.store.store import Store
+from pypes.ingest.store.turn import Totals, Turn
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from pypes.ingest.outcome import Blame, DeadLetter, Details, Outcome, dead_lette
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease
 from pypes.ingest.receipt import Receipt, ReceiptId, rfc3339
-from pypes.ingest.turn import Remains
+from pypes.ingest.store.turn import Remains
 
 
 class SettlingQueue(LeasingQueue):

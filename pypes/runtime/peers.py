@@ -20,8 +20,8 @@ from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter
 from pypes.ingest.queue import Key
 from pypes.ingest.receipt import DocumentReport, Receipt
-from pypes.ingest.shards import Shard, Shards
-from pypes.ingest.spool import SpoolDir, SpoolWriter
+from pypes.ingest.store.shards import Shard, Shards
+from pypes.ingest.store.spool import SpoolDir, SpoolWriter
 from pypes.runtime.rpc import RpcClient
 
 #: How long a request waits for the worker that owns a shard, while that one is being started.

@@ -23,7 +23,7 @@ from pypes.config import Settings, WorkerConfig
 from pypes.core.lifeline import Lifeline, adopt_orphans
 from pypes.errors import PypesError, Unavailable
 from pypes.ingest.outcome import Death
-from pypes.ingest.shards import Shards, owner_of
+from pypes.ingest.store.shards import Shards, owner_of
 from pypes.registry import Catalogue, discover
 from pypes.runtime.arbiter import Arbiter
 from pypes.runtime.claims import DataDir, claim_runtime_dir, listen, release_runtime_dir

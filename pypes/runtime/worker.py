@@ -22,8 +22,8 @@ from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Death
 from pypes.ingest.queue import Key, QueueStats
 from pypes.ingest.receipt import Receipt
-from pypes.ingest.shards import Shard, Shards, owner_of
-from pypes.ingest.spool import SpoolWriter
+from pypes.ingest.store.shards import Shard, Shards, owner_of
+from pypes.ingest.store.spool import SpoolWriter
 from pypes.ingest.topology import Topology
 from pypes.runtime.callbacks import Callbacks
 from pypes.runtime.peers import Peers

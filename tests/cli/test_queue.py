@@ -15,8 +15,8 @@ from pypes.core.limits import Limits
 from pypes.ingest.delivery import Header
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
-from pypes.ingest.shards import Shards
-from tests.ingest import format_1
+from pypes.ingest.store.shards import Shards
+from tests.ingest.store import format_1
 
 
 def run(*arguments: object) -> Result:

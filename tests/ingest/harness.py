@@ -8,7 +8,7 @@ from typing import Any
 from pypes.core.limits import Limits
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.queue import Lease
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 
 MANY = 1 << 30
 

@@ -16,7 +16,7 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.queue import Lease
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 from tests.ingest.harness import drain, open_queue, run, until
 
 
@@ -83,7 +83,7 @@ from pypes.core.limits import Limits
 from pypes.ingest.delivery import Header
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Outcome
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 
 async def main():
     queue = await EmbeddedQueue.open(Shards(Path(sys.argv[1])).claim(0), node=1, limits=Limits())

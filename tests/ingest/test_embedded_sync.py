@@ -14,7 +14,7 @@ from pypes.core.limits import Limits
 from pypes.errors import StoreError
 from pypes.ingest.delivery import Header
 from pypes.ingest.embedded import EmbeddedQueue
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 
 async def main():
     queue = await EmbeddedQueue.open(

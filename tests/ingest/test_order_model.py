@@ -23,7 +23,7 @@ from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.ordering import EVERY, pack_keys
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queue import Lease, Stream
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 
 LIVE, BULK = Stream("g", False), Stream("g", True)
 KEYS = range(4)

@@ -18,7 +18,7 @@ from pypes.ingest.outcome import Blame, DeadLetter, Details, Fate, Outcome, dead
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Key, Lease, Queue, Stream
 from pypes.ingest.receipt import DocumentReport, ReceiptId, received_of
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 
 MANY = 1 << 30
 Scenario = Callable[[Queue], Awaitable[None]]

@@ -17,7 +17,7 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queue import Lease
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 
 
 class Connection(sqlite3.Connection):

@@ -26,7 +26,7 @@ from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.protocol import FrameReader, Trigger
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 from pypes.ingest.topology import Topology
 from pypes.runtime import sources
 from pypes.runtime.sources import MAX_DEATHS, Sources

@@ -15,7 +15,7 @@ from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter, receipt_of
 from pypes.ingest.queue import Lease
 from pypes.ingest.receipt import Receipt
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 from tests.faults.power.script import MANY, Said, body_of, edited, header_of, key_of
 
 #: A queue whose store is in pieces may try to read it for ever.

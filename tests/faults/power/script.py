@@ -23,7 +23,7 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.queue import Key, Lease
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 
 MANY = 1 << 30
 GRAPH = "power"

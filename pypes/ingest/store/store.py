@@ -19,10 +19,10 @@ from typing import Any
 import orjson
 
 from pypes.ingest.accounts import decode_some
-from pypes.ingest.partition import scan_parts
-from pypes.ingest.reading import failure, load_rows, refuse_newer, scan_commits
-from pypes.ingest.rows import Row, checksum
-from pypes.ingest.schema import (
+from pypes.ingest.store.partition import scan_parts
+from pypes.ingest.store.reading import failure, load_rows, refuse_newer, scan_commits
+from pypes.ingest.store.rows import Row, checksum
+from pypes.ingest.store.schema import (
     FORMAT,
     INSERT_BODY,
     INSERT_LETTER,
@@ -32,8 +32,8 @@ from pypes.ingest.schema import (
     letter_row,
     upgrade,
 )
-from pypes.ingest.turn import Found, Remains, Result, Totals, Turn
-from pypes.ingest.wal import LogIndex, Tail
+from pypes.ingest.store.turn import Found, Remains, Result, Totals, Turn
+from pypes.ingest.store.wal import LogIndex, Tail
 
 _PAGE_BYTES = 32768
 _WAL_PAGES = 1024  # 32 MiB: what is acknowledged soon after it arrived is overwritten in the log and never reaches the table

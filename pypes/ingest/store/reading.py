@@ -11,8 +11,8 @@ import orjson
 
 from pypes.errors import StoreError, StoreFull
 from pypes.ingest.outcome import Blame
-from pypes.ingest.rows import Row, salvage, unpack
-from pypes.ingest.schema import FORMAT
+from pypes.ingest.store.rows import Row, salvage, unpack
+from pypes.ingest.store.schema import FORMAT
 
 
 def decode_blames(data: bytes) -> tuple[Blame, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pypes.errors import StoreError
 from pypes.ingest.receipt import MAX_SHARD
-from pypes.ingest.spool import sync_folder
+from pypes.ingest.store.spool import sync_folder
 
 
 @dataclass(frozen=True, slots=True)

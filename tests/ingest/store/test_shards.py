@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from pypes.errors import StoreError
-from pypes.ingest.shards import Shards, owner_of
+from pypes.ingest.store.shards import Shards, owner_of
 
 _HOLDER = """
 import sys
 from pathlib import Path
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 shard = Shards(Path(sys.argv[1])).claim(0)
 sys.stdout.write("held\\n")
 sys.stdout.flush()

@@ -19,11 +19,11 @@ from pypes.errors import StoreError
 from pypes.ingest.accounts import decode, decode_some
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import Details
-from pypes.ingest.reading import failure, refuse_newer
 from pypes.ingest.receipt import ReceiptIds
-from pypes.ingest.rows import unpack
-from pypes.ingest.schema import FORMAT
-from pypes.ingest.wal import LogIndex
+from pypes.ingest.store.reading import failure, refuse_newer
+from pypes.ingest.store.rows import unpack
+from pypes.ingest.store.schema import FORMAT
+from pypes.ingest.store.wal import LogIndex
 
 _SHOWN = 20  # lines of SQLite's own check
 

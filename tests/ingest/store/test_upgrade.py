@@ -14,10 +14,10 @@ from pypes.core.limits import Limits
 from pypes.errors import StoreError
 from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Outcome
-from pypes.ingest.schema import FORMAT
-from pypes.ingest.shards import Shards
-from tests.ingest import format_1
+from pypes.ingest.store.schema import FORMAT
+from pypes.ingest.store.shards import Shards
 from tests.ingest.harness import drain, open_queue, run
+from tests.ingest.store import format_1
 
 
 def writer(data: Path) -> format_1.Writer:
@@ -105,7 +105,7 @@ def test_receipts_progress_crashes_and_dead_letters_stay_readable(tmp_path: Path
 _UPGRADE = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-from pypes.ingest.store import Store
+from pypes.ingest.store.store import Store
 
 class Killed(sqlite3.Connection):
     def execute(self, sql, *args):

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from pypes.errors import StoreError
 from pypes.ingest.outcome import Blame
-from pypes.ingest.reading import decode_blames
-from pypes.ingest.spool import SpoolDir
-from pypes.ingest.store import Store
-from pypes.ingest.turn import Found, Totals
+from pypes.ingest.store.reading import decode_blames
+from pypes.ingest.store.spool import SpoolDir
+from pypes.ingest.store.store import Store
+from pypes.ingest.store.turn import Found, Totals
 
 
 class Survey(NamedTuple):

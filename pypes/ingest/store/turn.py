@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pypes.ingest.accounts import Account
 from pypes.ingest.outcome import DeadLetter
-from pypes.ingest.partition import FoundPart
+from pypes.ingest.store.partition import FoundPart
 
 
 class Found(NamedTuple):
