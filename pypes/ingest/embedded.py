@@ -21,9 +21,9 @@ from functools import partial
 from pypes.core.limits import Limits
 from pypes.errors import InvalidConfig, PypesError
 from pypes.ingest.accounts import Account
+from pypes.ingest.backlog.group import Delivery, Group
 from pypes.ingest.committer import Committer, store_error
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.group import Delivery, Group
 from pypes.ingest.idempotency import Keys
 from pypes.ingest.lane import Lane
 from pypes.ingest.outbox import Append, Change, Commit, Cursor, Move, Outbox

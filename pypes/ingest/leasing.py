@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 from pypes.core.limits import Limits
 from pypes.errors import QueueFull
-from pypes.ingest.backlog import Backlog
+from pypes.ingest.backlog.backlog import Backlog
+from pypes.ingest.backlog.group import Delivery
 from pypes.ingest.delivery import Header
 from pypes.ingest.drain import MAX_RETRY_S, DrainRate
-from pypes.ingest.group import Delivery
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease, Queue, QueueStats, Stream
 

@@ -13,9 +13,9 @@ from msgspec import structs
 from pypes.core.limits import Limits
 from pypes.errors import Conflict, Gone, NotFound, StoreError
 from pypes.ingest.accounts import Account, report, report_pending
+from pypes.ingest.backlog.group import Delivery, Group
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.group import Delivery, Group
 from pypes.ingest.idempotency import check
 from pypes.ingest.outcome import Blame, DeadLetter, Details
 from pypes.ingest.queue import Callback, Capabilities, Key, QueueStats

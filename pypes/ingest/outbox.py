@@ -10,8 +10,8 @@ import msgspec
 import orjson
 
 from pypes.ingest.accounts import Account, encode, encode_some
+from pypes.ingest.backlog.group import Delivery, Group
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.group import Delivery, Group
 from pypes.ingest.ordering import EVERY, unpack_keys
 from pypes.ingest.outcome import Blame, Details
 from pypes.ingest.queue import Key

@@ -15,10 +15,10 @@ import orjson
 
 from pypes.errors import Conflict, Gone, NotFound
 from pypes.ingest.accounts import Account, decode, report, report_pending
+from pypes.ingest.backlog.group import Group
 from pypes.ingest.committer import Committer
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.group import Group
 from pypes.ingest.lane import Lane
 from pypes.ingest.outbox import Change, Outbox
 from pypes.ingest.outcome import DeadLetter, Details

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from pypes.ingest.backlog import Backlog
+from pypes.ingest.backlog.backlog import Backlog
+from pypes.ingest.backlog.group import Delivery
+from pypes.ingest.backlog.waiting import Part
 from pypes.ingest.committer import Committer
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.group import Delivery
 from pypes.ingest.lane import Lane
 from pypes.ingest.receipt import ReceiptIds
 from pypes.ingest.store.rows import Row
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
-from pypes.ingest.waiting import Part
 
 log = logging.getLogger(__name__)
 

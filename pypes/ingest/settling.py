@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import structs
 
 from pypes.ingest.accounts import Account, Kind, details_of, kind_of
+from pypes.ingest.backlog.group import Delivery, Group
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.group import Delivery, Group
 from pypes.ingest.leasing import LeasingQueue
 from pypes.ingest.outcome import Blame, DeadLetter, Details, Outcome, dead_letter_id
 from pypes.ingest.protocol import Rerun

@@ -5,14 +5,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from pypes.ingest.cache import Cache
-from pypes.ingest.claims import Claims
+from pypes.ingest.backlog.cache import Cache
+from pypes.ingest.backlog.claims import Claims
+from pypes.ingest.backlog.group import Delivery, Group
+from pypes.ingest.backlog.waiting import Part, Waiting
 from pypes.ingest.delivery import Header
-from pypes.ingest.group import Delivery, Group
 from pypes.ingest.ordering import EVERY, unpack_keys
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease, Stream
-from pypes.ingest.waiting import Part, Waiting
 
 
 class Backlog:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pypes.ingest.accounts import Account, Kind
-from pypes.ingest.backlog import Backlog
+from pypes.ingest.backlog.backlog import Backlog
+from pypes.ingest.backlog.group import Delivery, Group
+from pypes.ingest.backlog.waiting import AHEAD_DELIVERIES, Part
 from pypes.ingest.delivery import Header
-from pypes.ingest.group import Delivery, Group
 from pypes.ingest.ordering import EVERY, key_of, pack_keys
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease, Stream
-from pypes.ingest.waiting import AHEAD_DELIVERIES, Part
 
 MANY = 1 << 30
 LIVE, BULK = Stream("g", False), Stream("g", True)

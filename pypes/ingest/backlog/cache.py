@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pypes.ingest.group import Delivery, Group
+from pypes.ingest.backlog.group import Delivery, Group
+from pypes.ingest.backlog.waiting import Part, Waiting
 from pypes.ingest.queue import Stream
-from pypes.ingest.waiting import Part, Waiting
 
 
 class Cache:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from pypes.ingest.ordering import EVERY, unpack_keys
 
 if TYPE_CHECKING:
-    from pypes.ingest.group import Delivery
-    from pypes.ingest.waiting import Waiting
+    from pypes.ingest.backlog.group import Delivery
+    from pypes.ingest.backlog.waiting import Waiting
 
 
 class Claims:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from pypes.ingest.claims import Claims
+from pypes.ingest.backlog.claims import Claims
 from pypes.ingest.ordering import EVERY
 from pypes.ingest.queue import Stream
 
 if TYPE_CHECKING:
-    from pypes.ingest.group import Delivery, Group
+    from pypes.ingest.backlog.group import Delivery, Group
 
 #: So many deliveries that stand in line, and so many keys of theirs, are looked past for one that may run.
 AHEAD_DELIVERIES = 1024

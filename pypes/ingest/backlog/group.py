@@ -8,7 +8,7 @@ from pypes.ingest.accounts import Account
 from pypes.ingest.delivery import Header, Spooled
 
 if TYPE_CHECKING:
-    from pypes.ingest.waiting import Waiting
+    from pypes.ingest.backlog.waiting import Waiting
 
 _OVERHEAD_BYTES = 512  # what a waiting delivery takes in memory besides its body
 
