@@ -12,8 +12,8 @@ from benchmarks.measure import SINGLE
 from benchmarks.report import Line
 from pypes.core.limits import Limits
 from pypes.ingest.delivery import Header
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Outcome
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
 
 COUNT = 30_000

@@ -24,9 +24,9 @@ import uvloop
 
 from pypes.core.limits import Limits
 from pypes.ingest.delivery import Header
-from pypes.ingest.embedded import EmbeddedQueue
-from pypes.ingest.lane import Lane
 from pypes.ingest.outcome import Outcome
+from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.queues.lane import Lane
 from pypes.ingest.store.shards import Shards
 
 ROUNDS = 3

@@ -16,9 +16,9 @@ from pypes.config import WorkerConfig
 from pypes.errors import PypesError, StoreError, Unavailable
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter
 from pypes.ingest.queue import Key
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import DocumentReport, Receipt
 from pypes.ingest.store.shards import Shard, Shards
 from pypes.ingest.store.spool import SpoolDir, SpoolWriter

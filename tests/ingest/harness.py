@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from pypes.core.limits import Limits
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.queue import Lease
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
 
 MANY = 1 << 30

@@ -22,10 +22,10 @@ from pypes.errors import Conflict, Draining, NotFound
 from pypes.ingest import protocol
 from pypes.ingest.delivery import PACKETS
 from pypes.ingest.dispatch import Dispatcher
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.protocol import FrameReader, Trigger
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
 from pypes.ingest.topology import Topology
 from pypes.runtime import sources

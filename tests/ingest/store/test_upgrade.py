@@ -12,8 +12,8 @@ import pytest
 
 from pypes.core.limits import Limits
 from pypes.errors import StoreError
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Outcome
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.schema import FORMAT
 from pypes.ingest.store.shards import Shards
 from tests.ingest.harness import drain, open_queue, run

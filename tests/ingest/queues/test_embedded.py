@@ -13,9 +13,9 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.errors import Gone, InvalidConfig, StoreError
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.queue import Lease
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
 from tests.ingest.harness import drain, open_queue, run, until
 
@@ -81,7 +81,7 @@ import asyncio, sys
 from pathlib import Path
 from pypes.core.limits import Limits
 from pypes.ingest.delivery import Header
-from pypes.ingest.embedded import EmbeddedQueue
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.store.shards import Shards
 

@@ -19,10 +19,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pypes.core.limits import Limits
 from pypes.ingest.delivery import Header
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.ordering import EVERY, pack_keys
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queue import Lease, Stream
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
 
 LIVE, BULK = Stream("g", False), Stream("g", True)

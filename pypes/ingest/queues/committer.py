@@ -10,8 +10,8 @@ from functools import partial
 
 from pypes.errors import StoreError
 from pypes.ingest.delivery import Spooled
-from pypes.ingest.lane import Lane
-from pypes.ingest.outbox import Append, Change, Commit, Move, Outbox
+from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.outbox import Append, Change, Commit, Move, Outbox
 from pypes.ingest.receipt import MAX_SALT, commit_key
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store

@@ -10,11 +10,11 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.errors import Conflict, Gone, QueueFull, StoreError
 from pypes.ingest.delivery import Header
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.ordering import pack_keys
 from pypes.ingest.outcome import Blame, DeadLetter, Details, Fate, Outcome, dead_letter_id
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Key
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import DocumentReport, ReceiptId
 from tests.ingest.harness import drain, open_queue, run, until
 

@@ -12,10 +12,10 @@ from msgspec import structs
 from pypes.ingest.accounts import Account, Kind, details_of, kind_of
 from pypes.ingest.backlog.group import Delivery, Group
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.leasing import LeasingQueue
 from pypes.ingest.outcome import Blame, DeadLetter, Details, Outcome, dead_letter_id
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease
+from pypes.ingest.queues.leasing import LeasingQueue
 from pypes.ingest.receipt import Receipt, ReceiptId, rfc3339
 from pypes.ingest.store.turn import Remains
 

@@ -16,17 +16,17 @@ import orjson
 from pypes.errors import Conflict, Gone, NotFound
 from pypes.ingest.accounts import Account, decode, report, report_pending
 from pypes.ingest.backlog.group import Group
-from pypes.ingest.committer import Committer
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.lane import Lane
-from pypes.ingest.outbox import Change, Outbox
 from pypes.ingest.outcome import DeadLetter, Details
 from pypes.ingest.queue import Callback
+from pypes.ingest.queues.committer import Committer
+from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.outbox import Change, Outbox
+from pypes.ingest.queues.replaying import replayed
+from pypes.ingest.queues.retention import Retention
+from pypes.ingest.queues.settling import SettlingQueue
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
-from pypes.ingest.replaying import replayed
-from pypes.ingest.retention import Retention
-from pypes.ingest.settling import SettlingQueue
 from pypes.ingest.store.rows import index_bytes, unpack_index
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store

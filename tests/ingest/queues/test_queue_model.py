@@ -14,9 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pypes.core.limits import Limits
 from pypes.errors import StoreError
 from pypes.ingest.delivery import Header
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queue import Lease
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.group import Delivery
 from pypes.ingest.backlog.waiting import Part
-from pypes.ingest.committer import Committer
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.lane import Lane
+from pypes.ingest.queues.committer import Committer
+from pypes.ingest.queues.lane import Lane
 from pypes.ingest.receipt import ReceiptIds
 from pypes.ingest.store.rows import Row
 from pypes.ingest.store.spool import SpoolDir

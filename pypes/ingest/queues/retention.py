@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pypes.core.limits import Limits
-from pypes.ingest.lane import Lane
+from pypes.ingest.queues.lane import Lane
 from pypes.ingest.receipt import first_key
 from pypes.ingest.store.store import Store
 from pypes.ingest.store.turn import Totals, Turn

@@ -5,8 +5,8 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.errors import QueueFull
 from pypes.ingest.delivery import Header
-from pypes.ingest.drain import DrainRate
-from pypes.ingest.memory import MemoryQueue
+from pypes.ingest.queues.drain import DrainRate
+from pypes.ingest.queues.memory import MemoryQueue
 
 
 def draining(per_second: int, size: int, seconds: float, since: float = 0.0) -> DrainRate:

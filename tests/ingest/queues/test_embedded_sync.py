@@ -13,7 +13,7 @@ from pathlib import Path
 from pypes.core.limits import Limits
 from pypes.errors import StoreError
 from pypes.ingest.delivery import Header
-from pypes.ingest.embedded import EmbeddedQueue
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
 
 async def main():

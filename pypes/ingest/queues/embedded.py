@@ -22,18 +22,18 @@ from pypes.core.limits import Limits
 from pypes.errors import InvalidConfig, PypesError
 from pypes.ingest.accounts import Account
 from pypes.ingest.backlog.group import Delivery, Group
-from pypes.ingest.committer import Committer, store_error
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.idempotency import Keys
-from pypes.ingest.lane import Lane
-from pypes.ingest.outbox import Append, Change, Commit, Cursor, Move, Outbox
 from pypes.ingest.outcome import Blame, Details
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Capabilities, Key, QueueStats
+from pypes.ingest.queues.committer import Committer, store_error
+from pypes.ingest.queues.idempotency import Keys
+from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.outbox import Append, Change, Commit, Cursor, Move, Outbox
+from pypes.ingest.queues.recorded import RecordedQueue
+from pypes.ingest.queues.refill import Refill
+from pypes.ingest.queues.retention import Retention
 from pypes.ingest.receipt import ReceiptIds, first_key
-from pypes.ingest.recorded import RecordedQueue
-from pypes.ingest.refill import Refill
-from pypes.ingest.retention import Retention
 from pypes.ingest.store.shards import Shard
 from pypes.ingest.store.spool import SpoolDir, SpoolWriter
 from pypes.ingest.store.store import Store

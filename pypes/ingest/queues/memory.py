@@ -16,12 +16,12 @@ from pypes.ingest.accounts import Account, report, report_pending
 from pypes.ingest.backlog.group import Delivery, Group
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.idempotency import check
 from pypes.ingest.outcome import Blame, DeadLetter, Details
 from pypes.ingest.queue import Callback, Capabilities, Key, QueueStats
+from pypes.ingest.queues.idempotency import check
+from pypes.ingest.queues.replaying import replayed
+from pypes.ingest.queues.settling import SettlingQueue
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptIds, commit_key
-from pypes.ingest.replaying import replayed
-from pypes.ingest.settling import SettlingQueue
 from pypes.ingest.store.turn import Remains
 
 

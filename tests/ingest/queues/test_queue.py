@@ -11,12 +11,12 @@ from pypes.core.limits import Limits
 from pypes.errors import Conflict, NotFound, QueueFull, StoreError
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import PACKETS, Header, Spooled
-from pypes.ingest.embedded import EmbeddedQueue
-from pypes.ingest.memory import MemoryQueue
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import Blame, DeadLetter, Details, Fate, Outcome, dead_letter_id
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Key, Lease, Queue, Stream
+from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.queues.memory import MemoryQueue
 from pypes.ingest.receipt import DocumentReport, ReceiptId, received_of
 from pypes.ingest.store.shards import Shards
 

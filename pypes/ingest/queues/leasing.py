@@ -1,6 +1,6 @@
 """What every queue that keeps its order in memory does alike: room, leases, and telling when something is leasable.
 
-How a lease ends and what is told about it then is in :mod:`pypes.ingest.settling`.
+How a lease ends and what is told about it then is in :mod:`pypes.ingest.queues.settling`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pypes.errors import QueueFull
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.group import Delivery
 from pypes.ingest.delivery import Header
-from pypes.ingest.drain import MAX_RETRY_S, DrainRate
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease, Queue, QueueStats, Stream
+from pypes.ingest.queues.drain import MAX_RETRY_S, DrainRate
 
 #: Part of a full queue that must have drained before who was refused shall post again.
 _SPARE = 0.01
