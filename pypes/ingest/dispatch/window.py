@@ -10,7 +10,7 @@ from pypes.ingest.delivery import Spooled
 from pypes.ingest.queue import Lease, Stream
 
 if TYPE_CHECKING:
-    from pypes.ingest.link import Link
+    from pypes.ingest.dispatch.link import Link
 
 #: What a delivery weighs in a window besides its body, in bytes.
 OVERHEAD_BYTES = 512

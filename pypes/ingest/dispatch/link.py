@@ -10,9 +10,9 @@ from typing import Any
 
 from pypes.ingest import protocol
 from pypes.ingest.delivery import Spooled
+from pypes.ingest.dispatch.window import Window
 from pypes.ingest.protocol import FrameReader, Item
 from pypes.ingest.queue import Lease, Queue, Stream
-from pypes.ingest.window import Window
 
 #: Up to here the parts of a write are copied into one; beyond, the copy would cost more than the system call with many parts.
 _JOIN_BYTES = 1 << 18

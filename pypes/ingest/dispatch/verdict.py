@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 
-from pypes.ingest.link import Link, Sent
+from pypes.ingest.dispatch.link import Link, Sent
 from pypes.ingest.outcome import Blame, Death
 
 log = logging.getLogger(__name__)

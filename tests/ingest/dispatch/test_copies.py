@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pypes.ingest import protocol
-from pypes.ingest.copies import COPY_BYTES, Copies
 from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.dispatch.copies import COPY_BYTES, Copies
 from pypes.ingest.protocol import FrameReader, Rerun
 from pypes.ingest.queue import Lease
 

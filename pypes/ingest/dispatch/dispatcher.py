@@ -20,14 +20,14 @@ from typing import Any
 
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
-from pypes.ingest.copies import Copies
-from pypes.ingest.link import Link, Sent
-from pypes.ingest.links import Links
+from pypes.ingest.dispatch.copies import Copies
+from pypes.ingest.dispatch.link import Link, Sent
+from pypes.ingest.dispatch.links import Links
+from pypes.ingest.dispatch.topology import Topology
+from pypes.ingest.dispatch.verdict import judge
+from pypes.ingest.dispatch.window import Windows
 from pypes.ingest.outcome import Death, Details, Fate, Outcome
 from pypes.ingest.queue import Lease, Queue, Stream
-from pypes.ingest.topology import Topology
-from pypes.ingest.verdict import judge
-from pypes.ingest.window import Windows
 
 log = logging.getLogger(__name__)
 
@@ -355,7 +355,7 @@ class Dispatcher:
     def gone(self, id: int, death: Death | None = None) -> None:
         """The instance is dead and reaped: what it had goes elsewhere, suspects to be run alone.
 
-        ``death`` says how it ended, as far as that is known; :mod:`pypes.ingest.verdict` has what follows from it.
+        ``death`` says how it ended, as far as that is known; :mod:`pypes.ingest.dispatch.verdict` has what follows from it.
         """
         link = self._links.get(id)
         if link is None:

@@ -14,13 +14,13 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
 from pypes.ingest.delivery import Header
-from pypes.ingest.dispatch import TURN_DELIVERIES, Dispatcher
+from pypes.ingest.dispatch.dispatcher import TURN_DELIVERIES, Dispatcher
+from pypes.ingest.dispatch.topology import Topology
+from pypes.ingest.dispatch.window import BULK_DELIVERIES
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import Blame, Death, Outcome
 from pypes.ingest.protocol import FrameReader, Item
 from pypes.ingest.queues.memory import MemoryQueue
-from pypes.ingest.topology import Topology
-from pypes.ingest.window import BULK_DELIVERIES
 
 GRAPHS = {"g": 1}
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 from pypes.ingest import protocol
-from pypes.ingest.link import Link
+from pypes.ingest.dispatch.link import Link
 from pypes.ingest.queue import Stream
 
 log = logging.getLogger(__name__)
