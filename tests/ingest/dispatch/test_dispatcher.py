@@ -14,7 +14,8 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
 from pypes.ingest.delivery import Header
-from pypes.ingest.dispatch.dispatcher import TURN_DELIVERIES, Dispatcher
+from pypes.ingest.dispatch.dispatcher import Dispatcher
+from pypes.ingest.dispatch.handover import TURN_DELIVERIES
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.window import BULK_DELIVERIES
 from pypes.ingest.ordering import key_of, pack_keys
