@@ -12,16 +12,11 @@ import pytest
 
 from pypes.core.limits import Limits
 from pypes.errors import Gone, InvalidConfig, StoreError
-from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.queue import Lease
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
-from tests.ingest.harness import drain, open_queue, run, until
-
-
-def header(body: bytes = b"") -> Header:
-    return Header("g", length=len(body))
+from tests.ingest.harness import header, open_queue, run, take, until
 
 
 def test_a_restart_replays_exactly_what_was_not_acknowledged(tmp_path: Path) -> None:
@@ -30,14 +25,14 @@ def test_a_restart_replays_exactly_what_was_not_acknowledged(tmp_path: Path) -> 
         # one commit that ends up half acknowledged, and others that are whole
         together = await asyncio.gather(*[queue.append(header(), b"%d" % n) for n in range(10)])
         single = [await queue.append(header(), b"single") for _ in range(3)]
-        leases = await drain(queue, 13)
+        leases = await take(queue, 13)
         for lease in (*leases[:10:2], leases[11]):
             queue.ack(lease, Outcome(1))
         await queue.close()
 
         queue = await open_queue(tmp_path)
         assert queue.stats().deliveries == 7
-        again = await drain(queue, 7)
+        again = await take(queue, 7)
         assert [lease.id for lease in again] == [*together[1::2], single[0], single[2]]
         assert [lease.body for lease in again[:5]] == [b"1", b"3", b"5", b"7", b"9"]
         assert all(not queue.ack(lease, Outcome(1)) for lease in leases), "a token of an earlier life is void"
@@ -64,11 +59,11 @@ def test_counts_of_crashes_outlive_a_restart(tmp_path: Path) -> None:
     async def main() -> None:
         queue = await open_queue(tmp_path)
         await queue.append(header(), b"x")
-        (lease,) = await drain(queue, 1)
+        (lease,) = await take(queue, 1)
         queue.record_crash(lease)
         await queue.close()
         queue = await open_queue(tmp_path)
-        (lease,) = await drain(queue, 1)
+        (lease,) = await take(queue, 1)
         assert (lease.crashes, lease.is_suspect) == (1, True)
         assert queue.record_crash(lease) == 2
         await queue.close()
@@ -125,7 +120,7 @@ def test_nothing_reported_durable_is_lost_when_the_process_is_killed(tmp_path: P
 
     async def main() -> None:
         queue = await open_queue(tmp_path)
-        waiting = {lease.id: lease.body for lease in await drain(queue, queue.stats().deliveries)}
+        waiting = {lease.id: lease.body for lease in await take(queue, queue.stats().deliveries)}
         for id, body in reported:
             if id in waiting:
                 assert waiting[id] == body.encode()
@@ -181,7 +176,7 @@ def test_a_disk_that_refuses_stops_appends_until_it_works_again(tmp_path: Path) 
     async def main() -> None:
         queue = await open_queue(tmp_path, probe_s=0.01)
         kept = await queue.append(header(), b"kept")
-        (lease,) = await drain(queue, 1)
+        (lease,) = await take(queue, 1)
         queue.ack(lease, Outcome(1))
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -202,11 +197,11 @@ def test_a_disk_that_refuses_stops_appends_until_it_works_again(tmp_path: Path) 
             signal.signal(signal.SIGXFSZ, before)
         await until(lambda: not queue.stats().is_failed)
         id = await queue.append(header(), b"z")
-        assert [lease.id for lease in await drain(queue, 1)] == [id]
+        assert [lease.id for lease in await take(queue, 1)] == [id]
         assert queue.stats().deliveries == 1
         await queue.close()
         queue = await open_queue(tmp_path)
-        assert [lease.body for lease in await drain(queue, 1)] == [b"z"]
+        assert [lease.body for lease in await take(queue, 1)] == [b"z"]
         await queue.close()
 
     run(main())
@@ -231,7 +226,7 @@ def test_acknowledgements_of_a_failed_commit_are_kept_for_the_next(tmp_path: Pat
     async def main() -> None:
         queue = await open_queue(tmp_path, connect=failing, probe_s=0.005)
         ids = await asyncio.gather(*[queue.append(header(), b"x") for _ in range(4)])
-        leases = await drain(queue, 4)
+        leases = await take(queue, 4)
         FailingConnection.is_failing = True
         try:
             letter = DeadLetter(dead_letter_id(ids[0], 0, "f"), (0,), "g", 1, "f", "F", "c", "boom", "", 1, b"{}", 1.0)
@@ -245,82 +240,8 @@ def test_acknowledgements_of_a_failed_commit_are_kept_for_the_next(tmp_path: Pat
         assert [dead.id for dead in await queue.letters()] == [letter.id]
         await queue.close()
         queue = await open_queue(tmp_path)
-        assert [(lease.id, lease.crashes) for lease in await drain(queue, 2)] == [(ids[2], 1), (ids[3], 0)]
+        assert [(lease.id, lease.crashes) for lease in await take(queue, 2)] == [(ids[2], 1), (ids[3], 0)]
         await queue.close()
-
-    run(main())
-
-
-def test_a_spool_file_is_durable_taken_over_and_removed(tmp_path: Path) -> None:
-    async def main() -> None:
-        queue = await open_queue(tmp_path)
-        folder = tmp_path / "shards/000/spool"
-        async with queue.spool() as writer:
-            for _ in range(5):
-                await writer.write(b"x" * (1 << 19))
-            body = await writer.finish()
-        assert body.size == 5 << 19
-        id = await queue.append(Header("g", length=body.size), body)
-        async with queue.spool() as writer:
-            await writer.write(b"x" * (1 << 21))  # then the client hangs up
-        assert [path.name for path in folder.iterdir()] == [body.name]
-        (folder / "orphan").write_bytes(b"left by a crash")
-        await queue.close()
-
-        queue = await open_queue(tmp_path)
-        assert [path.name for path in folder.iterdir()] == [body.name]
-        (lease,) = await drain(queue, 1)
-        assert (lease.id, lease.body) == (id, body)
-        queue.dead_letter(lease, "instance.killed", "three times")
-        (dead,) = await queue.letters()
-        await queue.close()
-
-        queue = await open_queue(tmp_path)
-        fresh = await queue.replay(dead.id, False)
-        (lease,) = await drain(queue, 1)
-        assert lease.id == fresh
-        assert isinstance(lease.body, Spooled)
-        with lease.body.open() as file:
-            assert len(file.read()) == body.size
-        queue.ack(lease, Outcome(1))
-        await queue.letters()
-        await until(lambda: not list(folder.iterdir()))
-        await queue.close()
-
-    run(main())
-
-
-def test_a_spool_file_that_is_gone_becomes_a_dead_letter(tmp_path: Path) -> None:
-    async def main() -> None:
-        queue = await open_queue(tmp_path)
-        async with queue.spool() as writer:
-            await writer.write(b"x")
-            body = await writer.finish()
-        lost = await queue.append(Header("g", length=1), body)
-        other = await queue.append(header(), b"x")
-        await queue.close()
-        os.unlink(body.path)  # noqa: PTH108 - as a disk would: not the queue's doing
-        queue = await open_queue(tmp_path)
-        assert [lease.id for lease in await drain(queue, 1)] == [other]
-        (dead,) = await queue.letters()
-        assert dead.code == "store.spool_missing"
-        receipt = await queue.receipt(lost)
-        assert receipt is not None
-        assert receipt.state == "failed"
-        await queue.close()
-
-    run(main())
-
-
-def test_a_refused_spool_file_is_removed(tmp_path: Path) -> None:
-    async def main() -> None:
-        queue = await open_queue(tmp_path)
-        path = tmp_path / "shards/000/spool/late"
-        path.write_bytes(b"x")
-        await queue.close()
-        with pytest.raises(StoreError):
-            queue.append(header(), Spooled(str(path), 1))
-        assert not path.exists()
 
     run(main())
 
@@ -332,7 +253,7 @@ def test_bodies_beyond_the_cache_are_read_again_in_order(tmp_path: Path) -> None
         assert queue.stats().cached_bytes <= 20_000
         leases: list[Lease] = []
         while len(leases) < 100:
-            leases += await drain(queue, 1)
+            leases += await take(queue, 1)
             assert queue.stats().cached_bytes <= 2 * 20_000
         assert [lease.id for lease in leases] == ids
         assert [lease.body for lease in leases] == [b"%03d" % n * 300 for n in range(100)]
@@ -351,7 +272,7 @@ def test_weaker_durability_still_survives_the_end_of_the_process(tmp_path: Path,
         ids = [await queue.append(header(), b"x") for _ in range(20)]
         await queue.close()
         queue = await open_queue(tmp_path)
-        assert [lease.id for lease in await drain(queue, 20)] == ids
+        assert [lease.id for lease in await take(queue, 20)] == ids
         await queue.close()
 
     run(main())
@@ -363,7 +284,7 @@ def test_old_receipts_are_forgotten(tmp_path: Path) -> None:
         ids: list[str] = []
         for _ in range(15):
             ids += await asyncio.gather(*[queue.append(header(), b"x") for _ in range(100)])
-            for lease in await drain(queue, 100):
+            for lease in await take(queue, 100):
                 queue.ack(lease, Outcome(1))
             await queue.letters()  # waits for the commit
         await queue.letters()
@@ -394,8 +315,8 @@ def test_cursors_outlive_a_restart_and_go_with_what_was_fetched(tmp_path: Path) 
     async def main() -> None:
         queue = await open_queue(tmp_path)
         await queue.move(("g", "", "{}"))
-        await queue.append_fetched(header(b"[]"), b"[]", ("g", "source", "1"))
-        await queue.append_fetched(header(b"[]"), b"[]", ("g", "source", "2"))
+        await queue.append_fetched(header(body=b"[]"), b"[]", ("g", "source", "1"))
+        await queue.append_fetched(header(body=b"[]"), b"[]", ("g", "source", "2"))
         await queue.move(("other", "source", "3"))
         await queue.close()
         queue = await open_queue(tmp_path)
@@ -403,7 +324,7 @@ def test_cursors_outlive_a_restart_and_go_with_what_was_fetched(tmp_path: Path) 
         assert await queue.cursors("source") == {"g": "2", "other": "3"}
         assert await queue.cursors("") == {"g": "{}"}
         assert await queue.cursors("nobody") == {}
-        assert len(await drain(queue, 2)) == 2
+        assert len(await take(queue, 2)) == 2
         await queue.close()
         with pytest.raises(StoreError):
             queue.move(("g", "source", "4"))

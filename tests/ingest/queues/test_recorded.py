@@ -11,17 +11,12 @@ from pypes.core.limits import Limits
 from pypes.errors import Conflict, Gone, QueueFull, StoreError
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import pack_keys
-from pypes.ingest.outcome import Blame, DeadLetter, Details, Fate, Outcome, dead_letter_id
+from pypes.ingest.outcome import Blame, Details, Fate, Outcome
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Key
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import DocumentReport, ReceiptId
-from tests.ingest.harness import drain, open_queue, run, until
-
-
-def letter(receipt: str, document: int = 0) -> DeadLetter:
-    id = dead_letter_id(receipt, document, "f")
-    return DeadLetter(id, (document,), "g", 1, "f", "F", "component.failed", "boom", "", 1, b'{"fields": {}}', 1.0)
+from tests.ingest.harness import letter, open_queue, run, take, until
 
 
 async def work_off(queue: EmbeddedQueue, n: int, header: Header | None = None) -> list[str]:
@@ -29,7 +24,7 @@ async def work_off(queue: EmbeddedQueue, n: int, header: Header | None = None) -
     ids = []
     for _ in range(n):
         ids.append(await queue.append(header or Header("g"), b"x"))
-        (lease,) = await drain(queue, 1)
+        (lease,) = await take(queue, 1)
         queue.ack(lease, Outcome(1, version=2, details=Details((Fate("published", ("index",)),), (1, 0))))
         await queue._committer.settled()
     return ids
@@ -39,7 +34,7 @@ def test_what_is_known_of_documents_outlives_a_restart(tmp_path: Path) -> None:
     async def main() -> None:
         queue = await open_queue(tmp_path)
         together = await asyncio.gather(*[queue.append(Header("g", documents=n), b"x") for n in (1, 3, 1)])
-        first, second, _ = await drain(queue, 3)
+        first, second, _ = await take(queue, 3)
         queue.ack(first, Outcome(1, version=4, details=Details((Fate("published", ("index",)),), (1, 0))), "doc-1")
         dead = letter(second.id, 2)
         fates = (Fate("published", ("index",)), Fate("failed", (), "f"))
@@ -58,7 +53,7 @@ def test_what_is_known_of_documents_outlives_a_restart(tmp_path: Path) -> None:
             assert receipt.started is not None
             assert [found.receipt for found in await queue.receipts("failed", 0, 9)] == [together[1]]
             if queue.stats().deliveries:
-                (last,) = await drain(queue, 1)
+                (last,) = await take(queue, 1)
                 assert await queue.documents(last.id, 9) == [DocumentReport(0, "pending")]
                 queue.ack(last, Outcome(1))
             await queue.close()
@@ -72,12 +67,12 @@ def test_receipts_are_forgotten_by_number_with_their_keys(tmp_path: Path) -> Non
         queue = await open_queue(tmp_path, limits=limits)
         key = Key("k", b"1")
         first = await queue.append(Header("g"), b"x", None, key)
-        (lease,) = await drain(queue, 1)
+        (lease,) = await take(queue, 1)
         queue.ack(lease, Outcome(1))
         assert await queue.append(Header("g"), b"x", None, key) == first
         for _ in range(11):
             ids = await asyncio.gather(*[queue.append(Header("g"), b"x") for _ in range(100)])
-            for lease in await drain(queue, 100):
+            for lease in await take(queue, 100):
                 queue.ack(lease, Outcome(1))
             await queue._committer.settled()
         await queue._writing.call(lambda: None)
@@ -116,7 +111,7 @@ def test_receipts_are_forgotten_by_time_and_bytes(tmp_path: Path) -> None:
         large = []
         for _ in range(6):
             large.append(await queue.append(Header("g", documents=1000), b"x"))
-            (lease,) = await drain(queue, 1)
+            (lease,) = await take(queue, 1)
             ids = dict.fromkeys(range(1000), "x" * 1000)
             details = Details((Fate("published", ("index",)),), (1000, 0), ids)
             queue.ack(lease, Outcome(1000, version=1, details=details))
@@ -135,10 +130,10 @@ def test_what_waits_is_not_forgotten_however_old(tmp_path: Path) -> None:
         queue = await open_queue(tmp_path, limits=Limits(receipts_kept=1))
         key = Key("k", b"1")
         waiting = await queue.append(Header("g"), b"waits", None, key)
-        await drain(queue, 1)
+        await take(queue, 1)
         for _ in range(11):
             await asyncio.gather(*[queue.append(Header("g"), b"x") for _ in range(100)])
-            for lease in await drain(queue, 100):
+            for lease in await take(queue, 100):
                 queue.ack(lease, Outcome(1))
             await queue._committer.settled()
         receipt = await queue.receipt(waiting)
@@ -185,7 +180,7 @@ def test_a_failed_commit_keeps_what_it_took_and_frees_its_keys(tmp_path: Path) -
         queue = await open_queue(tmp_path, connect=failing, probe_s=0.005)
         id = await queue.append(Header("g", callback="http://127.0.0.1:1/"), b"x")
         other = await queue.append(Header("g"), b"y")
-        first, second = await drain(queue, 2)
+        first, second = await take(queue, 2)
         dead = letter(id)
         key = Key("k", b"1")
         FailingConnection.is_failing = True
@@ -206,7 +201,7 @@ def test_a_failed_commit_keeps_what_it_took_and_frees_its_keys(tmp_path: Path) -
 
         queue = await open_queue(tmp_path)
         assert queue.stats().dead_letters == 1
-        again = (await drain(queue, 2))[0]
+        again = (await take(queue, 2))[0]
         assert (again.id, queue.rerun(again)) == (other, Rerun((Blame(0, "pdf", "killed by SIGSEGV"),)))
         await queue.close()
 
@@ -218,7 +213,7 @@ def test_callbacks_and_full_dead_letters_outlive_a_restart(tmp_path: Path) -> No
         limits = Limits(dead_letters_kept=1)
         queue = await open_queue(tmp_path, limits=limits)
         id = await queue.append(Header("g", callback="http://127.0.0.1:1/"), b"x")
-        (lease,) = await drain(queue, 1)
+        (lease,) = await take(queue, 1)
         queue.ack(lease, Outcome(failed=1, dead_letters=(letter(id),)))
         await queue.close()
         queue = await open_queue(tmp_path, limits=limits)
@@ -243,17 +238,17 @@ def test_a_spooled_body_kept_for_two_dead_letters_goes_with_the_last(tmp_path: P
             await writer.write(b"spooled")
             body = await writer.finish()
         await queue.append(Header("g", documents=2, length=7), body)
-        (lease,) = await drain(queue, 1)
+        (lease,) = await take(queue, 1)
         dead = (letter(lease.id, 0), letter(lease.id, 1))
         queue.ack(lease, Outcome(failed=2, dead_letters=dead))
         await queue.replay(dead[0].id, from_start=True)
         await queue.close()
         queue = await open_queue(tmp_path)
         assert len(list(folder.iterdir())) == 2  # two names of one file
-        (lease,) = await drain(queue, 1)
+        (lease,) = await take(queue, 1)
         queue.ack(lease, Outcome(1))
         await queue.replay(dead[1].id, from_start=True)
-        (lease,) = await drain(queue, 1)
+        (lease,) = await take(queue, 1)
         with lease.body.open() as file:  # type: ignore[union-attr]
             assert file.read() == b"spooled"
         queue.ack(lease, Outcome(1))
@@ -270,12 +265,12 @@ def test_what_came_while_bulk_waits_supersedes_it_after_a_restart(tmp_path: Path
         queue = await open_queue(tmp_path)
         bulk = await queue.append(Header("g", keys=pack_keys([1, 2]), is_bulk=True), b"old")
         live = await queue.append(Header("g", keys=pack_keys([2])), b"new")
-        (lease,) = await drain(queue, 1)
+        (lease,) = await take(queue, 1)
         assert lease.id == live
         queue.ack(lease, Outcome(1))
         await queue.close()
         queue = await open_queue(tmp_path)
-        (lease,) = await drain(queue, 1)
+        (lease,) = await take(queue, 1)
         assert (lease.id, lease.rerun) == (bulk, Rerun(superseded=(2,)))
         queue.ack(lease, Outcome(1))
         await queue._committer.settled()

@@ -14,7 +14,7 @@ from pypes.errors import StoreError, StoreFull
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.receipt import ReceiptId
-from tests.ingest.harness import drain, open_queue, run
+from tests.ingest.harness import open_queue, run, take
 
 
 def file_of(data: Path) -> Path:
@@ -41,7 +41,7 @@ def test_a_damaged_row_holds_up_nothing_and_is_told_by_name(tmp_path: Path, capl
         ids = await write(tmp_path, b"first", b"the second which goes bad", b"third")
         corrupt(file_of(tmp_path), b"second which goes bad", b"SECOND")
         queue = await open_queue(tmp_path)
-        leases = await drain(queue, 2)
+        leases = await take(queue, 2)
         assert [(lease.id, lease.body) for lease in leases] == [(ids[0], b"first"), (ids[2], b"third")]
         (dead,) = await queue.letters()
         assert (dead.code, dead.receipt, dead.graph) == ("store.damaged", ids[1], "g")
@@ -81,7 +81,7 @@ def test_a_damaged_page_of_a_large_row_holds_up_nothing(tmp_path: Path) -> None:
         content[page * 32768 : page * 32768 + 4] = b"\xff\xff\xff\xff"
         path.write_bytes(content)
         queue = await open_queue(tmp_path)
-        leases = await drain(queue, 2)
+        leases = await take(queue, 2)
         assert [lease.id for lease in leases] == [ids[0], ids[2]]
         # where even the start of the row cannot be read, it is of no stream that anything else is in, and read by itself
         async with asyncio.timeout(10):
@@ -110,7 +110,7 @@ def test_around_a_page_that_cannot_be_listed_both_sides_are_served(tmp_path: Pat
         queue = await open_queue(tmp_path)
         count = queue.stats().deliveries
         assert 20 < count < 40
-        found = [lease.id for lease in await drain(queue, count)]
+        found = [lease.id for lease in await take(queue, count)]
         assert found[0] == ids[0]
         assert found[-1] == ids[-1]
         assert ids[20] not in found
@@ -125,7 +125,7 @@ def test_damaged_receipts_keep_no_delivery_waiting(tmp_path: Path, caplog: pytes
         queue = await open_queue(tmp_path)
         for graph in [f"a graph with many receipts {n} {400 * 'x'}" for n in range(120)]:
             await queue.append(Header(graph), b"done")
-            (lease,) = await drain(queue, 1)
+            (lease,) = await take(queue, 1)
             queue.ack(lease, Outcome(1))
         waits = await queue.append(Header("g"), b"waits")
         await queue.close()
@@ -135,7 +135,7 @@ def test_damaged_receipts_keep_no_delivery_waiting(tmp_path: Path, caplog: pytes
         content[page * 32768 : page * 32768 + 8] = b"\xff" * 8
         path.write_bytes(content)
         queue = await open_queue(tmp_path)
-        (lease,) = await drain(queue, 1)
+        (lease,) = await take(queue, 1)
         assert lease.id == waits
         assert any("receipts cannot be read" in record.getMessage() for record in caplog.records)
         await queue.close()
@@ -177,7 +177,7 @@ def test_frames_behind_a_broken_one_are_counted(tmp_path: Path, caplog: pytest.L
         assert (record.shard, record.frames, record.valid) == (0, frame + 1, broken)  # type: ignore[attr-defined]
         count = queue.stats().deliveries
         assert count < 10
-        assert [lease.id for lease in await drain(queue, count)] == ids[:count]
+        assert [lease.id for lease in await take(queue, count)] == ids[:count]
         await queue.close()
 
     run(main())
@@ -255,7 +255,7 @@ def test_a_row_that_the_disk_does_not_give_holds_up_nothing(tmp_path: Path, othe
             await asyncio.sleep(0.001)
         (dead,) = await queue.letters()
         assert (dead.code, dead.receipt) == ("store.damaged", ids[0])
-        assert [lease.id for lease in await drain(queue, others)] == ids[1:]
+        assert [lease.id for lease in await take(queue, others)] == ids[1:]
         await queue.close()
 
     run(main())
@@ -295,7 +295,7 @@ def test_a_store_that_cannot_be_read_is_tried_again_at_its_own_pace_and_told_of_
         told = [record for record in caplog.records if "cannot read what waits" in record.getMessage()]
         assert len(told) == 1
         Connection.is_resting = False
-        assert [lease.id for lease in await drain(queue, 1)] == [id]
+        assert [lease.id for lease in await take(queue, 1)] == [id]
         await queue.close()
 
         Connection.is_resting, Connection.tries = True, 0

@@ -16,7 +16,7 @@ from pypes.ingest.outcome import Outcome
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.schema import FORMAT
 from pypes.ingest.store.shards import Shards
-from tests.ingest.harness import drain, open_queue, run
+from tests.ingest.harness import open_queue, run, take
 from tests.ingest.store import format_1
 
 
@@ -42,7 +42,7 @@ def test_100_000_queued_deliveries_are_all_processed(tmp_path: Path) -> None:
         assert queue.stats().deliveries == 100_000
         number = 0
         while number < 100_000:
-            leases = await drain(queue, min(5000, 100_000 - number))
+            leases = await take(queue, min(5000, 100_000 - number))
             for lease in leases:
                 assert (lease.id, lease.body) == (ids[number], b'{"n": %d}' % number)
                 assert lease.header.documents == 1
@@ -81,7 +81,7 @@ def test_receipts_progress_crashes_and_dead_letters_stay_readable(tmp_path: Path
         assert receipt is not None
         assert receipt.state == "done"
         assert [r.receipt for r in await queue.receipts("failed", 0, 10)] == [failed]
-        (lease,) = await drain(queue, 1)
+        (lease,) = await take(queue, 1)
         assert (lease.id, lease.body, lease.crashes, lease.is_suspect) == (crashed, b"waiting", 2, True)
 
         letters = await queue.letters()
@@ -95,7 +95,7 @@ def test_receipts_progress_crashes_and_dead_letters_stay_readable(tmp_path: Path
         assert whole is not None
         assert (whole.body, whole.content_type, whole.letter.packet) == (b"the body", "application/json", b"")
         await queue.replay(whole.letter.id, from_start=True)
-        (again,) = await drain(queue, 1)
+        (again,) = await take(queue, 1)
         assert (again.body, again.header.documents, again.header.only) == (b"the body", 1, (0,))
         await queue.close()
 
@@ -146,7 +146,7 @@ def test_a_kill_in_the_middle_of_it_leaves_a_store_that_upgrades_again(tmp_path:
 
     async def main() -> None:
         queue = await open_queue(tmp_path)
-        assert [lease.id for lease in await drain(queue, 200)] == ids
+        assert [lease.id for lease in await take(queue, 200)] == ids
         assert await queue.receipt(finished[-1]) is not None
         assert len(await queue.letters()) == 1
         await queue.close()
