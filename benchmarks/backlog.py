@@ -12,9 +12,9 @@ from benchmarks.measure import SINGLE
 from benchmarks.report import Line
 from pypes.core.limits import Limits
 from pypes.ingest.delivery import Header
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Outcome
-from pypes.ingest.shards import Shards
+from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.store.shards import Shards
 
 COUNT = 30_000
 #: Appends under way at once, as many as connections in the other benchmarks.

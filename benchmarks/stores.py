@@ -24,10 +24,10 @@ import uvloop
 
 from pypes.core.limits import Limits
 from pypes.ingest.delivery import Header
-from pypes.ingest.embedded import EmbeddedQueue
-from pypes.ingest.lane import Lane
 from pypes.ingest.outcome import Outcome
-from pypes.ingest.shards import Shards
+from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.queues.lane import Lane
+from pypes.ingest.store.shards import Shards
 
 ROUNDS = 3
 #: Name, clients, bytes of a body, bodies in all.

@@ -25,6 +25,15 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
+#: The rooms of ingest, and which others each may import from. All may import the modules beside them, which import no room.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "codecs": (),
+    "store": (),
+    "backlog": (),
+    "queues": ("store", "backlog"),
+    "dispatch": (),
+}
+
 #: Who may import what. A trailing slash is a folder.
 ONLY = {
     "greenlet": ("runtime/scheduler/",),
@@ -85,6 +94,18 @@ def test_heavy_modules_stay_where_they_belong(path: Path) -> None:
         for module, homes in ONLY.items():
             if name == module or name.startswith(f"{module}."):
                 assert place.startswith(homes), f"{path}:{line}: only {', '.join(homes)} may import {module}"
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("ingest/**/*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_rooms_of_ingest_are_apart(path: Path) -> None:
+    parts = path.relative_to(PACKAGE / "ingest").parts
+    own = parts[0] if len(parts) > 1 else ""
+    assert not own or own in ROOMS, f"{own} has no place among the rooms of ingest: give it one here"
+    allowed = {own, *ROOMS.get(own, ())}
+    for line, name in imports(path):
+        _, layer, room = [*name.split("."), "", ""][:3]
+        if layer == "ingest" and room in ROOMS:
+            assert room in allowed, f"{path}:{line}: ingest/{own} imports {name}; it may import from {sorted(allowed - {''})}"
 
 
 def test_every_layer_exists_or_is_to_come() -> None:

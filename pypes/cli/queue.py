@@ -16,9 +16,9 @@ from msgspec import structs
 
 from pypes.errors import StoreError
 from pypes.ingest.delivery import Spooled
-from pypes.ingest.inspection import Inspector, Waiting, node_of
 from pypes.ingest.receipt import rfc3339
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.inspection import Inspector, Waiting, node_of
+from pypes.ingest.store.shards import Shards
 
 _BLOCK_BYTES = 3 << 16  # a multiple of three: base64 of a part is then a part of the base64
 

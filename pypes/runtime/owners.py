@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pypes.errors import Unavailable
-from pypes.ingest.shards import Shards, owner_of
+from pypes.ingest.store.shards import Shards, owner_of
 from pypes.runtime.peers import worker_socket
 from pypes.runtime.rpc import RpcClient
 

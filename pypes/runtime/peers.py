@@ -16,12 +16,12 @@ from pypes.config import WorkerConfig
 from pypes.errors import PypesError, StoreError, Unavailable
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter
 from pypes.ingest.queue import Key
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import DocumentReport, Receipt
-from pypes.ingest.shards import Shard, Shards
-from pypes.ingest.spool import SpoolDir, SpoolWriter
+from pypes.ingest.store.shards import Shard, Shards
+from pypes.ingest.store.spool import SpoolDir, SpoolWriter
 from pypes.runtime.rpc import RpcClient
 
 #: How long a request waits for the worker that owns a shard, while that one is being started.

@@ -2,8 +2,8 @@
 
 ``python -m pypes.runtime.shadow``: a line of JSON (a :class:`Job`) on standard input, then a line of JSON on standard output
 whenever there is something new to report, the last with ``"is_done": true``. Copies come as ``DELIVER`` frames from the ingest
-workers (:mod:`pypes.ingest.copies`); it reads the next only when it has done with the last, so that what it cannot keep up
-with is dropped by those who copy. Publishers are probes: nothing is published.
+workers (:mod:`pypes.ingest.dispatch.copies`); it reads the next only when it has done with the last, so that what it cannot keep
+up with is dropped by those who copy. Publishers are probes: nothing is published.
 
 With ``record``, there is no candidate: the deliveries become tests, run twice so that what is not repeatable is left out.
 """

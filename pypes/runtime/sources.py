@@ -19,10 +19,10 @@ from pypes.ingest import protocol
 from pypes.ingest.codecs import Survey
 from pypes.ingest.codecs.packets import documents
 from pypes.ingest.delivery import PACKETS, Header
-from pypes.ingest.dispatch import Dispatcher
-from pypes.ingest.embedded import EmbeddedQueue
-from pypes.ingest.link import Link
+from pypes.ingest.dispatch.dispatcher import Dispatcher
+from pypes.ingest.dispatch.link import Link
 from pypes.ingest.protocol import Ended, Fetched
+from pypes.ingest.queues.embedded import EmbeddedQueue
 
 log = logging.getLogger(__name__)
 

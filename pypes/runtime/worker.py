@@ -17,14 +17,14 @@ from pypes.config import WorkerConfig
 from pypes.core.limits import Limits
 from pypes.errors import Draining, NotDeployed, StoreError, Unavailable
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.dispatch import Dispatcher
-from pypes.ingest.embedded import EmbeddedQueue
+from pypes.ingest.dispatch.dispatcher import Dispatcher
+from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import Death
 from pypes.ingest.queue import Key, QueueStats
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import Receipt
-from pypes.ingest.shards import Shard, Shards, owner_of
-from pypes.ingest.spool import SpoolWriter
-from pypes.ingest.topology import Topology
+from pypes.ingest.store.shards import Shard, Shards, owner_of
+from pypes.ingest.store.spool import SpoolWriter
 from pypes.runtime.callbacks import Callbacks
 from pypes.runtime.peers import Peers
 from pypes.runtime.records import Records

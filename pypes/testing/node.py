@@ -123,12 +123,10 @@ class Node:
         """Processes of this node that still run."""
         left = []
         for pid, created in self.seen.items():
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process = psutil.Process(pid)
-                if process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE:
+                if process.create_time() == created and runs(process):
                     left.append(process)
-            except psutil.NoSuchProcess:
-                continue
         return left
 
     def describe_leftovers(self) -> list[str]:
@@ -168,6 +166,14 @@ class Node:
 
     def get(self, path: str) -> Any:
         return self.http.request("GET", self.url + path)
+
+
+def runs(process: psutil.Process) -> bool:
+    """False once a process has ended, collected or not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _role(process: psutil.Process, top: psutil.Process) -> str:

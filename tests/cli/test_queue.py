@@ -13,10 +13,10 @@ from click.testing import CliRunner, Result
 from pypes.cli.commands import pypes
 from pypes.core.limits import Limits
 from pypes.ingest.delivery import Header
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
-from pypes.ingest.shards import Shards
-from tests.ingest import format_1
+from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.store.shards import Shards
+from tests.ingest.store import format_1
 
 
 def run(*arguments: object) -> Result:

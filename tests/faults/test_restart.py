@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import urllib3
 
-from pypes.testing.node import Node, running, until
+from pypes.testing.node import Node, running, runs, until
 from tests.faults.publications import publications
 from tests.faults.test_crash import graph
 
@@ -130,7 +130,7 @@ def assert_exactly_once(target: Path, load: Load) -> None:
 
 
 def all_gone(processes: list[psutil.Process]) -> bool:
-    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+    return not any(map(runs, processes))
 
 
 def test_restart_under_load(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""An embedded queue on a folder of its own: opened, and emptied by whoever asks for what is ready."""
+"""Queues under test: an embedded one on a folder of its own, what goes into one, and leasing until it is there."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from pypes.core.limits import Limits
-from pypes.ingest.embedded import EmbeddedQueue
-from pypes.ingest.queue import Lease
-from pypes.ingest.shards import Shards
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.outcome import DeadLetter, dead_letter_id
+from pypes.ingest.queue import Lease, Queue, Stream
+from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.store.shards import Shards
 
 MANY = 1 << 30
 
@@ -27,18 +29,27 @@ async def open_queue(data: Path, **options: Any) -> EmbeddedQueue:
     return await EmbeddedQueue.open(Shards(data).claim(0), node=1, limits=options.pop("limits", Limits()), **options)
 
 
-async def drain(queue: EmbeddedQueue, n: int) -> list[Lease]:
-    """Lease until ``n`` deliveries are there."""
+async def take(queue: Queue, n: int = 1, ttl_s: float | None = None, stream: Stream | None = None) -> list[Lease]:
+    """Lease exactly ``n`` deliveries, waiting for them."""
     ready = asyncio.Event()
     queue.on_ready = ready.set
     leases: list[Lease] = []
     while len(leases) < n:
         ready.clear()
-        found = queue.lease(n - len(leases), MANY)
+        found = queue.lease(n - len(leases), MANY, ttl_s, stream)
         leases += found
         if not found:
             await ready.wait()
     return leases
+
+
+def header(documents: int = 1, body: bytes | Spooled = b"") -> Header:
+    return Header("g", documents=documents, length=len(body))
+
+
+def letter(receipt: str, document: int = 0, ordinal: int = 0) -> DeadLetter:
+    id = dead_letter_id(receipt, document, "f", ordinal)
+    return DeadLetter(id, (document,), "g", 1, "f", "F", "component.failed", "boom", "", 1, b'{"fields": {}}', 1.0)
 
 
 async def until(condition: Callable[[], bool]) -> None:

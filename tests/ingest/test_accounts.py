@@ -6,7 +6,7 @@ from pypes.errors import StoreError
 from pypes.ingest.accounts import Account, Kind, decode, decode_some, details_of, encode, encode_some, report
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import Details, Fate, Outcome
-from pypes.ingest.rows import checksum, pack, unpack
+from pypes.ingest.store.rows import checksum, pack, unpack
 
 KINDS = st.builds(
     Kind,

@@ -20,12 +20,12 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.graph.spec import ComponentSpec
 from pypes.ingest.delivery import PACKETS, Header, Spooled
-from pypes.ingest.dispatch import Dispatcher
-from pypes.ingest.memory import MemoryQueue
+from pypes.ingest.dispatch.dispatcher import Dispatcher
+from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import Death
+from pypes.ingest.queues.memory import MemoryQueue
 from pypes.ingest.receipt import Receipt
-from pypes.ingest.topology import Topology
 from pypes.runtime.instance import InstanceSpec
 from pypes.runtime.note import Note, death_of
 

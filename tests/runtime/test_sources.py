@@ -21,13 +21,13 @@ from pypes.core.limits import Limits
 from pypes.errors import Conflict, Draining, NotFound
 from pypes.ingest import protocol
 from pypes.ingest.delivery import PACKETS
-from pypes.ingest.dispatch import Dispatcher
-from pypes.ingest.embedded import EmbeddedQueue
+from pypes.ingest.dispatch.dispatcher import Dispatcher
+from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.protocol import FrameReader, Trigger
-from pypes.ingest.shards import Shards
-from pypes.ingest.topology import Topology
+from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.store.shards import Shards
 from pypes.runtime import sources
 from pypes.runtime.sources import MAX_DEATHS, Sources
 

@@ -22,7 +22,7 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.protocol import FrameReader
 from pypes.ingest.queue import Key
 from pypes.ingest.receipt import ReceiptId
-from pypes.ingest.shards import owner_of
+from pypes.ingest.store.shards import owner_of
 from pypes.runtime import peers
 from pypes.runtime import worker as worker_module
 from pypes.runtime.rpc import Peer, RpcServer

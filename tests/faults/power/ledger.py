@@ -11,11 +11,11 @@ import msgspec
 
 from pypes.core.limits import Limits
 from pypes.ingest.delivery import Spooled
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter, receipt_of
 from pypes.ingest.queue import Lease
+from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import Receipt
-from pypes.ingest.shards import Shards
+from pypes.ingest.store.shards import Shards
 from tests.faults.power.script import MANY, Said, body_of, edited, header_of, key_of
 
 #: A queue whose store is in pieces may try to read it for ever.

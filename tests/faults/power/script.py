@@ -20,10 +20,10 @@ import msgspec
 from pypes.core.limits import Limits
 from pypes.errors import Conflict
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.embedded import EmbeddedQueue
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.queue import Key, Lease
-from pypes.ingest.shards import Shards
+from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.store.shards import Shards
 
 MANY = 1 << 30
 GRAPH = "power"

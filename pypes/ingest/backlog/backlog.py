@@ -1,0 +1,316 @@
+"""What waits in a queue, in memory: order, leases, delays and progress. Pure bookkeeping, no clock, no loop, no store."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+
+from pypes.ingest.backlog.cache import Cache
+from pypes.ingest.backlog.claims import Claims
+from pypes.ingest.backlog.group import Delivery, Group
+from pypes.ingest.backlog.waiting import Part, Waiting
+from pypes.ingest.delivery import Header
+from pypes.ingest.ordering import EVERY, unpack_keys
+from pypes.ingest.protocol import Rerun
+from pypes.ingest.queue import Lease, Stream
+
+
+class Backlog:
+    """Deliveries by stream, each in the order in which they were appended; those given back go first.
+
+    Which of those that wait are in memory, up to ``max_cached_bytes``, is for :attr:`cache` to say. Deliveries with order keys
+    are let go by the :class:`Claims` of their graph.
+    """
+
+    def __init__(self, first_token: int, max_cached_bytes: int | None = None) -> None:
+        self.groups: dict[int, Group] = {}
+        self.leased: dict[int, Delivery] = {}
+        #: What is known of earlier runs of deliveries, by commit key and position: blames, and what publishers have committed.
+        self.past: dict[tuple[int, int], Rerun] = {}
+        self._streams: dict[Stream, Waiting] = {}
+        self.cache = Cache(self._streams, max_cached_bytes)
+        self._claims: dict[str, Claims] = {}
+        self._delayed: list[tuple[float, int, Delivery]] = []
+        self._expiries: list[tuple[float, int]] = []
+        self._token = first_token
+        #: The time of day, ms since the epoch, which :meth:`lease` notes as the first hand-over; kept by whoever leases.
+        self.now_ms = 0
+
+    @property
+    def delayed(self) -> int:
+        return len(self._delayed)
+
+    @property
+    def bulk(self) -> tuple[int, int]:
+        """Deliveries and bytes of bulk lanes among what is unfinished."""
+        lanes = [waiting for waiting in self._streams.values() if waiting.is_bulk]
+        return sum(lane.deliveries for lane in lanes), sum(lane.bytes for lane in lanes)
+
+    def unfinished(self, graph: str) -> int:
+        """Deliveries of a graph in both lanes, lent or not."""
+        return sum(waiting.deliveries for stream, waiting in self._streams.items() if stream.graph == graph)
+
+    def has_bulk(self, graph: str) -> bool:
+        """True while bulk deliveries of a graph are unfinished, lent or not."""
+        waiting = self._streams.get(Stream(graph, True))
+        return waiting is not None and waiting.deliveries > 0
+
+    def supersede(self, graph: str, keys: Iterable[int], commit: int) -> None:
+        """Live documents with these order keys came with ``commit`` while bulk deliveries of their graph were unfinished.
+
+        :meth:`add` notes that by itself; whoever restores a backlog says it again. Forgotten when the last of the bulk
+        deliveries is finished.
+        """
+        fresh = self._claims_of(graph).fresh
+        for key in keys:
+            fresh[key] = max(commit, fresh.get(key, 0))
+
+    def _waiting(self, stream: Stream) -> Waiting:
+        waiting = self._streams.get(stream)
+        if waiting is None:
+            self._streams[stream] = waiting = Waiting(stream)
+        return waiting
+
+    def _lane_of(self, header: Header) -> Waiting:
+        # a stream is equal to the tuple of what it holds, which is sooner made
+        waiting = self._streams.get((header.graph, header.is_bulk))  # type: ignore[call-overload]
+        return self._waiting(Stream(header.graph, header.is_bulk)) if waiting is None else waiting
+
+    def _claims_of(self, graph: str) -> Claims:
+        claims = self._claims.get(graph)
+        if claims is None:
+            live, bulk = self._waiting(Stream(graph, False)), self._waiting(Stream(graph, True))
+            self._claims[graph] = live.claims = bulk.claims = claims = Claims(live, bulk)
+        return claims
+
+    # -- what comes --------------------------------------------------------------------------------------
+
+    def add(self, group: Group, deliveries: list[Delivery | None]) -> None:
+        """Put the deliveries of a new commit at the ends of their streams; what has no room in the cache is cold."""
+        self.groups[group.key] = group
+        group.deliveries = deliveries
+        first = deliveries[0]
+        if len(deliveries) == 1 and first is not None:
+            # PERF: what comes one by one, as it does while little comes
+            self._append(self._lane_of(first.header), group, [first])
+            return
+        lanes: dict[tuple[str, bool], list[Delivery]] = {}
+        for delivery in deliveries:
+            if delivery is not None:
+                header = delivery.header
+                lanes.setdefault((header.graph, header.is_bulk), []).append(delivery)
+        for own in lanes.values():
+            self._append(self._lane_of(own[0].header), group, own)
+
+    def _append(self, waiting: Waiting, group: Group, own: list[Delivery]) -> None:
+        size = 0
+        for delivery in own:
+            delivery.waiting = waiting
+            size += delivery.cached_bytes
+            waiting.bytes += len(delivery.body)
+            keys = delivery.header.keys
+            if keys and not waiting.is_bulk and keys != EVERY and self.has_bulk(waiting.stream.graph):
+                self.supersede(waiting.stream.graph, unpack_keys(keys), group.key)
+        waiting.deliveries += len(own)
+        self.cache.keep(waiting, group, own, size)
+
+    def restore(self, group: Group, parts: Iterable[tuple[Stream, list[int] | None, int, int]]) -> None:
+        """Put a commit of an earlier life at the end, cold: stream, positions (None: all), deliveries and bytes unfinished."""
+        self.groups[group.key] = group
+        for stream, positions, deliveries, size in parts:
+            if deliveries:
+                waiting = self._waiting(stream)
+                waiting.deliveries += deliveries
+                waiting.bytes += size
+                self.cache.defer(waiting, Part(group, positions, size))
+
+    def write_off(self, part: Part) -> int:
+        """The bodies of a part that was brought are lost, its deliveries are without; returns how many bytes they had."""
+        assert part.waiting is not None
+        part.waiting.bytes -= part.bytes
+        return part.bytes
+
+    def withdraw(self, delivery: Delivery) -> None:
+        """Take out a delivery that was brought but never lent; it is the caller's to finish."""
+        waiting = delivery.waiting
+        assert waiting is not None
+        if delivery.has_claims:
+            waiting.step_out(delivery)
+            if delivery in waiting.free:
+                waiting.free.remove(delivery)
+        else:
+            waiting.warm.remove(delivery)
+        self.cache.take(waiting, delivery.cached_bytes)
+
+    # -- leases ------------------------------------------------------------------------------------------
+
+    @property
+    def is_leasable(self) -> bool:
+        return any(waiting.is_leasable for waiting in self._streams.values())
+
+    def streams(self) -> list[Stream]:
+        """Streams with something at hand that may run; with order keys, :meth:`lease` may find that it may not yet."""
+        return [waiting.stream for waiting in self._streams.values() if waiting.is_leasable]
+
+    def is_held(self, graph: str) -> bool:
+        """True if deliveries of a graph wait for others of their keys to be finished."""
+        claims = self._claims.get(graph)
+        return claims is not None and (claims.live.is_held or claims.bulk.is_held)
+
+    def lease(self, n: int, max_bytes: int, expires: float | None, stream: Stream | None = None) -> list[Lease]:
+        """As :meth:`Queue.lease`; what became due is to be brought back with :meth:`tick` before."""
+        leases: list[Lease] = []
+        if stream is not None:
+            waiting = self._streams.get(stream)
+            if waiting is not None:
+                self._take(waiting, n, max_bytes, expires, leases)
+            return leases
+        for is_bulk in (False, True):
+            lanes = [w for w in self._streams.values() if w.is_bulk is is_bulk and w.is_leasable]
+            while lanes and len(leases) < n:
+                is_only = len(lanes) == 1
+                waiting = lanes[0] if is_only else min(lanes, key=Waiting.oldest)
+                before = len(leases)
+                max_bytes = self._take(waiting, n - before if is_only else 1, max_bytes, expires, leases)
+                if is_only:
+                    break
+                if len(leases) == before:
+                    lanes.remove(waiting)
+        return leases
+
+    def _take(self, waiting: Waiting, n: int, max_bytes: int, expires: float | None, leases: list[Lease]) -> int:
+        """Lend up to ``n`` of one stream; returns what is left of ``max_bytes``."""
+        returned, free, warm = waiting.returned, waiting.free, waiting.warm
+        has_progress = False
+        waiting.is_barred = False
+        while n > 0:
+            if returned:
+                source = returned
+            elif free and waiting.has_free():
+                source = free
+            elif warm:
+                source = warm
+            else:
+                break
+            delivery = source[0]
+            if source is warm and delivery.header.keys:
+                if not waiting.look_at(delivery, self._claims_of(delivery.header.graph)):
+                    break
+                warm.popleft()
+                has_progress = True
+                continue
+            size = len(delivery.body)
+            if leases and size > max_bytes:
+                break
+            source.popleft()
+            max_bytes -= size
+            n -= 1
+            leases.append(self._lend(waiting, delivery, expires))
+        if waiting.claims is not None and (has_progress or leases):
+            waiting.claims.unbar(waiting)
+        return max_bytes
+
+    def _lend(self, waiting: Waiting, delivery: Delivery, expires: float | None) -> Lease:
+        self._token = token = self._token + 1
+        self.cache.take(waiting, delivery.cached_bytes)
+        if delivery.has_claims and not delivery.attempt:
+            waiting.step_out(delivery)
+            if delivery.is_aside:
+                assert waiting.claims is not None
+                waiting.claims.step_in(delivery)
+        rerun = self.rerun(delivery) if self.past or delivery.has_claims else None
+        delivery.token = token
+        delivery.attempt += 1
+        if not delivery.started:
+            delivery.started = self.now_ms
+        delivery.expires = expires
+        self.leased[token] = delivery
+        if expires is not None:
+            heapq.heappush(self._expiries, (expires, token))
+        return Lease(
+            delivery.id,
+            token,
+            delivery.attempt,
+            delivery.header,
+            delivery.body,
+            delivery.decoded,
+            delivery.is_suspect,
+            delivery.crashes,
+            rerun,
+        )
+
+    def rerun(self, delivery: Delivery) -> Rerun | None:
+        """What is known of a delivery that does not run as if for the first time; None if nothing is."""
+        superseded: tuple[int, ...] = ()
+        waiting = delivery.waiting
+        if delivery.header.keys and waiting is not None and waiting.is_bulk and waiting.claims is not None:
+            superseded = waiting.claims.superseded(delivery)
+        past = self.past.get((delivery.group.key, delivery.position))
+        if not superseded:
+            return past
+        return Rerun(superseded=superseded) if past is None else Rerun(past.blames, past.committed, superseded)
+
+    def extend(self, token: int, expires: float) -> bool:
+        delivery = self.leased.get(token)
+        if delivery is None:
+            return False
+        delivery.expires = expires
+        heapq.heappush(self._expiries, (expires, token))
+        return True
+
+    def settle(self, token: int) -> Delivery | None:
+        """End a lease; the delivery is the caller's to finish or to give back. None if the lease is not valid."""
+        return self.leased.pop(token, None)
+
+    def finish(self, delivery: Delivery) -> bool:
+        """A delivery that was settled (or withdrawn) is finished; True if that may have made another one leasable."""
+        waiting = delivery.waiting
+        assert waiting is not None
+        waiting.deliveries -= 1
+        waiting.bytes -= len(delivery.body)
+        claims = waiting.claims
+        if claims is None:
+            return False
+        if waiting.is_bulk and not waiting.deliveries:
+            claims.fresh.clear()
+        claims.unbar(None)
+        if delivery.has_claims:
+            for freed in claims.release(delivery):
+                assert freed.waiting is not None
+                freed.waiting.free.append(freed)
+        return True
+
+    def give_back(self, delivery: Delivery, due: float | None = None) -> None:
+        """Make a delivery whose lease ended leasable again, at ``due`` or now."""
+        waiting = delivery.waiting
+        assert waiting is not None
+        delivery.token = 0
+        self.cache.put(waiting, delivery.cached_bytes)
+        if due is None:
+            waiting.returned.append(delivery)
+        else:
+            self._token += 1
+            heapq.heappush(self._delayed, (due, self._token, delivery))
+
+    def tick(self, now: float) -> bool:
+        """Bring back what is due and what was leased for too long; True if there was any."""
+        found = False
+        while self._delayed and self._delayed[0][0] <= now:
+            delivery = heapq.heappop(self._delayed)[2]
+            assert delivery.waiting is not None
+            delivery.waiting.returned.append(delivery)
+            found = True
+        while self._expiries and self._expiries[0][0] <= now:
+            late = self.leased.get(heapq.heappop(self._expiries)[1])
+            if late is not None and late.expires is not None and late.expires <= now:
+                del self.leased[late.token]
+                self.give_back(late)
+                found = True
+        return found
+
+    def next_due(self) -> float | None:
+        """When :meth:`tick` has something to do next."""
+        while self._expiries and self._expiries[0][1] not in self.leased:
+            heapq.heappop(self._expiries)
+        times = [heap[0][0] for heap in (self._delayed, self._expiries) if heap]
+        return min(times) if times else None

@@ -1,0 +1,132 @@
+"""Claims: which deliveries of an ordered graph may run beside each other, by the order keys of their documents.
+
+A delivery stands in one line for each of its keys, behind those that were appended before, and may run when it is first in all
+of them. It stays first until it is finished, through retries, delays and crashes. Bulk deliveries that were never lent
+stand in lines of their own: a live delivery does not wait for them but passes (and supersedes what they hold of its
+keys); from their first lease on they stand where all others do. Pure bookkeeping.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pypes.ingest.ordering import EVERY, unpack_keys
+
+if TYPE_CHECKING:
+    from pypes.ingest.backlog.group import Delivery
+    from pypes.ingest.backlog.waiting import Waiting
+
+
+class Claims:
+    """The lines of one graph. ``live`` and ``bulk`` are its streams.
+
+    ``sole`` is a delivery with :data:`EVERY` that was let go: nothing else of the graph is before it is finished. ``holders``
+    counts deliveries in lines (those of waiting bulk deliveries aside). ``fresh`` maps order keys to the commit of the newest
+    live document that came while bulk deliveries were unfinished.
+    """
+
+    __slots__ = ("_bulk_lines", "_lines", "bulk", "fresh", "holders", "live", "sole")
+
+    def __init__(self, live: Waiting, bulk: Waiting) -> None:
+        self.live = live
+        self.bulk = bulk
+        self.sole: Delivery | None = None
+        self.holders = 0
+        self.fresh: dict[int, int] = {}
+        self._lines: dict[int, list[Delivery]] = {}
+        self._bulk_lines: dict[int, list[Delivery]] = {}
+
+    def take_all(self, delivery: Delivery) -> bool:
+        """Let a delivery with :data:`EVERY` go if nothing else stands in any line."""
+        if self.holders or self._bulk_lines:
+            return False
+        self.sole = delivery
+        self.holders = 1
+        delivery.has_claims = True
+        return True
+
+    def stand(self, delivery: Delivery) -> bool:
+        """Put a live delivery into its lines; True if it is first in all of them."""
+        for key in unpack_keys(delivery.header.keys):
+            line = self._lines.get(key)
+            if line is not None:
+                line.append(delivery)
+                delivery.waits += 1
+                continue
+            self._lines[key] = [delivery]
+            if key in self._bulk_lines:
+                self._bulk_lines[key][0].waits += 1
+        self.holders += 1
+        delivery.has_claims = True
+        return delivery.waits == 0
+
+    def stand_aside(self, delivery: Delivery) -> bool:
+        """Put a bulk delivery into the lines of those that wait; True if nothing stands before it."""
+        for key in unpack_keys(delivery.header.keys):
+            line = self._bulk_lines.setdefault(key, [])
+            if line or key in self._lines:
+                delivery.waits += 1
+            line.append(delivery)
+        delivery.has_claims = delivery.is_aside = True
+        return delivery.waits == 0
+
+    def step_in(self, delivery: Delivery) -> None:
+        """A bulk delivery before which nothing stands is lent: from now on live ones wait for it, too."""
+        for key in unpack_keys(delivery.header.keys):
+            line = self._bulk_lines[key]
+            line.pop(0)
+            if not line:
+                del self._bulk_lines[key]
+            self._lines[key] = [delivery]
+        delivery.is_aside = False
+        self.holders += 1
+
+    def release(self, delivery: Delivery) -> list[Delivery]:
+        """Take a delivery out of its lines, wherever it stands; returns those that nothing stands before any more."""
+        delivery.has_claims = False
+        if self.sole is delivery:
+            self.sole = None
+            self.holders = 0
+            return []
+        freed: list[Delivery] = []
+        for key in unpack_keys(delivery.header.keys):
+            if delivery.is_aside:
+                self._leave(self._bulk_lines, key, delivery, freed, is_barred=key in self._lines)
+                continue
+            self._leave(self._lines, key, delivery, freed, is_barred=False)
+            if key not in self._lines and key in self._bulk_lines:
+                _advance(self._bulk_lines[key][0], freed)
+        if not delivery.is_aside:
+            self.holders -= 1
+        return freed
+
+    @staticmethod
+    def _leave(lines: dict[int, list[Delivery]], key: int, delivery: Delivery, freed: list[Delivery], *, is_barred: bool) -> None:
+        line = lines[key]
+        was_first = line[0] is delivery
+        line.remove(delivery)
+        if not line:
+            del lines[key]
+        elif was_first and not is_barred:
+            _advance(line[0], freed)
+
+    def unbar(self, taken_from: Waiting | None) -> None:
+        """Something was lent or stands in line now, or (None) was finished: look again at what could not even stand in line."""
+        for waiting in (self.live, self.bulk):
+            if waiting is not taken_from:
+                waiting.is_barred = False
+
+    def superseded(self, delivery: Delivery) -> tuple[int, ...]:
+        """Keys of a bulk delivery of which newer live documents were taken."""
+        fresh = self.fresh
+        if not fresh:
+            return ()
+        packed, commit = delivery.header.keys, delivery.group.key
+        keys = fresh if packed == EVERY else unpack_keys(packed)
+        return tuple(sorted(key for key in keys if fresh.get(key, 0) > commit))
+
+
+def _advance(delivery: Delivery, freed: list[Delivery]) -> None:
+    delivery.waits -= 1
+    if delivery.waits == 0:
+        freed.append(delivery)

@@ -1,0 +1,151 @@
+"""What waits of one stream: given back, let go by the claims, at hand in memory, and in the store only. Pure bookkeeping."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from pypes.ingest.backlog.claims import Claims
+from pypes.ingest.ordering import EVERY
+from pypes.ingest.queue import Stream
+
+if TYPE_CHECKING:
+    from pypes.ingest.backlog.group import Delivery, Group
+
+#: So many deliveries that stand in line, and so many keys of theirs, are looked past for one that may run.
+AHEAD_DELIVERIES = 1024
+AHEAD_KEYS = 65_536
+
+_KEY_BYTES = 4
+
+
+class Part:
+    """The deliveries of one commit and one stream that are in the store only; ``positions`` is None if they are all of it."""
+
+    __slots__ = ("bytes", "group", "positions", "waiting")
+
+    def __init__(self, group: Group, positions: list[int] | None, bytes: int) -> None:
+        self.group = group
+        self.positions = positions
+        self.bytes = bytes
+        #: Set while it is being read.
+        self.waiting: Waiting | None = None
+
+
+class Waiting:
+    """One stream, in order of append; those given back go first.
+
+    ``deliveries`` and ``bytes`` count what is unfinished, lent or not. ``ahead`` are deliveries that stand in line and were not
+    lent yet, in order; those of them in ``free`` may run. Nothing in ``warm`` is newer than anything in ``cold``.
+    ``is_barred``: the next one cannot even stand in line before something of its graph is lent or finished.
+    """
+
+    __slots__ = (
+        "ahead",
+        "ahead_keys",
+        "bytes",
+        "cached_bytes",
+        "claims",
+        "cold",
+        "deliveries",
+        "free",
+        "is_barred",
+        "is_bulk",
+        "returned",
+        "stream",
+        "warm",
+    )
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.is_bulk = stream.is_bulk
+        self.deliveries = 0
+        self.bytes = 0
+        self.cached_bytes = 0
+        self.returned: deque[Delivery] = deque()
+        self.free: deque[Delivery] = deque()
+        self.warm: deque[Delivery] = deque()
+        self.cold: deque[Part] = deque()
+        self.claims: Claims | None = None
+        self.ahead: dict[Delivery, None] = {}
+        self.ahead_keys = 0
+        self.is_barred = False
+
+    @property
+    def is_leasable(self) -> bool:
+        """True if there is something at hand that may run, as far as is known without looking ahead."""
+        return bool(self.returned) or (bool(self.warm) and not self.is_barred) or self.has_free()
+
+    @property
+    def can_cool(self) -> bool:
+        """True if there is a commit at hand behind the one that goes next."""
+        return bool(self.warm) and self.warm[0].group is not self.warm[-1].group
+
+    @property
+    def is_held(self) -> bool:
+        """True if something waits for others of its keys to be finished."""
+        return self.is_barred or len(self.ahead) > len(self.free)
+
+    def has_free(self) -> bool:
+        """True if ``free`` begins with one that may run."""
+        free = self.free
+        # one that stood aside may have been passed, or lent, since it was let go
+        while free and (free[0].waits or free[0].attempt):
+            free.popleft()
+        return bool(free)
+
+    def head(self) -> int | None:
+        """Commit of the oldest delivery that was not lent and does not stand in line yet."""
+        if self.warm:
+            return self.warm[0].group.key
+        return self.cold[0].group.key if self.cold else None
+
+    def oldest(self) -> tuple[int, int]:
+        """Commit and position of the one that goes next; what was given back is older than all."""
+        if self.returned:
+            return -1, 0
+        heads = [(queue[0].group.key, queue[0].position) for queue in (self.free, self.warm) if queue]
+        return min(heads, default=(0, 0))
+
+    def bar(self) -> bool:
+        self.is_barred = True
+        return False
+
+    def look_at(self, delivery: Delivery, claims: Claims) -> bool:
+        """Put the first of ``warm``, which has keys, into its lines (and ``free`` if it may run); False if it must stay."""
+        if claims.sole is not None or len(self.ahead) >= AHEAD_DELIVERIES or self.ahead_keys >= AHEAD_KEYS:
+            return self.bar()
+        commit = delivery.group.key
+        other = claims.live if self.is_bulk else claims.bulk
+        if self.is_bulk:
+            head = other.head()
+            # what live deliveries of the same commit claim goes first: neither was acknowledged before the other
+            if head is not None and head <= commit:
+                return self.bar()
+        keys = delivery.header.keys
+        if keys == EVERY:
+            # it names no key that older bulk documents could be told to leave alone: it waits for them
+            if not self.is_bulk and other.is_before(commit):
+                return self.bar()
+            if not claims.take_all(delivery):
+                return self.bar()
+            is_free = True
+        else:
+            is_free = claims.stand_aside(delivery) if self.is_bulk else claims.stand(delivery)
+        self.ahead[delivery] = None
+        self.ahead_keys += len(keys) // _KEY_BYTES
+        if is_free:
+            self.free.append(delivery)
+        return True
+
+    def is_before(self, commit: int) -> bool:
+        """True if something that was never lent was appended before a commit."""
+        if self.ahead and next(iter(self.ahead)).group.key < commit:
+            return True
+        head = self.head()
+        return head is not None and head < commit
+
+    def step_out(self, delivery: Delivery) -> None:
+        """A delivery from ``ahead`` is lent or finished."""
+        del self.ahead[delivery]
+        self.ahead_keys -= len(delivery.header.keys) // _KEY_BYTES

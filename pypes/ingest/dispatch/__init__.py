@@ -1,0 +1,1 @@
+"""Handing deliveries to instances, within a worker: links to them, room on each, turns, and what follows from their death."""

@@ -1,0 +1,210 @@
+"""Handing over: which deliveries go out next, and to which instances.
+
+What is out is bounded per graph and instance, so that a graph whose publisher is stuck keeps no other waiting, and graphs take
+turns. Bulk goes out only while nothing live waits, a little at a time: what is live must not queue behind it in the instances.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from pypes.core.limits import Limits
+from pypes.ingest.dispatch.copies import Copies
+from pypes.ingest.dispatch.link import Link, Sent
+from pypes.ingest.dispatch.links import Links
+from pypes.ingest.dispatch.topology import Topology
+from pypes.ingest.dispatch.window import Windows
+from pypes.ingest.queue import Lease, Queue, Stream
+
+#: How long deliveries of a graph that could not be set up are put off.
+FAILED_GRAPH_S = 2.0
+#: Deliveries that a graph hands over before it is another's turn.
+TURN_DELIVERIES = 64
+#: A graph of which nothing was acknowledged for this long, though its windows are full, does not hold bulk back, in seconds.
+STALLED_S = 1.0
+#: So long after a live document, bulk leaves half of the instances to the next, in seconds.
+LIVE_S = 1.0
+
+
+class Handover:
+    """Puts what queues have into the batches of links with room. ``on_again()``: bulk that was held back may go; try again."""
+
+    def __init__(self, limits: Limits, links: Links, on_again: Callable[[], None]) -> None:
+        #: What was announced last; ``None`` before the first time.
+        self.topology: Topology | None = None
+        #: Queues that may have something leasable, the one whose turn it is first.
+        self.ready: dict[Queue, None] = {}
+        #: What came back from instances, to be handed over again.
+        self.again: dict[Stream, deque[Sent]] = {}
+        self._windows = Windows(limits)
+        self._links = links
+        self._on_again = on_again
+        self._loop = asyncio.get_running_loop()
+        self._copies = Copies(self._loop)
+        self._turn = 0
+        #: When a live delivery was last handed over.
+        self._live_at = -LIVE_S
+        self._last_number = 0
+        self._bulk_timer: asyncio.TimerHandle | None = None
+
+    def apply(self, topology: Topology) -> None:
+        """Hand over to these instances from now on."""
+        self.topology = topology
+        self._copies.apply(topology.shadows)
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """Graphs whose deliveries stay in the queues."""
+        assert self.topology is not None
+        return self.topology.paused
+
+    def running(self, links: list[Link], stream: Stream) -> list[Link]:
+        """Those of ``links`` whose instances run the graph; an instance that does not would not know what to do with it."""
+        assert self.topology is not None
+        runs = self.topology.runs
+        return [link for link in links if link.id not in runs or stream.graph in runs[link.id]] if runs else links
+
+    def fill(self, links: list[Link]) -> list[Stream]:
+        """Fill the batches of ``links`` as far as there is room; returns the streams of which some had none."""
+        full: list[Stream] = []
+        if self.again:
+            full += self._give_again(links)
+        if self.ready:
+            full += self._take_turns(links)
+        return full
+
+    def take_back(self, link: Link) -> None:
+        """What is out on a link is to be handed over again, before all else."""
+        for sent in reversed(link.outstanding.values()):
+            self.again.setdefault(sent.stream, deque()).appendleft(sent)
+        link.outstanding.clear()
+
+    def _give_again(self, links: list[Link]) -> list[Stream]:
+        """Hand over what came back from other instances; returns the streams of which some had no room."""
+        full = []
+        for stream, waiting in list(self.again.items()):
+            if stream.graph in self.paused:
+                continue
+            while waiting and (open_links := self._windows.with_room(self.running(links, stream), stream)):
+                sent = waiting.popleft()
+                if self._has_graph(sent.queue, sent.lease):
+                    sent.rerun = sent.queue.rerun(sent.lease)
+                    self._give(open_links, sent)
+            if waiting:
+                full.append(stream)
+            else:
+                del self.again[stream]
+        return full
+
+    def _take_turns(self, links: list[Link]) -> list[Stream]:
+        """Hand over what the queues have, live before bulk; returns the streams of which some had no room."""
+        assert self.topology is not None
+        live: list[tuple[Queue, Stream]] = []
+        bulk: list[tuple[Queue, Stream]] = []
+        for queue in list(self.ready):
+            streams = [stream for stream in queue.streams() if stream.graph not in self.paused]
+            if not streams:
+                del self.ready[queue]  # it tells when there is something again
+            for stream in streams:
+                if stream.graph not in self.topology.ordered or not self._is_held(stream.graph):
+                    (bulk if stream.is_bulk else live).append((queue, stream))
+        full = self._hand_over(links, live)
+        if live:
+            self._live_at = self._loop.time()
+        if bulk and not self._is_any_moving(links, full):
+            full += self._hand_over(links, bulk)
+        elif bulk and self._bulk_timer is None:
+            self._bulk_timer = self._loop.call_later(STALLED_S, self._try_bulk)
+        return full
+
+    def _open_to(self, stream: Stream, links: list[Link]) -> list[Link]:
+        """Where a stream may go. While live documents come, bulk spares half of the instances, so that those find one idle."""
+        if stream.is_bulk and self._loop.time() - self._live_at <= LIVE_S:
+            all_running = self.running([link for link in self._links if not link.is_retiring], stream)
+            chosen = all_running[: max(1, len(all_running) // 2)]
+            return [link for link in links if link in chosen]
+        return self.running(links, stream)
+
+    def _is_held(self, graph: str) -> bool:
+        """True while an instance may still work on documents of an ordered graph that an earlier owner of the queues had sent.
+
+        That one was killed, the instance was not: what it has may be published at any time, so nothing newer must be before.
+        """
+        return any(link.held is None or graph in link.held for link in self._links)
+
+    def _hand_over(self, links: list[Link], streams: list[tuple[Queue, Stream]]) -> list[Stream]:
+        """Let streams of one lane take turns until they have nothing or no room; returns those that had no room."""
+        assert self.topology is not None
+        full: list[Stream] = []
+        if len(streams) > 1:
+            # whoever was first last time is not this time
+            self._turn = (self._turn + 1) % len(streams)
+            streams = streams[self._turn :] + streams[: self._turn]
+        turns = deque(streams)
+        while turns:
+            queue, stream = turns.popleft()
+            open_links = self._windows.with_room(self._open_to(stream, links), stream)
+            if not open_links:
+                full.append(stream)
+                continue
+            window, window_bytes = self._windows.bounds(stream)
+            room = sum(window - link.window(stream).count for link in open_links)
+            room_bytes = sum(window_bytes - link.window(stream).load for link in open_links)
+            if stream.is_bulk:
+                room = 1  # its size says little of the work: how many documents it has is known only then
+            elif turns:
+                room = min(room, TURN_DELIVERIES * self.topology.weights.get(stream.graph, 1))
+            leases = queue.lease(room, room_bytes, stream=stream)
+            if not leases:
+                continue
+            turns.append((queue, stream))
+            if self._copies:
+                self._copies.copy(stream.graph, leases)
+            for lease in leases:
+                if self._has_graph(queue, lease):
+                    is_alone = lease.is_suspect or lease.crashes > 0
+                    self._give(open_links, Sent(queue, stream, lease, self._windows.weight(lease), is_alone))
+        return full
+
+    def _is_any_moving(self, links: list[Link], full: list[Stream]) -> bool:
+        """True if one of these streams with full windows is being worked on: bulk must not get in its way."""
+        since = self._loop.time() - STALLED_S
+        return any(link.window(stream).moved_at > since for stream in full for link in links)
+
+    def _try_bulk(self) -> None:
+        self._bulk_timer = None
+        self._on_again()
+
+    def _give(self, links: list[Link], sent: Sent) -> None:
+        """Put a delivery into the batch of the least loaded link; takes a link that is full then out of ``links``.
+
+        Without any link left (a lease may be larger than the window had room for), it goes to the least loaded open one.
+        """
+        candidates = links or self.running([link for link in self._links if link.takes_more], sent.stream)
+        link = candidates[0]
+        for other in candidates:
+            if other.load < link.load:
+                link = other
+        self._last_number = number = self._last_number + 1
+        link.add(number, sent, self._loop.time())
+        count, load = self._windows.bounds(sent.stream)
+        if links and (sent.window.count >= count or sent.window.load >= load):
+            links.remove(link)
+
+    def _has_graph(self, queue: Queue, lease: Lease) -> bool:
+        assert self.topology is not None
+        graph = lease.header.graph
+        if graph in self.topology.graphs:
+            return True
+        if graph in self.topology.failed:
+            queue.nack(lease, FAILED_GRAPH_S, "the graph could not be set up")
+            return False
+        queue.dead_letter(lease, "graph.gone", f"graph {graph!r} is not deployed any more; deploy it, then replay")
+        return False
+
+    def close(self) -> None:
+        if self._bulk_timer is not None:
+            self._bulk_timer.cancel()
+        self._copies.close()

@@ -1,0 +1,58 @@
+"""Who is to blame for the death of an instance, and what follows for the deliveries that it had.
+
+Nobody can tell which of the deliveries that ran together killed an instance: all of them are suspects and run again alone. The
+one that was running alone is charged: with the document that the instance's note names, which is dead-lettered while the
+others run, or, if it names none, with a crash, of which the third is the last. What somebody else's kill hits is charged
+with nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from pypes.ingest.dispatch.link import Link, Sent
+from pypes.ingest.outcome import Blame, Death
+
+log = logging.getLogger(__name__)
+
+#: So often may a delivery that runs alone see its instance die without a document named, before it goes to the dead letters.
+MAX_CRASHES = 3
+
+
+def judge(link: Link, death: Death | None) -> None:
+    """Charge what an instance that is dead had in hand; takes out what is dead-lettered. ``death``: as far as it is known."""
+    if link.begun is None:
+        for sent in link.outstanding.values():
+            sent.is_alone = True
+        return
+    begun = link.outstanding.get(link.begun)
+    if begun is None:
+        return  # the lone run was another worker's, or is over: nothing else was begun since
+    begun.is_alone = True
+    if death is not None and death.is_outside:
+        return
+    if death is not None and _blame(begun, death, link.id):
+        return
+    crashes = begun.queue.record_crash(begun.lease)
+    extra = {"receipt": begun.lease.id, "instance": link.id, "crashes": crashes}
+    log.warning("instance died while it ran one delivery alone", extra=extra)
+    if crashes >= MAX_CRASHES:
+        link.take(link.begun)
+        cause = f" ({death.cause})" if death is not None and death.cause else ""
+        reason = f"the instance died {crashes} times while it ran nothing but this delivery{cause}"
+        begun.queue.dead_letter(begun.lease, "instance.killed", reason)
+
+
+def _blame(begun: Sent, death: Death, instance: int) -> bool:
+    """Blame the document that the note names; False if it names none, or one that was to be left out already."""
+    lease = begun.lease
+    document = 0 if lease.header.documents == 1 else death.document
+    if not death.filter or document < 0:
+        return False
+    known = begun.queue.rerun(lease)
+    if known is not None and any(blame.document == document for blame in known.blames):
+        return False
+    extra = {"receipt": lease.id, "instance": instance, "document": document, "filter": death.filter, "cause": death.cause}
+    log.warning("a document ended the instance that ran it alone", extra=extra)
+    begun.queue.blame(lease, Blame(document, death.filter, death.cause))
+    return True

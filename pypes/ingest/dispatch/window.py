@@ -1,0 +1,61 @@
+"""How much of a stream may be out at an instance, so that one whose publisher is stuck keeps no other waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pypes.core.limits import Limits
+from pypes.ingest.delivery import Spooled
+from pypes.ingest.queue import Lease, Stream
+
+if TYPE_CHECKING:
+    from pypes.ingest.dispatch.link import Link
+
+#: What a delivery weighs in a window besides its body, in bytes.
+OVERHEAD_BYTES = 512
+#: What the bulk lane of a graph has out at one instance, per ingest worker (one delivery at least): a few milliseconds of work.
+BULK_DELIVERIES = 64
+BULK_DOCUMENTS = 128
+BULK_BYTES = 1 << 20
+
+
+class Window:
+    """What one stream has out on a link: ``count`` deliveries that weigh ``load`` bytes.
+
+    ``moved_at``: when the first of them was sent, or one was acknowledged since; seconds of the loop's clock. ``was_pressed``:
+    the instance was told to let go of them.
+    """
+
+    __slots__ = ("count", "load", "moved_at", "was_pressed")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.load = 0
+        self.moved_at = 0.0
+        self.was_pressed = False
+
+
+class Windows:
+    """What windows hold, and what weighs how much in them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._live = limits.window_deliveries, limits.window_bytes
+        self._bulk = min(BULK_DELIVERIES, limits.window_deliveries), min(BULK_BYTES, limits.window_bytes)
+
+    def bounds(self, stream: Stream) -> tuple[int, int]:
+        """Deliveries and bytes that one instance may have of a stream; the last delivery may go beyond."""
+        return self._bulk if stream.is_bulk else self._live
+
+    def with_room(self, links: Iterable[Link], stream: Stream) -> list[Link]:
+        count, load = self.bounds(stream)
+        return [link for link in links if (window := link.window(stream)).count < count and window.load < load]
+
+    def weight(self, lease: Lease) -> int:
+        body = lease.body
+        if lease.header.is_bulk:
+            return max(OVERHEAD_BYTES + len(body), lease.header.documents * (BULK_BYTES // BULK_DOCUMENTS))
+        if isinstance(body, Spooled):
+            # it takes no memory on its way; but whoever reads it is busy for long
+            return max(OVERHEAD_BYTES, min(body.size, self._live[1] // 8))
+        return OVERHEAD_BYTES + len(body if lease.decoded is None else lease.decoded)

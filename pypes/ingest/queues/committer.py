@@ -1,0 +1,222 @@
+"""Bringing what gathers into the store: one transaction at a time, in a thread; and what is done when the disk fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from functools import partial
+
+from pypes.errors import StoreError
+from pypes.ingest.delivery import Spooled
+from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.outbox import Append, Change, Commit, Move, Outbox
+from pypes.ingest.receipt import MAX_SALT, commit_key
+from pypes.ingest.store.spool import SpoolDir
+from pypes.ingest.store.store import Store
+from pypes.ingest.store.turn import Result
+
+log = logging.getLogger(__name__)
+
+_ACK_DELAY_S = 0.01
+
+
+class Committer:
+    """Commits what is in ``outbox``: while one transaction syncs, the next gathers there.
+
+    ``on_committed(commit, result)`` is called when one is through, ``on_refused(appends, changes, error)`` when it failed: none
+    of these was accepted, and nothing is before the store works again, which is tried every ``probe_s`` seconds.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        store: Store,
+        spool: SpoolDir,
+        outbox: Outbox,
+        *,
+        durability: str,
+        interval_s: float,
+        probe_s: float,
+        last_key: int,
+        clock: Callable[[], float],
+        on_committed: Callable[[Commit, Result], None],
+        on_refused: Callable[[list[Append], list[Change | Move], BaseException], None],
+    ) -> None:
+        self.outbox = outbox
+        #: Why nothing can be written at the moment, None if it can.
+        self.failure: BaseException | None = None
+        self.is_closed = False
+        self._loop = asyncio.get_running_loop()
+        self._lane = lane
+        self._store = store
+        self._spool = spool
+        self._durability = durability
+        self._interval_s = interval_s
+        self._probe_s = probe_s
+        self._last_key = last_key
+        self._clock = clock
+        self._on_committed = on_committed
+        self._on_refused = on_refused
+        self._random = random.Random()
+        self._is_kicked = False
+        self._is_busy = False
+        self._doubtful_spools: list[str] = []
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._sync_timer: asyncio.TimerHandle | None = None
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    # -- committing --------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise :class:`StoreError` while nothing is accepted."""
+        if self.is_closed:
+            raise StoreError("the queue is closed", code="store.closed")
+        if self.failure is None:
+            return
+        if isinstance(self.failure, StoreError):
+            raise store_error(self.failure)
+        raise StoreError(
+            "the queue's disk failed and takes nothing at the moment; post again later",
+            code="store.failed",
+            where=str(self._store.path),
+        )
+
+    def kick_soon(self) -> None:
+        """Commit what is in the outbox after this turn of the loop, so that all requests read in one turn share a commit."""
+        if not self._is_kicked and not self._is_busy:
+            self._is_kicked = True
+            self._loop.call_soon(self._kick)
+
+    def flush_later(self) -> None:
+        """Commit within a moment, if nothing else makes a commit before."""
+        if self._flush_timer is None:
+            self._flush_timer = self._loop.call_later(_ACK_DELAY_S, self._flush)
+
+    def _flush(self) -> None:
+        self._flush_timer = None
+        self.outbox.is_flush_due = True
+        if not self._is_busy:
+            self._kick()
+
+    def _kick(self) -> None:
+        self._is_kicked = False
+        if self._is_busy or self.failure is not None:
+            return
+        key = commit_key(self._clock(), self._last_key)
+        commit = self.outbox.take(key, self._random.getrandbits(MAX_SALT.bit_length()))
+        if commit is None:
+            self._tell_settled(self.outbox.taken)
+            return
+        if commit.turn.row is not None:
+            self._last_key = key
+        self._is_busy = True
+        self._lane.submit(partial(self._store.commit, commit.turn), partial(self._committed, commit))
+
+    def _committed(self, commit: Commit, result: Result | None, error: BaseException | None) -> None:
+        self._is_busy = False
+        if result is None:
+            assert error is not None
+            self._take_back(commit, error)
+            return
+        self.outbox.written(commit)
+        self._on_committed(commit, result)
+        if commit.spools or result.spools:
+            self._remove([*commit.spools, *result.spools])
+        if self._durability == "interval" and self._sync_timer is None:
+            self._sync_timer = self._loop.call_later(self._interval_s, self._sync)
+        self._tell_settled(commit.number)
+        self._kick()
+
+    def _remove(self, spools: list[str]) -> None:
+        self._lane.submit(partial(self._spool.remove, spools), _removed)
+
+    # -- a disk that fails -------------------------------------------------------------------------------
+
+    def _take_back(self, commit: Commit, error: BaseException) -> None:
+        """A commit failed: nothing in it was accepted, and what it would have removed is still to be removed."""
+        log.error("the queue's store failed; nothing is accepted until it works again", exc_info=error)
+        self.failure = error
+        appends, changes = self.outbox.take_back(commit)
+        # a row may be in the log all the same, and be found after a crash: its file stays until a later commit overwrote it
+        self._doubtful_spools += [append.body.name for append in appends if isinstance(append.body, Spooled)]
+        self._on_refused(appends, changes, error)
+        self._tell_settled(None)
+        if not self.is_closed:
+            self._loop.call_later(self._probe_s, self._probe)
+
+    def _probe(self) -> None:
+        if not self.is_closed:
+            self._lane.submit(self._store.sync, self._probed)
+
+    def _probed(self, _: object, error: BaseException | None) -> None:
+        if error is not None:
+            self.failure = error
+            self._loop.call_later(self._probe_s, self._probe)
+            return
+        log.info("the queue's store works again")
+        self.failure = None
+        doubtful, self._doubtful_spools = self._doubtful_spools, []
+        if doubtful:
+            self._remove(doubtful)
+        self._kick()
+
+    def _sync(self) -> None:
+        self._sync_timer = None
+        self._lane.submit(self._store.sync, self._synced)
+
+    def _synced(self, _: object, error: BaseException | None) -> None:
+        if error is not None and self.failure is None:
+            log.error("the queue's store failed to sync; nothing is accepted until it works again", exc_info=error)
+            self.failure = error
+            self._loop.call_later(self._probe_s, self._probe)
+
+    # -- waiting for the store ---------------------------------------------------------------------------
+
+    async def settled(self) -> None:
+        """Wait until what was acknowledged so far is in the store (or the store failed)."""
+        if self.failure is not None or not (self._is_busy or self.outbox):
+            return
+        number = self.outbox.taken
+        if self.outbox:
+            self.outbox.is_flush_due = True
+            number += 1
+            self.kick_soon()
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append((number, future))
+        await future
+
+    def _tell_settled(self, number: int | None) -> None:
+        """The commit ``number`` is through, or the store failed: nothing more is going to be written for now."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        for due, future in waiting:
+            if number is not None and due > number and self.outbox:
+                self._waiting.append((due, future))
+            elif not future.done():
+                future.set_result(None)
+
+    async def close(self) -> None:
+        """Accept nothing more, and make durable what there is unless the store failed."""
+        self.is_closed = True
+        for timer in (self._flush_timer, self._sync_timer):
+            if timer is not None:
+                timer.cancel()
+        while self.failure is None and (self._is_busy or self.outbox):
+            await self.settled()
+        if self._durability == "interval" and self.failure is None:
+            await self._lane.call(self._store.sync)
+
+
+def _removed(_: object, error: BaseException | None) -> None:
+    if error is not None:
+        log.warning("spool files were not removed; they will be at the next start", exc_info=error)
+
+
+def store_error(error: BaseException) -> StoreError:
+    """One of its own for each who is told, of the same kind."""
+    if isinstance(error, StoreError):
+        return type(error)(error.message, code=error.code, where=error.where)
+    return StoreError(f"the queue's commit failed: {error!r}; see the log of the server")

@@ -1,0 +1,383 @@
+"""The embedded queue: one shard on one SQLite file, group commit in a thread, nothing acknowledged before it is durable.
+
+Everything but the store is touched in the event loop only. While one commit syncs, appends gather for the next; the
+acknowledgements that came meanwhile ride along, or go with an idle timer. A crash at any instant leaves a prefix of the
+commits: a delivery whose receipt was given out is in one of them until the commit that removes it.
+
+Life of a spool file: synced with its folder before the commit whose row names it, removed after the commit that
+removes the row, or kept for the dead letters that took it over; what a crash left without a row is swept at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from functools import partial
+
+from pypes.core.limits import Limits
+from pypes.errors import InvalidConfig, PypesError
+from pypes.ingest.accounts import Account
+from pypes.ingest.backlog.group import Delivery, Group
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.outcome import Blame, Details
+from pypes.ingest.protocol import Rerun
+from pypes.ingest.queue import Capabilities, Key, QueueStats
+from pypes.ingest.queues.committer import Committer, store_error
+from pypes.ingest.queues.idempotency import Keys
+from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.outbox import Append, Change, Commit, Cursor, Move, Outbox
+from pypes.ingest.queues.recorded import RecordedQueue
+from pypes.ingest.queues.refill import Refill
+from pypes.ingest.queues.retention import Retention
+from pypes.ingest.receipt import ReceiptIds, first_key
+from pypes.ingest.store.shards import Shard
+from pypes.ingest.store.spool import SpoolDir, SpoolWriter
+from pypes.ingest.store.store import Store
+from pypes.ingest.store.survey import Survey, survey
+from pypes.ingest.store.turn import Remains, Result
+
+log = logging.getLogger(__name__)
+
+_PROBE_S = 1.0
+
+
+class EmbeddedQueue(RecordedQueue):
+    """A durable queue of one process; open it with :meth:`open`."""
+
+    def __init__(
+        self,
+        store: Store,
+        spool: SpoolDir,
+        shard: Shard,
+        found: Survey,
+        *,
+        node: int,
+        limits: Limits,
+        durability: str,
+        interval_s: float,
+        probe_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(node=node, shard=shard.number, limits=limits, max_cached_bytes=limits.cache_bytes, clock=clock)
+        self._claim = shard
+        self._spool = spool
+        self._store = store
+        self._durability = durability
+        self._keys = Keys()
+        #: Graphs of which keys are noted as fresh.
+        self._fresh_graphs: set[str] = set()
+        self._writing = Lane(self._loop, f"pypes-commit-{shard.number}")
+        self._reading = Lane(self._loop, f"pypes-read-{shard.number}")
+        self._outbox = Outbox(node, shard.number, self._backlog.has_bulk, clock)
+        self._committer = Committer(
+            self._writing,
+            store,
+            spool,
+            self._outbox,
+            durability=durability,
+            interval_s=interval_s,
+            probe_s=probe_s,
+            last_key=found.last_key,
+            clock=clock,
+            on_committed=self._committed,
+            on_refused=self._refused,
+        )
+        self._refill = Refill(
+            self._reading,
+            store,
+            spool,
+            self._backlog,
+            self._committer,
+            node=node,
+            shard=shard.number,
+            max_bytes=limits.cache_bytes,
+            probe_s=probe_s,
+            bury=partial(self._bury, has_body=False),
+            write_off=self._write_off,
+            on_read=self._refilled,
+        )
+        self._retention = Retention(self._writing, store, limits, clock, found.totals, found.horizon)
+        self._restore(found)
+
+    @classmethod
+    async def open(
+        cls,
+        shard: Shard,
+        *,
+        node: int,
+        limits: Limits,
+        durability: str = "always",
+        interval_s: float = 1.0,
+        probe_s: float = _PROBE_S,
+        version: str = "",
+        clock: Callable[[], float] = time.time,
+        connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
+    ) -> EmbeddedQueue:
+        """Open the queue in a claimed shard, with everything in it that was not acknowledged. Raises :class:`StoreError`."""
+        if durability not in ("always", "interval", "never"):
+            raise InvalidConfig(f"must be always, interval or never, not {durability!r}", where="queue.durability")
+        loop = asyncio.get_running_loop()
+        path, born = shard.path / "queue.db", first_key(clock())
+        store = await loop.run_in_executor(None, partial(Store, path, durability, version=version, born=born, connect=connect))
+        if store.tail.broken:
+            log.warning(
+                "the log of the queue ends in frames that cannot be read: the unsynced tail of a power cut, of which nothing was "
+                "acknowledged, or damage to what was; `pypes queue check` tells the same",
+                extra={"shard": shard.number, "frames": store.tail.broken, "valid": store.tail.valid},
+            )
+        spool = SpoolDir(shard.path / "spool")
+        try:
+            found = await loop.run_in_executor(None, survey, store, spool)
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                store.close()
+            shard.release()
+            raise
+        queue = cls(
+            store,
+            spool,
+            shard,
+            found,
+            node=node,
+            limits=limits,
+            durability=durability,
+            interval_s=interval_s,
+            probe_s=probe_s,
+            clock=clock,
+        )
+        queue._fetch()
+        return queue
+
+    def _restore(self, known: Survey) -> None:
+        for problem in known.problems:
+            log.error("a part of the queue is damaged: %s", problem, extra={"shard": self._shard})
+        for found in known.found:
+            group = Group(found.key, found.salt, found.size, found.entries)
+            for position, account in found.done.items():
+                group.finish(position, account)
+            group.has_progress = bool(found.done)
+            group.crashes = found.crashes or None
+            self._backlog.restore(group, found.parts)
+            self._deliveries += group.remaining
+            self._bytes += sum(size for *_, size in found.parts)
+            if found.crashes:
+                self._outbox.recall_crashes(found.key)
+        for key, position, blames in known.blames:
+            self._past[key, position] = Rerun(blames=blames)
+        for graph, hash, key in known.fresh:
+            self._fresh_graphs.add(graph)
+            self._backlog.supersede(graph, (hash,), key)
+        self._dead_letter_count, self._dead_letter_bytes = known.totals.letters, known.totals.letter_bytes
+
+    # -- appending ---------------------------------------------------------------------------------------
+
+    def spool(self) -> SpoolWriter:
+        """A writer for a body too large for memory; append what its ``finish`` returns."""
+        return self._spool.create(self._durability)
+
+    def append(
+        self, header: Header, body: bytes | Spooled, decoded: bytes | None = None, key: Key | None = None
+    ) -> asyncio.Future[str]:
+        if key is None:
+            return self._append(header, body, decoded)
+        try:
+            self._committer.check()
+            known = self._keys.find(key)
+        except PypesError:
+            self._discard(body)
+            raise
+        if known is not None:
+            self._discard(body)
+            return known
+        future = self._keys.begin(key, self._loop.create_future())
+        look_up = partial(self._store.read, "SELECT digest, receipt FROM keys WHERE name = ?", (key.name,))
+        self._reading.submit(look_up, partial(self._looked_up, Append(header, body, decoded, future, key)))
+        return self._keys.follow(future)
+
+    def _looked_up(self, append: Append, rows: list[tuple[bytes, str]] | None, error: BaseException | None) -> None:
+        """Whether an idempotency key is known already; appends if not."""
+        assert append.key is not None
+        if rows:
+            self._discard(append.body)
+            self._keys.known(append.key, *rows[0])
+            return
+        try:
+            if error is not None:
+                self._discard(append.body)
+                raise store_error(error)
+            self._append(append.header, append.body, append.decoded, append.future, append.key)
+        except PypesError as refusal:
+            self._keys.failed(append.key, refusal)
+
+    def _append(
+        self,
+        header: Header,
+        body: bytes | Spooled,
+        decoded: bytes | None,
+        future: asyncio.Future[str] | None = None,
+        key: Key | None = None,
+        replays: str | None = None,
+        cursor: Cursor | None = None,
+    ) -> asyncio.Future[str]:
+        try:
+            self._committer.check()
+            self._reserve(header, len(body), is_replay=replays is not None)
+        except PypesError:
+            self._discard(body)
+            raise
+        if future is None:
+            future = self._loop.create_future()
+        self._outbox.appends.append(Append(header, body, decoded, future, key, replays, cursor))
+        self._committer.kick_soon()
+        return future
+
+    # -- cursors ----------------------------------------------------------------------------------------
+
+    def append_fetched(self, header: Header, body: bytes, cursor: Cursor) -> asyncio.Future[str]:
+        """As :meth:`append`, for what a source fetched: its cursor is stored in the same transaction."""
+        return self._append(header, body, None, cursor=cursor)
+
+    def move(self, cursor: Cursor) -> asyncio.Future[None]:
+        """Store a cursor alone; the future is done when it is durable. Raises :class:`StoreError`."""
+        self._committer.check()
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._outbox.moves.append(Move(cursor, future))
+        self._committer.kick_soon()
+        return future
+
+    async def cursors(self, node: str, graph: str | None = None) -> dict[str, str]:
+        """Stored cursors of the filters of one name, by graph; of one ``graph``, or of all."""
+        rows = await self._read("SELECT graph, cursor FROM cursors WHERE node = ? AND graph = coalesce(?, graph)", node, graph)
+        return dict(rows)
+
+    def _discard(self, body: bytes | Spooled) -> None:
+        """A body that is not taken on; its file goes."""
+        if isinstance(body, Spooled):
+            self._spool.remove([body.name])
+
+    # -- what a commit brought ---------------------------------------------------------------------------
+
+    def _committed(self, commit: Commit, result: Result) -> None:
+        if commit.turn.row is not None:
+            self._admit(commit)
+        if commit.complete:
+            groups = self._backlog.groups
+            for group in commit.complete:
+                del groups[group.key]
+            self._retention.count(commit.turn)
+            if self._fresh_graphs:
+                self._forget_fresh()
+        if commit.turn.is_rare:
+            self._changed(commit, result)
+
+    def _admit(self, commit: Commit) -> None:
+        assert commit.turn.row is not None
+        key, salt, count, size = commit.turn.row[:4]
+        ids = ReceiptIds(self._node, self._shard, key, salt)
+        group = Group(key, salt, size, count)
+        deliveries = [
+            Delivery(group, position, ids[position], append.header, append.body, append.decoded)
+            for position, append in enumerate(commit.appends)
+        ]
+        for graph, _, _ in commit.turn.fresh:
+            self._fresh_graphs.add(graph)
+        self._backlog.add(group, list(deliveries))
+        self._appended += count
+        for append, delivery in zip(commit.appends, deliveries, strict=True):
+            if not append.future.done():  # done: the client hung up; what it sent was accepted all the same
+                append.future.set_result(delivery.id)
+            if append.key is not None:
+                self._keys.end(append.key)
+        self._notify()
+        if self._backlog.cache.is_starved:
+            self._refill.fetch()
+
+    def _forget_fresh(self) -> None:
+        for graph in [graph for graph in self._fresh_graphs if not self._backlog.has_bulk(graph)]:
+            self._fresh_graphs.discard(graph)
+            self._outbox.stale(graph)
+
+    def _changed(self, commit: Commit, result: Result) -> None:
+        """Dead letters came or went, callbacks came: bring the counts up to date and tell who waits for it."""
+        turn = commit.turn
+        was_buried = self._is_buried
+        # what came had been counted when it was acknowledged, as far as it was known then
+        self._dead_letter_count += result.letters - sum(len(remains.letters) for remains in turn.dead)
+        self._dead_letter_bytes += result.letter_bytes - sum(r.size for r in turn.dead if r.has_body)
+        gone, edited = set(result.removed), set(result.edited)
+        for change in commit.changes:
+            if not change.future.done():
+                change.future.set_result(len((gone if change.packet is None else edited).intersection(change.ids)))
+        for move in commit.moves:
+            if not move.future.done():
+                move.future.set_result(None)
+        if was_buried and not self._is_buried:
+            self._notify()
+        if turn.callbacks and self.on_callback is not None:
+            self.on_callback()
+
+    def _refused(self, appends: list[Append], changes: list[Change | Move], error: BaseException) -> None:
+        """The store failed: none of these was accepted."""
+        for append in appends:
+            self._unreserve(len(append.body))
+            refusal = store_error(error)
+            if append.key is not None:
+                self._keys.failed(append.key, refusal)
+            elif not append.future.done():
+                append.future.set_exception(refusal)
+        for change in changes:
+            if not change.future.done():
+                change.future.set_exception(store_error(error))
+
+    # -- acknowledging -----------------------------------------------------------------------------------
+
+    def _finished(self, delivery: Delivery, account: Account, details: Details | None, remains: Remains | None) -> None:
+        self._outbox.finished(delivery, details, remains)
+        self._committer.flush_later()
+
+    def _crashed(self, delivery: Delivery, blames: tuple[Blame, ...]) -> None:
+        self._outbox.crashed(delivery, blames)
+        self._committer.kick_soon()
+
+    # -- what is in the store only -----------------------------------------------------------------------
+
+    def _fetch(self) -> None:
+        self._refill.fetch()
+
+    def _write_off(self, size: int) -> None:
+        self._bytes -= size
+
+    def _refilled(self, has_lost: bool) -> None:
+        if has_lost and self.on_ready is not None:
+            self.on_ready()  # whoever waits for what was lost learns that it does not come
+        else:
+            self._notify()
+
+    # -- the rest ----------------------------------------------------------------------------------------
+
+    def stats(self) -> QueueStats:
+        return self._stats(is_failed=self._committer.failure is not None)
+
+    async def unfinished(self, graph: str) -> int:
+        """Deliveries of a graph that are not done; waits for what was on its way into the store before."""
+        await self._committer.settled()
+        return self._backlog.unfinished(graph)
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(is_durable=True, is_shared=False, durability=self._durability)
+
+    async def close(self) -> None:
+        if self._committer.is_closed:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._refill.close()
+        await self._committer.close()
+        self._reading.stop()
+        await self._writing.call(self._store.close)
+        self._writing.stop()
+        self._claim.release()

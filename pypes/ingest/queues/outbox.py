@@ -1,0 +1,305 @@
+"""What a queue has taken on but not yet in its store: appends, acknowledgements, dead letters, changes to those."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import islice
+
+import msgspec
+import orjson
+
+from pypes.ingest.accounts import Account, encode, encode_some
+from pypes.ingest.backlog.group import Delivery, Group
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.ordering import EVERY, unpack_keys
+from pypes.ingest.outcome import Blame, Details
+from pypes.ingest.queue import Key
+from pypes.ingest.receipt import MAX_INDEX, ReceiptIds
+from pypes.ingest.store.rows import pack
+from pypes.ingest.store.schema import ROW_BYTES
+from pypes.ingest.store.turn import Remains, Turn
+
+_COMMIT_BYTES = 8 << 20  # inline bodies per commit: bounds memory and the time for which one sync holds up the next
+
+_encode = msgspec.msgpack.Encoder().encode
+
+#: Graph, filter, and how far it has fetched (JSON text).
+Cursor = tuple[str, str, str]
+
+
+class Append:
+    """An append on its way to the store; ``replays`` is the id of the dead letter that goes when it comes.
+
+    ``cursor`` is that of the source which fetched it: the two are stored together.
+    """
+
+    __slots__ = ("body", "cursor", "decoded", "future", "header", "key", "replays")
+
+    def __init__(
+        self,
+        header: Header,
+        body: bytes | Spooled,
+        decoded: bytes | None,
+        future: asyncio.Future[str],
+        key: Key | None = None,
+        replays: str | None = None,
+        cursor: Cursor | None = None,
+    ) -> None:
+        self.header = header
+        self.body = body
+        self.decoded = decoded
+        self.future = future
+        self.key = key
+        self.replays = replays
+        self.cursor = cursor
+
+
+class Move:
+    """A cursor that moves on without anything to append; the future is done when it is stored."""
+
+    __slots__ = ("cursor", "future")
+
+    def __init__(self, cursor: Cursor, future: asyncio.Future[None]) -> None:
+        self.cursor = cursor
+        self.future = future
+
+
+class Change:
+    """Dead letters to be edited (``packet``) or deleted; the future gives how many of them there were."""
+
+    __slots__ = ("future", "ids", "packet")
+
+    def __init__(self, ids: list[str], packet: bytes | None, future: asyncio.Future[int]) -> None:
+        self.ids = ids
+        self.packet = packet
+        self.future = future
+
+
+class Commit:
+    """A transaction on its way: what to tell to whom when it is through, or to take back when it failed."""
+
+    __slots__ = ("appends", "changes", "complete", "moves", "number", "spools", "touched", "turn")
+
+    def __init__(self, number: int, turn: Turn) -> None:
+        self.number = number
+        self.turn = turn
+        self.appends: list[Append] = []
+        self.changes: list[Change] = []
+        self.moves: list[Move] = []
+        self.complete: list[Group] = []
+        self.touched: dict[int, Group] = {}
+        self.spools: list[str] = []
+
+
+class Outbox:
+    """Gathers while one commit is on its way; :meth:`take` makes the next of it.
+
+    ``has_bulk`` tells whether deliveries of the bulk lane of a graph wait: keys of live ones are then noted as fresh.
+    """
+
+    def __init__(self, node: int, shard: int, has_bulk: Callable[[str], bool], clock: Callable[[], float]) -> None:
+        self.appends: list[Append] = []
+        self.changes: list[Change] = []
+        self.moves: list[Move] = []
+        self.is_flush_due = False
+        #: How many commits were made of it so far.
+        self.taken = 0
+        self._node = node
+        self._shard = shard
+        self._has_bulk = has_bulk
+        self._clock = clock
+        #: What is written as it came.
+        self._next = Turn()
+        self._complete: list[Group] = []
+        self._touched: dict[int, Group] = {}
+        #: What the details of deliveries take in bytes, by commit key, until the commit is complete.
+        self._detail_bytes: dict[int, int] = {}
+        #: Commits whose row stays where it is when they are complete.
+        self._unreadable: set[int] = set()
+        self._crashes: dict[tuple[int, int], tuple[int, bytes | None]] = {}
+        self._crashed: set[int] = set()
+        self._spent_spools: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.appends
+            or self.changes
+            or self.moves
+            or self._complete
+            or self._touched
+            or self._crashes
+            or self._spent_spools
+            or self._next.is_rare
+        )
+
+    # -- what is taken on --------------------------------------------------------------------------------
+
+    def finished(self, delivery: Delivery, details: Details | None, remains: Remains | None) -> None:
+        """Take an acknowledgement: its group already has the account."""
+        group = delivery.group
+        if details is not None:
+            data = _encode(details)
+            self._next.details.append((group.key, delivery.position, data))
+            self._detail_bytes[group.key] = self._detail_bytes.get(group.key, 0) + len(data) + ROW_BYTES
+        if remains is not None:
+            self._next.dead.append(remains)
+            self.is_flush_due = True  # a dead letter commits together with the acknowledgement that left it
+        if delivery.header.callback:
+            self._next.callbacks.append((delivery.id, delivery.header.callback, self._clock()))
+            self.is_flush_due = True
+        if delivery.header.keys:
+            # were it forgotten by a crash, it would run again behind newer ones of its keys that are not
+            self.is_flush_due = True
+        body = delivery.body
+        if isinstance(body, Spooled) and (remains is None or remains.spool is None):
+            self._spent_spools.append(body.name)
+        if group.remaining == 0:
+            self._touched.pop(group.key, None)
+            self._complete.append(group)
+        else:
+            self._touched[group.key] = group
+
+    def damaged(self, group: Group, reason: str) -> None:
+        """The row of a commit cannot be read: it stays where it is, for it may not even be possible to remove it."""
+        self._next.damaged.append((group.key, reason))
+        self._unreadable.add(group.key)
+
+    def crashed(self, delivery: Delivery, blames: tuple[Blame, ...]) -> None:
+        key = delivery.group.key
+        self._crashes[key, delivery.position] = (delivery.crashes, _encode(blames) if blames else None)
+        self._crashed.add(key)
+
+    def recall_crashes(self, key: int) -> None:
+        """The store knows of crashes in a commit: they go when it does."""
+        self._crashed.add(key)
+
+    def called(self, receipt: str) -> None:
+        self._next.called.append(receipt)
+
+    def postponed(self, receipt: str, due: float) -> None:
+        self._next.postponed.append((due, receipt))
+
+    def stale(self, graph: str) -> None:
+        """No bulk delivery of a graph waits any more: nobody will ask for its fresh keys."""
+        self._next.stale.append(graph)
+
+    # -- what is written ---------------------------------------------------------------------------------
+
+    def take(self, key: int, salt: int) -> Commit | None:
+        """Everything that goes into the next transaction, its appends under ``key``; None if there is nothing."""
+        turn, self._next = self._next, Turn()
+        commit = Commit(self.taken + 1, turn)
+        if self.appends:
+            self._take_appends(commit, key, salt)
+        if self.changes:
+            self._take_changes(commit)
+        if self.moves:
+            commit.moves, self.moves = self.moves, []
+            turn.cursors += [move.cursor for move in commit.moves]
+        if self._complete:
+            self._take_complete(commit)
+        if self.is_flush_due:
+            self.is_flush_due = False
+            self._take_touched(commit)
+        if self._crashes:
+            turn.crashes = [(key, position, count, blames) for (key, position), (count, blames) in self._crashes.items()]
+            self._crashes = {}
+        if not self._touched:
+            commit.spools, self._spent_spools = self._spent_spools, []
+        if turn.row is None and not (turn.receipts or turn.progress or turn.is_rare or commit.changes or commit.spools):
+            return None
+        self.taken = commit.number
+        return commit
+
+    def _take_complete(self, commit: Commit) -> None:
+        turn = commit.turn
+        commit.complete, self._complete = self._complete, []
+        for group in commit.complete:
+            key = group.key
+            if key not in self._unreadable:
+                turn.done.append(key)
+            accounts: list[Account] = group.outcomes  # type: ignore[assignment]
+            text, has_failed = encode(accounts)
+            size = ROW_BYTES + len(text)
+            if self._detail_bytes:
+                size += self._detail_bytes.get(key, 0)
+            turn.receipts.append((key, group.salt, group.entries, int(has_failed), size, text))
+            if group.has_progress:
+                turn.progressed.append(key)
+            if self._crashed and key in self._crashed:
+                turn.recovered.append(key)
+
+    def _take_touched(self, commit: Commit) -> None:
+        # a group that is half acknowledged will soon be complete: its progress is written only when that takes long
+        commit.touched, self._touched = self._touched, {}
+        for group in commit.touched.values():
+            commit.turn.progress.append((group.key, encode_some(group.outcomes or ())))
+            group.has_progress = True
+
+    def _take_changes(self, commit: Commit) -> None:
+        commit.changes, self.changes = self.changes, []
+        for change in commit.changes:
+            if change.packet is None:
+                commit.turn.removed += change.ids
+            else:
+                commit.turn.edited += [(change.packet, id) for id in change.ids]
+
+    def _take_fitting(self) -> list[Append]:
+        """The appends of one commit: at least one, and no more inline bodies than one may have."""
+        size = count = 0
+        for append in islice(self.appends, MAX_INDEX + 1):
+            if not isinstance(append.body, Spooled):
+                size += len(append.body)
+                if size > _COMMIT_BYTES and count:
+                    break
+            count += 1
+        taken = self.appends[:count]
+        del self.appends[:count]
+        return taken
+
+    def _take_appends(self, commit: Commit, key: int, salt: int) -> None:
+        commit.appends = taken = self._take_fitting()
+        total = 0
+        turn = commit.turn
+        spools: list[str] = []
+        for position, append in enumerate(taken):
+            header = append.header
+            total += len(append.body)
+            if isinstance(append.body, Spooled):
+                spools.append(append.body.name)
+            if append.key is not None:
+                id = ReceiptIds(self._node, self._shard, key, salt)[position]
+                turn.keys.append((append.key.name, append.key.digest, key, id))
+            if append.replays is not None:
+                turn.removed.append(append.replays)
+            if append.cursor is not None:
+                turn.cursors.append(append.cursor)
+            if header.keys and header.keys != EVERY and not header.is_bulk and self._has_bulk(header.graph):
+                turn.fresh += [(header.graph, hash, key) for hash in unpack_keys(header.keys)]
+        data = pack([(append.header, append.body) for append in taken])
+        turn.row = (key, salt, len(taken), total, orjson.dumps(spools).decode() if spools else None, data)
+
+    def written(self, commit: Commit) -> None:
+        """A commit is through: forget what was only needed to write it again."""
+        for group in commit.complete:
+            if self._detail_bytes:
+                self._detail_bytes.pop(group.key, None)
+            self._crashed.discard(group.key)
+            self._unreadable.discard(group.key)
+
+    def take_back(self, commit: Commit) -> tuple[list[Append], list[Change | Move]]:
+        """A commit failed: keep what it would have removed for the next; returns what is refused, later appends too."""
+        turn = commit.turn
+        self._complete = commit.complete + self._complete
+        for key, group in commit.touched.items():
+            if group.remaining:  # else it has become complete meanwhile
+                self._touched[key] = group
+        self.is_flush_due = self.is_flush_due or bool(commit.touched)
+        self._next.write_again(turn)
+        self._crashes = {(key, position): (count, blames) for key, position, count, blames in turn.crashes} | self._crashes
+        self._spent_spools = commit.spools + self._spent_spools
+        refused, self.appends = commit.appends + self.appends, []
+        changes: list[Change | Move] = [*commit.changes, *self.changes, *commit.moves, *self.moves]
+        self.changes, self.moves = [], []
+        return refused, changes

@@ -1,0 +1,324 @@
+"""What a queue on a store tells of the past: receipts, documents, dead letters, callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from bisect import bisect_left, bisect_right
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+import msgspec
+import orjson
+
+from pypes.errors import Conflict, Gone, NotFound
+from pypes.ingest.accounts import Account, decode, report, report_pending
+from pypes.ingest.backlog.group import Group
+from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.outcome import DeadLetter, Details
+from pypes.ingest.queue import Callback
+from pypes.ingest.queues.committer import Committer
+from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.outbox import Change, Outbox
+from pypes.ingest.queues.replaying import replayed
+from pypes.ingest.queues.retention import Retention
+from pypes.ingest.queues.settling import SettlingQueue
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
+from pypes.ingest.store.rows import index_bytes, unpack_index
+from pypes.ingest.store.spool import SpoolDir
+from pypes.ingest.store.store import Store
+
+_LETTER = "id, documents, graph, version, filter, component, code, error, attempts, time"
+_START_BYTES = 4096  # of a row: enough for the index of a commit of a few deliveries
+
+
+class RecordedQueue(SettlingQueue):
+    """Reads in a thread what the store has; what was acknowledged and is not yet there is waited for."""
+
+    _store: Store
+    _spool: SpoolDir
+    _reading: Lane
+    _outbox: Outbox
+    _committer: Committer
+    _retention: Retention
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._replaying: set[str] = set()
+
+    @abstractmethod
+    def _append(
+        self,
+        header: Header,
+        body: bytes | Spooled,
+        decoded: bytes | None,
+        future: asyncio.Future[str] | None = None,
+        key: Any = None,
+        replays: str | None = None,
+    ) -> asyncio.Future[str]:
+        """As :meth:`append`; the dead letter ``replays`` goes in the same transaction."""
+
+    async def _read(self, sql: str, *parameters: Any) -> list[Any]:
+        rows: list[Any] = await self._reading.call(partial(self._store.read, sql, parameters))
+        return rows
+
+    # -- receipts ----------------------------------------------------------------------------------------
+
+    async def receipt(self, id: str) -> Receipt | None:
+        rid = ReceiptId.parse(id)
+        group = self._find(rid)
+        if group is not None:
+            account = group.account(rid.position)
+            if account is not None:
+                return self._finished_receipt(rid, account)
+            header = await self._header(group, rid.position)
+            if header is not None:
+                delivery = group.deliveries[rid.position] if group.deliveries is not None else None
+                account = group.account(rid.position)  # finished while its header was read
+                return (
+                    self._finished_receipt(rid, account)
+                    if account is not None
+                    else self._unfinished_receipt(rid, header, delivery)
+                )
+        account = await self._account(rid)
+        return self._finished_receipt(rid, account) if account is not None else None
+
+    async def _header(self, group: Group, position: int) -> Header | None:
+        """The header of an unfinished delivery, from memory or the store; None if it is there no more."""
+        if group.deliveries is not None and (delivery := group.deliveries[position]) is not None:
+            return delivery.header
+        headers = await self._reading.call(partial(_headers, self._store, group.key))
+        return headers[position] if headers is not None else None
+
+    async def _account(self, rid: ReceiptId) -> Account | None:
+        """The account of a finished delivery in the store. Raises :class:`Gone` if it was forgotten."""
+        if (rid.node, rid.shard) != (self._node, self._shard):
+            return None
+        rows = await self._read("SELECT salt, data FROM receipts WHERE key = ?", rid.key)
+        if rows:
+            salt, data = rows[0]
+            accounts = decode(data) if salt == rid.salt else []
+            return accounts[rid.position] if rid.position < len(accounts) else None
+        if self._retention.has_forgotten(rid.key) and rid.key not in self._backlog.groups:
+            raise Gone("this receipt was given out here and is forgotten by now", code="receipt.forgotten")
+        return None
+
+    async def documents(self, id: str, limit: int, after: int = -1) -> list[DocumentReport] | None:
+        rid = ReceiptId.parse(id)
+        group = self._find(rid)
+        account = group.account(rid.position) if group is not None else None
+        if group is not None and account is None:
+            header = await self._header(group, rid.position)
+            account = group.account(rid.position)
+            if header is not None and account is None:
+                return report_pending(header.documents, limit, after)
+        if account is None and (account := await self._account(rid)) is None:
+            return None
+        await self._committer.settled()
+        rows = await self._read("SELECT data FROM details WHERE key = ? AND position = ?", rid.key, rid.position)
+        details = msgspec.msgpack.decode(rows[0][0], type=Details) if rows else None
+        return report(account, details, limit, after)
+
+    async def receipts(self, state: str | None, since: float, limit: int, after: str = "") -> list[Receipt]:
+        first, last = first_key(since), (0, 0)
+        if after:
+            rid = ReceiptId.parse(after)
+            first, last = max(first, rid.key), (rid.key, rid.position + 1)
+        found: list[Receipt] = []
+        async with aclosing(self._entries(state, first, limit)) as entries:
+            async for rid, account, group in entries:
+                if (rid.key, rid.position) >= last:
+                    receipt = await self._listed(rid, account, group)
+                    if receipt is not None and state in (None, receipt.state):
+                        found.append(receipt)
+                        if len(found) == limit:
+                            break
+        return found
+
+    async def _entries(
+        self, state: str | None, first: int, page: int
+    ) -> AsyncGenerator[tuple[ReceiptId, Account | None, Group | None], None]:
+        """What may be in a state, from a commit on, in order; the group of what is not finished, or was not when this began."""
+        has_finished = state in (None, "done", "failed")
+        has_unfinished = state in (None, "queued", "processing")
+        # what is finished while the store is read is in one of the two: its group knows its account
+        groups = {
+            key: group
+            for key, group in self._backlog.groups.items()
+            if key >= first and (has_unfinished or group.outcomes is not None)
+        }
+        keys = sorted(groups)
+        where = "AND failed" if state == "failed" else ""
+        while True:
+            rows: list[Any] = []
+            if has_finished:
+                sql = f"SELECT key, salt, data FROM receipts WHERE key >= ? {where} ORDER BY key LIMIT ?"
+                rows = await self._read(sql, first, page)
+            until = rows[-1][0] if rows and len(rows) == page else None
+            stored = {key: (salt, decode(data)) for key, salt, data in rows}
+            others = keys[bisect_left(keys, first) : len(keys) if until is None else bisect_right(keys, until)]
+            for key in sorted({*stored, *others}):
+                accounts: Sequence[Account | None]
+                if key in stored:
+                    group, (salt, accounts) = None, stored[key]
+                else:
+                    group = groups[key]
+                    salt, accounts = group.salt, [group.account(position) for position in range(group.entries)]
+                for position, account in enumerate(accounts):
+                    if (account is None and has_unfinished) or (account is not None and has_finished):
+                        yield ReceiptId(self._node, self._shard, key, position, salt), account, group
+            if until is None:
+                return
+            first = until + 1
+
+    async def _listed(self, rid: ReceiptId, account: Account | None, group: Group | None) -> Receipt | None:
+        if account is not None:
+            return self._finished_receipt(rid, account)
+        assert group is not None
+        header = await self._header(group, rid.position)
+        if (account := group.account(rid.position)) is not None:
+            return self._finished_receipt(rid, account)
+        if header is None:
+            return None
+        delivery = group.deliveries[rid.position] if group.deliveries is not None else None
+        return self._unfinished_receipt(rid, header, delivery)
+
+    # -- callbacks ---------------------------------------------------------------------------------------
+
+    async def callbacks(self, now: float, limit: int) -> list[Callback]:
+        await self._committer.settled()
+        rows = await self._read(
+            "SELECT receipt, url, due, attempts FROM callbacks WHERE due <= ? ORDER BY due LIMIT ?", now, limit
+        )
+        return [Callback(*row) for row in rows]
+
+    async def next_callback(self) -> float | None:
+        await self._committer.settled()
+        rows = await self._read("SELECT min(due) FROM callbacks")
+        due: float | None = rows[0][0]
+        return due
+
+    def callback_done(self, receipt: str) -> None:
+        self._outbox.called(receipt)
+        self._committer.kick_soon()
+
+    def callback_failed(self, receipt: str, due: float) -> None:
+        self._outbox.postponed(receipt, due)
+        self._committer.kick_soon()
+
+    # -- dead letters ------------------------------------------------------------------------------------
+
+    async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
+        await self._committer.settled()
+        where, parameters = _where(query or LetterQuery())
+        # a list by id: without the sign before its columns, an index by another order may be preferred
+        sql = f"SELECT {_LETTER} FROM dead_letters WHERE id > ? {where} ORDER BY id LIMIT ?"
+        return [_letter(row) for row in await self._read(sql, after, *parameters, limit)]
+
+    async def letter(self, id: str) -> KeptLetter | None:
+        await self._committer.settled()
+        rows = await self._read(
+            f"SELECT {_LETTER}, traceback, packet, is_edited, receipt FROM dead_letters JOIN packets USING (id) WHERE id = ?", id
+        )
+        if not rows:
+            return None
+        *row, traceback, packet, is_edited, receipt = rows[0]
+        letter = _letter(row, traceback, packet)
+        bodies = await self._read(
+            "SELECT header, size, spool, body IS NOT NULL, CASE WHEN size <= ? THEN body END FROM bodies WHERE receipt = ?",
+            SHOWN_BYTES,
+            receipt,
+        )
+        if not bodies:
+            return KeptLetter(letter, bool(is_edited))
+        header_data, size, spool, is_inline, body = bodies[0]
+        header = Header.decode(header_data)
+        has_body = bool(spool or is_inline)
+        return KeptLetter(letter, bool(is_edited), has_body, body, header.content_type, header.encoding, size)
+
+    async def letter_groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
+        await self._committer.settled()
+        where, parameters = _where(query or LetterQuery())
+        rows = await self._read(
+            f"SELECT graph, filter, code, count(*), max(time) FROM dead_letters WHERE 1 {where} "
+            "GROUP BY graph, filter, code ORDER BY count(*) DESC, graph, filter, code",
+            *parameters,
+        )
+        return [LetterGroup(*row) for row in rows]
+
+    async def edit_letter(self, id: str, packet: bytes) -> bool:
+        return await self._change([id], packet) > 0
+
+    async def delete_letters(self, ids: Sequence[str]) -> int:
+        return await self._change(list(ids), None) if ids else 0
+
+    def _change(self, ids: list[str], packet: bytes | None) -> asyncio.Future[int]:
+        """Edit dead letters, or delete them (``packet`` is None); the future gives how many there were."""
+        self._committer.check()
+        future: asyncio.Future[int] = self._loop.create_future()
+        self._outbox.changes.append(Change(ids, packet, future))
+        self._committer.kick_soon()
+        return future
+
+    async def replay(self, id: str, from_start: bool) -> str:
+        if id in self._replaying:
+            raise Conflict("this dead letter is being replayed already", code="deadletters.replaying")
+        self._replaying.add(id)
+        try:
+            await self._committer.settled()
+            rows = await self._read(
+                f"SELECT {_LETTER}, traceback, packet, is_edited, receipt FROM dead_letters JOIN packets USING (id) WHERE id = ?",
+                id,
+            )
+            if not rows:
+                raise NotFound("there is no such dead letter", code="deadletters.not_found")
+            *row, traceback, packet, is_edited, receipt = rows[0]
+            bodies = await self._read("SELECT header, is_needed, size, spool, body FROM bodies WHERE receipt = ?", receipt)
+            header_data, is_needed, size, spool, body = bodies[0] if bodies else (None, 0, 0, None, None)
+            kept = Spooled(str(self._spool.path / spool), size) if spool else body
+            header = Header.decode(header_data) if header_data else None
+            letter = _letter(row, traceback, packet)
+            header, kept = replayed(
+                letter, header, kept, from_start=from_start, is_edited=bool(is_edited), is_needed=bool(is_needed)
+            )
+            if isinstance(kept, Spooled):
+                # the file may be that of other letters, too: the delivery gets a name of its own for it
+                kept = await self._reading.call(partial(self._spool.link, kept))
+            return await self._append(header, kept, None, replays=id)
+        finally:
+            self._replaying.discard(id)
+
+
+def _headers(store: Store, key: int) -> list[Header] | None:
+    """The headers of a commit, without reading its bodies; None if it is gone."""
+    start = store.row_start(key, _START_BYTES)
+    if start is None:
+        return None
+    size = index_bytes(start)
+    if size > len(start):
+        start = store.row_start(key, size)
+        if start is None:
+            return None
+    return [header for header, _, _ in unpack_index(start)]
+
+
+def _where(query: LetterQuery) -> tuple[str, list[Any]]:
+    conditions, parameters = [], []
+    for name in ("graph", "filter", "code"):
+        if value := getattr(query, name):
+            conditions.append(f"AND {name} = ?")
+            parameters.append(value)
+    if query.since:
+        conditions.append("AND time >= ?")
+        parameters.append(query.since)
+    return " ".join(conditions), parameters
+
+
+def _letter(row: Sequence[Any], traceback: str = "", packet: bytes = b"") -> DeadLetter:
+    id, documents, graph, version, filter, component, code, error, attempts, time = row
+    return DeadLetter(
+        id, tuple(orjson.loads(documents)), graph, version, filter, component, code, error, traceback, attempts, packet, time
+    )

@@ -1,0 +1,77 @@
+"""Which streams the commits of a store belong to, read from their indexes when it is opened. All functions block."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+from pypes.errors import StoreError
+from pypes.ingest.delivery import Header
+from pypes.ingest.queue import Stream
+from pypes.ingest.store.rows import index_bytes, unpack_index
+
+#: Rows up to here are read whole, many in one query: they lie within one page. Of others only the index is read.
+_SMALL_BYTES = 8192
+
+
+class FoundPart(NamedTuple):
+    """The deliveries of one stream in a commit: positions (``None``: all of it), how many are unfinished, bytes of those."""
+
+    stream: Stream
+    positions: list[int] | None
+    deliveries: int
+    bytes: int
+
+
+def scan_parts(
+    connection: sqlite3.Connection, commits: Iterable[tuple[int, int, int]], done: Mapping[int, Container[int]]
+) -> dict[int, list[FoundPart]]:
+    """The parts of commits, given as key, entries and size; ``done`` has the positions of finished deliveries by key.
+
+    A commit whose index cannot be read is one part of no graph's stream: whoever reads it then finds it damaged.
+    """
+    small: dict[int, bytes] = {}
+    query = "SELECT key, data FROM commits WHERE length(data) <= ?"
+    with suppress(sqlite3.DatabaseError):
+        for key, data in connection.execute(query, (_SMALL_BYTES,)):
+            small[key] = data[: index_bytes(data[:4])]
+    found: dict[int, list[FoundPart]] = {}
+    for key, entries, size in commits:
+        finished = done.get(key, ())
+        try:
+            start = small.get(key) or _start_of(connection, key)
+            parts = parts_of(unpack_index(start), finished)
+        except (sqlite3.Error, StoreError):
+            unfinished = sum(1 for position in range(entries) if position not in finished)
+            parts = [FoundPart(Stream("", False), None, unfinished, size)]
+        found[key] = parts
+    return found
+
+
+def _start_of(connection: sqlite3.Connection, key: int) -> bytes:
+    try:
+        with connection.blobopen("commits", "data", key, readonly=True) as blob:
+            prefix = blob.read(4)
+            return prefix + blob.read(index_bytes(prefix) - 4)
+    except OverflowError:
+        # Python up to 3.11.3 takes no rowid of more than 32 bits there: read the row whole
+        (data,) = connection.execute("SELECT data FROM commits WHERE key = ?", (key,)).fetchone()
+        return bytes(data[: index_bytes(data[:4])])
+
+
+def parts_of(index: Iterable[tuple[Header, int, str | None]], finished: Container[int]) -> list[FoundPart]:
+    """The parts of a commit, from its index."""
+    positions: dict[Stream, list[int]] = {}
+    unfinished: dict[Stream, list[int]] = {}
+    for position, (header, size, _) in enumerate(index):
+        stream = Stream(header.graph, header.is_bulk)
+        positions.setdefault(stream, []).append(position)
+        sizes = unfinished.setdefault(stream, [])
+        if position not in finished:
+            sizes.append(size)
+    is_one = len(positions) == 1
+    return [
+        FoundPart(stream, None if is_one else positions[stream], len(sizes), sum(sizes)) for stream, sizes in unfinished.items()
+    ]

@@ -1,0 +1,377 @@
+"""The SQLite file under an embedded queue: one row per group commit, so that its cost does not grow with the deliveries.
+
+All methods block; one thread commits, another reads. A whole turn (append what arrived, remove what was
+acknowledged, keep its receipts) is **one** SQL statement on a view with a trigger: each statement that Python steps
+gives up the interpreter lock and must win it back from a busy event loop, which costs more than the work itself.
+What is rarer than a delivery whose one document was published (dead letters, details, keys, callbacks, crashes) goes by
+statements of its own in the same transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pypes.ingest.accounts import decode_some
+from pypes.ingest.store.partition import scan_parts
+from pypes.ingest.store.reading import failure, load_rows, refuse_newer, scan_commits
+from pypes.ingest.store.rows import Row, checksum
+from pypes.ingest.store.schema import (
+    FORMAT,
+    INSERT_BODY,
+    INSERT_LETTER,
+    INSERT_PACKET,
+    TURN,
+    create,
+    letter_row,
+    upgrade,
+)
+from pypes.ingest.store.turn import Found, Remains, Result, Totals, Turn
+from pypes.ingest.store.wal import LogIndex, Tail
+
+_PAGE_BYTES = 32768
+_WAL_PAGES = 1024  # 32 MiB: what is acknowledged soon after it arrived is overwritten in the log and never reaches the table
+_VACUUM_BYTES = 256 << 20
+
+_INSERT = "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT_TURN = "INSERT INTO turn VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_NO_ROW = (None, None, None, None, None, None)
+
+
+_NOTHING = Result()
+
+
+class Store:
+    """One shard's file. ``connect`` is ``sqlite3.connect`` unless a test injects faults."""
+
+    def __init__(
+        self,
+        path: Path,
+        durability: str = "always",
+        *,
+        version: str = "",
+        born: int = 0,
+        connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
+    ) -> None:
+        self.path = path
+        self._durability = durability
+        self._synchronous = {"always": "FULL", "interval": "NORMAL", "never": "OFF"}[durability]
+        self._connections: list[sqlite3.Connection] = []
+        self._index: LogIndex | None = None
+        try:
+            self._writer = self._connect(connect)
+            (found,) = self._writer.execute("PRAGMA user_version").fetchone()
+            self._index = LogIndex(path)
+            #: What was found behind the last commit of the log when it was opened.
+            self.tail: Tail = self._index.tail()
+            self._prepare(found, version, born)
+            self._reader = self._connect(connect)
+            self._reader.execute("PRAGMA query_only = 1")
+        except BaseException as error:
+            self.close()
+            if isinstance(error, sqlite3.Error):
+                raise failure(error, self.path) from error
+            raise
+
+    def _connect(self, connect: Callable[..., sqlite3.Connection]) -> sqlite3.Connection:
+        connection = connect(self.path, isolation_level=None, check_same_thread=False, timeout=10.0)
+        self._connections.append(connection)
+        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
+        connection.execute("PRAGMA secure_delete = 0")  # Debian builds it in: every removed body would be overwritten with zeros
+        connection.execute(f"PRAGMA journal_size_limit = {2 * _WAL_PAGES * _PAGE_BYTES}")
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        if sys.platform == "darwin":  # there, fsync alone leaves the data in the drive's cache
+            connection.execute("PRAGMA fullfsync = 1")
+            connection.execute("PRAGMA checkpoint_fullfsync = 1")
+        return connection
+
+    def _prepare(self, found: int, version: str, born: int) -> None:
+        refuse_newer(self._writer, found, self.path)
+        if found < FORMAT:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                if found == 0:
+                    create(self._writer, version, born)
+                else:
+                    upgrade(self._writer, version)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                self._rollback()
+                raise
+        else:
+            self._shrink()
+        self._writer.executescript(TURN)
+
+    def _shrink(self) -> None:
+        (pages,) = self._writer.execute("PRAGMA page_count").fetchone()
+        (free,) = self._writer.execute("PRAGMA freelist_count").fetchone()
+        if free * _PAGE_BYTES > _VACUUM_BYTES and free > pages // 2:  # a backlog that was worked off
+            with suppress(sqlite3.DatabaseError):  # of a damaged file no copy can be made; what is intact is served all the same
+                self._writer.execute("VACUUM")
+
+    # -- opening -----------------------------------------------------------------------------------------
+
+    def scan(self) -> tuple[list[Found], list[str]]:
+        """Every commit not wholly acknowledged, in order, without bodies; and what cannot be read, in words."""
+        done = dict(self._writer.execute("SELECT key, data FROM progress"))
+        crashes: dict[int, dict[int, int]] = {}
+        for key, position, count in self._writer.execute("SELECT key, position, count FROM crashes"):
+            crashes.setdefault(key, {})[position] = count
+        rows, problems = scan_commits(self._writer)
+        accounts = {key: decode_some(data) for key, data in done.items()}
+        parts = scan_parts(self._writer, [(key, entries, size) for key, _, entries, size, _ in rows], accounts)
+        return [
+            Found(
+                key,
+                salt,
+                entries,
+                size,
+                orjson.loads(spools) if spools else [],
+                accounts.get(key, {}),
+                crashes.get(key, {}),
+                parts[key],
+            )
+            for key, salt, entries, size, spools in rows
+        ], problems
+
+    def last_key(self, found: Iterable[Found]) -> int:
+        """The greatest commit key ever used that is still known; ``found`` is what the scan found."""
+        # not asked of the table of commits: its last page may be the one that is damaged
+        known = [self._one(f"SELECT coalesce(max(key), 0) FROM {table}")[0] for table in ("receipts", "damaged")]
+        return max(self.horizon()[1], *map(int, known), *(each.key for each in found))
+
+    def horizon(self) -> tuple[int, int]:
+        """The least key that may have been given out here, and the greatest of a receipt that was forgotten."""
+        found = dict(self._writer.execute("SELECT name, value FROM meta WHERE name IN ('born', 'forgotten')"))
+        return int(found.get("born", 0)), int(found.get("forgotten", 0))
+
+    def blames(self) -> list[tuple[int, int, bytes]]:
+        """Key, position and encoded blames of every delivery that has any."""
+        return self._writer.execute("SELECT key, position, blames FROM crashes WHERE blames IS NOT NULL").fetchall()
+
+    def fresh(self) -> list[tuple[str, int, int]]:
+        """Graph, order key and commit key of what was taken while bulk deliveries of its graph waited."""
+        return self._writer.execute("SELECT graph, hash, key FROM fresh").fetchall()
+
+    def kept_spools(self) -> list[str]:
+        """Names of the spool files kept for dead letters, or named by a row that is marked as damaged."""
+        names = [name for (name,) in self._writer.execute("SELECT spool FROM bodies WHERE spool IS NOT NULL")]
+        for (spools,) in self._writer.execute("SELECT spools FROM commits WHERE key IN (SELECT key FROM damaged)"):
+            names += orjson.loads(spools) if spools else []
+        return names
+
+    def totals(self) -> Totals:
+        receipts, receipt_bytes = self._one("SELECT total(entries), total(bytes) FROM receipts", 2)
+        letters, letter_bytes = self._one("SELECT count(*), total(size) FROM dead_letters", 2)
+        (body_bytes,) = self._one("SELECT total(size) FROM bodies")
+        return Totals(int(receipts), int(receipt_bytes), letters, int(letter_bytes + body_bytes))
+
+    def _one(self, sql: str, columns: int = 1) -> tuple[Any, ...]:
+        """The one row of a query, zeros if what it reads is damaged: deliveries are served all the same."""
+        try:
+            row: tuple[Any, ...] = self._writer.execute(sql).fetchone()
+        except sqlite3.DatabaseError:
+            return (0,) * columns
+        return row
+
+    def damage(self) -> list[str]:
+        """What cannot be read of receipts and dead letters, in words."""
+        problems = []
+        for what, sql in (
+            ("receipts", "SELECT max(key), total(bytes) FROM receipts"),
+            ("dead letters", "SELECT total(size) FROM dead_letters"),
+            ("bodies of dead letters", "SELECT total(size), max(spool) FROM bodies"),
+        ):
+            try:
+                self._writer.execute(sql).fetchone()
+            except sqlite3.DatabaseError as error:
+                problems.append(f"{what} cannot be read ({error})")
+        return problems
+
+    # -- committing --------------------------------------------------------------------------------------
+
+    def commit(self, turn: Turn) -> Result:
+        """Write a turn in one transaction; durable on return when durability is ``always``. Raises :class:`StoreError`."""
+        try:
+            if not turn.is_rare:
+                self._commit_turn(turn)
+                return _NOTHING
+            self._writer.execute("BEGIN IMMEDIATE")
+            result = self._commit_rare(turn)
+            self._commit_turn(turn)
+            self._writer.execute("COMMIT")
+            return result
+        except sqlite3.Error as error:
+            self._rollback()
+            raise failure(error, self.path) from error
+
+    def _commit_turn(self, turn: Turn) -> None:
+        row = _NO_ROW if turn.row is None else turn.row
+        crc = checksum(turn.row[5]) if turn.row is not None else None
+        if turn.receipts or turn.progress:
+            acknowledged = (
+                orjson.dumps(turn.done).decode(),
+                orjson.dumps(turn.receipts).decode(),
+                orjson.dumps(turn.progressed).decode() if turn.progressed else None,
+                orjson.dumps(turn.progress).decode() if turn.progress else None,
+            )
+            self._writer.execute(_INSERT_TURN, (*row, crc, *acknowledged))
+        elif turn.row is not None:
+            self._writer.execute(_INSERT, (*row, crc))
+
+    def _commit_rare(self, turn: Turn) -> Result:
+        write, many = self._writer.execute, self._writer.executemany
+        many("INSERT OR REPLACE INTO details VALUES (?, ?, ?)", turn.details)
+        many("INSERT OR REPLACE INTO crashes VALUES (?, ?, ?, ?)", turn.crashes)
+        many("DELETE FROM crashes WHERE key = ?", [(key,) for key in turn.recovered])
+        many("INSERT OR REPLACE INTO damaged VALUES (?, ?)", turn.damaged)
+        many("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)", turn.keys)
+        many("INSERT OR REPLACE INTO callbacks VALUES (?, ?, ?, 0)", turn.callbacks)
+        many("UPDATE callbacks SET attempts = attempts + 1, due = ? WHERE receipt = ?", turn.postponed)
+        many("DELETE FROM callbacks WHERE receipt = ?", [(receipt,) for receipt in turn.called])
+        many("DELETE FROM fresh WHERE graph = ?", [(graph,) for graph in turn.stale])
+        many("INSERT OR REPLACE INTO fresh VALUES (?, ?, ?)", turn.fresh)
+        many("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", turn.cursors)
+        letters = size = 0
+        edited = []
+        for packet, id in turn.edited:
+            for (before,) in write("SELECT coalesce(length(packet), 0) FROM packets WHERE id = ?", (id,)).fetchall():
+                write("UPDATE packets SET packet = ? WHERE id = ?", (packet, id))
+                write("UPDATE dead_letters SET is_edited = 1, size = size + ? WHERE id = ?", (len(packet) - before, id))
+                size += len(packet) - before
+                edited.append(id)
+        removed, spools, freed = self._remove(turn.removed)
+        letters -= len(removed)
+        size -= freed
+        for remains in turn.dead:
+            added, added_bytes = self._bury(remains)
+            letters += added
+            size += added_bytes
+        return Result(letters, size, tuple(removed), tuple(edited), tuple(spools))
+
+    def _bury(self, remains: Remains) -> tuple[int, int]:
+        write = self._writer.execute
+        letters = size = 0
+        receipt = remains.receipt
+        for letter in remains.letters:
+            row = letter_row(letter, receipt, len(letter.packet))
+            for (before,) in write("SELECT size FROM dead_letters WHERE id = ?", (letter.id,)).fetchall():
+                letters, size = letters - 1, size - before
+            write(INSERT_LETTER, row)
+            write(INSERT_PACKET, (letter.id, letter.traceback, letter.packet))
+            letters, size = letters + 1, size + row[-1]  # type: ignore[operator]
+        if remains.header is not None:
+            (before,) = write("SELECT total(size) FROM bodies WHERE receipt = ?", (receipt,)).fetchone()
+            kept = remains.size if remains.has_body else 0
+            write(INSERT_BODY, (receipt, remains.is_needed, kept, remains.spool, remains.header, remains.body))
+            size += kept - int(before)
+        return letters, size
+
+    def _remove(self, ids: Iterable[str]) -> tuple[list[str], list[str], int]:
+        """Remove dead letters, and the body of a receipt with its last one; returns their ids, spool files and bytes."""
+        write = self._writer.execute
+        removed: list[str] = []
+        spools: list[str] = []
+        size = 0
+        for id in ids:
+            for receipt, letter_bytes in write("SELECT receipt, size FROM dead_letters WHERE id = ?", (id,)).fetchall():
+                write("DELETE FROM dead_letters WHERE id = ?", (id,))
+                write("DELETE FROM packets WHERE id = ?", (id,))
+                removed.append(id)
+                size += letter_bytes
+                # its letters lie together: their ids begin with the receipt
+                others = "SELECT 1 FROM dead_letters WHERE id > ? AND id < ? LIMIT 1"
+                if not write(others, (f"{receipt}-", f"{receipt}.")).fetchall():
+                    for spool, body_bytes in write("SELECT spool, size FROM bodies WHERE receipt = ?", (receipt,)).fetchall():
+                        size += body_bytes
+                        if spool:
+                            spools.append(spool)
+                    write("DELETE FROM bodies WHERE receipt = ?", (receipt,))
+        return removed, spools, size
+
+    def sync(self) -> None:
+        """Commit with a sync, covering all that was committed before: the beat of ``interval``, and the probe after a failure."""
+        try:
+            if self._durability != "never":
+                self._writer.execute("PRAGMA synchronous = FULL")
+            try:
+                self._writer.execute("INSERT OR REPLACE INTO meta VALUES ('synced', strftime('%s', 'now'))")
+            finally:
+                self._writer.execute(f"PRAGMA synchronous = {self._synchronous}")
+        except sqlite3.Error as error:
+            self._rollback()
+            raise failure(error, self.path) from error
+
+    def prune(self, before_key: int, surplus: int, surplus_bytes: int) -> tuple[int, int, int]:
+        """Forget receipts older than ``before_key``, and the oldest ones until the surplus is gone.
+
+        What belongs to them (details, idempotency keys) goes with them, and the horizon moves in the same transaction.
+        Returns how many receipts and bytes went, and the horizon (0: nothing went).
+        """
+        gone = gone_bytes = last = 0
+        try:
+            rows = self._writer.execute("SELECT key, entries, bytes FROM receipts ORDER BY key LIMIT 5000").fetchall()
+            for key, entries, size in rows:
+                if key >= before_key and gone >= surplus and gone_bytes >= surplus_bytes:
+                    break
+                last, gone, gone_bytes = key, gone + entries, gone_bytes + size
+            if last:
+                self._writer.execute("BEGIN IMMEDIATE")
+                for table in ("details", "keys"):
+                    # what waits for longer than receipts are kept has not been acknowledged, and nothing of it is forgotten
+                    self._writer.execute(
+                        f"DELETE FROM {table} WHERE key <= ? AND key NOT IN (SELECT key FROM commits WHERE key <= ?)",
+                        (last, last),
+                    )
+                self._writer.execute("DELETE FROM receipts WHERE key <= ?", (last,))
+                (before,) = self._writer.execute("SELECT coalesce(max(value), 0) FROM meta WHERE name = 'forgotten'").fetchone()
+                last = max(last, before)
+                self._writer.execute("INSERT OR REPLACE INTO meta VALUES ('forgotten', ?)", (last,))
+                self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._rollback()
+            raise failure(error, self.path) from error
+        return gone, gone_bytes, last
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def load(self, keys: list[int], *, is_last_try: bool = False) -> list[Row]:
+        """Read commits with their bodies; a row that is damaged says so and holds up no other.
+
+        Raises :class:`StoreError` if the disk fails with all of them, unless it ``is_last_try``: then they count as damaged.
+        """
+        return load_rows(self._reader, keys, self.path, is_last_try=is_last_try)
+
+    def read(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
+        """Rows of a query, on the connection for reading. Raises :class:`StoreError`."""
+        try:
+            return self._reader.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise failure(error, self.path) from error
+
+    def row_start(self, key: int, size: int) -> bytes | None:
+        """The first ``size`` bytes of a commit's row, without its bodies; ``None`` if there is no such commit."""
+        rows = self.read("SELECT substr(data, 1, ?) FROM commits WHERE key = ?", (size, key))
+        return rows[0][0] if rows else None
+
+    def close(self) -> None:
+        """Close; the log is folded into the file unless the disk fails."""
+        for connection in reversed(self._connections):
+            connection.close()
+        if self._index is not None:
+            self._index.close()
+
+    def _rollback(self) -> None:
+        try:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+        except sqlite3.Error:  # SQLite had rolled back by itself; whether it works again is what the next sync() shows
+            return

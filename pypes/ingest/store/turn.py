@@ -1,0 +1,130 @@
+"""What goes into a store in one transaction, and what opening it finds: plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pypes.ingest.accounts import Account
+from pypes.ingest.outcome import DeadLetter
+from pypes.ingest.store.partition import FoundPart
+
+
+class Found(NamedTuple):
+    """What opening a store finds of a commit, without reading bodies; ``done``: position → account of what was acknowledged."""
+
+    key: int
+    salt: int
+    entries: int
+    size: int
+    spools: list[str]
+    done: dict[int, Account]
+    crashes: dict[int, int]
+    parts: list[FoundPart]
+
+
+class Totals(NamedTuple):
+    """What the store keeps besides deliveries; receipts are counted by delivery, bytes roughly."""
+
+    receipts: int
+    receipt_bytes: int
+    letters: int
+    letter_bytes: int
+
+
+class Remains(NamedTuple):
+    """What a delivery leaves behind when documents of it failed: its dead letters, its header, and its body if it is kept.
+
+    ``is_needed``: the dead letters do not hold all there was. ``body`` is None if it is in the file ``spool``, or not kept.
+    """
+
+    receipt: str
+    letters: tuple[DeadLetter, ...]
+    header: bytes | None
+    body: bytes | None
+    spool: str | None
+    size: int
+    is_needed: bool
+
+    @property
+    def has_body(self) -> bool:
+        return self.body is not None or self.spool is not None
+
+
+#: Key, salt, count, size, names of spool files, data.
+CommitRow = tuple[int, int, int, int, str | None, bytes]
+
+
+@dataclass(slots=True)
+class Turn:
+    """Everything one transaction writes."""
+
+    row: CommitRow | None = None
+    done: list[int] = field(default_factory=list)
+    #: Key, salt, entries, 1 if anything failed, bytes, accounts.
+    receipts: list[tuple[int, int, int, int, int, str]] = field(default_factory=list)
+    progressed: list[int] = field(default_factory=list)
+    progress: list[tuple[int, str]] = field(default_factory=list)
+    #: Key, position, encoded details.
+    details: list[tuple[int, int, bytes]] = field(default_factory=list)
+    #: Key, position, count, encoded blames.
+    crashes: list[tuple[int, int, int, bytes | None]] = field(default_factory=list)
+    recovered: list[int] = field(default_factory=list)
+    dead: list[Remains] = field(default_factory=list)
+    #: Commits whose row cannot be read: they stay where they are, marked. Key, reason.
+    damaged: list[tuple[int, str]] = field(default_factory=list)
+    #: Ids of dead letters that go.
+    removed: list[str] = field(default_factory=list)
+    #: Packet, id.
+    edited: list[tuple[bytes, str]] = field(default_factory=list)
+    #: Name, digest, key, receipt.
+    keys: list[tuple[str, bytes, int, str]] = field(default_factory=list)
+    #: Receipt, URL, due.
+    callbacks: list[tuple[str, str, float]] = field(default_factory=list)
+    called: list[str] = field(default_factory=list)
+    #: Due, receipt.
+    postponed: list[tuple[float, str]] = field(default_factory=list)
+    #: Graph, order key, commit key.
+    fresh: list[tuple[str, int, int]] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    #: Graph, filter, cursor.
+    cursors: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def is_rare(self) -> bool:
+        return bool(
+            self.details
+            or self.dead
+            or self.crashes
+            or self.recovered
+            or self.keys
+            or self.callbacks
+            or self.called
+            or self.postponed
+            or self.removed
+            or self.edited
+            or self.fresh
+            or self.stale
+            or self.cursors
+            or self.damaged
+        )
+
+    def write_again(self, failed: Turn) -> None:
+        """Put what a turn that failed would have written of the past before what is in this one."""
+        self.details[:0] = failed.details
+        self.dead[:0] = failed.dead
+        self.damaged[:0] = failed.damaged
+        self.callbacks[:0] = failed.callbacks
+        self.called[:0] = failed.called
+        self.postponed[:0] = failed.postponed
+        self.stale[:0] = failed.stale
+
+
+class Result(NamedTuple):
+    """What a commit changed: dead letters and their bytes, which of those to be removed or edited there were, files to remove."""
+
+    letters: int = 0
+    letter_bytes: int = 0
+    removed: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    spools: tuple[str, ...] = ()

@@ -1,0 +1,281 @@
+"""What a queue on a store knows of the past, across restarts and failing commits; and what it forgets."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pypes.core.limits import Limits
+from pypes.errors import Conflict, Gone, QueueFull, StoreError
+from pypes.ingest.delivery import Header
+from pypes.ingest.ordering import pack_keys
+from pypes.ingest.outcome import Blame, Details, Fate, Outcome
+from pypes.ingest.protocol import Rerun
+from pypes.ingest.queue import Key
+from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.receipt import DocumentReport, ReceiptId
+from tests.ingest.harness import letter, open_queue, run, take, until
+
+
+async def work_off(queue: EmbeddedQueue, n: int, header: Header | None = None) -> list[str]:
+    """Append and acknowledge ``n`` deliveries, a commit for each."""
+    ids = []
+    for _ in range(n):
+        ids.append(await queue.append(header or Header("g"), b"x"))
+        (lease,) = await take(queue, 1)
+        queue.ack(lease, Outcome(1, version=2, details=Details((Fate("published", ("index",)),), (1, 0))))
+        await queue._committer.settled()
+    return ids
+
+
+def test_what_is_known_of_documents_outlives_a_restart(tmp_path: Path) -> None:
+    async def main() -> None:
+        queue = await open_queue(tmp_path)
+        together = await asyncio.gather(*[queue.append(Header("g", documents=n), b"x") for n in (1, 3, 1)])
+        first, second, _ = await take(queue, 3)
+        queue.ack(first, Outcome(1, version=4, details=Details((Fate("published", ("index",)),), (1, 0))), "doc-1")
+        dead = letter(second.id, 2)
+        fates = (Fate("published", ("index",)), Fate("failed", (), "f"))
+        details = Details(fates, (2, 0, 1, 1), {0: "a"}, {2: dead.id})
+        queue.ack(second, Outcome(2, 0, 1, (dead,), version=4, details=details))
+        await queue.close()
+        for _ in range(2):  # one delivery of the commit waits, then it is finished, too
+            queue = await open_queue(tmp_path)
+            assert await queue.documents(together[0], 9) == [DocumentReport(0, "published", "doc-1", ("index",))]
+            reports = await queue.documents(together[1], 9)
+            assert reports is not None
+            assert reports[2] == DocumentReport(2, "failed", None, (), "f", dead.id)
+            receipt = await queue.receipt(together[1])
+            assert receipt is not None
+            assert (receipt.state, receipt.version, receipt.published) == ("failed", 4, 2)
+            assert receipt.started is not None
+            assert [found.receipt for found in await queue.receipts("failed", 0, 9)] == [together[1]]
+            if queue.stats().deliveries:
+                (last,) = await take(queue, 1)
+                assert await queue.documents(last.id, 9) == [DocumentReport(0, "pending")]
+                queue.ack(last, Outcome(1))
+            await queue.close()
+
+    run(main())
+
+
+def test_receipts_are_forgotten_by_number_with_their_keys(tmp_path: Path) -> None:
+    async def main() -> None:
+        limits = Limits(receipts_kept=1)
+        queue = await open_queue(tmp_path, limits=limits)
+        key = Key("k", b"1")
+        first = await queue.append(Header("g"), b"x", None, key)
+        (lease,) = await take(queue, 1)
+        queue.ack(lease, Outcome(1))
+        assert await queue.append(Header("g"), b"x", None, key) == first
+        for _ in range(11):
+            ids = await asyncio.gather(*[queue.append(Header("g"), b"x") for _ in range(100)])
+            for lease in await take(queue, 100):
+                queue.ack(lease, Outcome(1))
+            await queue._committer.settled()
+        await queue._writing.call(lambda: None)
+        with pytest.raises(Gone) as caught:
+            await queue.receipt(first)
+        assert caught.value.code == "receipt.forgotten"
+        never = ReceiptId.parse(first)
+        assert await queue.receipt(str(never._replace(key=never.key - (10**9 << 6)))) is None
+        again = await queue.append(Header("g"), b"x", None, key)
+        assert again not in (first, *ids)
+        await queue.close()
+
+        queue = await open_queue(tmp_path, limits=limits)
+        with pytest.raises(Gone):
+            await queue.documents(first, 9)
+        await queue.close()
+
+    run(main())
+
+
+def test_receipts_are_forgotten_by_time_and_bytes(tmp_path: Path) -> None:
+    async def main() -> None:
+        now = [1_700_000_000.0]
+        limits = Limits(receipts_s=100, receipts_bytes=3 << 20)
+        queue = await open_queue(tmp_path, limits=limits, clock=lambda: now[0])
+        (old,) = await work_off(queue, 1)
+        now[0] += 200
+        queue._retention.pruned_at -= 1000  # the beat of a minute
+        (young,) = await work_off(queue, 1)
+        await queue._writing.call(lambda: None)
+        with pytest.raises(Gone):
+            await queue.receipt(old)
+        assert await queue.receipt(young) is not None
+
+        # ids of a megabyte each
+        large = []
+        for _ in range(6):
+            large.append(await queue.append(Header("g", documents=1000), b"x"))
+            (lease,) = await take(queue, 1)
+            ids = dict.fromkeys(range(1000), "x" * 1000)
+            details = Details((Fate("published", ("index",)),), (1000, 0), ids)
+            queue.ack(lease, Outcome(1000, version=1, details=details))
+            await queue._committer.settled()
+        await queue._writing.call(lambda: None)
+        with pytest.raises(Gone):
+            await queue.documents(large[0], 1)
+        assert await queue.documents(large[-1], 1) == [DocumentReport(0, "published", "x" * 1000, ("index",))]
+        await queue.close()
+
+    run(main())
+
+
+def test_what_waits_is_not_forgotten_however_old(tmp_path: Path) -> None:
+    async def main() -> None:
+        queue = await open_queue(tmp_path, limits=Limits(receipts_kept=1))
+        key = Key("k", b"1")
+        waiting = await queue.append(Header("g"), b"waits", None, key)
+        await take(queue, 1)
+        for _ in range(11):
+            await asyncio.gather(*[queue.append(Header("g"), b"x") for _ in range(100)])
+            for lease in await take(queue, 100):
+                queue.ack(lease, Outcome(1))
+            await queue._committer.settled()
+        receipt = await queue.receipt(waiting)
+        assert receipt is not None
+        assert receipt.state == "processing"
+        assert await queue.append(Header("g"), b"waits", None, key) == waiting
+        await queue.close()
+
+    run(main())
+
+
+def test_keys_outlive_a_restart(tmp_path: Path) -> None:
+    async def main() -> None:
+        queue = await open_queue(tmp_path)
+        id = await queue.append(Header("g"), b"x", None, Key("k", b"1"))
+        await queue.close()
+        queue = await open_queue(tmp_path)
+        assert await queue.append(Header("g"), b"x", None, Key("k", b"1")) == id
+        with pytest.raises(Conflict):
+            await queue.append(Header("g"), b"x", None, Key("k", b"2"))
+        assert queue.stats().deliveries == 1
+        await queue.close()
+
+    run(main())
+
+
+class FailingConnection(sqlite3.Connection):
+    """Fails transactions while told to, as a disk does whose sync reports an error."""
+
+    is_failing = False
+
+    def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+        if FailingConnection.is_failing and sql.startswith(("INSERT", "COMMIT")):
+            raise sqlite3.OperationalError("disk I/O error")
+        return super().execute(sql, *args)
+
+
+def failing(*args: Any, **options: Any) -> sqlite3.Connection:
+    return sqlite3.connect(*args, factory=FailingConnection, **options)
+
+
+def test_a_failed_commit_keeps_what_it_took_and_frees_its_keys(tmp_path: Path) -> None:
+    async def main() -> None:
+        queue = await open_queue(tmp_path, connect=failing, probe_s=0.005)
+        id = await queue.append(Header("g", callback="http://127.0.0.1:1/"), b"x")
+        other = await queue.append(Header("g"), b"y")
+        first, second = await take(queue, 2)
+        dead = letter(id)
+        key = Key("k", b"1")
+        FailingConnection.is_failing = True
+        try:
+            queue.ack(first, Outcome(failed=1, dead_letters=(dead,)))
+            queue.blame(second, Blame(0, "pdf", "killed by SIGSEGV"))
+            with pytest.raises(StoreError):
+                await queue.append(Header("g"), b"x", None, key)
+            with pytest.raises(StoreError):
+                await queue.delete_letters([dead.id])
+        finally:
+            FailingConnection.is_failing = False
+        await until(lambda: not queue.stats().is_failed)
+        assert [found.id for found in await queue.letters()] == [dead.id]
+        assert [callback.receipt for callback in await queue.callbacks(4e9, 9)] == [id]
+        await queue.append(Header("g"), b"x", None, key)
+        await queue.close()
+
+        queue = await open_queue(tmp_path)
+        assert queue.stats().dead_letters == 1
+        again = (await take(queue, 2))[0]
+        assert (again.id, queue.rerun(again)) == (other, Rerun((Blame(0, "pdf", "killed by SIGSEGV"),)))
+        await queue.close()
+
+    run(main())
+
+
+def test_callbacks_and_full_dead_letters_outlive_a_restart(tmp_path: Path) -> None:
+    async def main() -> None:
+        limits = Limits(dead_letters_kept=1)
+        queue = await open_queue(tmp_path, limits=limits)
+        id = await queue.append(Header("g", callback="http://127.0.0.1:1/"), b"x")
+        (lease,) = await take(queue, 1)
+        queue.ack(lease, Outcome(failed=1, dead_letters=(letter(id),)))
+        await queue.close()
+        queue = await open_queue(tmp_path, limits=limits)
+        assert [callback.receipt for callback in await queue.callbacks(4e9, 9)] == [id]
+        with pytest.raises(QueueFull):
+            queue.append(Header("g"), b"x")
+        size = queue.stats().dead_letter_bytes
+        assert size > 0
+        assert await queue.delete_letters([letter(id).id]) == 1
+        assert queue.stats().dead_letter_bytes == 0
+        await queue.append(Header("g"), b"x")
+        await queue.close()
+
+    run(main())
+
+
+def test_a_spooled_body_kept_for_two_dead_letters_goes_with_the_last(tmp_path: Path) -> None:
+    async def main() -> None:
+        folder = tmp_path / "shards/000/spool"
+        queue = await open_queue(tmp_path)
+        async with queue.spool() as writer:
+            await writer.write(b"spooled")
+            body = await writer.finish()
+        await queue.append(Header("g", documents=2, length=7), body)
+        (lease,) = await take(queue, 1)
+        dead = (letter(lease.id, 0), letter(lease.id, 1))
+        queue.ack(lease, Outcome(failed=2, dead_letters=dead))
+        await queue.replay(dead[0].id, from_start=True)
+        await queue.close()
+        queue = await open_queue(tmp_path)
+        assert len(list(folder.iterdir())) == 2  # two names of one file
+        (lease,) = await take(queue, 1)
+        queue.ack(lease, Outcome(1))
+        await queue.replay(dead[1].id, from_start=True)
+        (lease,) = await take(queue, 1)
+        with lease.body.open() as file:  # type: ignore[union-attr]
+            assert file.read() == b"spooled"
+        queue.ack(lease, Outcome(1))
+        await queue._committer.settled()
+        await until(lambda: not list(folder.iterdir()))
+        assert queue.stats().dead_letter_bytes == 0
+        await queue.close()
+
+    run(main())
+
+
+def test_what_came_while_bulk_waits_supersedes_it_after_a_restart(tmp_path: Path) -> None:
+    async def main() -> None:
+        queue = await open_queue(tmp_path)
+        bulk = await queue.append(Header("g", keys=pack_keys([1, 2]), is_bulk=True), b"old")
+        live = await queue.append(Header("g", keys=pack_keys([2])), b"new")
+        (lease,) = await take(queue, 1)
+        assert lease.id == live
+        queue.ack(lease, Outcome(1))
+        await queue.close()
+        queue = await open_queue(tmp_path)
+        (lease,) = await take(queue, 1)
+        assert (lease.id, lease.rerun) == (bulk, Rerun(superseded=(2,)))
+        queue.ack(lease, Outcome(1))
+        await queue._committer.settled()
+        await queue._committer.settled()
+        assert queue._store.fresh() == []
+        await queue.close()
+
+    run(main())
