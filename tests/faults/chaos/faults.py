@@ -1,7 +1,8 @@
-"""What is done to a node: its processes are killed and paused, its disk fills, its destination goes away, it is restarted."""
+"""What is done to a node: processes killed and paused, a full disk, no destination, new versions of graphs, restarts."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import urllib3
 
 from pypes.testing.destination import Destination
 from pypes.testing.node import Node, until
@@ -21,11 +23,13 @@ from pypes.testing.node import Node, until
 ROLES = ("instance", "worker", "arbiter", "supervisor")
 
 #: How often each fault is chosen; a kill is by far the cheapest to recover from.
-WEIGHTS = {"kill": 60, "pause": 12, "disturb_destination": 12, "fill_disk": 5, "roll": 3, "restart": 1.5}
+WEIGHTS = {"kill": 60, "pause": 12, "disturb_destination": 12, "fill_disk": 5, "deploy": 12, "roll": 3, "restart": 1.5}
 #: Between two faults.
 LONGEST_WAIT_S = 0.8
 LONGEST_PAUSE_S = 3.0
 GRACE_S = 5.0
+#: Longest time of a deployment: a set-up that is paused, and what is in flight before it.
+DEPLOY_S = 60.0
 
 
 class Disk:
@@ -88,6 +92,8 @@ class Faults:
         #: What will be put right, and when: (time, what it is).
         self._paused: list[tuple[float, psutil.Process]] = []
         self._recovery_s = self._room_s = 0.0
+        self._deployment: threading.Thread | None = None
+        self._version = 1
 
     def run(self, seconds: float) -> Tally:
         """Disturb for ``seconds`` and until every role was killed; afterwards the node runs and nothing disturbs it."""
@@ -101,6 +107,8 @@ class Faults:
                 getattr(self, "_" + self._rng.choices(names, weights)[0])()
         finally:
             self._put_right(float("inf"))
+            if self._deployment is not None:
+                self._deployment.join(DEPLOY_S)
         self._see_that_it_runs()
         self._node.wait_ready()
         return self.tally
@@ -205,6 +213,31 @@ class Faults:
         if self._node.process is not None and self._node.is_ready():
             self._node.process.send_signal(signal.SIGUSR2)
             self.tally.others["roll"] += 1
+
+    def _deploy(self) -> None:
+        """A new version of a graph; it goes live or does not, whatever else is done meanwhile."""
+        if self._deployment is not None and self._deployment.is_alive():
+            return
+        self._version += 1
+        path = self._rng.choice(sorted(self._node.graphs.glob("*.json")))
+        graph = {**json.loads(path.read_text()), "description": f"version {self._version}"}
+        self._deployment = threading.Thread(target=self._put, args=(graph,), daemon=True)
+        self._deployment.start()
+
+    def _put(self, graph: dict[str, object]) -> None:
+        url, headers = f"{self._node.url}/graphs/{graph['name']}", {"Content-Type": "application/json"}
+        try:
+            answer = self._node.http.request("PUT", url, body=json.dumps(graph), headers=headers, timeout=DEPLOY_S)
+        except urllib3.exceptions.HTTPError:
+            self.tally.others["deployment interrupted"] += 1
+            return
+        if answer.status == 200:
+            self.tally.others["deployment"] += 1
+        elif answer.status in (409, 503, 507):
+            # an instance was killed again and again in its set-up, the supervisor is gone, the disk is full
+            self.tally.others["deployment refused"] += 1
+        else:
+            self.tally.violations.append(f"a deployment was answered with {answer.status}: {answer.data!r}")
 
     def _restart(self) -> None:
         """An orderly end, whatever the state, and a new start."""

@@ -71,10 +71,11 @@ def test_nothing_acknowledged_is_lost_and_everything_is_told(tmp_path: Path) -> 
     rng = random.Random(seed)
     stop = threading.Event()
     base = tmp_path / "node"
+    rolling = rng.choice(("yes", "no"))
     with (
         small_disk(base / "data") as disk,
         Destination(tmp_path / "taken.jsonl") as destination,
-        running(base, destination) as node,
+        running(base, destination, PYPES_SERVER_ROLLING=rolling) as node,
     ):
         clients = [
             Client(node.url, graph, f"{graph}{n}", random.Random(rng.random()), Habits(), stop)
