@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 RETRY_FIRST_S, RETRY_MOST_S = 0.1, 60.0
 
 
+def _told(error: BaseException) -> str:
+    """The traceback as text. What the frames in it hold is let go: it may be all the memory there is."""
+    text = "".join(traceback.format_exception(error))
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__cause__ or seen.__context__
+    return text
+
+
 class Attempt:
     """A packet that asked to be tried again."""
 
@@ -110,7 +120,7 @@ class Failing:
             self.emit(out, epoch, [value], [origin])
             return
         documents = flatten((origin,))
-        trace = "".join(traceback.format_exception(error)) if error is not None else ""
+        trace = _told(error) if error is not None else ""
         name = type(self.component).__name__
         now = self.hub.wall_clock()
         packet, is_whole = as_json(value)

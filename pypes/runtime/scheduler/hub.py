@@ -380,8 +380,8 @@ class Scheduler(Watched):
 
     def offload(self, task: Tasklet, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
         """Run a call in a thread and park the filter until it has ended."""
-        self.block(task)
         future = self._calls.start(task, fn, args, kwargs)
+        self.block(task)
         while not future.done():
             self.park(task)
         return future.result()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import heapq
 import socket
+import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,9 +14,14 @@ from itertools import count
 from select import select
 from typing import Any, TypeVar
 
+from pypes.errors import Retry
+
 T = TypeVar("T")
 
 THREADS = 8
+#: Wait before a call is tried again for which no thread could be started, and before its end is told without memory to do so.
+THREAD_RETRY_S = 1.0
+MEMORY_RETRY_S = 0.01
 
 
 class Timers:
@@ -70,23 +77,48 @@ class Calls:
         return bool(self.done)
 
     def start(self, key: Any, fn: Callable[..., T], args: Any, kwargs: Any) -> Future[T]:
-        """Run ``fn`` in a thread; ``key``, one call's at a time, is among :meth:`ended` once it has ended."""
+        """Run ``fn`` in a thread; ``key``, one call's at a time, is among :meth:`ended` once it has ended.
 
-        def call() -> T:
+        Raises :class:`Retry` if no thread can be had for it.
+        """
+        future: Future[T] = Future()
+        future.add_done_callback(lambda _: self._end(key))
+        # taken by who comes first: the thread that makes the call, or the news that there is none
+        claim = threading.Lock()
+
+        def call() -> None:
+            if not claim.acquire(blocking=False):
+                return
             self.began[key] = self._clock()
-            return fn(*args, **kwargs)
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
 
         if self._pool is None:
             self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="pypes-offload")
-        future = self._pool.submit(call)
         self.running += 1
-        future.add_done_callback(lambda _: self._end(key))
+        try:
+            self._pool.submit(call)
+        except RuntimeError as error:
+            # it is queued all the same, for a thread that there is already or that comes later
+            if claim.acquire(blocking=False):
+                self.running -= 1
+                raise Retry(THREAD_RETRY_S, f"no thread for a blocking call: {error}") from error
         return future
 
     def _end(self, key: Any) -> None:
         # runs in the thread of the call
         self.began.pop(key, None)
-        self.done.append(key)
+        while True:
+            try:
+                self.done.append(key)
+                break
+            except MemoryError:
+                # what is not said here is waited for until the filter's time is over; a neighbour has the memory just now
+                time.sleep(MEMORY_RETRY_S)
         # a buffer full of wake-ups, or a scheduler that is gone: either way there is nothing more to say
         with suppress(OSError):
             self._wake_out.send(b"!")

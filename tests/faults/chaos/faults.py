@@ -221,6 +221,8 @@ class Faults:
         self._version += 1
         path = self._rng.choice(sorted(self._node.graphs.glob("*.json")))
         graph = {**json.loads(path.read_text()), "description": f"version {self._version}"}
+        # the description alone changes in place; this takes new instances
+        graph["nodes"]["look"]["max_attempts"] = self._version if self._rng.random() < 0.8 else 5
         self._deployment = threading.Thread(target=self._put, args=(graph,), daemon=True)
         self._deployment.start()
 

@@ -1,0 +1,116 @@
+"""Calls in threads when there is no room for a thread, or hardly any memory."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections import deque
+from typing import Any
+
+import pytest
+
+from pypes.component import Publisher, Transformer
+from pypes.packet import Packet
+from pypes.runtime.scheduler import Feed
+from tests.runtime.scheduler.graphs import Pass, packets, running
+
+
+class Slow(Publisher):
+    """Remembers what it has published, by calls in threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[int] = []
+        self.numbers: list[int] = []
+
+    def process(self, packet: Packet) -> None:
+        self.open.append(packet.get("n"))
+
+    def commit(self) -> None:
+        taken, self.open = self.open, []
+        self.offload(self.numbers.extend, taken)
+
+
+def test_without_a_thread_it_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by what had waited for the thread that could not be started: it must not be done twice."""
+    publisher = Slow()
+    start = threading.Thread.start
+    failures = 2
+
+    def no_room(thread: threading.Thread) -> None:
+        nonlocal failures
+        if failures and thread.name.startswith("pypes-offload"):
+            failures -= 1
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", no_room)
+    with running({"pass": Pass(), "out": publisher}, [("pass.out", "out.in")]) as scheduler:
+        for number in (0, 10):
+            scheduler.submit(Feed(iter([("pass", packets(3, number), range(3))]), 3))
+            scheduler.drain()
+    assert not failures
+    assert sorted(publisher.numbers) == [0, 1, 2, 10, 11, 12]
+
+
+def test_a_call_that_cannot_say_that_it_has_ended_says_it_again() -> None:
+    class Short(deque[Any]):
+        """Has no memory at first."""
+
+        refused = 0
+
+        def append(self, item: Any) -> None:
+            if self.refused < 3:
+                self.refused += 1
+                raise MemoryError
+            super().append(item)
+
+    publisher = Slow()
+    with running({"out": publisher}, []) as scheduler:
+        calls = scheduler._calls
+        done = calls.done = Short()
+        for number in (0, 10):
+            scheduler.submit(Feed(iter([("out", packets(3, number), range(3))]), 3))
+            scheduler.drain()
+    assert done.refused == 3
+    assert publisher.numbers == [0, 1, 2, 10, 11, 12]
+
+
+@pytest.mark.parametrize("is_offloaded", [False, True])
+def test_what_a_packet_took_is_let_go_with_it(is_offloaded: bool) -> None:
+    """Without waiting for the garbage collector: it may have been all the memory there was."""
+
+    class Large:
+        """Stands for the memory."""
+
+    held: list[weakref.ref[Large]] = []
+    alive: list[bool] = []
+
+    def take() -> None:
+        large = Large()
+        held.append(weakref.ref(large))
+        raise MemoryError
+
+    class Greedy(Transformer):
+        def process(self, packet: Packet) -> Packet:
+            alive.extend(reference() is not None for reference in held)
+            if packet.get("n") == 1:
+                if is_offloaded:
+                    self.offload(take)
+                take()
+            return packet
+
+    publisher = Slow()
+    gc.disable()
+    try:
+        with running({"greedy": Greedy(), "out": publisher}, [("greedy.out", "out.in")]) as scheduler:
+            for number in (0, 1, 2):
+                scheduler.submit(Feed(iter([("greedy", packets(3, number), range(3))]), 3))
+                scheduler.drain()
+    finally:
+        gc.enable()
+    assert len(held) == 2
+    assert not any(alive)
+    assert not any(reference() for reference in held)
+    assert len(publisher.numbers) == 7
