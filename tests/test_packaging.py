@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import venv
@@ -14,9 +13,8 @@ from pathlib import Path
 import pytest
 
 import pypes
+from tests.wheels import ROOT, build_wheels
 
-ROOT = Path(__file__).parent.parent
-DISTRIBUTIONS = [".", *sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("components/*/setup.py"))]
 # fmt: off
 COMPONENTS = {
     "JSON", "CSV", "Text", "HTML", "SetField", "CopyField", "RenameField", "DeleteField", "NormalizeCase", "DropDocument",
@@ -38,21 +36,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Wheels built from a copy of the sources, so that the work tree stays as it is."""
-    home = tmp_path_factory.mktemp("wheels")
-    source = home / "source"
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in listed.split("\n"):
-        if name.startswith(("pypes/", "components/")) or (name and "/" not in name):
-            if not (ROOT / name).is_file():
-                continue
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, source / name)
-    for distribution in DISTRIBUTIONS:
-        build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", home / "dist"]
-        run(*build, source / distribution, cwd=home)
-    return sorted((home / "dist").glob("*.whl"))
+    return build_wheels(tmp_path_factory.mktemp("wheels"))
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ import pypes
 from pypes.graph.spec import ComponentSpec
 from pypes.registry.catalogue import Broken, Catalogue
 from pypes.registry.describe import Order
+from pypes.registry.paths import follow_path_files
 
 GROUP: Final = "pypes.components"
 
@@ -43,6 +44,7 @@ def discover(
     before is read from ``cache_dir`` unless the version, or a module file, has changed. A distribution that cannot be
     described is listed as broken, its components with the error. Blocks while it describes.
     """
+    follow_path_files()
     specs: list[ComponentSpec] = []
     broken: list[Broken] = []
     wanted: list[Order] = []

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -51,45 +51,29 @@ def until(check: Callable[[], Any], timeout_s: float, what: str) -> Any:
         waiter.wait(0.02)
 
 
-class Node:
-    """One ``pypes serve`` with its processes; ``environ`` holds settings (``PYPES_LIMITS_GRACE_S``) over this process's own."""
+class Server:
+    """A command that serves HTTP on ``port`` of 127.0.0.1, and the processes that came of it.
+
+    It runs in ``folder``; ``environ`` is its whole environment.
+    """
 
     def __init__(
-        self,
-        base: Path,
-        graph: dict[str, Any],
-        *flags: str,
-        workers: int = 2,
-        instances: int = 2,
-        environ: Mapping[str, str] | None = None,
+        self, command: Sequence[str | Path], folder: Path, port: int, environ: Mapping[str, str], log_path: Path
     ) -> None:
-        self.base = base
-        self.environ = dict(environ or {})
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log_path = base / "node.log"
-        self.graphs = base / "graphs"
-        self.graphs.mkdir(parents=True, exist_ok=True)
-        self.add(graph)
-        self.command = [
-            sys.executable, "-m", "pypes", "serve",
-            "--bind", f"127.0.0.1:{self.port}",
-            "--workers", str(workers), "--instances", str(instances),
-            "--data", str(base / "data"), "--graphs", str(self.graphs), "--default", graph["name"], *flags,
-        ]  # fmt: skip
+        self.command = command
+        self.folder = folder
+        self.environ = environ
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.log_path = log_path
         self.process: subprocess.Popen[bytes] | None = None
         self.http = urllib3.PoolManager(maxsize=16, retries=False, timeout=urllib3.Timeout(30.0))
         #: Every process ever seen, so that none outlives the test.
         self.seen: dict[int, float] = {}
 
-    def add(self, graph: dict[str, Any]) -> None:
-        """Put a graph where the node finds it at its next start."""
-        (self.graphs / f"{graph['name']}.json").write_text(json.dumps(graph))
-
     def start(self) -> None:
-        environ = {**os.environ, **self.environ}
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.base, env=environ)
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.folder, env=self.environ)
 
     def is_ready(self) -> bool:
         try:
@@ -158,7 +142,10 @@ class Node:
             self.process.kill()
             self.process.wait(10)
         for process in self.leftovers():
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        # those are nobody's children here, so there is nothing to wait on
+        until(lambda: not self.leftovers(), 10.0, "killed: what the server left behind")
         self.http.clear()
 
     def post(self, body: bytes, path: str = "/docs", content_type: str = "application/json", **headers: str) -> Any:
@@ -166,6 +153,36 @@ class Node:
 
     def get(self, path: str) -> Any:
         return self.http.request("GET", self.url + path)
+
+
+class Node(Server):
+    """One ``pypes serve`` with its processes; ``environ`` holds settings (``PYPES_LIMITS_GRACE_S``) over this process's own."""
+
+    def __init__(
+        self,
+        base: Path,
+        graph: dict[str, Any],
+        *flags: str,
+        workers: int = 2,
+        instances: int = 2,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        port = free_port()
+        self.base = base
+        self.graphs = base / "graphs"
+        self.graphs.mkdir(parents=True, exist_ok=True)
+        self.add(graph)
+        command = [
+            sys.executable, "-m", "pypes", "serve",
+            "--bind", f"127.0.0.1:{port}",
+            "--workers", str(workers), "--instances", str(instances),
+            "--data", str(base / "data"), "--graphs", str(self.graphs), "--default", graph["name"], *flags,
+        ]  # fmt: skip
+        super().__init__(command, base, port, {**os.environ, **(environ or {})}, base / "node.log")
+
+    def add(self, graph: dict[str, Any]) -> None:
+        """Put a graph where the node finds it at its next start."""
+        (self.graphs / f"{graph['name']}.json").write_text(json.dumps(graph))
 
 
 def runs(process: psutil.Process) -> bool:
@@ -189,14 +206,21 @@ def _role(process: psutil.Process, top: psutil.Process) -> str:
 
 
 @contextmanager
+def serving(server: Server) -> Iterator[None]:
+    """Start it, wait until it is ready, and have none of its processes left at the end, however the block ends."""
+    try:
+        server.start()
+        server.wait_ready()
+        yield
+    finally:
+        server.close()
+
+
+@contextmanager
 def running(base: Path, graph: dict[str, Any], *flags: str, **options: Any) -> Iterator[Node]:
     node = Node(base, graph, *flags, **options)
-    try:
-        node.start()
-        node.wait_ready()
+    with serving(node):
         yield node
-    finally:
-        node.close()
 
 
 def chaos_seconds(default: float) -> float:

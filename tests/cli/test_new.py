@@ -1,4 +1,4 @@
-"""``pypes new``: what it makes is sound, and never overwrites."""
+"""``pypes new``: what it makes is sound, and never overwrites. tests/test_templates.py installs and serves it."""
 
 from __future__ import annotations
 
@@ -62,6 +62,17 @@ def test_a_project_is_whole(tmp_path: Path) -> None:
     code, output = new("project", "shop", "--into", str(tmp_path))
     assert code == 1
     assert "exists already" in output
+
+
+@pytest.mark.parametrize("what", ["component", "graph", "project"])
+def test_without_cookiecutter_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    for module in ("cookiecutter", "cookiecutter.exceptions", "cookiecutter.main"):
+        monkeypatch.setitem(sys.modules, module, None)
+    code, output = new(what, "Thing", "--into", str(tmp_path))
+    assert code == 1
+    assert "needs cookiecutter: pip install 'pypes-server[new]'" in output
+    assert "[new.no_cookiecutter]" in output
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("arguments", [("component", "not a name"), ("component", "class"), ("graph", "ä"), ("project", "a/b")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from pypes.cli.commands import pypes
 
+GRAPHS = sorted((Path(__file__).parents[2] / "graphs").glob("*.json"))
 GRAPH: dict[str, Any] = {
     "pypes": 1,
     "name": "g",
@@ -73,6 +75,42 @@ def test_a_failure_is_shown_and_reported() -> None:
     suite = ElementTree.parse("junit.xml").getroot()[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
     assert suite[1][0].get("message") == "packets at out:"
+
+
+@pytest.mark.parametrize("path", GRAPHS, ids=lambda path: path.stem)
+def test_the_graphs_of_this_project_pass(path: Path) -> None:
+    done = run("test", str(path))
+    assert done.exit_code == 0, done.output
+    assert re.search(r"^[1-9]\d* passed, 0 failed$", done.output, re.MULTILINE)
+
+
+#: What is said of graphs/search.json without its HTML adapter: the one for text takes pages, too, and leaves them as they are.
+BROKEN = r"""broken.json: a page gives its title and text: FAILED
+  a packet at index:
+    expected {"fields":{"title":"Pypes"},"patterns":{"text":"Push\\s+documents\\s+in"}}
+    found    {"fields":{"text":"<html><head><title>Pypes</title></head><body><p>Push <b>documents</b> in.</p><script>no()</script></body></html>","title":null}}
+broken.json: a JSON object keeps its fields: ok
+broken.json: every row of a table is a document: ok
+broken.json: plain text is taken as it is: ok
+3 passed, 1 failed
+"""  # noqa: E501 - as it is printed
+
+
+def test_a_broken_graph_is_reported() -> None:
+    graph = json.loads(next(path for path in GRAPHS if path.stem == "search").read_text(encoding="utf-8"))
+    del graph["nodes"]["html"]
+    graph["wires"].remove(["html.out", "index.in"])
+    Path("broken.json").write_text(json.dumps(graph))
+    done = run("test", "broken.json", "--junit", "junit.xml")
+    assert (done.exit_code, done.output) == (1, BROKEN)
+    [suite] = ElementTree.parse("junit.xml").getroot()
+    assert [(case.get("name"), [(child.tag, child.get("message")) for child in case]) for case in suite] == [
+        ("a page gives its title and text", [("failure", "a packet at index:")]),
+        ("a JSON object keeps its fields", []),
+        ("every row of a table is a document", []),
+        ("plain text is taken as it is", []),
+    ]
+    assert suite[0][0].text == "\n".join(line.removeprefix("  ") for line in BROKEN.splitlines()[1:4])
 
 
 def test_what_cannot_be_run_is_an_error() -> None:
