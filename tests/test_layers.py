@@ -37,7 +37,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 #: Who may import what. A trailing slash is a folder.
 ONLY = {
     "greenlet": ("runtime/scheduler/",),
-    "multiprocessing": ("runtime/generation.py", "runtime/pool.py", "runtime/supervisor.py"),
+    "multiprocessing": ("runtime/pool/generation.py", "runtime/pool/pool.py", "runtime/supervisor/supervisor.py"),
     "importlib.metadata": ("registry/",),
     "falcon": ("api/",),
     "click": ("cli/",),

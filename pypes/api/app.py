@@ -27,7 +27,7 @@ from pypes.api.versions import Versions
 from pypes.config import WorkerConfig
 
 if TYPE_CHECKING:
-    from pypes.runtime.worker import IngestWorker
+    from pypes.runtime.worker.worker import IngestWorker
 
 #: Version of the HTTP interface, not of the software.
 API_VERSION = "1"

@@ -11,7 +11,7 @@ from pypes.api.operation import BOOLEAN, JSON_OBJECT, NAMES, TEXT, Answer, obj, 
 from pypes.api.request import Request
 
 if TYPE_CHECKING:
-    from pypes.runtime.worker import IngestWorker
+    from pypes.runtime.worker.worker import IngestWorker
 
 PORTS = {"type": "object", "additionalProperties": {"type": "string"}}
 

@@ -20,7 +20,7 @@ from pypes.ingest.receipt import rfc3339
 from pypes.packet import Packet
 
 if TYPE_CHECKING:
-    from pypes.runtime.worker import IngestWorker
+    from pypes.runtime.worker.worker import IngestWorker
 
 #: Longest body of a request here: an edited packet.
 MAX_PACKET_BYTES = 64 * MIB

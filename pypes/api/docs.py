@@ -28,7 +28,7 @@ from pypes.ingest.codecs import Survey, check, normalize
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 
 if TYPE_CHECKING:
-    from pypes.runtime.worker import IngestWorker
+    from pypes.runtime.worker.worker import IngestWorker
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from pypes.component import KINDS
 from pypes.errors import BadRequest
 
 if TYPE_CHECKING:
-    from pypes.runtime.worker import IngestWorker
+    from pypes.runtime.worker.worker import IngestWorker
 
 MAX_FILTER_BYTES = 1 << 20
 

@@ -17,7 +17,7 @@ from pypes.api.request import Request
 from pypes.errors import BadRequest, Changed, Conflict, InvalidGraph
 
 if TYPE_CHECKING:
-    from pypes.runtime.worker import IngestWorker
+    from pypes.runtime.worker.worker import IngestWorker
 
 #: A graph with its layout and tests fits many times over.
 MAX_GRAPH_BYTES = 16 << 20

@@ -11,7 +11,7 @@ from pypes.api.operation import TEXT, Answer, obj, operation
 from pypes.api.request import Request
 
 if TYPE_CHECKING:
-    from pypes.runtime.worker import IngestWorker
+    from pypes.runtime.worker.worker import IngestWorker
 
 HEALTH = obj(status=TEXT)
 

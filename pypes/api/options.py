@@ -11,7 +11,7 @@ from pypes.api.query import MAX_WAIT_S, choice_of
 from pypes.api.request import Request
 from pypes.core.limits import Limits
 from pypes.errors import BadRequest
-from pypes.runtime.callbacks import checked_url
+from pypes.runtime.worker.callbacks import checked_url
 
 
 class Options(NamedTuple):

@@ -15,7 +15,7 @@ from pypes.errors import NotFound
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
 
 if TYPE_CHECKING:
-    from pypes.runtime.worker import IngestWorker
+    from pypes.runtime.worker.worker import IngestWorker
 
 STATES = ("queued", "processing", "done", "failed")
 OUTCOMES = ("published", "dropped", "failed", "pending")

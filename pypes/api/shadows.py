@@ -11,10 +11,10 @@ from pypes.api.graphs import MAX_GRAPH_BYTES, UNKNOWN
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, TIME, Answer, obj, operation
 from pypes.api.request import Request
 from pypes.errors import BadRequest
-from pypes.runtime.shadow_job import MAX_DOCUMENTS, MAX_RECORDED
+from pypes.runtime.trials.shadow_job import MAX_DOCUMENTS, MAX_RECORDED
 
 if TYPE_CHECKING:
-    from pypes.runtime.worker import IngestWorker
+    from pypes.runtime.worker.worker import IngestWorker
 
 DIFFERENCES = obj(missing=COUNT, added=COUNT, changed=COUNT, fields={"type": "object", "additionalProperties": COUNT})
 REPORT = obj(

@@ -13,7 +13,7 @@ from pypes.api.request import Request
 from pypes.errors import BadRequest
 
 if TYPE_CHECKING:
-    from pypes.runtime.worker import IngestWorker
+    from pypes.runtime.worker.worker import IngestWorker
 
 PACKETS = {"type": "array", "items": JSON_OBJECT}
 STEP = obj(

@@ -12,7 +12,7 @@ from pypes.api.operation import NAMES, TEXT, Answer, obj, operation
 from pypes.api.request import Request
 
 if TYPE_CHECKING:
-    from pypes.runtime.worker import IngestWorker
+    from pypes.runtime.worker.worker import IngestWorker
 
 
 class Triggers:

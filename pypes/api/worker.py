@@ -25,7 +25,7 @@ from pypes.api.app import create_app
 from pypes.config import WorkerConfig
 from pypes.core.lifeline import die_with_parent, watch
 from pypes.errors import PypesError
-from pypes.runtime.worker import IngestWorker
+from pypes.runtime.worker.worker import IngestWorker
 
 log = logging.getLogger(__name__)
 

@@ -32,8 +32,8 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Item
 from pypes.placement import isolate
 from pypes.registry import load
-from pypes.runtime.intake import Intake, Waiting
-from pypes.runtime.routing import Router
+from pypes.runtime.instance.intake import Intake, Waiting
+from pypes.runtime.instance.routing import Router
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Scheduler
 
 #: Portions in the graph at once: while one is being committed, the next is parsed.

@@ -16,7 +16,7 @@ from pypes.errors import InvalidGraph
 from pypes.graph.cases import Post
 from pypes.graph.codec import loads
 from pypes.graph.validation import validate
-from pypes.runtime.trial import Report, Step, Trial
+from pypes.runtime.trials.trial import Report, Step, Trial
 
 #: Of a value, so much is shown.
 SHOWN_CHARS = 200

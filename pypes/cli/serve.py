@@ -61,7 +61,7 @@ def serve(config: Path | None, **options: Any) -> None:
     settings = load()
     logs.configure("supervisor", json=logs.is_json(settings.log.format), level=settings.log.level)
     # only now: --help and a mistake in the settings should not wait for it
-    from pypes.runtime.supervisor import Supervisor
+    from pypes.runtime.supervisor.supervisor import Supervisor
 
     # what is imported stays: the collector need not look at it again
     gc.freeze()

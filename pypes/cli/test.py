@@ -18,7 +18,7 @@ from pypes.graph.codec import loads
 from pypes.graph.model import Graph
 from pypes.graph.validation import validate
 from pypes.registry import Catalogue
-from pypes.runtime.trial import Trial
+from pypes.runtime.trials.trial import Trial
 
 
 @dataclass

@@ -141,7 +141,7 @@ def shadow_processes(node: Node) -> list[psutil.Process]:
     found = []
     for process in node.roles()["other"]:
         with suppress(psutil.NoSuchProcess):
-            if "pypes.runtime.shadow" in process.cmdline():
+            if "pypes.runtime.trials.shadow" in process.cmdline():
                 found.append(process)
     return found
 

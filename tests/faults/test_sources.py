@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from pypes.runtime.store import ControlStore
+from pypes.runtime.graphs.store import ControlStore
 from pypes.testing.node import Node, running, until
 
 ALL = 120

@@ -1,0 +1,150 @@
+"""What is deployed: which graphs in which versions, and how that is shown. How it changes, ``deployment`` knows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pypes.config import Settings
+from pypes.errors import InvalidGraph, NotFound, Problem
+from pypes.graph import codec
+from pypes.graph.schedule import sources
+from pypes.registry import Catalogue
+from pypes.runtime.graphs.check import check, scrub
+from pypes.runtime.graphs.store import ControlStore, StoredGraph
+from pypes.runtime.pool.generation import SetupFailure
+from pypes.runtime.pool.pool import Pool
+
+
+class Deployed:
+    """The graphs of this node. ``catalogue`` is ``None`` until components were discovered."""
+
+    def __init__(self, store: ControlStore, pool: Pool, settings: Settings) -> None:
+        self.settings = settings
+        self.catalogue: Catalogue | None = None
+        #: Deployed graphs by name; those in ``failed`` are deployed but could not be set up when the node started.
+        self.live: dict[str, StoredGraph] = store.live()
+        self.failed: dict[str, SetupFailure] = {}
+        #: Graphs whose deliveries are accepted and kept, and not run.
+        self.paused: set[str] = store.paused()
+        #: Graphs that take no more, and go when what they have is done.
+        self.closing: set[str] = set()
+        self._pool = pool
+
+    def topology(self) -> dict[str, Any]:
+        """What ingest workers must know: ``{generation, instances, retiring, graphs, routes, default, …}``.
+
+        ``instances``, and those ``retiring``, are ``{id, socket}`` each, the former with their ``graphs``.
+        ``graphs`` is name → version of those that the instances run, ``routes`` route → graph. Deliveries for a graph in
+        ``failed`` (name → reason; not in ``graphs``) are accepted and wait. ``ordered`` are graphs with ``order_by``, ``paused``
+        those whose deliveries stay in the queues, ``closing`` those that take no more, ``weights`` is graph → ``weight``,
+        ``sources`` graph → the filters that a trigger runs (see :func:`pypes.graph.schedule.sources`).
+        """
+        return {
+            "generation": self._pool.live.number if self._pool.live else 0,
+            "instances": [
+                {"id": i.spec.id, "socket": i.spec.socket, "graphs": sorted(i.spec.graphs)} for i in self._pool.ready()
+            ],
+            "retiring": [{"id": i.spec.id, "socket": i.spec.socket} for i in self._pool.retiring()],
+            "graphs": {name: graph.version for name, graph in self.live.items() if name not in self.failed},
+            "routes": {route: name for name, graph in self.live.items() for route in graph.graph.get("routes", ())},
+            "default": self.default(),
+            "paused": sorted(self.paused & self.live.keys()),
+            "closing": sorted(self.closing),
+            "failed": {name: scrub(failure.message, [self.live[name].graph]) for name, failure in self.failed.items()},
+            "weights": {name: weight for name, graph in self.live.items() if (weight := graph.graph.get("weight", 1)) != 1},
+            "sources": self._sources(),
+            "ordered": [name for name, graph in self.live.items() if graph.graph.get("order_by")],
+        }
+
+    def _sources(self) -> dict[str, list[str]]:
+        if self.catalogue is None:
+            return {}
+        found = {name: sources(codec.from_obj(graph.graph), self.catalogue) for name, graph in self.live.items()}
+        return {name: nodes for name, nodes in found.items() if nodes}
+
+    def default(self) -> str | None:
+        """The graph for documents whose route no graph names; ``None`` if there is none."""
+        if self.settings.server.default:
+            return self.settings.server.default if self.settings.server.default in self.live else None
+        names = list(self.live) if len(self.live) == 1 else [n for n, g in self.live.items() if not g.graph.get("routes")]
+        return names[0] if len(names) == 1 else None
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """All deployed graphs: ``{name, version, state, filters, routes}`` each, ``filters`` being the names of its nodes."""
+        return [
+            {
+                "name": g.name,
+                "version": g.version,
+                "state": self._state(g.name),
+                "filters": sorted(g.graph["nodes"]),
+                "routes": list(g.graph.get("routes", ())),
+            }
+            for _, g in sorted(self.live.items())
+        ]
+
+    def get(self, name: str) -> dict[str, Any]:
+        """One deployed graph: ``{name, version, state, graph}``, and ``error`` if it could not be set up."""
+        graph = self.live.get(name)
+        if graph is None:
+            raise NotFound(f"there is no graph {name!r}; GET /graphs lists them", code="graph.not_found", where=name)
+        shown = {"name": name, "version": graph.version, "state": self._state(name), "graph": graph.graph}
+        if name in self.failed:
+            shown["error"] = scrub(str(self.failed[name].error()), [graph.graph])
+        return shown
+
+    def _state(self, name: str) -> str:
+        if name in self.failed:
+            return "failed"
+        if name in self.closing:
+            return "closing"
+        if name in self.paused:
+            return "paused"
+        return "live" if self._pool.live is not None else "starting"
+
+    # -- what may be ------------------------------------------------------------------------------------
+
+    def checked(self, name: str, obj: Any) -> dict[str, Any]:
+        """The graph in canonical form; raises :class:`InvalidGraph` with everything that is wrong with it."""
+        if not isinstance(obj, dict):
+            raise InvalidGraph("a graph is a JSON object", where=name)
+        if obj.get("name", name) != name:
+            problem = Problem(
+                "name", f"is {obj['name']!r}, but the graph is deployed as {name!r}; make them the same", "graph.name"
+            )
+            raise InvalidGraph("the graph is not valid", where=name, problems=[problem])
+        graph = codec.from_obj({"pypes": 1, **obj, "name": name})
+        assert self.catalogue is not None
+        problems = check(graph, self.catalogue, os.environ)
+        taken = {route: n for n, g in self.live.items() if n != name for route in g.graph.get("routes", ())}
+        problems += [
+            Problem(
+                f"routes.{i}",
+                f"route {route!r} belongs to graph {taken[route]!r}; remove it from one of them",
+                "graph.route_taken",
+            )
+            for i, route in enumerate(graph.routes)
+            if route in taken
+        ]
+        if problems:
+            raise InvalidGraph("the graph is not valid", where=name, problems=problems)
+        canonical: dict[str, Any] = codec.to_obj(graph)
+        return canonical
+
+    def components_of(self, *graphs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """What the catalogue has of the components that graphs use, as JSON values, by name."""
+        assert self.catalogue is not None
+        used = {node["component"] for graph in graphs for node in graph["nodes"].values()}
+        return {name: self.catalogue[name].to_obj() for name in sorted(used)}
+
+    def _missing(self, graph: StoredGraph) -> SetupFailure | None:
+        """A stored graph was valid once; what it needs may be gone since."""
+        assert self.catalogue is not None
+        for node, filter_ in graph.graph["nodes"].items():
+            spec = self.catalogue.get(filter_["component"])
+            if spec is None:
+                return SetupFailure(graph.name, node, f"component {filter_['component']!r} is not installed any more")
+            if spec.error:
+                return SetupFailure(graph.name, node, f"component {filter_['component']!r} is broken: {spec.error}")
+        return None

@@ -1,0 +1,349 @@
+"""Deployments: which graphs run, in which version, and how that changes on a live node.
+
+The stored versions are the truth. A change is tried out before it is stored: a new generation of instances is started with it
+beside the running one; when all of them are ready the version is stored and the new generation takes over, otherwise
+nothing has changed. Secrets (``${ENV}``) are stored and shown unexpanded and never appear in a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pypes import logs
+from pypes.config import Settings
+from pypes.errors import Changed, Conflict, PypesError, Unavailable
+from pypes.graph import codec
+from pypes.graph.diff import only_parameters
+from pypes.registry import Catalogue
+from pypes.runtime.graphs.check import scrub
+from pypes.runtime.graphs.deployed import Deployed
+from pypes.runtime.graphs.files import GraphFile, GraphFiles
+from pypes.runtime.graphs.store import ControlStore, StoredGraph
+from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.pool.backoff import Backoff
+from pypes.runtime.pool.generation import Generation, SetupFailed, SetupFailure
+from pypes.runtime.pool.pool import Pool
+
+#: Longest pause between two attempts to bring up a graph that was deployed once but cannot be set up now.
+RETRY_S = 60.0
+#: How often it is looked whether a graph that is taken down has nothing left to do.
+DRAIN_POLL_S = 0.05
+
+
+class Deployments(Deployed):
+    """Changes what is deployed: one thing at a time, in the order in which it was asked for.
+
+    ``unfinished(graph)`` gives how many deliveries of a graph in ``closing`` are not done yet, ``None`` if nobody knows; it
+    raises :class:`Unavailable`.
+    """
+
+    def __init__(
+        self,
+        store: ControlStore,
+        pool: Pool,
+        settings: Settings,
+        unfinished: Callable[[str], Awaitable[int | None]],
+        on_change: Callable[[], None],
+    ) -> None:
+        super().__init__(store, pool, settings)
+        self._store = store
+        self._unfinished = unfinished
+        self._on_change = on_change
+        self._files = GraphFiles(store)
+        self._lock = asyncio.Lock()
+        self._retry: asyncio.Task[None] | None = None
+        self._log = logs.get("pypes.deployments")
+
+    # -- what is changed --------------------------------------------------------------------------------
+
+    async def put(self, name: str, obj: Any, by: str = "", note: str = "", expected: list[int] | None = None) -> dict[str, Any]:
+        """Validate a graph and deploy it; as :meth:`get`, with ``created`` telling whether the name is new.
+
+        ``expected``: the live version must be one of these (0: there must be none). Returns when it is live. Raises
+        :class:`Changed`, :class:`InvalidGraph` with all problems, or :class:`ComponentError` (code ``graph.setup_failed``)
+        naming the filter that could not be set up: what ran before still runs then, and the version is kept as failed.
+        """
+        async with self._lock:
+            old = self.live.get(name)
+            self._expect(name, expected)
+            graph = self.checked(name, obj)
+            if old is None or old.graph != graph or name in self.failed:
+                new = StoredGraph(name, self._store.next_version(name), graph, time.time(), by, note)
+                await self._deploy(new)
+            return {**self.get(name), "created": old is None}
+
+    async def rollback(
+        self, name: str, version: int, by: str = "", note: str = "", expected: list[int] | None = None
+    ) -> dict[str, Any]:
+        """Deploy an earlier version again, as a new one; as :meth:`put`. It must be valid here and now."""
+        async with self._lock:
+            self.get(name)
+            self._expect(name, expected)
+            wanted = self._store.version(name, version)
+            graph = self.checked(name, wanted.graph)
+            new = StoredGraph(
+                name, self._store.next_version(name), graph, time.time(), by, note or f"rollback to version {version}"
+            )
+            await self._deploy(new)
+            return self.get(name)
+
+    async def _deploy(self, new: StoredGraph) -> None:
+        if await self._reconfigured(new):
+            return
+        await self._replace(new)
+
+    async def _replace(self, new: StoredGraph) -> None:
+        """Deploy a version by a new generation of instances."""
+        wanted = {n: g for n, g in self.live.items() if n not in self.failed} | {new.name: new}
+        try:
+            generation = await self._start(wanted)
+        except SetupFailed as error:
+            if error.failure.graph in (new.name, ""):
+                self._store.record_failed(replace(new, error=str(error)))
+            raise
+        try:
+            self._store.deploy(new)
+        except PypesError:
+            await self._pool.discard(generation)
+            raise
+        self.live[new.name] = new
+        self.failed.pop(new.name, None)
+        self._go_live(generation)
+        self._log.info("graph deployed", graph=new.name, version=new.version, by=new.author)
+
+    async def _reconfigured(self, new: StoredGraph) -> bool:
+        """Deploy a version by giving running filters their new parameters, if that is all there is to it; False if it is not.
+
+        If an instance cannot take them up, a new generation is started, which has them from its set-up.
+        """
+        old = self.live.get(new.name)
+        if old is None or new.name in self.failed or self._pool.live is None:
+            return False
+        changed = only_parameters(codec.from_obj(old.graph), codec.from_obj(new.graph))
+        assert self.catalogue is not None
+        nodes = new.graph["nodes"]
+        if changed is None or not all(self.catalogue[nodes[node]["component"]].reconfigures for node in changed):
+            return False
+        params = {node: nodes[node].get("params", {}) for node in changed}
+        reason = await self._pool.reconfigure(new.name, new.version, new.graph, params, self.settings.server.setup_s)
+        try:
+            if not reason:
+                self._store.deploy(new)
+        except PypesError:
+            await self._restore()
+            raise
+        if reason:
+            self._log.warning("parameters not changed in place", graph=new.name, version=new.version, reason=reason)
+            try:
+                await self._replace(new)
+            except PypesError:
+                await self._restore()
+                raise
+            return True
+        self.live[new.name] = new
+        self._on_change()
+        self._log.info("parameters changed", graph=new.name, version=new.version, filters=sorted(changed), by=new.author)
+        return True
+
+    async def _restore(self) -> None:
+        """Some instances may have parameters that are not in force: start new ones with what is."""
+        self._go_live(await self._start({n: g for n, g in self.live.items() if n not in self.failed}))
+
+    def _expect(self, name: str, expected: list[int] | None) -> None:
+        live = self.live[name].version if name in self.live else 0
+        if expected is not None and live not in expected:
+            now = f"version {live} is live" if live else "there is no such graph"
+            raise Changed(f"the graph is not what it was expected to be: {now}; read it again", code="graph.changed", where=name)
+
+    async def pause(self, name: str, is_paused: bool) -> dict[str, Any]:
+        """Stop handing deliveries of a graph to the instances, or go on; they are accepted and kept all the same."""
+        async with self._lock:
+            self.get(name)
+            self._store.pause(name, is_paused)
+            self.paused = self._store.paused()
+            self._on_change()
+            self._log.info("graph paused" if is_paused else "graph resumed", graph=name)
+            return self.get(name)
+
+    async def delete(self, name: str, force: bool = False, expected: list[int] | None = None) -> None:
+        """Undeploy a graph when all that was accepted for it is done; it takes no more from now on.
+
+        Raises :class:`NotFound`, or :class:`Conflict` (``graph.not_drained``) if that takes longer than ``grace_s``: the graph is
+        as it was then. With ``force`` nothing is waited for, and what is queued goes to the dead letters. ``expected`` as in
+        :meth:`put`.
+        """
+        async with self._lock:
+            self.get(name)
+            self._expect(name, expected)
+            self.closing.add(name)
+            try:
+                if not force:
+                    self._on_change()
+                    await self._drain(name)
+                await self._undeploy(name)
+            finally:
+                self.closing.discard(name)
+                self._on_change()
+
+    async def _drain(self, name: str) -> None:
+        """Wait until nothing accepted for a graph is left to do; raises :class:`Conflict`."""
+        deadline = time.monotonic() + self.settings.limits.grace_s
+        while True:
+            try:
+                left = await self._unfinished(name)
+            except Unavailable:
+                left = None
+            if left == 0:
+                return
+            reason = "the graph is paused" if name in self.paused else "it could not be set up" if name in self.failed else ""
+            if (reason and left is not None) or time.monotonic() > deadline:
+                count = "an unknown number of" if left is None else left
+                raise Conflict(
+                    f"{count} deliveries are not done{': ' + reason if reason else ''}; take the graph down when they are, "
+                    "or with force=true, which makes dead letters of them",
+                    code="graph.not_drained",
+                    where=name,
+                )
+            await asyncio.sleep(DRAIN_POLL_S)
+
+    async def _undeploy(self, name: str) -> None:
+        wanted = {n: g for n, g in self.live.items() if n not in self.failed and n != name}
+        generation = await self._start(wanted) if wanted else None
+        self._store.undeploy(name)
+        del self.live[name]
+        self.paused.discard(name)
+        self.failed.pop(name, None)
+        self._go_live(generation)
+        self._log.info("graph undeployed", graph=name)
+
+    async def bring_up(self, catalogue: Catalogue, settings: Settings) -> None:
+        """At start and on SIGHUP: start a generation with the stored graphs and those of new files, and let it take over.
+
+        A file that cannot be deployed is logged and left for the next time. A stored graph that cannot be set up is logged;
+        at start the others run without it while it is tried again and again, on SIGHUP everything stays as it was.
+        """
+        async with self._lock:
+            previous = (self.catalogue, self.settings)
+            self.catalogue, self.settings = catalogue, settings
+            try:
+                await self._bring_up(self._files.fresh(settings.server.graphs, self.checked), is_start=self._pool.live is None)
+            except SetupFailed as error:
+                self.catalogue, self.settings = previous
+                self._log.error(
+                    "reload failed, everything stays as it was", reason=self._scrubbed(error.failure), where=error.where
+                )
+        if settings.server.default and self.default() is None:
+            self._log.warning("the default graph is not deployed", graph=settings.server.default)
+        if self.failed and self._retry is None:
+            self._retry = asyncio.create_task(self._retry_failed())
+
+    async def load_files(self) -> None:
+        """Deploy the graph files that are new or changed; what is wrong with one is logged, and it stays as it was."""
+        async with self._lock:
+            fresh = self._files.fresh(self.settings.server.graphs, self.checked)
+            if fresh:
+                try:
+                    await self._bring_up(fresh, is_start=False)
+                except SetupFailed as error:
+                    self._log.error("graph files not deployed", reason=self._scrubbed(error.failure), where=error.where)
+
+    async def _bring_up(self, fresh: dict[str, GraphFile], is_start: bool) -> None:
+        failed = {name: f for name, g in self.live.items() if name not in fresh and (f := self._missing(g)) is not None}
+        backoff = Backoff()
+        while True:
+            wanted = {n: g for n, g in self.live.items() if n not in failed} | {n: f.graph for n, f in fresh.items()}
+            try:
+                for failure in failed.values():
+                    if not is_start:
+                        raise SetupFailed(failure)
+                generation = await self._start(wanted) if wanted else None
+                break
+            except SetupFailed as error:
+                name = error.failure.graph or (next(iter(wanted)) if len(wanted) == 1 else "")
+                if name in fresh:
+                    file = fresh.pop(name)
+                    reason = self._scrubbed(error.failure, file.graph)
+                    self._log.error("graph file not deployed", file=file.path, where=error.where, reason=reason)
+                elif name in self.live and is_start:
+                    failed[name] = error.failure
+                    self._log.error("graph not set up", graph=name, where=error.where, reason=self._scrubbed(error.failure))
+                elif not is_start:
+                    raise
+                else:
+                    # nobody knows which graph is to blame: all of them are needed, so keep trying
+                    self._log.error("instances do not start", reason=self._scrubbed(error.failure))
+                    await asyncio.sleep(backoff.delay_s(0.0))
+        for name, file in fresh.items():
+            self._store.deploy(file.graph)
+            self._store.loaded(file.path, file.digest)
+            self.live[name] = file.graph
+            self._log.info("graph deployed", graph=name, version=file.graph.version, file=file.path)
+        self.failed = failed
+        self._go_live(generation)
+
+    async def _retry_failed(self) -> None:
+        """Try graphs that could not be set up at start again: their database may be back."""
+        delay_s = 1.0
+        while self.failed:
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, RETRY_S)
+            async with self._lock:
+                for name in list(self.failed):
+                    if (failure := self._missing(self.live[name])) is not None:
+                        self.failed[name] = failure
+                        continue
+                    wanted = {n: g for n, g in self.live.items() if n not in self.failed or n == name}
+                    try:
+                        generation = await self._start(wanted)
+                    except SetupFailed as error:
+                        self.failed[name] = error.failure
+                        continue
+                    del self.failed[name]
+                    self._go_live(generation)
+                    self._log.info("graph set up", graph=name)
+        self._retry = None
+
+    async def close(self) -> None:
+        """Stop trying to bring up what failed."""
+        if self._retry is not None:
+            self._retry.cancel()
+            await asyncio.gather(self._retry, return_exceptions=True)
+
+    # -- parts ------------------------------------------------------------------------------------------
+
+    async def _start(self, wanted: Mapping[str, StoredGraph]) -> Generation:
+        s = self.settings
+        template = InstanceSpec(
+            id=0,
+            generation=0,
+            socket="",
+            graphs={name: (graph.version, graph.graph) for name, graph in wanted.items()},
+            components=self.components_of(*(graph.graph for graph in wanted.values())),
+            limits=s.limits,
+            durability=s.queue.durability,
+            data_dir=str(s.server.data),
+            load_files=tuple(str(path) for path in s.server.load),
+            log_json=logs.is_json(s.log.format),
+            log_level=s.log.level,
+            max_memory_bytes=s.server.max_memory_bytes,
+        )
+        try:
+            if s.server.rolling:
+                return await self._pool.roll(template, s.server.instances, s.server.setup_s, s.limits.grace_s)
+            return await self._pool.start(template, s.server.instances, s.server.setup_s)
+        except SetupFailed as error:
+            f = error.failure
+            graphs = [graph.graph for graph in wanted.values()]
+            if f.traceback:
+                self._log.warning("set-up failed", graph=f.graph, filter=f.node, traceback=scrub(f.traceback, graphs))
+            raise SetupFailed(SetupFailure(f.graph, f.node, scrub(f.message, graphs), scrub(f.traceback, graphs))) from None
+
+    def _go_live(self, generation: Generation | None) -> None:
+        self._pool.switch(generation, self.settings.limits.grace_s)
+
+    def _scrubbed(self, failure: SetupFailure, *more: StoredGraph) -> str:
+        return scrub(failure.message, [graph.graph for graph in (*self.live.values(), *more)])

@@ -1,0 +1,62 @@
+"""The folder of graphs: which of its files hold something that is not deployed yet."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pypes import logs
+from pypes.errors import InvalidGraph, PypesError
+from pypes.graph import codec
+from pypes.runtime.graphs.store import ControlStore, StoredGraph
+
+
+@dataclass(frozen=True, slots=True)
+class GraphFile:
+    """A file whose content is new; ``graph`` is what it would deploy."""
+
+    path: str
+    digest: str
+    graph: StoredGraph
+
+
+class GraphFiles:
+    """Compares files with what was last loaded from them: one that did not change does not undo what was deployed otherwise."""
+
+    def __init__(self, store: ControlStore) -> None:
+        self._store = store
+        self._log = logs.get("pypes.deployments")
+
+    def fresh(self, folder: Path, check: Callable[[str, Any], dict[str, Any]]) -> dict[str, GraphFile]:
+        """Graph files, by graph, whose content changed since they were last deployed; what is wrong with others is logged.
+
+        ``check(name, obj)`` gives a graph in canonical form or raises what is wrong with it.
+        """
+        found: dict[str, GraphFile] = {}
+        live = self._store.live()
+        for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+            try:
+                data = path.read_bytes()
+                digest = hashlib.sha256(data).hexdigest()
+                if self._store.digest(str(path)) == digest:
+                    continue
+                parsed = codec.loads(data)
+                if parsed.name in found:
+                    raise InvalidGraph(
+                        f"{found[parsed.name].path} has a graph of the same name {parsed.name!r}; rename one of them"
+                    )
+                graph = check(parsed.name, codec.to_obj(parsed))
+            except (OSError, PypesError) as error:
+                self._log.error("graph file not deployed", file=str(path), reason=str(error))
+                continue
+            old = live.get(parsed.name)
+            if old is not None and old.graph == graph:
+                self._store.loaded(str(path), digest)
+                continue
+            version = self._store.next_version(parsed.name)
+            found[parsed.name] = GraphFile(str(path), digest, StoredGraph(parsed.name, version, graph, time.time(), str(path)))
+        return found

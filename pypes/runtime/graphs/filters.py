@@ -1,0 +1,162 @@
+"""Filters as the REST interface names them: drafts, which belong to no graph yet, and the nodes of deployed graphs.
+
+The id of a draft is a UUIDv7; a filter of a deployed graph has the id ``graph.node``, and changing it deploys a new version of
+the graph.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pypes.component import ERROR_PORT
+from pypes.errors import Changed, InvalidComponent, InvalidInput, NotFound
+from pypes.graph.model import Graph, GraphNode
+from pypes.graph.spec import ComponentSpec
+from pypes.runtime.graphs.check import check
+from pypes.runtime.graphs.deployment import Deployments
+from pypes.runtime.graphs.store import ControlStore, Draft
+
+
+class Filters:
+    """Creates, shows, changes and deletes filters. A filter is ``{id, component, kind, inputs, outputs, params, schema}``."""
+
+    def __init__(self, store: ControlStore, deployments: Deployments) -> None:
+        self._store = store
+        self._deployments = deployments
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """All filters, those of deployed graphs first."""
+        deployed = [
+            self._shown(f"{g.name}.{node}", node_obj)
+            for _, g in sorted(self._deployments.live.items())
+            for node, node_obj in sorted(g.graph["nodes"].items())
+        ]
+        return deployed + [self._draft(draft) for draft in self._store.drafts()]
+
+    def get(self, id: str) -> dict[str, Any]:
+        """One filter; raises :class:`NotFound`."""
+        if "." in id:
+            return self._shown(id, self._deployed(id))
+        return self._draft(self._store.draft(id))
+
+    def create(self, component: str, params: Any) -> dict[str, Any]:
+        """Create a draft. Parameters that are required may still be missing; those that are given must be right."""
+        draft = Draft(_uuid7(), component, self._checked(component, params))
+        self._store.put_draft(draft)
+        return self._draft(draft)
+
+    async def update(
+        self, id: str, params: Any, by: str = "", note: str = "", expected: list[int] | None = None
+    ) -> dict[str, Any]:
+        """Replace a filter's parameters; for one of a deployed graph, returns when the new version is live.
+
+        ``by``, ``note`` and ``expected`` are about that version, as in :meth:`Deployments.put`.
+        """
+        if "." not in id:
+            old = self._store.draft(id)
+            self._store.put_draft(replace(old, params=self._checked(old.component, params)))
+            return self.get(id)
+        node = id.partition(".")[2]
+        checked = self._checked(self._deployed(id)["component"], params)
+
+        def changed(graph: dict[str, Any]) -> dict[str, Any]:
+            nodes = graph["nodes"]
+            return {**graph, "nodes": {**nodes, node: {**nodes[node], "params": checked}}}
+
+        await self._change(id, changed, by, note, expected)
+        return self.get(id)
+
+    async def delete(self, id: str, by: str = "", note: str = "", expected: list[int] | None = None) -> None:
+        """Delete a filter; one of a deployed graph goes with its wires, provided that the graph is still valid then."""
+        if "." not in id:
+            self._store.delete_draft(id)
+            return
+        node = id.partition(".")[2]
+
+        def changed(graph: dict[str, Any]) -> dict[str, Any]:
+            nodes = {n: obj for n, obj in graph["nodes"].items() if n != node}
+            layout = {n: place for n, place in graph.get("layout", {}).items() if n != node}
+            wires = [wire for wire in graph["wires"] if node not in (end.partition(".")[0] for end in wire)]
+            return {**graph, "nodes": nodes, "wires": wires, **({"layout": layout} if "layout" in graph else {})}
+
+        await self._change(id, changed, by, note, expected)
+
+    async def _change(
+        self, id: str, change: Callable[[dict[str, Any]], dict[str, Any]], by: str, note: str, expected: list[int] | None
+    ) -> None:
+        """Deploy what a change makes of the live version, and never of one that is not live any more."""
+        name = id.partition(".")[0]
+        while True:
+            self._deployed(id)
+            live = self._deployments.live[name]
+            wanted = [live.version] if expected is None else expected
+            try:
+                await self._deployments.put(name, change(live.graph), by, note, wanted)
+            except Changed:
+                if expected is not None:
+                    raise
+            else:
+                return
+
+    def _deployed(self, id: str) -> dict[str, Any]:
+        name, _, node = id.partition(".")
+        graph = self._deployments.live.get(name)
+        if graph is None or node not in graph.graph["nodes"]:
+            raise NotFound(f"there is no filter {id!r}; GET /filters lists them", code="filter.not_found", where=id)
+        found: dict[str, Any] = graph.graph["nodes"][node]
+        return found
+
+    def _draft(self, draft: Draft) -> dict[str, Any]:
+        return self._shown(draft.id, {"component": draft.component, "params": draft.params})
+
+    def _shown(self, id: str, node: Mapping[str, Any]) -> dict[str, Any]:
+        shown = {"id": id, "component": node["component"], "params": node.get("params", {})}
+        assert self._deployments.catalogue is not None
+        spec = self._deployments.catalogue.get(node["component"])
+        if spec is None:
+            # uninstalled since: the filter is still there, and can be deleted
+            return {**shown, "kind": None, "inputs": [], "outputs": [], "schema": {}}
+        return {
+            **shown,
+            "kind": spec.kind,
+            "inputs": list(spec.inputs),
+            "outputs": [*spec.outputs, ERROR_PORT],
+            "schema": spec.schema,
+        }
+
+    def _checked(self, component: str, params: Any) -> dict[str, Any]:
+        if not isinstance(params, dict):
+            raise InvalidInput("params is a JSON object: parameter name to value", code="param.invalid", where="params")
+        spec = self._spec(component)
+        assert self._deployments.catalogue is not None
+        lenient = replace(spec, schema={key: value for key, value in spec.schema.items() if key != "required"})
+        graph = Graph(name="draft", nodes={"filter": GraphNode("filter", component, params)}, wires=())
+        prefix = "nodes.filter.params"
+        problems = [
+            replace(p, path=p.path.removeprefix("nodes.filter."))
+            for p in check(graph, {component: lenient}, os.environ)
+            if p.path.startswith(prefix)
+        ]
+        if problems:
+            raise InvalidInput("the parameters are not valid", code="param.invalid", where=component, problems=problems)
+        return params
+
+    def _spec(self, component: str) -> ComponentSpec:
+        assert self._deployments.catalogue is not None
+        spec = self._deployments.catalogue.find(component)
+        if spec.error:
+            raise InvalidComponent(
+                f"component {component!r} cannot be used: {spec.error}", code="component.broken", where=component
+            )
+        return spec
+
+
+def _uuid7() -> str:
+    """A UUIDv7 (RFC 9562) of now."""
+    number = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10), "big")
+    return str(uuid.UUID(int=number & ~(0xF << 76) & ~(3 << 62) | 7 << 76 | 2 << 62))

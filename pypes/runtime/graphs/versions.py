@@ -1,0 +1,51 @@
+"""The versions of graphs, as they are shown: which there were, who made them, what changed between two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pypes.graph import codec
+from pypes.graph.diff import diff
+from pypes.ingest.receipt import rfc3339
+from pypes.runtime.graphs.deployment import Deployments
+from pypes.runtime.graphs.store import ControlStore, StoredGraph
+
+
+class Versions:
+    """Reads the stored versions. They outlive the graph: those of a deleted one are still there."""
+
+    def __init__(self, store: ControlStore, deployments: Deployments) -> None:
+        self._store = store
+        self._deployments = deployments
+
+    def all(self, name: str) -> list[dict[str, Any]]:
+        """All versions, the newest first: ``{version, time, by, note, state}``, and ``error`` of one that failed.
+
+        ``state`` is live, retired or failed. Raises :class:`NotFound` if there never was such a graph.
+        """
+        found = self._store.versions(name)
+        if not found:
+            self._deployments.get(name)
+        return [self._shown(version) for version in found]
+
+    def one(self, name: str, version: int) -> dict[str, Any]:
+        """One version, as in :meth:`all`, with its ``graph``; raises :class:`NotFound`."""
+        stored = self._store.version(name, version)
+        return {**self._shown(stored), "graph": stored.graph}
+
+    def compare(self, name: str, old: int, new: int) -> dict[str, Any]:
+        """What changed from ``old`` to ``new``: ``{from, to, diff}`` (see :func:`pypes.graph.diff.diff`)."""
+        before, after = (codec.from_obj(self._store.version(name, number).graph) for number in (old, new))
+        return {"from": old, "to": new, "diff": diff(before, after)}
+
+    def _shown(self, stored: StoredGraph) -> dict[str, Any]:
+        live = self._deployments.live.get(stored.name)
+        is_live = live is not None and live.version == stored.version
+        shown = {
+            "version": stored.version,
+            "time": rfc3339(stored.created),
+            "by": stored.author,
+            "note": stored.note,
+            "state": "live" if is_live else "failed" if stored.error else "retired",
+        }
+        return {**shown, "error": stored.error} if stored.error else shown

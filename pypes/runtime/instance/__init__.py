@@ -1,0 +1,1 @@
+"""One instance: the process that runs graphs, from its first import to its last acknowledgement."""

@@ -1,0 +1,365 @@
+"""The exchange of an instance: a selector loop between the sockets of the ingest workers and the graphs.
+
+Each turn reads what the workers sent, lets the graphs take it, runs them for a slice of time, and writes the acknowledgements.
+A delivery that must run alone waits until nothing else is in flight. Then all workers are told, and only when they can know
+it (the frames are in the kernel's hands, which outlive this process) does it start; in the same way they learn of its end
+before anything else starts. What a publisher has committed of a delivery that is not done yet is told at once, before
+anything can end the process.
+
+A worker that is gone leaves behind what is in the graphs, and its successor has the same deliveries in its queue. In an
+ordered graph they may run again only when that is finished, wherever it is: every worker that connects is told which graphs
+are held by it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import selectors
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from pypes.ingest import protocol
+from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
+from pypes.ingest.protocol import FrameReader, Item, Published
+from pypes.runtime.instance.fetching import Fetching
+from pypes.runtime.instance.intake import Waiting
+from pypes.runtime.instance.note import Note
+from pypes.runtime.instance.runner import Runner
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 128
+
+
+class Connection:
+    """One ingest worker, seen from the instance. Acknowledgements gather in ``published`` and ``outcomes``."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.reader = FrameReader()
+        self.published: dict[tuple[str, int, tuple[str, ...]], Published] = {}
+        self.outcomes: list[tuple[int, Outcome]] = []
+        self.unsent = bytearray()
+        self.is_open = True
+        #: Graphs that it was told to be held; ``None`` before it was told anything.
+        self.held: frozenset[str] | None = None
+
+    def gather(self) -> None:
+        """Turn the gathered acknowledgements into a frame."""
+        if self.published or self.outcomes:
+            self.unsent += protocol.acks(list(self.published.values()), self.outcomes)
+            self.published, self.outcomes = {}, []
+
+    def published_by(self, graph: str, version: int, takers: tuple[str, ...]) -> Published:
+        """Where the deliveries of one document are gathered that these publishers of ``graph`` have committed."""
+        found = self.published.get((graph, version, takers))
+        if found is None:
+            found = self.published[graph, version, takers] = Published(version, takers, [], [])
+        return found
+
+    def committed(self, number: int, publisher: str, documents: list[int]) -> None:
+        """Tell of documents of a delivery that is not done yet. Does not block: what the socket does not take goes later."""
+        self.unsent += protocol.committed(number, publisher, documents)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write as much as the socket takes; a dead worker is noticed by reading."""
+        if self.unsent and self.is_open:
+            try:
+                count = self.socket.send(self.unsent)
+            except BlockingIOError:
+                return
+            except OSError:
+                count = len(self.unsent)
+            if count == len(self.unsent):
+                self.unsent = bytearray()
+            else:
+                del self.unsent[:count]
+
+    def close(self) -> None:
+        self.is_open = False
+        self.unsent.clear()
+        self.socket.close()
+
+
+class Exchange:
+    """Serves until it is told to stop. ``read_control()`` is called when the supervisor said something."""
+
+    def __init__(self, runners: Mapping[str, Runner], listener: socket.socket, note: Note | None = None) -> None:
+        self._runners = runners
+        self._note = note or Note()
+        self._all = list(runners.values())
+        self._listener = listener
+        self._selector = selectors.DefaultSelector()
+        self._connections: dict[int, Connection] = {}
+        self._alone: deque[Waiting] = deque()
+        #: What runs alone now, or is about to once everyone knows.
+        self._lone: Waiting | None = None
+        self._lone_started = False
+        #: Connections that were not told yet that no graph is held.
+        self._newcomers: set[Connection] = set()
+        #: True while workers are still to be told that a lone run is over.
+        self._is_telling = False
+        self._is_pressed = False
+        self._stop_at: float | None = None
+        listener.setblocking(False)
+        self._selector.register(listener, selectors.EVENT_READ, self._accept)
+        self._fetching = Fetching(runners, self._send)
+        self._selector.register(self._fetching.wakeup_fd, selectors.EVENT_READ, self._fetching.report)
+        for runner in self._all:
+            fd = runner.scheduler.wakeup_fd
+            self._selector.register(fd, selectors.EVENT_READ, lambda fd=fd: _empty(fd))
+
+    def watch(self, fd: int, call: Callable[[], None]) -> None:
+        """Call ``call`` whenever ``fd`` is readable."""
+        self._selector.register(fd, selectors.EVENT_READ, call)
+
+    def stop(self, grace_s: float) -> None:
+        """Finish what is in the graphs, for ``grace_s`` at most, and return from :meth:`run`; what only waits goes back."""
+        self._stop_at = time.monotonic() + grace_s
+        # another instance goes on where this one stopped
+        self._fetching.close()
+
+    # -- the loop ---------------------------------------------------------------------------------------
+
+    def run(self) -> bool:
+        """Serve; returns after :meth:`stop`, False if something in the graphs was not finished in time."""
+        runners = self._all
+        while True:
+            self._start()
+            self._run_some()
+            self._acknowledge()
+            for runner in runners:
+                runner.settle_change()
+            is_idle = all(runner.scheduler.is_idle for runner in runners)
+            if is_idle:
+                self._let_go()
+            if self._stop_at is not None and self._has_stopped():
+                return not self._in_flight
+            for key, _ in self._selector.select(self._timeout_s()):
+                key.data()
+
+    def _run_some(self) -> None:
+        """A slice for each graph with something to do; where weights differ, the lighter ones leave out turns."""
+        busy = [runner for runner in self._all if not runner.scheduler.is_idle or runner.is_due]
+        most = max((runner.weight for runner in busy), default=1)
+        for runner in busy:
+            runner.credit += runner.weight / most
+            if runner.credit >= 1.0:
+                runner.credit -= 1.0
+                runner.run()
+
+    @property
+    def _in_flight(self) -> int:
+        return sum(runner.scheduler.in_flight for runner in self._all)
+
+    def _timeout_s(self) -> float | None:
+        """How long to wait for sockets: not at all while there is something to do."""
+        deadline = self._stop_at
+        for runner in self._all:
+            if not runner.scheduler.is_idle or (runner.can_start and self._may_start):
+                return 0.0
+            due = runner.scheduler.next_deadline()
+            if due is not None and (deadline is None or due < deadline):
+                deadline = due
+        if self._lone is None and self._alone and not self._in_flight and self._stop_at is None:
+            return 0.0
+        return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+    @property
+    def _may_start(self) -> bool:
+        return self._lone is None and not self._alone and not self._is_telling and self._stop_at is None
+
+    def _start(self) -> None:
+        if self._may_start:
+            for runner in self._all:
+                if runner.can_start:
+                    runner.start_next()
+            return
+        if self._is_telling:
+            self._is_telling = any(connection.unsent for connection in self._connections.values())
+            return
+        if self._lone is not None:
+            if not self._lone_started and not any(connection.unsent for connection in self._connections.values()):
+                self._lone_started = True
+                self._runner_of(self._lone).start_alone(self._lone, self._note)
+        elif self._alone and self._stop_at is None and not self._in_flight:
+            self._begin(self._alone.popleft())
+
+    def _begin(self, waiting: Waiting) -> None:
+        self._lone, self._lone_started = waiting, False
+        for connection in self._connections.values():
+            connection.unsent += protocol.begin(waiting.item.number if connection is waiting.connection else -1)
+            self._write(connection)
+        self._start()
+
+    def _tell_held(self) -> None:
+        """Tell those that came what is held for them, and that it is not any more."""
+        # whoever had their queues before is gone, though its end may not have been read yet
+        poll = select.poll()
+        for connection in self._connections.values():
+            poll.register(connection.socket, 0)
+        for fd, _ in poll.poll(0):
+            self._drop(self._connections[fd])
+        held = frozenset(runner.name for runner in self._all if runner.is_held)
+        if self._lone is not None and not self._lone.connection.is_open:
+            held |= {self._lone.item.header.graph}
+        for connection in list(self._newcomers):
+            if connection.held is None or connection.held & held != connection.held:
+                connection.held = held if connection.held is None else connection.held & held
+                connection.unsent += protocol.held(connection.held)
+                self._write(connection)
+            if not connection.held:
+                self._newcomers.discard(connection)
+
+    def _acknowledge(self) -> None:
+        if self._newcomers:
+            self._tell_held()
+        for connection in self._connections.values():
+            if connection.published or connection.outcomes or connection.unsent:
+                connection.gather()
+                self._write(connection)
+        if self._lone is None or not self._lone_started or self._in_flight:
+            return
+        self._runner_of(self._lone).end_alone(self._note)
+        self._lone = None
+        if self._alone and self._stop_at is None:
+            self._begin(self._alone.popleft())
+            return
+        for connection in self._connections.values():
+            connection.unsent += protocol.signal(protocol.END)
+            self._write(connection)
+        self._is_telling = any(connection.unsent for connection in self._connections.values())
+
+    def _runner_of(self, waiting: Waiting) -> Runner:
+        return self._runners[waiting.item.header.graph]
+
+    def _let_go(self) -> None:
+        """Nothing moves: if somebody waits for the epochs in flight to end, components must not hold packets any longer."""
+        is_changing = any(runner.is_changing for runner in self._all)
+        if is_changing or self._is_pressed or self._alone or self._lone is not None or self._stop_at is not None:
+            for runner in self._all:
+                if runner.scheduler.in_flight:
+                    runner.scheduler.flush_holds()
+            if not any(runner.has_waiting for runner in self._all):
+                self._is_pressed = False
+
+    def _has_stopped(self) -> bool:
+        assert self._stop_at is not None
+        if self._in_flight and time.monotonic() < self._stop_at:
+            return False
+        for connection in list(self._connections.values()):
+            if not self._in_flight:
+                connection.unsent += protocol.signal(protocol.GOODBYE)
+            connection.socket.settimeout(max(0.1, self._stop_at - time.monotonic()))
+            with suppress(OSError):  # a worker that is gone needs no goodbye
+                connection.socket.sendall(connection.unsent)
+            self._drop(connection)
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        return True
+
+    # -- sockets ----------------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        sock.setblocking(False)
+        connection = Connection(sock)
+        self._connections[sock.fileno()] = connection
+        self._newcomers.add(connection)
+        self._selector.register(sock, selectors.EVENT_READ, lambda: self._ready(connection))
+        if self._lone is not None:
+            connection.unsent += protocol.begin(-1)
+            self._write(connection)
+
+    def _ready(self, connection: Connection) -> None:
+        if connection.unsent:
+            self._write(connection)
+        try:
+            data = connection.socket.recv(protocol.READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(connection)
+            return
+        for kind, head, body in connection.reader.feed(data):
+            if kind == protocol.DELIVER:
+                self._is_pressed = False
+                for item, own in protocol.read_items(head, body):
+                    self._take(connection, item, own)
+            elif kind == protocol.PRESSURE:
+                self._is_pressed = True
+            elif kind == protocol.TRIGGER:
+                self._fetching.start(connection, protocol.read_trigger(head))
+            elif kind == protocol.MORE:
+                self._fetching.go_on(connection, protocol.read_more(head))
+
+    def _take(self, connection: Connection, item: Item, body: bytes) -> None:
+        runner = self._runners.get(item.header.graph)
+        waiting = Waiting(connection, item, body)
+        if runner is None:
+            connection.outcomes.append((item.number, _no_graph(item)))
+        elif item.is_alone:
+            self._alone.append(waiting)
+        else:
+            runner.take(waiting)
+
+    def _send(self, connection: Connection, frame: bytes) -> None:
+        if connection.is_open:
+            connection.unsent += frame
+            self._write(connection)
+
+    def _write(self, connection: Connection) -> None:
+        had_rest = bool(connection.unsent)
+        connection.flush()
+        if connection.is_open and had_rest:
+            mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.unsent else 0)
+            key = self._selector.get_key(connection.socket)
+            if key.events != mask:
+                self._selector.modify(connection.socket, mask, key.data)
+
+    def _drop(self, connection: Connection) -> None:
+        """A worker is gone: what it sent and was not begun is for whoever takes over its queue."""
+        self._selector.unregister(connection.socket)
+        del self._connections[connection.socket.fileno()]
+        connection.close()
+        self._newcomers.discard(connection)
+        self._fetching.drop(connection)
+        for runner in self._all:
+            runner.drop(lambda waiting: waiting.connection is connection)
+        self._alone = deque(w for w in self._alone if w.connection is not connection)
+
+
+def _empty(fd: int) -> None:
+    """Take a wake-up that came after what it announced."""
+    with suppress(BlockingIOError):
+        os.read(fd, 4096)
+
+
+def _no_graph(item: Item) -> Outcome:
+    graph, documents = item.header.graph, item.header.documents
+    letter = DeadLetter(
+        id=dead_letter_id(item.receipt, 0, ""),
+        documents=tuple(range(documents)),
+        graph=graph,
+        version=0,
+        filter="",
+        component="",
+        code="graph.gone",
+        error=f"graph {graph!r} is not deployed any more; deploy it, then replay",
+        traceback="",
+        attempts=1,
+        packet=b"",
+        time=time.time(),
+    )
+    return Outcome(failed=documents, dead_letters=(letter,), keeps_body=True)

@@ -1,0 +1,138 @@
+"""Fetching: sources that an instance runs for ingest workers, each run in a thread of its own.
+
+What a source yields goes to the worker pair by pair: the next is only asked for when the last one is stored.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import orjson
+
+from pypes.component import Component
+from pypes.core.limits import Limits
+from pypes.errors import ComponentError
+from pypes.ingest import protocol
+from pypes.ingest.protocol import Trigger
+from pypes.runtime.instance.runner import Runner
+
+#: The connection that asked for a run, and its number there.
+Place = tuple[Any, int]
+
+
+class Run:
+    """One run of one source. ``stored`` is released when it may go on, and for good once ``is_void``."""
+
+    def __init__(self) -> None:
+        self.stored = threading.Semaphore(0)
+        self.is_void = False
+
+    def end(self) -> None:
+        """Nobody takes what it fetches any more."""
+        self.is_void = True
+        self.stored.release()
+
+
+class Fetching:
+    """The runs of an instance. ``send(connection, frame)`` is called in the thread of the loop only."""
+
+    def __init__(self, runners: Mapping[str, Runner], send: Callable[[Any, bytes], None]) -> None:
+        self._runners = runners
+        self._send = send
+        self._runs: dict[Place, Run] = {}
+        self._said: queue.SimpleQueue[tuple[Place, bytes, bool]] = queue.SimpleQueue()
+        #: Readable when :meth:`report` has something to do.
+        self.wakeup_fd, self._wake_fd = os.pipe()
+        os.set_blocking(self.wakeup_fd, False)
+        os.set_blocking(self._wake_fd, False)
+
+    def start(self, connection: Any, trigger: Trigger) -> None:
+        """Run a source, or all those that take no documents."""
+        place = connection, trigger.number
+        runner = self._runners.get(trigger.graph)
+        if runner is None:
+            self._send(connection, protocol.ended(trigger.number, f"graph {trigger.graph!r} does not run here"))
+        elif not trigger.node:
+            runner.trigger(lambda error: self._send(connection, protocol.ended(trigger.number, error)))
+        elif (found := runner.source(trigger.node)) is None:
+            self._send(connection, protocol.ended(trigger.number, f"filter {trigger.node!r} does not fetch"))
+        else:
+            run = self._runs[place] = Run()
+            # one that hangs must not keep the process from ending
+            work = partial(self._fetch, place, run, *found, trigger.cursor)
+            threading.Thread(target=work, name=f"pypes-fetch-{trigger.node}", daemon=True).start()
+
+    def go_on(self, connection: Any, number: int) -> None:
+        """What a run has said last is stored."""
+        run = self._runs.get((connection, number))
+        if run is not None:
+            run.stored.release()
+
+    def drop(self, connection: Any) -> None:
+        """A worker is gone: its successor begins anew where the store says."""
+        for place in [place for place in self._runs if place[0] is connection]:
+            self._runs.pop(place).end()
+
+    def close(self) -> None:
+        """End all runs; what was not stored is fetched again elsewhere."""
+        for run in self._runs.values():
+            run.end()
+        self._runs.clear()
+
+    def report(self) -> None:
+        """Pass on to the workers what the threads have to say."""
+        with suppress(BlockingIOError):
+            os.read(self.wakeup_fd, 4096)
+        while True:
+            try:
+                place, frame, is_last = self._said.get_nowait()
+            except queue.Empty:
+                return
+            if place in self._runs:
+                if is_last:
+                    del self._runs[place]
+                self._send(place[0], frame)
+
+    # -- in the thread of a run --------------------------------------------------------------------------
+
+    def _fetch(self, place: Place, run: Run, component: Component, limits: Limits, cursor: str) -> None:
+        number, error = place[1], ""
+        try:
+            pairs = component.fetch(orjson.loads(cursor) if cursor else None)  # type: ignore[attr-defined]
+            try:
+                for packets, behind in pairs:
+                    self._say(place, _frame(number, packets, behind, limits))
+                    run.stored.acquire()
+                    if run.is_void:
+                        return
+            finally:
+                if hasattr(pairs, "close"):
+                    pairs.close()
+        except (Exception, SystemExit) as raised:
+            if run.is_void:
+                return
+            component.log.warning("fetching failed", exc_info=raised)
+            error = f"{type(raised).__name__}: {raised}"
+        self._say(place, protocol.ended(number, error), is_last=True)
+
+    def _say(self, place: Place, frame: bytes, *, is_last: bool = False) -> None:
+        self._said.put((place, frame, is_last))
+        with suppress(BlockingIOError):  # full: then the loop will wake all the same
+            os.write(self._wake_fd, b"\0")
+
+
+def _frame(number: int, packets: list[Any], cursor: Any, limits: Limits) -> bytes:
+    body = orjson.dumps([packet.to_json() for packet in packets])
+    if len(body) > limits.json_bytes:
+        raise ComponentError(
+            f"{len(packets)} packets of {len(body)} bytes were fetched at once, the limit is {limits.json_bytes}; "
+            "yield fewer at a time, or raise limits.json_bytes",
+            code="source.too_large",
+        )
+    return protocol.fetched(number, len(packets), body, orjson.dumps(cursor).decode())

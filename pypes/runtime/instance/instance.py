@@ -1,0 +1,195 @@
+"""Instance: one process that runs one copy of each deployed graph.
+
+Ingest workers connect to its unix socket and send deliveries; it decodes them, runs the schedulers, and answers with
+one acknowledgement frame per epoch. The supervisor talks to it over a pipe::
+
+    instance → supervisor   ("setup", graph, node)                          this filter's set-up begins
+                            ("ready",)                                      set-up done, the socket accepts
+                            ("failed", graph, node, message, traceback)     set-up failed; the process then exits with 1
+                            ("reconfigured", graph, version, error)         new parameters are in force, or why they are not
+    supervisor → instance   ("reconfigure", graph, version, {node: params}) take new parameters when nothing is in flight
+                            ("stop", grace_s)                               drain: finish what runs, flush, teardown, exit 0
+
+It ignores SIGTERM and SIGINT and dies with the supervisor (see :mod:`pypes.runtime.instance.entry`). How it ends in any
+other way can be read from its exit code and its note (:mod:`pypes.runtime.instance.note`).
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+from pypes import logs, registry
+from pypes.component import Component, Publisher
+from pypes.core.limits import Limits
+from pypes.errors import ComponentError, PypesError
+from pypes.graph import codec
+from pypes.graph.spec import ComponentSpec
+from pypes.graph.validation import expand
+from pypes.placement import isolate
+from pypes.runtime.instance.exchange import BACKLOG, Exchange
+from pypes.runtime.instance.note import Note
+from pypes.runtime.instance.runner import Runner
+from pypes.runtime.instance.watchdog import Watchdog, limit_memory
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class InstanceSpec:
+    """All an instance process needs to know; plain values, so that it travels by pickle.
+
+    ``graphs`` is name → (version, graph JSON object as ``graph.codec.to_obj`` gives it, ``${ENV}`` not expanded);
+    ``components`` is component name → ``ComponentSpec.to_obj()`` for those the graphs use (load files included).
+    """
+
+    id: int
+    generation: int
+    socket: str
+    graphs: Mapping[str, tuple[int, Mapping[str, Any]]]
+    components: Mapping[str, Mapping[str, Any]]
+    limits: Limits = field(default_factory=Limits)
+    durability: str = "always"
+    data_dir: str = "."
+    load_files: tuple[str, ...] = ()
+    log_json: bool = False
+    log_level: str = "INFO"
+    #: Path of its note, made by whoever starts it; memory that it may use, 0 for no bound.
+    note: str = ""
+    max_memory_bytes: int = 0
+
+
+def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
+    """Run the instance until it is told to stop; ``control`` and ``lifeline`` are ``multiprocessing`` connections.
+
+    ``control`` is duplex. ``lifeline`` is the reading end of a pipe that nobody writes to (its end means that the supervisor is
+    gone); whoever starts the process watches it. Exits with 1 when set-up failed, with 0 after a stop.
+    """
+    logs.configure(f"instance-{spec.id}", json=spec.log_json, level=spec.log_level)
+    note = Note(spec.note)
+    if spec.max_memory_bytes:
+        limit_memory(spec.max_memory_bytes)
+    runners: dict[str, Runner] = {}
+    try:
+        for name, (version, obj) in spec.graphs.items():
+            runners[name] = _set_up(spec, name, version, obj, control)
+    except _SetupFailed as failed:
+        for runner in runners.values():
+            runner.scheduler.teardown()
+        control.send(("failed", failed.graph, failed.node, failed.message, failed.traceback))
+        sys.exit(1)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(spec.socket)
+    listener.listen(BACKLOG)
+    exchange = Exchange(runners, listener, note)
+
+    def told() -> None:
+        try:
+            message = control.recv()
+        except (EOFError, OSError):
+            # the supervisor is gone, and nobody else may be told anything
+            os._exit(70)
+        if message[0] == "stop":
+            exchange.stop(message[1])
+        elif message[0] == "reconfigure":
+            _, graph, version, changes = message
+            params = {node: expand(given, os.environ) for node, given in changes.items()}
+            runners[graph].change(version, params, lambda error: control.send(("reconfigured", graph, version, error)))
+
+    exchange.watch(control.fileno(), told)
+    # what set-up left will not be collected: spare the collector from looking at it
+    gc.collect()
+    gc.freeze()
+    watchdog = _watchdog(spec, runners, note)
+    watchdog.start()
+    control.send(("ready",))
+    try:
+        exchange.run()
+    except BaseException as error:
+        # at once: whoever saw the sockets close would have this process killed, and nobody could tell why it ended
+        _exit(error)
+    watchdog.stop()
+    for runner in runners.values():
+        runner.scheduler.teardown()
+
+
+def _exit(error: BaseException) -> NoReturn:
+    """End the process as the interpreter would, without the clean-up."""
+    status: Any = 1
+    if isinstance(error, SystemExit):
+        status = 0 if error.code is None else error.code if isinstance(error.code, int) else 1
+    else:
+        log.critical("instance failed", exc_info=error)
+    logging.shutdown()
+    os._exit(status & 0xFF)
+
+
+def _watchdog(spec: InstanceSpec, runners: Mapping[str, Runner], note: Note) -> Watchdog:
+    schedulers = [runner.scheduler for runner in runners.values()]
+    timeouts_s = [scheduler.timeout_s(filter) for scheduler in schedulers for filter in scheduler.graph.nodes]
+    # nobody can see from outside which filter keeps the interpreter to itself: the least patient one decides. If that was
+    # another one's right, no harm is done: what was in flight runs again alone, where each turn is noted with its own time
+    return Watchdog(schedulers, note, shortest_s=min(timeouts_s, default=0.0), max_memory_bytes=spec.max_memory_bytes)
+
+
+class _SetupFailed(Exception):
+    """A filter, or a whole graph (``node`` is empty), could not be set up."""
+
+    def __init__(self, graph: str, node: str, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.graph = graph
+        self.node = node
+        cause = error.__cause__ or error
+        self.message = error.message if isinstance(error, PypesError) else f"{type(error).__name__}: {error}"
+        self.traceback = "".join(traceback.format_exception(cause))
+
+
+def _set_up(spec: InstanceSpec, name: str, version: int, obj: Mapping[str, Any], control: Any) -> Runner:
+    """Import, make and configure the components of a graph, and set them up."""
+    node = ""
+    try:
+        graph = codec.from_obj(obj)
+        components: dict[str, Component] = {}
+        nodes = dict(graph.nodes)
+        for node, filter_ in graph.nodes.items():
+            control.send(("setup", name, node))
+            source = ComponentSpec.from_obj(spec.components[filter_.component])
+            component = registry.load(source)()
+            component.configure(expand(filter_.params, os.environ))
+            if component.isolated:
+                timeout_s = component.timeout_s if filter_.timeout_s is None else filter_.timeout_s
+                component = isolate(component, limits=spec.limits, timeout_s=timeout_s, spec=source)
+                # its time is kept where it runs
+                nodes[node] = replace(filter_, timeout_s=None)
+            components[node] = component
+            component.data_dir = spec.data_dir
+            if isinstance(component, Publisher):
+                component.durability = spec.durability
+            _announce(component, control, name, node)
+        node = ""
+        runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits)
+        runner.scheduler.setup()
+    except ComponentError as error:
+        raise _SetupFailed(name, error.where or node, error) from error
+    except Exception as error:
+        raise _SetupFailed(name, node, error) from error
+    return runner
+
+
+def _announce(component: Component, control: Any, graph: str, node: str) -> None:
+    """Have a component say that its set-up begins, so that one that hangs can be named."""
+    set_up = component.setup
+
+    def announced() -> None:
+        del component.setup
+        control.send(("setup", graph, node))
+        set_up()
+
+    component.setup = announced  # type: ignore[method-assign]

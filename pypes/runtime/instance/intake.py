@@ -1,0 +1,381 @@
+"""Intake: deliveries that go into a graph together, decoded as the graph takes them."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from pypes.core.limits import Limits
+from pypes.errors import BadRequest, PypesError
+from pypes.ingest.codecs import Unreadable, documents, media
+from pypes.ingest.delivery import Spooled
+from pypes.ingest.ordering import key_of
+from pypes.ingest.protocol import Item
+from pypes.ingest.receipt import received_of, rfc3339
+from pypes.packet import Packet
+from pypes.runtime.instance.note import Note
+from pypes.runtime.instance.routing import Entry, Router, as_bytes
+from pypes.runtime.instance.settling import settle
+from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_json
+
+#: What a feed yields; ``BARRIER`` is of a class that is the scheduler's own.
+Fed = Any
+
+
+class Waiting(NamedTuple):
+    """A delivery as it came from an ingest worker; ``connection`` is where the acknowledgement goes."""
+
+    connection: Any
+    item: Item
+    body: bytes
+
+    @property
+    def documents(self) -> int:
+        return self.item.header.documents
+
+
+class Intake:
+    """Deliveries of one graph; their documents are numbered through. ``epoch`` is set once the feed is submitted.
+
+    ``wave`` is the most packets of a batch, as the limits have it unless a smaller one is wanted. ``is_ordered``: documents of
+    the same id go in one after the other. With a ``note``, all documents do, and it says when the body is being read.
+    """
+
+    epoch: Epoch | None = None
+    #: The number below which every document is gathered, was yielded or has failed, as of the last batch.
+    _next = 0
+    #: Deliveries of one commit came at the same time: it is written out once. The first digits of a receipt tell it.
+    _received = ("", "")
+    _has_reruns = False
+
+    def __init__(
+        self,
+        deliveries: Sequence[Waiting],
+        router: Router,
+        limits: Limits,
+        clock: Callable[[], float] = time.time,
+        *,
+        wave: int = 0,
+        is_ordered: bool = False,
+        note: Note | None = None,
+    ) -> None:
+        self.deliveries = deliveries
+        #: Ids of documents that have one, by number.
+        self.ids: dict[int, str] = {}
+        #: Number of each delivery's first document.
+        self.bases: list[int] = []
+        self._router = router
+        self._limits = limits
+        self._clock = clock
+        self._wave = wave if 0 < wave < limits.wave_packets else limits.wave_packets
+        self._is_ordered = is_ordered
+        self._note = note
+        total = 0
+        for _, item, _ in deliveries:
+            self.bases.append(total)
+            total += item.header.documents
+            if item.rerun is not None:
+                self._has_reruns = True
+        self.documents = total
+        #: By adapter, packets that make no wave yet, and their numbers.
+        self._gathered: dict[str, tuple[list[Packet], list[int]]] = {}
+        #: Documents of the bulk lane that are older than what was taken since.
+        self.superseded: set[int] = set()
+        #: Ids that went in since the last barrier, in an ordered graph.
+        self._since_barrier: set[str] = set()
+
+    def feed(self) -> Feed:
+        """What to submit to the scheduler, once."""
+        feed = Feed(self._batches(), self.documents, (self,), complete=self._complete)
+        if not self._has_reruns:
+            return feed
+        committed: dict[str, set[int]] = {}
+        for base, waiting in zip(self.bases, self.deliveries, strict=True):
+            if waiting.item.rerun is not None:
+                for publisher, ordinals in waiting.item.rerun.committed.items():
+                    known = _without_gap(ordinals) if self._is_ordered else ordinals
+                    committed.setdefault(publisher, set()).update(base + ordinal for ordinal in known)
+        if committed:
+            feed.committed = {publisher: frozenset(numbers) for publisher, numbers in committed.items()}
+        return feed
+
+    def settle(self, graph: str, version: int) -> None:
+        """The epoch is done: give every delivery's outcome to its connection, as ``published`` or among ``outcomes``."""
+        assert self.epoch is not None
+        settle(self, self.epoch, graph, version)
+
+    # -- decoding ---------------------------------------------------------------------------------------
+
+    def _batches(self) -> Iterator[Fed]:
+        """Packets by adapter, gathered over deliveries up to a wave; a delivery that cannot be read fails alone."""
+        wave, gathered = self._wave, self._gathered
+        may_be_lone = self._note is None and not self._is_ordered
+        for base, waiting in zip(self.bases, self.deliveries, strict=True):
+            _, item, body = waiting
+            if may_be_lone and item.header.documents == 1 and item.rerun is None:
+                try:
+                    lone = self._lone_object(item, body, base)
+                except Exception as error:
+                    self._fail(range(base, base + 1), getattr(error, "code", "ingest.malformed"), error)
+                    continue
+                if lone is not None:
+                    node, packet = lone
+                    found = gathered.get(node)
+                    if found is None:
+                        gathered[node] = ([packet], [base])
+                    elif len(found[0]) < wave:
+                        found[0].append(packet)
+                        found[1].append(base)
+                    else:
+                        gathered[node] = ([packet], [base])
+                        self._next = base
+                        yield node, found[0], found[1]
+                    continue
+            self._next = base
+            yield from self._delivery(base, waiting)
+        self._next = self.documents
+        yield from self._rest()
+
+    def _delivery(self, base: int, waiting: Waiting) -> Iterator[Fed]:
+        """All documents of a delivery; what cannot be read of it has failed."""
+        item = waiting.item
+        header = item.header
+        end = base + header.documents
+        wanted = frozenset(header.only)
+        number, ordinal = base, 0
+        room = self._limits.receipt_ids_bytes
+        one_by_one = self._note is not None
+        try:
+            batches = self._decode(item, waiting.body)
+            while True:
+                if self._note is not None:
+                    self._note.decoding()
+                batch = next(batches, None)
+                if batch is None or (wanted and number == end):
+                    break
+                media_type, found = batch
+                size = len(found)
+                if wanted:
+                    found = [one for at, one in enumerate(found, ordinal) if at in wanted]  # type: ignore[assignment]
+                ordinal += size
+                if number + len(found) > end:
+                    raise BadRequest("there are more documents in the body than were counted", code="ingest.count")
+                if not found:
+                    continue
+                if isinstance(found[0], Unreadable):
+                    self._unreadable(item, media_type, found, number)
+                    number += len(found)
+                    continue
+                packets: list[Packet] = found
+                numbers: Sequence[int] = range(number, number + len(packets))
+                room = self._keep_ids(packets, number, base, room)
+                number += len(packets)
+                if item.rerun is not None:
+                    packets, numbers = self._rerun(item, packets, numbers, base)
+                entries = self._entries(item, media_type)
+                if not entries:
+                    self._refuse(media_type, packets, numbers)
+                elif one_by_one or self._is_ordered:
+                    for packet, at in zip(packets, numbers, strict=True):
+                        yield from self._in_order(entries, media_type, packet, at, one_by_one)
+                else:
+                    yield from self._gather(entries, media_type, packets, numbers)
+                self._next = number
+            if number < end:
+                raise BadRequest("there are fewer documents in the body than were counted", code="ingest.count")
+        except Exception as error:
+            # what was read so far runs on; the rest cannot be had
+            self._fail(range(number, end), getattr(error, "code", "ingest.malformed"), error)
+
+    def _gather(
+        self, entries: Sequence[Entry], media_type: str, packets: list[Packet], numbers: Sequence[int]
+    ) -> Iterator[Batch]:
+        gathered, wave = self._gathered, self._wave
+        for position, entry in enumerate(entries, 1):
+            own = packets if position == len(entries) else [packet.clone() for packet in packets]
+            if entry.wants_bytes and media.is_json(media_type):
+                own = [as_bytes(packet) for packet in own]
+            for start in range(0, len(own), wave):
+                part, part_numbers = own[start : start + wave], numbers[start : start + wave]
+                found = gathered.get(entry.node)
+                if found is not None and len(found[0]) + len(part) > wave:
+                    del gathered[entry.node]
+                    yield entry.node, found[0], found[1]
+                    found = None
+                if found is None:
+                    gathered[entry.node] = (part, [*part_numbers])
+                else:
+                    found[0].extend(part)
+                    found[1].extend(part_numbers)
+
+    def _in_order(
+        self, entries: Sequence[Entry], media_type: str, packet: Packet, number: int, one_by_one: bool
+    ) -> Iterator[Fed]:
+        """A document that may have to wait until others are finished; ``one_by_one``, all those after it wait for it too."""
+        self._next = number
+        id = _id_of(packet)
+        if one_by_one:
+            yield from self._gather(entries, media_type, [packet], (number,))
+            self._next = number + 1
+            yield from self._rest()
+            yield BARRIER
+            return
+        if id is None or id in self._since_barrier:
+            # without an id that can be compared it is in order with everything
+            yield from self._rest()
+            yield BARRIER
+            self._since_barrier.clear()
+        if id is not None:
+            self._since_barrier.add(id)
+        yield from self._gather(entries, media_type, [packet], (number,))
+
+    def _rest(self) -> Iterator[Batch]:
+        gathered = self._gathered
+        while gathered:
+            node = next(iter(gathered))
+            packets, numbers = gathered.pop(node)
+            yield node, packets, numbers
+
+    def _complete(self) -> int:
+        """The number below which every packet of every document was yielded."""
+        return min((numbers[0] for _, numbers in self._gathered.values()), default=self._next)
+
+    def _entries(self, item: Item, media_type: str) -> Sequence[Entry]:
+        """Where a document enters the graph: a replay may do so at any filter, none of its name fails in the scheduler."""
+        return (Entry(item.header.start),) if item.header.start else self._router.entries(media_type)
+
+    def _decode(self, item: Item, body: bytes) -> Iterator[tuple[str, list[Packet] | list[Unreadable]]]:
+        source = Spooled(item.path, item.header.length) if item.path else body
+        received = received_of(item.receipt)
+        return documents(item.header, source, item.receipt, received, decoded=item.is_decoded, limits=self._limits)
+
+    def _lone_object(self, item: Item, body: bytes, number: int) -> tuple[str, Packet] | None:
+        """PERF: most deliveries are one small JSON object for one adapter; ``None`` for any other (see ``codecs.documents``)."""
+        header = item.header
+        if not body.startswith(b"{") or (header.encoding and not item.is_decoded) or header.is_lenient:
+            return None
+        route = self._router.json_route(header.content_type)
+        if route is None:
+            return None
+        media_type, charset, entry = route
+        receipt = item.receipt
+        if receipt[:13] != self._received[0]:
+            self._received = (receipt[:13], rfc3339(received_of(receipt)))
+        meta = {
+            "mimetype": media_type,
+            "contentlength": header.length,
+            "requestmethod": header.method,
+            "receipt": receipt,
+            "processingtime": self._received[1],
+        }
+        if header.route is not None:
+            meta["route"] = header.route
+        if header.filename is not None:
+            meta["filename"] = header.filename
+        if charset is not None:
+            meta["charset"] = charset
+        fields = orjson.loads(body)
+        if header.id is not None:
+            meta["id"] = self.ids[number] = header.id
+        elif "id" in fields:
+            own = fields["id"]
+            if (type(own) is str or type(own) is int) and own != "":
+                own = str(own)
+                if len(own) <= self._limits.receipt_ids_bytes:
+                    self.ids[number] = own
+        return entry.node, Packet.from_document({"data": body} if entry.wants_bytes else fields, meta)
+
+    def _keep_ids(self, packets: Sequence[Packet], number: int, base: int, room: int) -> int:
+        """Keep ids for the receipt while there is room for those of the delivery, in bytes; returns what is left of it."""
+        if room < 0:
+            return room
+        ids = self.ids
+        for at, packet in enumerate(packets, number):
+            id = _id_of(packet)
+            if id is not None:
+                ids[at] = id
+                room -= len(id)
+        if room < 0:
+            for at in range(base, number + len(packets)):
+                ids.pop(at, None)
+        return room
+
+    # -- runs that are not the first --------------------------------------------------------------------
+
+    def _rerun(self, item: Item, packets: list[Packet], numbers: Sequence[int], base: int) -> tuple[list[Packet], Sequence[int]]:
+        """Take out what is known to end an instance, and what newer documents have made void."""
+        rerun = item.rerun
+        assert rerun is not None
+        blames = {base + blame.document: blame for blame in rerun.blames}
+        superseded = frozenset(rerun.superseded)
+        if not blames and not superseded:
+            return packets, numbers
+        left: list[tuple[Packet, int]] = []
+        for packet, number in zip(packets, numbers, strict=True):
+            blame = blames.get(number)
+            if blame is not None:
+                reason = f"{blame.cause} in filter {blame.filter}"
+                self._dead_letter((number,), "instance.killed", reason, packet, blame.filter)
+            elif superseded and (id := _id_of(packet)) is not None and key_of(id) in superseded:
+                self.superseded.add(number)
+            else:
+                left.append((packet, number))
+        return [packet for packet, _ in left], [number for _, number in left]
+
+    # -- failures before the graph ----------------------------------------------------------------------
+
+    def _refuse(self, media_type: str, packets: Sequence[Packet], numbers: Sequence[int]) -> None:
+        reason = f"no adapter of the graph accepts {media_type}; add one that does, then replay"
+        for number, packet in zip(numbers, packets, strict=True):
+            self._dead_letter((number,), "graph.no_adapter", reason, packet)
+
+    def _unreadable(self, item: Item, media_type: str, found: Sequence[Unreadable], number: int) -> None:
+        for at, one in enumerate(found, number):
+            meta = {"mimetype": media_type, "receipt": item.receipt, "requestmethod": item.header.method, "where": one.where}
+            for name, value in (("route", item.header.route), ("filename", item.header.filename)):
+                if value is not None:
+                    meta[name] = value
+            try:
+                data: str | bytes = one.raw.decode()
+            except UnicodeDecodeError:
+                data = one.raw
+            self._dead_letter((at,), one.code, one.reason, Packet.from_document({"data": data}, meta))
+
+    def _fail(self, numbers: range, code: str, error: Exception) -> None:
+        reason = error.message if isinstance(error, PypesError) else f"{type(error).__name__}: {error}"
+        trace = "" if isinstance(error, PypesError) else "".join(traceback.format_exception(error))
+        if numbers:
+            assert self.epoch is not None
+            self.epoch.fail(Failure(tuple(numbers), "", "", code, reason, trace, b"", 1, self._clock(), False))
+
+    def _dead_letter(self, numbers: tuple[int, ...], code: str, reason: str, packet: Packet, filter: str = "") -> None:
+        assert self.epoch is not None
+        form, is_whole = as_json(packet)
+        component = self._router.components.get(filter, "")
+        self.epoch.fail(Failure(numbers, filter, component, code, reason, "", form, 1, self._clock(), is_whole))
+
+
+def _id_of(packet: Packet) -> str | None:
+    """The id of a document: that of the URL or of its metadata, else its own, if that is text or a whole number."""
+    id = packet.get_meta("id")
+    if id is None:
+        id = packet.get("id")
+    if type(id) is int:
+        return str(id)
+    return id if type(id) is str and id else None
+
+
+def _without_gap(ordinals: Iterable[int]) -> range:
+    """Of committed documents, those before the first that was not.
+
+    In an ordered graph, what comes again must be followed by whatever newer of its id had come after it.
+    """
+    known = set(ordinals)
+    end = 0
+    while end in known:
+        end += 1
+    return range(end)

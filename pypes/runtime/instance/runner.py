@@ -1,0 +1,242 @@
+"""A runner: one graph within an instance, its scheduler and what waits for it, in two lanes."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pypes.component import Component
+from pypes.core.limits import MIB, Limits
+from pypes.graph.model import Graph
+from pypes.runtime.instance.intake import Intake, Waiting
+from pypes.runtime.instance.note import Note
+from pypes.runtime.instance.routing import Router
+from pypes.runtime.instance.settling import committed
+from pypes.runtime.scheduler import Epoch, Scheduler
+
+#: Deliveries that wait together become one epoch of so much work at most, in seconds: nothing is acknowledged before its end.
+EPOCH_S = 0.05
+EPOCH_BYTES = 4 * MIB
+#: The same in the bulk lane, and what is fed at once of a large delivery in it: a live document waits for no more than that.
+BULK_S = 0.002
+BULK_BYTES = MIB // 4
+#: Documents that are bulk enough while nobody knows yet how long one takes.
+BULK_FIRST = 16
+#: While a large delivery runs, small ones are let in beside it this often.
+BESIDE_LARGE_S = 0.02
+#: A new measurement's weight in the running mean of the time that a document takes.
+_WEIGHT = 0.2
+
+
+class Runner:
+    """Feeds deliveries of one graph into its scheduler, many small ones at a time; bulk ones only while no other waits."""
+
+    def __init__(self, graph: Graph, version: int, components: Mapping[str, Component], limits: Limits) -> None:
+        self.name = graph.name
+        self.version = version
+        self.weight = graph.weight
+        #: Share of a turn that it has saved up; see the exchange.
+        self.credit = 0.0
+        self.scheduler = Scheduler(graph, components, limits=limits, on_done=self._done, on_committed=self._committed)
+        self._live: deque[Waiting] = deque()
+        self._bulk: deque[Waiting] = deque()
+        self.is_ordered = bool(graph.order_by)
+        #: What is in the graph, if it is ordered.
+        self._intakes: set[Intake] = set()
+        self._router = Router(graph, components)
+        self._limits = limits
+        self._components = components
+        #: New version and parameters that wait for the epochs in flight to end, and whom to tell.
+        self._change: tuple[int, Mapping[str, Mapping[str, Any]], Callable[[str], None]] | None = None
+        #: Whom to tell when the sources have run that take no documents: those that wait to, and those that do.
+        self._triggers: deque[Callable[[str], None]] = deque()
+        self._triggered: dict[Epoch, Callable[[str], None]] = {}
+        self._large_in_flight = 0
+        self._bulk_in_flight = 0
+        self._let_in_at = 0.0
+        #: Mean time in the scheduler per document, in seconds; what it waits for others does not count.
+        self._document_s = 0.0
+        self._busy_s = 0.0
+        self._finished = 0
+
+    # -- what waits -------------------------------------------------------------------------------------
+
+    def take(self, waiting: Waiting) -> None:
+        """Put a delivery at the end of its lane."""
+        (self._bulk if waiting.item.header.is_bulk else self._live).append(waiting)
+
+    def drop(self, is_void: Callable[[Waiting], bool]) -> None:
+        """Forget what waits and is void."""
+        if self.has_waiting:
+            self._live = deque(waiting for waiting in self._live if not is_void(waiting))
+            self._bulk = deque(waiting for waiting in self._bulk if not is_void(waiting))
+
+    @property
+    def has_waiting(self) -> bool:
+        return bool(self._live or self._bulk)
+
+    @property
+    def is_held(self) -> bool:
+        """True while documents of an ordered graph are worked on whose ingest worker is gone."""
+        return any(not waiting.connection.is_open for intake in self._intakes for waiting in intake.deliveries)
+
+    @property
+    def can_start(self) -> bool:
+        """True if :meth:`start_next` would put something into the graph now."""
+        if self._change is not None:
+            return False
+        if self._triggers:
+            return True
+        if self._live:
+            if self.scheduler.is_idle:
+                return True
+            if self._is_large(self._live[0]):
+                return False
+            if self._bulk_in_flight and not self._large_in_flight:
+                return True
+            return self._large_in_flight > 0 and self._is_time()
+        return bool(self._bulk) and not self._bulk_in_flight and self.scheduler.is_idle
+
+    @property
+    def is_due(self) -> bool:
+        """True if a deadline of the scheduler has come."""
+        due = self.scheduler.next_deadline()
+        return due is not None and due <= time.monotonic()
+
+    def _is_time(self) -> bool:
+        return time.monotonic() - self._let_in_at >= BESIDE_LARGE_S
+
+    def _is_large(self, waiting: Waiting) -> bool:
+        return bool(waiting.item.path) or waiting.documents > self._limits.wave_packets
+
+    # -- into the graph ---------------------------------------------------------------------------------
+
+    def start_next(self) -> None:
+        """Put the next deliveries into the graph: as many small ones as make a good epoch, or a large one."""
+        self._let_in_at = time.monotonic()
+        if self._triggers:
+            on_done = self._triggers.popleft()
+            self._triggered[self.scheduler.trigger()] = on_done
+        elif self._live:
+            room = self._limits.wave_packets
+            if self._document_s * room > EPOCH_S:
+                room = max(1, int(EPOCH_S / self._document_s))
+            self._start_from(self._live, room, EPOCH_BYTES)
+        else:
+            self._start_from(self._bulk, self._bulk_room, BULK_BYTES)
+
+    @property
+    def _bulk_room(self) -> int:
+        if not self._document_s:
+            return BULK_FIRST
+        return max(1, min(self._limits.wave_packets, int(BULK_S / self._document_s)))
+
+    def _start_from(self, lane: deque[Waiting], room: int, room_bytes: int) -> None:
+        taken = [lane.popleft()]
+        if not self._is_large(taken[0]):
+            room -= taken[0].documents
+            room_bytes -= len(taken[0].body)
+            while lane and room > 0 and room_bytes > 0 and not self._is_large(lane[0]):
+                following = lane.popleft()
+                taken.append(following)
+                room -= following.documents
+                room_bytes -= len(following.body)
+        self._start(taken)
+
+    def start_alone(self, waiting: Waiting, note: Note) -> None:
+        """Put in a delivery by itself, one document after the other; the note says which filter is at which of them."""
+        scheduler = self.scheduler
+        note.decoding()
+        scheduler.note = lambda filter, document: note.turn(filter, document, scheduler.timeout_s(filter))
+        self._start([waiting], note)
+
+    def end_alone(self, note: Note) -> None:
+        """What ran by itself is done."""
+        self.scheduler.note = None
+        note.rest()
+
+    def _start(self, deliveries: list[Waiting], note: Note | None = None) -> None:
+        is_bulk = deliveries[0].item.header.is_bulk
+        if is_bulk:
+            self._bulk_in_flight += 1
+        elif self._is_large(deliveries[0]):
+            self._large_in_flight += 1
+        wave = self._bulk_room if is_bulk else 0
+        intake = Intake(deliveries, self._router, self._limits, wave=wave, is_ordered=self.is_ordered, note=note)
+        if self.is_ordered:
+            self._intakes.add(intake)
+        intake.epoch = self.scheduler.submit(intake.feed())
+
+    def run(self) -> None:
+        """Run for a slice of time."""
+        begin = time.perf_counter()
+        self.scheduler.run()
+        self._busy_s += time.perf_counter() - begin
+        if self._finished:
+            pace = self._busy_s / self._finished
+            self._document_s += _WEIGHT * (pace - self._document_s) if self._document_s else pace
+            self._busy_s, self._finished = 0.0, 0
+
+    # -- sources ----------------------------------------------------------------------------------------
+
+    def source(self, node: str) -> tuple[Component, Limits] | None:
+        """A filter that fetches, and what its packets are bounded by; ``None`` if there is none of that name."""
+        component = self._components.get(node)
+        return None if component is None or getattr(component, "fetch", None) is None else (component, self._limits)
+
+    def trigger(self, on_done: Callable[[str], None]) -> None:
+        """Run the filters that no wire leads to once, as soon as that can be; ``on_done("")`` then, or ``on_done(reason)``."""
+        self._triggers.append(on_done)
+
+    # -- new parameters ---------------------------------------------------------------------------------
+
+    def change(self, version: int, params: Mapping[str, Mapping[str, Any]], on_done: Callable[[str], None]) -> None:
+        """Give filters new parameters as soon as nothing is in flight; ``on_done("")`` then, or ``on_done(reason)``."""
+        self._change = version, params, on_done
+
+    @property
+    def is_changing(self) -> bool:
+        return self._change is not None
+
+    def settle_change(self) -> None:
+        """Take up the new parameters if nothing is in flight any more."""
+        if self._change is None or self.scheduler.in_flight:
+            return
+        (version, params, on_done), self._change = self._change, None
+        try:
+            for name, given in params.items():
+                component = self._components[name]
+                component.configure(given)
+                assert component.reconfigure is not None
+                component.reconfigure(component.params)
+        except Exception as error:
+            # some may have changed, some not: whoever asked has this instance replaced
+            on_done(f"{name}: {type(error).__name__}: {error}")
+            return
+        self.version = version
+        on_done("")
+
+    # -- out of it --------------------------------------------------------------------------------------
+
+    def _done(self, epoch: Epoch) -> None:
+        if not epoch.feed.deliveries:
+            failed = epoch.dead_letters
+            self._triggered.pop(epoch)(f"{failed[0].node}: {failed[0].error}" if failed else "")
+            return
+        intake: Intake = epoch.feed.deliveries[0]
+        self._finished += intake.documents
+        first = intake.deliveries[0]
+        if first.item.header.is_bulk:
+            self._bulk_in_flight -= 1
+        elif self._is_large(first):
+            self._large_in_flight -= 1
+        self._intakes.discard(intake)
+        intake.settle(self.name, self.version)
+        intake.epoch = None  # or the two would keep each other alive until the next collection
+
+    def _committed(self, epoch: Epoch, publisher: str, documents: Sequence[int]) -> None:
+        feed: Sequence[Any] = epoch.feed.deliveries
+        if feed:
+            committed(feed[0], publisher, documents)

@@ -1,0 +1,136 @@
+"""Settling: what became of the deliveries of an epoch that is done, document by document."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pypes.ingest.outcome import DeadLetter, Details, Fate, Outcome, dead_letter_id
+from pypes.runtime.scheduler import PUBLISHED, Epoch, Failure
+
+if TYPE_CHECKING:
+    from pypes.runtime.instance.intake import Intake
+
+#: What stands for the filter that dropped a document because a newer one of its id was taken meanwhile.
+SUPERSEDED = Fate("dropped", (), "(superseded)")
+
+
+def settle(intake: Intake, epoch: Epoch, graph: str, version: int) -> None:
+    """Give each delivery of an intake its outcome: single documents that were published together, all others by themselves."""
+    flags, ids = epoch.flags, intake.ids
+    deliveries = intake.deliveries
+    if not epoch.dead_letters and intake.documents == len(deliveries) == flags.count(PUBLISHED):
+        takers = epoch.takers
+        if takers:
+            last = None
+            id_of = ids.get
+            for number, (connection, item, _) in enumerate(deliveries):
+                if connection is not last:  # PERF: mostly all came from one worker
+                    last, batch = connection, connection.published_by(graph, version, takers)
+                    has_ids = bool(ids or batch.ids)
+                    add, append = batch.add, batch.numbers.append
+                if has_ids:
+                    add(item.number, id_of(number))
+                else:
+                    append(item.number)
+            return
+    kept = Letters(intake, epoch.dead_letters, graph, version) if epoch.dead_letters else None
+    for index, (base, (connection, item, _)) in enumerate(zip(intake.bases, deliveries, strict=True)):
+        count = item.header.documents
+        if count == 1 and flags[base] == PUBLISHED:
+            takers = epoch.fate_of(base).takers
+            if takers:
+                connection.published_by(graph, version, takers).add(item.number, ids.get(base))
+                continue
+        part = flags[base : base + count]
+        published = part.count(PUBLISHED)
+        dropped = part.count(0)
+        fates, runs = epoch.fates(base, base + count)
+        if intake.superseded:
+            fates, runs = _with_superseded(intake.superseded, base, fates, runs)
+        own_ids = {at - base: ids[at] for at in range(base, base + count) if at in ids} if ids else None
+        details = Details(fates, runs, own_ids or None, kept.ids.get(index) if kept is not None else None)
+        letters = tuple(kept.by_delivery.get(index, ())) if kept is not None else ()
+        keeps_body = kept is not None and index in kept.incomplete
+        outcome = Outcome(published, dropped, count - published - dropped, letters, keeps_body, version, details)
+        connection.outcomes.append((item.number, outcome))
+
+
+def _with_superseded(
+    superseded: set[int], base: int, fates: Sequence[Fate], runs: Sequence[int]
+) -> tuple[tuple[Fate, ...], tuple[int, ...]]:
+    """The runs once more, with the documents that were never fed said to be so."""
+    places: dict[Fate, int] = {}
+    found: list[int] = []
+    at = base
+    for count, place in zip(runs[::2], runs[1::2], strict=True):
+        for number in range(at, at + count):
+            fate = SUPERSEDED if number in superseded else fates[place]
+            index = places.setdefault(fate, len(places))
+            if found and found[-1] == index:
+                found[-2] += 1
+            else:
+                found += (1, index)
+        at += count
+    return tuple(places), tuple(found)
+
+
+class Letters:
+    """The dead letters of an epoch by delivery (its index). A packet made of several deliveries is kept once, with the first."""
+
+    def __init__(self, intake: Intake, failures: Sequence[Failure], graph: str, version: int) -> None:
+        self.by_delivery: dict[int, list[DeadLetter]] = {}
+        #: By delivery, the id of the letter for each of its documents that failed.
+        self.ids: dict[int, dict[int, str]] = {}
+        #: Deliveries whose dead letters do not hold all there was.
+        self.incomplete: set[int] = set()
+        self._intake = intake
+        seen: dict[tuple[int, str], int] = {}
+        for failure in failures:
+            first = failure.documents[0] if failure.documents else 0
+            index = bisect_right(intake.bases, first) - 1
+            base = intake.bases[index]
+            item = intake.deliveries[index].item
+            if not failure.is_whole:
+                self.incomplete.add(index)
+            end = base + item.header.documents
+            ordinal = seen.get((first, failure.node), 0)
+            seen[first, failure.node] = ordinal + 1
+            letter = DeadLetter(
+                id=dead_letter_id(item.receipt, first - base, failure.node, ordinal),
+                documents=tuple(document - base for document in failure.documents if base <= document < end),
+                graph=graph,
+                version=version,
+                filter=failure.node,
+                component=failure.component,
+                code=failure.code,
+                error=failure.error,
+                traceback=failure.traceback,
+                attempts=failure.attempts,
+                packet=failure.packet,
+                time=failure.time,
+            )
+            self.by_delivery.setdefault(index, []).append(letter)
+            self._name(letter.id, failure.documents)
+
+    def _name(self, letter: str, numbers: Sequence[int]) -> None:
+        bases = self._intake.bases
+        for number in numbers:
+            index = bisect_right(bases, number) - 1
+            self.ids.setdefault(index, {}).setdefault(number - bases[index], letter)
+
+
+def committed(intake: Intake, publisher: str, numbers: Sequence[int]) -> None:
+    """Tell the connections at once which documents a publisher will not see again, though their deliveries are not done."""
+    bases = intake.bases
+    at = 0
+    numbers = sorted(numbers)
+    while at < len(numbers):
+        index = bisect_right(bases, numbers[at]) - 1
+        base = bases[index]
+        connection, item, _ = intake.deliveries[index]
+        end = base + item.header.documents
+        stop = bisect_right(numbers, end - 1, at)
+        connection.committed(item.number, publisher, [number - base for number in numbers[at:stop]])
+        at = stop

@@ -1,0 +1,1 @@
+"""The instances of a node, in generations: started, watched, replaced."""

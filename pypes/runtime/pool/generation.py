@@ -1,0 +1,225 @@
+"""Generations of instances: what one deployment started, ``count`` processes with the same graphs.
+
+The only other place that knows of multiprocessing is the supervisor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pypes.core.lifeline import ProcessGroup
+from pypes.errors import ComponentError
+from pypes.ingest.outcome import Death
+from pypes.runtime.instance.entry import run_instance
+from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.instance.note import Note, death_of
+from pypes.runtime.instance.watchdog import Stillness
+from pypes.runtime.pool.backoff import Backoff
+from pypes.runtime.pool.places import places
+
+
+@dataclass(frozen=True, slots=True)
+class SetupFailure:
+    """Why an instance did not become ready; ``graph`` and ``node`` are empty when it could not say."""
+
+    graph: str
+    node: str
+    message: str
+    traceback: str = ""
+
+    def error(self) -> ComponentError:
+        where = ".".join(part for part in (self.graph, self.node) if part)
+        filter_ = f"filter {self.node!r}" if self.node else "an instance"
+        return ComponentError(f"{filter_} could not be set up: {self.message}", code="graph.setup_failed", where=where)
+
+
+class SetupFailed(ComponentError):
+    """A generation that did not become ready; carries the :class:`SetupFailure`."""
+
+    def __init__(self, failure: SetupFailure) -> None:
+        error = failure.error()
+        super().__init__(error.message, code=error.code, where=error.where)
+        self.failure = failure
+
+
+class Instance:
+    """One instance process. ``state`` goes starting → ready → stopping → gone; any of them may be skipped but the last."""
+
+    def __init__(self, spec: InstanceSpec, on_ready: Callable[[Instance], None], on_exit: Callable[[Instance], None]) -> None:
+        self.spec = spec
+        self.state = "starting"
+        self.failure: SetupFailure | None = None
+        #: Why it was killed by the pool, if the pool says.
+        self.killed_for = ""
+        self.exited = asyncio.Event()
+        self.pid = 0
+        self._on_ready = on_ready
+        self._on_exit = on_exit
+        self._setting_up = ("", "")
+        #: Resolved with "" when new parameters are in force, or with the reason why they are not.
+        self._reconfigured: asyncio.Future[str] | None = None
+
+    def start(self, lifeline: Any) -> None:
+        """Start the process; blocks for a few milliseconds."""
+        Note.create(self.spec.note)
+        self._note = Note(self.spec.note)
+        context = multiprocessing.get_context("spawn")
+        self._control, theirs = context.Pipe()
+        self._process = context.Process(
+            target=run_instance,
+            args=(self.spec, theirs, lifeline, os.getpid()),
+            name=f"instance-{self.spec.id}",
+        )
+        self.started = time.monotonic()
+        self._process.start()
+        theirs.close()
+        self.pid = self._process.pid or 0
+        self._group = ProcessGroup(self.pid)
+        self._stillness = Stillness(self.pid, self._note)
+        asyncio.get_running_loop().add_reader(self._control.fileno(), self._read)
+
+    def _read(self) -> None:
+        try:
+            while self._control.poll():
+                self._heard(self._control.recv())
+        except (EOFError, OSError):
+            # the process is ending; SIGCHLD tells when it has
+            asyncio.get_running_loop().remove_reader(self._control.fileno())
+
+    def _heard(self, message: tuple[Any, ...]) -> None:
+        if message[0] == "ready" and self.state == "starting":
+            self.state = "ready"
+            self._on_ready(self)
+        elif message[0] == "setup":
+            self._setting_up = (message[1], message[2])
+        elif message[0] == "failed":
+            self.failure = SetupFailure(*message[1:5])
+        elif message[0] == "reconfigured" and self._reconfigured is not None and not self._reconfigured.done():
+            self._reconfigured.set_result(message[3])
+
+    def reconfigure(self, graph: str, version: int, params: Mapping[str, Mapping[str, Any]]) -> asyncio.Future[str]:
+        """Ask it to take new parameters at the next boundary of epochs; the future gives "" or why it could not."""
+        self._reconfigured = asyncio.get_running_loop().create_future()
+        try:
+            self._control.send(("reconfigure", graph, version, params))
+        except OSError:
+            self._reconfigured.set_result("it is ending")
+        return self._reconfigured
+
+    def hang(self, timeout_s: float) -> SetupFailure:
+        """What to say when set-up takes too long."""
+        return SetupFailure(*self._setting_up, f"not done after {timeout_s:g} s (setup_s)")
+
+    def stop(self, grace_s: float) -> None:
+        """Ask it, once ready, to finish what is in flight, tear down and exit. Returns at once."""
+        if self.state == "ready":
+            self.state = "stopping"
+            try:
+                self._control.send(("stop", grace_s))
+            except OSError:
+                self.kill()
+
+    def kill(self) -> None:
+        """Kill it and all it started. Returns at once; :attr:`exited` is set when it is reaped."""
+        if self.state != "gone":
+            self._process.kill()
+            self._group.signal(signal.SIGKILL)
+
+    def look(self) -> str:
+        """Why it is to be killed: its interpreter has not moved for longer than any filter may take; else ``""``."""
+        return self._stillness.look() if self.state in ("ready", "stopping") else ""
+
+    def reap(self) -> ProcessGroup | None:
+        """If it has ended, collect it and report; returns the group to be reaped later if members are left."""
+        if self.state == "gone" or self._process.exitcode is None:
+            return None
+        self._read_rest()
+        self.exitcode = self._process.exitcode
+        self.was_stopping, self.was_starting = self.state == "stopping", self.state == "starting"
+        self.death = death_of(self.exitcode, self._note.read(), was_stopping=self.was_stopping)
+        self._note.close()
+        self.state = "gone"
+        self._group.signal(signal.SIGKILL)
+        self._control.close()
+        self._process.close()
+        self.remove_files()
+        self.exited.set()
+        if self._reconfigured is not None and not self._reconfigured.done():
+            self._reconfigured.set_result("it died")
+        self._on_exit(self)
+        return None if self._group.reap() else self._group
+
+    def _read_rest(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._read()
+        loop.remove_reader(self._control.fileno())
+
+    def remove_files(self) -> None:
+        """Remove its socket and its note."""
+        for path in (self.spec.socket, self.spec.note):
+            Path(path).unlink(missing_ok=True)
+
+    def death_at_setup(self) -> SetupFailure:
+        """Why it ended before it was ready, as far as is known."""
+        return self.failure or SetupFailure(*self._setting_up, f"the instance {in_words(self.death)}")
+
+
+def in_words(death: Death) -> str:
+    """How an instance ended: what follows "it" or "the instance" in a sentence."""
+    cause = death.cause
+    if not cause.startswith("exited"):  # ``killed by SIGSEGV``, ``not done after 5 s``, ``over 512 MiB of memory``, ``stopped``
+        cause = f"was {cause}"
+    return f"{cause} in filter {death.filter}" if death.filter else cause
+
+
+class Generation:
+    """The instances of one deployment: ``template`` is the spec they share, a slot holds a living instance or ``None``."""
+
+    def __init__(self, number: int, template: InstanceSpec, count: int) -> None:
+        self.number = number
+        self.template = template
+        self.slots: list[Instance | None] = [None] * count
+        self.backoffs = [Backoff() for _ in range(count)]
+        #: Which graphs the instance in each slot runs.
+        self.places = places({name: graph.get("max_instances") for name, (_, graph) in template.graphs.items()}, count)
+        self.is_retired = False
+        #: Slots that stay empty: a successor has taken their place.
+        self.vacant: set[int] = set()
+        self.expect(count)
+
+    @property
+    def instances(self) -> list[Instance]:
+        return [instance for instance in self.slots if instance is not None]
+
+    @property
+    def serving(self) -> list[Instance]:
+        """Those whose places are not taken by successors."""
+        return [i for slot, i in enumerate(self.slots) if i is not None and slot not in self.vacant]
+
+    def expect(self, count: int) -> None:
+        """Wait anew: for instances in the first ``count`` slots."""
+        self._expected = count
+        #: Resolved when all that are expected are ready, or with the :class:`SetupFailed` that prevented it.
+        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def look(self) -> None:
+        """An instance is ready: are all that are expected?"""
+        expected = self.slots[: self._expected]
+        if not self.settled.done() and all(i is not None and i.state == "ready" for i in expected):
+            self.settled.set_result(None)
+
+    def is_open(self, slot: int) -> bool:
+        """True if an instance that is not there any more is to be replaced."""
+        return not self.is_retired and slot not in self.vacant
+
+    def fail(self, failure: SetupFailure) -> None:
+        if not self.settled.done():
+            self.settled.set_exception(SetupFailed(failure))

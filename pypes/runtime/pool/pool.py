@@ -1,0 +1,345 @@
+"""The pool: graph instances, in generations.
+
+A new generation is started beside the old; only when all of its instances are ready does it take over, and the old one drains.
+Where memory is short it takes over instance by instance instead, each when the one in its place has ended.
+An instance that dies is reaped first, then announced as gone, then replaced: a delivery is never in two living instances. How it
+died is told as far as its exit code and its note tell it, once. An instance whose interpreter does not move any more is ended
+from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from pypes import logs
+from pypes.core.lifeline import ProcessGroup
+from pypes.ingest.outcome import Death
+from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.pool.backoff import FIRST_S
+from pypes.runtime.pool.generation import Generation, Instance, SetupFailure, in_words
+
+#: How often an instance may die during set-up without saying why before its generation is given up.
+DEATHS_AT_SETUP = 3
+#: How often it is looked whether the interpreters of the instances still move.
+LOOK_S = 0.25
+#: What an instance gets beyond its grace to tear down, before it is killed.
+TEARDOWN_S = 2.0
+
+
+class Pool:
+    """Starts, watches and replaces instances. Used in the supervisor's event loop; :meth:`reap` is its SIGCHLD handler.
+
+    ``on_change()`` is called when the set of ready instances changed, ``on_gone(id, death)`` after an instance was reaped.
+    ``lifeline_fd`` is the reading end of the supervisor's lifeline.
+    """
+
+    def __init__(
+        self, runtime_dir: Path, lifeline_fd: int, on_change: Callable[[], None], on_gone: Callable[[int, Death], None]
+    ) -> None:
+        self.live: Generation | None = None
+        #: What takes the place of :attr:`live` instance by instance; those that are ready take deliveries like the others.
+        self._incoming: Generation | None = None
+        self._grace_s = 0.0
+        self._runtime_dir = runtime_dir
+        self._lifeline = Connection(os.dup(lifeline_fd), writable=False)
+        self._on_change = on_change
+        self._on_gone = on_gone
+        self._generations: list[Generation] = []
+        self._leftovers: list[ProcessGroup] = []
+        self._draining: set[asyncio.Task[None]] = set()
+        self._last_id = 0
+        self._last_generation = 0
+        self._looks: asyncio.TimerHandle | None = None
+        self._log = logs.get("pypes.pool")
+
+    # -- deployments ------------------------------------------------------------------------------------
+
+    async def start(self, template: InstanceSpec, count: int, timeout_s: float) -> Generation:
+        """Start a generation beside the live one and wait until it is ready.
+
+        Raises :class:`SetupFailed` when a filter cannot be set up within ``timeout_s``; nothing of it is left then.
+        """
+        generation = self._new(template, count)
+        try:
+            for slot in range(count):
+                self._launch(generation, slot)
+            await self._settle(generation, timeout_s)
+        except BaseException:
+            await self.discard(generation)
+            raise
+        return generation
+
+    async def roll(self, template: InstanceSpec, count: int, timeout_s: float, grace_s: float) -> Generation:
+        """As :meth:`start`, slot by slot: the live instance ends, within ``grace_s``, before its successor is started.
+
+        So there are never more instances than before. A successor takes deliveries as soon as it is ready. When one cannot be set
+        up, :class:`SetupFailed` is raised, and those that had ended are started again.
+        """
+        old = self.live
+        if old is None:
+            return await self.start(template, count, timeout_s)
+        generation = self._incoming = self._new(template, count)
+        self._grace_s = grace_s
+        try:
+            for slot in range(max(count, len(old.slots))):
+                await self._vacate(old, slot)
+                if slot < count:
+                    generation.expect(slot + 1)
+                    self._launch(generation, slot)
+                    await self._settle(generation, timeout_s)
+        except BaseException:
+            await self.discard(generation)
+            raise
+        return generation
+
+    def _new(self, template: InstanceSpec, count: int) -> Generation:
+        self._last_generation += 1
+        generation = Generation(self._last_generation, template, count)
+        self._generations.append(generation)
+        return generation
+
+    async def _settle(self, generation: Generation, timeout_s: float) -> None:
+        done, _ = await asyncio.wait([generation.settled], timeout=timeout_s)
+        if not done:
+            starting = [i.hang(timeout_s) for i in generation.instances if i.state == "starting"]
+            generation.fail(starting[0] if starting else SetupFailure("", "", "no process could be started; see the log"))
+        generation.settled.result()
+
+    async def _vacate(self, generation: Generation, slot: int) -> None:
+        """End the instance in a slot, and let none follow it."""
+        generation.vacant.add(slot)
+        instance = generation.slots[slot] if slot < len(generation.slots) else None
+        if instance is not None:
+            self._on_change()
+            await self._end([instance], self._grace_s)
+
+    def switch(self, generation: Generation | None, grace_s: float) -> None:
+        """Let ``generation`` take over (``None``: nothing runs any more); the old one drains in the background."""
+        old, self.live, self._incoming = self.live, generation, None
+        self._on_change()
+        if old is not None:
+            task = asyncio.create_task(self._retire(old, grace_s))
+            self._draining.add(task)
+            task.add_done_callback(self._draining.discard)
+
+    async def reconfigure(
+        self, graph: str, version: int, obj: Mapping[str, Any], params: Mapping[str, Mapping[str, Any]], timeout_s: float
+    ) -> str:
+        """Give filters of a running graph new parameters in place; returns "" when all instances have them, or why not.
+
+        ``obj`` is the graph as it is then: instances that are started later begin with it. If it fails, instances may differ, and
+        the caller must start a new generation.
+        """
+        generation = self.live
+        if generation is None or len(instances := self.ready()) < len(generation.slots):
+            return "not all instances are ready"
+        generation.template = replace(generation.template, graphs={**generation.template.graphs, graph: (version, obj)})
+        answers = [instance.reconfigure(graph, version, params) for instance in instances if graph in instance.spec.graphs]
+        _, late = await asyncio.wait(answers, timeout=timeout_s)
+        if late:
+            return f"what is in flight was not done after {timeout_s:g} s"
+        return next((answer.result() for answer in answers if answer.result()), "")
+
+    async def discard(self, generation: Generation) -> None:
+        """End a generation that is not to go live, and wait until nothing of it is left.
+
+        It has nothing that could be finished, unless it has taken places already: those are given back then.
+        """
+        if generation is self._incoming:
+            await self._retire(generation, self._grace_s)
+            self._give_back()
+        else:
+            generation.is_retired = True
+            for instance in generation.instances:
+                instance.kill()
+            await asyncio.gather(*(instance.exited.wait() for instance in generation.instances))
+            self._forget(generation)
+        if generation.settled.done():
+            generation.settled.exception()  # whoever waited has been told
+
+    def _give_back(self) -> None:
+        """Fill the places again that the live generation had left."""
+        self._incoming = None
+        if self.live is not None:
+            vacant, self.live.vacant = self.live.vacant, set()
+            for slot in sorted(vacant)[: len(self.live.slots)]:
+                self._launch(self.live, slot)
+
+    async def _retire(self, generation: Generation, grace_s: float) -> None:
+        generation.is_retired = True
+        await self._end(generation.instances, grace_s)
+        self._forget(generation)
+
+    async def _end(self, instances: list[Instance], grace_s: float) -> None:
+        """Let instances finish what they have, and wait until they are gone."""
+        if not instances:
+            return
+        for instance in instances:
+            if instance.state == "starting":
+                instance.kill()  # it has nothing yet that could be finished
+            else:
+                instance.stop(grace_s)
+        waits = [asyncio.ensure_future(instance.exited.wait()) for instance in instances]
+        await asyncio.wait(waits, timeout=grace_s + TEARDOWN_S)
+        for instance in instances:
+            if instance.state != "gone":
+                self._log.warning("instance killed", instance=instance.spec.id, reason="did not finish within its grace")
+                instance.kill()
+        await asyncio.wait(waits)
+
+    def _forget(self, generation: Generation) -> None:
+        if generation in self._generations:
+            self._generations.remove(generation)
+
+    async def stop(self, grace_s: float) -> None:
+        """Stop everything: instances that are ready finish what they have within ``grace_s``, others are killed."""
+        running = [generation for generation in (self.live, self._incoming) if generation is not None]
+        self.live = self._incoming = None
+        await asyncio.gather(*(self._retire(generation, grace_s) for generation in running))
+        if self._draining:
+            await asyncio.wait(self._draining)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """Kill whatever there is and wait until it is reaped."""
+        self.live = self._incoming = None
+        await asyncio.gather(*(self.discard(generation) for generation in list(self._generations)))
+
+    # -- processes --------------------------------------------------------------------------------------
+
+    def lost(self, id: int) -> bool:
+        """Kill an instance that an ingest worker could not reach any more; False if there is none of that id.
+
+        One that stops is left to: its grace is over, it tears down, and will soon be gone by itself.
+        """
+        for generation in self._generations:
+            for instance in generation.instances:
+                if instance.spec.id == id:
+                    if instance.state == "stopping":
+                        return True
+                    # mostly the connection ended because the instance is dying by itself; its exit code will tell
+                    self._kill(generation, instance, "an ingest worker had lost it")
+                    return True
+        return False
+
+    def _kill(self, generation: Generation, instance: Instance, reason: str) -> None:
+        """Kill an instance; the log says so when it is reaped, or at once if nothing is logged about its generation then."""
+        instance.killed_for = reason
+        instance.kill()
+        if generation.is_retired:
+            self._log.warning("instance killed", instance=instance.spec.id, reason=reason)
+
+    def reap(self) -> None:
+        """Collect instances that ended. To be called on SIGCHLD; spurious calls do no harm."""
+        for generation in list(self._generations):
+            for instance in generation.instances:
+                left = instance.reap()
+                if left is not None:
+                    self._leftovers.append(left)
+        self._leftovers = [group for group in self._leftovers if not group.reap()]
+
+    def ready(self) -> list[Instance]:
+        """Instances that take deliveries."""
+        serving = [generation for generation in self._generations if self._serves(generation)]
+        return [i for generation in serving for i in generation.serving if i.state == "ready"]
+
+    def retiring(self) -> list[Instance]:
+        """Instances of former generations that finish what they have."""
+        return [i for generation in self._generations for i in generation.instances if i.state == "stopping"]
+
+    def _serves(self, generation: Generation) -> bool:
+        return generation is self.live or generation is self._incoming
+
+    def status(self) -> list[dict[str, Any]]:
+        """Every instance there is, for ``status``."""
+        return [
+            {"id": i.spec.id, "generation": g.number, "pid": i.pid, "state": i.state}
+            for g in self._generations
+            for i in g.instances
+        ]
+
+    def _launch(self, generation: Generation, slot: int) -> None:
+        if not generation.is_open(slot) or generation.slots[slot] is not None:
+            return
+        self._last_id += 1
+        spec = replace(
+            generation.template,
+            id=self._last_id,
+            generation=generation.number,
+            socket=str(self._runtime_dir / f"i-{self._last_id}.sock"),
+            graphs={name: found for name, found in generation.template.graphs.items() if name in generation.places[slot]},
+            note=str(self._runtime_dir / f"i-{self._last_id}.note"),
+        )
+        Path(spec.socket).unlink(missing_ok=True)
+
+        def is_ready(instance: Instance) -> None:
+            self._log.debug(
+                "instance ready", instance=spec.id, pid=instance.pid, seconds=round(time.monotonic() - instance.started, 3)
+            )
+            generation.look()
+            if self._serves(generation):
+                self._on_change()
+
+        def has_exited(instance: Instance) -> None:
+            generation.slots[slot] = None
+            self._exited(generation, slot, instance)
+
+        instance = Instance(spec, is_ready, has_exited)
+        if self._looks is None:
+            self._looks = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        try:
+            instance.start(self._lifeline)
+        except OSError as error:
+            instance.remove_files()
+            # no more processes or memory just now
+            delay_s = generation.backoffs[slot].delay_s(0.0) or FIRST_S
+            self._log.error("instance not started", reason=str(error), restart_s=delay_s)
+            asyncio.get_running_loop().call_later(delay_s, self._launch, generation, slot)
+            return
+        generation.slots[slot] = instance
+
+    def _look(self) -> None:
+        """Every now and then: end instances that hang where their own watchdog cannot run."""
+        self._looks = None
+        for generation in self._generations:
+            for instance in generation.instances:
+                if reason := instance.look():
+                    self._kill(generation, instance, reason)
+        if self._generations:
+            self._looks = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _exited(self, generation: Generation, slot: int, instance: Instance) -> None:
+        """An instance was reaped: say so, then replace it unless its generation is over."""
+        self._on_gone(instance.spec.id, instance.death)
+        if not generation.is_open(slot):
+            if not instance.was_stopping or instance.exitcode != 0:
+                self._log.debug("instance ended", instance=instance.spec.id, reason=instance.death.cause)
+            return
+        if instance.death.document >= 0 and not instance.death.is_outside:
+            # the document that did it will not come again: nor should several of them slow down the others
+            for backoff in generation.backoffs:
+                backoff.forgive()
+            delay_s = 0.0
+        else:
+            delay_s = generation.backoffs[slot].delay_s(time.monotonic() - instance.started)
+        is_hopeless = instance.failure or generation.backoffs[slot].deaths >= DEATHS_AT_SETUP
+        if instance.was_starting and not generation.settled.done() and is_hopeless:
+            generation.fail(instance.death_at_setup())
+            return
+        reason = instance.failure.error().message if instance.failure else f"it {in_words(instance.death)}"
+        if instance.death.is_outside and instance.killed_for:
+            reason += f"; {instance.killed_for}"
+        self._log.warning("instance died", instance=instance.spec.id, reason=reason, restart_s=delay_s)
+        if self._serves(generation):
+            self._on_change()
+        if delay_s:
+            asyncio.get_running_loop().call_later(delay_s, self._launch, generation, slot)
+        else:
+            self._launch(generation, slot)

@@ -1,0 +1,1 @@
+"""The supervisor: the port, the processes, what it is asked for, and when sources run."""

@@ -1,0 +1,121 @@
+"""The gunicorn arbiter as the supervisor's child: started, watched, restarted; its ingest workers never outlive it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from pypes import logs
+from pypes.config import WorkerConfig
+from pypes.core.lifeline import ProcessGroup
+from pypes.runtime.pool.backoff import FIRST_S, Backoff
+
+#: What the arbiter runs; the number of the descriptor with its configuration follows.
+COMMAND = (sys.executable, "-P", "-m", "pypes.api.server")
+
+#: Variables that would change gunicorn behind our back, and the token, which travels in the configuration.
+_WITHHELD = ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PYPES_TOKEN")
+
+
+class Arbiter:
+    """Runs ``python -m pypes.api.server`` in a process group of its own, together with the workers it forks.
+
+    A Ctrl-C at the terminal does not reach that group: the supervisor decides when and how it stops. ``config`` is asked anew
+    at every start. :meth:`reap` is to be called on SIGCHLD.
+    """
+
+    def __init__(self, config: Callable[[], WorkerConfig], command: Sequence[str] = COMMAND) -> None:
+        self._config = config
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._group: ProcessGroup | None = None
+        self._backoff = Backoff()
+        self._restart: asyncio.TimerHandle | None = None
+        self._is_wanted = False
+        self._started = 0.0
+        self._log = logs.get("pypes.arbiter")
+        #: Set while neither arbiter nor worker is left.
+        self.ended = asyncio.Event()
+        self.ended.set()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start it, and keep it running until :meth:`stop`."""
+        self._is_wanted = True
+        self._launch()
+
+    def _launch(self) -> None:
+        self._restart = None
+        try:
+            self._spawn(self._config())
+        except OSError as error:
+            # no more processes or memory just now
+            delay_s = self._backoff.delay_s(0.0) or FIRST_S
+            self._log.error("gunicorn not started", reason=str(error), restart_s=delay_s)
+            self._restart = asyncio.get_running_loop().call_later(delay_s, self._launch)
+
+    def _spawn(self, config: WorkerConfig) -> None:
+        reader, writer = os.pipe()
+        try:
+            with os.fdopen(writer, "wb") as stream:
+                # a configuration is far smaller than a pipe holds, so nobody needs to read yet
+                stream.write(config.encode())
+            self._process = subprocess.Popen(
+                [*self._command, str(reader)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(reader, config.listen_fd, config.lifeline_fd),
+                env={name: value for name, value in os.environ.items() if name not in _WITHHELD},
+                process_group=0,
+            )
+        finally:
+            os.close(reader)
+        self._group = ProcessGroup(self._process.pid)
+        self._started = time.monotonic()
+        self.ended.clear()
+
+    def reap(self) -> None:
+        """If it has ended, kill and collect the workers it left, then start it again unless it was stopped."""
+        if self._process is not None and self._process.poll() is not None:
+            status, self._process = self._process.returncode, None
+            if self._is_wanted:
+                self._log.warning("gunicorn died", status=status)
+            assert self._group is not None
+            self._group.signal(signal.SIGKILL)
+        if self._process is None and self._group is not None and self._group.reap():
+            self._group = None
+            self.ended.set()
+            if self._is_wanted:
+                delay_s = self._backoff.delay_s(time.monotonic() - self._started)
+                if delay_s:
+                    self._restart = asyncio.get_running_loop().call_later(delay_s, self._launch)
+                else:
+                    self._launch()
+
+    async def stop(self, grace_s: float) -> None:
+        """Have gunicorn stop its workers in an orderly way; what is left after ``grace_s`` is killed."""
+        self._is_wanted = False
+        if self._restart is not None:
+            self._restart.cancel()
+        if self.ended.is_set():
+            return
+        if self._process is not None:
+            self._process.terminate()
+        try:
+            await asyncio.wait_for(self.ended.wait(), grace_s)
+        except TimeoutError:
+            self._log.warning("gunicorn killed", reason="did not stop in time")
+            self.kill()
+            await self.ended.wait()
+
+    def kill(self) -> None:
+        """Kill the arbiter and all its workers."""
+        if self._group is not None:
+            self._group.signal(signal.SIGKILL)

@@ -1,0 +1,334 @@
+"""The supervisor: what ``pypes serve`` runs. It owns the port, the data directory, all processes and the deployments.
+
+Nothing of it is on the data path. Its children are the gunicorn arbiter (with the ingest workers) and the graph instances; all
+of them hold its lifeline and die with it. Signals: TERM and INT drain and exit 0 (a second one stops at once), HUP rereads
+configuration, components and graphs, USR2 rolls the ingest workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from watchfiles import awatch
+
+from pypes import logs
+from pypes.config import Settings, WorkerConfig
+from pypes.core.lifeline import Lifeline, adopt_orphans
+from pypes.errors import PypesError
+from pypes.ingest.outcome import Death
+from pypes.registry import Catalogue, discover
+from pypes.runtime.graphs.deployment import Deployments
+from pypes.runtime.graphs.drafts import GraphDrafts
+from pypes.runtime.graphs.dryrun import DryRuns
+from pypes.runtime.graphs.filters import Filters
+from pypes.runtime.graphs.shadows import Shadows
+from pypes.runtime.graphs.store import ControlStore
+from pypes.runtime.graphs.versions import Versions
+from pypes.runtime.pool.pool import Pool
+from pypes.runtime.rpc import RpcServer
+from pypes.runtime.supervisor.arbiter import Arbiter
+from pypes.runtime.supervisor.claims import DataDir, claim_runtime_dir, listen, release_runtime_dir
+from pypes.runtime.supervisor.closing import let_in_no_more
+from pypes.runtime.supervisor.control import Control
+from pypes.runtime.supervisor.owners import Owners
+from pypes.runtime.supervisor.schedules import Schedules
+from pypes.runtime.supervisor.workers import Workers
+
+#: What gunicorn gets to stop its workers after they have drained; they have only to close their stores.
+CLOSE_S = 5.0
+
+#: A graph file is read when nothing has changed for so long: editors write in several steps.
+WATCH_MS = 100
+#: How often it is looked whether the folder of graphs is there by now.
+WATCH_MISSING_S = 5.0
+
+#: Settings that a running server cannot change.
+_FIXED = ("bind", "data")
+
+
+class Supervisor:
+    """One node. ``load`` reads the settings anew (on SIGHUP)."""
+
+    def __init__(self, settings: Settings, load: Callable[[], Settings]) -> None:
+        self.settings = settings
+        self._load = load
+        self._created = time.monotonic()
+        self._log = logs.get("pypes.supervisor")
+        self._state = "starting"
+        self._stop = asyncio.Event()
+        self._must_hurry = asyncio.Event()
+        self._started = asyncio.Event()
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._reloading = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Serve until told to stop. Raises :class:`PypesError` when the server cannot start."""
+        data = DataDir(self.settings.server.data)
+        try:
+            self._store = ControlStore(data.path / "control.db")
+            listener = await listen(self.settings.server.bind, may_wait=data.was_killed)
+            with listener:
+                await self._serve(listener)
+            self._store.close()
+        finally:
+            data.release()
+
+    async def _serve(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._runtime_dir = claim_runtime_dir(self.settings.server.data)
+        self._lifeline = Lifeline()
+        adopt_orphans()
+        self._pool = Pool(self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone)
+        owners = Owners(self.settings.server.data, self._runtime_dir, self.settings.server.workers)
+        self._deployments = Deployments(self._store, self._pool, self.settings, owners.unfinished, self._announce)
+        self._workers = Workers(self._topology, self._look_ready)
+        self._arbiter = Arbiter(self._worker_config)
+        self._schedules = Schedules(self._store, self._deployments, owners.fire)
+        filters = Filters(self._store, self._deployments)
+        versions = Versions(self._store, self._deployments)
+        self._shadows = Shadows(self._deployments, self._runtime_dir, self._lifeline.fd, self._announce)
+        control = Control(
+            self._deployments,
+            versions,
+            GraphDrafts(self._store, self._deployments),
+            DryRuns(self._deployments),
+            self._shadows,
+            filters,
+            self._workers,
+            self._status,
+            self._pool.lost,
+            self._rescan,
+            self._started.wait,
+        )
+        self._server = RpcServer(control.handle, self._workers.gone)
+        await self._server.start(str(self._runtime_dir / "control.sock"))
+        self._handle_signals()
+        self._log.info("starting", url=self.url, data=str(self.settings.server.data), pid=os.getpid())
+        start = asyncio.create_task(self._start())
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([start, stop], return_when=asyncio.FIRST_COMPLETED)
+            if start.done():
+                start.result()
+                await stop
+        finally:
+            for task in (start, stop):
+                task.cancel()
+            await asyncio.gather(start, stop, return_exceptions=True)
+            await self._shut_down()
+
+    # -- start and reload -------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        # gunicorn first: it imports and forks while components are discovered and instances start
+        self._arbiter.start()
+        catalogue = await self._discover(self.settings)
+        await self._deployments.bring_up(catalogue, self.settings)
+        self._started.set()
+        self._announce()
+        self._job(self._schedules.run())
+        if self.settings.server.watch:
+            self._job(self._watch())
+
+    async def _discover(self, settings: Settings) -> Catalogue:
+        cache = settings.server.data / "cache"
+        cache.mkdir(exist_ok=True)
+        catalogue = await asyncio.to_thread(discover, settings.server.load, cache)
+        for broken in catalogue.broken:
+            self._log.warning("components cannot be used", distribution=broken.distribution, reason=broken.error)
+        return catalogue
+
+    async def _rescan(self) -> dict[str, list[str]]:
+        """Discover components anew; graphs that run keep what they have imported until they are deployed again."""
+        async with self._reloading:
+            before = set(self._deployments.catalogue or ())
+            after = self._deployments.catalogue = await self._discover(self.settings)
+            found = {"added": sorted(after.keys() - before), "removed": sorted(before - after.keys())}
+            self._log.info("components rescanned", **found)
+            return found
+
+    async def _watch(self) -> None:
+        """Deploy graph files as they change; one that cannot be is reported, and what ran before still runs."""
+        folder = self.settings.server.graphs
+        while not self._stop.is_set():
+            try:
+                async for _ in awatch(folder, stop_event=self._stop, recursive=False, debounce=WATCH_MS, step=WATCH_MS):
+                    async with self._reloading:
+                        await self._deployments.load_files()
+            except FileNotFoundError:
+                # there is no such folder yet; the watcher cannot wait for one
+                await asyncio.sleep(WATCH_MISSING_S)
+
+    async def _reload(self) -> None:
+        """SIGHUP: nothing changes unless all of it is valid and the graphs can be set up."""
+        async with self._reloading:
+            await self._started.wait()
+            try:
+                settings = self._load()
+                fixed = {key: getattr(self.settings.server, key) for key in _FIXED}
+                for key in _FIXED:
+                    if getattr(settings.server, key) != fixed[key]:
+                        self._log.warning("setting not changed", key=key, reason="it takes a restart")
+                settings = replace(settings, server=replace(settings.server, **fixed))
+                catalogue = await self._discover(settings)
+                before = self._worker_config()
+                await self._deployments.bring_up(catalogue, settings)
+            except PypesError as error:
+                self._log.error("reload failed, everything stays as it was", reason=str(error))
+                return
+            if self._deployments.settings is not settings:
+                return  # bring_up has said why
+            self.settings = settings
+            logs.configure("supervisor", json=logs.is_json(settings.log.format), level=settings.log.level)
+            if self._worker_config() != before:
+                # new connections wait in the backlog of the socket meanwhile: it stays open
+                await self._arbiter.stop(settings.limits.grace_s + CLOSE_S)
+                self._arbiter.start()
+            self._announce()
+            self._log.info("reloaded", graphs=sorted(self._deployments.live))
+
+    def _worker_config(self) -> WorkerConfig:
+        s = self.settings
+        host, port = self._listener.getsockname()[:2]
+        return WorkerConfig(
+            data_dir=str(s.server.data),
+            runtime_dir=str(self._runtime_dir),
+            control_socket=str(self._runtime_dir / "control.sock"),
+            listen_fd=self._listener.fileno(),
+            lifeline_fd=self._lifeline.fd,
+            host=host,
+            port=port,
+            workers=s.server.workers,
+            token=s.token,
+            hosts=s.server.hosts,
+            origins=s.server.origins,
+            insecure=s.server.insecure,
+            callback_hosts=s.callbacks.hosts,
+            callback_secret=s.callback_secret,
+            durability=s.queue.durability,
+            interval_s=s.queue.interval_s,
+            limits=s.limits,
+            node=self._store.node,
+            log_json=logs.is_json(s.log.format),
+            log_level=s.log.level,
+        )
+
+    # -- what children tell -----------------------------------------------------------------------------
+
+    def _topology(self) -> dict[str, Any]:
+        return {**self._deployments.topology(), "shadows": self._shadows.sockets(), "ready": self._is_up()}
+
+    def _announce(self) -> None:
+        self._workers.announce()
+        self._schedules.wake()
+        self._look_ready()
+
+    def _instance_gone(self, id: int, death: Death) -> None:
+        self._workers.tell_gone(id, death)
+
+    def _is_up(self) -> bool:
+        return self._started.is_set() and (self._pool.live is None or bool(self._pool.ready()))
+
+    def _look_ready(self) -> None:
+        if self._state == "starting" and self._is_up() and self._workers.is_ready:
+            self._state = "ready"
+            self._log.info(
+                "ready",
+                url=self.url,
+                seconds=round(time.monotonic() - self._created, 3),
+                workers=self.settings.server.workers,
+                instances=len(self._pool.ready()),
+                graphs=sorted(self._deployments.live),
+            )
+
+    @property
+    def url(self) -> str:
+        host, port = self._listener.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "state": self._state,
+            "pid": os.getpid(),
+            "url": self.url,
+            "uptime_s": round(time.monotonic() - self._created, 3),
+            "generation": self._pool.live.number if self._pool.live else 0,
+            "arbiter": self._arbiter.pid,
+            "workers": self._workers.status(),
+            "instances": self._pool.status(),
+            "graphs": self._deployments.summaries(),
+            "default": self._deployments.default(),
+        }
+
+    # -- signals and the end ----------------------------------------------------------------------------
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._job(self._reload()))
+        loop.add_signal_handler(signal.SIGUSR2, lambda: self._job(self._workers.roll()))
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+
+    def _reap(self) -> None:
+        self._pool.reap()
+        self._arbiter.reap()
+
+    def _asked_to_stop(self, number: int) -> None:
+        if self._stop.is_set():
+            self._must_hurry.set()
+        self._log.info("stopping", signal=signal.Signals(number).name, at_once=self._must_hurry.is_set())
+        self._stop.set()
+
+    def _job(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._jobs.add(task)
+        task.add_done_callback(self._job_done)
+        return task
+
+    def _job_done(self, task: asyncio.Task[None]) -> None:
+        self._jobs.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not self._stop.is_set():
+            self._log.error("supervisor failed", exc_info=error)
+
+    async def _shut_down(self) -> None:
+        """Drain within the grace, then end every child; a second signal skips to the end."""
+        self._state = "draining"
+        for job in list(self._jobs):
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+        await self._deployments.close()
+        await self._shadows.close()
+        orderly = asyncio.create_task(self._drain())
+        hurry = asyncio.ensure_future(self._must_hurry.wait())
+        await asyncio.wait([orderly, hurry], return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        orderly.cancel()
+        results = await asyncio.gather(orderly, return_exceptions=True)
+        for error in results:
+            if isinstance(error, Exception):
+                self._log.error("draining failed", exc_info=error)
+        self._arbiter.kill()
+        await self._pool.kill()
+        await self._arbiter.stop(0.0)
+        await self._server.close()
+        self._lifeline.close()
+        release_runtime_dir(self._runtime_dir)
+        self._log.info("stopped")
+
+    async def _drain(self) -> None:
+        deadline = time.monotonic() + self.settings.limits.grace_s
+        await self._workers.drain(self.settings.limits.grace_s)
+        await self._pool.stop(max(deadline - time.monotonic(), 0.0))
+        queued = self._workers.queued()
+        if queued:
+            self._log.warning("deliveries stay queued until the next start", queued=queued)
+        await let_in_no_more(self._listener)
+        await self._arbiter.stop(CLOSE_S)

@@ -1,0 +1,302 @@
+"""Trials: a graph run in this process over a few documents, with every packet on its way seen and nothing published.
+
+``python -m pypes.runtime.trials.trial`` does one for the node, which imports no components itself: a JSON object on standard
+input (``{"graph", "components", "posts"}``), the report on standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from pypes.component import Component, Operator, Publisher
+from pypes.core.limits import Limits
+from pypes.errors import PypesError
+from pypes.graph import codec
+from pypes.graph.cases import Post
+from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.plan import Plan
+from pypes.graph.spec import ComponentSpec
+from pypes.graph.validation import expand
+from pypes.ingest.codecs import check
+from pypes.ingest.delivery import Header
+from pypes.ingest.protocol import Item
+from pypes.ingest.receipt import ReceiptIds, commit_key
+from pypes.packet import Packet
+from pypes.registry import load
+from pypes.runtime.instance.intake import Intake, Waiting
+from pypes.runtime.instance.routing import Router
+from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Failure, Feed, Scheduler
+
+#: Packets kept of each port; the rest is counted.
+MAX_SHOWN = 1000
+
+
+class Step(msgspec.Struct):
+    """What one filter did: packets (JSON form) that came in, and went out by port; how many it dropped; what failed in it."""
+
+    filter: str
+    component: str
+    taken: list[dict[str, Any]] = msgspec.field(name="in", default_factory=list)
+    out: dict[str, list[dict[str, Any]]] = msgspec.field(default_factory=dict)
+    dropped: int = 0
+    error: dict[str, Any] | None = None
+    ms: float = 0.0
+
+
+class Report(msgspec.Struct):
+    """What came of a trial; the numbers count documents. ``failures`` are ``{filter, code, error, traceback}``."""
+
+    steps: list[Step]
+    published: int
+    dropped: int
+    failures: list[dict[str, Any]]
+
+    @property
+    def arrived(self) -> dict[str, list[dict[str, Any]]]:
+        """Packets that came in, by filter."""
+        return {step.filter: step.taken for step in self.steps}
+
+
+class Passage(NamedTuple):
+    """What became of one document: packets (JSON form) that reached publishers, its fate, its dead letters as in a report."""
+
+    arrived: dict[str, list[dict[str, Any]]]
+    fate: str
+    failures: list[dict[str, Any]]
+
+
+class Tap(Operator):
+    """Listens beside a wire: keeps what passes. No publisher, for what it has seen is not published yet."""
+
+    outputs = {}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[dict[str, Any]] = []
+
+    def process(self, packet: Any) -> None:
+        _keep(self.seen, packet)
+
+
+class Probe(Publisher):
+    """Stands in for a publisher: keeps what arrives, publishes nothing."""
+
+    def __init__(self, ports: Iterable[str]) -> None:
+        super().__init__()
+        for port in list(self._inputs):
+            self.remove_input(port)
+        for port in ports:
+            self.add_input(port, "What would be published")
+        self.seen: list[dict[str, Any]] = []
+
+    def process(self, packet: Any) -> None:
+        _keep(self.seen, packet)
+
+
+def _keep(seen: list[dict[str, Any]], packet: Any) -> None:
+    if len(seen) < MAX_SHOWN:
+        seen.append(packet.to_json() if isinstance(packet, Packet) else {"value": packet})
+
+
+class Trial:
+    """One running copy of a graph whose publishers are probes (unless ``publishes``). Use it as a context manager.
+
+    Set-up runs at once; raises :class:`ComponentError` naming the filter. A tap listens beside each wired output, and only
+    there: a component that asks ``is_connected`` finds what it would find on a node. Without ``taps``, only what arrives at
+    publishers is seen.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        specs: Mapping[str, ComponentSpec],
+        *,
+        environ: Mapping[str, str] | None = None,
+        data_dir: str = ".",
+        publishes: bool = False,
+        taps: bool = True,
+        limits: Limits | None = None,
+    ) -> None:
+        self._graph = graph
+        self._limits = limits or Limits()
+        #: Time spent in each filter during the last run.
+        self.spent_s: dict[str, float] = dict.fromkeys(graph.nodes, 0.0)
+        self._ends: dict[str, Probe] = {}
+        components: dict[str, Component] = {}
+        for name, node in graph.nodes.items():
+            component = load(specs[node.component])()
+            component.configure(expand(node.params, os.environ if environ is None else environ))
+            component.data_dir = data_dir
+            if isinstance(component, Publisher) and not publishes:
+                component = self._ends[name] = Probe(component.get_in_ports())
+            components[name] = component
+            self._time(name, component)
+        self._router = Router(graph, components)
+        self._taps: dict[tuple[str, str], Tap] = {}
+        nodes, wires = dict(graph.nodes), list(graph.wires)
+        for source, port in dict.fromkeys((wire.source, wire.output) for wire in graph.wires if taps):
+            name = f"{source}.{port}"  # a name that no filter can have
+            self._taps[source, port] = tap = Tap()
+            components[name] = tap
+            nodes[name] = GraphNode(name, "Tap")
+            wires.append(Wire(source, port, name, "in"))
+        watched = Graph(graph.name, nodes, tuple(wires), order_by=graph.order_by)
+        self._done: list[Epoch] = []
+        self._scheduler = Scheduler(watched, components, limits=self._limits, on_done=self._done.append)
+        self._entered: dict[str, list[dict[str, Any]]] = {}
+        self._scheduler.setup()
+
+    def __enter__(self) -> Trial:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._scheduler.teardown()
+
+    @property
+    def publishers(self) -> list[str]:
+        """The filters that probes stand for."""
+        return list(self._ends)
+
+    def _time(self, name: str, component: Component) -> None:
+        """Have a component's work timed; a ``run`` loop cannot be told apart from its waiting, and is not."""
+        method = "process_batch" if component.process_batch is not None else "process"
+        work = getattr(component, method)
+
+        def timed(packets: Any) -> Any:
+            begin = time.perf_counter()
+            try:
+                return work(packets)
+            finally:
+                self.spent_s[name] += time.perf_counter() - begin
+
+        if not component.is_original_style():
+            setattr(component, method, timed)
+
+    def run(self, posts: Sequence[Post]) -> Report:
+        """Push what was posted through the graph, and wait until all of it is done. Blocks.
+
+        Raises what a server would refuse a body with (:class:`BadRequest`, :class:`TooLarge`, …).
+        """
+        return self.push([self._delivery(position, post) for position, post in enumerate(posts)])
+
+    def push(self, deliveries: Sequence[Waiting]) -> Report:
+        """Push deliveries through the graph together; as :meth:`run`. Not meant for a trial without taps."""
+        self._reset()
+        intake = Intake(deliveries, self._router, self._limits)
+        feed = intake.feed()
+        feed.batches = self._noting(feed.batches)
+        intake.epoch = self._scheduler.submit(feed)
+        self._scheduler.drain()
+        intake.epoch = None
+        return self._report(self._done.pop())
+
+    def each(self, delivery: Waiting) -> list[Passage]:
+        """Push the documents of a delivery through the graph one by one, so that what arrives can be told apart. Blocks."""
+        intake = Intake([delivery], self._router, self._limits)
+        feed = intake.feed()
+        # what cannot be read fails in it; it never runs
+        reading = intake.epoch = Epoch(feed)
+        entering: list[list[tuple[str, Any]]] = [[] for _ in range(intake.documents)]
+        for batch in feed.batches:
+            if isinstance(batch, tuple):
+                node, packets, numbers = batch
+                for packet, number in zip(packets, numbers, strict=True):
+                    entering[number].append((node, packet))
+        self._reset()
+        return [self._passage(number, packets, reading) for number, packets in enumerate(entering)]
+
+    def _passage(self, number: int, packets: list[tuple[str, Any]], reading: Epoch) -> Passage:
+        for probe in self._ends.values():
+            probe.seen = []
+        flags, letters = reading.flags[number], [f for f in reading.dead_letters if number in f.documents]
+        if packets:
+            self._scheduler.submit(Feed(iter([(node, [packet], [0]) for node, packet in packets]), 1))
+            self._scheduler.drain()
+            epoch = self._done.pop()
+            flags |= epoch.flags[0]
+            letters += epoch.dead_letters
+        fate = "failed" if flags & FAILED else "published" if flags & PUBLISHED else "dropped"
+        return Passage({name: probe.seen for name, probe in self._ends.items()}, fate, _failures(letters))
+
+    def _reset(self) -> None:
+        """Forget the last run."""
+        self.spent_s.update(dict.fromkeys(self.spent_s, 0.0))
+        self._entered.clear()
+        for probe in self._ends.values():
+            probe.seen = []
+        for tap in self._taps.values():
+            tap.seen = []
+
+    def _delivery(self, position: int, post: Post) -> Waiting:
+        header = Header(
+            self._graph.name, post.method, post.content_type, post.encoding, post.route, post.id, post.filename,
+            length=len(post.body),
+        )  # fmt: skip
+        count, decoded = check(header, post.body, self._limits)
+        header = msgspec.structs.replace(header, documents=count)
+        receipt = ReceiptIds(0, 0, commit_key(time.time(), 0), 0)[position]
+        body = post.body if decoded is None else decoded
+        return Waiting(None, Item(position, receipt, header, len(body), is_decoded=decoded is not None), body)
+
+    def _noting(self, batches: Iterable[Any]) -> Any:
+        """Note what enters the graph at which adapter."""
+        for batch in batches:
+            if isinstance(batch, tuple):
+                node, packets, _ = batch
+                entered = self._entered.setdefault(node, [])
+                entered += [packet.to_json() for packet in packets[: MAX_SHOWN - len(entered)]]
+            yield batch
+
+    def _report(self, epoch: Epoch) -> Report:
+        failures = _failures(epoch.dead_letters)
+        dropped = [flag & (PUBLISHED | FAILED) for flag in epoch.flags].count(0)
+        published = sum(1 for flag in epoch.flags if flag & PUBLISHED and not flag & FAILED)
+        steps = [self._step(name, failures) for name in Plan(self._graph).order]
+        return Report(steps, published, dropped, failures)
+
+    def _step(self, name: str, failures: list[dict[str, Any]]) -> Step:
+        outs = {port: tap.seen for (source, port), tap in self._taps.items() if source == name}
+        if name in self._ends:
+            taken = self._ends[name].seen
+        else:
+            sources = [(wire.source, wire.output) for wire in self._graph.wires if wire.target == name]
+            taken = [packet for source in sources for packet in self._taps[source].seen] + self._entered.get(name, [])
+        error = next((f for f in failures if f["filter"] == name), None)
+        ms = round(self.spent_s[name] * 1000, 3)
+        failed = sum(f["filter"] == name for f in failures)
+        is_end = name in self._ends or not outs
+        dropped = 0 if is_end else max(0, len(taken) - sum(map(len, outs.values())) - failed)
+        return Step(name, self._graph.nodes[name].component, taken, outs, dropped, error, ms)
+
+
+def _failures(letters: Iterable[Failure]) -> list[dict[str, Any]]:
+    return [{"filter": f.node, "code": f.code, "error": f.error, "traceback": f.traceback} for f in letters]
+
+
+def main() -> None:
+    """One trial for the node: reads the job, writes the report or ``{"error": …}``."""
+    job = orjson.loads(sys.stdin.buffer.read())
+    # what components print must not get between the lines of the report
+    report_fd = os.dup(1)
+    os.dup2(2, 1)
+    graph = codec.from_obj(job["graph"])
+    specs = {name: ComponentSpec.from_obj(obj) for name, obj in job["components"].items()}
+    answer: Any
+    try:
+        with Trial(graph, specs, data_dir=job.get("data_dir", ".")) as trial:
+            answer = trial.run([msgspec.convert(post, Post) for post in job["posts"]])
+    except PypesError as error:
+        answer = {"error": {"code": error.code, "message": error.message, "where": error.where}}
+    with os.fdopen(report_fd, "wb") as out:
+        out.write(msgspec.json.encode(answer))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What is known of deliveries and dead letters, whichever shard has it: by id it is asked, lists are merged."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pypes.errors import NotFound, PypesError, StoreError, Unavailable
+from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
+from pypes.ingest.outcome import DeadLetter, receipt_of
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
+from pypes.runtime.worker.peers import Peers
+
+#: Dead letters handled at a time where many are: so many fit into one commit of a shard, and none waits long behind them.
+PORTION = 200
+
+
+class Records:
+    """Receipts and dead letters of the node numbered ``node``. Coroutines; none blocks, all may raise :class:`Unavailable`."""
+
+    def __init__(self, peers: Peers, node: int) -> None:
+        self._peers = peers
+        self._node = node
+
+    def _shard_of(self, receipt: str) -> int:
+        """The shard that an id leads to; raises :class:`NotFound` if it leads nowhere."""
+        parsed = ReceiptId.parse(receipt)
+        if parsed.node != self._node or parsed.shard not in self._peers.numbers():
+            raise _no_receipt()
+        return parsed.shard
+
+    def _shard_of_letter(self, id: str) -> int:
+        try:
+            return self._shard_of(receipt_of(id))
+        except NotFound:
+            raise _no_letter() from None
+
+    # -- receipts ---------------------------------------------------------------------------------------
+
+    async def receipt(self, id: str, wait_s: float = 0.0) -> Receipt:
+        """Where a delivery is; waits up to ``wait_s`` for its end. Raises :class:`NotFound`, or :class:`Gone` once forgotten."""
+        found: Receipt | None = await self._peers.ask(self._shard_of(id), "wait_receipt", id=id, wait_s=wait_s)
+        if found is None:
+            raise _no_receipt()
+        return found
+
+    async def documents(self, id: str, limit: int, after: int) -> list[DocumentReport]:
+        """What became of the documents of a delivery; raises as :meth:`receipt`."""
+        found: list[DocumentReport] | None = await self._peers.ask(
+            self._shard_of(id), "documents", id=id, limit=limit, after=after
+        )
+        if found is None:
+            raise _no_receipt()
+        return found
+
+    async def receipts(self, state: str | None, since: float, limit: int, after: str) -> list[Receipt]:
+        """Receipts of all shards as ``Queue.receipts`` has them: ids sort by time."""
+        found = await self._peers.ask_all("receipts", state=state, since=since, limit=limit, after=after)
+        return sorted((receipt for part in found for receipt in part), key=lambda receipt: receipt.receipt)[:limit]
+
+    # -- dead letters -----------------------------------------------------------------------------------
+
+    async def letters(self, query: LetterQuery, limit: int, after: str) -> list[DeadLetter]:
+        """Dead letters of all shards that match, ascending by id."""
+        found = await self._peers.ask_all("letters", query=query, limit=limit, after=after)
+        return sorted((letter for part in found for letter in part), key=lambda letter: letter.id)[:limit]
+
+    async def letter(self, id: str) -> KeptLetter:
+        """One dead letter with what is kept of it; raises :class:`NotFound`."""
+        found: KeptLetter | None = await self._peers.ask(self._shard_of_letter(id), "letter", id=id)
+        if found is None:
+            raise _no_letter()
+        return found
+
+    async def letter_groups(self, query: LetterQuery) -> list[LetterGroup]:
+        """Dead letters of all shards that match, counted by graph, filter and code; most first."""
+        groups: dict[tuple[str, str, str], LetterGroup] = {}
+        for part in await self._peers.ask_all("letter_groups", query=query):
+            for group in part:
+                key = (group.graph, group.filter, group.code)
+                if (known := groups.get(key)) is not None:
+                    group = LetterGroup(*key, known.count + group.count, max(known.latest, group.latest))
+                groups[key] = group
+        return sorted(groups.values(), key=lambda group: (-group.count, group.graph, group.filter, group.code))
+
+    async def edit_letter(self, id: str, packet: bytes) -> None:
+        """Give a dead letter another packet (its JSON form); raises :class:`NotFound`."""
+        if not await self._peers.ask(self._shard_of_letter(id), "edit_letter", id=id, packet=packet):
+            raise _no_letter()
+
+    async def delete_letter(self, id: str) -> None:
+        """Delete a dead letter; raises :class:`NotFound`."""
+        if not await self._peers.ask(self._shard_of_letter(id), "delete_letters", ids=[id]):
+            raise _no_letter()
+
+    async def delete_letters(self, query: LetterQuery) -> int:
+        """Delete the dead letters that match; returns how many there were."""
+        counts = await asyncio.gather(*(self._delete_in(number, query) for number in self._peers.numbers()))
+        return sum(counts)
+
+    async def _delete_in(self, number: int, query: LetterQuery) -> int:
+        count, after = 0, ""
+        while True:
+            letters: list[DeadLetter] = await self._peers.ask(number, "letters", query=query, limit=PORTION, after=after)
+            if not letters:
+                return count
+            count += await self._peers.ask(number, "delete_letters", ids=[letter.id for letter in letters])
+            after = letters[-1].id
+
+    async def replay(self, id: str, from_start: bool) -> str:
+        """Turn a dead letter into a delivery; returns its receipt. Raises as ``Queue.replay``."""
+        receipt: str = await self._peers.ask(self._shard_of_letter(id), "replay", id=id, from_start=from_start)
+        return receipt
+
+    async def replay_all(
+        self, query: LetterQuery, from_start: bool, limit: int
+    ) -> tuple[list[str], list[tuple[DeadLetter, PypesError]]]:
+        """Replay up to ``limit`` dead letters that match, the oldest first: the receipts, and those that could not be.
+
+        Ends early when the queue is full or the disk fails: what was not come to stays among the dead letters.
+        """
+        receipts: list[str] = []
+        refused: list[tuple[DeadLetter, PypesError]] = []
+        after = ""
+        while len(receipts) + len(refused) < limit:
+            portion = min(PORTION, limit - len(receipts) - len(refused))
+            letters = await self.letters(query, portion, after)
+            found = await asyncio.gather(*(self.replay(one.id, from_start) for one in letters), return_exceptions=True)
+            for letter, answer in zip(letters, found, strict=True):
+                if isinstance(answer, PypesError):
+                    refused.append((letter, answer))
+                elif isinstance(answer, BaseException):
+                    raise answer
+                else:
+                    receipts.append(answer)
+            if len(letters) < portion or any(_ends(error) for _, error in refused):
+                break
+            after = letters[-1].id
+        # another one has replayed or deleted it meanwhile: nothing is left to do, and nothing to tell
+        return receipts, [(letter, error) for letter, error in refused if not isinstance(error, NotFound)]
+
+
+def _ends(error: PypesError) -> bool:
+    """True for what the next dead letter would meet as well."""
+    return isinstance(error, (StoreError, Unavailable))
+
+
+def _no_receipt() -> NotFound:
+    return NotFound("there is no such receipt; it was never given out here", code="receipt.not_found")
+
+
+def _no_letter() -> NotFound:
+    return NotFound("there is no such dead letter; it may have been replayed or deleted", code="deadletters.not_found")

@@ -1,0 +1,306 @@
+"""The ingest worker behind the HTTP interface: its shard of the queue, the dispatcher, and its lines to the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pypes import __version__
+from pypes.config import WorkerConfig
+from pypes.core.limits import Limits
+from pypes.errors import Draining, NotDeployed, StoreError, Unavailable
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.dispatch.dispatcher import Dispatcher
+from pypes.ingest.dispatch.topology import Topology
+from pypes.ingest.outcome import Death
+from pypes.ingest.queue import Key, QueueStats
+from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.receipt import Receipt
+from pypes.ingest.store.shards import Shard, Shards, owner_of
+from pypes.ingest.store.spool import SpoolWriter
+from pypes.runtime.rpc import Peer, RpcClient, RpcServer
+from pypes.runtime.worker.callbacks import Callbacks
+from pypes.runtime.worker.peers import Peers
+from pypes.runtime.worker.records import Records
+from pypes.runtime.worker.sources import Sources
+
+log = logging.getLogger(__name__)
+
+#: How long a worker waits for its slot beyond the grace that a dying one may take.
+SLOT_WAIT_S = 10.0
+SLOT_POLL_S = 0.02
+#: What a stopping worker waits at most for acknowledgements: what is out then is run again by its successor.
+STOP_WAIT_S = 5.0
+#: Larger bodies go to another worker as a file, not within a message.
+MESSAGE_BYTES = 4 << 20
+
+
+class IngestWorker:
+    """One ingest worker; make it with :meth:`start` inside its event loop.
+
+    Workers share the slots 0 to ``config.workers`` - 1: each takes one that is free. Slots beyond (there were more workers
+    once) are drained by whoever starts first.
+    """
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.config = config
+        self.limits: Limits = config.limits
+        self._shards = Shards(Path(config.data_dir))
+        self._queues: dict[int, EmbeddedQueue] = {}
+        self._servers: list[RpcServer] = []
+        self._dispatcher = Dispatcher(config.limits, self._lost)
+        self._sources = Sources(self._dispatcher, config.limits)
+        own: dict[str, Callable[..., Awaitable[Any]]] = {"trigger": self._sources.trigger, "unfinished": self._unfinished}
+        self._peers = Peers(config, self._shards, self._queues, self._open, own)
+        #: Receipts and dead letters of all shards.
+        self.records = Records(self._peers, config.node)
+        self._topology = Topology()
+        self._owners = self._shards.owners(config.workers)
+        self._is_deployed = False
+        self._has_heard = False
+        self._is_draining = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._callbacks = Callbacks(config.callback_hosts, config.callback_secret or "", config.limits)
+        self._control: RpcClient
+        self._queue: EmbeddedQueue
+        self._slot: int
+
+    @classmethod
+    async def start(cls, config: WorkerConfig) -> IngestWorker:
+        """Claim a slot, open its queue, connect to the supervisor. Raises :class:`StoreError` or ``OSError``."""
+        worker = cls(config)
+        try:
+            shard = await worker._claim_slot()
+            worker._slot = shard.number
+            worker._queue = await worker._open(shard)
+            for abandoned in worker._shards.adopt(config.workers):
+                await worker._open(abandoned)
+            worker._control = await RpcClient.connect(config.control_socket, worker._told, worker._supervisor_lost)
+            topology = await worker._control.call("hello", pid=os.getpid(), slot=shard.number)
+            if not worker._has_heard:
+                worker._apply(topology)
+            await worker._control.call("ready")
+        except BaseException:
+            await worker.stop()
+            raise
+        return worker
+
+    async def _claim_slot(self) -> Shard:
+        deadline = time.monotonic() + self.config.grace_s + SLOT_WAIT_S
+        while True:
+            for number in range(self.config.workers):
+                try:
+                    return self._shards.claim(number)
+                except StoreError as error:
+                    if error.code != "store.locked" or (number == self.config.workers - 1 and time.monotonic() > deadline):
+                        raise
+            await asyncio.sleep(SLOT_POLL_S)
+
+    async def _open(self, shard: Shard) -> EmbeddedQueue:
+        config = self.config
+        queue = await EmbeddedQueue.open(
+            shard,
+            node=config.node,
+            limits=config.limits,
+            durability=config.durability,
+            interval_s=config.interval_s,
+            version=__version__,
+        )
+        self._queues[shard.number] = queue
+        server = RpcServer(self._answer)
+        await server.start(self._peers.socket_of(shard.number))
+        self._servers.append(server)
+        self._dispatcher.add(queue)
+        self._callbacks.add(queue)
+        self._in_background(self._sources.resume(queue))
+        return queue
+
+    # -- documents --------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """``starting`` until the graphs run, ``ready``, or ``draining``."""
+        if self._is_draining:
+            return "draining"
+        return "ready" if self._is_deployed else "starting"
+
+    def resolve(self, route: str | None) -> str:
+        """Name of the graph that takes documents of a route; raises :class:`NotDeployed`."""
+        graph = self._topology.routes.get(route, self._topology.default) if route is not None else self._topology.default
+        if graph is None:
+            if self._topology.graphs or self._topology.failed:
+                raise NotDeployed("no graph has this route and none is the default; set `default`, or post to a route of a graph")
+            raise NotDeployed("no graph is deployed; PUT one to /graphs/{name}, then post again")
+        return graph
+
+    def is_ordered(self, graph: str) -> bool:
+        """True if the graph has ``order_by``: its documents need order keys in their header."""
+        return graph in self._topology.ordered
+
+    def submit(
+        self, header: Header, body: bytes | Spooled, decoded: bytes | None = None, key: Key | None = None
+    ) -> Awaitable[str]:
+        """Append a delivery to the queue it belongs to; gives its receipt once it is durable. Raises as ``Queue.append``.
+
+        What has an idempotency key or an ordered graph belongs to an owner, perhaps another worker: waits for that one while
+        it is being started, then raises :class:`Unavailable`. A spooled body comes from :meth:`spool` of the same graph and key.
+        """
+        if self._is_draining:
+            raise Draining("the server is stopping; post to another one, or again later")
+        if header.graph in self._topology.closing:
+            raise NotDeployed("the graph is being taken down", code="graph.closing", where=header.graph)
+        if key is None and header.graph not in self._topology.ordered:
+            return self._queue.append(header, body, decoded)
+        return self._submit_to_owner(header, body, decoded, key)
+
+    async def _submit_to_owner(self, header: Header, body: bytes | Spooled, decoded: bytes | None, key: Key | None) -> str:
+        number = self._owner_of(header.graph, key)
+        if number not in self._queues and isinstance(body, bytes) and len(body) > MESSAGE_BYTES:
+            async with self._peers.spool(number) as spool:
+                await spool.write(body)
+                body = await spool.finish()
+        return await self._peers.append(number, header, body, decoded, key)
+
+    def _owner_of(self, graph: str, key: Key | None) -> int:
+        """The shard that a delivery belongs to."""
+        if graph in self._topology.ordered:
+            return owner_of(graph, self._owners)
+        return self._slot if key is None else owner_of(key.name, self._owners)
+
+    def spool(self, graph: str, key: Key | None = None) -> SpoolWriter:
+        """A writer for a body too large for memory: ``async with`` it, ``write`` chunks, ``submit`` what ``finish`` returns."""
+        return self._peers.spool(self._owner_of(graph, key))
+
+    def check_room(self, size: int) -> None:
+        """Raise :class:`QueueFull` if a body of ``size`` bytes would not be taken now: before it is read, not after."""
+        self._queue.check_room(size)
+
+    def queue_stats(self) -> list[QueueStats]:
+        """Snapshots of the queues this worker serves, its own first."""
+        return [queue.stats() for queue in self._queues.values()]
+
+    async def receipt(self, id: str, wait_s: float = 0.0) -> Receipt:
+        """Where a delivery is, whichever worker has it; as :meth:`Records.receipt`."""
+        return await self.records.receipt(id, wait_s)
+
+    async def trigger(self, graph: str) -> list[str]:
+        """Run the sources of a graph once, wherever that is; returns the names of those that fetch when it is stored.
+
+        Raises :class:`NotFound`, :class:`Conflict` if they run already or cannot run, or :class:`Unavailable`.
+        """
+        if self._is_draining:
+            raise Draining("the server is stopping; trigger again later")
+        self._sources.check(graph)
+        nodes: list[str] = await self._peers.ask(owner_of(graph, self._owners), "trigger", graph=graph, at=None)
+        return nodes
+
+    async def _unfinished(self, queue: EmbeddedQueue, graph: str) -> int | None:
+        """How many deliveries of a graph a queue still has; ``None`` while this worker has not heard that it is closing."""
+        return await queue.unfinished(graph) if graph in self._topology.closing else None
+
+    async def _answer(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:
+        """What other workers ask."""
+        return await self._peers.answer(method, params)
+
+    # -- the supervisor ---------------------------------------------------------------------------------
+
+    async def control(self, method: str, /, **params: Any) -> Any:
+        """Ask the supervisor; what it raises comes back as the same error."""
+        return await self._control.call(method, **params)
+
+    def _told(self, event: str, params: dict[str, Any]) -> None:
+        if event == "topology":
+            self._has_heard = True
+            self._apply(params)
+        elif event == "gone":
+            death = params.get("death")
+            self._dispatcher.gone(params["id"], None if death is None else msgspec.convert(death, Death))
+        elif event == "drain":
+            self._in_background(self._drain(params["grace_s"]))
+
+    def _apply(self, params: dict[str, Any]) -> None:
+        self._topology = Topology(
+            generation=params["generation"],
+            instances={instance["id"]: instance["socket"] for instance in params["instances"]},
+            graphs=params["graphs"],
+            runs={
+                i["id"]: runs
+                for i in params["instances"]
+                if not (runs := frozenset(i.get("graphs", params["graphs"]))) >= params["graphs"].keys()
+            },
+            weights=params.get("weights", {}),
+            failed=params.get("failed", {}),
+            routes=params["routes"],
+            default=params["default"],
+            ordered=frozenset(params.get("ordered", ())),
+            paused=frozenset(params.get("paused", ())),
+            closing=frozenset(params.get("closing", ())),
+            shadows=params.get("shadows", {}),
+            retiring={instance["id"]: instance["socket"] for instance in params.get("retiring", ())},
+            sources=params.get("sources", {}),
+        )
+        self._is_deployed = params.get("ready", True)
+        self._dispatcher.apply(self._topology)
+
+    def _lost(self, instance: int) -> None:
+        self._in_background(self._report_lost(instance))
+
+    async def _report_lost(self, instance: int) -> None:
+        try:
+            is_there = await self._control.call("lost", id=instance)
+        except Unavailable:
+            return  # without a supervisor this process ends, too
+        if not is_there:
+            # it was reaped before, and that was said before this answer
+            self._dispatcher.gone(instance)
+
+    def _supervisor_lost(self) -> None:
+        log.error("the supervisor is gone; this process ends with it")
+
+    def _in_background(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- stopping ---------------------------------------------------------------------------------------
+
+    async def drain(self) -> int:
+        """Refuse documents and finish what is queued, for ``grace_s`` at most; returns how many deliveries stay queued."""
+        return await self._finish(self.config.grace_s)
+
+    async def _finish(self, grace_s: float) -> int:
+        self._is_draining = True
+        await self._sources.stop()
+        await self._dispatcher.drain(grace_s)
+        return sum(queue.stats().deliveries for queue in self._queues.values())
+
+    async def _drain(self, grace_s: float) -> None:
+        queued = await self._finish(grace_s)
+        await self._control.call("drained", queued=queued)
+
+    async def stop(self) -> None:
+        """Wait shortly for what is out, close the queue, let go of the slot. What is queued stays there."""
+        self._is_draining = True
+        await self._sources.stop()
+        await self._dispatcher.drain(min(self.config.grace_s, STOP_WAIT_S), finish=False)
+        self._dispatcher.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._callbacks.close()
+        await self._peers.finish()
+        await self._peers.close()
+        # before the slot is free: its next owner listens at the same path
+        for server in self._servers:
+            await server.close()
+        for queue in self._queues.values():
+            await queue.close()
+        if hasattr(self, "_control"):
+            await self._control.close()

@@ -1,0 +1,122 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from pypes.errors import NotFound, StoreError
+from pypes.runtime.graphs.store import FORMAT, ControlStore, Draft, StoredGraph
+
+
+def test_versions_count_on_and_the_live_one_is_told(tmp_path: Path) -> None:
+    store = ControlStore(tmp_path / "control.db")
+    assert store.next_version("g") == 1
+    store.deploy(StoredGraph("g", 1, {"n": 1}, 5.0, "somebody", "first"))
+    store.record_failed(StoredGraph("g", 2, {"n": 2}, 6.0, error="filter 'x' could not be set up"))
+    store.deploy(StoredGraph("g", 3, {"n": 3}, 7.0, "graphs/g.json"))
+    assert {name: (g.version, g.graph) for name, g in store.live().items()} == {"g": (3, {"n": 3})}
+    store.undeploy("g")
+    assert store.live() == {}
+    assert store.next_version("g") == 4
+    assert [(v.version, v.author, v.note, v.error != "") for v in store.versions("g")] == [
+        (3, "graphs/g.json", "", False),
+        (2, "", "", True),
+        (1, "somebody", "first", False),
+    ]
+    assert store.version("g", 1).graph == {"n": 1}
+    with pytest.raises(NotFound):
+        store.version("g", 9)
+    store.close()
+
+
+def test_everything_outlives_the_process(tmp_path: Path) -> None:
+    store = ControlStore(tmp_path / "control.db")
+    store.deploy(StoredGraph("g", 1, {"n": 1}, 5.0))
+    store.put_draft(Draft("a", "SetField", {"x": 1}))
+    store.loaded("g.json", "abc")
+    node = store.node
+    store.close()
+    store = ControlStore(tmp_path / "control.db")
+    assert (store.node, store.digest("g.json"), store.digest("h.json")) == (node, "abc", None)
+    assert store.drafts() == [Draft("a", "SetField", {"x": 1})]
+    assert list(store.live()) == ["g"]
+    store.close()
+
+
+def test_drafts_are_changed_and_deleted(tmp_path: Path) -> None:
+    store = ControlStore(tmp_path / "control.db")
+    store.put_draft(Draft("a", "SetField", {}))
+    store.put_draft(Draft("a", "SetField", {"x": [1]}))
+    assert store.draft("a").params == {"x": [1]}
+    store.delete_draft("a")
+    for method in (store.draft, store.delete_draft):
+        with pytest.raises(NotFound):
+            method("a")
+    store.close()
+
+
+def test_a_pause_outlives_the_process_and_ends_with_the_graph(tmp_path: Path) -> None:
+    store = ControlStore(tmp_path / "control.db")
+    store.deploy(StoredGraph("g", 1, {}, 5.0))
+    store.pause("g", True)
+    store.pause("g", True)
+    store.close()
+    store = ControlStore(tmp_path / "control.db")
+    assert store.paused() == {"g"}
+    store.pause("g", False)
+    assert store.paused() == set()
+    store.pause("g", True)
+    store.undeploy("g")
+    assert store.paused() == set()
+    store.close()
+
+
+def test_a_store_of_the_first_format_is_upgraded(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "control.db") as db:
+        db.executescript("""
+            create table node (key text primary key, value text not null) without rowid;
+            create table graphs (name text not null, version integer not null, graph text not null, source text not null,
+                created real not null, primary key (name, version)) without rowid;
+            create table live (name text primary key, version integer not null) without rowid;
+            create table drafts (id text primary key, component text not null, params text not null, created real not null)
+                without rowid;
+            create table files (path text primary key, digest text not null) without rowid;
+            insert into node values ('id', '7');
+            insert into graphs values ('g', 1, '{"n":1}', 'api', 5.0);
+            insert into live values ('g', 1);
+            pragma user_version = 1;
+        """)
+    db.close()
+    store = ControlStore(tmp_path / "control.db")
+    assert store.node == 7
+    assert store.live() == {"g": StoredGraph("g", 1, {"n": 1}, 5.0, "api")}
+    store.pause("g", True)
+    store.set_fired("g", "* * * * *", 7.0)
+    store.close()
+    store = ControlStore(tmp_path / "control.db")
+    assert (store.paused(), store.fired("g")) == ({"g"}, ("* * * * *", 7.0))
+    store.close()
+
+
+def test_a_newer_format_is_refused_with_the_version_needed(tmp_path: Path) -> None:
+    ControlStore(tmp_path / "control.db").close()
+    with sqlite3.connect(tmp_path / "control.db") as db:
+        db.execute(f"pragma user_version = {FORMAT + 1}")
+    db.close()
+    with pytest.raises(StoreError, match=f"format {FORMAT + 1}"):
+        ControlStore(tmp_path / "control.db")
+
+
+def test_a_failed_change_changes_nothing(tmp_path: Path) -> None:
+    store = ControlStore(tmp_path / "control.db")
+    store.deploy(StoredGraph("g", 1, {}, 5.0))
+    with pytest.raises(StoreError, match="nothing was changed"):
+        store.deploy(StoredGraph("g", 1, {"x": 1}, 6.0))
+    assert store.live()["g"].graph == {}
+    store.deploy(StoredGraph("g", 2, {"x": 1}, 6.0))
+    store.close()
+
+
+def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "control.db").write_text("hello" * 500)
+    with pytest.raises(StoreError, match="cannot be opened"):
+        ControlStore(tmp_path / "control.db")

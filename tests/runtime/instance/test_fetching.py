@@ -1,0 +1,180 @@
+"""The instance's side of sources: real components and threads, frames to a connection that the test reads."""
+
+from __future__ import annotations
+
+import select
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+
+from pypes.component import Adapter, Component, Publisher, Source
+from pypes.core.limits import Limits
+from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.ingest import protocol
+from pypes.ingest.protocol import Ended, Fetched, FrameReader, Trigger
+from pypes.packet import Packet
+from pypes.runtime.instance.fetching import Fetching
+from pypes.runtime.instance.runner import Runner
+
+CONNECTION = object()
+
+
+class Sink(Publisher):
+    def process(self, packet: Any) -> None:
+        pass
+
+
+class Count(Source):
+    """Yields a number at a time, from its cursor to 3; ``seen`` is what was stored when ``yield`` returned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stored: list[int] = []
+        self.was_closed = threading.Event()
+
+    def fetch(self, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
+        at = cursor["at"] if cursor else 0
+        try:
+            while at < 3:
+                at += 1
+                yield [Packet({"n": at, "raw": b"\xff"}, {"filename": f"{at}"})], {"at": at}
+                self.stored.append(at)
+        finally:
+            self.was_closed.set()
+
+
+class Fails(Source):
+    def fetch(self, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
+        yield [], 1
+        raise OSError("no route")
+
+
+class Large(Source):
+    def fetch(self, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
+        yield [Packet({"data": "x" * 2000})], 1
+
+
+class Odd(Source):
+    def fetch(self, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
+        return iter([([Packet()], object())])
+
+
+class Plain(Adapter):
+    def process(self, packet: Any) -> Any:
+        return packet
+
+
+class Node:
+    """An instance's loop as far as sources go."""
+
+    def __init__(self, component: Component) -> None:
+        graph = Graph(
+            "g",
+            {"source": GraphNode("source", "Source"), "sink": GraphNode("sink", "Sink")},
+            (Wire("source", "out", "sink", "in"),),
+        )
+        self.runner = Runner(graph, 1, {"source": component, "sink": Sink()}, Limits(json_bytes=1000))
+        self.runner.scheduler.setup()
+        self.frames: list[Fetched | Ended] = []
+        self.fetching = Fetching({"g": self.runner}, self._send)
+
+    def _send(self, connection: Any, frame: bytes) -> None:
+        assert connection is CONNECTION
+        for kind, head, _ in FrameReader().feed(frame):
+            self.frames.append(protocol.read_fetched(head) if kind == protocol.FETCHED else protocol.read_ended(head))
+
+    def start(self, cursor: str = "", node: str = "source") -> None:
+        self.fetching.start(CONNECTION, Trigger(7, "g", node, cursor))
+
+    def next(self) -> Any:
+        """What it says next."""
+        while not self.frames:
+            assert select.select([self.fetching.wakeup_fd], [], [], 10)[0]
+            self.fetching.report()
+        return self.frames.pop(0)
+
+    def close(self) -> None:
+        self.fetching.close()
+        self.runner.scheduler.teardown()
+
+
+@pytest.fixture
+def made() -> Iterator[list[Node]]:
+    nodes: list[Node] = []
+    yield nodes
+    for node in nodes:
+        node.close()
+
+
+def node_of(component: Component, made: list[Node]) -> Node:
+    made.append(Node(component))
+    return made[-1]
+
+
+def test_pair_by_pair_from_the_cursor_on(made: list[Node]) -> None:
+    source = Count()
+    node = node_of(source, made)
+    node.start('{"at":1}')
+    said = node.next()
+    assert (said.number, said.documents, orjson.loads(said.cursor)) == (7, 1, {"at": 2})
+    packet = Packet.from_json(orjson.loads(said.body)[0])
+    assert (packet.get("n"), packet.get("raw"), packet.get_meta("filename")) == (2, b"\xff", "2")
+    assert source.stored == []
+    node.fetching.go_on(CONNECTION, 7)
+    assert orjson.loads(node.next().cursor) == {"at": 3}
+    assert source.stored == [2]
+    node.fetching.go_on(CONNECTION, 7)
+    assert node.next() == Ended(7)
+    assert source.stored == [2, 3]
+
+
+@pytest.mark.parametrize("is_dropped", [True, False])
+def test_what_nobody_takes_is_not_fetched(made: list[Node], is_dropped: bool) -> None:
+    source = Count()
+    node = node_of(source, made)
+    node.start()
+    node.next()
+    if is_dropped:
+        node.fetching.drop(CONNECTION)
+    else:
+        node.fetching.close()
+    assert source.was_closed.wait(10)
+    node.fetching.report()
+    assert (node.frames, source.stored) == ([], [])
+
+
+def test_a_source_that_fails(made: list[Node]) -> None:
+    node = node_of(Fails(), made)
+    node.start()
+    assert node.next() == Fetched(7, 0, b"[]", "1")
+    node.fetching.go_on(CONNECTION, 7)
+    assert node.next() == Ended(7, "OSError: no route")
+
+
+@pytest.mark.parametrize(("source", "reason"), [(Large(), "the limit is 1000"), (Odd(), "TypeError")])
+def test_what_cannot_be_sent(made: list[Node], source: Source, reason: str) -> None:
+    node = node_of(source, made)
+    node.start()
+    assert reason in node.next().error
+
+
+def test_what_does_not_fetch(made: list[Node]) -> None:
+    node = node_of(Plain(), made)
+    for name in ("source", "sink", "nothing"):
+        node.start(node=name)
+        assert "does not fetch" in node.next().error
+    node.fetching.start(CONNECTION, Trigger(1, "other", "source"))
+    assert "does not run here" in node.next().error
+
+
+def test_filters_without_wires_are_triggered(made: list[Node]) -> None:
+    node = node_of(Plain(), made)
+    node.start(node="")
+    assert node.frames == []
+    assert node.runner.can_start
+    node.runner.start_next()
+    node.runner.run()
+    assert node.next() == Ended(7)

@@ -1,0 +1,560 @@
+"""Real instance processes on real sockets: nothing is lost or acknowledged early, whatever kills them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pypes.core.limits import Limits
+from pypes.graph.spec import ComponentSpec
+from pypes.ingest.delivery import PACKETS, Header, Spooled
+from pypes.ingest.dispatch.dispatcher import Dispatcher
+from pypes.ingest.dispatch.topology import Topology
+from pypes.ingest.ordering import key_of, pack_keys
+from pypes.ingest.outcome import Death
+from pypes.ingest.queues.memory import MemoryQueue
+from pypes.ingest.receipt import Receipt
+from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.instance.note import Note, death_of
+
+WAIT_S = 20.0
+
+PARTS = '''
+import os
+import resource
+import time
+from typing import Annotated
+
+import orjson
+
+from pypes.component import Adapter, Component, Operator, Publisher
+from pypes.core.parameters import Help, Parameters
+
+
+class In(Adapter):
+    accepts = ("application/json", "application/vnd.pypes.packets+json")
+
+    def process(self, packet):
+        if packet.get("do") == "die":
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            os.abort()
+        if packet.get("do") == "wait":
+            path = packet.get("path")
+            open(path + ".begun", "a").close()
+            while not os.path.exists(path):
+                time.sleep(0.002)
+        if packet.get("do") == "raise":
+            raise ValueError("as it was told")
+        return None if packet.get("do") == "drop" else packet
+
+
+class Bytes(Adapter):
+    accepts = ("text/*",)
+
+    def process(self, packet):
+        with packet.open("data") as body:
+            packet.set("size", len(body.read()))
+        packet.delete("data")
+        return packet
+
+
+class Old(Adapter):
+    """In the original style."""
+
+    accepts = ("application/x-old+json",)
+
+    def run(self):
+        while True:
+            for packet in self.receive_all("in"):
+                packet.set("text", packet.get("data").decode())
+                packet.delete("data")
+                self.send("out", packet)
+            self.yield_ctrl()
+
+
+class Hold(Operator):
+    holds = True
+    max_hold_s = 600.0
+
+    def process(self, packet):
+        self.held = getattr(self, "held", [])
+        self.held.append(packet)
+        open(os.environ["OUT_FOLDER"] + "/held", "a").close()
+
+    def flush(self):
+        held, self.held = self.held, []
+        return held
+
+
+class Out(Publisher):
+    class Params(Parameters):
+        path: Annotated[str, Help("File to append to.")]
+
+    def setup(self):
+        self.file = open(self.params.path, "ab", buffering=0)
+
+    def process(self, packet):
+        fields = packet.to_json()["fields"]
+        self.file.write(orjson.dumps([fields, packet.get_metas()[0]]) + b"\\n")
+
+    def teardown(self):
+        self.file.close()
+
+
+class Away(Publisher):
+    """Its destination cannot be reached."""
+
+    def process(self, packet):
+        open(os.environ["OUT_FOLDER"] + "/tried", "a").close()
+        raise ConnectionError("nobody listens")
+
+
+class Bad(Publisher):
+    def setup(self):
+        raise RuntimeError("no disk today")
+'''
+
+#: What the process runs: the specification comes as the first message of the control pipe.
+PROGRAM = """
+import signal, sys
+from multiprocessing.connection import Connection
+from pypes.runtime.instance.instance import main
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+control = Connection(int(sys.argv[1]))
+main(control.recv(), control, None)
+"""
+
+
+class Process:
+    """An instance process and the supervisor's end of its control pipe."""
+
+    def __init__(self, spec: InstanceSpec) -> None:
+        ours, theirs = socket.socketpair()
+        self.spec = spec
+        Note.create(spec.note)
+        self.process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(theirs.fileno())], pass_fds=[theirs.fileno()])
+        theirs.close()
+        self.control = Connection(ours.detach())
+        self.control.send(spec)
+
+    def hear(self, kind: str) -> Any:
+        """Wait for a message of that kind."""
+        while True:
+            assert self.control.poll(WAIT_S), f"the instance never said {kind}"
+            message = self.control.recv()
+            if message[0] == kind:
+                return message
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def death(self) -> Death:
+        """Of what it died, once it has."""
+        return death_of(self.process.wait(WAIT_S), Note(self.spec.note).read())
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
+        self.control.close()
+
+
+class Stage:
+    """A dispatcher with an in-memory queue, instances as the test starts them, and the part of the supervisor."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self.folder = folder
+        self.limits = limits
+        self.queue = MemoryQueue(limits=limits)
+        self.processes: dict[int, Process] = {}
+        self.lost: list[int] = []
+        self.deaths: list[Death] = []
+        self.last_id = 0
+        self.restarts = False
+        self.hold = False
+        self.publisher = "Out"
+        self.is_ordered = False
+        self.dispatcher = Dispatcher(limits, self.on_lost)
+        self.dispatcher.add(self.queue)
+        #: Dispatchers of other workers, told the same.
+        self.others: list[Dispatcher] = []
+
+    def start(self) -> Process:
+        """Start one more instance; it is announced once it is ready."""
+        self.last_id += 1
+        process = self.processes[self.last_id] = Process(
+            spec_of(self.folder, self.last_id, self.limits, hold=self.hold, publisher=self.publisher, is_ordered=self.is_ordered)
+        )
+        process.hear("ready")
+        self.announce()
+        return process
+
+    def announce(self) -> None:
+        sockets = {id: process.spec.socket for id, process in self.processes.items()}
+        for dispatcher in (self.dispatcher, *self.others):
+            dispatcher.apply(Topology(instances=sockets, graphs={"g": 1}, ordered=frozenset(["g"] if self.is_ordered else [])))
+
+    def on_lost(self, id: int) -> None:
+        """As the supervisor does: kill, reap, say that it is gone, start another one."""
+        self.lost.append(id)
+        process = self.processes.pop(id, None)
+        if process is None:
+            return  # it was told to stop
+        process.kill()
+        process.close()
+        self.deaths.append(process.death())
+        for dispatcher in (self.dispatcher, *self.others):
+            dispatcher.gone(id, self.deaths[-1])
+        self.announce()
+        if self.restarts:
+            self.start()
+
+    async def post(self, fields: Any, content_type: str = "application/json", **header: Any) -> str:
+        body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
+        return await self.queue.append(Header("g", content_type=content_type, length=len(body), **header), body)
+
+    async def receipt(self, id: str) -> Receipt:
+        found = await self.queue.wait_receipt(id, WAIT_S)
+        assert found is not None
+        assert found.finished, f"not finished in time: {found}"
+        return found
+
+    def published(self) -> list[Any]:
+        return [json.loads(line) for line in (self.folder / "out").read_bytes().splitlines()]
+
+
+def spec_of(
+    folder: Path, id: int, limits: Limits, *, hold: bool = False, publisher: str = "Out", is_ordered: bool = False
+) -> InstanceSpec:
+    parts = folder / "parts.py"
+    parts.write_text(PARTS)
+    middle = ["hold"] if hold else []
+    nodes: dict[str, Any] = {
+        "in": {"component": "In"},
+        "bytes": {"component": "Bytes"},
+        "old": {"component": "Old"},
+        **({"hold": {"component": "Hold"}} if hold else {}),
+        "out": {"component": publisher, "params": {"path": "${OUT_FOLDER}/out"} if publisher == "Out" else {}},
+    }
+    after = middle[0] if middle else "out"
+    wires = [["in.out", f"{after}.in"], ["bytes.out", f"{after}.in"], ["old.out", f"{after}.in"]]
+    if middle:
+        wires.append(["hold.out", "out.in"])
+    graph = {"pypes": 1, "name": "g", "nodes": nodes, "wires": wires, **({"order_by": "id"} if is_ordered else {})}
+    os.environ["OUT_FOLDER"] = str(folder)
+    return InstanceSpec(
+        id=id,
+        generation=1,
+        socket=str(folder / f"i-{id}.sock"),
+        graphs={"g": (1, graph)},
+        components={
+            name: ComponentSpec(name=name, module=str(parts), attr=name).to_obj()
+            for name in ("In", "Bytes", "Old", "Hold", "Out", "Away", "Bad")
+        },
+        limits=limits,
+        note=str(folder / f"i-{id}.note"),
+    )
+
+
+Test = Callable[[Stage], Coroutine[None, None, None]]
+
+
+def staged(**limits: Any) -> Callable[[Test], Callable[[Path], None]]:
+    """Run an async test on a stage of its own; all its processes are ended with it."""
+
+    def decorate(test: Test) -> Callable[[Path], None]:
+        def wrapped(tmp_path: Path) -> None:
+            async def play() -> None:
+                stage = Stage(tmp_path, Limits(**limits))
+                try:
+                    await test(stage)
+                finally:
+                    stage.dispatcher.close()
+                    for process in stage.processes.values():
+                        process.close()
+                    await stage.queue.close()
+
+            asyncio.run(play())
+
+        wrapped.__name__ = test.__name__
+        wrapped.__doc__ = test.__doc__
+        return wrapped
+
+    return decorate
+
+
+async def until(predicate: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not predicate():  # noqa: ASYNC110 - it is another process that makes it true
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture(autouse=True)
+def _environment() -> Iterator[None]:
+    yield
+    os.environ.pop("OUT_FOLDER", None)
+
+
+@staged()
+async def test_documents_reach_the_publisher_with_their_metadata(stage: Stage) -> None:
+    stage.start()
+    receipt = await stage.post({"title": "a"}, route="news", id="7")
+    found = await stage.receipt(receipt)
+    assert (found.state, found.published) == ("done", 1)
+    [[fields, meta]] = stage.published()
+    assert fields == {"title": "a"}
+    expected = {"mimetype": "application/json", "contentlength": 14, "requestmethod": "POST", "route": "news", "id": "7"}
+    assert expected.items() <= meta.items()
+    assert meta["receipt"] == receipt
+
+
+@staged()
+async def test_outcomes_are_counted_document_by_document(stage: Stage) -> None:
+    stage.start()
+    lines = b"\n".join(json.dumps({"n": n, "do": do}).encode() for n, do in enumerate(["", "drop", "raise", ""]))
+    found = await stage.receipt(await stage.post(lines, "application/x-ndjson", documents=4))
+    assert (found.state, found.accepted, found.published, found.dropped, found.failed) == ("failed", 4, 2, 1, 1)
+    [letter] = await stage.queue.letters()
+    assert (letter.documents, letter.filter, letter.component, letter.version) == ((2,), "in", "In", 1)
+    kept = await stage.queue.letter(letter.id)
+    assert kept is not None
+    assert json.loads(kept.letter.packet)["fields"] == {"n": 2, "do": "raise"}
+    assert "as it was told" in letter.error
+    assert "ValueError" in kept.letter.traceback
+
+
+@staged()
+async def test_many_small_deliveries_share_an_epoch_and_fail_apart(stage: Stage) -> None:
+    ids = [await stage.post({"n": n, "do": "raise" if n % 10 == 3 else ""}) for n in range(100)]
+    stage.start()
+    states = [(await stage.receipt(id)).state for id in ids]
+    assert states == ["failed" if n % 10 == 3 else "done" for n in range(100)]
+    assert sorted(fields["n"] for fields, _ in stage.published()) == [n for n in range(100) if n % 10 != 3]
+
+
+@staged()
+async def test_a_body_that_cannot_be_read_fails_alone(stage: Stage) -> None:
+    bad, good = await stage.post(b'{"broken'), await stage.post({"n": 1})
+    stage.start()
+    assert (await stage.receipt(bad)).state == "failed"
+    assert (await stage.receipt(good)).state == "done"
+
+
+@staged()
+async def test_documents_go_by_media_type(stage: Stage) -> None:
+    stage.start()
+    spooled = stage.folder / "spooled"
+    spooled.write_bytes(b"x" * 3_000_000)
+    header = Header("g", content_type="text/plain; charset=latin-1", length=3_000_000)
+    ids = [
+        await stage.post(b"hello", "text/html"),
+        await stage.post({"a": [1]}, "application/x-old+json"),
+        await stage.post({"fields": {"a": 1}, "meta": {"m": 2}}, PACKETS),
+        await stage.queue.append(header, Spooled(str(spooled), 3_000_000)),
+        await stage.post(b"", "", method="DELETE", id="9"),
+    ]
+    states = [(await stage.receipt(id)).state for id in ids]
+    assert states == ["done"] * 5
+    found = [fields for fields, _ in stage.published()]
+    expected = [{"size": 5}, {"text": '{"a": [1]}'}, {"a": 1}, {"size": 3_000_000}, {}]
+    assert sorted(map(str, found)) == sorted(map(str, expected))
+    refused = await stage.receipt(await stage.post(b"MZ", "application/x-dosexec"))
+    assert refused.state == "failed"
+    [letter] = await stage.queue.letters()
+    assert letter.code == "graph.no_adapter"
+
+
+@staged()
+async def test_nothing_is_lost_when_an_instance_is_killed_again_and_again(stage: Stage) -> None:
+    stage.restarts = True
+    stage.start()
+    stage.start()
+    ids = []
+    for burst in range(6):
+        ids += [await stage.post({"n": burst * 300 + n}) for n in range(300)]
+        await asyncio.sleep(0)
+        victim = stage.processes[max(stage.processes)]
+        victim.process.send_signal(signal.SIGKILL)
+    for id in ids:
+        assert (await stage.receipt(id)).state == "done"
+    assert {fields["n"] for fields, _ in stage.published()} == set(range(1800))
+    assert stage.lost
+
+
+@staged()
+async def test_poison_is_dead_lettered_after_one_lone_death_and_its_neighbours_pass(stage: Stage) -> None:
+    stage.restarts = True
+    ids = [await stage.post({"n": n, "do": "die" if n == 20 else ""}) for n in range(40)]
+    stage.start()
+    states = [(await stage.receipt(id)).state for id in ids]
+    assert states == ["failed" if n == 20 else "done" for n in range(40)]
+    [letter] = await stage.queue.letters()
+    assert (letter.code, letter.documents, letter.filter) == ("instance.killed", (0,), "in")
+    assert letter.error == "killed by SIGABRT in filter in"
+    kept = await stage.queue.letter(letter.id)
+    assert kept is not None
+    assert json.loads(kept.letter.packet)["fields"] == {"n": 20, "do": "die"}
+    assert stage.deaths == [Death("killed by SIGABRT"), Death("killed by SIGABRT", "in", 0)]
+
+
+@staged()
+async def test_kills_from_outside_punish_nobody_who_ran_in_company(stage: Stage) -> None:
+    stage.restarts = True
+    path = stage.folder / "go"
+    ids = [await stage.post({"n": n, "do": "wait", "path": str(path)}) for n in range(3)]
+    stage.start()
+    begun = Path(f"{path}.begun")
+    await until(begun.exists)
+    stage.processes[1].process.kill()
+    await until(lambda: stage.last_id == 2)
+    path.touch()
+    assert [(await stage.receipt(id)).state for id in ids] == ["done"] * 3
+
+
+@staged()
+async def test_a_lone_run_excludes_another_workers_deliveries(stage: Stage) -> None:
+    """Two workers at one instance: the poison of one makes no suspects of the other's deliveries that only waited."""
+    stage.restarts = True
+    other_queue = MemoryQueue()
+    other = Dispatcher(Limits(), lambda id: None)
+    other.add(other_queue)
+    stage.others.append(other)
+    try:
+        poison = await stage.post({"do": "die"})
+        stage.start()
+        ids = []
+        while (await stage.queue.receipt(poison)).state != "failed":  # type: ignore[union-attr]
+            ids.append(await other_queue.append(Header("g", content_type="application/json"), b'{"n": 1}'))
+            await asyncio.sleep(0.005)
+        for id in ids:
+            found = await other_queue.wait_receipt(id, WAIT_S)
+            assert found is not None
+            assert found.state == "done"
+        [letter] = await stage.queue.letters()
+        assert letter.code == "instance.killed"
+    finally:
+        other.close()
+
+
+@staged()
+async def test_order_is_kept_when_a_worker_dies_and_its_instance_does_not(stage: Stage) -> None:
+    """Its document is still in the graph: the successor hands over nothing, to no instance, before that is finished."""
+    stage.is_ordered = True
+    path = stage.folder / "go"
+    keys = pack_keys([key_of("a")])
+    await stage.post({"id": "a", "version": 1, "do": "wait", "path": str(path)}, keys=keys)
+    stage.start()
+    await until(Path(f"{path}.begun").exists)
+    # the queue of a worker that was killed, opened by the next one: what was not acknowledged is in it
+    stage.dispatcher.close()
+    successor = MemoryQueue()
+    stage.dispatcher = Dispatcher(stage.limits, stage.on_lost)
+    ids = []
+    for version in (1, 2):
+        body = json.dumps({"id": "a", "version": version}).encode()
+        ids.append(await successor.append(Header("g", content_type="application/json", keys=keys), body))
+    stage.dispatcher.add(successor)
+    stage.start()
+    stage.announce()
+    # the second instance has nothing to do but this, and has said so
+    await until(lambda: all(link.held is not None for link in stage.dispatcher._links if link.id == 2))
+    await asyncio.sleep(0)
+    assert successor.stats().leased == 0
+    path.touch()
+    for id in ids:
+        assert await successor.wait_receipt(id, WAIT_S)
+    assert [fields["version"] for fields, _ in stage.published()] == [1, 1, 2]
+    await successor.close()
+
+
+@staged(window_deliveries=4)
+async def test_pressure_makes_components_let_go(stage: Stage) -> None:
+    stage.hold = True
+    ids = [await stage.post({"n": n}) for n in range(13)]
+    stage.start()
+    for id in ids[:12]:
+        assert (await stage.receipt(id)).state == "done"
+    assert await stage.dispatcher.drain(WAIT_S) == 0
+    assert (await stage.receipt(ids[12])).state == "done"
+
+
+@staged()
+async def test_stop_finishes_what_runs_gives_back_the_rest_and_exits_with_0(stage: Stage) -> None:
+    path = stage.folder / "go"
+    first = await stage.post({"do": "wait", "path": str(path)})
+    old = stage.start()
+    await until(Path(f"{path}.begun").exists)
+    rest = [await stage.post({"n": n}) for n in range(20)]
+    await until(lambda: stage.queue.stats().leased == 21)
+    old.control.send(("stop", 20.0))
+    path.touch()
+    stage.start()
+    stage.processes.pop(1)
+    stage.announce()
+    assert (await stage.receipt(first)).state == "done"
+    assert [(await stage.receipt(id)).state for id in rest] == ["done"] * 20
+    assert await asyncio.to_thread(old.process.wait, WAIT_S) == 0
+    old.close()
+    assert stage.lost == []
+
+
+@staged()
+async def test_held_packets_are_flushed_at_stop(stage: Stage) -> None:
+    stage.hold = True
+    id = await stage.post({"n": 1})
+    process = stage.start()
+    await until((stage.folder / "held").exists)
+    process.control.send(("stop", 20.0))
+    assert (await stage.receipt(id)).state == "done"
+    assert await asyncio.to_thread(process.process.wait, WAIT_S) == 0
+
+
+@staged()
+async def test_stop_waits_no_longer_than_its_grace_for_a_destination_that_is_away(stage: Stage) -> None:
+    stage.publisher = "Away"
+    id = await stage.post({"n": 1})
+    process = stage.start()
+    await until((stage.folder / "tried").exists)
+    stage.processes.pop(1)
+    process.control.send(("stop", 0.3))
+    assert await asyncio.to_thread(process.process.wait, WAIT_S) == 0
+    assert death_of(0, Note(process.spec.note).read(), was_stopping=True).is_outside
+    found = await stage.queue.receipt(id)
+    assert found is not None
+    assert not found.finished
+    process.close()
+
+
+def test_a_filter_that_cannot_be_set_up_is_named(tmp_path: Path) -> None:
+    process = Process(spec_of(tmp_path, 1, Limits(), publisher="Bad"))
+    try:
+        _, graph, node, message, trace = process.hear("failed")
+        assert (graph, node) == ("g", "out")
+        assert "no disk today" in message
+        assert "RuntimeError" in trace
+        assert process.process.wait(WAIT_S) == 1
+    finally:
+        process.close()
+
+
+def test_the_end_of_the_control_pipe_ends_the_process(tmp_path: Path) -> None:
+    process = Process(spec_of(tmp_path, 1, Limits()))
+    try:
+        process.hear("ready")
+        process.control.close()
+        assert process.process.wait(WAIT_S) == 70
+    finally:
+        with contextlib.suppress(OSError):
+            process.close()

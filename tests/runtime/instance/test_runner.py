@@ -1,0 +1,143 @@
+"""Runners: what goes into a graph together, and which lane goes first."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pypes.component import Adapter, Publisher
+from pypes.core.limits import Limits
+from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.ingest.delivery import Header
+from pypes.ingest.outcome import Outcome
+from pypes.ingest.protocol import Item, Published
+from pypes.ingest.receipt import ReceiptId
+from pypes.runtime.instance.intake import Waiting
+from pypes.runtime.instance.note import NOTHING, TURN, Note, Noted
+from pypes.runtime.instance.runner import BULK_FIRST, Runner
+
+
+class In(Adapter):
+    accepts = ("application/json",)
+    note: Note | None = None
+
+    def setup(self) -> None:
+        self.seen: list[Noted] = []
+
+    def process(self, packet: Any) -> Any:
+        if self.note is not None:
+            self.seen.append(self.note.read())
+        return packet
+
+
+class Keep(Publisher):
+    def setup(self) -> None:
+        self.kept: list[int] = []
+        self.batches: list[int] = []
+
+    def process_batch(self, packets: list[Any]) -> None:
+        self.batches.append(len(packets))
+        self.kept += [packet.get("n") for packet in packets]
+
+
+class Connection:
+    def __init__(self) -> None:
+        self.batch = Published(1, ("out",), [], [])
+        self.outcomes: list[tuple[int, Outcome]] = []
+        self.commits: list[tuple[int, str, list[int]]] = []
+
+    def published_by(self, graph: str, version: int, takers: tuple[str, ...]) -> Published:
+        return self.batch
+
+    def committed(self, number: int, publisher: str, documents: list[int]) -> None:
+        self.commits.append((number, publisher, documents))
+
+
+class Bench:
+    def __init__(self, **limits: Any) -> None:
+        self.source, self.keep = In(), Keep()
+        graph = Graph("g", {"in": GraphNode("in", "In"), "out": GraphNode("out", "Keep")}, (Wire("in", "out", "out", "in"),))
+        self.runner = Runner(graph, 1, {"in": self.source, "out": self.keep}, Limits(**limits))
+        self.runner.scheduler.setup()
+        self.connection = Connection()
+        self.number = 0
+
+    def waiting(self, *values: int, is_bulk: bool = False) -> Waiting:
+        self.number += 1
+        body = b"\n".join(json.dumps({"n": n}).encode() for n in values)
+        kind = "application/json" if len(values) == 1 else "application/x-ndjson"
+        header = Header("g", content_type=kind, documents=len(values), is_bulk=is_bulk)
+        return Waiting(self.connection, Item(self.number, str(ReceiptId(1, 1, 99, self.number, 5)), header, len(body)), body)
+
+    def put(self, *values: int, is_bulk: bool = False) -> None:
+        self.runner.take(self.waiting(*values, is_bulk=is_bulk))
+
+    def play(self) -> None:
+        while self.runner.can_start or self.runner.scheduler.in_flight:
+            if self.runner.can_start:
+                self.runner.start_next()
+            self.runner.run()
+
+
+def test_bulk_waits_while_a_live_delivery_does() -> None:
+    bench = Bench()
+    for n in range(4):
+        bench.put(n, is_bulk=True)
+    for n in range(10, 14):
+        bench.put(n)
+    bench.play()
+    assert bench.keep.kept == [10, 11, 12, 13, 0, 1, 2, 3]
+
+
+def test_bulk_goes_in_small_portions() -> None:
+    bench = Bench()
+    for n in range(200):
+        bench.put(n, is_bulk=True)
+    bench.play()
+    assert bench.keep.kept == list(range(200))
+    assert bench.keep.batches[0] == BULK_FIRST
+    assert not bench.runner.has_waiting
+
+
+def test_a_large_bulk_delivery_lets_a_live_one_pass_between_its_waves() -> None:
+    bench = Bench()
+    bench.put(*range(2000), is_bulk=True)
+    bench.runner.start_next()
+    bench.put(-1)
+    assert bench.runner.can_start, "it need not wait for the end of the other one"
+    bench.play()
+    assert max(bench.keep.batches) <= BULK_FIRST
+    assert bench.keep.kept.index(-1) <= 2 * BULK_FIRST
+    assert len(bench.keep.kept) == 2001
+
+
+def test_only_one_bulk_epoch_is_in_flight() -> None:
+    bench = Bench()
+    bench.put(*range(2000), is_bulk=True)
+    bench.put(-1, is_bulk=True)
+    bench.runner.start_next()
+    assert not bench.runner.can_start
+    bench.play()
+    assert bench.keep.kept[-1] == -1
+
+
+def test_alone_each_turn_is_noted_with_its_document() -> None:
+    bench, note = Bench(filter_s=7.0), Note()
+    bench.source.note = note
+    bench.runner.start_alone(bench.waiting(5, 6, 7), note)
+    bench.runner.scheduler.drain()
+    assert [(seen.activity, seen.filter, seen.document, seen.limit_s) for seen in bench.source.seen] == [
+        (TURN, "in", document, 7.0) for document in range(3)
+    ]
+    bench.runner.end_alone(note)
+    assert note.read().activity == NOTHING
+    assert bench.runner.scheduler.note is None
+
+
+def test_what_is_void_is_forgotten() -> None:
+    bench = Bench()
+    bench.put(1)
+    bench.put(2, is_bulk=True)
+    bench.runner.drop(lambda waiting: waiting.item.number == 1)
+    bench.play()
+    assert bench.keep.kept == [2]
