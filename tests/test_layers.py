@@ -25,13 +25,27 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
-#: The rooms of ingest, and which others each may import from. All may import the modules beside them, which import no room.
-ROOMS: dict[str, tuple[str, ...]] = {
-    "codecs": (),
-    "store": (),
-    "backlog": (),
-    "queues": ("store", "backlog"),
-    "dispatch": (),
+#: The rooms of the largest layers, and which others of their layer each may import from. All may import the modules beside them,
+#: and those ("") import no room that is not named here.
+ROOMS: dict[str, dict[str, tuple[str, ...]]] = {
+    "ingest": {
+        "": (),
+        "codecs": (),
+        "store": (),
+        "backlog": (),
+        "queues": ("store", "backlog"),
+        "dispatch": (),
+    },
+    "runtime": {
+        "": ("scheduler",),
+        "scheduler": (),
+        "instance": ("scheduler",),
+        "trials": ("scheduler", "instance"),
+        "pool": ("instance",),
+        "graphs": ("pool", "trials", "instance"),
+        "worker": (),
+        "supervisor": ("graphs", "pool", "worker"),
+    },
 }
 
 #: Who may import what. A trailing slash is a folder.
@@ -96,16 +110,16 @@ def test_heavy_modules_stay_where_they_belong(path: Path) -> None:
                 assert place.startswith(homes), f"{path}:{line}: only {', '.join(homes)} may import {module}"
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("ingest/**/*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_rooms_of_ingest_are_apart(path: Path) -> None:
-    parts = path.relative_to(PACKAGE / "ingest").parts
-    own = parts[0] if len(parts) > 1 else ""
-    assert not own or own in ROOMS, f"{own} has no place among the rooms of ingest: give it one here"
-    allowed = {own, *ROOMS.get(own, ())}
+@pytest.mark.parametrize("path", [path for path in MODULES if layer_of(path) in ROOMS], ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_rooms_of_a_layer_are_apart(path: Path) -> None:
+    own_layer, *parts = path.relative_to(PACKAGE).parts
+    rooms, own = ROOMS[own_layer], parts[0] if len(parts) > 1 else ""
+    assert own in rooms, f"{own} has no place among the rooms of {own_layer}: give it one here"
+    allowed = {own, *rooms[own]}
     for line, name in imports(path):
         _, layer, room = [*name.split("."), "", ""][:3]
-        if layer == "ingest" and room in ROOMS:
-            assert room in allowed, f"{path}:{line}: ingest/{own} imports {name}; it may import from {sorted(allowed - {''})}"
+        if layer == own_layer and room in rooms:
+            assert room in allowed, f"{path}:{line}: {layer}/{own} imports {name}; it may import from {sorted(allowed - {''})}"
 
 
 def test_every_layer_exists_or_is_to_come() -> None:
