@@ -61,7 +61,7 @@ lint: install-test
 	$(BIN)/pypes test graphs/*.json
 
 test: lint
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 bench: install-test
 	@$(PIP) install --no-build-isolation -e ".[bench]"

@@ -14,6 +14,20 @@ settings.register_profile("fuzz", max_examples=5000, deadline=None, suppress_hea
 settings.load_profile("default")
 
 
+#: What takes longest, file by file: begun first, so that nobody waits in the end for one file that runs alone.
+LONGEST = ("faults/test_deployments.py", "test_templates.py", "faults/", "test_docs.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    root = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        place = item.path.relative_to(root).as_posix()
+        return next((rank for rank, long in enumerate(LONGEST) if place.startswith(long)), len(LONGEST))
+
+    items.sort(key=rank)
+
+
 def _children() -> set[str]:
     """Ids of the direct child processes, ended but not waited for included (Linux; elsewhere none are seen)."""
     found: set[str] = set()
