@@ -190,12 +190,14 @@ class Sources:
         """
         self._last_number = number = self._last_number + 1
         stream = self._streams[number] = _Stream(link)
+        is_over = False
         try:
             if not link.is_open:
                 return False
             link.write(protocol.trigger(number, graph, node, cursor))
             while not isinstance(said := await stream.said.get(), bool):
                 if isinstance(said, Ended):
+                    is_over = True
                     if said.error:
                         log.warning("a source failed", extra={"graph": graph, "filter": node, "error": said.error})
                     return True
@@ -213,6 +215,8 @@ class Sources:
             return False
         finally:
             del self._streams[number]
+            if not is_over and link.is_open:
+                link.write(protocol.enough(number))
 
     def _header(self, graph: str, node: str, said: Fetched) -> Header:
         """The header of the delivery; raises :class:`PypesError` if packets of an ordered graph have no id."""

@@ -52,6 +52,7 @@ class Instance:
     ) -> None:
         self.path = path
         self.triggers: list[Trigger] = []
+        self.given_up: list[int] = []
         self.sent = 0
         self.has_ended = False
         self._dies_at = dies_at
@@ -86,6 +87,9 @@ class Instance:
             self._at[number] = int(trigger.cursor or 0)
             if self._dies_at == ("triggered", self._at[number]):
                 return False
+        elif kind == protocol.ENOUGH:
+            self.given_up.append(protocol.read_more(head))
+            return True
         elif kind == protocol.MORE:
             number = protocol.read_more(head)
             if self._dies_at == ("stored", self._at[number]):
@@ -430,6 +434,7 @@ def test_what_the_disk_did_not_take_is_fetched_again(tmp_path: Path, monkeypatch
             await worker.sources.trigger(worker.queue, "g")
             await worker.idle()
             assert [trigger.cursor for trigger in instance.triggers] == ["", "2"]
+            assert instance.given_up == [instance.triggers[0].number]
             assert await worker.enqueued() == list(range(ALL))
 
     run(main())
