@@ -211,8 +211,9 @@ def test_what_the_disk_did_not_take_is_fetched_again(tmp_path: Path, monkeypatch
             instance = await worker.add(1)
             await worker.sources.trigger(worker.queue, "g")
             await worker.idle()
-            assert [trigger.cursor for trigger in instance.triggers] == ["", "2"]
-            assert instance.given_up == [instance.triggers[0].number]
+            first, *others = [trigger.cursor for trigger in instance.triggers]
+            assert (first, set(others)) == ("", {"2"})
+            assert instance.given_up == [trigger.number for trigger in instance.triggers[:-1]]
             assert await worker.enqueued() == list(range(ALL))
 
     run(main())
