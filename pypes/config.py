@@ -87,6 +87,7 @@ class ServerSettings:
         False, "Replace instances one by one instead of all beside the old ones: slower, but without twice the memory."
     )
     setup_s: float = _key(60.0, "Longest time the filters of a graph may take to set up before its deployment is given up.")
+    fleet: Path | None = _path(None, "Folder that the nodes of a fleet share, for graphs whose sources one of them runs.")  # noqa: RUF009 - a field
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     ``python -m pypes.api.server``: :meth:`read` takes it there. ``listen_fd`` is the bound, listening socket;
     ``lifeline_fd`` the reading end of a pipe that nobody writes to: its end means that the supervisor is gone.
     ``hosts`` holds what an operator added; the names of ``bind`` are implied. ``node`` is the node's number in receipts.
+    ``fleet_dir`` is the folder that the node shares with others, if it does.
     """
 
     data_dir: str
@@ -161,6 +163,7 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     interval_s: float = 1.0
     limits: Limits = msgspec.field(default_factory=Limits)
     node: int = 0
+    fleet_dir: str | None = None
     log_json: bool = True
     log_level: str = "INFO"
 

@@ -32,9 +32,10 @@ def test_flags_go_over_the_environment_over_the_file_over_defaults(tmp_path: Pat
 
 def test_paths_start_where_they_were_written(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
-    (tmp_path / "etc" / "node.ini").write_text("[server]\ndata = d\nload = a.py, b.py\n")
+    (tmp_path / "etc" / "node.ini").write_text("[server]\ndata = d\nfleet = f\nload = a.py, b.py\n")
     found = load_settings(tmp_path / "etc" / "node.ini", {"server.graphs": "g"}, {}, tmp_path)
     assert found.server.data == tmp_path / "etc" / "d"
+    assert found.server.fleet == tmp_path / "etc" / "f"
     assert found.server.load == (tmp_path / "etc" / "a.py", tmp_path / "etc" / "b.py")
     assert found.server.graphs == tmp_path / "g"
 

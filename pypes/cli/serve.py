@@ -26,6 +26,7 @@ _SETTINGS = {
     "origins": "server.origins",
     "load": "server.load",
     "insecure": "server.insecure",
+    "fleet": "server.fleet",
     "durability": "queue.durability",
     "grace_s": "limits.grace_s",
     "log_format": "log.format",
@@ -46,6 +47,7 @@ _SETTINGS = {
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="Web origin that may change state from a browser.")
 @click.option("--load", multiple=True, metavar="FILE.py", help="Components that are not packaged.")
 @click.option("--insecure", is_flag=True, default=None, help="Listen beyond loopback without a token.")
+@click.option("--fleet", metavar="DIR", help="Folder that all nodes of a fleet share.")
 @click.option("--durability", type=click.Choice(["always", "interval", "never"]), help="When appends are synced (always).")
 @click.option("--grace", "grace_s", metavar="SECONDS", help="Time to finish what is in flight when told to stop.")
 @click.option("--log-format", type=click.Choice(["auto", "console", "json"]), help="JSON unless on a terminal (auto).")

@@ -30,6 +30,7 @@ _KEYS: Final = (
     "max_instances",
     "schedule",
     "missed",
+    "firing",
     "nodes",
     "wires",
     "layout",
@@ -94,6 +95,8 @@ def to_obj(graph: Graph) -> dict[str, Any]:
         obj["schedule"] = graph.schedule
     if graph.missed != "once":
         obj["missed"] = graph.missed
+    if graph.firing != "node":
+        obj["firing"] = graph.firing
     nodes = sorted(graph.nodes.values(), key=lambda node: node.name)
     obj["nodes"] = {node.name: _node(node) for node in nodes}
     ends = sorted((wire.source, wire.output, wire.target, wire.input) for wire in graph.wires)
@@ -147,6 +150,7 @@ def _read(obj: Any, problems: list[Problem]) -> Graph:
         max_instances=reader.max_instances(obj.get("max_instances")),
         schedule=reader.schedule(obj.get("schedule", "")),
         missed=reader.missed(obj.get("missed", "once")),
+        firing=reader.firing(obj.get("firing", "node")),
         nodes=reader.nodes(obj.get("nodes")),
         wires=reader.wires(obj.get("wires", [])),
         layout=reader.layout(obj.get("layout", {})),
@@ -257,6 +261,12 @@ class _Reader:
             return str(value)
         self.add("missed", 'must be "once" (run when the server is back) or "skip"')
         return "once"
+
+    def firing(self, value: Any) -> str:
+        if value in ("node", "fleet"):
+            return str(value)
+        self.add("firing", 'must be "node" (each node runs the sources) or "fleet" (one of those that share a directory does)')
+        return "node"
 
     def _timeout_s(self, value: Any, path: str) -> float | None:
         if value is None or (type(value) in (int, float) and math.isfinite(value) and value > 0):

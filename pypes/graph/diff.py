@@ -8,7 +8,7 @@ from typing import Any
 from pypes.graph.model import Graph, GraphNode
 
 #: What is compared as a whole, apart from filters and wires. Where filters are drawn changes nothing that runs.
-_GRAPH_FIELDS = ("description", "routes", "order_by", "weight", "max_instances", "schedule", "missed", "tests")
+_GRAPH_FIELDS = ("description", "routes", "order_by", "weight", "max_instances", "schedule", "missed", "firing", "tests")
 
 
 def diff(old: Graph, new: Graph) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def diff(old: Graph, new: Graph) -> dict[str, Any]:
 def only_parameters(old: Graph, new: Graph) -> set[str] | None:
     """The filters whose parameters are all that differs in what runs; ``None`` if anything else does.
 
-    Description, routes, schedule and tests do not count: no instance knows of them.
+    Description, routes, schedule, firing and tests do not count: no instance knows of them.
     """
     found = diff(old, new)
     filters = found.pop("filters", {})

@@ -43,7 +43,8 @@ class Graph:
     ``weight`` is its share of the time where several graphs have something to do, ``max_instances`` how many instances run it
     at most (``None``: all).
     ``schedule`` says in the form of cron when its sources run by themselves, ``missed`` what becomes of a time at which no server
-    was there: ``"once"`` (they run when one is) or ``"skip"``.
+    was there: ``"once"`` (they run when one is) or ``"skip"``, ``firing`` where they run each time: on every ``"node"``, or on
+    one of the ``"fleet"``.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Graph:
     order_by: str = ""
     schedule: str = ""
     missed: str = "once"
+    firing: str = "node"
     layout: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     tests: tuple[Mapping[str, Any], ...] = ()
     weight: int = 1

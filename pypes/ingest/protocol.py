@@ -6,6 +6,7 @@ A frame is its kind (1 byte), the lengths of head and body (4 bytes each, big-en
                         PRESSURE  the window is full and more waits: let go of what components hold
                         TRIGGER   run a source once, from its cursor on
                         MORE      what the source fetched is stored: it may go on
+                        ENOUGH    nobody takes what the source fetches any more
     instance → worker   ACKS      Acks: deliveries that are done, one frame per epoch
                         BEGIN     a delivery now runs alone: its number, or -1 for one of another worker
                         END       the lone run is over
@@ -29,7 +30,7 @@ import msgspec
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Blame, Outcome
 
-DELIVER, PRESSURE, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD, TRIGGER, MORE, FETCHED, ENDED = range(1, 13)
+DELIVER, PRESSURE, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD, TRIGGER, MORE, FETCHED, ENDED, ENOUGH = range(1, 14)
 
 #: Most that is read from a socket at once, in bytes.
 READ_BYTES = 1 << 18
@@ -177,6 +178,11 @@ def trigger(number: int, graph: str, node: str, cursor: str) -> bytes:
 def more(number: int) -> bytes:
     head = _encode(number)
     return _PREFIX.pack(MORE, len(head), 0) + head
+
+
+def enough(number: int) -> bytes:
+    head = _encode(number)
+    return _PREFIX.pack(ENOUGH, len(head), 0) + head
 
 
 def fetched(number: int, documents: int, body: bytes, cursor: str) -> bytes:

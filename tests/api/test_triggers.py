@@ -177,6 +177,16 @@ def test_a_schedule_needs_a_source_and_a_time(node: Node, ask: Asker) -> None:
     assert (status, deployed["graph"]["schedule"], deployed["graph"]["missed"]) == (201, "0 4 1 1 *", "skip")
 
 
+def test_a_graph_of_a_fleet_needs_one(node: Node, ask: Asker) -> None:
+    shared = graph("shared", "Broken", firing="fleet")
+    status, problem = ask("PUT", "/graphs/shared", shared, template="/graphs/{name}")
+    assert status == 422
+    assert [(error["path"], error["code"]) for error in problem["errors"]] == [("firing", "graph.no_fleet")]
+    assert "--fleet" in problem["errors"][0]["message"]
+    status, found = ask("POST", "/graphs/shared/validate", shared, template="/graphs/{name}/validate")
+    assert (status, [error["path"] for error in found["errors"]]) == (200, ["firing"])
+
+
 def test_the_catalogue_says_what_fetches(ask: Asker) -> None:
     for name, fetches in (("Files", True), ("JSON", False)):
         assert ask("GET", f"/components/{name}", template="/components/{name}")[1]["fetches"] is fetches

@@ -51,6 +51,7 @@ def graphs(draw: st.DrawFn) -> Graph:
         max_instances=draw(st.none() | st.integers(1, 100)),
         schedule=draw(st.sampled_from(["", "*/5 * * * *"])),
         missed=draw(st.sampled_from(["once", "skip"])),
+        firing=draw(st.sampled_from(["node", "fleet"])),
         layout=draw(st.dictionaries(st.sampled_from(nodes), st.tuples(st.integers(), st.floats(0, 999)), max_size=3)),
         tests=tuple(draw(st.lists(params, max_size=2))),
     )
@@ -166,6 +167,8 @@ GOOD: dict[str, Any] = {"pypes": 1, "name": "g", "nodes": {"a": {"component": "A
         ({"layout": {"a": [1]}}, "layout.a", "graph.form"),
         ({"layout": {"a": [1, True]}}, "layout.a", "graph.form"),
         ({"tests": [1]}, "tests.0", "graph.form"),
+        ({"missed": "twice"}, "missed", "graph.form"),
+        ({"firing": "fleets"}, "firing", "graph.form"),
     ],
 )
 def test_each_mistake_of_form_is_named(change: dict[str, Any], path: str, code: str) -> None:
@@ -193,3 +196,11 @@ def test_shares_are_whole_numbers(key: str, value: Any) -> None:
     with pytest.raises(InvalidGraph) as refused:
         from_obj({"pypes": 1, "name": "g", "nodes": {}, key: value})
     assert [problem.path for problem in refused.value.problems] == [key]
+
+
+def test_what_is_as_without_it_is_not_written() -> None:
+    assert to_obj(from_obj({**GOOD, "missed": "once", "firing": "node", "weight": 1})) == {
+        **GOOD,
+        "nodes": {"a": {"component": "A", "params": {}}},
+    }
+    assert to_obj(from_obj({**GOOD, "firing": "fleet"}))["firing"] == "fleet"

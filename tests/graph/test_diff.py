@@ -67,4 +67,4 @@ def test_only_parameters() -> None:
     assert only_parameters(OLD, replace(OLD, order_by="id")) is None
     assert only_parameters(OLD, replace(OLD, weight=2)) is None
     assert only_parameters(OLD, replace(OLD, max_instances=1)) is None
-    assert only_parameters(OLD, replace(OLD, schedule="0 * * * *", missed="skip")) == set()
+    assert only_parameters(OLD, replace(OLD, schedule="0 * * * *", missed="skip", firing="fleet")) == set()

@@ -14,7 +14,8 @@ class Topology:
     ``paused``: graphs whose deliveries stay in the queues. ``closing``: those that take no more and finish what they have.
     ``shadows``: graph → socket that copies of its deliveries go to. ``runs``: instances that run only these graphs; ``weights``:
     the share of a graph, 1 unless given. ``retiring`` is as ``instances``: former generations that finish what they have.
-    ``sources``: graph → its filters that fetch, or an empty name if it has only such as the original had.
+    ``sources``: graph → its filters that fetch, or an empty name if it has only such as the original had. ``fleet``: graphs whose
+    sources one node of the fleet runs each time.
     """
 
     generation: int = 0
@@ -31,3 +32,4 @@ class Topology:
     weights: Mapping[str, int] = field(default_factory=dict)
     shadows: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    fleet: frozenset[str] = frozenset()

@@ -221,7 +221,7 @@ class EmbeddedQueue(RecordedQueue):
         future: asyncio.Future[str] | None = None,
         key: Key | None = None,
         replays: str | None = None,
-        cursor: Cursor | None = None,
+        cursors: tuple[Cursor, ...] = (),
     ) -> asyncio.Future[str]:
         try:
             self._committer.check()
@@ -231,21 +231,21 @@ class EmbeddedQueue(RecordedQueue):
             raise
         if future is None:
             future = self._loop.create_future()
-        self._outbox.appends.append(Append(header, body, decoded, future, key, replays, cursor))
+        self._outbox.appends.append(Append(header, body, decoded, future, key, replays, cursors))
         self._committer.kick_soon()
         return future
 
     # -- cursors ----------------------------------------------------------------------------------------
 
-    def append_fetched(self, header: Header, body: bytes, cursor: Cursor) -> asyncio.Future[str]:
-        """As :meth:`append`, for what a source fetched: its cursor is stored in the same transaction."""
-        return self._append(header, body, None, cursor=cursor)
+    def append_fetched(self, header: Header, body: bytes, *cursors: Cursor) -> asyncio.Future[str]:
+        """As :meth:`append`, for what a source fetched: its cursors are stored in the same transaction."""
+        return self._append(header, body, None, cursors=cursors)
 
-    def move(self, cursor: Cursor) -> asyncio.Future[None]:
-        """Store a cursor alone; the future is done when it is durable. Raises :class:`StoreError`."""
+    def move(self, *cursors: Cursor) -> asyncio.Future[None]:
+        """Store cursors alone, in one transaction; the future is done when they are durable. Raises :class:`StoreError`."""
         self._committer.check()
         future: asyncio.Future[None] = self._loop.create_future()
-        self._outbox.moves.append(Move(cursor, future))
+        self._outbox.moves.append(Move(cursors, future))
         self._committer.kick_soon()
         return future
 
@@ -253,6 +253,10 @@ class EmbeddedQueue(RecordedQueue):
         """Stored cursors of the filters of one name, by graph; of one ``graph``, or of all."""
         rows = await self._read("SELECT graph, cursor FROM cursors WHERE node = ? AND graph = coalesce(?, graph)", node, graph)
         return dict(rows)
+
+    async def cursors_of(self, graph: str) -> dict[str, str]:
+        """Stored cursors of one graph, by filter."""
+        return dict(await self._read("SELECT node, cursor FROM cursors WHERE graph = ?", graph))
 
     def _discard(self, body: bytes | Spooled) -> None:
         """A body that is not taken on; its file goes."""

@@ -39,10 +39,11 @@ class Lane:
         self.submit(job, settle)
         return future
 
-    def stop(self) -> None:
-        """End the thread after the jobs submitted so far; blocks until then."""
+    def stop(self, *, wait: bool = True) -> None:
+        """End the thread after the jobs submitted so far; blocks until then, unless told not to ``wait``."""
         self._jobs.put(None)
-        self._thread.join()
+        if wait:
+            self._thread.join()
 
     def _run(self) -> None:
         while (item := self._jobs.get()) is not None:

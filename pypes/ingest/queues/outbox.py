@@ -31,10 +31,10 @@ Cursor = tuple[str, str, str]
 class Append:
     """An append on its way to the store; ``replays`` is the id of the dead letter that goes when it comes.
 
-    ``cursor`` is that of the source which fetched it: the two are stored together.
+    ``cursors`` are those of the source which fetched it: they are stored together.
     """
 
-    __slots__ = ("body", "cursor", "decoded", "future", "header", "key", "replays")
+    __slots__ = ("body", "cursors", "decoded", "future", "header", "key", "replays")
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Append:
         future: asyncio.Future[str],
         key: Key | None = None,
         replays: str | None = None,
-        cursor: Cursor | None = None,
+        cursors: tuple[Cursor, ...] = (),
     ) -> None:
         self.header = header
         self.body = body
@@ -52,16 +52,16 @@ class Append:
         self.future = future
         self.key = key
         self.replays = replays
-        self.cursor = cursor
+        self.cursors = cursors
 
 
 class Move:
-    """A cursor that moves on without anything to append; the future is done when it is stored."""
+    """Cursors that move on without anything to append; the future is done when they are stored."""
 
-    __slots__ = ("cursor", "future")
+    __slots__ = ("cursors", "future")
 
-    def __init__(self, cursor: Cursor, future: asyncio.Future[None]) -> None:
-        self.cursor = cursor
+    def __init__(self, cursors: tuple[Cursor, ...], future: asyncio.Future[None]) -> None:
+        self.cursors = cursors
         self.future = future
 
 
@@ -196,7 +196,7 @@ class Outbox:
             self._take_changes(commit)
         if self.moves:
             commit.moves, self.moves = self.moves, []
-            turn.cursors += [move.cursor for move in commit.moves]
+            turn.cursors += [cursor for move in commit.moves for cursor in move.cursors]
         if self._complete:
             self._take_complete(commit)
         if self.is_flush_due:
@@ -273,8 +273,8 @@ class Outbox:
                 turn.keys.append((append.key.name, append.key.digest, key, id))
             if append.replays is not None:
                 turn.removed.append(append.replays)
-            if append.cursor is not None:
-                turn.cursors.append(append.cursor)
+            if append.cursors:
+                turn.cursors += append.cursors
             if header.keys and header.keys != EVERY and not header.is_bulk and self._has_bulk(header.graph):
                 turn.fresh += [(header.graph, hash, key) for hash in unpack_keys(header.keys)]
         data = pack([(append.header, append.body) for append in taken])

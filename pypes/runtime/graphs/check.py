@@ -15,11 +15,23 @@ from pypes.graph.validation import validate
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-def check(graph: Graph, catalogue: Mapping[str, ComponentSpec], environ: Mapping[str, str]) -> list[Problem]:
-    """Everything that is wrong with ``graph`` here, missing variables included; messages show the names of secrets."""
+#: Why a graph with ``firing: fleet`` cannot be deployed.
+NO_FLEET = "this node is in no fleet; say with --fleet (fleet in [server]) which folder its nodes share, or remove firing"
+
+
+def check(
+    graph: Graph, catalogue: Mapping[str, ComponentSpec], environ: Mapping[str, str], *, has_fleet: bool = False
+) -> list[Problem]:
+    """Everything that is wrong with ``graph`` here, missing variables included; messages show the names of secrets.
+
+    ``has_fleet``: this node shares a folder with others, so a graph may have its sources run by one of them.
+    """
     problems = validate(graph, catalogue, environ)
     params = [dict(node.params) for node in graph.nodes.values()]
-    return [Problem(p.path, scrub(p.message, params, environ), p.code) for p in problems]
+    problems = [Problem(p.path, scrub(p.message, params, environ), p.code) for p in problems]
+    if graph.firing == "fleet" and not has_fleet:
+        problems.append(Problem("firing", NO_FLEET, "graph.no_fleet"))
+    return problems
 
 
 def scrub(text: str, values: Iterable[Any], environ: Mapping[str, str] | None = None) -> str:

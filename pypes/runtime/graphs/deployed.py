@@ -11,7 +11,7 @@ from pypes.errors import InvalidGraph, NotFound, Problem
 from pypes.graph import codec
 from pypes.graph.schedule import sources
 from pypes.registry import Catalogue
-from pypes.runtime.graphs.check import check, scrub
+from pypes.runtime.graphs.check import NO_FLEET, check, scrub
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.pool.generation import SetupFailure
 from pypes.runtime.pool.pool import Pool
@@ -39,7 +39,8 @@ class Deployed:
         ``graphs`` is name → version of those that the instances run, ``routes`` route → graph. Deliveries for a graph in
         ``failed`` (name → reason; not in ``graphs``) are accepted and wait. ``ordered`` are graphs with ``order_by``, ``paused``
         those whose deliveries stay in the queues, ``closing`` those that take no more, ``weights`` is graph → ``weight``,
-        ``sources`` graph → the filters that a trigger runs (see :func:`pypes.graph.schedule.sources`).
+        ``sources`` graph → the filters that a trigger runs (see :func:`pypes.graph.schedule.sources`), ``fleet`` graphs of which
+        one node of the fleet runs them.
         """
         return {
             "generation": self._pool.live.number if self._pool.live else 0,
@@ -55,6 +56,7 @@ class Deployed:
             "failed": {name: scrub(failure.message, [self.live[name].graph]) for name, failure in self.failed.items()},
             "weights": {name: weight for name, graph in self.live.items() if (weight := graph.graph.get("weight", 1)) != 1},
             "sources": self._sources(),
+            "fleet": [name for name, graph in self.live.items() if graph.graph.get("firing") == "fleet"],
             "ordered": [name for name, graph in self.live.items() if graph.graph.get("order_by")],
         }
 
@@ -116,7 +118,7 @@ class Deployed:
             raise InvalidGraph("the graph is not valid", where=name, problems=[problem])
         graph = codec.from_obj({"pypes": 1, **obj, "name": name})
         assert self.catalogue is not None
-        problems = check(graph, self.catalogue, os.environ)
+        problems = check(graph, self.catalogue, os.environ, has_fleet=self.settings.server.fleet is not None)
         taken = {route: n for n, g in self.live.items() if n != name for route in g.graph.get("routes", ())}
         problems += [
             Problem(
@@ -147,4 +149,6 @@ class Deployed:
                 return SetupFailure(graph.name, node, f"component {filter_['component']!r} is not installed any more")
             if spec.error:
                 return SetupFailure(graph.name, node, f"component {filter_['component']!r} is broken: {spec.error}")
+        if graph.graph.get("firing") == "fleet" and self.settings.server.fleet is None:
+            return SetupFailure(graph.name, "", NO_FLEET)
         return None

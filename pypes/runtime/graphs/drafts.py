@@ -49,7 +49,8 @@ class GraphDrafts:
         graph, names = self._build(name)
         try:
             assert self._deployments.catalogue is not None
-            problems = check(codec.from_obj(graph), self._deployments.catalogue, os.environ)
+            has_fleet = self._deployments.settings.server.fleet is not None
+            problems = check(codec.from_obj(graph), self._deployments.catalogue, os.environ, has_fleet=has_fleet)
         except InvalidGraph as error:
             problems = list(error.problems)
         errors = [problem.to_obj() for problem in problems]

@@ -303,6 +303,8 @@ class Exchange:
                 self._fetching.start(connection, protocol.read_trigger(head))
             elif kind == protocol.MORE:
                 self._fetching.go_on(connection, protocol.read_more(head))
+            elif kind == protocol.ENOUGH:
+                self._fetching.stop(connection, protocol.read_more(head))
 
     def _take(self, connection: Connection, item: Item, body: bytes) -> None:
         runner = self._runners.get(item.header.graph)

@@ -74,6 +74,12 @@ class Fetching:
         if run is not None:
             run.stored.release()
 
+    def stop(self, connection: Any, number: int) -> None:
+        """A run has been given up by the worker that asked for it."""
+        run = self._runs.pop((connection, number), None)
+        if run is not None:
+            run.end()
+
     def drop(self, connection: Any) -> None:
         """A worker is gone: its successor begins anew where the store says."""
         for place in [place for place in self._runs if place[0] is connection]:

@@ -216,6 +216,7 @@ class Supervisor:
             interval_s=s.queue.interval_s,
             limits=s.limits,
             node=self._store.node,
+            fleet_dir=None if s.server.fleet is None else str(s.server.fleet),
             log_json=logs.is_json(s.log.format),
             log_level=s.log.level,
         )

@@ -3,26 +3,34 @@
 A pair of packets and cursor is one transaction of the shard, and the source goes on when it is through. So whatever dies
 in between, the stored cursor is behind exactly what was enqueued, and the next run begins there. That a run is wanted is
 stored, too, before anybody is told: it is taken up again by whoever opens the shard next.
+
+Of a graph that fires once per fleet, every node wants its runs, and they follow one upon the other: who has the lock of the
+graph runs what nobody has, from where the fleet is (see :mod:`pypes.runtime.worker.cursors`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import msgspec
 
 from pypes.core.limits import Limits
-from pypes.errors import Conflict, Draining, NotFound, PypesError, StoreError, Unavailable
+from pypes.errors import Conflict, Draining, NotFound, PypesError, StoreError
 from pypes.ingest import protocol
 from pypes.ingest.codecs import Survey
 from pypes.ingest.codecs.packets import documents
 from pypes.ingest.delivery import PACKETS, Header
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.link import Link
+from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.protocol import Ended, Fetched
 from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.runtime.worker.cursors import FleetCursor, OwnCursor, doubtful, settle
+from pypes.runtime.worker.fleet import Fleet, HandedOver, Lock, Place, missing
+from pypes.runtime.worker.wanted import Wanted
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +38,14 @@ log = logging.getLogger(__name__)
 ELECT_POLL_S = 0.05
 #: Wait before what the store did not take is fetched again.
 STORE_RETRY_S = 1.0
-#: Longest wait before the queue is tried again that was full.
-FULL_RETRY_S = 5.0
+#: How often it is looked whether it is this node's turn to run the sources for the fleet.
+TURN_POLL_S = 1.0
+#: How long a run of the fleet waits for an instance of this node before it is left to the others.
+HAND_OVER_S = 10.0
 #: Instances that may die one after the other under a source, with nothing stored in between, before its run is given up.
 MAX_DEATHS = 5
 
-
-class Wanted(msgspec.Struct):
-    """What is stored of a graph's runs: the scheduled time of the last one (0: none yet), and whether one is due or under way."""
-
-    at: float = 0.0
-    is_due: bool = False
+_NO_INSTANCE = "no instance of this node runs the graph"
 
 
 class _Replaced(Exception):
@@ -58,12 +63,15 @@ class _Stream:
 class Sources:
     """Runs the sources of the graphs whose owner is one of this worker's shards. Used within one event loop."""
 
-    def __init__(self, dispatcher: Dispatcher, limits: Limits) -> None:
+    def __init__(self, dispatcher: Dispatcher, limits: Limits, fleet: Fleet | None = None) -> None:
         self._dispatcher = dispatcher
         self._limits = limits
+        self._fleet = fleet
         self._streams: dict[int, _Stream] = {}
         self._last_number = 0
         self._runs: dict[str, asyncio.Task[None]] = {}
+        #: Why a run of the fleet does not go on, as it was logged last, by graph.
+        self._held_up: dict[str, str] = {}
         #: Held while what is stored of a graph's runs is read and changed.
         self._lock = asyncio.Lock()
         self._is_stopped = False
@@ -97,26 +105,26 @@ class Sources:
                 raise Draining("the server is stopping; trigger again later")
             if at is None and graph in self._runs:
                 raise Conflict("the sources of the graph are running; wait until they have", code="graph.triggered", where=graph)
-            wanted = await _wanted(queue, graph)
+            wanted = await Wanted.read(queue, graph)
             if at is not None:
                 if wanted.at >= at:
                     return nodes
                 wanted.at = at
             wanted.is_due = True
-            await _want(queue, graph, wanted)
+            wanted.is_manual = wanted.is_manual or at is None
+            await wanted.store(queue, graph)
             self._start(queue, graph)
         return nodes
 
     async def resume(self, queue: EmbeddedQueue) -> None:
         """Take up the runs that the last one to serve a shard did not finish."""
         try:
-            found = await queue.cursors("")
+            found = await Wanted.due(queue)
         except StoreError as error:
             log.error("runs of sources are not taken up again; trigger them", extra={"error": str(error)})
             return
-        for graph, text in found.items():
-            if msgspec.json.decode(text, type=Wanted).is_due:
-                self._start(queue, graph)
+        for graph in found:
+            self._start(queue, graph)
 
     async def stop(self) -> None:
         """Begin nothing more and let go of what runs: it is taken up again when the shard is opened next."""
@@ -125,6 +133,8 @@ class Sources:
         for run in runs:
             run.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
+        if self._fleet is not None:
+            self._fleet.close()
 
     # -- one run ----------------------------------------------------------------------------------------
 
@@ -136,18 +146,45 @@ class Sources:
     def _over(self, graph: str, task: asyncio.Task[None]) -> None:
         if self._runs.get(graph) is task:
             del self._runs[graph]
+        self._held_up.pop(graph, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a run of sources failed", extra={"graph": graph}, exc_info=error)
 
     async def _run(self, queue: EmbeddedQueue, graph: str) -> None:
-        nodes = await self._sources(graph)
-        await asyncio.gather(*(self._source(queue, graph, node) for node in nodes))
+        is_settled = False
+        while True:
+            nodes = await self._sources(graph)
+            try:
+                if not is_settled:
+                    await self._settle(queue, graph)
+                    is_settled = True
+                if not nodes or graph not in self._topology.fleet:
+                    break
+                if await self._take_turn(queue, graph):
+                    return
+            except (StoreError, HandedOver) as error:
+                is_settled = False
+                self._hold_up(graph, str(error), logging.ERROR if isinstance(error, StoreError) else logging.WARNING)
+            await asyncio.sleep(TURN_POLL_S)
+        await asyncio.gather(*(self._source(OwnCursor(queue, graph, node), graph, node) for node in nodes))
+        await self._end(queue, graph)
+
+    async def _end(self, queue: EmbeddedQueue, graph: str, seen: Wanted | None = None) -> bool:
+        """A run is over, unless more is wanted by now than was ``seen``: then False."""
         async with self._lock:
-            wanted = await _wanted(queue, graph)
-            wanted.is_due = False
-            await _want(queue, graph, wanted)
+            wanted = await Wanted.read(queue, graph)
+            if seen is not None and wanted != seen:
+                return False
+            wanted.is_due = wanted.is_manual = False
+            await wanted.store(queue, graph)
             # while the lock is held: what is wanted from now on is another run
             del self._runs[graph]
+            return True
+
+    @property
+    def _topology(self) -> Topology:
+        assert self._dispatcher.topology is not None
+        return self._dispatcher.topology
 
     async def _sources(self, graph: str) -> Sequence[str]:
         """The sources of a graph as soon as it runs and takes documents; none if it is deployed no more."""
@@ -160,42 +197,59 @@ class Sources:
                     return ()
             await asyncio.sleep(ELECT_POLL_S)
 
-    async def _source(self, queue: EmbeddedQueue, graph: str, node: str) -> None:
+    async def _elected(self, graph: str, timeout_s: float | None = None) -> Link | None:
+        """An instance for a graph as soon as there is one; ``None`` if it is deployed no more. Raises :class:`HandedOver`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while await self._sources(graph):
+                    link = self._dispatcher.elect(graph)
+                    if link is not None:
+                        return link
+                    await asyncio.sleep(ELECT_POLL_S)
+        except TimeoutError:
+            raise HandedOver(_NO_INSTANCE) from None
+        return None
+
+    async def _source(self, cursor: OwnCursor, graph: str, node: str) -> bool:
+        """Run one source to its end; False if its graph is deployed no more."""
+        is_shared = isinstance(cursor, FleetCursor)
         deaths, before = 0, ""
         while deaths < MAX_DEATHS:
-            if not await self._sources(graph):
-                return
-            link = self._dispatcher.elect(graph)
+            link = await self._elected(graph, HAND_OVER_S if is_shared else None)
             if link is None:
-                await asyncio.sleep(ELECT_POLL_S)
-                continue
+                return False
             try:
-                cursor = (await queue.cursors(node, graph)).get(graph, "") if node else ""
-                if cursor != before:
-                    deaths, before = 0, cursor
-                if await self._follow(link, queue, graph, node, cursor):
-                    return
+                start = await cursor.read()
+                if start != before:
+                    deaths, before = 0, start
+                if await self._follow(link, cursor, graph, node, start):
+                    return graph in self._topology.graphs
                 deaths += 1
             except _Replaced:
                 continue
             except StoreError as error:
+                if is_shared:
+                    raise  # the disk of another node may be better
                 log.warning("what was fetched is not stored yet", extra={"graph": graph, "filter": node, "error": str(error)})
                 await asyncio.sleep(STORE_RETRY_S)
         log.error("a source is given up: the instances died that ran it", extra={"graph": graph, "filter": node})
+        return True
 
-    async def _follow(self, link: Link, queue: EmbeddedQueue, graph: str, node: str, cursor: str) -> bool:
+    async def _follow(self, link: Link, cursor: OwnCursor, graph: str, node: str, start: str) -> bool:
         """Have one instance run one source from its cursor on; True if it got to its end, or failed; False if it died.
 
         Raises :class:`_Replaced` if it ended in order before that.
         """
         self._last_number = number = self._last_number + 1
         stream = self._streams[number] = _Stream(link)
+        is_over = False
         try:
             if not link.is_open:
                 return False
-            link.write(protocol.trigger(number, graph, node, cursor))
+            link.write(protocol.trigger(number, graph, node, start))
             while not isinstance(said := await stream.said.get(), bool):
                 if isinstance(said, Ended):
+                    is_over = True
                     if said.error:
                         log.warning("a source failed", extra={"graph": graph, "filter": node, "error": said.error})
                     return True
@@ -206,13 +260,99 @@ class Sources:
                     return True
                 if not await self._sources(graph):
                     return True  # it was taken down: what was fetched is fetched again when it is deployed the next time
-                await _store(queue, header, said, (graph, node, said.cursor))
+                await cursor.store(header, said)
                 link.write(protocol.more(number))
             if said:
                 raise _Replaced
             return False
         finally:
             del self._streams[number]
+            if not is_over and link.is_open:
+                link.write(protocol.enough(number))
+
+    # -- a run of the fleet -----------------------------------------------------------------------------
+
+    async def _take_turn(self, queue: EmbeddedQueue, graph: str) -> bool:
+        """Run what is due for the fleet if it is this node's turn; True when nothing is wanted any more."""
+        if self._dispatcher.elect(graph) is None:
+            # another node may have one: not even the lock is taken
+            self._hold_up(graph, _NO_INSTANCE, logging.INFO)
+            return False
+        fleet = self._shared()
+        lock = await fleet.lock(graph)
+        try:
+            if not lock.is_held:
+                self._hold_up(graph, "another node runs the sources", logging.INFO, holder=lock.holder)
+                return False
+            await self._meet(queue, graph, lock)
+            while True:
+                wanted, places = await Wanted.read(queue, graph), await self._places(queue, graph)
+                nodes = self._topology.sources.get(graph, ()) if await self._elected(graph, HAND_OVER_S) else ()
+                due = [node for node in nodes if wanted.is_manual or places.get(node, Place()).at < wanted.at]
+                if due:
+                    await self._run_due(queue, graph, lock, due, places)
+                elif await self._end(queue, graph, wanted):
+                    return True
+        finally:
+            lock.release()
+
+    async def _run_due(self, queue: EmbeddedQueue, graph: str, lock: Lock, due: Sequence[str], places: dict[str, Place]) -> None:
+        """Run these sources from where the fleet is, and say in its file when they have."""
+        cursors = {node: FleetCursor(queue, graph, node, self._shared().node, lock) for node in due}
+        for node, cursor in cursors.items():
+            await cursor.level(places.get(node, Place()))
+        log.info("sources run for the fleet", extra={"graph": graph, "filters": list(due)})
+        ended = await _together(*(self._source(cursor, graph, node) for node, cursor in cursors.items()))
+        # a time that came meanwhile is part of the run
+        at = (await Wanted.read(queue, graph)).at
+        await lock.done([node for node, has_ended in zip(due, ended, strict=True) if has_ended], at)
+        async with self._lock:
+            wanted = await Wanted.read(queue, graph)
+            wanted.is_manual = False
+            await wanted.store(queue, graph)
+
+    async def _meet(self, queue: EmbeddedQueue, graph: str, lock: Lock) -> None:
+        """See to it that there is a file; from now on it must not be missing."""
+        self._held_up.pop(graph, None)
+        if (await Wanted.read(queue, graph)).has_met:
+            return
+        if await self._shared().read(graph) is None:
+            await lock.begin()
+        async with self._lock:
+            wanted = await Wanted.read(queue, graph)
+            wanted.has_met = True
+            await wanted.store(queue, graph)
+
+    async def _settle(self, queue: EmbeddedQueue, graph: str) -> None:
+        """Bring to an end what a crash, or a failure, has left between the file of the fleet and the queue."""
+        found = await doubtful(queue, graph)
+        if not found:
+            return
+        if self._fleet is None and graph not in self._topology.fleet:
+            log.warning("this node has left its fleet: what it fetched last may be fetched again", extra={"graph": graph})
+            await settle(queue, graph, 0, found, {})
+        else:
+            await settle(queue, graph, self._shared().node, found, await self._places(queue, graph))
+
+    async def _places(self, queue: EmbeddedQueue, graph: str) -> dict[str, Place]:
+        fleet = self._shared()
+        places = await fleet.read(graph)
+        if places is None and (await Wanted.read(queue, graph)).has_met:
+            raise missing(fleet.path / f"{graph}.json")
+        return places or {}
+
+    def _shared(self) -> Fleet:
+        if self._fleet is None:
+            raise StoreError("this node is in no fleet; set fleet in [server], or pass --fleet", code="fleet.none")
+        return self._fleet
+
+    def _hold_up(self, graph: str, reason: str, level: int, **more: str) -> None:
+        """Log once why a run of the fleet does not go on."""
+        if self._held_up.get(graph) != reason:
+            self._held_up[graph] = reason
+            log.log(level, "a run of sources waits", extra={"graph": graph, "reason": reason, **more})
+
+    # -- parts ------------------------------------------------------------------------------------------
 
     def _header(self, graph: str, node: str, said: Fetched) -> Header:
         """The header of the delivery; raises :class:`PypesError` if packets of an ordered graph have no id."""
@@ -239,23 +379,12 @@ class Sources:
                 stream.said.put_nowait(is_orderly)
 
 
-async def _store(queue: EmbeddedQueue, header: Header, said: Fetched, cursor: tuple[str, str, str]) -> None:
-    """Store what was fetched and the cursor behind it; waits while the queue is full."""
-    if not said.documents:
-        await queue.move(cursor)
-        return
-    while True:
-        try:
-            await queue.append_fetched(header, said.body, cursor)
-            return
-        except Unavailable as error:
-            await asyncio.sleep(min(error.retry_after_s, FULL_RETRY_S))
-
-
-async def _wanted(queue: EmbeddedQueue, graph: str) -> Wanted:
-    text = (await queue.cursors("", graph)).get(graph)
-    return Wanted() if text is None else msgspec.json.decode(text, type=Wanted)
-
-
-async def _want(queue: EmbeddedQueue, graph: str, wanted: Wanted) -> None:
-    await queue.move((graph, "", msgspec.json.encode(wanted).decode()))
+async def _together(*runs: Coroutine[Any, Any, bool]) -> list[bool]:
+    """Run them side by side; when one raises, the others are cancelled, and through before that is passed on."""
+    tasks = [asyncio.ensure_future(run) for run in runs]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

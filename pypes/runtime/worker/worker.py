@@ -27,6 +27,7 @@ from pypes.ingest.store.shards import Shard, Shards, owner_of
 from pypes.ingest.store.spool import SpoolWriter
 from pypes.runtime.rpc import Peer, RpcClient, RpcServer
 from pypes.runtime.worker.callbacks import Callbacks
+from pypes.runtime.worker.fleet import Fleet
 from pypes.runtime.worker.peers import Peers
 from pypes.runtime.worker.records import Records
 from pypes.runtime.worker.sources import Sources
@@ -56,7 +57,8 @@ class IngestWorker:
         self._queues: dict[int, EmbeddedQueue] = {}
         self._servers: list[RpcServer] = []
         self._dispatcher = Dispatcher(config.limits, self._lost)
-        self._sources = Sources(self._dispatcher, config.limits)
+        fleet = None if config.fleet_dir is None else Fleet(Path(config.fleet_dir), config.node)
+        self._sources = Sources(self._dispatcher, config.limits, fleet)
         own: dict[str, Callable[..., Awaitable[Any]]] = {"trigger": self._sources.trigger, "unfinished": self._unfinished}
         self._peers = Peers(config, self._shards, self._queues, self._open, own)
         #: Receipts and dead letters of all shards.
@@ -250,6 +252,7 @@ class IngestWorker:
             shadows=params.get("shadows", {}),
             retiring={instance["id"]: instance["socket"] for instance in params.get("retiring", ())},
             sources=params.get("sources", {}),
+            fleet=frozenset(params.get("fleet", ())),
         )
         self._find_own()
         self._is_deployed = params.get("ready", True)

@@ -318,13 +318,16 @@ def test_cursors_outlive_a_restart_and_go_with_what_was_fetched(tmp_path: Path) 
         await queue.append_fetched(header(body=b"[]"), b"[]", ("g", "source", "1"))
         await queue.append_fetched(header(body=b"[]"), b"[]", ("g", "source", "2"))
         await queue.move(("other", "source", "3"))
+        await queue.append_fetched(header(body=b"[]"), b"[]", ("two", "a", "4"), ("two", "b", "5"))
+        await queue.move(("two", "c", "6"), ("two", "d", "7"))
         await queue.close()
         queue = await open_queue(tmp_path)
         assert await queue.cursors("source", "g") == {"g": "2"}
         assert await queue.cursors("source") == {"g": "2", "other": "3"}
         assert await queue.cursors("") == {"g": "{}"}
         assert await queue.cursors("nobody") == {}
-        assert len(await take(queue, 2)) == 2
+        assert await queue.cursors_of("two") == {"a": "4", "b": "5", "c": "6", "d": "7"}
+        assert len(await take(queue, 3)) == 3
         await queue.close()
         with pytest.raises(StoreError):
             queue.move(("g", "source", "4"))

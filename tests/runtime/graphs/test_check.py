@@ -19,3 +19,11 @@ def test_a_graph_is_checked_with_the_values_in_place() -> None:
     assert "s3cret" not in messages[0]
     assert not [p for p in check(graph, catalogue, {"PORT": "80"}) if p.path.startswith("nodes.in.params")]
     assert any("PORT" in p.message for p in check(graph, catalogue, {}))
+
+
+def test_who_is_in_no_fleet_runs_no_graph_of_one() -> None:
+    graph = Graph("g", {}, firing="fleet")
+    (problem,) = [p for p in check(graph, {}, {}) if p.path == "firing"]
+    assert problem.code == "graph.no_fleet"
+    assert "--fleet" in problem.message
+    assert not [p for p in check(graph, {}, {}, has_fleet=True) if p.path == "firing"]

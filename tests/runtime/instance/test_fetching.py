@@ -131,14 +131,17 @@ def test_pair_by_pair_from_the_cursor_on(made: list[Node]) -> None:
     assert source.stored == [2, 3]
 
 
-@pytest.mark.parametrize("is_dropped", [True, False])
-def test_what_nobody_takes_is_not_fetched(made: list[Node], is_dropped: bool) -> None:
+@pytest.mark.parametrize("end", ["drop", "stop", "close"])
+def test_what_nobody_takes_is_not_fetched(made: list[Node], end: str) -> None:
     source = Count()
     node = node_of(source, made)
     node.start()
     node.next()
-    if is_dropped:
+    if end == "drop":
         node.fetching.drop(CONNECTION)
+    elif end == "stop":
+        node.fetching.stop(CONNECTION, 7)
+        node.fetching.stop(CONNECTION, 7)  # it has ended meanwhile
     else:
         node.fetching.close()
     assert source.was_closed.wait(10)

@@ -211,6 +211,31 @@ def test_hup_with_a_graph_that_cannot_be_set_up_keeps_the_old(start_node: Start,
     assert node.call("graphs.get", name="g")["state"] == "live"
 
 
+def test_a_graph_of_a_fleet_waits_for_one(start_node: Start, tmp_path: Path, a_graph: Any) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "pypes.ini").write_text("[server]\nfleet = shared\n")
+    (tmp_path / "graphs").mkdir()
+    (tmp_path / "graphs" / "g.json").write_text(json.dumps({**a_graph(), "firing": "fleet"}))
+    node = start_node()
+    node.ready()
+    assert node.call("graphs.get", name="g")["graph"]["firing"] == "fleet"
+    (tmp_path / "pypes.ini").unlink()
+    node.process.send_signal(signal.SIGHUP)
+    assert "in no fleet" in node.event("reload failed, everything stays as it was")["reason"]
+    assert node.call("graphs.get", name="g")["state"] == "live"
+    assert node.stop() == 0
+
+    node = start_node()
+    node.ready()
+    found = node.call("graphs.get", name="g")
+    assert found["state"] == "failed"
+    assert "in no fleet" in found["error"]
+    (tmp_path / "pypes.ini").write_text("[server]\nfleet = shared\n")
+    node.process.send_signal(signal.SIGHUP)
+    node.event("reloaded")
+    assert node.call("graphs.get", name="g")["state"] == "live"
+
+
 def test_usr2_rolls_the_workers_without_refusing_anybody(start_node: Start, tmp_path: Path, a_graph: Any) -> None:
     deployed(tmp_path, a_graph)
     node = start_node("--workers", "2")
