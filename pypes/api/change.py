@@ -34,12 +34,14 @@ def answer(resp: falcon.asgi.Response, graph: dict[str, Any]) -> None:
 
 
 def expected(req: Request) -> list[int] | None:
-    """The versions one of which must be live, from the preconditions; raises :class:`BadRequest`."""
+    """The versions one of which must be live, from the preconditions, as in ``Deployments.put``; raises :class:`BadRequest`."""
     if req.header(b"if-none-match").strip() == "*":
         return [0]
     tags = req.header(b"if-match").strip()
-    if not tags or tags == "*":
+    if not tags:
         return None
+    if tags == "*":
+        return []
     # a weak tag means the same version here
     numbers = [tag.strip().removeprefix("W/").strip('"') for tag in tags.split(",")]
     if not all(number.isdecimal() and len(number) < 10 for number in numbers):

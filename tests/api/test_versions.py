@@ -82,6 +82,7 @@ def test_nobody_overwrites_what_somebody_else_deployed(node: Node) -> None:
     assert "version 2 is live" in lost.json()["detail"]
     assert put(node, graph("b", "3"), **{"If-Match": '"1", W/"2"'}).status == 200
     assert put(node, graph("b", "4"), **{"If-Match": "*"}).status == 200
+    assert put(node, graph("none", "4"), **{"If-Match": "*"}).status == 412
     assert put(node, graph("b", "5"), **{"If-Match": "yesterday"}).status == 400
     assert node.get("/graphs/b").headers["etag"] == '"4"'
 

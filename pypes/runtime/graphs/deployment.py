@@ -63,9 +63,10 @@ class Deployments(Deployed):
     async def put(self, name: str, obj: Any, by: str = "", note: str = "", expected: list[int] | None = None) -> dict[str, Any]:
         """Validate a graph and deploy it; as :meth:`get`, with ``created`` telling whether the name is new.
 
-        ``expected``: the live version must be one of these (0: there must be none). Returns when it is live. Raises
-        :class:`Changed`, :class:`InvalidGraph` with all problems, or :class:`ComponentError` (code ``graph.setup_failed``)
-        naming the filter that could not be set up: what ran before still runs then, and the version is kept as failed.
+        ``expected``: the live version must be one of these (0: there must be none; an empty list: any, but there must be one).
+        Returns when it is live. Raises :class:`Changed`, :class:`InvalidGraph` with all problems, or :class:`ComponentError`
+        (``graph.setup_failed``) naming the filter that could not be set up: what ran before still runs then, and the version is
+        kept as failed.
         """
         async with self._lock:
             old = self.live.get(name)
@@ -155,7 +156,8 @@ class Deployments(Deployed):
 
     def _expect(self, name: str, expected: list[int] | None) -> None:
         live = self.live[name].version if name in self.live else 0
-        if expected is not None and live not in expected:
+        is_expected = expected is None or live in expected or (live > 0 and not expected)
+        if not is_expected:
             now = f"version {live} is live" if live else "there is no such graph"
             raise Changed(f"the graph is not what it was expected to be: {now}; read it again", code="graph.changed", where=name)
 
