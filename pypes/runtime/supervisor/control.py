@@ -15,10 +15,11 @@ Everything else is asked on behalf of clients and answered as the HTTP interface
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from pypes.errors import PypesError
+from pypes.errors import Draining, PypesError
 from pypes.graph import codec, pypes1
 from pypes.runtime.rpc import Peer
 
@@ -35,7 +36,10 @@ Method = Callable[..., Awaitable[Any]]
 
 
 class Control:
-    """Answers calls; ``wait_started`` holds those back that need the catalogue until there is one."""
+    """Answers calls; ``wait_started`` holds those back that need the catalogue until there is one.
+
+    What a client asked for is given up when ``wait_stopping`` is over: a deployment may take longer than the grace.
+    """
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class Control:
         lost: Callable[[int], bool],
         rescan: Callable[[], Awaitable[dict[str, list[str]]]],
         wait_started: Callable[[], Awaitable[Any]],
+        wait_stopping: Callable[[], Awaitable[Any]],
     ) -> None:
         self._deployments = deployments
         self._versions = versions
@@ -61,6 +66,7 @@ class Control:
         self._status = status
         self._lost = lost
         self._wait_started = wait_started
+        self._wait_stopping = wait_stopping
         self._methods: dict[str, Method] = {
             "graphs.list": self._graphs_list,
             "graphs.get": self._graphs_get,
@@ -111,7 +117,17 @@ class Control:
         if found is None:
             raise PypesError(f"there is no control method {method!r}", code="control.unknown_method")
         await self._wait_started()
-        return await found(**params)
+        answer = asyncio.ensure_future(found(**params))
+        stopping = asyncio.ensure_future(self._wait_stopping())
+        try:
+            await asyncio.wait([answer, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise Draining("the server is stopping; ask again when it is back")
+            return answer.result()
+        finally:
+            for task in (answer, stopping):
+                task.cancel()
+            await asyncio.gather(answer, stopping, return_exceptions=True)
 
     async def _graphs_list(self) -> Any:
         return self._deployments.summaries()

@@ -106,6 +106,7 @@ class Supervisor:
             self._pool.lost,
             self._rescan,
             self._started.wait,
+            self._stop.wait,
         )
         self._server = RpcServer(control.handle, self._workers.gone)
         await self._server.start(str(self._runtime_dir / "control.sock"))

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -291,4 +292,21 @@ def test_it_can_be_stopped_while_it_starts(start_node: Start, tmp_path: Path, a_
     node = start_node()
     node.event("starting")
     assert node.stop() == 0
+    node.assert_no_orphans()
+
+
+def test_a_deployment_is_given_up_when_it_stops(start_node: Start, tmp_path: Path, a_graph: Any, wait_until: Until) -> None:
+    """Whoever waits for it is told: it may take longer than what is left."""
+    deployed(tmp_path, a_graph)
+    node = start_node("--graphs", str(tmp_path / "graphs"), "--grace", "60")
+    url = node.ready()
+    body = json.dumps(a_graph("h", do="hang")).encode()
+    with ThreadPoolExecutor(1) as threads:
+        headers = {"Content-Type": "application/json"}
+        put = threads.submit(urllib3.request, "PUT", f"{url}/graphs/h", body=body, headers=headers, retries=False)
+        wait_until(lambda: any(i["state"] == "starting" for i in node.call("status")["instances"]), "a new instance")
+        assert node.stop() == 0
+        answer = put.result()
+    assert (answer.status, answer.json()["code"]) == (503, "node.draining")
+    assert not [event for event in node.events if event["event"] == "gunicorn killed"]
     node.assert_no_orphans()
