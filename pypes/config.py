@@ -18,8 +18,6 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from pypes.core.limits import Limits
 from pypes.errors import InvalidConfig, Problem
 
@@ -133,56 +131,6 @@ class Settings:
     callback_secret: str | None = field(default=None, repr=False)
     #: The file that was read, ``None`` if there was none.
     source: Path | None = None
-
-
-class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What the supervisor tells gunicorn and its ingest workers.
-
-    It travels as JSON through an inherited file descriptor whose number is the only argument of
-    ``python -m pypes.api.server``: :meth:`read` takes it there. ``listen_fd`` is the bound, listening socket;
-    ``lifeline_fd`` the reading end of a pipe that nobody writes to: its end means that the supervisor is gone.
-    ``hosts`` holds what an operator added; the names of ``bind`` are implied. ``node`` is the node's number in receipts.
-    ``fleet_dir`` is the folder that the node shares with others, if it does.
-    """
-
-    data_dir: str
-    runtime_dir: str
-    control_socket: str
-    listen_fd: int
-    lifeline_fd: int
-    host: str
-    port: int
-    workers: int
-    token: str | None = None
-    hosts: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
-    insecure: bool = False
-    callback_hosts: tuple[str, ...] = ()
-    callback_secret: str | None = None
-    durability: str = "always"
-    interval_s: float = 1.0
-    limits: Limits = msgspec.field(default_factory=Limits)
-    node: int = 0
-    fleet_dir: str | None = None
-    log_json: bool = True
-    log_level: str = "INFO"
-
-    @property
-    def grace_s(self) -> float:
-        return self.limits.grace_s
-
-    def encode(self) -> bytes:
-        return msgspec.json.encode(self)
-
-    @classmethod
-    def decode(cls, data: bytes) -> WorkerConfig:
-        return msgspec.json.decode(data, type=cls)
-
-    @classmethod
-    def read(cls, fd: int) -> WorkerConfig:
-        """Read the configuration from an inherited descriptor until its end, and close it."""
-        with open(fd, "rb") as stream:
-            return cls.decode(stream.read())
 
 
 SECTIONS: Mapping[str, type[Any]] = {

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pypes.config import Settings, WorkerConfig, example, is_loopback, load_settings, split_bind
+from pypes.config import Settings, example, is_loopback, load_settings, split_bind
 from pypes.core.limits import Limits
 from pypes.errors import InvalidConfig
 
@@ -132,12 +132,3 @@ def test_the_example_is_complete_and_says_what_the_defaults_are(tmp_path: Path) 
     assert found.limits == Limits()
     assert found.queue == Settings().queue
     assert found.log == Settings().log
-
-
-def test_a_worker_gets_its_configuration_whole() -> None:
-    config = WorkerConfig(
-        data_dir="d", runtime_dir="r", control_socket="c", listen_fd=3, lifeline_fd=4, host="::1", port=80, workers=2,
-        token="t", hosts=("a",), limits=Limits(grace_s=7.0), node=1 << 31,
-    )  # fmt: skip
-    assert WorkerConfig.decode(config.encode()) == config
-    assert config.grace_s == 7.0

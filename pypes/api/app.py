@@ -24,7 +24,7 @@ from pypes.api.shadows import Shadows
 from pypes.api.trials import Trials
 from pypes.api.triggers import Triggers
 from pypes.api.versions import Versions
-from pypes.config import WorkerConfig
+from pypes.runtime.worker.config import WorkerConfig
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker

@@ -21,11 +21,11 @@ from pypes.api.options import PLAIN, Options, options_of
 from pypes.api.pace import Pace
 from pypes.api.receipts import RECEIPT, wait_receipt
 from pypes.api.request import Request, too_large
-from pypes.config import WorkerConfig
 from pypes.core.limits import MIB
 from pypes.errors import PypesError
 from pypes.ingest.codecs import Survey, check, normalize
 from pypes.ingest.delivery import PACKETS, Header, Spooled
+from pypes.runtime.worker.config import WorkerConfig
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 from pypes.api import problems
 from pypes.api.request import too_large
-from pypes.config import WorkerConfig, is_loopback
+from pypes.config import is_loopback
 from pypes.errors import BadRequest, Draining, Forbidden, PypesError
+from pypes.runtime.worker.config import WorkerConfig
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[Any], Awaitable[None]]

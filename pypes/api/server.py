@@ -1,6 +1,6 @@
 """gunicorn with uvicorn workers on a socket that the supervisor bound: ``python -m pypes.api.server FD``.
 
-``FD`` is an inherited descriptor from which the configuration is read (:class:`pypes.config.WorkerConfig`). The arbiter forks
+``FD`` is an inherited descriptor from which the configuration is read (``WorkerConfig``). The arbiter forks
 the workers; each runs one :class:`IngestWorker` in uvloop. Neither outlives the supervisor, no worker the arbiter: each
 watches both their lifelines.
 """
@@ -19,8 +19,8 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
 from pypes import logs
-from pypes.config import WorkerConfig
 from pypes.core.lifeline import watch
+from pypes.runtime.worker.config import WorkerConfig
 
 log = logging.getLogger(__name__)
 

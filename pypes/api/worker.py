@@ -22,9 +22,9 @@ from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 from pypes import logs
 from pypes.api import problems
 from pypes.api.app import create_app
-from pypes.config import WorkerConfig
 from pypes.core.lifeline import die_with_parent, watch
 from pypes.errors import PypesError
+from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.worker import IngestWorker
 
 log = logging.getLogger(__name__)

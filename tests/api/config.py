@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pypes.config import WorkerConfig
+from pypes.runtime.worker.config import WorkerConfig
 
 
 def worker_config(**changes: Any) -> WorkerConfig:

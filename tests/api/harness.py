@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 import urllib3
 
-from pypes.config import WorkerConfig
 from pypes.runtime.rpc import Peer, RpcServer
+from pypes.runtime.worker.config import WorkerConfig
 from pypes.testing.node import until
 from tests.api.config import worker_config
 

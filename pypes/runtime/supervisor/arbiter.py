@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from pypes import logs
-from pypes.config import WorkerConfig
 from pypes.core.lifeline import ProcessGroup
 from pypes.runtime.pool.backoff import FIRST_S, Backoff
+from pypes.runtime.worker.config import WorkerConfig
 
 #: What the arbiter runs; the number of the descriptor with its configuration follows.
 COMMAND = (sys.executable, "-P", "-m", "pypes.api.server")

@@ -19,7 +19,7 @@ from typing import Any
 from watchfiles import awatch
 
 from pypes import logs
-from pypes.config import Settings, WorkerConfig
+from pypes.config import Settings
 from pypes.core.lifeline import Lifeline, adopt_orphans
 from pypes.errors import PypesError
 from pypes.ingest.outcome import Death
@@ -40,6 +40,7 @@ from pypes.runtime.supervisor.control import Control
 from pypes.runtime.supervisor.owners import Owners
 from pypes.runtime.supervisor.schedules import Schedules
 from pypes.runtime.supervisor.workers import Workers
+from pypes.runtime.worker.config import WorkerConfig
 
 #: What gunicorn gets to stop its workers after they have drained; they have only to close their stores.
 CLOSE_S = 5.0

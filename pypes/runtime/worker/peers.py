@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pypes.config import WorkerConfig
 from pypes.errors import PypesError, StoreError, Unavailable
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled
@@ -23,6 +22,7 @@ from pypes.ingest.receipt import DocumentReport, Receipt
 from pypes.ingest.store.shards import Shard, Shards
 from pypes.ingest.store.spool import SpoolDir, SpoolWriter
 from pypes.runtime.rpc import RpcClient
+from pypes.runtime.worker.config import WorkerConfig
 
 #: How long a request waits for the worker that owns a shard, while that one is being started.
 PEER_WAIT_S = 5.0

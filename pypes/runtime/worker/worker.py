@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from pypes import __version__
-from pypes.config import WorkerConfig
 from pypes.core.limits import Limits
 from pypes.errors import Draining, NotDeployed, StoreError, Unavailable
 from pypes.ingest.delivery import Header, Spooled
@@ -27,6 +26,7 @@ from pypes.ingest.store.shards import Shard, Shards, owner_of
 from pypes.ingest.store.spool import SpoolWriter
 from pypes.runtime.rpc import Peer, RpcClient, RpcServer
 from pypes.runtime.worker.callbacks import Callbacks
+from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.fleet import Fleet
 from pypes.runtime.worker.peers import Peers
 from pypes.runtime.worker.records import Records

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pypes.config import WorkerConfig
 from pypes.runtime.supervisor.arbiter import Arbiter
+from pypes.runtime.worker.config import WorkerConfig
 
 #: Forks one worker and writes both pids; argv: file, whether to ignore TERM, descriptor of the configuration.
 STAND_IN = """
 import os, signal, sys
-from pypes.config import WorkerConfig
+from pypes.runtime.worker.config import WorkerConfig
 assert WorkerConfig.read(int(sys.argv[3])).token == "t"
 if sys.argv[2] == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

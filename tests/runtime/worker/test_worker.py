@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from pypes.config import WorkerConfig
 from pypes.core.limits import Limits
 from pypes.errors import Draining, NotDeployed, NotFound, QueueFull, StoreError, Unavailable
 from pypes.ingest import protocol
@@ -26,6 +25,7 @@ from pypes.ingest.store.shards import owner_of
 from pypes.runtime.rpc import Peer, RpcServer
 from pypes.runtime.worker import peers
 from pypes.runtime.worker import worker as worker_module
+from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.worker import IngestWorker
 
 
