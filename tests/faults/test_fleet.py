@@ -16,23 +16,7 @@ from pypes.runtime.rpc import RpcClient
 from pypes.runtime.supervisor.claims import find_runtime_dir
 from pypes.runtime.worker.peers import worker_socket
 from pypes.testing.node import Node, running, until
-
-ALL = 160
-
-COMPONENTS = f"""
-import threading
-
-from pypes import Packet, Source
-
-
-class Numbers(Source):
-    '''Fetches numbers, two at a time, not too fast.'''
-
-    def fetch(self, cursor):
-        for at in range(cursor or 0, {ALL}, 2):
-            threading.Event().wait(0.02)
-            yield [Packet({{"id": at}}), Packet({{"id": at + 1}})], at + 2
-"""
+from tests.faults.test_sources import ALL, COMPONENTS
 
 
 def graph(component: str, **params: Any) -> dict[str, Any]:

@@ -10,22 +10,14 @@ from typing import Any
 
 import pytest
 
-from pypes.component import Publisher, Transformer
+from pypes.component import Transformer
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Feed
-from tests.runtime.scheduler.graphs import Pass, packets, running
+from tests.runtime.scheduler.graphs import Keep, Pass, packets, running
 
 
-class Slow(Publisher):
-    """Remembers what it has published, by calls in threads."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[int] = []
-        self.numbers: list[int] = []
-
-    def process(self, packet: Packet) -> None:
-        self.open.append(packet.get("n"))
+class Slow(Keep):
+    """Publishes by calls in threads."""
 
     def commit(self) -> None:
         taken, self.open = self.open, []
