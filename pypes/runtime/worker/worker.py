@@ -65,8 +65,6 @@ class IngestWorker:
         self.records = Records(self._peers, config.node)
         self._topology = Topology()
         self._owners = self._shards.owners(config.workers)
-        #: Ordered graphs that belong to a queue of this worker. PERF: what comes for them takes no detour over the peers.
-        self._own: dict[str, EmbeddedQueue] = {}
         self._is_deployed = False
         self._has_heard = False
         self._is_draining = False
@@ -123,7 +121,6 @@ class IngestWorker:
         self._servers.append(server)
         self._dispatcher.add(queue)
         self._callbacks.add(queue)
-        self._find_own()
         self._in_background(self._sources.resume(queue))
         return queue
 
@@ -161,10 +158,8 @@ class IngestWorker:
             raise Draining("the server is stopping; post to another one, or again later")
         if header.graph in self._topology.closing:
             raise NotDeployed("the graph is being taken down", code="graph.closing", where=header.graph)
-        if key is None:
-            queue = self._own.get(header.graph) if header.graph in self._topology.ordered else self._queue
-            if queue is not None:
-                return queue.append(header, body, decoded)
+        if key is None and header.graph not in self._topology.ordered:
+            return self._queue.append(header, body, decoded)
         return self._submit_to_owner(header, body, decoded, key)
 
     async def _submit_to_owner(self, header: Header, body: bytes | Spooled, decoded: bytes | None, key: Key | None) -> str:
@@ -254,13 +249,8 @@ class IngestWorker:
             sources=params.get("sources", {}),
             fleet=frozenset(params.get("fleet", ())),
         )
-        self._find_own()
         self._is_deployed = params.get("ready", True)
         self._dispatcher.apply(self._topology)
-
-    def _find_own(self) -> None:
-        owners = {graph: owner_of(graph, self._owners) for graph in self._topology.ordered}
-        self._own = {graph: self._queues[number] for graph, number in owners.items() if number in self._queues}
 
     def _lost(self, instance: int) -> None:
         self._in_background(self._report_lost(instance))
