@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import json
 import socket
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +18,7 @@ from pypes.api import deadletters, receipts
 from pypes.testing.node import Node, running, until
 from tests.api.harness import serving
 from tests.api.test_docs import NDJSON
+from tests.serving import in_thread
 
 COMPONENTS = '''
 from pathlib import Path
@@ -65,12 +65,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def hook() -> Iterator[Hook]:
-    with Hook() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with in_thread(Hook()) as made:
         yield made
-        made.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from pypes.cli import feeder as feeder_module
 from pypes.cli.feed import feed
 from pypes.cli.feeder import Feeder, media_type, walk
 from pypes.errors import InvalidInput
+from tests.serving import in_thread
 
 
 class Server(ThreadingHTTPServer):
@@ -75,12 +76,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with in_thread(Server()) as made:
         yield made
-        made.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pypes.cli.commands import pypes
+from tests.serving import in_thread
 
 LETTER = {
     "id": "019a0000-0000-7000-8000-000000000000-1234567890",
@@ -89,12 +89,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with in_thread(Server()) as made:
         yield made
-        made.shutdown()
-        thread.join()
 
 
 def run(server: Server, *arguments: str, text: str | None = None) -> Result:

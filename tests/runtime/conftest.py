@@ -18,6 +18,7 @@ import pytest
 
 from pypes.runtime.rpc import RpcClient
 from pypes.runtime.supervisor.claims import find_runtime_dir
+from pypes.testing.node import runs
 
 WAIT_S = 20.0
 
@@ -204,7 +205,7 @@ class Node:
         with contextlib.suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.process.pid).children(recursive=True):
                 self.seen.setdefault(child.pid, child)
-        return [child for child in self.seen.values() if _is_alive(child)]
+        return [child for child in self.seen.values() if runs(child)]
 
     def instances(self) -> dict[int, int]:
         """Instances that are ready: id → pid."""
@@ -247,13 +248,6 @@ class Node:
         self.process.stderr.close()
         for event in self.events:  # shown by pytest when a test fails
             sys.stdout.write(json.dumps(event)[:2000] + "\n")
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 @pytest.fixture

@@ -23,10 +23,12 @@ RETRY_FIRST_S, RETRY_MOST_S = 0.1, 60.0
 def _told(error: BaseException) -> str:
     """The traceback as text. What the frames in it hold is let go: it may be all the memory there is."""
     text = "".join(traceback.format_exception(error))
-    seen: BaseException | None = error
-    while seen is not None:
-        traceback.clear_frames(seen.__traceback__)
-        seen = seen.__cause__ or seen.__context__
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:  # a component may have closed the chain to a ring
+        traceback.clear_frames(link.__traceback__)
+        seen.add(id(link))
+        link = link.__cause__ or link.__context__
     return text
 
 

@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 
 #: Longest wait before the queue is tried again that was full.
 FULL_RETRY_S = 5.0
-#: How long a source of a fleet waits for room in the queue of this node before it is left to the others.
-HAND_OVER_S = 10.0
 #: How long a source that is stopped may take to bring what it has fetched from the shared file to the queue.
 FINISH_S = 3.0
 
@@ -56,6 +54,9 @@ class Level(msgspec.Struct, omit_defaults=True):
 class OwnCursor:
     """Of a source that every node runs for itself: the shard says how far it has come."""
 
+    #: How long to wait for an instance, or for room in the queue, before the run is left to another node; ``None``: for ever.
+    patience_s: float | None = None
+
     def __init__(self, queue: EmbeddedQueue, graph: str, source: str) -> None:
         self._queue = queue
         self._graph = graph
@@ -77,6 +78,8 @@ class OwnCursor:
 
 class FleetCursor(OwnCursor):
     """Of a source that the fleet runs, while this node holds the lock of its graph. ``node`` is this node's number."""
+
+    patience_s = 10.0
 
     def __init__(self, queue: EmbeddedQueue, graph: str, source: str, node: int, lock: Lock) -> None:
         super().__init__(queue, graph, source)
@@ -126,7 +129,7 @@ class FleetCursor(OwnCursor):
 
     async def _room(self, size: int) -> None:
         """Wait for room while what was fetched is nobody's yet."""
-        deadline = time.monotonic() + HAND_OVER_S
+        deadline = time.monotonic() + self.patience_s
         while True:
             try:
                 self._queue.check_room(size)

@@ -40,8 +40,6 @@ ELECT_POLL_S = 0.05
 STORE_RETRY_S = 1.0
 #: How often it is looked whether it is this node's turn to run the sources for the fleet.
 TURN_POLL_S = 1.0
-#: How long a run of the fleet waits for an instance of this node before it is left to the others.
-HAND_OVER_S = 10.0
 #: Instances that may die one after the other under a source, with nothing stored in between, before its run is given up.
 MAX_DEATHS = 5
 
@@ -212,10 +210,9 @@ class Sources:
 
     async def _source(self, cursor: OwnCursor, graph: str, node: str) -> bool:
         """Run one source to its end; False if its graph is deployed no more."""
-        is_shared = isinstance(cursor, FleetCursor)
         deaths, before = 0, ""
         while deaths < MAX_DEATHS:
-            link = await self._elected(graph, HAND_OVER_S if is_shared else None)
+            link = await self._elected(graph, cursor.patience_s)
             if link is None:
                 return False
             try:
@@ -228,7 +225,7 @@ class Sources:
             except _Replaced:
                 continue
             except StoreError as error:
-                if is_shared:
+                if cursor.patience_s is not None:
                     raise  # the disk of another node may be better
                 log.warning("what was fetched is not stored yet", extra={"graph": graph, "filter": node, "error": str(error)})
                 await asyncio.sleep(STORE_RETRY_S)
@@ -287,7 +284,7 @@ class Sources:
             await self._meet(queue, graph, lock)
             while True:
                 wanted, places = await Wanted.read(queue, graph), await self._places(queue, graph)
-                nodes = self._topology.sources.get(graph, ()) if await self._elected(graph, HAND_OVER_S) else ()
+                nodes = self._topology.sources.get(graph, ()) if await self._elected(graph, FleetCursor.patience_s) else ()
                 due = [node for node in nodes if wanted.is_manual or places.get(node, Place()).at < wanted.at]
                 if due:
                     await self._run_due(queue, graph, lock, due, places)

@@ -106,3 +106,17 @@ def test_what_a_packet_took_is_let_go_with_it(is_offloaded: bool) -> None:
     assert not any(alive)
     assert not any(reference() for reference in held)
     assert len(publisher.numbers) == 7
+
+
+def test_a_ring_of_causes_is_told_once() -> None:
+    class Ring(Transformer):
+        def process(self, packet: Packet) -> Packet:
+            error, other = ValueError("one"), ValueError("two")
+            other.__cause__ = error
+            raise error from other
+
+    publisher = Keep()
+    with running({"ring": Ring(), "out": publisher}, [("ring.out", "out.in")]) as scheduler:
+        scheduler.submit(Feed(iter([("ring", packets(1), range(1))]), 1))
+        scheduler.drain()
+    assert not publisher.numbers

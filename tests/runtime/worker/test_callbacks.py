@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
@@ -17,6 +16,7 @@ from pypes.errors import PypesError
 from pypes.ingest.queue import Callback, Queue
 from pypes.ingest.receipt import Receipt, ReceiptId, commit_key, rfc3339
 from pypes.runtime.worker.callbacks import FIRST_BACKOFF_S, MAX_BACKOFF_S, Callbacks, backoff_s, checked_url, signature
+from tests.serving import in_thread
 
 NOW = 1_800_000_000.0
 
@@ -56,12 +56,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    with Hook() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with in_thread(Hook()) as made:
         yield made
-        made.shutdown()
-        thread.join()
 
 
 class Rows:
@@ -161,9 +157,7 @@ def test_one_that_fails_is_tried_again_ever_later(hook: Hook) -> None:
 
 
 def test_a_redirect_is_never_followed(hook: Hook) -> None:
-    with Hook() as other:
-        thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with in_thread(Hook()) as other:
         hook.answers = [(307, f"http://{other.host}/"), (302, "/elsewhere")]
 
         async def play() -> None:
@@ -172,8 +166,6 @@ def test_a_redirect_is_never_followed(hook: Hook) -> None:
             await served(rows, (hook.host, other.host))
 
         asyncio.run(play())
-        other.shutdown()
-        thread.join()
         assert not other.taken
     assert [path for path, *_ in hook.taken] == ["/", "/", "/"]
 

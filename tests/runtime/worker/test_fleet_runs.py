@@ -14,7 +14,8 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.errors import Conflict
 from pypes.ingest.outcome import Outcome
-from pypes.runtime.worker import cursors, fleet, sources
+from pypes.runtime.worker import cursors, fleet
+from pypes.runtime.worker.cursors import FleetCursor
 from pypes.runtime.worker.fleet import Place
 from pypes.runtime.worker.wanted import Wanted
 from tests.runtime.worker.harness import ALL, Worker, file_of, reasons, run, two, until
@@ -249,7 +250,7 @@ def test_a_node_that_is_stopped_enqueues_what_it_has_taken(tmp_path: Path, share
 def test_a_node_without_instances_leaves_the_run_to_another(
     tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "HAND_OVER_S", 0.05)
+    monkeypatch.setattr(FleetCursor, "patience_s", 0.05)
 
     async def main() -> None:
         async with AsyncExitStack() as stack:
@@ -272,7 +273,7 @@ def test_a_node_whose_queue_is_full_leaves_the_run_to_another(
     tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cursors, "FULL_RETRY_S", 0.005)
-    monkeypatch.setattr(cursors, "HAND_OVER_S", 0.02)
+    monkeypatch.setattr(FleetCursor, "patience_s", 0.02)
 
     async def main() -> None:
         async with AsyncExitStack() as stack:
