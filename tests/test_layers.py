@@ -122,6 +122,18 @@ def test_rooms_of_a_layer_are_apart(path: Path) -> None:
             assert room in allowed, f"{path}:{line}: {layer}/{own} imports {name}; it may import from {sorted(allowed - {''})}"
 
 
+#: Ways to ask for the time of day, of which only :mod:`pypes.core.clock` may use any.
+TIME_OF_DAY = ("time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "time.localtime", "time.gmtime")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_time_of_day_is_read_in_one_place(path: Path) -> None:
+    place = path.relative_to(PACKAGE).as_posix()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in TIME_OF_DAY:
+            assert place == "core/clock.py", f"{path}:{node.lineno}: ask pypes.core.clock.wall, which a test can move"
+
+
 def test_every_layer_exists_or_is_to_come() -> None:
     found = {layer_of(path) for path in MODULES} - {"__init__"}
     assert found <= RANK.keys()

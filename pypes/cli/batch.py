@@ -11,7 +11,6 @@ import os
 import queue
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ import msgspec
 
 from pypes.cli.pieces import Piece
 from pypes.component import Component
+from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.errors import PypesError
 from pypes.graph.codec import from_obj
@@ -143,7 +143,7 @@ class Batch:
 
 def _receipt(piece: Piece) -> str:
     """An id in the form of a receipt's; the same for an unchanged file, so that a second run replaces the first."""
-    received_s = Path(piece.path).stat().st_mtime if piece.path else time.time()
+    received_s = Path(piece.path).stat().st_mtime if piece.path else wall()
     place = f"{Path(piece.path).absolute() if piece.path else '-'}#{piece.start}"
     digest = hashlib.blake2b(place.encode("utf-8", "surrogateescape"), digest_size=10).digest()
     number = int(received_s * 1000) << 80 | int.from_bytes(digest, "big")

@@ -22,6 +22,8 @@ from typing import Any
 import psutil
 import urllib3
 
+from pypes.core.clock import wall
+
 READY_S = 20.0
 
 
@@ -118,7 +120,7 @@ class Server:
         found = []
         for process in self.leftovers():
             with suppress(psutil.NoSuchProcess):
-                age_s = time.time() - process.create_time()
+                age_s = wall() - process.create_time()
                 found.append(f"{process.pid} ({age_s:.1f} s, {process.status()}): {' '.join(process.cmdline())}")
         return found
 

@@ -14,10 +14,10 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-import time
 from collections.abc import Callable
 from functools import partial
 
+from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.errors import InvalidConfig, PypesError
 from pypes.ingest.accounts import Account
@@ -114,7 +114,7 @@ class EmbeddedQueue(RecordedQueue):
         interval_s: float = 1.0,
         probe_s: float = _PROBE_S,
         version: str = "",
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall,
         connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
     ) -> EmbeddedQueue:
         """Open the queue in a claimed shard, with everything in it that was not acknowledged. Raises :class:`StoreError`."""

@@ -37,7 +37,7 @@ class LeasingQueue(Queue):
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         # tokens of an earlier life of this queue must not be valid in this one
-        self._backlog = Backlog(time.time_ns(), max_cached_bytes)
+        self._backlog = Backlog(time.monotonic_ns(), max_cached_bytes)
         self._deliveries = 0
         self._bytes = 0
         self._appended = 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec import structs
 
+from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.errors import Conflict, Gone, NotFound, StoreError
 from pypes.ingest.accounts import Account, report, report_pending
@@ -28,9 +28,7 @@ from pypes.ingest.store.turn import Remains
 class MemoryQueue(SettlingQueue):
     """A queue in memory; make it inside a running event loop."""
 
-    def __init__(
-        self, *, limits: Limits | None = None, node: int = 0, shard: int = 0, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, *, limits: Limits | None = None, node: int = 0, shard: int = 0, clock: Callable[[], float] = wall) -> None:
         super().__init__(node=node, shard=shard, limits=limits or Limits(), max_cached_bytes=None, clock=clock)
         self._last_key = 0
         self._forgotten = 0

@@ -15,6 +15,7 @@ from typing import Any
 
 from pypes import logs
 from pypes.config import Settings
+from pypes.core.clock import wall
 from pypes.errors import Changed, Conflict, PypesError, Unavailable
 from pypes.graph import codec
 from pypes.graph.diff import only_parameters
@@ -73,7 +74,7 @@ class Deployments(Deployed):
             self._expect(name, expected)
             graph = self.checked(name, obj)
             if old is None or old.graph != graph or name in self.failed:
-                new = StoredGraph(name, self._store.next_version(name), graph, time.time(), by, note)
+                new = StoredGraph(name, self._store.next_version(name), graph, wall(), by, note)
                 await self._deploy(new)
             return {**self.get(name), "created": old is None}
 
@@ -86,9 +87,7 @@ class Deployments(Deployed):
             self._expect(name, expected)
             wanted = self._store.version(name, version)
             graph = self.checked(name, wanted.graph)
-            new = StoredGraph(
-                name, self._store.next_version(name), graph, time.time(), by, note or f"rollback to version {version}"
-            )
+            new = StoredGraph(name, self._store.next_version(name), graph, wall(), by, note or f"rollback to version {version}")
             await self._deploy(new)
             return self.get(name)
 

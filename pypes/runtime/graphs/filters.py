@@ -7,13 +7,13 @@ the graph.
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from pypes.component import ERROR_PORT
+from pypes.core.clock import wall
 from pypes.errors import Changed, InvalidComponent, InvalidInput, NotFound
 from pypes.graph.model import Graph, GraphNode
 from pypes.graph.spec import ComponentSpec
@@ -158,5 +158,5 @@ class Filters:
 
 def _uuid7() -> str:
     """A UUIDv7 (RFC 9562) of now."""
-    number = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10), "big")
+    number = int(wall() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
     return str(uuid.UUID(int=number & ~(0xF << 76) & ~(3 << 62) | 7 << 76 | 2 << 62))

@@ -13,7 +13,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import msgspec
 
 from pypes import logs
+from pypes.core.clock import wall
 from pypes.core.lifeline import ProcessGroup
 from pypes.errors import BadRequest, Conflict, NotFound
 from pypes.runtime.graphs.check import scrub
@@ -49,7 +49,7 @@ class Shadow:
         self.state = "starting"
         self.error: dict[str, Any] | None = None
         self.found: dict[str, Any] = {}
-        self.started = time.time()
+        self.started = wall()
         self.process: subprocess.Popen[bytes] | None = None
         self.was_told_to_end = False
 
@@ -157,7 +157,7 @@ class Shadows:
         return shadow
 
     def _forget(self) -> None:
-        oldest = time.time() - MAX_S - KEPT_S
+        oldest = wall() - MAX_S - KEPT_S
         for id, shadow in list(self._known.items()):
             if shadow.is_over and shadow.started < oldest:
                 del self._known[id]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from pypes.core.clock import wall
 from pypes.errors import NotFound, StoreError
 
 FORMAT = 2
@@ -189,7 +189,7 @@ class ControlStore:
 
     def put_draft(self, draft: Draft) -> None:
         """Create or replace a draft."""
-        values = (draft.id, draft.component, _text(draft.params), time.time())
+        values = (draft.id, draft.component, _text(draft.params), wall())
         self._change(
             ("insert into drafts values (?, ?, ?, ?) on conflict (id) do update set params = excluded.params", values),
         )
@@ -210,7 +210,7 @@ class ControlStore:
 
     def put_wire(self, graph: str, source: str, target: str) -> None:
         """Draft a wire; one that is there already stays."""
-        self._change(("insert or ignore into wires values (?, ?, ?, ?)", (graph, source, target, time.time())))
+        self._change(("insert or ignore into wires values (?, ?, ?, ?)", (graph, source, target, wall())))
 
     def delete_wire(self, graph: str, source: str, target: str) -> None:
         """Delete a drafted wire; nothing happens if there is none."""

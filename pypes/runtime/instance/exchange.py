@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from pypes.core.clock import wall
 from pypes.ingest import protocol
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.protocol import FrameReader, Item, Published
@@ -362,6 +363,6 @@ def _no_graph(item: Item) -> Outcome:
         traceback="",
         attempts=1,
         packet=b"",
-        time=time.time(),
+        time=wall(),
     )
     return Outcome(failed=documents, dead_letters=(letter,), keeps_body=True)

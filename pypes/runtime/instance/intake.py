@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 
+from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.errors import BadRequest, PypesError
 from pypes.ingest.codecs import Unreadable, documents, media
@@ -57,7 +57,7 @@ class Intake:
         deliveries: Sequence[Waiting],
         router: Router,
         limits: Limits,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall,
         *,
         wave: int = 0,
         is_ordered: bool = False,

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from greenlet import getcurrent, greenlet
 
 from pypes.component import Component
+from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.core.ports import Pype
 from pypes.errors import ComponentError
@@ -60,7 +61,7 @@ class Scheduler(Watched):
         *,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
+        wall_clock: Callable[[], float] = wall,
         rng: random.Random | None = None,
         on_done: Callable[[Epoch], None] = lambda epoch: None,
         on_committed: Callable[[Epoch, str, Sequence[int]], None] | None = None,

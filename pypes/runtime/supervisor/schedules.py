@@ -7,10 +7,10 @@ that one does nothing when it hears of a time again. So a crash between the two 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 
 from pypes import logs
+from pypes.core.clock import wall
 from pypes.errors import PypesError
 from pypes.graph.schedule import following, latest
 from pypes.runtime.graphs.deployment import Deployments
@@ -32,7 +32,7 @@ class Schedules:
         store: ControlStore,
         deployments: Deployments,
         fire: Callable[[str, float], Awaitable[None]],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall,
     ) -> None:
         self._store = store
         self._deployments = deployments

@@ -16,6 +16,7 @@ import msgspec
 import orjson
 
 from pypes.component import Component, Operator, Publisher
+from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.errors import PypesError
 from pypes.graph import codec
@@ -241,7 +242,7 @@ class Trial:
         )  # fmt: skip
         count, decoded = check(header, post.body, self._limits)
         header = msgspec.structs.replace(header, documents=count)
-        receipt = ReceiptIds(0, 0, commit_key(time.time(), 0), 0)[position]
+        receipt = ReceiptIds(0, 0, commit_key(wall(), 0), 0)[position]
         body = post.body if decoded is None else decoded
         return Waiting(None, Item(position, receipt, header, len(body), is_decoded=decoded is not None), body)
 

@@ -11,7 +11,6 @@ import hmac
 import logging
 import math
 import random
-import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 import urllib3
 
+from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.errors import BadRequest, Forbidden, PypesError
 from pypes.ingest.queue import Callback, Queue
@@ -101,7 +101,7 @@ class Callbacks:
         secret: str,
         limits: Limits,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = wall,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._hosts = hosts
