@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Final, Self
 
 from pypes.core.form import read, write
+from pypes.core.identity import Identity, id_of
 from pypes.core.values import PLAIN, Body, One, Several, deep, loaded, pack, size_of, values_of
 
 __all__ = ["Body", "Packet"]
@@ -250,6 +251,24 @@ class Packet:
     def is_deletion(self) -> bool:
         """True if the packet asks publishers to delete the document of its id."""
         return self._meta is not None and self._meta.get("requestmethod") == "DELETE"
+
+    @property
+    def id(self) -> str | None:
+        """The id of the document: the metadata ``id``, or else the field, if that is text or a whole number; ``None`` without.
+
+        Raises ``BadId`` for text that cannot be an id.
+        """
+        given = None if self._meta is None else self._meta.get("id")
+        return id_of(self._fields.get("id") if given is None else given)
+
+    @property
+    def identity(self) -> Identity | None:
+        """Route and id: what makes this the same document as another one; ``None`` without an id. Raises as :attr:`id` does."""
+        id = self.id
+        if id is None:
+            return None
+        route = None if self._meta is None else self._meta.get("route")
+        return Identity(route if type(route) is str else "", id)
 
     # -- whole packets -----------------------------------------------------------------------------------
 

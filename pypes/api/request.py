@@ -9,6 +9,7 @@ from typing import Any
 import falcon.asgi
 import orjson
 
+from pypes.core import numbers
 from pypes.errors import BadRequest, TooLarge
 
 
@@ -103,7 +104,9 @@ def parse_json(body: bytes) -> Any:
     if not body.strip():
         raise BadRequest("the body is empty; send a JSON object", code="request.empty")
     try:
-        return orjson.loads(body)
+        value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise BadRequest(f"malformed JSON: {error.msg} at {place}", code="request.malformed", where=place) from error
+    numbers.check(body)
+    return value

@@ -9,6 +9,7 @@ import click
 import orjson
 
 from pypes.cli.client import Client, node_options, print_json, print_table
+from pypes.core import numbers
 from pypes.errors import InvalidInput
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -116,6 +117,7 @@ def edit(client: Client, as_json: bool, id: str, file: TextIO | None) -> None:
         raise InvalidInput(
             f"this is not JSON: {error.msg} at line {error.lineno} column {error.colno}", code="packet.malformed"
         ) from error
+    numbers.check(text.encode())
     found = client.ask("PUT", f"/deadletters/{id}", body={"packet": edited})
     if as_json:
         print_json(found)

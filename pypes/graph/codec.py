@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
+from pypes.core import numbers
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.schedule import why_invalid
@@ -20,6 +21,8 @@ MAX_WEIGHT: Final = 10
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME_RULE: Final = "use 1 to 64 letters, digits, - and _"
+#: Digits and sign of the longest number of 64 bits.
+_MAX_DIGITS: Final = 20
 _KEYS: Final = (
     "pypes",
     "name",
@@ -55,7 +58,7 @@ def loads(text: bytes | str) -> Graph:
 
     try:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
-        obj = json.loads(decoded, object_pairs_hook=unique, parse_constant=_no_constant)
+        obj = json.loads(decoded, object_pairs_hook=unique, parse_constant=_no_constant, parse_int=_integer)
         json.dumps(obj, ensure_ascii=False).encode()  # half a surrogate pair could be read, but never stored
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
@@ -130,6 +133,13 @@ def _node(node: GraphNode) -> dict[str, Any]:
 
 def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True)
+
+
+def _integer(text: str) -> int:
+    number = int(text) if len(text) <= _MAX_DIGITS else 0
+    if len(text) > _MAX_DIGITS or not numbers.fits(number):
+        raise ValueError(f"the number {text[:_MAX_DIGITS]} has more than 64 bits; write it as a string")
+    return number
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -97,3 +97,9 @@ def test_an_empty_body_is_not_json() -> None:
     with pytest.raises(BadRequest) as caught:
         parse_json(b"  \n")
     assert caught.value.code == "request.empty"
+
+
+def test_a_number_that_would_be_changed_is_refused() -> None:
+    assert parse_json(b'{"n": 18446744073709551615}') == {"n": 2**64 - 1}
+    with pytest.raises(BadRequest, match="64 bits"):
+        parse_json(b'{"nodes": {"a": {"params": {"n": 18446744073709551616}}}}')

@@ -19,7 +19,7 @@ ports = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
 json_values = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(-(2**63), 2**64 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(codec="utf-8")),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3),
@@ -52,7 +52,9 @@ def graphs(draw: st.DrawFn) -> Graph:
         schedule=draw(st.sampled_from(["", "*/5 * * * *"])),
         missed=draw(st.sampled_from(["once", "skip"])),
         firing=draw(st.sampled_from(["node", "fleet"])),
-        layout=draw(st.dictionaries(st.sampled_from(nodes), st.tuples(st.integers(), st.floats(0, 999)), max_size=3)),
+        layout=draw(
+            st.dictionaries(st.sampled_from(nodes), st.tuples(st.integers(-(2**63), 2**64 - 1), st.floats(0, 999)), max_size=3)
+        ),
         tests=tuple(draw(st.lists(params, max_size=2))),
     )
 
@@ -204,3 +206,9 @@ def test_what_is_as_without_it_is_not_written() -> None:
         "nodes": {"a": {"component": "A", "params": {}}},
     }
     assert to_obj(from_obj({**GOOD, "firing": "fleet"}))["firing"] == "fleet"
+
+
+@pytest.mark.parametrize("number", ["18446744073709551616", "-9223372036854775809", "1" * 5000])
+def test_a_parameter_of_more_than_64_bits_is_refused(number: str) -> None:
+    with pytest.raises(InvalidGraph, match="64 bits"):
+        loads(f'{{"pypes": 1, "name": "g", "nodes": {{"a": {{"component": "A", "params": {{"n": {number}}}}}}}, "wires": []}}')

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from pypes.core import numbers
 from pypes.core.limits import MIB, Limits
 from pypes.errors import BadRequest, TooLarge
 from pypes.ingest.codecs.survey import Survey, Unreadable
@@ -30,6 +31,7 @@ def parse(text: bytes, limits: Limits, what: str = "") -> Any:
             raise too_deep(limits, what) from error
         place = f"{what}column {error.colno}" if what else f"line {error.lineno}, column {error.colno}"
         raise BadRequest(f"malformed JSON at {place}: {error.msg}", where=place) from error
+    numbers.check(text, what)
     # counting brackets bounds the depth from above at the speed of memchr; few documents need to be looked at closer
     if text.count(b"{") + text.count(b"[") > limits.json_depth:
         check_depth(value, limits, what)

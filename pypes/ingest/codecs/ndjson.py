@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from pypes.core import numbers
 from pypes.core.limits import Limits
 from pypes.errors import BadRequest, TooLarge
 from pypes.ingest.codecs import json
@@ -39,6 +40,7 @@ def _count(lines: list[bytes], limits: Limits, number: int) -> int:
         group = lines[start : start + GROUP]
         joined = b"\n".join(group)
         is_flat = joined.count(b"{") + joined.count(b"[") <= depth
+        may_change = numbers.may_change(joined)
         for line in group:
             number += 1
             try:
@@ -48,6 +50,8 @@ def _count(lines: list[bytes], limits: Limits, number: int) -> int:
                     continue
             if type(value) is not dict:
                 raise _not_an_object(number)
+            if may_change:
+                numbers.check(line, f"line {number}")
             if not is_flat and line.count(b"{") + line.count(b"[") > depth:
                 json.check_depth(value, limits, f"line {number}")
             documents += 1

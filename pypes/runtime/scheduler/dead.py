@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
+from pypes.core import numbers
 from pypes.packet import Packet
 
-_LEAST, _MOST = -(2**63), 2**64 - 1
 #: Containers within containers that the encoder takes, about.
 _DEPTH = 200
 
@@ -16,7 +16,7 @@ _DEPTH = 200
 def as_json(value: Any) -> tuple[bytes, bool]:
     """JSON form for the dead letters; what JSON cannot say is kept as its ``repr``. False if a large body was left out.
 
-    Integers beyond 64 bits are kept as decimal text; lone surrogates in text are escaped.
+    Integers beyond 64 bits are kept as decimal text, lone surrogates are escaped: such a packet is not whole either.
     """
     is_whole = True
     if isinstance(value, Packet):
@@ -27,7 +27,7 @@ def as_json(value: Any) -> tuple[bytes, bool]:
     try:
         return _encode(form), is_whole
     except (orjson.JSONEncodeError, RecursionError):
-        return _encode(_plain(form, ())), is_whole
+        return _encode(_plain(form, ())), False
 
 
 def _encode(form: Any) -> bytes:
@@ -46,7 +46,7 @@ def _plain(value: Any, within: tuple[int, ...]) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, int):
-        return value if _LEAST <= value <= _MOST else _digits(value)
+        return value if numbers.fits(value) else _digits(value)
     if isinstance(value, dict | list | tuple):
         if id(value) in within or len(within) > _DEPTH:
             return _shown(value)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypes.core.limits import MIB, Limits
-from pypes.errors import InvalidInput, PypesError, TooLarge, UnsupportedMedia
-from pypes.ingest.codecs import Checker, check
+from pypes.errors import BadRequest, InvalidInput, PypesError, TooLarge, UnsupportedMedia
+from pypes.ingest.codecs import Checker, Survey, check
 from pypes.ingest.delivery import PACKETS, Header
 
 JSON = "application/json; charset=utf-8"
@@ -222,3 +222,34 @@ def test_documents_are_counted_in_every_form(documents: list[dict[str, object]],
 def test_an_unsupported_type_says_what_to_send() -> None:
     with pytest.raises(UnsupportedMedia, match="application/json"):
         check(Header("g", content_type="application/x-www-form-urlencoded"), b"a=b", Limits())
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "where"),
+    [
+        (b'{"id": 18446744073709551616}', "application/json", ""),
+        (b'[{"n": 1}, {"n": [-9223372036854775809]}]', "application/json", ""),
+        (b'{"n": 1}\n\n{"n": 123456789012345678901234567890}\n', "application/x-ndjson", "line 3"),
+        (b'{"n": 1}\n' * 40 + b'{"n": 18446744073709551616}\n', "application/x-ndjson", "line 41"),
+        (b'{"fields": {"n": 18446744073709551616}}', PACKETS, ""),
+        (b"[" + b'{"n": 1}, ' * 150_000 + b'{"n": 18446744073709551616}]', "application/json", ""),
+        (
+            b'--X\r\nContent-Disposition: form-data; name="f"; filename="a.json"\r\n\r\n{"n": 18446744073709551616}\r\n--X--\r\n',
+            "multipart/form-data; boundary=X",
+            "",
+        ),
+    ],
+)
+def test_a_number_that_would_be_changed_is_refused(body: bytes, content_type: str, where: str) -> None:
+    header = Header("g", content_type=content_type)
+    with pytest.raises(BadRequest, match="64 bits") as raised:
+        check(header, body, Limits())
+    assert (raised.value.code, raised.value.where) == ("ingest.number", where)
+    assert both(body, content_type, size=1 << 16) == (BadRequest, "ingest.number")
+
+
+def test_a_number_that_would_be_changed_is_a_dead_letter_where_that_was_asked_for() -> None:
+    body = b'{"n": 1}\n{"n": 18446744073709551616}\n'
+    header = Header("g", content_type="application/x-ndjson", is_lenient=True)
+    seen = Survey(header, False)
+    assert (check(header, body, Limits(), seen)[0], seen.rejected) == (2, 1)

@@ -1,0 +1,49 @@
+"""Identity: which documents are one and the same, decided here for entrance, order, receipts and publishers alike.
+
+A document is known by its route and its id. An id is text that is not empty, or a whole number, which is the text of its digits.
+Nothing else is an id: not null, true, a float, a list or an object. What has no id is a document of its own, which never replaces
+another one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from pypes.errors import InvalidInput
+
+#: Longest id, in bytes of UTF-8: room for the addresses of pages.
+MAX_ID_BYTES: Final = 2048
+
+
+class Identity(NamedTuple):
+    """A document's route (``""`` without one) and its id. The same id under two routes is two documents."""
+
+    route: str
+    id: str
+
+
+class BadId(InvalidInput):
+    """Text that was meant as an id, and cannot be one."""
+
+    code = "document.id"
+
+
+def id_of(value: Any) -> str | None:
+    """The id that a value stands for, ``None`` if it is none. Raises :class:`BadId` for text that is too long or no Unicode."""
+    kind = type(value)
+    if kind is str:
+        if not value:
+            return None
+        if len(value) * 4 > MAX_ID_BYTES or not value.isascii():
+            _check(value)
+        return value  # type: ignore[no-any-return]
+    return str(value) if kind is int else None
+
+
+def _check(id: str) -> None:
+    try:
+        size = len(id.encode())
+    except UnicodeEncodeError as error:
+        raise BadId("the id holds half a surrogate pair, which is no character; give the document another one") from error
+    if size > MAX_ID_BYTES:
+        raise BadId(f"the id has {size} bytes, {MAX_ID_BYTES} are possible; shorten it, for instance to a hash of itself")
