@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import falcon.asgi
 
 from pypes.api import problems
+from pypes.api.address import AddressRouter
 from pypes.api.components import Components
 from pypes.api.deadletters import DeadLetters
 from pypes.api.docs import Documents
@@ -87,8 +88,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
 
 def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event | None = None) -> Guard:
     """Build the application around a started worker; who waits for a receipt is answered once ``stopping`` is set."""
-    app: falcon.asgi.App[Request, falcon.asgi.Response] = falcon.asgi.App(request_type=Request)
-    app.req_options.strip_url_path_trailing_slash = True
+    app: falcon.asgi.App[Request, falcon.asgi.Response] = falcon.asgi.App(request_type=Request, router=AddressRouter())
     table = routes(worker, config, stopping or asyncio.Event())
     for template, resource, suffix in table:
         app.add_route(template, resource, **({"suffix": suffix} if suffix else {}))

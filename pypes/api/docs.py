@@ -21,8 +21,9 @@ from pypes.api.options import PLAIN, Options, options_of
 from pypes.api.pace import Pace
 from pypes.api.receipts import RECEIPT, wait_receipt
 from pypes.api.request import Request, too_large
+from pypes.core.identity import BadId, id_of
 from pypes.core.limits import MIB
-from pypes.errors import PypesError
+from pypes.errors import BadRequest, PypesError
 from pypes.ingest.codecs import Survey, check, normalize
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.runtime.worker.config import WorkerConfig
@@ -63,7 +64,7 @@ BODIES: dict[str, Schema] = {
 }
 ERRORS = {
     400: "Malformed (line and column, or the line of the NDJSON, are named), empty, nested too deeply, several documents for "
-    "one id: nothing of it was accepted.",
+    "one id, a number of more than 64 bits, an id or route that cannot be one: nothing of it was accepted.",
     403: "The callback leads to a host that is not allowed.",
     409: "The Idempotency-Key came with another request before.",
     413: "Over one of the limits, perhaps only after decompression.",
@@ -98,6 +99,7 @@ class Documents:
 
     @operation("Submit documents to the default graph", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
     async def on_post(self, req: Request, resp: falcon.asgi.Response, route: str | None = None, id: str | None = None) -> None:
+        _check_names(route, id)
         wanted = options_of(req, self._limits, self._hosts)
         encoding = req.header(b"content-encoding")
         if encoding:
@@ -191,10 +193,11 @@ class Documents:
     @operation(
         "Delete a document: publishers are told to, in the order of the queue",
         ANSWERS,
-        errors={status: ERRORS[status] for status in (403, 409, 429, 503, 507)},
+        errors={status: ERRORS[status] for status in (400, 403, 409, 429, 503, 507)},
         parameters=tuple(parameter for parameter in options.PARAMETERS if parameter.name != "on_error"),
     )
     async def on_delete_id(self, req: Request, resp: falcon.asgi.Response, route: str, id: str) -> None:
+        _check_names(route, id)
         wanted = options_of(req, self._limits, self._hosts)
         graph = self._worker.resolve(route)
         header = Header(graph, "DELETE", route=route, id=id, is_lenient=wanted.is_lenient, is_bulk=wanted.is_bulk)
@@ -244,6 +247,22 @@ class Documents:
             finally:
                 if job is not None and not job.done():
                     await asyncio.wait([job])
+
+
+def _check_names(route: str | None, id: str | None) -> None:
+    """Raise :class:`BadRequest` if what stands in the URL cannot be a route or an id."""
+    for name, value in (("route", route), ("id", id)):
+        if value is None:
+            continue
+        try:
+            if id_of(value) is None:
+                raise BadRequest(
+                    f"the {name} in the URL is empty; leave it out together with the slash before it",
+                    code=BadId.code,
+                    where=name,
+                )
+        except BadId as error:
+            raise BadRequest(f"{name} in the URL: {error.message}", code=error.code, where=name) from error
 
 
 def _tell(resp: falcon.asgi.Response, receipt: str, documents: int, rejected: int | None = None) -> None:

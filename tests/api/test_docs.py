@@ -112,6 +112,75 @@ def test_routes_and_ids(node: Node, method: str, path: str) -> None:
     assert ask(node, method, path, ONE, "application/json").status == 202
 
 
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
+@pytest.mark.parametrize(
+    ("path", "code", "told"),
+    [
+        ("/docs/r/caf%e9", "request.path", "UTF-8"),
+        ("/docs/caf%e9/1", "request.path", "UTF-8"),
+        ("/docs/r/100%", "request.path", "%25"),
+        ("/docs/r/%zz", "request.path", "%25"),
+        ("/docs/r/", "document.id", "empty"),
+        ("/docs//1", "document.id", "empty"),
+        ("/docs/r/" + "x" * 2049, "document.id", "2048"),
+    ],
+)
+def test_what_cannot_be_an_id_is_refused(node: Node, method: str, path: str, code: str, told: str) -> None:
+    # bare: urllib3 would mend the path
+    link = http.client.HTTPConnection("127.0.0.1", node.port)
+    link.request(method, path, None if method == "DELETE" else ONE, {"Content-Type": "application/json"})
+    answer = link.getresponse()
+    problem = json.loads(answer.read())
+    link.close()
+    assert (answer.status, problem["code"]) == (400, code)
+    assert told in problem["detail"]
+
+
+def test_an_id_is_the_decoded_rest_of_the_path_as_it_was_sent(node: Node) -> None:
+    ids = {
+        "a": "a",
+        "a/": "a/",
+        "a%2F": "a/",
+        "a//b": "a//b",
+        "%2e%2e/x": "../x",
+        "../x": "../x",
+        "a%252Fb": "a%2Fb",
+        "a%2525": "a%25",
+        "caf%C3%A9": "café",
+        "https%3A%2F%2Fexample.com%2Fa%2F": "https://example.com/a/",
+        "/": "/",
+        "%20": " ",
+    }
+    link = http.client.HTTPConnection("127.0.0.1", node.port)
+    for path, id in ids.items():
+        for method in ("PUT", "DELETE"):
+            body = None if method == "DELETE" else ONE
+            link.request(method, f"/docs/r/{path}", body, {"Content-Type": "application/json", "Prefer": "wait=10"})
+            answer = link.getresponse()
+            receipt = json.loads(answer.read())["receipt"]
+            [document] = node.get(f"/receipts/{receipt}/documents").json()["documents"]
+            assert document["id"] == id, (method, path)
+    link.close()
+
+
+def test_other_variables_of_a_path_are_read_alike(node: Node) -> None:
+    link = http.client.HTTPConnection("127.0.0.1", node.port)
+    for path, status in {
+        "/graphs/f%6Frms": 200,
+        "/graphs/": 200,
+        "/graphs/forms/": 200,
+        "/graphs%2Fforms": 404,
+        "/graphs/caf%e9": 400,
+        "/receipts/%ff": 400,
+        "/deadletters/%": 400,
+    }.items():
+        link.request("GET", path)
+        answer = link.getresponse()
+        answer.read()
+        assert answer.status == status, path
+    link.close()
+
+
 def test_a_deletion_is_a_delivery(node: Node) -> None:
     answer = node.http.request("DELETE", f"{node.url}/docs/news/7")
     assert answer.status == 202
