@@ -62,8 +62,9 @@ class Arrival:
 
     def finish(self, documents: int, length: int) -> None:
         """Complete header and key: the body had so many documents and bytes."""
-        keys = b"" if self._seen is None else self._seen.keys
-        self.header = msgspec.structs.replace(self.header, documents=documents, length=length, keys=keys)
+        self.header = msgspec.structs.replace(self.header, documents=documents, length=length)
+        if self._seen is not None:
+            self.header = msgspec.structs.replace(self.header, keys=self._seen.keys, identities=self._seen.identities)
         if self.key is not None and self._hash is not None:
             self.key = self.key._replace(digest=self._hash.digest())
 

@@ -156,7 +156,7 @@ class Documents:
         else:
             documents, decoded = await self._in_thread(check, header, body, self._limits, seen)
         if seen is not None:
-            header = msgspec.structs.replace(header, documents=documents, keys=seen.keys)
+            header = msgspec.structs.replace(header, documents=documents, keys=seen.keys, identities=seen.identities)
         elif documents != 1:
             header = msgspec.structs.replace(header, documents=documents)
         return await self._worker.submit(header, body, decoded), documents

@@ -8,6 +8,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from pypes.core.identity import Identity
+
 #: Media type of a body that carries packets with their metadata.
 PACKETS = "application/vnd.pypes.packets+json"
 
@@ -23,7 +25,9 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``keys`` are the order keys of its documents (see :mod:`pypes.ingest.ordering`; empty in a graph without order).
     ``callback`` is the URL to which the finished receipt is posted. A replay has ``replays``, the id of the dead letter it stands
     for; it starts at filter ``start`` (packets; empty: at the adapters), or consists of those documents of the body whose
-    ordinals are in ``only`` (empty: all).
+    ordinals are in ``only`` (empty: all). ``origin`` is the receipt under which its documents ran first, and the ordinal there of
+    the first document of the body, so that what they are published as stays the same; ``None`` where this is their first run.
+    ``identities`` are those of the documents of a live delivery in a graph with order, unless it is in order with everything.
 
     Fields are only ever added, at the end and with a default: that is how rows written by an earlier release are read.
     """
@@ -44,6 +48,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     replays: str = ""
     start: str = ""
     only: tuple[int, ...] = ()
+    origin: tuple[str, int] | None = None
+    identities: tuple[Identity, ...] = ()
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)

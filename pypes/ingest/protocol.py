@@ -28,6 +28,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from pypes.ingest.delivery import Header
+from pypes.ingest.ordering import Overtaken
 from pypes.ingest.outcome import Blame, Outcome
 
 DELIVER, PRESSURE, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD, TRIGGER, MORE, FETCHED, ENDED, ENOUGH = range(1, 14)
@@ -43,13 +44,13 @@ class Rerun(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of a delivery that does not run as if for the first time.
 
     ``blames``: documents that are dead-lettered at once. ``committed``: publisher → ordinals of documents that it has
-    committed in an earlier run and must not be given again. ``superseded``: order keys of which newer documents were
-    taken while this delivery waited in the bulk lane; its documents with these keys are dropped.
+    committed in an earlier run and must not be given again. ``superseded``: of which documents newer ones were taken while
+    this delivery waited in the bulk lane; those it holds of them are dropped.
     """
 
     blames: tuple[Blame, ...] = ()
     committed: dict[str, tuple[int, ...]] = {}
-    superseded: tuple[int, ...] = ()
+    superseded: Overtaken = Overtaken()
 
 
 class Item(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -10,7 +10,7 @@ from pypes.ingest.backlog.claims import Claims
 from pypes.ingest.backlog.group import Delivery, Group
 from pypes.ingest.backlog.waiting import Part, Waiting
 from pypes.ingest.delivery import Header
-from pypes.ingest.ordering import EVERY, unpack_keys
+from pypes.ingest.ordering import Fresh, Overtaken, fresh_of
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease, Stream
 
@@ -55,15 +55,15 @@ class Backlog:
         waiting = self._streams.get(Stream(graph, True))
         return waiting is not None and waiting.deliveries > 0
 
-    def supersede(self, graph: str, keys: Iterable[int], commit: int) -> None:
-        """Live documents with these order keys came with ``commit`` while bulk deliveries of their graph were unfinished.
+    def supersede(self, documents: Iterable[Fresh]) -> None:
+        """Live documents came while bulk deliveries of their graph were unfinished.
 
         :meth:`add` notes that by itself; whoever restores a backlog says it again. Forgotten when the last of the bulk
         deliveries is finished.
         """
-        fresh = self._claims_of(graph).fresh
-        for key in keys:
-            fresh[key] = max(commit, fresh.get(key, 0))
+        for graph, key, commit, identity in documents:
+            known = self._claims_of(graph).fresh.setdefault(key, {})
+            known[identity] = max(commit, known.get(identity, 0))
 
     def _waiting(self, stream: Stream) -> Waiting:
         waiting = self._streams.get(stream)
@@ -108,9 +108,9 @@ class Backlog:
             delivery.waiting = waiting
             size += delivery.cached_bytes
             waiting.bytes += len(delivery.body)
-            keys = delivery.header.keys
-            if keys and not waiting.is_bulk and keys != EVERY and self.has_bulk(waiting.stream.graph):
-                self.supersede(waiting.stream.graph, unpack_keys(keys), group.key)
+            header = delivery.header
+            if header.keys and not waiting.is_bulk and self.has_bulk(header.graph):
+                self.supersede(fresh_of(header.graph, header.keys, header.identities, group.key))
         waiting.deliveries += len(own)
         self.cache.keep(waiting, group, own, size)
 
@@ -241,12 +241,12 @@ class Backlog:
 
     def rerun(self, delivery: Delivery) -> Rerun | None:
         """What is known of a delivery that does not run as if for the first time; None if nothing is."""
-        superseded: tuple[int, ...] = ()
+        superseded = Overtaken()
         waiting = delivery.waiting
         if delivery.header.keys and waiting is not None and waiting.is_bulk and waiting.claims is not None:
             superseded = waiting.claims.superseded(delivery)
         past = self.past.get((delivery.group.key, delivery.position))
-        if not superseded:
+        if not any(superseded):
             return past
         return Rerun(superseded=superseded) if past is None else Rerun(past.blames, past.committed, superseded)
 

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pypes.ingest.ordering import EVERY, unpack_keys
+from pypes.ingest.ordering import EVERY, Overtaken, unpack_keys
 
 if TYPE_CHECKING:
+    from pypes.core.identity import Identity
     from pypes.ingest.backlog.group import Delivery
     from pypes.ingest.backlog.waiting import Waiting
+
+_NONE = Overtaken()
 
 
 class Claims:
     """The lines of one graph. ``live`` and ``bulk`` are its streams.
 
     ``sole`` is a delivery with :data:`EVERY` that was let go: nothing else of the graph is before it is finished. ``holders``
-    counts deliveries in lines (those of waiting bulk deliveries aside). ``fresh`` maps order keys to the commit of the newest
-    live document that came while bulk deliveries were unfinished.
+    counts deliveries in lines (those of waiting bulk deliveries aside). ``fresh`` maps order keys, then identities (``None``: not
+    known) to the commit of the newest live document that came while bulk deliveries were unfinished.
     """
 
     __slots__ = ("_bulk_lines", "_lines", "bulk", "fresh", "holders", "live", "sole")
@@ -32,7 +35,7 @@ class Claims:
         self.bulk = bulk
         self.sole: Delivery | None = None
         self.holders = 0
-        self.fresh: dict[int, int] = {}
+        self.fresh: dict[int, dict[Identity | None, int]] = {}
         self._lines: dict[int, list[Delivery]] = {}
         self._bulk_lines: dict[int, list[Delivery]] = {}
 
@@ -116,14 +119,23 @@ class Claims:
             if waiting is not taken_from:
                 waiting.is_barred = False
 
-    def superseded(self, delivery: Delivery) -> tuple[int, ...]:
-        """Keys of a bulk delivery of which newer live documents were taken."""
+    def superseded(self, delivery: Delivery) -> Overtaken:
+        """Of which documents newer live ones were taken, among those that share an order key with a bulk delivery."""
         fresh = self.fresh
         if not fresh:
-            return ()
-        packed, commit = delivery.header.keys, delivery.group.key
-        keys = fresh if packed == EVERY else unpack_keys(packed)
-        return tuple(sorted(key for key in keys if fresh.get(key, 0) > commit))
+            return _NONE
+        packed, own = delivery.header.keys, delivery.group.key
+        identities: list[Identity] = []
+        unknown: list[int] = []
+        for key in fresh if packed == EVERY else unpack_keys(packed):
+            for identity, commit in fresh.get(key, {}).items():
+                if commit <= own:
+                    continue
+                if identity is None:
+                    unknown.append(key)
+                else:
+                    identities.append(identity)
+        return Overtaken(tuple(sorted(identities)), tuple(sorted(unknown)))
 
 
 def _advance(delivery: Delivery, freed: list[Delivery]) -> None:

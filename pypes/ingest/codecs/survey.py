@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pypes.core.identity import BadId, Identity, id_of
 from pypes.errors import InvalidInput
 from pypes.ingest.delivery import Header
-from pypes.ingest.ordering import EVERY, MAX_KEYS, key_of, pack_keys
+from pypes.ingest.ordering import EVERY, MAX_ID_CHARS, MAX_KEYS, key_of, pack_keys
 from pypes.packet import Packet
 
 
@@ -41,8 +42,12 @@ class Survey:
         #: Documents that cannot be read; they count as documents.
         self.rejected = 0
         self._given = header.id
+        self._route = header.route or ""
         self._is_ordered = is_ordered
+        self._is_bulk = header.is_bulk
         self._keys: set[int] = set()
+        self._identities: dict[Identity, None] = {}
+        self._id_chars = 0
         self._is_every = False
 
     @property
@@ -52,7 +57,14 @@ class Survey:
             return b""
         if self._is_every:
             return EVERY
-        return pack_keys([key_of(self._given)] if self._given is not None and not self._keys else self._keys)
+        self._note_given()
+        return pack_keys(self._keys)
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        """The identities for the header; none in the bulk lane, where nothing asks for them."""
+        self._note_given()
+        return tuple(self._identities)
 
     def document(self, fields: dict[str, Any], where: str) -> None:
         """Take a JSON document; raises :class:`MissingId` if it has no id and needs one."""
@@ -63,7 +75,8 @@ class Survey:
         """Take a packet, whose id may also stand in its metadata; raises as :meth:`document`."""
         if self._is_ordered:
             own = packet.get_meta("id", default=self._given)
-            self._take(packet.get("id") if own is None else own, where)
+            route = packet.get_meta("route", default=self._route)
+            self._take(packet.get("id") if own is None else own, where, route if type(route) is str else "")
 
     def opaque(self, where: str) -> None:
         """Take a document that is only bytes; raises as :meth:`document`."""
@@ -73,17 +86,31 @@ class Survey:
                 where=where,
             )
 
-    def _take(self, id: Any, where: str) -> None:
-        if type(id) is int:
-            id = str(id)
-        elif type(id) is not str or not id:
+    def _take(self, value: Any, where: str, route: str | None = None) -> None:
+        try:
+            id = id_of(value)
+        except BadId as error:
+            raise MissingId(f"{where}: {error.message}", code=error.code, where=where) from error
+        if id is None:
             raise MissingId(
                 f"the graph keeps order by id, and {where} has none that is text or a whole number; put one into the document "
                 "or the URL",
                 where=where,
             )
         if not self._is_every:
-            self._keys.add(key_of(id))
-            if len(self._keys) > MAX_KEYS:
-                self._is_every = True
-                self._keys.clear()
+            self._note(Identity(self._route if route is None else route, id))
+
+    def _note_given(self) -> None:
+        """The id in the URL is that of the document, unless a packet says otherwise of itself."""
+        if self._is_ordered and self._given is not None and not self._keys:
+            self._note(Identity(self._route, self._given))
+
+    def _note(self, identity: Identity) -> None:
+        self._keys.add(key_of(identity.id))
+        if not self._is_bulk and identity not in self._identities:
+            self._identities[identity] = None
+            self._id_chars += len(identity.id) + len(identity.route)
+        if len(self._keys) > MAX_KEYS or len(self._identities) > MAX_KEYS or self._id_chars > MAX_ID_CHARS:
+            self._is_every = True
+            self._keys.clear()
+            self._identities.clear()

@@ -168,9 +168,8 @@ class EmbeddedQueue(RecordedQueue):
                 self._outbox.recall_crashes(found.key)
         for key, position, blames in known.blames:
             self._past[key, position] = Rerun(blames=blames)
-        for graph, hash, key in known.fresh:
-            self._fresh_graphs.add(graph)
-            self._backlog.supersede(graph, (hash,), key)
+        self._fresh_graphs.update(each.graph for each in known.fresh)
+        self._backlog.supersede(known.fresh)
         self._dead_letter_count, self._dead_letter_bytes = known.totals.letters, known.totals.letter_bytes
 
     # -- appending ---------------------------------------------------------------------------------------
@@ -287,8 +286,8 @@ class EmbeddedQueue(RecordedQueue):
             Delivery(group, position, ids[position], append.header, append.body, append.decoded)
             for position, append in enumerate(commit.appends)
         ]
-        for graph, _, _ in commit.turn.fresh:
-            self._fresh_graphs.add(graph)
+        if commit.turn.fresh:
+            self._fresh_graphs.update(each.graph for each in commit.turn.fresh)
         self._backlog.add(group, list(deliveries))
         self._appended += count
         for append, delivery in zip(commit.appends, deliveries, strict=True):

@@ -12,7 +12,7 @@ import orjson
 from pypes.ingest.accounts import Account, encode, encode_some
 from pypes.ingest.backlog.group import Delivery, Group
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.ordering import EVERY, unpack_keys
+from pypes.ingest.ordering import fresh_of
 from pypes.ingest.outcome import Blame, Details
 from pypes.ingest.queue import Key
 from pypes.ingest.receipt import MAX_INDEX, ReceiptIds
@@ -275,8 +275,8 @@ class Outbox:
                 turn.removed.append(append.replays)
             if append.cursors:
                 turn.cursors += append.cursors
-            if header.keys and header.keys != EVERY and not header.is_bulk and self._has_bulk(header.graph):
-                turn.fresh += [(header.graph, hash, key) for hash in unpack_keys(header.keys)]
+            if header.keys and not header.is_bulk and self._has_bulk(header.graph):
+                turn.fresh += fresh_of(header.graph, header.keys, header.identities, key)
         data = pack([(append.header, append.body) for append in taken])
         turn.row = (key, salt, len(taken), total, orjson.dumps(spools).decode() if spools else None, data)
 

@@ -35,6 +35,7 @@ def replayed(
         documents=1,
         length=len(letter.packet),
         keys=header.keys if header is not None else b"",
+        identities=header.identities if header is not None else (),
         is_bulk=header.is_bulk if header is not None else False,
         replays=letter.id,
         start=letter.filter,

@@ -46,6 +46,11 @@ CREATE TABLE fresh (graph TEXT, hash INTEGER, key INTEGER, PRIMARY KEY (graph, h
 CREATE TABLE cursors (graph TEXT, node TEXT, cursor TEXT, PRIMARY KEY (graph, node)) WITHOUT ROWID;
 """
 
+#: Tables that format 2 did not have from the beginning; an earlier release leaves them alone, and writes to ``fresh`` instead.
+ADDED = """
+CREATE TABLE IF NOT EXISTS newer (graph TEXT, route TEXT, id TEXT, key INTEGER, PRIMARY KEY (graph, route, id)) WITHOUT ROWID;
+"""
+
 #: A whole turn as one statement: a row of this view.
 TURN = """
 CREATE TEMP VIEW turn AS SELECT 0 AS key, 0 AS salt, 0 AS entries, 0 AS size, 0 AS spools, 0 AS data, 0 AS crc,

@@ -18,11 +18,14 @@ from typing import Any
 
 import orjson
 
+from pypes.core.identity import Identity
 from pypes.ingest.accounts import decode_some
+from pypes.ingest.ordering import Fresh, key_of
 from pypes.ingest.store.partition import scan_parts
 from pypes.ingest.store.reading import failure, load_rows, refuse_newer, scan_commits
 from pypes.ingest.store.rows import Row, checksum
 from pypes.ingest.store.schema import (
+    ADDED,
     FORMAT,
     INSERT_BODY,
     INSERT_LETTER,
@@ -108,6 +111,7 @@ class Store:
                 raise
         else:
             self._shrink()
+        self._writer.executescript(ADDED)
         self._writer.executescript(TURN)
 
     def _shrink(self) -> None:
@@ -157,9 +161,11 @@ class Store:
         """Key, position and encoded blames of every delivery that has any."""
         return self._writer.execute("SELECT key, position, blames FROM crashes WHERE blames IS NOT NULL").fetchall()
 
-    def fresh(self) -> list[tuple[str, int, int]]:
-        """Graph, order key and commit key of what was taken while bulk deliveries of its graph waited."""
-        return self._writer.execute("SELECT graph, hash, key FROM fresh").fetchall()
+    def fresh(self) -> list[Fresh]:
+        """What was taken while bulk deliveries of its graph waited."""
+        newer = self._writer.execute("SELECT graph, route, id, key FROM newer")
+        known = [Fresh(graph, key_of(id), key, Identity(route, id)) for graph, route, id, key in newer]
+        return known + [Fresh(*row) for row in self._writer.execute("SELECT graph, hash, key FROM fresh")]
 
     def kept_spools(self) -> list[str]:
         """Names of the spool files kept for dead letters, or named by a row that is marked as damaged."""
@@ -237,8 +243,13 @@ class Store:
         many("INSERT OR REPLACE INTO callbacks VALUES (?, ?, ?, 0)", turn.callbacks)
         many("UPDATE callbacks SET attempts = attempts + 1, due = ? WHERE receipt = ?", turn.postponed)
         many("DELETE FROM callbacks WHERE receipt = ?", [(receipt,) for receipt in turn.called])
-        many("DELETE FROM fresh WHERE graph = ?", [(graph,) for graph in turn.stale])
-        many("INSERT OR REPLACE INTO fresh VALUES (?, ?, ?)", turn.fresh)
+        for table in ("fresh", "newer"):
+            many(f"DELETE FROM {table} WHERE graph = ?", [(graph,) for graph in turn.stale])
+        many("INSERT OR REPLACE INTO fresh VALUES (?, ?, ?)", [each[:3] for each in turn.fresh if each.identity is None])
+        many(
+            "INSERT OR REPLACE INTO newer VALUES (?, ?, ?, ?)",
+            [(each.graph, *each.identity, each.commit) for each in turn.fresh if each.identity is not None],
+        )
         many("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", turn.cursors)
         letters = size = 0
         edited = []

@@ -6,6 +6,7 @@ import sqlite3
 from typing import NamedTuple
 
 from pypes.errors import StoreError
+from pypes.ingest.ordering import Fresh
 from pypes.ingest.outcome import Blame
 from pypes.ingest.store.reading import decode_blames
 from pypes.ingest.store.spool import SpoolDir
@@ -22,7 +23,7 @@ class Survey(NamedTuple):
     totals: Totals
     horizon: tuple[int, int]
     blames: list[tuple[int, int, tuple[Blame, ...]]]
-    fresh: list[tuple[str, int, int]]
+    fresh: list[Fresh]
 
 
 def survey(store: Store, spool: SpoolDir) -> Survey:

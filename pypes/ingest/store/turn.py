@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pypes.ingest.accounts import Account
+from pypes.ingest.ordering import Fresh
 from pypes.ingest.outcome import DeadLetter
 from pypes.ingest.store.partition import FoundPart
 
@@ -84,8 +85,8 @@ class Turn:
     called: list[str] = field(default_factory=list)
     #: Due, receipt.
     postponed: list[tuple[float, str]] = field(default_factory=list)
-    #: Graph, order key, commit key.
-    fresh: list[tuple[str, int, int]] = field(default_factory=list)
+    #: Live documents that were taken while bulk deliveries waited.
+    fresh: list[Fresh] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     #: Graph, filter, cursor.
     cursors: list[tuple[str, str, str]] = field(default_factory=list)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import orjson
 
 from pypes.core.clock import wall
+from pypes.core.identity import BadId, Identity, id_of
 from pypes.core.limits import Limits
 from pypes.errors import BadRequest, PypesError
 from pypes.ingest.codecs import Unreadable, documents, media
@@ -282,10 +284,9 @@ class Intake:
         if header.id is not None:
             meta["id"] = self.ids[number] = header.id
         elif "id" in fields:
-            own = fields["id"]
-            if (type(own) is str or type(own) is int) and own != "":
-                own = str(own)
-                if len(own) <= self._limits.receipt_ids_bytes:
+            with suppress(BadId):  # publishers will tell
+                own = id_of(fields["id"])
+                if own is not None and len(own) <= self._limits.receipt_ids_bytes:
                     self.ids[number] = own
         return entry.node, Packet.from_document({"data": body} if entry.wants_bytes else fields, meta)
 
@@ -311,8 +312,8 @@ class Intake:
         rerun = item.rerun
         assert rerun is not None
         blames = {base + blame.document: blame for blame in rerun.blames}
-        superseded = frozenset(rerun.superseded)
-        if not blames and not superseded:
+        identities, keys = map(frozenset, rerun.superseded)
+        if not blames and not identities and not keys:
             return packets, numbers
         left: list[tuple[Packet, int]] = []
         for packet, number in zip(packets, numbers, strict=True):
@@ -320,7 +321,7 @@ class Intake:
             if blame is not None:
                 reason = f"{blame.cause} in filter {blame.filter}"
                 self._dead_letter((number,), "instance.killed", reason, packet, blame.filter)
-            elif superseded and (id := _id_of(packet)) is not None and key_of(id) in superseded:
+            elif (identity := _identity_of(packet)) is not None and (identity in identities or key_of(identity.id) in keys):
                 self.superseded.add(number)
             else:
                 left.append((packet, number))
@@ -360,13 +361,15 @@ class Intake:
 
 
 def _id_of(packet: Packet) -> str | None:
-    """The id of a document: that of the URL or of its metadata, else its own, if that is text or a whole number."""
-    id = packet.get_meta("id")
-    if id is None:
-        id = packet.get("id")
-    if type(id) is int:
-        return str(id)
-    return id if type(id) is str and id else None
+    """The id of a document; ``None`` also where it cannot be one, which publishers will tell."""
+    try:
+        return packet.id
+    except BadId:
+        return None
+
+
+def _identity_of(packet: Packet) -> Identity | None:
+    return None if _id_of(packet) is None else packet.identity
 
 
 def _without_gap(ordinals: Iterable[int]) -> range:

@@ -360,7 +360,7 @@ class Sources:
         survey = Survey(header, True)
         for number, packet in enumerate(documents(said.body, self._limits), 1):
             survey.packet(packet, f"packet {number}")
-        return msgspec.structs.replace(header, keys=survey.keys)
+        return msgspec.structs.replace(header, keys=survey.keys, identities=survey.identities)
 
     # -- what instances say -----------------------------------------------------------------------------
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from pypes.core.identity import Identity
 from pypes.ingest.accounts import Account, Kind
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.group import Delivery, Group
 from pypes.ingest.backlog.waiting import AHEAD_DELIVERIES, Part
 from pypes.ingest.delivery import Header
-from pypes.ingest.ordering import EVERY, key_of, pack_keys
+from pypes.ingest.ordering import EVERY, Overtaken, key_of, pack_keys
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease, Stream
 
@@ -73,7 +74,8 @@ class Kept:
 
 
 def live(*ids: str, graph: str = "g", **changes: Any) -> Header:
-    return Header(graph, keys=pack_keys(map(key_of, ids)) if ids else b"", **changes)
+    known = () if changes.get("is_bulk") else tuple(Identity("", id) for id in ids)
+    return Header(graph, keys=pack_keys(map(key_of, ids)) if ids else b"", **{"identities": known} | changes)
 
 
 def bulk(*ids: str) -> Header:
@@ -175,11 +177,11 @@ def test_live_passes_bulk_that_was_never_lent_and_supersedes_it() -> None:
     assert kept.lease(BULK) == []
     kept.finish("2.0")
     [lease] = kept.leases(BULK)
-    assert (lease.id, lease.rerun) == ("1.0", Rerun(superseded=(key_of("a"),)))
+    assert (lease.id, lease.rerun) == ("1.0", Rerun(superseded=Overtaken((Identity("", "a"),))))
     # once lent, bulk is in the line
     kept.commit(live("b"))
     assert kept.lease(LIVE) == []
-    assert kept.backlog.rerun(kept.delivery("1.0")) == Rerun(superseded=tuple(sorted(map(key_of, "ab"))))
+    assert kept.backlog.rerun(kept.delivery("1.0")) == Rerun(superseded=Overtaken((Identity("", "a"), Identity("", "b"))))
     kept.finish("1.0")
     assert kept.lease(LIVE) == ["3.0"]
     assert not kept.backlog.has_bulk("g")
@@ -187,6 +189,29 @@ def test_live_passes_bulk_that_was_never_lent_and_supersedes_it() -> None:
     kept.finish("3.0")
     [lease] = kept.leases(BULK)
     assert lease.rerun is None
+
+
+def test_what_shares_only_a_key_waits_and_is_told_apart() -> None:
+    """Two ids of one hash, and one id under two routes."""
+    one, other = "doc-29685295", "doc-32060020"
+    assert key_of(one) == key_of(other)
+    kept = Kept()
+    kept.commit(bulk(one))
+    kept.commit(live(other, identities=(Identity("", other), Identity("r", one))))
+    assert kept.lease(LIVE) == ["2.0"]
+    kept.finish("2.0")
+    [lease] = kept.leases(BULK)
+    assert lease.rerun == Rerun(superseded=Overtaken((Identity("", other), Identity("r", one))))
+
+
+def test_what_an_earlier_release_took_supersedes_by_its_key() -> None:
+    kept = Kept()
+    kept.commit(bulk("a", "b"))
+    kept.commit(live("a", identities=()))
+    assert kept.lease(LIVE) == ["2.0"]
+    kept.finish("2.0")
+    [lease] = kept.leases(BULK)
+    assert lease.rerun == Rerun(superseded=Overtaken((), (key_of("a"),)))
 
 
 def test_bulk_waits_for_older_live_documents_even_if_nobody_looked_at_them() -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 from itertools import count
+from typing import Any
 
 import orjson
 import pytest
@@ -64,6 +65,36 @@ def test_keys_are_those_of_the_top_level_ids(body: bytes, content_type: str, exp
     assert surveyed(body, content_type, is_ordered=True)[2] == expected
     assert surveyed(gzip.compress(body), content_type, is_ordered=True, encoding="gzip")[2] == expected
     assert surveyed(body, content_type)[2] == b""
+
+
+def seen_of(body: bytes, content_type: str, **fields: Any) -> Survey:
+    header = Header("g", content_type=content_type, **fields)
+    seen = Survey(header, True)
+    check(header, body, Limits(), seen)
+    return seen
+
+
+def test_live_documents_are_known_by_route_and_id() -> None:
+    body = b'[{"id": "a"}, {"id": 7}, {"id": "7"}]'
+    assert seen_of(body, JSON).identities == (("", "a"), ("", "7"))
+    assert seen_of(body, JSON, route="r").identities == (("r", "a"), ("r", "7"))
+    assert seen_of(b"text", "text/plain", route="r", id="x").identities == (("r", "x"),)
+    packets = b'[{"fields": {"id": "a"}, "meta": {"route": "own"}}, {"fields": {"id": "a"}}]'
+    assert seen_of(packets, PACKETS, route="r").identities == (("own", "a"), ("r", "a"))
+    assert seen_of(body, JSON, is_bulk=True).identities == ()
+
+
+def test_ids_that_take_much_room_are_in_order_with_everything() -> None:
+    many = b"[%b]" % b",".join(b'{"id": "%d%s"}' % (n, b"x" * 2000) for n in range(140))
+    seen = seen_of(many, JSON)
+    assert (seen.keys, seen.identities) == (EVERY, ())
+    assert seen_of(many, JSON, is_bulk=True).keys != EVERY
+
+
+def test_an_id_that_is_too_long_is_told() -> None:
+    with pytest.raises(InvalidInput, match="2048") as raised:
+        seen_of(b'[{"id": "a"}, {"id": "%s"}]' % (b"x" * 2049), JSON)
+    assert (raised.value.code, raised.value.where) == ("document.id", "index 1")
 
 
 @pytest.mark.parametrize(

@@ -17,25 +17,37 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from pypes.core.identity import Identity
 from pypes.core.limits import Limits
 from pypes.ingest.delivery import Header
-from pypes.ingest.ordering import EVERY, pack_keys
+from pypes.ingest.ordering import EVERY, key_of, pack_keys
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queue import Lease, Stream
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
 
 LIVE, BULK = Stream("g", False), Stream("g", True)
-KEYS = range(4)
+#: Ids; the first two share an order key.
+KEYS = ("doc-29685295", "doc-32060020", "a", "b")
 
 
 class Made(NamedTuple):
     """A delivery of the model. ``number`` counts appends; ``keys`` is all of :data:`KEYS` for one with ``EVERY``."""
 
     number: int
-    keys: frozenset[int]
+    keys: frozenset[str]
     is_bulk: bool
     is_every: bool
+
+    def shares(self, other: Made) -> bool:
+        """True if the two have an order key in common."""
+        return not {key_of(id) for id in self.keys}.isdisjoint(map(key_of, other.keys))
+
+    def header(self) -> Header:
+        known = () if self.is_bulk or self.is_every else tuple(Identity("", id) for id in sorted(self.keys))
+        return Header(
+            "g", keys=EVERY if self.is_every else pack_keys(map(key_of, self.keys)), is_bulk=self.is_bulk, identities=known
+        )
 
 
 class OrderMachine(RuleBasedStateMachine):
@@ -50,7 +62,7 @@ class OrderMachine(RuleBasedStateMachine):
         #: Receipts that were lent in this life of the queue: they keep their places.
         self.lent: set[str] = set()
         #: Key → number of the newest delivery that had an effect on it.
-        self.newest: dict[int, int] = {}
+        self.newest: dict[str, int] = {}
         #: Keys of deliveries that had their first effect.
         self.begun: set[str] = set()
         self.cache_bytes = 0
@@ -65,20 +77,20 @@ class OrderMachine(RuleBasedStateMachine):
         return await EmbeddedQueue.open(shard, node=1, limits=Limits(cache_bytes=self.cache_bytes), durability="never")
 
     @rule(keys=st.lists(st.sets(st.sampled_from(KEYS), min_size=1, max_size=3), min_size=1, max_size=4), is_bulk=st.booleans())
-    def append(self, keys: list[set[int]], is_bulk: bool) -> None:
+    def append(self, keys: list[set[str]], is_bulk: bool) -> None:
         self._append([(frozenset(each), is_bulk, False) for each in keys])
 
     @rule(is_bulk=st.booleans())
     def append_in_order_with_everything(self, is_bulk: bool) -> None:
         self._append([(frozenset(KEYS), is_bulk, True)])
 
-    def _append(self, made: list[tuple[frozenset[int], bool, bool]]) -> None:
+    def _append(self, wanted: list[tuple[frozenset[str], bool, bool]]) -> None:
+        made = [Made(self.number + n, *each) for n, each in enumerate(wanted, 1)]
+        self.number += len(made)
+
         async def main() -> None:
-            headers = [Header("g", keys=EVERY if is_every else pack_keys(k), is_bulk=is_bulk) for k, is_bulk, is_every in made]
-            receipts = await asyncio.gather(*(self.queue.append(header, b"x" * 300) for header in headers))
-            for receipt, (keys, is_bulk, is_every) in zip(receipts, made, strict=True):
-                self.number += 1
-                self.open[receipt] = Made(self.number, keys, is_bulk, is_every)
+            receipts = await asyncio.gather(*(self.queue.append(each.header(), b"x" * 300) for each in made))
+            self.open.update(zip(receipts, made, strict=True))
 
         self.runner.run(main())
 
@@ -104,9 +116,9 @@ class OrderMachine(RuleBasedStateMachine):
             assert made.is_bulk is is_bulk
             assert lease.id not in self.leases
             for other in self.leases:
-                assert not self.open[other].keys & made.keys, "two that share a key are out"
-            superseded = lease.rerun.superseded if lease.rerun is not None else ()
-            effective = made.keys - frozenset(superseded)
+                assert not self.open[other].shares(made), "two that share a key are out"
+            superseded = lease.rerun.superseded.identities if lease.rerun is not None else ()
+            effective = made.keys - {identity.id for identity in superseded}
             for key in effective:
                 if lease.id not in self.begun:
                     assert self.newest.get(key, 0) < made.number, "an older one had its first effect after a newer one"
@@ -172,7 +184,7 @@ class OrderMachine(RuleBasedStateMachine):
         """True if a delivery that was never lent may be kept waiting by another one."""
         for other_at, (receipt, other) in enumerate(unfinished):
             is_older = other_at < at
-            if other_at == at or not (made.keys & other.keys):
+            if other_at == at or not made.shares(other):
                 continue
             if receipt in self.lent or (is_older and other.is_bulk is made.is_bulk):
                 return True

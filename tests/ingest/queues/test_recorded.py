@@ -2,15 +2,17 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pypes.core.identity import Identity
 from pypes.core.limits import Limits
 from pypes.errors import Conflict, Gone, QueueFull, StoreError
 from pypes.ingest.delivery import Header
-from pypes.ingest.ordering import pack_keys
+from pypes.ingest.ordering import Overtaken, key_of, pack_keys
 from pypes.ingest.outcome import Blame, Details, Fate, Outcome
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Key
@@ -260,18 +262,39 @@ def test_a_spooled_body_kept_for_two_dead_letters_goes_with_the_last(tmp_path: P
     run(main())
 
 
-def test_what_came_while_bulk_waits_supersedes_it_after_a_restart(tmp_path: Path) -> None:
+def test_what_an_earlier_release_noted_while_bulk_waits_still_counts(tmp_path: Path) -> None:
+    """Its store has the order keys of newer documents, and no table for what they are."""
+
     async def main() -> None:
         queue = await open_queue(tmp_path)
         bulk = await queue.append(Header("g", keys=pack_keys([1, 2]), is_bulk=True), b"old")
-        live = await queue.append(Header("g", keys=pack_keys([2])), b"new")
+        await queue.close()
+        path = tmp_path / "shards" / "000" / "queue.db"
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute("DROP TABLE newer")
+            db.execute("INSERT INTO fresh VALUES ('g', 2, ?)", (1 << 60,))
+        queue = await open_queue(tmp_path)
+        (lease,) = await take(queue, 1)
+        assert (lease.id, lease.rerun) == (bulk, Rerun(superseded=Overtaken((), (2,))))
+        await queue.close()
+
+    run(main())
+
+
+def test_what_came_while_bulk_waits_supersedes_it_after_a_restart(tmp_path: Path) -> None:
+    async def main() -> None:
+        queue = await open_queue(tmp_path)
+        one, two, three = (Identity("", id) for id in ("doc-29685295", "doc-32060020", "3"))
+        keys = pack_keys([key_of(one.id), key_of(three.id)])
+        bulk = await queue.append(Header("g", keys=keys, is_bulk=True), b"old")
+        live = await queue.append(Header("g", keys=pack_keys([key_of(two.id)]), identities=(two,)), b"new")
         (lease,) = await take(queue, 1)
         assert lease.id == live
         queue.ack(lease, Outcome(1))
         await queue.close()
         queue = await open_queue(tmp_path)
         (lease,) = await take(queue, 1)
-        assert (lease.id, lease.rerun) == (bulk, Rerun(superseded=(2,)))
+        assert (lease.id, lease.rerun) == (bulk, Rerun(superseded=Overtaken((two,))))
         queue.ack(lease, Outcome(1))
         await queue._committer.settled()
         await queue._committer.settled()

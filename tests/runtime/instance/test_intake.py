@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from pypes.component import Adapter, Publisher
+from pypes.core.identity import Identity
 from pypes.core.limits import Limits
 from pypes.errors import Retry
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.ingest.delivery import PACKETS, Header
-from pypes.ingest.ordering import key_of
+from pypes.ingest.ordering import Overtaken, key_of
 from pypes.ingest.outcome import Blame, Details, Fate, Outcome
 from pypes.ingest.protocol import Item, Published, Rerun
 from pypes.ingest.receipt import ReceiptId
@@ -288,14 +289,22 @@ def test_in_order_what_comes_again_is_followed_by_what_was_newer() -> None:
     assert [fields["n"] for fields in bench.keep.kept] == [1, 2, 3]
 
 
-def test_documents_that_newer_ones_have_made_void_are_dropped() -> None:
+@pytest.mark.parametrize("superseded", [Overtaken((Identity("", "a"), Identity("r", "b"))), Overtaken((), (key_of("a"),))])
+def test_documents_that_newer_ones_have_made_void_are_dropped(superseded: Overtaken) -> None:
     bench = Bench(is_ordered=True)
     values = [{"id": "a", "n": 0}, {"id": "b", "n": 1}, {"id": "a", "n": 2}, {"id": "c", "do": "drop"}]
-    outcome = bench.put(many(values, is_bulk=True), rerun=Rerun(superseded=(key_of("a"),)))[0]
+    outcome = bench.put(many(values, is_bulk=True), rerun=Rerun(superseded=superseded))[0]
     assert [fields["n"] for fields in bench.keep.kept] == [1]
     assert outcome.details is not None
     assert outcome.details.fates == (Fate("dropped", (), "(superseded)"), OUT, Fate("dropped", (), "in"))
     assert outcome.details.runs == (1, 0, 1, 1, 1, 0, 1, 2)
+
+
+def test_a_document_that_only_shares_the_hash_of_a_newer_one_is_not_dropped() -> None:
+    bench = Bench(is_ordered=True)
+    newer = Overtaken((Identity("", "doc-32060020"),))
+    outcome = bench.put(many([{"id": "doc-29685295"}], is_bulk=True), rerun=Rerun(superseded=newer))[0]
+    assert outcome.published == 1
 
 
 def test_alone_documents_go_in_one_by_one_and_the_note_says_when_a_body_is_read() -> None:
