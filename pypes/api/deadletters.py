@@ -43,14 +43,16 @@ LETTER_FIELDS: dict[str, Schema] = {
 }
 PACKET = obj({"meta": JSON_OBJECT, "field_meta": JSON_OBJECT}, fields=JSON_OBJECT)
 DELIVERY = obj({"base64": BOOLEAN}, content_type=TEXT, encoding=TEXT, bytes=COUNT, body={"type": ["string", "null"]})
-LETTER = obj(**LETTER_FIELDS)
+#: Only there in a dead letter that stands for many packets which failed alike.
+MANY: dict[str, Schema] = {"failures": COUNT, "documents": COUNT}
+LETTER = obj(MANY, **LETTER_FIELDS)
 WHOLE_LETTER = obj(
-    {"delivery": {"oneOf": [DELIVERY, {"type": "null"}]}, "edited": BOOLEAN},
+    {**MANY, "delivery": {"oneOf": [DELIVERY, {"type": "null"}]}, "edited": BOOLEAN},
     **LETTER_FIELDS,
     packet={"oneOf": [PACKET, {"type": "null"}]},
     traceback=TEXT,
 )
-GROUP = obj(graph=TEXT, filter=TEXT, code=TEXT, count=COUNT, latest=TIME)
+GROUP = obj(graph=TEXT, filter=TEXT, code=TEXT, count=COUNT, failures=COUNT, latest=TIME)
 FROM: Schema = {"type": "string", "enum": ["filter", "start"]}
 ACCEPTED = Answer("It is a delivery again.", obj(receipt=TEXT), {"Location": "Where its receipt is."})
 CRITERIA = (
@@ -97,7 +99,14 @@ class DeadLetters:
         if choice_of(req, "group", ("code",)):
             groups = await self._worker.records.letter_groups(query)
             shown = [
-                {"graph": g.graph, "filter": g.filter, "code": g.code, "count": g.count, "latest": rfc3339(g.latest)}
+                {
+                    "graph": g.graph,
+                    "filter": g.filter,
+                    "code": g.code,
+                    "count": g.count,
+                    "failures": g.failures,
+                    "latest": rfc3339(g.latest),
+                }
                 for g in groups
             ]
             resp.data = orjson.dumps({"groups": shown})
@@ -125,7 +134,8 @@ class DeadLetters:
         "Replay the dead letters that match, the oldest first",
         {
             202: Answer(
-                "Those that are deliveries again, with their receipts. refused names those that could not be replayed, and why.",
+                "count is how many are deliveries again, receipts are those of the deliveries: one for all dead letters of a "
+                "receipt that go from the start. refused names those that could not be replayed, and why.",
                 obj(
                     {"refused": {"type": "array", "items": obj(id=TEXT, code=TEXT, detail=TEXT)}},
                     count=COUNT,
@@ -159,10 +169,10 @@ class DeadLetters:
         limit = wanted.get("limit", REPLAYED)
         if type(limit) is not int or not 1 <= limit <= MAX_REPLAYED:
             raise BadRequest(f"limit must be from 1 to {MAX_REPLAYED}", code="request.invalid", where="limit")
-        receipts, refused = await self._worker.records.replay_all(query, _from_start(wanted), limit)
+        count, receipts, refused = await self._worker.records.replay_all(query, _from_start(wanted), limit)
         if refused and not receipts and len({error.code for _, error in refused}) == 1:
             raise refused[0][1]
-        answer: dict[str, Any] = {"count": len(receipts), "receipts": receipts}
+        answer: dict[str, Any] = {"count": count, "receipts": receipts}
         if refused:
             answer["refused"] = [{"id": letter.id, "code": error.code, "detail": error.message} for letter, error in refused]
         resp.status = 202
@@ -258,6 +268,7 @@ def _from_start(wanted: dict[str, Any]) -> bool:
 
 
 def _shown(letter: DeadLetter) -> dict[str, Any]:
+    many = {"failures": letter.failures, "documents": sum(letter.spans[1::2])} if letter.spans else {}
     return {
         "id": letter.id,
         "graph": letter.graph,
@@ -269,6 +280,7 @@ def _shown(letter: DeadLetter) -> dict[str, Any]:
         "attempts": letter.attempts,
         "receipt": letter.receipt,
         "time": rfc3339(letter.time),
+        **many,
     }
 
 

@@ -9,7 +9,8 @@ there is one kind only; ``times`` holds started and finished of each delivery, m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -71,7 +72,7 @@ def details_of(documents: int, outcome: Outcome) -> Details | None:
             return None
         return _guess(documents, outcome)
     if len(details.fates) > 1 or details.letters or letters or (details.ids and documents > 1):
-        if letters and not details.letters:
+        if letters and not details.letters and not details.spans:
             named = _letters(letters, documents)
             return Details(details.fates, details.runs, details.ids, named)
         return details
@@ -82,7 +83,7 @@ def _letters(letters: Sequence[DeadLetter], documents: int) -> dict[int, str]:
     """Document → dead letter; one that names no documents stands for all of them."""
     found: dict[int, str] = {}
     for letter in letters:
-        for document in letter.documents or range(documents):
+        for document in letter.ordinals or range(documents):
             found.setdefault(document, letter.id)
     return found
 
@@ -158,6 +159,24 @@ def decode_some(data: str) -> dict[int, Account]:
     return dict(zip(positions, _decode(accounts), strict=True))
 
 
+class _Spans:
+    """The dead letters that stand for many documents, by document."""
+
+    def __init__(self, spans: Mapping[str, Sequence[int]]) -> None:
+        self._spans = sorted(
+            (first, count, id) for id, own in spans.items() for first, count in zip(own[::2], own[1::2], strict=True)
+        )
+        self._firsts = [first for first, _, _ in self._spans]
+
+    def of(self, document: int) -> str | None:
+        at = bisect_right(self._firsts, document)
+        # those of several letters may lie in one another; nearly always the nearest is it
+        for first, count, id in reversed(self._spans[:at]):
+            if document < first + count:
+                return id
+        return None
+
+
 def report(account: Account, details: Details | None, limit: int, after: int) -> list[DocumentReport]:
     """Up to ``limit`` documents of a finished delivery beyond the ordinal ``after``."""
     kind = account.kind
@@ -165,14 +184,14 @@ def report(account: Account, details: Details | None, limit: int, after: int) ->
     if details is None:
         fate = Fate(kind.outcome or "published", kind.takers, kind.filter)
         return [DocumentReport(i, fate.outcome, account.id, fate.takers, fate.filter) for i in range(start, end)]
-    ids, letters = details.ids or {}, details.letters or {}
+    ids, letters, spans = details.ids or {}, details.letters or {}, _Spans(details.spans or {})
     reports = []
     index = 0
     for count, number in zip(details.runs[::2], details.runs[1::2], strict=True):
         fate = details.fates[number]
         for i in range(max(start, index), min(end, index + count)):
             id = ids.get(i, account.id if kind.accepted == 1 else None)
-            letter = letters.get(i) if fate.outcome == "failed" else None
+            letter = (letters.get(i) or spans.of(i)) if fate.outcome == "failed" else None
             reports.append(DocumentReport(i, fate.outcome, id, fate.takers, fate.filter, letter))
         index += count
         if index >= end:

@@ -25,13 +25,28 @@ class LetterQuery(msgspec.Struct, frozen=True, gc=False):
 
 
 class LetterGroup(msgspec.Struct, frozen=True, gc=False):
-    """How many dead letters failed alike; ``latest`` is the time of the last one, seconds since the epoch."""
+    """How many dead letters failed alike; ``latest`` is the time of the last one, seconds since the epoch.
+
+    ``failures`` is how many packets they stand for.
+    """
 
     graph: str
     filter: str
     code: str
     count: int
     latest: float
+    failures: int = 0
+
+
+class Replayed(msgspec.Struct, frozen=True, gc=False):
+    """What became of dead letters replayed together: the new ``receipt`` (empty if none went) and how many ``letters`` it took.
+
+    ``left`` are the ids of those that go on from their filters, each by itself.
+    """
+
+    receipt: str
+    letters: int
+    left: tuple[str, ...] = ()
 
 
 class KeptLetter(msgspec.Struct, frozen=True, gc=False):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from itertools import chain
 
 import msgspec
 
@@ -12,6 +14,9 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``documents`` are the ordinals, within the delivery, that it was made from; ``packet`` is the packet's JSON form as bytes
     (empty if there never was a packet); ``time`` is seconds since the epoch. ``id`` begins with the receipt.
+
+    A letter may stand for many ``failures`` of one kind, without their packets: its documents are then ``spans`` (first,
+    count, first, count, …), ascending.
     """
 
     id: str
@@ -26,10 +31,17 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     attempts: int
     packet: bytes
     time: float
+    spans: tuple[int, ...] = ()
+    failures: int = 1
 
     @property
     def receipt(self) -> str:
         return receipt_of(self.id)
+
+    @property
+    def ordinals(self) -> Iterable[int]:
+        """The documents it was made from, whichever way it names them; none of a letter for the whole delivery."""
+        return in_spans(self.spans) if self.spans else self.documents
 
 
 class Fate(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -48,20 +60,23 @@ class Details(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The fate of every document of a delivery, in their order, run-length encoded.
 
     ``runs`` is count, index into ``fates``, count, index, …; ``ids`` are the ids of the documents that have one, by ordinal
-    (``None``: there are none, or too many to keep); ``letters`` ordinal → id of the dead letter.
+    (``None``: there are none, or too many to keep); ``letters`` ordinal → id of the dead letter. ``spans`` are the documents of
+    dead letters that stand for many: id → first, count, first, count, …
     """
 
     fates: tuple[Fate, ...]
     runs: tuple[int, ...]
     ids: dict[int, str] | None = None
     letters: dict[int, str] | None = None
+    spans: dict[str, tuple[int, ...]] | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Counts of documents of one delivery (their sum is what was accepted), their details, and its dead letters.
 
     ``version`` is that of the graph it ran in. ``details`` may be missing for a delivery that no instance ran.
-    ``keeps_body``: the dead letters do not hold all there was, so the body as received must be kept.
+    ``keeps_body``: the dead letters do not hold all there was, so the body as received must be kept. ``has_whole_packets``: those
+    of them that have a packet hold all of it, and can be replayed without the body.
     """
 
     published: int = 0
@@ -71,6 +86,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     keeps_body: bool = False
     version: int = 0
     details: Details | None = None
+    has_whole_packets: bool = False
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)
@@ -110,6 +126,21 @@ def dead_letter_id(receipt: str, document: int, filter: str, ordinal: int = 0) -
     """
     digest = blake2b(f"{document}/{filter}/{ordinal}".encode(), digest_size=5).hexdigest()
     return f"{receipt}-{digest}"
+
+
+def many_letter_id(receipt: str, filter: str, code: str) -> str:
+    """Id of the dead letter that stands for many failures: it sorts before all others of its receipt.
+
+    So whoever replays or deletes in the order of ids comes to it first, and what it shares documents with goes along.
+    """
+    digest = blake2b(f"{filter}/{code}".encode(), digest_size=5).hexdigest()
+    return f"{receipt}-.{digest}"
+
+
+def in_spans(spans: Iterable[int]) -> Iterator[int]:
+    """The ordinals of spans: first, count, first, count, …"""
+    numbers = iter(spans)
+    return chain.from_iterable(range(first, first + count) for first, count in zip(numbers, numbers, strict=True))
 
 
 def receipt_of(letter_id: str) -> str:

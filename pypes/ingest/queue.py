@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
+from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import Blame, DeadLetter, Outcome
 from pypes.ingest.protocol import Rerun
@@ -256,9 +256,18 @@ class Queue(ABC):
         """Turn a dead letter into a new delivery in one transaction; returns the new receipt once it is durable.
 
         From the filter in which it failed on, with the packet as it was there (or was edited to); or from the start, with those
-        documents of the delivery's body that it was made from. What failed before the first filter always goes from the start,
-        unless it was edited. Raises :class:`NotFound`, :class:`Conflict` (``deadletters.not_kept``) if what it takes is not kept,
-        :class:`QueueFull` and :class:`StoreError`.
+        documents of the delivery's body that it was made from, and all other dead letters of these documents go with it. What
+        failed before the first filter, or stands for many, always goes from the start, unless it was edited. Raises
+        :class:`NotFound`, :class:`Conflict` (``deadletters.not_kept``) if what it takes is not kept, :class:`QueueFull` and
+        :class:`StoreError`.
+        """
+
+    @abstractmethod
+    async def replay_together(self, ids: Sequence[str], from_start: bool) -> Replayed:
+        """Turn dead letters of one receipt into one delivery that runs their documents from the start, body read once.
+
+        Without ``from_start`` only those that cannot go on from their filter; the others are ``left``, each to be replayed by
+        itself. Raises as :meth:`replay`.
         """
 
     # -- the rest ----------------------------------------------------------------------------------------

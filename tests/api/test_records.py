@@ -268,7 +268,7 @@ class TestDeadLetters:
                 after = page["next"]
             assert seen == sorted(ids)
         [group] = [g for g in get(node, "/deadletters?group=code")["groups"] if g["code"] == "test.counted"]
-        assert list(group) == ["graph", "filter", "code", "count", "latest"]
+        assert list(group) == ["graph", "filter", "code", "count", "failures", "latest"]
         assert (group["graph"], group["filter"], group["count"]) == ("g", "refuse", 6)
         assert get(node, "/deadletters?code=test.counted&graph=other")["deadletters"] == []
 
@@ -338,6 +338,22 @@ class TestDeadLetters:
         assert node.http.request("DELETE", f"{node.url}/deadletters").status == 400
         for body in ({"form": "filter"}, {"from": "end"}, {"limit": 0}, {"graph": 1}, []):
             assert node.http.request("POST", f"{node.url}/deadletters/replay", json=body).status == 400
+
+    def test_what_goes_from_the_start_is_one_delivery_for_each_receipt(self, node: Node) -> None:
+        node.http.request("DELETE", f"{node.url}/deadletters?code=ingest.malformed")
+        body = b'{"a": 1}\n' + b"oops\n" * 6 + b'{"a": 2, "refuse": 1, "code": "test.start"}\n'
+        first, second = (post(node, body, "/docs?on_error=deadletter", NDJSON).json()["receipt"] for _ in range(2))
+        assert [finished(node, receipt)["failed"] for receipt in (first, second)] == [7, 7]
+        wanted = {"code": "ingest.malformed", "limit": 8}
+        answer = node.http.request("POST", f"{node.url}/deadletters/replay", json=wanted).json()
+        assert (answer["count"], len(answer["receipts"])) == (12, 2)
+        assert [finished(node, receipt)["accepted"] for receipt in answer["receipts"]] == [6, 6]
+        wanted = {"from": "start", "graph": "g", "limit": 1000}
+        answer = node.http.request("POST", f"{node.url}/deadletters/replay", json=wanted).json()
+        ours = [receipt for receipt in answer["receipts"] if finished(node, receipt)["accepted"] == 6]
+        assert len(ours) == 2
+        for query in ("code=ingest.malformed", "code=test.start"):
+            node.http.request("DELETE", f"{node.url}/deadletters?{query}")
 
     def test_one_is_deleted(self, node: Node) -> None:
         id = failed(node)

@@ -29,8 +29,8 @@ from pypes.ingest.queue import Capabilities, Key, QueueStats
 from pypes.ingest.queues.committer import Committer, store_error
 from pypes.ingest.queues.idempotency import Keys
 from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.letters import LetteredQueue
 from pypes.ingest.queues.outbox import Append, Change, Commit, Cursor, Move, Outbox
-from pypes.ingest.queues.recorded import RecordedQueue
 from pypes.ingest.queues.refill import Refill
 from pypes.ingest.queues.retention import Retention
 from pypes.ingest.receipt import ReceiptIds, first_key
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 _PROBE_S = 1.0
 
 
-class EmbeddedQueue(RecordedQueue):
+class EmbeddedQueue(LetteredQueue):
     """A durable queue of one process; open it with :meth:`open`."""
 
     def __init__(
@@ -219,12 +219,12 @@ class EmbeddedQueue(RecordedQueue):
         decoded: bytes | None,
         future: asyncio.Future[str] | None = None,
         key: Key | None = None,
-        replays: str | None = None,
+        replays: tuple[str, ...] = (),
         cursors: tuple[Cursor, ...] = (),
     ) -> asyncio.Future[str]:
         try:
             self._committer.check()
-            self._reserve(header, len(body), is_replay=replays is not None)
+            self._reserve(header, len(body), is_replay=bool(replays))
         except PypesError:
             self._discard(body)
             raise

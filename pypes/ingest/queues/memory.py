@@ -14,12 +14,13 @@ from pypes.core.limits import Limits
 from pypes.errors import Conflict, Gone, NotFound, StoreError
 from pypes.ingest.accounts import Account, report, report_pending
 from pypes.ingest.backlog.group import Delivery, Group
-from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
+from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.outcome import Blame, DeadLetter, Details
+from pypes.ingest.outcome import Blame, DeadLetter, Details, receipt_of
 from pypes.ingest.queue import Callback, Capabilities, Key, QueueStats
 from pypes.ingest.queues.idempotency import check
-from pypes.ingest.queues.replaying import replayed
+from pypes.ingest.queues.replaying import from_filter, starts_over, together
+from pypes.ingest.queues.replaying import from_start as start_again
 from pypes.ingest.queues.settling import SettlingQueue
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptIds, commit_key
 from pypes.ingest.store.turn import Remains
@@ -185,8 +186,14 @@ class MemoryQueue(SettlingQueue):
         query = query or LetterQuery()
         alike = [letter for letter in self._letters.values() if query.matches(letter)]
         counts = Counter((letter.graph, letter.filter, letter.code) for letter in alike)
+        failures: Counter[tuple[str, str, str]] = Counter()
+        for letter in alike:
+            failures[letter.graph, letter.filter, letter.code] += letter.failures
         latest = {(letter.graph, letter.filter, letter.code): letter.time for letter in sorted(alike, key=lambda a: a.time)}
-        return [LetterGroup(*place, count, latest[place]) for place, count in sorted(counts.items(), key=lambda c: (-c[1], c[0]))]
+        return [
+            LetterGroup(*place, count, latest[place], failures[place])
+            for place, count in sorted(counts.items(), key=lambda c: (-c[1], c[0]))
+        ]
 
     async def edit_letter(self, id: str, packet: bytes) -> bool:
         if id not in self._letters:
@@ -213,24 +220,35 @@ class MemoryQueue(SettlingQueue):
         return True
 
     async def replay(self, id: str, from_start: bool) -> str:
-        letter = self._letters.get(id)
-        if letter is None:
+        replayed = await self.replay_together([id], from_start)
+        if not replayed.left:
+            return replayed.receipt
+        letter, (old, _, is_needed) = self._letters[id], self._kept(receipt_of(id))
+        header, packet = from_filter(letter, old, is_edited=id in self._edited, is_needed=is_needed)
+        receipt = self._append(header, packet, None, is_replay=True)
+        self._delete(id)
+        return receipt
+
+    async def replay_together(self, ids: Sequence[str], from_start: bool) -> Replayed:
+        asked = [self._letters[id] for id in ids if id in self._letters]
+        if not asked:
             raise NotFound("there is no such dead letter", code="deadletters.not_found")
-        remains = self._bodies[letter.receipt]
-        kept = Spooled(self._paths[letter.receipt], remains.size) if remains.spool else remains.body
-        header, body = replayed(
-            letter,
-            Header.decode(remains.header or b""),
-            kept,
-            from_start=from_start,
-            is_edited=id in self._edited,
-            is_needed=remains.is_needed,
-        )
+        first = [letter for letter in asked if from_start or starts_over(letter, is_edited=letter.id in self._edited)]
+        if not first:
+            return Replayed("", 0, tuple(letter.id for letter in asked))
+        receipt = first[0].receipt
+        letters = together(first, [letter for letter in self._letters.values() if letter.receipt == receipt])
+        header, body = start_again(letters, *self._kept(receipt)[:2])
         if isinstance(body, Spooled):
             body = _link(body, f"{body.path}-{self._last_key + 1:x}")
         receipt = self._append(header, body, None, is_replay=True)
-        self._delete(id)
-        return receipt
+        gone = {letter.id for letter in letters if self._delete(letter.id)}
+        return Replayed(receipt, len(gone), tuple(letter.id for letter in asked if letter.id not in gone))
+
+    def _kept(self, receipt: str) -> tuple[Header, bytes | Spooled | None, bool]:
+        remains = self._bodies[receipt]
+        kept = Spooled(self._paths[receipt], remains.size) if remains.spool else remains.body
+        return Header.decode(remains.header or b""), kept, remains.is_needed
 
     # -- the rest ----------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ Cursor = tuple[str, str, str]
 
 
 class Append:
-    """An append on its way to the store; ``replays`` is the id of the dead letter that goes when it comes.
+    """An append on its way to the store; ``replays`` are the ids of the dead letters that go when it comes.
 
     ``cursors`` are those of the source which fetched it: they are stored together.
     """
@@ -43,7 +43,7 @@ class Append:
         decoded: bytes | None,
         future: asyncio.Future[str],
         key: Key | None = None,
-        replays: str | None = None,
+        replays: tuple[str, ...] = (),
         cursors: tuple[Cursor, ...] = (),
     ) -> None:
         self.header = header
@@ -271,8 +271,8 @@ class Outbox:
             if append.key is not None:
                 id = ReceiptIds(self._node, self._shard, key, salt)[position]
                 turn.keys.append((append.key.name, append.key.digest, key, id))
-            if append.replays is not None:
-                turn.removed.append(append.replays)
+            if append.replays:
+                turn.removed += append.replays
             if append.cursors:
                 turn.cursors += append.cursors
             if header.keys and not header.is_bulk and self._has_bulk(header.graph):

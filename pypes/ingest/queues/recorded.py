@@ -1,9 +1,7 @@
-"""What a queue on a store tells of the past: receipts, documents, dead letters, callbacks."""
+"""What a queue on a store tells of the past: receipts, documents, callbacks."""
 
 from __future__ import annotations
 
-import asyncio
-from abc import abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -11,27 +9,22 @@ from functools import partial
 from typing import Any
 
 import msgspec
-import orjson
 
-from pypes.errors import Conflict, Gone, NotFound
+from pypes.errors import Gone
 from pypes.ingest.accounts import Account, decode, report, report_pending
 from pypes.ingest.backlog.group import Group
-from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
-from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.outcome import DeadLetter, Details
+from pypes.ingest.delivery import Header
+from pypes.ingest.outcome import Details
 from pypes.ingest.queue import Callback
 from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.lane import Lane
-from pypes.ingest.queues.outbox import Change, Outbox
-from pypes.ingest.queues.replaying import replayed
+from pypes.ingest.queues.outbox import Outbox
 from pypes.ingest.queues.retention import Retention
 from pypes.ingest.queues.settling import SettlingQueue
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
 from pypes.ingest.store.rows import index_bytes, unpack_index
-from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
 
-_LETTER = "id, documents, graph, version, filter, component, code, error, attempts, time"
 _START_BYTES = 4096  # of a row: enough for the index of a commit of a few deliveries
 
 
@@ -39,27 +32,10 @@ class RecordedQueue(SettlingQueue):
     """Reads in a thread what the store has; what was acknowledged and is not yet there is waited for."""
 
     _store: Store
-    _spool: SpoolDir
     _reading: Lane
     _outbox: Outbox
     _committer: Committer
     _retention: Retention
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._replaying: set[str] = set()
-
-    @abstractmethod
-    def _append(
-        self,
-        header: Header,
-        body: bytes | Spooled,
-        decoded: bytes | None,
-        future: asyncio.Future[str] | None = None,
-        key: Any = None,
-        replays: str | None = None,
-    ) -> asyncio.Future[str]:
-        """As :meth:`append`; the dead letter ``replays`` goes in the same transaction."""
 
     async def _read(self, sql: str, *parameters: Any) -> list[Any]:
         rows: list[Any] = await self._reading.call(partial(self._store.read, sql, parameters))
@@ -209,88 +185,6 @@ class RecordedQueue(SettlingQueue):
         self._outbox.postponed(receipt, due)
         self._committer.kick_soon()
 
-    # -- dead letters ------------------------------------------------------------------------------------
-
-    async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
-        await self._committer.settled()
-        where, parameters = _where(query or LetterQuery())
-        # a list by id: without the sign before its columns, an index by another order may be preferred
-        sql = f"SELECT {_LETTER} FROM dead_letters WHERE id > ? {where} ORDER BY id LIMIT ?"
-        return [_letter(row) for row in await self._read(sql, after, *parameters, limit)]
-
-    async def letter(self, id: str) -> KeptLetter | None:
-        await self._committer.settled()
-        rows = await self._read(
-            f"SELECT {_LETTER}, traceback, packet, is_edited, receipt FROM dead_letters JOIN packets USING (id) WHERE id = ?", id
-        )
-        if not rows:
-            return None
-        *row, traceback, packet, is_edited, receipt = rows[0]
-        letter = _letter(row, traceback, packet)
-        bodies = await self._read(
-            "SELECT header, size, spool, body IS NOT NULL, CASE WHEN size <= ? THEN body END FROM bodies WHERE receipt = ?",
-            SHOWN_BYTES,
-            receipt,
-        )
-        if not bodies:
-            return KeptLetter(letter, bool(is_edited))
-        header_data, size, spool, is_inline, body = bodies[0]
-        header = Header.decode(header_data)
-        has_body = bool(spool or is_inline)
-        return KeptLetter(letter, bool(is_edited), has_body, body, header.content_type, header.encoding, size)
-
-    async def letter_groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
-        await self._committer.settled()
-        where, parameters = _where(query or LetterQuery())
-        rows = await self._read(
-            f"SELECT graph, filter, code, count(*), max(time) FROM dead_letters WHERE 1 {where} "
-            "GROUP BY graph, filter, code ORDER BY count(*) DESC, graph, filter, code",
-            *parameters,
-        )
-        return [LetterGroup(*row) for row in rows]
-
-    async def edit_letter(self, id: str, packet: bytes) -> bool:
-        return await self._change([id], packet) > 0
-
-    async def delete_letters(self, ids: Sequence[str]) -> int:
-        return await self._change(list(ids), None) if ids else 0
-
-    def _change(self, ids: list[str], packet: bytes | None) -> asyncio.Future[int]:
-        """Edit dead letters, or delete them (``packet`` is None); the future gives how many there were."""
-        self._committer.check()
-        future: asyncio.Future[int] = self._loop.create_future()
-        self._outbox.changes.append(Change(ids, packet, future))
-        self._committer.kick_soon()
-        return future
-
-    async def replay(self, id: str, from_start: bool) -> str:
-        if id in self._replaying:
-            raise Conflict("this dead letter is being replayed already", code="deadletters.replaying")
-        self._replaying.add(id)
-        try:
-            await self._committer.settled()
-            rows = await self._read(
-                f"SELECT {_LETTER}, traceback, packet, is_edited, receipt FROM dead_letters JOIN packets USING (id) WHERE id = ?",
-                id,
-            )
-            if not rows:
-                raise NotFound("there is no such dead letter", code="deadletters.not_found")
-            *row, traceback, packet, is_edited, receipt = rows[0]
-            bodies = await self._read("SELECT header, is_needed, size, spool, body FROM bodies WHERE receipt = ?", receipt)
-            header_data, is_needed, size, spool, body = bodies[0] if bodies else (None, 0, 0, None, None)
-            kept = Spooled(str(self._spool.path / spool), size) if spool else body
-            header = Header.decode(header_data) if header_data else None
-            letter = _letter(row, traceback, packet)
-            header, kept = replayed(
-                letter, header, kept, from_start=from_start, is_edited=bool(is_edited), is_needed=bool(is_needed)
-            )
-            if isinstance(kept, Spooled):
-                # the file may be that of other letters, too: the delivery gets a name of its own for it
-                kept = await self._reading.call(partial(self._spool.link, kept))
-            return await self._append(header, kept, None, replays=id)
-        finally:
-            self._replaying.discard(id)
-
 
 def _headers(store: Store, key: int) -> list[Header] | None:
     """The headers of a commit, without reading its bodies; None if it is gone."""
@@ -303,22 +197,3 @@ def _headers(store: Store, key: int) -> list[Header] | None:
         if start is None:
             return None
     return [header for header, _, _ in unpack_index(start)]
-
-
-def _where(query: LetterQuery) -> tuple[str, list[Any]]:
-    conditions, parameters = [], []
-    for name in ("graph", "filter", "code"):
-        if value := getattr(query, name):
-            conditions.append(f"AND {name} = ?")
-            parameters.append(value)
-    if query.since:
-        conditions.append("AND time >= ?")
-        parameters.append(query.since)
-    return " ".join(conditions), parameters
-
-
-def _letter(row: Sequence[Any], traceback: str = "", packet: bytes = b"") -> DeadLetter:
-    id, documents, graph, version, filter, component, code, error, attempts, time = row
-    return DeadLetter(
-        id, tuple(orjson.loads(documents)), graph, version, filter, component, code, error, traceback, attempts, packet, time
-    )

@@ -1,6 +1,8 @@
-"""The delivery that a dead letter becomes when it is replayed."""
+"""The delivery that dead letters become when they are replayed."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
@@ -9,24 +11,48 @@ from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.ingest.outcome import DeadLetter
 
 
-def replayed(
-    letter: DeadLetter,
-    header: Header | None,
-    body: bytes | Spooled | None,
-    *,
-    from_start: bool,
-    is_edited: bool,
-    is_needed: bool,
-) -> tuple[Header, bytes | Spooled]:
-    """Header and body of the new delivery; ``header`` and ``body`` are those of the old one, as far as they are kept.
+def starts_over(letter: DeadLetter, *, is_edited: bool) -> bool:
+    """True if a dead letter can only go from the start: it failed before the first filter, or stands for many packets."""
+    return not is_edited and (not letter.filter or bool(letter.spans))
 
-    ``is_needed``: the packet does not hold all there was. Order keys and lane are those of the old delivery: the replay is in
-    order behind what was taken since. Raises :class:`Conflict` (``deadletters.not_kept``) if what it takes is not kept.
+
+def together(asked: Iterable[DeadLetter], all_of_receipt: Sequence[DeadLetter]) -> list[DeadLetter]:
+    """The dead letters that go along when some of a receipt are replayed from the start: all of the same documents.
+
+    A document that runs again leaves whatever it left before, so a letter that stayed behind would be there twice.
     """
-    if not from_start and not letter.filter and not is_edited:
-        from_start = True  # it failed before the first filter
-    if from_start:
-        return _from_start(letter, header, body)
+    by_document: dict[int, list[DeadLetter]] = {}
+    for letter in all_of_receipt:
+        for document in letter.ordinals:
+            by_document.setdefault(document, []).append(letter)
+    whole = [letter for letter in all_of_receipt if not _names_any(letter)]
+    found: dict[str, DeadLetter] = {}
+    left = list(asked)
+    while left:
+        letter = left.pop()
+        if letter.id in found:
+            continue
+        found[letter.id] = letter
+        if not _names_any(letter):
+            return list(all_of_receipt)
+        left += whole
+        for document in letter.ordinals:
+            left += by_document.pop(document, ())
+    return list(found.values())
+
+
+def _names_any(letter: DeadLetter) -> bool:
+    """False for a letter that stands for its whole delivery."""
+    return bool(letter.documents or letter.spans)
+
+
+def from_filter(letter: DeadLetter, header: Header | None, *, is_edited: bool, is_needed: bool) -> tuple[Header, bytes]:
+    """Header and body of the delivery that goes on where ``letter`` failed, with its packet as it was or was edited to.
+
+    ``header`` is that of the old delivery, as far as it is kept: order keys and lane are taken from it, so that the replay is in
+    order behind what was taken since. ``is_needed``: the packet does not hold all there was. Raises :class:`Conflict`
+    (``deadletters.not_kept``).
+    """
     if not letter.packet or (is_needed and not is_edited):
         raise Conflict("this dead letter does not hold the whole packet; replay it from the start", code="deadletters.not_kept")
     return Header(
@@ -39,18 +65,37 @@ def replayed(
         is_bulk=header.is_bulk if header is not None else False,
         replays=letter.id,
         start=letter.filter,
+        origin=_origin(letter, header),
     ), letter.packet
 
 
-def _from_start(letter: DeadLetter, header: Header | None, body: bytes | Spooled | None) -> tuple[Header, bytes | Spooled]:
+def _origin(letter: DeadLetter, header: Header | None) -> tuple[str, int]:
+    """Receipt and ordinal under which the first document of a dead letter ran first."""
+    receipt, first = header.origin if header is not None and header.origin is not None else (letter.receipt, 0)
+    document = letter.documents[0] if letter.documents else 0
+    return receipt, first + (header.only[document] if header is not None and header.only else document)
+
+
+def from_start(
+    letters: Sequence[DeadLetter], header: Header | None, body: bytes | Spooled | None
+) -> tuple[Header, bytes | Spooled]:
+    """Header and body of the one delivery that runs the documents of dead letters of one receipt again, as they were received.
+
+    ``header`` and ``body`` are those of the old delivery; without them, :class:`Conflict` (``deadletters.not_kept``) is raised.
+    """
     if header is None or body is None:
         raise Conflict(
             "the body of this dead letter's delivery is not kept; replay it from its filter, or post the document again",
             code="deadletters.not_kept",
         )
-    documents = letter.documents or tuple(range(header.documents))
+    documents: Sequence[int] = range(header.documents)
+    if all(map(_names_any, letters)):
+        documents = sorted({document for letter in letters for document in letter.ordinals})
     # ordinals of a delivery that is itself a part count within that part
-    only = tuple(header.only[document] for document in documents) if header.only else documents
+    only = tuple(header.only[document] for document in documents) if header.only else tuple(documents)
     if not header.only and len(documents) == header.documents:
         only = ()
-    return structs.replace(header, documents=len(documents), only=only, callback=None, replays=letter.id), body
+    first = min(letters, key=lambda letter: letter.id)
+    origin = header.origin or (first.receipt, 0)
+    replay = structs.replace(header, documents=len(documents), only=only, callback=None, replays=first.id, origin=origin)
+    return replay, body

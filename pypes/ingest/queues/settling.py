@@ -55,11 +55,12 @@ class SettlingQueue(LeasingQueue):
     def _remains(self, delivery: Delivery, outcome: Outcome) -> Remains:
         header, body, letters = delivery.header.encode(), delivery.body, outcome.dead_letters
         size = len(body)
+        is_needed = outcome.keeps_body and not outcome.has_whole_packets
         if size > self._limits.dead_letter_body_bytes and not outcome.keeps_body:
             return Remains(delivery.id, letters, header, None, None, size, False)
         if isinstance(body, Spooled):
-            return Remains(delivery.id, letters, header, None, body.name, size, outcome.keeps_body)
-        return Remains(delivery.id, letters, header, body, None, size, outcome.keeps_body)
+            return Remains(delivery.id, letters, header, None, body.name, size, is_needed)
+        return Remains(delivery.id, letters, header, body, None, size, is_needed)
 
     def _finish(self, delivery: Delivery, outcome: Outcome, remains: Remains | None, id: str | None = None) -> None:
         group, header = delivery.group, delivery.header

@@ -65,6 +65,9 @@ CREATE TEMP TRIGGER turn_insert INSTEAD OF INSERT ON turn BEGIN
 END;
 """
 
+#: How many failures a dead letter stands for, as an expression over its row.
+FAILURES = "CASE WHEN documents LIKE '{%' THEN json_extract(documents, '$.failures') ELSE 1 END"
+
 INSERT_LETTER = "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"
 INSERT_PACKET = "INSERT OR REPLACE INTO packets VALUES (?, ?, ?)"
 INSERT_BODY = "INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?, ?)"
@@ -110,7 +113,10 @@ def upgrade(connection: sqlite3.Connection, version: str) -> None:
 def letter_row(letter: DeadLetter, receipt: str, packet_bytes: int) -> tuple[object, ...]:
     """What :data:`INSERT_LETTER` takes."""
     size = ROW_BYTES + packet_bytes + len(letter.traceback) + len(letter.error)
-    documents = orjson.dumps(letter.documents).decode()
+    named: object = letter.documents
+    if letter.spans:
+        named = {"failures": letter.failures, "spans": letter.spans}
+    documents = orjson.dumps(named).decode()
     return (
         letter.id,
         receipt,
@@ -125,6 +131,14 @@ def letter_row(letter: DeadLetter, receipt: str, packet_bytes: int) -> tuple[obj
         documents,
         size,
     )
+
+
+def documents_of(text: str) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """What the column ``documents`` says: ordinals, or spans of them; and how many failures the letter stands for."""
+    named = orjson.loads(text)
+    if isinstance(named, dict):
+        return (), tuple(named["spans"]), int(named["failures"])
+    return tuple(named), (), 1
 
 
 def _statements(script: str) -> list[str]:

@@ -36,7 +36,8 @@ class Totals(NamedTuple):
 class Remains(NamedTuple):
     """What a delivery leaves behind when documents of it failed: its dead letters, its header, and its body if it is kept.
 
-    ``is_needed``: the dead letters do not hold all there was. ``body`` is None if it is in the file ``spool``, or not kept.
+    ``is_needed``: the packets of the dead letters do not hold all there was. ``body`` is None if it is in the file ``spool``, or
+    not kept.
     """
 
     receipt: str

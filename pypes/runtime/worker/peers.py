@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pypes.errors import PypesError, StoreError, Unavailable
-from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
+from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter
 from pypes.ingest.queue import Key
@@ -57,6 +57,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "edit_letter": Call({"id": str, "packet": bytes}, bool),
         "delete_letters": Call({"ids": list[str]}, int, is_repeatable=False),
         "replay": Call({"id": str, "from_start": bool}, str, is_repeatable=False),
+        "replay_together": Call({"ids": list[str], "from_start": bool}, Replayed, is_repeatable=False),
         # with a time it is repeatable, but then its caller is the supervisor, which repeats it itself
         "trigger": Call({"graph": str, "at": float | None}, list[str], is_repeatable=False),
         "unfinished": Call({"graph": str}, int | None),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from pypes.errors import NotFound, PypesError, StoreError, Unavailable
-from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
+from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.outcome import DeadLetter, receipt_of
+from pypes.ingest.queues.replaying import starts_over
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
 from pypes.runtime.worker.peers import Peers
 
@@ -78,7 +80,7 @@ class Records:
             for group in part:
                 key = (group.graph, group.filter, group.code)
                 if (known := groups.get(key)) is not None:
-                    group = LetterGroup(*key, known.count + group.count, max(known.latest, group.latest))
+                    group = _sum(known, group)
                 groups[key] = group
         return sorted(groups.values(), key=lambda group: (-group.count, group.graph, group.filter, group.code))
 
@@ -113,30 +115,92 @@ class Records:
 
     async def replay_all(
         self, query: LetterQuery, from_start: bool, limit: int
-    ) -> tuple[list[str], list[tuple[DeadLetter, PypesError]]]:
-        """Replay up to ``limit`` dead letters that match, the oldest first: the receipts, and those that could not be.
+    ) -> tuple[int, list[str], list[tuple[DeadLetter, PypesError]]]:
+        """Replay ``limit`` dead letters that match, the oldest first: how many, the receipts, and those that could not be.
 
-        Ends early when the queue is full or the disk fails: what was not come to stays among the dead letters.
+        What goes from the start is one delivery for each receipt, so a receipt is not cut in two: there may be more of it than
+        ``limit``. Ends early when the queue is full or the disk fails: what was not come to stays among the dead letters.
         """
+        count = 0
         receipts: list[str] = []
         refused: list[tuple[DeadLetter, PypesError]] = []
+        async for portion in self._portions(query, from_start, limit):
+            answers = await asyncio.gather(*(self._replay_some(letters, from_start) for letters in portion))
+            for taken, fresh, failed in answers:
+                count += taken
+                receipts += fresh
+                refused += failed
+            if any(_ends(error) for _, error in refused):
+                break
+        # another one has replayed or deleted it meanwhile: nothing is left to do, and nothing to tell
+        return count, receipts, [(letter, error) for letter, error in refused if not isinstance(error, NotFound)]
+
+    async def _portions(self, query: LetterQuery, from_start: bool, limit: int) -> AsyncIterator[list[list[DeadLetter]]]:
+        """``limit`` dead letters that match, about :data:`PORTION` at a time, those of one receipt together."""
+        portion: list[list[DeadLetter]] = []
+        count = size = 0
         after = ""
-        while len(receipts) + len(refused) < limit:
-            portion = min(PORTION, limit - len(receipts) - len(refused))
-            letters = await self.letters(query, portion, after)
-            found = await asyncio.gather(*(self.replay(one.id, from_start) for one in letters), return_exceptions=True)
-            for letter, answer in zip(letters, found, strict=True):
+        while letters := await self.letters(query, PORTION, after):
+            after = letters[-1].id
+            for letter in letters:
+                is_same = bool(portion) and portion[-1][0].receipt == letter.receipt
+                is_together = is_same and (from_start or starts_over(letter, is_edited=False))
+                if count >= limit and not is_together:
+                    if is_same and not from_start:
+                        continue  # of those that go together, none stays behind
+                    yield portion
+                    return
+                if is_same:
+                    portion[-1].append(letter)
+                else:
+                    if size >= PORTION:
+                        yield portion
+                        portion, size = [], 0
+                    portion.append([letter])
+                count, size = count + 1, size + 1
+        if portion:
+            yield portion
+
+    async def _replay_some(
+        self, letters: list[DeadLetter], from_start: bool
+    ) -> tuple[int, list[str], list[tuple[DeadLetter, PypesError]]]:
+        """Replay dead letters of one receipt: first those that go from the start, together, then each of the others."""
+        count = 0
+        receipts: list[str] = []
+        refused: list[tuple[DeadLetter, PypesError]] = []
+        first = [letter for letter in letters if from_start or starts_over(letter, is_edited=False)]
+        singles = [] if from_start else [letter for letter in letters if not starts_over(letter, is_edited=False)]
+        if first:
+            shard = self._shard_of_letter(first[0].id)
+            ids = [letter.id for letter in first]
+            try:
+                together: Replayed = await self._peers.ask(shard, "replay_together", ids=ids, from_start=from_start)
+            except PypesError as error:
+                refused += [(letter, error) for letter in first]
+            else:
+                count += together.letters
+                receipts += [together.receipt] if together.receipt else []
+                singles += [letter for letter in first if letter.id in together.left]
+        for start in range(0, len(singles), PORTION):
+            if any(_ends(error) for _, error in refused):
+                break
+            some = singles[start : start + PORTION]
+            found = await asyncio.gather(*(self.replay(one.id, from_start) for one in some), return_exceptions=True)
+            for letter, answer in zip(some, found, strict=True):
                 if isinstance(answer, PypesError):
                     refused.append((letter, answer))
                 elif isinstance(answer, BaseException):
                     raise answer
                 else:
                     receipts.append(answer)
-            if len(letters) < portion or any(_ends(error) for _, error in refused):
-                break
-            after = letters[-1].id
-        # another one has replayed or deleted it meanwhile: nothing is left to do, and nothing to tell
-        return receipts, [(letter, error) for letter, error in refused if not isinstance(error, NotFound)]
+                    count += 1
+        return count, receipts, refused
+
+
+def _sum(one: LetterGroup, other: LetterGroup) -> LetterGroup:
+    """The same group in two shards."""
+    latest, failures = max(one.latest, other.latest), one.failures + other.failures
+    return LetterGroup(one.graph, one.filter, one.code, one.count + other.count, latest, failures)
 
 
 def _ends(error: PypesError) -> bool:

@@ -113,7 +113,7 @@ def test_dead_letters_are_found_grouped_and_shown(play: Callable[..., None]) -> 
         assert await found(since=3.0) == [second[0].id]
         assert await found(graph="other") == []
         groups = await queue.letter_groups()
-        assert groups == [LetterGroup("g", "html", "rejected", 2, 5.0), LetterGroup("g", "pdf", "component.failed", 1, 2.0)]
+        assert groups == [LetterGroup("g", "html", "rejected", 2, 5.0, 2), LetterGroup("g", "pdf", "component.failed", 1, 2.0, 1)]
         assert await queue.letter_groups(LetterQuery(filter="pdf")) == groups[1:]
         kept = await queue.letter(first[0].id)
         assert kept == KeptLetter(first[0], False, True, b"x", "text/plain", "", 1)

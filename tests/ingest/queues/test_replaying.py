@@ -1,0 +1,153 @@
+"""Dead letters that are replayed together: each document once, whatever it left; and under which receipt it ran first."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from msgspec import structs
+
+from pypes.errors import Conflict, NotFound
+from pypes.ingest.delivery import Header
+from pypes.ingest.outcome import DeadLetter, Outcome, many_letter_id
+from pypes.ingest.queue import Queue
+from tests.ingest.harness import letter, take
+
+
+async def fail(queue: Queue, *letters: tuple[int, ...], documents: int = 1, body: bytes = b"rows") -> list[DeadLetter]:
+    """Have a delivery leave dead letters that were made of these documents."""
+    await queue.append(Header("g", content_type="text/csv", documents=documents, length=len(body)), body)
+    (lease,) = await take(queue)
+    dead = tuple(
+        structs.replace(letter(lease.id, own[0] if own else 0, ordinal), documents=own) for ordinal, own in enumerate(letters)
+    )
+    assert queue.ack(lease, Outcome(0, 0, documents, dead))
+    return list(dead)
+
+
+def test_a_document_runs_again_with_all_that_it_left(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        first, *_ = await fail(queue, (0,), (0,), (0,))
+        other, *_ = await fail(queue, (0,))
+        receipt = await queue.replay(first.id, from_start=True)
+        assert [left.id for left in await queue.letters()] == [other.id]
+        (lease,) = await take(queue)
+        assert (lease.id, lease.body, lease.header.only) == (receipt, b"rows", ())
+        assert queue.stats().deliveries == 1
+
+    play(scenario)
+
+
+def test_letters_go_along_that_share_a_document_with_one_that_does(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        dead = await fail(queue, (0, 1), (1, 2), (3,), documents=5)
+        await queue.replay(dead[0].id, from_start=True)
+        assert [left.id for left in await queue.letters()] == [dead[2].id]
+        (lease,) = await take(queue)
+        assert (lease.header.only, lease.header.documents) == ((0, 1, 2), 3)
+        whole = await fail(queue, (), (1,), documents=4)
+        await queue.replay(whole[1].id, from_start=True)
+        assert [left.id for left in await queue.letters()] == [dead[2].id]
+        (lease,) = await take(queue)
+        assert (lease.header.only, lease.header.documents) == ((), 4)
+
+    play(scenario)
+
+
+def test_documents_of_one_receipt_are_one_delivery(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        dead = await fail(queue, (1,), (3,), (4,), documents=6)
+        replayed = await queue.replay_together([dead[0].id, dead[2].id, f"{dead[0].receipt}-gone"], from_start=True)
+        (lease,) = await take(queue)
+        assert (lease.id, replayed.letters, replayed.left) == (replayed.receipt, 2, ())
+        assert (lease.header.only, lease.header.documents, lease.body) == ((1, 4), 2, b"rows")
+        assert [left.id for left in await queue.letters()] == [dead[1].id]
+        with pytest.raises(NotFound):
+            await queue.replay_together([dead[0].id], from_start=True)
+
+    play(scenario)
+
+
+def test_only_what_failed_before_the_first_filter_goes_together_by_itself(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        await queue.append(Header("g", documents=4, length=4), b"rows")
+        (lease,) = await take(queue)
+        lines = [structs.replace(letter(lease.id, n), filter="") for n in range(3)]
+        later = letter(lease.id, 3)
+        queue.ack(lease, Outcome(0, 0, 4, (*lines, later), keeps_body=True, has_whole_packets=True))
+        assert len(await queue.letters()) == 4
+        assert await queue.edit_letter(lines[1].id, b'{"fields": {"n": 2}}')
+        replayed = await queue.replay_together([one.id for one in (*lines, later)], from_start=False)
+        assert (replayed.letters, sorted(replayed.left)) == (2, sorted([lines[1].id, later.id]))
+        (lease,) = await take(queue)
+        assert (lease.header.only, lease.header.start) == ((0, 2), "")
+        # the packets of the others are whole, though the body was needed
+        await queue.replay(lines[1].id, from_start=False)
+        await queue.replay(later.id, from_start=False)
+        assert [lease.header.start for lease in await take(queue, 2)] == ["", "f"]
+        replayed = await queue.replay_together([(await fail(queue, (0,)))[0].id], from_start=False)
+        assert (replayed.receipt, replayed.letters, len(replayed.left)) == ("", 0, 1)
+
+    play(scenario)
+
+
+def test_a_letter_that_stands_for_many_runs_their_documents(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        await queue.append(Header("g", documents=100, length=4), b"rows")
+        (lease,) = await take(queue)
+        id = many_letter_id(lease.id, "f", "component.failed")
+        many = structs.replace(letter(lease.id), id=id, documents=(), packet=b"", spans=(10, 40, 60, 20), failures=75)
+        one = letter(lease.id, 3)
+        queue.ack(lease, Outcome(39, 0, 61, (one, many), keeps_body=True, has_whole_packets=True))
+        assert [found.id for found in await queue.letters()] == [many.id, one.id]
+        kept = await queue.letter(many.id)
+        assert kept is not None
+        assert (kept.letter.spans, kept.letter.failures, kept.has_body) == ((10, 40, 60, 20), 75, True)
+        (group,) = await queue.letter_groups()
+        assert (group.count, group.failures) == (2, 76)
+        documents = {document.index: document for document in await queue.documents(lease.id, 100) or ()}
+        assert documents[3].deadletter == one.id
+        await queue.replay(one.id, from_start=False)
+        await queue.replay(many.id, from_start=False)
+        first, second = await take(queue, 2)
+        assert first.header.start == "f"
+        assert (second.header.only, second.header.documents) == ((*range(10, 50), *range(60, 80)), 60)
+        assert queue.stats().dead_letters == queue.stats().dead_letter_bytes == 0
+
+    play(scenario)
+
+
+def test_a_replay_knows_where_its_documents_ran_first(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        dead = await fail(queue, (1,), (4,), documents=6)
+        first = dead[0].receipt
+        await queue.replay(dead[0].id, from_start=False)
+        (lease,) = await take(queue)
+        assert lease.header.origin == (first, 1)
+        again = letter(lease.id)
+        queue.ack(lease, Outcome(0, 0, 1, (again,)))
+        await queue.replay(again.id, from_start=True)
+        (lease,) = await take(queue)
+        assert (lease.header.origin, lease.header.only) == ((first, 1), ())
+        await queue.replay(dead[1].id, from_start=True)
+        (lease,) = await take(queue)
+        # the ordinals of the body are those of the first run
+        assert (lease.header.origin, lease.header.only) == ((first, 0), (4,))
+        again = letter(lease.id)
+        queue.ack(lease, Outcome(0, 0, 1, (again,)))
+        await queue.replay(again.id, from_start=False)
+        (lease,) = await take(queue)
+        assert lease.header.origin == (first, 4)
+
+    play(scenario)
+
+
+def test_two_replays_of_one_document_at_once_are_one(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        dead = await fail(queue, (0,), (0,))
+        answers = await asyncio.gather(
+            queue.replay(dead[0].id, from_start=True), queue.replay(dead[1].id, from_start=True), return_exceptions=True
+        )
+        assert sum(isinstance(answer, (Conflict, NotFound)) for answer in answers) == 1
+        assert (queue.stats().deliveries, queue.stats().dead_letters) == (1, 0)
+
+    play(scenario)
