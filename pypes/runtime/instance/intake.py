@@ -92,7 +92,7 @@ class Intake:
 
     def feed(self) -> Feed:
         """What to submit to the scheduler, once."""
-        feed = Feed(self._batches(), self.documents, (self,), complete=self._complete)
+        feed = Feed(self._batches(), self.documents, (self,), complete=self._complete, bases=self.bases)
         if not self._has_reruns:
             return feed
         committed: dict[str, set[int]] = {}

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pypes.ingest.outcome import DeadLetter, Details, Fate, Outcome, dead_letter_id
+from pypes.ingest.outcome import DeadLetter, Details, Fate, Outcome, dead_letter_id, many_letter_id
 from pypes.runtime.scheduler import PUBLISHED, Epoch, Failure
 
 if TYPE_CHECKING:
@@ -50,10 +50,16 @@ def settle(intake: Intake, epoch: Epoch, graph: str, version: int) -> None:
         if intake.superseded:
             fates, runs = _with_superseded(intake.superseded, base, fates, runs)
         own_ids = {at - base: ids[at] for at in range(base, base + count) if at in ids} if ids else None
-        details = Details(fates, runs, own_ids or None, kept.ids.get(index) if kept is not None else None)
-        letters = tuple(kept.by_delivery.get(index, ())) if kept is not None else ()
-        keeps_body = kept is not None and index in kept.incomplete
-        outcome = Outcome(published, dropped, count - published - dropped, letters, keeps_body, version, details)
+        failed = count - published - dropped
+        if kept is None or index not in kept.by_delivery:
+            outcome = Outcome(published, dropped, failed, (), False, version, Details(fates, runs, own_ids or None))
+        else:
+            details = Details(fates, runs, own_ids or None, kept.ids.get(index), kept.spans.get(index))
+            is_partial, needs_body = index in kept.partial, index in kept.without_packet
+            letters = tuple(kept.by_delivery[index])
+            outcome = Outcome(
+                published, dropped, failed, letters, is_partial or needs_body, version, details, has_whole_packets=not is_partial
+            )
         connection.outcomes.append((item.number, outcome))
 
 
@@ -83,8 +89,11 @@ class Letters:
         self.by_delivery: dict[int, list[DeadLetter]] = {}
         #: By delivery, the id of the letter for each of its documents that failed.
         self.ids: dict[int, dict[int, str]] = {}
-        #: Deliveries whose dead letters do not hold all there was.
-        self.incomplete: set[int] = set()
+        #: By delivery, the documents of letters that stand for many failures.
+        self.spans: dict[int, dict[str, tuple[int, ...]]] = {}
+        #: Deliveries with packets among their dead letters that do not hold all there was, and those with letters that have none.
+        self.partial: set[int] = set()
+        self.without_packet: set[int] = set()
         self._intake = intake
         seen: dict[tuple[int, str], int] = {}
         for failure in failures:
@@ -93,7 +102,13 @@ class Letters:
             base = intake.bases[index]
             item = intake.deliveries[index].item
             if not failure.is_whole:
-                self.incomplete.add(index)
+                (self.partial if failure.packet else self.without_packet).add(index)
+            if failure.many is not None:
+                spans = failure.many.within(base, base + item.header.documents)
+                letter = _of_many(failure, failure.many.count, item.receipt, spans, graph, version)
+                self.by_delivery.setdefault(index, []).append(letter)
+                self.spans.setdefault(index, {})[letter.id] = letter.spans
+                continue
             end = base + item.header.documents
             ordinal = seen.get((first, failure.node), 0)
             seen[first, failure.node] = ordinal + 1
@@ -119,6 +134,27 @@ class Letters:
         for number in numbers:
             index = bisect_right(bases, number) - 1
             self.ids.setdefault(index, {}).setdefault(number - bases[index], letter)
+
+
+def _of_many(failure: Failure, count: int, receipt: str, spans: tuple[int, ...], graph: str, version: int) -> DeadLetter:
+    """The dead letter that stands for many failures of one delivery; its error is that of the first."""
+    error = failure.error if count == 1 else f"{failure.error} (and {count - 1} more like this, without their packets)"
+    return DeadLetter(
+        id=many_letter_id(receipt, failure.node, failure.code),
+        documents=(),
+        graph=graph,
+        version=version,
+        filter=failure.node,
+        component=failure.component,
+        code=failure.code,
+        error=error,
+        traceback=failure.traceback,
+        attempts=failure.attempts,
+        packet=b"",
+        time=failure.time,
+        spans=spans,
+        failures=count,
+    )
 
 
 def committed(intake: Intake, publisher: str, numbers: Sequence[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, repeat
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pypes.core.ports import Origin
 from pypes.ingest.outcome import Fate
+from pypes.runtime.scheduler.failures import Failure as Failure
+from pypes.runtime.scheduler.failures import Failures
 
 if TYPE_CHECKING:
     from pypes.core.ports import Pype
@@ -42,24 +45,6 @@ BARRIER: Final = _Barrier()
 Batch = tuple[str, Sequence[Any], Sequence[int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A packet that goes to the dead letters, and why. ``documents`` are ordinals within the feed."""
-
-    documents: tuple[int, ...]
-    node: str
-    component: str
-    code: str
-    error: str
-    traceback: str
-    packet: bytes
-    attempts: int
-    time: float
-    #: False if ``packet`` is not all there was: a large body is left out, or there never was a packet. Then what the
-    #: documents came from must be kept as well.
-    is_whole: bool = True
-
-
 @dataclass(slots=True)
 class Feed:
     """Documents to push into a graph together.
@@ -72,6 +57,8 @@ class Feed:
     else, and they count as published. ``complete`` returns an ordinal below which every packet of every document has been
     yielded by now; without it a document counts as complete when each filter that leads to the publisher in question and no wire
     leads to has been fed beyond it. It matters to what is reported as committed while the feed still lasts.
+
+    ``bases`` are the ordinals of the first documents of deliveries that are fed together.
     """
 
     batches: Iterator[Batch | _Barrier]
@@ -79,6 +66,7 @@ class Feed:
     deliveries: Sequence[Any] = ()
     committed: Mapping[str, frozenset[int]] = _NOTHING
     complete: Callable[[], int] | None = None
+    bases: Sequence[int] = (0,)
 
 
 class Roster(NamedTuple):
@@ -132,7 +120,7 @@ class Epoch:
         #: Wires on which the feed has put something, with the ordinal below which it has.
         self.entries: dict[Pype, int] = {}
         self.flags = bytearray(feed.documents)
-        self.dead_letters: list[Failure] = []
+        self.dead_letters = Failures()
         #: For a carrier: whose documents it carries, in the order of its own ordinals.
         self.parents: tuple[tuple[Epoch, Origin], ...] = ()
         #: By publisher, documents of which it has failed a packet: those it must see again in another run.
@@ -212,7 +200,14 @@ class Epoch:
     def fail(self, failure: Failure) -> None:
         """Keep a dead letter; its documents count as failed."""
         self.mark(failure.documents, FAILED)
-        self.dead_letters.append(failure)
+        self._keep(failure)
+
+    def _keep(self, failure: Failure) -> None:
+        if self.parents:
+            self.dead_letters.append(failure)  # a carrier is small, and hands each of them on
+            return
+        first = failure.documents[0] if failure.documents else 0
+        self.dead_letters.keep(failure, bisect_right(self.feed.bases, first) - 1)
 
     def drop(self, filter: int, origins: Sequence[Origin]) -> None:
         """Note that nothing of a document goes on from a filter (its place in the roster); a later drop takes its place."""
@@ -279,7 +274,7 @@ class Epoch:
             # one packet, one dead letter: it is kept with the first of the deliveries it was made of
             first = self.parents[failure.documents[0]][0]
             origins = [self.parents[d][1] for d in failure.documents if self.parents[d][0] is first]
-            first.dead_letters.append(replace(failure, documents=flatten(origins)))
+            first._keep(replace(failure, documents=flatten(origins)))
             for document in failure.documents:
                 self._hand_on_failure(document, failure.node)
         for document, filter in (self._failed_in or {}).items():
@@ -368,7 +363,7 @@ class Epoch:
         """The filter in which each failed document failed; the first, if there were several."""
         found = dict(self._failed_in or ())
         for failure in reversed(self.dead_letters):
-            for document in failure.documents:
+            for document in failure.many or failure.documents:
                 found[document] = failure.node
         return found
 

@@ -13,6 +13,7 @@ from pypes.core.identity import Identity
 from pypes.core.limits import Limits
 from pypes.errors import Retry
 from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.ingest.accounts import Account, kind_of, report
 from pypes.ingest.delivery import PACKETS, Header
 from pypes.ingest.ordering import Overtaken, key_of
 from pypes.ingest.outcome import Blame, Details, Fate, Outcome
@@ -22,6 +23,7 @@ from pypes.runtime.instance.intake import Intake, Waiting
 from pypes.runtime.instance.note import DECODING, Note
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.scheduler import Epoch, Scheduler
+from pypes.runtime.scheduler.failures import MOST_FAILURES
 
 
 class In(Adapter):
@@ -313,3 +315,26 @@ def test_alone_documents_go_in_one_by_one_and_the_note_says_when_a_body_is_read(
     assert outcome.published == 3
     assert [fields["n"] for fields in bench.keep.kept] == [0, 0, 1, 1, 2, 2]
     assert note.read().activity == DECODING
+
+
+def test_a_multitude_of_failures_is_one_dead_letter_beyond_the_first() -> None:
+    bench = Bench()
+    failing = [{"do": "raise"}] * (MOST_FAILURES + 40)
+    outcomes = bench.put(one({"do": "raise"}), many([{}, *failing, {}]), many([{"do": "raise"}] * 2))
+    outcome = outcomes[1]
+    assert (outcome.published, outcome.failed) == (2, MOST_FAILURES + 40)
+    assert (len(outcome.dead_letters), outcome.keeps_body, outcome.has_whole_packets) == (MOST_FAILURES + 1, True, True)
+    [letter] = [letter for letter in outcome.dead_letters if letter.spans]
+    assert (letter.documents, letter.spans, letter.failures, letter.packet) == ((), (MOST_FAILURES + 1, 40), 40, b"")
+    assert letter.error.endswith("(and 39 more like this, without their packets)")
+    assert letter.id == min(letter.id for letter in outcome.dead_letters)
+    # every document of the receipt leads to its letter
+    assert outcome.details is not None
+    account = Account(kind_of(Header("g", documents=MOST_FAILURES + 42), outcome), 0, 0, None)
+    documents = report(account, outcome.details, MOST_FAILURES + 42, -1)
+    assert [documents[n].deadletter for n in (0, MOST_FAILURES + 41)] == [None, None]
+    assert {document.deadletter for document in documents[MOST_FAILURES + 1 : -1]} == {letter.id}
+    assert len({document.deadletter for document in documents[1 : MOST_FAILURES + 1]}) == MOST_FAILURES
+    # those beside it keep theirs
+    assert [len(outcomes[n].dead_letters) for n in (0, 2)] == [1, 2]
+    assert all(letter.packet for n in (0, 2) for letter in outcomes[n].dead_letters)
