@@ -108,6 +108,8 @@ class Dispatcher:
             return
         links = [] if self._is_paused else [link for link in self._links if link.takes_more]
         full = handover.fill(links) if links else []
+        if not links and not self._is_paused:
+            handover.bury()
         self._links.flush()
         if self._drained is not None:
             self._links.press()

@@ -18,8 +18,11 @@ from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.window import Windows
 from pypes.ingest.queue import Lease, Queue, Stream
 
+#: Deliveries of a graph that is gone that become dead letters at a time: a backlog may be long, and others wait meanwhile.
+BURIED_AT_ONCE = 64
 #: How long deliveries of a graph that could not be set up are put off.
 FAILED_GRAPH_S = 2.0
+_ANY_BYTES = 1 << 62
 #: Deliveries that a graph hands over before it is another's turn.
 TURN_DELIVERIES = 64
 #: A graph of which nothing was acknowledged for this long, though its windows are full, does not hold bulk back, in seconds.
@@ -75,6 +78,36 @@ class Handover:
             full += self._take_turns(links)
         return full
 
+    def bury(self) -> None:
+        """Make dead letters of what waits for graphs that are not deployed any more. This needs no instance."""
+        for queue in list(self.ready):
+            self._streams_of(queue)
+        assert self.topology is not None
+        if self.topology.is_settled:
+            for stream in [stream for stream in self.again if not self.topology.has(stream.graph)]:
+                for sent in self.again.pop(stream):
+                    self._has_graph(sent.queue, sent.lease)
+
+    def _streams_of(self, queue: Queue) -> tuple[list[Stream], bool]:
+        """The streams that have something leasable, and whether there are others.
+
+        Those are of graphs that are gone: some of what they have becomes dead letters, the rest in the next turns of the loop.
+        """
+        topology = self.topology
+        assert topology is not None
+        streams = queue.streams()
+        if not topology.is_settled:
+            return streams, False
+        # the stream without a name is of what cannot be read
+        gone = [stream for stream in streams if stream.graph and not topology.has(stream.graph)]
+        for stream in gone:
+            streams.remove(stream)
+            for lease in queue.lease(BURIED_AT_ONCE, _ANY_BYTES, stream=stream):
+                if self._has_graph(queue, lease):
+                    queue.nack(lease)
+            self._on_again()
+        return streams, bool(gone)
+
     def take_back(self, link: Link) -> None:
         """What is out on a link is to be handed over again, before all else."""
         for sent in reversed(link.outstanding.values()):
@@ -104,8 +137,9 @@ class Handover:
         live: list[tuple[Queue, Stream]] = []
         bulk: list[tuple[Queue, Stream]] = []
         for queue in list(self.ready):
-            streams = [stream for stream in queue.streams() if stream.graph not in self.paused]
-            if not streams:
+            deployed, is_burying = self._streams_of(queue)
+            streams = [stream for stream in deployed if stream.graph not in self.paused]
+            if not streams and not is_burying:
                 del self.ready[queue]  # it tells when there is something again
             for stream in streams:
                 if stream.graph not in self.topology.ordered or not self._is_held(stream.graph):

@@ -15,7 +15,7 @@ class Topology:
     ``shadows``: graph → socket that copies of its deliveries go to. ``runs``: instances that run only these graphs; ``weights``:
     the share of a graph, 1 unless given. ``retiring`` is as ``instances``: former generations that finish what they have.
     ``sources``: graph → its filters that fetch, or an empty name if it has only such as the original had. ``fleet``: graphs whose
-    sources one node of the fleet runs each time.
+    sources one node of the fleet runs each time. ``is_settled``: a graph that is not named is not deployed, not just not yet.
     """
 
     generation: int = 0
@@ -33,3 +33,8 @@ class Topology:
     shadows: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fleet: frozenset[str] = frozenset()
+    is_settled: bool = True
+
+    def has(self, graph: str) -> bool:
+        """True if a graph is deployed, able to run or not."""
+        return graph in self.graphs or graph in self.failed or graph in self.closing

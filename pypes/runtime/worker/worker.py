@@ -248,6 +248,7 @@ class IngestWorker:
             retiring={instance["id"]: instance["socket"] for instance in params.get("retiring", ())},
             sources=params.get("sources", {}),
             fleet=frozenset(params.get("fleet", ())),
+            is_settled=params.get("ready", True),
         )
         self._is_deployed = params.get("ready", True)
         self._dispatcher.apply(self._topology)

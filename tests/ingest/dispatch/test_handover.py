@@ -6,7 +6,7 @@ import asyncio
 
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
-from pypes.ingest.dispatch.handover import TURN_DELIVERIES
+from pypes.ingest.dispatch.handover import BURIED_AT_ONCE, TURN_DELIVERIES
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.window import BULK_DELIVERIES
 from pypes.ingest.ordering import key_of, pack_keys
@@ -254,3 +254,43 @@ async def test_a_graph_goes_only_where_it_runs(instances: list[ScriptedInstance]
         await three.got(10)
         assert {item.header.graph for item in three.items} == {"few"}
         assert {item.header.graph for item in one.items} == {"g"}
+
+
+@run
+async def test_what_waits_for_a_graph_that_is_gone_is_dead_without_any_instance(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        receipts = [await post(queue, graph="gone") for _ in range(3 * BURIED_AT_ONCE)]
+        kept = await post(queue)
+        dispatcher.apply(Topology(generation=1, graphs=GRAPHS, is_settled=False))
+        await asyncio.sleep(0)
+        assert queue.stats().deliveries == 3 * BURIED_AT_ONCE + 1
+        dispatcher.apply(Topology(generation=2, graphs=GRAPHS))
+        for receipt in receipts:
+            assert await state_of(queue, receipt) == "failed"
+        assert {letter.code for letter in await queue.letters(limit=1000)} == {"graph.gone"}
+        found = await queue.receipt(kept)
+        assert found is not None
+        assert found.state == "queued"
+        later = await post(queue, graph="gone")
+        assert await state_of(queue, later) == "failed"
+
+
+@run
+async def test_what_came_back_of_a_graph_that_is_gone_is_dead_too(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, lost):
+        receipt = await post(queue)
+        dispatcher.apply(topology(instances[0]))
+        await instances[0].got(1)
+        instances[0].die()
+        assert await asyncio.wait_for(lost.get(), 10) == 1
+        dispatcher.apply(Topology(generation=2))
+        dispatcher.gone(1)
+        assert await state_of(queue, receipt) == "failed"
+
+
+@run
+async def test_a_gone_graph_is_seen_where_no_instance_would_run_it(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        receipt = await post(queue, graph="gone")
+        dispatcher.apply(topology(instances[0], runs={1: frozenset(GRAPHS)}))
+        assert await state_of(queue, receipt) == "failed"
