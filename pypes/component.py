@@ -103,6 +103,10 @@ class Component:
     holds: ClassVar[bool] = False
     max_hold_s: float = 1.0
 
+    #: What a turn sees where several input ports are wired: ``document``, all that came of one document, as soon as nothing more
+    #: of it can come; ``wave``, all documents that are ready then, for a component that can tell them apart.
+    joins: ClassVar[str] = "document"
+
     #: How often a packet that raises ``Retry`` is tried in all, before it is dead-lettered; a filter's
     #: ``max_attempts`` in the graph goes before.
     max_attempts: int = 5

@@ -9,6 +9,12 @@ from typing import Any
 Origin = int | tuple[int, ...]
 
 
+class Gathered(list[Any]):
+    """Packets of several puts; nobody but the wire has it before it is taken, so that more can be appended in place."""
+
+    __slots__ = ()
+
+
 class Pype:
     """Chunks that wait, by epoch in the order in which the epochs first came.
 
@@ -28,8 +34,9 @@ class Pype:
         self.waiting: dict[Hashable, tuple[list[Any], Sequence[Origin]]] = {}
         #: The task that waits for room here, if any. A wire has one source, hence at most one.
         self.parked: Any = None
-        #: Epochs that outgrew the byte cap: what else they send here is dead-lettered.
-        self.overflowed: set[Hashable] = set()
+        #: By epoch, documents that outgrew the byte cap: what else is made of them and sent here is dead-lettered. -1 stands
+        #: for packets of no document.
+        self.overflowed: dict[Hashable, set[int]] = {}
 
     def put(self, epoch: Hashable, values: list[Any], origins: Sequence[Origin]) -> bool:
         """Append; takes ownership of ``values``. True if this made a new chunk, False if it joined one that waits."""
@@ -38,7 +45,12 @@ class Pype:
         if chunk is None:
             self.waiting[epoch] = (values, origins)
             return True
-        self.waiting[epoch] = (chunk[0] + values, [*chunk[1], *origins])
+        held, sources = chunk
+        if type(held) is not Gathered:  # these may be somebody else's, too
+            held, sources = Gathered(held), [*sources]
+            self.waiting[epoch] = held, sources
+        held += values
+        sources += origins  # type: ignore[operator]
         return False
 
     def put_back(self, epoch: Hashable, values: list[Any], origins: Sequence[Origin]) -> bool:
@@ -62,9 +74,10 @@ class Pype:
 
     def size_bytes(self) -> int:
         """Estimated bytes of what waits; used only where a wire must grow, so it may be slow."""
-        return sum(_size_bytes(value) for values, _ in self.waiting.values() for value in values)
+        return sum(size_of(value) for values, _ in self.waiting.values() for value in values)
 
 
-def _size_bytes(value: Any) -> int:
+def size_of(value: Any) -> int:
+    """Estimated bytes of a packet, or of another value."""
     measure = getattr(value, "size_bytes", None)
     return measure() if measure is not None else 64 + len(str(value))

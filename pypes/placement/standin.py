@@ -59,9 +59,8 @@ def isolate(
         )
     home = (spec.module, spec.attr) if spec is not None else _home(cls)
     kinds = [kind for kind in cls.__mro__ if kind.__module__ == Component.__module__ and issubclass(kind, Component)]
-    own = {
-        name: getattr(cls, name) for name in ("__doc__", "__module__", "__metatype__", "Params", "accepts") if hasattr(cls, name)
-    }
+    names = ("__doc__", "__module__", "__metatype__", "Params", "accepts", "joins")
+    own = {name: getattr(cls, name) for name in names if hasattr(cls, name)}
     # under the same name, because that is what logs and dead letters call it
     made: StandIn = type(cls.__name__, (StandIn, kinds[0]), own)()
     made._inputs, made._outputs = component._inputs, component._outputs

@@ -9,7 +9,7 @@ from typing import Any
 from pypes.component import Component, Publisher
 from pypes.core.limits import Limits
 from pypes.graph.model import Graph, GraphNode, Wire
-from pypes.runtime.scheduler import Epoch, Failure, Feed, Scheduler
+from pypes.runtime.scheduler import Batch, Epoch, Failure, Feed, Scheduler
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ def run_component(
 ) -> Result:
     """Set a component up, push packets into port ``in`` (or, by port, into several), tear it down. Blocks.
 
-    ``params`` are its parameters. All packets are one delivery, each one document.
+    ``params`` are its parameters. All packets are one delivery, each one document; those of several ports are of the same
+    document, because a component with several inputs sees one document at a time.
     """
     target = component() if isinstance(component, type) else component
     if params:
@@ -73,20 +74,22 @@ def run_component(
         wires=tuple(wires),
     )
     limits = limits or Limits()
-    batches = []
+    batches: list[Batch] = []
     count = 0
+    is_joined = len(ports) > 1
     for port, each in ports.items():
         waves = list(each)
         for start in range(0, len(waves), limits.wave_packets):
             wave = waves[start : start + limits.wave_packets]
-            batches.append((f"source-{port}", wave, range(count, count + len(wave))))
+            batches.append((f"source-{port}", wave, (0,) * len(wave) if is_joined else range(count, count + len(wave))))
             count += len(wave)
     done: list[Epoch] = []
     # a destination that is down is a result here, nothing to wait for
     scheduler = Scheduler(graph, nodes, limits=limits, on_done=done.append, has_breakers=False)
     scheduler.setup()
     try:
-        scheduler.submit(Feed(iter(batches), count))
+        # the one document is not complete before all is fed
+        scheduler.submit(Feed(iter(batches), 1, complete=lambda: 0) if is_joined else Feed(iter(batches), count))
         scheduler.drain()
     finally:
         scheduler.teardown()

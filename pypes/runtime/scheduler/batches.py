@@ -30,6 +30,8 @@ class Whole(Sequence[Origin]):
 class BatchTasklet(ProcessTasklet):
     """Calls ``process_batch`` with all that waits; when it raises, packet by packet, so that only the guilty one fails."""
 
+    sees_packets_alone = False
+
     __slots__ = ()
 
     def in_hand(self) -> Sequence[Origin]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pypes.core.ports import Origin
 from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.tracking import DocumentTracker
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.tasklet import Tasklet
@@ -24,6 +25,7 @@ class Commits:
         self.fresh: list[tuple[Tasklet, Epoch, Sequence[Origin]]] = []
         #: Committed, but more is to come: by epoch (those that were fed) and publisher.
         self.open: dict[Epoch, dict[Tasklet, set[int]]] = {}
+        self._trackers: dict[Tasklet, DocumentTracker] = {}
 
     def add(self, task: Tasklet, epoch: Epoch, origins: Sequence[Origin]) -> None:
         self.fresh.append((task, epoch, origins))
@@ -48,7 +50,7 @@ class Commits:
             for task, committed in list(publishers.items()):
                 if task in task.hub.broken and task not in committing:
                     continue  # PERF: what waits for one that rests may be much, and looking at it again tells nothing new
-                final = _final(root, task, committed)
+                final = self._final(root, task, committed)
                 if not final:
                     continue
                 committed -= final
@@ -58,28 +60,10 @@ class Commits:
             if not publishers:
                 del self.open[root]
 
-
-def _final(root: Epoch, task: Tasklet, committed: set[int]) -> set[int]:
-    """Those of ``committed`` of which nothing is on its way to a publisher, nor may still be fed."""
-    left = set(committed)
-    if root.feeding and not root.at_barrier:
-        complete = _complete(root, task)
-        left = {document for document in left if document < complete}
-    if root.refused is not None:
-        left -= root.refused.get(task.name, set())
-    for upstream in (task, *task.ancestors):
-        if not left:
-            break
-        for epoch, origins in upstream.carried():
-            for other, documents in epoch.roots(origins):
-                if other is root:
-                    left.difference_update(documents)
-    return left
-
-
-def _complete(root: Epoch, task: Tasklet) -> int:
-    """The ordinal below which documents have been fed wholly to what leads to a publisher."""
-    if root.feed.complete is not None:
-        return root.feed.complete()
-    sources = [each for each in (task, *task.ancestors) if not each.ancestors]
-    return min(root.entries.get(source.entry, 0) for source in sources)
+    def _final(self, root: Epoch, task: Tasklet, committed: set[int]) -> set[int]:
+        """Those of ``committed`` of which nothing failed here and nothing more can come."""
+        tracker = self._trackers.get(task)
+        if tracker is None:
+            tracker = self._trackers[task] = DocumentTracker((task, *task.ancestors), follows_holds=True)
+        refused = root.refused.get(task.name) if root.refused is not None else None
+        return tracker.final(root, committed - refused if refused else committed)

@@ -21,6 +21,8 @@ class ProcessTasklet(Tasklet):
     to a filter of the same style that is idle, the results are handed over without going through the wire.
     """
 
+    sees_packets_alone = True
+
     __slots__ = ("call", "emitted", "following", "origins", "results", "sent", "sent_from", "values")
 
     def __init__(self, *args: Any) -> None:
@@ -195,8 +197,11 @@ class ProcessTasklet(Tasklet):
         return len(self.results)
 
     def in_hand(self) -> Sequence[Origin]:
-        # the first is all there is where the chunk was handed on, the other where it is worked on packet by packet
-        return [*self.origins, *self.chunk]
+        if self.is_publisher or self.holding is not None:
+            # the first is all there is where the chunk was handed on, the other where it is worked on packet by packet
+            return [*self.origins, *self.chunk]
+        # what comes before has gone on already, but for what waits to be sent together
+        return [*self.origins[self.emitted :], *(origin for out in self.outs.values() for origin in out.origins)]
 
     def current(self) -> Any:
         at = len(self.results)
@@ -326,7 +331,7 @@ class ProcessTasklet(Tasklet):
         # nothing is pinned here: whatever is sent travels in a carrier of all that is held
         self.epoch = next(iter(holding.held))
         self.epoch.pending += 1
-        self.results, self.origins, self.emitted = [], [()], 0
+        self.results, self.origins, self.chunk, self.emitted = [], [()], (), 0
         try:
             self.results = list(self.component.flush() or ())
             self.origins = [()] * (len(self.results) + 1)

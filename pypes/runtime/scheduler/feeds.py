@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Feeds:
     """The epochs that are fed, in turns. A feed puts one wave on a wire, and the next when that one was taken."""
 
-    __slots__ = ("_by_name", "_hub", "_joins", "fed", "waiting")
+    __slots__ = ("_by_name", "_hub", "_joins", "fed", "pulls", "waiting")
 
     def __init__(self, hub: Scheduler, by_name: Mapping[str, Tasklet], joins: int) -> None:
         self._hub = hub
@@ -27,6 +27,8 @@ class Feeds:
         self.waiting: deque[Epoch] = deque()
         #: The ordinal after that of the document that was fed last.
         self.fed = 0
+        #: Changes whenever a feed has put something on a wire, or ended.
+        self.pulls = 0
 
     def pull(self) -> bool:
         """Let every feed put one wave on its wire, unless its last one still waits there; True if one did, or ended."""
@@ -36,6 +38,7 @@ class Feeds:
             epoch = waiting.popleft()
             if self._pull_from(epoch):
                 moved = True
+                self.pulls += 1
             if epoch.feeding:
                 waiting.append(epoch)
         return moved
@@ -45,7 +48,7 @@ class Feeds:
             return epoch.pending == 1  # the feed's own count
         # PERF: asked twice for every epoch, so that a generator would cost more than what it looks at
         for pype in epoch.entries:  # noqa: SIM110
-            # a join takes nothing before the feed has ended; what enters there is a replayed packet, not a large delivery
+            # a join may take nothing before more was fed: it waits until a document is complete
             if epoch in pype.waiting and not pype.bit & self._joins:
                 return False
         return True

@@ -31,6 +31,10 @@ class Holding:
     def has(self, epoch: Epoch) -> bool:
         return epoch in self.held
 
+    def is_open(self, epoch: Epoch) -> bool:
+        """True for a carrier in which more may be sent."""
+        return self._carrier is not None and self._carrier[0] is epoch
+
     def hold(self, epoch: Epoch, values: Sequence[Any], origins: Sequence[Origin]) -> None:
         self._carrier = None
         if not self.held:

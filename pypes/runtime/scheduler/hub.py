@@ -259,6 +259,8 @@ class Scheduler(Watched):
                     self._recover(me, error)
                 if self.runner is not me:
                     return False
+                if task.is_join and task.has_more and self.clock() < until:
+                    position -= 1  # a turn for each document
             self.running = None
             if fed and feeds.pull():
                 moved = True

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from pypes.core.ports import Pype
+from pypes.core.ports import Origin, Pype
 from pypes.runtime.scheduler.epoch import Epoch
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
+    from pypes.runtime.scheduler.tasklet import Tasklet
 
 
 class Jams:
@@ -29,19 +31,19 @@ class Jams:
             return True
         pype = min(jammed, key=lambda full: full.packets)
         self.grown.add(pype)
-        if pype.size_bytes() < hub.limits.wire_bytes:
+        if self._size_bytes(pype) < hub.limits.wire_bytes:
             pype.capacity = 2 * max(pype.capacity, pype.packets)
         elif hub.awaits_something:
             return False  # what the join waits for may still come
         else:
-            pype.overflowed.update(pype.waiting)
+            self._give_up(pype)
             pype.capacity = pype.packets + hub.limits.wire_packets
         hub.unpark(pype)
         return True
 
     def extend(self, pype: Pype) -> bool:
         """Let a wire grow further, as far as its byte cap; False if it has reached that."""
-        size, most = pype.size_bytes(), self._hub.limits.wire_bytes
+        size, most = self._size_bytes(pype), self._hub.limits.wire_bytes
         if size >= most:
             return False
         self.grown.add(pype)
@@ -59,10 +61,37 @@ class Jams:
         target = self._hub.task_of(pype)
         return target.is_join and not target.blocks
 
+    def _size_bytes(self, pype: Pype) -> int:
+        joining = self._hub.task_of(pype).joining
+        return pype.size_bytes() + (joining.size_bytes(pype) if joining is not None else 0)
+
+    def _give_up(self, pype: Pype) -> None:
+        """What is still sent here of the document that has most on the wire fails."""
+        joining = self._hub.task_of(pype).joining
+        assert joining is not None
+        found = joining.largest(pype)
+        if found is not None:
+            epoch, documents = found
+            pype.overflowed.setdefault(epoch, set()).update(documents)
+
+    def refuse(
+        self, task: Tasklet, pype: Pype, epoch: Epoch, values: list[Any], origins: Sequence[Origin]
+    ) -> tuple[list[Any], Sequence[Origin]]:
+        """Fail what ``task`` sends of documents that were given up on a wire; returns the others."""
+        documents = pype.overflowed[epoch]
+        reason = f"the wire {pype.label} is over its byte cap: a filter with several inputs waits for a document larger than that"
+        left: list[tuple[Any, Origin]] = []
+        for value, origin in zip(values, origins, strict=True):
+            if documents.isdisjoint((origin,) if isinstance(origin, int) else origin or (-1,)):
+                left.append((value, origin))
+            else:
+                task.dead_letter(epoch, value, origin, "wire.overflow", reason)
+        return [value for value, _ in left], [origin for _, origin in left]
+
     def shrink(self, epoch: Epoch) -> None:
         """An epoch is done: wires that had to grow go back to their size when they are empty."""
         for pype in list(self.grown):
-            pype.overflowed.discard(epoch)
-            if not pype.waiting:
+            pype.overflowed.pop(epoch, None)
+            if not pype.packets:
                 pype.capacity = self._hub.limits.wire_packets
                 self.grown.discard(pype)

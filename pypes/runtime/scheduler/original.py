@@ -245,8 +245,7 @@ class OriginalTasklet(ReceivingTasklet):
                 self._flush(out)
         self.gone_on.clear()
         for port, values, rest_origins in leftover:
-            if self.inputs[port][0].put_back(epoch, values, rest_origins):
-                epoch.pending += 1
+            self.give_back(self.inputs[port][0], epoch, values, rest_origins)
         if not raised and taken:
             if self.is_publisher:
                 self._commit(taken, origins, self.ports)

@@ -16,6 +16,7 @@ from pypes.runtime.scheduler.breaker import UNREACHABLE
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import Attempt, Failing
 from pypes.runtime.scheduler.holding import Holding
+from pypes.runtime.scheduler.joining import Joining
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.services import Services
 
@@ -36,6 +37,8 @@ class Tasklet(Failing, Services):
 
     #: Whether a chunk counts as held from when it is taken, or packet by packet as the subclass says.
     holds_whole_chunks = True
+    #: Whether the component is called packet by packet, so that a turn of several documents is for it as many turns of one.
+    sees_packets_alone = False
 
     # PERF: there are too many for what an object is quick to look up in its dictionary
     __slots__ = (
@@ -59,6 +62,7 @@ class Tasklet(Failing, Services):
         "is_join",
         "is_publisher",
         "is_remembered",
+        "joining",
         "max_attempts",
         "most",
         "name",
@@ -91,6 +95,8 @@ class Tasklet(Failing, Services):
         self.outs: dict[str, OutPort] = {}
         self.ancestors: tuple[Tasklet, ...] = ()
         self.is_join = False
+        #: What waits at a join.
+        self.joining: Joining | None = None
         self.is_publisher = isinstance(component, Publisher)
         #: What it raises over a destination rather than a packet.
         self.unreachable = UNREACHABLE if self.is_publisher and hub.has_breakers else ()
@@ -121,6 +127,9 @@ class Tasklet(Failing, Services):
         self.taken_from = self.pypes[0]
         self.only_pype = self.pypes[0] if len(self.pypes) == 1 else None
         self.is_join = sum(1 for pypes in self.inputs.values() if pypes) > 1
+        if self.is_join and self.joining is None:
+            in_order = self.component.joins != "wave" and self.sees_packets_alone
+            self.joining = Joining(self, takes_many=in_order or self.component.joins == "wave", in_order=in_order)
         #: Whether what it takes and does not send on in its turn is dropped.
         self.drops = not self.is_publisher and self.holding is None
         #: Whether what it has committed is reported, and not given to it again in another run.
@@ -166,7 +175,7 @@ class Tasklet(Failing, Services):
         values: list[Any] | None = None
         origins: Sequence[Origin] = ()
         for pype in pypes:
-            chunk = pype.take(epoch)
+            chunk = pype.take(epoch) if self.joining is None else self.joining.take(pype, epoch)
             if chunk is None:
                 continue
             if pype.parked is not None and not pype.is_full() and self not in self.hub.broken:
@@ -197,23 +206,31 @@ class Tasklet(Failing, Services):
         return values, origins
 
     def find_ready_epoch(self) -> bool:
-        """For a join: choose the oldest epoch for which every ancestor is idle; False if there is none."""
+        """For a join: choose the documents that its next turn takes; False if none is ready."""
         if self.epoch is not None:  # parked in the middle of a turn
             return True
-        for pype in self.pypes:
-            for waiting in pype.waiting:
-                epoch: Epoch = waiting  # type: ignore[assignment]
-                if (not epoch.feeding or epoch.at_barrier) and not any(task.has(epoch) for task in self.ancestors):
-                    self.chosen = epoch
-                    return True
-        return bool(self.triggers)
+        assert self.joining is not None
+        self.chosen = self.joining.next_epoch()
+        return self.chosen is not None
+
+    @property
+    def has_more(self) -> bool:
+        """For a join: whether its next turn can follow at once."""
+        return self.joining is not None and not self.blocks and self.joining.has_ready
 
     def put_back(self, values: list[Any], origins: Sequence[Origin]) -> None:
         """Put packets of this turn back in front of what waits."""
         assert self.epoch is not None
-        if values and self.taken_from.put_back(self.epoch, values, origins):
-            self.epoch.pending += 1
+        if values:
+            self.give_back(self.taken_from, self.epoch, values, origins)
         self.hub.waiting |= self.bit  # they may have been handed over without going through the wire
+
+    def give_back(self, pype: Pype, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        """Put packets back in front of what waits on a wire."""
+        if self.joining is not None:
+            self.joining.put_back(pype, epoch, values, origins)
+        elif pype.put_back(epoch, values, origins):
+            epoch.pending += 1
 
     def rest(self, values: list[Any], origins: Sequence[Origin], error: BaseException) -> None:
         """The destination cannot be reached: keep packets of this turn until it can."""
@@ -230,7 +247,7 @@ class Tasklet(Failing, Services):
         return [value for value, _ in left], [origin for _, origin in left]
 
     def carried(self) -> Iterator[tuple[Epoch, Sequence[Origin]]]:
-        """The documents of all that this filter has: in hand, waiting, held or to be retried."""
+        """The documents of what this filter has in hand, of what waits for it and of what is to be retried."""
         if self.epoch is not None:
             yield self.epoch, self.in_hand()
         for pype in self.pypes:
@@ -239,9 +256,8 @@ class Tasklet(Failing, Services):
         for attempt in self.attempts.values():
             if attempt.waiting:
                 yield attempt.epoch, (attempt.origin,)
-        if self.holding is not None:
-            for held, pairs in self.holding.held.items():
-                yield held, [origin for _, origin in pairs]
+        if self.joining is not None:
+            yield from self.joining.carried()
 
     def in_hand(self) -> Sequence[Origin]:
         """The documents of the turn in which it is parked."""
@@ -251,9 +267,11 @@ class Tasklet(Failing, Services):
         """True if this filter has anything of ``epoch``: in hand, waiting, held or to be retried."""
         return (
             self.epoch is epoch
+            or epoch in self.triggers
             or any(epoch in pype.waiting for pype in self.pypes)
             or any(attempt.epoch is epoch for attempt in self.attempts.values())
             or (self.holding is not None and self.holding.has(epoch))
+            or (self.joining is not None and self.joining.has(epoch))
         )
 
     # -- sending ----------------------------------------------------------------------------------------
@@ -281,10 +299,9 @@ class Tasklet(Failing, Services):
 
     def _put(self, pype: Pype, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         if pype.overflowed and epoch in pype.overflowed:
-            reason = f"the wire {pype.label} is over its byte cap: a filter with several inputs waits for more than fits"
-            for value, origin in zip(values, origins, strict=True):
-                self.dead_letter(epoch, value, origin, "wire.overflow", reason)
-            return
+            values, origins = self.hub.jams.refuse(self, pype, epoch, values, origins)
+            if not values:
+                return
         if epoch in pype.waiting:
             pype.put(epoch, values, origins)
         else:  # PERF: the usual case of Pype.put, without the call
@@ -321,13 +338,15 @@ class Tasklet(Failing, Services):
             epoch.pending -= 1
             if not epoch.pending:
                 hub.finish(epoch)
-        elif any(pype.waiting for pype in self.pypes):
+        elif self.joining.has_current if self.joining is not None else any(pype.waiting for pype in self.pypes):
             self._stalled()
         self.note_waiting()
 
     def note_waiting(self) -> None:
         """Keep the ready mask true after input was taken."""
         only = self.only_pype
+        if self.joining is not None and not self.joining.is_empty:
+            return
         if not (only.waiting if only is not None else any(pype.waiting for pype in self.pypes)) and not self.triggers:
             self.hub.waiting &= ~self.bit
 

@@ -191,37 +191,6 @@ def test_a_join_waits_for_its_ancestors_and_pairs_packets() -> None:
     assert all(p.get("tag") for p in found)
 
 
-def test_a_merged_packet_carries_both_origins() -> None:
-    nodes: dict[str, Any] = {"a": Tag, "b": Tag, "merge": Merge, "fail": Fail}
-    wires = [("a.out", "merge.in"), ("b.out", "merge.in2"), ("merge.out", "fail.in")]
-    from pypes.runtime.scheduler import Feed
-
-    with Pipeline(nodes=nodes, wires=wires) as pipeline:
-        batches = [("a", [Packet({"n": 0}), Packet({"n": 2})], [0, 1]), ("b", [Packet({"n": 1}), Packet({"n": 4})], [2, 3])]
-        pipeline._scheduler.submit(Feed(iter(batches), 4))
-        pipeline._scheduler.drain()
-        assert [f.documents for f in pipeline.dead_letters] == [(0, 2)]
-
-
-def test_a_wire_before_a_join_grows_up_to_its_cap_and_then_the_chunk_fails() -> None:
-    nodes: dict[str, Any] = {"split": Split, "long2": Tag, "merge": Merge}
-    wires = [("split.out", "merge.in"), ("split.out2", "long2.in"), ("long2.out", "merge.in2")]
-    from pypes.runtime.scheduler import Feed
-
-    def run(limits: Limits) -> tuple[list[int], int]:
-        with Pipeline(nodes=nodes, wires=wires, limits=limits) as pipeline:
-            batches = (("split", packets(16), range(n * 16, n * 16 + 16)) for n in range(20))
-            pipeline._scheduler.submit(Feed(batches, 320))
-            pipeline._scheduler.drain()
-            return [len(output.packets) for output in pipeline._outputs], len(pipeline.dead_letters)
-
-    assert run(Limits(wire_packets=16)) == ([320], 0)
-    (kept,), failed = run(Limits(wire_packets=16, wire_bytes=4096))
-    assert failed > 0
-    assert kept < 320
-    assert kept + failed >= 320  # a pair may lose one half to the dead letters and send the other on
-
-
 def test_a_filter_that_never_takes_its_input_is_stalled() -> None:
     class Blind(Component):
         def run(self) -> None:

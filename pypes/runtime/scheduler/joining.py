@@ -1,0 +1,319 @@
+"""Joining: a filter with several wired input ports sees one document at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pypes.core.ports import Origin, Pype, size_of
+from pypes.runtime.scheduler.tracking import DocumentTracker
+
+if TYPE_CHECKING:
+    from pypes.runtime.scheduler.epoch import Epoch
+    from pypes.runtime.scheduler.tasklet import Tasklet
+
+#: Values, and for each where it comes from.
+Chunk = tuple[list[Any], list[Origin]]
+
+
+class Group:
+    """Packets that are taken in the same turn: those of one document, or of several of which a packet was made together."""
+
+    __slots__ = ("chunks", "documents", "is_merged")
+
+    def __init__(self, documents: list[int]) -> None:
+        self.documents = documents
+        self.chunks: dict[Pype, Chunk] = {}
+        #: Groups were put together, so that the chunks are not in the order of the documents.
+        self.is_merged = False
+
+    def add(self, pype: Pype, values: Iterable[Any], origins: Iterable[Origin]) -> None:
+        chunk = self.chunks.get(pype)
+        if chunk is None:
+            self.chunks[pype] = [*values], [*origins]
+        else:
+            chunk[0].extend(values)
+            chunk[1].extend(origins)
+
+    def absorb(self, other: Group) -> None:
+        for pype, chunk in other.chunks.items():
+            self.add(pype, *chunk)
+        self.documents += other.documents
+        self.is_merged = True
+
+    def sort(self) -> None:
+        """Put the packets on each wire in the order of their documents; those of one document keep theirs."""
+        for pype, (values, origins) in self.chunks.items():
+            places = sorted(range(len(values)), key=lambda at: _first(origins[at]))
+            self.chunks[pype] = [values[at] for at in places], [origins[at] for at in places]
+
+
+class Joining:
+    """What waits at a join, by document, and what its next turn takes.
+
+    A document is ready when it is final before the join (see :class:`DocumentTracker`). Chunks are taken from the wires
+    and sorted by document once; they count as on their wires until their document's turn comes, so that memory stays bounded.
+    What the component leaves untaken comes first in its next turn.
+
+    With ``takes_many`` a turn takes all documents of an epoch that are ready; with ``in_order`` it has them in
+    one chunk, document by document and within these port by port.
+    """
+
+    def __init__(self, task: Tasklet, *, takes_many: bool, in_order: bool) -> None:
+        self._task = task
+        self._takes_many = takes_many
+        self._in_order = in_order
+        self.tracker = DocumentTracker(task.ancestors, follows_holds=False)
+        #: By epoch, the groups that are not ready, by each of their documents.
+        self._open: dict[Epoch, dict[int, Group]] = {}
+        #: By epoch, what belongs to no document: sources were triggered.
+        self._apart: dict[Epoch, Group] = {}
+        #: By epoch, how many packets there are here; together they count once for the epoch.
+        self._packets: dict[Epoch, int] = {}
+        self._ready: deque[tuple[Epoch, Group]] = deque()
+        #: What the next turn takes, or what the last one has left.
+        self._epoch: Epoch | None = None
+        self._current: dict[Pype, tuple[list[Any], Sequence[Origin]]] = {}
+        #: As of when nothing was found to be ready.
+        self._looked_at: tuple[int, int] | None = None
+
+    # -- what the scheduler asks ------------------------------------------------------------------------
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._packets
+
+    @property
+    def has_current(self) -> bool:
+        return bool(self._current)
+
+    @property
+    def has_ready(self) -> bool:
+        return bool(self._current or self._ready)
+
+    def has(self, epoch: Epoch) -> bool:
+        return epoch in self._packets
+
+    def carried(self) -> Iterator[tuple[Epoch, Sequence[Origin]]]:
+        """The documents of all that waits here."""
+        for epoch, groups in self._open.items():
+            yield epoch, [*groups]
+        for epoch, group in self._ready:
+            yield epoch, group.documents
+        for epoch in self._apart:
+            yield epoch, ((),)
+        if self._epoch is not None:
+            for _, origins in self._current.values():
+                yield self._epoch, origins
+
+    def next_epoch(self) -> Epoch | None:
+        """The epoch of what the next turn takes, ``None`` if nothing is ready."""
+        if self._current:
+            return self._epoch
+        for pype in self._task.pypes:
+            if pype.waiting:
+                self._index(pype)
+        if not self._ready:
+            self._look()
+        if self._ready:
+            self._choose(*self._ready.popleft())
+            return self._epoch
+        return None
+
+    # -- into the index ---------------------------------------------------------------------------------
+
+    def _index(self, pype: Pype) -> None:
+        """Sort all that waits on a wire by document. The wire's packets are still counted as such."""
+        self._looked_at = None
+        waiting, pype.waiting = pype.waiting, {}
+        for each, (values, origins) in waiting.items():
+            epoch: Epoch = each  # type: ignore[assignment]
+            known = self._packets.get(epoch)
+            if known is None:
+                self._packets[epoch] = len(values)  # the chunk's count on the epoch becomes that of all that is here
+            else:
+                self._packets[epoch] = known + len(values)
+                epoch.pending -= 1
+            groups = self._open.get(epoch)
+            if groups is None:
+                groups = self._open[epoch] = {}
+            for value, origin in zip(values, origins, strict=True):
+                if type(origin) is int:
+                    group = groups.get(origin)
+                    if group is None:
+                        group = groups[origin] = Group([origin])
+                else:
+                    group = self._group_of(epoch, groups, origin)  # type: ignore[arg-type]
+                chunk = group.chunks.get(pype)
+                if chunk is None:
+                    group.chunks[pype] = [value], [origin]
+                else:
+                    chunk[0].append(value)
+                    chunk[1].append(origin)
+
+    def _group_of(self, epoch: Epoch, groups: dict[int, Group], documents: tuple[int, ...]) -> Group:
+        """The group that several documents have in common from now on."""
+        if not documents:
+            group = self._apart.get(epoch)
+            if group is None:
+                group = self._apart[epoch] = Group([])
+            return group
+        found = {id(group): group for document in documents if (group := groups.get(document)) is not None}
+        if not found:
+            largest = Group([])
+        else:
+            largest = max(found.values(), key=lambda group: len(group.documents))
+            for group in found.values():
+                if group is not largest:
+                    largest.absorb(group)
+                    for document in group.documents:
+                        groups[document] = largest
+        for document in documents:
+            if document not in groups:
+                groups[document] = largest
+                largest.documents.append(document)
+        return largest
+
+    # -- out of it --------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Find what is ready, unless nothing has moved since it was last looked for in vain."""
+        hub = self._task.hub
+        now = hub.turns, hub.feeds.pulls
+        if now == self._looked_at:
+            return
+        for epoch, groups in [*self._open.items()]:
+            if groups:
+                found = self._take_final(epoch, groups)
+                if found and self._takes_many:
+                    self._ready.append((epoch, _together(found)))
+                else:
+                    self._ready.extend((epoch, group) for group in found)
+            if not groups:
+                del self._open[epoch]
+        for epoch in [*self._apart]:
+            if not epoch.feeding and not any(task.has(epoch) for task in self._task.ancestors):
+                self._ready.append((epoch, self._apart.pop(epoch)))
+        if not self._ready:
+            self._looked_at = now
+
+    def _take_final(self, epoch: Epoch, groups: dict[int, Group]) -> list[Group]:
+        """Remove the groups of which every document is final; in the order of their documents."""
+        found = []
+        final = self.tracker.final(epoch, groups)
+        for document in sorted(final):
+            group = groups.get(document)
+            if group is None:  # it went with another of its documents
+                continue
+            if len(group.documents) > 1:
+                if not final.issuperset(group.documents):
+                    continue
+                if group.is_merged:
+                    group.sort()
+            for each in group.documents:
+                del groups[each]
+            found.append(group)
+        return found
+
+    def _choose(self, epoch: Epoch, group: Group) -> None:
+        """Have the next turn take a group."""
+        self._epoch = epoch
+        if not self._in_order or len(group.chunks) == 1:
+            self._current = dict(group.chunks)
+            return
+        # all in one chunk: as if it had come by one wire
+        for pype, (values, _) in group.chunks.items():
+            self._leave(pype, len(values))
+        pype = self._task.pypes[0]
+        values, origins = self._one_after_the_other(group)
+        pype.packets += len(values)
+        self._current = {pype: (values, origins)}
+
+    def _leave(self, pype: Pype, packets: int) -> None:
+        """So many packets are no longer on a wire."""
+        pype.packets -= packets
+        hub = self._task.hub
+        if self._task in hub.broken:
+            return
+        if pype in hub.jams.grown and pype.packets < hub.limits.wire_packets:
+            hub.jams.restore(pype)
+        elif pype.parked is not None and not pype.is_full():
+            hub.unpark(pype)
+
+    def _one_after_the_other(self, group: Group) -> Chunk:
+        """All packets of a group, document by document where it is known to which they belong."""
+        chunks = [group.chunks[pype] for pype in self._task.pypes if pype in group.chunks]
+        values = [value for chunk in chunks for value in chunk[0]]
+        origins = [origin for chunk in chunks for origin in chunk[1]]
+        if len(group.documents) > 1:
+            places = sorted(range(len(values)), key=lambda at: _first(origins[at]))
+            values, origins = [values[at] for at in places], [origins[at] for at in places]
+        return values, origins
+
+    def take(self, pype: Pype, epoch: Epoch) -> tuple[list[Any], Sequence[Origin]] | None:
+        """Remove and return what this turn has of a wire, with a count on the epoch; ``None`` if there is nothing."""
+        chunk = self._current.pop(pype, None) if epoch is self._epoch else None
+        if chunk is None:
+            return None
+        left = self._packets[epoch] - len(chunk[0])
+        if left:
+            self._packets[epoch] = left
+            epoch.pending += 1
+        else:
+            del self._packets[epoch]
+        self._leave(pype, len(chunk[0]))
+        return chunk
+
+    def put_back(self, pype: Pype, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        """Put what this turn did not take back in front."""
+        pype.packets += len(values)
+        chunk = self._current.get(pype)
+        self._epoch = epoch
+        if epoch in self._packets:
+            self._packets[epoch] += len(values)
+        else:
+            self._packets[epoch] = len(values)
+            epoch.pending += 1
+        if chunk is not None:
+            values, origins = values + chunk[0], [*origins, *chunk[1]]
+        self._current[pype] = values, origins
+
+    # -- jams -------------------------------------------------------------------------------------------
+
+    def _groups(self) -> Iterator[tuple[Epoch, Group]]:
+        for epoch, groups in self._open.items():
+            for document, group in groups.items():
+                if document == group.documents[0]:
+                    yield epoch, group
+        yield from self._apart.items()
+
+    def size_bytes(self, pype: Pype) -> int:
+        """Estimated bytes of what waits here and came by a wire."""
+        chunks = [group.chunks[pype] for _, group in self._groups() if pype in group.chunks]
+        return sum(size_of(value) for values, _ in chunks for value in values)
+
+    def largest(self, pype: Pype) -> tuple[Epoch, list[int]] | None:
+        """The documents, with their epoch, of which most waits on a wire and more may still come."""
+        found: tuple[Epoch, list[int]] | None = None
+        most = 0
+        for epoch, group in self._groups():
+            size = len(group.chunks[pype][0]) if pype in group.chunks else 0
+            if size > most and not pype.overflowed.get(epoch, set()).issuperset(group.documents or (-1,)):
+                most, found = size, (epoch, group.documents or [-1])
+        return found
+
+
+def _together(groups: list[Group]) -> Group:
+    """One group of several that are ready, in their order."""
+    if len(groups) == 1:
+        return groups[0]
+    whole = Group([document for group in groups for document in group.documents])
+    for group in groups:
+        for pype, chunk in group.chunks.items():
+            whole.add(pype, *chunk)
+    return whole
+
+
+def _first(origin: Origin) -> int:
+    return origin if isinstance(origin, int) else origin[0] if origin else -1

@@ -1,0 +1,82 @@
+"""Tracking: of which documents nothing more can come to a filter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pypes.core.ports import Origin
+
+if TYPE_CHECKING:
+    from pypes.runtime.scheduler.epoch import Epoch
+    from pypes.runtime.scheduler.tasklet import Tasklet
+
+
+class DocumentTracker:
+    """Tells which documents are final: fed completely, and carried by none of ``filters``.
+
+    A document is final before a filter if none of its ancestors carries it, and behind it if the filter does not either.
+    What travels in a carrier is made of documents that were held. With ``follows_holds`` a document counts as carried
+    while it is held and while its carrier is; without, only what travels in the document's own epoch counts.
+
+    PERF: nothing is counted while packets move; each question costs a look at what ``filters`` carry just then. So whoever asks
+    does so once for many documents, and not again before something has moved.
+    """
+
+    __slots__ = ("_filters", "_follows_holds", "_sources", "examined")
+
+    def __init__(self, filters: Sequence[Tasklet], *, follows_holds: bool) -> None:
+        self._filters = filters
+        self._follows_holds = follows_holds
+        self._sources = [task for task in filters if not task.ancestors]
+        #: How many origins were looked at so far: the cost of all answers.
+        self.examined = 0
+
+    def final(self, epoch: Epoch, documents: Iterable[int]) -> set[int]:
+        """Those of ``documents`` of an epoch that are final."""
+        left = set(documents)
+        self.examined += len(left)
+        if epoch.feeding and not epoch.at_barrier:
+            below = self._complete_below(epoch)
+            left = {document for document in left if document < below}
+        for task in self._filters:
+            if not left:
+                break
+            self._leave_out(task, epoch, left)
+        return left
+
+    def _complete_below(self, epoch: Epoch) -> int:
+        """The ordinal below which documents have been fed wholly to whatever leads here."""
+        if epoch.feed.complete is not None:
+            return epoch.feed.complete()
+        return min(epoch.entries.get(source.entry, 0) for source in self._sources)
+
+    def _leave_out(self, task: Tasklet, epoch: Epoch, left: set[int]) -> None:
+        """Remove what a filter carries from ``left``."""
+        for other, origins in task.carried():
+            if other is epoch:
+                self.examined += len(origins)
+                _remove(origins, left)
+            elif self._follows_holds and other.parents:
+                self._remove_roots(other, origins, epoch, left)
+        holding = task.holding
+        if holding is None:
+            return
+        if not self._follows_holds:
+            if holding.is_open(epoch):  # more may be sent in it
+                left.clear()
+            return
+        for other, pairs in holding.held.items():
+            self._remove_roots(other, [origin for _, origin in pairs], epoch, left)
+
+    def _remove_roots(self, other: Epoch, origins: Sequence[Origin], epoch: Epoch, left: set[int]) -> None:
+        for root, documents in other.roots(origins):
+            if root is epoch:
+                left.difference_update(documents)
+
+
+def _remove(origins: Iterable[Origin], left: set[int]) -> None:
+    left.difference_update(origins)
+    for origin in origins:
+        if type(origin) is tuple:
+            left.difference_update(origin)

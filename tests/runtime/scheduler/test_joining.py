@@ -1,0 +1,618 @@
+"""Joins: a filter with several wired input ports sees one document at a time, as soon as that is complete."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from pypes.component import Component, Filter, Operator, Publisher, Transformer
+from pypes.core.limits import Limits
+from pypes.errors import Retry
+from pypes.packet import Packet
+from pypes.runtime.local import Pipeline
+from pypes.runtime.scheduler import BARRIER, FAILED, PUBLISHED, Batch, Epoch, Feed, Scheduler
+from tests.runtime.scheduler.graphs import Pass, packets, running
+
+#: Two branches that meet again, and a publisher.
+DIAMOND = [
+    ("split.out", "left.in"),
+    ("split.out2", "right.in"),
+    ("left.out", "join.in"),
+    ("right.out", "join.in2"),
+    ("join.out", "end.in"),
+]
+
+
+def still() -> float:
+    """A clock by which no slice of time is ever used up."""
+    return 0.0
+
+
+class Split(Operator):
+    outputs = {"out": "", "out2": ""}
+
+    def process(self, packet: Packet) -> Packet:
+        self.send("out2", packet.clone())
+        return packet
+
+
+class Mark(Transformer):
+    """Says in a field what came by here."""
+
+    def __init__(self, field: str = "left", drop: Callable[[int], bool] = lambda n: False) -> None:
+        super().__init__()
+        self.field, self.drop = field, drop
+
+    def process(self, packet: Packet) -> Packet | None:
+        packet.set(self.field, packet.get("n"))
+        return None if self.drop(packet.get("n")) else packet
+
+
+class Two(Operator):
+    inputs = {"in": "", "in2": ""}
+
+
+class Merge(Two):
+    """Pairs by place, as the original's did."""
+
+    def run(self) -> None:
+        while True:
+            first, second = self.receive("in"), self.receive("in2")
+            if first is None and second is None:
+                self.yield_ctrl()
+            elif first is None or second is None:
+                self.send("out", first or second)
+            else:
+                first.merge(second, metas=True)
+                self.send("out", first)
+
+
+class Turns(Two):
+    """Sends for each turn what it saw, by port."""
+
+    def run(self) -> None:
+        while True:
+            seen = {port: [packet.get("n") for packet in self.receive_all(port)] for port in ("in", "in2")}
+            self.send("out", Packet({"turn": seen}))
+            self.yield_ctrl()
+
+
+class Waves(Turns):
+    joins = "wave"
+
+
+class BatchTurns(Two):
+    def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+        return [Packet({"turn": {"all": [packet.get("n") for packet in packets]}})]
+
+
+class Easy(Two):
+    def process(self, packet: Packet) -> Packet:
+        return packet
+
+
+class Keep(Publisher):
+    """Keeps the fields of what it has committed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[dict[str, Any]] = []
+        self.commits = 0
+
+    def process(self, packet: Packet) -> None:
+        self.rows.append({name: packet.get(name) for name in packet.get_attribute_names()})
+
+    def commit(self) -> None:
+        self.commits += 1
+
+    def column(self, name: str) -> list[Any]:
+        return [row.get(name) for row in self.rows]
+
+
+def feed(scheduler: Scheduler, count: int, *, wave: int = 256, node: str = "split") -> None:
+    """Documents of one packet each."""
+    parts = [range(start, min(start + wave, count)) for start in range(0, count, wave)]
+    scheduler.submit(Feed(((node, packets(len(part), part.start), part) for part in parts), count))
+
+
+def run(nodes: dict[str, Any], count: int, wires: Sequence[tuple[str, str]] = DIAMOND, **options: Any) -> Epoch:
+    done: list[Epoch] = []
+    with running(nodes, wires, on_done=done.append, **options) as scheduler:
+        feed(scheduler, count)
+        scheduler.drain()
+    (epoch,) = done
+    return epoch
+
+
+def diamond(join: Component, left: Component | None = None, right: Component | None = None) -> dict[str, Any]:
+    return {"split": Split(), "left": left or Mark(), "right": right or Mark("right"), "join": join, "end": Keep()}
+
+
+# -- one document --------------------------------------------------------------------------------------------
+
+
+def test_what_one_branch_drops_is_not_made_good_by_another_document() -> None:
+    nodes = diamond(Merge(), Mark(drop=lambda n: n % 3 == 0))
+    epoch = run(nodes, 600)
+    rows = nodes["end"].rows
+    assert [row["n"] for row in rows] == list(range(600))
+    assert all(row.get("left") == (row["n"] if row["n"] % 3 else None) and row["right"] == row["n"] for row in rows)
+    assert epoch.flags == bytes([PUBLISHED]) * 600
+
+
+def test_a_turn_sees_one_document_in_every_style() -> None:
+    seen = {}
+    for join in (Turns(), BatchTurns()):
+        nodes = diamond(join, Mark(drop=lambda n: n == 1))
+        run(nodes, 3)
+        seen[type(join)] = nodes["end"].column("turn")
+    assert seen[Turns] == [{"in": [0], "in2": [0]}, {"in": [], "in2": [1]}, {"in": [2], "in2": [2]}]
+    assert seen[BatchTurns] == [{"all": [n]} for n in (0, 0, 1, 2, 2)]  # port after port
+    nodes = diamond(Easy())
+    run(nodes, 3)
+    assert [(row["n"], "left" in row) for row in nodes["end"].rows] == [(n, left) for n in range(3) for left in (True, False)]
+    assert nodes["end"].commits == 1  # what sees packets alone is given many documents in a turn
+
+
+def test_a_component_may_say_that_it_takes_all_that_is_ready() -> None:
+    nodes = diamond(Waves(), Mark(drop=lambda n: n == 1))
+    run(nodes, 3)
+    assert nodes["end"].column("turn") == [{"in": [0, 2], "in2": [0, 1, 2]}]
+
+
+def test_wires_into_the_same_port_are_no_join() -> None:
+    class All(Operator):
+        def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+            return [Packet({"turn": {"all": [packet.get("n") for packet in packets]}})]
+
+    nodes = diamond(All())
+    run(nodes, 3, [*DIAMOND[:3], ("right.out", "join.in"), DIAMOND[4]])
+    assert nodes["end"].column("turn") == [{"all": [0, 1, 2, 0, 1, 2]}]
+
+
+def test_documents_of_several_deliveries_in_flight_stay_apart() -> None:
+    nodes = diamond(Turns())
+    with running(nodes, DIAMOND) as scheduler:
+        for _ in range(3):
+            feed(scheduler, 2)
+        scheduler.drain()
+    assert nodes["end"].column("turn") == [{"in": [n], "in2": [n]} for _ in range(3) for n in range(2)]
+
+
+def test_documents_of_which_a_packet_was_made_together_share_a_turn() -> None:
+    class Pairs(Operator):
+        def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+            return [Packet({"n": sum(packet.get("n") for packet in packets)})]
+
+    class Refuse(Turns):
+        def run(self) -> None:
+            raise ValueError([packet.get("n") for packet in self.receive_all("in")])
+
+    for join, expected in ((Turns, None), (Refuse, [((0, 1), "[1]"), ((2, 3), "[5]")])):
+        nodes = diamond(join(), Pairs())
+        done: list[Epoch] = []
+        batches: list[Batch] = [("split", packets(2), (0, 1)), ("split", packets(2, 2), (2, 3)), ("split", packets(1, 4), (4,))]
+        with running(nodes, DIAMOND, on_done=done.append) as scheduler:
+            scheduler.submit(Feed(iter(batches[: 2 if expected else 3]), 5))
+            scheduler.drain()
+        if expected is None:
+            turns = [{"in": [1], "in2": [0, 1]}, {"in": [5], "in2": [2, 3]}, {"in": [4], "in2": [4]}]
+            assert nodes["end"].column("turn") == turns
+            assert done[0].flags == bytes([PUBLISHED]) * 5
+        else:
+            found = [(f.documents, f.error.removeprefix("ValueError: ")) for f in done[0].dead_letters if len(f.documents) > 1]
+            assert found == expected
+
+
+def test_chains_of_documents_that_belong_together_become_one_turn() -> None:
+    class Neighbours(Component):
+        """Makes a packet of each packet and the one before it."""
+
+        __metatype__ = "OPERATOR"
+
+        def run(self) -> None:
+            while True:
+                before = self.receive("in")
+                while before is not None and (packet := self.receive("in")) is not None:
+                    self.send("out", before)
+                    before = packet
+                if before is not None:
+                    self.send("out", Packet({"n": -1}))
+                self.yield_ctrl()
+
+    nodes = diamond(Turns(), Neighbours())
+    run(nodes, 4)
+    (turn,) = [turn for turn in nodes["end"].column("turn") if -1 in turn["in"]]
+    assert -1 in turn["in"]
+    assert sorted(n for turn in nodes["end"].column("turn") for n in turn["in2"]) == [0, 1, 2, 3]
+
+
+# -- as soon as it is ready --------------------------------------------------------------------------------
+
+
+def test_a_document_passes_before_the_rest_of_its_delivery_is_fed() -> None:
+    nodes = diamond(Merge())
+    passed: list[int] = []
+
+    def batches() -> Iterator[Any]:
+        for n in range(4):
+            passed.append(len(nodes["end"].rows))
+            yield "split", packets(10, 10 * n), range(10 * n, 10 * n + 10)
+
+    with running(nodes, DIAMOND, clock=still, limits=Limits(wire_packets=16)) as scheduler:
+        scheduler.submit(Feed(batches(), 40, complete=lambda: 10 * len(passed)))
+        scheduler.drain()
+    assert passed == [0, 10, 20, 30]
+
+
+def test_a_delivery_of_any_length_passes_in_bounded_memory_and_linear_work() -> None:
+    work: dict[int, int] = {}
+    for count in (4_096, 8_192):
+        nodes = diamond(Merge())
+        most = 0
+        done: list[Epoch] = []
+        limits = Limits(wire_packets=64, wire_bytes=1)
+        with running(nodes, DIAMOND, limits=limits, on_done=done.append, clock=still) as scheduler:
+
+            def batches(count: int = count, scheduler: Scheduler = scheduler) -> Iterator[Any]:
+                nonlocal most
+                for start in range(0, count, 64):
+                    most = max(most, *(pype.packets for pype in scheduler.pypes))
+                    yield "split", packets(64, start), range(start, start + 64)
+
+            scheduler.submit(Feed(batches(), count))
+            scheduler.drain()
+            joining = scheduler.tasks[[task.name for task in scheduler.tasks].index("join")].joining
+            assert joining is not None
+            work[count] = scheduler.turns + joining.tracker.examined
+        assert done[0].dead_letters == []
+        assert [row["n"] for row in nodes["end"].rows] == list(range(count))
+        assert most <= 2 * 64
+    assert work[8_192] < 2.1 * work[4_096], work
+
+
+def test_a_branch_that_takes_one_packet_in_a_turn_holds_up_its_document_only() -> None:
+    class OneByOne(Component):
+        __metatype__ = "OPERATOR"
+
+        def run(self) -> None:
+            while True:
+                packet = self.receive("in")
+                if packet is not None:
+                    self.send("out", packet)
+                self.yield_ctrl()
+
+    nodes = diamond(Merge(), OneByOne(), OneByOne())
+    epoch = run(nodes, 300, limits=Limits(wire_packets=32, wire_bytes=1))
+    assert nodes["end"].column("n") == list(range(300))
+    assert epoch.dead_letters == []
+
+
+def test_a_join_waits_for_what_a_branch_retries_and_for_nothing_else() -> None:
+    class Reluctant(Transformer):
+        max_attempts = 3
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked = 0
+
+        def process(self, packet: Packet) -> Packet:
+            if packet.get("n") == 1:
+                self.asked += 1
+                if self.asked < 3:
+                    raise Retry(5.0)
+            packet.set("left", packet.get("n"))
+            return packet
+
+    now = [0.0]
+    nodes = diamond(Merge(), Reluctant())
+    with running(nodes, DIAMOND, clock=lambda: now[0]) as scheduler:
+        feed(scheduler, 3)
+        scheduler.run()
+        assert nodes["end"].column("n") == [0, 2]
+        now[0] = 6.0
+        scheduler.run()
+        assert nodes["end"].column("n") == [0, 2]
+        now[0] = 12.0
+        scheduler.run()
+        assert scheduler.in_flight == 0
+    assert nodes["end"].column("n") == [0, 2, 1]
+    assert nodes["end"].column("left") == [0, 2, 1]
+
+
+def test_what_fails_in_a_branch_leaves_the_other_half() -> None:
+    class Never(Transformer):
+        max_attempts = 1
+
+        def process(self, packet: Packet) -> Packet:
+            if packet.get("n") == 1:
+                raise Retry(0.0)
+            if packet.get("n") == 2:
+                raise ValueError("two")
+            return packet
+
+    nodes = diamond(Turns(), Never())
+    epoch = run(nodes, 4)
+    assert [turn["in"] for turn in nodes["end"].column("turn")] == [[0], [], [], [3]]
+    assert [(f.documents, f.code) for f in epoch.dead_letters] == [((1,), "retry.exhausted"), ((2,), "component.raised")]
+    assert epoch.flags == bytes([PUBLISHED, PUBLISHED | FAILED, PUBLISHED | FAILED, PUBLISHED])
+
+
+def test_an_error_port_may_lead_to_the_join() -> None:
+    class Odd(Filter):
+        def process(self, packet: Packet) -> Packet:
+            if packet.get("n") % 2:
+                raise ValueError("odd")
+            return packet
+
+    nodes = diamond(Turns(), Odd())
+    epoch = run(nodes, 4, [DIAMOND[0], DIAMOND[2], ("left.error", "right.in"), *DIAMOND[3:]])
+    assert nodes["end"].column("turn") == [
+        {"in": [0], "in2": []},
+        {"in": [], "in2": [1]},
+        {"in": [2], "in2": []},
+        {"in": [], "in2": [3]},
+    ]
+    assert epoch.dead_letters == []
+
+
+def test_a_join_that_retries_is_given_the_packet_again() -> None:
+    class Twice(Two):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen: list[int] = []
+
+        def run(self) -> None:
+            while True:
+                for port in ("in", "in2"):
+                    for packet in self.receive_all(port):
+                        self.seen.append(packet.get("n"))
+                        if packet.get("n") == 1 and self.seen.count(1) < 3:
+                            raise Retry(0.0)
+                        self.send("out", packet)
+                self.yield_ctrl()
+
+    now = [0.0]
+    nodes = diamond(Twice())
+    with running(nodes, DIAMOND, clock=lambda: now[0]) as scheduler:
+        feed(scheduler, 3)
+        for _ in range(5):
+            scheduler.run()
+            now[0] += 10.0
+        assert scheduler.in_flight == 0
+    assert sorted(nodes["end"].column("n")) == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_join_waits_for_an_offloaded_call_of_a_branch() -> None:
+    may_go_on = threading.Event()
+
+    class Slow(Transformer):
+        def process(self, packet: Packet) -> Packet:
+            if packet.get("n") == 1:
+                self.offload(may_go_on.wait, 10)
+            return packet
+
+    nodes = diamond(Turns(), Slow())
+    with running(nodes, DIAMOND, clock=still, limits=Limits(wire_packets=2)) as scheduler:
+        feed(scheduler, 4, wave=1)
+        scheduler.run()
+        assert nodes["end"].column("turn") == [{"in": [0], "in2": [0]}]
+        assert scheduler.is_idle
+        may_go_on.set()
+        scheduler.drain()
+    assert nodes["end"].column("turn") == [{"in": [n], "in2": [n]} for n in range(4)]
+
+
+def test_a_join_does_not_wait_for_what_a_branch_holds() -> None:
+    class Hold(Operator):
+        holds = True
+
+        def setup(self) -> None:
+            self.kept: list[Packet] = []
+
+        def process(self, packet: Packet) -> None:
+            self.kept.append(packet)
+
+        def flush(self) -> list[Packet]:
+            kept, self.kept = self.kept, []
+            return kept
+
+    nodes = diamond(Turns(), Hold())
+    done: list[Epoch] = []
+    with running(nodes, DIAMOND, clock=still, on_done=done.append, limits=Limits(wire_packets=4)) as scheduler:
+        feed(scheduler, 20, wave=4)
+        scheduler.run()
+        assert nodes["end"].column("turn") == [{"in": [], "in2": [n]} for n in range(20)]
+        scheduler.drain()
+    assert sorted(n for turn in nodes["end"].column("turn")[20:] for n in turn["in"]) == list(range(20))
+    assert done[0].flags == bytes([PUBLISHED]) * 20
+
+
+def test_what_was_held_before_the_branches_part_meets_again() -> None:
+    class Bundle(Operator):
+        holds = True
+
+        def setup(self) -> None:
+            self.kept: list[int] = []
+
+        def process(self, packet: Packet) -> None:
+            self.kept.append(packet.get("n"))
+
+        def flush(self) -> list[Packet]:
+            kept, self.kept = self.kept, []
+            return [Packet({"n": sum(kept)})]
+
+    nodes = {"hold": Bundle(), **diamond(Turns())}
+    with running(nodes, [("hold.out", "split.in"), *DIAMOND]) as scheduler:
+        feed(scheduler, 4, node="hold")
+        scheduler.drain()
+    assert nodes["end"].column("turn") == [{"in": [6], "in2": [6]}]
+
+
+# -- shapes ------------------------------------------------------------------------------------------------
+
+
+def test_joins_after_one_another() -> None:
+    nodes = {"split": Split(), "a": Mark("a", lambda n: n % 2 == 0), "first": Merge(), "again": Split()}
+    nodes |= {"b": Mark("b", lambda n: n % 3 == 0), "second": Merge(), "end": Keep()}  # type: ignore[dict-item]
+    wires = [("split.out", "a.in"), ("a.out", "first.in"), ("split.out2", "first.in2"), ("first.out", "again.in")]
+    wires += [("again.out", "b.in"), ("b.out", "second.in"), ("again.out2", "second.in2"), ("second.out", "end.in")]
+    epoch = run(nodes, 300, wires, limits=Limits(wire_packets=16, wire_bytes=1))
+    end: Any = nodes["end"]
+    assert end.column("n") == list(range(300))
+    assert end.column("a") == [n if n % 2 else None for n in range(300)]
+    assert end.column("b") == [n if n % 3 else None for n in range(300)]
+    assert epoch.dead_letters == []
+
+
+def test_a_join_within_a_branch_of_another() -> None:
+    nodes = {
+        "split": Split(),
+        "inner": Split(),
+        "left": Mark(drop=lambda n: n % 2 == 0),
+        "near": Merge(),
+        "far": Turns(),
+        "end": Keep(),
+    }
+    wires = [("split.out", "inner.in"), ("inner.out", "left.in"), ("left.out", "near.in"), ("inner.out2", "near.in2")]
+    wires += [("near.out", "far.in"), ("split.out2", "far.in2"), ("far.out", "end.in")]
+    run(nodes, 100, wires, limits=Limits(wire_packets=8))
+    end: Any = nodes["end"]
+    assert end.column("turn") == [{"in": [n], "in2": [n]} for n in range(100)]
+
+
+def test_a_component_that_leaves_packets_is_given_the_same_document_again() -> None:
+    class OneOfEach(Two):
+        def run(self) -> None:
+            while True:
+                found = [self.receive("in"), self.receive("in2")]
+                self.send("out", Packet({"turn": {"each": [packet and packet.get("n") for packet in found]}}))
+                self.yield_ctrl()
+
+    class Thrice(Operator):
+        def process(self, packet: Packet) -> Packet:
+            self.send("out", packet.clone())
+            self.send("out", packet.clone())
+            return packet
+
+    nodes = diamond(OneOfEach(), Thrice())
+    run(nodes, 2)
+    assert nodes["end"].column("turn") == [{"each": [n, m]} for n in (0, 1) for m in (n, None, None)]
+
+
+def test_a_component_that_takes_nothing_at_a_join_is_stalled() -> None:
+    class Blind(Two):
+        def run(self) -> None:
+            while True:
+                self.yield_ctrl()
+
+    epoch = run(diamond(Blind()), 2)
+    assert [(f.documents, f.code) for f in epoch.dead_letters] == [((n,), "component.stalled") for n in (0, 0, 1, 1)]
+
+
+def test_sources_that_were_triggered_together_meet() -> None:
+    class Fetch(Component):
+        __metatype__ = "ADAPTER"
+
+        def __init__(self) -> None:
+            Component.__init__(self)
+            self.remove_input("in")
+
+        def run(self) -> None:
+            while True:
+                self.send("out", Packet({"n": 1}))
+                self.yield_ctrl()
+
+    wires = [("one.out", "join.in"), ("two.out", "middle.in"), ("middle.out", "join.in2")]
+    with Pipeline(nodes={"one": Fetch, "two": Fetch, "middle": Pass, "join": Turns}, wires=wires) as pipeline:
+        for _ in range(2):
+            assert [packet.get("turn") for packet in pipeline.trigger()] == [{"in": [1], "in2": [1]}]
+
+
+def test_a_lone_run_passes_a_join_document_by_document() -> None:
+    nodes = diamond(Merge())
+    noted: list[tuple[str, int]] = []
+    batches: list[Any] = [part for n in range(3) for part in (("split", packets(1, n), (n,)), BARRIER)]
+    with running(nodes, DIAMOND) as scheduler:
+        scheduler.note = lambda filter, document: noted.append((filter, document))
+        scheduler.submit(Feed(iter(batches), 3))
+        scheduler.drain()
+    assert [document for filter, document in noted if filter == "join"] == [0, 1, 2]
+    assert nodes["end"].column("n") == [0, 1, 2]
+
+
+def test_documents_that_were_published_are_reported_while_others_wait_at_a_join() -> None:
+    release = threading.Event()
+
+    class Slow(Transformer):
+        def process(self, packet: Packet) -> Packet:
+            if packet.get("n") == 2:
+                self.offload(release.wait, 10)
+            return packet
+
+    reported: list[int] = []
+    nodes = diamond(Merge(), Slow())
+    done: list[Epoch] = []
+    told: Any = lambda epoch, publisher, documents: reported.extend(documents)  # noqa: E731
+    with running(nodes, DIAMOND, clock=still, on_done=done.append, on_committed=told, limits=Limits(wire_packets=1)) as scheduler:
+        feed(scheduler, 4, wave=1)
+        scheduler.run()
+        assert reported == [0, 1]
+        release.set()
+        scheduler.drain()
+    assert nodes["end"].column("n") == [0, 1, 2, 3]
+
+
+# -- memory ------------------------------------------------------------------------------------------------
+
+
+class Rows(Operator):
+    """Makes as many packets of each as it says."""
+
+    def process(self, packet: Packet) -> None:
+        for row in range(packet.get("rows", 1)):
+            made = packet.clone()
+            made.set("row", row)
+            self.send("out", made)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_memory_follows_one_document_where_a_branch_makes_many_packets(at_once: bool) -> None:
+    nodes = diamond(Turns(), Rows())
+    most = 0
+
+    class Watching(Keep):
+        def process(self, packet: Packet) -> None:
+            nonlocal most
+            most = max(most, *(pype.packets for pype in scheduler.pypes))
+            super().process(packet)
+
+    nodes["end"] = Watching()
+    done: list[Epoch] = []
+    with running(nodes, DIAMOND, on_done=done.append, limits=Limits(wire_packets=8)) as scheduler:
+        given = [Packet({"n": n, "rows": 40}) for n in range(30)]
+        parts = [range(30)] if at_once else [range(n, n + 1) for n in range(30)]
+        scheduler.submit(Feed((("split", given[part.start : part.stop], part) for part in parts), 30))
+        scheduler.drain()
+    assert nodes["end"].column("turn") == [{"in": [n] * 40, "in2": [n]} for n in range(30)]
+    assert done[0].dead_letters == []
+    assert most <= 2 * 40 + 30
+
+
+def test_only_a_document_that_is_too_large_to_wait_fails() -> None:
+    nodes = diamond(Turns(), Rows())
+    done: list[Epoch] = []
+    with running(nodes, DIAMOND, on_done=done.append, limits=Limits(wire_packets=4, wire_bytes=4096)) as scheduler:
+        given = [Packet({"n": n, "rows": 500 if n == 3 else 2}) for n in range(8)]
+        scheduler.submit(Feed(iter([("split", given, range(8))]), 8))
+        scheduler.drain()
+        assert {pype.capacity for pype in scheduler.pypes} == {4}
+    (epoch,) = done
+    assert {f.code for f in epoch.dead_letters} == {"wire.overflow"}
+    assert {f.documents for f in epoch.dead_letters} == {(3,)}
+    assert [n for n, flag in enumerate(epoch.flags) if flag & FAILED] == [3]
+    others = [turn for turn in nodes["end"].column("turn") if turn["in2"] != [3]]
+    assert others == [{"in": [n, n], "in2": [n]} for n in range(8) if n != 3]
