@@ -12,6 +12,11 @@ import orjson
 from pypes.core import numbers
 from pypes.errors import BadRequest, TooLarge
 
+#: How much of a body that was refused is read and thrown away, and for how long, before the connection is closed:
+#: clients that send before they read would otherwise see a reset instead of the answer.
+DISCARD_BYTES = 64 << 20
+DISCARD_S = 2.0
+
 
 class Disconnected(Exception):
     """The client went away in the middle of its body: nothing of it may be used."""
@@ -19,11 +24,6 @@ class Disconnected(Exception):
 
 class Request(falcon.asgi.Request):
     """Falcon's own stream ends alike when the body does and when the client goes away; here the two differ."""
-
-    #: How much of a body that was refused is read and thrown away, and for how long, before the connection is closed:
-    #: clients that send before they read would otherwise see a reset instead of the answer.
-    DISCARD_BYTES = 64 << 20
-    DISCARD_S = 2.0
 
     _is_begun = False
     _is_complete = False
@@ -84,8 +84,8 @@ class Request(falcon.asgi.Request):
             return False
         size = 0
         try:
-            async with asyncio.timeout(self.DISCARD_S):
-                while size <= self.DISCARD_BYTES:
+            async with asyncio.timeout(DISCARD_S):
+                while size <= DISCARD_BYTES:
                     event = await self._receive()
                     size += len(event.get("body", b""))
                     if not event.get("more_body"):

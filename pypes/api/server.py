@@ -69,7 +69,6 @@ class Application(BaseApplication):  # type: ignore[misc]
             "accesslog": None,
             "timeout": HANG_S,
             "graceful_timeout": math.ceil(config.grace_s) + STOP_S,
-            "keepalive": 75,
             "worker_tmp_dir": _heartbeat_dir(config),
             "control_socket_disable": True,
             "proc_name": "pypes",

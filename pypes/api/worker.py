@@ -9,19 +9,19 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from types import FrameType
 from typing import Any
 
-import orjson
 from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 
 from pypes import logs
-from pypes.api import problems
 from pypes.api.app import create_app
+from pypes.api.door import Door
+from pypes.api.protocol import Protocol
 from pypes.core.lifeline import die_with_parent, watch
 from pypes.errors import PypesError
 from pypes.runtime.worker.config import WorkerConfig
@@ -34,85 +34,6 @@ HEARTBEAT_S = 5.0
 
 #: How long a worker that ends still answers on connections that are open, in seconds.
 LINGER_S = 0.5
-
-#: Longest head of a request, roughly; uvicorn with httptools knows no limit.
-MAX_HEAD_BYTES = 64 << 10
-
-
-class JoiningTransport:
-    """Keeps the head of an answer until its body comes, so that both leave in one system call.
-
-    uvicorn writes them apart, which costs a server of small answers more than anything else it does.
-    """
-
-    __slots__ = ("_head", "_transport", "write_now")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head = b""
-        self.write_now = transport.write
-
-    def write(self, data: bytes) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self.write_now(head + data)
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100"):
-            self._head = data
-        else:
-            self.write_now(data)
-
-    def flush(self) -> None:
-        """Write a head that no body follows (HEAD, 204)."""
-        if self._head:
-            self.write(b"")
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol: head and body in one write, a limit for heads, problem documents for what is not HTTP."""
-
-    _head_bytes = 0
-
-    def connection_made(self, transport: Any) -> None:
-        self._joining = JoiningTransport(transport)
-        super().connection_made(self._joining)  # type: ignore[arg-type]
-
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        if getattr(self.server_state, "is_ending", False) and self.cycle is not None:
-            self.cycle.keep_alive = False
-
-    def on_response_complete(self) -> None:
-        self._joining.flush()
-        super().on_response_complete()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        # there is none before the first request; the method is filled in when the head is complete
-        scope: Any = self.scope
-        if scope is None or "method" in scope:
-            self._head_bytes = 0
-            return
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._refuse(431, "http.head_too_large", f"the head of a request has at most {MAX_HEAD_BYTES} bytes")
-
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(400, "http.malformed", "this is not a valid HTTP request")
-
-    def _refuse(self, status: int, code: str, detail: str) -> None:
-        document = problems.document(status, code, detail)
-        body = orjson.dumps(document)
-        head = f"HTTP/1.1 {status} {document['title']}\r\nconnection: close\r\ncontent-type: {problems.MEDIA_TYPE}\r\n"
-        self._joining.flush()
-        self._joining.write_now(b"%bcontent-length: %d\r\n\r\n%b" % (head.encode(), len(body), body))
-        self.transport.close()
 
 
 class StoppableServer(Server):
@@ -162,7 +83,6 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]
             # the application is built when the loop runs
             app="",
             interface="asgi3",
-            http=Protocol,
             loop="uvloop",
             ws="none",
             lifespan="off",
@@ -171,7 +91,6 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]
             proxy_headers=False,
             server_header=False,
             backlog=self.cfg.backlog,
-            timeout_keep_alive=self.cfg.keepalive,
             timeout_graceful_shutdown=max(1, math.ceil(config.grace_s)),
         )
 
@@ -211,6 +130,7 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]
         try:
             if not self._is_stopping:
                 self._server = StoppableServer(self.config)
+                self.config.http = partial(Protocol, Door(self.app.config.limits))  # type: ignore[assignment]  # made the same way
                 self.config.app = create_app(worker, self.app.config, self._server.stopping)
                 await self._server.serve(sockets=self.sockets)
         finally:

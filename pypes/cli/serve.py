@@ -12,6 +12,7 @@ import click
 
 from pypes import logs
 from pypes.config import load_settings
+from pypes.core.descriptors import raise_soft_limit
 
 #: Option → setting; options that are not given leave the setting to the environment, the file, or its default.
 _SETTINGS = {
@@ -65,6 +66,8 @@ def serve(config: Path | None, **options: Any) -> None:
     # only now: --help and a mistake in the settings should not wait for it
     from pypes.runtime.supervisor.supervisor import Supervisor
 
+    # every process of the node inherits it
+    raise_soft_limit()
     # what is imported stays: the collector need not look at it again
     gc.freeze()
     asyncio.run(Supervisor(settings, load).run())

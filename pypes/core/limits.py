@@ -73,6 +73,23 @@ class Limits:
     dead_letter_body_bytes: int = _limit(
         64 * MIB, "Larger bodies are kept with a dead letter only if it does not hold all there was.", unit="bytes"
     )
+    connections: int = _limit(
+        4096,
+        "Connections of one ingest worker, or fewer if there are no descriptors for them; beyond, those are closed that wait "
+        "longest without a request.",
+        unit="connections",
+        status=503,
+    )
+    head_s: float = _limit(
+        15.0, "Time for the head of a request to come, also the first one; 0: any.", unit="seconds", status=408
+    )
+    stall_s: float = _limit(
+        60.0,
+        "Time without a byte of a body that is to come, or of an answer that is to be taken; 0: any.",
+        unit="seconds",
+        status=408,
+    )
+    keep_alive_s: float = _limit(75.0, "Time for which a connection without requests is kept; 0: any.", unit="seconds")
     idempotency_key_bytes: int = _limit(255, "Length of an Idempotency-Key.", unit="bytes", status=400)
     callback_s: float = _limit(86400.0, "Time for which posting a finished receipt to its callback is tried.", unit="seconds")
     filter_s: float = _limit(

@@ -68,9 +68,9 @@ def test_the_rest_of_a_refused_body_is_read() -> None:
 
 
 def test_what_is_too_long_or_too_slow_to_discard_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Request, "DISCARD_BYTES", 5)
+    monkeypatch.setattr("pypes.api.request.DISCARD_BYTES", 5)
     assert not asyncio.run(request([b"abc", b"def", b"ghi", b"jkl"]).discard())
-    monkeypatch.setattr(Request, "DISCARD_S", 0.01)
+    monkeypatch.setattr("pypes.api.request.DISCARD_S", 0.01)
     stuck = request([b"abc", b"d"])
     stuck.left.clear()  # type: ignore[attr-defined]
     assert not asyncio.run(stuck.discard())

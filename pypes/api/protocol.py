@@ -1,0 +1,304 @@
+"""HTTP/1.1 of an ingest worker: uvicorn's protocol, with what it leaves open where bytes come from strangers.
+
+- Head, body and idle time have deadlines, and connections are counted (:mod:`pypes.api.door`).
+- Head, trailers and chunk extensions are bounded. Trailers are dropped: they are no headers (RFC 9110, 6.5.1).
+- An offer to upgrade is ignored (RFC 9110, 7.8): the body belongs to the request, and one request has one answer.
+- A transfer coding other than ``chunked`` is refused (RFC 9112, 6.1).
+- A request that is refused here is answered after those before it, as HTTP/1.1 demands, and with a problem document.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import httptools
+import orjson
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from pypes.api import problems
+from pypes.api.door import Door, Entry
+from pypes.api.guard import OPEN_PATHS
+from pypes.api.joining import JoiningTransport
+from pypes.api.request import DISCARD_BYTES, DISCARD_S
+
+log = logging.getLogger(__name__)
+
+#: Longest head of a request, and longest run of bytes between two pieces of a body (trailers, chunk extensions), roughly: what
+#: arrives at once is read at once.
+MAX_HEAD_BYTES = 64 << 10
+MAX_OVERHEAD_BYTES = 8 << 10
+
+#: Requests of one connection that may wait for those before them; each costs some kilobytes.
+MAX_PIPELINED = 256
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection. Made by uvicorn for each; ``door`` is that of the worker."""
+
+    def __init__(self, door: Door, **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self._door = door
+        self._limits = door.limits
+        self._is_probe_only = False
+        #: Requests that were given to the application and have no answer yet.
+        self._unanswered = 0
+        #: True from the end of a head to the end of its message.
+        self._is_in_body = False
+        #: True while a message is read that offered to upgrade; it is read once more without the offer.
+        self._is_offer = False
+        self._has_coding = False
+        #: Bytes since the last piece of a body, or since the last message ended; they are counted per read.
+        self._overhead = 0
+        self._is_progress = False
+        self._trailer_bytes = 0
+        #: The answer to what was refused; from then on nothing more is read of this connection.
+        self._refusal: bytes | None = None
+        self._refused_at: float | None = None
+        self._discarded = 0
+        now = self.loop.time()
+        self._moved_at = now
+        self._waits_since = now
+        #: Bytes of answers that the client has not taken, as the last sweep saw it, and since when they are as many.
+        self._unsent = 0
+        self._unsent_since = now
+
+    # -- the connection ----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        self._joining = JoiningTransport(transport)
+        super().connection_made(self._joining)  # type: ignore[arg-type]
+        entry = self._door.enter(self)
+        if entry is Entry.REFUSED:
+            transport.abort()
+        self._is_probe_only = entry is Entry.PROBE
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._door.leave(self)
+        super().connection_lost(exc)
+
+    @property
+    def is_new(self) -> bool:
+        """True if it has not sent a request yet."""
+        return self.cycle is None
+
+    @property
+    def waits_since(self) -> float | None:
+        """When it began to wait for a request; ``None`` while one is under way."""
+        if self._refused_at is not None:
+            return self._refused_at
+        return None if self._unanswered or self._is_in_body else self._waits_since
+
+    def evict(self) -> None:
+        """End the connection at once."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def check_deadlines(self, now: float) -> None:
+        """End the connection if its client has kept the worker waiting for too long. 0 is no deadline."""
+        limits = self._limits
+        if unsent := self.transport.get_write_buffer_size():
+            if unsent != self._unsent:
+                self._unsent, self._unsent_since = unsent, now
+            elif _is_over(self._unsent_since, limits.stall_s, now):
+                self.transport.abort()
+            return
+        self._unsent = 0
+        if self._refused_at is not None:
+            if now - self._refused_at > DISCARD_S:
+                self.transport.abort()
+        elif self._is_in_body:
+            if self.flow.read_paused:
+                # it is us who make the client wait
+                self._moved_at = now
+            elif _is_over(self._moved_at, limits.stall_s, now):
+                self._refuse(408, "http.body_timeout", f"nothing came of the body for {limits.stall_s:g} s; send it again")
+        elif not self._unanswered:
+            if self._overhead:
+                if _is_over(self._waits_since, limits.head_s, now):
+                    self._refuse(408, "http.head_timeout", f"the head of a request has to come within {limits.head_s:g} s")
+            # one that never said anything gets no answer: some clients connect ahead of need
+            elif _is_over(self._waits_since, limits.head_s if self.is_new else limits.keep_alive_s, now):
+                self.transport.close()
+
+    # -- what arrives ------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        self._moved_at = self.loop.time()
+        if self._refusal is not None:
+            self._discard(len(data))
+            return
+        self._is_progress = False
+        size = len(data)
+        while data and self._refusal is None:
+            try:
+                self.parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as offer:
+                data = self._without_offer() + data[offer.args[0] :]
+            except httptools.HttpParserError as error:
+                log.debug("not a valid HTTP request", extra={"error": str(error)})
+                self._refuse(400, "http.malformed", "this is not a valid HTTP request")
+                return
+        if self._is_progress:
+            self._overhead = 0
+        else:
+            if not self._overhead and not self._is_in_body and not self.is_new:
+                # a head begins on a connection that was idle
+                self._waits_since = self._moved_at
+            self._overhead += size
+            self._check_overhead()
+
+    def _check_overhead(self) -> None:
+        if not self._is_in_body:
+            if self._overhead > MAX_HEAD_BYTES:
+                self._refuse(431, "http.head_too_large", f"the head of a request has at most {MAX_HEAD_BYTES} bytes")
+        elif self._overhead > MAX_OVERHEAD_BYTES:
+            self._refuse_trailers()
+
+    def _refuse_trailers(self) -> None:
+        detail = f"trailers and chunk extensions have at most {MAX_OVERHEAD_BYTES} bytes; they mean nothing here: leave them out"
+        self._refuse(431, "http.trailers_too_large", detail)
+
+    def _discard(self, size: int) -> None:
+        """Throw away what comes after a refusal, so that the client gets to read it instead of a reset."""
+        self._discarded += size
+        if self._discarded > DISCARD_BYTES:
+            self.transport.abort()
+
+    def _without_offer(self) -> bytes:
+        """The head of the message that offered to upgrade, without the offer; a new parser takes it, then what follows."""
+        head = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        kept = []
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b", ".join(token for token in value.split(b",") if token.strip().lower() != b"upgrade")
+            if name not in (b"upgrade", b"http2-settings"):
+                kept.append(b"%b: %b\r\n" % (name, value))
+        self.parser = httptools.HttpRequestParser(self)
+        # as uvicorn's: what follows a request that closes must not keep that from being answered
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return b"%b%b\r\n" % (head, b"".join(kept))
+
+    # -- what the parser tells ---------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._has_coding = False
+        self._trailer_bytes = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_in_body:
+            self._trailer_bytes += len(name) + len(value)
+            if self._trailer_bytes > MAX_OVERHEAD_BYTES:
+                self._refuse_trailers()
+            return
+        name = name.lower()
+        if name == b"transfer-encoding":
+            # named twice is a list, too
+            if self._has_coding or value.strip().lower() != b"chunked":
+                self._refuse(501, "http.transfer_coding", "the only transfer coding is chunked; compress with Content-Encoding")
+            self._has_coding = True
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._refusal is not None:
+            return
+        self._is_offer = self.parser.should_upgrade()
+        if self._is_offer:
+            if self.parser.get_method() == b"CONNECT":
+                self._refuse(501, "http.connect", "this is no proxy: CONNECT is not possible")
+            return
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._refuse(400, "http.pipeline", f"at most {MAX_PIPELINED} requests may wait for the answers before theirs")
+            return
+        if self._is_probe_only and self.url.decode("latin-1").partition("?")[0] not in OPEN_PATHS:
+            self._refuse(
+                503, "http.too_many_connections", "the node has too many connections; try again later", {"retry-after": "1"}
+            )
+            return
+        super().on_headers_complete()
+        self._is_in_body = self._is_progress = True
+        self._unanswered += 1
+        if getattr(self.server_state, "is_ending", False):
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        if self._refusal is not None:
+            return
+        self._is_progress = True
+        if self.cycle.response_complete:
+            self._discarded += len(body)
+            if self._discarded > DISCARD_BYTES:
+                self.transport.close()
+            return
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._refusal is not None or self._is_offer:
+            return
+        self._is_in_body, self._is_progress = False, True
+        self._waits_since = self._moved_at
+        self._discarded = 0
+        super().on_message_complete()
+
+    # -- what is answered --------------------------------------------------------------------------------
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request. Instead of a timer for each idle connection there is the sweep of the door."""
+        self._joining.flush()
+        self._unanswered -= 1
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        self._waits_since = self.loop.time()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self._refusal is not None:
+            self._send_refusal()
+
+    def _refuse(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
+        """Answer the message that is being read with a problem document, after those before it, and end the connection."""
+        if self._refusal is not None or self.transport.is_closing():
+            return
+        document = problems.document(status, code, detail)
+        body = orjson.dumps(document)
+        more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        head = f"HTTP/1.1 {status} {document['title']}\r\nconnection: close\r\ncontent-type: {problems.MEDIA_TYPE}\r\n{more}"
+        self._refusal = b"%bcontent-length: %d\r\n\r\n%b" % (head.encode(), len(body), body)
+        if self._is_in_body and self.cycle is not None:
+            self._give_up(self.cycle)
+        if not self._unanswered and not self.transport.is_closing():
+            self._send_refusal()
+
+    def _give_up(self, cycle: Any) -> None:
+        """The body of the newest request will never be complete: its application is told, and its answer is the refusal."""
+        if self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()
+            self._unanswered -= 1
+        elif cycle.response_complete or cycle.response_started:
+            self.transport.close()
+        else:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self._unanswered -= 1
+
+    def _send_refusal(self) -> None:
+        assert self._refusal is not None
+        self._joining.flush()
+        self._joining.write_now(self._refusal)
+        self._refused_at = self.loop.time()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+
+def _is_over(since: float, allowed_s: float, now: float) -> bool:
+    return 0 < allowed_s < now - since
