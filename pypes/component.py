@@ -42,6 +42,9 @@ KINDS: Mapping[str, str] = {
 
 ERROR_PORT = "error"
 
+#: What a turn of a component with several wired inputs may see; see :attr:`Component.joins`.
+JOINS = ("document", "wave")
+
 
 class Turn(Protocol):
     """What the scheduler lends a component while it runs; a component reaches it through its own methods."""

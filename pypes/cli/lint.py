@@ -9,6 +9,7 @@ import click
 
 from pypes.cli.catalogue import find_components, load_option
 from pypes.errors import InvalidGraph, Problem
+from pypes.graph.advice import advise
 from pypes.graph.codec import loads
 from pypes.graph.validation import validate
 from pypes.registry import Catalogue
@@ -19,7 +20,7 @@ from pypes.registry import Catalogue
 @load_option
 @click.option("--env", is_flag=True, help="Read ${NAME} in parameters from the environment, as deployment does.")
 def lint(graphs: tuple[Path, ...], load_files: tuple[Path, ...], env: bool) -> None:
-    """Check GRAPHS and name every problem with its place; exit code 1 if there is one."""
+    """Check GRAPHS and name every problem with its place; exit code 1 if there is one that is no mere warning."""
     catalogue = find_components(load_files)
     total = 0
     for path in graphs:
@@ -28,8 +29,11 @@ def lint(graphs: tuple[Path, ...], load_files: tuple[Path, ...], env: bool) -> N
         for problem in problems:
             place = f"{path}: {problem.path}" if problem.path else str(path)
             click.echo(f"{place}: {problem.message} [{problem.code}]")
-        if not problems:
-            click.echo(f"{path}: ok")
+        if problems:
+            continue
+        for warning in _warnings(path, catalogue):
+            click.echo(f"{path}: {warning.path}: warning: {warning.message} [{warning.code}]")
+        click.echo(f"{path}: ok")
     if total:
         raise SystemExit(1)
 
@@ -40,3 +44,7 @@ def _problems(path: Path, catalogue: Catalogue, env: bool) -> list[Problem]:
     except InvalidGraph as error:
         return list(error.problems) or [Problem(error.where, error.message, error.code)]
     return validate(graph, catalogue, environ=os.environ if env else None)
+
+
+def _warnings(path: Path, catalogue: Catalogue) -> list[Problem]:
+    return advise(loads(path.read_bytes()), catalogue)

@@ -43,7 +43,7 @@ class Limits:
     queue_max_bytes: int = _limit(4 * GIB, "Bodies waiting in one queue shard.", unit="bytes", status=429)
     queue_max_deliveries: int = _limit(1_000_000, "Deliveries waiting in one queue shard.", unit="deliveries", status=429)
     wire_packets: int = _limit(256, "Packets on one wire before the sender is parked.", unit="packets")
-    wire_bytes: int = _limit(64 * MIB, "Bytes up to which the wire of a join may grow.", unit="bytes")
+    wire_bytes: int = _limit(64 * MIB, "Bytes up to which the wire of a join may grow for one document.", unit="bytes")
     wave_packets: int = _limit(256, "Packets fed into a graph per wave.", unit="packets")
     packet_bytes: int = _limit(256 * MIB, "Values of one packet in memory; larger bodies must be read as streams.", unit="bytes")
     hold_s: float = _limit(60.0, "Longest time for which a component may hold packets.", unit="seconds")

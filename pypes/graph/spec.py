@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pypes.component import ERROR_PORT, KINDS, Component, Publisher
+from pypes.component import ERROR_PORT, JOINS, KINDS, Component, Publisher
 from pypes.errors import InvalidComponent
 
 
@@ -68,6 +68,8 @@ def describe(
         )
     if made.isolated:
         check_isolation(cls)
+    if made.joins not in JOINS:
+        raise InvalidComponent(f"joins is {made.joins!r}; use one of {', '.join(map(repr, JOINS))}", where=cls.__name__)
     schema = made.schema()
     try:
         msgspec.json.encode(schema)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pypes.component import ERROR_PORT
 from pypes.errors import InvalidInput, Problem
+from pypes.graph.advice import reach
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import find_cycle
 from pypes.graph.schedule import sources
@@ -161,7 +162,7 @@ def _flow_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iter
     if not entries and not unknown:
         yield Problem("nodes", "no adapter: nothing can come in; add one, such as JSON", "graph.no_adapter")
     elif graph.nodes:
-        fed = _reach(entries | unknown, forward)
+        fed = reach(entries | unknown, forward)
         for name in graph.nodes:
             if name not in fed:
                 message = "no adapter feeds this filter; wire an output to one of its inputs, or remove it"
@@ -169,25 +170,11 @@ def _flow_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iter
     if not exits and not unknown:
         yield Problem("nodes", "no publisher: nothing would be kept; add one, such as JSONLines", "graph.no_publisher")
     elif graph.nodes:
-        leading = _reach(exits | unknown, {(target, source) for source, target in forward})
+        leading = reach(exits | unknown, {(target, source) for source, target in forward})
         for name in graph.nodes:
             if name in entries and name not in leading:
                 message = "no publisher is reached from here, so its documents would be lost; wire it on to one"
                 yield Problem(f"nodes.{name}", message, "graph.dead_end")
-
-
-def _reach(starts: Collection[str], wires: Collection[tuple[str, str]]) -> set[str]:
-    after: dict[str, list[str]] = {}
-    for source, target in wires:
-        after.setdefault(source, []).append(target)
-    reached = set(starts)
-    waiting = list(starts)
-    while waiting:
-        for target in after.get(waiting.pop(), ()):
-            if target not in reached:
-                reached.add(target)
-                waiting.append(target)
-    return reached
 
 
 def _did_you_mean(name: str, known: Collection[str]) -> str:

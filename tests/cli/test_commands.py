@@ -89,6 +89,24 @@ class TestLint:
         for expected in ("JSN", "nodes.b.params.x", str(path)):
             assert expected in result.output
 
+    def test_a_warning_is_no_problem(self, tmp_path: Path) -> None:
+        (tmp_path / "hold.py").write_text(
+            'from pypes import Operator\nclass Hold(Operator):\n    """Holds."""\n    holds = True\n'
+            "    def process(self, packet):\n        pass\n"
+        )
+        path = tmp_path / "held.json"
+        path.write_text(
+            '{"pypes": 1, "name": "held", "nodes": {"json": {"component": "JSON"}, "split": {"component": "Split"},'
+            ' "hold": {"component": "Hold"}, "merge": {"component": "Merge"}, "end": {"component": "Null"}}, "wires": ['
+            '["json.out", "split.in"], ["split.out", "hold.in"], ["hold.out", "merge.in"], ["split.out2", "merge.in2"],'
+            ' ["merge.out", "end.in"]]}'
+        )
+        result = run("lint", "--load", tmp_path / "hold.py", path)
+        assert result.exit_code == 0, result.output
+        assert "nodes.merge: warning: " in result.output
+        assert "[graph.held_branch]" in result.output
+        assert result.output.endswith("ok\n")
+
     def test_a_syntax_error_names_line_and_column(self, tmp_path: Path) -> None:
         path = tmp_path / "bad.json"
         path.write_text('{"pypes": 1,\n "name": }')

@@ -94,6 +94,14 @@ def test_what_cannot_be_isolated_is_refused() -> None:
             describe(refused)
 
 
+def test_what_joins_take_is_checked() -> None:
+    class Odd(Operator):
+        joins = "everything"
+
+    with pytest.raises(InvalidComponent, match="'document', 'wave'"):
+        describe(Odd)
+
+
 def test_a_class_without_a_kind_is_refused() -> None:
     class Kindless(Component): ...
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +18,17 @@ from pypes.core.values import Body
 from pypes.errors import Reject, Retry, Unreachable
 from pypes.function import component
 from pypes.packet import Packet
+
+
+class Gather(Operator):
+    """Two inputs; leaves its process id in metadata."""
+
+    isolated = True
+    inputs: ClassVar[Mapping[str, str]] = {"in": "", "in2": ""}
+
+    def process(self, packet: Packet) -> Packet:
+        packet.set_meta("pid", os.getpid())
+        return packet
 
 
 class Apart(Transformer):

@@ -23,11 +23,13 @@ from pypes.ingest.codecs.raw import StreamBody
 from pypes.ingest.delivery import Spooled
 from pypes.packet import Packet
 from pypes.placement import isolate
+from pypes.runtime.local import Pipeline
 from pypes.runtime.scheduler import Epoch, Failure, Feed, Scheduler
 from pypes.testing import run_component
 from pypes.testing.component import Result
 from pypes.testing.node import until
 from tests.placement import samples
+from tests.runtime.scheduler.graphs import Pass
 
 LIMITS = Limits(isolated_bytes=400 * MIB)
 
@@ -47,6 +49,17 @@ def does(*what: str, data_dir: Path | None = None, timeout_s: float = 60.0) -> t
     good = [packet for packet in found.packets if packet.get("id") == "good"]
     assert len(good) == len(what) + 1
     return [packet for packet in found.packets if packet.get("id") == "bad"], list(found.dead_letters)
+
+
+def test_a_join_may_be_isolated_and_wait_for_a_branch_that_is() -> None:
+    nodes = {"one": Pass(), "apart": samples.Apart(), "join": samples.Gather()}
+    wires = [("one.out", "apart.in"), ("apart.out", "join.in"), ("one.out", "join.in2")]
+    given = [Packet({"n": n, **({"do": "drop"} if n % 3 == 0 else {})}) for n in range(60)]
+    with Pipeline(nodes=nodes, wires=wires, limits=Limits(isolated_bytes=400 * MIB, wire_packets=8)) as pipeline:
+        found = list(pipeline.run(given))
+    assert [packet.get("n") for packet in found] == [n for n in range(60) for _ in range(2 if n % 3 else 1)]
+    assert os.getpid() not in {packet.get_meta("pid") for packet in found}
+    assert not pipeline.dead_letters
 
 
 # -- what it looks like -----------------------------------------------------------------------------------

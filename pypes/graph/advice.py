@@ -1,0 +1,53 @@
+"""Advice: what in a graph can be deployed, but hardly does what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from pypes.errors import Problem
+from pypes.graph.model import Graph
+from pypes.graph.spec import ComponentSpec
+
+
+def advise(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> list[Problem]:
+    """All that is worth a warning, in the order in which the graph is written. It must be valid (see ``validate``)."""
+    return list(_held_branches(graph, catalogue))
+
+
+def _held_branches(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
+    """Joins that see of a document what came past a filter that holds packets, and later what that filter held."""
+    wires = {(wire.source, wire.target) for wire in graph.wires}
+    ports: dict[str, set[str]] = {}
+    for wire in graph.wires:
+        ports.setdefault(wire.target, set()).add(wire.input)
+    holders = [name for name, node in graph.nodes.items() if (spec := catalogue.get(node.component)) is not None and spec.holds]
+    backward = {(target, source) for source, target in wires}
+    for name in graph.nodes:
+        if len(ports.get(name, ())) < 2:
+            continue
+        for holder in holders:
+            before = reach((holder,), backward) - {holder}
+            if name == holder or name not in reach((holder,), wires):
+                continue
+            past = reach(before, {(source, target) for source, target in wires if holder not in (source, target)})
+            if name in past:
+                message = (
+                    f"documents also come here past {holder!r}, which holds packets: the two halves of a document never meet, "
+                    f"each is seen in a turn of its own; hold them behind the join, or before the branches part"
+                )
+                yield Problem(f"nodes.{name}", message, "graph.held_branch")
+
+
+def reach(starts: Collection[str], wires: Collection[tuple[str, str]]) -> set[str]:
+    """The filters that wires, pairs of filters, lead to from ``starts``, these included."""
+    after: dict[str, list[str]] = {}
+    for source, target in wires:
+        after.setdefault(source, []).append(target)
+    reached = set(starts)
+    waiting = list(starts)
+    while waiting:
+        for target in after.get(waiting.pop(), ()):
+            if target not in reached:
+                reached.add(target)
+                waiting.append(target)
+    return reached
