@@ -64,7 +64,8 @@ class Joining:
         self._task = task
         self._takes_many = takes_many
         self._in_order = in_order
-        self.tracker = DocumentTracker(task.ancestors, follows_holds=False)
+        #: What the join itself retries is waited for, too: packets that failed together meet again.
+        self.tracker = DocumentTracker(task.ancestors, follows_holds=False, retries_of=task)
         #: By epoch, the groups that are not ready, by each of their documents.
         self._open: dict[Epoch, dict[int, Group]] = {}
         #: By epoch, what belongs to no document: sources were triggered.
@@ -193,7 +194,8 @@ class Joining:
             if not groups:
                 del self._open[epoch]
         for epoch in [*self._apart]:
-            if not epoch.feeding and not any(task.has(epoch) for task in self._task.ancestors):
+            is_retried = any(each.waiting and each.epoch is epoch for each in self._task.attempts.values())
+            if not epoch.feeding and not is_retried and not any(task.has(epoch) for task in self._task.ancestors):
                 self._ready.append((epoch, self._apart.pop(epoch)))
         if not self._ready:
             self._looked_at = now

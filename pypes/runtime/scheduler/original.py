@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from operator import eq, length_hint
 from typing import Any
 
@@ -275,8 +276,8 @@ class OriginalTasklet(ReceivingTasklet):
                 self._take_back(taken, origins, ports)
                 self.hub.resting.fail(self, error)
                 return
-            for value, origin in zip(taken, origins, strict=True):
-                self.failed(value, origin, error)
+            for value, origin, port in zip(taken, origins, ports or repeat(None), strict=False):
+                self.failed(value, origin, error, port)
 
     def _take_back(self, values: list[Any], origins: Sequence[Origin], ports: list[str]) -> None:
         """Put packets back on the wires of the ports that they were taken from."""
@@ -317,10 +318,10 @@ class OriginalTasklet(ReceivingTasklet):
             guilty = [len(taken) - 1]
         failed = [origins[i] for i in guilty]
         is_unreachable = isinstance(error, self.unreachable)
+        ports = self.ports
         if not is_unreachable:
             for i in guilty:
-                self.failed(taken[i], origins[i], error, self.cursor_port or None)
-        ports = self.ports
+                self.failed(taken[i], origins[i], error, ports[i] if ports else self.cursor_port or None)
 
         def chosen(places: list[int]) -> tuple[list[Any], list[Origin], list[str]]:
             return [taken[i] for i in places], [origins[i] for i in places], [ports[i] for i in places] if ports else []

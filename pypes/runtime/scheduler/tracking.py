@@ -17,16 +17,18 @@ class DocumentTracker:
 
     A document is final before a filter if none of its ancestors carries it, and behind it if the filter does not either.
     What travels in a carrier is made of documents that were held. With ``follows_holds`` a document counts as carried
-    while it is held and while its carrier is; without, only what travels in the document's own epoch counts.
+    while it is held and while its carrier is; without, only what travels in the document's own epoch counts. What ``retries_of``
+    is to try again counts as carried, although that filter is not among ``filters``.
 
     PERF: nothing is counted while packets move; each question costs a look at what ``filters`` carry just then. So whoever asks
     does so once for many documents, and not again before something has moved.
     """
 
-    __slots__ = ("_filters", "_follows_holds", "_sources", "examined")
+    __slots__ = ("_filters", "_follows_holds", "_retries_of", "_sources", "examined")
 
-    def __init__(self, filters: Sequence[Tasklet], *, follows_holds: bool) -> None:
+    def __init__(self, filters: Sequence[Tasklet], *, follows_holds: bool, retries_of: Tasklet | None = None) -> None:
         self._filters = filters
+        self._retries_of = retries_of
         self._follows_holds = follows_holds
         self._sources = [task for task in filters if not task.ancestors]
         #: How many origins were looked at so far: the cost of all answers.
@@ -39,6 +41,8 @@ class DocumentTracker:
         if epoch.feeding and not epoch.at_barrier:
             below = self._complete_below(epoch)
             left = {document for document in left if document < below}
+        if self._retries_of is not None and self._retries_of.attempts:
+            _remove([each.origin for each in self._retries_of.attempts.values() if each.waiting and each.epoch is epoch], left)
         for task in self._filters:
             if not left:
                 break

@@ -386,6 +386,32 @@ def test_a_join_that_retries_is_given_the_packet_again() -> None:
     assert sorted(nodes["end"].column("n")) == [0, 0, 1, 1, 2, 2]
 
 
+def test_packets_that_a_join_retries_meet_again_at_their_ports() -> None:
+    class Reluctant(Two):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked = 0
+
+        def run(self) -> None:
+            while True:
+                found = [(port, p.get("n")) for port in ("in", "in2") if (p := self.receive(port)) is not None]
+                if found and found[0][1] == 1 and self.asked < 2:
+                    self.asked += 1
+                    raise Retry(0.0)
+                self.send("out", Packet({"turn": {"all": found}}))
+                self.yield_ctrl()
+
+    now = [0.0]
+    nodes = diamond(Reluctant())
+    with running(nodes, DIAMOND, clock=lambda: now[0]) as scheduler:
+        feed(scheduler, 3)
+        while scheduler.in_flight:
+            scheduler.run()
+            now[0] += 0.01  # less than the two packets' times to come lie apart
+    turns = [[tuple(pair) for pair in turn["all"]] for turn in nodes["end"].column("turn")]
+    assert turns == [[("in", n), ("in2", n)] for n in (0, 2, 1)]
+
+
 def test_a_join_waits_for_an_offloaded_call_of_a_branch() -> None:
     may_go_on = threading.Event()
 
