@@ -231,7 +231,12 @@ class ProcessTasklet(Tasklet):
                 self._emit_in_order(out)
             else:
                 self._flush_port(out)
-            self.park_while_full()
+            if self.full_wires:
+                # whoever waits for documents of this turn gets all there is of them meanwhile
+                self._flush_ports()
+                if (main := self.outs.get("out")) is not None and len(self.results) > self.emitted:
+                    self._emit_in_order(main)
+                self.park_while_full()
         return True
 
     def _emit_in_order(self, out: OutPort) -> None:

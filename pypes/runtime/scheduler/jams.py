@@ -20,6 +20,8 @@ class Jams:
         self._hub = hub
         #: Wires beyond their usual size.
         self.grown: set[Pype] = set()
+        #: How often that was the only way on.
+        self.count = 0
 
     def resolve(self) -> bool:
         """Called when no filter can run; True if one can now."""
@@ -29,6 +31,7 @@ class Jams:
             return False
         if hub.flush_holds():
             return True
+        self.count += 1
         pype = min(jammed, key=lambda full: full.packets)
         self.grown.add(pype)
         if self._size_bytes(pype) < hub.limits.wire_bytes:

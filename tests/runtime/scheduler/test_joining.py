@@ -605,6 +605,15 @@ class Rows(Operator):
             self.send("out", made)
 
 
+def test_a_filter_that_is_parked_keeps_back_only_the_document_it_works_on() -> None:
+    nodes = diamond(Merge())
+    with running(nodes, DIAMOND, limits=Limits(wire_packets=8)) as scheduler:
+        feed(scheduler, 64, wave=16)
+        scheduler.drain()
+        assert scheduler.jams.count == 0
+    assert nodes["end"].column("n") == list(range(64))
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 def test_memory_follows_one_document_where_a_branch_makes_many_packets(at_once: bool) -> None:
     nodes = diamond(Turns(), Rows())
