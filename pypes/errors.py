@@ -17,6 +17,7 @@ Split by whose fault it is, so that a caller can tell what to do from the class 
     ├── Forbidden             the caller may not do this (token, Host, Origin)
     ├── Unavailable           not now: try again later, nothing is broken
     │   ├── QueueFull             carries ``retry_after_s``
+    │   │   └── LettersFull           a graph has so many dead letters that nothing more of it is taken
     │   ├── NotDeployed           no graph would take the document
     │   └── Draining              the node is stopping
     ├── StoreError            the disk or the store under it failed: nothing was acknowledged
@@ -125,6 +126,10 @@ class Unavailable(PypesError):
 
 class QueueFull(Unavailable):
     code = "queue.full"
+
+
+class LettersFull(QueueFull):
+    code = "deadletters.full"
 
 
 class NotDeployed(Unavailable):

@@ -70,9 +70,9 @@ ERRORS = {
     413: "Over one of the limits, perhaps only after decompression.",
     415: "A media type or content encoding that cannot be taken; forms are not documents.",
     422: "The graph keeps order by id, and a document has none; line or index are named.",
-    429: "The queue is full, or so many dead letters are kept that no more fit.",
+    429: "The queue is full, or the graph fills its share of it.",
     503: "No graph is deployed that would take it, the node is stopping, its disk fails, or the worker that owns it restarts.",
-    507: "There is no room on the disk.",
+    507: "There is no room on the disk, or so many dead letters of the graph are kept that no more fit.",
 }
 PARAMETERS = (
     Parameter(
@@ -128,6 +128,8 @@ class Documents:
             is_bulk=wanted.is_bulk,
             callback=wanted.callback,
         )
+        if wanted.key is None:
+            self._worker.check_room(req.content_length or 0, graph, is_bulk=wanted.is_bulk)
         arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
         began = await self._pace.enter() if wanted.is_bulk else 0.0
         body, decoded = await self._receive(req, arrival) if whole is None else await self._check(arrival, whole)

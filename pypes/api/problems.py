@@ -33,6 +33,7 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.Forbidden: 403,
     errors.Unavailable: 503,
     errors.QueueFull: 429,
+    errors.LettersFull: 507,
     # the graph was understood, but cannot be put to work as it is
     errors.ComponentError: 409,
     errors.StoreError: 503,

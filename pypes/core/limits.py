@@ -40,8 +40,15 @@ class Limits:
     documents_per_post: int = _limit(1_000_000, "Documents in one POST.", unit="documents", status=413)
     spool_bytes: int = _limit(MIB, "Larger bodies are written to a spool file while they arrive.", unit="bytes")
     line_bytes: int = _limit(16 * MIB, "One line of NDJSON.", unit="bytes", status=413)
-    queue_max_bytes: int = _limit(4 * GIB, "Bodies waiting in one queue shard.", unit="bytes", status=429)
-    queue_max_deliveries: int = _limit(1_000_000, "Deliveries waiting in one queue shard.", unit="deliveries", status=429)
+    queue_max_bytes: int = _limit(
+        4 * GIB, "Bodies waiting in one queue shard; of one graph half, unless it is the only one.", unit="bytes", status=429
+    )
+    queue_max_deliveries: int = _limit(
+        1_000_000,
+        "Deliveries waiting in one queue shard; of one graph half, unless it is the only one.",
+        unit="deliveries",
+        status=429,
+    )
     wire_packets: int = _limit(256, "Packets on one wire before the sender is parked.", unit="packets")
     wire_bytes: int = _limit(64 * MIB, "Bytes up to which the wire of a join may grow for one document.", unit="bytes")
     wave_packets: int = _limit(256, "Packets fed into a graph per wave.", unit="packets")
@@ -63,12 +70,13 @@ class Limits:
     )
     dead_letters_kept: int = _limit(
         100_000,
-        "Dead letters per queue shard; then nothing is taken until some are replayed or deleted.",
+        "Dead letters per queue shard; of one graph half, unless it is the only one. Then nothing of the graph is taken or run "
+        "until some are replayed or deleted.",
         unit="dead letters",
-        status=429,
+        status=507,
     )
     dead_letters_bytes: int = _limit(
-        GIB, "Dead letters with the bodies kept for them, per queue shard.", unit="bytes", status=429
+        GIB, "Dead letters with the bodies kept for them, per queue shard; shared likewise.", unit="bytes", status=507
     )
     dead_letter_body_bytes: int = _limit(
         64 * MIB, "Larger bodies are kept with a dead letter only if it does not hold all there was.", unit="bytes"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,6 +69,7 @@ class QueueStats:
 
     ``bulk_deliveries`` and ``bulk_bytes`` are the share of the bulk lane in ``deliveries`` and ``bytes``. ``dead_letter_bytes``
     is what the dead letters take with the bodies kept for them, ``drain_bytes_s`` what was acknowledged per second of late.
+    ``held`` are deliveries of graphs with so many dead letters that nothing of them is lent.
     """
 
     deliveries: int
@@ -87,6 +88,7 @@ class QueueStats:
     drain_bytes_s: float = 0.0
     bulk_deliveries: int = 0
     bulk_bytes: int = 0
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +122,24 @@ class Queue(ABC):
         is appended; for another digest, :class:`Conflict` (``idempotency.mismatch``) is raised. Concurrent appends of
         one key are one delivery; a key whose append failed is free again. Keys are forgotten with the receipts.
 
-        Raises :class:`QueueFull` (``queue.full``, or ``deadletters.full`` until dead letters are replayed or deleted) or
-        :class:`StoreError` at once; the future fails with :class:`StoreError` when the commit did, and nothing was accepted
+        Raises :class:`QueueFull` (``queue.full``), :class:`LettersFull` (until dead letters of the graph are replayed or deleted)
+        or :class:`StoreError` at once; the future fails with :class:`StoreError` when the commit did, and nothing was accepted
         then. The queue takes ownership of a spooled body in any case.
         """
 
     @abstractmethod
-    def check_room(self, size: int, *, is_bulk: bool = False) -> None:
-        """Raise :class:`QueueFull` as :meth:`append` would for a body of ``size`` bytes now: before it is read, not after."""
+    def check_room(self, size: int, graph: str = "", *, is_bulk: bool = False) -> None:
+        """Raise :class:`QueueFull` as :meth:`append` would for a body of ``size`` bytes now: before it is read, not after.
+
+        Without a ``graph``, only what is bounded for all of them together is looked at.
+        """
+
+    @abstractmethod
+    def deployed(self, graphs: Collection[str]) -> None:
+        """Say which graphs share the bounds. While there is but one, and nothing of others is left, it may use the whole of them.
+
+        Of a graph at its bound of dead letters, nothing is taken or lent.
+        """
 
     @abstractmethod
     def streams(self) -> list[Stream]:

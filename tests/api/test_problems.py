@@ -45,6 +45,7 @@ def client(error: Exception | None = None) -> falcon.testing.TestClient:
         ("NotFound", 404),
         ("Forbidden", 403),
         ("QueueFull", 429),
+        ("LettersFull", 507),
         ("NotDeployed", 503),
         ("Draining", 503),
         ("Unavailable", 503),

@@ -27,6 +27,8 @@ class Backlog:
         self.leased: dict[int, Delivery] = {}
         #: What is known of earlier runs of deliveries, by commit key and position: blames, and what publishers have committed.
         self.past: dict[tuple[int, int], Rerun] = {}
+        #: Graphs of which nothing is lent for now; kept by whoever leases.
+        self.held: set[str] = set()
         self._streams: dict[Stream, Waiting] = {}
         self.cache = Cache(self._streams, max_cached_bytes)
         self._claims: dict[str, Claims] = {}
@@ -146,11 +148,13 @@ class Backlog:
 
     @property
     def is_leasable(self) -> bool:
-        return any(waiting.is_leasable for waiting in self._streams.values())
+        held = self.held
+        return any(waiting.is_leasable and waiting.stream.graph not in held for waiting in self._streams.values())
 
     def streams(self) -> list[Stream]:
         """Streams with something at hand that may run; with order keys, :meth:`lease` may find that it may not yet."""
-        return [waiting.stream for waiting in self._streams.values() if waiting.is_leasable]
+        held = self.held
+        return [w.stream for w in self._streams.values() if w.is_leasable and w.stream.graph not in held]
 
     def is_held(self, graph: str) -> bool:
         """True if deliveries of a graph wait for others of their keys to be finished."""
@@ -162,11 +166,13 @@ class Backlog:
         leases: list[Lease] = []
         if stream is not None:
             waiting = self._streams.get(stream)
-            if waiting is not None:
+            if waiting is not None and stream.graph not in self.held:
                 self._take(waiting, n, max_bytes, expires, leases)
             return leases
         for is_bulk in (False, True):
-            lanes = [w for w in self._streams.values() if w.is_bulk is is_bulk and w.is_leasable]
+            lanes = [
+                w for w in self._streams.values() if w.is_bulk is is_bulk and w.is_leasable and w.stream.graph not in self.held
+            ]
             while lanes and len(leases) < n:
                 is_only = len(lanes) == 1
                 waiting = lanes[0] if is_only else min(lanes, key=Waiting.oldest)

@@ -60,12 +60,16 @@ class Dispatcher:
     def add(self, queue: Queue) -> None:
         """Serve a queue from now on."""
         self._queues.append(queue)
+        if self._handover.topology is not None:
+            queue.deployed(self._handover.topology.names)
         queue.on_ready = lambda: self._became_ready(queue)
         self._became_ready(queue)
 
     def apply(self, topology: Topology) -> None:
         """Take up what the supervisor announced. Instances that are not in it get nothing more, and finish what they have."""
         self._handover.apply(topology)
+        for queue in self._queues:
+            queue.deployed(topology.names)
         for link in self._links.announce(topology.instances, topology.retiring):
             self._forget(link)
         # what a pause held back may go on
@@ -251,7 +255,7 @@ class Dispatcher:
             return False
         if topology.paused:
             return any(stream.graph not in topology.paused for queue in self._queues for stream in queue.streams())
-        return any(stats.deliveries > stats.delayed for stats in (queue.stats() for queue in self._queues))
+        return any(stats.deliveries > stats.delayed + stats.held for stats in (queue.stats() for queue in self._queues))
 
     def close(self) -> None:
         """Close all connections. What is still out stays in the queues and is run again."""

@@ -35,6 +35,11 @@ class Topology:
     fleet: frozenset[str] = frozenset()
     is_settled: bool = True
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The graphs that are deployed, able to run or not."""
+        return frozenset((*self.graphs, *self.failed))
+
     def has(self, graph: str) -> bool:
         """True if a graph is deployed, able to run or not."""
         return graph in self.graphs or graph in self.failed or graph in self.closing

@@ -162,15 +162,15 @@ class EmbeddedQueue(LetteredQueue):
             group.has_progress = bool(found.done)
             group.crashes = found.crashes or None
             self._backlog.restore(group, found.parts)
-            self._deliveries += group.remaining
-            self._bytes += sum(size for *_, size in found.parts)
+            for part in found.parts:
+                self._count(part.stream.graph, part.deliveries, part.bytes)
             if found.crashes:
                 self._outbox.recall_crashes(found.key)
         for key, position, blames in known.blames:
             self._past[key, position] = Rerun(blames=blames)
         self._fresh_graphs.update(each.graph for each in known.fresh)
         self._backlog.supersede(known.fresh)
-        self._dead_letter_count, self._dead_letter_bytes = known.totals.letters, known.totals.letter_bytes
+        self._watch(lambda: self._shares.set_letters(known.totals.letters))
 
     # -- appending ---------------------------------------------------------------------------------------
 
@@ -307,10 +307,10 @@ class EmbeddedQueue(LetteredQueue):
     def _changed(self, commit: Commit, result: Result) -> None:
         """Dead letters came or went, callbacks came: bring the counts up to date and tell who waits for it."""
         turn = commit.turn
-        was_buried = self._is_buried
         # what came had been counted when it was acknowledged, as far as it was known then
-        self._dead_letter_count += result.letters - sum(len(remains.letters) for remains in turn.dead)
-        self._dead_letter_bytes += result.letter_bytes - sum(r.size for r in turn.dead if r.has_body)
+        counted = [(r.graph, -len(r.letters), -r.size if r.has_body else 0) for r in turn.dead]
+        if counted or result.letters:
+            self._add_letters([*result.letters, *counted])
         gone, edited = set(result.removed), set(result.edited)
         for change in commit.changes:
             if not change.future.done():
@@ -318,15 +318,13 @@ class EmbeddedQueue(LetteredQueue):
         for move in commit.moves:
             if not move.future.done():
                 move.future.set_result(None)
-        if was_buried and not self._is_buried:
-            self._notify()
         if turn.callbacks and self.on_callback is not None:
             self.on_callback()
 
     def _refused(self, appends: list[Append], changes: list[Change | Move], error: BaseException) -> None:
         """The store failed: none of these was accepted."""
         for append in appends:
-            self._unreserve(len(append.body))
+            self._count(append.header.graph, -1, -len(append.body))
             refusal = store_error(error)
             if append.key is not None:
                 self._keys.failed(append.key, refusal)
@@ -351,8 +349,8 @@ class EmbeddedQueue(LetteredQueue):
     def _fetch(self) -> None:
         self._refill.fetch()
 
-    def _write_off(self, size: int) -> None:
-        self._bytes -= size
+    def _write_off(self, graph: str, size: int) -> None:
+        self._count(graph, 0, -size)
 
     def _refilled(self, has_lost: bool) -> None:
         if has_lost and self.on_ready is not None:

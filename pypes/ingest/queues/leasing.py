@@ -6,18 +6,22 @@ How a lease ends and what is told about it then is in :mod:`pypes.ingest.queues.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from pypes.core.limits import Limits
-from pypes.errors import QueueFull
+from pypes.errors import LettersFull, QueueFull
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.group import Delivery
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease, Queue, QueueStats, Stream
 from pypes.ingest.queues.drain import MAX_RETRY_S, DrainRate
+from pypes.ingest.queues.shares import MOST, Shares
+
+log = logging.getLogger(__name__)
 
 #: Part of a full queue that must have drained before who was refused shall post again.
 _SPARE = 0.01
@@ -43,8 +47,11 @@ class LeasingQueue(Queue):
         self._appended = 0
         self._acknowledged = 0
         self._acknowledged_bytes = 0
-        self._dead_letter_count = 0
-        self._dead_letter_bytes = 0
+        self._shares = Shares(limits, self._backlog.held)
+        # below these no graph can be beyond its share
+        self._shared_deliveries, self._shared_bytes = (
+            int(MOST * b) for b in (limits.queue_max_deliveries, limits.queue_max_bytes)
+        )
         #: What is known of earlier runs of deliveries, by commit key and position: blames, and what publishers have committed.
         self._past: dict[tuple[int, int], Rerun] = self._backlog.past
         self._drain = DrainRate(self._loop.time())
@@ -59,47 +66,89 @@ class LeasingQueue(Queue):
 
     # -- appending ---------------------------------------------------------------------------------------
 
-    @property
-    def _is_buried(self) -> bool:
-        """True while there are so many dead letters that nothing is taken or lent: there would be no room for what fails."""
-        limits = self._limits
-        return self._dead_letter_count >= limits.dead_letters_kept or self._dead_letter_bytes >= limits.dead_letters_bytes
+    def deployed(self, graphs: Collection[str]) -> None:
+        self._watch(lambda: self._shares.deploy(graphs))
 
-    def check_room(self, size: int, *, is_bulk: bool = False, is_replay: bool = False) -> None:
+    def _watch(self, change: Callable[[], None]) -> None:
+        """Make a change to the dead letters or the graphs that share; whoever may go on then is told."""
+        before = frozenset(self._backlog.held)
+        change()
+        held = self._backlog.held
+        if held == before:
+            return
+        for graph in held - before:
+            reached = self._shares.reached_letters(graph)
+            assert reached is not None
+            log.warning(
+                "a graph has so many dead letters that nothing more of it is taken or run until some are replayed or deleted",
+                extra={"shard": self._shard, "graph": graph, "limit": reached.limit, "share": reached.share},
+            )
+        for graph in before - held:
+            log.info("there is room for dead letters of a graph again", extra={"shard": self._shard, "graph": graph})
+        if before - held:
+            self._notify_soon()
+
+    def check_room(self, size: int, graph: str = "", *, is_bulk: bool = False, is_replay: bool = False) -> None:
         """As in :class:`Queue`; a replay makes room among the dead letters itself."""
         limits = self._limits
-        if not is_replay and self._is_buried:
-            raise QueueFull(
-                "there is no room for more dead letters; replay or delete some, then post again",
-                code="deadletters.full",
-                retry_after_s=MAX_RETRY_S,
-            )
+        if graph in self._backlog.held and not is_replay:
+            self._refuse_letters(graph)
         max_deliveries, max_bytes = limits.queue_max_deliveries, limits.queue_max_bytes
         if is_bulk:
             max_deliveries, max_bytes = int(_BULK_SHARE * max_deliveries), int(_BULK_SHARE * max_bytes)
-        if self._deliveries >= max_deliveries or self._bytes + size > max_bytes:
-            self._show_drain(self._loop.time())
-            retry_after_s = self._drain.retry_after_s(
-                self._deliveries + 1 - int((1 - _SPARE) * max_deliveries), self._bytes + size - int((1 - _SPARE) * max_bytes)
-            )
+        deliveries, total = self._deliveries, self._bytes
+        if deliveries >= max_deliveries or total + size > max_bytes:
+            retry_after_s = self._retry_after_s(deliveries + 1, total + size, max_deliveries, max_bytes)
             raise QueueFull("the queue is full; post again after the time in Retry-After", retry_after_s=retry_after_s)
+        # PERF: far from full, no graph is looked at
+        if graph and (deliveries + 1 > self._shared_deliveries or total + size > self._shared_bytes or is_bulk):
+            self._check_share(graph, size, max_deliveries, max_bytes)
+
+    def _check_share(self, graph: str, size: int, max_deliveries: int, max_bytes: int) -> None:
+        reached = self._shares.reached(graph, size, (self._deliveries, self._bytes), (max_deliveries, max_bytes))
+        if reached is None:
+            return
+        use, is_bytes = self._shares.of(graph), reached.limit == "queue_max_bytes"
+        share = (max_deliveries, reached.share) if is_bytes else (reached.share, max_bytes)
+        raise QueueFull(
+            f"graph {graph!r} fills its share of the queue ({reached.limit}: {reached.share} of {reached.bound}); "
+            "post again after the time in Retry-After",
+            retry_after_s=self._retry_after_s(use.deliveries + 1, use.bytes + size, *share),
+            where=graph,
+        )
+
+    def _refuse_letters(self, graph: str) -> None:
+        reached = self._shares.reached_letters(graph)
+        assert reached is not None
+        raise LettersFull(
+            f"there is no room for more dead letters of graph {graph!r} ({reached.limit}: {reached.share} of {reached.bound}); "
+            "replay or delete some, then post again",
+            retry_after_s=MAX_RETRY_S,
+            where=graph,
+        )
+
+    def _retry_after_s(self, deliveries: int, size: int, max_deliveries: int, max_bytes: int) -> float:
+        """When so much will have become less than may be, at the pace of the drain."""
+        self._show_drain(self._loop.time())
+        return self._drain.retry_after_s(deliveries - int((1 - _SPARE) * max_deliveries), size - int((1 - _SPARE) * max_bytes))
 
     def _reserve(self, header: Header, size: int, *, is_replay: bool = False) -> None:
         """Make room for a delivery. Raises :class:`QueueFull`."""
-        self.check_room(size, is_bulk=header.is_bulk, is_replay=is_replay)
-        self._deliveries += 1
-        self._bytes += size
+        graph = header.graph
+        self.check_room(size, graph, is_bulk=header.is_bulk, is_replay=is_replay)
+        self._count(graph, 1, size)
 
-    def _unreserve(self, size: int) -> None:
-        """A delivery is not in the queue any more."""
-        self._deliveries -= 1
-        self._bytes -= size
+    def _count(self, graph: str, deliveries: int, size: int) -> None:
+        """So many deliveries and bytes of a graph are in the queue more (or less)."""
+        self._deliveries += deliveries
+        self._bytes += size
+        use = self._shares.of(graph)
+        use.deliveries += deliveries
+        use.bytes += size
 
     # -- leases ------------------------------------------------------------------------------------------
 
     def streams(self) -> list[Stream]:
-        if self._is_buried:
-            return []
         self._backlog.tick(self._loop.time())
         return self._backlog.streams()
 
@@ -107,8 +156,6 @@ class LeasingQueue(Queue):
         return self._backlog.is_held(graph)
 
     def lease(self, n: int, max_bytes: int, ttl_s: float | None = None, stream: Stream | None = None) -> list[Lease]:
-        if self._is_buried:
-            return []
         now = self._loop.time()
         backlog = self._backlog
         backlog.tick(now)
@@ -146,9 +193,8 @@ class LeasingQueue(Queue):
     def _ended(self, delivery: Delivery) -> None:
         """A delivery is finished: its room is free, and so are those that it kept waiting."""
         size = len(delivery.body)
-        # PERF: as _unreserve(size)
-        self._deliveries -= 1
-        self._bytes -= size
+        assert delivery.waiting is not None
+        self._count(delivery.waiting.stream.graph, -1, -size)
         self._acknowledged += 1
         self._acknowledged_bytes += size
         if self._past:
@@ -166,7 +212,7 @@ class LeasingQueue(Queue):
 
     def _notify(self) -> None:
         self._is_notifying = False
-        if self.on_ready is not None and self._backlog.is_leasable and not self._is_buried:
+        if self.on_ready is not None and self._backlog.is_leasable:
             self.on_ready()
 
     def _set_timer(self) -> None:
@@ -203,7 +249,7 @@ class LeasingQueue(Queue):
             delayed=delayed,
             appended=self._appended,
             acknowledged=self._acknowledged,
-            dead_letters=self._dead_letter_count,
+            dead_letters=self._shares.letters,
             cached_bytes=backlog.cache.bytes,
             oldest_s=max(0.0, self._clock() - (oldest.key >> 6) / 1000) if oldest else 0.0,
             commits=len(backlog.groups),
@@ -211,5 +257,6 @@ class LeasingQueue(Queue):
             drain_bytes_s=self._drain.rates[1],
             bulk_deliveries=bulk_deliveries,
             bulk_bytes=bulk_bytes,
-            dead_letter_bytes=self._dead_letter_bytes,
+            dead_letter_bytes=self._shares.letter_bytes,
+            held=self._shares.held_deliveries,
         )

@@ -163,9 +163,9 @@ class MemoryQueue(SettlingQueue):
     # -- dead letters ------------------------------------------------------------------------------------
 
     def _count_letters(self) -> None:
-        self._dead_letter_count = len(self._letters)
-        self._dead_letter_bytes = sum(len(letter.packet) + len(letter.error) for letter in self._letters.values())
-        self._dead_letter_bytes += sum(remains.size for remains in self._bodies.values() if remains.has_body)
+        found = [(letter.graph, 1, len(letter.packet) + len(letter.error)) for letter in self._letters.values()]
+        found += [(remains.graph, 0, remains.size) for remains in self._bodies.values() if remains.has_body]
+        self._watch(lambda: self._shares.set_letters(found))
 
     async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
         query = query or LetterQuery()

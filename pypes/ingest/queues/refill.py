@@ -28,8 +28,8 @@ _READ_TRIES = 3  # of what the disk does not give, before it no longer holds up 
 class Refill:
     """Reads ahead in a thread while less is in memory than may be. ``probe_s``: time between tries of what cannot be read.
 
-    ``bury(delivery, code, reason)`` is to finish a delivery whose body is lost, ``write_off(bytes)`` to free the room of bodies
-    that nobody can tell apart any more, ``on_read(has_lost)`` is called when something was read, with all that done.
+    ``bury(delivery, code, reason)`` is to finish a delivery whose body is lost, ``write_off(graph, bytes)`` to free the room of
+    bodies that nobody can tell apart any more, ``on_read(has_lost)`` is called when something was read, with all that done.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Refill:
         max_bytes: int,
         probe_s: float,
         bury: Callable[[Delivery, str, str], None],
-        write_off: Callable[[int], None],
+        write_off: Callable[[str, int], None],
         on_read: Callable[[bool], None],
     ) -> None:
         #: True while something is being read.
@@ -147,7 +147,8 @@ class Refill:
             extra={"shard": self._shard, "commit": group.key, "receipts": receipts},
         )
         self._committer.outbox.damaged(group, reason)
-        self._write_off(self._backlog.write_off(part))
+        assert part.waiting is not None
+        self._write_off(part.waiting.stream.graph, self._backlog.write_off(part))
         for delivery in unfinished:
             self._backlog.withdraw(delivery)
             text = f"{reason}; receipt {delivery.id} of shard {self._shard}: post the document again"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import structs
@@ -79,12 +79,20 @@ class SettlingQueue(LeasingQueue):
         group.finish(delivery.position, account)
         self._ended(delivery)
         if remains is not None:
-            self._dead_letter_count += len(remains.letters)
-            self._dead_letter_bytes += remains.size if remains.has_body else 0
+            self._add_letters(((remains.graph, len(remains.letters), remains.size if remains.has_body else 0),))
         self._finished(delivery, account, self._last_details, remains)
         if self._waiters:
             for waiter in self._waiters.pop((group.key, delivery.position), ()):
                 _wake(waiter)
+
+    def _add_letters(self, changes: Iterable[tuple[str, int, int]]) -> None:
+        """Dead letters came or went: graph, count, bytes."""
+
+        def add() -> None:
+            for change in changes:
+                self._shares.add_letters(*change)
+
+        self._watch(add)
 
     def _recall(self, header: Header, outcome: Outcome) -> Kind:
         """What is made of an outcome, kept for the next delivery that has the same."""

@@ -54,6 +54,20 @@ def scan_commits(connection: sqlite3.Connection) -> tuple[list[tuple[int, int, i
     return [row for row in rows if row[0] not in marked], problems
 
 
+def letters_by_graph(connection: sqlite3.Connection) -> list[tuple[str, int, int]]:
+    """Graph, count and bytes of the dead letters, and of the bodies kept for them; as far as they can be read."""
+    found: list[tuple[str, int, int]] = []
+    with suppress(sqlite3.DatabaseError):
+        sql = "SELECT graph, count(*), CAST(total(size) AS INTEGER) FROM dead_letters GROUP BY graph"
+        found += connection.execute(sql)
+        # PERF: each of the two is read from an index alone; the table has the bodies in it
+        sizes = dict(connection.execute("SELECT rowid, size FROM bodies INDEXED BY bodies_size"))
+        sql = """SELECT rowid, (SELECT graph FROM dead_letters WHERE id > receipt || '-' AND id < receipt || '.' LIMIT 1)
+          FROM bodies INDEXED BY sqlite_autoindex_bodies_1"""
+        found += ((graph or "", 0, sizes.get(rowid, 0)) for rowid, graph in connection.execute(sql))
+    return found
+
+
 def load_rows(connection: sqlite3.Connection, keys: list[int], path: Path, *, is_last_try: bool = False) -> list[Row]:
     """What :meth:`Store.load` does, on any connection."""
     try:

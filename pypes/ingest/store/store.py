@@ -22,7 +22,7 @@ from pypes.core.identity import Identity
 from pypes.ingest.accounts import decode_some
 from pypes.ingest.ordering import Fresh, key_of
 from pypes.ingest.store.partition import scan_parts
-from pypes.ingest.store.reading import failure, load_rows, refuse_newer, scan_commits
+from pypes.ingest.store.reading import failure, letters_by_graph, load_rows, refuse_newer, scan_commits
 from pypes.ingest.store.rows import Row, checksum
 from pypes.ingest.store.schema import (
     ADDED,
@@ -176,9 +176,7 @@ class Store:
 
     def totals(self) -> Totals:
         receipts, receipt_bytes = self._one("SELECT total(entries), total(bytes) FROM receipts", 2)
-        letters, letter_bytes = self._one("SELECT count(*), total(size) FROM dead_letters", 2)
-        (body_bytes,) = self._one("SELECT total(size) FROM bodies")
-        return Totals(int(receipts), int(receipt_bytes), letters, int(letter_bytes + body_bytes))
+        return Totals(int(receipts), int(receipt_bytes), letters_by_graph(self._writer))
 
     def _one(self, sql: str, columns: int = 1) -> tuple[Any, ...]:
         """The one row of a query, zeros if what it reads is damaged: deliveries are served all the same."""
@@ -251,24 +249,22 @@ class Store:
             [(each.graph, *each.identity, each.commit) for each in turn.fresh if each.identity is not None],
         )
         many("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", turn.cursors)
-        letters = size = 0
+        letters: list[tuple[str, int, int]] = []
         edited = []
         for packet, id in turn.edited:
-            for (before,) in write("SELECT coalesce(length(packet), 0) FROM packets WHERE id = ?", (id,)).fetchall():
+            sql = "SELECT graph, coalesce(length(packet), 0) FROM dead_letters JOIN packets USING (id) WHERE id = ?"
+            for graph, before in write(sql, (id,)).fetchall():
                 write("UPDATE packets SET packet = ? WHERE id = ?", (packet, id))
                 write("UPDATE dead_letters SET is_edited = 1, size = size + ? WHERE id = ?", (len(packet) - before, id))
-                size += len(packet) - before
+                letters.append((graph, 0, len(packet) - before))
                 edited.append(id)
         removed, spools, freed = self._remove(turn.removed)
-        letters -= len(removed)
-        size -= freed
-        for remains in turn.dead:
-            added, added_bytes = self._bury(remains)
-            letters += added
-            size += added_bytes
-        return Result(letters, size, tuple(removed), tuple(edited), tuple(spools))
+        letters += freed
+        letters += [self._bury(remains) for remains in turn.dead]
+        return Result(tuple(letters), tuple(removed), tuple(edited), tuple(spools))
 
-    def _bury(self, remains: Remains) -> tuple[int, int]:
+    def _bury(self, remains: Remains) -> tuple[str, int, int]:
+        """Write what remains of a delivery; returns its graph, and the dead letters and bytes that there are more."""
         write = self._writer.execute
         letters = size = 0
         receipt = remains.receipt
@@ -284,20 +280,21 @@ class Store:
             kept = remains.size if remains.has_body else 0
             write(INSERT_BODY, (receipt, remains.is_needed, kept, remains.spool, remains.header, remains.body))
             size += kept - int(before)
-        return letters, size
+        return remains.graph, letters, size
 
-    def _remove(self, ids: Iterable[str]) -> tuple[list[str], list[str], int]:
-        """Remove dead letters, and the body of a receipt with its last one; returns their ids, spool files and bytes."""
+    def _remove(self, ids: Iterable[str]) -> tuple[list[str], list[str], list[tuple[str, int, int]]]:
+        """Remove dead letters, and the body of a receipt with its last one; returns ids, spool files, and what is less of each
+        graph.
+        """
         write = self._writer.execute
         removed: list[str] = []
         spools: list[str] = []
-        size = 0
+        freed: list[tuple[str, int, int]] = []
         for id in ids:
-            for receipt, letter_bytes in write("SELECT receipt, size FROM dead_letters WHERE id = ?", (id,)).fetchall():
+            for receipt, graph, size in write("SELECT receipt, graph, size FROM dead_letters WHERE id = ?", (id,)).fetchall():
                 write("DELETE FROM dead_letters WHERE id = ?", (id,))
                 write("DELETE FROM packets WHERE id = ?", (id,))
                 removed.append(id)
-                size += letter_bytes
                 # its letters lie together: their ids begin with the receipt
                 others = "SELECT 1 FROM dead_letters WHERE id > ? AND id < ? LIMIT 1"
                 if not write(others, (f"{receipt}-", f"{receipt}.")).fetchall():
@@ -306,7 +303,8 @@ class Store:
                         if spool:
                             spools.append(spool)
                     write("DELETE FROM bodies WHERE receipt = ?", (receipt,))
-        return removed, spools, size
+                freed.append((graph, -1, -size))
+        return removed, spools, freed
 
     def sync(self) -> None:
         """Commit with a sync, covering all that was committed before: the beat of ``interval``, and the probe after a failure."""

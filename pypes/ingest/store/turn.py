@@ -25,12 +25,14 @@ class Found(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What the store keeps besides deliveries; receipts are counted by delivery, bytes roughly."""
+    """What the store keeps besides deliveries; receipts are counted by delivery, bytes roughly.
+
+    ``letters`` are graph, count and bytes, the bytes with the bodies kept for them.
+    """
 
     receipts: int
     receipt_bytes: int
-    letters: int
-    letter_bytes: int
+    letters: list[tuple[str, int, int]]
 
 
 class Remains(NamedTuple):
@@ -47,6 +49,10 @@ class Remains(NamedTuple):
     spool: str | None
     size: int
     is_needed: bool
+
+    @property
+    def graph(self) -> str:
+        return self.letters[0].graph
 
     @property
     def has_body(self) -> bool:
@@ -123,10 +129,12 @@ class Turn:
 
 
 class Result(NamedTuple):
-    """What a commit changed: dead letters and their bytes, which of those to be removed or edited there were, files to remove."""
+    """What a commit changed: dead letters and their bytes by graph, which of those to be removed or edited there were.
 
-    letters: int = 0
-    letter_bytes: int = 0
+    ``spools`` are files to remove.
+    """
+
+    letters: tuple[tuple[str, int, int], ...] = ()
     removed: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
     spools: tuple[str, ...] = ()

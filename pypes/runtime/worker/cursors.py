@@ -132,7 +132,7 @@ class FleetCursor(OwnCursor):
         deadline = time.monotonic() + self.patience_s
         while True:
             try:
-                self._queue.check_room(size)
+                self._queue.check_room(size, self._graph)
                 return
             except Unavailable as error:
                 if time.monotonic() > deadline:

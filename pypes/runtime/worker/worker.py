@@ -180,9 +180,12 @@ class IngestWorker:
         """A writer for a body too large for memory: ``async with`` it, ``write`` chunks, ``submit`` what ``finish`` returns."""
         return self._peers.spool(self._owner_of(graph, key))
 
-    def check_room(self, size: int) -> None:
-        """Raise :class:`QueueFull` if a body of ``size`` bytes would not be taken now: before it is read, not after."""
-        self._queue.check_room(size)
+    def check_room(self, size: int, graph: str = "", *, is_bulk: bool = False) -> None:
+        """Raise :class:`QueueFull` if a body of ``size`` bytes would not be taken now: before it is read, not after.
+
+        Of an ordered graph only its owner knows, which is not asked.
+        """
+        self._queue.check_room(size, "" if graph in self._topology.ordered else graph, is_bulk=is_bulk)
 
     def queue_stats(self) -> list[QueueStats]:
         """Snapshots of the queues this worker serves, its own first."""

@@ -1,0 +1,192 @@
+"""Graphs share the bounds of a queue: one that fills up keeps no other from going on."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from pypes.core.limits import Limits
+from pypes.errors import LettersFull, QueueFull
+from pypes.ingest.delivery import Header
+from pypes.ingest.outcome import Outcome
+from pypes.ingest.queue import Lease, Queue, Stream
+from tests.ingest.harness import MANY, letter, open_queue, run, take
+
+
+async def post(queue: Queue, graph: str, body: bytes = b"x", *, is_bulk: bool = False) -> str:
+    return await queue.append(Header(graph, length=len(body), is_bulk=is_bulk), body)
+
+
+async def refused(queue: Queue, graph: str, body: bytes = b"x") -> QueueFull:
+    with pytest.raises(QueueFull) as caught:
+        await post(queue, graph, body)
+    with pytest.raises(type(caught.value)):
+        queue.check_room(len(body), graph)
+    return caught.value
+
+
+def fail(queue: Queue, lease: Lease, count: int = 1) -> None:
+    dead = [structs.replace(letter(lease.id, ordinal=n), graph=lease.header.graph) for n in range(count)]
+    assert queue.ack(lease, Outcome(failed=1, dead_letters=tuple(dead)))
+
+
+def test_a_graph_fills_half_of_the_queue(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.deployed(["a", "b"])
+        for _ in range(5):
+            await post(queue, "a")
+        refusal = await refused(queue, "a")
+        assert (refusal.code, refusal.where) == ("queue.full", "a")
+        assert "queue_max_deliveries: 5 of 10" in refusal.message
+        for _ in range(5):
+            await post(queue, "b")
+        assert (await refused(queue, "b")).where == ""
+        (lease,) = await take(queue, stream=Stream("a", False))
+        queue.ack(lease, Outcome(published=1))
+        await post(queue, "a")
+
+    play(scenario, queue_max_deliveries=10)
+
+
+def test_a_graph_fills_half_of_the_bytes(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.deployed(["a", "b"])
+        # a graph that has nothing may have one, whatever its size
+        await post(queue, "a", b"x" * 60)
+        assert "queue_max_bytes: 50 of 100" in (await refused(queue, "a")).message
+        await post(queue, "b", b"x" * 40)
+
+    play(scenario, queue_max_bytes=100)
+
+
+def test_the_only_graph_fills_the_whole_queue(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.deployed(["a"])
+        for _ in range(10):
+            await post(queue, "a")
+        assert (await refused(queue, "a")).where == ""
+        (lease,) = await take(queue)
+        queue.ack(lease, Outcome(published=1))
+        # it is beyond its share as soon as there is another, which finds room
+        queue.deployed(["a", "b"])
+        assert (await refused(queue, "a")).where == "a"
+        await post(queue, "b")
+
+    play(scenario, queue_max_deliveries=10)
+
+
+def test_what_is_scarce_is_kept_for_those_that_have_little(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.deployed(["a", "b", "c"])
+        for graph, count in (("a", 20), ("b", 16)):
+            for _ in range(count):
+                await post(queue, graph)
+        for graph in "ab":
+            assert "queue_max_deliveries: 13 of 40" in (await refused(queue, graph)).message
+        for _ in range(4):
+            await post(queue, "c")
+        assert (await refused(queue, "c")).where == ""
+
+    play(scenario, queue_max_deliveries=40)
+
+
+def test_bulk_is_shared_likewise(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.deployed(["a", "b"])
+        for _ in range(9):
+            await post(queue, "a", is_bulk=True)
+        with pytest.raises(QueueFull):
+            await post(queue, "a", is_bulk=True)
+        await post(queue, "a")
+        await post(queue, "b", is_bulk=True)
+
+    play(scenario, queue_max_deliveries=20)
+
+
+def test_a_graph_full_of_dead_letters_stands_still_alone(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.deployed(["a", "b"])
+        for graph in ("a", "a", "a", "b", "b"):
+            await post(queue, graph)
+        for lease in await take(queue, 2, stream=Stream("a", False)):
+            fail(queue, lease)
+        refusal = await refused(queue, "a")
+        assert (type(refusal), refusal.code, refusal.where) == (LettersFull, "deadletters.full", "a")
+        assert "dead_letters_kept: 2 of 4" in refusal.message
+        assert queue.streams() == [Stream("b", False)]
+        assert queue.lease(1, MANY, stream=Stream("a", False)) == []
+        assert [lease.header.graph for lease in await take(queue, 2)] == ["b", "b"]
+        assert (queue.stats().held, queue.stats().dead_letters) == (1, 2)
+        await post(queue, "b")
+        ready = asyncio.Event()
+        queue.on_ready = ready.set
+        assert await queue.delete_letters([(await queue.letters())[0].id]) == 1
+        await ready.wait()
+        await post(queue, "a")
+        assert Stream("a", False) in queue.streams()
+        assert queue.stats().held == 0
+
+    play(scenario, dead_letters_kept=4)
+
+
+def test_letters_of_some_do_not_stop_one_that_has_none(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.deployed(["a", "b", "c"])
+        for graph, count in (("a", 5), ("b", 5), ("c", 1)):
+            await post(queue, graph)
+            (lease,) = await take(queue, stream=Stream(graph, False))
+            fail(queue, lease, count)
+        for graph in "ab":
+            assert isinstance(await refused(queue, graph), LettersFull)
+        await post(queue, "c")
+        (lease,) = await take(queue)
+        assert lease.header.graph == "c"
+
+    play(scenario, dead_letters_kept=10)
+
+
+def test_bytes_of_letters_are_shared_with_the_bodies_kept(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.deployed(["a", "b"])
+        await post(queue, "a", b"x" * 5000)
+        (lease,) = await take(queue)
+        fail(queue, lease)
+        assert "dead_letters_bytes: 4000 of 8000" in (await refused(queue, "a")).message
+        await post(queue, "b")
+        (dead,) = await queue.letters()
+        await queue.replay(dead.id, from_start=False)
+        await post(queue, "a")
+
+    play(scenario, dead_letters_bytes=8000)
+
+
+def test_shares_are_known_after_a_restart(tmp_path: Path) -> None:
+    limits = Limits(queue_max_deliveries=10, dead_letters_bytes=8000)
+
+    async def main() -> None:
+        queue = await open_queue(tmp_path, limits=limits)
+        await post(queue, "a", b"x" * 5000)
+        (lease,) = await take(queue)
+        fail(queue, lease)
+        for _ in range(5):
+            await post(queue, "b")
+        await queue.close()
+        queue = await open_queue(tmp_path, limits=limits)
+        queue.deployed(["a", "b", "c"])
+        before = queue.stats().dead_letter_bytes
+        assert (before > 5000, queue.stats().deliveries) == (True, 5)
+        assert isinstance(await refused(queue, "a"), LettersFull)
+        assert (await refused(queue, "b")).where == "b"
+        await post(queue, "c")
+        for lease in await take(queue, 6):
+            queue.ack(lease, Outcome(published=1))
+        await post(queue, "b")
+        (dead,) = await queue.letters()
+        assert await queue.delete_letters([dead.id]) == 1
+        assert queue.stats().dead_letter_bytes == 0
+        await post(queue, "a")
+        await queue.close()
+
+    run(main())
