@@ -74,7 +74,7 @@ class FilterLog(logging.LoggerAdapter[logging.Logger]):
         if isinstance(packet, Packet):
             for meta in ("receipt", "id", "filename"):
                 value = packet.get_meta(meta)
-                if value is not None:
+                if isinstance(value, str | int):
                     bound[f"packet_{meta}"] = value
         kwargs["extra"] = {**bound, **(kwargs.get("extra") or {})}
         return msg, kwargs

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,9 @@ class InternalError(PypesError):
 
 
 class Reject(Exception):
-    """Raised by a component: this packet cannot be processed, dead-letter it with ``reason``."""
+    """Raised by a component: this packet cannot be processed, dead-letter it with ``reason`` (text, or an exception)."""
 
-    def __init__(self, reason: str, code: str = "rejected") -> None:
+    def __init__(self, reason: object = "", code: str = "rejected") -> None:
         super().__init__(reason)
         self.reason = reason
         self.code = code
@@ -168,19 +169,25 @@ class Reject(Exception):
 class Retry(Exception):
     """Raised by a component: try this packet again.
 
-    ``delay_s`` is the least wait in seconds (the back-off may be longer); when the attempts are used up
-    the packet is dead-lettered with ``reason``.
+    ``delay_s`` is the least wait in seconds, or a ``timedelta`` (the back-off may be longer); when the attempts are used up
+    the packet is dead-lettered with ``reason``. Either may be given alone: ``Retry("service is down")``, ``Retry(5)``.
     """
 
-    def __init__(self, delay_s: float = 0.0, reason: str = "") -> None:
-        super().__init__(reason or "retry asked for")
+    def __init__(self, delay_s: object = 0.0, reason: object = "") -> None:
+        is_wait = delay_s is None or isinstance(delay_s, timedelta) or hasattr(type(delay_s), "__float__")
+        if not is_wait:
+            delay_s, reason = (0.0 if isinstance(reason, str) and not reason else reason), delay_s
+        super().__init__(delay_s, reason)
         self.delay_s = delay_s
         self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.reason) or "retry asked for"
 
 
 class Unreachable(Retry):
     """Raised by a publisher: its destination cannot be reached; nothing is wrong with the packet.
 
     Costs no attempt: the publisher rests, its wire fills, and it goes on by itself when the destination answers again.
-    ``ConnectionError`` and ``TimeoutError`` from a publisher mean the same.
+    ``ConnectionError`` and ``TimeoutError`` from a publisher mean the same. From any other component it is a ``Retry``.
     """

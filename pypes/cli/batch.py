@@ -31,7 +31,7 @@ from pypes.ingest.codecs import Checker, check
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Item
 from pypes.placement import isolate
-from pypes.registry import load
+from pypes.registry import make
 from pypes.runtime.instance.intake import Intake, Waiting
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Scheduler
@@ -154,8 +154,7 @@ def _receipt(piece: Piece) -> str:
 def _component(graph: Graph, name: str, specs: Mapping[str, ComponentSpec], limits: Limits) -> Component:
     node = graph.nodes[name]
     spec = specs[node.component]
-    made = load(spec)()
-    made.configure(expand(node.params, os.environ))
+    made = make(spec, expand(node.params, os.environ), name)
     if made.isolated:
         return isolate(made, limits=limits, timeout_s=made.timeout_s if node.timeout_s is None else node.timeout_s, spec=spec)
     return made

@@ -22,7 +22,10 @@ import msgspec
 
 from pypes.component import ERROR_PORT, Component
 from pypes.core.lifeline import die_with_parent, watch
-from pypes.errors import ComponentError, Reject, Retry, Unreachable
+from pypes.core.raised import Raised
+from pypes.core.returned import fault_of, packets_of, unrun
+from pypes.core.shown import REASON_CHARS, bounded, shown, trace_of
+from pypes.errors import ComponentError, Reject
 from pypes.placement import wire
 from pypes.registry.loading import resolve
 
@@ -55,7 +58,9 @@ def main() -> None:
     try:
         component = _made(order)
         turn = component._turn = ChildTurn(component, frozenset(order.connected), says)
-        component.setup()
+        fault = unrun(component.setup(), "setup")  # type: ignore[func-returns-value]
+        if fault is not None:
+            raise fault
     except BaseException as error:
         says.failure(wire.FAILED, error)
         status = 1
@@ -105,7 +110,7 @@ def _made(order: wire.Order) -> Component:
 def _tear_down(component: Component) -> None:
     try:
         component.teardown()
-    except Exception:
+    except BaseException:
         component.log.exception("teardown failed")
 
 
@@ -139,15 +144,14 @@ class Says:
 
 
 def _failure(error: BaseException) -> wire.Failure:
-    name = type(error).__name__
-    trace = "".join(traceback.format_exception(type(error), error, _own_part(error)))
-    if isinstance(error, Reject):
-        return wire.Failure(name, error.reason, trace, "Reject", error.code)
-    if isinstance(error, Retry):
-        return wire.Failure(
-            name, error.reason, trace, "Unreachable" if isinstance(error, Unreachable) else "Retry", "", error.delay_s
-        )
-    return wire.Failure(name, str(error), trace, is_exhausted=isinstance(error, MemoryError))
+    name = bounded(type(error).__name__, REASON_CHARS)
+    with contextlib.suppress(BaseException):  # a class may have its own idea of attributes
+        error = error.with_traceback(_own_part(error))
+    trace = trace_of(error)
+    steers, code, reason, delay_s = Raised.of(error)
+    if steers:
+        return wire.Failure(name, reason, trace, steers, code, delay_s or 0.0)
+    return wire.Failure(name, shown(error, named=False), trace, is_exhausted=isinstance(error, MemoryError))
 
 
 def _own_part(error: BaseException) -> Any:
@@ -198,7 +202,11 @@ class ChildTurn:
             try:
                 packet = self._packet = values.value(values.decode(payload))
                 del payload
-                self._says.done(process(packet))
+                result = process(packet)
+                fault = fault_of(result, packet)
+                if fault is not None:
+                    raise fault
+                self._says.done(result)
             except wire.Unspeakable as error:
                 self._says.failure(wire.RAISED, Reject(f"what it makes cannot leave its process: {error}", "isolated.value"))
             except BaseException as error:  # also SystemExit, and what native code derives from BaseException itself
@@ -215,7 +223,10 @@ class ChildTurn:
 
     def _process_batch(self, packet: Any) -> None:
         assert self._component.process_batch is not None
-        for result in self._component.process_batch([packet]) or ():
+        for result in packets_of(self._component.process_batch([packet]), "process_batch"):
+            fault = fault_of(result, packet, "process_batch")
+            if fault is not None:
+                raise fault
             if result is not None:
                 self.send("out", result)
 

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from pypes.core.limits import KIB, MIB
+from pypes.core.shown import REASON_CHARS, TRACE_CHARS, bounded
 from pypes.core.values import Body
 from pypes.errors import Reject, Retry, Unreachable
 from pypes.placement import wire
@@ -224,13 +225,16 @@ def failure_in(payload: bytes | bytearray) -> wire.Failure:
 def raised(failure: wire.Failure) -> Exception:
     """The exception of which the child told: the ones that steer as they are, others in a class of the same name."""
     error: Exception
+    message = bounded(failure.message, REASON_CHARS)
     if failure.steers == "Reject":
-        error = Reject(failure.message, failure.code)
+        error = Reject(message, failure.code)
     elif failure.steers:
-        error = (Unreachable if failure.steers == "Unreachable" else Retry)(failure.delay_s, failure.message)
+        error = (Unreachable if failure.steers == "Unreachable" else Retry)(failure.delay_s, message)
     else:
-        error = type(failure.type, (Exception,), {"__module__": "isolated"})(failure.message)
-    error.__cause__ = InChild(failure.traceback)
+        # the child is not trusted with the name of a class either
+        name = failure.type if failure.type.isidentifier() and len(failure.type) <= 200 else "Exception"
+        error = type(name, (Exception,), {"__module__": "isolated"})(message)
+    error.__cause__ = InChild(bounded(failure.traceback, TRACE_CHARS))
     return error
 
 

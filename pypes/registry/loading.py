@@ -6,11 +6,15 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from pypes.component import Component
-from pypes.errors import InvalidComponent
+from pypes.core.raised import is_interruption
+from pypes.core.shown import shown
+from pypes.errors import ComponentError, InvalidComponent, PypesError
 from pypes.graph.spec import ComponentSpec
 
 
@@ -23,12 +27,33 @@ def load(spec: ComponentSpec) -> type[Component]:
         raise InvalidComponent(f"component {spec.name!r} cannot be used: {spec.error}", code="component.broken", where=spec.name)
     try:
         found = resolve(spec.module, spec.attr)
-    except (Exception, SystemExit) as error:
-        message = f"component {spec.name!r} cannot be imported from {spec.module}: {type(error).__name__}: {error}"
+    except BaseException as error:
+        if is_interruption(error):
+            raise
+        message = f"component {spec.name!r} cannot be imported from {spec.module}: {shown(error)}"
         raise InvalidComponent(message, code="component.broken", where=spec.name) from error
     if not (isinstance(found, type) and issubclass(found, Component)):
         raise InvalidComponent(f"{spec.module}:{spec.attr} is no component class", code="component.broken", where=spec.name)
     return found
+
+
+def make(spec: ComponentSpec, params: Mapping[str, Any], filter: str) -> Component:
+    """Load a component and configure one for a filter.
+
+    Raises :class:`InvalidComponent`, :class:`InvalidInput` over parameters, and :class:`ComponentError` for what its
+    ``__init__`` raises.
+    """
+    cls = load(spec)
+    try:
+        component = cls()
+        component.configure(params)
+    except PypesError:
+        raise
+    except BaseException as error:
+        if is_interruption(error):
+            raise
+        raise ComponentError(f"it cannot be made: {shown(error)}", code="graph.setup_failed", where=filter) from error
+    return component
 
 
 def resolve(module: str, attr: str) -> object:

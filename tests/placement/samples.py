@@ -18,6 +18,7 @@ from pypes.core.values import Body
 from pypes.errors import Reject, Retry, Unreachable
 from pypes.function import component
 from pypes.packet import Packet
+from pypes.registry.loading import load_file
 
 
 class Gather(Operator):
@@ -255,3 +256,40 @@ def double(packet: Packet, field: str = "n") -> Packet:
 
 
 double.isolated = True
+
+
+class Raises(Transformer):
+    """Raises what the packet says."""
+
+    isolated = True
+    max_attempts = 1
+
+    def setup(self) -> None:
+        # the child does not know the tests by name
+        self.raising = load_file(Path(__file__).parents[1] / "runtime/scheduler/exceptions.py").RAISING
+
+    def process(self, packet: Packet) -> Packet:
+        if packet.has("kind"):
+            self.raising[packet.get("kind")]()
+        return packet
+
+
+class Returns(Transformer):
+    """Returns what the packet says."""
+
+    isolated = True
+
+    def process(self, packet: Packet) -> Any:
+        kind = packet.get("kind")
+        if kind == "coroutine":
+            return _promised(packet)
+        return {"list": [packet], "true": True, "generator": (each for each in [packet])}.get(kind, packet)
+
+
+class ReturnsInBatch(Returns):
+    def process_batch(self, packets: list[Packet]) -> list[Any]:  # type: ignore[override]
+        return [self.process(packet) for packet in packets]
+
+
+async def _promised(packet: Packet) -> Packet:
+    return packet

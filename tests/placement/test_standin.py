@@ -16,6 +16,7 @@ import pytest
 
 from pypes.component import Adapter, Component, Operator, Publisher, Transformer
 from pypes.core.limits import MIB, Limits
+from pypes.core.shown import REASON_CHARS
 from pypes.errors import ComponentError, InvalidComponent
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.spec import describe
@@ -29,6 +30,7 @@ from pypes.testing import run_component
 from pypes.testing.component import Result
 from pypes.testing.node import until
 from tests.placement import samples
+from tests.runtime.scheduler.exceptions import RAISING
 from tests.runtime.scheduler.graphs import Pass
 
 LIMITS = Limits(isolated_bytes=400 * MIB)
@@ -134,6 +136,24 @@ def test_packets_keep_everything() -> None:
 
 def test_values_that_are_no_packets() -> None:
     assert run(samples.Apart(), [1, "two", [3]]).packets == [1, "two", [3]]
+
+
+def test_whatever_it_raises_fails_one_packet() -> None:
+    found = run(samples.Raises(), [Packet({"n": 0}), *(Packet({"kind": kind}) for kind in RAISING), Packet({"n": 2})])
+    assert [packet.get("n") for packet in found.packets] == [0, 2]
+    assert [letter.documents for letter in found.dead_letters] == [(n,) for n in range(1, 1 + len(RAISING))]
+    for letter in found.dead_letters:
+        letter.error.encode(), letter.traceback.encode()
+        assert letter.error
+        assert len(letter.error) <= REASON_CHARS + 100
+
+
+@pytest.mark.parametrize("cls", [samples.Returns, samples.ReturnsInBatch])
+def test_what_it_should_not_return_fails_one_packet(cls: type[Component]) -> None:
+    kinds = ["list", "generator", "coroutine", "true"]
+    found = run(cls(), [Packet({"n": 0}), *(Packet({"kind": kind}) for kind in kinds), Packet({"n": 2})])
+    assert [packet.get("n") for packet in found.packets] == [0, 2]
+    assert [letter.code for letter in found.dead_letters] == ["component.returned"] * len(kinds)
 
 
 def test_a_packet_is_dropped() -> None:
@@ -396,6 +416,7 @@ from pypes.packet import Packet
 from pypes.placement import isolate
 from pypes.runtime.scheduler import Feed, Scheduler
 from tests.placement import samples
+from tests.runtime.scheduler.exceptions import RAISING
 
 scheduler = Scheduler(Graph("g", {"a": GraphNode("a", "x", {})}, ()), {"a": isolate(samples.Apart(), limits=Limits())})
 scheduler.setup()

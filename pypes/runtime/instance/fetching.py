@@ -5,6 +5,7 @@ What a source yields goes to the worker pair by pair: the next is only asked for
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import threading
@@ -17,9 +18,12 @@ import orjson
 
 from pypes.component import Component
 from pypes.core.limits import Limits
+from pypes.core.returned import packets_of
+from pypes.core.shown import shown
 from pypes.errors import ComponentError
 from pypes.ingest import protocol
 from pypes.ingest.protocol import Trigger
+from pypes.packet import Packet
 from pypes.runtime.instance.runner import Runner
 
 #: The connection that asked for a run, and its number there.
@@ -110,21 +114,21 @@ class Fetching:
     def _fetch(self, place: Place, run: Run, component: Component, limits: Limits, cursor: str) -> None:
         number, error = place[1], ""
         try:
-            pairs = component.fetch(orjson.loads(cursor) if cursor else None)  # type: ignore[attr-defined]
+            pairs = packets_of(component.fetch(orjson.loads(cursor) if cursor else None), "fetch")  # type: ignore[attr-defined]
             try:
-                for packets, behind in pairs:
-                    self._say(place, _frame(number, packets, behind, limits))
+                for pair in pairs:
+                    self._say(place, _frame(number, pair, limits))
                     run.stored.acquire()
                     if run.is_void:
                         return
             finally:
                 if hasattr(pairs, "close"):
                     pairs.close()
-        except (Exception, SystemExit) as raised:
+        except BaseException as raised:  # nothing of ours ends this thread
             if run.is_void:
                 return
             component.log.warning("fetching failed", exc_info=raised)
-            error = f"{type(raised).__name__}: {raised}"
+            error = shown(raised)
         self._say(place, protocol.ended(number, error), is_last=True)
 
     def _say(self, place: Place, frame: bytes, *, is_last: bool = False) -> None:
@@ -133,12 +137,30 @@ class Fetching:
             os.write(self._wake_fd, b"\0")
 
 
-def _frame(number: int, packets: list[Any], cursor: Any, limits: Limits) -> bytes:
-    body = orjson.dumps([packet.to_json() for packet in packets])
+def _frame(number: int, pair: Any, limits: Limits) -> bytes:
+    """What a source yielded, as a frame. Raises :class:`ComponentError` for what is no list of packets with a cursor."""
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise _invalid(f"a {type(pair).__name__}, not a pair of packets and the cursor behind them")
+    packets, cursor = pair
+    if not isinstance(packets, list | tuple) or not all(isinstance(packet, Packet) for packet in packets):
+        raise _invalid(f"something else than a list of packets: {shown(packets)}")
+    try:
+        json.dumps(cursor, allow_nan=False)  # the encoder below would write NaN as null, which is the beginning
+        behind = orjson.dumps(cursor)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _invalid(f"a cursor that is no JSON value: {shown(error)}") from error
+    try:
+        body = orjson.dumps([packet.to_json() for packet in packets])
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _invalid(f"a packet that JSON cannot say: {shown(error)}") from error
     if len(body) > limits.json_bytes:
         raise ComponentError(
             f"{len(packets)} packets of {len(body)} bytes were fetched at once, the limit is {limits.json_bytes}; "
             "yield fewer at a time, or raise limits.json_bytes",
             code="source.too_large",
         )
-    return protocol.fetched(number, len(packets), body, orjson.dumps(cursor).decode())
+    return protocol.fetched(number, len(packets), body, behind.decode())
+
+
+def _invalid(what: str) -> ComponentError:
+    return ComponentError(f"fetch yielded {what}", code="source.invalid")

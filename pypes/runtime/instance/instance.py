@@ -21,7 +21,6 @@ import logging
 import os
 import socket
 import sys
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
@@ -29,6 +28,7 @@ from typing import Any, NoReturn
 from pypes import logs, registry
 from pypes.component import Component, Publisher
 from pypes.core.limits import Limits
+from pypes.core.shown import shown, trace_of
 from pypes.errors import ComponentError, PypesError
 from pypes.graph import codec
 from pypes.graph.spec import ComponentSpec
@@ -143,12 +143,12 @@ class _SetupFailed(Exception):
     """A filter, or a whole graph (``node`` is empty), could not be set up."""
 
     def __init__(self, graph: str, node: str, error: BaseException) -> None:
-        super().__init__(str(error))
+        super().__init__(shown(error))
         self.graph = graph
         self.node = node
         cause = error.__cause__ or error
-        self.message = error.message if isinstance(error, PypesError) else f"{type(error).__name__}: {error}"
-        self.traceback = "".join(traceback.format_exception(cause))
+        self.message = error.message if isinstance(error, PypesError) else shown(error)
+        self.traceback = trace_of(cause)
 
 
 def _set_up(spec: InstanceSpec, name: str, version: int, obj: Mapping[str, Any], control: Any) -> Runner:
@@ -178,7 +178,7 @@ def _set_up(spec: InstanceSpec, name: str, version: int, obj: Mapping[str, Any],
         runner.scheduler.setup()
     except ComponentError as error:
         raise _SetupFailed(name, error.where or node, error) from error
-    except Exception as error:
+    except BaseException as error:
         raise _SetupFailed(name, node, error) from error
     return runner
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import orjson
 from pypes.core.clock import wall
 from pypes.core.identity import BadId, Identity, id_of
 from pypes.core.limits import Limits
+from pypes.core.shown import shown, trace_of
 from pypes.errors import BadRequest, PypesError
 from pypes.ingest.codecs import Unreadable, documents, media
 from pypes.ingest.delivery import Spooled
@@ -347,8 +347,8 @@ class Intake:
             self._dead_letter((at,), one.code, one.reason, Packet.from_document({"data": data}, meta))
 
     def _fail(self, numbers: range, code: str, error: Exception) -> None:
-        reason = error.message if isinstance(error, PypesError) else f"{type(error).__name__}: {error}"
-        trace = "" if isinstance(error, PypesError) else "".join(traceback.format_exception(error))
+        reason = error.message if isinstance(error, PypesError) else shown(error)
+        trace = "" if isinstance(error, PypesError) else trace_of(error)
         if numbers:
             assert self.epoch is not None
             self.epoch.fail(Failure(tuple(numbers), "", "", code, reason, trace, b"", 1, self._clock(), False))

@@ -9,6 +9,8 @@ from typing import Any
 
 from pypes.component import Component
 from pypes.core.limits import MIB, Limits
+from pypes.core.returned import unrun
+from pypes.core.shown import shown
 from pypes.graph.model import Graph
 from pypes.runtime.instance.intake import Intake, Waiting
 from pypes.runtime.instance.note import Note
@@ -210,10 +212,12 @@ class Runner:
                 component = self._components[name]
                 component.configure(given)
                 assert component.reconfigure is not None
-                component.reconfigure(component.params)
-        except Exception as error:
+                fault = unrun(component.reconfigure(component.params), "reconfigure")
+                if fault is not None:
+                    raise fault
+        except BaseException as error:
             # some may have changed, some not: whoever asked has this instance replaced
-            on_done(f"{name}: {type(error).__name__}: {error}")
+            on_done(f"{name}: {shown(error)}")
             return
         self.version = version
         on_done("")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+from collections import deque
 from collections.abc import Iterator, Sequence
 from operator import length_hint
 from typing import Any
 
 from pypes.core.ports import Origin
+from pypes.core.returned import checked, packets_of, unrun
 from pypes.errors import Retry
 from pypes.runtime.scheduler.declarative import ProcessTasklet
 from pypes.runtime.scheduler.epoch import flatten
+from pypes.runtime.scheduler.failing import is_no_failure
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.tasklet import positional_origins
+
+HOOK = "process_batch"
 
 
 class Whole(Sequence[Origin]):
@@ -41,9 +47,12 @@ class BatchTasklet(ProcessTasklet):
         error = self._batch(values, origins)
         if isinstance(error, self.unreachable):
             self.rest(values, origins, error)
-        elif error is not None and (len(values) == 1 or isinstance(error, Retry)):
+        elif error is not None and (len(values) == 1 or self.gone is not None or isinstance(error, Retry)):
+            # what went on before it raised would go on once more if they were tried one by one
+            gone = self.gone or ()
             for value, origin in zip(values, origins, strict=True):
-                self.failed(value, origin, error)
+                if id(value) not in gone:
+                    self.failed(value, origin, error)
         elif error is not None:
             for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
                 self.hub.turns += 1
@@ -56,11 +65,13 @@ class BatchTasklet(ProcessTasklet):
         if self.attempts:
             self.settle_attempts(self._pinned())
 
-    def _batch(self, values: list[Any], origins: Sequence[Origin]) -> Exception | None:
+    def _batch(self, values: list[Any], origins: Sequence[Origin]) -> BaseException | None:
         """Work on packets together; returns what was raised, and then nothing more of theirs goes on."""
         try:
             self._work_on_batch(values, origins)
-        except Exception as error:
+        except BaseException as error:
+            if is_no_failure(error):
+                raise
             self.sent.clear()
             for out in self.outs.values():
                 out.values, out.origins = [], []
@@ -69,13 +80,15 @@ class BatchTasklet(ProcessTasklet):
 
     def _work_on_batch(self, values: list[Any], origins: Sequence[Origin]) -> None:
         whole = Whole(origins)
-        self.origins, self.results, self.emitted = whole, [], 0
+        self.origins, self.results, self.emitted, self.gone = whole, [], 0, None
         self.sent_from.clear()
         assert self.component.process_batch is not None
         results = self.component.process_batch(values)
+        out = self.outs.get("out")
+        if results is not None and (out is None or self.is_publisher):
+            results = _run(results, is_kept=out is not None)
         if self.is_publisher:
             self.publish(origins)
-        out = self.outs.get("out")
         going_on: set[int] | None = set()
         if out is not None and results is not None:
             going_on = self._emit_results(out, results, values, origins)
@@ -92,7 +105,9 @@ class BatchTasklet(ProcessTasklet):
 
         Results may be a generator over more than memory holds: they go on a wire's capacity at a time.
         """
-        each: Iterator[Any] = iter(results)
+        each = packets_of(results, HOOK)
+        if isinstance(results, list):
+            checked(results, HOOK)  # all of them, before the first goes on
         by_identity: dict[int, Origin] | None = None
         aligned = length_hint(results, -1) == len(values)
         position = 0
@@ -109,6 +124,7 @@ class BatchTasklet(ProcessTasklet):
                     part, sources = [v for v, _ in kept], [o for _, o in kept]
                 is_all = len(part) == len(values)
             else:
+                part = checked(part, HOOK)
                 sources = positional_origins(part, values, origins)
                 is_all = is_all or sources is not None
                 if sources is None:
@@ -119,6 +135,16 @@ class BatchTasklet(ProcessTasklet):
             if self.drops and not is_all:
                 going_on.update(sources)
             if part:
+                self.gone = {*(self.gone or ()), *map(id, part)} if not aligned else self.gone
                 self.emit(out, self._pinned(), part, sources)
                 self.park_while_full()
         return None if is_all else set(flatten(going_on))
+
+
+def _run(results: Any, is_kept: bool) -> Any:
+    """Have a generator do its work, whether or not anybody takes what it yields."""
+    if inspect.iscoroutine(results) or inspect.isasyncgen(results):
+        raise unrun(results, HOOK)  # type: ignore[misc]
+    if not isinstance(results, Iterator):
+        return results
+    return list(results) if is_kept else deque(results, maxlen=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
+from pypes.core.raised import Raised
 from pypes.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Breakers:
     def fail(self, task: Tasklet, error: BaseException) -> None:
         """A publisher could not reach its destination: have it rest."""
         hub = self._hub
-        reason = str(error) if isinstance(error, Unreachable) else f"{type(error).__name__}: {error}"
+        reason = Raised.of(error).reason
         breaker = self.open.get(task)
         is_new = breaker is None
         if breaker is None:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from pypes.core import numbers
+from pypes.core.shown import shown
 from pypes.packet import Packet
 
 #: Containers within containers that the encoder takes, about.
@@ -19,13 +20,20 @@ def as_json(value: Any) -> tuple[bytes, bool]:
     Integers beyond 64 bits are kept as decimal text, lone surrogates are escaped: such a packet is not whole either.
     """
     is_whole = True
-    if isinstance(value, Packet):
-        is_whole = not value.drop_bodies()
-        form = value.to_json()
-    else:
-        form = {"value": value}
     try:
-        return _encode(form), is_whole
+        if isinstance(value, Packet):
+            is_whole = not value.drop_bodies()
+        form, is_said = written(value)
+        return form, is_whole and is_said
+    except Exception as error:  # values of its own classes that do not behave as their bases do
+        return _encode({"value": f"<{type(value).__name__} that cannot be written: {shown(error)}>"}), False
+
+
+def written(value: Any) -> tuple[bytes, bool]:
+    """The same, with large bodies read in; False if JSON could not say all of it."""
+    form = value.to_json() if isinstance(value, Packet) else {"value": value}
+    try:
+        return _encode(form), True
     except (orjson.JSONEncodeError, RecursionError):
         return _encode(_plain(form, ())), False
 
@@ -36,8 +44,8 @@ def _encode(form: Any) -> bytes:
 
 def _shown(value: Any) -> str:
     try:
-        return repr(value).encode("utf-8", "backslashreplace").decode()
-    except Exception as error:
+        return str.encode(repr(value), "utf-8", "backslashreplace").decode()
+    except BaseException as error:
         return f"<{type(value).__name__}: {type(error).__name__} in its repr>"
 
 

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from pypes.core.ports import Origin
+from pypes.core.returned import are_packets, fault_of, packets_of, unrun
+from pypes.core.shown import shown
 from pypes.errors import Retry
+from pypes.packet import Packet
 from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.failing import is_no_failure
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.tasklet import Tasklet
 
@@ -15,15 +19,15 @@ from pypes.runtime.scheduler.tasklet import Tasklet
 class ProcessTasklet(Tasklet):
     """Calls ``process`` for every packet that waits.
 
-    PERF: the loop over a chunk runs in C (``list.extend(map(process, …))``): results come one per packet, so that their
-    number tells which packet is under the cursor, also when ``process`` raises or sends. Only a chunk in which something
-    was dropped or sent needs its results put in order packet by packet. Where the one wire from here leads
+    PERF: results come one per packet, so that their number tells which packet is under the cursor, also when ``process``
+    raises or sends; a loop in C (``map``) would take a ``StopIteration`` for the end of the packets. Only a chunk in which
+    something was dropped or sent needs its results put in order packet by packet. Where the one wire from here leads
     to a filter of the same style that is idle, the results are handed over without going through the wire.
     """
 
     sees_packets_alone = True
 
-    __slots__ = ("call", "emitted", "following", "origins", "results", "sent", "sent_from", "values")
+    __slots__ = ("call", "emitted", "following", "gone", "lost", "origins", "results", "sent", "sent_from", "values")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -36,6 +40,10 @@ class ProcessTasklet(Tasklet):
         self.sent: list[tuple[int, Any]] = []
         #: Positions in this chunk of packets over which anything was sent, to any port.
         self.sent_from: set[int] = set()
+        #: Positions in this chunk of packets that failed.
+        self.lost: list[int] = []
+        #: Once something of a chunk has gone on that is still worked on: the packets that did, by identity.
+        self.gone: set[int] | None = None
         self.following: ProcessTasklet | None = None
         self.call = self.component.process
 
@@ -98,12 +106,15 @@ class ProcessTasklet(Tasklet):
             try:
                 if len(values) == 1:  # PERF: documents that come one by one make most chunks of a live feed
                     results = [task.call(values[0])]
+                    goes_on = type(results[0]) is Packet
                 else:
                     results = task.results
-                    results.extend(map(task.call, values))
-            except (Exception, SystemExit) as raised:
+                    goes_on = task.process_all(values) or are_packets(results)
+            except BaseException as raised:
+                if is_no_failure(raised):
+                    raise
                 results, error = task.results, raised
-            if error is not None or task.sent_from or not all(results):
+            if error is not None or task.sent_from or not goes_on:
                 task.results = results
                 task.finish_chunk(error)
                 task.end_turn()
@@ -130,16 +141,29 @@ class ProcessTasklet(Tasklet):
         """Process one chunk; afterwards everything that came of it is on the wires or accounted for."""
         self.values, self.origins = values, origins
         try:
-            self.results.extend(map(self.call, values))
-        except (Exception, SystemExit) as error:
+            self.process_all(values)
+        except BaseException as error:
+            if is_no_failure(error):
+                raise
             self.finish_chunk(error)
         else:
             self.finish_chunk()
 
+    def process_all(self, values: list[Any]) -> bool:
+        """Add the results of packets to those that are there; True if each returned the very packet it was given."""
+        call, add = self.call, self.results.append
+        are_same = True
+        for value in values:
+            result = call(value)
+            add(result)
+            if result is not value:
+                are_same = False
+        return are_same
+
     def finish_chunk(self, error: BaseException | None = None) -> None:
         """Emit, commit and account for a chunk; with ``error``, first work on what comes after the packet that raised it."""
         results, values, origins = self.results, self.values, self.origins
-        failed: list[int] = []
+        failed = self.lost
         waiting: tuple[list[Any], Sequence[Origin]] = ([], ())
         unreachable: BaseException | None = None
         while error is not None:
@@ -153,24 +177,29 @@ class ProcessTasklet(Tasklet):
             failed.append(at)
             self.failed(values[at], origins[at], error)
             try:
-                results.extend(map(self.call, values[at + 1 :]))
+                self.process_all(values[at + 1 :])
                 error = None
-            except (Exception, SystemExit) as another:
+            except BaseException as another:
+                if is_no_failure(another):
+                    raise
                 error = another
         out = self.outs.get("out")
         if out is not None:
-            if not self.sent_from and all(results):
+            if not self.sent_from and are_packets(results):
                 self.emit(out, self._pinned(), results, origins)
             else:
                 self._emit_in_order(out)
                 if self.drops:
                     self._note_drops([i for i, result in enumerate(results) if result is None], failed)
-        elif self.drops:
-            self._note_drops(range(len(results)), failed)
+        else:
+            if results.count(None) < len(results):
+                self._check_unrun(failed)
+            if self.drops:
+                self._note_drops(range(len(results)), failed)
         if self.sent_from:
             self._flush_ports()
             self.sent_from.clear()
-        self.results, self.values, self.origins, self.emitted = [], [], (), 0
+        self.results, self.values, self.origins, self.emitted, self.lost = [], [], (), 0, []
         if self.is_publisher:
             if unreachable is not None:
                 self.put_back(*waiting)
@@ -227,6 +256,7 @@ class ProcessTasklet(Tasklet):
             out.origins.append(self.origins[at])
             waiting = len(out.values)
         if waiting >= self.capacity:
+            self.gone = self.gone or set()
             if port == "out":
                 self._emit_in_order(out)
             else:
@@ -247,6 +277,9 @@ class ProcessTasklet(Tasklet):
         start = self.emitted
         sent, self.sent = self.sent, []
         self.emitted = len(results)
+        for at in range(start, len(results)):
+            if type(results[at]) is not Packet and results[at] is not None:
+                self._check_result(at)
         for at, data in sent:
             for i in range(start, at):
                 if results[i] is not None:
@@ -261,6 +294,23 @@ class ProcessTasklet(Tasklet):
                 sources.append(origins[i])
         if values:
             self.emit(out, self._pinned(), values, sources)
+
+    def _check_result(self, at: int) -> None:
+        """What ``process`` returned for a packet is no packet: the packet fails here if that should not go on."""
+        given = self.values[at] if at < len(self.values) else None
+        fault = fault_of(self.results[at], given)
+        if fault is not None:
+            self.results[at] = None
+            self.lost.append(at)
+            self.failed(given, self.origins[at], fault)
+
+    def _check_unrun(self, failed: list[int]) -> None:
+        """Nobody takes what ``process`` returned; but where that is a generator or a coroutine, it has not done its work."""
+        for at, result in enumerate(self.results):
+            fault = unrun(result, "process")
+            if fault is not None:
+                failed.append(at)
+                self.failed(self.values[at], self.origins[at], fault)
 
     def _flush_ports(self) -> None:
         for out in self.outs.values():
@@ -283,7 +333,9 @@ class ProcessTasklet(Tasklet):
             return None
         try:
             self.publish(origins)
-        except Exception as error:
+        except BaseException as error:
+            if is_no_failure(error):
+                raise
             if isinstance(error, self.unreachable):
                 self.put_back(values, origins)
                 return error
@@ -304,7 +356,9 @@ class ProcessTasklet(Tasklet):
         try:
             self.component.process(value)
             self.publish((origin,))
-        except Exception as error:
+        except BaseException as error:
+            if is_no_failure(error):
+                raise
             if isinstance(error, self.unreachable):
                 return error
             self.failed(value, origin, error)
@@ -318,10 +372,10 @@ class ProcessTasklet(Tasklet):
         if epoch is None:
             return
         for value, origin in zip(values[at:], self.origins[at:], strict=False):
-            self.dead_letter(epoch, value, origin, "internal", f"{type(error).__name__}: {error}", error)
+            self.dead_letter(epoch, value, origin, "internal", shown(error), error)
         for out in self.outs.values():
             out.values, out.origins = [], []
-        self.results, self.origins, self.sent, self.emitted = [], (), [], 0
+        self.results, self.origins, self.sent, self.emitted, self.lost = [], (), [], 0, []
         self.sent_from.clear()
         self.end_turn()
 
@@ -336,15 +390,22 @@ class ProcessTasklet(Tasklet):
         # nothing is pinned here: whatever is sent travels in a carrier of all that is held
         self.epoch = next(iter(holding.held))
         self.epoch.pending += 1
-        self.results, self.origins, self.chunk, self.emitted = [], [()], (), 0
+        origins: list[Origin] = [()]
+        self.results, self.origins, self.chunk, self.emitted = [], origins, (), 0
         try:
-            self.results = list(self.component.flush() or ())
-            self.origins = [()] * (len(self.results) + 1)
+            for result in packets_of(self.component.flush(), "flush"):
+                fault = fault_of(result, hook="flush")
+                if fault is not None:
+                    raise fault
+                self.results.append(result)
+                origins.append(())
             out = self.outs.get("out")
             if out is not None:
                 self._emit_in_order(out)
             self._flush_ports()
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if is_no_failure(error):
+                raise
             self.sent.clear()
             holding.fail(error)
         else:

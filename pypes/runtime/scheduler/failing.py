@@ -6,9 +6,12 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from greenlet import GreenletExit
+
 from pypes.component import ERROR_PORT, Component
 from pypes.core.ports import Origin, Pype
-from pypes.errors import Reject, Retry
+from pypes.core.raised import Raised, is_interruption
+from pypes.core.shown import trace_of
 from pypes.packet import Packet
 from pypes.runtime.scheduler.dead import as_json
 from pypes.runtime.scheduler.epoch import Epoch, Failure, flatten
@@ -20,15 +23,29 @@ if TYPE_CHECKING:
 RETRY_FIRST_S, RETRY_MOST_S = 0.1, 60.0
 
 
+class Ended(GreenletExit):
+    """A filter's greenlet is ended where it is parked; ``GreenletExit`` itself may be raised by a component like any other."""
+
+
+def is_no_failure(error: BaseException) -> bool:
+    """True for what goes through a component and is not its doing: its greenlet is ended, or the user interrupts the program."""
+    return isinstance(error, Ended) or is_interruption(error)
+
+
 def _told(error: BaseException) -> str:
     """The traceback as text. What the frames in it hold is let go: it may be all the memory there is."""
-    text = "".join(traceback.format_exception(error))
+    text = trace_of(error)
     seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:  # a component may have closed the chain to a ring
-        traceback.clear_frames(link.__traceback__)
+    links: list[BaseException | None] = [error]
+    while links:
+        link = links.pop()
+        if link is None or id(link) in seen:  # a component may have closed the chain to a ring
+            continue
         seen.add(id(link))
-        link = link.__cause__ or link.__context__
+        traceback.clear_frames(link.__traceback__)
+        links += (link.__cause__, link.__context__)
+        if isinstance(link, BaseExceptionGroup):
+            links += link.exceptions
     return text
 
 
@@ -69,7 +86,8 @@ class Failing:
     def failed(self, value: Any, origin: Origin, error: BaseException, port: str | None = None) -> None:
         """A component raised over one packet: retry it, send it to the error port, or dead-letter it."""
         assert self.epoch is not None
-        if isinstance(error, Retry):
+        raised = Raised.of(error)
+        if raised.delay_s is not None:
             attempt = self.attempts.get(id(value))
             if attempt is None:
                 attempt = self.attempts[id(value)] = Attempt(value, self.epoch, origin)
@@ -78,19 +96,24 @@ class Failing:
             most = self.component.max_attempts if self.max_attempts is None else self.max_attempts
             if attempt.tries < most:
                 attempt.waiting = True
-                self._try_again(attempt, origin, error.delay_s, port)
+                self._try_again(attempt, origin, raised.delay_s, port)
                 return
             del self.attempts[id(value)]
-            self.dead_letter(self.epoch, value, origin, "retry.exhausted", str(error), error, attempt.tries)
-        elif isinstance(error, Reject):
-            self.dead_letter(self.epoch, value, origin, error.code, error.reason, error)
+            self.dead_letter(self.epoch, value, origin, raised.code, raised.reason, error, attempt.tries)
         else:
-            self.dead_letter(self.epoch, value, origin, "component.raised", f"{type(error).__name__}: {error}", error)
+            self.dead_letter(self.epoch, value, origin, raised.code, self._given(value, raised), error)
+
+    def _given(self, value: Any, raised: Raised) -> str:
+        """The reason; where the component was given no packet, with where that came from: it may not have expected it."""
+        if isinstance(value, Packet) or raised.steers != "":
+            return raised.reason
+        wires = ", ".join(pype.label for pype in self.pypes)
+        return f"{raised.reason} (what came to it is no packet but a {type(value).__name__}: {wires})"
 
     def _try_again(self, attempt: Attempt, origin: Origin, delay_s: float, port: str | None) -> None:
         """Put a packet back on its wire after a back-off that doubles with every try, with jitter."""
         hub = self.hub
-        backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2 ** (attempt.tries - 1)) * hub.rng.uniform(0.5, 1.0)
+        backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2.0 ** min(attempt.tries - 1, 16)) * hub.rng.uniform(0.5, 1.0)
         pype = self.inputs[port][0] if port in self.inputs else self.pypes[0]
         attempt.epoch.pending += 1
         attempt.origin = origin

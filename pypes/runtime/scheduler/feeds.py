@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pypes.core.shown import shown
 from pypes.runtime.scheduler.dead import as_json
 from pypes.runtime.scheduler.epoch import BARRIER, Epoch, Failure
 
@@ -61,7 +62,7 @@ class Feeds:
             batch = next(epoch.feed.batches, None)
         except Exception as error:
             rest = tuple(range(epoch.fed, epoch.feed.documents))
-            text = f"{type(error).__name__}: {error}"
+            text = shown(error)
             code = getattr(error, "code", "ingest.malformed")
             epoch.fail(Failure(rest, "", "", code, text, "", b"", 1, self._hub.wall_clock(), False))
             batch = None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pypes.core.ports import Origin
+from pypes.core.shown import shown
 from pypes.runtime.scheduler.epoch import Epoch
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Holding:
         """``flush`` raised: everything held is dead-lettered, since nobody knows what the component would still send."""
         for epoch, held in self.held.items():
             for value, origin in held:
-                self.task.dead_letter(epoch, value, origin, "component.flush_failed", f"{type(error).__name__}: {error}", error)
+                self.task.dead_letter(epoch, value, origin, "component.flush_failed", shown(error), error)
         self.release()
 
     def release(self) -> None:

@@ -13,17 +13,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 from pypes.component import Component
 from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.core.ports import Pype
+from pypes.core.returned import unrun
+from pypes.core.shown import shown
 from pypes.errors import ComponentError
 from pypes.graph.model import Graph
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.commits import Commits
 from pypes.runtime.scheduler.epoch import Epoch, Feed
+from pypes.runtime.scheduler.failing import Ended, is_no_failure
 from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.tasklet import Tasklet
@@ -105,21 +108,25 @@ class Scheduler(Watched):
         """Set up all components in topological order. Raises ``ComponentError`` naming the filter; then all are torn down."""
         for task in self.tasks:
             try:
-                task.component.setup()
-            except Exception as error:
+                fault = unrun(task.component.setup(), "setup")  # type: ignore[func-returns-value]
+                if fault is not None:
+                    raise fault
+            except BaseException as error:
                 self.teardown()
-                raise ComponentError(
-                    f"set-up failed: {type(error).__name__}: {error}", code="graph.setup_failed", where=task.name
-                ) from error
+                if is_no_failure(error):
+                    raise
+                raise ComponentError(f"set-up failed: {shown(error)}", code="graph.setup_failed", where=task.name) from error
 
     def teardown(self) -> None:
         """End the greenlets and tear the components down; one that raises is logged and does not keep the others."""
         for task in self.tasks:
-            task.kill()
-            try:
-                task.component.teardown()
-            except Exception:
-                task.component.log.exception("teardown failed")
+            for end in (task.kill, task.component.teardown):
+                try:
+                    end()
+                except BaseException as error:
+                    if is_no_failure(error):
+                        raise
+                    task.component.log.exception("teardown failed")
             detach(task)
         self._calls.close()
 
@@ -255,8 +262,13 @@ class Scheduler(Watched):
                     self._begin_noted(task)
                 try:
                     task.step()
-                except Exception as error:
+                except BaseException as error:
+                    if isinstance(error, Ended):
+                        raise
                     self._recover(me, error)
+                    if is_no_failure(error):  # whoever called `run` is interrupted; another runner goes on if it is called again
+                        self.runner = None
+                        raise
                 if self.runner is not me:
                     return False
                 if task.is_join and task.has_more and self.clock() < until:
@@ -284,7 +296,7 @@ class Scheduler(Watched):
         assert self._note is not None
         self._note(task.name, self.feeds.fed - 1)
 
-    def _recover(self, me: greenlet, error: Exception) -> None:
+    def _recover(self, me: greenlet, error: BaseException) -> None:
         """Our own bug: whoever had something in hand here gives it to the dead letters, and the others go on."""
         for task in self.tasks:
             if task.epoch is not None and (task.greenlet is None or task.greenlet is me or task.greenlet.dead):
@@ -299,12 +311,15 @@ class Scheduler(Watched):
         self.waiting |= task.bit
         me = task.greenlet = getcurrent()
         runner = self.runner
-        if runner is me:
-            self.runner = None
-            self._caller.switch(_PARKED)
-        else:
-            assert runner is not None
-            runner.switch()
+        try:
+            if runner is me:
+                self.runner = None
+                self._caller.switch(_PARKED)
+            else:
+                assert runner is not None
+                runner.switch()
+        except GreenletExit as error:
+            raise Ended from error
 
     def resume(self, task: Tasklet) -> None:
         """Go on where a filter was parked in a runner; comes back when it is parked again or has ended its turn."""

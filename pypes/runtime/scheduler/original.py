@@ -7,11 +7,14 @@ from itertools import repeat
 from operator import eq, length_hint
 from typing import Any
 
-from greenlet import greenlet
+from greenlet import GreenletExit, greenlet
 
 from pypes.core.ports import Origin
+from pypes.core.returned import fault_of, packets_of
+from pypes.core.shown import shown
 from pypes.errors import ComponentError
 from pypes.runtime.scheduler.epoch import flatten
+from pypes.runtime.scheduler.failing import Ended, is_no_failure
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.receiving import ReceivingTasklet
 
@@ -61,10 +64,12 @@ class OriginalTasklet(ReceivingTasklet):
                 self.component.run()
                 # A loop that returns is run again when there is input for it; what it had taken is settled.
                 self._settle(raised=False)
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
+                if is_no_failure(error):
+                    raise
                 self._failed_run(error)
             self.end_turn()
-            self.home.switch()  # type: ignore[union-attr]
+            self._go_home()
 
     def failed_step(self, error: BaseException) -> None:
         """Our own bug in the bookkeeping: the greenlet is gone; what was in hand goes to the dead letters."""
@@ -76,7 +81,7 @@ class OriginalTasklet(ReceivingTasklet):
         for values, origins in self.left.values():
             pairs += zip(values, origins, strict=False)
         for value, origin in pairs:
-            self.dead_letter(epoch, value, origin, "internal", f"{type(error).__name__}: {error}", error)
+            self.dead_letter(epoch, value, origin, "internal", shown(error), error)
         self._forget_cursor()
         self.taken, self.origins = [], []
         self.left.clear()
@@ -167,14 +172,21 @@ class OriginalTasklet(ReceivingTasklet):
         if out is None or not out.passing or length_hint(out.expected) or not self._pass_on(out):
             self._settle(raised=False)
             self.end_turn()
-        self.home.switch()  # type: ignore[union-attr]
+        self._go_home()
         if self.is_simple and not self.triggers:
             return
         while self.holding is not None and self.holding.flush_asked:
             self.flush()
             self.end_turn()
-            self.home.switch()  # type: ignore[union-attr]
+            self._go_home()
         self._begin()
+
+    def _go_home(self) -> None:
+        """Let the others run, until there is something to do again."""
+        try:
+            self.home.switch()  # type: ignore[union-attr]
+        except GreenletExit as error:
+            raise Ended from error
 
     def _pass_on(self, out: OutPort) -> bool:
         """PERF: the end of a turn in which all that was taken was sent on as it was: the pin becomes the chunk's count."""
@@ -205,12 +217,17 @@ class OriginalTasklet(ReceivingTasklet):
         assert holding is not None
         if holding.held:
             try:
-                for packet in self.component.flush() or ():
+                for packet in packets_of(self.component.flush(), "flush"):
+                    fault = fault_of(packet, hook="flush")
+                    if fault is not None:
+                        raise fault
                     self.send("out", packet)
                 for out in self.outs.values():
                     if out.values:
                         self._flush(out)
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
+                if is_no_failure(error):
+                    raise
                 holding.fail(error)
         holding.release()
 
@@ -271,7 +288,9 @@ class OriginalTasklet(ReceivingTasklet):
     def _commit(self, taken: list[Any], origins: Sequence[Origin], ports: list[str]) -> None:
         try:
             self.publish(origins)
-        except Exception as error:
+        except BaseException as error:
+            if is_no_failure(error):
+                raise
             if isinstance(error, self.unreachable):
                 self._take_back(taken, origins, ports)
                 self.hub.resting.fail(self, error)

@@ -10,6 +10,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from pypes.component import ERROR_PORT, Component, Publisher
 from pypes.core.ports import Origin, Pype
+from pypes.core.returned import unrun
 from pypes.errors import ComponentError
 from pypes.packet import Packet
 from pypes.runtime.scheduler.breaker import UNREACHABLE
@@ -373,7 +374,9 @@ class Tasklet(Failing, Services):
 
     def publish(self, origins: Sequence[Origin]) -> None:
         """Commit what this turn took, and report it."""
-        self.component.commit()  # type: ignore[attr-defined]
+        fault = unrun(self.component.commit(), "commit")  # type: ignore[attr-defined]
+        if fault is not None:
+            raise fault
         assert self.epoch is not None
         self.epoch.publish(self.name, origins)
         if self.hub.broken:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pypes.component import Component, Publisher
 from pypes.core.ports import Pype
+from pypes.core.shown import shown
 from pypes.errors import InvalidComponent
 from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
@@ -35,6 +36,8 @@ class Wiring(NamedTuple):
 
 def wire(hub: Scheduler, graph: Graph, components: Mapping[str, Component]) -> Wiring:
     """Make tasks and wires of a graph. Call :func:`attach` when the scheduler has them."""
+    for name, component in components.items():
+        _check_numbers(name, component)
     plan = Plan(graph)
     by_name: dict[str, Tasklet] = {}
     # what sends on nothing may come last, publishers after whatever else may fail: see `on_committed`
@@ -86,6 +89,16 @@ def detach(task: Tasklet) -> None:
     for method in _DIRECT:
         task.component.__dict__.pop(method, None)
     task.component._turn = None
+
+
+def _check_numbers(name: str, component: Component) -> None:
+    """Raise :class:`InvalidComponent` for an attribute that the runtime would have to calculate with and cannot."""
+    for attribute in ("max_attempts", "max_hold_s", "timeout_s"):
+        value = getattr(component, attribute)
+        if attribute == "timeout_s" and value is None:
+            continue
+        if not isinstance(value, int | float) or not value >= 0:  # NaN is no greater than anything
+            raise InvalidComponent(f"{attribute} must be a number of at least 0, not {shown(value)}", where=name)
 
 
 def _tasklet_class(component: Component) -> type[Tasklet]:

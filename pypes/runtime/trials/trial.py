@@ -29,11 +29,11 @@ from pypes.ingest.codecs import check
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Item
 from pypes.ingest.receipt import ReceiptIds, commit_key
-from pypes.packet import Packet
-from pypes.registry import load
+from pypes.registry import make
 from pypes.runtime.instance.intake import Intake, Waiting
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Failure, Feed, Scheduler
+from pypes.runtime.scheduler.dead import written
 
 #: Packets kept of each port; the rest is counted.
 MAX_SHOWN = 1000
@@ -103,7 +103,8 @@ class Probe(Publisher):
 
 def _keep(seen: list[dict[str, Any]], packet: Any) -> None:
     if len(seen) < MAX_SHOWN:
-        seen.append(packet.to_json() if isinstance(packet, Packet) else {"value": packet})
+        # as it is now, since it goes on; and as JSON has it, whatever a component put there
+        seen.append(orjson.loads(written(packet)[0]))
 
 
 class Trial:
@@ -132,8 +133,8 @@ class Trial:
         self._ends: dict[str, Probe] = {}
         components: dict[str, Component] = {}
         for name, node in graph.nodes.items():
-            component = load(specs[node.component])()
-            component.configure(expand(node.params, os.environ if environ is None else environ))
+            params = expand(node.params, os.environ if environ is None else environ)
+            component = make(specs[node.component], params, name)
             component.data_dir = data_dir
             if isinstance(component, Publisher) and not publishes:
                 component = self._ends[name] = Probe(component.get_in_ports())

@@ -1,0 +1,122 @@
+"""What an exception is taken for: the natural uses mean what they say, and the odd ones do no harm."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from pypes.core.raised import RETRY_LONGEST_S, Raised
+from pypes.core.shown import REASON_CHARS, TRACE_CHARS, shown, trace_of
+from pypes.errors import Reject, Retry, Unreachable
+
+
+class Code(StrEnum):
+    NO_PRICE = "price.missing"
+
+
+class Bare(Retry):
+    def __init__(self) -> None:
+        pass
+
+
+class NoText(Exception):
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+RETRIES: list[tuple[Retry, float, str]] = [
+    (Retry(), 0.0, "retry asked for"),
+    (Retry(5), 5.0, "retry asked for"),
+    (Retry(5, "why"), 5.0, "why"),
+    (Retry(delay_s=0.5, reason="why"), 0.5, "why"),
+    (Retry("why"), 0.0, "why"),
+    (Retry("why", 5), 5.0, "why"),
+    (Retry(reason="why"), 0.0, "why"),
+    (Retry(ValueError("down")), 0.0, "ValueError: down"),
+    (Retry(5, ValueError("down")), 5.0, "ValueError: down"),
+    (Retry({"status": 503}), 0.0, "{'status': 503}"),
+    (Retry(timedelta(minutes=1), "why"), 60.0, "why"),
+    (Retry(Decimal("0.5")), 0.5, "retry asked for"),
+    (Retry(Fraction(1, 2)), 0.5, "retry asked for"),
+    (Retry(None), 0.0, "retry asked for"),
+    (Retry(None, None), 0.0, "retry asked for"),
+    (Retry(math.nan, "why"), 0.0, "why"),
+    (Retry(-3), 0.0, "retry asked for"),
+    (Retry(-math.inf), 0.0, "retry asked for"),
+    (Retry(math.inf), RETRY_LONGEST_S, "retry asked for"),
+    (Retry(10**400), RETRY_LONGEST_S, "retry asked for"),
+    (Retry(-(10**400)), 0.0, "retry asked for"),
+    (Retry(timedelta.max), RETRY_LONGEST_S, "retry asked for"),
+    (Retry(1, 7), 1.0, "7"),
+    (Retry("\ud800"), 0.0, "\\ud800"),
+    (Bare(), 0.0, "retry asked for"),
+]
+
+
+@pytest.mark.parametrize(("error", "delay_s", "reason"), RETRIES, ids=[repr(case[0]) for case in RETRIES])
+def test_retries(error: Retry, delay_s: float, reason: str) -> None:
+    assert Raised.of(error) == ("Retry", "retry.exhausted", reason, delay_s)
+    if not isinstance(error, Bare):
+        assert Raised.of(pickle.loads(pickle.dumps(error))) == Raised.of(error)
+        unreachable = Unreachable(error.delay_s, error.reason)
+        assert Raised.of(unreachable) == ("Unreachable", "retry.exhausted", reason, delay_s)
+
+
+def test_attributes_that_were_set_afterwards_are_looked_at_as_well() -> None:
+    error: Any = Retry(1, "why")
+    error.delay_s, error.reason = "soon", 7
+    assert Raised.of(error) == ("Retry", "retry.exhausted", "7", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (Reject("no price"), "rejected", "no price"),
+        (Reject("no price", "price.missing"), "price.missing", "no price"),
+        (Reject("no price", Code.NO_PRICE), "price.missing", "no price"),
+        (Reject(ValueError("no price")), "rejected", "ValueError: no price"),
+        (Reject("no price", 404), "404", "no price"),  # type: ignore[arg-type]
+        (Reject("no price", None), "rejected", "no price"),  # type: ignore[arg-type]
+        (Reject("no price", ""), "rejected", "no price"),
+        (Reject("no price", "a\ud800"), "a\\ud800", "no price"),
+        (Reject("no price", "two words"), "rejected", "no price"),
+        (Reject("no price", "x" * 101), "rejected", "no price"),
+        (Reject({"why": "no price"}), "rejected", "{'why': 'no price'}"),
+        (Reject(), "rejected", "rejected without a reason"),
+        (Reject(None), "rejected", "rejected without a reason"),
+        (Reject(NoText()), "rejected", "<NoText, and KeyboardInterrupt in its text>"),
+    ],
+)
+def test_rejections(error: Reject, code: str, reason: str) -> None:
+    assert Raised.of(error) == ("Reject", code, reason, None)
+
+
+def test_without_a_reason_it_is_what_it_was_raised_from() -> None:
+    for cls in (Retry, Reject):
+        with pytest.raises(cls) as caught:
+            raise cls from OSError("gone")
+        assert Raised.of(caught.value).reason == "OSError: gone"
+
+
+def test_texts_are_bounded_and_can_be_encoded() -> None:
+    error = ValueError("a" * 10**6 + "\ud800" * 10**6)
+    for text, most in ((shown(error), REASON_CHARS), (trace_of(error), TRACE_CHARS)):
+        # a surrogate is escaped in six characters
+        assert most < len(text) <= 6 * most
+        assert "characters" in text
+        text.encode()
+    assert shown(error).startswith("ValueError: aaa")
+
+
+def test_what_has_no_text_is_told_by_its_class() -> None:
+    with pytest.raises(NoText) as caught:
+        raise NoText
+    assert shown(caught.value) == "<NoText, and KeyboardInterrupt in its text>"
+    assert "NoText" in trace_of(caught.value)
