@@ -14,6 +14,7 @@ import click
 import orjson
 from msgspec import structs
 
+from pypes.core.nodetime import node_clock
 from pypes.errors import StoreError
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.receipt import rfc3339
@@ -66,8 +67,9 @@ def stats(data_dir: Path, shard: int | None, as_json: bool) -> None:
     for number in _numbers(data_dir, shard):
         with _inspector(data_dir, number, is_claimed=False) as inspector:
             everything.append(asdict(inspector.stats()))
+    clock = node_clock(data_dir)
     for each in everything:
-        each["oldest"] = rfc3339(each["oldest"]) if each["oldest"] is not None else None
+        each["oldest"] = rfc3339(clock.shown(each["oldest"])) if each["oldest"] is not None else None
     if as_json:
         click.echo(orjson.dumps(everything, option=orjson.OPT_INDENT_2))
         return

@@ -2,7 +2,7 @@
 
 An id is a UUIDv7 (RFC 9562) whose free bits lead to the delivery without any index::
 
-    48 bits  time of acceptance, ms since the epoch ┐ the commit key, strictly increasing
+    48 bits  node's time of acceptance, ms          ┐ the commit key, strictly increasing
      4       version 7                              │ within a shard (ms << 6 | counter)
      6       commits within the same ms             ┘
      6       node, high bits
@@ -11,6 +11,8 @@ An id is a UUIDv7 (RFC 9562) whose free bits lead to the delivery without any in
      8       shard
     14       index of the delivery within its commit
     14       salt of the commit: an id that was never given out is not found by counting
+
+The node's time is that of day when the node began, and moves on as time passes, whatever is done to the wall clock.
 """
 
 from __future__ import annotations
@@ -59,8 +61,8 @@ class ReceiptId(NamedTuple):
 
     @property
     def received(self) -> float:
-        """When the delivery was accepted, seconds since the epoch."""
-        return (self.key >> 6) / 1000
+        """When the delivery was accepted, in seconds of the node's time (:mod:`pypes.core.nodetime`)."""
+        return time_of(self.key)
 
     def __str__(self) -> str:
         return ReceiptIds(self.node, self.shard, self.key, self.salt)[self.position]
@@ -83,7 +85,7 @@ class ReceiptIds:
 
 
 def received_of(receipt: str) -> float:
-    """When a delivery was accepted, seconds since the epoch, read from its receipt's id."""
+    """When a delivery was accepted, in seconds of the node's time, read from its receipt's id."""
     return int(receipt[:8] + receipt[9:13], 16) / 1000
 
 
@@ -95,6 +97,11 @@ def commit_key(now_s: float, last: int) -> int:
 def first_key(now_s: float) -> int:
     """The least key that a commit made at ``now_s`` can have."""
     return int(now_s * 1000) << 6
+
+
+def time_of(key: int) -> float:
+    """The node's time at which the commit with this key was made, in seconds."""
+    return (key >> 6) / 1000
 
 
 def rfc3339(seconds: float) -> str:

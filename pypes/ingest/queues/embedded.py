@@ -17,8 +17,8 @@ import sqlite3
 from collections.abc import Callable
 from functools import partial
 
-from pypes.core.clock import wall
 from pypes.core.limits import Limits
+from pypes.core.nodetime import Clock
 from pypes.errors import InvalidConfig, PypesError
 from pypes.ingest.accounts import Account
 from pypes.ingest.backlog.group import Delivery, Group
@@ -33,7 +33,7 @@ from pypes.ingest.queues.letters import LetteredQueue
 from pypes.ingest.queues.outbox import Append, Change, Commit, Cursor, Move, Outbox
 from pypes.ingest.queues.refill import Refill
 from pypes.ingest.queues.retention import Retention
-from pypes.ingest.receipt import ReceiptIds, first_key
+from pypes.ingest.receipt import ReceiptIds, first_key, time_of
 from pypes.ingest.store.shards import Shard
 from pypes.ingest.store.spool import SpoolDir, SpoolWriter
 from pypes.ingest.store.store import Store
@@ -60,7 +60,7 @@ class EmbeddedQueue(LetteredQueue):
         durability: str,
         interval_s: float,
         probe_s: float,
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
         super().__init__(node=node, shard=shard.number, limits=limits, max_cached_bytes=limits.cache_bytes, clock=clock)
         self._claim = shard
@@ -72,7 +72,7 @@ class EmbeddedQueue(LetteredQueue):
         self._fresh_graphs: set[str] = set()
         self._writing = Lane(self._loop, f"pypes-commit-{shard.number}")
         self._reading = Lane(self._loop, f"pypes-read-{shard.number}")
-        self._outbox = Outbox(node, shard.number, self._backlog.has_bulk, clock)
+        self._outbox = Outbox(node, shard.number, self._backlog.has_bulk, clock.now)
         self._committer = Committer(
             self._writing,
             store,
@@ -82,7 +82,7 @@ class EmbeddedQueue(LetteredQueue):
             interval_s=interval_s,
             probe_s=probe_s,
             last_key=found.last_key,
-            clock=clock,
+            clock=clock.fresh,
             on_committed=self._committed,
             on_refused=self._refused,
         )
@@ -114,14 +114,14 @@ class EmbeddedQueue(LetteredQueue):
         interval_s: float = 1.0,
         probe_s: float = _PROBE_S,
         version: str = "",
-        clock: Callable[[], float] = wall,
+        clock: Clock | None = None,
         connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
     ) -> EmbeddedQueue:
         """Open the queue in a claimed shard, with everything in it that was not acknowledged. Raises :class:`StoreError`."""
         if durability not in ("always", "interval", "never"):
             raise InvalidConfig(f"must be always, interval or never, not {durability!r}", where="queue.durability")
-        loop = asyncio.get_running_loop()
-        path, born = shard.path / "queue.db", first_key(clock())
+        loop, clock = asyncio.get_running_loop(), clock or Clock()
+        path, born = shard.path / "queue.db", first_key(clock.fresh())
         store = await loop.run_in_executor(None, partial(Store, path, durability, version=version, born=born, connect=connect))
         if store.tail.broken:
             log.warning(
@@ -132,6 +132,8 @@ class EmbeddedQueue(LetteredQueue):
         spool = SpoolDir(shard.path / "spool")
         try:
             found = await loop.run_in_executor(None, survey, store, spool)
+            # of a store that was here before its node kept a time, or that came from elsewhere
+            clock.reach(time_of(found.last_key))
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 store.close()

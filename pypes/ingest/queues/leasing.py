@@ -12,6 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection
 
 from pypes.core.limits import Limits
+from pypes.core.nodetime import Clock
 from pypes.errors import LettersFull, QueueFull
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.group import Delivery
@@ -32,13 +33,12 @@ _BULK_SHARE = 0.9
 class LeasingQueue(Queue):
     """Base of the in-memory and the embedded queue. Subclasses keep what :meth:`_finished` and the others tell them."""
 
-    def __init__(
-        self, *, node: int, shard: int, limits: Limits, max_cached_bytes: int | None, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, *, node: int, shard: int, limits: Limits, max_cached_bytes: int | None, clock: Clock) -> None:
         self._node = node
         self._shard = shard
         self._limits = limits
-        self._clock = clock
+        self._times = clock
+        self._clock = clock.now
         self._loop = asyncio.get_running_loop()
         # tokens of an earlier life of this queue must not be valid in this one
         self._backlog = Backlog(time.monotonic_ns(), max_cached_bytes)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
+from msgspec import structs
 
+from pypes.core.nodetime import Clock
 from pypes.errors import Conflict, NotFound
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header, Spooled
@@ -51,10 +53,10 @@ class LetteredQueue(RecordedQueue):
 
     async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
         await self._committer.settled()
-        where, parameters = _where(query or LetterQuery())
+        where, parameters = _where(query or LetterQuery(), self._times)
         # a list by id: without the sign before its columns, an index by another order may be preferred
         sql = f"SELECT {_LETTER} FROM dead_letters WHERE id > ? {where} ORDER BY id LIMIT ?"
-        return [_letter(row) for row in await self._read(sql, after, *parameters, limit)]
+        return [self._shown(_letter(row)) for row in await self._read(sql, after, *parameters, limit)]
 
     async def letter(self, id: str) -> KeptLetter | None:
         await self._committer.settled()
@@ -64,7 +66,7 @@ class LetteredQueue(RecordedQueue):
         if not rows:
             return None
         *row, traceback, packet, is_edited, receipt = rows[0]
-        letter = _letter(row, traceback, packet)
+        letter = self._shown(_letter(row, traceback, packet))
         bodies = await self._read(
             "SELECT header, size, spool, body IS NOT NULL, CASE WHEN size <= ? THEN body END FROM bodies WHERE receipt = ?",
             SHOWN_BYTES,
@@ -79,13 +81,17 @@ class LetteredQueue(RecordedQueue):
 
     async def letter_groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
         await self._committer.settled()
-        where, parameters = _where(query or LetterQuery())
+        where, parameters = _where(query or LetterQuery(), self._times)
         rows = await self._read(
             f"SELECT graph, filter, code, count(*), max(time), sum({FAILURES}) FROM dead_letters WHERE 1 {where} "
             "GROUP BY graph, filter, code ORDER BY count(*) DESC, graph, filter, code",
             *parameters,
         )
-        return [LetterGroup(*row) for row in rows]
+        return [structs.replace(group, latest=self._times.shown(group.latest)) for group in (LetterGroup(*row) for row in rows)]
+
+    def _shown(self, letter: DeadLetter) -> DeadLetter:
+        """A letter as it is shown: the store has the node's time."""
+        return structs.replace(letter, time=self._times.shown(letter.time))
 
     async def edit_letter(self, id: str, packet: bytes) -> bool:
         return await self._change([id], packet) > 0
@@ -198,7 +204,7 @@ def _body(store: Store, spool: Path, receipt: str) -> tuple[_Body, bool]:
     return (Header.decode(header), Spooled(str(spool / name), size) if name else body), bool(is_needed)
 
 
-def _where(query: LetterQuery) -> tuple[str, list[Any]]:
+def _where(query: LetterQuery, times: Clock) -> tuple[str, list[Any]]:
     conditions, parameters = [], []
     for name in ("graph", "filter", "code"):
         if value := getattr(query, name):
@@ -206,7 +212,7 @@ def _where(query: LetterQuery) -> tuple[str, list[Any]]:
             parameters.append(value)
     if query.since:
         conditions.append("AND time >= ?")
-        parameters.append(query.since)
+        parameters.append(times.first(query.since))
     return " ".join(conditions), parameters
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import structs
 
-from pypes.core.clock import wall
 from pypes.core.limits import Limits
+from pypes.core.nodetime import Clock
 from pypes.errors import Conflict, Gone, NotFound, StoreError
 from pypes.ingest.accounts import Account, report, report_pending
 from pypes.ingest.backlog.group import Delivery, Group
@@ -22,15 +22,15 @@ from pypes.ingest.queues.idempotency import check
 from pypes.ingest.queues.replaying import from_filter, starts_over, together
 from pypes.ingest.queues.replaying import from_start as start_again
 from pypes.ingest.queues.settling import SettlingQueue
-from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptIds, commit_key
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptIds, commit_key, first_key
 from pypes.ingest.store.turn import Remains
 
 
 class MemoryQueue(SettlingQueue):
     """A queue in memory; make it inside a running event loop."""
 
-    def __init__(self, *, limits: Limits | None = None, node: int = 0, shard: int = 0, clock: Callable[[], float] = wall) -> None:
-        super().__init__(node=node, shard=shard, limits=limits or Limits(), max_cached_bytes=None, clock=clock)
+    def __init__(self, *, limits: Limits | None = None, node: int = 0, shard: int = 0, clock: Clock | None = None) -> None:
+        super().__init__(node=node, shard=shard, limits=limits or Limits(), max_cached_bytes=None, clock=clock or Clock())
         self._last_key = 0
         self._forgotten = 0
         self._finished_groups: dict[int, Group] = {}
@@ -139,9 +139,10 @@ class MemoryQueue(SettlingQueue):
 
     async def receipts(self, state: str | None, since: float, limit: int, after: str = "") -> list[Receipt]:
         found: list[Receipt] = []
+        first = first_key(self._times.first(since))
         for key in sorted([*self._finished_groups, *self._backlog.groups]):
             id = ReceiptIds(self._node, self._shard, key, 0)[0]
-            if id > after and key >> 6 >= int(since * 1000):
+            if id > after and key >= first:
                 receipt = await self.receipt(id)
                 if receipt is not None and state in (None, receipt.state):
                     found.append(receipt)

@@ -99,7 +99,7 @@ class RecordedQueue(SettlingQueue):
         return report(account, details, limit, after)
 
     async def receipts(self, state: str | None, since: float, limit: int, after: str = "") -> list[Receipt]:
-        first, last = first_key(since), (0, 0)
+        first, last = first_key(self._times.first(since)), (0, 0)
         if after:
             rid = ReceiptId.parse(after)
             first, last = max(first, rid.key), (rid.key, rid.position + 1)

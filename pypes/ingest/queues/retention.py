@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from functools import partial
 
 from pypes.core.limits import Limits
+from pypes.core.nodetime import Clock
 from pypes.ingest.queues.lane import Lane
 from pypes.ingest.receipt import first_key
 from pypes.ingest.store.store import Store
@@ -21,9 +21,7 @@ _PRUNE_S = 60.0
 class Retention:
     """Counts the receipts in a store, and has the oldest forgotten when there are too many or they are too old."""
 
-    def __init__(
-        self, lane: Lane, store: Store, limits: Limits, clock: Callable[[], float], totals: Totals, horizon: tuple[int, int]
-    ) -> None:
+    def __init__(self, lane: Lane, store: Store, limits: Limits, clock: Clock, totals: Totals, horizon: tuple[int, int]) -> None:
         self._loop = asyncio.get_running_loop()
         self._lane = lane
         self._store = store
@@ -54,7 +52,8 @@ class Retention:
             or now - self.pruned_at > _PRUNE_S
         ):
             self.pruned_at = now
-            before = first_key(self._clock() - limits.receipts_s)
+            # just after a start or a jump of the wall clock, how old anything is may be told wrong yet
+            before = first_key(self._clock.ago(limits.receipts_s)) if self._clock.is_settled() else 0
             self._lane.submit(partial(self._store.prune, before, max(0, surplus), max(0, surplus_bytes)), self._pruned)
 
     def _pruned(self, gone: tuple[int, int, int] | None, error: BaseException | None) -> None:

@@ -197,9 +197,13 @@ class SettlingQueue(LeasingQueue):
             return None
         return group if rid.position < group.entries else None
 
+    def _time(self, at: float) -> str:
+        """The time of day at a time of the node, in words."""
+        return rfc3339(self._times.shown(at))
+
     def _unfinished_receipt(self, rid: ReceiptId, header: Header, delivery: Delivery | None) -> Receipt:
         is_taken = delivery is not None and delivery.attempt > 0
-        started = rfc3339(delivery.started / 1000) if delivery is not None and delivery.started else None
+        started = self._time(delivery.started / 1000) if delivery is not None and delivery.started else None
         return Receipt(
             receipt=str(rid),
             state="processing" if is_taken else "queued",
@@ -208,7 +212,7 @@ class SettlingQueue(LeasingQueue):
             dropped=0,
             failed=0,
             pending=header.documents,
-            received=rfc3339(rid.received),
+            received=self._time(rid.received),
             started=started,
             finished=None,
             graph=header.graph,
@@ -224,9 +228,9 @@ class SettlingQueue(LeasingQueue):
             dropped=kind.dropped,
             failed=kind.failed,
             pending=0,
-            received=rfc3339(rid.received),
-            started=rfc3339(rid.received + started / 1000) if started >= 0 else None,
-            finished=rfc3339(rid.received + finished / 1000),
+            received=self._time(rid.received),
+            started=self._time(rid.received + started / 1000) if started >= 0 else None,
+            finished=self._time(rid.received + finished / 1000),
             graph=kind.graph,
             version=kind.version,
         )

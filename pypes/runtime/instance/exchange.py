@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from pypes.core.clock import wall
+from pypes.core.nodetime import Clock
 from pypes.ingest import protocol
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.protocol import FrameReader, Item, Published
@@ -91,7 +91,10 @@ class Connection:
 class Exchange:
     """Serves until it is told to stop. ``read_control()`` is called when the supervisor said something."""
 
-    def __init__(self, runners: Mapping[str, Runner], listener: socket.socket, note: Note | None = None) -> None:
+    def __init__(
+        self, runners: Mapping[str, Runner], listener: socket.socket, note: Note | None = None, clock: Clock | None = None
+    ) -> None:
+        self._clock = clock or Clock()
         self._runners = runners
         self._note = note or Note()
         self._all = list(runners.values())
@@ -311,7 +314,7 @@ class Exchange:
         runner = self._runners.get(item.header.graph)
         waiting = Waiting(connection, item, body)
         if runner is None:
-            connection.outcomes.append((item.number, _no_graph(item)))
+            connection.outcomes.append((item.number, _no_graph(item, self._clock.now())))
         elif item.is_alone:
             self._alone.append(waiting)
         else:
@@ -349,7 +352,7 @@ def _empty(fd: int) -> None:
         os.read(fd, 4096)
 
 
-def _no_graph(item: Item) -> Outcome:
+def _no_graph(item: Item, now: float) -> Outcome:
     graph, documents = item.header.graph, item.header.documents
     letter = DeadLetter(
         id=dead_letter_id(item.receipt, 0, ""),
@@ -363,6 +366,6 @@ def _no_graph(item: Item) -> Outcome:
         traceback="",
         attempts=1,
         packet=b"",
-        time=wall(),
+        time=now,
     )
     return Outcome(failed=documents, dead_letters=(letter,), keeps_body=True)

@@ -23,11 +23,13 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 from pypes import logs, registry
 from pypes.component import Component, Publisher
 from pypes.core.limits import Limits
+from pypes.core.nodetime import Clock, node_clock
 from pypes.core.shown import shown, trace_of
 from pypes.errors import ComponentError, PypesError
 from pypes.graph import codec
@@ -77,9 +79,10 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     if spec.max_memory_bytes:
         limit_memory(spec.max_memory_bytes)
     runners: dict[str, Runner] = {}
+    clock = node_clock(Path(spec.data_dir))
     try:
         for name, (version, obj) in spec.graphs.items():
-            runners[name] = _set_up(spec, name, version, obj, control)
+            runners[name] = _set_up(spec, name, version, obj, control, clock)
     except _SetupFailed as failed:
         for runner in runners.values():
             runner.scheduler.teardown()
@@ -88,7 +91,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(spec.socket)
     listener.listen(BACKLOG)
-    exchange = Exchange(runners, listener, note)
+    exchange = Exchange(runners, listener, note, clock)
 
     def told() -> None:
         try:
@@ -151,7 +154,7 @@ class _SetupFailed(Exception):
         self.traceback = trace_of(cause)
 
 
-def _set_up(spec: InstanceSpec, name: str, version: int, obj: Mapping[str, Any], control: Any) -> Runner:
+def _set_up(spec: InstanceSpec, name: str, version: int, obj: Mapping[str, Any], control: Any, clock: Clock) -> Runner:
     """Import, make and configure the components of a graph, and set them up."""
     node = ""
     try:
@@ -174,7 +177,7 @@ def _set_up(spec: InstanceSpec, name: str, version: int, obj: Mapping[str, Any],
                 component.durability = spec.durability
             _announce(component, control, name, node)
         node = ""
-        runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits)
+        runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits, clock)
         runner.scheduler.setup()
     except ComponentError as error:
         raise _SetupFailed(name, error.where or node, error) from error

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import orjson
 
-from pypes.core.clock import wall
 from pypes.core.identity import BadId, Identity, id_of
 from pypes.core.limits import Limits
+from pypes.core.nodetime import Clock
 from pypes.core.shown import shown, trace_of
 from pypes.errors import BadRequest, PypesError
 from pypes.ingest.codecs import Unreadable, documents, media
@@ -59,7 +59,7 @@ class Intake:
         deliveries: Sequence[Waiting],
         router: Router,
         limits: Limits,
-        clock: Callable[[], float] = wall,
+        clock: Clock | None = None,
         *,
         wave: int = 0,
         is_ordered: bool = False,
@@ -72,7 +72,7 @@ class Intake:
         self.bases: list[int] = []
         self._router = router
         self._limits = limits
-        self._clock = clock
+        self._clock = clock or Clock()
         self._wave = wave if 0 < wave < limits.wave_packets else limits.wave_packets
         self._is_ordered = is_ordered
         self._note = note
@@ -252,7 +252,7 @@ class Intake:
 
     def _decode(self, item: Item, body: bytes) -> Iterator[tuple[str, list[Packet] | list[Unreadable]]]:
         source = Spooled(item.path, item.header.length) if item.path else body
-        received = received_of(item.receipt)
+        received = self._clock.shown(received_of(item.receipt))
         return documents(item.header, source, item.receipt, received, decoded=item.is_decoded, limits=self._limits)
 
     def _lone_object(self, item: Item, body: bytes, number: int) -> tuple[str, Packet] | None:
@@ -266,7 +266,7 @@ class Intake:
         media_type, charset, entry = route
         receipt = item.receipt
         if receipt[:13] != self._received[0]:
-            self._received = (receipt[:13], rfc3339(received_of(receipt)))
+            self._received = (receipt[:13], rfc3339(self._clock.shown(received_of(receipt))))
         meta = {
             "mimetype": media_type,
             "contentlength": header.length,
@@ -351,13 +351,13 @@ class Intake:
         trace = "" if isinstance(error, PypesError) else trace_of(error)
         if numbers:
             assert self.epoch is not None
-            self.epoch.fail(Failure(tuple(numbers), "", "", code, reason, trace, b"", 1, self._clock(), False))
+            self.epoch.fail(Failure(tuple(numbers), "", "", code, reason, trace, b"", 1, self._clock.now(), False))
 
     def _dead_letter(self, numbers: tuple[int, ...], code: str, reason: str, packet: Packet, filter: str = "") -> None:
         assert self.epoch is not None
         form, is_whole = as_json(packet)
         component = self._router.components.get(filter, "")
-        self.epoch.fail(Failure(numbers, filter, component, code, reason, "", form, 1, self._clock(), is_whole))
+        self.epoch.fail(Failure(numbers, filter, component, code, reason, "", form, 1, self._clock.now(), is_whole))
 
 
 def _id_of(packet: Packet) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pypes.component import Component
 from pypes.core.limits import MIB, Limits
+from pypes.core.nodetime import Clock
 from pypes.core.returned import unrun
 from pypes.core.shown import shown
 from pypes.graph.model import Graph
@@ -35,13 +36,18 @@ _WEIGHT = 0.2
 class Runner:
     """Feeds deliveries of one graph into its scheduler, many small ones at a time; bulk ones only while no other waits."""
 
-    def __init__(self, graph: Graph, version: int, components: Mapping[str, Component], limits: Limits) -> None:
+    def __init__(
+        self, graph: Graph, version: int, components: Mapping[str, Component], limits: Limits, clock: Clock | None = None
+    ) -> None:
         self.name = graph.name
         self.version = version
         self.weight = graph.weight
         #: Share of a turn that it has saved up; see the exchange.
         self.credit = 0.0
-        self.scheduler = Scheduler(graph, components, limits=limits, on_done=self._done, on_committed=self._committed)
+        self._clock = clock or Clock()
+        self.scheduler = Scheduler(
+            graph, components, limits=limits, wall_clock=self._clock.now, on_done=self._done, on_committed=self._committed
+        )
         self._live: deque[Waiting] = deque()
         self._bulk: deque[Waiting] = deque()
         self.is_ordered = bool(graph.order_by)
@@ -166,7 +172,7 @@ class Runner:
         elif self._is_large(deliveries[0]):
             self._large_in_flight += 1
         wave = self._bulk_room if is_bulk else 0
-        intake = Intake(deliveries, self._router, self._limits, wave=wave, is_ordered=self.is_ordered, note=note)
+        intake = Intake(deliveries, self._router, self._limits, self._clock, wave=wave, is_ordered=self.is_ordered, note=note)
         if self.is_ordered:
             self._intakes.add(intake)
         intake.epoch = self.scheduler.submit(intake.feed())

@@ -35,6 +35,7 @@ from pypes.runtime.pool.pool import Pool
 from pypes.runtime.rpc import RpcServer
 from pypes.runtime.supervisor.arbiter import Arbiter
 from pypes.runtime.supervisor.claims import DataDir, claim_runtime_dir, listen, release_runtime_dir
+from pypes.runtime.supervisor.clockkeeper import ClockKeeper
 from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
 from pypes.runtime.supervisor.owners import Owners
@@ -74,6 +75,7 @@ class Supervisor:
         data = DataDir(self.settings.server.data)
         try:
             self._store = ControlStore(data.path / "control.db")
+            self._clock = ClockKeeper(data.path, self._clock_jumped)
             listener = await listen(self.settings.server.bind, may_wait=data.was_killed)
             with listener:
                 await self._serve(listener)
@@ -131,6 +133,7 @@ class Supervisor:
     async def _start(self) -> None:
         # gunicorn first: it imports and forks while components are discovered and instances start
         self._arbiter.start()
+        self._job(self._clock.run())
         catalogue = await self._discover(self.settings)
         await self._deployments.bring_up(catalogue, self.settings)
         self._started.set()
@@ -232,6 +235,9 @@ class Supervisor:
         self._workers.announce()
         self._schedules.wake()
         self._look_ready()
+
+    def _clock_jumped(self) -> None:
+        self._schedules.wake()
 
     def _instance_gone(self, id: int, death: Death) -> None:
         self._workers.tell_gone(id, death)

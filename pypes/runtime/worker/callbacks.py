@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import orjson
 import urllib3
 
-from pypes.core.clock import wall
 from pypes.core.limits import Limits
+from pypes.core.nodetime import Clock
 from pypes.errors import BadRequest, Forbidden, PypesError
 from pypes.ingest.queue import Callback, Queue
 from pypes.ingest.receipt import received_of
@@ -101,13 +101,14 @@ class Callbacks:
         secret: str,
         limits: Limits,
         *,
-        clock: Callable[[], float] = wall,
+        clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._hosts = hosts
         self._secret = secret
         self._limits = limits
-        self._clock = clock
+        self._times = clock or Clock()
+        self._clock = self._times.fresh
         self._jitter = jitter
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="pypes-callback")
         timeout = urllib3.Timeout(total=TIMEOUT_S)
@@ -153,7 +154,8 @@ class Callbacks:
         now = self._clock()
         due = now + backoff_s(callback.attempts, self._jitter)
         told = {"receipt": callback.receipt, "url": callback.url, "attempts": callback.attempts + 1, "error": reason}
-        if due > received_of(callback.receipt) + self._limits.callback_s:
+        is_old = self._times.ago(self._limits.callback_s - (due - now)) > received_of(callback.receipt)
+        if is_old and self._times.is_settled():
             log.error("callback given up", extra=told)
             queue.callback_done(callback.receipt)
             return math.inf
@@ -174,7 +176,7 @@ class Callbacks:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._request, callback.url, body)
 
     def _request(self, url: str, body: bytes) -> str | None:
-        headers = {"Content-Type": "application/json", SIGNATURE: signature(self._secret, body, self._clock())}
+        headers = {"Content-Type": "application/json", SIGNATURE: signature(self._secret, body, self._times.shown(self._clock()))}
         try:
             # a redirect is an answer like any other that is no success: it could lead where nobody allowed
             answer = self._http.request("POST", url, body=body, headers=headers, redirect=False, preload_content=False)

@@ -14,6 +14,7 @@ import msgspec
 
 from pypes import __version__
 from pypes.core.limits import Limits
+from pypes.core.nodetime import node_clock
 from pypes.errors import Draining, NotDeployed, StoreError, Unavailable
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.dispatch.dispatcher import Dispatcher
@@ -54,6 +55,7 @@ class IngestWorker:
         self.config = config
         self.limits: Limits = config.limits
         self._shards = Shards(Path(config.data_dir))
+        self._clock = node_clock(Path(config.data_dir))
         self._queues: dict[int, EmbeddedQueue] = {}
         self._servers: list[RpcServer] = []
         self._dispatcher = Dispatcher(config.limits, self._lost)
@@ -69,7 +71,7 @@ class IngestWorker:
         self._has_heard = False
         self._is_draining = False
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._callbacks = Callbacks(config.callback_hosts, config.callback_secret or "", config.limits)
+        self._callbacks = Callbacks(config.callback_hosts, config.callback_secret or "", config.limits, clock=self._clock)
         self._control: RpcClient
         self._queue: EmbeddedQueue
         self._slot: int
@@ -114,6 +116,7 @@ class IngestWorker:
             durability=config.durability,
             interval_s=config.interval_s,
             version=__version__,
+            clock=self._clock,
         )
         self._queues[shard.number] = queue
         server = RpcServer(self._answer)

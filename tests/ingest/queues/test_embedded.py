@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pypes.core.limits import Limits
+from pypes.core.nodetime import Clock
 from pypes.errors import Gone, InvalidConfig, StoreError
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.queue import Lease
@@ -299,11 +300,11 @@ def test_old_receipts_are_forgotten(tmp_path: Path) -> None:
 def test_a_clock_that_goes_back_does_not_repeat_a_key(tmp_path: Path) -> None:
     async def main() -> None:
         times = iter([1e9] + [1e9 - 1000] * 1000)
-        queue = await open_queue(tmp_path, clock=lambda: next(times))
+        queue = await open_queue(tmp_path, clock=Clock(lambda: next(times)))
         ids = [await queue.append(header(), b"x") for _ in range(3)]
         assert ids == sorted(set(ids))
         await queue.close()
-        queue = await open_queue(tmp_path, clock=lambda: 1e9 - 2000)
+        queue = await open_queue(tmp_path, clock=Clock(lambda: 1e9 - 2000))
         ids.append(await queue.append(header(), b"x"))
         assert ids == sorted(set(ids))
         await queue.close()

@@ -10,6 +10,8 @@ import pytest
 
 from pypes.core.identity import Identity
 from pypes.core.limits import Limits
+from pypes.core.nodetime import Clock, NodeTime
+from pypes.core.offsets import SETTLE_S
 from pypes.errors import Conflict, Gone, QueueFull, StoreError
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Overtaken, key_of, pack_keys
@@ -99,7 +101,7 @@ def test_receipts_are_forgotten_by_time_and_bytes(tmp_path: Path) -> None:
     async def main() -> None:
         now = [1_700_000_000.0]
         limits = Limits(receipts_s=100, receipts_bytes=3 << 20)
-        queue = await open_queue(tmp_path, limits=limits, clock=lambda: now[0])
+        queue = await open_queue(tmp_path, limits=limits, clock=Clock(lambda: now[0]))
         (old,) = await work_off(queue, 1)
         now[0] += 200
         queue._retention.pruned_at -= 1000  # the beat of a minute
@@ -122,6 +124,95 @@ def test_receipts_are_forgotten_by_time_and_bytes(tmp_path: Path) -> None:
         with pytest.raises(Gone):
             await queue.documents(large[0], 1)
         assert await queue.documents(large[-1], 1) == [DocumentReport(0, "published", "x" * 1000, ("index",))]
+        await queue.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("jump", [8 * 86_400.0, -8 * 86_400.0])
+def test_a_wall_clock_that_jumps_ages_no_receipt_and_no_key(tmp_path: Path, jump: float) -> None:
+    async def main() -> None:
+        now = {"wall": 1_700_000_000.0, "elapsed": 5.0}
+
+        def pass_time(seconds: float) -> None:
+            now.update({name: at + seconds for name, at in now.items()})
+
+        async def look_for_the_old() -> None:
+            queue._retention.pruned_at -= 1000  # the beat of a minute
+            await work_off(queue, 1)
+            await queue._writing.call(lambda: None)
+
+        clock, _ = NodeTime.start(tmp_path / "clock", lambda: now["wall"], lambda: now["elapsed"], "boot")
+        queue = await open_queue(tmp_path, clock=clock)
+        (old,) = await work_off(queue, 1)
+        key = Key("k", b"d")
+        repeated = await queue.append(Header("g", documents=1), b"x", key=key)
+        await take(queue, 1)
+        pass_time(SETTLE_S)
+        now["wall"] += jump
+        clock.look()
+        await look_for_the_old()
+        pass_time(2 * SETTLE_S)  # and it stays wrong
+        await look_for_the_old()
+        assert await queue.receipt(old) is not None
+        assert await queue.append(Header("g", documents=1), b"x", key=key) == repeated
+        now["wall"] -= jump
+        clock.look()
+        await look_for_the_old()
+        receipt = await queue.receipt(old)
+        assert receipt is not None
+        assert receipt.received == "2023-11-14T22:13:20.000Z"
+        assert [one.receipt for one in await queue.receipts("done", 1_700_000_000.0, 1)] == [old]
+        assert await queue.receipts("done", now["wall"] + 1, 1) == []
+
+        pass_time(8 * 86_400.0)  # now it has grown old
+        await look_for_the_old()
+        with pytest.raises(Gone):
+            await queue.receipt(old)
+        await queue.close()
+
+    run(main())
+
+
+def test_nothing_is_forgotten_for_its_age_just_after_a_start(tmp_path: Path) -> None:
+    async def main() -> None:
+        now = {"wall": 1_700_000_000.0, "elapsed": 5.0}
+        for boot in ("first", "second"):
+            clock, _ = NodeTime.start(tmp_path / "clock", lambda: now["wall"], lambda: now["elapsed"], boot)
+            queue = await open_queue(tmp_path, clock=clock)
+            queue._retention.pruned_at -= 1000
+            ids = await work_off(queue, 1)
+            await queue._writing.call(lambda: None)
+            await queue.close()
+            if boot == "first":
+                (old,) = ids
+                now["wall"] += 30 * 86_400.0  # the machine was off for so long, or its clock is wrong
+        queue = await open_queue(tmp_path, clock=clock)
+        assert await queue.receipt(old) is not None
+        now["elapsed"] += SETTLE_S
+        queue._retention.pruned_at -= 1000
+        await work_off(queue, 1)
+        await queue._writing.call(lambda: None)
+        with pytest.raises(Gone):
+            await queue.receipt(old)
+        await queue.close()
+
+    run(main())
+
+
+def test_a_store_that_counted_ahead_goes_on_and_is_shown_as_now(tmp_path: Path) -> None:
+    async def main() -> None:
+        ahead, now = 1_700_000_000.0 + 86_400.0, 1_700_000_000.0
+        queue = await open_queue(tmp_path, clock=Clock(lambda: ahead))
+        (first,) = await work_off(queue, 1)
+        await queue.close()
+        clock, _ = NodeTime.start(tmp_path / "clock", lambda: now, lambda: 5.0, "boot")
+        queue = await open_queue(tmp_path, clock=clock)
+        (second,) = await work_off(queue, 1)
+        assert second > first
+        receipt = await queue.receipt(second)
+        assert receipt is not None
+        assert receipt.received == receipt.finished == "2023-11-14T22:13:20.000Z"
         await queue.close()
 
     run(main())

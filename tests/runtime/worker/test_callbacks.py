@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from pypes.core.limits import Limits
+from pypes.core.nodetime import Clock
 from pypes.errors import PypesError
 from pypes.ingest.queue import Callback, Queue
 from pypes.ingest.receipt import Receipt, ReceiptId, commit_key, rfc3339
@@ -117,7 +118,7 @@ class Rows:
 
 async def served(rows: Rows, hosts: tuple[str, ...], limits: Limits | None = None) -> None:
     """Post until nothing is left."""
-    callbacks = Callbacks(hosts, "secret", limits or Limits(), clock=lambda: rows.now, jitter=lambda: 1.0)
+    callbacks = Callbacks(hosts, "secret", limits or Limits(), clock=Clock(lambda: rows.now), jitter=lambda: 1.0)
     try:
         callbacks.add(cast(Queue, rows))
         async with asyncio.timeout(20):
@@ -213,7 +214,7 @@ def test_nothing_is_posted_twice_before_the_commit_that_forgets_it(hook: Hook) -
 def test_what_comes_later_wakes_it(hook: Hook) -> None:
     async def play() -> None:
         rows = Rows()
-        callbacks = Callbacks((hook.host,), "secret", Limits(), clock=lambda: rows.now)
+        callbacks = Callbacks((hook.host,), "secret", Limits(), clock=Clock(lambda: rows.now))
         callbacks.add(cast(Queue, rows))
         try:
             async with asyncio.timeout(20):
