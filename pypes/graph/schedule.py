@@ -13,6 +13,9 @@ from pypes.graph.spec import ComponentSpec
 #: Minute, hour, day of the month, month, day of the week.
 _FIELDS = 5
 
+#: A time that was noted and lies further ahead than this was noted by a clock that was wrong, in seconds.
+AHEAD_S = 60.0
+
 
 def why_invalid(schedule: str) -> str:
     """What is wrong with a schedule, empty if nothing is."""

@@ -2,6 +2,9 @@
 
 The time for which a graph was last triggered is stored after the worker has stored the wish for it under the same time, and
 that one does nothing when it hears of a time again. So a crash between the two neither repeats a time nor forgets it.
+
+Scheduled times are those of the wall clock. When that was ahead and is put right, a time that was triggered meanwhile lies in the
+future: it is forgotten, here as by the worker and the fleet, and the next one counts.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from pypes import logs
 from pypes.core.clock import wall
 from pypes.errors import PypesError
-from pypes.graph.schedule import following, latest
+from pypes.graph.schedule import AHEAD_S, following, latest
 from pypes.runtime.graphs.deployment import Deployments
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 
@@ -42,7 +45,7 @@ class Schedules:
         self._log = logs.get("pypes.schedules")
 
     def wake(self) -> None:
-        """What is deployed has changed."""
+        """What is deployed has changed, or the clock was set."""
         self._woken.set()
 
     async def run(self) -> None:
@@ -78,6 +81,10 @@ class Schedules:
         fired = self._store.fired(graph.name)
         if fired is None or fired[0] != schedule:
             # a new schedule has no past
+            self._store.set_fired(graph.name, schedule, now)
+            return self._delay_s(schedule, now)
+        if fired[1] > now + AHEAD_S:
+            self._log.warning("the clock was set back; the schedule goes on from now", graph=graph.name, at=fired[1])
             self._store.set_fired(graph.name, schedule, now)
             return self._delay_s(schedule, now)
         due = latest(schedule, now)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import math
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
@@ -172,13 +173,16 @@ class Lock:
 
         await self._change(take)
 
-    async def done(self, sources: Iterable[str], at: float) -> None:
-        """The run of these sources is over, for all scheduled times up to ``at``, and all they fetched here is in the queue."""
+    async def done(self, sources: Iterable[str], at: float, latest: float = math.inf) -> None:
+        """The run of these sources is over, for all scheduled times up to ``at``, and all they fetched here is in the queue.
+
+        A time later than ``latest`` was noted by a node whose clock was wrong, and is forgotten.
+        """
 
         def done(shared: Shared) -> None:
             for source in sources:
                 place = shared.sources.setdefault(source, Place())
-                place.at = max(place.at, at)
+                place.at = max(place.at, at) if place.at <= latest else at
                 place.taken.pop(str(self._fleet.node), None)
 
         await self._change(done)

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
 
+from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.errors import Conflict, Draining, NotFound, PypesError, StoreError
+from pypes.graph.schedule import AHEAD_S
 from pypes.ingest import protocol
 from pypes.ingest.codecs import Survey
 from pypes.ingest.codecs.packets import documents
@@ -61,10 +63,13 @@ class _Stream:
 class Sources:
     """Runs the sources of the graphs whose owner is one of this worker's shards. Used within one event loop."""
 
-    def __init__(self, dispatcher: Dispatcher, limits: Limits, fleet: Fleet | None = None) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, limits: Limits, fleet: Fleet | None = None, clock: Callable[[], float] = wall
+    ) -> None:
         self._dispatcher = dispatcher
         self._limits = limits
         self._fleet = fleet
+        self._clock = clock
         self._streams: dict[int, _Stream] = {}
         self._last_number = 0
         self._runs: dict[str, asyncio.Task[None]] = {}
@@ -105,7 +110,8 @@ class Sources:
                 raise Conflict("the sources of the graph are running; wait until they have", code="graph.triggered", where=graph)
             wanted = await Wanted.read(queue, graph)
             if at is not None:
-                if wanted.at >= at:
+                # what lies ahead was noted by a clock that was wrong
+                if at <= wanted.at <= self._clock() + AHEAD_S:
                     return nodes
                 wanted.at = at
             wanted.is_due = True
@@ -285,13 +291,17 @@ class Sources:
             while True:
                 wanted, places = await Wanted.read(queue, graph), await self._places(queue, graph)
                 nodes = self._topology.sources.get(graph, ()) if await self._elected(graph, FleetCursor.patience_s) else ()
-                due = [node for node in nodes if wanted.is_manual or places.get(node, Place()).at < wanted.at]
+                due = [node for node in nodes if wanted.is_manual or self._is_due(wanted.at, places.get(node, Place()).at)]
                 if due:
                     await self._run_due(queue, graph, lock, due, places)
                 elif await self._end(queue, graph, wanted):
                     return True
         finally:
             lock.release()
+
+    def _is_due(self, at: float, over: float) -> bool:
+        """True if what is wanted for the time ``at`` is not over, with what was over last."""
+        return over < at or (over > at and over > self._clock() + AHEAD_S)
 
     async def _run_due(self, queue: EmbeddedQueue, graph: str, lock: Lock, due: Sequence[str], places: dict[str, Place]) -> None:
         """Run these sources from where the fleet is, and say in its file when they have."""
@@ -302,7 +312,7 @@ class Sources:
         ended = await _together(*(self._source(cursor, graph, node) for node, cursor in cursors.items()))
         # a time that came meanwhile is part of the run
         at = (await Wanted.read(queue, graph)).at
-        await lock.done([node for node, has_ended in zip(due, ended, strict=True) if has_ended], at)
+        await lock.done([node for node, has_ended in zip(due, ended, strict=True) if has_ended], at, self._clock() + AHEAD_S)
         async with self._lock:
             wanted = await Wanted.read(queue, graph)
             wanted.is_manual = False

@@ -185,3 +185,45 @@ def test_it_runs_when_it_is_woken(tmp_path: Path) -> None:
         assert node.times() == [5]
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["running", "restarted while it was wrong"])
+@pytest.mark.parametrize("wrong_s", [40.0, 3 * 3600.0], ids=["for 40 s", "for hours"])
+def test_a_clock_that_was_a_day_ahead_silences_no_schedule(tmp_path: Path, wrong_s: float, restarts: bool) -> None:
+    node = Node(tmp_path, g={"schedule": "* * * * *"})
+    node.tick(30)
+    node.now += 86_400.0
+    for _ in range(4):
+        node.tick(wrong_s / 4)
+    if restarts:
+        node.restart()
+    node.tick()
+    node.now -= 86_400.0
+    right = node.now
+    node.fired.clear()
+    for _ in range(8):
+        node.tick(15)
+    assert [at for _, at in node.fired] == [right - right % 60 + 60, right - right % 60 + 120]
+
+
+def test_a_clock_that_is_set_back_a_little_repeats_nothing(tmp_path: Path) -> None:
+    node = Node(tmp_path, g={"schedule": "* * * * *"})
+    node.tick()
+    node.tick(30)
+    assert node.times() == [1]
+    node.tick(-20)
+    node.tick(25)
+    assert node.times() == [1]
+    node.tick(60)
+    assert node.times() == [1, 2]
+
+
+def test_a_daily_schedule_runs_on_the_day_that_was_shown_too_early(tmp_path: Path) -> None:
+    node = Node(tmp_path, g={"schedule": "0 15 * * *", "missed": "skip"})
+    node.tick()
+    node.tick(86_400.0 + 3 * 3600)  # tomorrow afternoon, it seems
+    node.tick(-86_400.0)
+    node.fired.clear()
+    for _ in range(2 * 24 * 4):
+        node.tick(15 * 60)
+    assert node.times() == [(24 + 3) * 60, (48 + 3) * 60]

@@ -324,3 +324,38 @@ def test_a_node_that_is_in_no_fleet_waits(tmp_path: Path, caplog: pytest.LogCapt
             assert (await Wanted.read(worker.queue, "g")).is_due
 
     run(main())
+
+
+def test_a_time_that_a_wrong_clock_has_noted_silences_no_node(tmp_path: Path, shared: Path) -> None:
+    async def main() -> None:
+        now, day = 1_000_000.0, 86_400.0
+        async with AsyncExitStack() as stack:
+            a, b = await two(stack, tmp_path, shared)
+            at_a, at_b = await a.add(1), await b.add(1)
+            a.sources._clock = lambda: now + day
+            b.sources._clock = lambda: now
+            await a.run(at=now + day)
+            a.sources._clock = lambda: now
+            await b.run(at=now)
+            await a.run(at=now)
+            await a.run(at=now + 60.0)
+            await b.run(at=now + 60.0)
+            assert (len(at_a.triggers), len(at_b.triggers)) == (2, 1)
+
+    run(main())
+
+
+def test_a_run_that_a_wrong_clock_has_wanted_ends_when_it_is_right(tmp_path: Path, shared: Path) -> None:
+    async def main() -> None:
+        now, day = 1_000_000.0, 86_400.0
+        async with Worker(tmp_path, fleet=shared) as worker:
+            instance = await worker.add(1, rests_at=2)
+            worker.sources._clock = lambda: now + day
+            await worker.sources.trigger(worker.queue, "g", at=now + day)
+            await until(lambda: instance.is_resting)
+            worker.sources._clock = lambda: now
+            instance.go_on()
+            await worker.idle()
+            assert len(instance.triggers) == 1
+
+    run(main())

@@ -262,6 +262,22 @@ def test_a_scheduled_time_counts_once(tmp_path: Path) -> None:
     run(main())
 
 
+def test_a_time_that_a_wrong_clock_has_noted_counts_no_more_when_it_is_right(tmp_path: Path) -> None:
+    async def main() -> None:
+        now, day = 1_000_000.0, 86_400.0
+        async with Worker(tmp_path) as worker:
+            worker.sources._clock = lambda: now
+            instance = await worker.add(1)
+            now += day
+            await worker.run(at=now)
+            now -= day
+            for at in (now, now + 60.0, now + 60.0):
+                await worker.run(at=at)
+            assert len(instance.triggers) == 3
+
+    run(main())
+
+
 @pytest.mark.parametrize("at", [2.0, None])
 def test_what_is_triggered_as_a_run_ends_is_not_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: float | None
