@@ -7,9 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import unquote
 
-import falcon
 import falcon.asgi
 import msgspec
 import orjson
@@ -25,6 +23,7 @@ from pypes.core.identity import BadId, id_of
 from pypes.core.limits import MIB
 from pypes.errors import BadRequest, PypesError
 from pypes.ingest.codecs import Survey, check, normalize
+from pypes.ingest.codecs.media import filename_of
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.runtime.worker.config import WorkerConfig
 
@@ -35,6 +34,7 @@ T = TypeVar("T")
 
 #: Larger bodies are checked in a thread: up to here a hand-over would cost more than the check. Compressed ones grow.
 INLINE_BYTES = 64 << 10
+#: So are the parts of multipart bodies, each with a head of its own.
 INLINE_ENCODED_BYTES = 8 << 10
 
 #: Inflating and hashing run beside each other, parsing does not: more threads would only take turns at it.
@@ -105,7 +105,7 @@ class Documents:
         if encoding:
             encoding = normalize(encoding)
         disposition = req.header(b"content-disposition")
-        filename = _filename(disposition) if disposition else None
+        filename = filename_of(disposition) if disposition else None
         content_type = req.content_type or ""
         whole = req.whole()
         if whole is not None and wanted is PLAIN:
@@ -153,7 +153,7 @@ class Documents:
         self._pace.live_at = time.monotonic()
         header = Header(self._worker.resolve(route), method, content_type, encoding, route, id, filename, 1, len(body))
         seen = Survey(header, True) if self._worker.is_ordered(header.graph) else None
-        if len(body) <= (INLINE_ENCODED_BYTES if encoding else INLINE_BYTES):
+        if len(body) <= _inline_bytes(header):
             documents, decoded = check(header, body, self._limits, seen)
         else:
             documents, decoded = await self._in_thread(check, header, body, self._limits, seen)
@@ -212,7 +212,7 @@ class Documents:
 
     async def _check(self, arrival: Arrival, body: bytes) -> tuple[bytes, bytes | None]:
         """Check a body that is there whole; returns it as it is and decoded."""
-        if len(body) <= (INLINE_ENCODED_BYTES if arrival.header.encoding else INLINE_BYTES):
+        if len(body) <= _inline_bytes(arrival.header):
             return body, arrival.check(body)
         return body, await self._in_thread(arrival.check, body)
 
@@ -267,6 +267,12 @@ def _check_names(route: str | None, id: str | None) -> None:
             raise BadRequest(f"{name} in the URL: {error.message}", code=error.code, where=name) from error
 
 
+def _inline_bytes(header: Header) -> int:
+    """Up to how many bytes a body is checked on the event loop."""
+    is_costly = header.encoding or header.content_type[:10].lower() == "multipart/"
+    return INLINE_ENCODED_BYTES if is_costly else INLINE_BYTES
+
+
 def _tell(resp: falcon.asgi.Response, receipt: str, documents: int, rejected: int | None = None) -> None:
     resp.status = 202
     resp.set_header("location", f"/receipts/{receipt}")
@@ -286,17 +292,3 @@ async def _blocks(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[by
             parts, size = [], 0
     if parts:
         yield b"".join(parts)
-
-
-def _filename(disposition: str) -> str | None:
-    """The file's name without folders from a Content-Disposition header (RFC 6266), ``None`` if it has none."""
-    _, parameters = falcon.parse_header(disposition)
-    name = parameters.get("filename")
-    extended = parameters.get("filename*", "")
-    if extended.count("'") >= 2:
-        charset, _, value = extended.split("'", 2)
-        try:
-            name = unquote(value, encoding=charset or "utf-8")
-        except LookupError:
-            name = unquote(value)
-    return name.replace("\\", "/").rpartition("/")[2] or None if name else None

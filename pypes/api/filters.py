@@ -13,6 +13,7 @@ from pypes.api.operation import JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj
 from pypes.api.request import Request, parse_json
 from pypes.component import KINDS
 from pypes.errors import BadRequest
+from pypes.ingest.codecs import multipart, parse
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
@@ -130,10 +131,13 @@ async def _wanted(req: Request) -> tuple[str, dict[str, Any]]:
 
 
 def _klass_of(body: bytes, content_type: str) -> str:
-    from email.parser import BytesParser
-
-    form = BytesParser().parsebytes(b"Content-Type: " + content_type.encode("latin-1") + b"\r\n\r\n" + body)
-    for part in form.get_payload() if form.is_multipart() else ():
-        if part.get_param("name", header="content-disposition") == "klass":  # type: ignore[union-attr]
-            return part.get_payload(decode=True).decode("utf-8", "replace").strip()  # type: ignore[union-attr]
+    parser = multipart.Parser(multipart.boundary_of(parse(content_type)), is_form=True)
+    name, content = "", b""
+    for event in parser.feed(body):
+        if isinstance(event, multipart.Start):
+            name, content = event.part.name, b""
+        elif isinstance(event, multipart.Data):
+            content += event.piece
+        elif name == "klass":
+            return content.decode("utf-8", "replace").strip()
     raise BadRequest("send a form field klass with the name of a component", code="request.invalid", where="klass")

@@ -35,6 +35,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Spellings of hosts that were found good (names times ports) and are not taken apart again.
 MAX_REMEMBERED = 256
 
+#: A name has at most 253 bytes (RFC 1035), then comes the port.
+MAX_HOST_BYTES = 300
+
 
 class Guard:
     """An ASGI application that lets through to ``app`` what may pass.
@@ -111,6 +114,8 @@ class Guard:
         return None
 
     def _is_good_host(self, value: bytes, scope: Scope) -> bool:
+        if len(value) > MAX_HOST_BYTES:
+            return False
         host = _bare(value.decode("latin-1")).lower()
         # an address (not a name) at which the connection arrived cannot have been rebound
         server = scope.get("server")

@@ -10,12 +10,19 @@ import falcon.asgi
 import orjson
 
 from pypes.core import numbers
-from pypes.errors import BadRequest, TooLarge
+from pypes.errors import BadRequest, InvalidInput, TooLarge
+from pypes.ingest.codecs.json import is_deeper
 
 #: How much of a body that was refused is read and thrown away, and for how long, before the connection is closed:
 #: clients that send before they read would otherwise see a reset instead of the answer.
 DISCARD_BYTES = 64 << 20
 DISCARD_S = 2.0
+
+#: Nesting of objects and arrays in a request. What is stored is copied, compared and encoded by functions that call themselves.
+MAX_DEPTH = 256
+
+#: Longer requests are parsed in a thread.
+INLINE_JSON_BYTES = 16 << 10
 
 
 class Disconnected(Exception):
@@ -73,7 +80,10 @@ class Request(falcon.asgi.Request):
 
     async def json(self, max_bytes: int) -> Any:
         """The body as a JSON value; raises :class:`BadRequest` naming line and column."""
-        return parse_json(await self.read(max_bytes))
+        body = await self.read(max_bytes)
+        if len(body) <= INLINE_JSON_BYTES:
+            return parse_json(body)
+        return await asyncio.get_running_loop().run_in_executor(None, parse_json, body)
 
     async def discard(self) -> bool:
         """Read what is left of the body and throw it away; False if it was too long for that."""
@@ -99,6 +109,10 @@ def too_large(max_bytes: int) -> TooLarge:
     return TooLarge(f"the body is longer than the {max_bytes} bytes that are possible here; send less at a time")
 
 
+def too_deep() -> InvalidInput:
+    return InvalidInput(f"JSON is nested deeper than {MAX_DEPTH} levels; flatten it", code="request.too_deep")
+
+
 def parse_json(body: bytes) -> Any:
     """A JSON value; raises :class:`BadRequest` naming line and column."""
     if not body.strip():
@@ -106,7 +120,12 @@ def parse_json(body: bytes) -> Any:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if "ecursion" in error.msg:
+            raise too_deep() from error
         place = f"line {error.lineno} column {error.colno}"
         raise BadRequest(f"malformed JSON: {error.msg} at {place}", code="request.malformed", where=place) from error
+    # counting brackets bounds the depth from above
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and is_deeper([value], MAX_DEPTH):
+        raise too_deep()
     numbers.check(body)
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
@@ -52,8 +53,7 @@ def loads(text: bytes | str) -> Graph:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         obj = dict(pairs)
         if len(obj) < len(pairs):
-            keys = [key for key, _ in pairs]
-            repeated.extend(key for key in obj if keys.count(key) > 1)
+            repeated.extend(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
         return obj
 
     try:

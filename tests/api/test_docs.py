@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from backports import zstd
 
-from pypes.api.docs import _filename
+from pypes.ingest.codecs.media import filename_of
 from pypes.testing.node import Node, running, until
 
 GRAPH = {
@@ -354,4 +354,4 @@ def test_a_head_without_end_is_refused(node: Node) -> None:
     ],
 )
 def test_filenames(header: str, name: str | None) -> None:
-    assert _filename(header) == name
+    assert filename_of(header) == name

@@ -118,6 +118,7 @@ class MultipartChecker:
                         if not isinstance(self._part, raw.Checker):
                             json.check_size(event.size, self._limits)
                         self._documents += self._part.finish()
+                        _check_most(self._documents, self._limits)
                 except (BadRequest, MissingId) as error:
                     message = f"file {self._filename!r}: {error.message}"
                     raise type(error)(message, code=error.code, where=error.where) from error
@@ -140,13 +141,17 @@ def sink_of(media: MediaType, limits: Limits, seen: Survey | None) -> Sink:
     return raw.Checker(seen)
 
 
-def _check_count(count: int, header: Header, limits: Limits) -> None:
-    if count == 0:
-        raise BadRequest("the body has no documents in it", code="ingest.not_documents")
+def _check_most(count: int, limits: Limits) -> None:
     if count > limits.documents_per_post:
         raise TooLarge(
             f"one POST has at most {limits.documents_per_post} documents; send several", code="ingest.too_many_documents"
         )
+
+
+def _check_count(count: int, header: Header, limits: Limits) -> None:
+    if count == 0:
+        raise BadRequest("the body has no documents in it", code="ingest.not_documents")
+    _check_most(count, limits)
     if count > 1 and header.id is not None:
         raise BadRequest(
             "several documents cannot share the id in the URL; send one, or post to the route without an id",

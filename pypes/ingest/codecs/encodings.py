@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO
 
 from backports import zstd
@@ -17,6 +17,11 @@ ENCODINGS = frozenset({"", "gzip", "deflate", "zstd"})
 #: The ratio counts beyond this much output: small bodies of one repeated letter harm no one.
 _FREE_BYTES = MIB
 _PIECE_BYTES = 256 << 10
+#: What a decompressor is given at once after a member of the body has ended: it hands back a copy of all that it did not use,
+#: and members may be as short as 20 bytes.
+_SHORT_BYTES = 4 << 10
+#: Largest window of zstd that a decoder need have (RFC 9659): it is memory for each body that is being inflated.
+_ZSTD_OPTIONS = {int(zstd.DecompressionParameter.window_log_max): 23}
 _ERRORS: tuple[type[Exception], ...] = (isal_zlib.error, zstd.ZstdError, EOFError)  # type: ignore[assignment]  # the stub says it is an instance
 
 
@@ -43,12 +48,17 @@ class Inflater:
         self._in_bytes = 0
         self._out_bytes = 0
         self._is_ended = False
+        self._is_short = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Take a chunk; yields what it inflates to in pieces of up to 256 KiB."""
         self._in_bytes += len(chunk)
         try:
-            yield from self._inflate(chunk)
+            rest = chunk if self._is_short else (yield from self._inflate(chunk))
+            for start in range(0, len(rest), _SHORT_BYTES):
+                some = rest[start : start + _SHORT_BYTES]
+                while some:
+                    some = yield from self._inflate(some)
         except _ERRORS as error:
             raise self._damaged(str(error)) from error
 
@@ -57,38 +67,40 @@ class Inflater:
         if self._head or (self._in_bytes and not self._is_ended):
             raise self._damaged("it ends too early")
 
-    def _inflate(self, data: bytes) -> Iterator[bytes]:
+    def _inflate(self, data: bytes) -> Generator[bytes, None, bytes]:
+        """Inflate up to the end of a member; returns what stands behind it."""
+        if self._stream is None:
+            if self._is_ended:
+                data = data.lstrip(b"\0")  # padding after a member (RFC 1952 says nothing, tar and tapes do it)
+            data = self._head + data
+            if len(data) < 2:  # two bytes tell a raw deflate stream from a wrapped one
+                self._head = data
+                return b""
+            self._head, self._is_ended = b"", False
+            self._stream = self._start(data)
         while True:
-            if self._stream is None:
-                if self._is_ended:
-                    data = data.lstrip(b"\0")  # padding after a member (RFC 1952 says nothing, tar and tapes do it)
-                data = self._head + data
-                if len(data) < 2:  # two bytes tell a raw deflate stream from a wrapped one
-                    self._head = data
-                    return
-                self._head, self._is_ended = b"", False
-                self._stream = self._start(data)
             piece = self._stream.decompress(data, _PIECE_BYTES)
             self._out_bytes += len(piece)
             self._check_size()
             if piece:
                 yield piece
             if self._stream.eof:
-                data, self._stream, self._is_ended = self._stream.unused_data, None, True
-                if not data:
-                    return
-            elif self._encoding == "zstd":
+                rest: bytes = self._stream.unused_data
+                self._stream, self._is_ended = None, True
+                self._is_short = self._is_short or bool(rest)
+                return rest
+            if self._encoding == "zstd":
                 data = b""
                 if self._stream.needs_input:
-                    return
+                    return b""
             else:
                 data = self._stream.unconsumed_tail
                 if not data and len(piece) < _PIECE_BYTES:
-                    return
+                    return b""
 
     def _start(self, data: bytes) -> Any:
         if self._encoding == "zstd":
-            return zstd.ZstdDecompressor()
+            return zstd.ZstdDecompressor(options=_ZSTD_OPTIONS)
         if self._encoding == "gzip":
             return isal_zlib.decompressobj(31)
         # "deflate" means the zlib format (RFC 9110, 8.4.1.2), but raw streams are sent as well

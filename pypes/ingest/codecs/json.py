@@ -40,18 +40,23 @@ def parse(text: bytes, limits: Limits, what: str = "") -> Any:
 
 def check_depth(value: Any, limits: Limits, what: str = "") -> None:
     """Raise :class:`BadRequest` if a document, or one in an array of documents, is nested deeper than allowed."""
-    level = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, (dict, list))]
-    for _ in range(limits.json_depth):
+    if is_deeper(value if isinstance(value, list) else [value], limits.json_depth):
+        raise too_deep(limits, what)
+
+
+def is_deeper(values: list[Any], most: int) -> bool:
+    """True if one of ``values`` is nested deeper than ``most`` levels."""
+    level = [item for item in values if isinstance(item, (dict, list))]
+    for _ in range(most):
         if not level:
-            return
+            return False
         level = [
             child
             for parent in level
             for child in (parent.values() if isinstance(parent, dict) else parent)
             if isinstance(child, (dict, list))
         ]
-    if level:
-        raise too_deep(limits, what)
+    return bool(level)
 
 
 def too_deep(limits: Limits, what: str) -> BadRequest:
@@ -88,7 +93,7 @@ def documents(body: bytes, limits: Limits) -> Iterator[dict[str, Any]]:
     if len(body) > MIB and body.lstrip(b" \t\r\n")[:1] == b"[":
         try:
             items: list[Any] = _raw_array.decode(body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             parse(body, limits)  # names line and column
             raise
         values: Iterator[Any] = (_item(body, bytes(item), limits) for item in items)

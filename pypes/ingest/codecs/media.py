@@ -18,7 +18,10 @@ OCTETS = "application/octet-stream"
 _NDJSON = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines"}
 )
-_PARAMETER = re.compile(r'([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:("(?:[^"\\]|\\.)*")|([^\s;"]+))')
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+# linear: a name is tried from its first character only, and nothing that was matched is tried in another way
+_PARAMETER = re.compile(rf'(?<!{_TOKEN})({_TOKEN}++)\s*+=\s*+(?:("(?:[^"\\]|\\.)*+")|([^\s;"]++))')
+_PIECE = re.compile(r';((?:[^;"]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))*+)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)")
 _FORM = "application/x-www-form-urlencoded"
 
@@ -31,9 +34,21 @@ class MediaType(NamedTuple):
     codec: str  # json, ndjson, multipart, packets, raw
 
 
-@lru_cache(maxsize=512)
+#: Longer types are not remembered: whoever sends them could fill the memory with them.
+_REMEMBERED_CHARS = 256
+
+
 def parse(content_type: str) -> MediaType:
     """Parse a Content-Type (``""``: bytes of unknown type). Raises :class:`UnsupportedMedia` for one that no codec reads."""
+    return _remembered(content_type) if len(content_type) <= _REMEMBERED_CHARS else _parse(content_type)
+
+
+@lru_cache(maxsize=512)
+def _remembered(content_type: str) -> MediaType:
+    return _parse(content_type)
+
+
+def _parse(content_type: str) -> MediaType:
     bare, _, rest = content_type.partition(";")
     bare = bare.strip().lower() or OCTETS
     parameters: Mapping[str, str] = MappingProxyType(parameters_of(rest) if rest else {})
@@ -43,7 +58,7 @@ def parse(content_type: str) -> MediaType:
             "(curl: -H 'Content-Type: application/json')"
         )
     if bare.count("/") != 1 or bare.startswith("/") or bare.endswith("/") or "*" in bare:
-        raise UnsupportedMedia(f"{content_type!r} is not a media type; send one like text/html")
+        raise UnsupportedMedia(f"{content_type[:_REMEMBERED_CHARS]!r} is not a media type; send one like text/html")
     if bare == PACKETS:
         codec = "packets"
     elif bare in _NDJSON:
@@ -56,7 +71,7 @@ def parse(content_type: str) -> MediaType:
         codec = "raw"
     charset = parameters.get("charset", "utf-8").lower()
     if codec in ("json", "ndjson", "packets") and charset not in ("utf-8", "utf8", "us-ascii"):
-        raise UnsupportedMedia(f"JSON must be encoded in UTF-8, not {charset} (RFC 8259); convert it first")
+        raise UnsupportedMedia(f"JSON must be encoded in UTF-8, not {charset[:_REMEMBERED_CHARS]} (RFC 8259); convert it first")
     return MediaType(bare, parameters, codec)
 
 
@@ -80,6 +95,30 @@ def parameters_of(rest: str) -> dict[str, str]:
         else:
             found.setdefault(name, value)
     return found
+
+
+def filename_of(disposition: str) -> str | None:
+    """The file's name without folders from a Content-Disposition header (RFC 6266), ``None`` if it has none.
+
+    Browsers have sent names with single backslashes and without quotes around blanks: what is between two semicolons is taken.
+    """
+    parameters: dict[str, str] = {}
+    for piece in _PIECE.findall(disposition):
+        name, is_given, value = piece.partition("=")
+        value = value.strip()
+        if is_given:
+            is_quoted = len(value) >= 2 and value[0] == value[-1] == '"'
+            plain = value[1:-1].replace("\\\\", "\\").replace('\\"', '"') if is_quoted else value
+            parameters[name.strip().lower()] = plain
+    found = parameters.get("filename")
+    charset, mark, encoded = parameters.get("filename*", "").partition("'")
+    if mark and "'" in encoded:
+        text = encoded.partition("'")[2]
+        try:
+            found = unquote(text, encoding=charset or "utf-8")
+        except LookupError:
+            found = unquote(text)
+    return found.replace("\\", "/").rpartition("/")[2] or None if found else None
 
 
 def match(accepts: Iterable[str], media_type: str) -> int:

@@ -54,7 +54,9 @@ def boundary_of(media: MediaType) -> bytes:
 class Parser:
     """Takes a multipart body in pieces and tells of its parts; keeps no more than a boundary's length of content back."""
 
-    def __init__(self, boundary: bytes) -> None:
+    def __init__(self, boundary: bytes, *, is_form: bool = False) -> None:
+        """``is_form``: parts without a file name are fields; otherwise they are refused."""
+        self._is_form = is_form
         self._delimiter = b"\r\n--" + boundary
         # the first boundary may stand at the very start, without a line break before it
         self._buffer = bytearray(b"\r\n")
@@ -99,7 +101,7 @@ class Parser:
                     if len(self._buffer) > _HEAD_BYTES:
                         raise _broken(f"the head of a part is longer than {_HEAD_BYTES} bytes")
                     return
-                part = _part(bytes(self._buffer[2 : at + 2]))
+                part = _part(bytes(self._buffer[2 : at + 2]), self._is_form)
                 self._drop(at + 4)
                 self._content_at = self._offset
                 self._state = "content"
@@ -127,14 +129,14 @@ def events(pieces: Iterable[bytes], boundary: bytes) -> Iterator[Event]:
     parser.finish()
 
 
-def _part(head: bytes) -> Part:
+def _part(head: bytes, is_form: bool) -> Part:
     fields: dict[str, str] = {}
     for line in head.decode("utf-8", "replace").splitlines():
         field, _, value = line.partition(":")
         fields[field.strip().lower()] = value.strip()
     parameters = parameters_of(fields.get("content-disposition", "").partition(";")[2])
     filename, name = parameters.get("filename", ""), parameters.get("name", "")
-    if not filename:
+    if not filename and not is_form:
         raise BadRequest(
             f"part {name!r} is not a file; send only files in multipart bodies (metadata goes into packets, see the user guide)",
             code="ingest.multipart",

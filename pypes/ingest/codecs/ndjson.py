@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from pypes.core import numbers
-from pypes.core.limits import Limits
+from pypes.core.limits import MIB, Limits
 from pypes.errors import BadRequest, TooLarge
 from pypes.ingest.codecs import json
 from pypes.ingest.codecs.survey import Survey, Unreadable
@@ -19,7 +19,12 @@ GROUP = 16
 
 def check(body: bytes, limits: Limits) -> int:
     """Count the documents of a body in memory; raises :class:`BadRequest` naming the line."""
-    return sum(_count(lines, limits, number) for number, lines in _numbered(lines_of([body], limits)))
+    return sum(_count(lines, limits, number) for number, lines in _numbered(lines_of(_pieces(body), limits)))
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    """A body in pieces of up to 1 MiB: a list of all its lines may take eight times its size."""
+    return (body[start : start + MIB] for start in range(0, len(body), MIB)) if len(body) > MIB else iter((body,))
 
 
 def _numbered(groups: Iterable[list[bytes]]) -> Iterator[tuple[int, list[bytes]]]:
@@ -36,6 +41,8 @@ def _count(lines: list[bytes], limits: Limits, number: int) -> int:
     """
     loads, depth = orjson.loads, limits.json_depth
     documents = 0
+    # PERF: to raise and catch an error costs a microsecond; where one line was blank, the others are looked at before
+    has_blanks = False
     for start in range(0, len(lines), GROUP):
         group = lines[start : start + GROUP]
         joined = b"\n".join(group)
@@ -43,10 +50,13 @@ def _count(lines: list[bytes], limits: Limits, number: int) -> int:
         may_change = numbers.may_change(joined)
         for line in group:
             number += 1
+            if has_blanks and (not line or line.isspace()):
+                continue
             try:
                 value = loads(line)
             except orjson.JSONDecodeError:
                 if (value := _unusual(line, limits, number)) is None:
+                    has_blanks = True
                     continue
             if type(value) is not dict:
                 raise _not_an_object(number)
@@ -87,14 +97,18 @@ def lines_of(pieces: Iterable[bytes], limits: Limits) -> Iterator[list[bytes]]:
 def documents(pieces: Iterable[bytes], limits: Limits) -> Iterator[list[dict[str, Any]]]:
     """The documents of a checked body that comes in pieces, at most ``wave_packets`` at a time."""
     loads, size = orjson.loads, limits.wave_packets
+    has_blanks = False
     for number, lines in _numbered(lines_of(pieces, limits)):
         for start in range(0, len(lines), size):
             found = []
             for at, line in enumerate(lines[start : start + size], number + start + 1):
+                if has_blanks and (not line or line.isspace()):
+                    continue
                 try:
                     value = loads(line)
                 except orjson.JSONDecodeError:
                     if (value := _unusual(line, limits, at)) is None:
+                        has_blanks = True
                         continue
                 if type(value) is not dict:
                     raise _not_an_object(at)
