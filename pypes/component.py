@@ -408,6 +408,22 @@ class Publisher(Component):
         """Make everything taken since the last commit durable; once per turn. Raising fails all of those packets."""
 
 
+def kind_of(component: Component | type[Component]) -> str:
+    """What kind a component is, ``PUBLISHER`` for example; empty if it does not say.
+
+    Components of the original style say so in ``__metatype__`` only. Whatever asks for the kind asks here.
+    """
+    declared = component.__metatype__ if isinstance(component, type) else component.get_type()
+    cls = component if isinstance(component, type) else type(component)
+    if issubclass(cls, Publisher):
+        return "PUBLISHER"  # whatever else it says, it is to be committed
+    return declared.upper() if isinstance(declared, str) else ""
+
+
+def is_publisher(component: Component | type[Component]) -> bool:
+    return kind_of(component) == "PUBLISHER"
+
+
 class _CallableModule(ModuleType):
     """``from pypes import component`` means the decorator, and gives this module once it is imported: so it can be called."""
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import pytest
 
-from pypes.component import Component, Filter, Publisher
+from pypes.component import Adapter, Component, Filter, Publisher, is_publisher, kind_of
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import ComponentError, InvalidInput
 from pypes.packet import Packet
@@ -79,3 +79,21 @@ def test_ports_work_only_while_a_graph_runs() -> None:
 def test_a_publisher_has_no_output() -> None:
     assert Publisher().get_out_ports() == []
     assert Publisher().durability == "always"
+
+
+class Said(Component):
+    __metatype__ = "publisher"
+
+
+class Derived(Publisher):
+    __metatype__ = "FILTER"
+
+
+class Odd(Component):
+    __metatype__ = 5  # type: ignore[assignment]
+
+
+def test_a_kind_is_declared_or_derived() -> None:
+    for cls, kind in ((Said, "PUBLISHER"), (Derived, "PUBLISHER"), (Adapter, "ADAPTER"), (Component, ""), (Odd, "")):
+        assert kind_of(cls) == kind_of(cls()) == kind
+    assert [is_publisher(cls) for cls in (Said, Derived, Adapter, Odd)] == [True, True, False, False]

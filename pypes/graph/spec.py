@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pypes.component import ERROR_PORT, JOINS, KINDS, Component, Publisher
+from pypes.component import ERROR_PORT, JOINS, KINDS, Component, is_publisher, kind_of
 from pypes.errors import InvalidComponent
 
 
@@ -61,7 +61,7 @@ def describe(
     if not (isinstance(cls, type) and issubclass(cls, Component)):
         raise InvalidComponent(f"{cls!r} is no component; derive a class from one of the kinds in pypes.component")
     made = cls()
-    kind = (made.get_type() or "").upper()
+    kind = kind_of(made)
     if kind not in KINDS.values():
         raise InvalidComponent(
             f"its kind (__metatype__) is {made.get_type()!r}; use one of {', '.join(KINDS.values())}", where=cls.__name__
@@ -98,7 +98,7 @@ def describe(
 
 def check_isolation(cls: type[Component]) -> None:
     """Raise :class:`InvalidComponent` unless a component with ``isolated = True`` can run in a process of its own."""
-    if issubclass(cls, Publisher) or (cls.__metatype__ or "").upper() == Publisher.__metatype__:
+    if is_publisher(cls):
         reason = (
             "a publisher cannot be isolated: what it took counts only when commit returns; isolate the work in a filter before it"
         )

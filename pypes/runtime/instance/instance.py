@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pypes import logs, registry
-from pypes.component import Component, Publisher
+from pypes.component import Component, is_publisher
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock, node_clock
 from pypes.core.shown import shown, trace_of
@@ -173,8 +173,8 @@ def _set_up(spec: InstanceSpec, name: str, version: int, obj: Mapping[str, Any],
                 nodes[node] = replace(filter_, timeout_s=None)
             components[node] = component
             component.data_dir = spec.data_dir
-            if isinstance(component, Publisher):
-                component.durability = spec.durability
+            if is_publisher(component):
+                component.durability = spec.durability  # type: ignore[attr-defined]
             _announce(component, control, name, node)
         node = ""
         runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits, clock)

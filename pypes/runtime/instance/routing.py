@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
-from pypes.component import Adapter, Component
+from pypes.component import Adapter, Component, kind_of
 from pypes.graph.model import Graph
 from pypes.ingest.codecs import media
 from pypes.packet import Packet
@@ -41,7 +41,7 @@ class Router:
         self._accepts: list[tuple[Entry, Sequence[str]]] = [
             (Entry(name, component.is_original_style()), getattr(component, "accepts", Adapter.accepts))
             for name, component in components.items()
-            if (component.get_type() or "").upper() == Adapter.__metatype__ and name not in fed
+            if kind_of(component) == Adapter.__metatype__ and name not in fed
         ]
         #: The class of each filter, by name.
         self.components = {name: type(component).__name__ for name, component in components.items()}

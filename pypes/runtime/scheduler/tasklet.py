@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from pypes.component import ERROR_PORT, Component, Publisher
+from pypes.component import ERROR_PORT, Component, Publisher, is_publisher
 from pypes.core.ports import Origin, Pype
 from pypes.core.returned import unrun
 from pypes.errors import ComponentError
@@ -50,6 +50,7 @@ class Tasklet(Failing, Services):
         "capacity",
         "chosen",
         "chunk",
+        "commits",
         "component",
         "drops",
         "entry",
@@ -98,7 +99,9 @@ class Tasklet(Failing, Services):
         self.is_join = False
         #: What waits at a join.
         self.joining: Joining | None = None
-        self.is_publisher = isinstance(component, Publisher)
+        self.is_publisher = is_publisher(component)
+        #: False for publishers that only say that they are, as in the original style: what they took counts when their turn ends.
+        self.commits = isinstance(component, Publisher)
         #: What it raises over a destination rather than a packet.
         self.unreachable = UNREACHABLE if self.is_publisher and hub.has_breakers else ()
         #: The wire that it took from last, for what must go back.
@@ -374,9 +377,10 @@ class Tasklet(Failing, Services):
 
     def publish(self, origins: Sequence[Origin]) -> None:
         """Commit what this turn took, and report it."""
-        fault = unrun(self.component.commit(), "commit")  # type: ignore[attr-defined]
-        if fault is not None:
-            raise fault
+        if self.commits:
+            fault = unrun(self.component.commit(), "commit")  # type: ignore[attr-defined]
+            if fault is not None:
+                raise fault
         assert self.epoch is not None
         self.epoch.publish(self.name, origins)
         if self.hub.broken:

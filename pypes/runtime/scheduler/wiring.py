@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from pypes.component import Component, Publisher
+from pypes.component import Component, is_publisher
 from pypes.core.ports import Pype
 from pypes.core.shown import shown
 from pypes.errors import InvalidComponent
@@ -42,7 +42,7 @@ def wire(hub: Scheduler, graph: Graph, components: Mapping[str, Component]) -> W
     by_name: dict[str, Tasklet] = {}
     # what sends on nothing may come last, publishers after whatever else may fail: see `on_committed`
     senders = {each.source for each in graph.wires}
-    last = [name for name in plan.order if name not in senders and isinstance(components[name], Publisher)]
+    last = [name for name in plan.order if name not in senders and is_publisher(components[name])]
     order = [name for name in plan.order if name not in last] + last
     for index, name in enumerate(order):
         task = by_name[name] = _tasklet_class(components[name])(hub, name, components[name], index)
@@ -102,7 +102,7 @@ def _check_numbers(name: str, component: Component) -> None:
 
 
 def _tasklet_class(component: Component) -> type[Tasklet]:
-    if component.holds and isinstance(component, Publisher):
+    if component.holds and is_publisher(component):
         raise InvalidComponent(
             "a publisher cannot hold packets; put a batching operator before it", where=type(component).__name__
         )

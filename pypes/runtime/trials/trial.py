@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from pypes.component import Component, Operator, Publisher
+from pypes.component import Component, Operator, Publisher, is_publisher
 from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.errors import PypesError
@@ -136,7 +136,7 @@ class Trial:
             params = expand(node.params, os.environ if environ is None else environ)
             component = make(specs[node.component], params, name)
             component.data_dir = data_dir
-            if isinstance(component, Publisher) and not publishes:
+            if is_publisher(component) and not publishes:
                 component = self._ends[name] = Probe(component.get_in_ports())
             components[name] = component
             self._time(name, component)

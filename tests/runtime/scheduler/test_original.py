@@ -6,8 +6,11 @@ from typing import Any
 
 from pypes.component import Component
 from pypes.core.limits import Limits
+from pypes.ingest.outcome import Fate
 from pypes.packet import Packet
 from pypes.runtime.local import Pipeline
+from pypes.runtime.scheduler import Epoch, Feed
+from tests.runtime.scheduler.graphs import running
 
 
 def packets(count: int) -> list[Packet]:
@@ -302,3 +305,58 @@ def test_a_log_line_of_a_loop_names_the_packet_under_the_cursor(caplog: Any) -> 
     with Pipeline(Talk) as pipeline:
         list(pipeline.run([Packet({"n": n}, {"id": str(n)}) for n in range(2)]))
     assert [record.packet_id for record in caplog.records] == ["0", "1"]
+
+
+class OldPublisher(Component):
+    """As the original had them: no more of a publisher than what it says."""
+
+    __metatype__ = "PUBLISHER"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.remove_output("out")
+        self.taken: list[int] = []
+        self.down = 0
+
+    def run(self) -> None:
+        while True:
+            for packet in self.receive_all("in"):
+                if self.down:
+                    self.down -= 1
+                    raise ConnectionError("no route")
+                self.taken.append(packet.get("n"))
+            self.yield_ctrl()
+
+
+def test_a_publisher_of_the_original_style_publishes() -> None:
+    keep = OldPublisher()
+    done: list[Epoch] = []
+    committed: list[tuple[str, tuple[int, ...]]] = []
+    with running(
+        {"add": Add(), "keep": keep},
+        [("add.out", "keep.in")],
+        on_done=done.append,
+        on_committed=lambda epoch, name, documents: committed.append((name, tuple(documents))),
+    ) as scheduler:
+        assert scheduler.publishers == ("keep",)
+        scheduler.submit(Feed(iter([("add", packets(2), range(2)), ("add", packets(2), range(2, 4))]), 4))
+        scheduler.drain()
+    assert [done[0].fate_of(n) for n in range(4)] == [Fate("published", ("keep",))] * 4
+    assert committed[0] == ("keep", (0, 1))
+
+
+def test_a_publisher_of_the_original_style_rests_while_its_destination_is_down() -> None:
+    now = 100.0
+    keep = OldPublisher()
+    keep.down = 2
+    done: list[Epoch] = []
+    with running({"keep": keep}, [], on_done=done.append, clock=lambda: now) as scheduler:
+        scheduler.submit(Feed(iter([("keep", packets(3), range(3))]), 3))
+        for _ in range(2):
+            scheduler.run()
+            assert scheduler.breakers["keep"]["reason"] == "ConnectionError: no route"
+            now += 60.0
+        scheduler.run()
+    assert keep.taken == [0, 1, 2]
+    assert not done[0].dead_letters
+    assert done[0].flags == b"\1\1\1"

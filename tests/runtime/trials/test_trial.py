@@ -19,7 +19,7 @@ from pypes.registry import Catalogue
 from pypes.runtime.trials.trial import Report, Trial
 
 PARTS = '''
-from pypes import Adapter, Publisher, Transformer
+from pypes import Adapter, Component, Publisher, Transformer
 
 
 class In(Adapter):
@@ -53,6 +53,22 @@ class Bad(Transformer):
         raise RuntimeError("no model")
 
 
+class OldFile(Component):
+    """The same in the original style."""
+
+    __metatype__ = "PUBLISHER"
+
+    def __init__(self):
+        Component.__init__(self)
+        self.remove_output("out")
+
+    def run(self):
+        while True:
+            for packet in self.receive_all("in"):
+                open("published", "a").close()
+            self.yield_ctrl()
+
+
 class File(Publisher):
     """Writes a file, which it must not in a trial."""
 
@@ -69,12 +85,12 @@ def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalogue:
     return find_components([tmp_path / "parts.py"])
 
 
-def graph(odd: str = "Odd") -> Graph:
+def graph(odd: str = "Odd", file: str = "File") -> Graph:
     return from_obj(
         {
             "pypes": 1,
             "name": "g",
-            "nodes": {"in": {"component": "In"}, "odd": {"component": odd}, "file": {"component": "File"}},
+            "nodes": {"in": {"component": "In"}, "odd": {"component": odd}, "file": {"component": file}},
             "wires": [["in.out", "odd.in"], ["odd.out", "file.in"]],
         }
     )
@@ -88,8 +104,9 @@ def fields(packets: list[dict[str, Any]]) -> list[Any]:
     return [packet["fields"] for packet in packets]
 
 
-def test_every_packet_on_its_way_is_seen_and_nothing_published(catalogue: Catalogue, tmp_path: Path) -> None:
-    with Trial(graph(), catalogue) as trial:
+@pytest.mark.parametrize("file", ["File", "OldFile"])
+def test_every_packet_on_its_way_is_seen_and_nothing_published(catalogue: Catalogue, tmp_path: Path, file: str) -> None:
+    with Trial(graph(file=file), catalogue) as trial:
         report = trial.run(posts({"n": 1}, {"n": 2, "do": "drop"}, {"n": 3, "do": "raise"}, {"n": 4, "do": "side"}))
     assert (report.published, report.dropped, len(report.failures)) == (1, 2, 1)
     steps = {step.filter: step for step in report.steps}
@@ -104,8 +121,9 @@ def test_every_packet_on_its_way_is_seen_and_nothing_published(catalogue: Catalo
     assert not (tmp_path / "published").exists()
 
 
-def test_publishers_publish_where_that_is_asked_for(catalogue: Catalogue, tmp_path: Path) -> None:
-    with Trial(graph(), catalogue, publishes=True) as trial:
+@pytest.mark.parametrize("file", ["File", "OldFile"])
+def test_publishers_publish_where_that_is_asked_for(catalogue: Catalogue, tmp_path: Path, file: str) -> None:
+    with Trial(graph(file=file), catalogue, publishes=True) as trial:
         assert trial.run(posts({"n": 1})).published == 1
     assert (tmp_path / "published").exists()
 
