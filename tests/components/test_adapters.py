@@ -105,19 +105,20 @@ class TestCSV(ComponentSuite):
         assert [packet.get_meta("id") for packet in result.packets] == ["doc/1", "doc/2"]
 
     def test_it_streams(self) -> None:
-        class Endless(Body):
-            """A gigabyte that is made while it is read, and knows how much of it was asked for."""
+        class Long(Body):
+            """Ten megabytes that are made while they are read, and know how much of them was asked for since they were opened."""
 
-            size = 10**9
+            size = 10**7
             taken = 0
 
             def open(self) -> BinaryIO:
+                self.taken = 0
                 return io.BufferedReader(_Rows(self))
 
             def read(self) -> bytes:
                 raise AssertionError("the body was read whole")
 
-        body = Endless()
+        body = Long()
         packets = run_component(_FirstRows, [posted(body)]).packets
         assert len(packets) == 5
         assert body.taken < 10**6
@@ -129,9 +130,22 @@ class TestCSV(ComponentSuite):
         assert "line 3" in failure.error
         assert len(result.packets) == 1
 
-    def test_bytes_that_turn_out_not_to_be_utf8_are_rejected(self) -> None:
-        (failure,) = run_component(CSV, [posted(b"a\n" + b"x\n" * 100_000 + b"\xff\n")]).dead_letters
-        assert failure.code == "csv.charset"
+    @pytest.mark.parametrize("charset", ["utf-8", "ascii", "no-such"])
+    def test_a_byte_far_down_that_is_not_of_the_character_set_fails_the_whole_table(self, charset: str) -> None:
+        result = run_component(CSV, [posted(b"a\n" + b"x\n" * 100_000 + b"caf\xe9\n", charset=charset)])
+        (failure,) = result.dead_letters
+        assert (failure.code, result.packets) == ("csv.charset", [])
+        assert charset == "no-such" or "byte 200005" in failure.error
+
+    def test_a_character_set_that_shows_far_down_is_found_out(self) -> None:
+        result = run_component(CSV, [posted(b"a\n" + b"x\n" * 100_000 + "café\nnaïve\n".encode("latin-1"))])
+        assert [row["a"] for row in rows(result)[-2:]] == ["café", "naïve"]
+        assert not result.dead_letters
+
+    @pytest.mark.parametrize("data", [b"a\nna\xc3", "a\nb".encode("utf-16")[:-1]])
+    def test_a_table_that_ends_within_a_character_fails_as_a_whole(self, data: bytes) -> None:
+        result = run_component(CSV, [posted(data, charset="utf-8") if data[0] == 97 else posted(data)])
+        assert ([failure.code for failure in result.dead_letters], result.packets) == (["csv.charset"], [])
 
 
 class _Rows(io.RawIOBase):
@@ -142,8 +156,8 @@ class _Rows(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        chunk = (b"a,b\n" * (len(buffer) // 4 + 1))[: len(buffer)]
-        buffer[:] = chunk
+        chunk = (b"a,b\n" * (len(buffer) // 4 + 1))[: min(len(buffer), self.body.size - self.body.taken)]
+        buffer[: len(chunk)] = chunk
         self.body.taken += len(chunk)
         return len(chunk)
 

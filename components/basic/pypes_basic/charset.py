@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import BinaryIO, NamedTuple
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16
 MARKS: Mapping[bytes, str] = MappingProxyType(
@@ -47,13 +48,37 @@ def split_mark(head: bytes) -> tuple[int, str | None]:
     return 0, None
 
 
-def is_utf8_so_far(head: bytes) -> bool:
-    """True if ``head`` is UTF-8, a character cut off at its end allowed."""
+class Misfit(NamedTuple):
+    """The first byte that is not of a character set: its offset, and the bytes around it."""
+
+    at: int
+    around: bytes
+
+
+def fitting(body: BinaryIO, declared: str | None) -> tuple[str, Misfit | None]:
+    """The character set of the mark, or as declared, or UTF-8; and where the first byte is that is not of it.
+
+    Reads to the end in blocks, or to that byte. Raises ``LookupError`` for a declared one that nobody knows.
+    """
+    block = body.read(GUESSED_BYTES)
+    mark, charset = split_mark(block[:4])
+    charset = charset or declared or "utf-8"
+    decoder = codecs.getincrementaldecoder(charset)()
+    at, before = mark, b""
+    block = block[mark:]
+    while block:
+        pending = len(decoder.getstate()[0])
+        try:
+            decoder.decode(block)
+        except UnicodeDecodeError as error:
+            return charset, Misfit(at - pending + error.start, before[-GUESSED_BYTES // 2 :] + block)
+        at += len(block)
+        before, block = block, body.read(GUESSED_BYTES)
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return False
-    return True
+        return charset, Misfit(at - len(decoder.getstate()[0]), before)
+    return charset, None
 
 
 def guess(data: bytes) -> str:

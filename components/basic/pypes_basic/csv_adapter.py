@@ -11,7 +11,7 @@ from pypes.component import Adapter
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import Reject
 from pypes.packet import Packet
-from pypes_basic.charset import GUESSED_BYTES, guess, is_utf8_so_far, split_mark
+from pypes_basic.charset import GUESSED_BYTES, fitting, guess, split_mark
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -19,7 +19,8 @@ DELIMITERS = (",", ";", "\t", "|")
 class CSV(Adapter):
     """Turn each row into a packet whose fields are named by the header row.
 
-    Rows are sent on one by one while the document is being read, so that its size does not matter.
+    Rows are sent on one by one while the document is being read, so that its size does not matter; before, its character set is
+    looked at to the end.
     Columns of the same name make a multi-valued field; cells beyond the header become ``column_N``. The number of
     the row is left in the packet's metadata as ``row``; where the document has an id, the row's is ``ID/ROW``.
     """
@@ -35,15 +36,35 @@ class CSV(Adapter):
     def process(self, packet: Packet) -> Packet | None:
         if packet.is_deletion:
             return packet
+        # over the whole document before the first row is sent: what fails later has published rows, and a replay would again
         with packet.open("data") as body:
-            self._send_rows(packet, body)
+            charset = self._charset_of(packet, body)
+        with packet.open("data") as body:
+            self._send_rows(packet, body, charset)
         return None
 
-    def _send_rows(self, packet: Packet, body: BinaryIO) -> None:
+    def _charset_of(self, packet: Packet, body: BinaryIO) -> str:
+        """The character set that every byte of a document agrees with: that of its mark, as declared, UTF-8, or guessed."""
+        declared = packet.get_meta("charset")
+        try:
+            charset, misfit = fitting(body, declared)
+        except LookupError as error:
+            raise Reject(f"there is no character set {declared!r}; name another in the content type", "csv.charset") from error
+        if misfit is None:
+            return charset
+        if declared is None and charset == "utf-8":
+            charset = guess(misfit.around)
+            with packet.open("data") as again:
+                misfit = fitting(again, charset)[1]
+        if misfit is not None:
+            reason = f"byte {misfit.at}: not {charset}; name the character set in the content type"
+            raise Reject(reason, "csv.charset")
+        return charset
+
+    def _send_rows(self, packet: Packet, body: BinaryIO, charset: str) -> None:
         reader = io.BufferedReader(cast(Any, body), GUESSED_BYTES)
         head = reader.peek(GUESSED_BYTES)[:GUESSED_BYTES]
-        mark, charset = split_mark(head[:4])
-        charset = charset or packet.get_meta("charset") or ("utf-8" if is_utf8_so_far(head) else guess(head))
+        mark, _ = split_mark(head[:4])
         reader.read(mark)
         delimiter = self.params.delimiter or _delimiter(packet, head[mark:].decode(charset, "replace"))
         lines = csv.reader(io.TextIOWrapper(reader, charset, newline=""), delimiter=delimiter)
@@ -51,9 +72,6 @@ class CSV(Adapter):
             self._send_lines(packet, lines, charset)
         except csv.Error as error:
             raise Reject(f"line {lines.line_num}: {error}; is a quote left open?", "csv.malformed") from error
-        except UnicodeDecodeError as error:
-            reason = f"after line {lines.line_num}: not {charset}; name the character set in the content type"
-            raise Reject(reason, "csv.charset") from error
 
     def _send_lines(self, packet: Packet, lines: Iterator[list[str]], charset: str) -> None:
         names = self.params.columns or next(lines, [])
