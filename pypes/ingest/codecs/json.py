@@ -31,7 +31,8 @@ def parse(text: bytes, limits: Limits, what: str = "") -> Any:
             raise too_deep(limits, what) from error
         place = f"{what}column {error.colno}" if what else f"line {error.lineno}, column {error.colno}"
         raise BadRequest(f"malformed JSON at {place}: {error.msg}", where=place) from error
-    numbers.check(text, what)
+    if numbers.may_change(text):  # PERF: a call less for most
+        numbers.check(text, what)
     # counting brackets bounds the depth from above at the speed of memchr; few documents need to be looked at closer
     if text.count(b"{") + text.count(b"[") > limits.json_depth:
         check_depth(value, limits, what)
