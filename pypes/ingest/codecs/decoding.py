@@ -23,6 +23,9 @@ Batch = tuple[str, list[Packet] | list[Unreadable]]
 
 _DEFAULTS = Limits()
 
+#: Stands for the ordinal of the only document of a delivery, which needs none.
+_ONLY = -1
+
 
 def documents(
     header: Header, source: bytes | Spooled, receipt: str, received: float, *, decoded: bool = False, limits: Limits = _DEFAULTS
@@ -32,8 +35,13 @@ def documents(
     ``source`` is the stored body, or inflated already (``decoded``); ``received`` is in seconds since the epoch. The body was
     checked when it was accepted, so an error raised here (``BadRequest``, ``OSError``) means that it is not what it was.
     A batch is either all packets or, only where ``header.is_lenient``, all :class:`Unreadable`.
+
+    A document without an id of its own, of a delivery of several, has the metadata ``index``, its ordinal there.
     """
     meta = _metadata(header, receipt, received)
+    number = 0 if header.origin is None else header.origin[1]
+    if header.documents == 1 and not header.only and not number:
+        number = _ONLY
     if header.method == "DELETE":
         meta["mimetype"] = PACKETS
         yield PACKETS, [Packet.from_document({}, meta)]
@@ -49,29 +57,47 @@ def documents(
             source, encoding = inflated, ""
     if media.codec == "raw":
         value = source if isinstance(source, bytes) and not encoding else StreamBody(source, encoding, limits)
+        if number > 0:
+            meta["index"] = number
         yield media.type, [Packet.from_document({"data": value}, meta)]
         return
     if media.codec != "multipart" and isinstance(source, bytes) and not encoding:
-        yield from _structured(media, [source], meta, limits, header.is_lenient)
+        yield from _structured(media, [source], meta, limits, number, header.is_lenient)
         return
     with _open(source) as file:
         pieces = pieces_of(file, encoding, limits)
         if media.codec == "multipart":
-            yield from _wave(_parts(media, pieces, source, encoding, meta, limits), limits)
+            yield from _wave(_parts(media, pieces, source, encoding, meta, limits, number), limits)
         else:
-            yield from _structured(media, pieces, meta, limits, header.is_lenient)
+            yield from _structured(media, pieces, meta, limits, number, header.is_lenient)
 
 
 def _structured(
-    media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, is_lenient: bool = False
+    media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int, is_lenient: bool
 ) -> Iterator[Batch]:
     if is_lenient and media.codec in ("ndjson", "json"):
-        yield from _lenient(media, pieces, meta, limits)
+        yield from _lenient(media, pieces, meta, limits, number)
     else:
-        yield from _strict(media, pieces, meta, limits)
+        yield from _strict(media, pieces, meta, limits, number)
 
 
-def _lenient(media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits) -> Iterator[Batch]:
+def _placed(found: list[dict[str, Any]], meta: dict[str, Any], number: int) -> list[Packet]:
+    """Packets of JSON documents, the first of which has this ordinal.
+
+    PERF: those with an id share their metadata.
+    """
+    make = Packet.from_document
+    if number < 0:
+        return [make(fields, meta, shared=True) for fields in found]
+    return [
+        make(fields, meta, shared=True)
+        if type(id := fields.get("id")) is int or (type(id) is str and id)
+        else make(fields, {**meta, "index": at})
+        for at, fields in enumerate(found, number)
+    ]
+
+
+def _lenient(media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int) -> Iterator[Batch]:
     if media.codec == "ndjson":
         kind, found = JSON, ndjson.elements(pieces, limits)
         meta["mimetype"] = JSON
@@ -82,30 +108,44 @@ def _lenient(media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], li
             if is_unreadable:
                 yield kind, cast("list[Unreadable]", wave)
             else:
-                yield kind, [Packet.from_document(fields, meta, shared=True) for fields in cast("list[dict[str, Any]]", wave)]
+                yield kind, _placed(cast("list[dict[str, Any]]", wave), meta, number)
+            if number >= 0:
+                number += len(wave)
 
 
 def _strict(
-    media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits
+    media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int
 ) -> Iterator[tuple[str, list[Packet]]]:
-    make, size = Packet.from_document, limits.wave_packets
+    size = limits.wave_packets
     if media.codec == "ndjson":
         # each line is a JSON document by itself
         meta["mimetype"] = JSON
         for found in ndjson.documents(pieces, limits):
-            yield JSON, [make(fields, meta, shared=True) for fields in found]
+            yield JSON, _placed(found, meta, number)
+            if number >= 0:
+                number += len(found)
         return
     body = _gather(pieces, limits)
     if media.codec == "packets":
-        stream = packets.documents(body, limits, meta)
-    else:
-        stream = (make(fields, meta, shared=True) for fields in json.documents(body, limits))
-    while wave := list(islice(stream, size)):
-        yield media.type, wave
+        stream = packets.documents(body, limits, meta, max(number, 0))
+        while wave := list(islice(stream, size)):
+            yield media.type, wave
+        return
+    values = json.documents(body, limits)
+    while some := list(islice(values, size)):
+        yield media.type, _placed(some, meta, number)
+        if number >= 0:
+            number += len(some)
 
 
 def _parts(
-    media: MediaType, pieces: Iterator[bytes], source: bytes | Spooled, encoding: str, meta: dict[str, Any], limits: Limits
+    media: MediaType,
+    pieces: Iterator[bytes],
+    source: bytes | Spooled,
+    encoding: str,
+    meta: dict[str, Any],
+    limits: Limits,
+    number: int,
 ) -> Iterator[tuple[str, list[Packet]]]:
     content: list[bytes] = []
     kept_bytes = 0
@@ -130,12 +170,18 @@ def _parts(
                 own["charset"] = part_media.parameters["charset"]
             if part_media.codec not in ("raw", "multipart"):
                 json.check_size(kept_bytes, limits)
-                yield from _strict(part_media, [b"".join(content)], own, limits)
-            elif kept_bytes <= most_bytes:
-                yield part_media.type, [Packet.from_document({"data": b"".join(content)}, own)]
-            else:
-                value = StreamBody(source, encoding, limits, event.offset, event.size)
-                yield part_media.type, [Packet.from_document({"data": value}, own)]
+                for kind, found in _strict(part_media, [b"".join(content)], own, limits, number):
+                    yield kind, found
+                    if number >= 0:
+                        number += len(found)
+                continue
+            if number >= 0:
+                own["index"] = number
+                number += 1
+            value = (
+                b"".join(content) if kept_bytes <= most_bytes else StreamBody(source, encoding, limits, event.offset, event.size)
+            )
+            yield part_media.type, [Packet.from_document({"data": value}, own)]
 
 
 def _wave(batches: Iterable[tuple[str, list[Packet]]], limits: Limits) -> Iterator[tuple[str, list[Packet]]]:
@@ -162,6 +208,8 @@ def _metadata(header: Header, receipt: str, received: float) -> dict[str, Any]:
         "receipt": receipt,
         "processingtime": rfc3339(received),
     }
+    if header.origin is not None:
+        meta["origin"] = header.origin[0]
     for name, value in (("route", header.route), ("id", header.id), ("filename", header.filename)):
         if value is not None:
             meta[name] = value

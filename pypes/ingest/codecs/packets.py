@@ -10,18 +10,28 @@ from pypes.errors import BadRequest, InvalidInput
 from pypes.ingest.codecs import json
 from pypes.packet import Packet
 
+#: What a packet cannot say of itself: where its document came from.
+_OURS = ("receipt", "origin", "index")
 
-def documents(body: bytes, limits: Limits, meta: dict[str, Any] | None = None) -> Iterator[Packet]:
-    """The packets of a body. ``meta`` fills in what a packet does not say of itself; its receipt is always ours."""
+
+def documents(body: bytes, limits: Limits, meta: dict[str, Any] | None = None, first: int = 0) -> Iterator[Packet]:
+    """The packets of a body. ``meta`` fills in what a packet does not say of itself.
+
+    Its receipt is always ours, as is its ordinal; that of the first packet is ``first``.
+    """
     for number, value in enumerate(json.documents(body, limits), 1):
         try:
             packet = Packet.from_json(value)
         except InvalidInput as error:
             raise BadRequest(f"packet {number} is malformed: {error}", where=f"packet {number}") from error
         if meta is not None:
+            for name in _OURS:
+                packet.delete_meta(name)
             for name, default in meta.items():
-                if name == "receipt" or not packet.has_meta(name):
+                if not packet.has_meta(name):
                     packet.set_meta(name, default)
+            if first + number > 1:
+                packet.set_meta("index", first + number - 1)
         yield packet
 
 

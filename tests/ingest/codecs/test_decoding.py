@@ -57,6 +57,7 @@ def test_json_documents_become_fields_in_waves(how: str, form: str, tmp_path: Pa
         "receipt": "receipt",
         "processingtime": "1970-01-01T00:00:01.500Z",
         "route": "news",
+        "index": 5,
     }
     packets[5].set_meta("own", 1)
     assert not packets[6].has_meta("own")
@@ -169,3 +170,52 @@ def test_reading_is_lazy(tmp_path: Path) -> None:
     batches = documents(Header("g", content_type="application/x-ndjson"), source, "r", 0.0)
     assert len(next(batches)[1]) == 256
     batches.close()  # type: ignore[attr-defined]
+
+
+def places(body: bytes, content_type: str, **fields: object) -> list[tuple[object, object]]:
+    """Metadata ``index`` and ``origin`` of the packets."""
+    counted, _ = check(Header("g", content_type=content_type), body, Limits())
+    header = Header("g", content_type=content_type, **{"documents": counted, **fields})  # type: ignore[arg-type]
+    return [(packet.get_meta("index"), packet.get_meta("origin")) for packet in flat(read(header, body))]
+
+
+FILE = b'--XX\r\nContent-Disposition: form-data; name="f"; filename="%s"\r\nContent-Type: %s\r\n\r\n%s\r\n'
+FILES = (
+    FILE % (b"a.txt", b"text/plain", b"one")
+    + FILE % (b"b.json", b"application/json", b'[{"n": 1}, {"id": "x"}, {"id": ""}]')
+    + FILE % (b"c.txt", b"text/plain", b"two")
+    + b"--XX--\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "found"),
+    [
+        (b'{"n": 1}', "application/json", [None]),
+        (b"text", "text/plain", [None]),
+        (b'[{"n": 1}, {"id": "x"}, {"id": 0}, {"id": ""}, {"id": true}]', "application/json", [0, None, None, 3, 4]),
+        (b'{"n": 1}\n\n{"id": 7}\n{"id": null}\n', "application/x-ndjson", [0, None, 2]),
+        (FILES, MULTIPART, [0, 1, None, 3, 4]),
+        (b'[{"fields": {}, "meta": {"index": 7, "origin": "x"}}, {"fields": {}}]', PACKETS, [None, 1]),
+    ],
+)
+def test_documents_without_an_id_know_their_place(body: bytes, content_type: str, found: list[int | None]) -> None:
+    assert places(body, content_type) == [(index, None) for index in found]
+
+
+def test_a_place_is_that_of_the_first_run() -> None:
+    first = ("first", 4)
+    assert places(b'{"n": 1}', "application/json", origin=first) == [(4, "first")]
+    assert places(b'[{"n": 1}, {"n": 2}]', "application/json", origin=first) == [(4, "first"), (5, "first")]
+    assert places(b'[{"n": 1}, {"n": 2}]', "application/json", origin=("first", 0), documents=1, only=(1,)) == [
+        (0, "first"),
+        (1, "first"),
+    ]
+    assert places(b'{"fields": {}, "meta": {"receipt": "x"}}', PACKETS, origin=first) == [(4, "first")]
+    assert places(b"text", "text/plain", origin=first) == [(4, "first")]
+
+
+def test_what_cannot_be_read_has_a_place_too() -> None:
+    header = Header("g", content_type="application/x-ndjson", documents=3, is_lenient=True)
+    found = [one for _, batch in read(header, b'{"n": 1}\n{\n{"n": 3}\n') for one in batch]
+    assert [one.get_meta("index") for one in found if isinstance(one, Packet)] == [0, 2]
