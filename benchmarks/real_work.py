@@ -31,7 +31,8 @@ from benchmarks.measure import Skipped, needs, node
 from benchmarks.report import Line
 from pypes.testing.node import free_port, until
 from pypes_basic.charset import decode
-from pypes_search.index import Row, SearchIndex, count
+from pypes_search.index import Row, SearchIndex
+from pypes_search.query import count
 
 ROUNDS = 3
 BATCH = 256

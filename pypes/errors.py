@@ -10,6 +10,7 @@ Split by whose fault it is, so that a caller can tell what to do from the class 
     │   ├── InvalidGraph          a graph with problems; carries *all* of them
     │   ├── InvalidConfig         a flag, a key of pypes.ini or an environment variable
     │   ├── InvalidComponent      a component class that breaks the contract
+    │   ├── BadId                 text that cannot be the id of a document
     │   ├── NotFound              no such graph, filter, component or receipt
     │   ├── Gone                  there was one, and it is forgotten by now
     │   ├── Conflict              at odds with what is there: another body under the same idempotency key, …
@@ -93,6 +94,12 @@ class InvalidConfig(InvalidInput):
 
 class InvalidComponent(InvalidInput):
     code = "component.invalid"
+
+
+class BadId(InvalidInput):
+    """Text that was meant as the id of a document, and cannot be one."""
+
+    code = "document.id"
 
 
 class NotFound(InvalidInput):

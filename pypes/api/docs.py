@@ -19,9 +19,9 @@ from pypes.api.options import PLAIN, Options, options_of
 from pypes.api.pace import Pace
 from pypes.api.receipts import RECEIPT, wait_receipt
 from pypes.api.request import Request, too_large
-from pypes.core.identity import BadId, id_of
+from pypes.core.identity import id_of
 from pypes.core.limits import MIB
-from pypes.errors import BadRequest, PypesError
+from pypes.errors import BadId, BadRequest, PypesError
 from pypes.ingest.codecs import Survey, check, normalize
 from pypes.ingest.codecs.media import filename_of
 from pypes.ingest.delivery import PACKETS, Header, Spooled

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from pypes.errors import InvalidInput
+from pypes.errors import BadId
 
 #: Longest id, in bytes of UTF-8: room for the addresses of pages.
 MAX_ID_BYTES: Final = 2048
@@ -20,12 +20,6 @@ class Identity(NamedTuple):
 
     route: str
     id: str
-
-
-class BadId(InvalidInput):
-    """Text that was meant as an id, and cannot be one."""
-
-    code = "document.id"
 
 
 def id_of(value: Any) -> str | None:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pypes import Pipeline
 from pypes.errors import NotFound, StoreError
 from pypes.packet import Packet
 from pypes.testing import ComponentSuite, run_component
+from pypes.testing.node import until
 from pypes_search.command import main
 from pypes_search.html_adapter import HTML
-from pypes_search.index import SYNC_INTERVAL_S, Row, SearchIndex, count, search
+from pypes_search.index import SYNC_INTERVAL_S, Row, SearchIndex
+from pypes_search.query import count, search
 from pypes_search.sqlite_search import SQLiteSearch
 
 PAGE = b"""<!doctype html><html lang="en"><head><title> A  page </title>
@@ -128,6 +132,58 @@ class TestSQLiteSearch(ComponentSuite):
             same = [document("same", receipt="r1"), document("same", receipt="r1"), document("other", receipt="r1")]
             self.publish(*same, document("same", receipt="r2"))
             assert count(self.path) == 4
+
+    def test_the_same_id_under_two_routes_is_two_documents(self) -> None:
+        self.publish(document("one", id="1", route="a"), document("two", id="1", route="b"), document("three", id="1"))
+        assert count(self.path) == 3
+        self.publish(Packet(meta={"requestmethod": "DELETE", "id": "1", "route": "b"}), document("four", id="1", route="a"))
+        assert [bool(search(self.path, word)) for word in ("one", "two", "three", "four")] == [False, False, True, True]
+
+    @pytest.mark.parametrize("id", ["", None, True, 1.5, ["a"], {"a": 1}])
+    def test_what_is_no_id_replaces_nothing(self, id: Any) -> None:
+        for text in ("one", "two"):
+            self.publish(Packet.from_document({"id": id, "text": text}, {"receipt": text}))
+        assert count(self.path) == 2
+
+    def test_an_id_that_cannot_be_one_is_rejected(self) -> None:
+        result = run_component(SQLiteSearch, [Packet({"id": "x" * 3000}), document("fine", id="1")])
+        assert [failure.code for failure in result.dead_letters] == ["document.id"]
+        assert count(self.path) == 1
+
+    def test_equal_documents_of_one_delivery_are_as_many_as_they_were(self) -> None:
+        for _ in range(2):
+            self.publish(*(document("same", receipt="r", index=index) for index in range(1000)))
+            assert count(self.path) == 1000
+
+    def test_a_replay_replaces_what_its_first_run_published(self) -> None:
+        self.publish(document("a", receipt="r1", index=3), document("b", receipt="r1", index=4))
+        self.publish(document("a", receipt="r2", origin="r1", index=3))
+        assert count(self.path) == 2
+        assert search(self.path, "a")[0].id == "r1/0000003"
+
+    def test_packets_made_of_one_document_are_kept_apart(self) -> None:
+        rows = [Packet.from_document({"name": "same"}, {"receipt": "r", "row": row}) for row in range(600)]
+        self.publish(*rows, document("one", receipt="s"), document("two", receipt="s"), document("two", receipt="s"))
+        assert count(self.path) == 603
+
+    def test_while_something_else_lies_there_it_waits(self, caplog: pytest.LogCaptureFixture) -> None:
+        def restore() -> None:
+            until(lambda: "resting" in caplog.text, 10, "said that it waits")
+            seen.append(self.path.read_text())
+            self.path.unlink()
+
+        seen: list[str] = []
+        with Pipeline(SQLiteSearch) as pipeline:
+            assert list(pipeline.run([document("before", id="1")])) == []
+            for each in self.path.parent.glob("search.db*"):
+                each.unlink()
+            self.path.write_text("somebody's file")
+            restoring = threading.Thread(target=restore)
+            restoring.start()
+            assert list(pipeline.run([document("after", id="2")])) == []
+            restoring.join(20)
+        assert seen == ["somebody's file"]
+        assert [hit.id for hit in search(self.path, "before OR after")] == ["2"]
 
     def test_a_deletion_without_an_id_is_rejected(self) -> None:
         result = run_component(SQLiteSearch, [Packet(meta={"requestmethod": "DELETE"}), document("fine")])

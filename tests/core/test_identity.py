@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pypes.core.identity import MAX_ID_BYTES, BadId, Identity, id_of
+from pypes.core.identity import MAX_ID_BYTES, Identity, id_of
+from pypes.errors import BadId
 from pypes.packet import Packet
 
 

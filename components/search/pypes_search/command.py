@@ -9,7 +9,7 @@ import click
 import orjson
 
 from pypes.errors import PypesError
-from pypes_search.index import Hit, search
+from pypes_search.query import Hit, search
 
 
 @click.command()

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -15,72 +15,50 @@ from typing import IO
 if sys.platform != "win32":
     import fcntl
 
-from pypes.errors import NotFound, StoreError
+from pypes.errors import StoreError
+from pypes_search.mark import Mark, is_index, mark_of, refuse_foreign, remove_log, set_apart
+from pypes_search.query import BUSY_TIMEOUT_S
+from pypes_search.schema import prepare
 
-#: Format of the file; a newer one is refused. ``APPLICATION_ID`` marks the file as ours ("Pyps").
-FORMAT = 1
-APPLICATION_ID = 0x50797073
-
-#: The index is told to merge small transactions later and more at once: a third less work than by its defaults.
-SCHEMA = """
-CREATE TABLE documents (
-    key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL, text TEXT NOT NULL, fields TEXT NOT NULL
-);
-CREATE VIRTUAL TABLE words USING fts5(
-    title, text, content='documents', content_rowid='key', tokenize='unicode61 remove_diacritics 2'
-);
-INSERT INTO words (words, rank) VALUES ('rank', 'bm25(5.0, 1.0)');
-INSERT INTO words (words, rank) VALUES ('automerge', 16), ('crisismerge', 64), ('hashsize', 8388608);
-CREATE TRIGGER documents_insert AFTER INSERT ON documents BEGIN
-    INSERT INTO words (rowid, title, text) VALUES (new.key, new.title, new.text);
-END;
-CREATE TRIGGER documents_delete AFTER DELETE ON documents BEGIN
-    INSERT INTO words (words, rowid, title, text) VALUES ('delete', old.key, old.title, old.text);
-END;
-CREATE TRIGGER documents_update AFTER UPDATE OF title, text ON documents BEGIN
-    INSERT INTO words (words, rowid, title, text) VALUES ('delete', old.key, old.title, old.text);
-    INSERT INTO words (rowid, title, text) VALUES (new.key, new.title, new.text);
-END;
-"""
-
-UPSERT_HEAD = "INSERT INTO documents (id, title, text, fields) VALUES "
+UPSERT_HEAD = "INSERT INTO documents (route, id, part, version, title, text, fields, parted_title, parted_text) VALUES "
 # An unchanged document, as a re-run after a crash brings it, costs no work on the index.
 UPSERT_TAIL = (
-    " ON CONFLICT (id) DO UPDATE SET title = excluded.title, text = excluded.text, fields = excluded.fields"
-    " WHERE (title, text, fields) IS NOT (excluded.title, excluded.text, excluded.fields)"
+    " ON CONFLICT (id, route, part) DO UPDATE SET version = excluded.version, title = excluded.title, text = excluded.text,"
+    " fields = excluded.fields, parted_title = excluded.parted_title, parted_text = excluded.parted_text"
+    " WHERE (version, title, text, fields) IS NOT (excluded.version, excluded.title, excluded.text, excluded.fields)"
 )
 
 #: Rows per statement. One statement runs wholly without the interpreter lock, so that the graph goes on meanwhile;
 #: row by row, each would wait for its turn to get the lock back. Few sizes, so that their plans stay cached.
 ROWS_PER_STATEMENT = (64, 16, 4, 1)
 
-BUSY_TIMEOUT_S = 60.0
 SYNC_INTERVAL_S = 1.0
 
 #: The log of commits is moved into the file itself when it has grown to this size; over the second, others wait for it.
 CHECKPOINT_BYTES = 16 * 1024 * 1024
 MAX_LOG_BYTES = 64 * 1024 * 1024
 
+#: How often one batch is written anew because the file was taken away meanwhile.
+MAX_RENEWALS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A document as the index keeps it; ``fields`` is JSON and comes back with a hit. ``text`` None: delete it."""
+    """A document, or a part of one, as the index keeps it; ``fields`` is JSON and comes back with a hit.
+
+    ``text`` None: delete the document with all its parts. ``version`` is where it ran first. ``parted_title`` and
+    ``parted_text`` are what is indexed, where that is not title and text themselves.
+    """
 
     id: str
     title: str = ""
     text: str | None = None
     fields: str = "{}"
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """What a query found; ``score`` is higher for better matches."""
-
-    id: str
-    title: str
-    snippet: str
-    fields: str
-    score: float
+    route: str = ""
+    part: str = ""
+    version: str = ""
+    parted_title: str | None = None
+    parted_text: str | None = None
 
 
 class SearchIndex:
@@ -88,39 +66,64 @@ class SearchIndex:
 
     SQLite commits without a sync; the log it wrote to is synced afterwards, when the next writer has the lock
     already. The order does not matter: SQLite itself syncs the log before it moves it into the file.
+
+    Before and after each transaction it is looked whether the file under the name is still the one that is open. If it was
+    removed, moved, emptied or replaced by another index, that or a new one is opened and the transaction written there.
     """
 
     def __init__(self, path: Path, durability: str = "always") -> None:
-        """Open or create the index. Raises ``StoreError`` if the file is another thing or of a newer format."""
+        """Open, upgrade or create the index. Raises ``StoreError`` if the file is another thing or of a newer format."""
         self.path = path
         self._durability = durability
         self._synced_s = time.monotonic()
+        self._lock: IO[bytes] | None = None
+        self._db: sqlite3.Connection | None = None
         self._log = -1
+        self._mark: Mark | None = None
+        refuse_foreign(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock: IO[bytes] = path.with_name(f"{path.name}-writer").open("ab")
-        self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
             with self._writing():
-                _prepare(self._db, path, durability)
-                self._db.execute("BEGIN IMMEDIATE")
-                self._db.execute("COMMIT")
-                # it is there by now, and stays the same file as long as this connection is open
-                self._log = os.open(f"{path}-wal", os.O_RDWR)
+                self._open()
         except BaseException:
             self.close()
             raise
-        if durability != "never":
-            _sync(self._log)
-            _sync_directory(path.parent)
 
     def apply(self, rows: Sequence[Row]) -> None:
-        """Insert, replace and delete, in order and in one transaction; durable when it returns. Blocks."""
+        """Insert, replace and delete, in order and in one transaction; durable when it returns. Blocks.
+
+        Raises ``StoreError`` while another thing lies under the name.
+        """
+        for _ in range(MAX_RENEWALS):
+            log_bytes = self._write(rows)
+            if self._is_sync_due():
+                _sync(self._log)
+            if self._is_current():
+                if CHECKPOINT_BYTES <= log_bytes < MAX_LOG_BYTES:
+                    self._checkpoint()
+                return
+        raise StoreError(f"{self.path} is taken away again and again while it is written", code="search.lost")
+
+    def close(self) -> None:
+        self._close_files()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    # -- transactions ------------------------------------------------------------------------------------
+
+    def _write(self, rows: Sequence[Row]) -> int:
+        """One transaction; returns how long the log is behind it, in bytes."""
         with self._writing():
+            if not self._is_current():
+                self._renew()
+            assert self._db is not None
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 for is_deletion, run in _runs(rows):
                     if is_deletion:
-                        self._db.executemany("DELETE FROM documents WHERE id = ?", [(row.id,) for row in run])
+                        ids = [(row.id, row.route) for row in run]
+                        self._db.executemany("DELETE FROM documents WHERE id = ? AND route = ?", ids)
                     else:
                         self._upsert(run)
                 self._db.execute("COMMIT")
@@ -131,17 +134,19 @@ class SearchIndex:
             log_bytes = os.fstat(self._log).st_size
             if log_bytes >= MAX_LOG_BYTES:
                 self._checkpoint()
-        if self._is_sync_due():
-            _sync(self._log)
-        if CHECKPOINT_BYTES <= log_bytes < MAX_LOG_BYTES:
-            self._checkpoint()
+            return log_bytes
 
-    def close(self) -> None:
-        self._db.close()
-        self._lock.close()
-        if self._log >= 0:
-            os.close(self._log)
-            self._log = -1
+    def _upsert(self, rows: Sequence[Row]) -> None:
+        assert self._db is not None
+        start = 0
+        for size in ROWS_PER_STATEMENT:
+            while len(rows) - start >= size:
+                values: list[str | None] = []
+                for row in rows[start : start + size]:
+                    values += (row.route, row.id, row.part, row.version, row.title, row.text, row.fields)
+                    values += (row.parted_title, row.parted_text)
+                self._db.execute(UPSERT_HEAD + ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * size) + UPSERT_TAIL, values)
+                start += size
 
     def _is_sync_due(self) -> bool:
         if self._durability == "interval":
@@ -153,15 +158,81 @@ class SearchIndex:
 
     def _checkpoint(self) -> None:
         # PASSIVE never waits: what a reader still needs stays for the next time
+        assert self._db is not None
         self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    def _upsert(self, rows: Sequence[Row]) -> None:
-        start = 0
-        for size in ROWS_PER_STATEMENT:
-            while len(rows) - start >= size:
-                values = [value for row in rows[start : start + size] for value in (row.id, row.title, row.text, row.fields)]
-                self._db.execute(UPSERT_HEAD + ", ".join(["(?, ?, ?, ?)"] * size) + UPSERT_TAIL, values)
-                start += size
+    # -- the file ----------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Open what lies under the name, or make it; other writers are kept out."""
+        refuse_foreign(self.path)
+        self._db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        prepare(self._db, self.path)
+        for name, value in (
+            ("synchronous", "OFF" if self._durability == "never" else "NORMAL"),
+            ("fullfsync", "ON"),  # on macOS a plain fsync stops at the drive's cache
+            ("wal_autocheckpoint", 0),
+            ("cache_size", -16 * 1024),
+        ):
+            self._db.execute(f"PRAGMA {name} = {value}")
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("COMMIT")
+        # it is there by now, and stays the same file as long as this connection is open
+        self._log = os.open(f"{self.path}-wal", os.O_RDWR)
+        self._mark = mark_of(self.path)
+        if not is_index(self.path):  # what says so lies in the log yet, after a crash
+            self._checkpoint()
+            self._mark = mark_of(self.path)
+        if self._durability != "never":
+            _sync(self._log)
+            _sync_directory(self.path.parent)
+
+    def _is_current(self) -> bool:
+        """True if the file under the name is the one that is open, and nobody else has written to it."""
+        if self._db is None or self._mark is None:
+            return False
+        found = mark_of(self.path)
+        if found is None or not found.is_same_file(self._mark) or not os.fstat(self._log).st_nlink:
+            return False
+        if found != self._mark:  # a checkpoint, as a rule
+            if self._is_overwritten(found):
+                return False
+            self._mark = found
+        return True
+
+    def _is_overwritten(self, found: Mark) -> bool:
+        assert self._mark is not None
+        return not is_index(self.path) or (found.size < self._mark.size and found.size != self._known_bytes())
+
+    def _known_bytes(self) -> int:
+        """How large the file is when it holds all that SQLite knows of: only its own VACUUM makes it smaller."""
+        assert self._db is not None
+        pages, page_bytes = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        return int(pages * page_bytes)
+
+    def _renew(self) -> None:
+        """Let go of a file that is not the one under the name any more, and open that. Raises ``StoreError`` if it is foreign."""
+        found = mark_of(self.path)
+        if self._db is not None and self._mark is not None:
+            if found is not None and found.is_same_file(self._mark):
+                if not self._is_overwritten(found):
+                    # only its log was removed, and lives on as long as it is open
+                    (is_busy, *_) = self._db.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+                    if is_busy:
+                        raise StoreError(f"the log of {self.path} was removed while it is read", code="search.lost")
+                set_apart(self.path)
+            remove_log(self.path, self._log)
+        self._close_files()
+        self._open()
+
+    def _close_files(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        if self._log >= 0:
+            os.close(self._log)
+            self._log = -1
+        self._mark = None
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -169,67 +240,27 @@ class SearchIndex:
         if sys.platform == "win32":
             yield
             return
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        lock = self._locked()
         try:
             yield
         finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            fcntl.flock(lock, fcntl.LOCK_UN)
 
+    if sys.platform != "win32":
 
-def search(path: Path, query: str, limit: int = 10) -> list[Hit]:
-    """The best matches for a query in FTS5's language; one that is not well-formed there is taken word by word.
-
-    Raises ``NotFound`` if there is no index at ``path``.
-    """
-    if not path.is_file():
-        raise NotFound(f"there is no index at {path}: publish something there with SQLiteSearch first", code="search.no_index")
-    statement = (
-        "SELECT d.id, d.title, snippet(words, 1, '[', ']', '…', 16), d.fields, -words.rank"
-        " FROM words JOIN documents d ON d.key = words.rowid WHERE words MATCH ? ORDER BY words.rank LIMIT ?"
-    )
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)) as db:
-        try:
-            found = db.execute(statement, (query, limit)).fetchall()
-        except sqlite3.OperationalError as error:
-            words = " ".join('"' + word.replace('"', '""') + '"' for word in query.replace("\0", " ").split())
-            if not words:
-                return []
-            try:
-                found = db.execute(statement, (words, limit)).fetchall()
-            except sqlite3.OperationalError:
-                raise StoreError(f"{path} cannot be searched: {error}", code="search.failed") from error
-    return [Hit(*row) for row in found]
-
-
-def count(path: Path) -> int:
-    """Number of documents in the index."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)) as db:
-        return int(db.execute("SELECT count(*) FROM documents").fetchone()[0])
-
-
-def _prepare(db: sqlite3.Connection, path: Path, durability: str) -> None:
-    """Create the tables if the file is new, check the format if not, and set the connection up."""
-    try:
-        db.execute("PRAGMA journal_mode = WAL")
-        application, version = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-        is_empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        raise StoreError(f"{path} is not an SQLite file ({error}); choose another path", code="search.not_an_index") from error
-    if is_empty:
-        db.executescript(
-            f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
-        )
-    elif application != APPLICATION_ID:
-        raise StoreError(f"{path} is another program's SQLite file; choose another path", code="search.not_an_index")
-    elif version > FORMAT:
-        raise StoreError(f"{path} has format {version}; a newer pypes-search is needed to write it", code="search.newer_format")
-    for name, value in (
-        ("synchronous", "OFF" if durability == "never" else "NORMAL"),
-        ("fullfsync", "ON"),  # on macOS a plain fsync stops at the drive's cache
-        ("wal_autocheckpoint", 0),
-        ("cache_size", -16 * 1024),
-    ):
-        db.execute(f"PRAGMA {name} = {value}")
+        def _locked(self) -> IO[bytes]:
+            """The lock, taken, on the file that bears its name now: it may have been removed together with the index."""
+            path = self.path.with_name(f"{self.path.name}-writer")
+            while True:
+                if self._lock is None:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    self._lock = path.open("ab")
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+                with suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(self._lock.fileno()), path.stat()):
+                        return self._lock
+                self._lock.close()
+                self._lock = None
 
 
 def _runs(rows: Iterable[Row]) -> Iterator[tuple[bool, list[Row]]]:

@@ -13,11 +13,13 @@ import orjson
 
 from pypes.component import Publisher
 from pypes.core.parameters import Help, Parameters
-from pypes.errors import Reject, Retry
+from pypes.errors import BadId, Reject, Retry, StoreError, Unreachable
 from pypes.packet import Packet
 from pypes_search.index import Row, SearchIndex
+from pypes_search.words import parted
 
 RETRY_S = 1.0
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 #: Metadata kept with a document; the rest says how it travelled, not what it is.
 KEPT_META = ("filename", "mimetype", "charset", "route", "receipt", "row")
@@ -26,9 +28,10 @@ KEPT_META = ("filename", "mimetype", "charset", "route", "receipt", "row")
 class SQLiteSearch(Publisher):
     """Index documents for full-text search in one SQLite file (ask it with ``pypes-search``).
 
-    A document replaces the one of the same id (packet metadata or field ``id``); a DELETE removes it. Without an id
-    one is derived from the receipt and the content, so that a delivery that is run again doubles nothing.
-    Many instances may write to one file: they take turns, one transaction for each wave.
+    A document replaces the one of the same route and id (packet metadata or field ``id``); a DELETE removes it. One without an
+    id is known by its place, receipt and ordinal in the delivery, so that what is run again doubles nothing.
+    Many instances may write to one file: they take turns, one transaction for each wave. If the file is removed or replaced, they
+    make a new one, or go on with that; while something else lies there, they wait.
     """
 
     class Params(Parameters):
@@ -42,7 +45,7 @@ class SQLiteSearch(Publisher):
         self._index = SearchIndex(Path(self.data_dir, self.params.path), self.durability)
 
     def process_batch(self, packets: list[Packet]) -> None:
-        seen: Counter[bytes] = Counter()
+        seen: Counter[tuple[str, bytes]] = Counter()
         self._rows += [self._row(packet, seen) for packet in packets]
 
     def commit(self) -> None:
@@ -53,19 +56,30 @@ class SQLiteSearch(Publisher):
                 self.offload(self._index.apply, rows)
             except sqlite3.OperationalError as error:  # a full disk or a foreign writer's lock may pass
                 raise Retry(RETRY_S, f"{self.params.path}: {error}") from error
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode not in DAMAGED:
+                    raise
+                raise Unreachable(
+                    RETRY_S, f"{self.params.path} is damaged ({error}); put another index there, or none"
+                ) from error
+            except StoreError as error:  # another thing lies there, until somebody takes it away
+                raise Unreachable(RETRY_S, error.message) from error
 
     def teardown(self) -> None:
         if hasattr(self, "_index"):
             self._index.close()
 
-    def _row(self, packet: Packet, seen: Counter[bytes]) -> Row:
-        given = packet.get_meta("id")
-        if given is None:
-            given = packet.get("id")
+    def _row(self, packet: Packet, seen: Counter[tuple[str, bytes]]) -> Row:
+        try:
+            given = packet.id
+        except BadId as error:
+            raise Reject(error.message, error.code) from error
+        route = packet.get_meta("route")
+        route = route if isinstance(route, str) else ""
         if packet.is_deletion:
             if given is None:
                 raise Reject("a deletion needs an id: DELETE /docs/{route}/{id}", "search.no_id")
-            return Row(str(given))
+            return Row(given, route=route)
         params = self.params
         texts: list[str] = []
         stored: dict[str, Any] = {}
@@ -80,10 +94,16 @@ class SQLiteSearch(Publisher):
                 stored[name] = values if packet.is_multivalued(name) else values[0]
         meta = {name: packet.get_meta(name) for name in KEPT_META if packet.has_meta(name)}
         text = "\n".join(texts)
-        fields = orjson.dumps({"fields": stored, "meta": meta}, default=_stand_in, option=orjson.OPT_NON_STR_KEYS).decode()
+        content = orjson.dumps(stored, default=_stand_in, option=orjson.OPT_NON_STR_KEYS)
+        whole = {"fields": orjson.Fragment(content), "meta": meta}
+        fields = orjson.dumps(whole, default=_stand_in, option=orjson.OPT_NON_STR_KEYS).decode()
+        place, part = _place(packet), ""
         if given is None:
-            given = _derived_id(title, text, fields, seen)
-        return Row(str(given), title or str(meta.get("filename") or ""), text, fields)
+            # several packets may be made of one document, and nothing says in which order
+            part = _digest(place, str(meta.get("row", "")), title, text, content, seen)
+            given, part = (place, part) if place else (part, "")
+        title = title or str(meta.get("filename") or "")
+        return Row(given, title, text, fields, route, part, place, parted(title), parted(text))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -100,19 +120,22 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(one)
 
 
-def _derived_id(title: str, text: str, fields: str, seen: Counter[bytes]) -> str:
-    """An id that a re-run of the same delivery gives again: of receipt, row and content, all in ``fields`` and the texts.
+def _place(packet: Packet) -> str:
+    """Where the document ran first: receipt and ordinal in the delivery; empty outside of a server."""
+    receipt = packet.get_meta("origin") or packet.get_meta("receipt")
+    index = packet.get_meta("index")
+    return f"{receipt}/{index if type(index) is int else 0:07}" if receipt else ""
 
-    ``seen`` tells equal documents of one wave apart.
-    """
+
+def _digest(place: str, row: str, title: str, text: str, content: bytes, seen: Counter[tuple[str, bytes]]) -> str:
+    """What tells packets of one document apart, the same in every run. ``seen`` tells equal ones of one wave apart."""
     digest = hashlib.blake2b(digest_size=16)
-    for part in (title, text, fields):
-        encoded = part.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "little"))
-        digest.update(encoded)
-    seen[digest.digest()] += 1
-    number = seen[digest.digest()]
-    return digest.hexdigest() if number == 1 else f"{digest.hexdigest()}-{number}"
+    for part in (row.encode(), title.encode("utf-8", "surrogatepass"), text.encode("utf-8", "surrogatepass"), content):
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    key = place, digest.digest()
+    seen[key] += 1
+    return digest.hexdigest() if seen[key] == 1 else f"{digest.hexdigest()}-{seen[key]}"
 
 
 def _stand_in(value: Any) -> str:

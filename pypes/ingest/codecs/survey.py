@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pypes.core.identity import BadId, Identity, id_of
-from pypes.errors import InvalidInput
+from pypes.core.identity import Identity, id_of
+from pypes.errors import BadId, InvalidInput
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import EVERY, MAX_ID_CHARS, MAX_KEYS, key_of, pack_keys
 from pypes.packet import Packet

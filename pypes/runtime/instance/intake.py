@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from pypes.core.identity import BadId, Identity, id_of
+from pypes.core.identity import Identity, id_of
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
 from pypes.core.shown import shown, trace_of
-from pypes.errors import BadRequest, PypesError
+from pypes.errors import BadId, BadRequest, PypesError
 from pypes.ingest.codecs import Unreadable, documents, media
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.ordering import key_of
