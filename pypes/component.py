@@ -25,6 +25,8 @@ from types import ModuleType
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from pypes.core.parameters import Parameters, convert, schema_of
+from pypes.core.paths import Paths
+from pypes.core.secrets import Secrets
 from pypes.errors import ComponentError, InvalidInput, Problem
 from pypes.packet import Packet
 
@@ -124,6 +126,11 @@ class Component:
 
     #: Where relative paths in parameters begin: the node's data directory, or the working directory without a node.
     data_dir: str = "."
+    #: Where paths in parameters may lead; a component that follows links asks it (``paths.problem``).
+    paths: Paths = Paths()
+    #: What the ``${NAME}`` in parameters stand for. The node takes it out of logs, errors and tracebacks; what a component makes
+    #: of its parameters for others to read (metadata, messages to elsewhere) it passes through ``secrets.redact``.
+    secrets: Secrets
 
     _turn: Turn | None = None
 
@@ -135,6 +142,7 @@ class Component:
         self.name = type(self).__name__
         self.graph_name = ""
         self.log = FilterLog(self)
+        self.secrets = Secrets()
         params, problems = convert(self.Params, {})
         # required parameters come with `configure`; until then there is nothing to read
         self.params = params if not problems else None

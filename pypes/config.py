@@ -99,6 +99,15 @@ class QueueSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ComponentSettings:
+    """Section ``[components]``."""
+
+    roots: tuple[Path, ...] = _key(
+        (), "Folders below which paths in parameters must lie, besides the data folder; empty: anywhere but in the node's own."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class CallbackSettings:
     """Section ``[callbacks]``."""
 
@@ -122,6 +131,7 @@ class Settings:
 
     server: ServerSettings = field(default_factory=ServerSettings)
     queue: QueueSettings = field(default_factory=QueueSettings)
+    components: ComponentSettings = field(default_factory=ComponentSettings)
     callbacks: CallbackSettings = field(default_factory=CallbackSettings)
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
@@ -136,6 +146,7 @@ class Settings:
 SECTIONS: Mapping[str, type[Any]] = {
     "server": ServerSettings,
     "queue": QueueSettings,
+    "components": ComponentSettings,
     "callbacks": CallbackSettings,
     "limits": Limits,
     "log": LogSettings,

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import traceback
 from datetime import UTC, datetime
 from typing import Any, TextIO
+
+from pypes.core.secrets import Secrets
 
 #: Attributes of every ``logging`` record; what else a record carries was given with the event.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -23,42 +26,53 @@ class LineFormatter(logging.Formatter):
     """Formats a record as one line: a JSON object, or for people ``time level process event key=value …``.
 
     ``process`` names the process (``supervisor``, ``instance-3``). A traceback is the value ``exception`` in JSON, and follows on
-    lines of its own for people.
+    lines of its own for people. ``secrets`` are taken out of all of it, whoever logs; users and passwords of addresses always.
     """
 
-    def __init__(self, process: str, is_json: bool, is_colored: bool = False) -> None:
+    def __init__(self, process: str, is_json: bool, is_colored: bool = False, secrets: Secrets | None = None) -> None:
         super().__init__()
+        self._secrets = secrets or Secrets()
         self.process = process
         self.is_json = is_json
         self.is_colored = is_colored
 
     def format(self, record: logging.LogRecord) -> str:
-        given = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        secrets = self._secrets
+        given = {key: secrets.redacted(value) for key, value in vars(record).items() if key not in _STANDARD}
         trace = "".join(traceback.format_exception(*record.exc_info)).rstrip() if record.exc_info else ""
+        trace = secrets.redact(trace)
+        event = secrets.redact(record.getMessage())
         when = datetime.fromtimestamp(record.created, UTC)
         if not self.is_json:
-            return self._for_people(record, when, given, trace)
+            return self._for_people(record, when, event, given, trace)
         line = {
             "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "process": self.process,
             "logger": record.name,
-            "event": record.getMessage(),
+            "event": event,
             **given,
         }
         if trace:
             line["exception"] = trace
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return json.dumps(line, default=lambda value: secrets.redact(str(value)), ensure_ascii=False)
 
-    def _for_people(self, record: logging.LogRecord, when: datetime, given: dict[str, Any], trace: str) -> str:
+    def _for_people(self, record: logging.LogRecord, when: datetime, event: str, given: dict[str, Any], trace: str) -> str:
         level = f"{record.levelname.lower():<7}"
         if self.is_colored:
             level = f"\x1b[{_COLORS.get(record.levelname, '0')}m{level}\x1b[0m"
-        values = "".join(f" {key}={_shown(value)}" for key, value in given.items())
+        values = "".join(f" {key}={self._shown(value)}" for key, value in given.items())
         # an event is one line whatever a client managed to get into it
-        event = record.getMessage().replace("\n", "\\n").replace("\r", "\\r")
+        event = event.replace("\n", "\\n").replace("\r", "\\r")
         line = f"{when.astimezone():%H:%M:%S} {level} {self.process:<11} {event}{values}"
         return f"{line}\n{trace}" if trace else line
+
+    def _shown(self, value: Any) -> str:
+        if isinstance(value, str):
+            text = value
+        else:
+            text = json.dumps(value, default=lambda other: self._secrets.redact(str(other)), ensure_ascii=False)
+        return json.dumps(text, ensure_ascii=False) if text == "" or any(c.isspace() or c == '"' for c in text) else text
 
 
 def is_json(choice: str, stream: TextIO | None = None) -> bool:
@@ -68,16 +82,49 @@ def is_json(choice: str, stream: TextIO | None = None) -> bool:
     return choice == "json"
 
 
-def configure(process: str, *, json: bool, level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Send everything logged in this process to standard error; replaces what was configured before."""
+def configure(
+    process: str, *, json: bool, level: str = "INFO", stream: TextIO | None = None, secrets: Secrets | None = None
+) -> None:
+    """Send everything logged in this process to standard error, without ``secrets``; replaces what was configured before."""
     out = stream or sys.stderr
     handler = logging.StreamHandler(out)
-    handler.setFormatter(LineFormatter(process, json, is_colored=not json and out.isatty()))
+    handler.setFormatter(LineFormatter(process, json, is_colored=not json and out.isatty(), secrets=secrets))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     # at DEBUG it says which selector it uses, and nothing else of interest
     logging.getLogger("asyncio").setLevel(logging.INFO)
+
+
+def plain(secrets: Secrets) -> None:
+    """For commands: warnings as bare sentences on standard error, without ``secrets``; unless logs were configured before."""
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(_SentenceFormatter(secrets))
+        root.addHandler(handler)
+
+
+class _SentenceFormatter(logging.Formatter):
+    def __init__(self, secrets: Secrets) -> None:
+        super().__init__()
+        self._secrets = secrets
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._secrets.redact(super().format(record))
+
+
+def catch_uncaught() -> None:
+    """Log what ends a thread of this process, in place of the traceback that Python would print past the log."""
+
+    def caught(args: threading.ExceptHookArgs) -> None:
+        if args.exc_type is SystemExit:
+            return
+        name = args.thread.name if args.thread is not None else ""
+        error = args.exc_value if args.exc_value is not None else args.exc_type()
+        logging.getLogger("pypes.threads").error("a thread failed", extra={"thread_name": name}, exc_info=error)
+
+    threading.excepthook = caught
 
 
 def get(name: str, **bound: Any) -> Any:
@@ -113,8 +160,3 @@ def _structlog() -> Any:
     import structlog
 
     return structlog
-
-
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    return json.dumps(text, ensure_ascii=False) if text == "" or any(c.isspace() or c == '"' for c in text) else text

@@ -3,11 +3,14 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from pypes import logs
+from pypes.core.secrets import Secrets
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +74,41 @@ def test_structlog_is_loaded_without_what_it_does_not_need() -> None:
         "import sys; from pypes import logs; logs.configure('i', json=True); assert not {'structlog', 'asyncio'} & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", bare], check=True)
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_no_secret_gets_into_a_line_whoever_logs(is_json: bool) -> None:
+    out = io.StringIO()
+    secrets = Secrets.of(["${KEY}"], {"KEY": "s3cret-key"})
+    logs.configure("p", json=is_json, stream=out, secrets=secrets)
+    try:
+        raise KeyError("\ns3cret-key")
+    except KeyError:
+        logs.get("x").exception(
+            "failed with s3cret-key", url="http://a:b@c/?k=s3cret-key", all=["s3cret-key", Path("/s3cret-key")]
+        )
+    logging.getLogger("urllib3").warning("Retrying %s", "/?k=s3cret-key", extra={"s": Path("/s3cret-key")})
+    # learned later, it counts at once
+    secrets.learn("${OTHER}", {"OTHER": "learned later"})
+    logging.getLogger("x").warning("what was learned later")
+    assert "s3cret-key" not in out.getvalue()
+    assert "a:b" not in out.getvalue()
+    assert "learned later" not in out.getvalue()
+    assert out.getvalue().count("${KEY}") >= 6
+
+
+def test_a_thread_that_fails_is_logged_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    out = io.StringIO()
+    logs.configure("p", json=True, stream=out, secrets=Secrets.of(["${KEY}"], {"KEY": "s3cret-key"}))
+    logs.catch_uncaught()
+
+    def fail() -> None:
+        raise ValueError("s3cret-key")
+
+    thread = threading.Thread(target=fail, name="worker")
+    thread.start()
+    thread.join()
+    line = json.loads(out.getvalue())
+    assert (line["event"], line["thread_name"]) == ("a thread failed", "worker")
+    assert "ValueError: ${KEY}" in line["exception"]

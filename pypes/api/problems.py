@@ -14,6 +14,7 @@ import orjson
 
 from pypes import errors
 from pypes.api.request import Disconnected, Request
+from pypes.core.secrets import masked
 from pypes.errors import Problem, PypesError
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ def document(status: int, code: str, detail: str, where: str = "", problems: tup
         body["where"] = where
     if problems:
         body["errors"] = [problem.to_obj() for problem in problems]
-    return body
+    # whatever an error repeats of what was sent
+    return masked(body)  # type: ignore[no-any-return]
 
 
 def headers_of(error: PypesError) -> dict[str, str]:

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import msgspec
 
+from pypes import logs
 from pypes.cli.pieces import Piece
 from pypes.component import Component
 from pypes.core.clock import wall
@@ -26,14 +27,13 @@ from pypes.errors import PypesError
 from pypes.graph.codec import from_obj
 from pypes.graph.model import Graph
 from pypes.graph.spec import ComponentSpec
-from pypes.graph.validation import expand
 from pypes.ingest.codecs import Checker, check
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Item
 from pypes.placement import isolate
-from pypes.registry import make
 from pypes.runtime.instance.intake import Intake, Waiting
 from pypes.runtime.instance.routing import Router
+from pypes.runtime.making import Site
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Scheduler
 
 #: Portions in the graph at once: while one is being committed, the next is parsed.
@@ -67,12 +67,16 @@ class Batch:
         graph = from_obj(job.graph)
         specs = {name: ComponentSpec.from_obj(obj) for name, obj in job.components.items()}
         self.limits = Limits()
-        components = {name: _component(graph, name, specs, self.limits) for name in graph.nodes}
+        site = Site()
+        logs.plain(site.secrets)
+        with site.secrets.kept():
+            components = {name: _component(graph, name, specs, self.limits, site) for name in graph.nodes}
         self._graph = graph.name
         self._router = Router(graph, components)
         self._done: list[Epoch] = []
-        self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done.append)
-        self._scheduler.setup()
+        self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done.append, secrets=site.secrets)
+        with site.secrets.kept():
+            self._scheduler.setup()
 
     def __enter__(self) -> Batch:
         return self
@@ -151,10 +155,10 @@ def _receipt(piece: Piece) -> str:
     return str(uuid.UUID(int=number & ~version & ~variant | 7 << 76 | 2 << 62))
 
 
-def _component(graph: Graph, name: str, specs: Mapping[str, ComponentSpec], limits: Limits) -> Component:
+def _component(graph: Graph, name: str, specs: Mapping[str, ComponentSpec], limits: Limits, site: Site) -> Component:
     node = graph.nodes[name]
     spec = specs[node.component]
-    made = make(spec, expand(node.params, os.environ), name)
+    made = site.make(spec, node.params, name)
     if made.isolated:
         return isolate(made, limits=limits, timeout_s=made.timeout_s if node.timeout_s is None else node.timeout_s, spec=spec)
     return made

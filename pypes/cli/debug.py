@@ -10,12 +10,15 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from pypes import logs
 from pypes.cli.catalogue import find_components, load_option
 from pypes.cli.feeder import media_type
+from pypes.core.paths import Paths
 from pypes.errors import InvalidGraph
 from pypes.graph.cases import Post
 from pypes.graph.codec import loads
-from pypes.graph.validation import validate
+from pypes.runtime.graphs.check import check
+from pypes.runtime.making import Site
 from pypes.runtime.trials.trial import Report, Step, Trial
 
 #: Of a value, so much is shown.
@@ -33,12 +36,15 @@ def debug(graph: Path, file: Path, content_type: str | None, publish: bool, as_j
     """Run FILE through GRAPH and show what each filter made of it. breakpoint() works in components. Exit code 1 if it failed."""
     parsed = loads(graph.read_bytes())
     catalogue = find_components(load_files)
-    problems = validate(parsed, catalogue, environ=os.environ)
+    problems = check(parsed, catalogue, os.environ, has_fleet=True, paths=Paths())
     if problems:
         raise InvalidGraph("the graph cannot be run", where=str(graph), problems=problems)
     post = Post(content_type or media_type(file), file.read_bytes(), filename=file.name)
-    with Trial(parsed, catalogue, publishes=publish) as trial:
+    site = Site()
+    logs.plain(site.secrets)
+    with site.secrets.kept(), Trial(parsed, catalogue, site=site, publishes=publish) as trial:
         report = trial.run([post])
+    report = report.shown(site.secrets)
     if as_json:
         click.echo(orjson.dumps({"steps": [_plain(step) for step in report.steps]}, option=orjson.OPT_INDENT_2).decode())
     else:

@@ -21,9 +21,10 @@ from pypes.cli.catalogue import find_components, load_option
 from pypes.cli.feeder import walk
 from pypes.cli.pieces import NDJSON, Piece, pieces_of_file, pieces_of_stream, portions
 from pypes.config import cores
+from pypes.core.paths import Paths
 from pypes.errors import ComponentError, InvalidGraph, InvalidInput
 from pypes.graph.codec import loads, to_obj
-from pypes.graph.validation import validate
+from pypes.runtime.graphs.check import check
 
 
 @click.command()
@@ -68,7 +69,7 @@ def _job(path: Path, load_files: tuple[Path, ...]) -> Job:
     """Read and validate the graph; raises ``InvalidGraph`` with all problems."""
     graph = loads(path.read_bytes())
     catalogue = find_components(load_files)
-    problems = validate(graph, catalogue, environ=os.environ)
+    problems = check(graph, catalogue, os.environ, has_fleet=True, paths=Paths())
     if problems:
         raise InvalidGraph("the graph cannot be run", where=str(path), problems=problems)
     used = {node.component for node in graph.nodes.values()}

@@ -11,13 +11,16 @@ from xml.etree import ElementTree
 import click
 import orjson
 
+from pypes import logs
 from pypes.cli.catalogue import find_components, load_option
+from pypes.core.paths import Paths
 from pypes.errors import InvalidGraph, Problem, PypesError
 from pypes.graph.cases import Case, Difference, compare, read_cases
 from pypes.graph.codec import loads
 from pypes.graph.model import Graph
-from pypes.graph.validation import validate
 from pypes.registry import Catalogue
+from pypes.runtime.graphs.check import check
+from pypes.runtime.making import Site
 from pypes.runtime.trials.trial import Trial
 
 
@@ -59,7 +62,7 @@ def test(graphs: tuple[Path, ...], load_files: tuple[Path, ...], junit: Path | N
 def _run(path: Path, catalogue: Catalogue) -> list[Result]:
     try:
         graph = loads(path.read_bytes())
-        problems = validate(graph, catalogue, environ=os.environ)
+        problems = check(graph, catalogue, os.environ, has_fleet=True, paths=Paths())
         cases, mistakes = read_cases(graph.tests, list(graph.nodes))
         if problems or mistakes:
             raise InvalidGraph("the graph is not valid", problems=[*problems, *mistakes])
@@ -72,10 +75,15 @@ def _run(path: Path, catalogue: Catalogue) -> list[Result]:
 def _try(graph: Graph, case: Case, catalogue: Catalogue, path: str) -> Result:
     begin = time.perf_counter()
     result = Result(path, case.name)
+    site = Site()
+    logs.plain(site.secrets)
     try:
-        with Trial(graph, catalogue) as trial:
+        with site.secrets.kept(), Trial(graph, catalogue, site=site) as trial:
             report = trial.run(case.posts)
-        result.differences = compare(case, report.arrived, report.dropped, report.failures)
+        differences = compare(case, report.arrived, report.dropped, report.failures)
+        result.differences = [
+            Difference(d.what, site.secrets.shown(d.expected), site.secrets.shown(d.found)) for d in differences
+        ]
     except PypesError as error:
         result.error = f"{error} [{error.code}]"
     result.seconds = time.perf_counter() - begin

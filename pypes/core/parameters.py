@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, dataclass_transform
 
@@ -11,12 +11,21 @@ import msgspec
 
 from pypes.errors import Problem
 
+#: The ``format`` that a parameter has in the schema if it is a path.
+PATH = "path"
+#: Stands for standard output where a path is expected; a file of this name is ``./-``.
+STREAM = "-"
 
-def Help(text: str, **constraints: Any) -> msgspec.Meta:
+
+def Help(text: str, *, path: bool = False, **constraints: Any) -> msgspec.Meta:
     """Describe a parameter: ``Annotated[int, Help("Rows per batch.", ge=1)] = 100``.
 
+    ``path``: the text is a file or folder (relative: from the data directory), or ``-`` for standard output. The node checks
+    where it leads (:class:`pypes.core.paths.Paths`) when a graph is deployed and when the component is set up.
     ``constraints`` are those of ``msgspec.Meta`` (``ge gt le lt multiple_of pattern min_length max_length``).
     """
+    if path:
+        constraints["extra_json_schema"] = {**(constraints.get("extra_json_schema") or {}), "format": PATH}
     return msgspec.Meta(description=text, **constraints)
 
 
@@ -51,6 +60,33 @@ def schema_of(params: type[Parameters]) -> dict[str, Any]:
     if definitions:
         top["$defs"] = definitions
     return top
+
+
+def paths_in(schema: Mapping[str, Any], params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The paths among parameters (plain JSON values), defaults included: the place of each (``files.0``), and the path."""
+    definitions: Mapping[str, Any] = schema.get("$defs", {})
+    for name, declared in schema.get("properties", {}).items():
+        if name in params or "default" in declared:
+            yield from _paths(declared, definitions, params.get(name, declared.get("default")), name)
+
+
+def _paths(declared: Any, definitions: Mapping[str, Any], value: Any, place: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(declared, Mapping):
+        return
+    if "$ref" in declared:
+        declared = definitions.get(declared["$ref"].rsplit("/", 1)[-1], {})
+    for each in declared.get("anyOf", ()):
+        yield from _paths(each, definitions, value, place)
+    if isinstance(value, str):
+        if declared.get("format") == PATH and value != STREAM:
+            yield place, value
+    elif isinstance(value, Mapping):
+        named, others = declared.get("properties", {}), declared.get("additionalProperties")
+        for key, item in value.items():
+            yield from _paths(named.get(key, others), definitions, item, f"{place}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _paths(declared.get("items"), definitions, item, f"{place}.{index}")
 
 
 def convert(params: type[Parameters], given: Mapping[str, Any]) -> tuple[Parameters | None, list[Problem]]:

@@ -6,9 +6,12 @@ import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from pypes.component import ERROR_PORT
+from pypes.core.parameters import paths_in
+from pypes.core.paths import Paths
+from pypes.core.secrets import VARIABLE, holds_mask
 from pypes.errors import InvalidInput, Problem
 from pypes.graph.advice import reach
 from pypes.graph.model import Graph, GraphNode, Wire
@@ -16,17 +19,21 @@ from pypes.graph.plan import find_cycle
 from pypes.graph.schedule import sources
 from pypes.graph.spec import ComponentSpec
 
-_VARIABLE: Final = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
-
-def validate(graph: Graph, catalogue: Mapping[str, ComponentSpec], environ: Mapping[str, str] | None = None) -> list[Problem]:
+def validate(
+    graph: Graph,
+    catalogue: Mapping[str, ComponentSpec],
+    environ: Mapping[str, str] | None = None,
+    paths: Paths | None = None,
+) -> list[Problem]:
     """All problems of ``graph``, in the order in which it is written; none if it can be deployed.
 
     With ``environ``, ``${NAME}`` in parameters stands for that variable; without, values that contain one are not checked.
+    With both, ``paths`` says where parameters that are paths may lead.
     """
     problems: list[Problem] = []
     for node in graph.nodes.values():
-        problems += _node_problems(node, catalogue, environ)
+        problems += _node_problems(node, catalogue, environ, paths)
     problems += _wire_problems(graph, catalogue)
     problems += _cycle_problems(graph)
     problems += _flow_problems(graph, catalogue)
@@ -53,7 +60,7 @@ def expand(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
 
     def walk(value: Any) -> Any:
         if isinstance(value, str):
-            return _VARIABLE.sub(substitute, value) if "${" in value else value
+            return VARIABLE.sub(substitute, value) if "${" in value else value
         if isinstance(value, Mapping):
             return {key: walk(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
@@ -71,7 +78,7 @@ def expand(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, A
 
 
 def _node_problems(
-    node: GraphNode, catalogue: Mapping[str, ComponentSpec], environ: Mapping[str, str] | None
+    node: GraphNode, catalogue: Mapping[str, ComponentSpec], environ: Mapping[str, str] | None, paths: Paths | None
 ) -> Iterator[Problem]:
     path = f"nodes.{node.name}"
     spec = catalogue.get(node.component)
@@ -84,6 +91,8 @@ def _node_problems(
         yield Problem(f"{path}.component", f"component {spec.name!r}{source} cannot be used: {spec.error}", "component.broken")
         return
     params: Mapping[str, Any] = node.params
+    for place in _hidden(params, f"{path}.params"):
+        yield Problem(place, "what was hidden when this was shown is missing; write it, best as ${NAME}", "param.hidden")
     if environ is not None:
         try:
             params = expand(params, environ)
@@ -91,6 +100,8 @@ def _node_problems(
             yield Problem(f"{path}.params", error.message, error.code)
             return
     yield from _param_problems(params, spec.schema, f"{path}.params", unexpanded=environ is None)
+    if environ is not None and paths is not None:
+        yield from _path_problems(params, spec.schema, f"{path}.params.", paths)
 
 
 def _param_problems(params: Mapping[str, Any], schema: Mapping[str, Any], path: str, unexpanded: bool) -> Iterator[Problem]:
@@ -110,8 +121,39 @@ def _param_problems(params: Mapping[str, Any], schema: Mapping[str, Any], path: 
                 yield Problem(f"{where}.{kind.property}", "is required and has no default; give it a value", "param.missing")
             case _:
                 value = error.instance
-                if not (unexpanded and isinstance(value, str) and _VARIABLE.search(value)):
+                if not (unexpanded and isinstance(value, str) and VARIABLE.search(value)):
                     yield Problem(where, error.message, "param.invalid")
+
+
+def _hidden(value: Any, place: str) -> Iterator[str]:
+    """Where a password is missing because it was hidden in what the client read."""
+    if isinstance(value, str):
+        if holds_mask(value):
+            yield place
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _hidden(item, f"{place}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _hidden(item, f"{place}.{index}")
+
+
+def _path_problems(params: Mapping[str, Any], schema: Mapping[str, Any], prefix: str, paths: Paths) -> Iterator[Problem]:
+    for place, value in paths_in(schema, params):
+        message = paths.problem(value)
+        if message:
+            yield Problem(f"{prefix}{place}", message, "param.path")
+
+
+def check_paths(params: Mapping[str, Any], schema: Mapping[str, Any], paths: Paths) -> None:
+    """Raise ``InvalidInput`` (code ``param.path``) naming every parameter whose path leads where it may not.
+
+    For the process that sets a component up: since the graph was checked, a link may have come.
+    """
+    problems = list(_path_problems(params, schema, "params.", paths))
+    if problems:
+        said = "; ".join(f"{problem.path} {problem.message}" for problem in problems)
+        raise InvalidInput(said, code="param.path", problems=problems)
 
 
 # -- wires -----------------------------------------------------------------------------------------------

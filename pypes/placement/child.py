@@ -20,10 +20,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from pypes import logs
 from pypes.component import ERROR_PORT, Component
 from pypes.core.lifeline import die_with_parent, watch
 from pypes.core.raised import Raised
 from pypes.core.returned import fault_of, packets_of, unrun
+from pypes.core.secrets import Secrets
 from pypes.core.shown import REASON_CHARS, bounded, shown, trace_of
 from pypes.errors import ComponentError, Reject
 from pypes.placement import wire
@@ -53,6 +55,7 @@ def main() -> None:
     says = Says(channel)
     logging.getLogger().handlers[:] = [Forward(says)]
     logging.getLogger().setLevel(order.log_level)
+    logs.catch_uncaught()
     status = 0
     component: Component | None = None
     try:
@@ -104,6 +107,7 @@ def _made(order: wire.Order) -> Component:
     component.name = order.name
     component.graph_name = order.graph
     component.data_dir = order.data_dir
+    component.secrets = Secrets(order.secrets)
     return component
 
 

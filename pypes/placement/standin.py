@@ -67,6 +67,7 @@ def isolate(
     made._inputs, made._outputs = component._inputs, component._outputs
     made._parameters, made.params = component._parameters, component.params
     made.max_attempts, made.data_dir, made.name = component.max_attempts, component.data_dir, component.name
+    made.paths, made.secrets = component.paths, component.secrets
     made._home, made._max_bytes = home, limits.isolated_bytes
     if timeout_s is None:
         timeout_s = component.timeout_s if component.timeout_s is not None else limits.filter_s
@@ -103,6 +104,7 @@ class StandIn(Component):
             max_bytes=self._max_bytes,
             connected=tuple(port for port in ports if self.is_connected(port)),
             log_level=logging.getLogger().level,
+            secrets=dict(self.secrets.known),
         )
         self._keeper = Keeper(self.name, lambda: Process(order))
         self._keeper.first()

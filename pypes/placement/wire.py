@@ -56,6 +56,8 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
     max_bytes: int
     connected: tuple[str, ...]
     log_level: int
+    #: What is to be taken out of text: secret → what is shown instead.
+    secrets: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True):

@@ -16,8 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
+from pypes.runtime.folders import find_runtime_dir
 from pypes.runtime.rpc import RpcClient
-from pypes.runtime.supervisor.claims import find_runtime_dir
 from pypes.testing.node import runs
 
 WAIT_S = 20.0

@@ -35,7 +35,7 @@ class SQLiteSearch(Publisher):
     """
 
     class Params(Parameters):
-        path: Annotated[str, Help("The index, from the data directory if relative.", min_length=1)] = "search.db"
+        path: Annotated[str, Help("The index, from the data directory if relative.", path=True, min_length=1)] = "search.db"
         title: Annotated[str, Help("Field that holds the title; the file name stands in for it.")] = "title"
         fields: Annotated[list[str], Help("Fields to index as text; empty: all that hold text, but for those in omit.")] = []
         omit: Annotated[list[str], Help("Fields not to index when fields is empty; they are stored all the same.")] = ["links"]

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pypes.config import Settings
+from pypes.core.paths import Paths
 from pypes.errors import InvalidGraph, NotFound, Problem
 from pypes.graph import codec
 from pypes.graph.schedule import sources
 from pypes.registry import Catalogue
+from pypes.runtime.folders import paths_of
 from pypes.runtime.graphs.check import NO_FLEET, check, scrub
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.pool.generation import SetupFailure
@@ -105,6 +107,11 @@ class Deployed:
             return "paused"
         return "live" if self._pool.live is not None else "starting"
 
+    @property
+    def paths(self) -> Paths:
+        """Where parameters that are paths may lead on this node."""
+        return paths_of(self.settings)
+
     # -- what may be ------------------------------------------------------------------------------------
 
     def checked(self, name: str, obj: Any) -> dict[str, Any]:
@@ -118,7 +125,8 @@ class Deployed:
             raise InvalidGraph("the graph is not valid", where=name, problems=[problem])
         graph = codec.from_obj({"pypes": 1, **obj, "name": name})
         assert self.catalogue is not None
-        problems = check(graph, self.catalogue, os.environ, has_fleet=self.settings.server.fleet is not None)
+        has_fleet = self.settings.server.fleet is not None
+        problems = check(graph, self.catalogue, os.environ, has_fleet=has_fleet, paths=self.paths)
         taken = {route: n for n, g in self.live.items() if n != name for route in g.graph.get("routes", ())}
         problems += [
             Problem(

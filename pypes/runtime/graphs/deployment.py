@@ -327,6 +327,7 @@ class Deployments(Deployed):
             limits=s.limits,
             durability=s.queue.durability,
             data_dir=str(s.server.data),
+            paths=self.paths,
             load_files=tuple(str(path) for path in s.server.load),
             log_json=logs.is_json(s.log.format),
             log_level=s.log.level,

@@ -50,7 +50,13 @@ class GraphDrafts:
         try:
             assert self._deployments.catalogue is not None
             has_fleet = self._deployments.settings.server.fleet is not None
-            problems = check(codec.from_obj(graph), self._deployments.catalogue, os.environ, has_fleet=has_fleet)
+            problems = check(
+                codec.from_obj(graph),
+                self._deployments.catalogue,
+                os.environ,
+                has_fleet=has_fleet,
+                paths=self._deployments.paths,
+            )
         except InvalidGraph as error:
             problems = list(error.problems)
         errors = [problem.to_obj() for problem in problems]

@@ -49,7 +49,7 @@ class DryRuns:
             "graph": obj,
             "components": self._deployments.components_of(obj),
             "posts": [{"content_type": content_type, "body": _base64(body)}],
-            "data_dir": str(self._deployments.settings.server.data),
+            "paths": msgspec.to_builtins(self._deployments.paths),
         }
         answer = await asyncio.to_thread(self._run, orjson.dumps(job), obj)
         if "error" in answer:

@@ -139,7 +139,7 @@ class Filters:
         prefix = "nodes.filter.params"
         problems = [
             replace(p, path=p.path.removeprefix("nodes.filter."))
-            for p in check(graph, {component: lenient}, os.environ)
+            for p in check(graph, {component: lenient}, os.environ, paths=self._deployments.paths)
             if p.path.startswith(prefix)
         ]
         if problems:

@@ -129,7 +129,7 @@ class Shadows:
             documents=documents,
             record=record,
             redact=list(redact),
-            data_dir=str(settings.server.data),
+            paths=self._deployments.paths,
             limits=settings.limits,
             max_memory_bytes=settings.server.max_memory_bytes,
             log_json=logs.is_json(settings.log.format),

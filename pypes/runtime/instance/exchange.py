@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from pypes.core.nodetime import Clock
+from pypes.core.secrets import Secrets
 from pypes.ingest import protocol
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.protocol import FrameReader, Item, Published
@@ -92,7 +93,12 @@ class Exchange:
     """Serves until it is told to stop. ``read_control()`` is called when the supervisor said something."""
 
     def __init__(
-        self, runners: Mapping[str, Runner], listener: socket.socket, note: Note | None = None, clock: Clock | None = None
+        self,
+        runners: Mapping[str, Runner],
+        listener: socket.socket,
+        note: Note | None = None,
+        clock: Clock | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
         self._clock = clock or Clock()
         self._runners = runners
@@ -113,7 +119,7 @@ class Exchange:
         self._stop_at: float | None = None
         listener.setblocking(False)
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
-        self._fetching = Fetching(runners, self._send)
+        self._fetching = Fetching(runners, self._send, secrets)
         self._selector.register(self._fetching.wakeup_fd, selectors.EVENT_READ, self._fetching.report)
         for runner in self._all:
             fd = runner.scheduler.wakeup_fd

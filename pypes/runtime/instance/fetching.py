@@ -19,6 +19,7 @@ import orjson
 from pypes.component import Component
 from pypes.core.limits import Limits
 from pypes.core.returned import packets_of
+from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
 from pypes.errors import ComponentError
 from pypes.ingest import protocol
@@ -46,8 +47,9 @@ class Run:
 class Fetching:
     """The runs of an instance. ``send(connection, frame)`` is called in the thread of the loop only."""
 
-    def __init__(self, runners: Mapping[str, Runner], send: Callable[[Any, bytes], None]) -> None:
+    def __init__(self, runners: Mapping[str, Runner], send: Callable[[Any, bytes], None], secrets: Secrets | None = None) -> None:
         self._runners = runners
+        self._secrets = secrets or Secrets()
         self._send = send
         self._runs: dict[Place, Run] = {}
         self._said: queue.SimpleQueue[tuple[Place, bytes, bool]] = queue.SimpleQueue()
@@ -117,7 +119,7 @@ class Fetching:
             pairs = packets_of(component.fetch(orjson.loads(cursor) if cursor else None), "fetch")  # type: ignore[attr-defined]
             try:
                 for pair in pairs:
-                    self._say(place, _frame(number, pair, limits))
+                    self._say(place, _frame(number, pair, limits, self._secrets))
                     run.stored.acquire()
                     if run.is_void:
                         return
@@ -129,7 +131,7 @@ class Fetching:
                 return
             component.log.warning("fetching failed", exc_info=raised)
             error = shown(raised)
-        self._say(place, protocol.ended(number, error), is_last=True)
+        self._say(place, protocol.ended(number, self._secrets.redact(error)), is_last=True)
 
     def _say(self, place: Place, frame: bytes, *, is_last: bool = False) -> None:
         self._said.put((place, frame, is_last))
@@ -137,7 +139,7 @@ class Fetching:
             os.write(self._wake_fd, b"\0")
 
 
-def _frame(number: int, pair: Any, limits: Limits) -> bytes:
+def _frame(number: int, pair: Any, limits: Limits, secrets: Secrets) -> bytes:
     """What a source yielded, as a frame. Raises :class:`ComponentError` for what is no list of packets with a cursor."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise _invalid(f"a {type(pair).__name__}, not a pair of packets and the cursor behind them")
@@ -150,7 +152,7 @@ def _frame(number: int, pair: Any, limits: Limits) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         raise _invalid(f"a cursor that is no JSON value: {shown(error)}") from error
     try:
-        body = orjson.dumps([packet.to_json() for packet in packets])
+        body = orjson.dumps([_clean(packet.to_json(), secrets) for packet in packets])
     except (TypeError, ValueError, RecursionError) as error:
         raise _invalid(f"a packet that JSON cannot say: {shown(error)}") from error
     if len(body) > limits.json_bytes:
@@ -164,3 +166,9 @@ def _frame(number: int, pair: Any, limits: Limits) -> bytes:
 
 def _invalid(what: str) -> ComponentError:
     return ComponentError(f"fetch yielded {what}", code="source.invalid")
+
+
+def _clean(form: dict[str, Any], secrets: Secrets) -> dict[str, Any]:
+    """The JSON form of a packet without secrets in its metadata: it is stored, and published with the document."""
+    meta = form.get("meta")
+    return {**form, "meta": secrets.clean_meta(meta)} if meta else form

@@ -21,25 +21,26 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pypes import logs, registry
+from pypes import logs
 from pypes.component import Component, is_publisher
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock, node_clock
+from pypes.core.paths import Paths
 from pypes.core.shown import shown, trace_of
-from pypes.errors import ComponentError, PypesError
+from pypes.errors import ComponentError, InvalidInput, PypesError
 from pypes.graph import codec
 from pypes.graph.spec import ComponentSpec
-from pypes.graph.validation import expand
 from pypes.placement import isolate
 from pypes.runtime.instance.exchange import BACKLOG, Exchange
 from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.runner import Runner
 from pypes.runtime.instance.watchdog import Watchdog, limit_memory
+from pypes.runtime.making import Site
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class InstanceSpec:
     limits: Limits = field(default_factory=Limits)
     durability: str = "always"
     data_dir: str = "."
+    paths: Paths = field(default_factory=Paths)
     load_files: tuple[str, ...] = ()
     log_json: bool = False
     log_level: str = "INFO"
@@ -74,7 +76,9 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     ``control`` is duplex. ``lifeline`` is the reading end of a pipe that nobody writes to (its end means that the supervisor is
     gone); whoever starts the process watches it. Exits with 1 when set-up failed, with 0 after a stop.
     """
-    logs.configure(f"instance-{spec.id}", json=spec.log_json, level=spec.log_level)
+    site = Site(replace(spec.paths, data_dir=spec.data_dir))
+    logs.configure(f"instance-{spec.id}", json=spec.log_json, level=spec.log_level, secrets=site.secrets)
+    logs.catch_uncaught()
     note = Note(spec.note)
     if spec.max_memory_bytes:
         limit_memory(spec.max_memory_bytes)
@@ -82,16 +86,17 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     clock = node_clock(Path(spec.data_dir))
     try:
         for name, (version, obj) in spec.graphs.items():
-            runners[name] = _set_up(spec, name, version, obj, control, clock)
+            runners[name] = _set_up(spec, site, name, version, obj, control, clock)
     except _SetupFailed as failed:
         for runner in runners.values():
             runner.scheduler.teardown()
-        control.send(("failed", failed.graph, failed.node, failed.message, failed.traceback))
+        redact = site.secrets.redact
+        control.send(("failed", failed.graph, failed.node, redact(failed.message), redact(failed.traceback)))
         sys.exit(1)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(spec.socket)
     listener.listen(BACKLOG)
-    exchange = Exchange(runners, listener, note, clock)
+    exchange = Exchange(runners, listener, note, clock, site.secrets)
 
     def told() -> None:
         try:
@@ -103,8 +108,13 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
             exchange.stop(message[1])
         elif message[0] == "reconfigure":
             _, graph, version, changes = message
-            params = {node: expand(given, os.environ) for node, given in changes.items()}
-            runners[graph].change(version, params, lambda error: control.send(("reconfigured", graph, version, error)))
+            answer = _answer(control, site, graph, version)
+            try:
+                params = {node: site.checked(_spec_of(spec, graph, node), given) for node, given in changes.items()}
+            except InvalidInput as error:  # a link has come since the graph was checked
+                answer(error.message)
+            else:
+                runners[graph].change(version, params, answer)
 
     exchange.watch(control.fileno(), told)
     # what set-up left will not be collected: spare the collector from looking at it
@@ -154,7 +164,19 @@ class _SetupFailed(Exception):
         self.traceback = trace_of(cause)
 
 
-def _set_up(spec: InstanceSpec, name: str, version: int, obj: Mapping[str, Any], control: Any, clock: Clock) -> Runner:
+def _answer(control: Any, site: Site, graph: str, version: int) -> Callable[[str], None]:
+    """Tells the supervisor what came of new parameters: an empty text, or why they are not in force."""
+    return lambda error: control.send(("reconfigured", graph, version, site.secrets.redact(error)))
+
+
+def _spec_of(spec: InstanceSpec, graph: str, node: str) -> ComponentSpec:
+    component = spec.graphs[graph][1]["nodes"][node]["component"]
+    return ComponentSpec.from_obj(spec.components[component])
+
+
+def _set_up(
+    spec: InstanceSpec, site: Site, name: str, version: int, obj: Mapping[str, Any], control: Any, clock: Clock
+) -> Runner:
     """Import, make and configure the components of a graph, and set them up."""
     node = ""
     try:
@@ -164,20 +186,18 @@ def _set_up(spec: InstanceSpec, name: str, version: int, obj: Mapping[str, Any],
         for node, filter_ in graph.nodes.items():
             control.send(("setup", name, node))
             source = ComponentSpec.from_obj(spec.components[filter_.component])
-            component = registry.load(source)()
-            component.configure(expand(filter_.params, os.environ))
+            component = site.make(source, filter_.params, node)
             if component.isolated:
                 timeout_s = component.timeout_s if filter_.timeout_s is None else filter_.timeout_s
                 component = isolate(component, limits=spec.limits, timeout_s=timeout_s, spec=source)
                 # its time is kept where it runs
                 nodes[node] = replace(filter_, timeout_s=None)
             components[node] = component
-            component.data_dir = spec.data_dir
             if is_publisher(component):
                 component.durability = spec.durability  # type: ignore[attr-defined]
             _announce(component, control, name, node)
         node = ""
-        runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits, clock)
+        runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits, clock, site.secrets)
         runner.scheduler.setup()
     except ComponentError as error:
         raise _SetupFailed(name, error.where or node, error) from error

@@ -11,6 +11,7 @@ from pypes.component import Component
 from pypes.core.limits import MIB, Limits
 from pypes.core.nodetime import Clock
 from pypes.core.returned import unrun
+from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
 from pypes.graph.model import Graph
 from pypes.runtime.instance.intake import Intake, Waiting
@@ -37,7 +38,13 @@ class Runner:
     """Feeds deliveries of one graph into its scheduler, many small ones at a time; bulk ones only while no other waits."""
 
     def __init__(
-        self, graph: Graph, version: int, components: Mapping[str, Component], limits: Limits, clock: Clock | None = None
+        self,
+        graph: Graph,
+        version: int,
+        components: Mapping[str, Component],
+        limits: Limits,
+        clock: Clock | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
         self.name = graph.name
         self.version = version
@@ -46,7 +53,13 @@ class Runner:
         self.credit = 0.0
         self._clock = clock or Clock()
         self.scheduler = Scheduler(
-            graph, components, limits=limits, wall_clock=self._clock.now, on_done=self._done, on_committed=self._committed
+            graph,
+            components,
+            limits=limits,
+            wall_clock=self._clock.now,
+            on_done=self._done,
+            on_committed=self._committed,
+            secrets=secrets,
         )
         self._live: deque[Waiting] = deque()
         self._bulk: deque[Waiting] = deque()

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from pypes.core import numbers
+from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
 from pypes.packet import Packet
 
@@ -14,24 +15,27 @@ from pypes.packet import Packet
 _DEPTH = 200
 
 
-def as_json(value: Any) -> tuple[bytes, bool]:
+def as_json(value: Any, secrets: Secrets | None = None) -> tuple[bytes, bool]:
     """JSON form for the dead letters; what JSON cannot say is kept as its ``repr``. False if a large body was left out.
 
+    ``secrets`` are taken out of the metadata; fields are the document's own.
     Integers beyond 64 bits are kept as decimal text, lone surrogates are escaped: such a packet is not whole either.
     """
     is_whole = True
     try:
         if isinstance(value, Packet):
             is_whole = not value.drop_bodies()
-        form, is_said = written(value)
+        form, is_said = written(value, secrets)
         return form, is_whole and is_said
     except Exception as error:  # values of its own classes that do not behave as their bases do
         return _encode({"value": f"<{type(value).__name__} that cannot be written: {shown(error)}>"}), False
 
 
-def written(value: Any) -> tuple[bytes, bool]:
+def written(value: Any, secrets: Secrets | None = None) -> tuple[bytes, bool]:
     """The same, with large bodies read in; False if JSON could not say all of it."""
     form = value.to_json() if isinstance(value, Packet) else {"value": value}
+    if secrets is not None and form.get("meta"):
+        form = {**form, "meta": secrets.clean_meta(form["meta"])}
     try:
         return _encode(form), True
     except (orjson.JSONEncodeError, RecursionError):

@@ -137,6 +137,8 @@ class Failing:
         attempts: int = 1,
     ) -> None:
         """Hand a packet to the wired ``error`` port, or else keep it with the epoch for the dead letters."""
+        secrets = self.hub.secrets
+        reason = secrets.redact(reason)
         if self.is_publisher:
             epoch.refuse(self.name, (origin,))
         out = self.outs.get(ERROR_PORT)
@@ -145,10 +147,10 @@ class Failing:
             self.emit(out, epoch, [value], [origin])
             return
         documents = flatten((origin,))
-        trace = _told(error) if error is not None else ""
+        trace = secrets.redact(_told(error)) if error is not None else ""
         name = type(self.component).__name__
         now = self.hub.wall_clock()
-        packet, is_whole = as_json(value)
+        packet, is_whole = as_json(value, secrets)
         epoch.fail(Failure(documents, self.name, name, code, reason, trace, packet, attempts, now, is_whole))
 
     def settle_attempts(self, epoch: Epoch) -> None:

@@ -20,6 +20,7 @@ from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.core.ports import Pype
 from pypes.core.returned import unrun
+from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
 from pypes.errors import ComponentError
 from pypes.graph.model import Graph
@@ -69,8 +70,11 @@ class Scheduler(Watched):
         on_done: Callable[[Epoch], None] = lambda epoch: None,
         on_committed: Callable[[Epoch, str, Sequence[int]], None] | None = None,
         has_breakers: bool = True,
+        secrets: Secrets | None = None,
     ) -> None:
         self.limits = limits or Limits()
+        #: Taken out of what is told of packets that fail.
+        self.secrets = secrets or Secrets()
         self.clock = clock
         self.wall_clock = wall_clock
         self.on_done = on_done

@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
 import socket
 import stat
-import tempfile
 import time
 from pathlib import Path
 
 from pypes.config import split_bind
 from pypes.errors import InvalidConfig, StoreError
+from pypes.runtime.folders import find_runtime_dir
 
-#: Longest path of the runtime directory; those of unix sockets end at 104 (macOS) or 108 bytes.
-MAX_RUNTIME_DIR = 80
 #: How long children of a server that was killed may take to let go of the port.
 PORT_WAIT_S = 5.0
 PORT_POLL_S = 0.02
@@ -54,13 +51,6 @@ class DataDir:
         """Let go of the directory, in an orderly way."""
         os.ftruncate(self._fd, 0)
         os.close(self._fd)
-
-
-def find_runtime_dir(data: Path) -> Path:
-    """The folder for the unix sockets of the server on ``data``: a short path, the same every time."""
-    name = f"pypes-{os.getuid()}-{hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]}"
-    candidates = [Path(base) / name for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp") if base]
-    return next((p for p in candidates if len(os.fsencode(p)) <= MAX_RUNTIME_DIR and p.parent.is_dir()), candidates[-1])
 
 
 def claim_runtime_dir(data: Path) -> Path:

@@ -19,6 +19,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from pypes.core.secrets import masked
 from pypes.errors import Draining, PypesError
 from pypes.graph import codec, pypes1
 from pypes.runtime.rpc import Peer
@@ -123,7 +124,7 @@ class Control:
             await asyncio.wait([answer, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 raise Draining("the server is stopping; ask again when it is back")
-            return answer.result()
+            return masked(answer.result())
         finally:
             for task in (answer, stopping):
                 task.cancel()

@@ -22,6 +22,7 @@ import msgspec
 
 from pypes import logs
 from pypes.core.lifeline import die_with_parent, watch
+from pypes.core.secrets import Secrets
 from pypes.errors import PypesError
 from pypes.graph import codec
 from pypes.graph.recording import MARKER, case_of, post_of, redacted_body
@@ -31,6 +32,7 @@ from pypes.ingest.codecs import check, media
 from pypes.ingest.protocol import FrameReader, Item
 from pypes.runtime.instance.intake import Waiting
 from pypes.runtime.instance.watchdog import limit_memory
+from pypes.runtime.making import Site
 from pypes.runtime.trials.comparison import Comparison
 from pypes.runtime.trials.shadow_job import Job
 from pypes.runtime.trials.trial import Trial
@@ -133,8 +135,9 @@ class Recorded:
 class Service:
     """Takes copies until ``work`` is done. ``report(value)`` is called with what is to be told."""
 
-    def __init__(self, listener: socket.socket, work: Compared | Recorded, report: Any) -> None:
+    def __init__(self, listener: socket.socket, work: Compared | Recorded, report: Any, secrets: Secrets) -> None:
         self._listener = listener
+        self._secrets = secrets
         self._work = work
         self._report = report
         self._selector = selectors.DefaultSelector()
@@ -163,7 +166,7 @@ class Service:
 
     def _tell(self, is_done: bool) -> None:
         self._told_at, self._has_news = time.monotonic(), False
-        self._report({**self._work.to_obj(), "missed": self._missed, "is_done": is_done})
+        self._report({**self._secrets.shown(self._work.to_obj()), "missed": self._missed, "is_done": is_done})
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
@@ -201,7 +204,8 @@ def main() -> None:
     # what components print must not get between the lines of the report
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    logs.configure(f"shadow-{os.getpid()}", json=job.log_json, level=job.log_level)
+    site = Site(job.paths)
+    logs.configure(f"shadow-{os.getpid()}", json=job.log_json, level=job.log_level, secrets=site.secrets)
     if job.max_memory_bytes:
         limit_memory(job.max_memory_bytes)
 
@@ -211,27 +215,25 @@ def main() -> None:
             rest = rest[out.write(rest) :]
 
     try:
-        serve(job, report)
+        serve(job, report, site)
     except PypesError as error:
-        report({"error": {"code": error.code, "message": error.message, "where": error.where}})
+        report({"error": {"code": error.code, "message": site.secrets.redact(error.message), "where": error.where}})
 
 
-def serve(job: Job, report: Any) -> None:
+def serve(job: Job, report: Any, site: Site) -> None:
     """Set up, listen, work. Raises :class:`ComponentError` naming the filter that cannot be set up."""
     specs = {name: ComponentSpec.from_obj(obj) for name, obj in job.components.items()}
     with ExitStack() as stack:
         graphs = [job.live] if job.candidate is None else [job.live, job.candidate]
         live, *rest = [
-            stack.enter_context(
-                Trial(codec.from_obj(obj), specs, data_dir=job.data_dir, taps=bool(job.record), limits=job.limits)
-            )
+            stack.enter_context(Trial(codec.from_obj(obj), specs, site=site, taps=bool(job.record), limits=job.limits))
             for obj in graphs
         ]
         listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         listener.bind(job.socket)
         listener.listen(BACKLOG)
         report({"is_ready": True})
-        Service(listener, Compared(job, live, rest[0]) if rest else Recorded(job, live), report).run()
+        Service(listener, Compared(job, live, rest[0]) if rest else Recorded(job, live), report, site.secrets).run()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from pypes.core.limits import Limits
+from pypes.core.paths import Paths
 
 #: Bounds of what may be asked for.
 MAX_DOCUMENTS = 1_000_000
@@ -24,7 +25,7 @@ class Job(msgspec.Struct, kw_only=True):
     documents: int
     record: int = 0
     redact: list[str] = []
-    data_dir: str = "."
+    paths: Paths = msgspec.field(default_factory=Paths)
     limits: Limits = msgspec.field(default_factory=Limits)
     max_memory_bytes: int = 0
     log_json: bool = False

@@ -15,23 +15,25 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
+from pypes import logs
 from pypes.component import Component, Operator, Publisher, is_publisher
 from pypes.core.clock import wall
 from pypes.core.limits import Limits
+from pypes.core.paths import Paths
+from pypes.core.secrets import Secrets
 from pypes.errors import PypesError
 from pypes.graph import codec
 from pypes.graph.cases import Post
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import Plan
 from pypes.graph.spec import ComponentSpec
-from pypes.graph.validation import expand
 from pypes.ingest.codecs import check
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Item
 from pypes.ingest.receipt import ReceiptIds, commit_key
-from pypes.registry import make
 from pypes.runtime.instance.intake import Intake, Waiting
 from pypes.runtime.instance.routing import Router
+from pypes.runtime.making import Site
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Failure, Feed, Scheduler
 from pypes.runtime.scheduler.dead import written
 
@@ -63,6 +65,16 @@ class Report(msgspec.Struct):
     def arrived(self) -> dict[str, list[dict[str, Any]]]:
         """Packets that came in, by filter."""
         return {step.filter: step.taken for step in self.steps}
+
+    def shown(self, secrets: Secrets) -> Report:
+        """The report as people may read it."""
+        steps = [
+            msgspec.structs.replace(
+                step, taken=secrets.shown(step.taken), out=secrets.shown(step.out), error=secrets.redacted(step.error)
+            )
+            for step in self.steps
+        ]
+        return msgspec.structs.replace(self, steps=steps, failures=secrets.redacted(self.failures))
 
 
 class Passage(NamedTuple):
@@ -120,22 +132,20 @@ class Trial:
         graph: Graph,
         specs: Mapping[str, ComponentSpec],
         *,
-        environ: Mapping[str, str] | None = None,
-        data_dir: str = ".",
+        site: Site | None = None,
         publishes: bool = False,
         taps: bool = True,
         limits: Limits | None = None,
     ) -> None:
         self._graph = graph
         self._limits = limits or Limits()
+        self._site = site or Site()
         #: Time spent in each filter during the last run.
         self.spent_s: dict[str, float] = dict.fromkeys(graph.nodes, 0.0)
         self._ends: dict[str, Probe] = {}
         components: dict[str, Component] = {}
         for name, node in graph.nodes.items():
-            params = expand(node.params, os.environ if environ is None else environ)
-            component = make(specs[node.component], params, name)
-            component.data_dir = data_dir
+            component = self._site.make(specs[node.component], node.params, name)
             if is_publisher(component) and not publishes:
                 component = self._ends[name] = Probe(component.get_in_ports())
             components[name] = component
@@ -151,7 +161,9 @@ class Trial:
             wires.append(Wire(source, port, name, "in"))
         watched = Graph(graph.name, nodes, tuple(wires), order_by=graph.order_by)
         self._done: list[Epoch] = []
-        self._scheduler = Scheduler(watched, components, limits=self._limits, on_done=self._done.append)
+        self._scheduler = Scheduler(
+            watched, components, limits=self._limits, on_done=self._done.append, secrets=self._site.secrets
+        )
         self._entered: dict[str, list[dict[str, Any]]] = {}
         self._scheduler.setup()
 
@@ -290,12 +302,14 @@ def main() -> None:
     os.dup2(2, 1)
     graph = codec.from_obj(job["graph"])
     specs = {name: ComponentSpec.from_obj(obj) for name, obj in job["components"].items()}
+    site = Site(msgspec.convert(job.get("paths", {}), Paths))
+    logs.configure(f"trial-{os.getpid()}", json=False, secrets=site.secrets)
     answer: Any
     try:
-        with Trial(graph, specs, data_dir=job.get("data_dir", ".")) as trial:
-            answer = trial.run([msgspec.convert(post, Post) for post in job["posts"]])
+        with Trial(graph, specs, site=site) as trial:
+            answer = trial.run([msgspec.convert(post, Post) for post in job["posts"]]).shown(site.secrets)
     except PypesError as error:
-        answer = {"error": {"code": error.code, "message": error.message, "where": error.where}}
+        answer = {"error": {"code": error.code, "message": site.secrets.redact(error.message), "where": error.where}}
     with os.fdopen(report_fd, "wb") as out:
         out.write(msgspec.json.encode(answer))
 

@@ -1,3 +1,6 @@
+from pathlib import Path
+
+from pypes.core.paths import Paths
 from pypes.graph.model import Graph, GraphNode
 from pypes.graph.spec import ComponentSpec
 from pypes.runtime.graphs.check import check, scrub
@@ -27,3 +30,24 @@ def test_who_is_in_no_fleet_runs_no_graph_of_one() -> None:
     assert problem.code == "graph.no_fleet"
     assert "--fleet" in problem.message
     assert not [p for p in check(graph, {}, {}, has_fleet=True) if p.path == "firing"]
+
+
+def test_paths_are_checked_with_the_values_in_place(tmp_path: Path) -> None:
+    schema = {"properties": {"path": {"type": "string", "format": "path"}, "text": {"type": "string"}}}
+    catalogue = {"Out": ComponentSpec("Out", kind="PUBLISHER", inputs={"in": ""}, schema=schema)}
+    paths = Paths(str(tmp_path), own=((str(tmp_path / "shards"), "the store"),))
+
+    def wrong(path: str) -> list[str]:
+        graph = Graph("g", {"out": GraphNode("out", "Out", {"path": path, "text": "shards/x"})})
+        return [p.path for p in check(graph, catalogue, {"SECRET": "shards"}, paths=paths) if p.code == "param.path"]
+
+    assert wrong("${SECRET}/queue.db") == wrong("x/../shards") == ["nodes.out.params.path"]
+    assert wrong("out.jsonl") == []
+
+
+def test_what_was_hidden_cannot_be_deployed() -> None:
+    catalogue = {"In": ComponentSpec("In", kind="ADAPTER", outputs={"out": ""}, schema={})}
+    graph = Graph("g", {"in": GraphNode("in", "In", {"deep": [{"url": "http://***@host/"}]})})
+    assert [(p.path, p.code) for p in check(graph, catalogue, {}) if p.code == "param.hidden"] == [
+        ("nodes.in.params.deep.0.url", "param.hidden")
+    ]

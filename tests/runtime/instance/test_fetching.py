@@ -12,6 +12,7 @@ import pytest
 
 from pypes.component import Adapter, Component, Publisher, Source
 from pypes.core.limits import Limits
+from pypes.core.secrets import Secrets
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.ingest import protocol
 from pypes.ingest.protocol import Ended, Fetched, FrameReader, Trigger
@@ -70,7 +71,7 @@ class Plain(Adapter):
 class Node:
     """An instance's loop as far as sources go."""
 
-    def __init__(self, component: Component) -> None:
+    def __init__(self, component: Component, secrets: Secrets | None = None) -> None:
         graph = Graph(
             "g",
             {"source": GraphNode("source", "Source"), "sink": GraphNode("sink", "Sink")},
@@ -79,7 +80,7 @@ class Node:
         self.runner = Runner(graph, 1, {"source": component, "sink": Sink()}, Limits(json_bytes=1000))
         self.runner.scheduler.setup()
         self.frames: list[Fetched | Ended] = []
-        self.fetching = Fetching({"g": self.runner}, self._send)
+        self.fetching = Fetching({"g": self.runner}, self._send, secrets)
 
     def _send(self, connection: Any, frame: bytes) -> None:
         assert connection is CONNECTION
@@ -162,6 +163,24 @@ def test_what_cannot_be_sent(made: list[Node], source: Source, reason: str) -> N
     node = node_of(source, made)
     node.start()
     assert reason in node.next().error
+
+
+class Tells(Source):
+    def fetch(self, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
+        yield [Packet({"text": "s3cret-key"}, {"id": "s3cret-key", "url": "http://a:b@c/?k=s3cret-key"})], "s3cret-key"
+        raise OSError("no answer for s3cret-key")
+
+
+def test_what_a_source_tells_has_no_secrets(made: list[Node], caplog: pytest.LogCaptureFixture) -> None:
+    made.append(Node(Tells(), Secrets.of(["${KEY}"], {"KEY": "s3cret-key"})))
+    made[-1].start()
+    said = made[-1].next()
+    packet = Packet.from_json(orjson.loads(said.body)[0])
+    # the document itself, which document it is, and where its source goes on, are as they are
+    assert (packet.get("text"), packet.get_meta("id"), said.cursor) == ("s3cret-key", "s3cret-key", '"s3cret-key"')
+    assert packet.get_meta("url") == "http://***@c/?k=${KEY}"
+    made[-1].fetching.go_on(CONNECTION, 7)
+    assert made[-1].next() == Ended(7, "OSError: no answer for ${KEY}")
 
 
 def test_what_does_not_fetch(made: list[Node]) -> None:

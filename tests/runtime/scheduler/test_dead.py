@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pypes.component import Transformer
+from pypes.core.secrets import Secrets
 from pypes.graph.model import Graph, GraphNode
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Feed, Scheduler, as_json
@@ -73,3 +74,30 @@ def test_a_packet_with_a_large_integer_fails_for_its_own_reason() -> None:
     (letter,) = epoch.dead_letters
     assert letter.code == "component.raised"
     assert json.loads(letter.packet)["fields"] == {"m": 1, "n": str(2**80)}
+
+
+class Tells(Transformer):
+    def process(self, packet: Any) -> Any:
+        try:
+            raise KeyError("s3cret-key")
+        except KeyError as error:
+            raise ValueError("no s3cret-key") from error
+
+
+def test_nothing_that_is_told_of_a_failure_has_secrets() -> None:
+    secrets = Secrets.of(["${KEY}"], {"KEY": "s3cret-key"})
+    done: list[Any] = []
+    scheduler = Scheduler(
+        Graph("g", {"tells": GraphNode("tells", "x")}), {"tells": Tells()}, on_done=done.append, secrets=secrets
+    )
+    scheduler.setup()
+    packet = Packet({"text": "s3cret-key"}, {"id": "s3cret-key", "url": "http://h/?k=s3cret-key"})
+    scheduler.submit(Feed(iter([("tells", [packet], [0])]), 1))
+    scheduler.drain()
+    scheduler.teardown()
+    (letter,) = done[0].dead_letters
+    assert letter.error == "ValueError: no ${KEY}"
+    assert "s3cret-key" not in letter.traceback.replace('KeyError("s3cret-key")', "").replace('"no s3cret-key"', "")
+    kept = json.loads(letter.packet)
+    assert kept["fields"] == {"text": "s3cret-key"}
+    assert kept["meta"] == {"id": "s3cret-key", "url": "http://h/?k=${KEY}"}

@@ -1,0 +1,197 @@
+"""Secrets: what must not be read in logs, errors and metadata, and how it is taken out of them.
+
+A secret is the value of an environment variable that a parameter names (``${NAME}``), and what stands before the ``@`` of an
+address (``https://user:password@host``). A value shorter than :data:`MIN_CHARS` is not looked for: it would be found everywhere.
+One shorter than :data:`SURE_CHARS` is taken out only where it stands by itself, not within a longer word.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+from pypes.errors import Problem, PypesError
+
+#: ``${NAME}`` in a parameter; a second dollar sign before it makes it mere text.
+VARIABLE: Final = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+MIN_CHARS: Final = 4
+SURE_CHARS: Final = 8
+#: Values that tell nobody anything and would be found everywhere.
+COMMON: Final = frozenset({"true", "false", "none", "null", "http", "https", "localhost", "127.0.0.1"})
+
+#: Stands for what has no name to be shown instead.
+HIDDEN: Final = "***"
+#: User and password of an address. Linear: the class holds no ``/``, so no two matches are tried over the same text.
+_USERINFO: Final = re.compile(r"://[^/?#\s\"'<>\\]*@")
+_IN_ADDRESS: Final = f"://{HIDDEN}@"
+
+#: Containers within containers that are looked into; the codecs take no more.
+_DEPTH: Final = 200
+
+#: Metadata that says which document it is and how to read it. It is never changed.
+_IDENTITY: Final = frozenset(
+    {"id", "filename", "mimetype", "charset", "route", "receipt", "row", "requestmethod", "contentlength"}
+)
+
+
+class Secrets:
+    """The secrets that a process knows, and the redaction of text by them. Any thread may use it."""
+
+    def __init__(self, known: Mapping[str, str] | None = None) -> None:
+        #: Secret → what is shown instead.
+        self.known: Mapping[str, str] = dict(known or {})
+        self._text, self._sure = _pattern(self.known, MIN_CHARS), _pattern(self.known, SURE_CHARS)
+
+    @classmethod
+    def of(cls, values: Iterable[Any], environ: Mapping[str, str]) -> Secrets:
+        """Those in parameters, or in anything that holds parameters (JSON values)."""
+        made = cls()
+        made.learn(list(values), environ)
+        return made
+
+    def learn(self, value: Any, environ: Mapping[str, str]) -> None:
+        """Learn what ``${NAME}`` anywhere in JSON values stands for, and the passwords of addresses in them."""
+        found: dict[str, str] = {}
+        for text in _texts(value):
+            for escaped, name in VARIABLE.findall(text):
+                if not escaped:
+                    found |= dict.fromkeys(_forms(environ.get(name, "")), f"${{{name}}}")
+            if "@" in text and "${" not in text:
+                found |= dict.fromkeys(_passwords(text), HIDDEN)
+        self._add(found)
+
+    def add(self, text: str, shown: str = HIDDEN) -> None:
+        """Learn one more, made of others: a header, a signature."""
+        self._add({text: shown})
+
+    def _add(self, found: Mapping[str, str]) -> None:
+        new = {text: shown for text, shown in found.items() if len(text) >= MIN_CHARS and text.lower() not in COMMON}
+        if new.keys() - self.known.keys():
+            known = {**new, **self.known}
+            self._text, self._sure = _pattern(known, MIN_CHARS), _pattern(known, SURE_CHARS)
+            self.known = known
+
+    def redact(self, text: str) -> str:
+        """``text`` with every secret replaced by its name, ``${NAME}``, or by ``***``."""
+        if self._text is not None:
+            known = self.known
+            text = self._text.sub(lambda found: known[found[0]], text)
+        return without_users(text)
+
+    def redacted(self, value: Any) -> Any:
+        """JSON values with :meth:`redact` done to every text in them, keys included."""
+        return _each(value, self.redact)
+
+    def clean_meta(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        """Metadata of a packet without secrets. What identifies the document stays, and short values are not looked for.
+
+        Documents are stored and published with it: a word that happens to be the value of a variable must not be changed.
+        """
+        return {name: value if name in _IDENTITY else _each(value, self._redact_sure) for name, value in meta.items()}
+
+    def shown(self, value: Any) -> Any:
+        """Documents for people to look at (JSON values): as :meth:`clean_meta`, with nothing left out."""
+        return _each(value, self._redact_sure)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Take secrets out of the errors of Pypes that pass."""
+        try:
+            yield
+        except PypesError as error:
+            error.message = self.redact(error.message)
+            error.args = (error.message,)
+            error.problems = tuple(Problem(p.path, self.redact(p.message), p.code) for p in error.problems)
+            raise
+
+    def _redact_sure(self, text: str) -> str:
+        if self._sure is not None:
+            known = self.known
+            text = self._sure.sub(lambda found: known[found[0]], text)
+        return without_users(text)
+
+
+def without_users(text: str) -> str:
+    """``text`` without the users and passwords of addresses in it."""
+    return _USERINFO.sub(_IN_ADDRESS, text) if "@" in text and "://" in text else text
+
+
+def masked(value: Any) -> Any:
+    """JSON values as they may be shown: :func:`without_users` done to every text. What holds none is returned as it is."""
+    return _each(value, without_users)
+
+
+def holds_mask(text: str) -> bool:
+    """True if ``text`` was shown with something hidden in it, so that it cannot be used."""
+    return _IN_ADDRESS in text
+
+
+def _each(value: Any, change: Callable[[str], str], within: tuple[int, ...] = ()) -> Any:
+    """JSON values with every text changed; ``within`` are the identities of the containers around them."""
+    if isinstance(value, str):
+        return change(value)
+    if not isinstance(value, (Mapping, list, tuple)):
+        return value
+    if id(value) in within or len(within) > _DEPTH:  # it contains itself; whoever encodes it says so
+        return value
+    within += (id(value),)
+    if isinstance(value, Mapping):
+        return {change(key) if isinstance(key, str) else key: _each(item, change, within) for key, item in value.items()}
+    return [_each(item, change, within) for item in value]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts(key)
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+
+
+def _forms(value: str) -> Iterator[str]:
+    """A value, its lines, and the password in it, as they turn up in addresses, JSON, tracebacks and headers."""
+    parts = {value, value.strip(), *(line.strip() for line in value.splitlines()), *_passwords(value)}
+    for part in parts:
+        if part:
+            yield part
+            yield quote(part, safe="")
+            yield quote(part)
+            yield quote_plus(part)
+            yield json.dumps(part)[1:-1]
+            yield repr(part)[1:-1]
+            yield base64.b64encode(part.encode("utf-8", "surrogateescape")).decode()
+
+
+def _passwords(text: str) -> Iterator[str]:
+    for found in _USERINFO.findall(text):
+        try:
+            password = urlsplit(f"x{found}host").password
+        except ValueError:
+            continue
+        if password and password != HIDDEN:
+            yield password
+            yield unquote(password)
+
+
+def _pattern(known: Mapping[str, str], least: int) -> re.Pattern[str] | None:
+    texts = sorted((text for text in known if len(text) >= least), key=len, reverse=True)
+    if not texts:
+        return None
+    return re.compile("|".join(re.escape(text) if len(text) >= SURE_CHARS else _alone(text) for text in texts))
+
+
+def _alone(text: str) -> str:
+    """A short value, where it is not part of a longer word; what was escaped before it (``%3A``) is no word."""
+    before = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))" if text[0].isalnum() else ""
+    after = r"(?![A-Za-z0-9])" if text[-1].isalnum() else ""
+    return f"{before}{re.escape(text)}{after}"

@@ -1,0 +1,41 @@
+"""Folders of a node: where its sockets lie, and what no parameter may lead into."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from pypes.config import Settings
+from pypes.core.paths import STORE, Paths
+
+#: Longest path of the runtime directory; those of unix sockets end at 104 (macOS) or 108 bytes.
+MAX_RUNTIME_DIR = 80
+
+
+def find_runtime_dir(data: Path) -> Path:
+    """The folder for the unix sockets of the server on ``data``: a short path, the same every time."""
+    name = f"pypes-{os.getuid()}-{hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:8]}"
+    candidates = [Path(base) / name for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp") if base]
+    return next((p for p in candidates if len(os.fsencode(p)) <= MAX_RUNTIME_DIR and p.parent.is_dir()), candidates[-1])
+
+
+def paths_of(settings: Settings) -> Paths:
+    """The rules for paths in parameters on the node with these settings."""
+    server, data = settings.server, settings.server.data
+    own: list[tuple[Path | None, str]] = [(data / name, "the node's own store") for name in STORE]
+    own += [
+        (find_runtime_dir(data), "the node's runtime directory"),
+        (server.graphs, "the folder of graphs, from which the node deploys"),
+        (server.fleet, "the folder of the fleet"),
+        (server.token_file, "the node's token"),
+        (settings.callbacks.secret_file, "the secret of callbacks"),
+        (settings.source, "the node's configuration"),
+        *((path, "a file of components") for path in server.load),
+    ]
+    return Paths(
+        data_dir=str(data),
+        roots=tuple(map(str, settings.components.roots)),
+        own=tuple((str(path), what) for path, what in own if path is not None),
+    )

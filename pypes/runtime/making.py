@@ -1,0 +1,43 @@
+"""Making components of a graph: loaded, configured, told where they are. The one place for all processes that run graphs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pypes.component import Component
+from pypes.core.paths import Paths
+from pypes.core.secrets import Secrets
+from pypes.graph.spec import ComponentSpec
+from pypes.graph.validation import check_paths, expand
+from pypes.registry import make
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where components are made: the environment, the rules for paths, and the secrets, which grow with what is made."""
+
+    paths: Paths = field(default_factory=Paths)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    secrets: Secrets = field(default_factory=Secrets)
+
+    def make(self, spec: ComponentSpec, params: Mapping[str, Any], filter: str) -> Component:
+        """A component for a filter, configured and not yet set up.
+
+        Raises what :func:`pypes.registry.make` does, and ``InvalidInput`` (``param.path``) for a path that leads astray.
+        """
+        component = make(spec, self.checked(spec, params), filter)
+        component.data_dir = self.paths.data_dir
+        component.paths = self.paths
+        component.secrets = self.secrets
+        return component
+
+    def checked(self, spec: ComponentSpec, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters with the values of variables in place; raises as :meth:`make`."""
+        # first, so that no error tells what it was about
+        self.secrets.learn(params, self.environ)
+        expanded = expand(params, self.environ)
+        check_paths(expanded, spec.schema, self.paths)
+        return expanded

@@ -1,0 +1,117 @@
+"""Secrets taken out of text, and what is left alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pypes.core.secrets import Secrets, holds_mask, masked, without_users
+from pypes.errors import ComponentError, Problem
+
+
+def secrets(**environ: str) -> Secrets:
+    return Secrets.of([{"x": f"${{{name}}}"} for name in environ], environ)
+
+
+class TestRedaction:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Bearer s3cr/t &key",
+            "https://host/?key=s3cr%2Ft%20%26key",
+            "https://host/?key=s3cr/t%20%26key",
+            "key=s3cr%2Ft+%26key",
+            'the answer was "s3cr/t &key"',
+            "Authorization: Basic czNjci90ICZrZXk=",
+            "x" * 50 + "s3cr/t &key" + "x" * 50,
+        ],
+    )
+    def test_in_every_form(self, text: str) -> None:
+        redacted = secrets(KEY="s3cr/t &key").redact(text)
+        assert "${KEY}" in redacted
+        assert "s3cr" not in redacted
+        assert "czNj" not in redacted
+
+    def test_with_quotes_and_line_breaks(self) -> None:
+        value = "first line\"\nsecond 'line'\n"
+        known = secrets(KEY=value)
+        for text in (value, json.dumps({"a": value}), repr(value), "token: second 'line'."):
+            assert "line" not in known.redact(text).replace("${KEY}", "")
+
+    def test_short_values_are_found_by_themselves_only(self) -> None:
+        known = secrets(A="1", B="prod", C="eightchr")
+        assert known.redact("1 prod reproduces prod2 eprod x=prod&y %3Aprod%40 eightchrs") == (
+            "1 ${B} reproduces prod2 eprod x=${B}&y %3A${B}%40 ${C}s"
+        )
+
+    def test_what_everybody_says_is_no_secret(self) -> None:
+        assert secrets(A="true", B="localhost", C="NONE").redact("true localhost NONE") == "true localhost NONE"
+
+    def test_the_longest_is_taken_first(self) -> None:
+        assert secrets(A="password", B="password-of-mine").redact("password-of-mine password") == "${B} ${A}"
+
+    def test_the_password_in_an_address(self) -> None:
+        known = secrets(DB="postgres://me:p%40ss-word@db/x")
+        for text in ("postgres://me:p%40ss-word@db/x", "for user me: p@ss-word", "p%40ss-word"):
+            assert "ss-word" not in known.redact(text)
+        known = Secrets.of([{"url": "http://me:written-down@host/"}], {})
+        assert known.redact("authentication with written-down failed") == "authentication with *** failed"
+
+    def test_names_that_are_escaped_or_not_set(self) -> None:
+        assert Secrets.of(["$${A} ${B}"], {"A": "not referred to"}).redact("not referred to") == "not referred to"
+
+    def test_values_within_values(self) -> None:
+        known = secrets(KEY="s3cret-key")
+        assert known.redacted({"s3cret-key": ["s3cret-key", 1, None, ("s3cret-key",)]}) == {
+            "${KEY}": ["${KEY}", 1, None, ["${KEY}"]]
+        }
+        endless: list[Any] = ["s3cret-key"]
+        endless += [endless, endless]
+        assert known.redacted(endless)[0] == "${KEY}"
+
+    def test_errors_that_pass(self) -> None:
+        known = secrets(KEY="s3cret-key")
+        with pytest.raises(ComponentError) as passed, known.kept():
+            raise ComponentError("s3cret-key", where="a", problems=[Problem("b", "s3cret-key", "c")])
+        assert str(passed.value) == "a: ${KEY}\n  b: ${KEY}"
+        assert passed.value.args == ("${KEY}",)
+
+
+class TestMetadata:
+    def test_what_identifies_a_document_and_short_words_stay(self) -> None:
+        known = secrets(A="prod", B="reports-2026")
+        meta = {"id": "reports-2026/1", "filename": "reports-2026.csv", "env": "prod", "url": "http://h/reports-2026", "n": 1}
+        assert known.clean_meta(meta) == {**meta, "url": "http://h/${B}"}
+
+    def test_users_of_addresses(self) -> None:
+        assert Secrets().clean_meta({"from": "see http://a:b@c/d"}) == {"from": "see http://***@c/d"}
+
+
+class TestUsers:
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("http://a:b@c/d@e", "http://***@c/d@e"),
+            ("http://a:p@ss@c", "http://***@c"),
+            ("redis://:pw@host:1/0, amqp://token@host", "redis://***@host:1/0, amqp://***@host"),
+            ("http://host/?mail=a@b", "http://host/?mail=a@b"),
+            ("http://host/@name", "http://host/@name"),
+            ("mail a@b about http://host", "mail a@b about http://host"),
+            ("http://host or a@b", "http://host or a@b"),
+        ],
+    )
+    def test_they_are_hidden_and_nothing_else(self, text: str, shown: str) -> None:
+        assert without_users(text) == shown
+
+    def test_what_was_hidden_is_seen(self) -> None:
+        value = {"url": "http://a:b@c", "n": [1, "x"]}
+        assert masked(value) == {"url": "http://***@c", "n": [1, "x"]}
+        assert holds_mask(masked(value)["url"])
+        assert not holds_mask(value["url"])  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("piece", ["://", "://a", "a://b@", "x"])
+    def test_long_texts_take_time_in_proportion(self, piece: str) -> None:
+        # quadratic, it would take hours
+        assert without_users(piece * 1_000_000 + " ://@")
