@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pypes.errors import ComponentError, Unreachable
 from pypes.packet import Packet
 from pypes.testing import ComponentSuite, run_component
 from pypes_basic.debug import Debug
@@ -103,9 +104,13 @@ class TestLineFile:
 
     @pytest.mark.parametrize("torn", [b"torn", b"x" * 200_000])
     def test_a_torn_line_is_cut_off(self, tmp_path: Path, torn: bytes) -> None:
-        path = tmp_path / "out"
-        for whole in (b"", b"whole\n"):
-            path.write_bytes(whole + torn)
+        for number, whole in enumerate((b"", b"whole\n")):
+            path = tmp_path / f"out-{number}"
+            file = LineFile(path, 0)
+            file.append(whole, sync=True)
+            file.close()
+            with path.open("ab") as crashed:
+                crashed.write(torn)
             file = LineFile(path, 0)
             file.append(b"next\n", sync=True)
             file.close()
@@ -141,3 +146,125 @@ class TestLineFile:
         file.append(b"third\n", sync=True)
         file.close()
         assert (tmp_path / "out").read_bytes() == b"first\nthird\n"
+
+
+class TestFilesOfOthers:
+    """Nothing of a file that somebody else wrote is ever cut off."""
+
+    @pytest.mark.parametrize("content", [b'{"one": "line without a break"}', b"key: value\n", b'[1]\n{"a": 1}\n', b"\x00\n{}\n"])
+    def test_what_is_no_json_lines_is_refused_and_whole(self, tmp_path: Path, content: bytes) -> None:
+        path = tmp_path / "precious"
+        path.write_bytes(content)
+        publisher = JSONLines()
+        publisher.configure({"path": str(path)})
+        with pytest.raises(ComponentError, match="precious") as refused:
+            publisher.setup()
+        assert refused.value.code == "lines.foreign"
+        file = LineFile(path, 0)
+        with pytest.raises(ComponentError):
+            file.append(b"{}\n", sync=True)
+        file.close()
+        assert path.read_bytes() == content
+
+    def test_json_lines_of_others_are_appended_to(self, tmp_path: Path) -> None:
+        path = tmp_path / "out"
+        path.write_bytes(b'{"a": 1}\n{"b": 2}\n{"unfinished')
+        append(path, b'{"c": 3}\n')
+        theirs = b'{"a": 1}\n{"b": 2}\n{"unfinished\n'
+        assert path.read_bytes() == theirs + b'{"c": 3}\n'
+        # from here on it is ours: what we tear ourselves is cut off, and no more than that
+        with path.open("ab") as crashed:
+            crashed.write(b'{"torn')
+        append(path, b'{"d": 4}\n')
+        assert path.read_bytes() == theirs + b'{"c": 3}\n{"d": 4}\n'
+
+    def test_without_a_mark_nothing_is_cut_off(self, tmp_path: Path) -> None:
+        path = tmp_path / "out"
+        append(path, b'{"a": 1}\n')
+        copy = tmp_path / "copy"
+        copy.write_bytes(path.read_bytes() + b'{"torn')
+        append(copy, b'{"b": 2}\n')
+        assert copy.read_bytes() == b'{"a": 1}\n{"torn\n{"b": 2}\n'
+
+    def test_a_pipe_is_refused_at_once(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ComponentError, match="no file"):
+            LineFile(tmp_path / "pipe", 0).check()
+
+
+class TestFilesThatChangeUnderneath:
+    """Whoever rotates, removes, replaces or cuts the file is noticed, and every line is where the name leads."""
+
+    def test_renamed_by_a_log_rotation(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        path = tmp_path / "out"
+        file = LineFile(path, 0)
+        file.append(b'{"a": 1}\n', sync=False)
+        path.rename(tmp_path / "out.1")
+        file.append(b'{"b": 2}\n', sync=False)
+        file.close()
+        assert [(tmp_path / name).read_bytes() for name in ("out.1", "out")] == [b'{"a": 1}\n', b'{"b": 2}\n']
+        assert caplog.messages == ["a file of lines is another one now"]
+
+    def test_removed(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        path = tmp_path / "out"
+        file = LineFile(path, 0)
+        file.append(b'{"a": 1}\n', sync=False)
+        path.unlink()
+        file.append(b'{"b": 2}\n', sync=False)
+        file.close()
+        assert path.read_bytes() == b'{"b": 2}\n'
+        assert caplog.messages == ["a file of lines is another one now"]
+
+    def test_removed_while_it_is_written_to(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "out"
+        file = LineFile(path, 0)
+
+        def sync(fd: int) -> None:
+            path.unlink(missing_ok=True)
+            monkeypatch.undo()
+
+        monkeypatch.setattr(os, "fsync", sync)
+        file.append(b'{"a": 1}\n', sync=True)
+        file.close()
+        assert path.read_bytes() == b'{"a": 1}\n'
+
+    def test_cut_in_place(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        path = tmp_path / "out"
+        file = LineFile(path, 0)
+        file.append(b'{"a": 1}\n' * 10, sync=False)
+        path.write_bytes(b"")
+        file.append(b'{"b": 2}\n', sync=False)
+        assert path.read_bytes() == b'{"b": 2}\n'
+        assert caplog.messages == ["a file of lines was cut by somebody else"]
+        file.append(b'{"c": 3}\n' * 10, sync=False)
+        path.write_bytes(b"other: things")
+        with pytest.raises(ComponentError):
+            # its mark tells where our part of another content began
+            file.append(b'{"d": 4}\n', sync=False)
+        file.close()
+        assert path.read_bytes() == b"other: things"
+
+    def test_replaced_by_a_file_of_others(self, tmp_path: Path) -> None:
+        path = tmp_path / "out"
+        publisher = JSONLines()
+        publisher.configure({"path": str(path)})
+        publisher.setup()
+        publisher.process_batch(documents(1))
+        publisher.commit()
+        (tmp_path / "theirs").write_bytes(b"no lines")
+        (tmp_path / "theirs").replace(path)
+        publisher.process_batch(documents(1))
+        with pytest.raises(Unreachable):
+            publisher.commit()
+        assert path.read_bytes() == b"no lines"
+        path.unlink()
+        publisher.process_batch(documents(1))
+        publisher.commit()
+        publisher.teardown()
+        assert len(lines(path)) == 1
+
+
+def append(path: Path, data: bytes) -> None:
+    file = LineFile(path, 0)
+    file.append(data, sync=True)
+    file.close()

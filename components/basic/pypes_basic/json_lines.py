@@ -12,7 +12,7 @@ import orjson
 
 from pypes.component import Publisher
 from pypes.core.parameters import Help, Parameters
-from pypes.errors import Retry
+from pypes.errors import ComponentError, Retry, Unreachable
 from pypes.packet import Packet
 from pypes_basic.line_file import LineFile, StandardOutput
 
@@ -23,14 +23,16 @@ RETRY_S = 1.0
 class JSONLines(Publisher):
     """Append every document to a file as one line of JSON; many instances may share one file.
 
-    A deletion becomes ``{"id": …, "deleted": true}``. A line that a crash tore is cut off before the next one is written.
+    A deletion becomes ``{"id": …, "deleted": true}``. A line that a crash tore is cut off before the next one is written. A file
+    that holds something else than lines of JSON is refused: nothing but what was written here is ever cut off.
     """
 
     inputs: ClassVar[Mapping[str, str]] = {"in": "Documents to write"}
 
     class Params(Parameters):
         path: Annotated[
-            str, Help("File to append to, from the data directory if relative; - is standard output.", min_length=1)
+            str,
+            Help("File to append to, from the data directory if relative; - is standard output.", path=True, min_length=1),
         ] = "-"
         form: Annotated[
             Literal["fields", "packet"], Help("fields: the fields alone; packet: metadata as well, as the JSON adapter reads it.")
@@ -45,6 +47,7 @@ class JSONLines(Publisher):
             self._file = StandardOutput()
         else:
             self._file = LineFile(Path(self.data_dir, self.params.path), self.params.max_bytes)
+            self._file.check()
 
     def process_batch(self, packets: list[Packet]) -> None:
         content = _packet if self.params.form == "packet" else _fields
@@ -59,6 +62,8 @@ class JSONLines(Publisher):
         data, self._lines = b"".join(self._lines), []
         try:
             self._file.append(data, sync=self._is_sync_due())
+        except ComponentError as error:  # a file of somebody else stands there now: until it is moved away
+            raise Unreachable(RETRY_S, error.message) from error
         except OSError as error:  # a full disk may have room again
             raise Retry(RETRY_S, f"{self.params.path}: {error}") from error
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
 import sys
 from pathlib import Path
+
+from pypes.errors import ComponentError
+from pypes_basic.ownership import last_break, mark, marked_from, reads_as_json_lines, unmark
 
 if sys.platform != "win32":
     import fcntl
 
-BLOCK_BYTES = 64 * 1024
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+
+log = logging.getLogger(__name__)
 
 
 class LineFile:
@@ -17,16 +24,51 @@ class LineFile:
 
     A full file is renamed to ``name.N.suffix`` with the next free N. Blocks while another process writes.
     Raises ``OSError``; then nothing of what was to be appended is in the file.
+
+    Only what was written here is ever cut off: a file is marked with the place from which on it is ours (see
+    :mod:`pypes_basic.ownership`). A file that is neither empty, nor marked, nor JSON Lines is refused with ``ComponentError``.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.path = path
         self.max_bytes = max_bytes
         self._fd = -1
+        #: Where our part of the open file begins, ``None`` if nobody knows: then nothing is cut off. -1: not looked up yet.
+        self._ours_from: int | None = -1
+        #: How long the open file was when it was left last.
+        self._left_bytes = 0
+        self._is_device = False
+
+    def check(self) -> None:
+        """Raise ``ComponentError`` if the file is there and must not be written to. Changes nothing."""
+        if self.path.exists():
+            self._open()
+            _lock(self._fd)
+            try:
+                self._own()
+            finally:
+                _unlock(self._fd)
+                self.close()
 
     def append(self, data: bytes, *, sync: bool) -> None:
         """Append ``data``, which ends with a newline; with ``sync`` it is on stable storage when this returns."""
-        size = self._acquire(len(data))
+        while True:
+            size, gap = self._acquire(len(data))
+            try:
+                self._write(gap + data, size, sync=sync)
+                # renamed meanwhile, it is where others look for it; removed, it is nowhere
+                if self._is_device or os.fstat(self._fd).st_nlink:
+                    self._left_bytes = size + len(gap) + len(data)
+                    return
+            finally:
+                _unlock(self._fd)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _write(self, data: bytes, size: int, *, sync: bool) -> None:
         try:
             view = memoryview(data)
             while view:
@@ -36,56 +78,107 @@ class LineFile:
                 if not size:
                     _sync_directory(self.path.parent)
         except OSError:
-            os.ftruncate(self._fd, size)
+            if not self._is_device:
+                os.ftruncate(self._fd, size)
             raise
-        finally:
-            _unlock(self._fd)
 
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+    def _acquire(self, needed_bytes: int) -> tuple[int, bytes]:
+        """Lock the file that bears the name *now* (it may be rotated away while we wait).
 
-    def _acquire(self, needed_bytes: int) -> int:
-        """Lock the file that bears the name *now* (it may be rotated away while we wait); returns its size in bytes."""
+        Returns its size in bytes, and what must come between what is there and what is new.
+        """
         while True:
             if self._fd < 0:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o644)
+                self._open(os.O_CREAT)
             _lock(self._fd)
             try:
+                if self._is_device:
+                    return 0, b""
                 if self._is_current():
-                    size = self._repair()
+                    size, gap = self._repair()
                     if not (size and self.max_bytes and size + needed_bytes > self.max_bytes):
-                        return size
+                        return size, gap
                     self._rotate()
-            except OSError:
+            except (OSError, ComponentError):
                 _unlock(self._fd)
                 raise
             self.close()
 
+    def _open(self, flags: int = 0) -> None:
+        # without waiting for the other end, should it be a pipe
+        self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | _NO_WAIT | flags, 0o644)
+        kind = os.fstat(self._fd).st_mode
+        self._is_device = stat.S_ISCHR(kind)
+        self._ours_from, self._left_bytes = -1, 0
+        if not (self._is_device or stat.S_ISREG(kind)):
+            self.close()
+            raise ComponentError(
+                f"{self.path} is no file that can be appended to; name a file, or - for standard output", code="lines.foreign"
+            )
+
     def _is_current(self) -> bool:
+        ours = os.fstat(self._fd)
         try:
             named = self.path.stat()
         except FileNotFoundError:
+            named = None
+        if named is None or (named.st_ino, named.st_dev) != (ours.st_ino, ours.st_dev):
+            if self._left_bytes:
+                done = "was renamed or replaced" if ours.st_nlink else "was removed with what was in it"
+                log.warning("a file of lines is another one now", extra={"path": str(self.path), "reason": f"it {done}"})
             return False
-        ours = os.fstat(self._fd)
-        return (named.st_ino, named.st_dev) == (ours.st_ino, ours.st_dev)
+        if ours.st_size < self._left_bytes:
+            log.warning(
+                "a file of lines was cut by somebody else",
+                extra={"path": str(self.path), "bytes": ours.st_size, "bytes_before": self._left_bytes},
+            )
+            # whose it is now, its content says and not its mark
+            unmark(self._fd)
+            self._ours_from, self._left_bytes = -1, 0
+        return True
 
-    def _repair(self) -> int:
-        """Cut off a last line that a crash tore, which was never acknowledged; returns the size in bytes."""
-        size = end = os.fstat(self._fd).st_size
-        while end:
-            start = max(0, end - (1 if end == size else BLOCK_BYTES))
-            os.lseek(self._fd, start, os.SEEK_SET)
-            newline = os.read(self._fd, end - start).rfind(b"\n")
-            if newline >= 0:
-                end = start + newline + 1
-                break
-            end = start
-        if end < size:
-            os.ftruncate(self._fd, end)
-        return end
+    def _own(self) -> int:
+        """Find out, once for an open file, where our part of it begins; returns its size. Raises ``ComponentError``."""
+        size = os.fstat(self._fd).st_size
+        if self._ours_from != -1:
+            return size
+        ours_from = marked_from(self._fd)
+        if not size:
+            ours_from = 0
+        elif ours_from is not None and ours_from > size:
+            ours_from = None  # others have cut it, and written since
+        if ours_from is None and not reads_as_json_lines(self._fd, size):
+            raise ComponentError(
+                f"{self.path} holds something else than lines of JSON, and was not written by this component; "
+                "name another file, or move this one away",
+                code="lines.foreign",
+            )
+        self._ours_from = ours_from
+        return size
+
+    def _repair(self) -> tuple[int, bytes]:
+        """See to it that the file ends with a line break; returns its size and what must be written before the next line.
+
+        A last line that a crash tore was never acknowledged: it is cut off if it is ours, else it gets its line break.
+        """
+        is_new = self._ours_from == -1
+        size = self._own()
+        if is_new:
+            if self._ours_from is None:
+                log.info("lines are appended to a file of others", extra={"path": str(self.path)})
+                if mark(self._fd, size):
+                    self._ours_from = size
+            elif not size:
+                mark(self._fd, 0)
+        end = last_break(self._fd, size)
+        if end == size:
+            return size, b""
+        if self._ours_from is None or end < self._ours_from:
+            return size, b"\n"
+        log.warning("a torn line was cut off", extra={"path": str(self.path), "bytes": size - end})
+        os.ftruncate(self._fd, end)
+        return end, b""
 
     def _rotate(self) -> None:
         """Give the full file the next free number. Its lock goes with it, so only one process comes here."""
