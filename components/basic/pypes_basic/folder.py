@@ -1,0 +1,199 @@
+"""Folder: the regular files in a folder, found and opened without ever leaving it."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+from urllib.parse import quote_from_bytes
+
+if TYPE_CHECKING:
+    from pypes.core.paths import Paths
+
+
+#: Folders within folders that are walked through; each holds a descriptor meanwhile.
+MAX_DEPTH = 100
+
+_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)
+_FOLDER = _FLAGS | getattr(os, "O_DIRECTORY", 0)
+# without waiting for the other end, should somebody put a pipe there meanwhile
+_FILE = _FLAGS | getattr(os, "O_NONBLOCK", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+#: The parts of a pattern; ``None`` is ``**``.
+Pattern = list[re.Pattern[str] | None]
+
+#: Stands for a name that may have come by any number of folders.
+_ANY_DEPTH = "**"
+
+
+class Folder:
+    """A folder, held open while it is looked through. Use it as a context manager; raises ``OSError`` if it cannot be opened.
+
+    Every step goes from an open folder to a name in it and follows no symbolic link, so that nobody can lead it elsewhere by
+    putting a link somewhere meanwhile. With ``follows_links``, links to files and folders are followed to wherever ``paths``
+    allows; ``**`` does not follow links to folders, for they may lead round.
+    """
+
+    def __init__(self, home: Path, paths: Paths, *, follows_links: bool) -> None:
+        self._home = home
+        self._paths = paths
+        self._guarded = paths.guarded()
+        self._follows_links = follows_links
+        self._fd = os.open(home, _FOLDER)
+        #: Names that were passed over, each with the reason.
+        self.passed_over: dict[str, str] = {}
+        #: Folders that could not be looked into: what is in them is not known.
+        self.unknown: list[str] = []
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        os.close(self._fd)
+
+    def files(self, pattern: str) -> dict[str, os.stat_result]:
+        """The files that match (``*.html``, ``**/*.html``): the path of each from here, and what ``stat`` says of it."""
+        parts = [part for part in pattern.split("/") if part not in ("", ".")]
+        if parts and parts[-1] == _ANY_DEPTH:
+            parts.append("*")
+        found: dict[str, os.stat_result] = {}
+        self._walk(self._fd, "", [_matcher(part) for part in parts], found, 0)
+        return found
+
+    def open(self, name: str) -> int:
+        """Open a file for reading; raises ``OSError``. What it is now, ``fstat`` says."""
+        above = os.dup(self._fd)
+        try:
+            *folders, last = name.split("/")
+            at = ""
+            for part in folders:
+                at += part
+                below = self._open_folder(above, part, at)
+                os.close(above)
+                above, at = below, f"{at}/"
+            fd = self._open_at(above, last, name, _FILE)
+        finally:
+            os.close(above)
+        return fd
+
+    def _walk(self, fd: int, prefix: str, parts: Pattern, found: dict[str, os.stat_result], depth: int) -> None:
+        """Gather what matches ``parts`` below an open folder."""
+        first, rest = parts[0], parts[1:]
+        if first is None:
+            self._walk(fd, prefix, rest, found, depth)
+        try:
+            names = sorted(os.listdir(fd))
+        except OSError as error:
+            self._pass(prefix.rstrip("/"), error, is_folder=True)
+            return
+        for name in names:
+            if first is not None and not first.fullmatch(name):
+                continue
+            path = prefix + name
+            try:
+                status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+                is_link = stat.S_ISLNK(status.st_mode)
+                if is_link and self._follows_links and first is not None:
+                    status = self._linked(path)
+            except OSError as error:
+                self._pass(path, error)
+                continue
+            if rest and stat.S_ISDIR(status.st_mode):
+                self._descend(fd, name, path, parts if first is None else rest, found, depth)
+            elif not rest:
+                self._consider(path, status, found)
+
+    def _descend(self, fd: int, name: str, path: str, parts: Pattern, found: dict[str, os.stat_result], depth: int) -> None:
+        if depth >= MAX_DEPTH:
+            self._pass(path, OSError(f"it is more than {MAX_DEPTH} folders deep"), is_folder=True)
+            return
+        try:
+            below = self._open_folder(fd, name, path)
+        except OSError as error:
+            self._pass(path, error, is_folder=True)
+            return
+        try:
+            self._walk(below, f"{path}/", parts, found, depth + 1)
+        finally:
+            os.close(below)
+
+    def _consider(self, path: str, status: os.stat_result, found: dict[str, os.stat_result]) -> None:
+        if stat.S_ISREG(status.st_mode):
+            if what := self._guarded.what(status):
+                self._pass(path, OSError(f"it is {what}"))
+            else:
+                found[path] = status
+        elif stat.S_ISLNK(status.st_mode):
+            self._pass(path, OSError("it is a symbolic link"))
+        elif not stat.S_ISDIR(status.st_mode):
+            self._pass(path, OSError("it is no regular file"))
+
+    def _open_folder(self, fd: int, name: str, path: str) -> int:
+        below = self._open_at(fd, name, path, _FOLDER)
+        if what := self._guarded.what(os.fstat(below)):
+            os.close(below)
+            raise OSError(f"it is {what}")
+        return below
+
+    def _open_at(self, fd: int, name: str, path: str, flags: int) -> int:
+        """Open a name in an open folder: no link, unless links are followed to where they may lead."""
+        try:
+            return os.open(name, flags | _NO_LINK, dir_fd=fd)
+        except OSError:
+            if not (self._follows_links and stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)):
+                raise
+        return os.open(self._target(path), flags | _NO_LINK)
+
+    def _linked(self, path: str) -> os.stat_result:
+        return Path(self._target(path)).lstat()
+
+    def _target(self, path: str) -> str:
+        """Where a link leads; raises ``OSError`` if it may not lead there."""
+        target = os.path.realpath(self._home / path)
+        if problem := self._paths.problem(target):
+            raise OSError(f"the link {problem}")
+        return target
+
+    def _pass(self, path: str, error: OSError, *, is_folder: bool = False) -> None:
+        self.passed_over[shown(path) or "."] = error.strerror or str(error)
+        if is_folder:
+            self.unknown.append(f"{path}/")
+
+
+def shown(path: str) -> str:
+    """A path as text; one that is not UTF-8 with ``%`` and two digits for each byte that cannot be shown, and for ``%``."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return quote_from_bytes(os.fsencode(path), safe="/ !#$&'()*+,;=:@")
+    return path
+
+
+def _matcher(part: str) -> re.Pattern[str] | None:
+    return None if part == _ANY_DEPTH else re.compile(fnmatch.translate(part))
+
+
+def read(fd: int, status: os.stat_result) -> bytes | None:
+    """All of an open file that is as it was when ``status`` was taken, before and after; else ``None``."""
+    if stamp(os.fstat(fd)) != stamp(status):
+        return None
+    pieces = list(_pieces(fd, status.st_size))
+    data = b"".join(pieces)
+    return data if len(data) == status.st_size and stamp(os.fstat(fd)) == stamp(status) else None
+
+
+def _pieces(fd: int, size: int) -> Iterator[bytes]:
+    while size > 0 and (piece := os.read(fd, min(size, 1 << 20))):
+        yield piece
+        size -= len(piece)
+
+
+def stamp(status: os.stat_result) -> list[int]:
+    """What tells that a file has changed: its size and its time of modification."""
+    return [status.st_size, status.st_mtime_ns]
