@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,12 +17,17 @@ from typing import Any, ClassVar
 import pytest
 
 from pypes.component import Source
-from pypes.errors import ComponentError
+from pypes.core.paths import Paths
+from pypes.core.secrets import Secrets
+from pypes.errors import ComponentError, InvalidInput
 from pypes.packet import Packet
 from pypes.testing import ComponentSuite, run_component
 from pypes_basic import files
 from pypes_basic.fetch_url import FetchURL
 from pypes_basic.files import Files
+
+#: The beginning of an answer.
+OK = b"HTTP/1.1 200 OK\r\n"
 
 Pairs = list[tuple[list[Packet], Any]]
 
@@ -118,6 +127,107 @@ class TestFiles(ComponentSuite):
         assert [packet.get("data") for packet in result.packets] == [b"yes"]
         (letter,) = result.dead_letters
         assert letter.code == "files.too_large"
+
+    def test_nothing_is_read_outside_of_the_directory(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        write(tmp_path / "in" / "a.txt", "in")
+        write(tmp_path / "out" / "b.txt", "out")
+        (tmp_path / "in" / "file.txt").symlink_to(tmp_path / "out" / "b.txt")
+        (tmp_path / "in" / "env.txt").symlink_to("/proc/self/environ")
+        (tmp_path / "in" / "folder").symlink_to(tmp_path / "out")
+        (tmp_path / "in" / "gone.txt").symlink_to(tmp_path / "nowhere")
+        os.mkfifo(tmp_path / "in" / "pipe.txt")
+        for pattern in ("*", "**/*", "folder/*", "*/*.txt"):
+            source = self.of(tmp_path, pattern=pattern)
+            assert [name for each in names(fetch(source)) for name in each] == (["a.txt"] if pattern in ("*", "**/*") else [])
+        assert "env.txt: it is a symbolic link" in caplog.records[0].__dict__["first"]
+        assert "pipe.txt: it is no regular file" in caplog.records[0].__dict__["first"]
+
+    @pytest.mark.parametrize("pattern", ["../*", "/etc/*", "a/../../*", "**/.."])
+    def test_no_pattern_leads_out(self, pattern: str) -> None:
+        with pytest.raises(InvalidInput):
+            Files().configure({"directory": "in", "pattern": pattern})
+
+    def test_links_are_followed_if_the_parameter_says_so_and_only_where_paths_may_lead(self, tmp_path: Path) -> None:
+        write(tmp_path / "in" / "a.txt", "in")
+        write(tmp_path / "out" / "b.txt", "out")
+        write(tmp_path / "own" / "queue.db", "own")
+        (tmp_path / "in" / "file").symlink_to(tmp_path / "out" / "b.txt")
+        (tmp_path / "in" / "env").symlink_to("/proc/self/environ")
+        (tmp_path / "in" / "queue").symlink_to(tmp_path / "own" / "queue.db")
+        (tmp_path / "in" / "folder").symlink_to(tmp_path / "out")
+        source = self.of(tmp_path, links=True)
+        source.paths = Paths(str(tmp_path), own=((str(tmp_path / "own"), "the store"),))
+        assert names(fetch(source)) == [["a.txt", "file"]]
+        source.params.pattern = "*/*"
+        assert names(fetch(source)) == [["folder/b.txt"]]
+        source.paths = Paths(str(tmp_path / "in"), roots=(str(tmp_path / "in"),))
+        assert fetch(source) == []
+
+    def test_what_belongs_to_the_node_is_passed_over(self, tmp_path: Path) -> None:
+        write(tmp_path / "in" / "a.txt", "a")
+        write(tmp_path / "in" / "shards" / "queue.db", "queue")
+        os.link(tmp_path / "in" / "shards" / "queue.db", tmp_path / "in" / "linked.db")
+        source = self.of(tmp_path, pattern="**/*")
+        source.paths = Paths(str(tmp_path), own=((str(tmp_path / "in" / "shards"), "the store"),))
+        assert names(fetch(source)) == [["a.txt"]]
+
+    def test_one_that_cannot_be_read_does_not_stop_the_others(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("a", "m", "z"):
+            write(tmp_path / "in" / name, name)
+        real = os.open
+
+        def fails(path: Any, flags: int, *more: Any, **options: Any) -> int:
+            if path == "m":
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return real(path, flags, *more, **options)
+
+        source = self.of(tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", fails)
+            ((packets, cursor),) = fetch(source)
+            assert fetch(source, cursor) == []
+        assert [packet.get_meta("filename") for packet in packets] == ["a", "z"]
+        assert caplog.records[0].__dict__["first"] == ["m: Permission denied"]
+        assert names(fetch(source, cursor)) == [["m"]]
+
+    def test_a_folder_that_cannot_be_looked_into_is_not_forgotten(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write(tmp_path / "in" / "a", "a")
+        write(tmp_path / "in" / "below" / "b", "b")
+        source = self.of(tmp_path, pattern="**/*")
+        ((_, cursor),) = fetch(source)
+        real = os.open
+
+        def fails(path: Any, flags: int, *more: Any, **options: Any) -> int:
+            if path == "below":
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return real(path, flags, *more, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", fails)
+            assert fetch(source, cursor) == []
+
+    def test_names_that_are_not_utf_8(self, tmp_path: Path) -> None:
+        source = self.of(tmp_path)
+        write(tmp_path / "in" / "a%E9.txt", "plain")
+        for name in (b"a\xe9.txt", b"b\xff 50%.txt"):
+            (Path(os.fsdecode(os.fsencode(tmp_path) + b"/in/" + name))).write_text("odd")
+        ((packets, cursor),) = fetch(source)
+        assert [(packet.get_meta("filename"), packet.get("data")) for packet in packets] == [
+            ("a%E9.txt", b"plain"),
+            ("b%FF 50%25.txt", b"odd"),
+        ]
+        json.dumps(cursor).encode()
+        assert fetch(source, cursor) == []
+
+    def test_folders_without_end(self, tmp_path: Path) -> None:
+        write(tmp_path / "in" / "a", "a")
+        deep = tmp_path / "in"
+        for _ in range(130):
+            deep = deep / "d"
+        deep.mkdir(parents=True)
+        assert names(fetch(self.of(tmp_path, pattern="**/*"))) == [["a"]]
 
 
 class Origin:
@@ -234,3 +344,73 @@ class TestFetchURL(ComponentSuite):
         origin.status = 404
         with pytest.raises(ComponentError, match="404"):
             fetch(self.of(origin))
+
+    def test_keys_do_not_follow_a_redirect_to_another_origin(self, origin: Origin) -> None:
+        other = Origin()
+        try:
+            origin.status, origin.headers = 302, {"Location": f"{other.url}/x"}
+            source = self.of(origin, headers={"Authorization": "Bearer t", "X-Api-Key": "k", "Cookie": "c=1"})
+            ((packets, _),) = fetch(source)
+            assert [packet.get("data") for packet in packets] == [b"hello"]
+            assert origin.asked[0]["x-api-key"] == "k"
+            assert not {"authorization", "x-api-key", "cookie"} & other.asked[0].keys()
+            # nor back: whoever stands between could choose what is asked for
+            other.status, other.headers = 302, {"Location": f"{origin.url}/y"}
+            with pytest.raises(ComponentError, match="one address to the next"):
+                fetch(source)
+            assert {"x-api-key" in asked for asked in origin.asked[2:]} == {False}
+        finally:
+            other.close()
+
+    def test_keys_go_with_a_redirect_within_the_origin(self, origin: Origin) -> None:
+        origin.status, origin.headers = 301, {"Location": "/there"}
+        with pytest.raises(ComponentError, match="one address to the next"):
+            fetch(self.of(origin, headers={"X-Api-Key": "k"}))
+        assert [asked.get("x-api-key") for asked in origin.asked] == ["k"] * 6
+
+    def test_a_user_in_the_url_is_sent_and_not_told(self, origin: Origin) -> None:
+        source = FetchURL()
+        secrets = source.secrets = Secrets()
+        url = origin.url.replace("http://", "http://user:${PW}@") + "/feed?key=${KEY}"
+        environ = {"PW": "pass%40word", "KEY": "key-Xw72"}
+        secrets.learn({"url": url}, environ)
+        source.configure({"url": url.replace("${PW}", environ["PW"]).replace("${KEY}", environ["KEY"])})
+        ((packets, cursor),) = fetch(source)
+        assert origin.asked[0]["authorization"] == "Basic dXNlcjpwYXNzQHdvcmQ="
+        assert packets[0].get_meta("url") == f"{origin.url}/feed?key=${{KEY}}"
+        assert cursor["url"] == packets[0].get_meta("url")
+        origin.status = 500
+        with pytest.raises(ComponentError) as failed:
+            fetch(source)
+        assert "key-Xw72" not in str(failed.value)
+        assert secrets.redact("Basic dXNlcjpwYXNzQHdvcmQ=") == "Basic ***"
+
+    @pytest.mark.parametrize(
+        "head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"HTTP/1.1 2"]
+    )
+    def test_a_server_that_drips_is_cut_off(self, head: bytes) -> None:
+        source = FetchURL()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            source.configure({"url": f"http://127.0.0.1:{listener.getsockname()[1]}/x", "timeout_s": 0.5})
+
+            def drip() -> None:
+                with suppress(OSError):
+                    while True:
+                        link, _ = listener.accept()
+                        with link, suppress(OSError):
+                            link.sendall(head)
+                            while True:
+                                link.settimeout(0.02)
+                                with suppress(TimeoutError):
+                                    if not link.recv(4096):
+                                        break
+                                link.sendall(b"x")
+
+            server = Thread(target=drip, daemon=True)
+            server.start()
+            with pytest.raises(ComponentError) as failed:
+                fetch(source)
+            assert failed.value.code == "url.timeout"
+            listener.shutdown(socket.SHUT_RDWR)
+        server.join(10)
+        assert not server.is_alive()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import urllib3
 
@@ -14,59 +15,143 @@ from pypes.component import Source
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import ComponentError
 from pypes.packet import Packet
+from pypes_basic.deadline import Deadline
 
 #: What an answer without Content-Type is (RFC 9110, 8.3).
 UNKNOWN = "application/octet-stream"
+
+MOVED = (301, 302, 303, 307, 308)
+MAX_REDIRECTS = 5
+ATTEMPTS = 3
+READ_BYTES = 1 << 16
+#: Of what a server says in its status line, so much is told.
+SHOWN_CHARS = 200
 
 
 class FetchURL(Source):
     """Fetch a URL if it has changed since: bytes in ``data``, and ``url``, ``filename``, ``mimetype``, ``charset`` as metadata.
 
-    It asks with what ``ETag`` and ``Last-Modified`` said last. Where a server knows neither, the content is compared.
+    It asks with what ``ETag`` and ``Last-Modified`` said last. Where a server knows neither, the content is compared. A user
+    and a password in the URL are sent as Basic authentication. Where a redirect leads to another scheme, host or port, neither
+    they nor ``headers`` go with it. ``url`` in the metadata is without them, and has ``${NAME}`` where the parameter has it.
     """
 
     class Params(Parameters):
         url: Annotated[str, Help("What to fetch, http or https.", pattern="^https?://")]
-        headers: Annotated[dict[str, str], Help("Headers of the request, such as Authorization.")] = {}
-        timeout_s: Annotated[float, Help("Longest wait for the connection, and for each part of the answer.", gt=0)] = 30.0
+        headers: Annotated[
+            dict[str, str], Help("Headers of the request, such as Authorization; they do not follow a redirect to another host.")
+        ] = {}
+        timeout_s: Annotated[float, Help("Longest time for the whole fetch, redirects and repeats included.", gt=0)] = 120.0
         max_bytes: Annotated[int, Help("A longer answer is an error.", ge=1)] = 32 * 1024 * 1024
 
     def setup(self) -> None:
-        self._http = urllib3.PoolManager(timeout=urllib3.Timeout(self.params.timeout_s), retries=urllib3.Retry(3, redirect=5))
-
-    def teardown(self) -> None:
-        if hasattr(self, "_http"):
-            self._http.clear()
+        self._url, self._headers = _without_user(self.params.url, self.params.headers)
+        # what the header is made of is secret already; encoded, it looks like something else
+        if self._headers.get("Authorization") != self.params.headers.get("Authorization"):
+            self.secrets.add(self._headers["Authorization"].removeprefix("Basic "))
+        #: The address as others may read it.
+        self._shown = self.secrets.redact(self._url)
 
     def fetch(self, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
-        url = self.params.url
-        known = cursor if cursor and cursor["url"] == url else {}
-        headers = dict(self.params.headers)
+        known = cursor if cursor and cursor["url"] in (self._shown, self.params.url) else {}
+        conditions = {}
         if known.get("etag"):
-            headers["If-None-Match"] = known["etag"]
+            conditions["If-None-Match"] = known["etag"]
         if known.get("modified"):
-            headers["If-Modified-Since"] = known["modified"]
-        answer = self._http.request("GET", url, headers=headers, preload_content=False)
-        try:
-            if answer.status == 304 and known:
+            conditions["If-Modified-Since"] = known["modified"]
+        with Deadline(self.params.timeout_s) as deadline:
+            try:
+                answer = self._get(deadline, conditions)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                if deadline.is_over:
+                    raise self._too_slow() from None
+                raise ComponentError(self.secrets.redact(f"{self._shown}: {error}"), code="url.failed") from error
+        if answer.status == 304:
+            if known:
                 return
-            if answer.status != 200:
-                raise ComponentError(f"{url} answered {answer.status} {answer.reason}", code="url.status")
-            data = answer.read(self.params.max_bytes + 1)
-            if len(data) > self.params.max_bytes:
-                raise ComponentError(f"{url} has more than max_bytes, {self.params.max_bytes}", code="url.too_large")
-        finally:
-            answer.close()
+            raise ComponentError(f"{self._shown} answered 304, although nothing was known of it", code="url.status")
         behind = {
-            "url": url,
+            "url": self._shown,
             "etag": answer.headers.get("ETag"),
             "modified": answer.headers.get("Last-Modified"),
-            "digest": hashlib.sha256(data).hexdigest(),
+            "digest": hashlib.sha256(answer.data).hexdigest(),
         }
         if behind == known:
             return
         is_new = behind["digest"] != known.get("digest")
-        yield ([_packet(url, data, answer.headers.get("Content-Type"))] if is_new else []), behind
+        yield ([_packet(self._shown, answer.data, answer.headers.get("Content-Type"))] if is_new else []), behind
+
+    def _get(self, deadline: Deadline, conditions: Mapping[str, str]) -> _Answer:
+        """The answer that redirects lead to at last; raises :class:`ComponentError` for another than 200 and 304."""
+        url, headers = self._url, {**self._headers, **conditions}
+        http = deadline.pool(retries=urllib3.Retry(ATTEMPTS, redirect=False, respect_retry_after_header=False))
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                raw = http.request("GET", url, headers=headers, redirect=False, preload_content=False, timeout=deadline.timeout)
+                target = raw.headers.get("Location") if raw.status in MOVED else None
+                if target is None:
+                    return self._read(raw, deadline)
+                raw.close()
+                before, url = url, urljoin(url, target)
+                if urlsplit(url).scheme not in ("http", "https"):
+                    raise ComponentError(f"{self._shown} leads to another kind of address than http", code="url.redirect")
+                if _origin(url) != _origin(before):
+                    # what was meant for one host is nobody else's business, and stays away from whatever comes after
+                    headers = dict(conditions)
+                url, _ = _without_user(url, {})
+            raise ComponentError(f"{self._shown} leads from one address to the next, {MAX_REDIRECTS} times", code="url.redirect")
+        finally:
+            http.clear()
+
+    def _read(self, raw: urllib3.BaseHTTPResponse, deadline: Deadline) -> _Answer:
+        try:
+            if raw.status == 304:
+                return _Answer(raw.status, raw.headers, b"")
+            if raw.status != 200:
+                reason = self.secrets.redact((raw.reason or "")[:SHOWN_CHARS])
+                raise ComponentError(f"{self._shown} answered {raw.status} {reason}".rstrip(), code="url.status")
+            data = bytearray()
+            # compressed, a few bytes may become any number: they are counted as they come out
+            while piece := raw.read(READ_BYTES, decode_content=True):
+                data += piece
+                if len(data) > self.params.max_bytes:
+                    raise ComponentError(f"{self._shown} has more than max_bytes, {self.params.max_bytes}", code="url.too_large")
+            if deadline.is_over:  # where no length was announced, a connection that is cut looks like the end
+                raise self._too_slow()
+            return _Answer(raw.status, raw.headers, bytes(data))
+        finally:
+            raw.close()
+
+    def _too_slow(self) -> ComponentError:
+        return ComponentError(
+            f"{self._shown} was not fetched within timeout_s, {self.params.timeout_s:g} s; raise it if that is too short",
+            code="url.timeout",
+        )
+
+
+class _Answer:
+    def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.data = data
+
+
+def _without_user(url: str, headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The address without user and password, and the headers with them, unless they authorise in another way."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, dict(headers)
+    plain = urlunsplit(parts._replace(netloc=host))
+    if any(name.lower() == "authorization" for name in headers):
+        return plain, dict(headers)
+    pair = base64.b64encode(unquote(user if ":" in user else f"{user}:").encode()).decode()
+    return plain, {**headers, "Authorization": f"Basic {pair}"}
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _packet(url: str, data: bytes, content_type: str | None) -> Packet:
