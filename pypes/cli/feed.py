@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from pypes.cli.feeder import Feeder, Report, walk
+from pypes.cli.feeder import NOT_REGULAR, Feeder, Report, walk
 
 SHOWN_FAILURES = 20
 
@@ -50,7 +50,8 @@ def feed(
     """
     token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get("PYPES_TOKEN")
     console = Console(stderr=True, soft_wrap=True)
-    files = list(walk(paths, suffixes))
+    passed_over: list[tuple[Path, str]] = []
+    files = list(walk(paths, suffixes, lambda path, reason: passed_over.append((path, reason))))
     started_s = time.monotonic()
     feeder = Feeder(
         url,
@@ -64,7 +65,10 @@ def feed(
     )
     report = feed_with_progress(console, files, feeder, follow=follow)
     _summarize(console, report, time.monotonic() - started_s, follow)
-    if report.failures or report.failed:
+    _tell(console, "passed over", [(str(path), reason) for path, reason in passed_over])
+    # what is no file was never there to be posted; what could not be looked into may hold some, and what was named was meant
+    is_missed = any(reason != NOT_REGULAR or path in paths for path, reason in passed_over)
+    if is_missed or report.failures or report.failed:
         raise SystemExit(1)
 
 
@@ -109,7 +113,11 @@ def _summarize(console: Console, report: Report, passed_s: float, follow: bool) 
     )
     if follow:
         console.print(f"{report.published} published, {report.dropped} dropped, {report.failed} failed", highlight=False)
-    for path, reason in report.failures[:SHOWN_FAILURES]:
-        console.print(f"not accepted: {path}: {reason}", highlight=False, markup=False)
-    if len(report.failures) > SHOWN_FAILURES:
-        console.print(f"… and {len(report.failures) - SHOWN_FAILURES} more", highlight=False)
+    _tell(console, "not accepted", report.failures)
+
+
+def _tell(console: Console, what: str, files: list[tuple[str, str]]) -> None:
+    for path, reason in files[:SHOWN_FAILURES]:
+        console.print(f"{what}: {path}: {reason}", highlight=False, markup=False)
+    if len(files) > SHOWN_FAILURES:
+        console.print(f"… and {len(files) - SHOWN_FAILURES} more", highlight=False)

@@ -36,6 +36,9 @@ MEDIA_TYPES = {
 }
 SNIFFED_BYTES = 4096
 
+#: Why a pipe, a socket, a device or a link that leads nowhere is passed over.
+NOT_REGULAR = "it is no regular file"
+
 #: A batch is closed at this size; a larger file is posted alone and streamed.
 BATCH_BYTES = 4 * 1024 * 1024
 ATTEMPTS = 8
@@ -251,22 +254,36 @@ def media_type(path: Path) -> str:
     return "application/octet-stream" if b"\0" in head else "text/plain"
 
 
-def walk(paths: Iterable[Path], suffixes: Iterable[str] = ()) -> Iterator[Path]:
-    """All files under ``paths`` in a stable order, hidden ones left out.
+def walk(
+    paths: Iterable[Path], suffixes: Iterable[str] = (), on_passed: Callable[[Path, str], None] = lambda path, reason: None
+) -> Iterator[Path]:
+    """All regular files under ``paths`` in a stable order, hidden ones left out.
 
     ``suffixes`` (with or without dot, one or several by commas) choose among them.
-    A file that is named itself is taken whatever its suffix.
+    A file that is named itself is taken whatever its suffix. ``on_passed`` is told of what is no regular file (a pipe, a
+    socket, a link that leads nowhere) and of folders that cannot be read, each with the reason.
     """
+
+    def unreadable(error: OSError) -> None:
+        on_passed(Path(error.filename), error.strerror or str(error))
+
     wanted = {"." + one.strip().lower().lstrip(".") for suffix in suffixes for one in suffix.split(",")}
     for path in paths:
         if path.is_file():
             yield path
             continue
-        for directory, names, files in os.walk(path):
+        if not path.is_dir():
+            on_passed(path, NOT_REGULAR)
+            continue
+        for directory, names, files in os.walk(path, onerror=unreadable):
             names[:] = sorted(name for name in names if not name.startswith("."))
             for name in sorted(files):
                 if not name.startswith(".") and (not wanted or Path(name).suffix.lower() in wanted):
-                    yield Path(directory, name)
+                    found = Path(directory, name)
+                    if found.is_file():
+                        yield found
+                    else:
+                        on_passed(found, NOT_REGULAR)
 
 
 def reason_of(answer: urllib3.BaseHTTPResponse) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -194,6 +196,40 @@ def test_walk_takes_what_is_asked_for(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert [path.name for path in walk([tmp_path], ["html,.txt"])] == ["a.html", "b.TXT", "d.txt"]
     assert [path.name for path in walk([tmp_path / "c.bin"], ["txt"])] == ["c.bin"]
+
+
+def test_walk_passes_over_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "dangling.txt").symlink_to("nowhere")
+    (tmp_path / "a.txt").touch()
+    passed: list[str] = []
+    found = walk([tmp_path, tmp_path / "pipe"], (), lambda path, reason: passed.append(f"{path.name}: {reason}"))
+    assert [path.name for path in found] == ["a.txt"]
+    assert passed == [f"{name}: it is no regular file" for name in ("dangling.txt", "pipe", "pipe")]
+
+
+def test_a_folder_that_cannot_be_read_is_not_passed_over_in_silence(
+    server: Server, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = files[0].parent
+    (folder / "closed").mkdir()
+    real = os.scandir
+
+    def refuse(path: str | Path) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    os.mkfifo(folder / "pipe")
+    result = CliRunner().invoke(feed, [server.url, str(folder)])
+    assert f"passed over: {folder / 'closed'}: Permission denied" in result.output
+    assert f"passed over: {folder / 'pipe'}: it is no regular file" in result.output
+    assert "10 documents accepted" in result.output
+    assert result.exit_code == 1
+    (folder / "closed").rmdir()
+    assert CliRunner().invoke(feed, [server.url, str(folder)]).exit_code == 0
+    assert CliRunner().invoke(feed, [server.url, str(folder / "pipe")]).exit_code == 1
 
 
 def test_media_types(tmp_path: Path) -> None:
