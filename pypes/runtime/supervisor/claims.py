@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pypes.config import split_bind
 from pypes.errors import InvalidConfig, StoreError
-from pypes.runtime.folders import find_runtime_dir
+from pypes.runtime.folders import MAX_RUNTIME_DIR as MAX_RUNTIME_DIR
+from pypes.runtime.folders import find_runtime_dir as find_runtime_dir
 
 #: How long children of a server that was killed may take to let go of the port.
 PORT_WAIT_S = 5.0
