@@ -103,7 +103,7 @@ class Fetches(Source):
 
     def fetch(self, cursor):
         if cursor is None:
-            yield [Packet({"how": "raise"}, {"origin": self.params.key})], 1
+            yield [Packet({"how": "raise"}, {"from": self.params.key})], 1
         raise OSError(f"no answer for {self.params.key}")
 '''
 
