@@ -94,10 +94,12 @@ def duplicates(ledger: Ledger, taken: Taken, tally: Tally, deaths: int) -> tuple
     """
     again: dict[str, int] = {}
     receipts = {key_of(document): document.receipt for document in ledger.acknowledged}
+    runs = {document.serial: document.runs for document in ledger.acknowledged if document.runs > 1}
     for key, copies in taken.copies.items():
-        if copies > 1:
-            delivery = receipts.get(key, key)
-            again[delivery] = max(again.get(delivery, 0), copies - 1)
+        more = copies - runs.get(key, 1)
+        if more > 0:
+            delivery = receipts.get(key) or key
+            again[delivery] = max(again.get(delivery, 0), more)
     kills = tally.kills
     everything = kills["arbiter"] + kills["supervisor"] + tally.others["restart"] + tally.others["roll"]
     allowed = WINDOW * (deaths * WORKERS + kills["worker"] * INSTANCES + everything * WORKERS * INSTANCES)
@@ -191,7 +193,7 @@ def receipts_by_document(node: Node, ledger: Ledger, rng: random.Random, count: 
 
 def dead_letters(node: Node, ledger: Ledger) -> Iterator[str]:
     """There is one dead letter for each document that had to fail, and none besides."""
-    due = Counter(document.receipt for document in ledger.acknowledged if document.fate == FAILED)
+    due = Counter(document.receipt for document in ledger.acknowledged if document.fate == FAILED and document.receipt)
     serials = {document.serial: document for document in ledger.posted}
     known = {document.receipt for document in ledger.acknowledged}
     for letter in pages(node, "/deadletters?limit=500", "deadletters"):

@@ -1,4 +1,4 @@
-"""What is done to a node: processes killed and paused, a full disk, no destination, new versions of graphs, restarts."""
+"""What is done to a node: processes killed and paused, a full disk, no destination, a wrong clock, deployments, restarts."""
 
 from __future__ import annotations
 
@@ -17,13 +17,27 @@ from pathlib import Path
 import psutil
 import urllib3
 
+from pypes.testing.clock import WallClock
 from pypes.testing.destination import Destination
 from pypes.testing.node import Node, until
+from tests.faults.chaos.connections import HalfOpen
 
 ROLES = ("instance", "worker", "arbiter", "supervisor")
 
 #: How often each fault is chosen; a kill is by far the cheapest to recover from.
-WEIGHTS = {"kill": 60, "pause": 12, "disturb_destination": 12, "fill_disk": 5, "deploy": 12, "roll": 3, "restart": 1.5}
+WEIGHTS = {
+    "kill": 60,
+    "pause": 12,
+    "disturb_destination": 12,
+    "fill_disk": 5,
+    "deploy": 12,
+    "roll": 3,
+    "restart": 1.5,
+    "half_open": 6,
+    "jump_clock": 4,
+}
+#: Where the clock of the node may jump to, in seconds: a second back, minutes, hours, and beyond what is kept.
+JUMPS_S = (-1.5, 90.0, -600.0, 3_600.0, -3_600.0, 86_400.0, -86_400.0, 8 * 86_400.0)
 #: Between two faults.
 LONGEST_WAIT_S = 0.8
 LONGEST_PAUSE_S = 3.0
@@ -82,16 +96,18 @@ class Tally:
 class Faults:
     """Disturbs a node for some time, then puts everything right again."""
 
-    def __init__(self, node: Node, destination: Destination, disk: Disk, rng: random.Random) -> None:
+    def __init__(self, node: Node, destination: Destination, disk: Disk, clock: WallClock, rng: random.Random) -> None:
         self.tally = Tally()
         self._node = node
         self._destination = destination
         self._disk = disk
+        self._clock = clock
+        self._half = HalfOpen(node.port, rng)
         self._rng = rng
         self._wait = threading.Event().wait
         #: What will be put right, and when: (time, what it is).
         self._paused: list[tuple[float, psutil.Process]] = []
-        self._recovery_s = self._room_s = 0.0
+        self._recovery_s = self._room_s = self._right_s = 0.0
         self._deployment: threading.Thread | None = None
         self._version = 1
 
@@ -107,6 +123,7 @@ class Faults:
                 getattr(self, "_" + self._rng.choices(names, weights)[0])()
         finally:
             self._put_right(float("inf"))
+            self._half.close()
             if self._deployment is not None:
                 self._deployment.join(DEPLOY_S)
         self._see_that_it_runs()
@@ -124,6 +141,9 @@ class Faults:
         if 0 < self._room_s <= now:
             self._room_s = 0.0
             self._disk.free()
+        if 0 < self._right_s <= now:
+            self._right_s = 0.0
+            self._clock.set(0.0)
 
     def _see_that_it_runs(self) -> None:
         process = self._node.process
@@ -207,6 +227,17 @@ class Faults:
             self._room_s = time.monotonic() + self._rng.uniform(0.5, 4.0)
             self.tally.others["full disk"] += 1
 
+    def _half_open(self) -> None:
+        """Connections that say nothing more; some of those before hang up."""
+        self._half.close(0.3)
+        self.tally.others["half-open connection"] += self._half.open(self._rng.randint(1, 30))
+
+    def _jump_clock(self) -> None:
+        """The wall clock of the node is wrong for a while."""
+        self._clock.set(self._rng.choice(JUMPS_S))
+        self._right_s = time.monotonic() + self._rng.uniform(0.5, 5.0)
+        self.tally.others["jump of the clock"] += 1
+
     def _roll(self) -> None:
         """New ingest workers, one after the other."""
         # not before it listens to signals
@@ -222,7 +253,7 @@ class Faults:
         path = self._rng.choice(sorted(self._node.graphs.glob("*.json")))
         graph = {**json.loads(path.read_text()), "description": f"version {self._version}"}
         # the description alone changes in place; this takes new instances
-        graph["nodes"]["look"]["max_attempts"] = self._version if self._rng.random() < 0.8 else 5
+        graph["nodes"]["look"]["max_attempts"] = 2 + self._version % 3 if self._rng.random() < 0.8 else 5
         self._deployment = threading.Thread(target=self._put, args=(graph,), daemon=True)
         self._deployment.start()
 

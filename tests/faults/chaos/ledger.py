@@ -14,7 +14,7 @@ class Document:
     """One document of one POST. ``serial`` is its own, ``id`` may be that of earlier versions, posted by the same client.
 
     ``fate`` is what must become of it; ``receipt`` is empty as long as it is not acknowledged. ``poison`` is what it does to the
-    filter that looks at it.
+    filter that looks at it. ``runs`` is how often it was meant to be published: once, and once more for each replay.
     """
 
     serial: str
@@ -25,6 +25,7 @@ class Document:
     poison: str = ""
     #: When it was posted, in seconds of the monotonic clock.
     posted_s: float = 0.0
+    runs: int = 1
     is_bulk: bool = False
     is_deletion: bool = False
 
@@ -60,9 +61,11 @@ class Ledger:
         return whole
 
     def by_receipt(self) -> dict[str, list[Document]]:
+        """Documents by their receipt, but for the rows of tables, which are no documents to it."""
         found: dict[str, list[Document]] = defaultdict(list)
         for document in self.acknowledged:
-            found[document.receipt].append(document)
+            if document.graph != "tables":
+                found[document.receipt].append(document)
         return found
 
     def versions(self) -> Iterator[tuple[str, list[Document]]]:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import urllib3
 
+from tests.faults.chaos.components import KILLERS, RAISED
 from tests.faults.chaos.ledger import DROPPED, FAILED, Document, Ledger
 
 #: Answers that say: not now.
@@ -34,8 +35,8 @@ ORDERED_KINDS = {"deletion": 1, "named": 2}
 class Habits:
     """What clients do. ``poisons`` are those that may be sent, ``poison_s`` the mean time between two of one client."""
 
-    poisons: tuple[str, ...] = ("raise", "segfault", "abort", "hang", "spin", "grow")
-    poison_s: float = 15.0
+    poisons: tuple[str, ...] = (*KILLERS, *RAISED, "list", "generator")
+    poison_s: float = 8.0
     #: Mean time between two POSTs of one client.
     pause_s: float = 0.02
     #: Share of POSTs to the bulk lane, and how often a client asks for a receipt it has, per POST.
@@ -92,7 +93,11 @@ class Client(threading.Thread):
         if self._habits.poisons and self._spent_s >= self._next_poison_s:
             self._next_poison_s = self._spent_s + self._rng.expovariate(1 / self._habits.poison_s)
             victim = self._rng.choice(documents)
-            victim.poison, victim.fate = self._rng.choice(self._habits.poisons), FAILED
+            kinds = self._habits.poisons
+            # every second one ends or hangs its process, however many others there are
+            killers = [each for each in kinds if each in KILLERS]
+            victim.poison = self._rng.choice(killers if killers and self._rng.random() < 0.5 else kinds)
+            victim.fate = FAILED
         return documents
 
     def _body(self, document: Document) -> bytes:

@@ -25,14 +25,20 @@ FILTER_S = 1.5
 
 
 def graph(name: str, address: str) -> dict[str, Any]:
-    """Documents that are poison, documents to be dropped, and a publisher to the destination."""
+    """Documents that are poison, branches that meet again, documents to be dropped, and a publisher to the destination."""
     nodes: dict[str, Any] = {
-        "json": {"component": "JSON", "params": {}},
         "look": {"component": "Poisonable", "params": {}, "timeout_s": FILTER_S},
-        "drop": {"component": "DropDocument", "params": {"fields": ["unwanted"]}},
         "out": {"component": "Deliver", "params": {"address": address}},
     }
-    wires = [["json.out", "look.in"], ["look.out", "drop.in"], ["drop.out", "out.in"]]
+    if name == "tables":
+        nodes["csv"] = {"component": "CSV", "params": {}}
+        wires = [["csv.out", "look.in"], ["look.out", "out.in"]]
+        return {"pypes": 1, "name": name, "routes": ["tables"], "nodes": nodes, "wires": wires}
+    for each, component in {"json": "JSON", "split": "Split", "half": "Half", "merge": "Merge", "paired": "Paired"}.items():
+        nodes[each] = {"component": component, "params": {}}
+    nodes["drop"] = {"component": "DropDocument", "params": {"fields": ["unwanted"]}}
+    wires = [["json.out", "look.in"], ["look.out", "split.in"], ["split.out", "half.in"], ["half.out", "merge.in"]]
+    wires += [["split.out2", "merge.in2"], ["merge.out", "paired.in"], ["paired.out", "drop.in"], ["drop.out", "out.in"]]
     more: dict[str, Any] = {"routes": ["ordered"], "order_by": "id"} if name == "ordered" else {}
     return {"pypes": 1, "name": name, "nodes": nodes, "wires": wires, **more}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pypes.testing.clock import WallClock
 from pypes.testing.destination import Destination
 from pypes.testing.node import Node, chaos_seconds, until
 from tests.faults.chaos import checks
@@ -20,9 +21,10 @@ from tests.faults.chaos.ledger import Ledger
 from tests.faults.chaos.load import Client, Habits
 from tests.faults.chaos.memory import Memory
 from tests.faults.chaos.node import running
+from tests.faults.chaos.tables import Tables
 
 DEFAULT_S = 45.0
-CLIENTS = {"plain": 5, "ordered": 5}
+CLIENTS = {"plain": 5, "ordered": 5, "tables": 3}
 DISK_BYTES = 512 << 20
 SETTLE_S = 120.0
 
@@ -55,12 +57,10 @@ def settle(node: Node, ledger: Ledger, destination: Destination, seed: int) -> c
 
 def _is_idle(node: Node) -> bool:
     """True if a document of each graph, posted now, is through: what was queued before it is, then, too, or put off."""
+    json, csv = (b'{"id": "last", "serial": "last"}', "application/json"), (b"id,serial\nlast,last\n", "text/csv")
     return all(
-        node.get("/receipts/" + node.post(b'{"id": "last", "serial": "last"}', path).json()["receipt"] + "?wait=5").json()[
-            "state"
-        ]
-        == "done"
-        for path in ("/docs", "/docs/ordered")
+        node.get("/receipts/" + node.post(body, path, media_type).json()["receipt"] + "?wait=5").json()["state"] == "done"
+        for path, (body, media_type) in {"/docs": json, "/docs/ordered": json, "/docs/tables": csv}.items()
     )
 
 
@@ -72,21 +72,25 @@ def test_nothing_acknowledged_is_lost_and_everything_is_told(tmp_path: Path) -> 
     stop = threading.Event()
     base = tmp_path / "node"
     rolling = rng.choice(("yes", "no"))
+    clock = WallClock(tmp_path / "clock")
+    graphs = ("plain", "ordered", "tables")
     with (
         small_disk(base / "data") as disk,
         Destination(tmp_path / "taken.jsonl") as destination,
-        running(base, destination, PYPES_SERVER_ROLLING=rolling) as node,
+        running(base, destination, graphs, PYPES_SERVER_ROLLING=rolling, **clock.environ) as node,
     ):
-        clients = [
+        tables = [Tables(node.url, f"table{n}", random.Random(rng.random()), stop) for n in range(CLIENTS["tables"])]
+        clients: list[Client | Tables] = [*tables]
+        clients += [
             Client(node.url, graph, f"{graph}{n}", random.Random(rng.random()), Habits(), stop)
-            for graph, count in CLIENTS.items()
-            for n in range(count)
+            for graph in ("plain", "ordered")
+            for n in range(CLIENTS[graph])
         ]
         with Memory(node) as memory:
             for client in clients:
                 client.start()
             try:
-                tally = Faults(node, destination, disk, rng).run(chaos_seconds(DEFAULT_S))
+                tally = Faults(node, destination, disk, clock, rng).run(chaos_seconds(DEFAULT_S))
             finally:
                 stop.set()
                 for client in clients:
@@ -94,7 +98,8 @@ def test_nothing_acknowledged_is_lost_and_everything_is_told(tmp_path: Path) -> 
         ledger = Ledger.of(client.ledger for client in clients)
         taken = settle(node, ledger, destination, seed)
         again, allowed = checks.duplicates(ledger, taken, tally, checks.deaths_of_instances(node))
-        _report(ledger, taken, memory, f"{tally}; {again} deliveries published again, of {allowed} that may have been in flight")
+        more = f"{tally}; {sum(each.replays for each in tables)} tables replayed"
+        _report(ledger, taken, memory, f"{more}; {again} deliveries published again, of {allowed} that may have been in flight")
         findings = [
             *tally.violations,
             *checks.few(iter(ledger.violations)),

@@ -68,6 +68,15 @@ def test_what_nobody_posted_and_what_was_to_be_dropped() -> None:
     assert len(list(checks.strangers(found, taken("1", "2", "3")))) == 2
 
 
+def test_what_was_replayed_may_be_there_once_more() -> None:
+    found = ledger("1", "2")
+    for document in found.posted:
+        document.graph, document.receipt, document.runs = "tables", "again", 2
+    assert checks.duplicates(found, taken("1", "1", "2", "2"), Tally(), 0)[0] == 0
+    assert checks.duplicates(found, taken("1", "1", "1", "2"), Tally(), 0)[0] == 1
+    assert found.by_receipt() == {}
+
+
 def test_duplicates_are_counted_by_delivery() -> None:
     tally = Tally()
     assert checks.duplicates(ledger("1", "2"), taken("1", "2", "2", "2"), tally, 0) == (2, 0)
