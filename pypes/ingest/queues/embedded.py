@@ -33,6 +33,7 @@ from pypes.ingest.queues.letters import LetteredQueue
 from pypes.ingest.queues.outbox import Append, Change, Commit, Cursor, Move, Outbox
 from pypes.ingest.queues.refill import Refill
 from pypes.ingest.queues.retention import Retention
+from pypes.ingest.queues.rewriting import REWRITE_S, Rewriting
 from pypes.ingest.receipt import ReceiptIds, first_key, time_of
 from pypes.ingest.store.shards import Shard
 from pypes.ingest.store.spool import SpoolDir, SpoolWriter
@@ -60,6 +61,7 @@ class EmbeddedQueue(LetteredQueue):
         durability: str,
         interval_s: float,
         probe_s: float,
+        rewrite_s: float,
         clock: Clock,
     ) -> None:
         super().__init__(node=node, shard=shard.number, limits=limits, max_cached_bytes=limits.cache_bytes, clock=clock)
@@ -101,6 +103,7 @@ class EmbeddedQueue(LetteredQueue):
             on_read=self._refilled,
         )
         self._retention = Retention(self._writing, store, limits, clock, found.totals, found.horizon)
+        self._rewriting = Rewriting(self._committer, after_s=rewrite_s)
         self._restore(found)
 
     @classmethod
@@ -113,6 +116,7 @@ class EmbeddedQueue(LetteredQueue):
         durability: str = "always",
         interval_s: float = 1.0,
         probe_s: float = _PROBE_S,
+        rewrite_s: float = REWRITE_S,
         version: str = "",
         clock: Clock | None = None,
         connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
@@ -149,6 +153,7 @@ class EmbeddedQueue(LetteredQueue):
             durability=durability,
             interval_s=interval_s,
             probe_s=probe_s,
+            rewrite_s=rewrite_s,
             clock=clock,
         )
         queue._fetch()
@@ -166,6 +171,8 @@ class EmbeddedQueue(LetteredQueue):
             self._backlog.restore(group, found.parts)
             for part in found.parts:
                 self._count(part.stream.graph, part.deliveries, part.bytes)
+            if found.done:
+                self._rewriting.note(group)
             if found.crashes:
                 self._outbox.recall_crashes(found.key)
         for key, position, blames in known.blames:
@@ -276,6 +283,8 @@ class EmbeddedQueue(LetteredQueue):
             self._retention.count(commit.turn)
             if self._fresh_graphs:
                 self._forget_fresh()
+        if commit.touched or commit.complete:
+            self._rewriting.committed(commit)
         if commit.turn.is_rare:
             self._changed(commit, result)
 
@@ -325,6 +334,7 @@ class EmbeddedQueue(LetteredQueue):
 
     def _refused(self, appends: list[Append], changes: list[Change | Move], error: BaseException) -> None:
         """The store failed: none of these was accepted."""
+        self._rewriting.look_again()
         for append in appends:
             self._count(append.header.graph, -1, -len(append.body))
             refusal = store_error(error)
@@ -379,6 +389,7 @@ class EmbeddedQueue(LetteredQueue):
         if self._timer is not None:
             self._timer.cancel()
         self._refill.close()
+        self._rewriting.close()
         await self._committer.close()
         self._reading.stop()
         await self._writing.call(self._store.close)

@@ -102,6 +102,8 @@ class Outbox:
         self.appends: list[Append] = []
         self.changes: list[Change] = []
         self.moves: list[Move] = []
+        #: Commits done in part whose rows are to be written without what is done, one in each transaction.
+        self.rewrites: list[Group] = []
         self.is_flush_due = False
         #: How many commits were made of it so far.
         self.taken = 0
@@ -126,6 +128,7 @@ class Outbox:
             self.appends
             or self.changes
             or self.moves
+            or self.rewrites
             or self._complete
             or self._touched
             or self._crashes
@@ -199,9 +202,11 @@ class Outbox:
             turn.cursors += [cursor for move in commit.moves for cursor in move.cursors]
         if self._complete:
             self._take_complete(commit)
-        if self.is_flush_due:
+        if self.is_flush_due or self.rewrites:
             self.is_flush_due = False
             self._take_touched(commit)
+        if self.rewrites:
+            self._take_rewrite(turn)
         if self._crashes:
             turn.crashes = [(key, position, count, blames) for (key, position), (count, blames) in self._crashes.items()]
             self._crashes = {}
@@ -236,6 +241,14 @@ class Outbox:
         for group in commit.touched.values():
             commit.turn.progress.append((group.key, encode_some(group.outcomes or ())))
             group.has_progress = True
+
+    def _take_rewrite(self, turn: Turn) -> None:
+        # what is done of it is in the store, or goes there with this turn: a body is never gone before that
+        while self.rewrites and turn.rewrite is None:
+            group = self.rewrites.pop(0)
+            if group.remaining and group.outcomes is not None and group.key not in self._unreadable:
+                done = frozenset(position for position, account in enumerate(group.outcomes) if account is not None)
+                turn.rewrite = (group.key, done)
 
     def _take_changes(self, commit: Commit) -> None:
         commit.changes, self.changes = self.changes, []

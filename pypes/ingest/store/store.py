@@ -23,6 +23,7 @@ from pypes.ingest.accounts import decode_some
 from pypes.ingest.ordering import Fresh, key_of
 from pypes.ingest.store.partition import scan_parts
 from pypes.ingest.store.reading import failure, letters_by_graph, load_rows, refuse_newer, scan_commits
+from pypes.ingest.store.rewriting import rewrite
 from pypes.ingest.store.rows import Row, checksum
 from pypes.ingest.store.schema import (
     ADDED,
@@ -249,6 +250,8 @@ class Store:
             [(each.graph, *each.identity, each.commit) for each in turn.fresh if each.identity is not None],
         )
         many("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", turn.cursors)
+        if turn.rewrite is not None:
+            rewrite(self._writer, *turn.rewrite)
         letters: list[tuple[str, int, int]] = []
         edited = []
         for packet, id in turn.edited:

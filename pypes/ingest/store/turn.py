@@ -95,6 +95,8 @@ class Turn:
     #: Live documents that were taken while bulk deliveries waited.
     fresh: list[Fresh] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    #: Key of a commit whose row is to be written without its deliveries at these positions, which are done.
+    rewrite: tuple[int, frozenset[int]] | None = None
     #: Graph, filter, cursor.
     cursors: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -115,6 +117,7 @@ class Turn:
             or self.stale
             or self.cursors
             or self.damaged
+            or self.rewrite is not None
         )
 
     def write_again(self, failed: Turn) -> None:

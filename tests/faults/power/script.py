@@ -89,14 +89,28 @@ class Script:
 
     async def open(self) -> None:
         self.queue = await EmbeddedQueue.open(
-            Shards(self.folder).claim(0), node=1, limits=Limits(), durability=self.durability, connect=connect
+            Shards(self.folder).claim(0),
+            node=1,
+            limits=Limits(),
+            durability=self.durability,
+            rewrite_s=0.0,  # rows of which little is left are written anew at once
+            connect=connect,
         )
 
     async def run(self, steps: int) -> None:
         await self.open()
         await self.post(1)
-        choices = [self.post_one, self.post_many, self.finish, self.finish, self.finish_many, self.letters, self.reopen]
-        weights = [6, 3, 4, 4, 2, 6, 1]
+        choices = [
+            self.post_one,
+            self.post_many,
+            self.finish,
+            self.finish,
+            self.finish_many,
+            self.finish_most,
+            self.letters,
+            self.reopen,
+        ]
+        weights = [6, 3, 4, 4, 2, 3, 6, 1]
         for _ in range(steps):
             await self.rng.choices(choices, weights)[0]()
         await self.queue.close()
@@ -128,6 +142,16 @@ class Script:
         for lease in self.queue.lease(12, MANY):
             await self.finish_one(lease)
         await asyncio.sleep(0.02)  # longer than acknowledgements wait for an append to ride with
+
+    async def finish_most(self) -> None:
+        """Leave one of a commit, whose row is then written anew."""
+        await self.post(self.rng.randint(6, 12))
+        leases = self.queue.lease(12, MANY)
+        for lease in leases[1:]:
+            await self.finish_one(lease)
+        for lease in leases[:1]:
+            self.queue.nack(lease)
+        await asyncio.sleep(0.06)  # longer than a row is left alone
 
     async def finish_one(self, lease: Lease) -> None:
         chance = self.rng.random()

@@ -1,0 +1,50 @@
+"""Writing the row of a commit anew, without the bodies of what is done."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+
+import orjson
+
+from pypes.errors import StoreError
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.store.rows import checksum, pack, unpack
+
+#: Smaller rows share a page with others: little would be won.
+_LEAST_BYTES = 4096
+
+
+def rewrite(connection: sqlite3.Connection, key: int, done: Collection[int]) -> None:
+    """Leave out of a commit what is done, in the transaction that the caller began; nothing else of it changes.
+
+    Positions stay, so receipts lead where they did. Not done while more than half of the row is still needed, nor to a row that
+    is damaged. That these positions are done must be in the store, or come with the same transaction: their bodies are gone then.
+    """
+    found = connection.execute("SELECT data, crc FROM commits WHERE key = ?", (key,)).fetchone()
+    if found is None or len(found[0]) < _LEAST_BYTES:
+        return
+    data, crc = found
+    try:
+        entries = unpack(data, crc)
+    except StoreError:
+        return  # whoever reads it next finds it damaged
+    left: list[tuple[Header, bytes | Spooled]] = []
+    size = 0
+    spools = []
+    for position, (header, body, spool, length) in enumerate(entries):
+        if position in done:
+            # the stream is kept: which deliveries belong to one is told by position
+            left.append((Header(header.graph, is_bulk=header.is_bulk), b""))
+            continue
+        size += length
+        if spool is not None:
+            spools.append(spool)
+        left.append((header, Spooled(spool, length) if spool is not None else body))
+    packed = pack(left)
+    if 2 * len(packed) > len(data):
+        return
+    names = orjson.dumps(spools).decode() if spools else None
+    connection.execute(
+        "UPDATE commits SET size = ?, spools = ?, data = ?, crc = ? WHERE key = ?", (size, names, packed, checksum(packed), key)
+    )

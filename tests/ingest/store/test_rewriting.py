@@ -1,0 +1,62 @@
+"""Rows written anew: what is done is left out, and nothing else changes."""
+
+from pathlib import Path
+
+import pytest
+
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.store.rewriting import rewrite
+from pypes.ingest.store.rows import Entry, pack
+from pypes.ingest.store.store import Store
+from pypes.ingest.store.turn import Turn
+
+KEY = 7 << 40
+BODIES = [b"a" * 3000, b"b" * 3000, b"c" * 3000, Spooled("/spool/one", 50), Spooled("/spool/two", 60)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "queue.db")
+    data = pack([(Header("g", id=str(n), is_bulk=n == 2), body) for n, body in enumerate(BODIES)])
+    store.commit(Turn(row=(KEY, 5, len(BODIES), 9110, '["one","two"]', data)))
+    return store
+
+
+def row(store: Store) -> tuple[int, int, int, str | None]:
+    [found] = store.read("SELECT salt, entries, size, spools FROM commits WHERE key = ?", (KEY,))
+    return found  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("done", "is_left"), [((), True), ((0, 3, 4), True), ((0, 1), False), ((0, 1, 2, 3, 4), False)])
+def test_a_row_shrinks_when_less_than_half_is_left(store: Store, done: tuple[int, ...], is_left: bool) -> None:
+    store.commit(Turn(rewrite=(KEY, frozenset(done))))
+    assert (row(store) == (5, 5, 9110, '["one","two"]')) is is_left
+    [read] = store.load([KEY])
+    assert read.entries is not None
+    for position, body in enumerate(BODIES):
+        if is_left or position not in done:
+            inline, spool = (b"", Path(body.path).name) if isinstance(body, Spooled) else (body, None)
+            whole = Header("g", id=str(position), is_bulk=position == 2)
+            assert read.entries[position] == Entry(whole, inline, spool, len(body))
+        else:
+            assert read.entries[position] == Entry(Header("g", is_bulk=position == 2), b"", None, 0)
+    store.close()
+
+
+def test_size_and_files_are_those_of_what_is_left(store: Store) -> None:
+    store.commit(Turn(rewrite=(KEY, frozenset((0, 1, 3)))))
+    assert row(store) == (5, 5, 3060, '["two"]')
+    # what is done already does not come back
+    store.commit(Turn(rewrite=(KEY, frozenset((0, 1, 2, 3, 4)))))
+    assert row(store)[1:] == (5, 3060, '["two"]')
+    store.close()
+
+
+def test_a_row_that_is_damaged_or_gone_is_left_alone(store: Store) -> None:
+    store._writer.execute("UPDATE commits SET data = substr(data, 1, 8000)")
+    rewrite(store._writer, KEY, {0, 1, 2, 3})
+    rewrite(store._writer, KEY + 1, {0})
+    assert row(store) == (5, 5, 9110, '["one","two"]')
+    [read] = store.load([KEY])
+    assert (read.entries, read.damage != "") == (None, True)
+    store.close()
