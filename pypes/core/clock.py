@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 #: Environment variable, for tests only: path of the file that holds the shift in seconds.
@@ -48,10 +49,10 @@ def _wall_clock(path: str | None) -> Callable[[], float]:
 wall: Callable[[], float] = _wall_clock(os.environ.get(VARIABLE))
 
 
-def elapsed() -> float:
-    """Seconds since an arbitrary moment, the sleep of the machine included where the system counts it; never goes back."""
-    return time.clock_gettime(_ELAPSED) if _ELAPSED is not None else time.monotonic()
+def _elapsed_clock() -> Callable[[], float]:
+    boot: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # Linux counts sleep in this clock only
+    return time.monotonic if boot is None else partial(time.clock_gettime, boot)
 
 
-#: Linux counts the time for which the machine was suspended in this clock only.
-_ELAPSED: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+#: Seconds since an arbitrary moment, the sleep of the machine included where the system counts it; it never goes back.
+elapsed: Callable[[], float] = _elapsed_clock()

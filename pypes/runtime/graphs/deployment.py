@@ -15,7 +15,6 @@ from typing import Any
 
 from pypes import logs
 from pypes.config import Settings
-from pypes.core.clock import wall
 from pypes.errors import Changed, Conflict, PypesError, Unavailable
 from pypes.graph import codec
 from pypes.graph.diff import only_parameters
@@ -74,7 +73,7 @@ class Deployments(Deployed):
             self._expect(name, expected)
             graph = self.checked(name, obj)
             if old is None or old.graph != graph or name in self.failed:
-                new = StoredGraph(name, self._store.next_version(name), graph, wall(), by, note)
+                new = StoredGraph(name, self._store.next_version(name), graph, self._store.clock.now(), by, note)
                 await self._deploy(new)
             return {**self.get(name), "created": old is None}
 
@@ -87,7 +86,9 @@ class Deployments(Deployed):
             self._expect(name, expected)
             wanted = self._store.version(name, version)
             graph = self.checked(name, wanted.graph)
-            new = StoredGraph(name, self._store.next_version(name), graph, wall(), by, note or f"rollback to version {version}")
+            new = StoredGraph(
+                name, self._store.next_version(name), graph, self._store.clock.now(), by, note or f"rollback to version {version}"
+            )
             await self._deploy(new)
             return self.get(name)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from pypes import logs
-from pypes.core.clock import wall
 from pypes.errors import InvalidGraph, PypesError
 from pypes.graph import codec
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
@@ -58,5 +57,7 @@ class GraphFiles:
                 self._store.loaded(str(path), digest)
                 continue
             version = self._store.next_version(parsed.name)
-            found[parsed.name] = GraphFile(str(path), digest, StoredGraph(parsed.name, version, graph, wall(), str(path)))
+            found[parsed.name] = GraphFile(
+                str(path), digest, StoredGraph(parsed.name, version, graph, self._store.clock.now(), str(path))
+            )
         return found

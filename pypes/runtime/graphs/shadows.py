@@ -13,6 +13,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +50,8 @@ class Shadow:
         self.state = "starting"
         self.error: dict[str, Any] | None = None
         self.found: dict[str, Any] = {}
-        self.started = wall()
+        #: When it was started, by the wall clock and by the monotonic one.
+        self.started, self.began_s = wall(), time.monotonic()
         self.process: subprocess.Popen[bytes] | None = None
         self.was_told_to_end = False
 
@@ -157,9 +159,9 @@ class Shadows:
         return shadow
 
     def _forget(self) -> None:
-        oldest = wall() - MAX_S - KEPT_S
+        oldest = time.monotonic() - MAX_S - KEPT_S
         for id, shadow in list(self._known.items()):
-            if shadow.is_over and shadow.started < oldest:
+            if shadow.is_over and shadow.began_s < oldest:
                 del self._known[id]
 
     async def _kill(self, id: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from pypes.core.clock import wall
+from pypes.core.nodetime import Clock
 from pypes.errors import NotFound, StoreError
 
 FORMAT = 2
@@ -50,7 +50,8 @@ create table fired (graph text primary key, schedule text not null, at real not 
 class StoredGraph:
     """One version of a graph; ``graph`` is its JSON object, ``${ENV}`` not expanded.
 
-    ``author`` says who made it (a client, or the file it came from), ``note`` why, ``error`` why it never went live.
+    ``created`` is in the node's time, in seconds. ``author`` says who made it (a client, or the file it came from), ``note`` why,
+    ``error`` why it never went live.
     """
 
     name: str
@@ -77,8 +78,10 @@ class ControlStore:
     Raises :class:`StoreError` when the disk fails or the file was written by a newer release.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self.path = path
+        #: Its times are stored.
+        self.clock = clock or Clock()
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("pragma journal_mode = wal")
@@ -189,7 +192,7 @@ class ControlStore:
 
     def put_draft(self, draft: Draft) -> None:
         """Create or replace a draft."""
-        values = (draft.id, draft.component, _text(draft.params), wall())
+        values = (draft.id, draft.component, _text(draft.params), self.clock.now())
         self._change(
             ("insert into drafts values (?, ?, ?, ?) on conflict (id) do update set params = excluded.params", values),
         )
@@ -210,7 +213,7 @@ class ControlStore:
 
     def put_wire(self, graph: str, source: str, target: str) -> None:
         """Draft a wire; one that is there already stays."""
-        self._change(("insert or ignore into wires values (?, ?, ?, ?)", (graph, source, target, wall())))
+        self._change(("insert or ignore into wires values (?, ?, ?, ?)", (graph, source, target, self.clock.now())))
 
     def delete_wire(self, graph: str, source: str, target: str) -> None:
         """Delete a drafted wire; nothing happens if there is none."""

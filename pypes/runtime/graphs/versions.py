@@ -43,7 +43,7 @@ class Versions:
         is_live = live is not None and live.version == stored.version
         shown = {
             "version": stored.version,
-            "time": rfc3339(stored.created),
+            "time": rfc3339(self._store.clock.shown(stored.created)),
             "by": stored.author,
             "note": stored.note,
             "state": "live" if is_live else "failed" if stored.error else "retired",

@@ -74,8 +74,8 @@ class Supervisor:
         """Serve until told to stop. Raises :class:`PypesError` when the server cannot start."""
         data = DataDir(self.settings.server.data)
         try:
-            self._store = ControlStore(data.path / "control.db")
             self._clock = ClockKeeper(data.path, self._clock_jumped)
+            self._store = ControlStore(data.path / "control.db", self._clock.time)
             listener = await listen(self.settings.server.bind, may_wait=data.was_killed)
             with listener:
                 await self._serve(listener)
