@@ -27,6 +27,8 @@ class Paths:
     data_dir: str = "."
     roots: tuple[str, ...] = ()
     own: tuple[tuple[str, str], ...] = ()
+    #: The folder whose ``*.json`` the node deploys; others may lie beside them, and the data directory below.
+    graphs: str = ""
 
     def problem(self, path: str) -> str:
         """What is wrong with a path, as a sentence that does not repeat it (it may hold a secret); empty if nothing is.
@@ -57,6 +59,10 @@ class Paths:
         for own, what in self.own:
             if os.path.realpath(own) in places:
                 return what
+        if self.graphs and full.lower().endswith(".json") and len(places) > 1:
+            folder, graphs = _stat(places[1]), _stat(self.graphs)
+            if folder is not None and graphs is not None and os.path.samestat(folder, graphs):
+                return "a graph file, which the node would deploy"
         guarded = self.guarded()
         for place in places:
             # by identity, too: names may differ in case, or a folder be mounted twice

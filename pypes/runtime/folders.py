@@ -27,15 +27,18 @@ def paths_of(settings: Settings) -> Paths:
     own: list[tuple[Path | None, str]] = [(data / name, "the node's own store") for name in STORE]
     own += [
         (find_runtime_dir(data), "the node's runtime directory"),
-        (server.graphs, "the folder of graphs, from which the node deploys"),
         (server.fleet, "the folder of the fleet"),
         (server.token_file, "the node's token"),
         (settings.callbacks.secret_file, "the secret of callbacks"),
         (settings.source, "the node's configuration"),
         *((path, "a file of components") for path in server.load),
     ]
+    home = data.resolve()
+    # a folder around the data directory, such as one that a fleet shares, does not take that from publishers
+    kept = [(path, what) for path, what in own if path is not None and not home.is_relative_to(path.resolve())]
     return Paths(
         data_dir=str(data),
         roots=tuple(map(str, settings.components.roots)),
-        own=tuple((str(path), what) for path, what in own if path is not None),
+        own=tuple((str(path), what) for path, what in kept),
+        graphs=str(server.graphs),
     )

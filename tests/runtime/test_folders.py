@@ -1,0 +1,40 @@
+"""What belongs to a node, wherever its folders lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pypes.config import ServerSettings, Settings
+from pypes.core.paths import Paths
+from pypes.runtime.folders import find_runtime_dir, paths_of
+
+
+def rules(base: Path, graphs: str, fleet: str | None = None) -> Paths:
+    token = base / "token"
+    token.write_text("secret")
+    for name in ("data", graphs):
+        (base / name).mkdir(parents=True, exist_ok=True)
+    server = ServerSettings(
+        data=base / "data", graphs=base / graphs, token_file=token, fleet=base / fleet if fleet is not None else None
+    )
+    return paths_of(Settings(server=server, source=base / "pypes.ini"))
+
+
+@pytest.mark.parametrize("graphs", ["graphs", ".", "data", "data/graphs"])
+def test_what_publishers_write_is_theirs_and_graph_files_are_not(tmp_path: Path, graphs: str) -> None:
+    paths = rules(tmp_path, graphs)
+    for free in ("out.jsonl", "deep/er/out.json", str(tmp_path / "elsewhere" / "out.json"), str(tmp_path / "x.jsonl")):
+        assert paths.problem(free) == ""
+    for own in ("shards/000/queue.db", "control.db", "lock", "clock", "../token", "../pypes.ini"):
+        assert paths.problem(own)
+    assert "graph" in paths.problem(str(tmp_path / graphs / "evil.json"))
+    assert paths.problem(str(find_runtime_dir(tmp_path / "data") / "control.sock"))
+
+
+def test_a_shared_folder_around_the_data_directory(tmp_path: Path) -> None:
+    paths = rules(tmp_path, "graphs", fleet=".")
+    assert paths.problem("out.jsonl") == ""
+    assert paths.problem("shards/x")
+    assert rules(tmp_path, "graphs", fleet="fleet").problem("../fleet/g.json")
