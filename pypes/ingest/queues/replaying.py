@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypedDict
 
 from msgspec import structs
 
+from pypes.core.identity import Identity
 from pypes.errors import Conflict
 from pypes.ingest.delivery import PACKETS, Header, Spooled
+from pypes.ingest.ordering import EVERY
 from pypes.ingest.outcome import DeadLetter
 
 
@@ -60,13 +63,32 @@ def from_filter(letter: DeadLetter, header: Header | None, *, is_edited: bool, i
         content_type=PACKETS,
         documents=1,
         length=len(letter.packet),
-        keys=header.keys if header is not None else b"",
-        identities=header.identities if header is not None else (),
-        is_bulk=header.is_bulk if header is not None else False,
         replays=letter.id,
         start=letter.filter,
         origin=_origin(letter, header),
+        **_order_of(header, is_part=header is not None and header.documents > 1),
     ), letter.packet
+
+
+class _Order(TypedDict):
+    """How a replay stands in the order of its graph."""
+
+    keys: bytes
+    identities: tuple[Identity, ...]
+    is_bulk: bool
+
+
+def _order_of(header: Header | None, *, is_part: bool) -> _Order:
+    """Order keys and lane of the old delivery. In a graph with order, a replay of some of its documents goes into the bulk lane.
+
+    Which of its identities are theirs is not known. A live delivery that names them all would have what waits in the bulk lane
+    dropped for documents that do not come; in that lane it waits for its turn.
+    """
+    if header is None:
+        return _Order(keys=b"", identities=(), is_bulk=False)
+    if is_part and header.keys not in (b"", EVERY):
+        return _Order(keys=header.keys, identities=(), is_bulk=True)
+    return _Order(keys=header.keys, identities=header.identities, is_bulk=header.is_bulk)
 
 
 def _origin(letter: DeadLetter, header: Header | None) -> tuple[str, int]:
@@ -98,4 +120,4 @@ def from_start(
     first = min(letters, key=lambda letter: letter.id)
     origin = header.origin or (first.receipt, 0)
     replay = structs.replace(header, documents=len(documents), only=only, callback=None, replays=first.id, origin=origin)
-    return replay, body
+    return structs.replace(replay, **_order_of(header, is_part=bool(only))), body

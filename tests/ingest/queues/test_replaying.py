@@ -6,10 +6,12 @@ from collections.abc import Callable
 import pytest
 from msgspec import structs
 
+from pypes.core.identity import Identity
 from pypes.errors import Conflict, NotFound
 from pypes.ingest.delivery import Header
+from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import DeadLetter, Outcome, many_letter_id
-from pypes.ingest.queue import Queue
+from pypes.ingest.queue import Queue, Stream
 from tests.ingest.harness import letter, take
 
 
@@ -149,5 +151,47 @@ def test_two_replays_of_one_document_at_once_are_one(play: Callable[..., None]) 
         )
         assert sum(isinstance(answer, (Conflict, NotFound)) for answer in answers) == 1
         assert (queue.stats().deliveries, queue.stats().dead_letters) == (1, 0)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("from_start", [True, False])
+def test_a_replay_supersedes_only_what_it_brings(from_start: bool, play: Callable[..., None]) -> None:
+    """One of two ordered documents failed. What waits in the bulk lane of the other one is newer than it, and is not dropped."""
+    failed, fine = Identity("", "a"), Identity("", "b")
+    keys = pack_keys([key_of("a"), key_of("b")])
+
+    async def scenario(queue: Queue) -> None:
+        await queue.append(Header("g", documents=2, length=4, keys=keys, identities=(failed, fine)), b"rows")
+        (lease,) = await take(queue)
+        dead = letter(lease.id, 0)
+        assert queue.ack(lease, Outcome(1, 0, 1, (dead,), keeps_body=True, has_whole_packets=True))
+        bulk = await queue.append(Header("g", length=3, keys=pack_keys([key_of("b")]), is_bulk=True), b"new")
+        replay = await queue.replay(dead.id, from_start=from_start)
+        (lease,) = await take(queue)
+        assert (lease.id, lease.rerun) == (bulk, None)
+        assert queue.ack(lease, Outcome(1))
+        (lease,) = await take(queue)
+        assert (lease.id, lease.header.keys) == (replay, keys)
+
+    play(scenario)
+
+
+def test_a_replay_of_all_there_was_keeps_its_lane(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        one = Identity("", "a")
+        await queue.append(Header("g", length=4, keys=pack_keys([key_of("a")]), identities=(one,)), b"rows")
+        (lease,) = await take(queue)
+        dead = letter(lease.id, 0)
+        assert queue.ack(lease, Outcome(0, 0, 1, (dead,), keeps_body=True, has_whole_packets=True))
+        bulk = await queue.append(Header("g", length=3, keys=lease.header.keys, is_bulk=True), b"old")
+        replay = await queue.replay(dead.id, from_start=True)
+        (lease,) = await take(queue, stream=Stream("g", False))
+        assert (lease.id, lease.header.is_bulk) == (replay, False)
+        assert queue.ack(lease, Outcome(1))
+        (lease,) = await take(queue)
+        assert lease.id == bulk
+        assert lease.rerun is not None
+        assert lease.rerun.superseded.identities == (one,)
 
     play(scenario)
