@@ -8,9 +8,8 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 if sys.platform != "win32":
     import fcntl
@@ -20,7 +19,7 @@ from pypes_search.mark import Mark, is_index, mark_of, refuse_foreign, remove_lo
 from pypes_search.query import BUSY_TIMEOUT_S
 from pypes_search.schema import prepare
 
-UPSERT_HEAD = "INSERT INTO documents (route, id, part, version, title, text, fields, parted_title, parted_text) VALUES "
+UPSERT_HEAD = "INSERT INTO documents (id, title, text, fields, route, part, version, parted_title, parted_text) VALUES "
 # An unchanged document, as a re-run after a crash brings it, costs no work on the index.
 UPSERT_TAIL = (
     " ON CONFLICT (id, route, part) DO UPDATE SET version = excluded.version, title = excluded.title, text = excluded.text,"
@@ -42,9 +41,8 @@ MAX_LOG_BYTES = 64 * 1024 * 1024
 MAX_RENEWALS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A document, or a part of one, as the index keeps it; ``fields`` is JSON and comes back with a hit.
+class Row(NamedTuple):
+    """A document, or a part of one, as the index keeps it, column by column; ``fields`` is JSON and comes back with a hit.
 
     ``text`` None: delete the document with all its parts. ``version`` is where it ran first. ``parted_title`` and
     ``parted_text`` are what is indexed, where that is not title and text themselves.
@@ -143,8 +141,7 @@ class SearchIndex:
             while len(rows) - start >= size:
                 values: list[str | None] = []
                 for row in rows[start : start + size]:
-                    values += (row.route, row.id, row.part, row.version, row.title, row.text, row.fields)
-                    values += (row.parted_title, row.parted_text)
+                    values += row
                 self._db.execute(UPSERT_HEAD + ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * size) + UPSERT_TAIL, values)
                 start += size
 

@@ -94,13 +94,11 @@ class SQLiteSearch(Publisher):
                 stored[name] = values if packet.is_multivalued(name) else values[0]
         meta = {name: packet.get_meta(name) for name in KEPT_META if packet.has_meta(name)}
         text = "\n".join(texts)
-        content = orjson.dumps(stored, default=_stand_in, option=orjson.OPT_NON_STR_KEYS)
-        whole = {"fields": orjson.Fragment(content), "meta": meta}
-        fields = orjson.dumps(whole, default=_stand_in, option=orjson.OPT_NON_STR_KEYS).decode()
+        fields = _json({"fields": stored, "meta": meta}).decode()
         place, part = _place(packet), ""
         if given is None:
             # several packets may be made of one document, and nothing says in which order
-            part = _digest(place, str(meta.get("row", "")), title, text, content, seen)
+            part = _digest(place, title, text, _json([stored, meta.get("row")]), seen)
             given, part = (place, part) if place else (part, "")
         title = title or str(meta.get("filename") or "")
         return Row(given, title, text, fields, route, part, place, parted(title), parted(text))
@@ -127,10 +125,14 @@ def _place(packet: Packet) -> str:
     return f"{receipt}/{index if type(index) is int else 0:07}" if receipt else ""
 
 
-def _digest(place: str, row: str, title: str, text: str, content: bytes, seen: Counter[tuple[str, bytes]]) -> str:
+def _json(value: Any) -> bytes:
+    return orjson.dumps(value, default=_stand_in, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _digest(place: str, title: str, text: str, content: bytes, seen: Counter[tuple[str, bytes]]) -> str:
     """What tells packets of one document apart, the same in every run. ``seen`` tells equal ones of one wave apart."""
     digest = hashlib.blake2b(digest_size=16)
-    for part in (row.encode(), title.encode("utf-8", "surrogatepass"), text.encode("utf-8", "surrogatepass"), content):
+    for part in (title.encode("utf-8", "surrogatepass"), text.encode("utf-8", "surrogatepass"), content):
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     key = place, digest.digest()
