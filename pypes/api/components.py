@@ -8,6 +8,7 @@ import falcon.asgi
 import orjson
 
 from pypes.api.operation import BOOLEAN, JSON_OBJECT, NAMES, TEXT, Answer, obj, operation
+from pypes.api.query import LINK, LISTED, answer_page
 from pypes.api.request import Request
 
 if TYPE_CHECKING:
@@ -41,9 +42,13 @@ class Components:
     def __init__(self, worker: IngestWorker) -> None:
         self._worker = worker
 
-    @operation("All components", {200: Answer("The catalogue, sorted by name.", {"type": "array", "items": COMPONENT})})
+    @operation(
+        "All components",
+        {200: Answer("The catalogue, sorted by name.", {"type": "array", "items": COMPONENT}, LINK)},
+        parameters=LISTED,
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        resp.data = orjson.dumps(await self._worker.control("components.list"))
+        await answer_page(req, resp, self._worker, "components.list", req.get_param("after"))
 
     @operation(
         "Look for components again: what was installed since the start can be used at once",

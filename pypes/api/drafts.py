@@ -10,6 +10,7 @@ import orjson
 from pypes.api.change import AUTHORSHIP, authorship
 from pypes.api.graphs import GRAPH, NOT_SET_UP
 from pypes.api.operation import JSON_OBJECT, PROBLEMS, TEXT, Answer, obj, operation
+from pypes.api.query import LINK, LISTED, answer_page
 from pypes.api.request import Request
 from pypes.errors import BadRequest
 
@@ -23,6 +24,7 @@ WIRE = {"application/json": obj(source=TEXT, target=TEXT)}
 WIRES = obj(name=TEXT, wires={"type": "array", "items": {"type": "array", "items": TEXT}})
 NO_DRAFT = "No draft of that name."
 NO_FILTER = "No filter of that id."
+FULL = "There are as many drafts as may be; deploy or delete some."
 
 
 class Drafts:
@@ -35,17 +37,25 @@ class Drafts:
         "All drafts of graphs",
         {
             200: Answer(
-                "The wires of each; filters that are in no graph yet have their id there.", {"type": "array", "items": WIRES}
+                "The wires of each; filters that are in no graph yet have their id there.",
+                {"type": "array", "items": WIRES},
+                LINK,
             )
         },
+        parameters=LISTED,
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        resp.data = orjson.dumps(await self._worker.control("graphs.drafts"))
+        await answer_page(req, resp, self._worker, "graphs.drafts", req.get_param("after"))
 
     @operation(
         "Draw a wire in the draft of a graph; ends are filter.port, with the id of a filter",
         {201: Answer("The draft as it is now, and what is wrong with it yet.", DRAFT)},
-        errors={400: "Not two ends.", 404: NO_FILTER, 422: "No such port, or no name for a graph."},
+        errors={
+            400: "Not two ends.",
+            404: NO_FILTER,
+            409: FULL,
+            422: "No such port, or no name for a graph.",
+        },
         body=WIRE,
     )
     async def on_post_wires(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:

@@ -10,6 +10,7 @@ import orjson
 
 from pypes.api.change import AUTHORSHIP, CHANGED, IF_MATCH, authorship, expected
 from pypes.api.operation import JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
+from pypes.api.query import LINK, LISTED, answer_page
 from pypes.api.request import Request, parse_json
 from pypes.component import KINDS
 from pypes.errors import BadRequest
@@ -45,13 +46,13 @@ class Filters:
 
     @operation(
         "Filters, or the components of a kind",
-        {200: Answer("All filters; with node, the names of the components of that kind.", {"type": "array"})},
-        parameters=(Parameter("node", "A kind of components.", {"type": "string", "enum": list(KINDS)}),),
+        {200: Answer("Filters, drafts last; with node, the names of the components of that kind.", {"type": "array"}, LINK)},
+        parameters=(Parameter("node", "A kind of components.", {"type": "string", "enum": list(KINDS)}), *LISTED),
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         kind = req.get_param("node")
         if kind is None:
-            resp.data = orjson.dumps(await self._worker.control("filters.list"))
+            await answer_page(req, resp, self._worker, "filters.list", req.get_param("after"))
             return
         if kind not in KINDS:
             raise BadRequest(f"node must be one of {', '.join(KINDS)}", code="request.invalid", where="node")
@@ -60,7 +61,12 @@ class Filters:
     @operation(
         "Configure a component",
         {201: Answer("The new filter.", FILTER, {"Location": "Where it is."})},
-        errors={404: "No component of that name.", 415: "Neither JSON nor a form.", 422: NOT_VALID},
+        errors={
+            404: "No component of that name.",
+            409: "There are as many drafts as may be; deploy or delete some.",
+            415: "Neither JSON nor a form.",
+            422: NOT_VALID,
+        },
         body={
             "application/json": obj({"params": JSON_OBJECT}, component=TEXT),
             FORM: obj(klass=TEXT),
@@ -81,7 +87,12 @@ class Filters:
     @operation(
         "Give a filter new parameters; one that belongs to a deployed graph is changed there",
         {200: Answer("The filter as it is now.", FILTER)},
-        errors={404: UNKNOWN, 409: NOT_SET_UP, 412: CHANGED, 422: NOT_VALID},
+        errors={
+            404: UNKNOWN,
+            409: f"{NOT_SET_UP} Or it is a draft, and all drafts together are too large then.",
+            412: CHANGED,
+            422: NOT_VALID,
+        },
         parameters=(IF_MATCH, *AUTHORSHIP),
         body={"application/json": obj(params=JSON_OBJECT)},
     )

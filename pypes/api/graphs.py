@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import falcon.asgi
-import orjson
 
 from pypes.api import problems
 from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, IF_NONE_MATCH, answer, authorship, expected
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, NAMES, PROBLEMS, TEXT, Answer, Parameter, obj, operation
+from pypes.api.query import LINK, LISTED, answer_page
 from pypes.api.request import Request
 from pypes.errors import BadRequest, Changed, Conflict, InvalidGraph
 
@@ -24,7 +24,14 @@ MAX_GRAPH_BYTES = 16 << 20
 
 GRAPH = obj(name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT)
 CREATED = obj(**GRAPH["properties"], report=PROBLEMS)
-SUMMARY = obj(name=TEXT, version=COUNT, state=TEXT, filters=NAMES, routes=NAMES)
+SUMMARY = obj(
+    {"error": {**TEXT, "description": "Why it cannot be set up, while its state is failed."}},
+    name=TEXT,
+    version=COUNT,
+    state=TEXT,
+    filters=NAMES,
+    routes=NAMES,
+)
 UNKNOWN = "No graph of that name."
 NOT_SET_UP = "A filter of the graph failed to set up; what was live before still is, and the version is kept as failed."
 
@@ -35,9 +42,13 @@ class Graphs:
     def __init__(self, worker: IngestWorker) -> None:
         self._worker = worker
 
-    @operation("All graphs", {200: Answer("The deployed graphs, sorted by name.", {"type": "array", "items": SUMMARY})})
+    @operation(
+        "All graphs",
+        {200: Answer("The deployed graphs, sorted by name.", {"type": "array", "items": SUMMARY}, LINK)},
+        parameters=LISTED,
+    )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        resp.data = orjson.dumps(await self._worker.control("graphs.list"))
+        await answer_page(req, resp, self._worker, "graphs.list", req.get_param("after"))
 
     @operation(
         "Deploy a new graph; a project of the original Pypes is converted first",

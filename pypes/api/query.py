@@ -6,10 +6,18 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import orjson
+from falcon.asgi import Response
 
 from pypes.api.operation import TEXT, Parameter
 from pypes.api.request import Request
 from pypes.errors import BadRequest
+
+if TYPE_CHECKING:
+    from pypes.runtime.worker.worker import IngestWorker
 
 #: Longest wait that is granted; proxies in between rarely have more patience.
 MAX_WAIT_S = 60.0
@@ -32,6 +40,14 @@ SINCE = Parameter(
     "Only what is not older: RFC 3339, or seconds since the epoch.",
     {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0, "exclusiveMaximum": 253402300800}]},
 )
+#: Of a list that is a plain array; where to go on stands in its header ``Link``.
+LISTED = (
+    Parameter(
+        "limit", f"Entries of a page, {MAX_PAGE} unless said otherwise.", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE}
+    ),
+    Parameter("after", "Go on behind this entry: follow the Link of the page before.", TEXT),
+)
+LINK = {"Link": 'The next page, rel="next", if there is one.'}
 AFTER = Parameter("after", "Go on behind this id: next of the page before.", TEXT)
 
 
@@ -61,6 +77,18 @@ def number_of(req: Request, name: str, default: int, least: int, most: int) -> i
 def limit_of(req: Request) -> int:
     """How many entries the page may have."""
     return number_of(req, "limit", PAGE, 1, MAX_PAGE)
+
+
+async def answer_page(
+    req: Request, resp: Response, worker: IngestWorker, of: str, after: str | int | None, **params: str
+) -> None:
+    """Answer with a page of what the supervisor lists: an array, and the way to the next one in ``Link`` (RFC 8288)."""
+    limit = number_of(req, "limit", MAX_PAGE, 1, MAX_PAGE)
+    found = await worker.control("page", of=of, limit=limit, after=after, **params)
+    if found["next"] is not None:
+        following = urlencode({"limit": limit, "after": found["next"]})
+        resp.set_header("link", f'<{req.path}?{following}>; rel="next"')
+    resp.data = orjson.dumps(found["entries"])
 
 
 def wait_of(req: Request) -> float:

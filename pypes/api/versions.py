@@ -10,6 +10,7 @@ import orjson
 from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, answer, authorship, expected
 from pypes.api.graphs import GRAPH, MAX_GRAPH_BYTES, NOT_SET_UP, UNKNOWN
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, TIME, Answer, obj, operation
+from pypes.api.query import LINK, LISTED, answer_page, number_of
 from pypes.api.request import Request
 from pypes.errors import BadRequest
 
@@ -25,6 +26,7 @@ VERSION = obj(
     state={"type": "string", "enum": ["live", "retired", "failed"]},
 )
 DIFF = obj({"diff": JSON_OBJECT, "from": COUNT}, to=COUNT)
+MAX_VERSION = 999_999_999
 NO_VERSION = "No such graph or version."
 
 
@@ -36,11 +38,13 @@ class Versions:
 
     @operation(
         "All versions of a graph, the newest first",
-        {200: Answer("Who made each, when and why.", {"type": "array", "items": VERSION})},
+        {200: Answer("Who made each, when and why.", {"type": "array", "items": VERSION}, LINK)},
         errors={404: UNKNOWN},
+        parameters=LISTED,
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
-        resp.data = orjson.dumps(await self._worker.control("graphs.versions", name=name))
+        after = number_of(req, "after", 0, 1, MAX_VERSION) or None
+        await answer_page(req, resp, self._worker, "graphs.versions", after, name=name)
 
     @operation(
         "One version (n), or what changed between two (a...b)",

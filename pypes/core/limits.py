@@ -98,6 +98,12 @@ class Limits:
         status=408,
     )
     keep_alive_s: float = _limit(75.0, "Time for which a connection without requests is kept; 0: any.", unit="seconds")
+    dryruns: int = _limit(4, "Dry runs at a time.", unit="dry runs", status=503)
+    dryrun_s: float = _limit(60.0, "Longest time for a dry run, set-up included.", unit="seconds", status=409)
+    drafts_kept: int = _limit(
+        1000, "Drafts of filters, and drafted wires, kept until they are deployed or deleted.", unit="drafts", status=409
+    )
+    drafts_bytes: int = _limit(64 * MIB, "Parameters of all drafts together.", unit="bytes", status=409)
     idempotency_key_bytes: int = _limit(255, "Length of an Idempotency-Key.", unit="bytes", status=400)
     callback_s: float = _limit(86400.0, "Time for which posting a finished receipt to its callback is tried.", unit="seconds")
     filter_s: float = _limit(

@@ -108,6 +108,22 @@ def test_life_of_a_filter(ask: Asker) -> None:
     assert ask("GET", path, template="/filters/{id}")[0] == 404
 
 
+def test_lists_come_in_pages(ask: Asker, node: Node) -> None:
+    for path, field, most in (("/filters", "id", 2), ("/components", "name", 10), ("/graphs/base/versions", "version", 1)):
+        whole = node.get(path)
+        assert "link" not in whole.headers
+        entries, following = [], f"{path}?limit={most}"
+        while following:
+            answer = node.get(following)
+            assert 0 < len(answer.json()) <= most
+            entries += answer.json()
+            following = answer.headers.get("link", "").removeprefix("<").partition('>; rel="next"')[0]
+        assert [entry[field] for entry in entries] == [entry[field] for entry in whole.json()]
+        assert len(entries) > 1 or path.endswith("versions")
+    assert node.get("/filters?limit=0").status == 400
+    assert node.get("/graphs/base/versions?after=x").status == 400
+
+
 def test_a_filter_of_a_deployed_graph_is_changed_there(ask: Asker) -> None:
     _, everything = ask("GET", "/filters")
     (found,) = [each for each in everything if each["component"] == "SetField" and each["params"].get("field") == "seen"]

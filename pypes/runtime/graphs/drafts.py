@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from pypes.errors import InvalidGraph, InvalidInput, NotFound
+from pypes.errors import Conflict, InvalidGraph, InvalidInput, NotFound
 from pypes.graph import codec
 from pypes.graph.codec import NAME
 from pypes.runtime.graphs.check import check
@@ -31,11 +31,15 @@ class GraphDrafts:
     def wire(self, name: str, source: str, target: str) -> dict[str, Any]:
         """Draw a wire in the draft of a graph, which it begins if there is none; returns the draft.
 
-        Raises :class:`NotFound` for a filter, :class:`InvalidInput` for a port that does not exist.
+        Raises :class:`NotFound` for a filter, :class:`InvalidInput` for a port that does not exist, or :class:`Conflict`
+        (``drafts.full``) if there are as many drafted wires as may be.
         """
         if not NAME.fullmatch(name):
             raise InvalidInput("a graph's name has 1 to 64 letters, digits, - and _", code="graph.name", where=name)
         ends = self._end(name, source, "outputs"), self._end(name, target, "inputs")
+        most = self._deployments.settings.limits.drafts_kept
+        if self._store.wire_count() >= most and ends not in self._store.wires(name):
+            raise Conflict(f"there are {most} drafted wires (limits.drafts_kept); deploy or discard some", code="drafts.full")
         self._store.put_wire(name, *ends)
         return self.get(name)
 

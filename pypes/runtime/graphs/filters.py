@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from pypes.component import ERROR_PORT
 from pypes.core.clock import wall
-from pypes.errors import Changed, InvalidComponent, InvalidInput, NotFound
+from pypes.errors import Changed, Conflict, InvalidComponent, InvalidInput, NotFound
 from pypes.graph.model import Graph, GraphNode
 from pypes.graph.spec import ComponentSpec
 from pypes.runtime.graphs.check import check
@@ -45,10 +47,26 @@ class Filters:
         return self._draft(self._store.draft(id))
 
     def create(self, component: str, params: Any) -> dict[str, Any]:
-        """Create a draft. Parameters that are required may still be missing; those that are given must be right."""
+        """Create a draft. Parameters that are required may still be missing; those that are given must be right.
+
+        Raises :class:`Conflict` (``drafts.full``) if there are as many as may be.
+        """
         draft = Draft(_uuid7(), component, self._checked(component, params))
-        self._store.put_draft(draft)
+        self._put(draft)
         return self._draft(draft)
+
+    def _put(self, draft: Draft) -> None:
+        limits = self._deployments.settings.limits
+        count, size = self._store.drafts_beside(draft.id)
+        if count >= limits.drafts_kept:
+            raise Conflict(f"there are {count} drafts (limits.drafts_kept); deploy or delete some", code="drafts.full")
+        if size + len(msgspec.json.encode(draft.params)) > limits.drafts_bytes:
+            raise Conflict(
+                f"the parameters of all drafts would have more than {limits.drafts_bytes} bytes (limits.drafts_bytes); "
+                "deploy or delete some",
+                code="drafts.full",
+            )
+        self._store.put_draft(draft)
 
     async def update(
         self, id: str, params: Any, by: str = "", note: str = "", expected: list[int] | None = None
@@ -59,7 +77,7 @@ class Filters:
         """
         if "." not in id:
             old = self._store.draft(id)
-            self._store.put_draft(replace(old, params=self._checked(old.component, params)))
+            self._put(replace(old, params=self._checked(old.component, params)))
             return self.get(id)
         node = id.partition(".")[2]
         checked = self._checked(self._deployed(id)["component"], params)

@@ -190,6 +190,16 @@ class ControlStore:
             raise NotFound(f"there is no filter {id!r}; GET /filters lists them", code="filter.not_found", where=id)
         return Draft(rows[0][0], rows[0][1], msgspec.json.decode(rows[0][2]))
 
+    def drafts_beside(self, id: str) -> tuple[int, int]:
+        """How many other drafts there are, and how many bytes their parameters have."""
+        sql = "select count(*), coalesce(sum(length(cast(params as blob))), 0) from drafts where id <> ?"
+        count, size = self._rows(sql, id)[0]
+        return int(count), int(size)
+
+    def wire_count(self) -> int:
+        """How many wires are drafted for all graphs together."""
+        return int(self._rows("select count(*) from wires")[0][0])
+
     def put_draft(self, draft: Draft) -> None:
         """Create or replace a draft."""
         values = (draft.id, draft.component, _text(draft.params), self.clock.now())

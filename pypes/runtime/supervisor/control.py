@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pypes.core.secrets import masked
 from pypes.errors import Draining, PypesError
 from pypes.graph import codec, pypes1
+from pypes.runtime.graphs.pages import page
 from pypes.runtime.rpc import Peer
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Control:
             "filters.create": self._filters_create,
             "filters.update": filters.update,
             "filters.delete": filters.delete,
+            "page": self._page,
             "components.rescan": rescan,
             "components.list": self._components_list,
             "components.get": self._components_get,
@@ -129,6 +131,10 @@ class Control:
             for task in (answer, stopping):
                 task.cancel()
             await asyncio.gather(answer, stopping, return_exceptions=True)
+
+    async def _page(self, of: str, limit: int, after: str | int | None = None, **params: Any) -> Any:
+        """A page of what another method lists, see :mod:`pypes.runtime.graphs.pages`."""
+        return page(of, await self._methods[of](**params), limit, after)
 
     async def _graphs_list(self) -> Any:
         return self._deployments.summaries()

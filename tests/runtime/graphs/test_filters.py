@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pypes.errors import ComponentError, InvalidGraph, InvalidInput, NotFound
+from pypes.errors import ComponentError, Conflict, InvalidGraph, InvalidInput, NotFound
 
 
 def test_drafts(node: Any) -> None:
@@ -52,3 +52,23 @@ def test_a_filter_of_a_deployed_graph_is_changed_there(node: Any, a_graph: Any) 
     assert set(node.call("graphs.get", name="g")["graph"]["nodes"]) == {"in", "out"}
     with pytest.raises(NotFound):
         node.call("filters.get", id="g.odd")
+
+
+def test_drafts_are_bounded(start_node: Any, a_graph: Any) -> None:
+    node = start_node(PYPES_LIMITS_DRAFTS_KEPT="2", PYPES_LIMITS_DRAFTS_BYTES="100")
+    node.ready()
+    first, second = (node.call("filters.create", component="Odd", params={"do": "x"})["id"] for _ in range(2))
+    with pytest.raises(Conflict, match="drafts_kept") as full:
+        node.call("filters.create", component="Odd")
+    assert full.value.code == "drafts.full"
+    with pytest.raises(Conflict, match="drafts_bytes"):
+        node.call("filters.update", id=first, params={"file": "x" * 100})
+    assert node.call("filters.update", id=first, params={"file": "x" * 50})["params"] == {"file": "x" * 50}
+    for target in ("in", "in"):  # the same wire twice is one
+        node.call("graphs.wire", name="g", source=f"{first}.out", target=f"{second}.{target}")
+    node.call("graphs.wire", name="h", source=f"{second}.out", target=f"{first}.in")
+    with pytest.raises(Conflict, match="drafted wires"):
+        node.call("graphs.wire", name="i", source=f"{first}.out", target=f"{second}.in")
+    node.call("graphs.wire", name="h", source=f"{second}.out", target=f"{first}.in")
+    node.call("filters.delete", id=second)
+    node.call("filters.create", component="Odd")
