@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pypes.registry.catalogue import Broken, Catalogue
-    from pypes.registry.discovery import discover
+    from pypes.registry.discovery import component_files, discover
     from pypes.registry.loading import load, make
 
-__all__ = ["Broken", "Catalogue", "discover", "load", "make"]
+__all__ = ["Broken", "Catalogue", "component_files", "discover", "load", "make"]
 
-_HOMES = {"Broken": "catalogue", "Catalogue": "catalogue", "discover": "discovery", "load": "loading", "make": "loading"}
+_HOMES = {
+    "Broken": "catalogue",
+    "Catalogue": "catalogue",
+    "component_files": "discovery",
+    "discover": "discovery",
+    "load": "loading",
+    "make": "loading",
+}
 
 
 def __getattr__(name: str) -> Any:

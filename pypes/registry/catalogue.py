@@ -25,15 +25,28 @@ class Broken:
 class Catalogue(Mapping[str, ComponentSpec]):
     """Components by name; never changes. One with an ``error`` is listed, but no graph can use it.
 
-    A name that two distributions claim belongs to neither: it is listed with an error that names both.
+    A name that two distributions claim belongs to neither: it is listed with an error that names both. What was ``loaded`` from
+    a file by hand takes the place of what is installed under its name: ``overridden`` says where, a sentence for each.
     """
 
     broken: tuple[Broken, ...]
+    overridden: tuple[str, ...]
 
-    def __init__(self, specs: Iterable[ComponentSpec] = (), broken: Iterable[Broken] = ()) -> None:
+    def __init__(
+        self, specs: Iterable[ComponentSpec] = (), broken: Iterable[Broken] = (), loaded: Iterable[ComponentSpec] = ()
+    ) -> None:
         claims: dict[str, list[ComponentSpec]] = {}
-        for spec in specs:
+        for spec in loaded:
             claims.setdefault(spec.name, []).append(spec)
+        given = {name: found[0].distribution for name, found in claims.items()}
+        overridden = []
+        for spec in specs:
+            if spec.name in given:
+                owner = f"{spec.distribution} {spec.version}".rstrip()
+                overridden.append(f"component {spec.name!r} is that of {given[spec.name]}, not that of {owner}")
+            else:
+                claims.setdefault(spec.name, []).append(spec)
+        self.overridden = tuple(overridden)
         self._specs = {name: claims[name][0] for name in sorted(claims)}
         listed = list(broken)
         for name, rivals in claims.items():

@@ -19,6 +19,7 @@ from typing import IO, Any
 import msgspec
 
 from pypes.component import Component
+from pypes.core.lifeline import die_with_parent
 from pypes.errors import InvalidComponent
 from pypes.graph.spec import describe
 from pypes.registry.loading import load_file, resolve
@@ -37,6 +38,7 @@ class Order(msgspec.Struct, frozen=True):
 
 def main() -> None:
     """Describe what was ordered; never returns normally."""
+    die_with_parent()
     # what components print must not end up between the lines of the answer
     answer = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)

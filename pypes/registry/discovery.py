@@ -42,10 +42,12 @@ def discover(
 
     One process per distribution, several at once, each bounded by ``timeout_s`` and ``max_memory_bytes``. What was described
     before is read from ``cache_dir`` unless the version, or a module file, has changed. A distribution that cannot be
-    described is listed as broken, its components with the error. Blocks while it describes.
+    described is listed as broken, its components with the error. A component of a load file takes the place of an installed one
+    of the same name. Blocks while it describes.
     """
     follow_path_files()
-    specs: list[ComponentSpec] = []
+    installed: list[ComponentSpec] = []
+    loaded: list[ComponentSpec] = []
     broken: list[Broken] = []
     wanted: list[Order] = []
     cache = _Cache(cache_dir) if cache_dir is not None else None
@@ -54,18 +56,35 @@ def discover(
         if known is None:
             wanted.append(order)
         else:
-            specs += known
+            (loaded if order.file else installed).extend(known)
     if wanted:
         # imported here: when all is cached, no process is started
         from pypes.registry.describing import describe_all
 
         for description in describe_all(wanted):
-            specs += description.specs
+            (loaded if description.order.file else installed).extend(description.specs)
             if description.error:
                 broken.append(Broken(description.order.distribution, description.order.version, description.error))
             elif cache:
                 cache.put(description.order, description.specs, description.files)
-    return Catalogue(sorted(specs, key=lambda spec: (spec.name, spec.distribution)), sorted(broken, key=str))
+    return Catalogue(_sorted(installed), sorted(broken, key=str), _sorted(loaded))
+
+
+def _sorted(specs: Iterable[ComponentSpec]) -> list[ComponentSpec]:
+    return sorted(specs, key=lambda spec: (spec.name, spec.distribution))
+
+
+def component_files(load_files: Sequence[Path] = ()) -> frozenset[tuple[str, int, int]]:
+    """The state of what :func:`discover` looks at first: load files, and the folders that distributions are installed into.
+
+    It is another one when a load file was written or removed, or a distribution installed or removed. Blocks as little as
+    looking at a handful of files does.
+    """
+    found = set()
+    for path in {*map(str, load_files), *sys.path}:
+        with contextlib.suppress(OSError):
+            found.add(_state(path or os.curdir))
+    return frozenset(found)
 
 
 def _installed(timeout_s: float, max_memory_bytes: int, broken: list[Broken]) -> list[Order]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
 import pytest
 
 from pypes.errors import InvalidComponent
-from pypes.registry import Catalogue, discover, load
+from pypes.registry import Catalogue, component_files, discover, load
 from tests.registry.distribution import GOOD, lay_out
 
 LIVE = """
@@ -149,6 +150,36 @@ def test_a_name_claimed_twice_belongs_to_nobody(site: Path) -> None:
     assert error in broken_of(catalogue, "test-one")
     assert error in broken_of(catalogue, "test-two")
     assert catalogue["One"].error is None
+
+
+def test_what_is_loaded_by_hand_takes_the_place_of_what_is_installed(site: Path, tmp_path: Path) -> None:
+    lay_out(site, "test-one", {"Twice": "Twice", "Once": "Twice"}, LIVE.format(name="Twice"))
+    lay_out(site, "test-two", {"Twice": "Twice"}, LIVE.format(name="Twice"))
+    files = [tmp_path / "mine.py", tmp_path / "other.py"]
+    for file in files:
+        file.write_text(textwrap.dedent(LIVE.format(name="Twice")))
+    for _ in range(2):  # described, and then remembered
+        catalogue = discover(files[:1], tmp_path / "cache")
+        assert (catalogue["Twice"].distribution, catalogue["Twice"].error) == ("mine.py", None)
+        assert catalogue.overridden == (
+            "component 'Twice' is that of mine.py, not that of test-one 1.0",
+            "component 'Twice' is that of mine.py, not that of test-two 1.0",
+        )
+        assert not broken_of(catalogue, "test-one")
+    # nobody can tell which of two files is meant
+    assert "mine.py and other.py" in str(discover(files)["Twice"].error)
+
+
+def test_the_state_of_components_changes_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "installed")])
+    (tmp_path / "installed").mkdir()
+    states = [component_files([tmp_path / "mine.py"])]
+    (tmp_path / "mine.py").write_text("")
+    states.append(component_files([tmp_path / "mine.py"]))
+    (tmp_path / "installed" / "new.dist-info").mkdir()
+    states.append(component_files([tmp_path / "mine.py"]))
+    assert len(set(states)) == 3
+    assert component_files([tmp_path / "mine.py"]) == states[2]
 
 
 def test_an_entry_point_without_a_class_is_named(site: Path) -> None:
