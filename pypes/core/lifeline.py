@@ -43,8 +43,10 @@ def watch(fds: Iterable[int], on_end: Callable[[], None] | None = None) -> threa
         poller.register(fd, 0)
 
     def wait() -> None:
-        poller.poll()
-        (on_end or exit_now)()
+        try:
+            poller.poll()
+        finally:  # a lifeline that cannot be watched counts as one that has ended
+            (on_end or exit_now)()
 
     thread = threading.Thread(target=wait, name="lifeline", daemon=True)
     thread.start()

@@ -5,8 +5,12 @@ One JSON object per line, in both directions::
     {"id": 7, "method": "graphs.get", "params": {"name": "search"}}      a call
     {"id": 7, "result": …}   or   {"id": 7, "error": {"class": "NotFound", "code": …, "message": …, "where": …, "problems": […]}}
     {"event": "topology", "params": {…}}                                 pushed by the server, unasked
+    {"cancel": 7}                                                        the answer to a call is not wanted any more
 
 Errors come back as what they were: the same class of :mod:`pypes.errors` with code, sentence, place and problems.
+
+No line is longer than both sides accept: a call or an answer that would be fails by itself (``control.too_large``), and the
+connection goes on. Whatever else goes wrong with a connection is logged and ends it, so that its owner can make another one.
 """
 
 from __future__ import annotations
@@ -21,10 +25,13 @@ from typing import Any
 import msgspec
 
 from pypes import errors
-from pypes.errors import InternalError, Problem, PypesError, Unavailable
+from pypes.core.watched_tasks import WatchedTasks
+from pypes.errors import InternalError, Problem, PypesError, TooLarge, Unavailable
 
-#: Longest line either side accepts: a graph with its layout and tests, or the largest packet among the dead letters.
+#: Longest line either side accepts, unless it says otherwise: the largest packet among the dead letters.
 MAX_LINE_BYTES = 512 << 20
+#: Longest line between the supervisor and a worker: a graph with its layout and tests, a page of a list.
+MAX_CONTROL_BYTES = 64 << 20
 
 log = logging.getLogger(__name__)
 
@@ -63,25 +70,37 @@ class RpcClient:
         writer: asyncio.StreamWriter,
         on_event: OnEvent | None,
         on_lost: Callable[[], None] | None,
+        max_line_bytes: int = MAX_LINE_BYTES,
     ) -> None:
         self._reader = reader
         self._writer = writer
+        self._max_line_bytes = max_line_bytes
         self._on_event = on_event
         self._on_lost = on_lost
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._last_id = 0
         self._is_closed = False
-        self._task = asyncio.create_task(self._listen())
+        # however listening ends, the connection has ended then
+        self._tasks = WatchedTasks(lambda _: None)
+        self._task = self._tasks.start(self._listen(), "control connection")
+        self._task.add_done_callback(lambda _: self._end())
 
     @classmethod
-    async def connect(cls, path: str, on_event: OnEvent | None = None, on_lost: Callable[[], None] | None = None) -> RpcClient:
+    async def connect(
+        cls,
+        path: str,
+        on_event: OnEvent | None = None,
+        on_lost: Callable[[], None] | None = None,
+        max_line_bytes: int = MAX_LINE_BYTES,
+    ) -> RpcClient:
         """Connect to the socket at ``path``; raises ``OSError`` if nobody listens.
 
         ``on_event(name, params)`` is called in the loop for what the server pushes, in order, and between the answers to
-        calls as they came; ``on_lost()`` once if the server goes away by itself.
+        calls as they came; ``on_lost()`` once if the connection ends by itself: because the server has gone away, or because
+        what came over it could not be understood or dealt with, which is logged.
         """
-        reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE_BYTES)
-        return cls(reader, writer, on_event, on_lost)
+        reader, writer = await asyncio.open_unix_connection(path, limit=max_line_bytes)
+        return cls(reader, writer, on_event, on_lost, max_line_bytes)
 
     @property
     def is_open(self) -> bool:
@@ -89,53 +108,74 @@ class RpcClient:
         return not (self._writer.is_closing() or self._task.done())
 
     async def call(self, method: str, /, timeout_s: float | None = None, **params: Any) -> Any:
-        """Call ``method`` and return its result; raises the error it raised, or :class:`Unavailable` without a server."""
+        """Call ``method`` and return its result; raises the error it raised, or :class:`Unavailable` without a server.
+
+        What does not fit into a line is :class:`TooLarge`, be it the call or its answer.
+        """
+        return await self._call({"method": method, "params": params}, timeout_s)
+
+    async def call_while_wanted(self, method: str, /, **params: Any) -> Any:
+        """As :meth:`call`; when the caller is cancelled, or this process dies, the server gives up what it does for it."""
+        return await self._call({"method": method, "params": params, "while_wanted": True}, None)
+
+    async def _call(self, message: dict[str, Any], timeout_s: float | None) -> Any:
         if not self.is_open:
             raise _gone()
         self._last_id += 1
         number, future = self._last_id, asyncio.get_running_loop().create_future()
+        line = _line({"id": number, **message})
+        if len(line) > self._max_line_bytes:
+            raise _too_large("the request", message["method"], len(line), self._max_line_bytes)
         self._calls[number] = future
-        self._writer.write(_line({"id": number, "method": method, "params": params}))
+        self._writer.write(line)
         try:
             async with asyncio.timeout(timeout_s):
                 return await future
         except TimeoutError:
-            raise Unavailable(f"{method} took longer than {timeout_s:g} s; try again", code="control.timeout") from None
+            raise Unavailable(
+                f"{message['method']} took longer than {timeout_s:g} s; try again", code="control.timeout"
+            ) from None
+        except asyncio.CancelledError:
+            if "while_wanted" in message and self.is_open:
+                self._writer.write(_line({"cancel": number}))
+            raise
         finally:
             self._calls.pop(number, None)
 
     async def _listen(self) -> None:
         try:
             while line := await self._reader.readline():
-                message = msgspec.json.decode(line)
-                if "event" in message:
-                    if self._on_event is not None:
-                        self._on_event(message["event"], message["params"])
-                    continue
-                future = self._calls.get(message["id"])
-                if future is None or future.done():
-                    continue
-                if "error" in message:
-                    future.set_exception(error_from_obj(message["error"]))
-                else:
-                    future.set_result(message["result"])
+                self._heard(msgspec.json.decode(line))
         except ConnectionError:
-            pass  # the same as its end: handled below
-        finally:
-            for future in self._calls.values():
-                if not future.done():
-                    future.set_exception(_gone())
-            self._writer.close()
+            pass  # the same as its end
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        if "event" in message:
+            if self._on_event is not None:
+                self._on_event(message["event"], message["params"])
+            return
+        future = self._calls.get(message["id"])
+        if future is None or future.done():
+            return
+        if "error" in message:
+            future.set_exception(error_from_obj(message["error"]))
+        else:
+            future.set_result(message["result"])
+
+    def _end(self) -> None:
+        """Nothing will be heard any more, of whatever reason: let nobody wait for it."""
+        for future in self._calls.values():
+            if not future.done():
+                future.set_exception(_gone())
+        self._writer.close()
         if not self._is_closed and self._on_lost is not None:
+            self._is_closed = True
             self._on_lost()
 
     async def close(self) -> None:
         """Close the connection; calls still under way fail."""
         self._is_closed = True
-        self._writer.close()
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, OSError):
-            await self._task
+        await self._tasks.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
@@ -146,14 +186,21 @@ class Peer:
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self.info: dict[str, Any] = {}
         self._writer = writer
+        #: Calls that the client may give up, by number.
+        self.wanted: dict[int, asyncio.Task[Any]] = {}
 
     def notify(self, event: str, **params: Any) -> None:
         """Push an event. Never blocks; nothing happens if the client is gone."""
-        self.send({"event": event, "params": params})
+        self.send(_line({"event": event, "params": params}))
 
-    def send(self, message: Any) -> None:
+    def send(self, line: bytes) -> None:
         if not self._writer.is_closing():
-            self._writer.write(_line(message))
+            self._writer.write(line)
+
+    def give_up(self, number: int | None = None) -> None:
+        """Cancel what is done for one of its calls, or for all that it may give up."""
+        for task in list(self.wanted.values()) if number is None else filter(None, [self.wanted.get(number)]):
+            task.cancel()
 
     def close(self) -> None:
         self._writer.close()
@@ -166,18 +213,21 @@ class RpcServer:
         self,
         handle: Callable[[Peer, str, dict[str, Any]], Awaitable[Any]],
         on_gone: Callable[[Peer], None] | None = None,
+        max_line_bytes: int = MAX_LINE_BYTES,
     ) -> None:
         self.peers: set[Peer] = set()
         self._handle = handle
         self._on_gone = on_gone
+        self._max_line_bytes = max_line_bytes
         self._server: asyncio.Server | None = None
         self._path = ""
-        self._tasks: set[asyncio.Task[None]] = set()
+        # an answer that fails is missed by the one who called: its connection ends, and with it the waiting
+        self._tasks = WatchedTasks(lambda _: self._reset())
 
     async def start(self, path: str) -> None:
         """Listen at ``path``; asyncio replaces a socket that a predecessor left there."""
         self._path = path
-        self._server = await asyncio.start_unix_server(self._connected, path, limit=MAX_LINE_BYTES)
+        self._server = await asyncio.start_unix_server(self._connected, path, limit=self._max_line_bytes)
         os.chmod(path, 0o600)  # noqa: PTH101
 
     def broadcast(self, event: str, **params: Any) -> None:
@@ -190,33 +240,54 @@ class RpcServer:
         self.peers.add(peer)
         try:
             while line := await reader.readline():
-                message = msgspec.json.decode(line)
-                task = asyncio.create_task(self._answer(peer, message))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-        except (OSError, ValueError) as error:
-            # a broken connection ends like a closed one; garbage on it does not come from our own client
-            log.debug("control connection ended", extra={"error": str(error)})
+                self._heard(peer, msgspec.json.decode(line))
+        except ConnectionError:
+            pass  # a broken connection ends like a closed one
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            # our own clients send nothing of the kind
+            log.error("control connection ends", extra={"reason": f"{type(error).__name__}: {error}", **peer.info})
         except asyncio.CancelledError:
             pass  # the server closes; streams would log the cancellation of their own callback as an error
         finally:
             self.peers.discard(peer)
+            peer.give_up()
             writer.close()
             if self._on_gone is not None:
                 self._on_gone(peer)
 
+    def _heard(self, peer: Peer, message: dict[str, Any]) -> None:
+        if "cancel" in message:
+            peer.give_up(message["cancel"])
+            return
+        task = self._tasks.start(self._answer(peer, message), f"answer to {message['method']}")
+        if message.get("while_wanted"):
+            number = message["id"]
+            peer.wanted[number] = task
+            task.add_done_callback(lambda _: peer.wanted.pop(number, None))
+
     async def _answer(self, peer: Peer, message: Mapping[str, Any]) -> None:
+        number, method = message["id"], str(message.get("method"))
         try:
-            answer = {"id": message["id"], "result": await self._handle(peer, message["method"], message.get("params") or {})}
+            outcome = {"result": await self._handle(peer, message["method"], message.get("params") or {})}
         except PypesError as error:
-            answer = {"id": message["id"], "error": error_to_obj(error)}
+            outcome = {"error": error_to_obj(error)}
         except Exception as error:
-            log.exception("control call failed", extra={"method": message.get("method")})
-            failure = InternalError(
-                f"{type(error).__name__} in the supervisor; its log has the traceback", where=str(message.get("method"))
-            )
-            answer = {"id": message.get("id"), "error": error_to_obj(failure)}
-        peer.send(answer)
+            outcome = {"error": _bug(method, error)}
+        peer.send(self._encoded(number, method, outcome))
+
+    def _encoded(self, number: int, method: str, outcome: dict[str, Any]) -> bytes:
+        """The line of an answer, or of the reason why there can be none."""
+        try:
+            line = _line({"id": number, **outcome})
+        except Exception as error:  # what components and clients gave need not be text, or may contain itself
+            return _line({"id": number, "error": _bug(method, error)})
+        if len(line) > self._max_line_bytes:
+            return _line({"id": number, "error": error_to_obj(_too_large("the answer", method, len(line), self._max_line_bytes))})
+        return line
+
+    def _reset(self) -> None:
+        for peer in list(self.peers):
+            peer.close()
 
     async def close(self) -> None:
         """Stop listening, drop all clients and cancel what they asked for."""
@@ -224,9 +295,7 @@ class RpcServer:
             self._server.close()
         for peer in list(self.peers):
             peer.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         if self._server is not None:
             await self._server.wait_closed()
             with contextlib.suppress(FileNotFoundError):
@@ -237,5 +306,18 @@ def _line(message: Any) -> bytes:
     return msgspec.json.encode(message) + b"\n"
 
 
+def _bug(method: str, error: Exception) -> dict[str, Any]:
+    log.error("control call failed", extra={"method": method}, exc_info=error)
+    return error_to_obj(InternalError(f"{type(error).__name__} in the supervisor; its log has the traceback", where=method))
+
+
 def _gone() -> Unavailable:
     return Unavailable("the supervisor cannot be reached; try again", code="control.lost")
+
+
+def _too_large(what: str, method: str, size: int, limit: int) -> TooLarge:
+    return TooLarge(
+        f"{what} has {size} bytes, at most {limit} can be passed on; ask for less at a time",
+        code="control.too_large",
+        where=method,
+    )

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from pypes.errors import ComponentError, InternalError, InvalidGraph, NotFound, Problem, PypesError, QueueFull, Unavailable
+from pypes.errors import (
+    ComponentError,
+    InternalError,
+    InvalidGraph,
+    NotFound,
+    Problem,
+    PypesError,
+    QueueFull,
+    TooLarge,
+    Unavailable,
+)
 from pypes.runtime.rpc import Peer, RpcClient, RpcServer, error_from_obj, error_to_obj
 
 
@@ -125,5 +135,100 @@ def test_both_sides_notice_the_end_of_the_other(tmp_path: Path) -> None:
         with pytest.raises(Unavailable):
             await client.call("again")
         await client.close()
+
+    asyncio.run(run())
+
+
+def test_what_does_not_fit_fails_alone(tmp_path: Path) -> None:
+    async def handle(peer: Peer, method: str, params: dict[str, Any]) -> Any:
+        return "x" * params["size"]
+
+    async def run() -> None:
+        async with server(tmp_path / "s", handle, max_line_bytes=1000):
+            lost = asyncio.Event()
+            client = await RpcClient.connect(str(tmp_path / "s"), None, lost.set, 1000)
+            for call in (client.call("get", size=2000), client.call("get", size=1, rest="x" * 2000)):
+                with pytest.raises(TooLarge, match="at most 1000") as caught:
+                    await call
+                assert (caught.value.code, caught.value.where) == ("control.too_large", "get")
+            assert await client.call("get", size=3) == "xxx"
+            assert client.is_open
+            assert not lost.is_set()
+            await client.close()
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_is_no_json_fails_alone(tmp_path: Path) -> None:
+    async def handle(peer: Peer, method: str, params: dict[str, Any]) -> Any:
+        return {"odd": object(), "surrogate": "\ud800", "fine": 1}[method]
+
+    async def run() -> None:
+        async with server(tmp_path / "s", handle):
+            client = await RpcClient.connect(str(tmp_path / "s"))
+            for method in ("odd", "surrogate"):
+                with pytest.raises(InternalError):
+                    await client.call(method, timeout_s=10)
+            assert await client.call("fine") == 1
+            await client.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("line", [b"x" * 2000 + b"\n", b"no json\n", b'{"event": "bad", "params": {}}\n', b"[]\n"])
+def test_a_connection_that_cannot_be_listened_to_is_lost(tmp_path: Path, line: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever it is: whoever waits is told, the log has the cause, and the owner can make another one."""
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(line)
+        await reader.read()
+        writer.close()
+
+    def on_event(name: str, params: dict[str, Any]) -> None:
+        raise ValueError("a bug of ours")
+
+    async def run() -> None:
+        listening = await asyncio.start_unix_server(speak, str(tmp_path / "s"))
+        lost = asyncio.Event()
+        client = await RpcClient.connect(str(tmp_path / "s"), on_event, lost.set, 1000)
+        with pytest.raises(Unavailable) as caught:
+            await client.call("anything", timeout_s=10)
+        assert caught.value.code == "control.lost"
+        await asyncio.wait_for(lost.wait(), 10)
+        assert not client.is_open
+        await client.close()
+        listening.close()
+
+    asyncio.run(run())
+    assert [record.work for record in caplog.records] == ["control connection"]  # type: ignore[attr-defined]
+
+
+def test_what_nobody_wants_any_more_is_given_up(tmp_path: Path) -> None:
+    async def run() -> None:
+        begun: asyncio.Queue[str] = asyncio.Queue()
+        given_up: asyncio.Queue[str] = asyncio.Queue()
+
+        async def handle(peer: Peer, method: str, params: dict[str, Any]) -> Any:
+            begun.put_nowait(method)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                given_up.put_nowait(method)
+
+        async with server(tmp_path / "s", handle):
+            client = await RpcClient.connect(str(tmp_path / "s"))
+            first = asyncio.ensure_future(client.call_while_wanted("first"))
+            second = asyncio.ensure_future(client.call_while_wanted("second"))
+            third = asyncio.ensure_future(client.call("third"))
+            for _ in range(3):
+                await asyncio.wait_for(begun.get(), 10)
+            first.cancel()
+            assert await asyncio.wait_for(given_up.get(), 10) == "first"
+            third.cancel()  # a change that somebody asked for is made, even if they do not wait for it
+            await client.close()
+            assert await asyncio.wait_for(given_up.get(), 10) == "second"
+            assert given_up.empty()
+            await asyncio.gather(first, second, third, return_exceptions=True)
 
     asyncio.run(run())
