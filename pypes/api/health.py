@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
 
 HEALTH = obj(status=TEXT)
+READINESS = obj({"degraded": {"type": "object", "additionalProperties": TEXT}}, status=TEXT)
 
 
 class Health:
@@ -35,16 +36,18 @@ class Readiness:
     @operation(
         "Whether the server takes documents",
         {
-            200: Answer("It does.", HEALTH),
-            503: Answer("Not now: it is starting or stopping, no graph is deployed, or its disk is failing.", HEALTH),
+            200: Answer("It does. degraded names the graphs that cannot run, whose documents wait, and why.", READINESS),
+            503: Answer(
+                "Not now. status says why: starting, draining, failing (its disk), failed (the default graph, or every graph, "
+                "cannot run), cut off (this process has lost the supervisor, and is being replaced).",
+                READINESS,
+            ),
         },
         is_open=True,
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        state = self._worker.state
-        if state == "ready" and self._worker.queue_stats()[0].is_failed:
-            state = "failing"
+        state, degraded = self._worker.readiness()
         resp.status = 200 if state == "ready" else 503
-        resp.data = orjson.dumps({"status": state})
+        resp.data = orjson.dumps({"status": state, "degraded": degraded} if degraded else {"status": state})
 
     on_head = on_get

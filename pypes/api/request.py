@@ -78,6 +78,11 @@ class Request(falcon.asgi.Request):
             raise too_large(max_bytes)
         return whole
 
+    async def until_gone(self) -> None:
+        """Return when the client has hung up. To be called once its body is complete; nobody else may receive meanwhile."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     async def json(self, max_bytes: int) -> Any:
         """The body as a JSON value; raises :class:`BadRequest` naming line and column."""
         body = await self.read(max_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import falcon.asgi
@@ -9,7 +10,7 @@ import orjson
 
 from pypes.api.graphs import MAX_GRAPH_BYTES, UNKNOWN
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, PROBLEMS, TEXT, Answer, obj, operation
-from pypes.api.request import Request
+from pypes.api.request import Disconnected, Request
 from pypes.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Trials:
             400: "The body is no such request, or what is posted would be refused.",
             404: UNKNOWN,
             409: "A filter could not be set up, or the trial died or took too long.",
+            413: "The report is too large; try with a smaller document.",
             422: "The graph is not valid.",
         },
         body={
@@ -77,7 +79,18 @@ class Trials:
         content_type = wanted.get("content_type") if isinstance(wanted, dict) else None
         if not isinstance(content_type, str) or "body" not in wanted:
             raise BadRequest('send {"content_type": TYPE, "body": TEXT}', code="request.invalid")
-        found = await self._worker.control(
-            "graphs.dryrun", name=name, content_type=content_type, body=wanted["body"], graph=wanted.get("graph")
+        trying = asyncio.ensure_future(
+            self._worker.control_while_wanted(
+                "graphs.dryrun", name=name, content_type=content_type, body=wanted["body"], graph=wanted.get("graph")
+            )
         )
-        resp.data = orjson.dumps(found)
+        gone = asyncio.ensure_future(req.until_gone())
+        try:
+            await asyncio.wait([trying, gone], return_when=asyncio.FIRST_COMPLETED)
+            if not trying.done():
+                raise Disconnected
+            resp.data = orjson.dumps(trying.result())
+        finally:
+            for task in (trying, gone):
+                task.cancel()
+            await asyncio.gather(trying, gone, return_exceptions=True)

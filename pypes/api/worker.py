@@ -25,7 +25,7 @@ from pypes.api.protocol import Protocol
 from pypes.core.lifeline import die_with_parent, watch
 from pypes.errors import PypesError
 from pypes.runtime.worker.config import WorkerConfig
-from pypes.runtime.worker.worker import IngestWorker
+from pypes.runtime.worker.worker import IngestWorker, end_process
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class ApiWorker(UvicornWorker):  # type: ignore[misc]
     async def _serve(self) -> None:
         heartbeat = asyncio.create_task(self._show_life())
         try:
-            worker = await IngestWorker.start(self.app.config)
+            worker = await IngestWorker.start(self.app.config, partial(end_process, self.app.config))
         except (PypesError, OSError) as error:
             log.error("ingest worker cannot start", extra={"error": str(error)})
             # gunicorn gives up then; the supervisor starts it again after a while

@@ -10,7 +10,6 @@ import hashlib
 import os
 import queue
 import sys
-import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from pypes.cli.pieces import Piece
 from pypes.component import Component
 from pypes.core.clock import wall
 from pypes.core.limits import Limits
+from pypes.core.watched import watched_thread
 from pypes.errors import PypesError
 from pypes.graph.codec import from_obj
 from pypes.graph.model import Graph
@@ -209,7 +209,7 @@ def main(report_fd: int) -> None:
         work.put(None)
 
     with Batch(msgspec.msgpack.decode(job, type=Job)) as batch:
-        threading.Thread(target=receive, daemon=True).start()
+        watched_thread(receive, "receiving")
         for tally in batch.run(work):
             write_frame(reports, tally)
 

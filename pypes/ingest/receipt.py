@@ -120,7 +120,8 @@ class Receipt:
     """Where a delivery is; the numbers count documents. ``state`` is queued, processing, done or failed.
 
     ``received``, ``started`` (first handed to an instance since its worker started) and ``finished`` are RFC 3339, ``None`` for
-    what has not happened yet. ``version`` is that of the graph it ran in, 0 until it is finished.
+    what has not happened yet. ``version`` is that of the graph it ran in, 0 until it is finished. ``reason`` says why it waits,
+    if it is known to be because of its graph.
     """
 
     receipt: str
@@ -135,9 +136,13 @@ class Receipt:
     finished: str | None = None
     graph: str = ""
     version: int = 0
+    reason: str | None = None
 
     def to_obj(self) -> dict[str, Any]:
-        return asdict(self)
+        shown = asdict(self)
+        if self.reason is None:
+            del shown["reason"]
+        return shown
 
 
 @dataclass(frozen=True, slots=True)

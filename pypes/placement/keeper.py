@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from pypes.core.watched import watched_thread
 from pypes.errors import ComponentError, Unreachable
 from pypes.placement.process import Died, Process
 from pypes.placement.wire import Broken
@@ -35,8 +36,17 @@ class Keeper:
         self._next_try = 0.0
         self._is_closed = False
         # the processes die with the thread that starts them: it lives as long as the keeper
-        self._thread = threading.Thread(target=self._run, name=f"pypes-isolated-{name}", daemon=True)
-        self._thread.start()
+        self._thread = self._start_thread()
+
+    def _start_thread(self) -> threading.Thread:
+        return watched_thread(self._run, f"pypes-isolated-{self._name}", self._restart)
+
+    def _restart(self) -> None:
+        """The thread has failed by a bug of ours, and its processes have died with it: begin anew."""
+        with self._changed:
+            self._process = self._starting = None
+            self._next_try = time.monotonic() + RETRY_FIRST_S
+        self._thread = self._start_thread()
 
     def first(self) -> None:
         """Block until the first process is set up. Raises why it cannot be."""

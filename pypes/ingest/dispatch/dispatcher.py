@@ -253,8 +253,8 @@ class Dispatcher:
         topology = self._handover.topology
         if topology is None or not topology.instances:
             return False
-        if topology.paused:
-            return any(stream.graph not in topology.paused for queue in self._queues for stream in queue.streams())
+        if topology.waiting:
+            return any(stream.graph not in topology.waiting for queue in self._queues for stream in queue.streams())
         return any(stats.deliveries > stats.delayed + stats.held for stats in (queue.stats() for queue in self._queues))
 
     def close(self) -> None:

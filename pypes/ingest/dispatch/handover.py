@@ -59,9 +59,9 @@ class Handover:
 
     @property
     def paused(self) -> frozenset[str]:
-        """Graphs whose deliveries stay in the queues."""
+        """Graphs whose deliveries stay in the queues: somebody has paused them, or they cannot run."""
         assert self.topology is not None
-        return self.topology.paused
+        return self.topology.waiting
 
     def running(self, links: list[Link], stream: Stream) -> list[Link]:
         """Those of ``links`` whose instances run the graph; an instance that does not would not know what to do with it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -43,3 +43,21 @@ class Topology:
     def has(self, graph: str) -> bool:
         """True if a graph is deployed, able to run or not."""
         return graph in self.graphs or graph in self.failed or graph in self.closing
+
+    @property
+    def waiting(self) -> frozenset[str]:
+        """Graphs whose deliveries stay in the queues."""
+        return self.paused | self.failed.keys() if self.failed else self.paused
+
+    def degraded(self) -> dict[str, str]:
+        """The graphs whose documents are accepted and wait because no instance runs them, and why."""
+        found = dict(self.failed)
+        if not self.instances or not self.runs.keys() >= self.instances.keys():
+            return found  # an instance that is not listed runs all of them; without any, nothing runs, and the node is not ready
+        running = frozenset().union(*self.runs.values())
+        return found | {name: "no instance that runs it is ready" for name in self.graphs if name not in running}
+
+
+def cannot_serve(graphs: Collection[str], degraded: Container[str], default: str | None) -> bool:
+    """True if a node with these graphs should be sent no documents: none of them runs, or the default one does not."""
+    return default in degraded or (bool(graphs) and all(name in degraded for name in graphs))

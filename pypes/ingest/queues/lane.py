@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import threading
 from collections.abc import Callable
 from typing import Any
+
+from pypes.core.watched import watched_thread
 
 Job = tuple[Callable[[], Any], Callable[[Any, BaseException | None], None]]
 
@@ -17,8 +18,8 @@ class Lane:
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
         self._loop = loop
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        # nothing is appended any more without it
+        self._thread = watched_thread(self._run, name)
 
     def submit(self, job: Callable[[], Any], on_done: Callable[[Any, BaseException | None], None]) -> None:
         """Run ``job`` in the thread, then ``on_done(result, error)`` in the event loop."""

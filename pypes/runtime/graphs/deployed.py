@@ -55,7 +55,7 @@ class Deployed:
             "default": self.default(),
             "paused": sorted(self.paused & self.live.keys()),
             "closing": sorted(self.closing),
-            "failed": {name: scrub(failure.message, [self.live[name].graph]) for name, failure in self.failed.items()},
+            "failed": self.reasons(),
             "weights": {name: weight for name, graph in self.live.items() if (weight := graph.graph.get("weight", 1)) != 1},
             "sources": self._sources(),
             "fleet": [name for name, graph in self.live.items() if graph.graph.get("firing") == "fleet"],
@@ -76,7 +76,10 @@ class Deployed:
         return names[0] if len(names) == 1 else None
 
     def summaries(self) -> list[dict[str, Any]]:
-        """All deployed graphs: ``{name, version, state, filters, routes}`` each, ``filters`` being the names of its nodes."""
+        """All deployed graphs: ``{name, version, state, filters, routes}`` each, ``filters`` being the names of its nodes.
+
+        One that could not be set up has ``error``, too.
+        """
         return [
             {
                 "name": g.name,
@@ -84,6 +87,7 @@ class Deployed:
                 "state": self._state(g.name),
                 "filters": sorted(g.graph["nodes"]),
                 "routes": list(g.graph.get("routes", ())),
+                **({"error": self._error(g.name)} if g.name in self.failed else {}),
             }
             for _, g in sorted(self.live.items())
         ]
@@ -95,8 +99,15 @@ class Deployed:
             raise NotFound(f"there is no graph {name!r}; GET /graphs lists them", code="graph.not_found", where=name)
         shown = {"name": name, "version": graph.version, "state": self._state(name), "graph": graph.graph}
         if name in self.failed:
-            shown["error"] = scrub(str(self.failed[name].error()), [graph.graph])
+            shown["error"] = self._error(name)
         return shown
+
+    def _error(self, name: str) -> str:
+        return scrub(str(self.failed[name].error()), [self.live[name].graph])
+
+    def reasons(self) -> dict[str, str]:
+        """Why graphs could not be set up, by name."""
+        return {name: scrub(failure.message, [self.live[name].graph]) for name, failure in self.failed.items()}
 
     def _state(self, name: str) -> str:
         if name in self.failed:

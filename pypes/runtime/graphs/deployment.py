@@ -15,10 +15,11 @@ from typing import Any
 
 from pypes import logs
 from pypes.config import Settings
+from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.errors import Changed, Conflict, PypesError, Unavailable
 from pypes.graph import codec
 from pypes.graph.diff import only_parameters
-from pypes.registry import Catalogue
+from pypes.registry import Catalogue, component_files
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.deployed import Deployed
 from pypes.runtime.graphs.files import GraphFile, GraphFiles
@@ -28,8 +29,10 @@ from pypes.runtime.pool.backoff import Backoff
 from pypes.runtime.pool.generation import Generation, SetupFailed, SetupFailure
 from pypes.runtime.pool.pool import Pool
 
-#: Longest pause between two attempts to bring up a graph that was deployed once but cannot be set up now.
-RETRY_S = 60.0
+#: First and longest pause between two attempts to bring up a graph that was deployed once but cannot be set up now.
+FIRST_RETRY_S, RETRY_S = 1.0, 60.0
+#: Time between two looks whether files of components have changed meanwhile: then it is tried at once.
+LOOK_S = 0.5
 #: How often it is looked whether a graph that is taken down has nothing left to do.
 DRAIN_POLL_S = 0.05
 
@@ -38,7 +41,7 @@ class Deployments(Deployed):
     """Changes what is deployed: one thing at a time, in the order in which it was asked for.
 
     ``unfinished(graph)`` gives how many deliveries of a graph in ``closing`` are not done yet, ``None`` if nobody knows; it
-    raises :class:`Unavailable`.
+    raises :class:`Unavailable`. ``discover`` finds the components there are now, for graphs that cannot do without some.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class Deployments(Deployed):
         settings: Settings,
         unfinished: Callable[[str], Awaitable[int | None]],
         on_change: Callable[[], None],
+        on_failed: OnFailed,
+        discover: Callable[[Settings], Awaitable[Catalogue]],
     ) -> None:
         super().__init__(store, pool, settings)
         self._store = store
@@ -55,6 +60,8 @@ class Deployments(Deployed):
         self._on_change = on_change
         self._files = GraphFiles(store)
         self._lock = asyncio.Lock()
+        self._discover = discover
+        self._tasks = WatchedTasks(on_failed)
         self._retry: asyncio.Task[None] | None = None
         self._log = logs.get("pypes.deployments")
 
@@ -232,7 +239,8 @@ class Deployments(Deployed):
             previous = (self.catalogue, self.settings)
             self.catalogue, self.settings = catalogue, settings
             try:
-                await self._bring_up(self._files.fresh(settings.server.graphs, self.checked), is_start=self._pool.live is None)
+                fresh = self._files.fresh(settings.server.graphs, self.checked)
+                await self._bring_up(fresh, {}, is_start=self._pool.live is None)
             except SetupFailed as error:
                 self.catalogue, self.settings = previous
                 self._log.error(
@@ -240,27 +248,31 @@ class Deployments(Deployed):
                 )
         if settings.server.default and self.default() is None:
             self._log.warning("the default graph is not deployed", graph=settings.server.default)
-        if self.failed and self._retry is None:
-            self._retry = asyncio.create_task(self._retry_failed())
+        self._look_after_failed()
 
     async def load_files(self) -> None:
         """Deploy the graph files that are new or changed; what is wrong with one is logged, and it stays as it was."""
         async with self._lock:
             fresh = self._files.fresh(self.settings.server.graphs, self.checked)
             if fresh:
+                # what could not be set up is tried again apart from this, and does not keep these from being deployed
+                failed = {name: failure for name, failure in self.failed.items() if name not in fresh}
                 try:
-                    await self._bring_up(fresh, is_start=False)
+                    await self._bring_up(fresh, failed, is_start=False)
                 except SetupFailed as error:
                     self._log.error("graph files not deployed", reason=self._scrubbed(error.failure), where=error.where)
 
-    async def _bring_up(self, fresh: dict[str, GraphFile], is_start: bool) -> None:
-        failed = {name: f for name, g in self.live.items() if name not in fresh and (f := self._missing(g)) is not None}
+    async def _bring_up(self, fresh: dict[str, GraphFile], failed: dict[str, SetupFailure], *, is_start: bool) -> None:
+        """Start what is deployed and what is fresh; without ``failed``, and what turns out to have failed, if it may."""
+        failed = failed | {name: f for name, g in self.live.items() if name not in fresh and (f := self._missing(g)) is not None}
+        # at start the others run without it; later on it would have to be taken out of what runs
+        may_fail = self.live.keys() if is_start else self.failed.keys()
         backoff = Backoff()
         while True:
             wanted = {n: g for n, g in self.live.items() if n not in failed} | {n: f.graph for n, f in fresh.items()}
             try:
-                for failure in failed.values():
-                    if not is_start:
+                for name, failure in failed.items():
+                    if name not in may_fail:
                         raise SetupFailed(failure)
                 generation = await self._start(wanted) if wanted else None
                 break
@@ -270,7 +282,7 @@ class Deployments(Deployed):
                     file = fresh.pop(name)
                     reason = self._scrubbed(error.failure, file.graph)
                     self._log.error("graph file not deployed", file=file.path, where=error.where, reason=reason)
-                elif name in self.live and is_start:
+                elif name in may_fail and name in wanted:
                     failed[name] = error.failure
                     self._log.error("graph not set up", graph=name, where=error.where, reason=self._scrubbed(error.failure))
                 elif not is_start:
@@ -287,38 +299,60 @@ class Deployments(Deployed):
         self.failed = failed
         self._go_live(generation)
 
+    def _look_after_failed(self) -> None:
+        if self.failed and (self._retry is None or self._retry.done()):
+            self._retry = self._tasks.start(self._retry_failed(), "graphs that could not be set up")
+
     async def _retry_failed(self) -> None:
-        """Try graphs that could not be set up at start again: their database may be back."""
-        delay_s = 1.0
+        """Try graphs that could not be set up again: their database may be back, or the file with their component."""
+        delay_s = FIRST_RETRY_S
+        state = component_files(self.settings.server.load)
         while self.failed:
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, RETRY_S)
+            has_changed = await self._rest(delay_s, state)
+            delay_s = FIRST_RETRY_S if has_changed else min(delay_s * 2, RETRY_S)
+            state = component_files(self.settings.server.load)
+            catalogue = await self._discover(self.settings)
             async with self._lock:
+                self.catalogue = catalogue
                 for name in list(self.failed):
-                    if (failure := self._missing(self.live[name])) is not None:
-                        self.failed[name] = failure
-                        continue
-                    wanted = {n: g for n, g in self.live.items() if n not in self.failed or n == name}
-                    try:
-                        generation = await self._start(wanted)
-                    except SetupFailed as error:
-                        self.failed[name] = error.failure
-                        continue
-                    del self.failed[name]
-                    self._go_live(generation)
-                    self._log.info("graph set up", graph=name)
-        self._retry = None
+                    await self._set_up_again(name)
+
+    async def _rest(self, delay_s: float, state: object) -> bool:
+        """Wait for ``delay_s``, or until the files of components are not in this state any more; True if they have changed."""
+        until = time.monotonic() + delay_s
+        while (left_s := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left_s, LOOK_S))
+            if component_files(self.settings.server.load) != state:
+                return True
+        return False
+
+    async def _set_up_again(self, name: str) -> None:
+        failure = self._missing(self.live[name])
+        if failure is None:
+            try:
+                generation = await self._start({n: g for n, g in self.live.items() if n not in self.failed or n == name})
+            except SetupFailed as error:
+                failure = error.failure
+        if failure is None:
+            del self.failed[name]
+            self._go_live(generation)
+            self._log.info("graph set up", graph=name, version=self.live[name].version)
+        elif failure != self.failed[name]:
+            self.failed[name] = failure
+            self._log.warning("graph still not set up", graph=name, reason=self._scrubbed(failure))
+            self._on_change()
 
     async def close(self) -> None:
         """Stop trying to bring up what failed."""
-        if self._retry is not None:
-            self._retry.cancel()
-            await asyncio.gather(self._retry, return_exceptions=True)
+        await self._tasks.close()
 
     # -- parts ------------------------------------------------------------------------------------------
 
     async def _start(self, wanted: Mapping[str, StoredGraph]) -> Generation:
         s = self.settings
+        for graph in wanted.values():
+            if (missing := self._missing(graph)) is not None:
+                raise SetupFailed(missing)
         template = InstanceSpec(
             id=0,
             generation=0,

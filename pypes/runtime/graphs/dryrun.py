@@ -1,33 +1,36 @@
 """Trying graphs out for clients: is one valid here, and what would become of a document in it.
 
-The supervisor imports no component, so a trial runs in a disposable process (:mod:`pypes.runtime.trials.trial`), bounded in time.
+The supervisor imports no component, so a trial runs in a disposable process (:mod:`pypes.runtime.trials.trial`). They are
+bounded in number, time, memory and what they may answer, end with the client that wanted them, and hold up nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import os
-import subprocess
-import sys
 from typing import Any
 
 import msgspec
-import orjson
 
-from pypes.errors import BadRequest, ComponentError, InvalidGraph, Problem
+from pypes.errors import BadRequest, ComponentError, InvalidGraph, Problem, TooLarge, Unavailable
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.deployment import Deployments
+from pypes.runtime.graphs.disposable import Disposable
+from pypes.runtime.trials.dryrun_job import MAX_REPORT_BYTES, Job
 
-#: Longest time for a trial, set-up included.
-TRIAL_S = 60.0
+#: When a client may try again that found all places taken.
+BUSY_S = 1.0
+#: A process that says no more has died, or is about to.
+DYING_S = 1.0
 
 
 class DryRuns:
     """Validates graphs and tries them out; nothing of it is deployed or published."""
 
-    def __init__(self, deployments: Deployments) -> None:
+    def __init__(self, deployments: Deployments, lifeline_fd: int) -> None:
         self._deployments = deployments
+        self._lifeline_fd = lifeline_fd
+        self._running = 0
 
     def validate(self, name: str, obj: Any) -> dict[str, Any]:
         """``{valid, errors: [{path, message, code}]}``: everything that would keep a graph from being deployed as ``name``."""
@@ -42,32 +45,51 @@ class DryRuns:
         """One document through a graph (the deployed one unless it is given): the report of a trial.
 
         ``body`` is text, or ``{"base64": …}``. Raises :class:`NotFound`, :class:`InvalidGraph`, :class:`BadRequest` for what the
-        server would refuse, or :class:`ComponentError` when a filter cannot be set up or the trial takes too long or dies.
+        server would refuse, :class:`ComponentError` when a filter cannot be set up or the trial takes too long or dies,
+        :class:`TooLarge` when there is too much to report, or :class:`Unavailable` while ``dryruns`` of them run.
         """
+        limits = self._deployments.settings.limits
         obj = self._deployments.checked(name, graph) if graph is not None else self._deployments.get(name)["graph"]
-        job = {
-            "graph": obj,
-            "components": self._deployments.components_of(obj),
-            "posts": [{"content_type": content_type, "body": _base64(body)}],
-            "paths": msgspec.to_builtins(self._deployments.paths),
-        }
-        answer = await asyncio.to_thread(self._run, orjson.dumps(job), obj)
+        job = Job(
+            graph=obj,
+            components=self._deployments.components_of(obj),
+            posts=[{"content_type": content_type, "body": _base64(body)}],
+            paths=self._deployments.paths,
+            max_memory_bytes=self._deployments.settings.server.max_memory_bytes,
+        )
+        if self._running >= limits.dryruns:
+            raise Unavailable(f"{limits.dryruns} dry runs are under way; try again", code="dryrun.busy", retry_after_s=BUSY_S)
+        self._running += 1
+        try:
+            answer = await self._try(msgspec.json.encode(job), obj, limits.dryrun_s)
+        finally:
+            self._running -= 1
         if "error" in answer:
             error = answer["error"]
-            raise BadRequest(error["message"], code=error["code"], where=error["where"])
+            cls = TooLarge if error["code"] == "dryrun.too_large" else BadRequest
+            raise cls(error["message"], code=error["code"], where=error["where"])
         return answer
 
-    def _run(self, job: bytes, graph: dict[str, Any]) -> dict[str, Any]:
-        command = [sys.executable, "-m", "pypes.runtime.trials.trial"]
+    async def _try(self, job: bytes, graph: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         try:
-            done = subprocess.run(command, input=job, capture_output=True, timeout=TRIAL_S, check=False, env=os.environ)
-        except subprocess.TimeoutExpired:
-            raise ComponentError(f"the trial was not done after {TRIAL_S:g} s", code="dryrun.timeout") from None
-        if done.returncode or not done.stdout:
-            last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-            raise ComponentError(f"the trial ended early: {scrub(last[0], [graph])}", code="dryrun.died")
-        answer: dict[str, Any] = msgspec.json.decode(done.stdout)
-        return answer
+            process = Disposable("pypes.runtime.trials.trial", self._lifeline_fd, MAX_REPORT_BYTES + 1, is_heard=True)
+        except OSError as error:
+            raise Unavailable(f"no process can be started: {error}", code="dryrun.not_started", retry_after_s=BUSY_S) from error
+        try:
+            async with asyncio.timeout(timeout_s):
+                await process.tell(job)
+                line = await process.line()
+        except TimeoutError:
+            raise ComponentError(f"the trial was not done after {timeout_s:g} s", code="dryrun.timeout") from None
+        else:
+            if line.endswith(b"\n"):
+                answer: dict[str, Any] = msgspec.json.decode(line)
+                return answer
+            status = await process.exit_status(DYING_S)
+            reason = process.last_words or f"exit status {status}"
+            raise ComponentError(f"the trial ended early: {scrub(reason, [graph])}", code="dryrun.died")
+        finally:
+            await process.end()
 
 
 def _base64(body: str | dict[str, Any]) -> str:

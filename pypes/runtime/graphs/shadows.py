@@ -8,11 +8,7 @@ that says so.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -23,10 +19,11 @@ import msgspec
 
 from pypes import logs
 from pypes.core.clock import wall
-from pypes.core.lifeline import ProcessGroup
+from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.errors import BadRequest, Conflict, NotFound
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.deployment import Deployments
+from pypes.runtime.graphs.disposable import Disposable
 from pypes.runtime.trials.shadow_job import Job
 
 #: For how long a report is kept, in seconds; and after how long a shadow is ended that has not seen enough by then.
@@ -34,8 +31,8 @@ KEPT_S = 3600.0
 MAX_S = 3600.0
 #: Shadows that run at a time on a node, each on as many processors as a live instance takes.
 MAX_SHADOWS = 4
-#: Longest report, in bytes.
-MAX_REPORT_BYTES = 256 << 20
+#: Longest report, in bytes; one is kept of each shadow.
+MAX_REPORT_BYTES = 32 << 20
 
 
 class Shadow:
@@ -52,7 +49,7 @@ class Shadow:
         self.found: dict[str, Any] = {}
         #: When it was started, by the wall clock and by the monotonic one.
         self.started, self.began_s = wall(), time.monotonic()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Disposable | None = None
         self.was_told_to_end = False
 
     @property
@@ -84,12 +81,20 @@ class Shadow:
 class Shadows:
     """Starts and ends shadows. ``on_change()`` is called when ingest workers must know of another set of them."""
 
-    def __init__(self, deployments: Deployments, runtime_dir: Path, lifeline_fd: int, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        deployments: Deployments,
+        runtime_dir: Path,
+        lifeline_fd: int,
+        on_change: Callable[[], None],
+        on_failed: OnFailed,
+    ) -> None:
         self._deployments = deployments
         self._runtime_dir = runtime_dir
         self._lifeline_fd = lifeline_fd
         self._on_change = on_change
         self._known: dict[str, Shadow] = {}
+        self._watched = WatchedTasks(on_failed)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._log = logs.get("pypes.shadows")
 
@@ -124,7 +129,6 @@ class Shadows:
         settings = self._deployments.settings
         job = Job(
             socket=shadow.socket,
-            lifeline=self._lifeline_fd,
             live=live["graph"],
             candidate=candidate,
             components=self._deployments.components_of(*graphs),
@@ -138,7 +142,7 @@ class Shadows:
             log_level=settings.log.level,
         )
         self._known[id] = shadow
-        self._tasks[id] = asyncio.create_task(self._run(shadow, job, graphs))
+        self._tasks[id] = self._watched.start(self._run(shadow, job, graphs), f"shadow of {name}")
         return {"shadow": id}
 
     def get(self, name: str, id: str) -> dict[str, Any]:
@@ -178,13 +182,18 @@ class Shadows:
 
     async def _run(self, shadow: Shadow, job: Job, graphs: list[dict[str, Any]]) -> None:
         try:
-            shadow.process = self._spawn()
+            shadow.process = Disposable("pypes.runtime.trials.shadow", self._lifeline_fd, MAX_REPORT_BYTES)
             async with asyncio.timeout(MAX_S):
-                await self._follow(shadow, job)
+                await self._follow(shadow, shadow.process, job)
         except TimeoutError:
             shadow.error = {"code": "shadow.timeout", "message": f"it had not seen enough after {MAX_S:g} s", "where": ""}
         except OSError as error:
             shadow.error = {"code": "shadow.not_started", "message": str(error), "where": ""}
+        except Exception as error:
+            # what it said is too long, or no report: its own affair
+            self._log.exception("shadow cannot be understood", graph=shadow.graph, shadow=shadow.id)
+            message = f"its report cannot be read: {type(error).__name__}; the log has more"
+            shadow.error = {"code": "shadow.unreadable", "message": message, "where": ""}
         finally:
             if shadow.state != "done":
                 shadow.state = "ended"
@@ -193,44 +202,27 @@ class Shadows:
             if shadow.error is not None:
                 shadow.error["message"] = scrub(shadow.error["message"], graphs)
             self._on_change()
-            await asyncio.shield(self._clear(shadow))
+            if shadow.process is not None:
+                await shadow.process.end()
+            shadow.remove_socket()
             del self._tasks[shadow.id]
             self._log.info("shadow ended", graph=shadow.graph, shadow=shadow.id, state=shadow.state, error=shadow.error)
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "pypes.runtime.trials.shadow"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=(self._lifeline_fd,),
-            process_group=0,
-        )
-
-    async def _follow(self, shadow: Shadow, job: Job) -> None:
+    async def _follow(self, shadow: Shadow, process: Disposable, job: Job) -> None:
         """Hear what the process reports until it says that it is done, or ends."""
-        process = shadow.process
-        assert process is not None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        await asyncio.to_thread(_write, process.stdin, msgspec.json.encode(job) + b"\n")
-        reader = asyncio.StreamReader(limit=MAX_REPORT_BYTES)
-        loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), process.stdout)
         setup_s = self._deployments.settings.server.setup_s
-        try:
-            while shadow.state != "done":
-                try:
-                    async with asyncio.timeout(setup_s if shadow.state == "starting" else None):
-                        line = await reader.readline()
-                except TimeoutError:
-                    message = f"its set-up was not done after {setup_s:g} s (setup_s)"
-                    shadow.error = {"code": "shadow.setup_failed", "message": message, "where": shadow.graph}
-                    return
-                if not line.endswith(b"\n"):
-                    return
-                self._heard(shadow, msgspec.json.decode(line))
-        finally:
-            transport.close()
+        await process.tell(msgspec.json.encode(job) + b"\n")
+        while shadow.state != "done":
+            try:
+                async with asyncio.timeout(setup_s if shadow.state == "starting" else None):
+                    line = await process.line()
+            except TimeoutError:
+                message = f"its set-up was not done after {setup_s:g} s (setup_s)"
+                shadow.error = {"code": "shadow.setup_failed", "message": message, "where": shadow.graph}
+                return
+            if not line.endswith(b"\n"):
+                return
+            self._heard(shadow, msgspec.json.decode(line))
 
     def _heard(self, shadow: Shadow, said: dict[str, Any]) -> None:
         if "error" in said:
@@ -243,25 +235,3 @@ class Shadows:
             shadow.found = said
             if is_done:
                 shadow.state = "done"
-
-    async def _clear(self, shadow: Shadow) -> None:
-        """Kill what is left of the process and collect it."""
-        process = shadow.process
-        if process is not None:
-            group = ProcessGroup(process.pid)
-            group.signal(signal.SIGKILL)
-            await asyncio.to_thread(process.wait)
-            # nobody tells when the last of a group has ended; it is soon
-            while not group.reap():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    with contextlib.suppress(OSError):
-                        stream.close()
-        shadow.remove_socket()
-
-
-def _write(stream: Any, data: bytes) -> None:
-    with contextlib.suppress(BrokenPipeError):  # it died at once; reading tells
-        stream.write(data)
-        stream.flush()

@@ -21,6 +21,7 @@ from pypes.core.limits import Limits
 from pypes.core.returned import packets_of
 from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
+from pypes.core.watched import watched_thread
 from pypes.errors import ComponentError
 from pypes.ingest import protocol
 from pypes.ingest.protocol import Trigger
@@ -72,7 +73,7 @@ class Fetching:
             run = self._runs[place] = Run()
             # one that hangs must not keep the process from ending
             work = partial(self._fetch, place, run, *found, trigger.cursor)
-            threading.Thread(target=work, name=f"pypes-fetch-{trigger.node}", daemon=True).start()
+            watched_thread(work, f"pypes-fetch-{trigger.node}")
 
     def go_on(self, connection: Any, number: int) -> None:
         """What a run has said last is stored."""

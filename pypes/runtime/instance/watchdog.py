@@ -22,6 +22,7 @@ from typing import Protocol
 
 from pypes.core.lifeline import exit_now
 from pypes.core.limits import MIB
+from pypes.core.watched import watched_thread
 from pypes.runtime.instance.note import Note
 
 log = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ class Watchdog:
 
     def start(self) -> None:
         self.tick()
-        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+        watched_thread(self._run, "watchdog")
 
     def stop(self) -> None:
         """End the thread soon; the process is not watched any more."""

@@ -6,6 +6,7 @@ The only other place that knows of multiprocessing is the supervisor.
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import signal
@@ -24,6 +25,8 @@ from pypes.runtime.instance.note import Note, death_of
 from pypes.runtime.instance.watchdog import Stillness
 from pypes.runtime.pool.backoff import Backoff
 from pypes.runtime.pool.places import places
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +90,23 @@ class Instance:
         asyncio.get_running_loop().add_reader(self._control.fileno(), self._read)
 
     def _read(self) -> None:
-        try:
-            while self._control.poll():
-                self._heard(self._control.recv())
-        except (EOFError, OSError):
-            # the process is ending; SIGCHLD tells when it has
-            asyncio.get_running_loop().remove_reader(self._control.fileno())
+        while True:
+            try:
+                if not self._control.poll():
+                    return
+                message = self._control.recv()
+            except (EOFError, OSError):
+                # the process is ending; SIGCHLD tells when it has
+                asyncio.get_running_loop().remove_reader(self._control.fileno())
+                return
+            except Exception as error:
+                # a component has written where only its instance should
+                asyncio.get_running_loop().remove_reader(self._control.fileno())
+                log.exception("an instance cannot be understood", extra={"instance": self.spec.id, "pid": self.pid})
+                self.killed_for = f"what it said cannot be read: {type(error).__name__}"
+                self.kill()
+                return
+            self._heard(message)
 
     def _heard(self, message: tuple[Any, ...]) -> None:
         if message[0] == "ready" and self.state == "starting":

@@ -20,6 +20,7 @@ from typing import Any
 
 from pypes import logs
 from pypes.core.lifeline import ProcessGroup
+from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.ingest.outcome import Death
 from pypes.runtime.instance.instance import InstanceSpec
 from pypes.runtime.pool.backoff import FIRST_S
@@ -36,12 +37,18 @@ TEARDOWN_S = 2.0
 class Pool:
     """Starts, watches and replaces instances. Used in the supervisor's event loop; :meth:`reap` is its SIGCHLD handler.
 
-    ``on_change()`` is called when the set of ready instances changed, ``on_gone(id, death)`` after an instance was reaped.
+    ``on_change()`` is called when the set of ready instances changed, ``on_gone(id, death)`` after an instance was reaped,
+    ``on_failed(name)`` when a bug of ours has left it in a state that it cannot go on from.
     ``lifeline_fd`` is the reading end of the supervisor's lifeline.
     """
 
     def __init__(
-        self, runtime_dir: Path, lifeline_fd: int, on_change: Callable[[], None], on_gone: Callable[[int, Death], None]
+        self,
+        runtime_dir: Path,
+        lifeline_fd: int,
+        on_change: Callable[[], None],
+        on_gone: Callable[[int, Death], None],
+        on_failed: OnFailed,
     ) -> None:
         self.live: Generation | None = None
         #: What takes the place of :attr:`live` instance by instance; those that are ready take deliveries like the others.
@@ -54,6 +61,7 @@ class Pool:
         self._generations: list[Generation] = []
         self._leftovers: list[ProcessGroup] = []
         self._draining: set[asyncio.Task[None]] = set()
+        self._tasks = WatchedTasks(on_failed)
         self._last_id = 0
         self._last_generation = 0
         self._looks: asyncio.TimerHandle | None = None
@@ -125,7 +133,7 @@ class Pool:
         old, self.live, self._incoming = self.live, generation, None
         self._on_change()
         if old is not None:
-            task = asyncio.create_task(self._retire(old, grace_s))
+            task = self._tasks.start(self._retire(old, grace_s), f"end of generation {old.number}")
             self._draining.add(task)
             task.add_done_callback(self._draining.discard)
 

@@ -12,8 +12,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from watchfiles import awatch
@@ -21,7 +22,9 @@ from watchfiles import awatch
 from pypes import logs
 from pypes.config import Settings
 from pypes.core.lifeline import Lifeline, adopt_orphans
-from pypes.errors import PypesError
+from pypes.core.watched_tasks import WatchedTasks, in_own_thread, watch_callbacks
+from pypes.errors import InternalError, PypesError
+from pypes.ingest.dispatch.topology import cannot_serve
 from pypes.ingest.outcome import Death
 from pypes.registry import Catalogue, discover
 from pypes.runtime.graphs.deployment import Deployments
@@ -32,7 +35,7 @@ from pypes.runtime.graphs.shadows import Shadows
 from pypes.runtime.graphs.store import ControlStore
 from pypes.runtime.graphs.versions import Versions
 from pypes.runtime.pool.pool import Pool
-from pypes.runtime.rpc import RpcServer
+from pypes.runtime.rpc import MAX_CONTROL_BYTES, RpcServer
 from pypes.runtime.supervisor.arbiter import Arbiter
 from pypes.runtime.supervisor.claims import DataDir, claim_runtime_dir, listen, release_runtime_dir
 from pypes.runtime.supervisor.clockkeeper import ClockKeeper
@@ -48,7 +51,7 @@ CLOSE_S = 5.0
 
 #: A graph file is read when nothing has changed for so long: editors write in several steps.
 WATCH_MS = 100
-#: How often it is looked whether the folder of graphs is there by now.
+#: Time between two attempts to watch a folder of graphs that is not there yet, or cannot be watched.
 WATCH_MISSING_S = 5.0
 
 #: Settings that a running server cannot change.
@@ -67,11 +70,21 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._must_hurry = asyncio.Event()
         self._started = asyncio.Event()
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._tasks = WatchedTasks(self._fail)
+        #: What signals ask for: if it fails the log says so, and all else goes on.
+        self._asked = WatchedTasks(lambda name: None)
+        self._failure = ""
         self._reloading = asyncio.Lock()
+        #: What was last said of the components, so that it is said once.
+        self._told: set[str] = set()
+        self._has_said_failed = False
 
     async def run(self) -> None:
-        """Serve until told to stop. Raises :class:`PypesError` when the server cannot start."""
+        """Serve until told to stop.
+
+        Raises :class:`PypesError` when the server cannot start, or had to stop because something in it failed that it cannot
+        do without: whoever looks after it starts another one.
+        """
         data = DataDir(self.settings.server.data)
         try:
             self._clock = ClockKeeper(data.path, self._clock_jumped)
@@ -82,26 +95,31 @@ class Supervisor:
             self._store.close()
         finally:
             data.release()
+        if self._failure:
+            raise InternalError(f"the server has stopped because of a bug in it ({self._failure}); its log has the traceback")
 
     async def _serve(self, listener: socket.socket) -> None:
         self._listener = listener
         self._runtime_dir = claim_runtime_dir(self.settings.server.data)
         self._lifeline = Lifeline()
         adopt_orphans()
-        self._pool = Pool(self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone)
+        watch_callbacks(asyncio.get_running_loop(), self._fail)
+        self._pool = Pool(self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail)
         owners = Owners(self.settings.server.data, self._runtime_dir, self.settings.server.workers)
-        self._deployments = Deployments(self._store, self._pool, self.settings, owners.unfinished, self._announce)
-        self._workers = Workers(self._topology, self._look_ready)
+        self._deployments = Deployments(
+            self._store, self._pool, self.settings, owners.unfinished, self._announce, self._fail, self._discover
+        )
+        self._workers = Workers(self._topology, self._look_ready, self._fail)
         self._arbiter = Arbiter(self._worker_config)
         self._schedules = Schedules(self._store, self._deployments, owners.fire)
         filters = Filters(self._store, self._deployments)
         versions = Versions(self._store, self._deployments)
-        self._shadows = Shadows(self._deployments, self._runtime_dir, self._lifeline.fd, self._announce)
+        self._shadows = Shadows(self._deployments, self._runtime_dir, self._lifeline.fd, self._announce, self._fail)
         control = Control(
             self._deployments,
             versions,
             GraphDrafts(self._store, self._deployments),
-            DryRuns(self._deployments),
+            DryRuns(self._deployments, self._lifeline.fd),
             self._shadows,
             filters,
             self._workers,
@@ -111,7 +129,7 @@ class Supervisor:
             self._started.wait,
             self._stop.wait,
         )
-        self._server = RpcServer(control.handle, self._workers.gone)
+        self._server = RpcServer(control.handle, self._workers.gone, MAX_CONTROL_BYTES)
         await self._server.start(str(self._runtime_dir / "control.sock"))
         self._handle_signals()
         self._log.info("starting", url=self.url, data=str(self.settings.server.data), pid=os.getpid())
@@ -133,21 +151,28 @@ class Supervisor:
     async def _start(self) -> None:
         # gunicorn first: it imports and forks while components are discovered and instances start
         self._arbiter.start()
-        self._job(self._clock.run())
+        self._tasks.keep(self._clock.run(), "clock")
         catalogue = await self._discover(self.settings)
         await self._deployments.bring_up(catalogue, self.settings)
         self._started.set()
         self._announce()
-        self._job(self._schedules.run())
+        self._tasks.keep(self._schedules.run(), "schedules")
         if self.settings.server.watch:
-            self._job(self._watch())
+            self._tasks.keep(self._watch(), "graph files")
 
     async def _discover(self, settings: Settings) -> Catalogue:
         cache = settings.server.data / "cache"
         cache.mkdir(exist_ok=True)
-        catalogue = await asyncio.to_thread(discover, settings.server.load, cache)
+        # an import may hang, and shall hold up nothing but itself
+        catalogue = await in_own_thread(partial(discover, settings.server.load, cache), "discovery")
+        told = {f"{one}: {one.error}" for one in catalogue.broken} | set(catalogue.overridden)
         for broken in catalogue.broken:
-            self._log.warning("components cannot be used", distribution=broken.distribution, reason=broken.error)
+            if f"{broken}: {broken.error}" not in self._told:
+                self._log.warning("components cannot be used", distribution=broken.distribution, reason=broken.error)
+        for overridden in catalogue.overridden:
+            if overridden not in self._told:
+                self._log.warning("a load file takes the place of an installed component", reason=overridden)
+        self._told = told
         return catalogue
 
     async def _rescan(self) -> dict[str, list[str]]:
@@ -162,14 +187,19 @@ class Supervisor:
     async def _watch(self) -> None:
         """Deploy graph files as they change; one that cannot be is reported, and what ran before still runs."""
         folder = self.settings.server.graphs
-        while not self._stop.is_set():
+        reason = ""
+        while True:
             try:
-                async for _ in awatch(folder, stop_event=self._stop, recursive=False, debounce=WATCH_MS, step=WATCH_MS):
+                async for _ in awatch(folder, recursive=False, debounce=WATCH_MS, step=WATCH_MS):
                     async with self._reloading:
                         await self._deployments.load_files()
             except FileNotFoundError:
-                # there is no such folder yet; the watcher cannot wait for one
-                await asyncio.sleep(WATCH_MISSING_S)
+                pass  # there is no such folder yet; the watcher cannot wait for one
+            except (OSError, PypesError) as error:
+                if str(error) != reason:
+                    reason = str(error)
+                    self._log.warning("graph files cannot be watched; tried again", folder=str(folder), reason=reason)
+            await asyncio.sleep(WATCH_MISSING_S)
 
     async def _reload(self) -> None:
         """SIGHUP: nothing changes unless all of it is valid and the graphs can be set up."""
@@ -246,16 +276,24 @@ class Supervisor:
         return self._started.is_set() and (self._pool.live is None or bool(self._pool.ready()))
 
     def _look_ready(self) -> None:
-        if self._state == "starting" and self._is_up() and self._workers.is_ready:
-            self._state = "ready"
-            self._log.info(
-                "ready",
-                url=self.url,
-                seconds=round(time.monotonic() - self._created, 3),
-                workers=self.settings.server.workers,
-                instances=len(self._pool.ready()),
-                graphs=sorted(self._deployments.live),
-            )
+        if self._state != "starting" or not (self._is_up() and self._workers.is_ready):
+            return
+        failed = self._deployments.reasons()
+        if cannot_serve(self._deployments.live, failed, self._deployments.default()):
+            if not self._has_said_failed:
+                self._has_said_failed = True
+                self._log.error("not ready", url=self.url, failed=failed, reason="they are tried again until they can be set up")
+            return
+        self._state = "ready"
+        self._log.info(
+            "ready",
+            url=self.url,
+            seconds=round(time.monotonic() - self._created, 3),
+            workers=self.settings.server.workers,
+            instances=len(self._pool.ready()),
+            graphs=sorted(self._deployments.live.keys() - failed.keys()),
+            **({"failed": failed} if failed else {}),
+        )
 
     @property
     def url(self) -> str:
@@ -282,8 +320,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop, number)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._job(self._reload()))
-        loop.add_signal_handler(signal.SIGUSR2, lambda: self._job(self._workers.roll()))
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._asked.start(self._reload(), "reload"))
+        loop.add_signal_handler(signal.SIGUSR2, lambda: self._asked.start(self._workers.roll(), "rolling the workers"))
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
 
     def _reap(self) -> None:
@@ -296,23 +334,18 @@ class Supervisor:
         self._log.info("stopping", signal=signal.Signals(number).name, at_once=self._must_hurry.is_set())
         self._stop.set()
 
-    def _job(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._jobs.add(task)
-        task.add_done_callback(self._job_done)
-        return task
-
-    def _job_done(self, task: asyncio.Task[None]) -> None:
-        self._jobs.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and not self._stop.is_set():
-            self._log.error("supervisor failed", exc_info=error)
+    def _fail(self, name: str) -> None:
+        """Something that the server cannot do without has failed: stop in order, so that another one takes its place."""
+        if not self._stop.is_set():
+            self._failure = name
+            self._log.critical("stopping", reason=f"{name} failed; it takes a new process to go on")
+            self._stop.set()
 
     async def _shut_down(self) -> None:
         """Drain within the grace, then end every child; a second signal skips to the end."""
         self._state = "draining"
-        for job in list(self._jobs):
-            job.cancel()
-        await asyncio.gather(*self._jobs, return_exceptions=True)
+        await self._asked.close()
+        await self._tasks.close()
         await self._deployments.close()
         await self._shadows.close()
         orderly = asyncio.create_task(self._drain())

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from pypes import logs
+from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.errors import BadRequest
 from pypes.ingest.outcome import Death
 from pypes.runtime.rpc import Peer
@@ -34,13 +35,13 @@ class Worker:
 class Workers:
     """Keeps track of the ingest workers. ``on_change()`` is called when one comes, is ready, or goes."""
 
-    def __init__(self, topology: Callable[[], dict[str, Any]], on_change: Callable[[], None]) -> None:
+    def __init__(self, topology: Callable[[], dict[str, Any]], on_change: Callable[[], None], on_failed: OnFailed) -> None:
         self._topology = topology
         self._on_change = on_change
         self._known: dict[Peer, Worker] = {}
         self._changed = asyncio.Condition()
         self._grace_s: float | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = WatchedTasks(on_failed)
         self._log = logs.get("pypes.workers")
 
     def hello(self, peer: Peer, pid: int, slot: int = -1) -> dict[str, Any]:
@@ -122,9 +123,7 @@ class Workers:
 
     def _notify(self) -> None:
         self._on_change()
-        task = asyncio.create_task(self._wake())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._wake(), "news of workers")
 
     async def _wake(self) -> None:
         async with self._changed:

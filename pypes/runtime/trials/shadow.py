@@ -1,9 +1,9 @@
 """A shadow: a process that runs copies of live deliveries through two versions of a graph and compares what comes of them.
 
-``python -m pypes.runtime.trials.shadow``: a line of JSON (a :class:`Job`) on standard input, then one on standard output whenever
-there is something new to report, the last with ``"is_done": true``. Copies come as ``DELIVER`` frames from the ingest
-workers (:mod:`pypes.ingest.dispatch.copies`); it reads the next only when it has done with the last, so that what it cannot keep
-up with is dropped by those who copy. Publishers are probes: nothing is published.
+``python -m pypes.runtime.trials.shadow LIFELINE``: a line of JSON (a :class:`Job`) on standard input, then one on standard
+output whenever there is something new to report, the last with ``"is_done": true``. Copies come as ``DELIVER`` frames from the
+ingest workers (:mod:`pypes.ingest.dispatch.copies`); it reads the next only when it has done with the last, so that what it
+cannot keep up with is dropped by those who copy. Publishers are probes: nothing is published.
 
 With ``record``, there is no candidate: the deliveries become tests, run twice so that what is not repeatable is left out.
 """
@@ -196,11 +196,11 @@ class Service:
                         self._tell(False)
 
 
-def main() -> None:
+def main(lifeline: int) -> None:
     """One shadow for the node: see the module."""
-    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     die_with_parent()
-    watch([job.lifeline])
+    watch([lifeline])
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     # what components print must not get between the lines of the report
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
@@ -237,4 +237,4 @@ def serve(job: Job, report: Any, site: Site) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -18,7 +18,6 @@ class Job(msgspec.Struct, kw_only=True):
     """What a shadow must know. It ends after so many ``documents``, or posts when it is to ``record``."""
 
     socket: str
-    lifeline: int
     live: dict[str, Any]
     candidate: dict[str, Any] | None = None
     components: dict[str, dict[str, Any]]

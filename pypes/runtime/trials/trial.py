@@ -1,7 +1,7 @@
 """Trials: a graph run in this process over a few documents, with every packet on its way seen and nothing published.
 
-``python -m pypes.runtime.trials.trial`` does one for the node, which imports no components itself: a JSON object on standard
-input (``{"graph", "components", "posts"}``), the report on standard output.
+``python -m pypes.runtime.trials.trial LIFELINE`` does one for the node, which imports no components itself: a JSON object on
+standard input (a :class:`Job`), the report as one line on standard output. It ends with the node.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import orjson
 from pypes import logs
 from pypes.component import Component, Operator, Publisher, is_publisher
 from pypes.core.clock import wall
+from pypes.core.lifeline import die_with_parent, watch
 from pypes.core.limits import Limits
-from pypes.core.paths import Paths
 from pypes.core.secrets import Secrets
 from pypes.errors import PypesError
 from pypes.graph import codec
@@ -33,9 +33,11 @@ from pypes.ingest.protocol import Item
 from pypes.ingest.receipt import ReceiptIds, commit_key
 from pypes.runtime.instance.intake import Intake, Waiting
 from pypes.runtime.instance.routing import Router
+from pypes.runtime.instance.watchdog import limit_memory
 from pypes.runtime.making import Site
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Failure, Feed, Scheduler
 from pypes.runtime.scheduler.dead import written
+from pypes.runtime.trials.dryrun_job import MAX_REPORT_BYTES, Job
 
 #: Packets kept of each port; the rest is counted.
 MAX_SHOWN = 1000
@@ -294,25 +296,33 @@ def _failures(letters: Iterable[Failure]) -> list[dict[str, Any]]:
     return [{"filter": f.node, "code": f.code, "error": f.error, "traceback": f.traceback} for f in letters]
 
 
-def main() -> None:
+def main(lifeline: int) -> None:
     """One trial for the node: reads the job, writes the report or ``{"error": …}``."""
-    job = orjson.loads(sys.stdin.buffer.read())
+    die_with_parent()
+    watch([lifeline])
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    if job.max_memory_bytes:
+        limit_memory(job.max_memory_bytes)
     # what components print must not get between the lines of the report
     report_fd = os.dup(1)
     os.dup2(2, 1)
-    graph = codec.from_obj(job["graph"])
-    specs = {name: ComponentSpec.from_obj(obj) for name, obj in job["components"].items()}
-    site = Site(msgspec.convert(job.get("paths", {}), Paths))
+    graph = codec.from_obj(job.graph)
+    specs = {name: ComponentSpec.from_obj(obj) for name, obj in job.components.items()}
+    site = Site(job.paths)
     logs.configure(f"trial-{os.getpid()}", json=False, secrets=site.secrets)
     answer: Any
     try:
         with Trial(graph, specs, site=site) as trial:
-            answer = trial.run([msgspec.convert(post, Post) for post in job["posts"]]).shown(site.secrets)
+            answer = trial.run([msgspec.convert(post, Post) for post in job.posts]).shown(site.secrets)
     except PypesError as error:
         answer = {"error": {"code": error.code, "message": site.secrets.redact(error.message), "where": error.where}}
+    line = msgspec.json.encode(answer)
+    if len(line) >= MAX_REPORT_BYTES:
+        message = f"the report has {len(line)} bytes, at most {MAX_REPORT_BYTES} can be shown; try with a smaller document"
+        line = msgspec.json.encode({"error": {"code": "dryrun.too_large", "message": message, "where": graph.name}})
     with os.fdopen(report_fd, "wb") as out:
-        out.write(msgspec.json.encode(answer))
+        out.write(line + b"\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -20,6 +20,7 @@ import urllib3
 
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
+from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.errors import BadRequest, Forbidden, PypesError
 from pypes.ingest.queue import Callback, Queue
 from pypes.ingest.receipt import received_of
@@ -103,6 +104,7 @@ class Callbacks:
         *,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
+        on_failed: OnFailed = lambda name: None,
     ) -> None:
         self._hosts = hosts
         self._secret = secret
@@ -113,13 +115,13 @@ class Callbacks:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="pypes-callback")
         timeout = urllib3.Timeout(total=TIMEOUT_S)
         self._http = urllib3.PoolManager(maxsize=THREADS, retries=False, timeout=timeout)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = WatchedTasks(on_failed)
 
     def add(self, queue: Queue) -> None:
         """Serve a queue until :meth:`close`."""
         wake = asyncio.Event()
         queue.on_callback = wake.set
-        self._tasks.append(asyncio.create_task(self._serve(queue, wake)))
+        self._tasks.keep(self._serve(queue, wake), "callbacks")
 
     async def _serve(self, queue: Queue, wake: asyncio.Event) -> None:
         #: What was attempted, and when it is due again: the queue says so only after its next commit.
@@ -147,7 +149,12 @@ class Callbacks:
 
     async def _post(self, queue: Queue, callback: Callback) -> float:
         """Post a callback once; returns when it is due again."""
-        reason = await self._attempt(queue, callback)
+        try:
+            reason = await self._attempt(queue, callback)
+        except Exception as error:
+            # one that we cannot deal with must not keep the others from being posted
+            log.exception("callback failed by a bug of ours", extra={"receipt": callback.receipt})
+            reason = f"{type(error).__name__}: {error}"
         if reason is None:
             queue.callback_done(callback.receipt)
             return math.inf
@@ -190,8 +197,6 @@ class Callbacks:
 
     async def close(self) -> None:
         """Stop; what was on its way is posted again by whoever opens the queue next."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._http.clear()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 from pypes.errors import NotFound, PypesError, StoreError, Unavailable
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
+from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import DeadLetter, receipt_of
 from pypes.ingest.queues.replaying import starts_over
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
@@ -17,9 +19,13 @@ PORTION = 200
 
 
 class Records:
-    """Receipts and dead letters of the node numbered ``node``. Coroutines; none blocks, all may raise :class:`Unavailable`."""
+    """Receipts and dead letters of the node numbered ``node``. Coroutines; none blocks, all may raise :class:`Unavailable`.
 
-    def __init__(self, peers: Peers, node: int) -> None:
+    ``topology()`` is what the worker knows of the node: a receipt says so if its graph cannot run.
+    """
+
+    def __init__(self, peers: Peers, node: int, topology: Callable[[], Topology]) -> None:
+        self._topology = topology
         self._peers = peers
         self._node = node
 
@@ -43,7 +49,20 @@ class Records:
         found: Receipt | None = await self._peers.ask(self._shard_of(id), "wait_receipt", id=id, wait_s=wait_s)
         if found is None:
             raise _no_receipt()
-        return found
+        return self._explained(found)
+
+    def _explained(self, receipt: Receipt) -> Receipt:
+        """With the reason why it waits, if its graph is that."""
+        if receipt.state not in ("queued", "processing"):
+            return receipt
+        topology = self._topology()
+        if receipt.graph in topology.failed:
+            # it may have been with an instance before, but nobody has it now
+            reason = f"the graph cannot be set up: {topology.failed[receipt.graph]}"
+            return replace(receipt, state="queued", reason=reason)
+        if receipt.graph in topology.paused and receipt.state == "queued":
+            return replace(receipt, reason="the graph is paused")
+        return receipt
 
     async def documents(self, id: str, limit: int, after: int) -> list[DocumentReport]:
         """What became of the documents of a delivery; raises as :meth:`receipt`."""
@@ -57,7 +76,8 @@ class Records:
     async def receipts(self, state: str | None, since: float, limit: int, after: str) -> list[Receipt]:
         """Receipts of all shards as ``Queue.receipts`` has them: ids sort by time."""
         found = await self._peers.ask_all("receipts", state=state, since=since, limit=limit, after=after)
-        return sorted((receipt for part in found for receipt in part), key=lambda receipt: receipt.receipt)[:limit]
+        merged = sorted((receipt for part in found for receipt in part), key=lambda receipt: receipt.receipt)[:limit]
+        return [self._explained(receipt) for receipt in merged]
 
     # -- dead letters -----------------------------------------------------------------------------------
 

@@ -5,27 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pypes import __version__
+from pypes.core.lifeline import exit_now
 from pypes.core.limits import Limits
 from pypes.core.nodetime import node_clock
+from pypes.core.watched_tasks import WatchedTasks, watch_callbacks
 from pypes.errors import Draining, NotDeployed, StoreError, Unavailable
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.dispatch.dispatcher import Dispatcher
-from pypes.ingest.dispatch.topology import Topology
+from pypes.ingest.dispatch.topology import Topology, cannot_serve
 from pypes.ingest.outcome import Death
 from pypes.ingest.queue import Key, QueueStats
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import Receipt
 from pypes.ingest.store.shards import Shard, Shards, owner_of
 from pypes.ingest.store.spool import SpoolWriter
-from pypes.runtime.rpc import Peer, RpcClient, RpcServer
+from pypes.runtime.rpc import MAX_CONTROL_BYTES, Peer, RpcClient, RpcServer
 from pypes.runtime.worker.callbacks import Callbacks
 from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.fleet import Fleet
@@ -51,8 +56,10 @@ class IngestWorker:
     once) are drained by whoever starts first.
     """
 
-    def __init__(self, config: WorkerConfig) -> None:
+    def __init__(self, config: WorkerConfig, on_failed: Callable[[], None]) -> None:
         self.config = config
+        self._on_failed = on_failed
+        self._has_failed = False
         self.limits: Limits = config.limits
         self._shards = Shards(Path(config.data_dir))
         self._clock = node_clock(Path(config.data_dir))
@@ -64,29 +71,38 @@ class IngestWorker:
         own: dict[str, Callable[..., Awaitable[Any]]] = {"trigger": self._sources.trigger, "unfinished": self._unfinished}
         self._peers = Peers(config, self._shards, self._queues, self._open, own)
         #: Receipts and dead letters of all shards.
-        self.records = Records(self._peers, config.node)
+        self.records = Records(self._peers, config.node, lambda: self._topology)
         self._topology = Topology()
         self._owners = self._shards.owners(config.workers)
         self._is_deployed = False
         self._has_heard = False
         self._is_draining = False
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._callbacks = Callbacks(config.callback_hosts, config.callback_secret or "", config.limits, clock=self._clock)
+        self._tasks = WatchedTasks(self._fail)
+        self._callbacks = Callbacks(
+            config.callback_hosts, config.callback_secret or "", config.limits, clock=self._clock, on_failed=self._fail
+        )
         self._control: RpcClient
         self._queue: EmbeddedQueue
         self._slot: int
 
     @classmethod
-    async def start(cls, config: WorkerConfig) -> IngestWorker:
-        """Claim a slot, open its queue, connect to the supervisor. Raises :class:`StoreError` or ``OSError``."""
-        worker = cls(config)
+    async def start(cls, config: WorkerConfig, on_failed: Callable[[], None] | None = None) -> IngestWorker:
+        """Claim a slot, open its queue, connect to the supervisor. Raises :class:`StoreError` or ``OSError``.
+
+        ``on_failed()`` is called once when something in it has failed without which it must not go on: the log has the cause
+        then. See :func:`end_process`.
+        """
+        worker = cls(config, on_failed or (lambda: None))
+        watch_callbacks(asyncio.get_running_loop(), worker._fail)
         try:
             shard = await worker._claim_slot()
             worker._slot = shard.number
             worker._queue = await worker._open(shard)
             for abandoned in worker._shards.adopt(config.workers):
                 await worker._open(abandoned)
-            worker._control = await RpcClient.connect(config.control_socket, worker._told, worker._supervisor_lost)
+            worker._control = await RpcClient.connect(
+                config.control_socket, worker._told, worker._control_lost, MAX_CONTROL_BYTES
+            )
             topology = await worker._control.call("hello", pid=os.getpid(), slot=shard.number)
             if not worker._has_heard:
                 worker._apply(topology)
@@ -124,7 +140,7 @@ class IngestWorker:
         self._servers.append(server)
         self._dispatcher.add(queue)
         self._callbacks.add(queue)
-        self._in_background(self._sources.resume(queue))
+        self._tasks.start(self._sources.resume(queue), "resuming sources")
         return queue
 
     # -- documents --------------------------------------------------------------------------------------
@@ -135,6 +151,26 @@ class IngestWorker:
         if self._is_draining:
             return "draining"
         return "ready" if self._is_deployed else "starting"
+
+    def readiness(self) -> tuple[str, dict[str, str]]:
+        """Whether documents would be taken and run, and which graphs would only queue them, with the reason.
+
+        ``ready``, or else ``draining``, ``starting`` until the graphs run, ``failing`` while appends fail, ``cut off`` without a
+        connection to the supervisor, or ``failed`` when the default graph, or every graph, cannot run.
+        """
+        degraded = self._topology.degraded()
+        state = self.state
+        if state == "draining":
+            pass
+        elif self._has_failed or not self._control.is_open:
+            state = "cut off"
+        elif state == "starting":
+            pass
+        elif self._queue.stats().is_failed:
+            state = "failing"
+        elif cannot_serve(self._topology.graphs.keys() | self._topology.failed.keys(), degraded, self._topology.default):
+            state = "failed"
+        return state, degraded
 
     def resolve(self, route: str | None) -> str:
         """Name of the graph that takes documents of a route; raises :class:`NotDeployed`."""
@@ -223,6 +259,10 @@ class IngestWorker:
         """Ask the supervisor; what it raises comes back as the same error."""
         return await self._control.call(method, **params)
 
+    async def control_while_wanted(self, method: str, /, **params: Any) -> Any:
+        """As :meth:`control`; when the caller is cancelled, or this process dies, the supervisor gives it up."""
+        return await self._control.call_while_wanted(method, **params)
+
     def _told(self, event: str, params: dict[str, Any]) -> None:
         if event == "topology":
             self._has_heard = True
@@ -231,7 +271,7 @@ class IngestWorker:
             death = params.get("death")
             self._dispatcher.gone(params["id"], None if death is None else msgspec.convert(death, Death))
         elif event == "drain":
-            self._in_background(self._drain(params["grace_s"]))
+            self._tasks.start(self._drain(params["grace_s"]), "draining")
 
     def _apply(self, params: dict[str, Any]) -> None:
         self._topology = Topology(
@@ -260,24 +300,26 @@ class IngestWorker:
         self._dispatcher.apply(self._topology)
 
     def _lost(self, instance: int) -> None:
-        self._in_background(self._report_lost(instance))
+        self._tasks.start(self._report_lost(instance), "reporting an instance")
 
     async def _report_lost(self, instance: int) -> None:
         try:
             is_there = await self._control.call("lost", id=instance)
         except Unavailable:
-            return  # without a supervisor this process ends, too
+            return  # the connection is lost, and this process ends, too
         if not is_there:
             # it was reaped before, and that was said before this answer
             self._dispatcher.gone(instance)
 
-    def _supervisor_lost(self) -> None:
-        log.error("the supervisor is gone; this process ends with it")
+    def _control_lost(self) -> None:
+        log.error("the connection to the supervisor is lost; this process ends, and another one takes its place")
+        self._fail("control connection")
 
-    def _in_background(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _fail(self, name: str) -> None:
+        """Something that this worker cannot do without has failed: it takes no more, and is to be replaced."""
+        if not self._has_failed:
+            self._has_failed = True
+            self._on_failed()
 
     # -- stopping ---------------------------------------------------------------------------------------
 
@@ -293,7 +335,8 @@ class IngestWorker:
 
     async def _drain(self, grace_s: float) -> None:
         queued = await self._finish(grace_s)
-        await self._control.call("drained", queued=queued)
+        with suppress(Unavailable):  # the connection is lost, and this process ends, too
+            await self._control.call("drained", queued=queued)
 
     async def stop(self) -> None:
         """Wait shortly for what is out, close the queue, let go of the slot. What is queued stays there."""
@@ -301,9 +344,7 @@ class IngestWorker:
         await self._sources.stop()
         await self._dispatcher.drain(min(self.config.grace_s, STOP_WAIT_S), finish=False)
         self._dispatcher.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         await self._callbacks.close()
         await self._peers.finish()
         await self._peers.close()
@@ -314,3 +355,11 @@ class IngestWorker:
             await queue.close()
         if hasattr(self, "_control"):
             await self._control.close()
+
+
+def end_process(config: WorkerConfig) -> None:
+    """Have this process end as when it is told to stop, so that gunicorn starts another one; at once if that takes too long."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    late = threading.Timer(config.grace_s + STOP_WAIT_S, exit_now)
+    late.daemon = True
+    late.start()

@@ -31,6 +31,12 @@ def address(url: str) -> tuple[str, int]:
     return parts.hostname, parts.port
 
 
+def posted(url: str) -> str:
+    """The receipt of a document."""
+    answer = urllib3.request("POST", f"{url}/docs", body=b"{}", headers={"Content-Type": "application/json"}, retries=False)
+    return str(answer.json()["receipt"])
+
+
 def status_of(url: str) -> int:
     return urllib3.request("GET", f"{url}/readyz", retries=False, timeout=5.0).status
 
@@ -227,7 +233,7 @@ def test_a_graph_of_a_fleet_waits_for_one(start_node: Start, tmp_path: Path, a_g
     assert node.stop() == 0
 
     node = start_node()
-    node.ready()
+    assert "in no fleet" in node.event("not ready")["failed"]["g"]
     found = node.call("graphs.get", name="g")
     assert found["state"] == "failed"
     assert "in no fleet" in found["error"]
@@ -235,6 +241,7 @@ def test_a_graph_of_a_fleet_waits_for_one(start_node: Start, tmp_path: Path, a_g
     node.process.send_signal(signal.SIGHUP)
     node.event("reloaded")
     assert node.call("graphs.get", name="g")["state"] == "live"
+    node.ready()
 
 
 def test_usr2_rolls_the_workers_without_refusing_anybody(start_node: Start, tmp_path: Path, a_graph: Any) -> None:
@@ -264,15 +271,84 @@ def test_a_graph_that_cannot_be_set_up_at_start_is_tried_again(
     assert node.stop() == 0
     flag.unlink()
     node = start_node("--default", "g")
-    node.ready()
+    told = node.event("not ready")
+    assert "it is missing" in told["failed"]["g"]
     shown = node.call("graphs.get", name="g")
     assert shown["state"] == "failed"
     assert "'odd'" in shown["error"]
     assert "it is missing" in shown["error"]
+    assert [(g["name"], g.get("error")) for g in node.call("graphs.list")] == [("g", shown["error"]), ("other", None)]
     assert node.call("graphs.get", name="other")["state"] == "live"
+    # nobody should send documents that only wait; those that come all the same are kept, and the receipt says why they wait
+    answer = urllib3.request("GET", f"{told['url']}/readyz", retries=False)
+    assert (answer.status, answer.json()) == (503, {"status": "failed", "degraded": told["failed"]})
+    receipt = f"{told['url']}/receipts/{posted(told['url'])}"
+    found = urllib3.request("GET", receipt, retries=False).json()
+    assert (found["state"], found["started"], "it is missing" in found["reason"]) == ("queued", None, True)
+    (listed,) = urllib3.request("GET", f"{told['url']}/receipts?state=queued", retries=False).json()["receipts"]
+    assert listed == found
     flag.touch()
     wait_until(lambda: node.call("graphs.get", name="g")["state"] == "live", "another attempt")
     assert len(node.instances()) == 2
+    assert node.ready()
+    done = urllib3.request("GET", f"{receipt}?wait=10", retries=False).json()
+    assert (done["state"], "reason" in done) == ("done", False)
+    assert urllib3.request("GET", f"{told['url']}/readyz", retries=False).json() == {"status": "ready"}
+
+
+MINE = "from pypes import Transformer\nclass Mine(Transformer):\n    def process(self, packet):\n        return packet\n"
+
+
+def test_a_graph_whose_component_is_gone_keeps_no_other_from_running(
+    start_node: Start, tmp_path: Path, a_graph: Any, wait_until: Until
+) -> None:
+    """It is named as degraded, others are deployed meanwhile, and it comes back as soon as the file does."""
+    file = tmp_path / "mine.py"
+    file.write_text(MINE)
+    mine = a_graph("mine")
+    mine["nodes"]["odd"] = {"component": "Mine"}
+    deployed(tmp_path, a_graph)
+    (tmp_path / "graphs" / "mine.json").write_text(json.dumps({**mine, "routes": ["mine"]}))
+    node = start_node("--load", "mine.py", "--default", "g")
+    node.ready()
+    assert node.stop() == 0
+    file.unlink()
+    node = start_node("--load", "mine.py", "--default", "g")
+    event = node.event("ready")
+    assert event["graphs"] == ["g"]
+    assert "not installed any more" in event["failed"]["mine"]
+    url = event["url"]
+    answer = urllib3.request("GET", f"{url}/readyz", retries=False)
+    assert (answer.status, answer.json()) == (200, {"status": "ready", "degraded": event["failed"]})
+    deployed(tmp_path, a_graph, file="x")
+    wait_until(lambda: node.call("graphs.get", name="g")["version"] == 2, "a graph file is deployed")
+    node.process.send_signal(signal.SIGHUP)
+    node.event("reloaded")
+    node.call("graphs.put", name="g", obj=a_graph(file="y"))
+    assert node.call("graphs.get", name="mine")["state"] == "failed"
+    file.write_text(MINE)
+    node.event("graph set up")
+    wait_until(lambda: urllib3.request("GET", f"{url}/readyz", retries=False).json() == {"status": "ready"}, "not degraded")
+
+
+def test_a_load_file_takes_the_place_of_what_is_installed(start_node: Start, tmp_path: Path, a_graph: Any) -> None:
+    (tmp_path / "null.py").write_text(
+        "from pypes import Publisher\nclass Null(Publisher):\n    def process(self, packet):\n        open('mine', 'w').close()\n"
+    )
+    graph = a_graph()
+    graph["nodes"]["out"] = {"component": "Null"}
+    (tmp_path / "graphs").mkdir()
+    (tmp_path / "graphs" / "g.json").write_text(json.dumps(graph))
+    node = start_node("--load", "null.py")
+    url = node.ready()
+    assert node.call("components.get", name="Null")["distribution"] == "null.py"
+    done = urllib3.request("GET", f"{url}/receipts/{posted(url)}?wait=10", retries=False).json()
+    assert done["published"] == 1
+    assert (tmp_path / "mine").exists()
+    node.call("components.rescan")
+    told = [event for event in node.events if event["event"] == "a load file takes the place of an installed component"]
+    assert len(told) == 1
+    assert "'Null' is that of null.py, not that of pypes-basic" in told[0]["reason"]
 
 
 def test_a_second_signal_does_not_wait(start_node: Start, tmp_path: Path, a_graph: Any) -> None:

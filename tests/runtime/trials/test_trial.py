@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import orjson
 import pytest
 
 from pypes.cli.catalogue import find_components
+from pypes.core.lifeline import Lifeline
 from pypes.errors import BadRequest, ComponentError
 from pypes.graph.cases import Post
 from pypes.graph.codec import from_obj
@@ -137,9 +140,10 @@ def test_what_a_server_would_refuse_is_refused(catalogue: Catalogue) -> None:
 
 
 def run_apart(job: dict[str, Any]) -> Any:
-    command = [sys.executable, "-m", "pypes.runtime.trials.trial"]
-    done = subprocess.run(command, input=orjson.dumps(job), capture_output=True, check=True)
-    return orjson.loads(done.stdout)
+    with closing(Lifeline()) as lifeline:
+        command = [sys.executable, "-m", "pypes.runtime.trials.trial", str(lifeline.fd)]
+        done = subprocess.run(command, input=orjson.dumps(job), capture_output=True, check=True, pass_fds=(lifeline.fd,))
+        return orjson.loads(done.stdout)
 
 
 def test_a_trial_in_a_process_of_its_own(catalogue: Catalogue) -> None:
@@ -155,6 +159,10 @@ def test_a_trial_in_a_process_of_its_own(catalogue: Catalogue) -> None:
     assert answer["published"] == 1
     broken = {**job, "posts": [{"content_type": "application/json", "body": ""}]}
     assert run_apart(broken)["error"]["code"] == "ingest.empty"
+    # what is shown at three places of the graph is too much, the document itself is not
+    large = base64.b64encode(orjson.dumps({"text": "x" * (12 << 20)})).decode()
+    error = run_apart({**job, "posts": [{"content_type": "application/json", "body": large}]})["error"]
+    assert (error["code"], error["where"]) == ("dryrun.too_large", "g")
 
 
 def test_reports_travel_as_json() -> None:

@@ -1,0 +1,22 @@
+"""What a trial for the node is to do: plain data, so that the supervisor need not import what does it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pypes.core.paths import Paths
+
+#: Longest report that a trial may give, in bytes.
+MAX_REPORT_BYTES = 32 << 20
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """What a trial must know; ``posts`` are as in the tests of a graph."""
+
+    graph: dict[str, Any]
+    components: dict[str, dict[str, Any]]
+    posts: list[dict[str, Any]]
+    paths: Paths = msgspec.field(default_factory=Paths)
+    max_memory_bytes: int = 0

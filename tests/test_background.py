@@ -1,0 +1,46 @@
+"""Nothing runs in the background unwatched: who starts a task or a thread otherwise is listed here, and waits for it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "pypes"
+
+#: Calls that start what somebody has to look after.
+STARTS = {"create_task", "ensure_future", "Thread", "start_new_thread"}
+
+#: Modules that start some and await every one themselves, or look at how it ended.
+AWAITED = {
+    "api/receipts.py": "found, and the end of the server, whichever is first",
+    "api/trials.py": "the answer, and the client's hanging up",
+    "api/worker.py": "the heartbeat: gunicorn misses it",
+    "cli/run.py": "threads that hand their errors to the one that tells the user",
+    "core/lifeline.py": "the thread whose end, of whatever, ends the process",
+    "core/watched.py": "the mechanism itself",
+    "core/watched_tasks.py": "the mechanism itself",
+    "runtime/graphs/disposable.py": "the end of a process, awaited by whoever ends it",
+    "runtime/pool/pool.py": "the ends of instances, waited for together",
+    "runtime/supervisor/control.py": "an answer, and the end of the server, whichever is first",
+    "runtime/supervisor/supervisor.py": "start and stop, drain and hurry",
+    "runtime/worker/cursors.py": "what must be through even if the run is cancelled",
+    "runtime/worker/peers.py": "a connection that several callers wait for",
+    "runtime/worker/sources.py": "runs whose end is logged; they can be triggered again",
+}
+
+
+def starters() -> set[str]:
+    found = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if "templates" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                if name in STARTS:
+                    found.add(path.relative_to(PACKAGE).as_posix())
+    return found
+
+
+def test_whoever_starts_something_is_known() -> None:
+    assert starters() == set(AWAITED)
