@@ -202,12 +202,18 @@ class Epoch:
         self.mark(failure.documents, FAILED)
         self._keep(failure)
 
+    def has_many_like(self, documents: Sequence[int], node: str, code: str) -> bool:
+        """True if a failure of these documents would only be counted, with others of this filter and code."""
+        return not self.parents and self.dead_letters.has_many(self._delivery_of(documents), node, code)
+
+    def _delivery_of(self, documents: Sequence[int]) -> int:
+        return bisect_right(self.feed.bases, documents[0] if documents else 0) - 1
+
     def _keep(self, failure: Failure) -> None:
         if self.parents:
             self.dead_letters.append(failure)  # a carrier is small, and hands each of them on
-            return
-        first = failure.documents[0] if failure.documents else 0
-        self.dead_letters.keep(failure, bisect_right(self.feed.bases, first) - 1)
+        else:
+            self.dead_letters.keep(failure, self._delivery_of(failure.documents))
 
     def drop(self, filter: int, origins: Sequence[Origin]) -> None:
         """Note that nothing of a document goes on from a filter (its place in the roster); a later drop takes its place."""

@@ -83,6 +83,10 @@ class Failures(list[Failure]):
         self._counts: dict[int, int] = {}
         self._many: dict[tuple[int, str, str], Spans] = {}
 
+    def has_many(self, delivery: int, node: str, code: str) -> bool:
+        """True if another failure of this kind is only counted."""
+        return (delivery, node, code) in self._many
+
     def keep(self, failure: Failure, delivery: int) -> None:
         """Take a failure of a delivery, given by its place in the feed."""
         count = self._counts[delivery] = self._counts.get(delivery, 0) + 1

@@ -37,6 +37,9 @@ def test_beyond_so_many_of_a_delivery_those_that_failed_alike_are_one() -> None:
         failures.keep(replace(ONE, documents=(document,), code=("rejected", "component.raised")[document % 2]), 0)
     failures.keep(replace(ONE, documents=(1,)), 1)
     assert len(failures) == MOST_FAILURES + 4
+    assert failures.has_many(0, "f", "rejected")
+    assert not failures.has_many(0, "f", "timeout")
+    assert not failures.has_many(1, "f", "rejected")
     one, other = failures[-3:-1]
     assert one.many is not None
     assert other.many is not None
