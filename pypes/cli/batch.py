@@ -105,7 +105,10 @@ class Batch:
         scheduler = self._scheduler
         scheduler.run()
         if scheduler.in_flight and scheduler.is_idle and not self._done and not scheduler.flush_holds():
-            scheduler.wait(1.0)
+            if scheduler.stands_still:
+                scheduler.standstill.end_all()  # the documents have failed, and the command ends with an error
+            else:
+                scheduler.wait(1.0)
 
     def _submit(self, portion: Sequence[Piece]) -> None:
         tally = Tally(size=sum(piece.length for piece in portion))

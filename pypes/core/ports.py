@@ -62,6 +62,12 @@ class Pype:
         self.waiting = {epoch: (values, origins), **self.waiting}
         return chunk is None
 
+    def clear(self, capacity: int) -> None:
+        """Forget what waits and who waits for room: the wire is as new."""
+        self.waiting = {}
+        self.overflowed = {}
+        self.packets, self.capacity, self.parked = 0, capacity, None
+
     def take(self, epoch: Hashable) -> tuple[list[Any], Sequence[Origin]] | None:
         """Remove and return the chunk of one epoch, ``None`` if none waits."""
         chunk = self.waiting.pop(epoch, None)

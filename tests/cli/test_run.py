@@ -35,6 +35,10 @@ class Breaks(Transformer):
         match packet.get("break"):
             case "raise":
                 raise ValueError("broken")
+            case "stuck":  # as no component could, but a bug of the scheduler
+                hub = self._turn.hub
+                hub.block(self._turn)
+                hub.park(self._turn)
             case "exit":
                 import os
                 os._exit(3)
@@ -101,6 +105,13 @@ def test_a_component_that_raises_fails_only_its_document(place: Path) -> None:
     out, said = run(place, "--load", "breaks.py", graph, data=b'{"a": 1}\n{"break": "raise"}\n{"a": 2}\n', expect=1)
     assert out == [{"a": 1}, {"a": 2}]
     assert "breaks: ValueError: broken" in said
+
+
+def test_what_stands_still_fails_and_the_command_ends(place: Path) -> None:
+    graph = broken_graph(place)
+    _, said = run(place, "--load", "breaks.py", graph, data=b'{"a": 1}\n{"break": "stuck"}\n', expect=1)
+    assert "[internal]" in said
+    assert "graph stands still" in said
 
 
 @pytest.mark.parametrize("instances", ["1", "2"])

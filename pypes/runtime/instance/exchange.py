@@ -174,7 +174,7 @@ class Exchange:
         for runner in self._all:
             if not runner.scheduler.is_idle or (runner.can_start and self._may_start):
                 return 0.0
-            due = runner.scheduler.next_deadline()
+            due = runner.scheduler.runs_at()
             if due is not None and (deadline is None or due < deadline):
                 deadline = due
         if self._lone is None and self._alone and not self._in_flight and self._stop_at is None:

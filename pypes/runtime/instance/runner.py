@@ -123,7 +123,7 @@ class Runner:
     @property
     def is_due(self) -> bool:
         """True if a deadline of the scheduler has come."""
-        due = self.scheduler.next_deadline()
+        due = self.scheduler.runs_at()
         return due is not None and due <= time.monotonic()
 
     def _is_time(self) -> bool:

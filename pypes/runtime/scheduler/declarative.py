@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from pypes.core.ports import Origin
-from pypes.core.returned import are_packets, fault_of, packets_of, unrun
+from pypes.core.returned import are_packets, fault_of, packets_of
 from pypes.core.shown import shown
 from pypes.errors import Retry
 from pypes.packet import Packet
+from pypes.runtime.scheduler.checking import Checking
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import is_no_failure
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.tasklet import Tasklet
 
 
-class ProcessTasklet(Tasklet):
+class ProcessTasklet(Tasklet, Checking):
     """Calls ``process`` for every packet that waits.
 
     PERF: results come one per packet, so that their number tells which packet is under the cursor, also when ``process``
@@ -295,23 +296,6 @@ class ProcessTasklet(Tasklet):
         if values:
             self.emit(out, self._pinned(), values, sources)
 
-    def _check_result(self, at: int) -> None:
-        """What ``process`` returned for a packet is no packet: the packet fails here if that should not go on."""
-        given = self.values[at] if at < len(self.values) else None
-        fault = fault_of(self.results[at], given)
-        if fault is not None:
-            self.results[at] = None
-            self.lost.append(at)
-            self.failed(given, self.origins[at], fault)
-
-    def _check_unrun(self, failed: list[int]) -> None:
-        """Nobody takes what ``process`` returned; but where that is a generator or a coroutine, it has not done its work."""
-        for at, result in enumerate(self.results):
-            fault = unrun(result, "process")
-            if fault is not None:
-                failed.append(at)
-                self.failed(self.values[at], self.origins[at], fault)
-
     def _flush_ports(self) -> None:
         for out in self.outs.values():
             if out.values:
@@ -413,20 +397,3 @@ class ProcessTasklet(Tasklet):
         self.results, self.origins = [], ()
         self.sent_from.clear()
         self.end_turn()
-
-
-class HoldingTasklet(ProcessTasklet):
-    """Calls ``process`` packet by packet, so that what is sent is known to be made of what was taken so far."""
-
-    holds_whole_chunks = False
-    __slots__ = ()
-
-    def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
-        assert self.holding is not None
-        epoch = self._pinned()
-        for value, origin in zip(values, origins, strict=True):
-            self.hub.turns += 1
-            self.holding.hold(epoch, (value,), (origin,))
-            super().work_on([value], [origin])
-            if self.holding.release_asked:
-                self.holding.release()

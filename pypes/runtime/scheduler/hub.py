@@ -19,9 +19,7 @@ from pypes.component import Component
 from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.core.ports import Pype
-from pypes.core.returned import unrun
 from pypes.core.secrets import Secrets
-from pypes.core.shown import shown
 from pypes.errors import ComponentError
 from pypes.graph.model import Graph
 from pypes.runtime.scheduler.breaker import Breakers
@@ -30,10 +28,11 @@ from pypes.runtime.scheduler.epoch import Epoch, Feed
 from pypes.runtime.scheduler.failing import Ended, is_no_failure
 from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.jams import Jams
+from pypes.runtime.scheduler.standstill import Standstill
 from pypes.runtime.scheduler.tasklet import Tasklet
 from pypes.runtime.scheduler.waiting import Calls, Timers
 from pypes.runtime.scheduler.watching import Watched
-from pypes.runtime.scheduler.wiring import attach, detach, wire
+from pypes.runtime.scheduler.wiring import attach, set_up, tear_down, wire
 
 T = TypeVar("T")
 
@@ -104,34 +103,24 @@ class Scheduler(Watched):
         self.tasks, self.pypes, by_name, self.roster = wire(self, graph, components)
         self._joins = attach(self.tasks, graph.name)
         self.feeds = Feeds(self, by_name, self._joins)
+        self.standstill = Standstill(self)
         self._calls = Calls(clock)  # last: it has sockets to close
 
     # -- building and ending ------------------------------------------------------------------------------
 
     def setup(self) -> None:
         """Set up all components in topological order. Raises ``ComponentError`` naming the filter; then all are torn down."""
-        for task in self.tasks:
-            try:
-                fault = unrun(task.component.setup(), "setup")  # type: ignore[func-returns-value]
-                if fault is not None:
-                    raise fault
-            except BaseException as error:
-                self.teardown()
-                if is_no_failure(error):
-                    raise
-                raise ComponentError(f"set-up failed: {shown(error)}", code="graph.setup_failed", where=task.name) from error
+        try:
+            for task in self.tasks:
+                set_up(task)
+        except BaseException:
+            self.teardown()
+            raise
 
     def teardown(self) -> None:
         """End the greenlets and tear the components down; one that raises is logged and does not keep the others."""
         for task in self.tasks:
-            for end in (task.kill, task.component.teardown):
-                try:
-                    end()
-                except BaseException as error:
-                    if is_no_failure(error):
-                        raise
-                    task.component.log.exception("teardown failed")
-            detach(task)
+            tear_down(task)
         self._calls.close()
 
     def task_of(self, pype: Pype) -> Tasklet:
@@ -146,6 +135,7 @@ class Scheduler(Watched):
         epoch.pending = 1
         epoch.feeding = True
         self.in_flight += 1
+        self.standstill.epochs.add(epoch)
         if feed.committed:
             self.reruns += 1
         self.feeds.waiting.append(epoch)
@@ -155,6 +145,7 @@ class Scheduler(Watched):
         """Run the sources once: filters that no wire leads to, with an epoch of no documents."""
         epoch = Epoch(Feed(iter(()), 0), self.roster)
         self.in_flight += 1
+        self.standstill.epochs.add(epoch)
         sources = [task for task in self.tasks if not task.ancestors]
         for task in sources:
             task.triggers.append(epoch)
@@ -168,6 +159,7 @@ class Scheduler(Watched):
             self.jams.shrink(epoch)
         if not epoch.parents:
             self.in_flight -= 1
+            self.standstill.epochs.discard(epoch)
             if self.commits is not None and self.commits.open:
                 self.commits.forget(epoch)
             if epoch.feed.committed:
@@ -208,20 +200,6 @@ class Scheduler(Watched):
             return False
         return not any(map(self.feeds.can_pull, self.feeds.waiting))
 
-    @property
-    def awaits_something(self) -> bool:
-        """True while something may still happen by itself: a call under way, a time to come."""
-        return bool(self._calls.running or self.timers)
-
-    @property
-    def wakeup_fd(self) -> int:
-        """Readable when an offloaded call has finished; call :meth:`run` then."""
-        return self._calls.fd
-
-    def next_deadline(self) -> float | None:
-        """Clock time at which ``run`` has something to do again without new input, ``None`` if never."""
-        return self.timers.next_s
-
     def run(self) -> None:
         """Run waves until nothing is ready, or a slice of time is used up; never blocks."""
         self._caller = getcurrent()
@@ -230,7 +208,9 @@ class Scheduler(Watched):
                 self.runner = greenlet(self._loop)
             # a runner in which a filter was parked belongs to that filter from then on: go on with another one
             if self.runner.switch() is not _PARKED:
-                return
+                break
+        if self.in_flight and self.clock() >= self.standstill.look_at:
+            self.standstill.look()
 
     def _loop(self) -> None:
         """What a runner does: slice after slice, until a filter is parked in it."""
@@ -334,22 +314,27 @@ class Scheduler(Watched):
         parked.switch()
 
     def drain(self) -> None:
-        """Run until every epoch is done, waiting as needed; held packets are let go when nothing else moves. Blocks."""
+        """Run until every epoch is done, waiting as needed; held packets are let go when nothing else moves. Blocks.
+
+        Raises ``ComponentError`` if nothing would ever move again; then what was in flight has failed.
+        """
         while self.in_flight:
             self.run()
             if self.in_flight and self.is_idle:
                 if not self._calls.running and self.flush_holds():
                     continue
+                if self.stands_still:
+                    count = self.in_flight
+                    self.standstill.end_all()
+                    raise ComponentError(f"{count} epochs stood still and nothing would wake them", code="scheduler.stuck")
                 self.wait(None)
 
     def wait(self, timeout_s: float | None) -> None:
         """Block until an offloaded call is done, a deadline has come, or ``timeout_s`` is over."""
-        deadline = self.next_deadline()
+        deadline = self.runs_at()
         if deadline is not None:
             left = max(0.0, deadline - self.clock())
             timeout_s = left if timeout_s is None else min(timeout_s, left)
-        if timeout_s is None and not self._calls.running:
-            raise ComponentError(f"{self.in_flight} epochs stand still and nothing would wake them", code="scheduler.stuck")
         self._calls.wait(timeout_s)
 
     def flush_holds(self) -> bool:

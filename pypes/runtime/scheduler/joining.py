@@ -281,6 +281,17 @@ class Joining:
             values, origins = values + chunk[0], [*origins, *chunk[1]]
         self._current[pype] = values, origins
 
+    def packets(self) -> Iterator[tuple[Epoch, Any, Origin]]:
+        """All that waits here, with its epoch and origin."""
+        for epoch, group in (*self._groups(), *self._ready):
+            for values, origins in group.chunks.values():
+                for value, origin in zip(values, origins, strict=True):
+                    yield epoch, value, origin
+        if self._epoch is not None:
+            for values, sources in self._current.values():
+                for value, origin in zip(values, sources, strict=True):
+                    yield self._epoch, value, origin
+
     # -- jams -------------------------------------------------------------------------------------------
 
     def _groups(self) -> Iterator[tuple[Epoch, Group]]:

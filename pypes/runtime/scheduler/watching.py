@@ -10,8 +10,9 @@ from pypes.core.limits import Limits
 from pypes.graph.model import Graph
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.epoch import Roster
+from pypes.runtime.scheduler.standstill import Standstill
 from pypes.runtime.scheduler.tasklet import Tasklet
-from pypes.runtime.scheduler.waiting import Calls
+from pypes.runtime.scheduler.waiting import Calls, Timers
 
 
 class Watched:
@@ -26,7 +27,42 @@ class Watched:
     #: Turns begun, and whose it is now; see `current` and `progress`.
     turns: int
     running: Tasklet | None
+    in_flight: int
+    timers: Timers
+    standstill: Standstill
     _calls: Calls
+
+    @property
+    def is_idle(self) -> bool:
+        """True if ``run`` would find nothing to do now."""
+        raise NotImplementedError
+
+    @property
+    def awaits_something(self) -> bool:
+        """True while something may still happen by itself: a call under way, a time to come."""
+        return bool(self._calls.running or self.timers)
+
+    @property
+    def stands_still(self) -> bool:
+        """True if something is in flight and nothing but new input would ever have ``run`` do anything: a bug of our own."""
+        return self.in_flight > 0 and self.is_idle and not self.awaits_something
+
+    @property
+    def wakeup_fd(self) -> int:
+        """Readable when an offloaded call has finished; call :meth:`run` then."""
+        return self._calls.fd
+
+    def next_deadline(self) -> float | None:
+        """Clock time at which ``run`` has something to do again without new input, ``None`` if never."""
+        return self.timers.next_s
+
+    def runs_at(self) -> float | None:
+        """Clock time at which ``run`` should be called without new input: the next deadline, or a look at what stands still."""
+        due = self.timers.next_s
+        if not self.in_flight:
+            return due
+        look_at = self.standstill.look_at
+        return look_at if due is None or look_at < due else due
 
     @property
     def publishers(self) -> tuple[str, ...]:

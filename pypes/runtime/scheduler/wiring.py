@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pypes.component import Component, is_publisher
 from pypes.core.ports import Pype
+from pypes.core.returned import unrun
 from pypes.core.shown import shown
-from pypes.errors import InvalidComponent
+from pypes.errors import ComponentError, InvalidComponent
 from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
 from pypes.runtime.scheduler.batches import BatchTasklet
-from pypes.runtime.scheduler.declarative import HoldingTasklet, ProcessTasklet
+from pypes.runtime.scheduler.declarative import ProcessTasklet
 from pypes.runtime.scheduler.epoch import Roster
+from pypes.runtime.scheduler.failing import is_no_failure
+from pypes.runtime.scheduler.holders import HoldingTasklet
 from pypes.runtime.scheduler.original import OriginalTasklet
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.tasklet import Tasklet
@@ -82,6 +85,30 @@ def attach(tasks: list[Tasklet], graph_name: str) -> int:
             if getattr(type(component), method) is getattr(Component, method):
                 setattr(component, method, getattr(task, method))
     return joins
+
+
+def set_up(task: Tasklet) -> None:
+    """Set a component up. Raises ``ComponentError`` naming the filter."""
+    try:
+        fault = unrun(task.component.setup(), "setup")  # type: ignore[func-returns-value]
+        if fault is not None:
+            raise fault
+    except BaseException as error:
+        if is_no_failure(error):
+            raise
+        raise ComponentError(f"set-up failed: {shown(error)}", code="graph.setup_failed", where=task.name) from error
+
+
+def tear_down(task: Tasklet) -> None:
+    """End what is left of a filter's turn, and tear its component down; what that raises is logged."""
+    for end in (task.kill, task.component.teardown):
+        try:
+            end()
+        except BaseException as error:
+            if is_no_failure(error):
+                raise
+            task.component.log.exception("teardown failed")
+    detach(task)
 
 
 def detach(task: Tasklet) -> None:

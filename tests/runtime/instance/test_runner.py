@@ -141,3 +141,15 @@ def test_what_is_void_is_forgotten() -> None:
     bench.runner.drop(lambda waiting: waiting.item.number == 1)
     bench.play()
     assert bench.keep.kept == [2]
+
+
+def test_it_is_due_when_it_is_to_be_looked_for_what_stands_still() -> None:
+    bench = Bench()
+    bench.put(1)
+    bench.runner.start_next()
+    bench.runner.scheduler.tasks[0].blocks += 1
+    bench.runner.scheduler.blocked |= 1
+    bench.runner.run()
+    assert not bench.runner.is_due
+    bench.runner.scheduler.standstill.look_at = 0.0
+    assert bench.runner.is_due

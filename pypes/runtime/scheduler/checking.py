@@ -1,0 +1,40 @@
+"""Checking: what ``process`` returned, as far as it is not simply a packet or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pypes.core.ports import Origin
+from pypes.core.returned import fault_of, unrun
+
+
+class Checking:
+    """The part of a tasklet that fails a packet here for which something was returned that should not go on."""
+
+    __slots__ = ()
+
+    values: list[Any]
+    origins: Sequence[Origin]
+    results: list[Any]
+    lost: list[int]
+
+    def failed(self, value: Any, origin: Origin, error: BaseException, port: str | None = None) -> None:
+        raise NotImplementedError
+
+    def _check_result(self, at: int) -> None:
+        """What ``process`` returned for a packet is no packet: the packet fails here if that should not go on."""
+        given = self.values[at] if at < len(self.values) else None
+        fault = fault_of(self.results[at], given)
+        if fault is not None:
+            self.results[at] = None
+            self.lost.append(at)
+            self.failed(given, self.origins[at], fault)
+
+    def _check_unrun(self, failed: list[int]) -> None:
+        """Nobody takes what ``process`` returned; but where that is a generator or a coroutine, it has not done its work."""
+        for at, result in enumerate(self.results):
+            fault = unrun(result, "process")
+            if fault is not None:
+                failed.append(at)
+                self.failed(self.values[at], self.origins[at], fault)

@@ -1,0 +1,26 @@
+"""Driving components of the easy style that hold packets beyond their turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pypes.core.ports import Origin
+from pypes.runtime.scheduler.declarative import ProcessTasklet
+
+
+class HoldingTasklet(ProcessTasklet):
+    """Calls ``process`` packet by packet, so that what is sent is known to be made of what was taken so far."""
+
+    holds_whole_chunks = False
+    __slots__ = ()
+
+    def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
+        assert self.holding is not None
+        epoch = self._pinned()
+        for value, origin in zip(values, origins, strict=True):
+            self.hub.turns += 1
+            self.holding.hold(epoch, (value,), (origin,))
+            super().work_on([value], [origin])
+            if self.holding.release_asked:
+                self.holding.release()

@@ -1,0 +1,159 @@
+"""Standstill: epochs that nothing can end any more are found and ended; it takes a bug of our own to make one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from pypes.core.ports import Origin
+from pypes.errors import InternalError
+from pypes.runtime.scheduler.dead import as_json
+from pypes.runtime.scheduler.epoch import FAILED, Epoch
+from pypes.runtime.scheduler.failures import Failure
+from pypes.runtime.scheduler.holding import Holding
+
+if TYPE_CHECKING:
+    from pypes.runtime.scheduler.hub import Scheduler
+    from pypes.runtime.scheduler.tasklet import Tasklet
+
+log = logging.getLogger(__name__)
+
+#: How long nothing must be able to end an epoch before it is ended, and how often that is looked at, in seconds.
+STANDSTILL_S: Final = 30.0
+LOOK_S: Final = 5.0
+
+REASON = "nothing works on it any more, which is a bug of Pypes; the log has more. Replay it, and please report it"
+
+#: What an epoch's count would say after it was ended: whatever still gives up a part of it, it is never done again.
+_ENDED: Final = -(1 << 60)
+
+
+class Standstill:
+    """The epochs in flight, and since when nothing could end one.
+
+    There are two ways for that. Nobody has anything of the epoch, so its count will never be zero; the others go on. Or the
+    scheduler is idle, and there is no timer, call, hold or rest that would wake it; then all that is in flight stands still.
+    """
+
+    def __init__(self, hub: Scheduler) -> None:
+        self._hub = hub
+        self.epochs: set[Epoch] = set()
+        #: Clock time from which it is to be looked again.
+        self.look_at = hub.clock() + LOOK_S
+        #: When it was first seen that nothing can end it, by epoch.
+        self._since: dict[Epoch, float] = {}
+        self._turns = 0
+
+    def look(self) -> None:
+        """Look for epochs that stand still, and end those that have for too long. Called between slices."""
+        hub = self._hub
+        now = hub.clock()
+        self.look_at = now + LOOK_S
+        lost = self.epochs - self._carried()
+        is_still = hub.stands_still and hub.turns == self._turns
+        self._turns = hub.turns
+        self._since = {epoch: self._since.get(epoch, now) for epoch in (self.epochs if is_still else lost)}
+        due = {epoch for epoch, since in self._since.items() if now - since >= STANDSTILL_S}
+        if due <= lost:
+            self._end(due, {})
+        elif not hub.flush_holds():
+            self.end_all()
+
+    def end_all(self) -> None:
+        """Nothing would ever go on by itself: end all that is in flight, and leave the graph as it was before any of it."""
+        packets: dict[Epoch, list[tuple[Tasklet, Any, tuple[int, ...]]]] = {}
+        state = [(task.name, task.blocks, sum(pype.packets for pype in task.pypes)) for task in self._hub.tasks]
+        known = [f"{name}: blocked {blocks}, waiting {waiting}" for name, blocks, waiting in state if blocks or waiting]
+        log.error("graph stands still", extra={"graph": self._hub.graph.name, "filters": known})
+        for task in self._hub.tasks:
+            for epoch, value, origin in _given_up(task):
+                for root, documents in epoch.roots((origin,)):
+                    packets.setdefault(root, []).append((task, value, tuple(documents)))
+                    break  # one packet, one dead letter
+        hub = self._hub
+        hub.feeds.waiting.clear()
+        hub.resting.open.clear()
+        hub.jams.grown.clear()
+        hub.waiting = hub.blocked = 0
+        self._end(set(self.epochs), packets)
+
+    def _end(self, epochs: set[Epoch], packets: dict[Epoch, list[tuple[Tasklet, Any, tuple[int, ...]]]]) -> None:
+        for epoch in epochs:
+            if epoch not in self.epochs:
+                continue  # it was done by what was given up of another
+            self._since.pop(epoch, None)
+            known = {"documents": epoch.feed.documents, "fed": epoch.fed, "feeding": epoch.feeding, "count": epoch.pending}
+            log.error("documents stand still", extra={"graph": self._hub.graph.name, **known})
+            found = packets.get(epoch, ())
+            for task, value, documents in found:
+                form, is_whole = as_json(value, self._hub.secrets)
+                self._fail(epoch, documents, task.name, type(task.component).__name__, form, is_whole)
+            # where nothing was found of it, nobody knows of which documents something is missing
+            fates, runs = epoch.fates()
+            kept = {"published", "dropped"} if found and not epoch.feeding else set()
+            document = 0
+            for count, place in zip(runs[::2], runs[1::2], strict=True):
+                fate = fates[place]
+                is_known = fate.outcome == "published" or bool(fate.filter)
+                for each in range(document, document + count):
+                    if not epoch.flags[each] & FAILED and not (fate.outcome in kept and is_known):
+                        self._fail(epoch, (each,), "", "", b"", False)
+                document += count
+            if not epoch.feed.documents:  # of sources that were triggered
+                self._fail(epoch, (), "", "", b"", True)
+            epoch.feeding = False
+            epoch.pending = _ENDED
+            self._hub.finish(epoch)
+
+    def _fail(self, epoch: Epoch, documents: tuple[int, ...], node: str, component: str, packet: bytes, is_whole: bool) -> None:
+        now = self._hub.wall_clock()
+        epoch.fail(Failure(documents, node, component, "internal", REASON, "", packet, 1, now, is_whole))
+
+    def _carried(self) -> set[Epoch]:
+        """The epochs that somebody has something of, as they were fed."""
+        found: set[Epoch] = set(self._hub.feeds.waiting)
+        for task in self._hub.tasks:
+            found.update(task.triggers)
+            if task.holding is not None:
+                found.update(task.holding.held)
+            found.update(epoch for epoch, _ in task.carried())
+        waiting = list(found)
+        while waiting:
+            for parent, _ in waiting.pop().parents:
+                if parent not in found:
+                    found.add(parent)
+                    waiting.append(parent)
+        return found
+
+
+def _given_up(task: Tasklet) -> Iterator[tuple[Epoch, Any, Origin]]:
+    """All packets that a filter has, with their epoch and origin; afterwards it is as before the first."""
+    if task.epoch is not None:
+        try:
+            task.kill()
+        except BaseException as error:  # the component would not end quietly
+            task.component.log.error("turn failed", exc_info=error)
+        task.greenlet = None
+        task.failed_step(InternalError("it stands still in the middle of its turn"))
+    for pype in task.pypes:
+        for waiting, (values, origins) in pype.waiting.items():
+            for value, origin in zip(values, origins, strict=True):
+                yield waiting, value, origin  # type: ignore[misc]
+        pype.clear(task.hub.limits.wire_packets)
+    for attempt in task.attempts.values():
+        if attempt.waiting:
+            yield attempt.epoch, attempt.value, attempt.origin
+    task.attempts.clear()
+    if task.joining is not None:
+        yield from task.joining.packets()
+        task.joining = None
+    if task.holding is not None:
+        for epoch, held in task.holding.held.items():
+            for value, origin in held:
+                yield epoch, value, origin
+        task.holding = Holding(task)
+    task.triggers.clear()
+    task.epoch = task.chosen = None
+    task.blocks = task.full_wires = task.stalls = task.turned_away = 0
+    task.wired()
