@@ -9,7 +9,7 @@ from pypes.component import Operator
 
 
 class Collate(Operator):
-    """Send the packets of two inputs on by turns, one from each; what is left over on one input follows."""
+    """Send the packets of two inputs on by turns, one from each, document by document; what is left over on one input follows."""
 
     inputs: ClassVar[Mapping[str, str]] = {"in": "First input", "in2": "Second input"}
 

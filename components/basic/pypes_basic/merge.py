@@ -11,7 +11,7 @@ from pypes.component import Operator
 class Merge(Operator):
     """Join the packets of two inputs pair by pair: where both have a field, the second input's values win.
 
-    Metadata is merged likewise. What is left over on one input passes unchanged.
+    Metadata is merged likewise. Only packets of one document are paired; what is left over of it on one input passes unchanged.
     """
 
     inputs: ClassVar[Mapping[str, str]] = {"in": "First input", "in2": "Second input: its values win"}

@@ -256,7 +256,7 @@ class ProcessTasklet(Tasklet, Checking):
             out.values.append(data)
             out.origins.append(self.origins[at])
             waiting = len(out.values)
-        if waiting >= self.capacity:
+        if waiting > self.capacity:
             self.gone = self.gone or set()
             if port == "out":
                 self._emit_in_order(out)

@@ -255,7 +255,7 @@ class Scheduler(Watched):
                         raise
                 if self.runner is not me:
                     return False
-                if task.is_join and task.has_more and self.clock() < until:
+                if task.is_join and task.has_more:
                     position -= 1  # a turn for each document
             self.running = None
             if fed and feeds.pull():

@@ -614,6 +614,15 @@ def test_a_filter_that_is_parked_keeps_back_only_the_document_it_works_on() -> N
     assert nodes["end"].column("n") == list(range(64))
 
 
+def test_a_publisher_behind_a_join_commits_as_seldom_as_behind_a_chain() -> None:
+    ticks = iter(range(1_000_000))  # every slice of time is over at once
+    nodes = diamond(Merge())
+    with running(nodes, DIAMOND, clock=lambda: float(next(ticks))) as scheduler:
+        feed(scheduler, 2048)
+        scheduler.drain()
+    assert nodes["end"].commits == 8
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 def test_memory_follows_one_document_where_a_branch_makes_many_packets(at_once: bool) -> None:
     nodes = diamond(Turns(), Rows())
