@@ -131,7 +131,15 @@ def markdown() -> str:
         "|---|---|---|---|",
     ]
     lines += [f"| `{x.name}` | {_quantity(x)} | {x.help} | {x.status or '–'} |" for x in table()]  # noqa: RUF001
+    lines += ["", *_FIXED]
     return "\n".join(lines) + "\n"
+
+
+#: What cannot be set, since it is the same everywhere on a document's way.
+_FIXED = (
+    "No settings: a route or an id of a document has at most 2,048 bytes of UTF-8 (400 in a URL, 422 in a graph with order,",
+    "else a dead letter), an integer 64 bits (400), a number with a fraction or an exponent those of an IEEE double.",
+)
 
 
 def _quantity(limit: Limit) -> str:

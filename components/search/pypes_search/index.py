@@ -31,6 +31,7 @@ UPSERT_TAIL = (
 #: row by row, each would wait for its turn to get the lock back. Few sizes, so that their plans stay cached.
 ROWS_PER_STATEMENT = (64, 16, 4, 1)
 
+OPEN_TIMEOUT_S = 2.0
 SYNC_INTERVAL_S = 1.0
 
 #: The log of commits is moved into the file itself when it has grown to this size; over the second, others wait for it.
@@ -93,7 +94,12 @@ class SearchIndex:
         Raises ``StoreError`` while another thing lies under the name.
         """
         for _ in range(MAX_RENEWALS):
-            log_bytes = self._write(rows)
+            try:
+                log_bytes = self._write(rows)
+            except sqlite3.DatabaseError:
+                if self._is_current():
+                    raise
+                continue  # the file was taken away in the middle of it
             if self._is_sync_due():
                 _sync(self._log)
             if self._is_current():
@@ -163,9 +169,11 @@ class SearchIndex:
     def _open(self) -> None:
         """Open what lies under the name, or make it; other writers are kept out."""
         refuse_foreign(self.path)
-        self._db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        # others wait at the lock, unless somebody removed that; two that make one file would wait for each other
+        self._db = sqlite3.connect(self.path, timeout=OPEN_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         prepare(self._db, self.path)
         for name, value in (
+            ("busy_timeout", int(BUSY_TIMEOUT_S * 1000)),
             ("synchronous", "OFF" if self._durability == "never" else "NORMAL"),
             ("fullfsync", "ON"),  # on macOS a plain fsync stops at the drive's cache
             ("wal_autocheckpoint", 0),
@@ -204,7 +212,10 @@ class SearchIndex:
     def _known_bytes(self) -> int:
         """How large the file is when it holds all that SQLite knows of: only its own VACUUM makes it smaller."""
         assert self._db is not None
-        pages, page_bytes = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        try:
+            pages, page_bytes = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+        except sqlite3.DatabaseError:
+            return -1
         return int(pages * page_bytes)
 
     def _renew(self) -> None:
