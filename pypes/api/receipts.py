@@ -27,6 +27,7 @@ MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
 
 RECEIPT = obj(
+    {"reason": {**TEXT, "description": "Why it waits, if that is because of its graph."}},
     receipt=TEXT,
     state={"type": "string", "enum": list(STATES)},
     accepted=COUNT,

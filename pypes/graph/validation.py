@@ -19,6 +19,11 @@ from pypes.graph.plan import find_cycle
 from pypes.graph.schedule import sources
 from pypes.graph.spec import ComponentSpec
 
+#: Problems after which a graph is not looked at any further.
+MOST_PROBLEMS = 200
+#: Among more names than these none is proposed.
+MOST_PROPOSED = 200
+
 
 def validate(
     graph: Graph,
@@ -28,12 +33,15 @@ def validate(
 ) -> list[Problem]:
     """All problems of ``graph``, in the order in which it is written; none if it can be deployed.
 
+    Beyond :data:`MOST_PROBLEMS` it is only said that there are more: each takes time, and nobody mends so many at once.
     With ``environ``, ``${NAME}`` in parameters stands for that variable; without, values that contain one are not checked.
     With both, ``paths`` says where parameters that are paths may lead.
     """
     problems: list[Problem] = []
     for node in graph.nodes.values():
         problems += _node_problems(node, catalogue, environ, paths)
+        if len(problems) >= MOST_PROBLEMS:
+            return [*problems, Problem("", "there may be more problems; mend these, then look again", "graph.more_problems")]
     problems += _wire_problems(graph, catalogue)
     problems += _cycle_problems(graph)
     problems += _flow_problems(graph, catalogue)
@@ -220,6 +228,8 @@ def _flow_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iter
 
 
 def _did_you_mean(name: str, known: Collection[str]) -> str:
+    if len(known) > MOST_PROPOSED:
+        return ""
     by_lower = {other.lower(): other for other in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1)
     return f"did you mean {by_lower[close[0]]!r}?" if close else ""

@@ -31,8 +31,9 @@ def check(
     parameters that are paths may lead.
     """
     problems = validate(graph, catalogue, environ, paths)
-    params = [dict(node.params) for node in graph.nodes.values()]
-    problems = [Problem(p.path, scrub(p.message, params, environ), p.code) for p in problems]
+    # learned once for all of them: there may be many, of a graph that is large
+    secrets = Secrets.of([dict(node.params) for node in graph.nodes.values()], environ) if problems else Secrets()
+    problems = [Problem(p.path, secrets.redact(p.message), p.code) for p in problems]
     if graph.firing == "fleet" and not has_fleet:
         problems.append(Problem("firing", NO_FLEET, "graph.no_fleet"))
     return problems

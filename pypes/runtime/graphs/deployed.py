@@ -18,6 +18,9 @@ from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.pool.generation import SetupFailure
 from pypes.runtime.pool.pool import Pool
 
+#: Largest graph: beyond, to check it would keep the node from everything else for seconds.
+MOST_FILTERS, MOST_WIRES = 2000, 10_000
+
 
 class Deployed:
     """The graphs of this node. ``catalogue`` is ``None`` until components were discovered."""
@@ -134,6 +137,10 @@ class Deployed:
                 "name", f"is {obj['name']!r}, but the graph is deployed as {name!r}; make them the same", "graph.name"
             )
             raise InvalidGraph("the graph is not valid", where=name, problems=[problem])
+        for part, most in (("nodes", MOST_FILTERS), ("wires", MOST_WIRES)):
+            if isinstance(found := obj.get(part), (list, dict)) and len(found) > most:
+                message = f"has {len(found)} entries, at most {most} are possible; split the graph"
+                raise InvalidGraph("the graph is too large", where=name, problems=[Problem(part, message, "graph.too_large")])
         graph = codec.from_obj({"pypes": 1, **obj, "name": name})
         assert self.catalogue is not None
         has_fleet = self.settings.server.fleet is not None

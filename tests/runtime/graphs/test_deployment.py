@@ -54,6 +54,16 @@ def test_what_is_wrong_with_a_graph_is_told_at_once(node: Any, a_graph: Any) -> 
         node.call("graphs.put", name="h", obj={**a_graph("h"), "routes": ["news"]})
 
 
+def test_a_graph_is_of_a_size_that_can_be_checked(node: Any, a_graph: Any) -> None:
+    unknown = {f"n{number}": {"component": "Outt"} for number in range(2000)}
+    found = node.call("graphs.validate", name="g", obj={**a_graph(), "nodes": unknown, "wires": []})
+    assert (found["valid"], len(found["errors"])) == (False, 201)
+    assert found["errors"][-1]["code"] == "graph.more_problems"
+    with pytest.raises(InvalidGraph) as caught:
+        node.call("graphs.put", name="g", obj={**a_graph(), "nodes": {**unknown, "more": {"component": "Out"}}})
+    assert [(p.path, p.code) for p in caught.value.problems] == [("nodes", "graph.too_large")]
+
+
 @pytest.mark.parametrize(
     ("do", "reason"), [("raise", "no such thing"), ("hang", "not done after 3 s"), ("die", "killed by SIGKILL")]
 )
