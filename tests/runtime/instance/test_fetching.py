@@ -19,6 +19,7 @@ from pypes.ingest.protocol import Ended, Fetched, FrameReader, Trigger
 from pypes.packet import Packet
 from pypes.runtime.instance.fetching import Fetching
 from pypes.runtime.instance.runner import Runner
+from tests.runtime.scheduler.exceptions import RAISING
 
 CONNECTION = object()
 
@@ -156,6 +157,47 @@ def test_a_source_that_fails(made: list[Node]) -> None:
     assert node.next() == Fetched(7, 0, b"[]", "1")
     node.fetching.go_on(CONNECTION, 7)
     assert node.next() == Ended(7, "OSError: no route")
+
+
+class Says(Source):
+    """Does what it was made with when it fetches."""
+
+    def __init__(self, fetch: Any) -> None:
+        super().__init__()
+        self.fetch = fetch
+
+
+#: What a source yields, and what is said of it.
+ODD_PAIRS: list[tuple[Any, str]] = [
+    ([Packet()], "not a pair"),
+    (([Packet()], 1, 2), "not a pair"),
+    ((Packet(), 1), "something else than a list of packets"),
+    (("text", 1), "something else than a list of packets"),
+    (([{"id": 1}], 1), "something else than a list of packets"),
+    (([Packet()], float("nan")), "a cursor that is no JSON value"),
+    (([Packet()], {"at": 1 << 80}), "a cursor that is no JSON value"),
+    (([Packet()], "\ud800"), "a cursor that is no JSON value"),
+    (([Packet({"text": "\ud800"})], 1), "a packet that JSON cannot say"),
+]
+
+
+@pytest.mark.parametrize(("pair", "reason"), ODD_PAIRS)
+def test_what_a_source_should_not_yield_ends_its_run(made: list[Node], pair: Any, reason: str) -> None:
+    node = node_of(Says(lambda cursor: iter([pair])), made)
+    node.start()
+    ended = node.next()
+    assert isinstance(ended, Ended)
+    assert reason in ended.error
+
+
+@pytest.mark.parametrize("kind", RAISING)
+def test_whatever_a_source_raises_ends_its_run(made: list[Node], kind: str) -> None:
+    node = node_of(Says(lambda cursor: RAISING[kind]()), made)
+    node.start()
+    ended = node.next()
+    assert isinstance(ended, Ended)
+    ended.error.encode()
+    assert 0 < len(ended.error) < 10_000
 
 
 @pytest.mark.parametrize(("source", "reason"), [(Large(), "the limit is 1000"), (Odd(), "TypeError")])
