@@ -18,8 +18,10 @@ from pypes.api.filters import Filters
 from pypes.api.graphs import Graphs
 from pypes.api.guard import Guard
 from pypes.api.health import Health, Readiness
+from pypes.api.memory import Memory
 from pypes.api.openapi import OpenApi
 from pypes.api.receipts import Receipts
+from pypes.api.reception import Reception
 from pypes.api.request import Request
 from pypes.api.shadows import Shadows
 from pypes.api.trials import Trials
@@ -34,9 +36,9 @@ if TYPE_CHECKING:
 API_VERSION = "1"
 
 
-def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) -> list[tuple[str, Any, str]]:
+def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping: asyncio.Event) -> list[tuple[str, Any, str]]:
     """Every address: template, resource, suffix of the responders' names."""
-    documents = Documents(worker, config, stopping)
+    documents = Documents(worker, config, Reception(worker, config, memory), stopping)
     receipts = Receipts(worker, stopping)
     deadletters = DeadLetters(worker)
     filters = Filters(worker)
@@ -88,8 +90,13 @@ def routes(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) 
 
 def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event | None = None) -> Guard:
     """Build the application around a started worker; who waits for a receipt is answered once ``stopping`` is set."""
-    app: falcon.asgi.App[Request, falcon.asgi.Response] = falcon.asgi.App(request_type=Request, router=AddressRouter())
-    table = routes(worker, config, stopping or asyncio.Event())
+    budget = Memory(max(1, config.limits.receiving_bytes // config.workers))
+
+    class BoundedRequest(Request):
+        memory = budget
+
+    app: falcon.asgi.App[Request, falcon.asgi.Response] = falcon.asgi.App(request_type=BoundedRequest, router=AddressRouter())
+    table = routes(worker, config, budget, stopping or asyncio.Event())
     for template, resource, suffix in table:
         app.add_route(template, resource, **({"suffix": suffix} if suffix else {}))
     problems.install(app)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import falcon.asgi
 import msgspec
@@ -18,9 +16,9 @@ from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, Parameter, Sch
 from pypes.api.options import PLAIN, Options, options_of
 from pypes.api.pace import Pace
 from pypes.api.receipts import RECEIPT, wait_receipt
-from pypes.api.request import Request, too_large
+from pypes.api.reception import INLINE_COSTLY_BYTES, Reception
+from pypes.api.request import Request
 from pypes.core.identity import id_of
-from pypes.core.limits import MIB
 from pypes.errors import BadId, BadRequest, PypesError
 from pypes.ingest.codecs import Survey, check, normalize
 from pypes.ingest.codecs.media import filename_of
@@ -29,19 +27,6 @@ from pypes.runtime.worker.config import WorkerConfig
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
-
-T = TypeVar("T")
-
-#: Larger bodies are checked in a thread: up to here a hand-over would cost more than the check. Compressed ones grow.
-INLINE_BYTES = 64 << 10
-#: So are the parts of multipart bodies, each with a head of its own.
-INLINE_ENCODED_BYTES = 8 << 10
-
-#: Inflating and hashing run beside each other, parsing does not: more threads would only take turns at it.
-CHECK_THREADS = 2
-
-#: Bodies that go to a spool file are written and checked in blocks of this size.
-BLOCK_BYTES = MIB
 
 ACCEPTED = Answer(
     "Durable: whatever happens now, every document will be published, dropped by a filter, or put among the dead letters. "
@@ -70,7 +55,7 @@ ERRORS = {
     413: "Over one of the limits, perhaps only after decompression.",
     415: "A media type or content encoding that cannot be taken; forms are not documents.",
     422: "The graph keeps order by id, and a document has none; line or index are named.",
-    429: "The queue is full, or the graph fills its share of it.",
+    429: "The queue is full, so much is being received that there is no memory for more, or the graph fills its share of it.",
     503: "No graph is deployed that would take it, the node is stopping, its disk fails, or the worker that owns it restarts.",
     507: "There is no room on the disk, or so many dead letters of the graph are kept that no more fit.",
 }
@@ -86,16 +71,13 @@ PARAMETERS = (
 class Documents:
     """``/docs``, ``/docs/{route}`` and ``/docs/{route}/{id}``."""
 
-    def __init__(self, worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event) -> None:
+    def __init__(self, worker: IngestWorker, config: WorkerConfig, reception: Reception, stopping: asyncio.Event) -> None:
         self._worker = worker
         self._limits = config.limits
         self._hosts = config.callback_hosts
         self._stopping = stopping
         self._pace = Pace()
-        self._threads = ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="pypes-check")
-
-    def _in_thread(self, fn: Callable[..., T], *args: Any) -> asyncio.Future[T]:
-        return asyncio.get_running_loop().run_in_executor(self._threads, fn, *args)
+        self._reception = reception
 
     @operation("Submit documents to the default graph", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
     async def on_post(self, req: Request, resp: falcon.asgi.Response, route: str | None = None, id: str | None = None) -> None:
@@ -132,7 +114,11 @@ class Documents:
             self._worker.check_room(req.content_length or 0, graph, is_bulk=wanted.is_bulk)
         arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
         began = await self._pace.enter() if wanted.is_bulk else 0.0
-        body, decoded = await self._receive(req, arrival) if whole is None else await self._check(arrival, whole)
+        body: bytes | Spooled
+        if whole is None:
+            body, decoded = await self._reception.receive(req, arrival)
+        else:
+            body, decoded = whole, await self._reception.check(header, whole, arrival.check, whole)
         receipt = await self._worker.submit(arrival.header, body, decoded, arrival.key)
         if wanted.is_bulk:
             self._pace.leave(began)
@@ -153,10 +139,10 @@ class Documents:
         self._pace.live_at = time.monotonic()
         header = Header(self._worker.resolve(route), method, content_type, encoding, route, id, filename, 1, len(body))
         seen = Survey(header, True) if self._worker.is_ordered(header.graph) else None
-        if len(body) <= _inline_bytes(header):
+        if len(body) <= INLINE_COSTLY_BYTES:  # PERF: as nearly all are
             documents, decoded = check(header, body, self._limits, seen)
         else:
-            documents, decoded = await self._in_thread(check, header, body, self._limits, seen)
+            documents, decoded = await self._reception.check(header, body, check, header, body, self._limits, seen)
         if seen is not None:
             header = msgspec.structs.replace(header, documents=documents, keys=seen.keys, identities=seen.identities)
         elif documents != 1:
@@ -210,46 +196,6 @@ class Documents:
         await req.discard()
         await self._answer(resp, wanted, receipt, arrival)
 
-    async def _check(self, arrival: Arrival, body: bytes) -> tuple[bytes, bytes | None]:
-        """Check a body that is there whole; returns it as it is and decoded."""
-        if len(body) <= _inline_bytes(arrival.header):
-            return body, arrival.check(body)
-        return body, await self._in_thread(arrival.check, body)
-
-    async def _receive(self, req: Request, arrival: Arrival) -> tuple[bytes | Spooled, bytes | None]:
-        """Take a body that did not come with the head; what exceeds ``spool_bytes`` goes to a file while it arrives."""
-        parts: list[bytes] = []
-        size = 0
-        chunks = req.chunks()
-        async for chunk in chunks:
-            parts.append(chunk)
-            size += len(chunk)
-            if size > self._limits.spool_bytes:
-                return await self._spool(chunks, arrival, b"".join(parts)), None
-        return await self._check(arrival, b"".join(parts))
-
-    async def _spool(self, chunks: AsyncIterator[bytes], arrival: Arrival, head: bytes) -> Spooled:
-        """Write and check a body of any length, block by block, each while the next one arrives. Memory is bounded."""
-        job: asyncio.Future[None] | None = None
-        async with self._worker.spool(arrival.header.graph, arrival.key) as spool:
-            try:
-                async for block in _blocks(head, chunks):
-                    if spool.size + len(block) > self._limits.body_bytes:
-                        raise too_large(self._limits.body_bytes)
-                    if job is not None:
-                        await job
-                    # a thread: a block may inflate to a lot, and JSON is parsed
-                    job = self._in_thread(arrival.feed, block)
-                    await spool.write(block)
-                if job is not None:
-                    await job
-                documents = await self._in_thread(arrival.checker.finish)
-                arrival.finish(documents, spool.size)
-                return await spool.finish()
-            finally:
-                if job is not None and not job.done():
-                    await asyncio.wait([job])
-
 
 def _check_names(route: str | None, id: str | None) -> None:
     """Raise :class:`BadRequest` if what stands in the URL cannot be a route or an id."""
@@ -267,28 +213,8 @@ def _check_names(route: str | None, id: str | None) -> None:
             raise BadRequest(f"{name} in the URL: {error.message}", code=error.code, where=name) from error
 
 
-def _inline_bytes(header: Header) -> int:
-    """Up to how many bytes a body is checked on the event loop."""
-    is_costly = header.encoding or header.content_type[:10].lower() == "multipart/"
-    return INLINE_ENCODED_BYTES if is_costly else INLINE_BYTES
-
-
 def _tell(resp: falcon.asgi.Response, receipt: str, documents: int, rejected: int | None = None) -> None:
     resp.status = 202
     resp.set_header("location", f"/receipts/{receipt}")
     more = b"" if rejected is None else b',"rejected":%d' % rejected
     resp.data = b'{"receipt":"%b","accepted":%d%b}' % (receipt.encode(), documents, more)
-
-
-async def _blocks(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """What arrives after ``head``, in blocks worth a thread's while."""
-    parts = [head]
-    size = len(head)
-    async for chunk in chunks:
-        parts.append(chunk)
-        size += len(chunk)
-        if size >= BLOCK_BYTES:
-            yield b"".join(parts)
-            parts, size = [], 0
-    if parts:
-        yield b"".join(parts)

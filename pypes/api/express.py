@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pypes.api import problems
-from pypes.api.docs import INLINE_BYTES, Documents
+from pypes.api.docs import Documents
+from pypes.api.reception import INLINE_BYTES
 from pypes.errors import PypesError
 
 App = Callable[[Any, Any, Any], Awaitable[None]]

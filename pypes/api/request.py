@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, ClassVar
 
 import falcon.asgi
 import orjson
 
+from pypes.api.memory import Memory
 from pypes.core import numbers
 from pypes.errors import BadRequest, InvalidInput, TooLarge
 from pypes.ingest.codecs.json import is_deeper
@@ -31,6 +32,9 @@ class Disconnected(Exception):
 
 class Request(falcon.asgi.Request):
     """Falcon's own stream ends alike when the body does and when the client goes away; here the two differ."""
+
+    #: What bodies share that are being received; ``None``: each has as much as it may be long.
+    memory: ClassVar[Memory | None] = None
 
     _is_begun = False
     _is_complete = False
@@ -68,12 +72,15 @@ class Request(falcon.asgi.Request):
         whole = self.whole()
         if whole is None:
             parts, size = [], 0
-            async for chunk in self.chunks():
-                parts.append(chunk)
-                size += len(chunk)
-                if size > max_bytes:
-                    raise too_large(max_bytes)
-            return b"".join(parts)
+            with (self.memory or Memory(max_bytes)).share() as share:
+                async for chunk in self.chunks():
+                    parts.append(chunk)
+                    size += len(chunk)
+                    if size > max_bytes:
+                        raise too_large(max_bytes)
+                    if size > INLINE_JSON_BYTES:
+                        await share.hold(size)
+                return b"".join(parts)
         if len(whole) > max_bytes:
             raise too_large(max_bytes)
         return whole

@@ -81,6 +81,13 @@ class Limits:
     dead_letter_body_bytes: int = _limit(
         64 * MIB, "Larger bodies are kept with a dead letter only if it does not hold all there was.", unit="bytes"
     )
+    receiving_bytes: int = _limit(
+        256 * MIB,
+        "Memory of a node for bodies that are being received, in equal parts for its ingest workers; what does not fit waits a "
+        "little.",
+        unit="bytes",
+        status=429,
+    )
     connections: int = _limit(
         4096,
         "Connections of one ingest worker, or fewer if there are no descriptors for them; beyond, those are closed that wait "

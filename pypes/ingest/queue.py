@@ -135,6 +135,17 @@ class Queue(ABC):
         """
 
     @abstractmethod
+    def reserve_arriving(self, size: int, *, is_repeatable: bool = False) -> None:
+        """Count ``size`` more bytes of a body that is being written to the disk. Raises :class:`QueueFull` (``queue.full``).
+
+        ``is_repeatable``: the body has a key and may have come before, so it needs no room beside what is queued.
+        """
+
+    @abstractmethod
+    def release_arriving(self, size: int) -> None:
+        """Say that bytes are no longer arriving: their body is about to be appended, or was given up."""
+
+    @abstractmethod
     def deployed(self, graphs: Collection[str]) -> None:
         """Say which graphs share the bounds. While there is but one, and nothing of others is left, it may use the whole of them.
 

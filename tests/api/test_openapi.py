@@ -11,10 +11,11 @@ import pytest
 
 from pypes.api import openapi, problems
 from pypes.api.app import API_VERSION, routes
+from pypes.api.memory import Memory
 from pypes.errors import InvalidGraph, Problem
 from tests.api.config import worker_config
 
-TABLE = routes(cast(Any, None), worker_config(), asyncio.Event())
+TABLE = routes(cast(Any, None), worker_config(), Memory(1), asyncio.Event())
 DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(openapi.document(TABLE, API_VERSION)))
 OPERATIONS = [(path, method, op) for path, methods in DOCUMENT["paths"].items() for method, op in methods.items()]
 

@@ -19,6 +19,14 @@ DECODED_BYTES = 8 * MIB
 class Sink(Protocol):
     """A codec's checker: takes inflated pieces, counts documents at the end."""
 
+    @property
+    def held_bytes(self) -> int:
+        """What it keeps of the body."""
+
+    @property
+    def most_bytes(self) -> int:
+        """What it may keep of any body."""
+
     def feed(self, piece: bytes) -> None: ...
     def finish(self) -> int: ...
 
@@ -68,7 +76,18 @@ class Checker:
         self._limits = limits
         self._inflater = Inflater(header.encoding, limits) if header.encoding else None
         self._sink = sink_of(parse(header.content_type), limits, seen)
+        self._limits = limits
         self._size = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """What it keeps of the body in memory, inflated."""
+        return self._sink.held_bytes
+
+    def most_bytes(self, size: int) -> int:
+        """What it may keep once it has been fed a chunk of ``size`` bytes."""
+        grown = size if self._inflater is None else max(MIB, self._limits.decompressed_ratio * size)
+        return min(self.held_bytes + grown, self._sink.most_bytes)
 
     def feed(self, chunk: bytes) -> None:
         """Take a chunk as received; raises as soon as it is known that the body cannot be accepted."""
@@ -102,6 +121,14 @@ class MultipartChecker:
         self._documents = 0
         self._filename = ""
 
+    @property
+    def held_bytes(self) -> int:
+        return 0 if self._part is None else self._part.held_bytes
+
+    @property
+    def most_bytes(self) -> int:
+        return max(self._limits.json_bytes, self._limits.line_bytes)
+
     def feed(self, piece: bytes) -> None:
         for event in self._parser.feed(piece):
             if isinstance(event, multipart.Start):
@@ -118,6 +145,7 @@ class MultipartChecker:
                         if not isinstance(self._part, raw.Checker):
                             json.check_size(event.size, self._limits)
                         self._documents += self._part.finish()
+                        self._part = None
                         _check_most(self._documents, self._limits)
                 except (BadRequest, MissingId) as error:
                     message = f"file {self._filename!r}: {error.message}"

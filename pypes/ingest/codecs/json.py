@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from pypes.ingest.codecs.survey import Survey, Unreadable
 NOT_DOCUMENTS = "ingest.not_documents"
 
 _BOM = b"\xef\xbb\xbf"
+#: As far as it takes to tell an array, without a copy of the body.
+_ARRAY = re.compile(rb"[ \t\r\n]*+\[")
 _raw_array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -91,7 +94,7 @@ def check(body: bytes, limits: Limits) -> int:
 def documents(body: bytes, limits: Limits) -> Iterator[dict[str, Any]]:
     """The documents of a JSON body; those of a large array are parsed one by one, so that memory stays near the body's size."""
     check_size(len(body), limits)
-    if len(body) > MIB and body.lstrip(b" \t\r\n")[:1] == b"[":
+    if len(body) > MIB and _ARRAY.match(body):
         try:
             items: list[Any] = _raw_array.decode(body)
         except (msgspec.DecodeError, RecursionError):
@@ -125,7 +128,7 @@ def elements(body: bytes, limits: Limits) -> Iterator[dict[str, Any] | Unreadabl
     Raises as :func:`documents` does for a body that is not JSON at all.
     """
     text = body[3:] if body.startswith(_BOM) else body
-    if text.lstrip(b" \t\r\n")[:1] != b"[":
+    if not _ARRAY.match(text):
         yield from documents(body, limits)
         return
     check_size(len(body), limits)
@@ -166,10 +169,20 @@ class Checker:
         self._seen = seen
         self._body = bytearray()
 
+    @property
+    def held_bytes(self) -> int:
+        """What it keeps of the body."""
+        return len(self._body)
+
+    @property
+    def most_bytes(self) -> int:
+        """What it may keep of any body."""
+        return self._limits.json_bytes
+
     def feed(self, piece: bytes) -> None:
         check_size(len(self._body) + len(piece), self._limits)
         self._body += piece
 
     def finish(self) -> int:
-        body = bytes(self._body)
+        body, self._body = bytes(self._body), bytearray()
         return check(body, self._limits) if self._seen is None else survey(body, self._limits, self._seen)

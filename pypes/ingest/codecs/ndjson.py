@@ -180,6 +180,16 @@ class Checker:
         self._lines = 0
         self._documents = 0
 
+    @property
+    def held_bytes(self) -> int:
+        """What it keeps of the body."""
+        return len(self._rest)
+
+    @property
+    def most_bytes(self) -> int:
+        """What it may keep of any body."""
+        return self._limits.line_bytes
+
     def feed(self, piece: bytes) -> None:
         cut = piece.rfind(b"\n") + 1
         if not cut:

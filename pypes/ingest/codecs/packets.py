@@ -44,8 +44,9 @@ class Checker(json.Checker):
     """Gathers a body of packets that arrives in pieces, up to ``json_bytes``."""
 
     def finish(self) -> int:
+        body, self._body = bytes(self._body), bytearray()
         number = 0
-        for number, packet in enumerate(documents(bytes(self._body), self._limits), 1):
+        for number, packet in enumerate(documents(body, self._limits), 1):
             if self._seen is not None:
                 self._seen.packet(packet, f"packet {number}")
         return number

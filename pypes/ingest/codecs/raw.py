@@ -77,6 +77,10 @@ def _cut(pieces: Iterator[bytes], skip: int, size: int | None) -> Iterator[bytes
 class Checker:
     """Any bytes are one document."""
 
+    #: What it keeps of the body, and may keep of any.
+    held_bytes = 0
+    most_bytes = 0
+
     def __init__(self, seen: Survey | None = None) -> None:
         self._seen = seen
 

@@ -44,6 +44,8 @@ class LeasingQueue(Queue):
         self._backlog = Backlog(time.monotonic_ns(), max_cached_bytes)
         self._deliveries = 0
         self._bytes = 0
+        #: Bodies that are being written to the disk and are not in the queue yet.
+        self._arriving_bytes = 0
         self._appended = 0
         self._acknowledged = 0
         self._acknowledged_bytes = 0
@@ -96,13 +98,25 @@ class LeasingQueue(Queue):
         max_deliveries, max_bytes = limits.queue_max_deliveries, limits.queue_max_bytes
         if is_bulk:
             max_deliveries, max_bytes = int(_BULK_SHARE * max_deliveries), int(_BULK_SHARE * max_bytes)
-        deliveries, total = self._deliveries, self._bytes
+        deliveries, total = self._deliveries, self._bytes + self._arriving_bytes
         if deliveries >= max_deliveries or total + size > max_bytes:
             retry_after_s = self._retry_after_s(deliveries + 1, total + size, max_deliveries, max_bytes)
             raise QueueFull("the queue is full; post again after the time in Retry-After", retry_after_s=retry_after_s)
         # PERF: far from full, no graph is looked at
         if graph and (deliveries + 1 > self._shared_deliveries or total + size > self._shared_bytes or is_bulk):
             self._check_share(graph, size, max_deliveries, max_bytes)
+
+    def reserve_arriving(self, size: int, *, is_repeatable: bool = False) -> None:
+        """As in :class:`Queue`."""
+        if not is_repeatable:
+            self.check_room(size)
+        elif self._arriving_bytes + size > self._limits.queue_max_bytes:
+            raise QueueFull("so much is arriving that the queue has no room for more; post again after the time in Retry-After")
+        self._arriving_bytes += size
+
+    def release_arriving(self, size: int) -> None:
+        """As in :class:`Queue`."""
+        self._arriving_bytes -= size
 
     def _check_share(self, graph: str, size: int, max_deliveries: int, max_bytes: int) -> None:
         reached = self._shares.reached(graph, size, (self._deliveries, self._bytes), (max_deliveries, max_bytes))

@@ -226,6 +226,14 @@ class IngestWorker:
         """
         self._queue.check_room(size, "" if graph in self._topology.ordered else graph, is_bulk=is_bulk)
 
+    def reserve_arriving(self, size: int, *, is_repeatable: bool = False) -> None:
+        """Count bytes of a body that is being spooled, whoever owns it in the end; raises as ``Queue.reserve_arriving``."""
+        self._queue.reserve_arriving(size, is_repeatable=is_repeatable)
+
+    def release_arriving(self, size: int) -> None:
+        """Say that so many bytes are no longer arriving."""
+        self._queue.release_arriving(size)
+
     def queue_stats(self) -> list[QueueStats]:
         """Snapshots of the queues this worker serves, its own first."""
         return [queue.stats() for queue in self._queues.values()]

@@ -1,0 +1,128 @@
+"""How the body of a POST is taken: checked while it arrives, in a file if it is large, within one budget of memory and disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pypes.api.arrival import Arrival
+from pypes.api.memory import Memory, Share
+from pypes.api.request import Request, too_large
+from pypes.core.limits import MIB
+from pypes.ingest.codecs.checking import DECODED_BYTES
+from pypes.ingest.delivery import Header, Spooled
+from pypes.runtime.worker.config import WorkerConfig
+
+if TYPE_CHECKING:
+    from pypes.runtime.worker.worker import IngestWorker
+
+T = TypeVar("T")
+
+#: Larger bodies are checked in a thread: up to here a hand-over would cost more than the check. Compressed ones grow.
+INLINE_BYTES = 64 << 10
+#: So are the parts of multipart bodies, each with a head of its own.
+INLINE_COSTLY_BYTES = 8 << 10
+
+#: Inflating and hashing run beside each other, parsing does not: more threads would only take turns at it.
+CHECK_THREADS = 2
+
+#: Bodies that go to a spool file are written and checked in blocks of this size: one while the next one arrives.
+BLOCK_BYTES = MIB
+BLOCKS = 2
+
+
+class Reception:
+    """Takes bodies for one ingest worker."""
+
+    def __init__(self, worker: IngestWorker, config: WorkerConfig, memory: Memory) -> None:
+        self._worker = worker
+        self._limits = config.limits
+        self._memory = memory
+        self._threads = ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="pypes-check")
+
+    def _in_thread(self, fn: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, fn, *args)
+
+    async def check(self, header: Header, body: bytes, check: Callable[..., T], *args: Any) -> T:
+        """What ``check`` says to a body that is there whole."""
+        size = len(body)
+        if size <= _inline_bytes(header):
+            return check(*args)
+        with self._memory.share() as share:
+            await share.hold(size + (min(DECODED_BYTES, self._limits.decompressed_ratio * size) if header.encoding else 0))
+            return await self._in_thread(check, *args)
+
+    async def receive(self, req: Request, arrival: Arrival) -> tuple[bytes | Spooled, bytes | None]:
+        """Take a body that did not come with the head; returns it as it is and decoded.
+
+        What exceeds ``spool_bytes`` goes to a file while it arrives. Raises :class:`QueueFull` for lack of memory or disk.
+        """
+        parts: list[bytes] = []
+        size = 0
+        chunks = req.chunks()
+        announced = min(req.content_length or 0, self._limits.spool_bytes)
+        with self._memory.share() as share:
+            if announced > INLINE_BYTES:
+                await share.hold(announced)
+            async for chunk in chunks:
+                parts.append(chunk)
+                size += len(chunk)
+                if size > self._limits.spool_bytes:
+                    return await self._spool(chunks, arrival, b"".join(parts), share), None
+                # what is smaller is bounded by the number of connections
+                if size > INLINE_BYTES and size > share.held_bytes:
+                    await share.hold(size)
+            body = b"".join(parts)
+        return body, await self.check(arrival.header, body, arrival.check, body)
+
+    async def _spool(self, chunks: AsyncIterator[bytes], arrival: Arrival, head: bytes, share: Share) -> Spooled:
+        """Write and check a body of any length, block by block, each while the next one arrives. Memory is bounded."""
+        job: asyncio.Future[None] | None = None
+        is_repeatable = arrival.key is not None
+        reserved = 0
+        async with self._worker.spool(arrival.header.graph, arrival.key) as spool:
+            try:
+                async for block in _blocks(head, chunks):
+                    if spool.size + len(block) > self._limits.body_bytes:
+                        raise too_large(self._limits.body_bytes)
+                    if job is not None:
+                        await job
+                    self._worker.reserve_arriving(len(block), is_repeatable=is_repeatable)
+                    reserved += len(block)
+                    await share.hold(BLOCKS * BLOCK_BYTES + arrival.checker.most_bytes(len(block)))
+                    # a thread: a block may inflate to a lot, and JSON is parsed
+                    job = self._in_thread(arrival.feed, block)
+                    await spool.write(block)
+                if job is not None:
+                    await job
+                await share.hold(BLOCK_BYTES + arrival.checker.held_bytes)
+                documents = await self._in_thread(arrival.checker.finish)
+                arrival.finish(documents, spool.size)
+                return await spool.finish()
+            finally:
+                if job is not None and not job.done():
+                    await asyncio.wait([job])
+                # from here on the queue counts it, if it is appended
+                self._worker.release_arriving(reserved)
+
+
+def _inline_bytes(header: Header) -> int:
+    """Up to how many bytes a body is checked on the event loop."""
+    is_costly = header.encoding or header.content_type[:10].lower() == "multipart/"
+    return INLINE_COSTLY_BYTES if is_costly else INLINE_BYTES
+
+
+async def _blocks(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What arrives after ``head``, in blocks worth a thread's while."""
+    parts = [head]
+    size = len(head)
+    async for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        if size >= BLOCK_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield b"".join(parts)
