@@ -2,7 +2,8 @@
 
 - ``Host`` must be a name the server was told (or that of its own address): a web page that resolves its own name to this
   machine (DNS rebinding) is refused.
-- A foreign ``Origin`` may not change anything: no web page creates filters on somebody's laptop.
+- A foreign ``Origin`` may not change anything: no web page creates filters on somebody's laptop. Those that are listed may, and
+  read what is answered (CORS).
 - With a token, ``Authorization: Bearer`` must carry it, compared in constant time. Load balancers probe without one.
 - A body that announces to be too long, or longer than the queue has room for, is refused before a byte of it is read.
 - A node that is stopping takes nothing new and closes its connections.
@@ -31,6 +32,17 @@ ANYWHERE = ("0.0.0.0", "::")
 #: Probes of load balancers, which know no token.
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+#: What pages of listed origins may send and read (CORS), and for how many seconds a browser need not ask again.
+PREFLIGHT = (
+    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
+    (
+        b"access-control-allow-headers",
+        b"Authorization, Content-Type, Content-Encoding, Content-Disposition, Idempotency-Key, If-Match, If-None-Match, Prefer",
+    ),
+    (b"access-control-max-age", b"600"),
+)
+EXPOSED = b"Location, Retry-After, ETag, Preference-Applied, Allow"
 
 #: Spellings of hosts that were found good (names times ports) and are not taken apart again.
 MAX_REMEMBERED = 256
@@ -82,6 +94,10 @@ class Guard:
         if not good or (host is None and scope["http_version"] != "1.0"):
             return problems.send(send, _bad_host(host))
         method = scope["method"]
+        if origin is not None and origin.lower() in self._origins:
+            if method == "OPTIONS" and any(name == b"access-control-request-method" for name, _ in scope["headers"]):
+                return _allow(send, origin)
+            send = _shared(send, origin)
         if origin is not None and method not in SAFE_METHODS and not self._is_good_origin(origin, host):
             foreign = Forbidden(
                 "pages of this origin may not change anything here; list it in origins if that is wanted", code="origin.foreign"
@@ -157,6 +173,27 @@ def _bad_token(token: bytes | None) -> Forbidden:
     if token is None:
         return Forbidden("a token is required: send Authorization: Bearer TOKEN", code="token.missing")
     return Forbidden("the token is not right: compare it with the server's token file", code="token.invalid")
+
+
+async def _allow(send: Send, origin: bytes) -> None:
+    """Answer a browser that asks what a page of a listed origin may do; it sends no token along (Fetch standard, 4.8)."""
+    await send({"type": "http.response.start", "status": 204, "headers": [*_cors(origin), *PREFLIGHT]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _shared(send: Send, origin: bytes) -> Send:
+    """Let pages of a listed origin read the answer, whatever it is."""
+
+    async def shared(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *_cors(origin), (b"access-control-expose-headers", EXPOSED)]}
+        await send(message)
+
+    return shared
+
+
+def _cors(origin: bytes) -> list[tuple[bytes, bytes]]:
+    return [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
 
 
 def _closing(send: Send) -> Send:

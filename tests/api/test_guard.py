@@ -150,3 +150,32 @@ def test_while_draining_nothing_new_is_taken() -> None:
     status, fields, _ = ask({"Host": "localhost"}, method="GET", path="/receipts/x", state="draining")
     assert status == 200
     assert fields["connection"] == "close"
+
+
+LISTED = ("https://editor.example.com/",)
+
+
+def test_browsers_are_told_what_pages_of_listed_origins_may_do() -> None:
+    asks = {"Host": "localhost", "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type"}
+    # a browser sends no token along
+    status, headers, _ = ask({**asks, "Origin": "https://editor.example.com"}, method="OPTIONS", origins=LISTED, token="secret")
+    assert status == 204
+    assert headers["access-control-allow-origin"] == "https://editor.example.com"
+    assert headers["vary"] == "Origin"
+    assert "PUT" in headers["access-control-allow-methods"].split(", ")
+    assert {"Content-Type", "Authorization", "Idempotency-Key"} <= set(headers["access-control-allow-headers"].split(", "))
+    for origin in ("https://evil.example", "https://editor.example.com.evil.example", "null", "http://localhost"):
+        status, headers, _ = ask({**asks, "Origin": origin}, method="OPTIONS", origins=LISTED)
+        assert not [name for name in headers if name.startswith("access-control-")]
+    assert ask({**asks, "Origin": "https://editor.example.com", "Host": "evil.example"}, method="OPTIONS", origins=LISTED)[0] == 403
+
+
+def test_pages_of_listed_origins_read_every_answer() -> None:
+    for token, expected in ((None, 200), ("secret", 401)):
+        status, headers, _ = ask({"Host": "localhost", "Origin": "https://editor.example.com"}, origins=LISTED, token=token)
+        assert status == expected
+        assert headers["access-control-allow-origin"] == "https://editor.example.com"
+        assert "Location" in headers["access-control-expose-headers"].split(", ")
+    for origin in ("http://localhost:8080", "https://evil.example"):
+        _, headers, _ = ask({"Host": "localhost:8080", "Origin": origin}, method="GET", origins=LISTED)
+        assert not [name for name in headers if name.startswith("access-control-")]
