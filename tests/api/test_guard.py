@@ -167,7 +167,9 @@ def test_browsers_are_told_what_pages_of_listed_origins_may_do() -> None:
     for origin in ("https://evil.example", "https://editor.example.com.evil.example", "null", "http://localhost"):
         status, headers, _ = ask({**asks, "Origin": origin}, method="OPTIONS", origins=LISTED)
         assert not [name for name in headers if name.startswith("access-control-")]
-    assert ask({**asks, "Origin": "https://editor.example.com", "Host": "evil.example"}, method="OPTIONS", origins=LISTED)[0] == 403
+    assert (
+        ask({**asks, "Origin": "https://editor.example.com", "Host": "evil.example"}, method="OPTIONS", origins=LISTED)[0] == 403
+    )
 
 
 def test_pages_of_listed_origins_read_every_answer() -> None:

@@ -12,6 +12,7 @@ from pypes.errors import InternalError
 from pypes.ingest.codecs import json, multipart, ndjson, packets
 from pypes.ingest.codecs.encodings import inflate, pieces_of
 from pypes.ingest.codecs.media import JSON, MediaType, parse
+from pypes.ingest.codecs.passage import Passage
 from pypes.ingest.codecs.raw import StreamBody
 from pypes.ingest.codecs.survey import Unreadable
 from pypes.ingest.delivery import PACKETS, Header, Spooled
@@ -147,6 +148,7 @@ def _parts(
     limits: Limits,
     number: int,
 ) -> Iterator[tuple[str, list[Packet]]]:
+    passage = Passage(source, encoding, limits) if encoding else None
     content: list[bytes] = []
     kept_bytes = 0
     part = multipart.Part("", "", "")
@@ -179,7 +181,9 @@ def _parts(
                 own["index"] = number
                 number += 1
             value = (
-                b"".join(content) if kept_bytes <= most_bytes else StreamBody(source, encoding, limits, event.offset, event.size)
+                b"".join(content)
+                if kept_bytes <= most_bytes
+                else StreamBody(source, encoding, limits, event.offset, event.size, passage)
             )
             yield part_media.type, [Packet.from_document({"data": value}, own)]
 

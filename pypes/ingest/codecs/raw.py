@@ -9,15 +9,28 @@ from typing import BinaryIO, cast
 from pypes.core.limits import Limits
 from pypes.errors import TooLarge
 from pypes.ingest.codecs.encodings import PieceReader, pieces_of
+from pypes.ingest.codecs.passage import Passage
 from pypes.ingest.codecs.survey import Survey
 from pypes.ingest.delivery import Spooled
 from pypes.packet import Body
 
 
 class StreamBody(Body):
-    """A body, or ``size`` bytes of it from ``offset`` on, read from where it lies and inflated on the way."""
+    """A body, or ``size`` bytes of it from ``offset`` on, read from where it lies and inflated on the way.
 
-    def __init__(self, source: bytes | Spooled, encoding: str, limits: Limits, offset: int = 0, size: int | None = None) -> None:
+    A part of a compressed body needs the ``passage`` over it that all its parts share.
+    """
+
+    def __init__(
+        self,
+        source: bytes | Spooled,
+        encoding: str,
+        limits: Limits,
+        offset: int = 0,
+        size: int | None = None,
+        passage: Passage | None = None,
+    ) -> None:
+        self._passage = passage
         self._source = source
         self._encoding = encoding
         self._limits = limits
@@ -33,17 +46,15 @@ class StreamBody(Body):
         return self._size
 
     def open(self) -> BinaryIO:
+        if self._passage is not None and self._size is not None:
+            return self._passage.open(self._offset, self._size)
         file = self._source.open() if isinstance(self._source, Spooled) else io.BytesIO(self._source)
         if not self._encoding and not self._offset and self._size == len(self._source):
             return file
-        if self._encoding:
-            pieces = pieces_of(file, self._encoding, self._limits)
-            skip = self._offset
-        else:
+        if not self._encoding:
             file.seek(self._offset)
-            pieces = pieces_of(file, "", self._limits)
-            skip = 0
-        stream = io.BufferedReader(PieceReader(_cut(pieces, skip, self._size), file), 1 << 18)
+        pieces = pieces_of(file, self._encoding, self._limits)
+        stream = io.BufferedReader(PieceReader(_cut(pieces, self._size), file), 1 << 18)
         return cast("BinaryIO", stream)
 
     def read(self) -> bytes:
@@ -59,12 +70,8 @@ class StreamBody(Body):
         return data
 
 
-def _cut(pieces: Iterator[bytes], skip: int, size: int | None) -> Iterator[bytes]:
+def _cut(pieces: Iterator[bytes], size: int | None) -> Iterator[bytes]:
     for piece in pieces:
-        if skip >= len(piece):
-            skip -= len(piece)
-            continue
-        piece, skip = piece[skip:] if skip else piece, 0
         if size is not None:
             piece = piece[:size]
             size -= len(piece)
