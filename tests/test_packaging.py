@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import pypes
-from tests.wheels import ROOT, build_wheels
+from tests.wheels import ROOT, index_of_session, wheels_of_session
 
 # fmt: off
 COMPONENTS = {
@@ -36,7 +36,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return build_wheels(tmp_path_factory.mktemp("wheels"))
+    return wheels_of_session(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory, wheels: list[Path]) ->
     home = tmp_path_factory.mktemp("environment")
     venv.create(home / "venv", with_pip=False)
     python = home / "venv" / "bin" / "python"
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", *wheels, cwd=home)
+    options = ("--no-index", "--find-links", index_of_session(tmp_path_factory))
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", *options, *wheels, cwd=home)
     return home / "venv" / "bin"
 
 

@@ -26,10 +26,7 @@ import pytest
 from pypes.testing.node import Server, free_port, serving, until
 from tests.snippets import ADDRESS, blocks_of
 from tests.tracing import missing
-from tests.wheels import build, build_wheels
-
-#: What the generated distributions ask for beyond Pypes and its components: to be built, and to be tested.
-NEEDED = ("setuptools>=77", "pytest>=8")
+from tests.wheels import build, index_of_session
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -72,13 +69,7 @@ class Newcomer:
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheels of this project and of all that it needs."""
-    home = tmp_path_factory.mktemp("index")
-    server, basic = sorted(build_wheels(home, [".", "components/basic"]), reverse=True)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", home / "wheels", f"{server}[new]", basic, *NEEDED]
-    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
-    if done.returncode:
-        missing(f"no wheels of what Pypes needs; is there a network? {done.stderr}")
-    return home / "wheels"
+    return index_of_session(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

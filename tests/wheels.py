@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
+
+from tests.tracing import missing
 
 ROOT = Path(__file__).parent.parent
 DISTRIBUTIONS = [".", *sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("components/*/setup.py"))]
+
+#: What the distributions that `pypes new` makes ask for beyond Pypes: to be built, and to be tested.
+NEEDED = ("setuptools>=77", "pytest>=8")
 
 
 def build_wheels(home: Path, distributions: Sequence[str] = DISTRIBUTIONS) -> list[Path]:
@@ -20,6 +29,42 @@ def build_wheels(home: Path, distributions: Sequence[str] = DISTRIBUTIONS) -> li
     for distribution in distributions:
         build(source / distribution, home / "dist", "--wheel")
     return sorted((home / "dist").glob("*.whl"))
+
+
+def wheels_of_session(factory: pytest.TempPathFactory) -> list[Path]:
+    """The wheels of all distributions, built once for all processes of a test session; sorted by name."""
+    with _once(factory, "wheels") as (home, is_done):
+        if not is_done:
+            build_wheels(home)
+    return sorted((home / "dist").glob("*.whl"))
+
+
+def index_of_session(factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheels of this project and of all that it needs, filled once for all processes of a test session.
+
+    So one step needs the network, and no distribution of our names is ever taken from elsewhere.
+    """
+    basic, search, server = wheels_of_session(factory)
+    with _once(factory, "index") as (home, is_done):
+        if not is_done:
+            command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", home, f"{server}[new]", basic, search]
+            done = subprocess.run([*command, *NEEDED], cwd=home, capture_output=True, text=True, check=False)
+            if done.returncode:
+                missing(f"no wheels of what Pypes needs; is there a network? {done.stderr}")
+    return home
+
+
+@contextmanager
+def _once(factory: pytest.TempPathFactory, name: str) -> Iterator[tuple[Path, bool]]:
+    """A folder of the session, held by one process at a time, and whether a block before this one has gone through with it."""
+    base = factory.getbasetemp()
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"session-{name}"
+    home.mkdir(exist_ok=True)
+    done = home.with_suffix(".done")
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield home, done.exists()
+        done.touch()
 
 
 def build(source: Path, to: Path, *options: str) -> None:
