@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pypes.testing.node import DESCRIPTIONS
+
 settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
@@ -37,6 +39,14 @@ def _children() -> set[str]:
         except FileNotFoundError:  # the thread ended meanwhile
             continue
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _descriptions_are_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nodes find out of installed components once in a session: each would start two processes for that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(DESCRIPTIONS, str(tmp_path_factory.mktemp("descriptions")))
+        yield
 
 
 @pytest.fixture(autouse=True)

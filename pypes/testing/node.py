@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import random
 import signal
 import socket
@@ -29,6 +30,18 @@ READY_S = 20.0
 
 #: Below what systems give to outgoing connections (from 32768 on Linux): none of those can take a port while a node restarts.
 _PORTS = range(20_000, 32_000)
+
+
+#: Environment variable: a folder in which the nodes of a test session share what they have found out of installed components.
+DESCRIPTIONS = "PYPES_TEST_DESCRIPTIONS"
+
+
+def share_descriptions(data: Path) -> None:
+    """Have the node that is to work on ``data`` use the folder that :data:`DESCRIPTIONS` names, if there is one."""
+    shared = os.environ.get(DESCRIPTIONS)
+    if shared and not (data / "cache").exists():
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (data / "cache").symlink_to(shared)
 
 
 def free_port() -> int:
@@ -132,11 +145,25 @@ class Server:
         self.process.wait(10)
 
     def stop(self, timeout_s: float = 40.0) -> int:
-        """Ask it to drain and end; returns its exit code."""
+        """Ask it to drain and end; returns its exit code. Idle connections are closed first: it would wait for them."""
         assert self.process is not None
         self.roles()
+        self._hang_up()
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout_s)
+
+    def _hang_up(self) -> None:
+        """Close idle connections; the pool stays, for threads may be about to use it."""
+        pool = self.http.connection_from_url(self.url)
+        idle = []
+        with suppress(queue.Empty):
+            while True:
+                idle.append(pool.pool.get_nowait())  # type: ignore[union-attr]
+        for connection in idle:
+            if connection is not None:
+                connection.close()
+            with suppress(queue.Full):
+                pool.pool.put_nowait(connection)  # type: ignore[union-attr]
 
     def close(self) -> None:
         self.roles()
@@ -174,6 +201,7 @@ class Node(Server):
         self.graphs = base / "graphs"
         self.graphs.mkdir(parents=True, exist_ok=True)
         self.add(graph)
+        share_descriptions(base / "data")
         command = [
             sys.executable, "-m", "pypes", "serve",
             "--bind", f"127.0.0.1:{port}",

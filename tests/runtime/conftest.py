@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 
 from pypes.runtime.folders import find_runtime_dir
 from pypes.runtime.rpc import RpcClient
-from pypes.testing.node import runs
+from pypes.testing.node import runs, share_descriptions
 
 WAIT_S = 20.0
 
@@ -142,6 +143,7 @@ class Node:
         self.folder = folder
         (folder / "graphs").mkdir(exist_ok=True)
         (folder / "parts.py").write_text(PARTS)
+        share_descriptions(folder / "data")
         self.socket = str(find_runtime_dir(folder / "data") / "control.sock")
         self.events: list[dict[str, Any]] = []
         self.seen: dict[int, psutil.Process] = {}
@@ -233,17 +235,13 @@ class Node:
         """End it and whatever is left of it, by id."""
         self.children()
         if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(WAIT_S)
-            except subprocess.TimeoutExpired:
-                self.children()
-                self.process.kill()
-                self.process.wait()
+            self.process.kill()  # how it stops in order is tested where it is told to
+            self.process.wait()
         for child in self.children():
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
         self._reader.join(WAIT_S)
+        shutil.rmtree(Path(self.socket).parent, ignore_errors=True)
         assert self.process.stderr is not None
         self.process.stderr.close()
         for event in self.events:  # shown by pytest when a test fails
