@@ -10,7 +10,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
-from pypes.core.shown import shown
+from pypes.core.shown import Clean, shown
 from pypes.errors import Reject, Retry, Unreachable
 
 #: The longest wait that a component may ask for with ``Retry``, in seconds.
@@ -30,14 +30,14 @@ class Raised(NamedTuple):
     delay_s: float | None = None
 
     @classmethod
-    def of(cls, error: BaseException) -> Raised:
-        """Read an exception; never raises."""
+    def of(cls, error: BaseException, clean: Clean = str) -> Raised:
+        """Read an exception; never raises. ``clean`` takes secrets out of its text."""
         if isinstance(error, Retry):
             steers = "Unreachable" if isinstance(error, Unreachable) else "Retry"
-            return cls(steers, "retry.exhausted", _reason(error) or "retry asked for", seconds(_of(error, "delay_s")))
+            return cls(steers, "retry.exhausted", _reason(error, clean) or "retry asked for", seconds(_of(error, "delay_s")))
         if isinstance(error, Reject):
-            return cls("Reject", code_of(_of(error, "code")), _reason(error) or "rejected without a reason")
-        return cls("", "component.raised", shown(error))
+            return cls("Reject", code_of(_of(error, "code")), _reason(error, clean) or "rejected without a reason")
+        return cls("", "component.raised", shown(error, clean))
 
 
 def is_interruption(error: BaseException) -> bool:
@@ -50,11 +50,11 @@ def is_interruption(error: BaseException) -> bool:
     return signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, clean: Clean) -> str:
     """The reason that was given, else the exception that this one was raised from."""
     reason = _of(error, "reason")
-    given = "" if reason is None else shown(reason)
-    return given if given or error.__cause__ is None else shown(error.__cause__)
+    given = "" if reason is None else shown(reason, clean)
+    return given if given or error.__cause__ is None else shown(error.__cause__, clean)
 
 
 def _of(error: BaseException, name: str) -> Any:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from typing import Any, Final
 
 #: Characters that are kept of a reason, and of a traceback.
 REASON_CHARS: Final = 4_000
 TRACE_CHARS: Final = 64_000
 
+#: Takes out of a text what must not be read in it, secrets. It has to come before the cut, or half of one would be left there.
+Clean = Callable[[str], str]
 
-def shown(value: Any, *, named: bool = True) -> str:
+#: Of a text that is longer, beginning and end are cleaned that are so many times as long as what is kept of them.
+_CLEANED: Final = 4
+
+
+def shown(value: Any, clean: Clean = str, *, named: bool = True) -> str:
     """``str(value)``, or what can be said instead if that raises. An exception is shown with its class, if ``named``."""
     try:
         text = str(value)
@@ -18,25 +25,34 @@ def shown(value: Any, *, named: bool = True) -> str:
             text = f"{type(value).__name__}: {text}"
     except BaseException as error:  # whatever it is, the value is to blame, and only its text is missing
         text = f"<{_name(value)}, and {_name(error)} in its text>"
-    return bounded(text, REASON_CHARS)
+    return bounded(text, REASON_CHARS, clean)
 
 
-def trace_of(error: BaseException) -> str:
+def trace_of(error: BaseException, clean: Clean = str) -> str:
     """The traceback of an exception, with its causes."""
     try:
         text = "".join(traceback.format_exception(error))
     except BaseException as another:
         text = f"<no traceback: {_name(another)} while it was written>\n{_name(error)}\n"
-    return bounded(text, TRACE_CHARS)
+    return bounded(text, TRACE_CHARS, clean)
 
 
-def bounded(text: str, most: int) -> str:
+def bounded(text: str, most: int, clean: Clean = str) -> str:
     """A plain ``str`` that can be encoded; of a long one the beginning and the end."""
-    left_out = str.__len__(text) - most
-    if left_out > 0:
-        half = most // 2
-        text = f"{str.__getitem__(text, slice(half))} [… {left_out} characters …] {str.__getitem__(text, slice(-half, None))}"
-    return str.encode(text, "utf-8", "backslashreplace").decode()
+    text = str.__str__(text)
+    size, half = len(text), most // 2
+    if size > 2 * _CLEANED * most:
+        begin, end = clean(text[: _CLEANED * most]), clean(text[-_CLEANED * most :])
+        text = _cut(begin, end, half, size - most)
+    else:
+        text = clean(text)
+        if (left_out := len(text) - most) > 0:
+            text = _cut(text, text, half, left_out)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _cut(begin: str, end: str, half: int, left_out: int) -> str:
+    return f"{begin[:half]} [… {left_out} characters …] {end[-half:]}"
 
 
 def _name(value: Any) -> str:

@@ -26,7 +26,7 @@ from pypes.core.lifeline import die_with_parent, watch
 from pypes.core.raised import Raised
 from pypes.core.returned import fault_of, packets_of, unrun
 from pypes.core.secrets import Secrets
-from pypes.core.shown import REASON_CHARS, bounded, shown, trace_of
+from pypes.core.shown import REASON_CHARS, Clean, bounded, shown, trace_of
 from pypes.errors import ComponentError, Reject
 from pypes.placement import wire
 from pypes.registry.loading import resolve
@@ -52,14 +52,15 @@ def main() -> None:
         os._exit(0)
     order = msgspec.msgpack.decode(first[1], type=wire.Order)
     _confine(order.max_bytes)
-    says = Says(channel)
+    secrets = Secrets(order.secrets)
+    says = Says(channel, secrets)
     logging.getLogger().handlers[:] = [Forward(says)]
     logging.getLogger().setLevel(order.log_level)
     logs.catch_uncaught()
     status = 0
     component: Component | None = None
     try:
-        component = _made(order)
+        component = _made(order, secrets)
         turn = component._turn = ChildTurn(component, frozenset(order.connected), says)
         fault = unrun(component.setup(), "setup")  # type: ignore[func-returns-value]
         if fault is not None:
@@ -98,7 +99,7 @@ def _confine(max_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def _made(order: wire.Order) -> Component:
+def _made(order: wire.Order, secrets: Secrets) -> Component:
     found = resolve(order.module, order.attr)
     if not (isinstance(found, type) and issubclass(found, Component)):
         raise ComponentError(f"{order.module}:{order.attr} is no component class", code="component.broken", where=order.name)
@@ -107,7 +108,7 @@ def _made(order: wire.Order) -> Component:
     component.name = order.name
     component.graph_name = order.graph
     component.data_dir = order.data_dir
-    component.secrets = Secrets(order.secrets)
+    component.secrets = secrets
     return component
 
 
@@ -121,7 +122,8 @@ def _tear_down(component: Component) -> None:
 class Says:
     """What the child says to the instance; from any of its threads."""
 
-    def __init__(self, channel: wire.Channel) -> None:
+    def __init__(self, channel: wire.Channel, secrets: Secrets) -> None:
+        self._secrets = secrets
         self.values = wire.ChildValues()
         self._channel = channel
         self._lock = threading.RLock()
@@ -141,21 +143,21 @@ class Says:
 
     def failure(self, kind: int, error: BaseException) -> None:
         try:
-            failure = _failure(error)
+            failure = _failure(error, self._secrets.redact)
         except MemoryError:
             failure = wire.Failure("MemoryError", "", "", is_exhausted=True)
         self.plain(kind, failure)
 
 
-def _failure(error: BaseException) -> wire.Failure:
+def _failure(error: BaseException, clean: Clean) -> wire.Failure:
     name = bounded(type(error).__name__, REASON_CHARS)
     with contextlib.suppress(BaseException):  # a class may have its own idea of attributes
         error = error.with_traceback(_own_part(error))
-    trace = trace_of(error)
-    steers, code, reason, delay_s = Raised.of(error)
+    trace = trace_of(error, clean)
+    steers, code, reason, delay_s = Raised.of(error, clean)
     if steers:
         return wire.Failure(name, reason, trace, steers, code, delay_s or 0.0)
-    return wire.Failure(name, shown(error, named=False), trace, is_exhausted=isinstance(error, MemoryError))
+    return wire.Failure(name, shown(error, clean, named=False), trace, is_exhausted=isinstance(error, MemoryError))
 
 
 def _own_part(error: BaseException) -> Any:

@@ -13,12 +13,12 @@ from typing import Any
 
 from pypes.component import Component
 from pypes.core.raised import is_interruption
-from pypes.core.shown import shown
+from pypes.core.shown import Clean, shown
 from pypes.errors import ComponentError, InvalidComponent, PypesError
 from pypes.graph.spec import ComponentSpec
 
 
-def load(spec: ComponentSpec) -> type[Component]:
+def load(spec: ComponentSpec, clean: Clean = str) -> type[Component]:
     """Import the class that ``spec`` describes into this process, with everything that its module imports.
 
     For instances only: whatever a third party wrote runs here. Raises :class:`InvalidComponent`.
@@ -30,20 +30,20 @@ def load(spec: ComponentSpec) -> type[Component]:
     except BaseException as error:
         if is_interruption(error):
             raise
-        message = f"component {spec.name!r} cannot be imported from {spec.module}: {shown(error)}"
+        message = f"component {spec.name!r} cannot be imported from {spec.module}: {shown(error, clean)}"
         raise InvalidComponent(message, code="component.broken", where=spec.name) from error
     if not (isinstance(found, type) and issubclass(found, Component)):
         raise InvalidComponent(f"{spec.module}:{spec.attr} is no component class", code="component.broken", where=spec.name)
     return found
 
 
-def make(spec: ComponentSpec, params: Mapping[str, Any], filter: str) -> Component:
+def make(spec: ComponentSpec, params: Mapping[str, Any], filter: str, clean: Clean = str) -> Component:
     """Load a component and configure one for a filter.
 
     Raises :class:`InvalidComponent`, :class:`InvalidInput` over parameters, and :class:`ComponentError` for what its
     ``__init__`` raises.
     """
-    cls = load(spec)
+    cls = load(spec, clean)
     try:
         component = cls()
         component.configure(params)
@@ -52,7 +52,7 @@ def make(spec: ComponentSpec, params: Mapping[str, Any], filter: str) -> Compone
     except BaseException as error:
         if is_interruption(error):
             raise
-        raise ComponentError(f"it cannot be made: {shown(error)}", code="graph.setup_failed", where=filter) from error
+        raise ComponentError(f"it cannot be made: {shown(error, clean)}", code="graph.setup_failed", where=filter) from error
     return component
 
 

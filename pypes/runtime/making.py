@@ -28,7 +28,7 @@ class Site:
 
         Raises what :func:`pypes.registry.make` does, and ``InvalidInput`` (``param.path``) for a path that leads astray.
         """
-        component = make(spec, self.checked(spec, params), filter)
+        component = make(spec, self.checked(spec, params), filter, self.secrets.redact)
         component.data_dir = self.paths.data_dir
         component.paths = self.paths
         component.secrets = self.secrets

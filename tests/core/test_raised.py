@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from pypes.core.raised import RETRY_LONGEST_S, Raised
-from pypes.core.shown import REASON_CHARS, TRACE_CHARS, shown, trace_of
+from pypes.core.secrets import Secrets
+from pypes.core.shown import REASON_CHARS, TRACE_CHARS, bounded, shown, trace_of
 from pypes.errors import Reject, Retry, Unreachable
 
 
@@ -113,6 +114,27 @@ def test_texts_are_bounded_and_can_be_encoded() -> None:
         assert "characters" in text
         text.encode()
     assert shown(error).startswith("ValueError: aaa")
+
+
+@pytest.mark.parametrize("size", [150, 250, 100_000])
+def test_a_secret_at_the_cut_is_taken_out_whole(size: int) -> None:
+    clean = Secrets({"s3cr3t-p4ss": "${TOKEN}"}).redact
+    for at in range(30, 70):
+        for text in ("x" * at + "s3cr3t-p4ss" + "x" * size, "x" * size + "s3cr3t-p4ss" + "x" * at):
+            found = bounded(text, 100, clean)
+            assert not any(part in found for part in ("s3", "r3t", "p4", "ss")), found
+    assert len(bounded("x" * size, 100, clean)) < 140
+
+
+def test_exceptions_are_read_without_secrets() -> None:
+    secret = "s3cr3t-p4ss"
+    clean = Secrets({secret: "${TOKEN}"}).redact
+    filler = "x" * (REASON_CHARS // 2 - 18)
+    for error in (ValueError(filler + secret + filler), Reject(filler + secret + filler), Retry(0, filler + secret + filler)):
+        reason = Raised.of(error, clean).reason
+        assert "${TOKEN}" in reason
+        assert "s3c" not in reason
+        assert "s3c" not in trace_of(ValueError("x" * (TRACE_CHARS // 2 - 20) + secret + "x" * TRACE_CHARS), clean)
 
 
 def test_what_has_no_text_is_told_by_its_class() -> None:

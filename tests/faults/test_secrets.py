@@ -64,6 +64,8 @@ class Leaks(Transformer):
         packet.set_meta("source", f"{self.params.url}?key={key}")
         if how == "raise":
             raise ValueError(f"the key {key} is not taken by {self.params.url} {self.params.short}")
+        if how == "long":
+            raise ValueError(key * 5000)  # cut, and in the middle of one
         if how == "reject":
             raise Reject(key, "leaks.rejected")
         if how == "retry":
@@ -204,13 +206,13 @@ def test_no_secret_is_written_or_answered(node: Node, origin: Origin) -> None:
     for name, component in (("leaks", "Leaks"), ("apart", "Apart")):
         if component == "Apart":
             assert put(node, leaks(name, component))[0] == 201
-        for how in ("thread", "raise", "reject", "retry", "chain"):
+        for how in ("thread", "raise", "long", "reject", "retry", "chain"):
             answer = node.post(json.dumps({**first, "how": how}).encode(), f"/docs/{name}?wait=20", Prefer="wait=20")
             assert answer.status in (200, 202)
             receipt = answer.json()["receipt"]
             said.append(node.get(f"/receipts/{receipt}?wait=20").data)
             said.append(node.get(f"/receipts/{receipt}/documents").data)
-    until(lambda: len(node.get("/deadletters?limit=100").json()["deadletters"]) == 8, 20, "all failed")
+    until(lambda: len(node.get("/deadletters?limit=100").json()["deadletters"]) == 10, 20, "all failed")
 
     # what cannot be set up, and what is not valid
     status, answer_data = put(node, leaks("broken", fails=True))
@@ -246,7 +248,7 @@ def test_no_secret_is_written_or_answered(node: Node, origin: Origin) -> None:
     # it got there what was meant for it
     assert MARKERS["HEADER"] in origin.asked
     assert base64.b64encode(b"me:mark/password-7Qx3").decode() in origin.asked
-    until(lambda: len(node.get("/deadletters?limit=100").json()["deadletters"]) == 9, 20, "what was fetched failed")
+    until(lambda: len(node.get("/deadletters?limit=100").json()["deadletters"]) == 11, 20, "what was fetched failed")
 
     # trials
     dryrun = {"content_type": "application/json", "body": '{"how": "raise"}', "graph": leaks("leaks")}

@@ -131,7 +131,7 @@ class Fetching:
             if run.is_void:
                 return
             component.log.warning("fetching failed", exc_info=raised)
-            error = shown(raised)
+            error = shown(raised, self._secrets.redact)
         self._say(place, protocol.ended(number, self._secrets.redact(error)), is_last=True)
 
     def _say(self, place: Place, frame: bytes, *, is_last: bool = False) -> None:
@@ -146,16 +146,16 @@ def _frame(number: int, pair: Any, limits: Limits, secrets: Secrets) -> bytes:
         raise _invalid(f"a {type(pair).__name__}, not a pair of packets and the cursor behind them")
     packets, cursor = pair
     if not isinstance(packets, list | tuple) or not all(isinstance(packet, Packet) for packet in packets):
-        raise _invalid(f"something else than a list of packets: {shown(packets)}")
+        raise _invalid(f"something else than a list of packets: {shown(packets, secrets.redact)}")
     try:
         json.dumps(cursor, allow_nan=False)  # the encoder below would write NaN as null, which is the beginning
         behind = orjson.dumps(cursor)
     except (TypeError, ValueError, RecursionError) as error:
-        raise _invalid(f"a cursor that is no JSON value: {shown(error)}") from error
+        raise _invalid(f"a cursor that is no JSON value: {shown(error, secrets.redact)}") from error
     try:
         body = orjson.dumps([_clean(packet.to_json(), secrets) for packet in packets])
     except (TypeError, ValueError, RecursionError) as error:
-        raise _invalid(f"a packet that JSON cannot say: {shown(error)}") from error
+        raise _invalid(f"a packet that JSON cannot say: {shown(error, secrets.redact)}") from error
     if len(body) > limits.json_bytes:
         raise ComponentError(
             f"{len(packets)} packets of {len(body)} bytes were fetched at once, the limit is {limits.json_bytes}; "

@@ -31,7 +31,7 @@ from pypes.component import Component, is_publisher
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock, node_clock
 from pypes.core.paths import Paths
-from pypes.core.shown import shown, trace_of
+from pypes.core.shown import Clean, shown, trace_of
 from pypes.errors import ComponentError, InvalidInput, PypesError
 from pypes.graph import codec
 from pypes.graph.spec import ComponentSpec
@@ -90,8 +90,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     except _SetupFailed as failed:
         for runner in runners.values():
             runner.scheduler.teardown()
-        redact = site.secrets.redact
-        control.send(("failed", failed.graph, failed.node, redact(failed.message), redact(failed.traceback)))
+        control.send(("failed", failed.graph, failed.node, failed.message, failed.traceback))
         sys.exit(1)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(spec.socket)
@@ -155,13 +154,13 @@ def _watchdog(spec: InstanceSpec, runners: Mapping[str, Runner], note: Note) -> 
 class _SetupFailed(Exception):
     """A filter, or a whole graph (``node`` is empty), could not be set up."""
 
-    def __init__(self, graph: str, node: str, error: BaseException) -> None:
-        super().__init__(shown(error))
+    def __init__(self, graph: str, node: str, error: BaseException, clean: Clean) -> None:
+        super().__init__(shown(error, clean))
         self.graph = graph
         self.node = node
         cause = error.__cause__ or error
-        self.message = error.message if isinstance(error, PypesError) else shown(error)
-        self.traceback = trace_of(cause)
+        self.message = clean(error.message) if isinstance(error, PypesError) else shown(error, clean)
+        self.traceback = trace_of(cause, clean)
 
 
 def _answer(control: Any, site: Site, graph: str, version: int) -> Callable[[str], None]:
@@ -200,9 +199,9 @@ def _set_up(
         runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits, clock, site.secrets)
         runner.scheduler.setup()
     except ComponentError as error:
-        raise _SetupFailed(name, error.where or node, error) from error
+        raise _SetupFailed(name, error.where or node, error, site.secrets.redact) from error
     except BaseException as error:
-        raise _SetupFailed(name, node, error) from error
+        raise _SetupFailed(name, node, error, site.secrets.redact) from error
     return runner
 
 

@@ -236,7 +236,7 @@ class Runner:
                     raise fault
         except BaseException as error:
             # some may have changed, some not: whoever asked has this instance replaced
-            on_done(f"{name}: {shown(error)}")
+            on_done(f"{name}: {shown(error, self.scheduler.secrets.redact)}")
             return
         self.version = version
         on_done("")

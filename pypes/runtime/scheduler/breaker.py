@@ -38,7 +38,7 @@ class Breakers:
     def fail(self, task: Tasklet, error: BaseException) -> None:
         """A publisher could not reach its destination: have it rest."""
         hub = self._hub
-        reason = hub.secrets.redact(Raised.of(error).reason)
+        reason = Raised.of(error, hub.secrets.redact).reason
         breaker = self.open.get(task)
         is_new = breaker is None
         if breaker is None:

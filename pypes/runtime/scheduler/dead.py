@@ -28,7 +28,9 @@ def as_json(value: Any, secrets: Secrets | None = None) -> tuple[bytes, bool]:
         form, is_said = written(value, secrets)
         return form, is_whole and is_said
     except Exception as error:  # values of its own classes that do not behave as their bases do
-        return _encode({"value": f"<{type(value).__name__} that cannot be written: {shown(error)}>"}), False
+        return _encode(
+            {"value": f"<{type(value).__name__} that cannot be written: {shown(error, secrets.redact if secrets else str)}>"}
+        ), False
 
 
 def written(value: Any, secrets: Secrets | None = None) -> tuple[bytes, bool]:

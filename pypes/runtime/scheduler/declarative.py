@@ -356,7 +356,7 @@ class ProcessTasklet(Tasklet, Checking):
         if epoch is None:
             return
         for value, origin in zip(values[at:], self.origins[at:], strict=False):
-            self.dead_letter(epoch, value, origin, "internal", shown(error), error)
+            self.dead_letter(epoch, value, origin, "internal", shown(error, self.hub.secrets.redact), error)
         for out in self.outs.values():
             out.values, out.origins = [], []
         self.results, self.origins, self.sent, self.emitted, self.lost = [], (), [], 0, []

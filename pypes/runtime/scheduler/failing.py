@@ -11,7 +11,7 @@ from greenlet import GreenletExit
 from pypes.component import ERROR_PORT, Component
 from pypes.core.ports import Origin, Pype
 from pypes.core.raised import Raised, is_interruption
-from pypes.core.shown import trace_of
+from pypes.core.shown import Clean, trace_of
 from pypes.packet import Packet
 from pypes.runtime.scheduler.dead import as_json
 from pypes.runtime.scheduler.epoch import Epoch, Failure, flatten
@@ -32,9 +32,9 @@ def is_no_failure(error: BaseException) -> bool:
     return isinstance(error, Ended) or is_interruption(error)
 
 
-def _told(error: BaseException) -> str:
+def _told(error: BaseException, clean: Clean) -> str:
     """The traceback as text. What the frames in it hold is let go: it may be all the memory there is."""
-    text = trace_of(error)
+    text = trace_of(error, clean)
     seen: set[int] = set()
     links: list[BaseException | None] = [error]
     while links:
@@ -86,7 +86,7 @@ class Failing:
     def failed(self, value: Any, origin: Origin, error: BaseException, port: str | None = None) -> None:
         """A component raised over one packet: retry it, send it to the error port, or dead-letter it."""
         assert self.epoch is not None
-        raised = Raised.of(error)
+        raised = Raised.of(error, self.hub.secrets.redact)
         if raised.delay_s is not None:
             attempt = self.attempts.get(id(value))
             if attempt is None:
@@ -151,7 +151,7 @@ class Failing:
             # PERF: a million of them are counted; a traceback takes half a millisecond
             epoch.fail(Failure(documents, self.name, "", code, "", "", b"", attempts, 0.0, False))
             return
-        trace = secrets.redact(_told(error)) if error is not None else ""
+        trace = _told(error, secrets.redact) if error is not None else ""
         name = type(self.component).__name__
         now = self.hub.wall_clock()
         packet, is_whole = as_json(value, secrets)

@@ -62,7 +62,7 @@ class Feeds:
             batch = next(epoch.feed.batches, None)
         except Exception as error:
             rest = tuple(range(epoch.fed, epoch.feed.documents))
-            text = shown(error)
+            text = shown(error, self._hub.secrets.redact)
             code = getattr(error, "code", "ingest.malformed")
             epoch.fail(Failure(rest, "", "", code, text, "", b"", 1, self._hub.wall_clock(), False))
             batch = None

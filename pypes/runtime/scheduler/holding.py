@@ -57,9 +57,10 @@ class Holding:
 
     def fail(self, error: BaseException) -> None:
         """``flush`` raised: everything held is dead-lettered, since nobody knows what the component would still send."""
+        reason = shown(error, self.task.hub.secrets.redact)
         for epoch, held in self.held.items():
             for value, origin in held:
-                self.task.dead_letter(epoch, value, origin, "component.flush_failed", shown(error), error)
+                self.task.dead_letter(epoch, value, origin, "component.flush_failed", reason, error)
         self.release()
 
     def release(self) -> None:

@@ -81,7 +81,7 @@ class OriginalTasklet(ReceivingTasklet):
         for values, origins in self.left.values():
             pairs += zip(values, origins, strict=False)
         for value, origin in pairs:
-            self.dead_letter(epoch, value, origin, "internal", shown(error), error)
+            self.dead_letter(epoch, value, origin, "internal", shown(error, self.hub.secrets.redact), error)
         self._forget_cursor()
         self.taken, self.origins = [], []
         self.left.clear()

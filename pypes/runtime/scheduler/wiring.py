@@ -96,7 +96,9 @@ def set_up(task: Tasklet) -> None:
     except BaseException as error:
         if is_no_failure(error):
             raise
-        raise ComponentError(f"set-up failed: {shown(error)}", code="graph.setup_failed", where=task.name) from error
+        raise ComponentError(
+            f"set-up failed: {shown(error, task.hub.secrets.redact)}", code="graph.setup_failed", where=task.name
+        ) from error
 
 
 def tear_down(task: Tasklet) -> None:

@@ -48,11 +48,11 @@ BACKLOG = 128
 class Compared:
     """Documents that both versions have seen, and the time each spent in its filters."""
 
-    def __init__(self, job: Job, live: Trial, candidate: Trial) -> None:
+    def __init__(self, job: Job, live: Trial, candidate: Trial, secrets: Secrets) -> None:
         self._wanted = job.documents
         self._trials = {"live": live, "candidate": candidate}
         self._spent_s: dict[str, dict[str, float]] = {}
-        self._comparison = Comparison()
+        self._comparison = Comparison(secrets.shown)
         self._turn = 0
 
     @property
@@ -233,7 +233,7 @@ def serve(job: Job, report: Any, site: Site) -> None:
         listener.bind(job.socket)
         listener.listen(BACKLOG)
         report({"is_ready": True})
-        Service(listener, Compared(job, live, rest[0]) if rest else Recorded(job, live), report, site.secrets).run()
+        Service(listener, Compared(job, live, rest[0], site.secrets) if rest else Recorded(job, live), report, site.secrets).run()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pypes.core.secrets import Secrets
 from pypes.runtime.trials.comparison import MAX_EXAMPLES, SHOWN_CHARS, Comparison
 from pypes.runtime.trials.trial import Passage
 
@@ -70,3 +71,12 @@ def test_examples_are_bounded() -> None:
     assert found["different"] == MAX_EXAMPLES * 2
     assert len(found["examples"]) == MAX_EXAMPLES
     assert len(found["examples"][1]["packet"]["fields"]["a"]) < SHOWN_CHARS + 50
+
+
+def test_examples_are_shown_without_secrets_before_they_are_cut() -> None:
+    comparison = Comparison(Secrets({"s3cr3t-p4ss": "${TOKEN}"}).shown)
+    text = "x" * (SHOWN_CHARS - 5) + "s3cr3t-p4ss"
+    comparison.add("r", 0, passage(packet(a=text)), passage(packet(a="other")))
+    comparison.add("r", 1, passage(packet(a=text)), passage())
+    assert [difference["what"] for difference in comparison.to_obj()["examples"]] == ["changed", "missing"]
+    assert "s3c" not in str(comparison.to_obj())
