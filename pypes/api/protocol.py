@@ -10,10 +10,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sized
 from typing import Any
 
 import httptools
 import orjson
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pypes.api import problems
@@ -68,6 +70,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         self._joining = JoiningTransport(transport)
         super().connection_made(self._joining)  # type: ignore[arg-type]
+        self.flow = _Flow(self._joining, self.pipeline)
         entry = self._door.enter(self)
         if entry is Entry.REFUSED:
             transport.abort()
@@ -298,6 +301,21 @@ class Protocol(HttpToolsProtocol):
             self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
+
+
+class _Flow(FlowControl):
+    """Reads on only when no request waits for the answers before its own.
+
+    Else every one of those answers would let in more of a body that nobody takes yet.
+    """
+
+    def __init__(self, transport: Any, pipeline: Sized) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def resume_reading(self) -> None:
+        if not self._pipeline:
+            super().resume_reading()
 
 
 def _is_over(since: float, allowed_s: float, now: float) -> bool:

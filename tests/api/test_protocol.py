@@ -183,6 +183,24 @@ def test_requests_that_wait_for_each_other_are_bounded(server: Harness) -> None:
     assert many[-1] == 400
 
 
+def test_a_body_behind_other_requests_is_read_when_its_turn_comes(server: Harness) -> None:
+    """Every answer before it let in more of it, with nobody to take it."""
+    (pid,) = server.workers()
+    body = b"x" * (48 << 20)
+    before = peak_bytes(pid)
+    few = head(b"GET", b"", b"/healthz") * (MAX_PIPELINED - 6)
+    text = b"Content-Type: text/plain\r\nContent-Length: %d\r\n" % len(body)
+    found = said(server, few + head(b"POST", text + CLOSE), body)
+    assert found == [200] * (MAX_PIPELINED - 6) + [202]
+    assert peak_bytes(pid) - before < 16 << 20
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory that a process has had."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) << 10  # type: ignore[index]
+
+
 def test_a_small_chunk_at_a_time_is_a_body(server: Harness) -> None:
     body = b'{"a": "%b"}' % (b"x" * 5000)
     chunks = [b"1\r\n" + body[at : at + 1] + b"\r\n" for at in range(len(body))]
