@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 
 class JoiningTransport:
     """Keeps the head of an answer until its body comes, so that both leave in one system call.
 
-    uvicorn writes them apart, which costs a server of small answers more than anything else it does.
+    uvicorn writes them apart, which costs a server of small answers more than anything else it does. ``linger`` is asked before
+    it closes; True: it will be closed later.
     """
 
-    __slots__ = ("_head", "_transport", "write_now")
+    __slots__ = ("_head", "_transport", "linger", "write_now")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, linger: Callable[[], bool]) -> None:
+        self.linger: Callable[[], bool] | None = linger
         self._transport = transport
         self._head = b""
         self.write_now = transport.write
@@ -35,7 +38,8 @@ class JoiningTransport:
 
     def close(self) -> None:
         self.flush()
-        self._transport.close()
+        if self.linger is None or not self.linger():
+            self._transport.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -68,7 +68,7 @@ class Protocol(HttpToolsProtocol):
     # -- the connection ----------------------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
-        self._joining = JoiningTransport(transport)
+        self._joining = JoiningTransport(transport, self._linger)
         super().connection_made(self._joining)  # type: ignore[arg-type]
         self.flow = _Flow(self._joining, self.pipeline)
         entry = self._door.enter(self)
@@ -79,6 +79,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._door.leave(self)
         super().connection_lost(exc)
+        self._joining.linger = None  # or the two would hold each other
 
     @property
     def is_new(self) -> bool:
@@ -237,7 +238,7 @@ class Protocol(HttpToolsProtocol):
         if self.cycle.response_complete:
             self._discarded += len(body)
             if self._discarded > DISCARD_BYTES:
-                self.transport.close()
+                self.transport.abort()
             return
         super().on_body(body)
 
@@ -263,7 +264,7 @@ class Protocol(HttpToolsProtocol):
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)
-        elif self._refusal is not None:
+        elif self._refusal is not None and self._refused_at is None:
             self._send_refusal()
 
     def _refuse(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
@@ -296,9 +297,20 @@ class Protocol(HttpToolsProtocol):
         assert self._refusal is not None
         self._joining.flush()
         self._joining.write_now(self._refusal)
+        self._end_sending()
+
+    def _linger(self) -> bool:
+        """The answer to a body that was not read is the last one: let the client read it, who would else see a reset."""
+        if self._refusal is not None or not self._is_in_body or self.transport.is_closing():
+            return False
+        self._refusal = b""
+        self._end_sending()
+        return True
+
+    def _end_sending(self) -> None:
+        """Half-close; what still comes is thrown away."""
         self._refused_at = self.loop.time()
-        if self.flow.read_paused:
-            self.flow.resume_reading()
+        self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
 

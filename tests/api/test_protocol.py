@@ -207,6 +207,17 @@ def test_a_small_chunk_at_a_time_is_a_body(server: Harness) -> None:
     assert said(server, head(b"POST", CHUNKED) + b"".join(chunks) + b"0\r\n\r\n" + LAST) == [202, 200]
 
 
+def test_who_sends_a_body_that_is_not_wanted_reads_why(tmp_path: Path) -> None:
+    """It sends all of it before it reads: a connection that is closed at once would be reset, and the answer with it."""
+    body = b"x" * (6 << 20)
+    text = b"Content-Type: text/plain\r\nContent-Length: %d\r\n" % len(body)
+    with serving(tmp_path, limits=Limits(queue_max_bytes=4 << 20, body_bytes=64 << 20)) as server:
+        assert said(server, head(b"POST", text), body) == [429]
+        long = b"Content-Type: text/plain\r\nContent-Length: %d\r\n" % (128 << 20)
+        assert said(server, head(b"POST", long), body) == [413]
+        assert said(server, post(b'{"a": 1}', CLOSE)) == [202]
+
+
 def test_a_client_that_stops_is_not_waited_for(hasty: Harness) -> None:
     foreign = b"POST /docs HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 100\r\n\r\n{"
     expected = {
