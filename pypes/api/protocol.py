@@ -205,7 +205,7 @@ class Protocol(HttpToolsProtocol):
             if self._has_coding or value.strip().lower() != b"chunked":
                 self._refuse(501, "http.transfer_coding", "the only transfer coding is chunked; compress with Content-Encoding")
             self._has_coding = True
-        elif name == b"expect" and value.lower() == b"100-continue":
+        elif name == b"expect" and value.lower() == b"100-continue" and self.parser.get_http_version() != "1.0":
             self.expect_100_continue = True
         self.headers.append((name, value))
 
@@ -216,6 +216,12 @@ class Protocol(HttpToolsProtocol):
         if self._is_offer:
             if self.parser.get_method() == b"CONNECT":
                 self._refuse(501, "http.connect", "this is no proxy: CONNECT is not possible")
+            return
+        if b"#" in self.url:
+            # the parser would leave out what follows, and two documents had one id
+            self._refuse(
+                400, "http.fragment", "an address ends before #, which is for browsers; write %23 if it is part of an id"
+            )
             return
         if len(self.pipeline) >= MAX_PIPELINED:
             self._refuse(400, "http.pipeline", f"at most {MAX_PIPELINED} requests may wait for the answers before theirs")

@@ -125,6 +125,19 @@ def test_only_chunked_is_a_transfer_coding(server: Harness, coding: bytes) -> No
     assert queued(server) == before
 
 
+def test_a_fragment_is_no_part_of_an_address(server: Harness) -> None:
+    more = LENGTH % 2
+    answers = until_end(connect(server, post(b"{}"), head(b"PUT", more, b"/docs/route/one#two") + b"{}"))
+    assert statuses(answers) == [202, 400]
+    assert b"http.fragment" in answers
+    assert said(server, head(b"PUT", more + CLOSE, b"/docs/route/one%23two") + b"{}") == [202]
+
+
+def test_http_1_0_knows_no_interim_answers(server: Harness) -> None:
+    old = head(b"POST", b"Expect: 100-continue\r\n" + LENGTH % 2).replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert said(server, old, b"{}") == [202]
+
+
 def test_trailers_are_no_headers(server: Harness) -> None:
     chunked = head(b"POST", CHUNKED) + b'8\r\n{"a": 1}\r\n0\r\n'
     # as headers they would be: a key, a body in another encoding, two hosts
