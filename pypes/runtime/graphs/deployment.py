@@ -233,7 +233,8 @@ class Deployments(Deployed):
         """At start and on SIGHUP: start a generation with the stored graphs and those of new files, and let it take over.
 
         A file that cannot be deployed is logged and left for the next time. A stored graph that cannot be set up is logged;
-        at start the others run without it while it is tried again and again, on SIGHUP everything stays as it was.
+        at start the others run without it while it is tried again and again, on SIGHUP everything stays as it was. The graph of
+        a new file is treated likewise at start, if there is no earlier version that can run.
         """
         async with self._lock:
             previous = (self.catalogue, self.settings)
@@ -266,7 +267,8 @@ class Deployments(Deployed):
         """Start what is deployed and what is fresh; without ``failed``, and what turns out to have failed, if it may."""
         failed = failed | {name: f for name, g in self.live.items() if name not in fresh and (f := self._missing(g)) is not None}
         # at start the others run without it; later on it would have to be taken out of what runs
-        may_fail = self.live.keys() if is_start else self.failed.keys()
+        may_fail = set(self.live if is_start else self.failed)
+        waiting: dict[str, GraphFile] = {}
         backoff = Backoff()
         while True:
             wanted = {n: g for n, g in self.live.items() if n not in failed} | {n: f.graph for n, f in fresh.items()}
@@ -281,7 +283,14 @@ class Deployments(Deployed):
                 if name in fresh:
                     file = fresh.pop(name)
                     reason = self._scrubbed(error.failure, file.graph)
-                    self._log.error("graph file not deployed", file=file.path, where=error.where, reason=reason)
+                    if is_start and name not in self.live:
+                        # no version to fall back on: it waits as one that ran before does, and so do its documents
+                        failed[name] = error.failure
+                        may_fail.add(name)
+                        waiting[name] = file
+                        self._log.error("graph not set up", graph=name, file=file.path, where=error.where, reason=reason)
+                    else:
+                        self._log.error("graph file not deployed", file=file.path, where=error.where, reason=reason)
                 elif name in may_fail and name in wanted:
                     failed[name] = error.failure
                     self._log.error("graph not set up", graph=name, where=error.where, reason=self._scrubbed(error.failure))
@@ -291,11 +300,12 @@ class Deployments(Deployed):
                     # nobody knows which graph is to blame: all of them are needed, so keep trying
                     self._log.error("instances do not start", reason=self._scrubbed(error.failure))
                     await asyncio.sleep(backoff.delay_s(0.0))
-        for name, file in fresh.items():
+        for name, file in (fresh | waiting).items():
             self._store.deploy(file.graph)
             self._store.loaded(file.path, file.digest)
             self.live[name] = file.graph
-            self._log.info("graph deployed", graph=name, version=file.graph.version, file=file.path)
+            if name in fresh:
+                self._log.info("graph deployed", graph=name, version=file.graph.version, file=file.path)
         self.failed = failed
         self._go_live(generation)
 

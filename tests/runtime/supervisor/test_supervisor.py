@@ -296,6 +296,27 @@ def test_a_graph_that_cannot_be_set_up_at_start_is_tried_again(
     assert urllib3.request("GET", f"{told['url']}/readyz", retries=False).json() == {"status": "ready"}
 
 
+def test_a_new_graph_file_that_cannot_be_set_up_at_the_first_start_waits(start_node: Start, tmp_path: Path, a_graph: Any) -> None:
+    """There is no earlier version: the node would call itself ready, and refuse documents or run them through another graph."""
+    flag = tmp_path / "flag"
+    deployed(tmp_path, a_graph)
+    made = {**a_graph("late", do="raise-if-missing", file=str(flag)), "routes": ["late"]}
+    (tmp_path / "graphs" / "late.json").write_text(json.dumps(made))
+    node = start_node("--default", "g")
+    event = node.event("ready")
+    assert (event["graphs"], list(event["failed"])) == (["g"], ["late"])
+    url = event["url"]
+    assert urllib3.request("GET", f"{url}/readyz", retries=False).json()["degraded"] == event["failed"]
+    answer = urllib3.request("POST", f"{url}/docs/late", json={"a": 1}, retries=False)
+    receipt = f"{url}/receipts/{answer.json()['receipt']}"
+    found = urllib3.request("GET", receipt, retries=False).json()
+    assert (found["graph"], found["state"]) == ("late", "queued")
+    flag.touch()
+    node.event("graph set up")
+    done = urllib3.request("GET", f"{receipt}?wait=10", retries=False).json()
+    assert (done["graph"], done["state"], done["version"]) == ("late", "done", 1)
+
+
 MINE = "from pypes import Transformer\nclass Mine(Transformer):\n    def process(self, packet):\n        return packet\n"
 
 
