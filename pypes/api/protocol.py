@@ -10,12 +10,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sized
+from collections.abc import Sequence
 from typing import Any
 
 import httptools
 import orjson
-from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pypes.api import problems
@@ -43,6 +43,8 @@ class Protocol(HttpToolsProtocol):
         self._door = door
         self._limits = door.limits
         self._is_probe_only = False
+        #: The request that the application has; newer ones wait in the pipeline.
+        self._running: Any = None
         #: Requests that were given to the application and have no answer yet.
         self._unanswered = 0
         #: True from the end of a head to the end of its message.
@@ -78,7 +80,13 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._door.leave(self)
+        # uvicorn tells the newest request, which is not the one that is being answered if others wait behind that
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        self.pipeline.clear()
         super().connection_lost(exc)
+        self._running = None
         self._joining.linger = None  # or the two would hold each other
 
     @property
@@ -237,6 +245,10 @@ class Protocol(HttpToolsProtocol):
         if getattr(self.server_state, "is_ending", False):
             self.cycle.keep_alive = False
 
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_body(self, body: bytes) -> None:
         if self._refusal is not None:
             return
@@ -322,17 +334,18 @@ class Protocol(HttpToolsProtocol):
 
 
 class _Flow(FlowControl):
-    """Reads on only when no request waits for the answers before its own.
+    """Reads on only while no request waits for the answers before its own, or a single small one, so that a hang-up is seen.
 
     Else every one of those answers would let in more of a body that nobody takes yet.
     """
 
-    def __init__(self, transport: Any, pipeline: Sized) -> None:
+    def __init__(self, transport: Any, pipeline: Sequence[tuple[Any, Any]]) -> None:
         super().__init__(transport)
         self._pipeline = pipeline
 
     def resume_reading(self) -> None:
-        if not self._pipeline:
+        waiting = self._pipeline
+        if not waiting or (len(waiting) == 1 and len(waiting[0][0].body) <= HIGH_WATER_LIMIT):
             super().resume_reading()
 
 
