@@ -152,6 +152,20 @@ class TestWatching:
         assert len(ids(path)) == (5 if names else 3)
         check(path)
 
+    def test_an_index_that_is_moved_away_takes_along_all_it_was_given(self, path: Path) -> None:
+        first, second = SearchIndex(path), SearchIndex(path)
+        first.apply([row("1")])
+        second.apply([row("2")])
+        moved = path.replace(path.with_name("old.db"))  # its log stays behind
+        second.apply([row("3")])
+        first.apply([row("4")])
+        assert ids(moved) == ["1", "2"]
+        first.close()
+        second.close()
+        assert ids(path) == ["3", "4"]
+        check(moved)
+        check(path)
+
     @pytest.mark.parametrize("how", ["rename", "copy"])
     def test_an_index_that_is_put_in_its_place_is_gone_on_with(self, how: str, path: Path) -> None:
         other = path.with_name("backup.db")

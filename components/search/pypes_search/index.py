@@ -229,9 +229,21 @@ class SearchIndex:
                     if is_busy:
                         raise StoreError(f"the log of {self.path} was removed while it is read", code="search.lost")
                 set_apart(self.path)
+            elif os.fstat(self._log).st_nlink:
+                self._complete()
             remove_log(self.path, self._log)
         self._close_files()
         self._open()
+
+    def _complete(self) -> None:
+        """Move the log into the file it belongs to, which bears another name now: whoever moved that left the log to us."""
+        assert self._db is not None
+        try:
+            (is_busy, *_) = self._db.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        except sqlite3.DatabaseError:  # it was removed or damaged as well
+            return
+        if is_busy:
+            raise StoreError(f"{self.path} was moved while it is read; what it lacks is in its log", code="search.lost")
 
     def _close_files(self) -> None:
         if self._db is not None:
