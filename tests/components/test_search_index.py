@@ -166,6 +166,16 @@ class TestWatching:
         check(moved)
         check(path)
 
+    def test_nothing_is_lost_of_an_index_that_is_moved_away_when_nothing_comes_any_more(self, path: Path) -> None:
+        index = SearchIndex(path)
+        index.apply([row("1")])
+        moved = path.replace(path.with_name("old.db"))
+        index.close()
+        assert ids(moved) == ["1"]
+        SearchIndex(path).close()  # inherits nothing
+        assert ids(path) == []
+        check(moved)
+
     @pytest.mark.parametrize("how", ["rename", "copy"])
     def test_an_index_that_is_put_in_its_place_is_gone_on_with(self, how: str, path: Path) -> None:
         other = path.with_name("backup.db")

@@ -109,6 +109,11 @@ class SearchIndex:
         raise StoreError(f"{self.path} is taken away again and again while it is written", code="search.lost")
 
     def close(self) -> None:
+        if self._db is not None and self._is_moved():
+            self._db.execute(f"PRAGMA busy_timeout = {int(OPEN_TIMEOUT_S * 1000)}")
+            with suppress(StoreError):  # it is read: then the log stays as well
+                self._complete()
+                remove_log(self.path, self._log)
         self._close_files()
         if self._lock is not None:
             self._lock.close()
@@ -229,11 +234,17 @@ class SearchIndex:
                     if is_busy:
                         raise StoreError(f"the log of {self.path} was removed while it is read", code="search.lost")
                 set_apart(self.path)
-            elif os.fstat(self._log).st_nlink:
+            elif self._is_moved():
                 self._complete()
             remove_log(self.path, self._log)
         self._close_files()
         self._open()
+
+    def _is_moved(self) -> bool:
+        """True if the file under the name is not the one that is open, whose log is still there."""
+        found = mark_of(self.path)
+        is_same = self._mark is None or (found is not None and found.is_same_file(self._mark))
+        return not is_same and os.fstat(self._log).st_nlink > 0
 
     def _complete(self) -> None:
         """Move the log into the file it belongs to, which bears another name now: whoever moved that left the log to us."""
