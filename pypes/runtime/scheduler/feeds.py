@@ -39,9 +39,10 @@ class Feeds:
             epoch = waiting.popleft()
             if self._pull_from(epoch):
                 moved = True
-                self.pulls += 1
             if epoch.feeding:
                 waiting.append(epoch)
+        if moved:
+            self.pulls += 1
         return moved
 
     def can_pull(self, epoch: Epoch) -> bool:

@@ -223,7 +223,7 @@ class Scheduler(Watched):
         until = self.clock() + SLICE_S
         # PERF: looked at before every wave, so as they are rather than asked
         ended, timers, feeds, commits = self._calls.done, self.timers.heap, self.feeds, self.commits
-        fed, tasks = feeds.waiting, self.tasks
+        fed, tasks, joins = feeds.waiting, self.tasks, self._joins
         while True:
             if ended:
                 for task in self._calls.ended():
@@ -237,7 +237,7 @@ class Scheduler(Watched):
             while ready := (self.waiting & ~self.blocked) >> position:
                 position += (ready & -ready).bit_length()
                 task = tasks[position - 1]
-                if task.is_join and not task.find_ready_epoch():
+                if joins and task.is_join and not task.find_ready_epoch():
                     continue
                 moved = True
                 self.turns += 1
@@ -255,7 +255,7 @@ class Scheduler(Watched):
                         raise
                 if self.runner is not me:
                     return False
-                if task.is_join and task.has_more:
+                if joins and task.is_join and task.has_more:
                     position -= 1  # a turn for each document
             self.running = None
             if fed and feeds.pull():

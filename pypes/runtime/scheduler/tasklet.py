@@ -378,8 +378,8 @@ class Tasklet(Failing, Services):
     def publish(self, origins: Sequence[Origin]) -> None:
         """Commit what this turn took, and report it."""
         if self.commits:
-            fault = unrun(self.component.commit(), "commit")  # type: ignore[attr-defined]
-            if fault is not None:
+            result = self.component.commit()  # type: ignore[attr-defined]
+            if result is not None and (fault := unrun(result, "commit")) is not None:
                 raise fault
         assert self.epoch is not None
         self.epoch.publish(self.name, origins)
