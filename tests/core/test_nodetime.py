@@ -85,6 +85,7 @@ def test_a_restart_of_the_node_goes_on_whatever_the_clock_did_meanwhile(machine:
     machine.pass_time(60.0)
     machine.wall += DAY
     clock = machine.supervisor()
+    assert "set by +86400 seconds while the node was down" in machine.told
     assert clock.now() == BEGIN + 60
     assert clock.shown(clock.now()) == machine.wall
     machine.pass_time(60.0)
@@ -101,6 +102,7 @@ def test_a_restart_of_the_machine_counts_the_time_that_it_was_off(machine: Machi
     clock.beat()
     machine.start_anew(off_s=3600.0)
     clock = machine.supervisor()
+    assert not machine.told
     assert clock.now() == machine.wall == BEGIN + 3660
     assert clock.ago(3660.0) == BEGIN
 

@@ -32,7 +32,7 @@ class ClockKeeper:
         except OSError as error:
             raise StoreError(f"the file of the node's clock cannot be written: {error}", where=str(path)) from error
         if told:
-            self._log.error(told, path=str(path))
+            self._log.warning(told, path=str(path))
 
     async def run(self) -> None:
         """Look at the wall clock until cancelled."""
