@@ -37,7 +37,7 @@ $(BIN)/python:
 $(VENV)/.installed: $(BIN)/python setup.py $(DISTRIBUTIONS)
 	@echo "installing Pypes and its components into $(VENV)"
 	@$(PIP) install "setuptools>=77" wheel
-	@$(PIP) install --no-build-isolation -e . $(EDITABLE)
+	@$(PIP) install --no-build-isolation -e ".[new]" $(EDITABLE)
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

@@ -10,8 +10,20 @@ import click
 
 from pypes.errors import InvalidInput
 from pypes.graph.codec import NAME
+from pypes.registry.origins import direct_origin
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+
+#: For each kind of component, parameters of the example in a graph.
+KINDS = {
+    "transformer": '{"field": "title"}',
+    "adapter": '{"field": "text"}',
+    "publisher": '{"path": "titles.jsonl"}',
+    "source": '{"path": "lines.txt"}',
+}
+
+#: Where pip took Pypes from on this machine, where that was no index: not for version control.
+LOCAL_FILE = "pypes-local.txt"
 
 
 @click.group()
@@ -21,8 +33,9 @@ def new() -> None:
 
 @new.command()
 @click.argument("name")
+@click.option("--kind", type=click.Choice(list(KINDS)), default="transformer", show_default=True, help="What it begins as.")
 @click.option("--into", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder to put it into.")
-def component(name: str, into: Path) -> None:
+def component(name: str, kind: str, into: Path) -> None:
     """A distribution with the component NAME (LikeThis): code, entry point, tests, README."""
     if not name.isidentifier() or keyword.iskeyword(name):
         raise InvalidInput("a component is named like a class: letters and digits, LikeThis", code="new.name", where=name)
@@ -33,8 +46,12 @@ def component(name: str, into: Path) -> None:
         "module": words,
         "distribution": f"pypes-{dashed}",
         "package": f"pypes_{dashed.replace('-', '_')}",
+        "params": KINDS[kind],
     }
-    _make("component", context, into)
+    made = _make("component", context, into)
+    _make(f"kinds/{kind}", context, into, adds=True)
+    _note_origins(made, "pypes-server")
+    _tell(made, into)
 
 
 @new.command()
@@ -44,7 +61,11 @@ def graph(name: str, into: Path) -> None:
     """A graph NAME with a test: graphs/NAME.json."""
     if not NAME.fullmatch(name):
         raise InvalidInput("a graph's name has 1 to 64 letters, digits, - and _", code="new.name", where=name)
-    _make("graph", {"graph": name}, into, beside=f"graphs/{name}.json")
+    path = into / "graphs" / f"{name}.json"
+    if path.exists():
+        raise InvalidInput("it exists already; choose another name", code="new.exists", where=str(path))
+    _make("graph", {"graph": name}, into, adds=True)
+    click.echo(str(path))
 
 
 @new.command()
@@ -54,11 +75,13 @@ def project(name: str, into: Path) -> None:
     """A folder NAME for a node: settings, a graph with tests, a component in a file, a Makefile."""
     if not NAME.fullmatch(name):
         raise InvalidInput("a project's name has 1 to 64 letters, digits, - and _", code="new.name", where=name)
-    _make("project", {"project": name}, into)
+    made = _make("project", {"project": name}, into)
+    _note_origins(made, "pypes-server", "pypes-basic")
+    _tell(made, into)
 
 
-def _make(template: str, context: dict[str, str], into: Path, beside: str | None = None) -> None:
-    """Render a template. ``beside``: the only file of a folder that may exist already."""
+def _make(template: str, context: dict[str, str], into: Path, *, adds: bool = False) -> Path:
+    """Render a template and return the folder. With ``adds`` it may exist already, and no file of it is changed."""
     try:
         from cookiecutter.exceptions import OutputDirExistsException  # type: ignore[import-untyped]
         from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
@@ -66,19 +89,29 @@ def _make(template: str, context: dict[str, str], into: Path, beside: str | None
         raise InvalidInput(
             "making files from templates needs cookiecutter: pip install 'pypes-server[new]'", code="new.no_cookiecutter"
         ) from error
-    if beside is not None and (into / beside).exists():
-        raise InvalidInput("it exists already; choose another name", code="new.exists", where=str(into / beside))
     try:
         made = cookiecutter(
             str(TEMPLATES / template),
             no_input=True,
             extra_context=context,
             output_dir=str(into),
-            skip_if_file_exists=beside is not None,
-            overwrite_if_exists=beside is not None,
+            skip_if_file_exists=adds,
+            overwrite_if_exists=adds,
             # the user's own cookiecutter defaults are about other templates
             default_config=True,
         )
     except OutputDirExistsException as error:
         raise InvalidInput("it exists already; choose another name", code="new.exists", where=str(into)) from error
-    click.echo(str(into / beside if beside is not None else Path(made).relative_to(into.resolve())))
+    return Path(made)
+
+
+def _note_origins(made: Path, *distributions: str) -> None:
+    """Let ``make test`` install Pypes from where it was installed here, if that was a checkout or a wheel."""
+    origins = [origin for name in distributions if (origin := direct_origin(name)) is not None]
+    if origins:
+        head = "# Where Pypes was installed from on this machine. Without this file, pip takes it from where it is set to look."
+        (made / LOCAL_FILE).write_text("\n".join([head, *origins, ""]), encoding="utf-8")
+
+
+def _tell(made: Path, into: Path) -> None:
+    click.echo(str(made.relative_to(into.resolve())))

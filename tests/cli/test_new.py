@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from pypes.cli.commands import pypes
+from pypes.registry.origins import direct_origin
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,14 +27,20 @@ def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "folder", "module"),
-    [("WordCount", "pypes-word-count", "word_count"), ("HTMLTitle", "pypes-html-title", "html_title"), ("X2", "pypes-x2", "x2")],
+    ("name", "kind", "folder", "module"),
+    [
+        ("WordCount", "transformer", "pypes-word-count", "word_count"),
+        ("HTMLTitle", "adapter", "pypes-html-title", "html_title"),
+        ("X2", "publisher", "pypes-x2", "x2"),
+        ("Tail", "source", "pypes-tail", "tail"),
+    ],
 )
-def test_a_component_comes_with_tests_that_pass(tmp_path: Path, name: str, folder: str, module: str) -> None:
-    code, output = new("component", name, "--into", str(tmp_path))
+def test_a_component_comes_with_tests_that_pass(tmp_path: Path, name: str, kind: str, folder: str, module: str) -> None:
+    code, output = new("component", name, "--kind", kind, "--into", str(tmp_path))
     assert (code, output.strip()) == (0, folder)
     package = folder.replace("-", "_")
     assert f"{name} = {package}.{module}:{name}" in (tmp_path / folder / "setup.py").read_text()
+    assert f"class {name}({kind.capitalize()}):" in (tmp_path / folder / package / f"{module}.py").read_text()
     done = run("pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path / folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "8 passed" in done.stdout
@@ -54,7 +61,7 @@ def test_a_graph_is_valid_and_not_overwritten(tmp_path: Path) -> None:
 def test_a_project_is_whole(tmp_path: Path) -> None:
     assert new("project", "shop", "--into", str(tmp_path)) == (0, "shop\n")
     project = tmp_path / "shop"
-    assert {entry.name for entry in project.iterdir()} == {
+    assert {entry.name for entry in project.iterdir()} - {"pypes-local.txt"} == {
         ".gitignore", "Makefile", "README.md", "components", "graphs", "pypes.ini", "requirements.txt",
     }  # fmt: skip
     lint = run("pypes", "lint", "--load", "components/title_length.py", "graphs/documents.json", cwd=project)
@@ -62,6 +69,20 @@ def test_a_project_is_whole(tmp_path: Path) -> None:
     code, output = new("project", "shop", "--into", str(tmp_path))
     assert code == 1
     assert "exists already" in output
+
+
+@pytest.mark.parametrize(
+    ("what", "distributions"), [("component", ["pypes-server"]), ("project", ["pypes-server", "pypes-basic"])]
+)
+def test_pypes_is_installed_from_where_it_was_installed_here(tmp_path: Path, what: str, distributions: list[str]) -> None:
+    origins = [origin for name in distributions if (origin := direct_origin(name)) is not None]
+    made = tmp_path / new(what, "Shop", "--into", str(tmp_path))[1].strip()
+    found = made / "pypes-local.txt"
+    lines = found.read_text(encoding="utf-8").splitlines() if found.exists() else []
+    assert [line for line in lines if not line.startswith("#")] == origins
+    assert "pypes-local.txt" in (made / ".gitignore").read_text().splitlines()
+    printed = subprocess.run(["make", "--dry-run", "install"], cwd=made, capture_output=True, text=True, check=True).stdout
+    assert ("-r pypes-local.txt" in printed) is bool(origins)
 
 
 @pytest.mark.parametrize("what", ["component", "graph", "project"])

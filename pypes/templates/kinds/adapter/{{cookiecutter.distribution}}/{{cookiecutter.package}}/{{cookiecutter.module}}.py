@@ -1,0 +1,35 @@
+"""{{cookiecutter.component}}: what it reads, in one sentence."""
+
+from __future__ import annotations
+
+from io import TextIOWrapper
+from typing import Annotated, ClassVar
+
+from pypes.component import Adapter
+from pypes.core.parameters import Help, Parameters
+from pypes.packet import Packet
+
+
+class {{cookiecutter.component}}(Adapter):
+    """Make a packet of every line that has text. (Replace this by what yours does: it is shown in the catalogue.)"""
+
+    #: Media types of the documents that a graph hands to this adapter; ``text/*`` takes all that no other adapter names.
+    accepts: ClassVar[tuple[str, ...]] = ("text/x-{{cookiecutter.module}}",)
+
+    class Params(Parameters):
+        field: Annotated[str, Help("Field that takes the line.", min_length=1)] = "text"
+
+    def process(self, packet: Packet) -> Packet | None:
+        """Send a packet for each line; a deletion passes as it is, or what was published stays."""
+        if packet.is_deletion:
+            return packet
+        # a stream: the document may be larger than memory
+        with packet.open("data") as body, TextIOWrapper(body, encoding="utf-8", errors="replace") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    row = packet.clone()
+                    row.delete("data")
+                    row.set(self.params.field, line.strip())
+                    row.set_meta("row", number)
+                    self.send("out", row)
+        return None
