@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from pypes.config import SECTIONS
+from tests.settings import CHECKERS, check
 from tests.snippets import ROOT, Block, Runner, blocks_of, commands_of, matches
 
 DOCS = ROOT / "docs"
 GUIDES = sorted(DOCS.glob("*.md"))
-LANGUAGES = {"console", "python", "json", "ini", "html", "text"}
+SHOWN = {"text", "dockerfile", "logrotate"}
+LANGUAGES = {"console", "python", "json", "ini", "html", *CHECKERS, *SHOWN}
 #: What is shown only, in all documents together: pictures, and settings of other programs.
-MOST_TEXT = 6
+MOST_TEXT = 8
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -37,9 +39,18 @@ def test_everything_in_it_runs(path: Path, tmp_path: Path) -> None:
 def test_nothing_in_them_is_left_out() -> None:
     found = [block for path in GUIDES for block in blocks(path)]
     assert {block.language for block in found} <= LANGUAGES
-    assert sum(block.language == "text" for block in found) <= MOST_TEXT
+    assert sum(block.language in SHOWN for block in found) <= MOST_TEXT
     assert not [block for block in found if block.language == "console" and not block.text.startswith("$ ")]
     assert all("pip install pypes" not in path.read_text(encoding="utf-8") for path in GUIDES)
+
+
+@pytest.mark.parametrize(
+    "block", [block for path in GUIDES for block in blocks(path) if block.language in CHECKERS], ids=lambda block: block.name
+)
+def test_settings_of_other_programs_are_right(block: Block, tmp_path: Path) -> None:
+    path = tmp_path / block.name
+    path.write_text(block.text, encoding="utf-8")
+    check(block.language, path)
 
 
 def test_links_lead_somewhere() -> None:

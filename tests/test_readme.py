@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from tests.snippets import ADDRESS, ROOT, blocks_of, environ, furnish, server
+from tests.settings import check
+from tests.snippets import ADDRESS, ROOT, Shell, blocks_of, environ, furnish, server
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -46,7 +47,7 @@ def recipe(target: str) -> list[str]:
 
 
 def test_nothing_in_it_is_left_out() -> None:
-    known = ("make ", "curl ", ".venv/bin/", "echo ")
+    known = ("make ", "curl ", ".venv/bin/", "echo ", "RECEIPT=")
     assert all(command.startswith(known) for command in commands())
     assert {block.language for block in blocks_of(README) if block.language} == {"sh", "python", "json", "nginx"}
     assert "pip install pypes" not in README
@@ -70,35 +71,45 @@ def test_make_demo(place: Path) -> None:
 
 
 def test_use_it(place: Path) -> None:
+    shell = Shell(place)  # one for all of it: variables keep their values
+    try:
+        with server(" ".join(recipe("serve")), place) as address:
+            use_it(shell, address)
+    finally:
+        shell.close()
+
+
+def use_it(shell: Shell, address: str) -> None:
     marks = ("127.0.0.1:8080", "pypes-search", "components")
-    use = [command for command in commands() if any(mark in command for mark in marks)]
-    assert len(use) == 13
-    with server(" ".join(recipe("serve")), place) as address:
-        receipts: list[str] = []
-        for command in use:
-            if "pypes-search" in command:
-                wait_for(address, receipts)
-            local = command.replace(ADDRESS, address)
-            printed = shell(local, place, RECEIPT=receipts[-1] if receipts else "")
-            if "/docs" in command and command.startswith("curl"):
-                answer = json.loads(printed)
-                assert answer["accepted"] >= 1
-                receipts.append(answer["receipt"])
-            elif "pypes-search" in command:
-                assert "Ada" in printed
-            elif "/documents" in command:
-                assert {each["outcome"] for each in json.loads(printed)["documents"]} == {"published"}
-            elif "/deadletters" in command:
-                assert json.loads(printed)["deadletters"] == []
-            elif "/receipts/" in command:
-                assert json.loads(printed)["state"] == "done"
-            elif "/filters" in command:
-                assert "SQLiteSearch" in json.loads(printed)
-            elif "/graphs" in command:
-                assert [graph["name"] for graph in json.loads(printed)] == ["search"]
-            elif "components" in command:
-                assert "path" in printed
-        wait_for(address, receipts)
+    use = [command for command in commands() if any(mark in command for mark in marks) and "shout" not in command]
+    assert len(use) == 14
+    receipts: list[str] = []
+    accepted: list[int] = []
+    for command in use:
+        if "pypes-search" in command:
+            wait_for(address, receipts)
+        status, printed = shell.run(command.replace(ADDRESS, address))
+        assert status == 0, f"{command}\n{printed}"
+        if "/docs" in command and command.startswith("curl"):
+            answer = json.loads(printed)
+            accepted.append(answer["accepted"])
+            receipts.append(answer["receipt"])
+        elif "pypes-search" in command:
+            assert "Ada" in printed
+        elif "/documents" in command:
+            assert [each["outcome"] for each in json.loads(printed)["documents"]] == ["published"]
+        elif "/deadletters" in command:
+            assert json.loads(printed)["deadletters"] == []
+        elif "/receipts/" in command:
+            assert json.loads(printed)["state"] == "done"
+        elif "/filters" in command:
+            assert "SQLiteSearch" in json.loads(printed)
+        elif "/graphs" in command:
+            assert [graph["name"] for graph in json.loads(printed)] == ["search"]
+        elif "components" in command:
+            assert "path" in printed
+    assert accepted == [1, 1, 2, 2, 1], "as it says"
+    wait_for(address, receipts)
 
 
 def wait_for(address: str, receipts: list[str]) -> None:
@@ -113,10 +124,19 @@ def test_write_a_component(place: Path) -> None:
     (graph,) = blocks("json")
     (place / "shout.py").write_text(shout)
     (place / "shout.json").write_text(graph)
-    lint, run, serve = (command for command in commands() if "shout" in command)
+    lint, run, serve, deploy, post = (command for command in commands() if "shout" in command.lower())
     assert "ok" in shell(lint, place)
     assert shell(run, place) == '{"text":"HELLO!!!"}\n'
     assert f'prints `{"{"}"text":"HELLO!!!"{"}"}`' in README
     assert shell(f"{sys.executable} -c '{pipeline}'", place, PYTHONPATH=str(place)) == "HELLO!\n"
     with server(serve, place) as address:
-        assert "Shout" in shell(f"curl 'http://{address}/filters?node=Transformers'", place)
+        assert json.loads(shell(deploy.replace(ADDRESS, address), place))["state"] == "live"
+        wait_for(address, [json.loads(shell(post.replace(ADDRESS, address), place))["receipt"]])
+    assert '{"text":"HELLO!!!"}' in (place / "server.log").read_text()
+
+
+def test_settings_of_other_programs_are_right(tmp_path: Path) -> None:
+    (nginx,) = blocks("nginx")
+    path = tmp_path / "nginx.conf"
+    path.write_text(nginx)
+    check("nginx", path)
