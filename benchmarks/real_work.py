@@ -31,6 +31,7 @@ from benchmarks.measure import Skipped, needs, node
 from benchmarks.report import Line
 from pypes.testing.node import free_port, until
 from pypes_basic.charset import decode
+from pypes_basic.labels import UTF_8
 from pypes_search.index import Row, SearchIndex
 from pypes_search.query import count
 
@@ -68,8 +69,8 @@ def work(document: tuple[str, str, bytes]) -> Row:
     name, media_type, data = document
     fields: dict[str, object] = {}
     if media_type == "text/html":
-        source, charset = decode(data)
-        tree = LexborHTMLParser(data if charset == "utf-8" else source)
+        source, found = decode(data)
+        tree = LexborHTMLParser(data if found.charset == UTF_8 else source)
         for tag in tree.css("meta[content]"):
             fields[f"meta.{tag.attributes.get('name')}"] = tag.attributes.get("content")
         if tree.root is not None:
@@ -82,8 +83,8 @@ def work(document: tuple[str, str, bytes]) -> Row:
         text = " ".join(tree.body.text(separator=" ").split()) if tree.body else ""
     else:
         title = name
-        text, charset = decode(data)
-    meta = {"filename": name, "mimetype": media_type, "charset": charset}
+        text, found = decode(data)
+    meta = {"filename": name, "mimetype": media_type, "charset": found.charset.name}
     stored = orjson.dumps({"fields": fields, "meta": meta}).decode()
     return Row(name, title, text, stored)
 

@@ -30,6 +30,6 @@ setup(
     python_requires=">=3.11",
     packages=["pypes_basic"],
     package_data={"pypes_basic": ["py.typed"]},
-    install_requires=["pypes-server>=0.1", "chardet>=5", "orjson>=3.10", "urllib3>=2.2"],
+    install_requires=["pypes-server>=0.1", "chardet>=5", "orjson>=3.10", "urllib3>=2.2", "webencodings>=0.6"],
     entry_points={"pypes.components": [f"{name} = pypes_basic.{module}:{name}" for name, module in COMPONENTS.items()]},
 )

@@ -68,11 +68,11 @@ class TestHTML(ComponentSuite):
         ("data", "meta", "charset"),
         [
             ("<p>grün</p>".encode(), {}, "utf-8"),
-            ("<p>grün</p>".encode("cp1252"), {"charset": "windows-1252"}, "cp1252"),
-            ('<meta charset="iso-8859-1"><p>grün</p>'.encode("latin-1"), {}, "iso8859-1"),
-            ("<meta http-equiv=content-type content='text/html; charset=latin1'><p>grün".encode("latin-1"), {}, "iso8859-1"),
+            ("<p>grün</p>".encode("cp1252"), {"charset": "windows-1252"}, "windows-1252"),
+            ('<meta charset="iso-8859-1"><p>grün</p>'.encode("latin-1"), {}, "windows-1252"),
+            ("<meta http-equiv=content-type content='text/html; charset=latin1'><p>grün".encode("latin-1"), {}, "windows-1252"),
             ("<p>grün</p>".encode("utf-8-sig"), {}, "utf-8"),
-            ("<p>grün</p>".encode("utf-16"), {}, "utf-16-le"),
+            ("<p>grün</p>".encode("utf-16"), {}, "utf-16le"),
         ],
     )
     def test_character_sets(self, data: bytes, meta: dict[str, Any], charset: str) -> None:

@@ -3,49 +3,98 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import BinaryIO, NamedTuple
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, BinaryIO, Final, NamedTuple
 
-# UTF-32 first: its little-endian mark begins with that of UTF-16
-MARKS: Mapping[bytes, str] = MappingProxyType(
-    {
-        codecs.BOM_UTF8: "utf-8",
-        codecs.BOM_UTF32_LE: "utf-32-le",
-        codecs.BOM_UTF32_BE: "utf-32-be",
-        codecs.BOM_UTF16_LE: "utf-16-le",
-        codecs.BOM_UTF16_BE: "utf-16-be",
-    }
-)
+from pypes_basic.labels import UTF_8, WINDOWS_1252, Charset, labelled, split_mark
+from pypes_basic.undefined import REPLACE, STRICT
 
 #: A guess looks at this many bytes: more makes it slower, not better.
-GUESSED_BYTES = 64 * 1024
+GUESSED_BYTES: Final = 64 * 1024
+
+#: So many bytes of ASCII without a zero byte cannot be UTF-16 by chance.
+_ASCII_BYTES: Final = 16
+_NOT_ASCII: Final = bytes(range(0x80, 0x100))
 
 
-def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
-    """Decode ``data``; returns the text and the name of the character set. Never fails.
+class Found(NamedTuple):
+    """Which character set a document is read in, and how that is known."""
 
-    ``declared`` (from the content type) counts if the bytes agree with it. Bytes that fit nothing become U+FFFD.
+    charset: Charset
+    #: The label that was declared, where it does not mean this character set.
+    declared: str | None = None
+    #: Neither a mark nor a label says so, nor, with no label, that it is well-formed UTF-8.
+    is_guessed: bool = False
+    #: Number of characters that became U+FFFD.
+    replaced: int = 0
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The metadata to leave in packets: ``charset``, and the rest only where there is something to say."""
+        meta: dict[str, Any] = {"charset": self.charset.name}
+        if self.declared is not None:
+            meta["charset_declared"] = self.declared
+        if self.is_guessed:
+            meta["charset_guessed"] = True
+        if self.replaced:
+            meta["replaced_characters"] = self.replaced
+        return meta
+
+
+def decode(data: bytes, declared: str | None = None) -> tuple[str, Found]:
+    """Decode ``data``; returns the text and what was found of its character set. Never fails.
+
+    ``declared`` is a label from outside, and counts if the bytes agree with it. A character set with which they agree but for
+    some damage counts, too; bytes that do not fit become U+FFFD.
     """
     mark, charset = split_mark(data[:4])
     if charset:
-        return data[mark:].decode(charset, "replace"), charset
-    for candidate in (declared, "utf-8"):
-        if candidate:
-            try:
-                return data.decode(candidate), codecs.lookup(candidate).name
-            except (UnicodeDecodeError, LookupError):
-                continue
-    charset = guess(data)
-    return data.decode(charset, "replace"), charset
+        data = data[mark:]
+        return _replaced(data, charset, declared, is_guessed=False)
+    known = _plausible(data, declared)
+    candidates = (UTF_8,) if known in (None, UTF_8) else (known, UTF_8)
+    for charset in candidates:
+        try:
+            text = data.decode(charset.codec, STRICT)
+        except UnicodeDecodeError:
+            continue
+        return text, _found(charset, declared)
+    for charset in candidates:
+        text, found = _replaced(data, charset, declared)
+        if found.replaced <= _well_formed(data, text, found.replaced):
+            return text, found
+    return _replaced(data, guess(data), declared)
 
 
-def split_mark(head: bytes) -> tuple[int, str | None]:
-    """Length of the byte order mark that ``head`` (four bytes) begins with, and the character set it stands for."""
-    for mark, charset in MARKS.items():
-        if head.startswith(mark):
-            return len(mark), charset
-    return 0, None
+def _plausible(head: bytes, declared: str | None) -> Charset | None:
+    """The character set that the label means, unless it is unknown or cannot be right."""
+    known = labelled(declared) if declared else None
+    if known and known.is_utf_16 and len(head) >= _ASCII_BYTES and b"\0" not in head and head.isascii():
+        return None
+    return known
+
+
+def _found(charset: Charset, declared: str | None, replaced: int = 0, is_guessed: bool | None = None) -> Found:
+    is_declared = declared is not None and labelled(declared) == charset
+    if is_guessed is None:
+        is_guessed = not is_declared and (declared is not None or charset != UTF_8)
+    return Found(charset, None if is_declared else declared, is_guessed, replaced)
+
+
+def _replaced(data: bytes, charset: Charset, declared: str | None, is_guessed: bool | None = None) -> tuple[str, Found]:
+    # PERF: a handler in Python is called for each byte that does not fit, and Unicode's own encodings need none
+    text = data.decode(charset.codec, "replace" if charset.name.startswith("utf-") else REPLACE)
+    replaced = text.count("\ufffd")
+    if replaced:
+        # those that stand in the document itself are no damage
+        replaced -= data.decode(charset.codec, "ignore").count("\ufffd")
+    return text, _found(charset, declared, replaced, is_guessed)
+
+
+def _well_formed(data: bytes, text: str, replaced: int) -> int:
+    """Number of characters beyond ASCII that are not replacements: few in what is really of another character set."""
+    return len(text) - len(data.translate(None, _NOT_ASCII)) - replaced
 
 
 class Misfit(NamedTuple):
@@ -53,43 +102,73 @@ class Misfit(NamedTuple):
 
     at: int
     around: bytes
+    #: The document ends there, within a character.
+    is_cut: bool = False
 
 
-def fitting(body: BinaryIO, declared: str | None) -> tuple[str, Misfit | None]:
-    """The character set of the mark, or as declared, or UTF-8; and where the first byte is that is not of it.
+def settle(open_body: Callable[[], AbstractContextManager[BinaryIO]], declared: str | None) -> tuple[Found, Misfit | None]:
+    """The character set that every byte of a document agrees with: that of its mark, as declared, UTF-8, or guessed.
 
-    Reads to the end in blocks, or to that byte. Raises ``LookupError`` for a declared one that nobody knows.
+    The body is read to its end in blocks, once for each of them. Where none fits, or where it is UTF-8 but for some damage,
+    the first byte that does not fit is returned beside the best of them.
     """
-    block = body.read(GUESSED_BYTES)
-    mark, charset = split_mark(block[:4])
-    charset = charset or declared or "utf-8"
-    decoder = codecs.getincrementaldecoder(charset)()
-    at, before = mark, b""
-    block = block[mark:]
-    while block:
-        pending = len(decoder.getstate()[0])
+    with open_body() as body:
+        head = body.read(GUESSED_BYTES)
+    charset = split_mark(head[:4])[1]
+    if charset:
+        return _found(charset, declared, is_guessed=False), fitting(open_body, charset)
+    known = _plausible(head, declared)
+    if known and known != UTF_8 and fitting(open_body, known) is None:
+        return _found(known, declared), None
+    misfit = fitting(open_body, UTF_8)
+    if misfit is None or _is_damaged(misfit.around) or (misfit.is_cut and known == UTF_8):
+        return _found(UTF_8, declared), misfit
+    charset = guess(misfit.around)
+    return _found(charset, declared), fitting(open_body, charset)
+
+
+def _is_damaged(around: bytes) -> bool:
+    """Whether these bytes are UTF-8 but for some that do not belong there."""
+    text = around.decode("utf-8", "replace")
+    replaced = text.count("\ufffd")
+    return replaced <= _well_formed(around, text, replaced)
+
+
+def fitting(open_body: Callable[[], AbstractContextManager[BinaryIO]], charset: Charset) -> Misfit | None:
+    """Where the first byte is that is not of this character set, or ``None``. Reads to the end in blocks, or to that byte."""
+    with open_body() as body:
+        block = body.read(GUESSED_BYTES)
+        at = split_mark(block[:4])[0]
+        block, before = block[at:], b""
+        decoder = codecs.getincrementaldecoder(charset.codec)(STRICT)
+        while block:
+            pending = len(decoder.getstate()[0])
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError as error:
+                return Misfit(at - pending + error.start, before[-GUESSED_BYTES // 2 :] + block)
+            at += len(block)
+            before, block = block, body.read(GUESSED_BYTES)
         try:
-            decoder.decode(block)
-        except UnicodeDecodeError as error:
-            return charset, Misfit(at - pending + error.start, before[-GUESSED_BYTES // 2 :] + block)
-        at += len(block)
-        before, block = block, body.read(GUESSED_BYTES)
-    try:
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return charset, Misfit(at - len(decoder.getstate()[0]), before)
-    return charset, None
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return Misfit(at - len(decoder.getstate()[0]), before, is_cut=True)
+    return None
 
 
-def guess(data: bytes) -> str:
-    """Guess the character set of bytes that are not UTF-8; ``windows-1252`` where nothing speaks for another."""
+def guess(data: bytes) -> Charset:
+    """Guess the character set of bytes that are not UTF-8; windows-1252 where nothing speaks for another."""
     # chardet loads its models when imported (~50 ms): most documents never get here
     import chardet
 
-    found = chardet.detect(data[:GUESSED_BYTES])["encoding"]
-    try:
-        charset = codecs.lookup(found or "windows-1252").name
-    except LookupError:
-        return "windows-1252"
+    name = chardet.detect(data[:GUESSED_BYTES])["encoding"]
+    charset = labelled(name) if name else None
+    if name and charset is None:
+        # one that the web has no name for, as those of DOS; the detector names none that could do harm but this
+        try:
+            codec = codecs.lookup(name).name
+        except LookupError:
+            return WINDOWS_1252
+        charset = Charset(codec, codec) if codec != "utf-7" else None
     # a guess of ASCII or UTF-8 comes from a part of the document, and the whole was tried
-    return "windows-1252" if charset in ("ascii", "utf-8") else charset
+    return WINDOWS_1252 if charset in (None, UTF_8) else charset

@@ -11,7 +11,9 @@ from pypes.component import Adapter
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import Reject
 from pypes.packet import Packet
-from pypes_basic.charset import GUESSED_BYTES, fitting, guess, split_mark
+from pypes_basic.charset import GUESSED_BYTES, Found, settle
+from pypes_basic.labels import split_mark
+from pypes_basic.undefined import REPLACE, STRICT
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -37,48 +39,32 @@ class CSV(Adapter):
         if packet.is_deletion:
             return packet
         # over the whole document before the first row is sent: what fails later has published rows, and a replay would again
+        found, misfit = settle(lambda: packet.open("data"), packet.get_meta("charset"))
+        if misfit is not None:
+            reason = f"byte {misfit.at}: not {found.charset.name}; name the character set in the content type, or mend the byte"
+            raise Reject(reason, "csv.charset")
         with packet.open("data") as body:
-            charset = self._charset_of(packet, body)
-        with packet.open("data") as body:
-            self._send_rows(packet, body, charset)
+            self._send_rows(packet, body, found)
         return None
 
-    def _charset_of(self, packet: Packet, body: BinaryIO) -> str:
-        """The character set that every byte of a document agrees with: that of its mark, as declared, UTF-8, or guessed."""
-        declared = packet.get_meta("charset")
-        try:
-            charset, misfit = fitting(body, declared)
-        except LookupError as error:
-            raise Reject(f"there is no character set {declared!r}; name another in the content type", "csv.charset") from error
-        if misfit is None:
-            return charset
-        if declared is None and charset == "utf-8":
-            charset = guess(misfit.around)
-            with packet.open("data") as again:
-                misfit = fitting(again, charset)[1]
-        if misfit is not None:
-            reason = f"byte {misfit.at}: not {charset}; name the character set in the content type"
-            raise Reject(reason, "csv.charset")
-        return charset
-
-    def _send_rows(self, packet: Packet, body: BinaryIO, charset: str) -> None:
+    def _send_rows(self, packet: Packet, body: BinaryIO, found: Found) -> None:
         reader = io.BufferedReader(cast(Any, body), GUESSED_BYTES)
         head = reader.peek(GUESSED_BYTES)[:GUESSED_BYTES]
         mark, _ = split_mark(head[:4])
         reader.read(mark)
-        delimiter = self.params.delimiter or _delimiter(packet, head[mark:].decode(charset, "replace"))
-        lines = csv.reader(io.TextIOWrapper(reader, charset, newline=""), delimiter=delimiter)
+        delimiter = self.params.delimiter or _delimiter(packet, head[mark:].decode(found.charset.codec, REPLACE))
+        lines = csv.reader(io.TextIOWrapper(reader, found.charset.codec, STRICT, newline=""), delimiter=delimiter)
         try:
-            self._send_lines(packet, lines, charset)
+            self._send_lines(packet, lines, found)
         except csv.Error as error:
             raise Reject(f"line {lines.line_num}: {error}; is a quote left open?", "csv.malformed") from error
 
-    def _send_lines(self, packet: Packet, lines: Iterator[list[str]], charset: str) -> None:
+    def _send_lines(self, packet: Packet, lines: Iterator[list[str]], found: Found) -> None:
         names = self.params.columns or next(lines, [])
         names = [name.strip() or f"column_{number}" for number, name in enumerate(names, 1)]
         width = len(names)
         is_plain = len(set(names)) == width
-        meta = {**packet.get_metas()[0], "charset": charset}
+        meta = {**packet.get_metas()[0], **found.metadata}
         document_id = meta.get("id")
         send = self.send
         from_document = Packet.from_document

@@ -14,7 +14,8 @@ from pypes_basic.whole import read_whole
 class Text(Adapter):
     """Decode text into one field: byte order mark, then the declared character set, UTF-8, and a guess.
 
-    The character set found is left in the packet's metadata as ``charset``.
+    What was found is left in the packet's metadata: ``charset``, and where there is something to say ``charset_declared`` (a
+    label that does not mean it), ``charset_guessed`` and ``replaced_characters`` (how many became U+FFFD).
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("text/*",)
@@ -29,8 +30,9 @@ class Text(Adapter):
         if packet.is_deletion:
             return packet
         data = read_whole(packet, self.params.max_bytes, "text.too_large")
-        text, charset = decode(data, packet.get_meta("charset"))
+        text, found = decode(data, packet.get_meta("charset"))
         packet.delete("data")
         packet.set(self.params.field, text)
-        packet.set_meta("charset", charset)
+        for name, value in found.metadata.items():
+            packet.set_meta(name, value)
         return packet

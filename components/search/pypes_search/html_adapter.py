@@ -12,7 +12,8 @@ from selectolax.lexbor import LexborHTMLParser
 from pypes.component import Adapter
 from pypes.core.parameters import Help, Parameters
 from pypes.packet import Packet
-from pypes_basic.charset import decode, split_mark
+from pypes_basic.charset import Found, decode
+from pypes_basic.labels import UTF_8, split_mark
 from pypes_basic.whole import read_whole
 
 #: What a reader does not see.
@@ -45,12 +46,13 @@ class HTML(Adapter):
         if packet.is_deletion:
             return packet
         data = read_whole(packet, self.params.max_bytes, "html.too_large")
-        source, charset = _decoded(data, packet.get_meta("charset"))
+        source, found = _decoded(data, packet.get_meta("charset"))
         # GAP: the parser needs quadratic time for tags nested, or attributes of one tag, in their tens of thousands
         # (20,000 take 0.5 s), and nothing here stops it; where pages are hostile, derive a class with isolated = True.
         tree = LexborHTMLParser(source)
         packet.delete("data")
-        packet.set_meta("charset", charset)
+        for name, value in found.metadata.items():
+            packet.set_meta(name, value)
         if self.params.metadata:
             _set_metadata(packet, tree)
         if self.params.links:
@@ -63,14 +65,14 @@ class HTML(Adapter):
         return packet
 
 
-def _decoded(data: bytes, declared: str | None) -> tuple[str | bytes, str]:
-    """The page for the parser (bytes if UTF-8: it takes those as they are) and its character set."""
+def _decoded(data: bytes, declared: str | None) -> tuple[str | bytes, Found]:
+    """The page for the parser (bytes if UTF-8: it takes those as they are) and what was found of its character set."""
     mark, marked = split_mark(data[:4])
     if not marked and not declared:
-        found = DECLARED.search(data, 0, DECLARED_BYTES)
-        declared = found[1].decode("ascii") if found else None
-    text, charset = decode(data, declared)
-    return (data[mark:] if charset == "utf-8" else text), charset
+        tag = DECLARED.search(data, 0, DECLARED_BYTES)
+        declared = tag[1].decode("ascii") if tag else None
+    text, found = decode(data, declared)
+    return (data[mark:] if found.charset == UTF_8 else text), found
 
 
 def _set_metadata(packet: Packet, tree: LexborHTMLParser) -> None:
