@@ -268,7 +268,7 @@ def start_node(tmp_path: Path) -> Iterator[Callable[..., Node]]:
 @pytest.fixture
 def node(start_node: Callable[..., Node]) -> Node:
     """A node with one instance and no graph, ready."""
-    started = start_node("--instances", "1", PYPES_SERVER_SETUP_S="3", SECRET="hunter2-hunter2")
+    started = start_node("--instances", "1", SECRET="hunter2-hunter2")
     started.ready()
     return started
 

@@ -67,7 +67,9 @@ def test_a_graph_is_of_a_size_that_can_be_checked(node: Any, a_graph: Any) -> No
 @pytest.mark.parametrize(
     ("do", "reason"), [("raise", "no such thing"), ("hang", "not done after 3 s"), ("die", "killed by SIGKILL")]
 )
-def test_a_graph_that_cannot_be_set_up_never_goes_live(node: Any, a_graph: Any, do: str, reason: str) -> None:
+def test_a_graph_that_cannot_be_set_up_never_goes_live(start_node: Start, a_graph: Any, do: str, reason: str) -> None:
+    node = start_node("--instances", "1", **({"PYPES_SERVER_SETUP_S": "3"} if do == "hang" else {}))
+    node.ready()
     node.call("graphs.put", name="g", obj=a_graph())
     instances = node.instances()
     with pytest.raises(ComponentError, match=reason) as caught:
