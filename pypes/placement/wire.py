@@ -29,6 +29,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.msgpack import Ext
 
+from pypes.core.culprit import culprit_of
 from pypes.core.values import Body, One, Several
 from pypes.packet import Packet
 
@@ -192,7 +193,11 @@ class Channel:
 
 
 class Unspeakable(Exception):
-    """A value that cannot travel to another process; the message says of what type it is."""
+    """A value that cannot travel to another process; the message says in which field it is, and of what type."""
+
+
+#: What the encoder raises for values that it has no words for.
+_WORDLESS = (TypeError, OverflowError, RecursionError, UnicodeEncodeError)
 
 
 class Values:
@@ -208,11 +213,12 @@ class Values:
         self._decoder = msgspec.msgpack.Decoder(ext_hook=self._ext)
 
     def encode(self, value: Any, *before: str) -> bytes:
-        """``[*before, *value]``. Raises :class:`Unspeakable` for what msgpack has no words for."""
+        """``[*before, *value]``. Raises :class:`Unspeakable` for what msgpack has no words for, naming its field."""
         try:
             return self._encoder.encode([*before, *(_parts(value) if isinstance(value, Packet) else (_worded(value),))])
-        except (TypeError, OverflowError, RecursionError, UnicodeEncodeError) as error:
-            raise Unspeakable(str(error)) from error
+        except _WORDLESS as error:
+            place = culprit_of(value, lambda part: self._encoder.encode(_worded(part)), _WORDLESS)
+            raise Unspeakable(f"{place}: {error}" if place else str(error)) from error
 
     def decode(self, data: bytes | bytearray) -> list[Any]:
         """Inverse of :meth:`encode`, with the value still in its parts; see :meth:`value`. Raises :class:`Broken`."""

@@ -83,6 +83,30 @@ def test_what_has_no_words_is_refused(value: Any) -> None:
         wire.InstanceValues().encode(value)
 
 
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ("fields", "field 'lock': "),
+        ("several", "field 'lock': "),
+        ("meta", "metadata 'lock': "),
+        ("field_meta", "metadata of field 'title': "),
+    ],
+)
+def test_the_error_names_the_field(part: str, place: str) -> None:
+    packet = Packet({"title": "ok"})
+    match part:
+        case "fields":
+            packet.set("lock", object())
+        case "several":
+            packet.set("lock", ["ok", object()], multi=True)
+        case "meta":
+            packet.set_meta("lock", object())
+        case "field_meta":
+            packet.set_meta("lock", object(), "title")
+    with pytest.raises(wire.Unspeakable, match=f"^{place}object cannot travel to another process"):
+        wire.InstanceValues().encode(packet)
+
+
 def test_a_list_too_deep_is_refused() -> None:
     deep: list[Any] = []
     for _ in range(100_000):

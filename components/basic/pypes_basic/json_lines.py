@@ -12,7 +12,7 @@ import orjson
 
 from pypes.component import Publisher
 from pypes.core.parameters import Help, Parameters
-from pypes.errors import ComponentError, Retry, Unreachable
+from pypes.errors import ComponentError, Reject, Retry, Unreachable
 from pypes.packet import Packet
 from pypes_basic.line_file import LineFile, StandardOutput
 
@@ -51,10 +51,10 @@ class JSONLines(Publisher):
 
     def process_batch(self, packets: list[Packet]) -> None:
         content = _packet if self.params.form == "packet" else _fields
-        self._lines += [
-            orjson.dumps(content(packet), default=_plain, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
-            for packet in packets
-        ]
+        try:
+            self._lines += [_dumps(content(packet)) for packet in packets]
+        except orjson.JSONEncodeError as error:
+            raise Reject(f"{_unsayable(packets)}JSON cannot say it: {error}", "lines.value") from error
 
     def commit(self) -> None:
         if not self._lines:
@@ -79,6 +79,21 @@ class JSONLines(Publisher):
             self._synced_s = now
             return True
         return self.durability == "always"
+
+
+def _dumps(value: Any) -> bytes:
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+
+
+def _unsayable(packets: list[Packet]) -> str:
+    """The first field that JSON refuses, empty if it is none."""
+    for packet in packets:
+        for name, values in packet:
+            try:
+                _dumps(values)
+            except orjson.JSONEncodeError:
+                return f"field {name!r}: "
+    return ""
 
 
 def _packet(packet: Packet) -> Any:

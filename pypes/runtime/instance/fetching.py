@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from pypes.component import Component
+from pypes.core.culprit import culprit_of
 from pypes.core.limits import Limits
 from pypes.core.returned import packets_of
 from pypes.core.secrets import Secrets
@@ -155,7 +156,9 @@ def _frame(number: int, pair: Any, limits: Limits, secrets: Secrets) -> bytes:
     try:
         body = orjson.dumps([_clean(packet.to_json(), secrets) for packet in packets])
     except (TypeError, ValueError, RecursionError) as error:
-        raise _invalid(f"a packet that JSON cannot say: {shown(error, secrets.redact)}") from error
+        places = (culprit_of(packet, orjson.dumps, (TypeError, ValueError, RecursionError)) for packet in packets)
+        place = next((f", in {place}" for place in places if place), "")
+        raise _invalid(f"a packet that JSON cannot say{place}: {shown(error, secrets.redact)}") from error
     if len(body) > limits.json_bytes:
         raise ComponentError(
             f"{len(packets)} packets of {len(body)} bytes were fetched at once, the limit is {limits.json_bytes}; "

@@ -177,7 +177,7 @@ ODD_PAIRS: list[tuple[Any, str]] = [
     (([Packet()], float("nan")), "a cursor that is no JSON value"),
     (([Packet()], {"at": 1 << 80}), "a cursor that is no JSON value"),
     (([Packet()], "\ud800"), "a cursor that is no JSON value"),
-    (([Packet({"text": "\ud800"})], 1), "a packet that JSON cannot say"),
+    (([Packet({"text": "\ud800"})], 1), "a packet that JSON cannot say, in field 'text': "),
 ]
 
 
