@@ -64,7 +64,9 @@ class PypesError(Exception):
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        head = f"{self.where}: {self.message}" if self.where else self.message
+        # a sentence that tells the place ("at line 2, column 5") is read by itself too, in answers over HTTP
+        is_told = not self.where or self.message.startswith(self.where) or (" " in self.where and self.where in self.message)
+        head = self.message if is_told else f"{self.where}: {self.message}"
         return "\n".join([head, *(f"  {p.path}: {p.message}" for p in self.problems)])
 
 
