@@ -78,3 +78,8 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module 'pypes' has no attribute {name!r}")
     return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    # completion in a shell shows what is meant to be used, loaded or not
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -59,3 +59,10 @@ def test_the_decorator_is_at_hand_from_the_package() -> None:
         return packet
 
     assert len(run_component(same, [Packet()]).packets) == 1
+
+
+def test_the_package_shows_its_public_names_used_or_not() -> None:
+    import pypes
+
+    shown = [name for name in dir(pypes) if not name.startswith("__")]
+    assert shown == sorted(pypes.__all__)

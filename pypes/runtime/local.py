@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from inspect import isfunction
 from itertools import islice, pairwise
 from types import TracebackType
 from typing import Any
@@ -81,6 +83,8 @@ class Pipeline:
         self._scheduler.setup()
 
     def _component(self, node: Node) -> Component:
+        if not isinstance(node, Component) and not (isinstance(node, type) and issubclass(node, Component)):
+            raise InvalidGraph(_no_component(node), code="pipeline.no_component")
         made = node() if isinstance(node, type) else node
         return isolate(made, limits=self.limits) if made.isolated else made
 
@@ -126,6 +130,17 @@ class Pipeline:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _no_component(node: object) -> str:
+    if isinstance(node, (str, os.PathLike, Graph)):
+        name = f"graph {node.name!r}" if isinstance(node, Graph) else f"path {os.fspath(node)!r}"
+        return (
+            f"a pipeline is made of component classes and objects, not of the {name}: run a graph file over documents with "
+            "`pypes run GRAPH.json FILE`, or give its components here, with nodes= and wires="
+        )
+    what = f"the function {node.__name__}; decorate it with @component" if isfunction(node) else f"{node!r}"
+    return f"a pipeline is made of component classes and objects, not of {what}"
 
 
 def _class_name(node: Node) -> str:

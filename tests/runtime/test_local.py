@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pypes import Filter, InvalidGraph, Packet, Pipeline, Transformer
+from pypes import Filter, Graph, InvalidGraph, Packet, Pipeline, Transformer
 from pypes.ingest.outcome import Fate
 from tests.placement import samples
 
@@ -22,6 +23,30 @@ def test_ten_lines_are_enough() -> None:
     with Pipeline(Shout) as pipeline:
         titles = [packet["title"] for packet in pipeline.run([Packet({"title": "hello"})])]
     assert titles == ["HELLO"]
+
+
+def shout(packet: Packet) -> Packet:
+    return packet
+
+
+@pytest.mark.parametrize(
+    ("node", "said"),
+    [
+        ("g.json", "not of the path 'g.json': run a graph file over documents with `pypes run GRAPH.json FILE`"),
+        (Path("g.json"), "not of the path 'g.json'"),
+        (Graph("news", {}, ()), "not of the graph 'news'"),
+        (shout, "not of the function shout; decorate it with @component"),
+        (Packet, "not of <class 'pypes.packet.Packet'>"),
+        (None, "not of None"),
+    ],
+    ids=str,
+)
+def test_what_is_no_component_is_refused_with_what_to_do(node: Any, said: str) -> None:
+    for make in (lambda: Pipeline(node), lambda: Pipeline(nodes={"a": node})):
+        with pytest.raises(InvalidGraph) as raised:
+            make()
+        assert said in str(raised.value)
+        assert raised.value.code == "pipeline.no_component"
 
 
 def test_it_stays_usable_and_lazy() -> None:
