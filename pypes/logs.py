@@ -94,6 +94,8 @@ def configure(
     root.setLevel(level)
     # at DEBUG it says which selector it uses, and nothing else of interest
     logging.getLogger("asyncio").setLevel(logging.INFO)
+    # it counts changes of files; what became of them, we say ourselves
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
 
 def plain(secrets: Secrets) -> None:

@@ -59,7 +59,9 @@ class TestJSONLines(ComponentSuite):
     def test_what_json_cannot_say_is_refused_with_the_name_of_its_field(self, tmp_path: Path) -> None:
         packets = [Packet({"n": 1}), Packet({"n": 2, "title": "\ud800"}), Packet({"n": 3})]
         ran = run_component(JSONLines, packets, path=str(tmp_path / "out.jsonl"))
-        assert [(letter.code, letter.error.partition(": ")[0]) for letter in ran.dead_letters] == [("lines.value", "field 'title'")]
+        assert [(letter.code, letter.error.partition(": ")[0]) for letter in ran.dead_letters] == [
+            ("lines.value", "field 'title'")
+        ]
         assert lines(tmp_path / "out.jsonl") == [{"n": 1}, {"n": 3}]
 
     def test_a_line_per_document(self, tmp_path: Path) -> None:

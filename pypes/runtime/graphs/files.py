@@ -13,6 +13,9 @@ from pypes.errors import InvalidGraph, PypesError
 from pypes.graph import codec
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 
+#: How the names of graph files end.
+SUFFIX = ".json"
+
 
 @dataclass(frozen=True, slots=True)
 class GraphFile:
@@ -21,6 +24,11 @@ class GraphFile:
     path: str
     digest: str
     graph: StoredGraph
+
+
+def is_graph_file(change: object, path: str) -> bool:
+    """True for a path that may hold a graph: what else changes in the folder, such as a log, is no reason to look at it."""
+    return path.endswith(SUFFIX)
 
 
 class GraphFiles:
@@ -37,7 +45,7 @@ class GraphFiles:
         """
         found: dict[str, GraphFile] = {}
         live = self._store.live()
-        for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+        for path in sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []:
             try:
                 data = path.read_bytes()
                 digest = hashlib.sha256(data).hexdigest()

@@ -30,6 +30,7 @@ from pypes.registry import Catalogue, discover
 from pypes.runtime.graphs.deployment import Deployments
 from pypes.runtime.graphs.drafts import GraphDrafts
 from pypes.runtime.graphs.dryrun import DryRuns
+from pypes.runtime.graphs.files import is_graph_file
 from pypes.runtime.graphs.filters import Filters
 from pypes.runtime.graphs.shadows import Shadows
 from pypes.runtime.graphs.store import ControlStore
@@ -190,7 +191,7 @@ class Supervisor:
         reason = ""
         while True:
             try:
-                async for _ in awatch(folder, recursive=False, debounce=WATCH_MS, step=WATCH_MS):
+                async for _ in awatch(folder, watch_filter=is_graph_file, recursive=False, debounce=WATCH_MS, step=WATCH_MS):
                     async with self._reloading:
                         await self._deployments.load_files()
             except FileNotFoundError:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pypes.runtime.graphs.files import is_graph_file
+
 Until = Callable[..., Any]
 
 
@@ -14,14 +16,21 @@ def write(node: Any, obj: Any) -> Path:
     return path
 
 
+def test_only_graphs_are_watched() -> None:
+    assert is_graph_file(None, "graphs/search.json")
+    assert not any(is_graph_file(None, f"graphs/{name}") for name in ("node.log", "search.json~", ".search.json.swp", "json"))
+
+
 def test_files_are_deployed_as_they_change(node: Any, a_graph: Any, wait_until: Until) -> None:
     node.ready()
+    (node.folder / "graphs" / "node.log").write_text("a line\n")
     path = write(node, a_graph("g", file="one"))
     wait_until(lambda: any(g["name"] == "g" for g in node.call("graphs.list")), "the file is deployed")
     path.write_text(json.dumps(a_graph("g", file="two")))
     wait_until(lambda: node.call("graphs.get", name="g")["version"] == 2, "its change is deployed")
     assert node.call("graphs.get", name="g")["graph"]["nodes"]["odd"]["params"] == {"file": "two"}
     assert node.call("graphs.versions", name="g")[0]["by"].endswith("g.json")
+    assert not [event for event in node.events if "detected" in event["event"]]
 
 
 def test_a_bad_file_changes_nothing_and_is_reported(node: Any, a_graph: Any, wait_until: Until) -> None:
