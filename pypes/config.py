@@ -71,6 +71,7 @@ class ServerSettings:
     default: str = _key(
         "", "Graph for documents whose route no graph names; empty: the only graph, or the only one without routes."
     )
+    strict_routes: bool = _key(False, "Answer 404 to documents whose route no graph names, in place of the default graph.")
     token_file: Path | None = _path(None, "File that holds the bearer token; the variable PYPES_TOKEN may hold it instead.")  # noqa: RUF009 - a field
     hosts: tuple[str, ...] = _key((), "Further names under which clients reach the server (Host header), e.g. pypes.example.com.")
     origins: tuple[str, ...] = _key((), "Web origins that may change state from a browser, e.g. https://editor.example.com.")

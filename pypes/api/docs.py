@@ -28,16 +28,23 @@ from pypes.runtime.worker.config import WorkerConfig
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
 
+#: The header that names the graph which took the documents.
+GRAPH = "pypes-graph"
+GRAPH_TEXT = "The graph that took them: by their route, or as the default graph."
 ACCEPTED = Answer(
     "Durable: whatever happens now, every document will be published, dropped by a filter, or put among the dead letters. "
     "rejected (with on_error=deadletter) is how many of the accepted could not be read.",
     obj({"rejected": COUNT}, receipt=TEXT, accepted=COUNT),
-    {"Location": "Where the receipt is."},
+    {"Location": "Where the receipt is.", "Pypes-Graph": GRAPH_TEXT},
 )
 FINISHED = Answer(
     "Only if preferred: durable, and finished within the time.",
     RECEIPT,
-    {"Location": "Where the receipt is.", "Preference-Applied": "wait, and the seconds that were granted."},
+    {
+        "Location": "Where the receipt is.",
+        "Pypes-Graph": GRAPH_TEXT,
+        "Preference-Applied": "wait, and the seconds that were granted.",
+    },
 )
 ANSWERS = {200: FINISHED, 202: ACCEPTED}
 BODIES: dict[str, Schema] = {
@@ -50,6 +57,7 @@ BODIES: dict[str, Schema] = {
 ERRORS = {
     400: "Malformed (line and column, or the line of the NDJSON, are named), empty, nested too deeply, several documents for "
     "one id, a number of more than 64 bits, an id or route that cannot be one: nothing of it was accepted.",
+    404: "No graph names the route, and the node is told to refuse that (strict_routes); near ones are named.",
     403: "The callback leads to a host that is not allowed.",
     409: "The Idempotency-Key came with another request before.",
     413: "Over one of the limits, perhaps only after decompression.",
@@ -91,10 +99,10 @@ class Documents:
         content_type = req.content_type or ""
         whole = req.whole()
         if whole is not None and wanted is PLAIN:
-            receipt, documents = await self.accept(
+            accepted = await self.accept(
                 req.method, content_type, whole, encoding=encoding, route=route, id=id, filename=filename
             )
-            _tell(resp, receipt, documents)
+            _tell(resp, *accepted)
             return
         # resolved first: what no graph would take is not worth reading
         graph = self._worker.resolve(route)
@@ -134,8 +142,8 @@ class Documents:
         route: str | None = None,
         id: str | None = None,
         filename: str | None = None,
-    ) -> tuple[str, int]:
-        """Check a body that is there whole, and queue it; returns its receipt, once durable, and its number of documents."""
+    ) -> tuple[str, int, str]:
+        """Check a body that is there whole, and queue it; returns its receipt, once durable, number of documents, and graph."""
         self._pace.live_at = time.monotonic()
         header = Header(self._worker.resolve(route), method, content_type, encoding, route, id, filename, 1, len(body))
         seen = Survey(header, True) if self._worker.is_ordered(header.graph) else None
@@ -147,10 +155,10 @@ class Documents:
             header = msgspec.structs.replace(header, documents=documents, keys=seen.keys, identities=seen.identities)
         elif documents != 1:
             header = msgspec.structs.replace(header, documents=documents)
-        return await self._worker.submit(header, body, decoded), documents
+        return await self._worker.submit(header, body, decoded), documents, header.graph
 
     async def _answer(self, resp: falcon.asgi.Response, wanted: Options, receipt: str, arrival: Arrival) -> None:
-        _tell(resp, receipt, arrival.header.documents, arrival.rejected if wanted.is_lenient else None)
+        _tell(resp, receipt, arrival.header.documents, arrival.header.graph, arrival.rejected if wanted.is_lenient else None)
         if not wanted.wait_s:
             return
         try:
@@ -181,7 +189,7 @@ class Documents:
     @operation(
         "Delete a document: publishers are told to, in the order of the queue",
         ANSWERS,
-        errors={status: ERRORS[status] for status in (400, 403, 409, 429, 503, 507)},
+        errors={status: ERRORS[status] for status in (400, 403, 404, 409, 429, 503, 507)},
         parameters=tuple(parameter for parameter in options.PARAMETERS if parameter.name != "on_error"),
     )
     async def on_delete_id(self, req: Request, resp: falcon.asgi.Response, route: str, id: str) -> None:
@@ -213,8 +221,9 @@ def _check_names(route: str | None, id: str | None) -> None:
             raise BadRequest(f"{name} in the URL: {error.message}", code=error.code, where=name) from error
 
 
-def _tell(resp: falcon.asgi.Response, receipt: str, documents: int, rejected: int | None = None) -> None:
+def _tell(resp: falcon.asgi.Response, receipt: str, documents: int, graph: str, rejected: int | None = None) -> None:
     resp.status = 202
+    resp.set_header(GRAPH, graph)
     resp.set_header("location", f"/receipts/{receipt}")
     more = b"" if rejected is None else b',"rejected":%d' % rejected
     resp.data = b'{"receipt":"%b","accepted":%d%b}' % (receipt.encode(), documents, more)

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pypes.api import problems
+from pypes.api import docs, problems
 from pypes.api.docs import Documents
 from pypes.api.reception import INLINE_BYTES
 from pypes.errors import PypesError
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
+
+GRAPH = docs.GRAPH.encode()
 
 #: What no usual request carries: it changes how the body is read, or what is done with it.
 _UNUSUAL = frozenset(
@@ -49,7 +51,7 @@ class Express:
             await self._app(scope, _again(event, receive), send)
             return
         try:
-            receipt, documents = await self._documents.accept("POST", content_type.decode("latin-1"), body)
+            receipt, documents, graph = await self._documents.accept("POST", content_type.decode("latin-1"), body)
         except PypesError as error:
             await problems.send(send, error)
             return
@@ -58,6 +60,7 @@ class Express:
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(answer)),
             (b"location", b"/receipts/" + name),
+            (GRAPH, graph.encode()),
         ]
         await send({"type": "http.response.start", "status": 202, "headers": headers})
         await send({"type": "http.response.body", "body": answer})

@@ -109,7 +109,8 @@ def test_forms(node: Node, body: bytes, content_type: str, accepted: int, header
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 @pytest.mark.parametrize("path", ["/docs/news", "/docs/news/7", "/docs/news/a/b%20c.html", "/docs/n%C3%A9ws"])
 def test_routes_and_ids(node: Node, method: str, path: str) -> None:
-    assert ask(node, method, path, ONE, "application/json").status == 202
+    answer = ask(node, method, path, ONE, "application/json")
+    assert (answer.status, answer.headers["pypes-graph"]) == (202, "forms")
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])

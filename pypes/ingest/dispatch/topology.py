@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from pypes.errors import NotDeployed, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +19,7 @@ class Topology:
     the share of a graph, 1 unless given. ``retiring`` is as ``instances``: former generations that finish what they have.
     ``sources``: graph → its filters that fetch, or an empty name if it has only such as the original had. ``fleet``: graphs whose
     sources one node of the fleet runs each time. ``is_settled``: a graph that is not named is not deployed, not just not yet.
+    ``strict_routes``: what has a route that no graph names is refused; otherwise the default graph takes it.
     """
 
     generation: int = 0
@@ -34,11 +38,35 @@ class Topology:
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fleet: frozenset[str] = frozenset()
     is_settled: bool = True
+    strict_routes: bool = False
 
     @property
     def names(self) -> frozenset[str]:
         """The graphs that are deployed, able to run or not."""
         return frozenset((*self.graphs, *self.failed))
+
+    def resolve(self, route: str | None) -> str:
+        """Name of the graph that takes documents of a route; raises :class:`NotDeployed`, or :class:`NotFound` if strict."""
+        graph = self.default if route is None else self.routes.get(route)
+        if graph is None and route is not None:
+            if self.strict_routes and self.is_settled:
+                raise self._no_route(route)
+            graph = self.default
+        if graph is None:
+            if self.graphs or self.failed:
+                raise NotDeployed("no graph has this route and none is the default; set `default`, or post to a route of a graph")
+            raise NotDeployed("no graph is deployed; PUT one to /graphs/{name}, then post again")
+        return graph
+
+    def _no_route(self, route: str) -> NotFound:
+        near = difflib.get_close_matches(route, self.routes, 1)
+        known = ", ".join(sorted(self.routes)) or "none"
+        hint = f"did you mean {near[0]!r}?" if near else f"routes here: {known}"
+        return NotFound(
+            f"no graph has the route {route!r}; {hint} GET /graphs lists them, /docs without a route goes to the default graph",
+            code="route.unknown",
+            where=route,
+        )
 
     def has(self, graph: str) -> bool:
         """True if a graph is deployed, able to run or not."""

@@ -56,6 +56,7 @@ class Deployed:
             "graphs": {name: graph.version for name, graph in self.live.items() if name not in self.failed},
             "routes": {route: name for name, graph in self.live.items() for route in graph.graph.get("routes", ())},
             "default": self.default(),
+            "strict_routes": self.settings.server.strict_routes,
             "paused": sorted(self.paused & self.live.keys()),
             "closing": sorted(self.closing),
             "failed": self.reasons(),

@@ -173,13 +173,8 @@ class IngestWorker:
         return state, degraded
 
     def resolve(self, route: str | None) -> str:
-        """Name of the graph that takes documents of a route; raises :class:`NotDeployed`."""
-        graph = self._topology.routes.get(route, self._topology.default) if route is not None else self._topology.default
-        if graph is None:
-            if self._topology.graphs or self._topology.failed:
-                raise NotDeployed("no graph has this route and none is the default; set `default`, or post to a route of a graph")
-            raise NotDeployed("no graph is deployed; PUT one to /graphs/{name}, then post again")
-        return graph
+        """Name of the graph that takes documents of a route; raises as :meth:`Topology.resolve`."""
+        return self._topology.resolve(route)
 
     def is_ordered(self, graph: str) -> bool:
         """True if the graph has ``order_by``: its documents need order keys in their header."""
@@ -303,6 +298,7 @@ class IngestWorker:
             sources=params.get("sources", {}),
             fleet=frozenset(params.get("fleet", ())),
             is_settled=params.get("ready", True),
+            strict_routes=params.get("strict_routes", False),
         )
         self._is_deployed = params.get("ready", True)
         self._dispatcher.apply(self._topology)

@@ -1,5 +1,6 @@
 import pytest
 
+from pypes.errors import NotDeployed, NotFound
 from pypes.ingest.dispatch.topology import Topology, cannot_serve
 
 SOCKETS = {1: "i-1", 2: "i-2"}
@@ -29,3 +30,25 @@ def test_which_graphs_only_queue() -> None:
 )
 def test_who_should_be_sent_nothing(graphs: str, degraded: str, default: str | None, expected: bool) -> None:
     assert cannot_serve(set(graphs), set(degraded), default) is expected
+
+
+def test_what_no_graph_names_goes_to_the_default_graph() -> None:
+    topology = Topology(graphs={"g": 1, "n": 1}, routes={"news": "n"}, default="g")
+    assert [topology.resolve(route) for route in (None, "news", "nwes")] == ["g", "n", "g"]
+    with pytest.raises(NotDeployed):
+        Topology(graphs={"n": 1}, routes={"news": "n"}).resolve("nwes")
+
+
+def test_a_strict_node_refuses_a_route_that_no_graph_names() -> None:
+    topology = Topology(graphs={"g": 1, "n": 1}, routes={"news": "n", "people": "n"}, default="g", strict_routes=True)
+    assert [topology.resolve(route) for route in (None, "news")] == ["g", "n"]
+    with pytest.raises(NotFound, match="no graph has the route 'nwes'; did you mean 'news'") as raised:
+        topology.resolve("nwes")
+    assert raised.value.code == "route.unknown"
+    with pytest.raises(NotFound, match="routes here: news, people"):
+        topology.resolve("x")
+
+
+def test_a_strict_node_says_not_yet_while_its_graphs_are_not_known() -> None:
+    with pytest.raises(NotDeployed):
+        Topology(strict_routes=True, is_settled=False).resolve("news")

@@ -33,6 +33,10 @@ async def test_routes_lead_to_graphs(supervisor: Supervisor) -> None:
     worker = await IngestWorker.start(supervisor.config())
     try:
         assert [worker.resolve(route) for route in (None, "news", "other")] == ["g", "n", "g"]
+        supervisor.server.broadcast("topology", **{**supervisor.topology, "strict_routes": True})
+        await worker.control("status")
+        with pytest.raises(NotFound, match="no graph has the route 'other'"):
+            worker.resolve("other")
         supervisor.server.broadcast("topology", **{**supervisor.topology, "default": None})
         # events come in order with the answers to calls
         await worker.control("status")
