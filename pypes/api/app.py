@@ -81,7 +81,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
         ("/graphs/{name}/trigger", Triggers(worker), ""),
         ("/graphs/{name}/pause", versions, "pause"),
         ("/graphs/{name}/resume", versions, "resume"),
-        ("/healthz", Health(), ""),
+        ("/healthz", Health(config.node), ""),
         ("/readyz", Readiness(worker), ""),
     ]
     table.append(("/openapi.json", OpenApi(table, API_VERSION), ""))

@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 import falcon.asgi
 import orjson
 
-from pypes.api.operation import TEXT, Answer, obj, operation
+from pypes.api.operation import COUNT, TEXT, Answer, obj, operation
 from pypes.api.request import Request
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
 
-HEALTH = obj(status=TEXT)
+HEALTH = obj(status=TEXT, node={**COUNT, "description": "The number of the node, which is part of its receipts."})
 READINESS = obj({"degraded": {"type": "object", "additionalProperties": TEXT}}, status=TEXT)
 
 
 class Health:
     """``/healthz``: the process answers. Stays 200 while the node drains: restarting it then would do harm."""
 
+    def __init__(self, node: int) -> None:
+        self._answer = orjson.dumps({"status": "ok", "node": node})
+
     @operation("Whether the server is alive", {200: Answer("It is.", HEALTH)}, is_open=True)
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        resp.data = b'{"status":"ok"}'
+        resp.data = self._answer
 
     on_head = on_get
 

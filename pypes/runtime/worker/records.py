@@ -16,6 +16,8 @@ from pypes.runtime.worker.peers import Peers
 
 #: Dead letters handled at a time where many are: so many fit into one commit of a shard, and none waits long behind them.
 PORTION = 200
+#: Code of what another node has given out.
+ELSEWHERE = "receipt.other_node"
 
 
 class Records:
@@ -32,15 +34,17 @@ class Records:
     def _shard_of(self, receipt: str) -> int:
         """The shard that an id leads to; raises :class:`NotFound` if it leads nowhere."""
         parsed = ReceiptId.parse(receipt)
-        if parsed.node != self._node or parsed.shard not in self._peers.numbers():
+        if parsed.node != self._node:
+            raise _of_another_node(parsed.node, self._node)
+        if parsed.shard not in self._peers.numbers():
             raise _no_receipt()
         return parsed.shard
 
     def _shard_of_letter(self, id: str) -> int:
         try:
             return self._shard_of(receipt_of(id))
-        except NotFound:
-            raise _no_letter() from None
+        except NotFound as error:
+            raise (error if error.code == ELSEWHERE else _no_letter()) from None
 
     # -- receipts ---------------------------------------------------------------------------------------
 
@@ -226,6 +230,13 @@ def _sum(one: LetterGroup, other: LetterGroup) -> LetterGroup:
 def _ends(error: PypesError) -> bool:
     """True for what the next dead letter would meet as well."""
     return isinstance(error, (StoreError, Unavailable))
+
+
+def _of_another_node(node: int, here: int) -> NotFound:
+    return NotFound(
+        f"its id names node {node}, and this is node {here}: ask that node (GET /healthz tells the number of each)",
+        code=ELSEWHERE,
+    )
 
 
 def _no_receipt() -> NotFound:

@@ -9,6 +9,7 @@ import pytest
 
 from pypes.core.limits import Limits
 from pypes.errors import Draining, NotDeployed, NotFound, Unavailable
+from pypes.ingest.receipt import ReceiptId
 from pypes.runtime.worker.worker import IngestWorker
 from tests.runtime.worker.supervised import Supervisor, header, supervised
 
@@ -87,6 +88,21 @@ async def test_what_is_queued_is_drained_by_whoever_starts_next(supervisor: Supe
     worker = await IngestWorker.start(supervisor.config(workers=1))
     try:
         assert [(await worker.receipt(receipt, 10)).state for receipt in receipts] == ["done", "done"]
+    finally:
+        await worker.stop()
+
+
+@supervised
+async def test_what_another_node_has_given_out_names_that_node(supervisor: Supervisor) -> None:
+    worker = await IngestWorker.start(supervisor.config())
+    try:
+        here = ReceiptId.parse(await worker.submit(header(), b"{}"))
+        elsewhere = str(here._replace(node=here.node + 4711))
+        letter = worker.records.letter(f"{elsewhere}-0000000")
+        for ask in (worker.receipt(elsewhere), worker.records.documents(elsewhere, 1, -1), letter):
+            with pytest.raises(NotFound, match=rf"names node {here.node + 4711}, and this is node {here.node}:") as raised:
+                await ask
+            assert raised.value.code == "receipt.other_node"
     finally:
         await worker.stop()
 
