@@ -19,6 +19,7 @@ from pypes.api.graphs import Graphs
 from pypes.api.guard import Guard
 from pypes.api.health import Health, Readiness
 from pypes.api.memory import Memory
+from pypes.api.methods import Methods
 from pypes.api.openapi import OpenApi
 from pypes.api.receipts import Receipts
 from pypes.api.reception import Reception
@@ -99,5 +100,5 @@ def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Eve
     table = routes(worker, config, budget, stopping or asyncio.Event())
     for template, resource, suffix in table:
         app.add_route(template, resource, **({"suffix": suffix} if suffix else {}))
-    problems.install(app)
+    problems.install(app, Methods(table).hint)
     return Guard(Express(app, table[0][1]), config, lambda: worker.state, worker.check_room)

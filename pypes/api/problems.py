@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -51,6 +51,9 @@ _HTTP_CODES = {
     413: "ingest.too_large",
     415: "http.unsupported_media",
 }
+
+#: What may be called in place of a method that an address (its template) does not take.
+Hints = Callable[[str, str], str]
 
 #: After this many seconds a client may try again what failed for lack of a working disk.
 _STORE_RETRY_S = 5
@@ -108,13 +111,16 @@ async def _on_pypes_error(req: Request, resp: falcon.asgi.Response, error: Pypes
     await _clear(req, resp)
 
 
-async def _on_http_error(req: Request, resp: falcon.asgi.Response, error: falcon.HTTPError, params: Any) -> None:
+async def _on_http_error(
+    hints: Hints | None, req: Request, resp: falcon.asgi.Response, error: falcon.HTTPError, params: Any
+) -> None:
     status = error.status_code
     if status == 404:
         detail = f"there is nothing at {req.path}; /openapi.json lists what there is"
     elif status == 405:
         allowed = error.headers.get("Allow", "") if isinstance(error.headers, dict) else ""
-        detail = f"{req.method} is not possible here; this address takes {allowed}"
+        hint = hints(req.uri_template, req.method) if hints is not None and req.uri_template else ""
+        detail = f"{req.method} is not possible here; this address takes {allowed}{f': {hint}' if hint else ''}"
     else:
         detail = error.description or error.title or HTTPStatus(status).phrase
     headers = dict(error.headers or {})
@@ -148,11 +154,15 @@ async def _clear(req: Request, resp: falcon.asgi.Response) -> None:
         resp.set_header("connection", "close")
 
 
-def install(app: falcon.asgi.App[Any, Any]) -> None:
-    """Answer every error with a problem document."""
+def install(app: falcon.asgi.App[Any, Any], hints: Hints | None = None) -> None:
+    """Answer every error with a problem document; ``hints`` are for methods that an address does not take."""
+
+    async def on_http_error(req: Request, resp: falcon.asgi.Response, error: falcon.HTTPError, params: Any) -> None:
+        await _on_http_error(hints, req, resp, error, params)
+
     handlers: list[tuple[type[Exception], Any]] = [
         (Exception, _on_bug),
-        (falcon.HTTPError, _on_http_error),
+        (falcon.HTTPError, on_http_error),
         (PypesError, _on_pypes_error),
         (Disconnected, _on_disconnected),
     ]

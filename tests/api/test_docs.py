@@ -324,6 +324,28 @@ def test_other_refusals(node: Node, method: str, path: str, status: int) -> None
         assert answer.headers["allow"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        (
+            "GET",
+            "/docs",
+            "POST: submit documents to the default graph; documents are passed on and not kept here; GET /receipts",
+        ),
+        ("GET", "/docs/news/7", "GET /receipts/{id}/documents tells what became of them"),
+        ("PUT", "/docs", "PUT is for /docs/{route} and /docs/{route}/{id}"),
+        ("DELETE", "/docs/news", "DELETE is for /docs/{route}/{id}"),
+        ("PUT", "/graphs", "PUT is for /graphs/{name}"),
+        ("POST", "/graphs/g", "PUT: "),
+        ("POST", "/healthz", "GET: whether the server is alive"),
+    ],
+)
+def test_a_method_that_is_not_possible_is_answered_with_what_is(node: Node, method: str, path: str, told: str) -> None:
+    answer = node.http.request(method, node.url + path)
+    assert (answer.status, answer.json()["code"]) == (405, "http.method_not_allowed")
+    assert told in answer.json()["detail"]
+
+
 def test_what_is_not_http_is_told_so(node: Node) -> None:
     with socket.create_connection(("127.0.0.1", node.port), timeout=20) as raw:
         raw.sendall(b"this is not HTTP\r\n\r\n")
