@@ -32,6 +32,7 @@ from benchmarks.report import Line
 from pypes.testing.node import free_port, until
 from pypes_basic.charset import decode
 from pypes_basic.labels import UTF_8
+from pypes_search.flow import OUT_OF_LINE, parted, running_text
 from pypes_search.index import Row, SearchIndex
 from pypes_search.query import count
 
@@ -40,7 +41,6 @@ BATCH = 256
 POST_FILES = 32
 CLIENTS = 4
 TYPES = {".py": "text/x-python", ".txt": "text/plain", ".html": "text/html", ".rst": "text/x-rst"}
-INVISIBLE = ["script", "style", "noscript", "template", "svg"]
 
 
 def corpus() -> list[tuple[str, str, bytes]]:
@@ -70,7 +70,7 @@ def work(document: tuple[str, str, bytes]) -> Row:
     fields: dict[str, object] = {}
     if media_type == "text/html":
         source, found = decode(data)
-        tree = LexborHTMLParser(data if found.charset == UTF_8 else source)
+        tree = LexborHTMLParser(parted(data if found.charset == UTF_8 else source))
         for tag in tree.css("meta[content]"):
             fields[f"meta.{tag.attributes.get('name')}"] = tag.attributes.get("content")
         if tree.root is not None:
@@ -79,8 +79,7 @@ def work(document: tuple[str, str, bytes]) -> Row:
         fields["links"] = list({urljoin("", target): None for target in targets if not target.startswith("#")})
         title_tag = tree.css_first("title")
         title = " ".join(title_tag.text().split()) if title_tag else ""
-        tree.strip_tags(INVISIBLE)
-        text = " ".join(tree.body.text(separator=" ").split()) if tree.body else ""
+        text = running_text(tree, tree.css(OUT_OF_LINE))
     else:
         title = name
         text, found = decode(data)

@@ -73,6 +73,10 @@ class TestHTML(ComponentSuite):
             ("<meta http-equiv=content-type content='text/html; charset=latin1'><p>grün".encode("latin-1"), {}, "windows-1252"),
             ("<p>grün</p>".encode("utf-8-sig"), {}, "utf-8"),
             ("<p>grün</p>".encode("utf-16"), {}, "utf-16le"),
+            (b"<meta charset=utf-16><p>gr&uuml;n</p>", {}, "utf-8"),
+            ("<meta name=description content='charset=koi8-r'><p>grün</p>".encode(), {}, "utf-8"),
+            ("<meta charset=koi8-r><p>grün</p>".encode(), {"charset": "utf-8"}, "utf-8"),
+            ("<meta charset=latin1><p>grün</p>".encode("latin-1"), {"charset": "x-bogus"}, "windows-1252"),
         ],
     )
     def test_character_sets(self, data: bytes, meta: dict[str, Any], charset: str) -> None:

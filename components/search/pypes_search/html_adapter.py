@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from typing import Annotated, ClassVar
 from urllib.parse import urljoin
 
-from selectolax.lexbor import LexborHTMLParser
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pypes.component import Adapter
 from pypes.core.parameters import Help, Parameters
 from pypes.packet import Packet
 from pypes_basic.charset import Found, decode
-from pypes_basic.labels import UTF_8, split_mark
+from pypes_basic.labels import UTF_8, labelled, split_mark
 from pypes_basic.whole import read_whole
+from pypes_search.flow import GAP, OUT_OF_LINE, parted, plain, running_text
+from pypes_search.prescan import declared_charset
 
-#: What a reader does not see.
-INVISIBLE = ["script", "style", "noscript", "template", "svg"]
-
+#: What a page says about itself, against what its links are meant, and what does not belong to its text.
+NODES = f"meta[content], base[href], {OUT_OF_LINE}"
 #: Links within the page are passed over by the parser itself: pages of code have one per line.
 LINKS = 'a[href]:not([href^="#"])'
 NO_LINKS = ("#", "javascript:", "data:")
-
-DECLARED_BYTES = 1024
-DECLARED = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]{1,40})""", re.IGNORECASE)
 
 
 class HTML(Adapter):
     """Read a page: ``title``, ``text`` without scripts and styles, ``links`` (multi-valued), and metadata.
 
+    Markup within a line (``<b>``, ``<wbr>``, ``<a>`` …) does not end a word of the text; blocks, cells and ``<br>`` do.
     ``<meta name=x>`` and ``<meta property=x>`` become fields ``meta.x``; the language becomes field ``language``.
-    The character set is that of the content type, the page's own word, or found out; it is left in the
-    packet's metadata as ``charset``. Links are made absolute where the page or metadata ``url`` says against what.
+    The character set is that of the content type, what the page declares where HTML looks for it, or found out; what was found
+    is left in the packet's metadata as Text does: ``charset``, ``charset_declared``, ``charset_guessed``,
+    ``replaced_characters``. Links are made absolute where the page or metadata ``url`` says against what.
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("text/html", "application/xhtml+xml")
@@ -49,37 +48,41 @@ class HTML(Adapter):
         source, found = _decoded(data, packet.get_meta("charset"))
         # GAP: the parser needs quadratic time for tags nested, or attributes of one tag, in their tens of thousands
         # (20,000 take 0.5 s), and nothing here stops it; where pages are hostile, derive a class with isolated = True.
-        tree = LexborHTMLParser(source)
+        tree = LexborHTMLParser(parted(source))
         packet.delete("data")
         for name, value in found.metadata.items():
             packet.set_meta(name, value)
+        # PERF: one walk over the page for all but the links, which are many
+        nodes = tree.css(NODES)
         if self.params.metadata:
-            _set_metadata(packet, tree)
+            _set_metadata(packet, tree, nodes)
         if self.params.links:
-            _set_links(packet, tree)
+            _set_links(packet, tree, nodes)
         title = tree.css_first("title")
-        packet.set("title", " ".join(title.text().split()) if title else "")
-        tree.strip_tags(INVISIBLE)
-        # each piece apart: neighbouring cells and list items must not become one word
-        packet.set("text", " ".join(tree.body.text(separator=" ").split()) if tree.body else "")
+        packet.set("title", plain(title.text()) if title else "")
+        packet.set("text", running_text(tree, nodes))
         return packet
 
 
 def _decoded(data: bytes, declared: str | None) -> tuple[str | bytes, Found]:
-    """The page for the parser (bytes if UTF-8: it takes those as they are) and what was found of its character set."""
+    """The page for the parser (bytes if sound UTF-8: it takes those as they are) and what was found of its character set."""
     mark, marked = split_mark(data[:4])
-    if not marked and not declared:
-        tag = DECLARED.search(data, 0, DECLARED_BYTES)
-        declared = tag[1].decode("ascii") if tag else None
+    if not marked and (declared is None or labelled(declared) is None):
+        declared = declared_charset(data) or declared
+    if data.isascii() and (declared is None or labelled(declared) == UTF_8):
+        # PERF: nothing to look at, and most pages
+        return data, Found(UTF_8)
     text, found = decode(data, declared)
-    return (data[mark:] if found.charset == UTF_8 else text), found
+    return (data[mark:] if found.charset == UTF_8 and not found.replaced else text), found
 
 
-def _set_metadata(packet: Packet, tree: LexborHTMLParser) -> None:
-    for node in tree.css("meta[content]"):
+def _set_metadata(packet: Packet, tree: LexborHTMLParser, nodes: list[LexborNode]) -> None:
+    for node in nodes:
+        if node.tag != "meta":
+            continue
         attributes = node.attributes
         name = attributes.get("name") or attributes.get("property")
-        content = attributes.get("content")
+        content = (attributes.get("content") or "").replace(GAP, "")
         if name and content:
             field = f"meta.{name.strip().lower()}"
             if packet.has(field):
@@ -91,12 +94,12 @@ def _set_metadata(packet: Packet, tree: LexborHTMLParser) -> None:
         packet.set("language", language)
 
 
-def _set_links(packet: Packet, tree: LexborHTMLParser) -> None:
-    base_node = tree.css_first("base[href]")
-    base = (base_node.attributes.get("href") if base_node else None) or packet.get_meta("url") or ""
+def _set_links(packet: Packet, tree: LexborHTMLParser, nodes: list[LexborNode]) -> None:
+    bases = (node.attributes.get("href") for node in nodes if node.tag == "base")
+    base = (next(bases, None) or "").replace(GAP, "") or packet.get_meta("url") or ""
     found: dict[str, None] = {}
     for node in tree.css(LINKS):
-        target = (node.attributes.get("href") or "").strip()
+        target = (node.attributes.get("href") or "").replace(GAP, "").strip()
         if not target or target.startswith(NO_LINKS):
             continue
         if base:

@@ -1,0 +1,79 @@
+"""Which markup ends a word of a page."""
+
+from __future__ import annotations
+
+import pytest
+from selectolax.lexbor import LexborHTMLParser
+
+from pypes_search.flow import OUT_OF_LINE, parted, running_text
+
+
+def text_of(page: str) -> str:
+    texts = []
+    for source in (page, page.encode()):
+        tree = LexborHTMLParser(parted(source))
+        texts.append(running_text(tree, tree.css(OUT_OF_LINE)))
+    assert texts[0] == texts[1]
+    return texts[0]
+
+
+IN_LINE = (
+    "a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd label mark nobr output q s samp small span strike"
+    " strong sub sup time tt u var"
+)
+PARTING = (
+    "address article aside blockquote center dd details dialog dir div dl dt fieldset figcaption figure footer form h1 h2 h3 h4"
+    " h5 h6 header hgroup legend li listing main menu nav ol p pre search section summary ul button my-box unheard-of"
+)
+
+
+@pytest.mark.parametrize("tag", IN_LINE.split())
+def test_elements_within_a_line_join_words(tag: str) -> None:
+    assert text_of(f"<p><{tag}>un</{tag}>believ<{tag} class='x'>able</{tag}>!") == "unbelievable!"
+    assert text_of(f"<p><{tag.upper()}>un</{tag.upper()}>believable") == "unbelievable"
+
+
+@pytest.mark.parametrize("tag", PARTING.split())
+def test_blocks_part_words(tag: str) -> None:
+    assert text_of(f"one<{tag}>two</{tag}>three") == "one two three"
+    assert text_of(f"one<{tag.upper()} id=x>two</{tag.upper()}\n>three") == "one two three"
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<p><b>W</b>elcome to the super<wbr>market, H<sub>2</sub>O", "Welcome to the supermarket, H2O"),
+        ("<ul><li>one<li>two</ul>three", "one two three"),
+        ("<table><tr><td>left<td>right<tr><th>below</table>after", "left right below after"),
+        ("<select><option>red<option>green</select>", "red green"),
+        ("line<br>break<br/>again<hr>end", "line break again end"),
+        ("one<img src=x>two<input>three", "one two three"),
+        ("super\u00admarket zero\u200bwidth word\u2060joiner \ufeffmark a \u200b b", "supermarket zerowidth wordjoiner mark a b"),
+        ("super&shy;market&nbsp;x", "supermarket x"),
+        ("\u0645\u06cc\u200c\u062e\u0648", "\u0645\u06cc\u200c\u062e\u0648"),
+        ("5<!-- -->px, wel<!-- <p> -->come", "5px, welcome"),
+        ("<p>one</p><!-- x --><p>two", "one two"),
+        ("one<script>if (a<b) x = '<p>'</script>two<style>p {}</style>three", "one two three"),
+        ("one<svg><title>t</title><script>x</script></svg>two", "one two"),
+        ("<body><noscript><p>no</p></noscript>yes", "yes"),
+        ("<pre>first\n  second</pre>", "first second"),
+        ("a<3 and 2<b and x < y", "a<3 and 2"),
+        ("<ruby>東<rp>(</rp><rt>とう</rt><rp>)</rp>京<rt>きょう</rt></ruby>都", "東京 とうきょう 都"),
+        ("<p>one <b>two</b> <i>three</i>,", "one two three,"),
+        ("<p>one\f<p>two", "one two"),
+        ("<textarea>a<p>b</textarea>", "a <p>b"),
+        ("", ""),
+    ],
+)
+def test_pages(page: str, text: str) -> None:
+    assert text_of(page) == text
+
+
+@pytest.mark.parametrize(
+    "piece", ["<p", "<p>", "<b>x</b>", "</", "<", "<Ab", "<span ", "<ruby>a<rt>b</ruby>", "<script></script>", "\u00ad"]
+)
+def test_the_source_of_a_page_is_read_in_one_pass(piece: str) -> None:
+    # the gaps of twice as much are twice as many: none depends on what stands far from it
+    assert len(parted(piece * 2000)) - 2000 * len(piece) == pytest.approx(
+        2 * (len(parted(piece * 1000)) - 1000 * len(piece)), abs=1
+    )
