@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import mimetypes
 import os
 import threading
 import time
@@ -18,22 +17,9 @@ from urllib.parse import quote, urlsplit
 import orjson
 import urllib3
 
+from pypes.core.media_types import OCTETS, media_type_of
 from pypes.errors import InvalidInput, PypesError, Unavailable
 
-#: What the standard library's table does not know, or knows differently from machine to machine.
-MEDIA_TYPES = {
-    ".csv": "text/csv",
-    ".html": "text/html",
-    ".htm": "text/html",
-    ".json": "application/json",
-    ".jsonl": "application/x-ndjson",
-    ".md": "text/markdown",
-    ".ndjson": "application/x-ndjson",
-    ".py": "text/x-python",
-    ".rst": "text/x-rst",
-    ".tsv": "text/tab-separated-values",
-    ".txt": "text/plain",
-}
 SNIFFED_BYTES = 4096
 
 #: Why a pipe, a socket, a device or a link that leads nowhere is passed over.
@@ -245,13 +231,13 @@ class Feeder:
 
 
 def media_type(path: Path) -> str:
-    """Media type by suffix; where that says nothing, text if the beginning looks like it."""
-    known = MEDIA_TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0]
+    """Media type of a file's bytes by its name; where that says nothing, text if the beginning looks like it."""
+    known = media_type_of(path.name).outer
     if known:
         return known
     with path.open("rb") as file:
         head = file.read(SNIFFED_BYTES)
-    return "application/octet-stream" if b"\0" in head else "text/plain"
+    return OCTETS if b"\0" in head else "text/plain"
 
 
 def walk(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +9,8 @@ from typing import BinaryIO
 import msgspec
 
 from pypes.cli.feeder import media_type
+from pypes.core.media_types import media_type_of
+from pypes.ingest.codecs.encodings import ENCODINGS
 
 NDJSON = "application/x-ndjson"
 
@@ -56,8 +57,9 @@ def portions(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
 def pieces_of_file(path: Path, content_type: str | None) -> Iterator[Piece]:
     """Cut one file; its media type is taken from its name unless given."""
     size = path.stat().st_size
-    encoding = "gzip" if mimetypes.guess_type(path.name)[1] == "gzip" else ""
-    kind = content_type or media_type(path.with_suffix("") if encoding else path)
+    named = media_type_of(path.name)
+    encoding = named.compression if named.compression in ENCODINGS else ""
+    kind = content_type or (named.type if encoding else "") or media_type(path)
     if kind != NDJSON or encoding:
         yield Piece(path.name, kind, encoding, str(path), 0, size)
         return

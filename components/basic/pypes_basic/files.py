@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import mimetypes
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pypes.component import Source
+from pypes.core.media_types import OCTETS, media_type_of
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import Reject
 from pypes.packet import Packet
@@ -17,8 +17,6 @@ from pypes_basic.folder import Folder, read, shown, stamp
 #: What is fetched and stored at once: so many files, or bytes (the last file of them may lead beyond).
 BATCH_FILES = 256
 BATCH_BYTES = 4 << 20
-#: Where there is no media type by the name.
-UNKNOWN = "application/octet-stream"
 #: Files passed over that are named in the log; of the rest it says how many.
 NAMED = 10
 
@@ -88,7 +86,7 @@ class Files(Source):
         """A file as a packet; ``None`` if it is gone, was being written, or cannot be read: then it is for the next time."""
         meta: dict[str, Any] = {
             "filename": name,
-            "mimetype": mimetypes.guess_type(name)[0] or UNKNOWN,
+            "mimetype": media_type_of(name).outer or OCTETS,
             "contentlength": status.st_size,
         }
         if status.st_size > self.params.max_bytes:

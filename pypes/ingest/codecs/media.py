@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from pypes.core.media_types import OCTETS
 from pypes.errors import UnsupportedMedia
 from pypes.ingest.delivery import PACKETS
 
 JSON = "application/json"
-OCTETS = "application/octet-stream"
 
 _NDJSON = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines"}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from pypes.core.media_types import OCTETS, media_type_of
 from pypes.errors import BadRequest
-from pypes.ingest.codecs.media import OCTETS, MediaType, parameters_of
+from pypes.ingest.codecs.media import MediaType, parameters_of
 
 _HEAD_BYTES = 16 << 10
 
@@ -143,7 +143,7 @@ def _part(head: bytes, is_form: bool) -> Part:
         )
     content_type = fields.get("content-type") or OCTETS
     if content_type.lower() == OCTETS:  # what clients send for types they do not know
-        content_type = mimetypes.guess_type(filename)[0] or OCTETS
+        content_type = media_type_of(filename).outer or OCTETS
     return Part(content_type, filename, name)
 
 
