@@ -21,6 +21,7 @@ from pypes.api.request import Request
 from pypes.core.identity import id_of
 from pypes.errors import BadId, BadRequest, PypesError
 from pypes.ingest.codecs import Survey, check, normalize
+from pypes.ingest.codecs.given import MAX_META, MAX_META_BYTES, PREFIX, given_of, one_id
 from pypes.ingest.codecs.media import filename_of
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.runtime.worker.config import WorkerConfig
@@ -56,7 +57,8 @@ BODIES: dict[str, Schema] = {
 }
 ERRORS = {
     400: "Malformed (line and column, or the line of the NDJSON, are named), empty, nested too deeply, several documents for "
-    "one id, a number of more than 64 bits, an id or route that cannot be one: nothing of it was accepted.",
+    "one id, two ids for one document, a number of more than 64 bits, an id, route or metadata that cannot be one: nothing of it "
+    "was accepted.",
     404: "No graph names the route, and the node is told to refuse that (strict_routes); near ones are named.",
     403: "The callback leads to a host that is not allowed.",
     409: "The Idempotency-Key came with another request before.",
@@ -72,8 +74,22 @@ PARAMETERS = (
         "Content-Encoding", "How the body is compressed.", {"type": "string", "enum": ["gzip", "deflate", "zstd"]}, "header"
     ),
     Parameter("Content-Disposition", "filename= names the document's file.", place="header"),
+    Parameter(
+        "Pypes-Id",
+        "Percent-encoded id of the one document that is sent, as in the address; also in the head of a part of a multipart body.",
+        TEXT,
+        "header",
+    ),
+    Parameter(
+        "Pypes-Meta-NAME",
+        "Percent-encoded metadata of the documents that are sent, dashes in NAME becoming underscores; also in the head of a "
+        f"part. At most {MAX_META} of {MAX_META_BYTES} bytes together, and none that the server sets itself.",
+        TEXT,
+        "header",
+    ),
     *options.PARAMETERS,
 )
+PREFIX_BYTES = PREFIX.encode()
 
 
 class Documents:
@@ -90,6 +106,7 @@ class Documents:
     @operation("Submit documents to the default graph", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
     async def on_post(self, req: Request, resp: falcon.asgi.Response, route: str | None = None, id: str | None = None) -> None:
         _check_names(route, id)
+        id, meta = _given(req, id)
         wanted = options_of(req, self._limits, self._hosts)
         encoding = req.header(b"content-encoding")
         if encoding:
@@ -100,7 +117,7 @@ class Documents:
         whole = req.whole()
         if whole is not None and wanted is PLAIN:
             accepted = await self.accept(
-                req.method, content_type, whole, encoding=encoding, route=route, id=id, filename=filename
+                req.method, content_type, whole, encoding=encoding, route=route, id=id, filename=filename, meta=meta
             )
             _tell(resp, *accepted)
             return
@@ -117,6 +134,7 @@ class Documents:
             is_lenient=wanted.is_lenient,
             is_bulk=wanted.is_bulk,
             callback=wanted.callback,
+            meta=meta,
         )
         if wanted.key is None:
             self._worker.check_room(req.content_length or 0, graph, is_bulk=wanted.is_bulk)
@@ -142,10 +160,12 @@ class Documents:
         route: str | None = None,
         id: str | None = None,
         filename: str | None = None,
+        meta: tuple[tuple[str, str], ...] = (),
     ) -> tuple[str, int, str]:
         """Check a body that is there whole, and queue it; returns its receipt, once durable, number of documents, and graph."""
         self._pace.live_at = time.monotonic()
-        header = Header(self._worker.resolve(route), method, content_type, encoding, route, id, filename, 1, len(body))
+        graph = self._worker.resolve(route)
+        header = Header(graph, method, content_type, encoding, route, id, filename, 1, len(body), meta=meta)
         seen = Survey(header, True) if self._worker.is_ordered(header.graph) else None
         if len(body) <= INLINE_COSTLY_BYTES:  # PERF: as nearly all are
             documents, decoded = check(header, body, self._limits, seen)
@@ -194,15 +214,25 @@ class Documents:
     )
     async def on_delete_id(self, req: Request, resp: falcon.asgi.Response, route: str, id: str) -> None:
         _check_names(route, id)
+        _, meta = _given(req, id)
         wanted = options_of(req, self._limits, self._hosts)
         graph = self._worker.resolve(route)
         header = Header(graph, "DELETE", route=route, id=id, is_lenient=wanted.is_lenient, is_bulk=wanted.is_bulk)
-        header = msgspec.structs.replace(header, callback=wanted.callback)
+        header = msgspec.structs.replace(header, callback=wanted.callback, meta=meta)
         arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
         arrival.finish(1, 0)
         receipt = await self._worker.submit(arrival.header, b"", None, arrival.key)
         await req.discard()
         await self._answer(resp, wanted, receipt, arrival)
+
+
+def _given(req: Request, id: str | None) -> tuple[str | None, tuple[tuple[str, str], ...]]:
+    """The id and the metadata that address and head give; raises :class:`BadRequest` if they make no sense together."""
+    fields = req.fields(PREFIX_BYTES)
+    if not fields:
+        return id, ()
+    given = given_of(fields)
+    return one_id(id, given.id), given.meta
 
 
 def _check_names(route: str | None, id: str | None) -> None:

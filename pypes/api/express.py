@@ -40,7 +40,7 @@ class Express:
         for name, value in scope["headers"]:
             if name == b"content-type":
                 content_type = value
-            elif name in _UNUSUAL:
+            elif name in _UNUSUAL or name.startswith(b"pypes-"):
                 is_usual = False
         if not is_usual:
             await self._app(scope, receive, send)

@@ -38,7 +38,8 @@ PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
     (
         b"access-control-allow-headers",
-        b"Authorization, Content-Type, Content-Encoding, Content-Disposition, Idempotency-Key, If-Match, If-None-Match, Prefer",
+        b"Authorization, Content-Type, Content-Encoding, Content-Disposition, Idempotency-Key, If-Match, "
+        b"If-None-Match, Prefer, Pypes-Id",
     ),
     (b"access-control-max-age", b"600"),
 )

@@ -44,6 +44,12 @@ class Request(falcon.asgi.Request):
         value = self._asgi_headers.get(name)
         return "" if value is None else value.decode("latin-1")
 
+    def fields(self, prefix: bytes) -> list[tuple[str, str]]:
+        """All header fields whose lower-case names begin with ``prefix``, repeated ones included."""
+        return [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in self.scope["headers"] if name.startswith(prefix)
+        ]
+
     def has_header(self, name: bytes) -> bool:
         """True if a header field of this lower-case name was sent, even an empty one."""
         return name in self._asgi_headers

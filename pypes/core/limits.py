@@ -144,8 +144,9 @@ def markdown() -> str:
 
 #: What cannot be set, since it is the same everywhere on a document's way.
 _FIXED = (
-    "No settings: a route or an id of a document has at most 2,048 bytes of UTF-8 (400 in a URL, 422 in a graph with order,",
-    "else a dead letter), an integer 64 bits (400), a number with a fraction or an exponent those of an IEEE double.",
+    "No settings: a route or an id of a document has at most 2,048 bytes of UTF-8 (400 in a URL or in `Pypes-Id`, 422 in a graph",
+    "with order, else a dead letter), the head of a request or part 32 `Pypes-Meta-NAME` of 8 KiB together (400), an integer",
+    "64 bits (400), a number with a fraction or an exponent those of an IEEE double.",
 )
 
 

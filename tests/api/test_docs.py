@@ -208,6 +208,11 @@ def test_a_deletion_is_a_delivery(node: Node) -> None:
         (400, "ingest.several_documents", "/docs/news/7", b"[{}, {}]", "application/json", {}, []),
         (400, "ingest.several_documents", "/docs/news/7", LINES, NDJSON, {}, []),
         (400, "ingest.several_documents", "/docs/news/7", FILES, MULTIPART, {}, []),
+        (400, "ingest.several_documents", "/docs", b"[{}, {}]", "application/json", {"Pypes-Id": "7"}, []),
+        (400, "ingest.id_conflict", "/docs/news/7", ONE, "application/json", {"Pypes-Id": "8"}, ["'7'", "'8'"]),
+        (400, "document.id", "/docs/news", ONE, "application/json", {"Pypes-Id": "%"}, ["percent-encoded"]),
+        (400, "document.id", "/docs", ONE, "application/json", {"Pypes-Id": ""}, ["empty"]),
+        (400, "ingest.meta", "/docs", ONE, "application/json", {"Pypes-Meta-Receipt": "x"}, ["receipt"]),
         (400, "ingest.malformed_encoding", "/docs", b"not gzip at all", "text/plain", {"Content-Encoding": "gzip"}, ["gzip"]),
         (
             400,

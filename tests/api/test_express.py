@@ -53,3 +53,4 @@ def test_what_is_not_usual_goes_the_long_way(node: Node) -> None:
     assert node.post(gzip.compress(ONE), **{"Content-Encoding": "gzip"}).json()["accepted"] == 1
     assert node.post(b"hello", content_type="text/plain", **{"Content-Disposition": 'attachment; filename="a.txt"'}).status == 202
     assert node.http.request("GET", f"{node.url}/docs").status == 405
+    assert node.post(ONE, **{"Pypes-Id": "%"}).json()["code"] == "document.id"

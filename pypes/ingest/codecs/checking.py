@@ -8,6 +8,7 @@ from pypes.core.limits import MIB, Limits
 from pypes.errors import BadRequest, TooLarge
 from pypes.ingest.codecs import json, multipart, ndjson, packets, raw
 from pypes.ingest.codecs.encodings import Inflater, inflate
+from pypes.ingest.codecs.given import one_id
 from pypes.ingest.codecs.media import MediaType, parse
 from pypes.ingest.codecs.survey import MissingId, Survey
 from pypes.ingest.delivery import Header
@@ -52,7 +53,7 @@ def check(header: Header, body: bytes, limits: Limits, seen: Survey | None = Non
         raise _empty()
     codec = media.codec
     if seen is not None or codec == "multipart":
-        sink = sink_of(media, limits, seen)
+        sink = sink_of(media, limits, seen, header.id)
         sink.feed(data)
         count = sink.finish()
     elif codec == "json":
@@ -75,7 +76,7 @@ class Checker:
         self._header = header
         self._limits = limits
         self._inflater = Inflater(header.encoding, limits) if header.encoding else None
-        self._sink = sink_of(parse(header.content_type), limits, seen)
+        self._sink = sink_of(parse(header.content_type), limits, seen, header.id)
         self._limits = limits
         self._size = 0
 
@@ -111,10 +112,12 @@ class Checker:
 
 
 class MultipartChecker:
-    """Checks each part with the checker of its own type."""
+    """Checks each part with the checker of its own type; ``given`` is the id that the request gives its only document."""
 
-    def __init__(self, media: MediaType, limits: Limits, seen: Survey | None) -> None:
+    def __init__(self, media: MediaType, limits: Limits, seen: Survey | None, given: str | None) -> None:
         self._seen = seen
+        self._given = given
+        self._part_id: str | None = None
         self._parser = multipart.Parser(multipart.boundary_of(media))
         self._limits = limits
         self._part: Sink | None = None
@@ -134,6 +137,7 @@ class MultipartChecker:
             if isinstance(event, multipart.Start):
                 self._filename = event.part.filename
                 media = parse(event.part.content_type)
+                self._part_id = self._named(event.part.given.id, media)
                 # multipart within multipart is not taken apart: it is a file like others
                 is_raw = media.codec in ("multipart", "raw")
                 self._part = raw.Checker(self._seen) if is_raw else sink_of(media, self._limits, self._seen)
@@ -144,7 +148,10 @@ class MultipartChecker:
                     else:
                         if not isinstance(self._part, raw.Checker):
                             json.check_size(event.size, self._limits)
-                        self._documents += self._part.finish()
+                        count = self._part.finish()
+                        if count > 1 and self._part_id is not None:
+                            raise _several_documents()
+                        self._documents += count
                         self._part = None
                         _check_most(self._documents, self._limits)
                 except (BadRequest, MissingId) as error:
@@ -155,8 +162,19 @@ class MultipartChecker:
         self._parser.finish()
         return self._documents
 
+    def _named(self, own: str | None, media: MediaType) -> str | None:
+        """The id of the part that begins, if it or the request gives one."""
+        try:
+            found = one_id(self._given, own)
+        except BadRequest as error:
+            raise BadRequest(f"file {self._filename!r}: {error.message}", code=error.code, where=error.where) from error
+        if self._seen is not None:
+            # packets may say otherwise of themselves, and are looked at one by one
+            self._seen.part(found, has_own=media.codec == "packets")
+        return found
 
-def sink_of(media: MediaType, limits: Limits, seen: Survey | None) -> Sink:
+
+def sink_of(media: MediaType, limits: Limits, seen: Survey | None, given: str | None = None) -> Sink:
     """A fresh checker for a media type; every document is shown to ``seen``."""
     if media.codec == "json":
         return json.Checker(limits, seen)
@@ -165,7 +183,7 @@ def sink_of(media: MediaType, limits: Limits, seen: Survey | None) -> Sink:
     if media.codec == "packets":
         return packets.Checker(limits, seen)
     if media.codec == "multipart":
-        return MultipartChecker(media, limits, seen)
+        return MultipartChecker(media, limits, seen, given)
     return raw.Checker(seen)
 
 
@@ -181,10 +199,14 @@ def _check_count(count: int, header: Header, limits: Limits) -> None:
         raise BadRequest("the body has no documents in it", code="ingest.not_documents")
     _check_most(count, limits)
     if count > 1 and header.id is not None:
-        raise BadRequest(
-            "several documents cannot share the id in the URL; send one, or post to the route without an id",
-            code="ingest.several_documents",
-        )
+        raise _several_documents()
+
+
+def _several_documents() -> BadRequest:
+    return BadRequest(
+        "several documents cannot share the id in the URL or in Pypes-Id; send one, or leave the id out",
+        code="ingest.several_documents",
+    )
 
 
 def _empty() -> BadRequest:

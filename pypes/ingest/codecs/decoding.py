@@ -88,11 +88,12 @@ def _placed(found: list[dict[str, Any]], meta: dict[str, Any], number: int) -> l
     PERF: those with an id share their metadata.
     """
     make = Packet.from_document
+    has_id = "id" in meta
     if number < 0:
         return [make(fields, meta, shared=True) for fields in found]
     return [
         make(fields, meta, shared=True)
-        if type(id := fields.get("id")) is int or (type(id) is str and id)
+        if has_id or type(id := fields.get("id")) is int or (type(id) is str and id)
         else make(fields, {**meta, "index": at})
         for at, fields in enumerate(found, number)
     ]
@@ -166,8 +167,16 @@ def _parts(
             else:
                 content.clear()
         else:
-            own = {**meta, "mimetype": part_media.type, "filename": part.filename, "contentlength": event.size}
+            own = {
+                **meta,
+                **dict(part.given.meta),
+                "mimetype": part_media.type,
+                "filename": part.filename,
+                "contentlength": event.size,
+            }
             own.pop("charset", None)
+            if part.given.id is not None:
+                own["id"] = part.given.id
             if "charset" in part_media.parameters:
                 own["charset"] = part_media.parameters["charset"]
             if part_media.codec not in ("raw", "multipart"):
@@ -178,7 +187,8 @@ def _parts(
                         number += len(found)
                 continue
             if number >= 0:
-                own["index"] = number
+                if "id" not in own:
+                    own["index"] = number
                 number += 1
             value = (
                 b"".join(content)
@@ -206,6 +216,7 @@ def _wave(batches: Iterable[tuple[str, list[Packet]]], limits: Limits) -> Iterat
 
 def _metadata(header: Header, receipt: str, received: float) -> dict[str, Any]:
     meta: dict[str, Any] = {
+        **dict(header.meta),
         "mimetype": "",
         "contentlength": header.length,
         "requestmethod": header.method,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pypes.core.media_types import OCTETS, media_type_of
 from pypes.errors import BadRequest
+from pypes.ingest.codecs.given import NOTHING, PREFIX, Given, given_of
 from pypes.ingest.codecs.media import MediaType, parameters_of
 
 _HEAD_BYTES = 16 << 10
@@ -18,6 +19,7 @@ class Part(NamedTuple):
     content_type: str
     filename: str
     name: str
+    given: Given = NOTHING
 
 
 class Start(NamedTuple):
@@ -131,9 +133,12 @@ def events(pieces: Iterable[bytes], boundary: bytes) -> Iterator[Event]:
 
 def _part(head: bytes, is_form: bool) -> Part:
     fields: dict[str, str] = {}
+    own: list[tuple[str, str]] = []
     for line in head.decode("utf-8", "replace").splitlines():
         field, _, value = line.partition(":")
-        fields[field.strip().lower()] = value.strip()
+        fields[field := field.strip().lower()] = value.strip()
+        if field.startswith(PREFIX):
+            own.append((field, value.strip()))
     parameters = parameters_of(fields.get("content-disposition", "").partition(";")[2])
     filename, name = parameters.get("filename", ""), parameters.get("name", "")
     if not filename and not is_form:
@@ -144,7 +149,10 @@ def _part(head: bytes, is_form: bool) -> Part:
     content_type = fields.get("content-type") or OCTETS
     if content_type.lower() == OCTETS:  # what clients send for types they do not know
         content_type = media_type_of(filename).outer or OCTETS
-    return Part(content_type, filename, name)
+    try:
+        return Part(content_type, filename, name, given_of(own) if own else NOTHING)
+    except BadRequest as error:
+        raise BadRequest(f"file {filename!r}: {error.message}", code=error.code, where=error.where) from error
 
 
 def _broken(reason: str) -> BadRequest:

@@ -66,6 +66,12 @@ class Survey:
         self._note_given()
         return tuple(self._identities)
 
+    def part(self, id: str | None, *, has_own: bool = False) -> None:
+        """Begin a part of a multipart body, which has this id; ``has_own``: its documents may say otherwise of themselves."""
+        self._given = id
+        if self._is_ordered and id is not None and not has_own and not self._is_every:
+            self._note(Identity(self._route, id))
+
     def document(self, fields: dict[str, Any], where: str) -> None:
         """Take a JSON document; raises :class:`MissingId` if it has no id and needs one."""
         if self._is_ordered and self._given is None:
@@ -82,7 +88,8 @@ class Survey:
         """Take a document that is only bytes; raises as :meth:`document`."""
         if self._is_ordered and self._given is None:
             raise MissingId(
-                "the graph keeps order by id, and what is not JSON has no id of its own; put it to /docs/{route}/{id}",
+                "the graph keeps order by id, and what is not JSON has no id of its own; put it to /docs/{route}/{id}, or give "
+                "it a Pypes-Id",
                 where=where,
             )
 
@@ -102,7 +109,7 @@ class Survey:
 
     def _note_given(self) -> None:
         """The id in the URL is that of the document, unless a packet says otherwise of itself."""
-        if self._is_ordered and self._given is not None and not self._keys:
+        if self._is_ordered and self._given is not None and not self._keys and not self._is_every:
             self._note(Identity(self._route, self._given))
 
     def _note(self, identity: Identity) -> None:
