@@ -15,11 +15,24 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from pypes.core.secrets import Secrets
+from pypes.core.shown import own_trace
 
 #: Attributes of every ``logging`` record; what else a record carries was given with the event.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
+#: Loggers of components, each with its class behind this.
+COMPONENTS = "pypes.component."
+
 _COLORS = {"DEBUG": "2", "INFO": "36", "WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
+
+
+def trace_of(record: logging.LogRecord) -> str:
+    """The traceback that goes with a line, without ours where a component wrote it; empty if there is none."""
+    if not record.exc_info or record.exc_info[1] is None:
+        return ""
+    if record.name.startswith(COMPONENTS):
+        return own_trace(record.exc_info[1]).rstrip()
+    return "".join(traceback.format_exception(*record.exc_info)).rstrip()
 
 
 class LineFormatter(logging.Formatter):
@@ -39,8 +52,7 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         secrets = self._secrets
         given = {key: secrets.redacted(value) for key, value in vars(record).items() if key not in _STANDARD}
-        trace = "".join(traceback.format_exception(*record.exc_info)).rstrip() if record.exc_info else ""
-        trace = secrets.redact(trace)
+        trace = secrets.redact(trace_of(record))
         event = secrets.redact(record.getMessage())
         when = datetime.fromtimestamp(record.created, UTC)
         if not self.is_json:
@@ -113,7 +125,8 @@ class _SentenceFormatter(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._secrets.redact(super().format(record))
+        trace = trace_of(record)
+        return self._secrets.redact(f"{record.getMessage()}\n{trace}" if trace else record.getMessage())
 
 
 def catch_uncaught() -> None:

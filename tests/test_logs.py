@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pypes import logs
+from pypes.cli.pieces import Piece, portions
 from pypes.core.secrets import Secrets
 
 
@@ -38,6 +39,26 @@ def test_structlog_and_logging_write_the_same_lines() -> None:
         "url": "http://h",
     }
     assert (second["event"], second["k"], second["level"]) == ("x 1", [2], "warning")
+
+
+def test_a_traceback_of_a_component_begins_with_its_own_frames() -> None:
+    def input_of_mine() -> Iterator[Piece]:
+        raise ValueError("mine")
+        yield
+
+    def traceback_in(name: str) -> str:
+        out = io.StringIO()
+        logs.configure("p", json=True, stream=out)
+        with pytest.raises(ValueError, match="mine") as raised:
+            list(portions(input_of_mine()))
+        # as the scheduler meets it: from a frame of ours on
+        error = raised.value.with_traceback(raised.tb.tb_next)
+        logging.getLogger(name).error("it failed", exc_info=error)
+        return str(json.loads(out.getvalue())["exception"])
+
+    assert "in portions" in traceback_in("pypes.runtime")
+    assert "in portions" not in traceback_in("pypes.component.Mine")
+    assert "in input_of_mine" in traceback_in("pypes.component.Mine")
 
 
 def test_an_event_is_one_line_whatever_is_in_it() -> None:

@@ -50,7 +50,15 @@ class Job(msgspec.Struct, frozen=True):
     components: dict[str, dict[str, Any]]
 
 
-class Tally(msgspec.Struct):
+class NotRunning(msgspec.Struct, frozen=True, tag=True):
+    """What an instance reports in place of a :class:`Tally` if the graph cannot be set up in it."""
+
+    message: str
+    code: str
+    where: str
+
+
+class Tally(msgspec.Struct, tag=True):
     """What became of a portion; ``failures`` are (where, filter, code, error), the first of them."""
 
     size: int = 0
@@ -211,7 +219,12 @@ def main(report_fd: int) -> None:
             work.put(msgspec.msgpack.decode(frame, type=list[Piece]))
         work.put(None)
 
-    with Batch(msgspec.msgpack.decode(job, type=Job)) as batch:
+    try:
+        made = Batch(msgspec.msgpack.decode(job, type=Job))
+    except PypesError as error:  # told to whoever runs the command, as a sentence
+        write_frame(reports, NotRunning(error.message, error.code, error.where))
+        return
+    with made as batch:
         watched_thread(receive, "receiving")
         for tally in batch.run(work):
             write_frame(reports, tally)

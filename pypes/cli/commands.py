@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -51,6 +52,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except PypesError as error:
             raise click.ClickException(f"{error} [{error.code}]") from error
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.filename is None:
+                raise  # click ends quietly when nobody reads what it writes; what has no name is a fault of ours
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 
 
 @click.command(cls=Commands)

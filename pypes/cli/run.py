@@ -10,13 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pypes.cli.batch import IN_FLIGHT, SHOWN_FAILURES, Batch, Job, Tally, read_frame, write_frame
+from pypes.cli.batch import IN_FLIGHT, SHOWN_FAILURES, Batch, Job, NotRunning, Tally, read_frame, write_frame
 from pypes.cli.catalogue import find_components, load_option
 from pypes.cli.feeder import walk
 from pypes.cli.pieces import NDJSON, Piece, pieces_of_file, pieces_of_stream, portions
@@ -79,10 +80,17 @@ def _job(path: Path, load_files: tuple[Path, ...]) -> Job:
 def _pieces(files: Iterable[Path], content_type: str | None) -> Iterator[Piece]:
     for path in files:
         if str(path) == "-":
-            yield from pieces_of_stream(sys.stdin.buffer, content_type or NDJSON)
+            yield from pieces_of_stream(standard_input(), content_type or NDJSON)
         else:
             for file in walk([path]):
                 yield from pieces_of_file(file, content_type)
+
+
+def standard_input() -> BinaryIO:
+    """Standard input without a buffer: a thread that is interrupted while it reads into one aborts the interpreter."""
+    if sys.stdin is None:
+        raise InvalidInput("standard input is closed; name files, or pipe documents in", code="run.no_input")
+    return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
 
 
 def _run_here(job: Job, work: Iterator[list[Piece]], add: Callable[[Tally], None]) -> None:
@@ -172,7 +180,10 @@ class _Child:
                     code="run.instance_died",
                 )
             outstanding -= 1
-            yield msgspec.msgpack.decode(report, type=Tally)
+            told = msgspec.msgpack.decode(report, type=Tally | NotRunning)
+            if isinstance(told, NotRunning):
+                raise ComponentError(told.message, code=told.code, where=told.where)
+            yield told
         if self._process.wait():
             raise ComponentError(f"an instance ended with exit code {self._process.returncode}", code="run.instance_died")
 

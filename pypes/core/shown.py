@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 #: Characters that are kept of a reason, and of a traceback.
@@ -12,6 +14,9 @@ TRACE_CHARS: Final = 64_000
 
 #: Takes out of a text what must not be read in it, secrets. It has to come before the cut, or half of one would be left there.
 Clean = Callable[[str], str]
+
+#: Where the code of Pypes lies; that of components lies elsewhere.
+_OURS: Final = f"{Path(__file__).parent.parent}{os.sep}"
 
 #: Of a text that is longer, beginning and end are cleaned that are so many times as long as what is kept of them.
 _CLEANED: Final = 4
@@ -29,12 +34,29 @@ def shown(value: Any, clean: Clean = str, *, named: bool = True) -> str:
 
 
 def trace_of(error: BaseException, clean: Clean = str) -> str:
-    """The traceback of an exception, with its causes."""
+    """The traceback of an exception, with its causes; see :func:`own_trace`."""
     try:
-        text = "".join(traceback.format_exception(error))
+        text = own_trace(error)
     except BaseException as another:
         text = f"<no traceback: {_name(another)} while it was written>\n{_name(error)}\n"
     return bounded(text, TRACE_CHARS, clean)
+
+
+def own_trace(error: BaseException) -> str:
+    """The traceback of an exception and of its causes, each without the frames of Pypes that lead to those of a component.
+
+    One whose frames are all of Pypes stays whole: that is a fault of ours.
+    """
+    whole = traceback.TracebackException.from_exception(error)
+    links: list[traceback.TracebackException | None] = [whole]
+    while links:
+        link = links.pop()
+        if link is None:
+            continue
+        first = next((place for place, frame in enumerate(link.stack) if not frame.filename.startswith(_OURS)), 0)
+        del link.stack[:first]
+        links += (link.__cause__, link.__context__, *(link.exceptions or ()))
+    return "".join(whole.format())
 
 
 def bounded(text: str, most: int, clean: Clean = str) -> str:

@@ -13,7 +13,6 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -178,7 +177,7 @@ class Forward(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
-            extra["exception"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+            extra["exception"] = logs.trace_of(record)
         message = record.getMessage()
         try:
             self._says.plain(wire.LOG, wire.Line(record.levelno, record.name, message, extra))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pypes.cli.run import standard_input
+from pypes.errors import InvalidInput
 
 ROOT = Path(__file__).parent.parent.parent
 GRAPH: dict[str, Any] = {
@@ -129,6 +133,45 @@ def test_an_instance_that_dies_is_told(place: Path) -> None:
     _, said = run(place, "--load", "breaks.py", "--instances", "2", graph, data=b'{"break": "exit"}\n', expect=1)
     assert "exit code 3" in said
     assert "run.instance_died" in said
+
+
+def test_a_set_up_that_fails_is_told_in_a_sentence_by_whichever_process(place: Path) -> None:
+    graph = broken_graph(place)
+    (place / "breaks.py").write_text(BREAKS + "\n    def setup(self):\n        raise ValueError('no model')\n")
+    _, said = run(place, "--load", "breaks.py", "--instances", "2", graph, data=b'{"a": 1}\n', expect=1)
+    assert said == "Error: breaks: set-up failed: ValueError: no model [graph.setup_failed]\n"
+
+
+def test_a_reader_that_leaves_ends_the_command(place: Path) -> None:
+    command = [sys.executable, "-m", "pypes", "run", "lines.json"]
+    with subprocess.Popen(command, cwd=place, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, said = process.communicate(b'{"n": 1}\n', timeout=60)
+    assert process.returncode == 1
+    assert b"nobody reads standard output any more [lines.closed]" in said
+    assert b"Traceback" not in said
+
+
+def test_a_closed_input_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as Python finds it if descriptor 0 is closed
+    with pytest.raises(InvalidInput, match="standard input is closed; name files"):
+        standard_input()
+
+
+def test_an_interrupted_run_aborts_quietly(place: Path) -> None:
+    command = [sys.executable, "-m", "pypes", "run", "lines.json"]
+    with subprocess.Popen(command, cwd=place, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b'{"n": 1}\n')
+        process.stdin.flush()
+        assert process.stdout.readline() == b'{"n":1}\n'
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert said.strip() == b"Aborted!"
 
 
 def broken_graph(place: Path) -> str:

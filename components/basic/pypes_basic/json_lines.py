@@ -64,6 +64,8 @@ class JSONLines(Publisher):
             self._file.append(data, sync=self._is_sync_due())
         except ComponentError as error:  # a file of somebody else stands there now: until it is moved away
             raise Unreachable(RETRY_S, error.message) from error
+        except BrokenPipeError as error:
+            raise Reject("nobody reads standard output any more", "lines.closed") from error
         except OSError as error:  # a full disk may have room again
             raise Retry(RETRY_S, f"{self.params.path}: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -191,10 +192,29 @@ class LineFile:
 
 
 class StandardOutput:
-    """The same for standard output: whole lines, one process at a time."""
+    """The same for standard output: whole lines, one process at a time.
+
+    Once nobody reads it any more, nobody ever will: then, and if there is none, :meth:`append` raises ``BrokenPipeError``.
+    """
+
+    def __init__(self) -> None:
+        self._is_open = sys.stdout is not None
 
     def append(self, data: bytes, *, sync: bool) -> None:
         del sync  # what reads the other end decides how durable it is
+        if not self._is_open:
+            raise BrokenPipeError(errno.EPIPE, "standard output is closed")
+        try:
+            self._write(data)
+        except BrokenPipeError:
+            self._is_open = False
+            # what its buffer holds has to go somewhere when the process ends
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, sys.stdout.fileno())
+            os.close(null)
+            raise
+
+    def _write(self, data: bytes) -> None:
         out = sys.stdout.buffer
         try:
             _lock_range(out.fileno())
@@ -209,7 +229,8 @@ class StandardOutput:
             _unlock_range(out.fileno())
 
     def close(self) -> None:
-        sys.stdout.flush()
+        if self._is_open:
+            sys.stdout.flush()
 
 
 if sys.platform == "win32":

@@ -350,7 +350,8 @@ class ProcessTasklet(Tasklet, Checking):
 
     def failed_step(self, error: BaseException) -> None:
         """Something outside the component's methods raised, our own bug: what was in hand goes to the dead letters."""
-        self.component.log.error("turn failed", exc_info=error)
+        if not is_no_failure(error):
+            self.component.log.error("turn failed", exc_info=error)
         epoch, at = self.epoch, len(self.results)
         values, self.values = self.values, []
         if epoch is None:

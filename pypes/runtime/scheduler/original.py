@@ -73,7 +73,8 @@ class OriginalTasklet(ReceivingTasklet):
 
     def failed_step(self, error: BaseException) -> None:
         """Our own bug in the bookkeeping: the greenlet is gone; what was in hand goes to the dead letters."""
-        self.component.log.error("turn failed", exc_info=error)
+        if not is_no_failure(error):
+            self.component.log.error("turn failed", exc_info=error)
         epoch = self.epoch
         if epoch is None:
             return
