@@ -293,7 +293,7 @@ def test_what_cannot_travel_is_refused() -> None:
     found = run(samples.Apart(), [Packet.from_document({"lock": threading.Lock()}), Packet({"do": "odd"}), Packet()])
     assert [letter.code for letter in found.dead_letters] == ["isolated.value"] * 2
     assert "it cannot be sent to the process of filter component" in found.dead_letters[0].error
-    assert "what it makes cannot leave its process: lock" in found.dead_letters[1].error
+    assert "what it makes cannot leave its process: field 'lock': lock cannot" in found.dead_letters[1].error
     assert len(found.packets) == 1
 
 
