@@ -32,7 +32,7 @@ from benchmarks.report import Line
 from pypes.testing.node import free_port, until
 from pypes_basic.charset import decode
 from pypes_basic.labels import UTF_8
-from pypes_search.flow import OUT_OF_LINE, parted, running_text
+from pypes_search.flow import OUT_OF_LINE, running_text, spaced
 from pypes_search.index import Row, SearchIndex
 from pypes_search.query import count
 
@@ -70,7 +70,7 @@ def work(document: tuple[str, str, bytes]) -> Row:
     fields: dict[str, object] = {}
     if media_type == "text/html":
         source, found = decode(data)
-        tree = LexborHTMLParser(parted(data if found.charset == UTF_8 else source))
+        tree = LexborHTMLParser(spaced(data if found.charset == UTF_8 else source))
         for tag in tree.css("meta[content]"):
             fields[f"meta.{tag.attributes.get('name')}"] = tag.attributes.get("content")
         if tree.root is not None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from pypes_search.flow import OUT_OF_LINE, parted, running_text
+from pypes_search.flow import OUT_OF_LINE, running_text, spaced
 
 
 def text_of(page: str) -> str:
     texts = []
     for source in (page, page.encode()):
-        tree = LexborHTMLParser(parted(source))
+        tree = LexborHTMLParser(spaced(source))
         texts.append(running_text(tree, tree.css(OUT_OF_LINE)))
     assert texts[0] == texts[1]
     return texts[0]
@@ -74,6 +74,6 @@ def test_pages(page: str, text: str) -> None:
 )
 def test_the_source_of_a_page_is_read_in_one_pass(piece: str) -> None:
     # the gaps of twice as much are twice as many: none depends on what stands far from it
-    assert len(parted(piece * 2000)) - 2000 * len(piece) == pytest.approx(
-        2 * (len(parted(piece * 1000)) - 1000 * len(piece)), abs=1
+    assert len(spaced(piece * 2000)) - 2000 * len(piece) == pytest.approx(
+        2 * (len(spaced(piece * 1000)) - 1000 * len(piece)), abs=1
     )

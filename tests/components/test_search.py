@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -110,6 +111,11 @@ class TestSQLiteSearch(ComponentSuite):
         assert hit.title == "title of word321 common"
         assert "[word321]" in hit.snippet
         assert count(self.path) == 600
+
+    def test_what_is_said_of_the_character_set_is_kept(self) -> None:
+        said = {"charset": "utf-8", "charset_declared": "x-bogus", "charset_guessed": True, "replaced_characters": 1}
+        self.publish(document("word", processingtime=1, **said))
+        assert orjson.loads(search(self.path, "word")[0].fields)["meta"] == said
 
     def test_an_id_replaces_and_a_deletion_removes(self) -> None:
         self.publish(document("first", id="1"), document("other", id="2"))

@@ -266,6 +266,8 @@ class TestQuery:
             ("ภาษา", ["th"]),
             ("words", ["en"]),
             ("caf*", ["en"]),
+            ("supermarket", ["soft"]),
+            ("super\u200bmarket", ["soft"]),
             ("안녕하세요", ["ko"]),
         ],
     )
@@ -275,6 +277,7 @@ class TestQuery:
             "zh": "我们在研究生命科学,用iPhone手机",
             "th": "ฉันรักภาษาไทย",
             "en": "plain words in a café",
+            "soft": "a super\u00admarket",
             "ko": "안녕하세요 여러분",
         }
         index = SearchIndex(path, "never")

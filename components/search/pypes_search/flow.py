@@ -13,8 +13,10 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from pypes_search.words import unbroken
+
 #: White space in HTML as in Python, and in no attribute that is meant to be read.
-GAP: Final = "\f"
+SPACE: Final = "\f"
 
 #: What a reader does not see.
 _INVISIBLE: Final = ("script", "style", "noscript", "template", "svg")
@@ -32,27 +34,21 @@ _PARTING: Final = rf"<(?<!\s<)(?=[a-zA-Z/])(?!/?(?:{_IN_LINE})[\s/>]|/?(?=[A-Z])
 _PARTING_TEXT: Final = re.compile(_PARTING, re.ASCII)
 _PARTING_BYTES: Final = re.compile(_PARTING.encode())
 
-#: Soft hyphen, zero-width space, word joiner, zero-width no-break space: where a line may or may not break, within a word.
-_WITHIN_WORDS: Final = "\u00ad\u200b\u2060\ufeff"
 
-
-def parted(source: str | bytes) -> str | bytes:
+def spaced(source: str | bytes) -> str | bytes:
     """The source of a page with a gap in front of each tag that parts words."""
     if isinstance(source, str):
-        return _PARTING_TEXT.sub(f"{GAP}<", source)
+        return _PARTING_TEXT.sub(f"{SPACE}<", source)
     return _PARTING_BYTES.sub(b"\f<", source)
 
 
 def plain(text: str) -> str:
     """Text with single spaces, and without marks of where a line may break."""
-    if not text.isascii():
-        for mark in _WITHIN_WORDS:
-            text = text.replace(mark, "")
-    return " ".join(text.split())
+    return " ".join(unbroken(text).split())
 
 
 def running_text(tree: LexborHTMLParser, nodes: Iterable[LexborNode]) -> str:
-    """The text that a reader sees of a page whose source was parted.
+    """The text that a reader sees of a page whose source was spaced.
 
     ``nodes`` has all that is :data:`OUT_OF_LINE`; what is not seen is taken out of the tree.
     """

@@ -14,7 +14,7 @@ from pypes.packet import Packet
 from pypes_basic.charset import Found, decode
 from pypes_basic.labels import UTF_8, labelled, split_mark
 from pypes_basic.whole import read_whole
-from pypes_search.flow import GAP, OUT_OF_LINE, parted, plain, running_text
+from pypes_search.flow import OUT_OF_LINE, SPACE, plain, running_text, spaced
 from pypes_search.prescan import declared_charset
 
 #: What a page says about itself, against what its links are meant, and what does not belong to its text.
@@ -48,7 +48,7 @@ class HTML(Adapter):
         source, found = _decoded(data, packet.get_meta("charset"))
         # GAP: the parser needs quadratic time for tags nested, or attributes of one tag, in their tens of thousands
         # (20,000 take 0.5 s), and nothing here stops it; where pages are hostile, derive a class with isolated = True.
-        tree = LexborHTMLParser(parted(source))
+        tree = LexborHTMLParser(spaced(source))
         packet.delete("data")
         for name, value in found.metadata.items():
             packet.set_meta(name, value)
@@ -82,7 +82,7 @@ def _set_metadata(packet: Packet, tree: LexborHTMLParser, nodes: list[LexborNode
             continue
         attributes = node.attributes
         name = attributes.get("name") or attributes.get("property")
-        content = (attributes.get("content") or "").replace(GAP, "")
+        content = (attributes.get("content") or "").replace(SPACE, "")
         if name and content:
             field = f"meta.{name.strip().lower()}"
             if packet.has(field):
@@ -96,10 +96,10 @@ def _set_metadata(packet: Packet, tree: LexborHTMLParser, nodes: list[LexborNode
 
 def _set_links(packet: Packet, tree: LexborHTMLParser, nodes: list[LexborNode]) -> None:
     bases = (node.attributes.get("href") for node in nodes if node.tag == "base")
-    base = (next(bases, None) or "").replace(GAP, "") or packet.get_meta("url") or ""
+    base = (next(bases, None) or "").replace(SPACE, "") or packet.get_meta("url") or ""
     found: dict[str, None] = {}
     for node in tree.css(LINKS):
-        target = (node.attributes.get("href") or "").replace(GAP, "").strip()
+        target = (node.attributes.get("href") or "").replace(SPACE, "").strip()
         if not target or target.startswith(NO_LINKS):
             continue
         if base:

@@ -1,8 +1,10 @@
-"""Words of scripts that put no spaces between them.
+"""What is a word to the index, where SQLite's tokenizer would take more or less for one.
 
 SQLite's tokenizer takes a run of letters for one word, which in Chinese, Japanese, Thai and their like is a whole sentence. In
 what is indexed, and in what is asked for, each of their letters therefore stands alone. Several of them in a query are a phrase,
 so a word is found wherever it stands.
+
+Soft hyphens and their like stand within words, and part them for the tokenizer: they are left out of both.
 """
 
 from __future__ import annotations
@@ -20,13 +22,26 @@ _LETTERS: Final = (
 )
 _ANY: Final = re.compile(f"[{_LETTERS}]")
 _SEAM: Final = re.compile(rf"(?<=[{_LETTERS}])(?=[\w{_LETTERS}])|(?<=\w)(?=[{_LETTERS}])")
+#: Soft hyphen, zero-width space, word joiner, zero-width no-break space: where a line may or may not break.
+_BREAKS: Final = "\u00ad\u200b\u2060\ufeff"
+
+
+def unbroken(text: str) -> str:
+    """The text without the invisible marks within its words."""
+    if not text.isascii():
+        for mark in _BREAKS:
+            text = text.replace(mark, "")
+    return text
 
 
 def parted(text: str) -> str | None:
-    """The text with a gap at each seam; ``None`` if it has no such letters, as most."""
-    if text.isascii() or _ANY.search(text) is None:
+    """The text with a gap at each seam, and unbroken; ``None`` if that is the text itself, as mostly."""
+    if text.isascii():
         return None
-    return _SEAM.sub(GAP, text)
+    whole = unbroken(text)
+    if _ANY.search(whole) is None:
+        return whole if whole != text else None
+    return _SEAM.sub(GAP, whole)
 
 
 def joined(text: str) -> str:
