@@ -22,6 +22,8 @@ _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 # linear: a name is tried from its first character only, and nothing that was matched is tried in another way
 _PARAMETER = re.compile(rf'(?<!{_TOKEN})({_TOKEN}++)\s*+=\s*+(?:("(?:[^"\\]|\\.)*+")|([^\s;"]++))')
 _PIECE = re.compile(r';((?:[^;"]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))*+)', re.DOTALL)
+#: Character sets that a parameter may name (RFC 8187; the second by RFC 5987, and meant as on the web), and their decoders.
+_EXTENDED = MappingProxyType({"utf-8": "utf-8", "": "utf-8", "iso-8859-1": "cp1252"})
 _ESCAPE = re.compile(r"\\(.)")
 _FORM = "application/x-www-form-urlencoded"
 
@@ -88,10 +90,9 @@ def parameters_of(rest: str) -> dict[str, str]:
         value = _ESCAPE.sub(r"\1", quoted[1:-1]) if quoted else plain
         if name.endswith("*"):
             charset, _, encoded = value.partition("'")
-            try:
-                found[name[:-1]] = unquote(encoded.partition("'")[2], charset or "utf-8", "replace")
-            except LookupError:  # a charset no one knows: the plain parameter beside it has to do
-                continue
+            codec = _EXTENDED.get(charset.lower())
+            if codec:  # else one that the RFCs do not know: the plain parameter beside it has to do
+                found[name[:-1]] = unquote(encoded.partition("'")[2], codec, "replace")
         else:
             found.setdefault(name, value)
     return found

@@ -28,6 +28,25 @@ def test_parameters_are_kept_apart() -> None:
     assert parse("a/b; filename*=UTF-8''na%C3%AFve; filename=naive").parameters["filename"] == "naïve"
 
 
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("''na%C3%AFve", "naïve"),
+        ("utf-8'en'na%C3%AFve", "naïve"),
+        ("ISO-8859-1''na%EFve%80", "naïve€"),
+        ("utf-8''%ff", "\ufffd"),
+        ("utf-7''%2BADw-", "plain"),
+        ("unicode_escape''%5Cx41", "plain"),
+        ("idna''%ff", "plain"),
+        ("punycode''%ff", "plain"),
+        ("undefined''%ff", "plain"),
+        ("rot13''a", "plain"),
+    ],
+)
+def test_parameters_in_character_sets_of_their_own(value: str, meant: str) -> None:
+    assert parse(f"a/b; x*={value}; x=plain").parameters["x"] == meant
+
+
 @pytest.mark.parametrize("content_type", ["html", "/", "text/", "*/*", "application/x-www-form-urlencoded"])
 def test_what_is_no_type_is_refused(content_type: str) -> None:
     with pytest.raises(UnsupportedMedia):
