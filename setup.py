@@ -48,6 +48,11 @@ setup(
             "build>=1.2",
             "cookiecutter>=2.6",
             "hypothesis>=6.100",
+            # clients whose errors are told apart
+            "httpx>=0.28",
+            "opensearch-py>=2.8,<3",
+            "psycopg[binary]>=3.2",
+            "requests>=2.32",
             "lmdb>=1.5",
             "mypy>=1.15",
             "psutil>=6",

@@ -402,7 +402,7 @@ class Operator(Component):
 class Publisher(Component):
     """Hands packets to the outside world. What it took in a turn counts as published when :meth:`commit` returns.
 
-    Where it raises ``Unreachable``, ``ConnectionError`` or ``TimeoutError`` (over packets, or in ``commit``) nothing is wrong
+    Where its destination cannot be reached (see :class:`pypes.Unreachable`), over packets or in ``commit``, nothing is wrong
     with the packets: they stay with it, in their order, and it is given them again when it has rested.
     """
 

@@ -195,8 +195,9 @@ class Retry(Exception):
 
 
 class Unreachable(Retry):
-    """Raised by a publisher: its destination cannot be reached; nothing is wrong with the packet.
+    """Raised by a component: a service, or a destination, cannot be reached; nothing is wrong with the packet.
 
-    Costs no attempt: the publisher rests, its wire fills, and it goes on by itself when the destination answers again.
-    ``ConnectionError`` and ``TimeoutError`` from a publisher mean the same. From any other component it is a ``Retry``.
+    Costs no attempt: the filter rests, its wire fills, and it goes on by itself, in order, when the service answers again.
+    ``ConnectionError``, ``TimeoutError`` and what libraries raise when nobody is there mean the same: see
+    :mod:`pypes.core.unreachable`. Where nothing can rest, as in a component's own tests and in dry runs, it is a ``Retry``.
     """

@@ -26,6 +26,7 @@ from pypes.core.raised import Raised
 from pypes.core.returned import fault_of, packets_of, unrun
 from pypes.core.secrets import Secrets
 from pypes.core.shown import REASON_CHARS, Clean, bounded, shown, trace_of
+from pypes.core.unreachable import is_unreachable
 from pypes.errors import ComponentError, Reject
 from pypes.placement import wire
 from pypes.registry.loading import resolve
@@ -142,13 +143,13 @@ class Says:
 
     def failure(self, kind: int, error: BaseException) -> None:
         try:
-            failure = _failure(error, self._secrets.redact)
+            failure = _failure(error, self._secrets.redact, is_over_packet=kind == wire.RAISED)
         except MemoryError:
             failure = wire.Failure("MemoryError", "", "", is_exhausted=True)
         self.plain(kind, failure)
 
 
-def _failure(error: BaseException, clean: Clean) -> wire.Failure:
+def _failure(error: BaseException, clean: Clean, *, is_over_packet: bool = True) -> wire.Failure:
     name = bounded(type(error).__name__, REASON_CHARS)
     with contextlib.suppress(BaseException):  # a class may have its own idea of attributes
         error = error.with_traceback(_own_part(error))
@@ -156,6 +157,8 @@ def _failure(error: BaseException, clean: Clean) -> wire.Failure:
     steers, code, reason, delay_s = Raised.of(error, clean)
     if steers:
         return wire.Failure(name, reason, trace, steers, code, delay_s or 0.0)
+    if is_over_packet and is_unreachable(error):  # the instance gets no class by which it could tell
+        return wire.Failure(name, reason, trace, "Unreachable", "retry.exhausted")
     return wire.Failure(name, shown(error, clean, named=False), trace, is_exhausted=isinstance(error, MemoryError))
 
 

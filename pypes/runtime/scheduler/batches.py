@@ -11,6 +11,7 @@ from typing import Any
 from pypes.core.ports import Origin
 from pypes.core.returned import checked, packets_of, unrun
 from pypes.errors import Retry
+from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.declarative import ProcessTasklet
 from pypes.runtime.scheduler.epoch import flatten
 from pypes.runtime.scheduler.failing import is_no_failure
@@ -45,25 +46,45 @@ class BatchTasklet(ProcessTasklet):
 
     def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
         error = self._batch(values, origins)
-        if isinstance(error, self.unreachable):
-            self.rest(values, origins, error)
-        elif error is not None and (len(values) == 1 or self.gone is not None or isinstance(error, Retry)):
+        if error is None:
+            if self.hub.broken:
+                self.hub.resting.succeed(self)
+        elif self.gone is None and self.is_unreachable(error):
+            if len(values) > 1 and self.is_suspect(values[0]):
+                self._one_by_one(values, origins)
+            else:
+                self.rest(values, origins, error)
+        elif len(values) == 1 or self.gone is not None or isinstance(error, Retry):
             # what went on before it raised would go on once more if they were tried one by one
             gone = self.gone or ()
+            error = charged(error) if self.is_unreachable(error) else error
             for value, origin in zip(values, origins, strict=True):
                 if id(value) not in gone:
                     self.failed(value, origin, error)
-        elif error is not None:
-            for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
-                self.hub.turns += 1
-                error = self._batch([value], [origin])
-                if isinstance(error, self.unreachable):
-                    self.rest(values[i:], origins[i:], error)
-                    break
-                if error is not None:
-                    self.failed(value, origin, error)
+        else:
+            self._one_by_one(values, origins)
         if self.attempts:
             self.settle_attempts(self._pinned())
+
+    def _one_by_one(self, values: list[Any], origins: Sequence[Origin]) -> None:
+        suspicion: BaseException | None = None
+        for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
+            self.hub.turns += 1
+            error = self._batch([value], [origin])
+            unreachable = error if self.gone is None and self.is_unreachable(error) else None
+            if unreachable is not None and i == 0 and len(values) > 1 and self.is_suspect(value):
+                suspicion = unreachable  # the next one will tell whether it is this packet or the service
+                continue
+            if unreachable is not None:
+                first = 0 if suspicion is not None and i == 1 else i
+                self.rest(values[first:], origins[first:], unreachable)
+                break
+            if suspicion is not None and i == 1:
+                self.failed(values[0], origins[0], charged(suspicion))
+            if error is not None:
+                self.failed(value, origin, charged(error) if self.is_unreachable(error) else error)
+            elif self.hub.broken:
+                self.hub.resting.succeed(self)
 
     def _batch(self, values: list[Any], origins: Sequence[Origin]) -> BaseException | None:
         """Work on packets together; returns what was raised, and then nothing more of theirs goes on."""

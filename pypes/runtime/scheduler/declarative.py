@@ -10,14 +10,13 @@ from pypes.core.returned import are_packets, fault_of, packets_of
 from pypes.core.shown import shown
 from pypes.errors import Retry
 from pypes.packet import Packet
-from pypes.runtime.scheduler.checking import Checking
+from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import is_no_failure
-from pypes.runtime.scheduler.outport import OutPort
-from pypes.runtime.scheduler.tasklet import Tasklet
+from pypes.runtime.scheduler.sending import Sending
 
 
-class ProcessTasklet(Tasklet, Checking):
+class ProcessTasklet(Sending):
     """Calls ``process`` for every packet that waits.
 
     PERF: results come one per packet, so that their number tells which packet is under the cursor, also when ``process``
@@ -28,23 +27,10 @@ class ProcessTasklet(Tasklet, Checking):
 
     sees_packets_alone = True
 
-    __slots__ = ("call", "emitted", "following", "gone", "lost", "origins", "results", "sent", "sent_from", "values")
+    __slots__ = ("call", "following")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.values: list[Any] = []
-        self.origins: Sequence[Origin] = ()
-        self.results: list[Any] = []
-        #: Results before this position are on their way already.
-        self.emitted = 0
-        #: What ``send('out')`` sent while a chunk is worked on: (position among the results, packet).
-        self.sent: list[tuple[int, Any]] = []
-        #: Positions in this chunk of packets over which anything was sent, to any port.
-        self.sent_from: set[int] = set()
-        #: Positions in this chunk of packets that failed.
-        self.lost: list[int] = []
-        #: Once something of a chunk has gone on that is still worked on: the packets that did, by identity.
-        self.gone: set[int] | None = None
         self.following: ProcessTasklet | None = None
         self.call = self.component.process
 
@@ -90,7 +76,7 @@ class ProcessTasklet(Tasklet, Checking):
                     self.hand_on(epoch, *chunk)
                     return
                 self.work_on(*chunk)
-                if self.is_publisher and self.hub.broken and self.hub.resting.is_resting(self):
+                if self.hub.broken and self.hub.resting.is_resting(self):
                     break
         self.end_turn()
 
@@ -122,6 +108,8 @@ class ProcessTasklet(Tasklet, Checking):
                 break
             # the pin on the epoch passes to the following filter
             task.epoch = None
+            if hub.broken:
+                hub.resting.succeed(task)
             if task.attempts:
                 task.settle_attempts(epoch)
             if task.results:
@@ -162,21 +150,36 @@ class ProcessTasklet(Tasklet, Checking):
         return are_same
 
     def finish_chunk(self, error: BaseException | None = None) -> None:
-        """Emit, commit and account for a chunk; with ``error``, first work on what comes after the packet that raised it."""
+        """Emit, commit and account for a chunk; with ``error``, first work on what comes after the packet that raised it.
+
+        Where that says that a service cannot be reached, it goes back to the wire with what comes after it; unless it is
+        suspected to be alone in this: then the next one tells.
+        """
         results, values, origins = self.results, self.values, self.origins
         failed = self.lost
         waiting: tuple[list[Any], Sequence[Origin]] = ([], ())
         unreachable: BaseException | None = None
+        suspicions: list[tuple[int, BaseException]] = []
         while error is not None:
             at = len(results)
-            if isinstance(error, self.unreachable):
-                unreachable, waiting = error, (values[at:], origins[at:])
-                values, origins = values[:at], origins[:at]
-                self.origins = origins
-                break
+            is_unreachable = self.is_unreachable(error)
+            if is_unreachable and self._unsend(at):
+                if suspicions and suspicions[-1][0] == at - 1:
+                    at, error = suspicions.pop()
+                    results.pop()
+                    failed.pop()
+                elif at + 1 < len(values) and self.is_suspect(values[at]):
+                    suspicions.append((at, error))
+                    is_unreachable = False
+                if is_unreachable:
+                    unreachable, waiting = error, self.left_over(values[at:], origins[at:])
+                    values, origins = values[:at], origins[:at]
+                    self.origins = origins
+                    break
+            else:
+                self.failed(values[at], origins[at], charged(error) if is_unreachable else error)
             results.append(None)
             failed.append(at)
-            self.failed(values[at], origins[at], error)
             try:
                 self.process_all(values[at + 1 :])
                 error = None
@@ -184,6 +187,8 @@ class ProcessTasklet(Tasklet, Checking):
                 if is_no_failure(another):
                     raise
                 error = another
+        for at, suspicion in suspicions:
+            self.failed(values[at], origins[at], charged(suspicion))
         out = self.outs.get("out")
         if out is not None:
             if not self.sent_from and are_packets(results):
@@ -200,6 +205,7 @@ class ProcessTasklet(Tasklet, Checking):
         if self.sent_from:
             self._flush_ports()
             self.sent_from.clear()
+            self.gone_at = -1
         self.results, self.values, self.origins, self.emitted, self.lost = [], [], (), 0, []
         if self.is_publisher:
             if unreachable is not None:
@@ -207,8 +213,17 @@ class ProcessTasklet(Tasklet, Checking):
             unreachable = self._commit(values, origins, failed) or unreachable
             if unreachable is not None:
                 self.hub.resting.fail(self, unreachable)
+        else:
+            if self.hub.broken and len(values) > len(failed):
+                self.hub.resting.succeed(self)
+            if unreachable is not None:
+                self.rest(*waiting, unreachable)
         if self.attempts:
             self.settle_attempts(self._pinned())
+
+    def left_over(self, values: list[Any], origins: Sequence[Origin]) -> tuple[list[Any], Sequence[Origin]]:
+        """What goes back to the wire where the first of these packets cannot be worked on now."""
+        return values, origins
 
     def _note_drops(self, positions: Sequence[int], failed: list[int]) -> None:
         """Of the packets at ``positions`` nothing was returned: those over which nothing was sent either are dropped."""
@@ -218,10 +233,6 @@ class ProcessTasklet(Tasklet, Checking):
             origins = [origins[i] for i in positions if i not in others]
         if origins:
             self._pinned().drop(self.index, origins)
-
-    def _pinned(self) -> Epoch:
-        assert self.epoch is not None
-        return self.epoch
 
     def position(self) -> int:
         return len(self.results)
@@ -241,71 +252,6 @@ class ProcessTasklet(Tasklet, Checking):
         at = len(self.results) + 1
         return self.values[at : at + count]
 
-    # -- sending ----------------------------------------------------------------------------------------
-
-    def send(self, port: str, data: Any) -> bool:
-        out = self.outs.get(port)
-        if out is None:
-            return self.unwired(port)
-        at = len(self.results)
-        self.sent_from.add(at)
-        if port == "out":
-            self.sent.append((at, data))
-            waiting = len(self.sent)
-        else:
-            out.values.append(data)
-            out.origins.append(self.origins[at])
-            waiting = len(out.values)
-        if waiting > self.capacity:
-            self.gone = self.gone or set()
-            if port == "out":
-                self._emit_in_order(out)
-            else:
-                self._flush_port(out)
-            if self.full_wires:
-                # whoever waits for documents of this turn gets all there is of them meanwhile
-                self._flush_ports()
-                if (main := self.outs.get("out")) is not None and len(self.results) > self.emitted:
-                    self._emit_in_order(main)
-                self.park_while_full()
-        return True
-
-    def _emit_in_order(self, out: OutPort) -> None:
-        """Put results and what was sent between them on the wires, in the order in which they came to be."""
-        results, origins = self.results, self.origins
-        values: list[Any] = []
-        sources: list[Origin] = []
-        start = self.emitted
-        sent, self.sent = self.sent, []
-        self.emitted = len(results)
-        for at in range(start, len(results)):
-            if type(results[at]) is not Packet and results[at] is not None:
-                self._check_result(at)
-        for at, data in sent:
-            for i in range(start, at):
-                if results[i] is not None:
-                    values.append(results[i])
-                    sources.append(origins[i])
-            start = max(start, at)
-            values.append(data)
-            sources.append(origins[at])
-        for i in range(start, len(results)):
-            if results[i] is not None:
-                values.append(results[i])
-                sources.append(origins[i])
-        if values:
-            self.emit(out, self._pinned(), values, sources)
-
-    def _flush_ports(self) -> None:
-        for out in self.outs.values():
-            if out.values:
-                self._flush_port(out)
-
-    def _flush_port(self, out: OutPort) -> None:
-        values, origins = out.values, out.origins
-        out.values, out.origins = [], []
-        self.emit(out, self._pinned(), values, origins)
-
     # -- publishing -------------------------------------------------------------------------------------
 
     def _commit(self, values: list[Any], origins: Sequence[Origin], failed: list[int]) -> BaseException | None:
@@ -320,7 +266,7 @@ class ProcessTasklet(Tasklet, Checking):
         except BaseException as error:
             if is_no_failure(error):
                 raise
-            if isinstance(error, self.unreachable):
+            if self.is_unreachable(error):
                 self.put_back(values, origins)
                 return error
             if len(values) == 1 or isinstance(error, Retry):
@@ -343,7 +289,7 @@ class ProcessTasklet(Tasklet, Checking):
         except BaseException as error:
             if is_no_failure(error):
                 raise
-            if isinstance(error, self.unreachable):
+            if self.is_unreachable(error):
                 return error
             self.failed(value, origin, error)
         return None

@@ -13,14 +13,21 @@ class HoldingTasklet(ProcessTasklet):
     """Calls ``process`` packet by packet, so that what is sent is known to be made of what was taken so far."""
 
     holds_whole_chunks = False
-    __slots__ = ()
+    __slots__ = ("behind",)
 
     def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
         assert self.holding is not None
         epoch = self._pinned()
-        for value, origin in zip(values, origins, strict=True):
+        for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
             self.hub.turns += 1
             self.holding.hold(epoch, (value,), (origin,))
+            self.behind = values[i + 1 :], origins[i + 1 :]
             super().work_on([value], [origin])
+            if self.hub.broken and self.hub.resting.is_resting(self):
+                self.holding.unhold(epoch)
+                break
             if self.holding.release_asked:
                 self.holding.release()
+
+    def left_over(self, values: list[Any], origins: Sequence[Origin]) -> tuple[list[Any], Sequence[Origin]]:
+        return [*values, *self.behind[0]], [*origins, *self.behind[1]]

@@ -46,6 +46,15 @@ class Holding:
             epoch.pending += 1
         self.held[epoch].extend(zip(values, origins, strict=True))
 
+    def unhold(self, epoch: Epoch) -> None:
+        """The packet taken last goes back to its wire."""
+        held = self.held.get(epoch)
+        if held:
+            held.pop()
+            if not held:
+                del self.held[epoch]
+                epoch.pending -= 1
+
     def carrier(self) -> tuple[Epoch, Origin]:
         """The epoch and the origin of what is sent now; one epoch serves until something more is taken."""
         if self._carrier is None or not self._carrier[0].pending:

@@ -25,7 +25,7 @@ from pypes.graph.model import Graph
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.commits import Commits
 from pypes.runtime.scheduler.epoch import Epoch, Feed
-from pypes.runtime.scheduler.failing import Ended, is_no_failure
+from pypes.runtime.scheduler.failing import Ended, Failing, is_no_failure
 from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.standstill import Standstill
@@ -53,7 +53,7 @@ class Scheduler(Watched):
     take their turn after all other filters of a wave, so that little is published of what a filter ends the process over.
     Documents of which a packet failed in the publisher are not reported, nor is anything of publishers that send on.
 
-    A publisher whose destination cannot be reached rests and tries again until it can (see :class:`Breakers`); with
+    A filter whose service, or destination, cannot be reached rests and tries again until it can (see :class:`Breakers`); with
     ``has_breakers = False`` it fails its packets instead.
     """
 
@@ -349,11 +349,11 @@ class Scheduler(Watched):
 
     # -- blocking and waking --------------------------------------------------------------------------------
 
-    def block(self, task: Tasklet) -> None:
+    def block(self, task: Failing) -> None:
         task.blocks += 1
         self.blocked |= task.bit
 
-    def unblock(self, task: Tasklet) -> None:
+    def unblock(self, task: Failing) -> None:
         task.blocks -= 1
         if not task.blocks:
             self.blocked &= ~task.bit
@@ -365,7 +365,7 @@ class Scheduler(Watched):
         task.full_wires -= 1
         self.unblock(task)
 
-    def pause(self, task: Tasklet, delay_s: float, then: Callable[[], None] = lambda: None) -> None:
+    def pause(self, task: Failing, delay_s: float, then: Callable[[], None] = lambda: None) -> None:
         """Do not run a filter for a while; ``then`` is called when it may again."""
         self.block(task)
 

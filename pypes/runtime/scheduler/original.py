@@ -195,7 +195,7 @@ class OriginalTasklet(ReceivingTasklet):
     def _pass_on(self, out: OutPort) -> bool:
         """PERF: the end of a turn in which all that was taken was sent on as it was: the pin becomes the chunk's count."""
         pype, epoch, hub = out.pypes[0], self.epoch, self.hub
-        if epoch is None or epoch in pype.waiting or pype.overflowed or self.attempts:
+        if epoch is None or epoch in pype.waiting or pype.overflowed or self.attempts or hub.broken:
             return False
         values = self.cursor_values
         pype.waiting[epoch] = (values, self.cursor_origins)
@@ -271,6 +271,8 @@ class OriginalTasklet(ReceivingTasklet):
         if not raised and taken:
             if self.is_publisher:
                 self._commit(taken, origins, self.ports)
+            elif self.hub.broken:
+                self.hub.resting.succeed(self)
             if self.attempts:
                 self.settle_attempts(epoch)
         self.ports = []
@@ -295,7 +297,7 @@ class OriginalTasklet(ReceivingTasklet):
         except BaseException as error:
             if is_no_failure(error):
                 raise
-            if isinstance(error, self.unreachable):
+            if self.is_unreachable(error):
                 self._take_back(taken, origins, ports)
                 self.hub.resting.fail(self, error)
                 return
@@ -322,7 +324,8 @@ class OriginalTasklet(ReceivingTasklet):
         else:
             taken, origins = self.taken, self.origins
             exhausted = len(self.last) == 0
-        if not taken and isinstance(error, self.unreachable):
+        is_unreachable = self.is_unreachable(error)
+        if not taken and is_unreachable:
             self.stalls = self.turned_away = 0
             self.hub.resting.fail(self, error)
             return
@@ -340,7 +343,6 @@ class OriginalTasklet(ReceivingTasklet):
         else:
             guilty = [len(taken) - 1]
         failed = [origins[i] for i in guilty]
-        is_unreachable = isinstance(error, self.unreachable)
         ports = self.ports
         if not is_unreachable:
             for i in guilty:

@@ -11,7 +11,7 @@ from pypes.core.ports import Origin, Pype
 class OutPort:
     """What one output port has sent in this turn and not yet put on its wires."""
 
-    __slots__ = ("expected", "origins", "passing", "pypes", "values")
+    __slots__ = ("at", "expected", "mark", "origins", "passing", "pypes", "values")
 
     def __init__(self, pypes: list[Pype]) -> None:
         self.pypes = pypes
@@ -21,3 +21,5 @@ class OutPort:
         #: whether it has done so until now: then they are not even in ``values`` (see ``OriginalTasklet``).
         self.expected: Iterator[Any] = iter(())
         self.passing = False
+        #: The position of the packet over which something was sent last, and where in ``values`` that begins.
+        self.at, self.mark = -1, 0

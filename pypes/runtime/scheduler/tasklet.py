@@ -13,7 +13,6 @@ from pypes.core.ports import Origin, Pype
 from pypes.core.returned import unrun
 from pypes.errors import ComponentError
 from pypes.packet import Packet
-from pypes.runtime.scheduler.breaker import UNREACHABLE
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import Attempt, Failing
 from pypes.runtime.scheduler.holding import Holding
@@ -46,7 +45,6 @@ class Tasklet(Failing, Services):
         "ancestors",
         "attempts",
         "bit",
-        "blocks",
         "capacity",
         "chosen",
         "chunk",
@@ -54,7 +52,6 @@ class Tasklet(Failing, Services):
         "component",
         "drops",
         "entry",
-        "epoch",
         "full_wires",
         "greenlet",
         "holding",
@@ -72,11 +69,11 @@ class Tasklet(Failing, Services):
         "outs",
         "pypes",
         "reports",
+        "rests",
         "stalls",
         "taken_from",
         "triggers",
         "turned_away",
-        "unreachable",
     )
 
     def __init__(self, hub: Scheduler, name: str, component: Component, index: int) -> None:
@@ -102,8 +99,8 @@ class Tasklet(Failing, Services):
         self.is_publisher = is_publisher(component)
         #: False for publishers that only say that they are, as in the original style: what they took counts when their turn ends.
         self.commits = isinstance(component, Publisher)
-        #: What it raises over a destination rather than a packet.
-        self.unreachable = UNREACHABLE if self.is_publisher and hub.has_breakers else ()
+        #: Whether it waits for a service that cannot be reached; what has no input is only triggered again.
+        self.rests = hub.has_breakers and (self.is_publisher or bool(component.get_in_ports()))
         #: The wire that it took from last, for what must go back.
         self.taken_from: Pype
         #: The pinned epoch; ``chosen`` is the one a join was found to be ready for.
@@ -194,12 +191,12 @@ class Tasklet(Failing, Services):
                 values, origins = values + chunk[0], [*origins, *chunk[1]]
         if values is None:
             return None
+        self.taken_from = pypes[0]
         if self.is_publisher:
             if self.hub.reruns and self.is_remembered:
                 values, origins = self.skip_committed(epoch, values, origins)
                 if not values:
                     return None
-            self.taken_from = pypes[0]
             if len(values) > self.most:  # from a wire that had to grow
                 wave = self.hub.limits.wave_packets
                 self.put_back(values[wave:], origins[wave:])
@@ -235,11 +232,6 @@ class Tasklet(Failing, Services):
             self.joining.put_back(pype, epoch, values, origins)
         elif pype.put_back(epoch, values, origins):
             epoch.pending += 1
-
-    def rest(self, values: list[Any], origins: Sequence[Origin], error: BaseException) -> None:
-        """The destination cannot be reached: keep packets of this turn until it can."""
-        self.put_back(values, origins)
-        self.hub.resting.fail(self, error)
 
     def skip_committed(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> tuple[list[Any], Sequence[Origin]]:
         """For a publisher: leave out packets of which it has committed all documents in an earlier run."""

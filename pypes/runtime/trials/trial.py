@@ -164,7 +164,13 @@ class Trial:
         watched = Graph(graph.name, nodes, tuple(wires), order_by=graph.order_by)
         self._done: list[Epoch] = []
         self._scheduler = Scheduler(
-            watched, components, limits=self._limits, on_done=self._done.append, secrets=self._site.secrets
+            watched,
+            components,
+            limits=self._limits,
+            on_done=self._done.append,
+            # what cannot be reached is found out here, not waited for
+            has_breakers=publishes,
+            secrets=self._site.secrets,
         )
         self._entered: dict[str, list[dict[str, Any]]] = {}
         self._scheduler.setup()

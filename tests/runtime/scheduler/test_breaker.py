@@ -381,18 +381,6 @@ def test_it_can_be_torn_down_while_it_rests(kind: type[Destination]) -> None:
         assert scheduler.in_flight == 1
 
 
-def test_only_publishers_rest() -> None:
-    class Fetch(Transformer):
-        def process(self, packet: Packet) -> Packet:
-            raise ConnectionError("no lookup")
-
-    done: list[Epoch] = []
-    with running({"start": Fetch(), "end": Keep()}, WIRES, on_done=done.append) as scheduler:
-        submit(scheduler, 1)
-        scheduler.drain()
-    assert [failure.code for failure in done[0].dead_letters] == ["component.raised"]
-
-
 def test_without_breakers_its_packets_fail() -> None:
     done: list[Epoch] = []
     end = InCommit()

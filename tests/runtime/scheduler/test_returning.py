@@ -248,7 +248,8 @@ def test_odd_arguments_of_retry_and_reject(kind: str, batch: bool) -> None:
     keep = Keep()
     done: list[Epoch] = []
     odd: Component = RaisesInBatch() if batch else Raises()
-    with running({"start": odd, "keep": keep}, [("start.out", "keep.in")], on_done=done.append) as scheduler:
+    options: dict[str, Any] = {"on_done": done.append, "has_breakers": False}
+    with running({"start": odd, "keep": keep}, [("start.out", "keep.in")], **options) as scheduler:
         for number in range(3):
             push(scheduler, [Packet({"n": number})])
     assert keep.numbers == [0, 2]

@@ -1,0 +1,121 @@
+"""Sending: what a component of the easy style sends while it works on a chunk, and in which order that goes on the wires."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pypes.core.ports import Origin
+from pypes.packet import Packet
+from pypes.runtime.scheduler.checking import Checking
+from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.tasklet import Tasklet
+
+
+class Sending(Tasklet, Checking):
+    """The part of a :class:`ProcessTasklet` that sends."""
+
+    __slots__ = ("emitted", "gone", "gone_at", "lost", "origins", "results", "sent", "sent_from", "values")
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.values: list[Any] = []
+        self.origins: Sequence[Origin] = ()
+        self.results: list[Any] = []
+        #: Results before this position are on their way already.
+        self.emitted = 0
+        #: What ``send('out')`` sent while a chunk is worked on: (position among the results, packet).
+        self.sent: list[tuple[int, Any]] = []
+        #: Positions in this chunk of packets over which anything was sent, to any port.
+        self.sent_from: set[int] = set()
+        #: Positions in this chunk of packets that failed.
+        self.lost: list[int] = []
+        #: Once something of a chunk has gone on that is still worked on: the packets that did, by identity.
+        self.gone: set[int] | None = None
+        #: The position of a packet that sent more than a wire holds, some of which has gone on.
+        self.gone_at = -1
+
+    def send(self, port: str, data: Any) -> bool:
+        out = self.outs.get(port)
+        if out is None:
+            return self.unwired(port)
+        at = len(self.results)
+        self.sent_from.add(at)
+        if port == "out":
+            self.sent.append((at, data))
+            waiting = len(self.sent)
+        else:
+            if out.at != at:
+                out.at, out.mark = at, len(out.values)
+            out.values.append(data)
+            out.origins.append(self.origins[at])
+            waiting = len(out.values)
+        if waiting > self.capacity:
+            self.gone = self.gone or set()
+            self.gone_at = at
+            if port == "out":
+                self._emit_in_order(out)
+            else:
+                self._flush_port(out)
+            if self.full_wires:
+                # whoever waits for documents of this turn gets all there is of them meanwhile
+                self._flush_ports()
+                if (main := self.outs.get("out")) is not None and len(self.results) > self.emitted:
+                    self._emit_in_order(main)
+                self.park_while_full()
+        return True
+
+    def _pinned(self) -> Epoch:
+        assert self.epoch is not None
+        return self.epoch
+
+    def _unsend(self, at: int) -> bool:
+        """Take back what a packet sent before it raised; False if some of it has gone on, and would go on once more."""
+        if at not in self.sent_from or self.is_publisher:
+            return True
+        if at == self.gone_at:
+            return False
+        self.sent_from.discard(at)
+        self.sent = [(position, data) for position, data in self.sent if position != at]
+        for out in self.outs.values():
+            if out.at == at:
+                del out.values[out.mark :], out.origins[out.mark :]
+                out.at = -1
+        return True
+
+    def _emit_in_order(self, out: OutPort) -> None:
+        """Put results and what was sent between them on the wires, in the order in which they came to be."""
+        results, origins = self.results, self.origins
+        values: list[Any] = []
+        sources: list[Origin] = []
+        start = self.emitted
+        sent, self.sent = self.sent, []
+        self.emitted = len(results)
+        for at in range(start, len(results)):
+            if type(results[at]) is not Packet and results[at] is not None:
+                self._check_result(at)
+        for at, data in sent:
+            for i in range(start, at):
+                if results[i] is not None:
+                    values.append(results[i])
+                    sources.append(origins[i])
+            start = max(start, at)
+            values.append(data)
+            sources.append(origins[at])
+        for i in range(start, len(results)):
+            if results[i] is not None:
+                values.append(results[i])
+                sources.append(origins[i])
+        if values:
+            self.emit(out, self._pinned(), values, sources)
+
+    def _flush_ports(self) -> None:
+        for out in self.outs.values():
+            if out.values:
+                self._flush_port(out)
+
+    def _flush_port(self, out: OutPort) -> None:
+        values, origins = out.values, out.origins
+        out.values, out.origins, out.at = [], [], -1
+        self.emit(out, self._pinned(), values, origins)
