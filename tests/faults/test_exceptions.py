@@ -16,7 +16,7 @@ from tests.runtime.scheduler.exceptions import RAISING
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a node needs unix sockets")
 
 PARTS = """
-from pypes import Adapter, Publisher, Reject, Retry, Source, Transformer, Unreachable, component
+from pypes import Adapter, Publisher, Reject, Retry, Source, Transformer, component
 from pypes.registry.loading import load_file
 
 RAISING = load_file(__import__("pathlib").Path(EXCEPTIONS)).RAISING
@@ -30,8 +30,6 @@ def do(packet):
         raise Retry("service is down")
     if kind == "retry nan":
         raise Retry(float("nan"))
-    if kind == "unreachable":
-        raise Unreachable("index is down")
     if kind == "reject object":
         raise Reject(ValueError("no price"))
     if kind == "a list":
@@ -95,7 +93,6 @@ class Fetching(Source):
 STEERING = {
     "retry text": "service is down",
     "retry nan": "retry asked for",
-    "unreachable": "index is down",
     "reject object": "ValueError: no price",
     "a list": "process returned a list",
 }

@@ -14,7 +14,7 @@ from typing import Any
 import greenlet
 
 from pypes import Filter, Packet, Parameters, Publisher, Transformer
-from pypes.errors import Reject, Retry, Unreachable
+from pypes.errors import Reject, Retry
 from pypes.testing.destination import Link
 
 
@@ -64,7 +64,6 @@ RAISED: Mapping[str, Callable[[], BaseException]] = MappingProxyType(
         "retry nothing": lambda: _made(Retry, None),
         "retry nan": lambda: Retry(math.nan),
         "retry never": lambda: Retry(-math.inf),
-        "unreachable": lambda: _made(Unreachable, "not a publisher"),
         "reject error": lambda: _made(Reject, ValueError("an object")),
         "reject nothing": lambda: _made(Reject, None),
     }
