@@ -21,8 +21,8 @@ from pypes.api.request import Request
 from pypes.core.identity import id_of
 from pypes.errors import BadId, BadRequest, PypesError
 from pypes.ingest.codecs import Survey, check, normalize
+from pypes.ingest.codecs.file_names import filename_of
 from pypes.ingest.codecs.given import MAX_META, MAX_META_BYTES, PREFIX, given_of, one_id
-from pypes.ingest.codecs.media import filename_of
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.runtime.worker.config import WorkerConfig
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from backports import zstd
 
-from pypes.ingest.codecs.media import filename_of
 from pypes.testing.node import Node, running, until
 
 GRAPH = {
@@ -367,19 +366,3 @@ def test_a_head_without_end_is_refused(node: Node) -> None:
         reply = raw.recv(65536)
     assert reply.startswith(b"HTTP/1.1 431 ")
     assert b"http.head_too_large" in reply
-
-
-@pytest.mark.parametrize(
-    ("header", "name"),
-    [
-        ('attachment; filename="a b.txt"', "a b.txt"),
-        ("attachment; filename=a.txt", "a.txt"),
-        ("attachment; filename*=UTF-8''n%C3%A4me.txt; filename=x", "näme.txt"),
-        ('attachment; filename="../../etc/passwd"', "passwd"),
-        ('attachment; filename="C:\\\\x\\\\y.doc"', "y.doc"),
-        ("inline", None),
-        ('attachment; filename=""', None),
-    ],
-)
-def test_filenames(header: str, name: str | None) -> None:
-    assert filename_of(header) == name

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
+
 from pypes.core.limits import MIB, Limits
-from pypes.errors import BadRequest, TooLarge
+from pypes.errors import BadRequest, TooLarge, UnsupportedMedia
 from pypes.ingest.codecs import json, multipart, ndjson, packets, raw
-from pypes.ingest.codecs.encodings import Inflater, inflate
+from pypes.ingest.codecs.content import HEAD_BYTES, content_of, needs_head
+from pypes.ingest.codecs.encodings import Inflater, Tally, inflate
 from pypes.ingest.codecs.given import one_id
 from pypes.ingest.codecs.media import MediaType, parse
 from pypes.ingest.codecs.survey import MissingId, Survey
+from pypes.ingest.codecs.unwrapping import Unwrapped
 from pypes.ingest.delivery import Header
 
 #: What a compressed body may inflate to and still be worth keeping beside it.
@@ -51,6 +55,13 @@ def check(header: Header, body: bytes, limits: Limits, seen: Survey | None = Non
             return checker.finish(), None
     if not data:
         raise _empty()
+    if header.filename and media.codec != "multipart" and needs_head(header.content_type, header.filename):
+        content = content_of(header.content_type, header.filename, data[:HEAD_BYTES])
+        if content.compression:
+            checker = Checker(msgspec.structs.replace(header, encoding=""), limits, seen)
+            checker.feed(data)
+            return checker.finish(), data
+        media = content.media
     codec = media.codec
     if seen is not None or codec == "multipart":
         sink = sink_of(media, limits, seen, header.id)
@@ -76,39 +87,55 @@ class Checker:
         self._header = header
         self._limits = limits
         self._inflater = Inflater(header.encoding, limits) if header.encoding else None
-        self._sink = sink_of(parse(header.content_type), limits, seen, header.id)
-        self._limits = limits
+        media = parse(header.content_type)
+        self._seen = seen
+        self._content: Unwrapped | None = None
+        if header.filename and media.codec != "multipart" and needs_head(header.content_type, header.filename):
+            self._content = Unwrapped(header.content_type, header.filename, limits)
+        self._sink: Sink | None = sink_of(media, limits, seen, header.id) if self._content is None else None
         self._size = 0
 
     @property
     def held_bytes(self) -> int:
         """What it keeps of the body in memory, inflated."""
-        return self._sink.held_bytes
+        return HEAD_BYTES if self._sink is None else self._sink.held_bytes
 
     def most_bytes(self, size: int) -> int:
         """What it may keep once it has been fed a chunk of ``size`` bytes."""
-        grown = size if self._inflater is None else max(MIB, self._limits.decompressed_ratio * size)
-        return min(self.held_bytes + grown, self._sink.most_bytes)
+        is_inflated = self._inflater is not None or self._content is not None
+        grown = max(MIB, self._limits.decompressed_ratio * size) if is_inflated else size
+        most = max(self._limits.json_bytes, self._limits.line_bytes) if self._sink is None else self._sink.most_bytes
+        return min(self.held_bytes + grown, most)
 
     def feed(self, chunk: bytes) -> None:
         """Take a chunk as received; raises as soon as it is known that the body cannot be accepted."""
-        if self._inflater is None:
-            self._size += len(chunk)
-            self._sink.feed(chunk)
-        else:
-            for piece in self._inflater.feed(chunk):
-                self._size += len(piece)
-                self._sink.feed(piece)
+        for piece in (chunk,) if self._inflater is None else self._inflater.feed(chunk):
+            if self._content is None:
+                self._take(piece)
+            else:
+                for plain in self._content.feed(piece):
+                    self._take(plain)
 
     def finish(self) -> int:
         """The number of documents; raises as :func:`check` does."""
         if self._inflater is not None:
             self._inflater.finish()
-        if not self._size:
+        if self._content is not None:
+            for plain in self._content.finish():
+                self._take(plain)
+        if not self._size or self._sink is None:
             raise _empty()
         count = self._sink.finish()
         _check_count(count, self._header, self._limits)
         return count
+
+    def _take(self, piece: bytes) -> None:
+        """Take a piece of the content itself."""
+        if self._sink is None:
+            assert self._content is not None
+            self._sink = sink_of(self._content.content.media, self._limits, self._seen)
+        self._size += len(piece)
+        self._sink.feed(piece)
 
 
 class MultipartChecker:
@@ -120,7 +147,9 @@ class MultipartChecker:
         self._part_id: str | None = None
         self._parser = multipart.Parser(multipart.boundary_of(media))
         self._limits = limits
+        self._content: Unwrapped | None = None
         self._part: Sink | None = None
+        self._tally = Tally()
         self._documents = 0
         self._filename = ""
 
@@ -136,42 +165,50 @@ class MultipartChecker:
         for event in self._parser.feed(piece):
             if isinstance(event, multipart.Start):
                 self._filename = event.part.filename
-                media = parse(event.part.content_type)
-                self._part_id = self._named(event.part.given.id, media)
-                # multipart within multipart is not taken apart: it is a file like others
-                is_raw = media.codec in ("multipart", "raw")
-                self._part = raw.Checker(self._seen) if is_raw else sink_of(media, self._limits, self._seen)
-            elif self._part is not None:
-                try:
-                    if isinstance(event, multipart.Data):
-                        self._part.feed(event.piece)
-                    else:
-                        if not isinstance(self._part, raw.Checker):
-                            json.check_size(event.size, self._limits)
-                        count = self._part.finish()
-                        if count > 1 and self._part_id is not None:
-                            raise _several_documents()
-                        self._documents += count
-                        self._part = None
-                        _check_most(self._documents, self._limits)
-                except (BadRequest, MissingId) as error:
-                    message = f"file {self._filename!r}: {error.message}"
-                    raise type(error)(message, code=error.code, where=error.where) from error
+            try:
+                self._take(event)
+            except (BadRequest, MissingId, TooLarge, UnsupportedMedia) as error:
+                message = f"file {self._filename!r}: {error.message}"
+                raise type(error)(message, code=error.code, where=error.where) from error
+
+    def _take(self, event: multipart.Event) -> None:
+        if isinstance(event, multipart.Start):
+            part = event.part
+            self._part_id = one_id(self._given, part.given.id)
+            self._content = Unwrapped(part.content_type, part.filename, self._limits, part.transfer, part.encoding, self._tally)
+            return
+        content = self._content
+        if content is None:
+            return
+        for plain in content.feed(event.piece) if isinstance(event, multipart.Data) else content.finish():
+            self._sink(content).feed(plain)
+        if isinstance(event, multipart.End):
+            if not content.size:
+                raise _empty()
+            sink = self._sink(content)
+            if not isinstance(sink, raw.Checker):
+                json.check_size(content.size, self._limits)
+            count = sink.finish()
+            if count > 1 and self._part_id is not None:
+                raise _several_documents()
+            self._documents += count
+            self._part = self._content = None
+            _check_most(self._documents, self._limits)
+
+    def _sink(self, content: Unwrapped) -> Sink:
+        """The checker of the part; multipart within multipart is not taken apart: it is a file like others."""
+        if self._part is None:
+            media = content.content.media
+            is_raw = media.codec in ("multipart", "raw")
+            if self._seen is not None:
+                # packets may say otherwise of themselves, and are looked at one by one
+                self._seen.part(self._part_id, has_own=media.codec == "packets")
+            self._part = raw.Checker(self._seen) if is_raw else sink_of(media, self._limits, self._seen)
+        return self._part
 
     def finish(self) -> int:
         self._parser.finish()
         return self._documents
-
-    def _named(self, own: str | None, media: MediaType) -> str | None:
-        """The id of the part that begins, if it or the request gives one."""
-        try:
-            found = one_id(self._given, own)
-        except BadRequest as error:
-            raise BadRequest(f"file {self._filename!r}: {error.message}", code=error.code, where=error.where) from error
-        if self._seen is not None:
-            # packets may say otherwise of themselves, and are looked at one by one
-            self._seen.part(found, has_own=media.codec == "packets")
-        return found
 
 
 def sink_of(media: MediaType, limits: Limits, seen: Survey | None, given: str | None = None) -> Sink:

@@ -10,11 +10,13 @@ from typing import Any, BinaryIO, cast
 from pypes.core.limits import MIB, Limits
 from pypes.errors import InternalError
 from pypes.ingest.codecs import json, multipart, ndjson, packets
+from pypes.ingest.codecs.content import HEAD_BYTES, content_of, needs_head
 from pypes.ingest.codecs.encodings import inflate, pieces_of
 from pypes.ingest.codecs.media import JSON, MediaType, parse
 from pypes.ingest.codecs.passage import Passage
-from pypes.ingest.codecs.raw import StreamBody
+from pypes.ingest.codecs.raw import StreamBody, UnwrappedBody
 from pypes.ingest.codecs.survey import Unreadable
+from pypes.ingest.codecs.unwrapping import Layers, Unwrapped, unwrapped
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.ingest.receipt import rfc3339
 from pypes.packet import Packet
@@ -23,6 +25,9 @@ from pypes.packet import Packet
 Batch = tuple[str, list[Packet] | list[Unreadable]]
 
 _DEFAULTS = Limits()
+
+#: What a compressed body in memory may inflate to and still be a value in memory.
+_SMALL_BYTES = 8 * MIB
 
 #: Stands for the ordinal of the only document of a delivery, which needs none.
 _ONLY = -1
@@ -48,21 +53,35 @@ def documents(
         yield PACKETS, [Packet.from_document({}, meta)]
         return
     media = parse(header.content_type)
-    meta["mimetype"] = media.type
-    if "charset" in media.parameters:
-        meta["charset"] = media.parameters["charset"]
     encoding = "" if decoded else header.encoding
     if encoding and isinstance(source, bytes):
-        inflated = inflate(source, encoding, limits, 8 * MIB)
+        inflated = inflate(source, encoding, limits, _SMALL_BYTES)
         if inflated is not None:
             source, encoding = inflated, ""
+    compression = ""
+    if media.codec != "multipart" and needs_head(header.content_type, header.filename or ""):
+        content = content_of(header.content_type, header.filename or "", _head(source, encoding, limits))
+        media, compression = content.media, content.compression
+        if content.declared:
+            meta["declared_type"] = content.declared
+        if compression and isinstance(source, bytes) and not encoding:
+            inflated = inflate(source, compression, limits, _SMALL_BYTES)
+            if inflated is not None:
+                source, compression = inflated, ""
+    _say_type(meta, media)
     if media.codec == "raw":
-        value = source if isinstance(source, bytes) and not encoding else StreamBody(source, encoding, limits)
+        value: bytes | StreamBody
+        if isinstance(source, bytes) and not encoding and not compression:
+            value = source
+        else:
+            value = StreamBody(source, encoding, limits)
+            if compression:
+                value = UnwrappedBody(value, Layers(compression=compression), limits)
         if number > 0:
             meta["index"] = number
         yield media.type, [Packet.from_document({"data": value}, meta)]
         return
-    if media.codec != "multipart" and isinstance(source, bytes) and not encoding:
+    if media.codec != "multipart" and isinstance(source, bytes) and not encoding and not compression:
         yield from _structured(media, [source], meta, limits, number, header.is_lenient)
         return
     with _open(source) as file:
@@ -70,7 +89,29 @@ def documents(
         if media.codec == "multipart":
             yield from _wave(_parts(media, pieces, source, encoding, meta, limits, number), limits)
         else:
-            yield from _structured(media, pieces, meta, limits, number, header.is_lenient)
+            plain = unwrapped(pieces, Layers(compression=compression), limits)
+            yield from _structured(media, plain, meta, limits, number, header.is_lenient)
+
+
+def _head(source: bytes | Spooled, encoding: str, limits: Limits) -> bytes:
+    """The first bytes of a body, inflated."""
+    if isinstance(source, bytes) and not encoding:
+        return source[:HEAD_BYTES]
+    with _open(source) as file:
+        if not encoding:
+            return file.read(HEAD_BYTES)
+        head = b""
+        for piece in pieces_of(file, encoding, limits):
+            head += piece
+            if len(head) >= HEAD_BYTES:
+                break
+        return head[:HEAD_BYTES]
+
+
+def _say_type(meta: dict[str, Any], media: MediaType) -> None:
+    meta["mimetype"] = media.type
+    if "charset" in media.parameters:
+        meta["charset"] = media.parameters["charset"]
 
 
 def _structured(
@@ -150,52 +191,51 @@ def _parts(
     number: int,
 ) -> Iterator[tuple[str, list[Packet]]]:
     passage = Passage(source, encoding, limits) if encoding else None
-    content: list[bytes] = []
-    kept_bytes = 0
+    kept: list[bytes] = []
+    most_bytes = MIB
     part = multipart.Part("", "", "")
-    part_media = media
-    most_bytes = 0
+    content = Unwrapped("", "", limits)
     for event in multipart.events(pieces, multipart.boundary_of(media)):
         if isinstance(event, multipart.Start):
-            part, content, kept_bytes = event.part, [], 0
-            part_media = parse(part.content_type)
-            most_bytes = MIB if part_media.codec in ("raw", "multipart") else limits.json_bytes
-        elif isinstance(event, multipart.Data):
-            kept_bytes += len(event.piece)
-            if kept_bytes <= most_bytes:
-                content.append(event.piece)
+            part, kept = event.part, []
+            content = Unwrapped(part.content_type, part.filename, limits, part.transfer, part.encoding)
+            continue
+        for plain in content.feed(event.piece) if isinstance(event, multipart.Data) else content.finish():
+            if not kept:
+                most_bytes = MIB if content.content.media.codec in ("raw", "multipart") else limits.json_bytes
+            if content.size <= most_bytes:
+                kept.append(plain)
             else:
-                content.clear()
+                kept.clear()
+        if not isinstance(event, multipart.End):
+            continue
+        part_media = content.content.media
+        own = {**meta, **dict(part.given.meta), "filename": part.filename, "contentlength": event.size}
+        own.pop("charset", None)
+        if part.given.id is not None:
+            own["id"] = part.given.id
+        _say_type(own, part_media)
+        if content.content.declared:
+            own["declared_type"] = content.content.declared
+        if part_media.codec not in ("raw", "multipart"):
+            json.check_size(content.size, limits)
+            for kind, found in _strict(part_media, [b"".join(kept)], own, limits, number):
+                yield kind, found
+                if number >= 0:
+                    number += len(found)
+            continue
+        if number >= 0:
+            if "id" not in own:
+                own["index"] = number
+            number += 1
+        value: bytes | StreamBody
+        if content.size <= most_bytes:
+            value = b"".join(kept)
         else:
-            own = {
-                **meta,
-                **dict(part.given.meta),
-                "mimetype": part_media.type,
-                "filename": part.filename,
-                "contentlength": event.size,
-            }
-            own.pop("charset", None)
-            if part.given.id is not None:
-                own["id"] = part.given.id
-            if "charset" in part_media.parameters:
-                own["charset"] = part_media.parameters["charset"]
-            if part_media.codec not in ("raw", "multipart"):
-                json.check_size(kept_bytes, limits)
-                for kind, found in _strict(part_media, [b"".join(content)], own, limits, number):
-                    yield kind, found
-                    if number >= 0:
-                        number += len(found)
-                continue
-            if number >= 0:
-                if "id" not in own:
-                    own["index"] = number
-                number += 1
-            value = (
-                b"".join(content)
-                if kept_bytes <= most_bytes
-                else StreamBody(source, encoding, limits, event.offset, event.size, passage)
-            )
-            yield part_media.type, [Packet.from_document({"data": value}, own)]
+            value = StreamBody(source, encoding, limits, event.offset, event.size, passage)
+            if any(content.layers):
+                value = UnwrappedBody(value, content.layers, limits, content.size)
+        yield part_media.type, [Packet.from_document({"data": value}, own)]
 
 
 def _wave(batches: Iterable[tuple[str, list[Packet]]], limits: Limits) -> Iterator[tuple[str, list[Packet]]]:

@@ -37,22 +37,31 @@ def normalize(content_encoding: str) -> str:
     return name
 
 
+class Tally:
+    """Bytes before and after inflating, of all contents that count against one limit."""
+
+    def __init__(self) -> None:
+        self.in_bytes = 0
+        self.out_bytes = 0
+
+
 class Inflater:
     """Inflates a body fed in chunks. Raises :class:`TooLarge` at the byte or ratio limit, :class:`BadRequest` for damage."""
 
-    def __init__(self, encoding: str, limits: Limits) -> None:
+    def __init__(self, encoding: str, limits: Limits, tally: Tally | None = None) -> None:
         self._encoding = normalize(encoding)
         self._limits = limits
+        self._tally = Tally() if tally is None else tally
         self._stream: Any = None
         self._head = b""
-        self._in_bytes = 0
-        self._out_bytes = 0
+        self._is_begun = False
         self._is_ended = False
         self._is_short = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Take a chunk; yields what it inflates to in pieces of up to 256 KiB."""
-        self._in_bytes += len(chunk)
+        self._tally.in_bytes += len(chunk)
+        self._is_begun = self._is_begun or bool(chunk)
         try:
             rest = chunk if self._is_short else (yield from self._inflate(chunk))
             for start in range(0, len(rest), _SHORT_BYTES):
@@ -64,7 +73,7 @@ class Inflater:
 
     def finish(self) -> None:
         """Say that the body has ended; raises :class:`BadRequest` if it should have gone on."""
-        if self._head or (self._in_bytes and not self._is_ended):
+        if self._head or (self._is_begun and not self._is_ended):
             raise self._damaged("it ends too early")
 
     def _inflate(self, data: bytes) -> Generator[bytes, None, bytes]:
@@ -80,7 +89,7 @@ class Inflater:
             self._stream = self._start(data)
         while True:
             piece = self._stream.decompress(data, _PIECE_BYTES)
-            self._out_bytes += len(piece)
+            self._tally.out_bytes += len(piece)
             self._check_size()
             if piece:
                 yield piece
@@ -108,12 +117,13 @@ class Inflater:
         return isal_zlib.decompressobj(15 if is_wrapped else -15)
 
     def _check_size(self) -> None:
-        if self._out_bytes > self._limits.decompressed_bytes:
+        seen = self._tally
+        if seen.out_bytes > self._limits.decompressed_bytes:
             raise TooLarge(
                 f"the body inflates to more than {self._limits.decompressed_bytes} bytes; send it in parts",
                 code="ingest.decompressed_too_large",
             )
-        if self._out_bytes > _FREE_BYTES and self._out_bytes > self._limits.decompressed_ratio * self._in_bytes:
+        if seen.out_bytes > _FREE_BYTES and seen.out_bytes > self._limits.decompressed_ratio * seen.in_bytes:
             raise TooLarge(
                 f"the body inflates to more than {self._limits.decompressed_ratio} times its size; send it uncompressed",
                 code="ingest.decompressed_ratio",

@@ -27,6 +27,7 @@ RESERVED: Final = frozenset(
         "charset_declared",
         "charset_guessed",
         "contentlength",
+        "declared_type",
         "filename",
         "id",
         "index",

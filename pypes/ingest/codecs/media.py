@@ -21,7 +21,6 @@ _NDJSON = frozenset(
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 # linear: a name is tried from its first character only, and nothing that was matched is tried in another way
 _PARAMETER = re.compile(rf'(?<!{_TOKEN})({_TOKEN}++)\s*+=\s*+(?:("(?:[^"\\]|\\.)*+")|([^\s;"]++))')
-_PIECE = re.compile(r';((?:[^;"]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))*+)', re.DOTALL)
 #: Character sets that a parameter may name (RFC 8187; the second by RFC 5987, and meant as on the web), and their decoders.
 _EXTENDED = MappingProxyType({"utf-8": "utf-8", "": "utf-8", "iso-8859-1": "cp1252"})
 _ESCAPE = re.compile(r"\\(.)")
@@ -96,30 +95,6 @@ def parameters_of(rest: str) -> dict[str, str]:
         else:
             found.setdefault(name, value)
     return found
-
-
-def filename_of(disposition: str) -> str | None:
-    """The file's name without folders from a Content-Disposition header (RFC 6266), ``None`` if it has none.
-
-    Browsers have sent names with single backslashes and without quotes around blanks: what is between two semicolons is taken.
-    """
-    parameters: dict[str, str] = {}
-    for piece in _PIECE.findall(disposition):
-        name, is_given, value = piece.partition("=")
-        value = value.strip()
-        if is_given:
-            is_quoted = len(value) >= 2 and value[0] == value[-1] == '"'
-            plain = value[1:-1].replace("\\\\", "\\").replace('\\"', '"') if is_quoted else value
-            parameters[name.strip().lower()] = plain
-    found = parameters.get("filename")
-    charset, mark, encoded = parameters.get("filename*", "").partition("'")
-    if mark and "'" in encoded:
-        text = encoded.partition("'")[2]
-        try:
-            found = unquote(text, encoding=charset or "utf-8")
-        except LookupError:
-            found = unquote(text)
-    return found.replace("\\", "/").rpartition("/")[2] or None if found else None
 
 
 def match(accepts: Iterable[str], media_type: str) -> int:

@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from pypes.core.media_types import OCTETS, media_type_of
-from pypes.errors import BadRequest
+from pypes.core.media_types import OCTETS
+from pypes.errors import BadRequest, UnsupportedMedia
+from pypes.ingest.codecs.encodings import normalize
+from pypes.ingest.codecs.file_names import disposition_of, filename_of
 from pypes.ingest.codecs.given import NOTHING, PREFIX, Given, given_of
-from pypes.ingest.codecs.media import MediaType, parameters_of
+from pypes.ingest.codecs.media import MediaType
+from pypes.ingest.codecs.transfer import normalize_transfer
 
 _HEAD_BYTES = 16 << 10
+#: So much of what is wrong is shown.
+_SHOWN_CHARS = 80
 
 
 class Part(NamedTuple):
-    """The head of a part."""
+    """The head of a part. ``transfer`` is ``""``, ``base64`` or ``quoted-printable``, ``encoding`` a content encoding."""
 
     content_type: str
     filename: str
     name: str
     given: Given = NOTHING
+    transfer: str = ""
+    encoding: str = ""
 
 
 class Start(NamedTuple):
@@ -54,17 +61,24 @@ def boundary_of(media: MediaType) -> bytes:
 
 
 class Parser:
-    """Takes a multipart body in pieces and tells of its parts; keeps no more than a boundary's length of content back."""
+    """Takes a multipart body in pieces and tells of its parts; keeps no more than a boundary's length of content back.
 
-    def __init__(self, boundary: bytes, *, is_form: bool = False) -> None:
+    Lines end with CRLF. A body whose first boundary ends with LF alone is one that was written by hand: all its lines do.
+    """
+
+    def __init__(self, boundary: bytes, *, is_form: bool = False, keeps_folders: bool = False) -> None:
         """``is_form``: parts without a file name are fields; otherwise they are refused."""
         self._is_form = is_form
-        self._delimiter = b"\r\n--" + boundary
-        # the first boundary may stand at the very start, without a line break before it
-        self._buffer = bytearray(b"\r\n")
-        self._offset = -2  # of the buffer within the body
+        self._keeps_folders = keeps_folders
+        self._boundary = boundary
+        self._line_end = b"\r\n"
+        # the first boundary may stand at the very start, without a line break before it; which ends lines is not yet known
+        self._delimiter = b"\n--" + boundary
+        self._buffer = bytearray(b"\n")
+        self._offset = -1  # of the buffer within the body
         self._state = "preamble"
         self._content_at = 0
+        self._part: Part | None = None
 
     def feed(self, piece: bytes) -> Iterator[Event]:
         self._buffer += piece
@@ -74,40 +88,40 @@ class Parser:
                 keep = len(self._delimiter) - 1
                 end = at if at >= 0 else max(0, len(self._buffer) - keep)
                 if self._state == "content" and end:
+                    if self._part is None:
+                        raise _broken("a part has content and a file name, but the name is empty")
                     yield Data(self._offset, bytes(self._buffer[:end]))
                 if at < 0:
                     self._drop(end)
                     return
-                if self._state == "content":
+                if self._part is not None:
                     yield End(self._content_at, self._offset + at - self._content_at)
                 self._drop(at + len(self._delimiter))
-                self._state = "delimiter"
-            if self._state == "delimiter":
+                self._part = None
+                self._state = "first delimiter" if self._state == "preamble" else "delimiter"
+            if self._state.endswith("delimiter"):
                 if len(self._buffer) < 2:
                     return
                 if self._buffer.startswith(b"--"):
                     self._state = "epilogue"
-                else:
-                    at = self._buffer.find(b"\r\n")
-                    if at < 0:
-                        if len(self._buffer) > _HEAD_BYTES:
-                            raise _broken("a boundary is not followed by a line break")
-                        return
-                    if self._buffer[:at].strip(b" \t"):
-                        raise _broken("a boundary is followed by other text")
-                    self._drop(at)  # an empty head is two line breaks, of which this is the first
-                    self._state = "head"
+                elif not self._end_delimiter():
+                    return
             if self._state == "head":
-                at = self._buffer.find(b"\r\n\r\n")
+                # an empty head is two line breaks, the first of which ends the boundary
+                blank = self._line_end * 2
+                at = self._buffer.find(blank)
                 if at < 0:
                     if len(self._buffer) > _HEAD_BYTES:
                         raise _broken(f"the head of a part is longer than {_HEAD_BYTES} bytes")
                     return
-                part = _part(bytes(self._buffer[2 : at + 2]), self._is_form)
-                self._drop(at + 4)
+                head = bytes(self._buffer[len(self._line_end) : at + len(self._line_end)])
+                part = _part(_fields(head, self._line_end), self._is_form, self._keeps_folders)
+                self._drop(at + len(blank))
                 self._content_at = self._offset
                 self._state = "content"
-                yield Start(part)
+                self._part = part
+                if part is not None:
+                    yield Start(part)
                 continue
             if self._state == "epilogue":
                 self._drop(len(self._buffer))
@@ -115,44 +129,91 @@ class Parser:
 
     def finish(self) -> None:
         """Raises :class:`BadRequest` unless the closing boundary was seen."""
+        if self._state == "head":
+            raise _broken("it ends within the head of a part")
+        if self._state == "preamble":
+            raise _broken("its boundary is not in it; the boundary of the Content-Type must be that of the body")
         if self._state != "epilogue":
-            raise _broken("it ends before the closing boundary")
+            raise _broken(f"it ends before the closing boundary{f', in file {self._part.filename!r}' if self._part else ''}")
+
+    def _end_delimiter(self) -> bool:
+        """Go on behind the line of a boundary, but for the break at its end; false if that has not arrived."""
+        at = self._buffer.find(b"\n")
+        if at < 0:
+            if len(self._buffer) > _HEAD_BYTES:
+                raise _broken("a boundary is not followed by a line break")
+            return False
+        line = bytes(self._buffer[:at])
+        if self._state == "first delimiter" and not line.endswith(b"\r"):
+            self._line_end = b"\n"
+        if self._line_end == b"\r\n":
+            if line.strip(b" \t\r") or not line.endswith(b"\r"):
+                raise _broken("a boundary is followed by other text")
+            at -= 1
+        elif line.strip(b" \t"):
+            raise _broken("a boundary is followed by other text")
+        self._delimiter = self._line_end + b"--" + self._boundary
+        self._drop(at)
+        self._state = "head"
+        return True
 
     def _drop(self, n: int) -> None:
         del self._buffer[:n]
         self._offset += n
 
 
-def events(pieces: Iterable[bytes], boundary: bytes) -> Iterator[Event]:
+def events(pieces: Iterable[bytes], boundary: bytes, *, keeps_folders: bool = False) -> Iterator[Event]:
     """The events of a whole body; raises :class:`BadRequest` if it is broken."""
-    parser = Parser(boundary)
+    parser = Parser(boundary, keeps_folders=keeps_folders)
     for piece in pieces:
         yield from parser.feed(piece)
     parser.finish()
 
 
-def _part(head: bytes, is_form: bool) -> Part:
-    fields: dict[str, str] = {}
-    own: list[tuple[str, str]] = []
-    for line in head.decode("utf-8", "replace").splitlines():
-        field, _, value = line.partition(":")
-        fields[field := field.strip().lower()] = value.strip()
-        if field.startswith(PREFIX):
-            own.append((field, value.strip()))
-    parameters = parameters_of(fields.get("content-disposition", "").partition(";")[2])
-    filename, name = parameters.get("filename", ""), parameters.get("name", "")
+def _fields(head: bytes, line_end: bytes) -> list[tuple[str, str]]:
+    """The fields of a head, names in lower case, each character one byte; a line that begins with a blank continues one."""
+    lines: list[list[str]] = []
+    for line in head.decode("latin-1").split(line_end.decode()):
+        if "\n" in line:
+            raise _broken("a line in the head of a part ends with LF alone; lines end with CRLF")
+        if line[:1] in (" ", "\t") and lines:
+            lines[-1].append(line.strip())
+        elif line:
+            lines.append([line])
+    fields: list[tuple[str, str]] = []
+    for parts in lines:
+        name, colon, value = " ".join(parts).partition(":")
+        if not colon:
+            raise _broken(f"{name[:_SHOWN_CHARS]!r} in the head of a part is no field; a field has a name, a colon and a value")
+        fields.append((name.strip().lower(), value.strip()))
+    return fields
+
+
+def _part(all_fields: list[tuple[str, str]], is_form: bool, keeps_folders: bool) -> Part | None:
+    """What a head says; ``None`` for the input of a form for which no file was chosen."""
+    fields = dict(reversed(all_fields))
+    own = [(name, value) for name, value in all_fields if name.startswith(PREFIX)]
+    disposition = fields.get("content-disposition", "")
+    parameters = disposition_of(disposition)
+    filename = filename_of(disposition, keeps_folders=keeps_folders) or ""
+    name = parameters.get("name", "")
     if not filename and not is_form:
+        shown = parameters.get("filename*") or parameters.get("filename")
+        if shown:
+            raise BadRequest(f"part {name!r} names the folder {shown!r}; send the files in it", code="ingest.multipart")
+        if shown == "":
+            return None
         raise BadRequest(
             f"part {name!r} is not a file; send only files in multipart bodies (metadata goes into packets, see the user guide)",
             code="ingest.multipart",
         )
-    content_type = fields.get("content-type") or OCTETS
-    if content_type.lower() == OCTETS:  # what clients send for types they do not know
-        content_type = media_type_of(filename).outer or OCTETS
     try:
-        return Part(content_type, filename, name, given_of(own) if own else NOTHING)
-    except BadRequest as error:
-        raise BadRequest(f"file {filename!r}: {error.message}", code=error.code, where=error.where) from error
+        transfer = normalize_transfer(fields.get("content-transfer-encoding", ""))
+        encoding = normalize(fields.get("content-encoding", ""))
+        given = given_of(own) if own else NOTHING
+    except (BadRequest, UnsupportedMedia) as error:
+        raise type(error)(f"file {filename!r}: {error.message}", code=error.code, where=error.where) from error
+    return Part(fields.get("content-type") or OCTETS, filename, name, given, transfer, encoding)
 
 
 def _broken(reason: str) -> BadRequest:

@@ -11,6 +11,7 @@ from pypes.errors import TooLarge
 from pypes.ingest.codecs.encodings import PieceReader, pieces_of
 from pypes.ingest.codecs.passage import Passage
 from pypes.ingest.codecs.survey import Survey
+from pypes.ingest.codecs.unwrapping import Layers, unwrapped
 from pypes.ingest.delivery import Spooled
 from pypes.packet import Body
 
@@ -68,6 +69,21 @@ class StreamBody(Body):
         if len(data) > self._limits.packet_bytes:
             raise TooLarge("the value is more than a packet holds in memory; read it with packet.open", code="packet.too_large")
         return data
+
+
+class UnwrappedBody(StreamBody):
+    """A stream without the layers around its content; ``size`` is that of the content, where it is known."""
+
+    def __init__(self, wrapped: StreamBody, layers: Layers, limits: Limits, size: int | None = None) -> None:
+        self._wrapped = wrapped
+        self._layers = layers
+        self._limits = limits
+        self._size = size
+
+    def open(self) -> BinaryIO:
+        file = self._wrapped.open()
+        pieces = unwrapped(iter(lambda: file.read(1 << 18), b""), self._layers, self._limits)
+        return cast("BinaryIO", io.BufferedReader(PieceReader(pieces, file), 1 << 18))
 
 
 def _cut(pieces: Iterator[bytes], size: int | None) -> Iterator[bytes]:

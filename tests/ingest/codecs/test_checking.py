@@ -178,12 +178,59 @@ def test_files_are_counted_by_their_own_type() -> None:
     body = (
         part(b"plain", '; filename="a.txt"', "text/plain")
         + part(b'[{"a": 1}, {"a": 2}]', '; filename="b.json"')
-        + part(b"", '; filename="empty.bin"')
         + part(b"--XX is not a boundary\r\n--X", '; filename="c.bin"', "application/octet-stream")
     )
-    assert both(b"preamble\r\n" + body + b"--XX--\r\nepilogue", MULTIPART) == 5
-    assert both(body + b"--XX--", MULTIPART) == 5
+    assert both(b"preamble\r\n" + body + b"--XX--\r\nepilogue", MULTIPART) == 4
+    assert both(body + b"--XX--", MULTIPART) == 4
     assert code(both(body, MULTIPART)) == "ingest.multipart"
+
+
+def test_an_empty_file_is_refused_as_an_empty_body_is() -> None:
+    body = part(b"fine", '; filename="a.txt"') + part(b"", '; filename="empty.txt"', "text/plain") + b"--XX--\r\n"
+    assert code(both(body, MULTIPART)) == code(both(b"", "text/plain")) == "ingest.empty"
+    with pytest.raises(BadRequest, match=r"file 'empty\.txt': the body is empty"):
+        check(Header("g", content_type=MULTIPART), body, Limits())
+
+
+def test_an_input_of_a_form_without_a_file_is_passed_over() -> None:
+    unchosen = part(b"", '; filename=""', "application/octet-stream")
+    assert both(unchosen + part(b"fine", '; filename="a.txt"') + b"--XX--\r\n", MULTIPART) == 1
+    assert code(both(part(b"x", '; filename=""') + b"--XX--\r\n", MULTIPART)) == "ingest.multipart"
+    assert code(both(part(b"", '; filename="folder/"') + b"--XX--\r\n", MULTIPART)) == "ingest.multipart"
+
+
+FILE = b'--XX\r\nContent-Disposition: form-data; name="f"; filename="a.txt"'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'--XX\r\nContent-Disposition: form-data;\r\n name="f";\r\n\tfilename="a.txt"\r\n\r\nx\r\n--XX--\r\n',
+        b'--XX\r\nCONTENT-DISPOSITION : form-data; filename="a.txt"\r\nX-Empty:\r\n\r\nx\r\n--XX--',
+        b'a preamble\r\n--XX  \r\nContent-Disposition: form-data; filename="a.txt"\r\n\r\nx\r\n--XX--',
+        b'--XX\nContent-Disposition: form-data; name="f"; filename="a.txt"\nContent-Type: text/plain\n\nx\r\n--XX--\n\n--XX--\n',
+    ],
+    ids=["folded", "blanks", "preamble", "LF alone"],
+)
+def test_heads_that_other_programs_write(body: bytes) -> None:
+    assert both(body, MULTIPART) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (FILE, "it ends within the head of a part"),
+        (FILE + b"\r\n\r\nx", "it ends before the closing boundary, in file 'a.txt'"),
+        (FILE + b"\r\n\r\nx\r\n--XX\r\n", "it ends within the head of a part"),
+        (b"x", "its boundary is not in it"),
+        (FILE + b"\nContent-Type: text/csv\r\n\r\nx\r\n--XX--\r\n", "ends with LF alone"),
+        (FILE + b"\r\nnonsense\r\n\r\nx\r\n--XX--\r\n", "'nonsense' in the head of a part is no field"),
+    ],
+)
+def test_a_broken_multipart_body_says_where(body: bytes, reason: str) -> None:
+    with pytest.raises(BadRequest, match=reason):
+        check(Header("g", content_type=MULTIPART), body, Limits())
+    assert code(both(body, MULTIPART, size=3)) == "ingest.multipart"
 
 
 def test_a_broken_file_refuses_the_whole_body() -> None:

@@ -171,7 +171,7 @@ def test_a_lenient_post_gives_every_document_or_why_it_is_none(
     st.integers(1, 50),
 )
 def test_files_come_out_of_a_multipart_body_as_they_went_in(files: list[tuple[str, bytes]], size: int) -> None:
-    files = [(name, content) for name, content in files if content and b"--XX" not in content] or [("a", b"x")]
+    files = [each for each in files if each[0] not in (".", "..") and each[1] and b"--XX" not in each[1]] or [("a", b"x")]
     parts = [
         b'--XX\r\nContent-Disposition: form-data; name="f"; filename="%b"\r\nContent-Type: text/plain\r\n\r\n%b\r\n'
         % (name.replace('"', '\\"').encode(), content)

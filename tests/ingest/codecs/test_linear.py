@@ -20,7 +20,8 @@ from pypes.core.limits import Limits
 from pypes.errors import BadRequest, InvalidInput
 from pypes.ingest.codecs import check, documents
 from pypes.ingest.codecs.encodings import Inflater
-from pypes.ingest.codecs.media import filename_of, parameters_of, parse
+from pypes.ingest.codecs.file_names import filename_of
+from pypes.ingest.codecs.media import parameters_of, parse
 from pypes.ingest.codecs.survey import Survey
 from pypes.ingest.delivery import Header
 
@@ -74,6 +75,7 @@ def refused(work: Callable[[Any], object]) -> Callable[[Any], object]:
         lambda n: '"' * n,
         lambda n: "a*=UTF-8''%C3%A4;" * n,
         lambda n: ';filename="' + '";"' * n,
+        lambda n: "".join(f"; filename*{at}=a" for at in range(n // 10)),
     ],
 )
 def test_header_values(make: Callable[[int], str]) -> None:
@@ -194,6 +196,8 @@ def multipart(n: int, disposition: str = 'form-data; filename="a.txt"', content:
         lambda n: b"--cut" + b" " * n,
         lambda n: b"-" * n + multipart(1),
         lambda n: multipart(1) + b"--cut" * n,
+        lambda n: multipart(1, content=b"=\r\n" * n, more=b"Content-Transfer-Encoding: quoted-printable\r\n"),
+        lambda n: multipart(1, content=b" \r\n" * n + b"QQ==", more=b"Content-Transfer-Encoding: base64\r\n"),
     ],
 )
 def test_multipart(make: Callable[[int], bytes]) -> None:
