@@ -10,7 +10,7 @@ setup(
     python_requires=">=3.11",
     packages=["pypes_search"],
     package_data={"pypes_search": ["py.typed"]},
-    install_requires=["pypes-server>=0.1", "chardet>=5", "click>=8.1", "orjson>=3.10", "rich>=13", "selectolax>=1.0"],
+    install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "click>=8.1", "orjson>=3.10", "rich>=13", "selectolax>=1.0"],
     entry_points={
         "pypes.components": [
             "HTML = pypes_search.html_adapter:HTML",
