@@ -364,6 +364,10 @@ class Adapter(Component):
     #: begins at the stored cursor.
     fetch: Callable[[Any], Iterator[tuple[list[Packet], Any]]] | None = None
 
+    #: True while ``fetch`` runs for a trigger that confirmed deletions. Unless it is, a source that would delete so much that it
+    #: may be a mistake raises ``ComponentError`` with code ``source.too_many_deletions`` instead.
+    is_confirmed: bool = False
+
 
 class Source(Adapter):
     """Fetches documents by itself (see :attr:`Adapter.fetch`), and takes none that are posted."""

@@ -26,6 +26,7 @@ AWAITED = {
     "runtime/worker/cursors.py": "what must be through even if the run is cancelled",
     "runtime/worker/peers.py": "a connection that several callers wait for",
     "runtime/worker/sources.py": "runs whose end is logged; they can be triggered again",
+    "runtime/worker/together.py": "runs of sources that end together",
 }
 
 

@@ -1,4 +1,4 @@
-"""``/graphs/{name}/trigger``: sources that run when they are told to."""
+"""``/graphs/{name}/trigger``: sources that run when they are told to, and how they fare."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ import falcon.asgi
 import orjson
 
 from pypes.api.graphs import UNKNOWN
-from pypes.api.operation import NAMES, TEXT, Answer, obj, operation
+from pypes.api.operation import BOOLEAN, NAMES, TEXT, Answer, Parameter, obj, operation
+from pypes.api.query import choice_of
 from pypes.api.request import Request
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
+
+
+#: Confirms that a run may delete however much it finds gone.
+_CONFIRM = Parameter(
+    "confirm",
+    "deletions: delete whatever the sources find gone, also if it is most of what they know (see `stopped`).",
+    {"type": "string", "enum": ["deletions"]},
+)
+
+_STOPPED = {"type": "object", "additionalProperties": TEXT}
 
 
 class Triggers:
@@ -23,8 +34,16 @@ class Triggers:
 
     @operation(
         "Run the sources of a graph once",
-        {202: Answer("They run, whatever dies meanwhile. The names are of those that fetch.", obj(graph=TEXT, sources=NAMES))},
+        {
+            202: Answer(
+                "They run, whatever dies meanwhile. The names are of those that fetch. `stopped` says of each whose run before "
+                "would have deleted too much what it found.",
+                obj(graph=TEXT, sources=NAMES, stopped=_STOPPED),
+            )
+        },
+        parameters=(_CONFIRM,),
         errors={
+            400: "`confirm` is something else than `deletions`.",
             404: UNKNOWN,
             409: "They run already, the graph has none, is paused, or could not be set up.",
             503: "The worker that owns the graph is being started, or the server is stopping.",
@@ -32,6 +51,25 @@ class Triggers:
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
-        sources = await self._worker.trigger(name)
+        is_confirmed = choice_of(req, "confirm", ("deletions",)) is not None
+        runs = await self._worker.trigger(name, is_confirmed=is_confirmed)
         resp.status = 202
-        resp.data = orjson.dumps({"graph": name, "sources": sources})
+        resp.data = orjson.dumps({"graph": name, "sources": runs.sources, "stopped": runs.stopped})
+
+    @operation(
+        "Look at the sources of a graph",
+        {
+            200: Answer(
+                "`running`: they run now, or wait to. `stopped`: filter → why it deletes nothing until that is confirmed.",
+                obj(graph=TEXT, sources=NAMES, running=BOOLEAN, stopped=_STOPPED),
+            )
+        },
+        errors={
+            404: UNKNOWN,
+            409: "The graph has no sources, is paused, or could not be set up.",
+            503: "The worker that owns the graph is being started.",
+        },
+    )
+    async def on_get(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
+        runs = await self._worker.runs(name)
+        resp.data = orjson.dumps({"graph": name, "sources": runs.sources, "running": runs.is_running, "stopped": runs.stopped})

@@ -110,12 +110,14 @@ class Trigger(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Run the source ``node`` of a graph once; ``number`` is the worker's for this run.
 
     ``cursor`` is where it stopped last (JSON text; empty: it has never run). Without ``node``, all filters that no wire leads to.
+    ``is_confirmed``: it may delete however much it finds gone.
     """
 
     number: int
     graph: str
     node: str = ""
     cursor: str = ""
+    is_confirmed: bool = False
 
 
 class Fetched(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -128,10 +130,11 @@ class Fetched(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Ended(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A source has run; ``error`` says why it did not get to its end."""
+    """A source has run; ``error`` says why it did not get to its end, ``code`` which error of Pypes that is, if one."""
 
     number: int
     error: str = ""
+    code: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -171,8 +174,8 @@ def held(graphs: Iterable[str]) -> bytes:
     return _PREFIX.pack(HELD, len(head), 0) + head
 
 
-def trigger(number: int, graph: str, node: str, cursor: str) -> bytes:
-    head = _encode(Trigger(number, graph, node, cursor))
+def trigger(number: int, graph: str, node: str, cursor: str, *, is_confirmed: bool = False) -> bytes:
+    head = _encode(Trigger(number, graph, node, cursor, is_confirmed))
     return _PREFIX.pack(TRIGGER, len(head), 0) + head
 
 
@@ -191,8 +194,8 @@ def fetched(number: int, documents: int, body: bytes, cursor: str) -> bytes:
     return _PREFIX.pack(FETCHED, len(head), 0) + head
 
 
-def ended(number: int, error: str = "") -> bytes:
-    head = _encode(Ended(number, error))
+def ended(number: int, error: str = "", code: str = "") -> bytes:
+    head = _encode(Ended(number, error, code))
     return _PREFIX.pack(ENDED, len(head), 0) + head
 
 

@@ -60,7 +60,7 @@ def test_what_the_issue_lists_is_there() -> None:
         "/graphs/{name}/wires": {"post", "delete"},
         "/graphs/{name}/draft": {"get", "delete"},
         "/graphs/{name}/deploy": {"post"},
-        "/graphs/{name}/trigger": {"post"},
+        "/graphs/{name}/trigger": {"get", "post"},
         "/healthz": {"get"},
         "/readyz": {"get"},
         "/openapi.json": {"get"},

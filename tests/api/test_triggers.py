@@ -110,7 +110,7 @@ def triggered(ask: Asker, name: str) -> bool:
 def test_a_source_goes_on_where_it_stopped_and_runs_once_at_a_time(node: Node, ask: Asker) -> None:
     assert node.http.request("PUT", f"{node.url}/graphs/gated", json=graph("gated", "Gated")).status == 201
     gate = node.base / "data" / "gate"
-    assert trigger(ask, "gated") == (202, {"graph": "gated", "sources": ["source"]})
+    assert trigger(ask, "gated") == (202, {"graph": "gated", "sources": ["source"], "stopped": {}})
     until(lambda: ids(node, "gated") == ["0"], 10, "the first document published")
     status, problem = trigger(ask, "gated")
     assert (status, problem["code"]) == (409, "graph.triggered")
@@ -150,7 +150,7 @@ def test_a_source_triggers_and_paces_others(node: Node, ask: Asker) -> None:
 
 def test_filters_without_wires_run_as_in_the_original(node: Node, ask: Asker) -> None:
     assert node.http.request("PUT", f"{node.url}/graphs/ticker", json=graph("ticker", "Ticker")).status == 201
-    assert trigger(ask, "ticker") == (202, {"graph": "ticker", "sources": []})
+    assert trigger(ask, "ticker") == (202, {"graph": "ticker", "sources": [], "stopped": {}})
     until(lambda: len(published(node, "ticker")) == 1, 10, "one packet")
     until(lambda: triggered(ask, "ticker"), 10, "the first run over")
     until(lambda: len(published(node, "ticker")) == 2, 10, "one more")
@@ -190,6 +190,40 @@ def test_a_graph_of_a_fleet_needs_one(node: Node, ask: Asker) -> None:
 def test_the_catalogue_says_what_fetches(ask: Asker) -> None:
     for name, fetches in (("Files", True), ("JSON", False)):
         assert ask("GET", f"/components/{name}", template="/components/{name}")[1]["fetches"] is fetches
+
+
+def test_a_directory_that_is_emptied_deletes_when_that_is_confirmed(node: Node, ask: Asker, tmp_path: Path) -> None:
+    files = graph("emptied", "Files")
+    files["nodes"]["source"]["params"] = {"directory": str(tmp_path), "settle_s": 0}
+    assert node.http.request("PUT", f"{node.url}/graphs/emptied", json=files).status == 201
+    names = [f"{number:02}.txt" for number in range(11)]
+    for name in names:
+        (tmp_path / name).write_text(name)
+
+    def known() -> list[str]:
+        return sorted(packet["meta"]["id"] for packet in published(node, "emptied"))
+
+    def runs() -> Any:
+        return ask("GET", "/graphs/emptied/trigger", template=TEMPLATE)[1]
+
+    until(lambda: triggered(ask, "emptied"), 10, "triggered")
+    until(lambda: known() == names, 10, "published")
+    until(lambda: not runs()["running"], 10, "the run over")
+    for name in names:
+        (tmp_path / name).unlink()
+    assert triggered(ask, "emptied")
+    until(lambda: runs()["stopped"], 10, "stopped")
+    assert known() == names
+    assert "confirm=deletions" in runs()["stopped"]["source"]
+    until(lambda: not runs()["running"], 10, "the run over")
+    status, problem = ask("POST", "/graphs/emptied/trigger?confirm=all", template=TEMPLATE)
+    assert (status, problem["code"]) == (400, "request.invalid")
+    status, answer = ask("POST", "/graphs/emptied/trigger?confirm=deletions", template=TEMPLATE)
+    assert (status, list(answer["stopped"])) == (202, ["source"])
+    until(lambda: known() == sorted([*names, *names]), 10, "deleted")
+    deletions = published(node, "emptied")[len(names) :]
+    assert {packet["meta"]["requestmethod"] for packet in deletions} == {"DELETE"}
+    until(lambda: not (runs()["running"] or runs()["stopped"]), 10, "the run over")
 
 
 def test_files_of_a_directory(node: Node, ask: Asker, tmp_path: Path) -> None:

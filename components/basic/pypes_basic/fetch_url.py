@@ -1,4 +1,4 @@
-"""FetchURL: fetch one address when it has changed."""
+"""FetchURL: fetch one address when it has changed, and delete its document when it is gone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Iterator, Mapping
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
@@ -16,10 +17,13 @@ from pypes.core.parameters import Help, Parameters
 from pypes.errors import ComponentError
 from pypes.packet import Packet
 from pypes_basic.deadline import Deadline
+from pypes_basic.naming import deletion, named, template_pattern
 
 #: What an answer without Content-Type is (RFC 9110, 8.3).
 UNKNOWN = "application/octet-stream"
 
+#: The server says that there will not be anything under this address again (RFC 9110, 15.5.11).
+GONE = 410
 MOVED = (301, 302, 303, 307, 308)
 MAX_REDIRECTS = 5
 ATTEMPTS = 3
@@ -29,7 +33,11 @@ SHOWN_CHARS = 200
 
 
 class FetchURL(Source):
-    """Fetch a URL if it has changed since: bytes in ``data``, and ``url``, ``filename``, ``mimetype``, ``charset`` as metadata.
+    """Fetch a URL if it has changed since: bytes in ``data``, and ``url``, ``filename``, ``mimetype``, ``charset``, ``modified``.
+
+    The id of the document is the URL unless ``id`` says otherwise, so that a changed page replaces it. An answer 410 (gone)
+    deletes it; 404 does not, and is an error of the run as other statuses are. An answer without content is no document, and
+    changes nothing: the log says so.
 
     It asks with what ``ETag`` and ``Last-Modified`` said last. Where a server knows neither, the content is compared. A user
     and a password in the URL are sent as Basic authentication. Where a redirect leads to another scheme, host or port, neither
@@ -38,6 +46,14 @@ class FetchURL(Source):
 
     class Params(Parameters):
         url: Annotated[str, Help("What to fetch, http or https.", pattern="^https?://")]
+        id: Annotated[
+            str,
+            Help(
+                "Id of the document, made of {url} or {name}, its last part; empty: none, and nothing is replaced.",
+                pattern=template_pattern("url", "name"),
+            ),
+        ] = "{url}"
+        deletions: Annotated[bool, Help("Delete the document when the server answers 410 (gone).")] = True
         headers: Annotated[
             dict[str, str], Help("Headers of the request, such as Authorization; they do not follow a redirect to another host.")
         ] = {}
@@ -51,6 +67,8 @@ class FetchURL(Source):
             self.secrets.add(self._headers["Authorization"].removeprefix("Basic "))
         #: The address as others may read it.
         self._shown = self.secrets.redact(self._url)
+        self._name = unquote(urlsplit(self._shown).path.rpartition("/")[2]) or urlsplit(self._shown).hostname or ""
+        self._id = named(self.secrets.redact(self.params.id), url=self._shown, name=self._name)
 
     def fetch(self, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
         known = cursor if cursor and cursor["url"] in (self._shown, self.params.url) else {}
@@ -70,19 +88,35 @@ class FetchURL(Source):
             if known:
                 return
             raise ComponentError(f"{self._shown} answered 304, although nothing was known of it", code="url.status")
+        former = known.get("id") if self.params.deletions else None
+        if answer.status == GONE:
+            if not known.get("gone"):
+                self.log.warning("a page is gone", extra={"url": self._shown, "deleted": bool(former)})
+                yield [deletion(former, url=self._shown)] if former else [], {"url": self._shown, "gone": True}
+            return
+        if not answer.data:
+            self.log.warning("an answer without content is passed over", extra={"url": self._shown})
+            return
+        digest = hashlib.sha256(answer.data).hexdigest()
+        is_new = digest != known.get("digest")
         behind = {
             "url": self._shown,
             "etag": answer.headers.get("ETag"),
             "modified": answer.headers.get("Last-Modified"),
-            "digest": hashlib.sha256(answer.data).hexdigest(),
+            "digest": digest,
         }
+        # what the document has been published under, by an earlier release nothing
+        if id := self._id if is_new else known.get("id"):
+            behind["id"] = id
         if behind == known:
             return
-        is_new = behind["digest"] != known.get("digest")
-        yield ([_packet(self._shown, answer.data, answer.headers.get("Content-Type"))] if is_new else []), behind
+        packets = [self._packet(answer)] if is_new else []
+        if is_new and former and former != self._id:
+            packets.append(deletion(former, url=self._shown))
+        yield packets, behind
 
     def _get(self, deadline: Deadline, conditions: Mapping[str, str]) -> _Answer:
-        """The answer that redirects lead to at last; raises :class:`ComponentError` for another than 200 and 304."""
+        """The answer that redirects lead to at last; raises :class:`ComponentError` for another than 200, 304 and 410."""
         url, headers = self._url, {**self._headers, **conditions}
         http = deadline.pool(retries=urllib3.Retry(ATTEMPTS, redirect=False, respect_retry_after_header=False))
         try:
@@ -105,7 +139,7 @@ class FetchURL(Source):
 
     def _read(self, raw: urllib3.BaseHTTPResponse, deadline: Deadline) -> _Answer:
         try:
-            if raw.status == 304:
+            if raw.status in (304, GONE):
                 return _Answer(raw.status, raw.headers, b"")
             if raw.status != 200:
                 reason = self.secrets.redact((raw.reason or "")[:SHOWN_CHARS])
@@ -121,6 +155,25 @@ class FetchURL(Source):
             return _Answer(raw.status, raw.headers, bytes(data))
         finally:
             raw.close()
+
+    def _packet(self, answer: _Answer) -> Packet:
+        content_type = answer.headers.get("Content-Type")
+        message = Message()
+        message["Content-Type"] = content_type or UNKNOWN
+        meta: dict[str, Any] = {
+            "url": self._shown,
+            "filename": self._name,
+            "mimetype": message.get_content_type() if content_type else UNKNOWN,
+            "contentlength": len(answer.data),
+        }
+        for name, value in (
+            ("id", self._id),
+            ("charset", message.get_content_charset()),
+            ("modified", _time(answer.headers.get("Last-Modified"))),
+        ):
+            if value:
+                meta[name] = value
+        return Packet.from_document({"data": answer.data}, meta)
 
     def _too_slow(self) -> ComponentError:
         return ComponentError(
@@ -154,16 +207,9 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-def _packet(url: str, data: bytes, content_type: str | None) -> Packet:
-    message = Message()
-    message["Content-Type"] = content_type or UNKNOWN
-    meta: dict[str, Any] = {
-        "url": url,
-        "filename": unquote(urlsplit(url).path.rpartition("/")[2]) or urlsplit(url).hostname,
-        "mimetype": message.get_content_type() if content_type else UNKNOWN,
-        "contentlength": len(data),
-    }
-    charset = message.get_content_charset()
-    if charset:
-        meta["charset"] = charset
-    return Packet.from_document({"data": data}, meta)
+def _time(date: str | None) -> str | None:
+    """A date of HTTP in the form of RFC 3339, ``None`` for what is none."""
+    try:
+        return parsedate_to_datetime(date or "").strftime("%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return None

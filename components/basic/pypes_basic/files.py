@@ -1,32 +1,51 @@
-"""Files: fetch what is new or changed in a directory."""
+"""Files: fetch what is new or changed in a directory, and delete what is gone."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
+from time import sleep
 from typing import Annotated, Any
 
 from pypes.component import Source
 from pypes.core.media_types import OCTETS, media_type_of
 from pypes.core.parameters import Help, Parameters
-from pypes.errors import Reject
+from pypes.errors import ComponentError, Reject
 from pypes.packet import Packet
 from pypes_basic.folder import Folder, read, shown, stamp
+from pypes_basic.naming import deletion, named, template_pattern
+from pypes_basic.seen import Seen
+from pypes_basic.unpacking import can_unpack, unpack
 
 #: What is fetched and stored at once: so many files, or bytes (the last file of them may lead beyond).
 BATCH_FILES = 256
 BATCH_BYTES = 4 << 20
 #: Files passed over that are named in the log; of the rest it says how many.
 NAMED = 10
+#: What is compressed as a whole and is no document by itself: it stays as it is.
+ARCHIVE = "application/x-tar"
+
+#: A file by the name that its document has: its path in the folder, and what ``stat`` said of it.
+Found = dict[str, tuple[str, os.stat_result]]
 
 
 class Files(Source):
-    """Fetch the files of a directory, those that are new or have changed since: bytes in ``data``, ``filename``, ``mimetype``.
+    """Fetch the files of a directory, those that are new or have changed since, and delete the documents of those that are gone.
 
-    Changed is what has another size or another time of modification. Have files renamed into the directory when they are
-    complete: one that is written in place may be fetched half, and again when it is whole. What was seen is part of the
-    cursor, by name, so this is for thousands of files rather than millions; it is forgotten with the file.
+    A document has the bytes in ``data``, and ``path`` (below the directory), ``filename``, ``mimetype`` and ``modified`` as
+    metadata. Its id is the path unless ``id`` says otherwise, so that a changed file replaces its document. What ``.gz``,
+    ``.bz2`` and ``.xz`` hold is unpacked where the name says what it is (``people.csv.gz``).
+
+    Changed is what has another size or another time of modification. A file is read when it has stayed the same for
+    ``settle_s``; hidden files and temporary ones (``a.tmp``, ``a.part``, ``a~`` …) are left out. What was seen is part of the
+    cursor, by name, so this is for thousands of files rather than millions.
+
+    A run that would delete more than ten documents, and more than half of those known, deletes none and ends with
+    ``source.too_many_deletions``, since the directory may just not be mounted; ``POST /graphs/{name}/trigger?confirm=deletions``
+    has them deleted.
 
     Only regular files are read, and nothing outside of the directory: links are passed over unless ``links`` says otherwise.
     What is passed over or cannot be read is named in the log and tried again the next time; the others are fetched all the same.
@@ -38,71 +57,131 @@ class Files(Source):
             str,
             Help("Which files, such as *.html; **/*.html in all directories below.", pattern=r"^(?!/)(?!(.*/)?\.\.(/|$)).+$"),
         ] = "*"
+        id: Annotated[
+            str,
+            Help(
+                "Id of each document, made of {path} (below the directory) or {name}; empty: none, and nothing is replaced.",
+                pattern=template_pattern("path", "name"),
+            ),
+        ] = "{path}"
+        deletions: Annotated[bool, Help("Delete the document of a file that is gone.")] = True
+        hidden: Annotated[bool, Help("Take hidden files, too, and those with the names of temporary ones.")] = False
+        settle_s: Annotated[float, Help("How long a new or changed file must stay the same before it is read.", ge=0, le=600)] = (
+            0.5
+        )
         max_bytes: Annotated[int, Help("A larger file is not read, but becomes a dead letter.", ge=1)] = 32 * 1024 * 1024
         links: Annotated[bool, Help("Follow symbolic links, also out of the directory.")] = False
 
     def setup(self) -> None:
         self._passed_over: Mapping[str, str] = {}
+        #: The template of ids and the directory as they are stored: no value of a variable gets into them.
+        self._template = self.secrets.redact(self.params.id)
+        self._directory = self.secrets.redact(self.params.directory)
 
     def fetch(self, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
+        is_same = cursor and cursor["directory"] in (self._directory, self.params.directory)
+        seen = Seen(cursor["seen"] if is_same else {})
         # a directory that is gone for a moment must not make everything new when it is back: this raises
-        with Folder(Path(self.data_dir, self.params.directory), self.paths, follows_links=self.params.links) as folder:
-            yield from self._fetch(folder, cursor)
+        home, params = Path(self.data_dir, self.params.directory), self.params
+        with Folder(home, self.paths, follows_links=params.links, takes_hidden=params.hidden) as folder:
+            found = _by_name(folder, folder.files(params.pattern))
+            # what lies where nobody could look, or is no file to be read just now, is there still, as far as anybody knows
+            unknown = tuple(shown(prefix) for prefix in folder.unknown)
+            gone = [
+                name
+                for name in seen.entries
+                if not (name in found or name in folder.passed_over or (unknown and name.startswith(unknown)))
+            ]
+            changed = {name: at for name, at in sorted(found.items()) if not seen.is_as(name, stamp(at[1]))}
+            living = {self._id(name) if name in changed else seen.id_of(name) for name in {*found, *seen.entries} - {*gone}}
+            yield from self._documents(folder, changed, seen, living)
             self._tell(folder.passed_over)
+        yield from self._deletions(gone, seen, living)
 
-    def _fetch(self, folder: Folder, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
-        is_same = cursor and cursor["directory"] in (self._shown_directory, self.params.directory)
-        before: dict[str, list[int]] = cursor["seen"] if is_same else {}
-        found = _by_name(folder, folder.files(self.params.pattern))
-        # what lies where nobody could look is there still, as far as anybody knows
-        hidden = [shown(prefix) for prefix in folder.unknown]
-        seen = {name: at for name, at in before.items() if name in found or any(name.startswith(each) for each in hidden)}
+    def _documents(self, folder: Folder, changed: Found, seen: Seen, living: set[str]) -> Iterator[tuple[list[Packet], Any]]:
+        """What is new or has changed. A document that has another id by now is deleted under the one it had."""
+        if changed:
+            # two looks instead of a comparison with the time: the clock that writes the files may be another one
+            sleep(self.params.settle_s)
         packets: list[Packet] = []
         size = 0
-        for name, (path, status) in sorted(found.items()):
-            if seen.get(name) == stamp(status):
-                continue
+        for name, (path, status) in changed.items():
             packet = self._read(folder, path, name, status)
             if packet is None:
                 continue
             packets.append(packet)
-            seen[name] = stamp(status)
+            former = seen.id_of(name)
+            if former and former not in living and self.params.deletions:
+                packets.append(deletion(former, path=name))
+            seen.put(name, stamp(status), self._id(name))
             size += status.st_size
             if len(packets) >= BATCH_FILES or size >= BATCH_BYTES:
                 yield packets, self._cursor(seen)
                 packets, size = [], 0
-        if packets or seen.keys() != before.keys():
+        if packets:
             yield packets, self._cursor(seen)
 
-    def _cursor(self, seen: dict[str, list[int]]) -> dict[str, Any]:
-        return {"directory": self._shown_directory, "seen": dict(seen)}
+    def _deletions(self, gone: list[str], seen: Seen, living: set[str]) -> Iterator[tuple[list[Packet], Any]]:
+        doomed: dict[str, str] = {}
+        if self.params.deletions:
+            doomed = {name: id for name in gone if (id := seen.id_of(name)) and id not in living}
+        if seen.forget(name for name in gone if name not in doomed):
+            yield [], self._cursor(seen)
+        if seen.are_too_many(doomed) and not self.is_confirmed:
+            raise ComponentError(
+                f"{len(doomed)} files in {self._directory} that were known are gone, more than half: their documents are not "
+                "deleted, the directory may just not be mounted; if they are to be deleted, "
+                f"POST /graphs/{self.graph_name}/trigger?confirm=deletions",
+                code="source.too_many_deletions",
+            )
+        left = iter(doomed.items())
+        while some := list(islice(left, BATCH_FILES)):
+            seen.forget(name for name, _ in some)
+            yield [deletion(id, path=name) for name, id in some], self._cursor(seen)
 
-    @property
-    def _shown_directory(self) -> str:
-        """What the cursor knows the directory by: it is stored, so no value of a variable gets into it."""
-        return self.secrets.redact(self.params.directory)
+    def _cursor(self, seen: Seen) -> dict[str, Any]:
+        return {"directory": self._directory, "seen": seen.entries}
+
+    def _id(self, name: str) -> str:
+        return named(self._template, path=name, name=name.rpartition("/")[2])
 
     def _read(self, folder: Folder, path: str, name: str, status: os.stat_result) -> Packet | None:
-        """A file as a packet; ``None`` if it is gone, was being written, or cannot be read: then it is for the next time."""
+        """A file as a packet; ``None`` if it is gone, is being written, or cannot be read: then it is for the next time."""
+        kind = media_type_of(name)
+        is_packed = bool(kind.type) and kind.type != ARCHIVE and can_unpack(kind.compression)
         meta: dict[str, Any] = {
-            "filename": name,
-            "mimetype": media_type_of(name).outer or OCTETS,
+            "path": name,
+            "filename": name.rpartition("/")[2],
+            "mimetype": (kind.type if is_packed else kind.outer) or OCTETS,
             "contentlength": status.st_size,
         }
+        if id := self._id(name):
+            meta["id"] = id
+        if (modified := _time(status.st_mtime)) is not None:
+            meta["modified"] = modified
         if status.st_size > self.params.max_bytes:
-            return Packet.from_document({}, meta | {"toolarge": self.params.max_bytes})
+            return self._too_large(meta)
         try:
             fd = folder.open(path)
             try:
                 data = read(fd, status)
             finally:
                 os.close(fd)
+            if data is not None and is_packed:
+                data = unpack(data, kind.compression, self.params.max_bytes)
+                return self._too_large(meta) if data is None else Packet.from_document({"data": data}, meta)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            folder.passed_over[name] = error.strerror or str(error)
+        except (OSError, ValueError) as error:
+            folder.passed_over[name] = getattr(error, "strerror", None) or str(error)
             return None
-        return None if data is None else Packet.from_document({"data": data}, meta)
+        if data is None:
+            folder.passed_over[name] = "it is being written"
+            return None
+        return Packet.from_document({"data": data}, meta)
+
+    def _too_large(self, meta: dict[str, Any]) -> Packet:
+        return Packet.from_document({}, meta | {"toolarge": self.params.max_bytes})
 
     def _tell(self, passed_over: Mapping[str, str]) -> None:
         """Name in the log what was passed over, when that is not what it was the last time."""
@@ -115,12 +194,20 @@ class Files(Source):
         limit = packet.get_meta("toolarge")
         if limit is not None:
             size = packet.get_meta("contentlength")
-            reason = f"{packet.get_meta('filename')} has {size} bytes, max_bytes is {limit}; raise it and touch the file"
+            reason = f"{packet.get_meta('path')} has {size} bytes, max_bytes is {limit}; raise it and touch the file"
             raise Reject(reason, code="files.too_large")
         return packet
 
 
-def _by_name(folder: Folder, found: Mapping[str, os.stat_result]) -> dict[str, tuple[str, os.stat_result]]:
+def _time(seconds: float) -> str | None:
+    """A time of modification (RFC 3339), ``None`` if no calendar has it."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _by_name(folder: Folder, found: Mapping[str, os.stat_result]) -> Found:
     """Files by the name that documents have, with their paths. Of two that would be shown alike, one is passed over."""
     named = {path: (path, status) for path, status in found.items() if shown(path) == path}
     for path, status in found.items():

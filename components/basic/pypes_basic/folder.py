@@ -31,6 +31,11 @@ Pattern = list[re.Pattern[str] | None]
 #: Stands for a name that may have come by any number of folders.
 _ANY_DEPTH = "**"
 
+#: How programs name what they have not finished, or keep beside what is worked on: editors, browsers, clients of scp and FTP.
+_TEMPORARY_ENDS = ("~", ".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".swp", ".swx")
+#: Office suites lock a document by a file of this name.
+_LOCK_BEGIN = "~$"
+
 
 class Folder:
     """A folder, held open while it is looked through. Use it as a context manager; raises ``OSError`` if it cannot be opened.
@@ -38,13 +43,17 @@ class Folder:
     Every step goes from an open folder to a name in it and follows no symbolic link, so that nobody can lead it elsewhere by
     putting a link somewhere meanwhile. With ``follows_links``, links to files and folders are followed to wherever ``paths``
     allows; ``**`` does not follow links to folders, for they may lead round.
+
+    Hidden files and folders, and files with the names of temporary ones, are left out unless it ``takes_hidden``, or the pattern
+    asks for them: with a dot where the name has it, or the same end (``*.tmp``).
     """
 
-    def __init__(self, home: Path, paths: Paths, *, follows_links: bool) -> None:
+    def __init__(self, home: Path, paths: Paths, *, follows_links: bool, takes_hidden: bool = False) -> None:
         self._home = home
         self._paths = paths
         self._guarded = paths.guarded()
         self._follows_links = follows_links
+        self._takes_hidden = takes_hidden
         self._fd = os.open(home, _FOLDER)
         #: Names that were passed over, each with the reason.
         self.passed_over: dict[str, str] = {}
@@ -63,8 +72,10 @@ class Folder:
         if parts and parts[-1] == _ANY_DEPTH:
             parts.append("*")
         found: dict[str, os.stat_result] = {}
-        self._walk(self._fd, "", [_matcher(part) for part in parts], found, 0)
-        return found
+        self._walk(self._fd, "", [self._matcher(part) for part in parts], found, 0)
+        if self._takes_hidden:
+            return found
+        return {path: status for path, status in found.items() if not is_temporary(path, pattern)}
 
     def open(self, name: str) -> int:
         """Open a file for reading; raises ``OSError``. What it is now, ``fstat`` says."""
@@ -93,7 +104,7 @@ class Folder:
             self._pass(prefix.rstrip("/"), error, is_folder=True)
             return
         for name in names:
-            if first is not None and not first.fullmatch(name):
+            if not (first.fullmatch(name) if first is not None else self._takes_hidden or not name.startswith(".")):
                 continue
             path = prefix + name
             try:
@@ -108,6 +119,12 @@ class Folder:
                 self._descend(fd, name, path, parts if first is None else rest, found, depth)
             elif not rest:
                 self._consider(path, status, found)
+
+    def _matcher(self, part: str) -> re.Pattern[str] | None:
+        if part == _ANY_DEPTH:
+            return None
+        begin = "" if self._takes_hidden or part.startswith(".") else r"(?!\.)"
+        return re.compile(begin + fnmatch.translate(part))
 
     def _descend(self, fd: int, name: str, path: str, parts: Pattern, found: dict[str, os.stat_result], depth: int) -> None:
         if depth >= MAX_DEPTH:
@@ -163,7 +180,7 @@ class Folder:
     def _pass(self, path: str, error: OSError, *, is_folder: bool = False) -> None:
         self.passed_over[shown(path) or "."] = error.strerror or str(error)
         if is_folder:
-            self.unknown.append(f"{path}/")
+            self.unknown.append(f"{path}/" if path else "")
 
 
 def shown(path: str) -> str:
@@ -175,8 +192,12 @@ def shown(path: str) -> str:
     return path
 
 
-def _matcher(part: str) -> re.Pattern[str] | None:
-    return None if part == _ANY_DEPTH else re.compile(fnmatch.translate(part))
+def is_temporary(path: str, pattern: str = "") -> bool:
+    """True if a file is named as a temporary one, and the pattern that found it does not end so itself."""
+    name = path.rpartition("/")[2].lower()
+    if (name.startswith("#") and name.endswith("#")) or name.startswith(_LOCK_BEGIN):
+        return True
+    return any(name.endswith(end) and not pattern.lower().endswith(end) for end in _TEMPORARY_ENDS)
 
 
 def read(fd: int, status: os.stat_result) -> bytes | None:

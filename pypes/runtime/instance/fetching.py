@@ -23,7 +23,7 @@ from pypes.core.returned import packets_of
 from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
 from pypes.core.watched import watched_thread
-from pypes.errors import ComponentError
+from pypes.errors import ComponentError, PypesError
 from pypes.ingest import protocol
 from pypes.ingest.protocol import Trigger
 from pypes.packet import Packet
@@ -73,7 +73,7 @@ class Fetching:
         else:
             run = self._runs[place] = Run()
             # one that hangs must not keep the process from ending
-            work = partial(self._fetch, place, run, *found, trigger.cursor)
+            work = partial(self._fetch, place, run, *found, trigger)
             watched_thread(work, f"pypes-fetch-{trigger.node}")
 
     def go_on(self, connection: Any, number: int) -> None:
@@ -115,10 +115,12 @@ class Fetching:
 
     # -- in the thread of a run --------------------------------------------------------------------------
 
-    def _fetch(self, place: Place, run: Run, component: Component, limits: Limits, cursor: str) -> None:
-        number, error = place[1], ""
+    def _fetch(self, place: Place, run: Run, component: Component, limits: Limits, trigger: Trigger) -> None:
+        number, error, code = place[1], "", ""
         try:
-            pairs = packets_of(component.fetch(orjson.loads(cursor) if cursor else None), "fetch")  # type: ignore[attr-defined]
+            component.is_confirmed = trigger.is_confirmed  # type: ignore[attr-defined]
+            cursor = orjson.loads(trigger.cursor) if trigger.cursor else None
+            pairs = packets_of(component.fetch(cursor), "fetch")  # type: ignore[attr-defined]
             try:
                 for pair in pairs:
                     self._say(place, _frame(number, pair, limits, self._secrets))
@@ -133,7 +135,8 @@ class Fetching:
                 return
             component.log.warning("fetching failed", exc_info=raised)
             error = shown(raised, self._secrets.redact)
-        self._say(place, protocol.ended(number, self._secrets.redact(error)), is_last=True)
+            code = raised.code if isinstance(raised, PypesError) else ""
+        self._say(place, protocol.ended(number, self._secrets.redact(error), code), is_last=True)
 
     def _say(self, place: Place, frame: bytes, *, is_last: bool = False) -> None:
         self._said.put((place, frame, is_last))

@@ -58,22 +58,22 @@ class OwnCursor:
     patience_s: float | None = None
 
     def __init__(self, queue: EmbeddedQueue, graph: str, source: str) -> None:
-        self._queue = queue
+        self.queue = queue
         self._graph = graph
         self._source = source
 
     async def read(self) -> str:
         """Where to begin; empty for the first time."""
         # filters of the original style, which the empty name stands for, have none
-        return (await self._queue.cursors(self._source, self._graph)).get(self._graph, "") if self._source else ""
+        return (await self.queue.cursors(self._source, self._graph)).get(self._graph, "") if self._source else ""
 
     async def store(self, header: Header, said: Fetched) -> None:
         """Store what was fetched and the cursor behind it; waits while the queue is full. Raises :class:`StoreError`."""
         cursor = (self._graph, self._source, said.cursor)
         if said.documents:
-            await _append(self._queue, header, said.body, cursor)
+            await _append(self.queue, header, said.body, cursor)
         else:
-            await self._queue.move(cursor)
+            await self.queue.move(cursor)
 
 
 class FleetCursor(OwnCursor):
@@ -97,7 +97,7 @@ class FleetCursor(OwnCursor):
         self._id = place.id
         if not self._source or not place.id:
             return
-        own = await _level(self._queue, self._graph, self._source)
+        own = await _level(self.queue, self._graph, self._source)
         if own.id == place.id:
             return
         if place.node == self._node:
@@ -106,7 +106,7 @@ class FleetCursor(OwnCursor):
                 extra={"graph": self._graph, "filter": self._source},
             )
             return
-        await self._queue.move(
+        await self.queue.move(
             (self._graph, self._source, place.cursor), (self._graph, self._source + _SUFFIX, _encode(Level(place.id)))
         )
 
@@ -116,7 +116,7 @@ class FleetCursor(OwnCursor):
             await self._room(len(said.body))
         pending = Pending(uuid.uuid4().hex, said.cursor, header if said.documents else None, msgspec.Raw(said.body))
         key = (self._graph, self._source + _SUFFIX)
-        await self._queue.move((*key, _encode(Level(self._id, pending))))
+        await self.queue.move((*key, _encode(Level(self._id, pending))))
         taking = asyncio.ensure_future(self._take(pending))
         try:
             await asyncio.shield(taking)
@@ -132,7 +132,7 @@ class FleetCursor(OwnCursor):
         deadline = time.monotonic() + self.patience_s
         while True:
             try:
-                self._queue.check_room(size, self._graph)
+                self.queue.check_room(size, self._graph)
                 return
             except Unavailable as error:
                 if time.monotonic() > deadline:
@@ -142,7 +142,7 @@ class FleetCursor(OwnCursor):
     async def _take(self, pending: Pending) -> None:
         await self._lock.take(self._source, self._id, pending.id, pending.cursor)
         self._id = pending.id
-        await _apply(self._queue, self._graph, self._source, pending)
+        await _apply(self.queue, self._graph, self._source, pending)
 
 
 async def doubtful(queue: EmbeddedQueue, graph: str) -> dict[str, Level]:

@@ -23,6 +23,7 @@ from pypes.ingest.store.shards import Shard, Shards
 from pypes.ingest.store.spool import SpoolDir, SpoolWriter
 from pypes.runtime.rpc import RpcClient
 from pypes.runtime.worker.config import WorkerConfig
+from pypes.runtime.worker.wanted import Runs
 
 #: How long a request waits for the worker that owns a shard, while that one is being started.
 PEER_WAIT_S = 5.0
@@ -60,6 +61,8 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "replay_together": Call({"ids": list[str], "from_start": bool}, Replayed, is_repeatable=False),
         # with a time it is repeatable, but then its caller is the supervisor, which repeats it itself
         "trigger": Call({"graph": str, "at": float | None}, list[str], is_repeatable=False),
+        "run": Call({"graph": str, "is_confirmed": bool}, Runs, is_repeatable=False),
+        "runs": Call({"graph": str}, Runs),
         "unfinished": Call({"graph": str}, int | None),
         "append": Call({"header": Header, "body": bytes, "spool": str, "key": Key | None}, str, is_repeatable=False),
     }

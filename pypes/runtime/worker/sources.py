@@ -12,27 +12,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
-
-import msgspec
+from collections.abc import Callable, Sequence
 
 from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.errors import Conflict, Draining, NotFound, PypesError, StoreError
 from pypes.graph.schedule import AHEAD_S
 from pypes.ingest import protocol
-from pypes.ingest.codecs import Survey
-from pypes.ingest.codecs.packets import documents
-from pypes.ingest.delivery import PACKETS, Header
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.link import Link
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.protocol import Ended, Fetched
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.runtime.worker.cursors import FleetCursor, OwnCursor, doubtful, settle
+from pypes.runtime.worker.enqueuing import header_of
 from pypes.runtime.worker.fleet import Fleet, HandedOver, Lock, Place, missing
-from pypes.runtime.worker.wanted import Wanted
+from pypes.runtime.worker.together import together
+from pypes.runtime.worker.wanted import TOO_MANY_DELETIONS, Runs, Wanted
 
 log = logging.getLogger(__name__)
 
@@ -96,11 +92,14 @@ class Sources:
             raise Conflict("no filter of the graph fetches, so there is nothing to run", code="graph.no_source", where=graph)
         return [node for node in topology.sources[graph] if node]
 
-    async def trigger(self, queue: EmbeddedQueue, graph: str, at: float | None = None) -> list[str]:
+    async def trigger(
+        self, queue: EmbeddedQueue, graph: str, at: float | None = None, *, is_confirmed: bool = False
+    ) -> list[str]:
         """Run the sources of a graph once; returns their names when it is stored that they are to run.
 
         ``at`` is the scheduled time, in seconds since the epoch: a second request for the same or an earlier one does nothing,
         and while a run is under way it counts as part of that. Without ``at``, that is :class:`Conflict` (``graph.triggered``).
+        ``is_confirmed``: the run may delete however much it finds gone.
         """
         nodes = self.check(graph)
         async with self._lock:
@@ -116,9 +115,22 @@ class Sources:
                 wanted.at = at
             wanted.is_due = True
             wanted.is_manual = wanted.is_manual or at is None
+            wanted.is_confirmed = wanted.is_confirmed or is_confirmed
             await wanted.store(queue, graph)
             self._start(queue, graph)
         return nodes
+
+    async def run(self, queue: EmbeddedQueue, graph: str, is_confirmed: bool) -> Runs:
+        """As :meth:`trigger` by hand; what is stopped is as it was before."""
+        before = await self.runs(queue, graph)
+        await self.trigger(queue, graph, is_confirmed=is_confirmed)
+        return Runs(before.sources, True, before.stopped)
+
+    async def runs(self, queue: EmbeddedQueue, graph: str) -> Runs:
+        """What there is to say of the sources of a graph; raises as :meth:`check` does."""
+        nodes = self.check(graph)
+        stopped = (await Wanted.read(queue, graph)).stopped
+        return Runs(nodes, graph in self._runs, {node: stopped[node] for node in nodes if node in stopped})
 
     async def resume(self, queue: EmbeddedQueue) -> None:
         """Take up the runs that the last one to serve a shard did not finish."""
@@ -179,7 +191,7 @@ class Sources:
             wanted = await Wanted.read(queue, graph)
             if seen is not None and wanted != seen:
                 return False
-            wanted.is_due = wanted.is_manual = False
+            wanted.end()
             await wanted.store(queue, graph)
             # while the lock is held: what is wanted from now on is another run
             del self._runs[graph]
@@ -249,15 +261,15 @@ class Sources:
         try:
             if not link.is_open:
                 return False
-            link.write(protocol.trigger(number, graph, node, start))
+            is_confirmed = (await Wanted.read(cursor.queue, graph)).is_confirmed
+            link.write(protocol.trigger(number, graph, node, start, is_confirmed=is_confirmed))
             while not isinstance(said := await stream.said.get(), bool):
                 if isinstance(said, Ended):
                     is_over = True
-                    if said.error:
-                        log.warning("a source failed", extra={"graph": graph, "filter": node, "error": said.error})
+                    await self._note(cursor.queue, graph, node, said)
                     return True
                 try:
-                    header = self._header(graph, node, said)
+                    header = header_of(graph, node, said, self._limits, is_ordered=graph in self._topology.ordered)
                 except PypesError as error:
                     log.error("what was fetched cannot be taken", extra={"graph": graph, "filter": node, "error": str(error)})
                     return True
@@ -272,6 +284,19 @@ class Sources:
             del self._streams[number]
             if not is_over and link.is_open:
                 link.write(protocol.enough(number))
+
+    async def _note(self, queue: EmbeddedQueue, graph: str, node: str, said: Ended) -> None:
+        """Say how a run of a source has ended, and keep it as far as it needs somebody."""
+        if said.error:
+            stops = said.code == TOO_MANY_DELETIONS
+            what = "a source stopped until deletions are confirmed" if stops else "a source failed"
+            log.log(
+                logging.ERROR if stops else logging.WARNING, what, extra={"graph": graph, "filter": node, "error": said.error}
+            )
+        async with self._lock:
+            wanted = await Wanted.read(queue, graph)
+            if wanted.note(node, said):
+                await wanted.store(queue, graph)
 
     # -- a run of the fleet -----------------------------------------------------------------------------
 
@@ -309,13 +334,13 @@ class Sources:
         for node, cursor in cursors.items():
             await cursor.level(places.get(node, Place()))
         log.info("sources run for the fleet", extra={"graph": graph, "filters": list(due)})
-        ended = await _together(*(self._source(cursor, graph, node) for node, cursor in cursors.items()))
+        ended = await together(*(self._source(cursor, graph, node) for node, cursor in cursors.items()))
         # a time that came meanwhile is part of the run
         at = (await Wanted.read(queue, graph)).at
         await lock.done([node for node, has_ended in zip(due, ended, strict=True) if has_ended], at, self._clock() + AHEAD_S)
         async with self._lock:
             wanted = await Wanted.read(queue, graph)
-            wanted.is_manual = False
+            wanted.is_manual = wanted.is_confirmed = False
             await wanted.store(queue, graph)
 
     async def _meet(self, queue: EmbeddedQueue, graph: str, lock: Lock) -> None:
@@ -359,19 +384,6 @@ class Sources:
             self._held_up[graph] = reason
             log.log(level, "a run of sources waits", extra={"graph": graph, "reason": reason, **more})
 
-    # -- parts ------------------------------------------------------------------------------------------
-
-    def _header(self, graph: str, node: str, said: Fetched) -> Header:
-        """The header of the delivery; raises :class:`PypesError` if packets of an ordered graph have no id."""
-        header = Header(graph, content_type=PACKETS, documents=said.documents, length=len(said.body), start=node)
-        topology = self._dispatcher.topology
-        if topology is None or graph not in topology.ordered:
-            return header
-        survey = Survey(header, True)
-        for number, packet in enumerate(documents(said.body, self._limits), 1):
-            survey.packet(packet, f"packet {number}")
-        return msgspec.structs.replace(header, keys=survey.keys, identities=survey.identities)
-
     # -- what instances say -----------------------------------------------------------------------------
 
     def _heard(self, link: Link, kind: int, head: bytes) -> None:
@@ -384,14 +396,3 @@ class Sources:
         for stream in self._streams.values():
             if stream.link is link:
                 stream.said.put_nowait(is_orderly)
-
-
-async def _together(*runs: Coroutine[Any, Any, bool]) -> list[bool]:
-    """Run them side by side; when one raises, the others are cancelled, and through before that is passed on."""
-    tasks = [asyncio.ensure_future(run) for run in runs]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import msgspec
 
+from pypes.ingest.protocol import Ended
 from pypes.ingest.queues.embedded import EmbeddedQueue
 
 #: Under which name it stands among the cursors of a graph: no filter has it.
 _NAME = ""
 
 
+#: The code of a source that stopped because a run would delete so much that it may be a mistake.
+TOO_MANY_DELETIONS = "source.too_many_deletions"
+
+
+class Runs(msgspec.Struct, frozen=True):
+    """The sources of a graph that fetch, whether they run, and why they stopped until deletions are confirmed, by filter."""
+
+    sources: list[str]
+    is_running: bool
+    stopped: dict[str, str]
+
+
 class Wanted(msgspec.Struct):
     """What is stored of a graph's runs: the scheduled time of the last one (0: none yet), and whether one is due or under way.
 
     ``is_manual``: somebody has asked for it, so it is due whatever the time is. ``has_met``: the graph's file of the fleet was
-    there once, so it must not be missing.
+    there once, so it must not be missing. ``is_confirmed``: whoever asked confirmed deletions. ``stopped``: filter → what it
+    said when it stopped last because it would delete too much.
     """
 
     at: float = 0.0
     is_due: bool = False
     is_manual: bool = False
     has_met: bool = False
+    is_confirmed: bool = False
+    stopped: dict[str, str] = {}
 
     @classmethod
     async def read(cls, queue: EmbeddedQueue, graph: str) -> Wanted:
@@ -36,3 +52,16 @@ class Wanted(msgspec.Struct):
     async def store(self, queue: EmbeddedQueue, graph: str) -> None:
         """Returns when it is durable; raises :class:`StoreError`."""
         await queue.move((graph, _NAME, msgspec.json.encode(self).decode()))
+
+    def end(self) -> None:
+        """The run is over."""
+        self.is_due = self.is_manual = self.is_confirmed = False
+
+    def note(self, source: str, said: Ended) -> bool:
+        """Note how a run of a source has ended; False if that changes nothing."""
+        before = dict(self.stopped)
+        if said.code == TOO_MANY_DELETIONS:
+            self.stopped[source] = said.error
+        else:
+            self.stopped.pop(source, None)
+        return self.stopped != before

@@ -37,6 +37,7 @@ from pypes.runtime.worker.fleet import Fleet
 from pypes.runtime.worker.peers import Peers
 from pypes.runtime.worker.records import Records
 from pypes.runtime.worker.sources import Sources
+from pypes.runtime.worker.wanted import Runs
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,12 @@ class IngestWorker:
         self._dispatcher = Dispatcher(config.limits, self._lost)
         fleet = None if config.fleet_dir is None else Fleet(Path(config.fleet_dir), config.node)
         self._sources = Sources(self._dispatcher, config.limits, fleet)
-        own: dict[str, Callable[..., Awaitable[Any]]] = {"trigger": self._sources.trigger, "unfinished": self._unfinished}
+        own: dict[str, Callable[..., Awaitable[Any]]] = {
+            "trigger": self._sources.trigger,
+            "run": self._sources.run,
+            "runs": self._sources.runs,
+            "unfinished": self._unfinished,
+        }
         self._peers = Peers(config, self._shards, self._queues, self._open, own)
         #: Receipts and dead letters of all shards.
         self.records = Records(self._peers, config.node, lambda: self._topology)
@@ -237,16 +243,24 @@ class IngestWorker:
         """Where a delivery is, whichever worker has it; as :meth:`Records.receipt`."""
         return await self.records.receipt(id, wait_s)
 
-    async def trigger(self, graph: str) -> list[str]:
-        """Run the sources of a graph once, wherever that is; returns the names of those that fetch when it is stored.
+    async def trigger(self, graph: str, *, is_confirmed: bool = False) -> Runs:
+        """Run the sources of a graph once, wherever that is; returns when it is stored. What was stopped is as it was before.
 
-        Raises :class:`NotFound`, :class:`Conflict` if they run already or cannot run, or :class:`Unavailable`.
+        ``is_confirmed``: it may delete however much it finds gone. Raises :class:`NotFound`, :class:`Conflict` if they run
+        already or cannot run, or :class:`Unavailable`.
         """
         if self._is_draining:
             raise Draining("the server is stopping; trigger again later")
         self._sources.check(graph)
-        nodes: list[str] = await self._peers.ask(owner_of(graph, self._owners), "trigger", graph=graph, at=None)
-        return nodes
+        owner = owner_of(graph, self._owners)
+        found: Runs = await self._peers.ask(owner, "run", graph=graph, is_confirmed=is_confirmed)
+        return found
+
+    async def runs(self, graph: str) -> Runs:
+        """What there is to say of the sources of a graph. Raises as :meth:`trigger` does."""
+        self._sources.check(graph)
+        found: Runs = await self._peers.ask(owner_of(graph, self._owners), "runs", graph=graph)
+        return found
 
     async def _unfinished(self, queue: EmbeddedQueue, graph: str) -> int | None:
         """How many deliveries of a graph a queue still has; ``None`` while this worker has not heard that it is closing."""

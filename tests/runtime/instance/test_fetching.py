@@ -13,6 +13,7 @@ import pytest
 from pypes.component import Adapter, Component, Publisher, Source
 from pypes.core.limits import Limits
 from pypes.core.secrets import Secrets
+from pypes.errors import ComponentError
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.ingest import protocol
 from pypes.ingest.protocol import Ended, Fetched, FrameReader, Trigger
@@ -88,8 +89,8 @@ class Node:
         for kind, head, _ in FrameReader().feed(frame):
             self.frames.append(protocol.read_fetched(head) if kind == protocol.FETCHED else protocol.read_ended(head))
 
-    def start(self, cursor: str = "", node: str = "source") -> None:
-        self.fetching.start(CONNECTION, Trigger(7, "g", node, cursor))
+    def start(self, cursor: str = "", node: str = "source", is_confirmed: bool = False) -> None:
+        self.fetching.start(CONNECTION, Trigger(7, "g", node, cursor, is_confirmed))
 
     def next(self) -> Any:
         """What it says next."""
@@ -157,6 +158,29 @@ def test_a_source_that_fails(made: list[Node]) -> None:
     assert node.next() == Fetched(7, 0, b"[]", "1")
     node.fetching.go_on(CONNECTION, 7)
     assert node.next() == Ended(7, "OSError: no route")
+
+
+class Deletes(Source):
+    """Would delete too much."""
+
+    def fetch(self, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
+        if not self.is_confirmed:
+            raise ComponentError("all is gone", code="source.too_many_deletions")
+        yield [Packet({}, {"requestmethod": "DELETE", "id": "a"})], 1
+
+
+def test_what_is_confirmed_is_confirmed_for_one_run(made: list[Node]) -> None:
+    node = node_of(Deletes(), made)
+    stopped = Ended(7, "ComponentError: all is gone", "source.too_many_deletions")
+    node.start()
+    assert node.next() == stopped
+    node.start(is_confirmed=True)
+    packet = Packet.from_json(orjson.loads(node.next().body)[0])
+    assert (packet.is_deletion, packet.id) == (True, "a")
+    node.fetching.go_on(CONNECTION, 7)
+    assert node.next() == Ended(7)
+    node.start()
+    assert node.next() == stopped
 
 
 class Says(Source):

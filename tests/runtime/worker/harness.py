@@ -45,6 +45,7 @@ class Instance:
         says_goodbye: bool = False,
         rests_at: int | None = None,
         end: int = ALL,
+        code: str = "",
     ) -> None:
         self.path = path
         self.end = end
@@ -54,6 +55,7 @@ class Instance:
         self.has_ended = False
         self._dies_at = dies_at
         self._error = error
+        self._code = code
         self._says_goodbye = says_goodbye
         self._rests_at = rests_at
         self._resting: Callable[[], object] | None = None
@@ -99,7 +101,7 @@ class Instance:
             if self._dies_at == ("ending", at):
                 return False
             self.has_ended = True
-            writer.write(protocol.ended(number, self._error))
+            writer.write(protocol.ended(number, self._error, self._code))
             return True
         if at == self._rests_at:
             self._rests_at, self._resting = None, partial(self._fetch, number, writer)

@@ -1,0 +1,39 @@
+"""Unpacking: the content of a compressed file, never more of it than is wanted."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+#: Each gives an object for one stream; a file may hold several, one behind the other.
+_STREAMS: Mapping[str, Callable[[], Any]] = MappingProxyType(
+    {"gzip": lambda: zlib.decompressobj(wbits=31), "bzip2": bz2.BZ2Decompressor, "xz": lzma.LZMADecompressor}
+)
+
+
+def can_unpack(compression: str) -> bool:
+    """True if :func:`unpack` knows the compression, as ``media_type_of`` calls it."""
+    return compression in _STREAMS
+
+
+def unpack(data: bytes, compression: str, max_bytes: int) -> bytes | None:
+    """What is compressed in ``data``, ``None`` if that is more than ``max_bytes``. Raises ``ValueError`` if it is not sound."""
+    content = bytearray()
+    try:
+        while data:
+            stream = _STREAMS[compression]()
+            # one byte more than allowed tells that there is more, and a few bytes may become any number
+            content += stream.decompress(data, max_bytes + 1 - len(content))
+            if len(content) > max_bytes:
+                return None
+            if not stream.eof:
+                raise ValueError(f"its {compression} ends too early")
+            # zeros may follow the last stream (of a tape, or of xz)
+            data = stream.unused_data.lstrip(b"\0")
+    except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
+        raise ValueError(f"it is no sound {compression} ({error})") from error
+    return bytes(content)

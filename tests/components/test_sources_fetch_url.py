@@ -1,0 +1,273 @@
+"""FetchURL against a real server."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, ClassVar
+
+import pytest
+
+from pypes.core.secrets import Secrets
+from pypes.errors import ComponentError, InvalidInput
+from pypes.testing import ComponentSuite
+from pypes_basic.fetch_url import FetchURL
+from tests.components.sources import fetch
+
+
+class Origin:
+    """A server whose answers the test sets; ``asked`` are the headers of the requests."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.body = b"hello"
+        self.headers: dict[str, str] = {}
+        self.asked: list[dict[str, str]] = []
+        origin = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                asked = {name.lower(): value for name, value in self.headers.items()}
+                origin.asked.append(asked)
+                tags = (("if-none-match", "ETag"), ("if-modified-since", "Last-Modified"))
+                is_same = any(asked.get(wanted, "") == origin.headers.get(tag) for wanted, tag in tags)
+                status = 304 if is_same else origin.status
+                self.send_response(status)
+                for name, value in origin.headers.items():
+                    self.send_header(name, value)
+                if status != 304:
+                    self.send_header("Content-Length", str(len(origin.body)))
+                self.end_headers()
+                if status != 304:
+                    self.wfile.write(origin.body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    made = Origin()
+    yield made
+    made.close()
+
+
+class TestFetchURL(ComponentSuite):
+    component = FetchURL
+    params: ClassVar[dict[str, Any]] = {"url": "http://127.0.0.1:9/feed"}
+
+    def of(self, origin: Origin, path: str = "/a/feed%201.xml", **params: Any) -> FetchURL:
+        source = FetchURL()
+        source.configure({"url": origin.url + path, **params})
+        return source
+
+    def test_what_is_fetched(self, origin: Origin) -> None:
+        origin.headers["Content-Type"] = "Text/XML; charset=latin-1"
+        ((packets, _),) = fetch(self.of(origin, headers={"Authorization": "Bearer x"}))
+        (packet,) = packets
+        assert packet.get("data") == b"hello"
+        assert [packet.get_meta(name) for name in ("url", "filename", "mimetype", "charset")] == [
+            f"{origin.url}/a/feed%201.xml",
+            "feed 1.xml",
+            "text/xml",
+            "latin-1",
+        ]
+        assert origin.asked[0]["authorization"] == "Bearer x"
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"ETag": '"1"'},
+            {"ETag": '"1"', "Last-Modified": formatdate(1000, usegmt=True)},
+            {"Last-Modified": formatdate(1000, usegmt=True)},
+            {},
+        ],
+    )
+    def test_the_same_is_not_fetched_again(self, origin: Origin, headers: dict[str, str]) -> None:
+        origin.headers = headers
+        source = self.of(origin)
+        ((packets, cursor),) = fetch(source)
+        assert len(packets) == 1
+        assert fetch(source, cursor) == []
+        assert origin.asked[1].get("if-none-match") == headers.get("ETag")
+        assert origin.asked[1].get("if-modified-since") == headers.get("Last-Modified")
+        origin.body = b"new"
+        if headers:
+            origin.headers = {"ETag": '"2"'}
+        ((packets, cursor),) = fetch(source, cursor)
+        assert [packet.get("data") for packet in packets] == [b"new"]
+        assert fetch(source, cursor) == []
+
+    def test_a_new_tag_for_the_same_content_is_only_remembered(self, origin: Origin) -> None:
+        origin.headers = {"ETag": '"1"'}
+        source = self.of(origin)
+        ((_, cursor),) = fetch(source)
+        origin.headers = {"ETag": '"2"'}
+        ((packets, cursor),) = fetch(source, cursor)
+        assert packets == []
+        assert cursor["etag"] == '"2"'
+
+    def test_another_url_begins_anew(self, origin: Origin) -> None:
+        origin.headers = {"ETag": '"1"'}
+        ((_, cursor),) = fetch(self.of(origin))
+        ((packets, _),) = fetch(self.of(origin, "/other"), cursor)
+        assert len(packets) == 1
+
+    def test_what_is_wrong_ends_the_run(self, origin: Origin) -> None:
+        with pytest.raises(ComponentError, match="max_bytes"):
+            fetch(self.of(origin, max_bytes=4))
+        origin.status = 404
+        with pytest.raises(ComponentError, match="404"):
+            fetch(self.of(origin))
+
+    def test_a_changed_page_replaces_its_document(self, origin: Origin) -> None:
+        source = self.of(origin)
+        ((packets, cursor),) = fetch(source)
+        assert packets[0].id == f"{origin.url}/a/feed%201.xml"
+        origin.body = b"new"
+        ((packets, cursor),) = fetch(source, cursor)
+        assert [(packet.id, packet.is_deletion) for packet in packets] == [(f"{origin.url}/a/feed%201.xml", False)]
+        origin.body = b"newer"
+        ((packets, _),) = fetch(self.of(origin, id="pages/{name}"), cursor)
+        assert [(packet.id, packet.is_deletion) for packet in packets] == [
+            ("pages/feed 1.xml", False),
+            (f"{origin.url}/a/feed%201.xml", True),
+        ]
+
+    def test_long_addresses_and_odd_templates(self, origin: Origin) -> None:
+        ((packets, _),) = fetch(self.of(origin, "/a?" + "x" * 4000))
+        assert len(packets[0].id or "") == 1500
+        ((packets, _),) = fetch(self.of(origin, id=""))
+        assert packets[0].id is None
+        with pytest.raises(InvalidInput):
+            self.of(origin, id="{path}")
+
+    def test_an_answer_without_content_is_no_document_and_changes_nothing(
+        self, origin: Origin, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        source = self.of(origin)
+        ((_, cursor),) = fetch(source)
+        body, origin.body = origin.body, b""
+        assert fetch(source, cursor) == fetch(source) == []
+        assert [record.getMessage() for record in caplog.records] == ["an answer without content is passed over"] * 2
+        origin.body = body
+        assert fetch(source, cursor) == []
+
+    @pytest.mark.parametrize("deletions", [True, False])
+    def test_a_page_that_is_gone(self, origin: Origin, deletions: bool) -> None:
+        source = self.of(origin, deletions=deletions)
+        ((_, cursor),) = fetch(source)
+        origin.status = 404
+        with pytest.raises(ComponentError, match="404"):
+            fetch(source, cursor)
+        origin.status = 410
+        ((packets, cursor),) = fetch(source, cursor)
+        assert [(packet.id, packet.is_deletion) for packet in packets] == [(source._shown, True)] * deletions
+        assert fetch(source, cursor) == []
+        origin.status = 200
+        ((packets, _),) = fetch(source, cursor)
+        assert [packet.get("data") for packet in packets] == [b"hello"]
+
+    def test_the_cursor_of_the_release_before(self, origin: Origin) -> None:
+        """What it fetched has no id: it is not fetched again, and not deleted."""
+        origin.headers = {"ETag": '"1"'}
+        source = self.of(origin)
+        ((_, cursor),) = fetch(source)
+        del cursor["id"]
+        assert fetch(source, cursor) == []
+        origin.headers = {"ETag": '"2"'}
+        ((packets, cursor),) = fetch(source, cursor)
+        assert (packets, "id" in cursor) == ([], False)
+        origin.status, origin.headers = 410, {}
+        ((packets, cursor),) = fetch(source, cursor)
+        assert packets == []
+
+    def test_when_it_was_modified(self, origin: Origin) -> None:
+        for date, modified in ((formatdate(1000, usegmt=True), "1970-01-01T00:16:40Z"), ("yesterday", None)):
+            origin.headers = {"Last-Modified": date}
+            ((packets, _),) = fetch(self.of(origin))
+            assert packets[0].get_meta("modified") == modified
+
+    def test_keys_do_not_follow_a_redirect_to_another_origin(self, origin: Origin) -> None:
+        other = Origin()
+        try:
+            origin.status, origin.headers = 302, {"Location": f"{other.url}/x"}
+            source = self.of(origin, headers={"Authorization": "Bearer t", "X-Api-Key": "k", "Cookie": "c=1"})
+            ((packets, _),) = fetch(source)
+            assert [packet.get("data") for packet in packets] == [b"hello"]
+            assert origin.asked[0]["x-api-key"] == "k"
+            assert not {"authorization", "x-api-key", "cookie"} & other.asked[0].keys()
+            # nor back: whoever stands between could choose what is asked for
+            other.status, other.headers = 302, {"Location": f"{origin.url}/y"}
+            with pytest.raises(ComponentError, match="one address to the next"):
+                fetch(source)
+            assert {"x-api-key" in asked for asked in origin.asked[2:]} == {False}
+        finally:
+            other.close()
+
+    def test_keys_go_with_a_redirect_within_the_origin(self, origin: Origin) -> None:
+        origin.status, origin.headers = 301, {"Location": "/there"}
+        with pytest.raises(ComponentError, match="one address to the next"):
+            fetch(self.of(origin, headers={"X-Api-Key": "k"}))
+        assert [asked.get("x-api-key") for asked in origin.asked] == ["k"] * 6
+
+    def test_a_user_in_the_url_is_sent_and_not_told(self, origin: Origin) -> None:
+        source = FetchURL()
+        secrets = source.secrets = Secrets()
+        url = origin.url.replace("http://", "http://user:${PW}@") + "/feed?key=${KEY}"
+        environ = {"PW": "pass%40word", "KEY": "key-Xw72"}
+        secrets.learn({"url": url}, environ)
+        source.configure({"url": url.replace("${PW}", environ["PW"]).replace("${KEY}", environ["KEY"])})
+        ((packets, cursor),) = fetch(source)
+        assert origin.asked[0]["authorization"] == "Basic dXNlcjpwYXNzQHdvcmQ="
+        assert packets[0].get_meta("url") == f"{origin.url}/feed?key=${{KEY}}"
+        assert cursor["url"] == packets[0].get_meta("url")
+        origin.status = 500
+        with pytest.raises(ComponentError) as failed:
+            fetch(source)
+        assert "key-Xw72" not in str(failed.value)
+        assert secrets.redact("Basic dXNlcjpwYXNzQHdvcmQ=") == "Basic ***"
+
+    @pytest.mark.parametrize(
+        "head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"HTTP/1.1 2"]
+    )
+    def test_a_server_that_drips_is_cut_off(self, head: bytes) -> None:
+        source = FetchURL()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            source.configure({"url": f"http://127.0.0.1:{listener.getsockname()[1]}/x", "timeout_s": 0.5})
+
+            def drip() -> None:
+                with suppress(OSError):
+                    while True:
+                        link, _ = listener.accept()
+                        with link, suppress(OSError):
+                            link.sendall(head)
+                            while True:
+                                link.settimeout(0.02)
+                                with suppress(TimeoutError):
+                                    if not link.recv(4096):
+                                        break
+                                link.sendall(b"x")
+
+            server = Thread(target=drip, daemon=True)
+            server.start()
+            with pytest.raises(ComponentError) as failed:
+                fetch(source)
+            assert failed.value.code == "url.timeout"
+            listener.shutdown(socket.SHUT_RDWR)
+        server.join(10)
+        assert not server.is_alive()
