@@ -9,8 +9,8 @@ import falcon.asgi
 import orjson
 
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, TIME, Answer, Parameter, Schema, obj, operation
-from pypes.api.query import AFTER, LIMIT, SINCE, choice_of, limit_of, since_of
-from pypes.api.receipts import BUSY, MAYBE_TEXT
+from pypes.api.query import AFTER, LIMIT, ORDER, SINCE, choice_of, is_newest_first, limit_of, number_of, since_of
+from pypes.api.receipts import BUSY, GRAPH, MAX_INDEX, MAYBE_TEXT
 from pypes.api.request import Request
 from pypes.core.limits import MIB
 from pypes.errors import BadRequest, InvalidInput
@@ -40,6 +40,11 @@ LETTER_FIELDS: dict[str, Schema] = {
     "attempts": COUNT,
     "receipt": TEXT,
     "time": TIME,
+    "document": {
+        **obj(index={"type": ["integer", "null"], "minimum": 0}, id=MAYBE_TEXT, file=MAYBE_TEXT, route=MAYBE_TEXT),
+        "description": "What failed: its ordinal in the delivery (of several documents the first, null: the whole delivery), "
+        "its id, the name of its file and its route, as far as it has them.",
+    },
 }
 PACKET = obj({"meta": JSON_OBJECT, "field_meta": JSON_OBJECT}, fields=JSON_OBJECT)
 DELIVERY = obj({"base64": BOOLEAN}, content_type=TEXT, encoding=TEXT, bytes=COUNT, body={"type": ["string", "null"]})
@@ -56,11 +61,26 @@ GROUP = obj(graph=TEXT, filter=TEXT, code=TEXT, count=COUNT, failures=COUNT, lat
 FROM: Schema = {"type": "string", "enum": ["filter", "start"]}
 ACCEPTED = Answer("It is a delivery again.", obj(receipt=TEXT), {"Location": "Where its receipt is."})
 CRITERIA = (
-    Parameter("graph", "Only those of this graph."),
+    GRAPH,
     Parameter("filter", "Only those that failed in this filter."),
     Parameter("code", "Only those with this error code."),
+    Parameter("receipt", "Only those that this delivery left."),
+    Parameter("id", "Only those of the document with this id."),
+    Parameter("file", "Only those of the file with this name."),
+    Parameter("route", "Only those of documents with this route."),
+    Parameter("index", "Only those of the document with this ordinal in its delivery; use it with receipt.", COUNT),
     SINCE,
 )
+#: Criteria that are texts, as they are asked for, and their names in a :class:`LetterQuery`.
+TEXTS = {
+    "graph": "graph",
+    "filter": "filter",
+    "code": "code",
+    "receipt": "receipt",
+    "id": "document",
+    "file": "file",
+    "route": "route",
+}
 UNKNOWN = "No such dead letter; it may have been replayed or deleted."
 NOT_KEPT = "What the replay takes is not kept: the body of the delivery was too large, or the packet is not there."
 FULL = "The queue is full."
@@ -74,7 +94,7 @@ class DeadLetters:
         self._worker = worker
 
     @operation(
-        "Dead letters, the oldest deliveries first, or how many of them failed alike",
+        "Dead letters, those of the newest deliveries first, or how many of them failed alike",
         {
             200: Answer(
                 "A page of them; next is null on the last one. With group=code, counts by graph, filter and code, most first.",
@@ -89,6 +109,7 @@ class DeadLetters:
         errors={503: BUSY},
         parameters=(
             *CRITERIA,
+            ORDER,
             LIMIT,
             AFTER,
             Parameter("group", "code: count instead of listing.", {"type": "string", "enum": ["code"]}),
@@ -112,7 +133,7 @@ class DeadLetters:
             resp.data = orjson.dumps({"groups": shown})
             return
         limit = limit_of(req)
-        found = await self._worker.records.letters(query, limit, req.get_param("after") or "")
+        found = await self._worker.records.letters(query, limit, req.get_param("after") or "", newest=is_newest_first(req))
         more = found[-1].id if len(found) == limit else None
         resp.data = orjson.dumps({"deadletters": [_shown(letter) for letter in found], "next": more})
 
@@ -126,7 +147,9 @@ class DeadLetters:
         query = _query(req)
         if query == LetterQuery() and not req.get_param("since"):
             raise BadRequest(
-                "say which: give graph, filter, code or since (since=0 is all of them)", code="request.invalid", where="query"
+                f"say which: give {', '.join(TEXTS)}, index or since (since=0 is all of them)",
+                code="request.invalid",
+                where="query",
             )
         resp.data = orjson.dumps({"count": await self._worker.records.delete_letters(query)})
 
@@ -147,9 +170,8 @@ class DeadLetters:
         body={
             "application/json": obj(
                 {
-                    "graph": TEXT,
-                    "filter": TEXT,
-                    "code": TEXT,
+                    **dict.fromkeys(TEXTS, TEXT),
+                    "index": COUNT,
                     "since": {"type": ["string", "number"]},
                     "from": FROM,
                     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_REPLAYED},
@@ -158,13 +180,14 @@ class DeadLetters:
         },
     )
     async def on_post_replay(self, req: Request, resp: falcon.asgi.Response) -> None:
-        wanted = await _object(req, {"graph", "filter", "code", "since", "from", "limit"})
-        since = wanted.get("since")
+        wanted = await _object(req, {*TEXTS, "index", "since", "from", "limit"})
+        since, index = wanted.get("since"), wanted.get("index")
+        if index is not None and (type(index) is not int or not 0 <= index <= MAX_INDEX):
+            raise BadRequest(f"index must be a whole number from 0 to {MAX_INDEX}", code="request.invalid", where="index")
         query = LetterQuery(
-            _text(wanted, "graph"),
-            _text(wanted, "filter"),
-            _text(wanted, "code"),
-            since_of(None if since is None else str(since)),
+            **{own: _text(wanted, name) for name, own in TEXTS.items()},
+            since=since_of(None if since is None else str(since)),
+            index=index,
         )
         limit = wanted.get("limit", REPLAYED)
         if type(limit) is not int or not 1 <= limit <= MAX_REPLAYED:
@@ -237,8 +260,12 @@ class DeadLetters:
 
 
 def _query(req: Request) -> LetterQuery:
-    graph, filter, code = (req.get_param(name) or "" for name in ("graph", "filter", "code"))
-    return LetterQuery(graph, filter, code, since_of(req.get_param("since")))
+    index = number_of(req, "index", -1, 0, MAX_INDEX)
+    return LetterQuery(
+        **{own: req.get_param(name) or "" for name, own in TEXTS.items()},
+        since=since_of(req.get_param("since")),
+        index=None if index < 0 else index,
+    )
 
 
 async def _object(req: Request, known: set[str]) -> dict[str, Any]:
@@ -268,7 +295,7 @@ def _from_start(wanted: dict[str, Any]) -> bool:
 
 
 def _shown(letter: DeadLetter) -> dict[str, Any]:
-    many = {"failures": letter.failures, "documents": sum(letter.spans[1::2])} if letter.spans else {}
+    many = {"failures": letter.failures, "documents": letter.count} if letter.spans else {}
     return {
         "id": letter.id,
         "graph": letter.graph,
@@ -280,6 +307,7 @@ def _shown(letter: DeadLetter) -> dict[str, Any]:
         "attempts": letter.attempts,
         "receipt": letter.receipt,
         "time": rfc3339(letter.time),
+        "document": {"index": letter.index, "id": letter.named.id, "file": letter.named.file, "route": letter.named.route},
         **many,
     }
 

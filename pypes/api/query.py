@@ -40,6 +40,8 @@ SINCE = Parameter(
     "Only what is not older: RFC 3339, or seconds since the epoch.",
     {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0, "exclusiveMaximum": 253402300800}]},
 )
+#: Lists that grow show what came last; the other order is for whoever reads all of it.
+ORDER = Parameter("order", "newest first, unless oldest is asked for.", {"type": "string", "enum": ["newest", "oldest"]})
 #: Of a list that is a plain array; where to go on stands in its header ``Link``.
 LISTED = (
     Parameter(
@@ -72,6 +74,11 @@ def number_of(req: Request, name: str, default: int, least: int, most: int) -> i
     if not re.fullmatch(r"[0-9]{1,18}", text) or not least <= int(text) <= most:
         raise invalid(name, f"a whole number from {least} to {most}")
     return int(text)
+
+
+def is_newest_first(req: Request) -> bool:
+    """Whether a list begins with what came last. Raises :class:`BadRequest`."""
+    return choice_of(req, "order", ("newest", "oldest")) != "oldest"
 
 
 def limit_of(req: Request) -> int:

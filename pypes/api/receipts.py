@@ -9,7 +9,20 @@ import falcon.asgi
 import orjson
 
 from pypes.api.operation import COUNT, NAMES, TEXT, TIME, Answer, Parameter, Schema, obj, operation
-from pypes.api.query import AFTER, LIMIT, SINCE, WAIT, choice_of, invalid, limit_of, number_of, since_of, wait_of
+from pypes.api.query import (
+    AFTER,
+    LIMIT,
+    ORDER,
+    SINCE,
+    WAIT,
+    choice_of,
+    invalid,
+    is_newest_first,
+    limit_of,
+    number_of,
+    since_of,
+    wait_of,
+)
 from pypes.api.request import Request
 from pypes.errors import NotFound
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
@@ -24,10 +37,25 @@ OUTCOMES = ("published", "dropped", "failed", "pending")
 MAX_INDEX = 1 << 40
 
 MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+GRAPH = Parameter("graph", "Only those of this graph.")
+
 MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
 
+#: The same document in another delivery.
+ELSEWHERE = obj({"outcome": {"type": ["string", "null"]}}, receipt=TEXT, index=COUNT)
 RECEIPT = obj(
-    {"reason": {**TEXT, "description": "Why it waits, if that is because of its graph."}},
+    {
+        "reason": {**TEXT, "description": "Why it waits, if that is because of its graph."},
+        "replay_of": {
+            **obj(receipt=TEXT, deadletter=TEXT, start=TEXT),
+            "description": "Of a replay, where it comes from; start is the filter it began at, empty for the adapters.",
+        },
+        "replays": {
+            "type": "array",
+            "items": obj(receipt=TEXT, documents=COUNT, state={"type": "string", "enum": list(STATES)}),
+            "description": "The deliveries that run its failed documents again, the newest first.",
+        },
+    },
     receipt=TEXT,
     state={"type": "string", "enum": list(STATES)},
     accepted=COUNT,
@@ -42,12 +70,15 @@ RECEIPT = obj(
     version=COUNT,
 )
 DOCUMENT = obj(
+    {"replay": ELSEWHERE, "origin": ELSEWHERE},
     index=COUNT,
     id=MAYBE_TEXT,
     outcome={"type": "string", "enum": list(OUTCOMES)},
     publishers=NAMES,
     filter=MAYBE_TEXT,
     deadletter=MAYBE_TEXT,
+    file=MAYBE_TEXT,
+    route=MAYBE_TEXT,
 )
 UNKNOWN = "No such receipt."
 FORGOTTEN = "There was one, and it is forgotten by now: receipts are kept for a time."
@@ -62,7 +93,7 @@ class Receipts:
         self._stopping = stopping
 
     @operation(
-        "Receipts, in the order in which the deliveries were accepted",
+        "Receipts, the newest first",
         {
             200: Answer(
                 "A page of them; next is null on the last one.",
@@ -70,7 +101,14 @@ class Receipts:
             )
         },
         errors={503: BUSY},
-        parameters=(Parameter("state", "Only those in it.", {"type": "string", "enum": list(STATES)}), SINCE, LIMIT, AFTER),
+        parameters=(
+            Parameter("state", "Only those in it.", {"type": "string", "enum": list(STATES)}),
+            GRAPH,
+            SINCE,
+            ORDER,
+            LIMIT,
+            AFTER,
+        ),
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         state, since, limit = choice_of(req, "state", STATES), since_of(req.get_param("since")), limit_of(req)
@@ -80,7 +118,8 @@ class Receipts:
                 ReceiptId.parse(after)
             except NotFound:
                 raise invalid("after", "the id of a receipt: next of the page before") from None
-        found = await self._worker.records.receipts(state, since, limit, after)
+        newest, graph = is_newest_first(req), req.get_param("graph") or ""
+        found = await self._worker.records.receipts(state, since, limit, after, newest=newest, graph=graph)
         more = found[-1].receipt if len(found) == limit else None
         resp.data = orjson.dumps({"receipts": [receipt.to_obj() for receipt in found], "next": more})
 
@@ -100,7 +139,9 @@ class Receipts:
         {
             200: Answer(
                 "A page of them in their order; next is null on the last one. publishers are those that took it, filter is the "
-                "one that dropped it or in which it failed, as far as known.",
+                "one that dropped it or in which it failed; file and route are known while it waits, and of what was not "
+                "published. replay is the same document in the delivery that ran it again, with what became of it there; "
+                "origin is the same document in the delivery that this one runs again.",
                 obj(documents={"type": "array", "items": DOCUMENT}, next={"type": ["integer", "null"]}),
             )
         },
@@ -129,11 +170,18 @@ async def wait_receipt(worker: IngestWorker, stopping: asyncio.Event, id: str, w
 
 
 def _shown(document: DocumentReport) -> dict[str, Any]:
-    return {
+    shown: dict[str, Any] = {
         "index": document.index,
         "id": document.id,
         "outcome": document.outcome,
         "publishers": document.publishers,
         "filter": document.filter or None,
         "deadletter": document.deadletter,
+        "file": document.file,
+        "route": document.route,
     }
+    if (replay := document.replay) is not None:
+        shown["replay"] = {"receipt": replay.receipt, "index": replay.index, "outcome": replay.outcome}
+    if (origin := document.origin) is not None:
+        shown["origin"] = {"receipt": origin.receipt, "index": origin.index}
+    return shown

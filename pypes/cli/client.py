@@ -87,6 +87,11 @@ def node_options(command: F) -> F:
     return with_client  # type: ignore[return-value]
 
 
+def oldest_first(command: F) -> F:
+    """``--oldest-first`` of a command that lists what comes; it gets ``is_oldest_first`` for it."""
+    return click.option("--oldest-first", "is_oldest_first", is_flag=True, help="Oldest first instead of newest.")(command)
+
+
 def print_json(value: Any) -> None:
     """A JSON value on standard output, indented."""
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))

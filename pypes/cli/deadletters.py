@@ -8,7 +8,7 @@ from typing import Any, TextIO, TypeVar
 import click
 import orjson
 
-from pypes.cli.client import Client, node_options, print_json, print_table
+from pypes.cli.client import Client, node_options, oldest_first, print_json, print_table
 from pypes.core import numbers
 from pypes.errors import InvalidInput
 
@@ -19,6 +19,11 @@ def criteria(command: F) -> F:
     """Options that say which dead letters are meant; the command gets them by their names."""
     for option in (
         click.option("--since", help="Only what is not older: 2026-11-21T08:00:00Z, or seconds since the epoch."),
+        click.option("--index", type=click.IntRange(0), help="Only those of the document with this ordinal in its delivery."),
+        click.option("--route", help="Only those of documents with this route."),
+        click.option("--file", help="Only those of the file with this name."),
+        click.option("--id", help="Only those of the document with this id."),
+        click.option("--receipt", help="Only those that this delivery left."),
         click.option("--code", help="Only those with this error code."),
         click.option("--filter", help="Only those that failed in this filter."),
         click.option("--graph", help="Only those of this graph."),
@@ -36,9 +41,11 @@ def deadletters() -> None:
 @node_options
 @criteria
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many at most.")
-def listing(client: Client, as_json: bool, limit: int, **query: str | None) -> None:
-    """List dead letters, those of the oldest deliveries first."""
-    found = [*client.pages("/deadletters", query, "deadletters", limit)]
+@oldest_first
+def listing(client: Client, as_json: bool, limit: int, is_oldest_first: bool, **query: str | int | None) -> None:
+    """List dead letters, those of the newest deliveries first."""
+    order = "oldest" if is_oldest_first else None
+    found = [*client.pages("/deadletters", {**query, "order": order}, "deadletters", limit)]
     if as_json:
         print_json(found)
         return
@@ -47,6 +54,7 @@ def listing(client: Client, as_json: bool, limit: int, **query: str | None) -> N
         "graph": lambda row: row["graph"],
         "filter": lambda row: row["filter"],
         "code": lambda row: row["code"],
+        "document": lambda row: _document(row["document"]),
         "time": lambda row: row["time"],
         "error": lambda row: row["error"],
     }
@@ -56,7 +64,7 @@ def listing(client: Client, as_json: bool, limit: int, **query: str | None) -> N
 @deadletters.command()
 @node_options
 @criteria
-def groups(client: Client, as_json: bool, **query: str | None) -> None:
+def groups(client: Client, as_json: bool, **query: str | int | None) -> None:
     """Count the dead letters by graph, filter and error code."""
     found = client.ask("GET", "/deadletters", {**query, "group": "code"})["groups"]
     if as_json:
@@ -83,7 +91,7 @@ def show(client: Client, as_json: bool, id: str) -> None:
         return
     packet, traceback, delivery = found.pop("packet"), found.pop("traceback"), found.pop("delivery", None)
     for name, value in found.items():
-        click.echo(f"{name:12}{value}")
+        click.echo(f"{name:12}{_document(value) if name == 'document' else value}")
     for title, text in (
         ("traceback", traceback),
         ("packet", packet and _indented(packet)),
@@ -140,7 +148,7 @@ def edit(client: Client, as_json: bool, id: str, file: TextIO | None) -> None:
 )
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 10_000), help="How many at most, without IDS.")
 def replay(
-    client: Client, as_json: bool, ids: tuple[str, ...], is_all: bool, origin: str, limit: int, **query: str | None
+    client: Client, as_json: bool, ids: tuple[str, ...], is_all: bool, origin: str, limit: int, **query: str | int | None
 ) -> None:
     """Process dead letters again: those with IDS, or those that match. Exit code 1 if one could not be replayed."""
     _choose(ids, is_all, query)
@@ -169,7 +177,7 @@ def replay(
 @criteria
 @click.option("--all", "is_all", is_flag=True, help="All there are.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def delete(client: Client, as_json: bool, ids: tuple[str, ...], is_all: bool, yes: bool, **query: str | None) -> None:
+def delete(client: Client, as_json: bool, ids: tuple[str, ...], is_all: bool, yes: bool, **query: str | int | None) -> None:
     """Delete dead letters: those with IDS, or those that match. What is deleted is lost."""
     _choose(ids, is_all, query)
     if not ids and not yes:
@@ -187,11 +195,20 @@ def delete(client: Client, as_json: bool, ids: tuple[str, ...], is_all: bool, ye
         click.echo(f"{count} deleted")
 
 
-def _choose(ids: tuple[str, ...], is_all: bool, query: dict[str, str | None]) -> None:
+def _document(document: dict[str, Any]) -> str:
+    """What a person knows a document by, the most telling first."""
+    index, named = (
+        document["index"],
+        [f"{name} {document[name]}" for name in ("file", "id", "route") if document[name] is not None],
+    )
+    return ", ".join([*named, "the whole delivery" if index is None else f"index {index}"])
+
+
+def _choose(ids: tuple[str, ...], is_all: bool, query: dict[str, str | int | None]) -> None:
     """Raise unless exactly one way of saying which was used."""
     has_query = any(value is not None for value in query.values())
     if bool(ids) + is_all + has_query != 1:
-        raise click.UsageError("say which: ids, or criteria (--graph, --filter, --code, --since), or --all")
+        raise click.UsageError("say which: ids, or criteria (such as --graph, --code or --file), or --all")
 
 
 def _indented(value: Any) -> str:

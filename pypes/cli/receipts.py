@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pypes.cli.client import Client, node_options, print_json, print_table
+from pypes.cli.client import Client, node_options, oldest_first, print_json, print_table
 
 DOCUMENTS = 100
 
@@ -19,11 +19,16 @@ def receipts() -> None:
 @receipts.command("list")
 @node_options
 @click.option("--state", type=click.Choice(["queued", "processing", "done", "failed"]), help="Only those in it.")
+@click.option("--graph", help="Only those of this graph.")
 @click.option("--since", help="Only what is not older: 2026-11-21T08:00:00Z, or seconds since the epoch.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many at most.")
-def listing(client: Client, as_json: bool, state: str | None, since: str | None, limit: int) -> None:
-    """List receipts in the order in which the deliveries were accepted."""
-    found = [*client.pages("/receipts", {"state": state, "since": since}, "receipts", limit)]
+@oldest_first
+def listing(
+    client: Client, as_json: bool, state: str | None, graph: str | None, since: str | None, limit: int, is_oldest_first: bool
+) -> None:
+    """List receipts, the newest first."""
+    query = {"state": state, "graph": graph, "since": since, "order": "oldest" if is_oldest_first else None}
+    found = [*client.pages("/receipts", query, "receipts", limit)]
     if as_json:
         print_json(found)
         return
@@ -43,17 +48,24 @@ def show(client: Client, as_json: bool, receipt: str, wait_s: float | None, limi
     if as_json:
         print_json({**found, "documents": documents})
     else:
+        came, replays = found.pop("replay_of", None), found.pop("replays", ())
         for name, value in found.items():
             click.echo(f"{name:12}{'' if value is None else value}")
+        if came is not None:
+            click.echo(
+                f"{'replay of':12}{came['receipt']} (dead letter {came['deadletter']}), from {came['start'] or 'the start'}"
+            )
+        for replay in replays:
+            click.echo(f"{'replayed in':12}{replay['receipt']}: {replay['documents']} documents, {replay['state']}")
         if documents:
             click.echo()
             print_table(
                 {
                     "index": lambda row: row["index"],
-                    "id": lambda row: row["id"],
+                    "document": _document,
                     "outcome": lambda row: row["outcome"],
                     "by": _by,
-                    "dead letter": lambda row: row["deadletter"],
+                    "dead letter": _letter,
                 },
                 documents,
             )
@@ -61,6 +73,21 @@ def show(client: Client, as_json: bool, receipt: str, wait_s: float | None, limi
             click.echo(f"… and {found['accepted'] - len(documents)} more documents; see --documents")
     if found["state"] == "failed":
         raise SystemExit(1)
+
+
+def _document(document: dict[str, Any]) -> str:
+    """What a person knows a document by, as far as the node does."""
+    named = [f"{name} {document[name]}" for name in ("file", "id", "route") if document.get(name) is not None]
+    return ", ".join(named)
+
+
+def _letter(document: dict[str, Any]) -> str | None:
+    """Its dead letter, or what became of it when that was replayed."""
+    replay = document.get("replay")
+    if replay is None:
+        letter: str | None = document["deadletter"]
+        return letter
+    return f"{replay['outcome'] or 'replayed'} in {replay['receipt']}, index {replay['index']}"
 
 
 def _by(document: dict[str, Any]) -> str:

@@ -22,6 +22,26 @@ class Identity(NamedTuple):
     id: str
 
 
+class Named(NamedTuple):
+    """What a person knows a document by: its id, the name of its file, its route; ``None`` for what it does not have."""
+
+    id: str | None = None
+    file: str | None = None
+    route: str | None = None
+
+    def over(self, other: Named) -> Named:
+        """These names, and of ``other`` those that are missing."""
+        return Named(*(own if own is not None else its for own, its in zip(self, other, strict=True)))
+
+    def told(self) -> dict[str, str]:
+        """The names there are, for a log line."""
+        return {key: name for key, name in self._asdict().items() if name is not None}
+
+
+#: Of what nobody has named.
+NAMELESS: Final = Named()
+
+
 def id_of(value: Any) -> str | None:
     """The id that a value stands for, ``None`` if it is none. Raises :class:`BadId` for text that is too long or no Unicode."""
     kind = type(value)

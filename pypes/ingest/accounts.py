@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
+from msgspec import structs
 
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter, Details, Fate, Outcome
@@ -71,10 +72,10 @@ def details_of(documents: int, outcome: Outcome) -> Details | None:
         if not letters and documents in (outcome.published, outcome.dropped, outcome.failed):
             return None
         return _guess(documents, outcome)
-    if len(details.fates) > 1 or details.letters or letters or (details.ids and documents > 1):
+    if len(details.fates) > 1 or details.letters or letters or details.files or (details.ids and documents > 1):
         if letters and not details.letters and not details.spans:
             named = _letters(letters, documents)
-            return Details(details.fates, details.runs, details.ids, named)
+            return structs.replace(details, letters=named)
         return details
     return None
 
@@ -185,6 +186,7 @@ def report(account: Account, details: Details | None, limit: int, after: int) ->
         fate = Fate(kind.outcome or "published", kind.takers, kind.filter)
         return [DocumentReport(i, fate.outcome, account.id, fate.takers, fate.filter) for i in range(start, end)]
     ids, letters, spans = details.ids or {}, details.letters or {}, _Spans(details.spans or {})
+    files, route = details.files or {}, details.route
     reports = []
     index = 0
     for count, number in zip(details.runs[::2], details.runs[1::2], strict=True):
@@ -192,13 +194,16 @@ def report(account: Account, details: Details | None, limit: int, after: int) ->
         for i in range(max(start, index), min(end, index + count)):
             id = ids.get(i, account.id if kind.accepted == 1 else None)
             letter = (letters.get(i) or spans.of(i)) if fate.outcome == "failed" else None
-            reports.append(DocumentReport(i, fate.outcome, id, fate.takers, fate.filter, letter))
+            file = files.get(i, details.file)
+            reports.append(DocumentReport(i, fate.outcome, id, fate.takers, fate.filter, letter, file, route))
         index += count
         if index >= end:
             break
     return reports
 
 
-def report_pending(accepted: int, limit: int, after: int) -> list[DocumentReport]:
-    """Up to ``limit`` documents of a delivery that is not finished."""
-    return [DocumentReport(i, "pending") for i in range(after + 1, min(accepted, after + 1 + limit))]
+def report_pending(header: Header, limit: int, after: int) -> list[DocumentReport]:
+    """Up to ``limit`` documents of a delivery that is not finished, with what the request said of them."""
+    id, file, route = header.named
+    places = range(after + 1, min(header.documents, after + 1 + limit))
+    return [DocumentReport(i, "pending", id, file=file, route=route) for i in places]

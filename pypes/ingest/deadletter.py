@@ -8,12 +8,20 @@ from pypes.ingest.outcome import DeadLetter
 
 
 class LetterQuery(msgspec.Struct, frozen=True, gc=False):
-    """Which dead letters: empty text matches every one, ``since`` is seconds since the epoch."""
+    """Which dead letters: empty text matches every one, ``since`` is seconds since the epoch.
+
+    ``document`` is the id of a document, ``index`` its ordinal in its delivery; a letter for a whole delivery matches each.
+    """
 
     graph: str = ""
     filter: str = ""
     code: str = ""
     since: float = 0.0
+    receipt: str = ""
+    document: str = ""
+    file: str = ""
+    route: str = ""
+    index: int | None = None
 
     def matches(self, letter: DeadLetter) -> bool:
         return (
@@ -21,6 +29,11 @@ class LetterQuery(msgspec.Struct, frozen=True, gc=False):
             and (not self.filter or letter.filter == self.filter)
             and (not self.code or letter.code == self.code)
             and letter.time >= self.since
+            and (not self.receipt or letter.receipt == self.receipt)
+            and (not self.document or letter.named.id == self.document)
+            and (not self.file or letter.named.file == self.file)
+            and (not self.route or letter.named.route == self.route)
+            and (self.index is None or letter.index is None or self.index in letter.ordinals)
         )
 
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from pypes.core.identity import Identity
+from pypes.core.identity import Identity, Named
 
 #: Media type of a body that carries packets with their metadata.
 PACKETS = "application/vnd.pypes.packets+json"
@@ -52,6 +52,11 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     origin: tuple[str, int] | None = None
     identities: tuple[Identity, ...] = ()
     meta: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def named(self) -> Named:
+        """What its documents are known by, as far as the request said it; an id is that of its only document."""
+        return Named(self.id, self.filename, self.route)
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)

@@ -8,6 +8,8 @@ from itertools import chain
 
 import msgspec
 
+from pypes.core.identity import NAMELESS, Named
+
 
 class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A packet that could not be processed (or a whole delivery: ``filter`` is then empty), with its reason.
@@ -16,7 +18,7 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     (empty if there never was a packet); ``time`` is seconds since the epoch. ``id`` begins with the receipt.
 
     A letter may stand for many ``failures`` of one kind, without their packets: its documents are then ``spans`` (first,
-    count, first, count, …), ascending.
+    count, first, count, …), ascending. ``named`` is what its document is known by, without the id where it has several.
     """
 
     id: str
@@ -33,6 +35,7 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     time: float
     spans: tuple[int, ...] = ()
     failures: int = 1
+    named: Named = NAMELESS
 
     @property
     def receipt(self) -> str:
@@ -42,6 +45,16 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def ordinals(self) -> Iterable[int]:
         """The documents it was made from, whichever way it names them; none of a letter for the whole delivery."""
         return in_spans(self.spans) if self.spans else self.documents
+
+    @property
+    def index(self) -> int | None:
+        """The ordinal of its document, the first of several; ``None`` of a letter for the whole delivery."""
+        return self.spans[0] if self.spans else self.documents[0] if self.documents else None
+
+    @property
+    def count(self) -> int:
+        """How many documents it names; 0 of a letter for the whole delivery."""
+        return sum(self.spans[1::2]) if self.spans else len(self.documents)
 
 
 class Fate(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -61,7 +74,8 @@ class Details(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``runs`` is count, index into ``fates``, count, index, …; ``ids`` are the ids of the documents that have one, by ordinal
     (``None``: there are none, or too many to keep); ``letters`` ordinal → id of the dead letter. ``spans`` are the documents of
-    dead letters that stand for many: id → first, count, first, count, …
+    dead letters that stand for many: id → first, count, first, count, … ``files`` are names of files by ordinal, of documents
+    that were not published and have one of their own; ``file`` and ``route`` are those of the whole delivery.
     """
 
     fates: tuple[Fate, ...]
@@ -69,6 +83,9 @@ class Details(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ids: dict[int, str] | None = None
     letters: dict[int, str] | None = None
     spans: dict[str, tuple[int, ...]] | None = None
+    files: dict[int, str] | None = None
+    file: str | None = None
+    route: str | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -227,10 +227,13 @@ class Queue(ABC):
         """
 
     @abstractmethod
-    async def receipts(self, state: str | None, since: float, limit: int, after: str = "") -> list[Receipt]:
+    async def receipts(
+        self, state: str | None, since: float, limit: int, after: str = "", *, newest: bool = False, graph: str = ""
+    ) -> list[Receipt]:
         """Up to ``limit`` receipts beyond ``after`` in the order of their ids, accepted at ``since`` or later.
 
-        ``since`` is seconds since the epoch. ``state``: only those in it, ``None`` for all.
+        With ``newest``, in the opposite order. ``since`` is seconds since the epoch. ``state``: only those in it, ``None`` for
+        all; ``graph``: only those of it, empty for all.
         """
 
     @abstractmethod
@@ -252,10 +255,13 @@ class Queue(ABC):
     # -- dead letters ------------------------------------------------------------------------------------
 
     @abstractmethod
-    async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
+    async def letters(
+        self, query: LetterQuery | None = None, limit: int = 100, after: str = "", *, newest: bool = False
+    ) -> list[DeadLetter]:
         """Up to ``limit`` dead letters that match, in the order of their ids, those beyond ``after``.
 
-        Without packets and tracebacks, which :meth:`letter` has.
+        With ``newest``, in the opposite order: those of the newest deliveries first. Without packets and tracebacks, which
+        :meth:`letter` has.
         """
 
     @abstractmethod

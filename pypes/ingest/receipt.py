@@ -116,12 +116,43 @@ def _second(seconds: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayOf:
+    """Where a replay comes from: the receipt whose documents it runs again, and the first of the dead letters it stands for.
+
+    ``start`` is where it began: the name of the filter, empty for the adapters.
+    """
+
+    receipt: str
+    deadletter: str
+    start: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayState:
+    """A delivery that runs failed documents again, how many of them, and its state."""
+
+    receipt: str
+    documents: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedDocument:
+    """The same document in another delivery; ``outcome`` is what became of it there, ``None`` where that is not told."""
+
+    receipt: str
+    index: int
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """Where a delivery is; the numbers count documents. ``state`` is queued, processing, done or failed.
 
     ``received``, ``started`` (first handed to an instance since its worker started) and ``finished`` are RFC 3339, ``None`` for
     what has not happened yet. ``version`` is that of the graph it ran in, 0 until it is finished. ``reason`` says why it waits,
-    if it is known to be because of its graph.
+    if it is known to be because of its graph. ``replay_of`` tells where a replay comes from, ``replays`` which deliveries run
+    its failed documents again, the newest first; both only where one receipt is asked for.
     """
 
     receipt: str
@@ -137,11 +168,14 @@ class Receipt:
     graph: str = ""
     version: int = 0
     reason: str | None = None
+    replay_of: ReplayOf | None = None
+    replays: tuple[ReplayState, ...] = ()
 
     def to_obj(self) -> dict[str, Any]:
         shown = asdict(self)
-        if self.reason is None:
-            del shown["reason"]
+        for name in ("reason", "replay_of", "replays"):
+            if not shown[name]:
+                del shown[name]
         return shown
 
 
@@ -151,6 +185,8 @@ class DocumentReport:
 
     ``outcome`` is published, dropped, failed or pending; ``publishers`` are those that took it (also if it failed elsewhere),
     ``filter`` is the one that dropped it or in which it failed (``""``: not known), ``deadletter`` the id of its dead letter.
+    ``file`` and ``route`` are known while it waits, and of what was not published. ``replay`` is the same document in the
+    delivery that ran it again, ``origin`` in the one that this delivery runs again.
     """
 
     index: int
@@ -159,6 +195,7 @@ class DocumentReport:
     publishers: tuple[str, ...] = ()
     filter: str = ""
     deadletter: str | None = None
-
-    def to_obj(self) -> dict[str, Any]:
-        return asdict(self)
+    file: str | None = None
+    route: str | None = None
+    replay: ReplayedDocument | None = None
+    origin: ReplayedDocument | None = None

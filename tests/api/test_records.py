@@ -133,11 +133,36 @@ class TestReceipts:
         page = get(node, f"/receipts/{receipt}/documents")
         letter = page["documents"][2]["deadletter"]
         assert letter.startswith(receipt)
+        nameless = {"file": None, "route": None}
         assert page == {
             "documents": [
-                {"index": 0, "id": "a", "outcome": "published", "publishers": ["out"], "filter": None, "deadletter": None},
-                {"index": 1, "id": "2", "outcome": "dropped", "publishers": [], "filter": "refuse", "deadletter": None},
-                {"index": 2, "id": None, "outcome": "failed", "publishers": [], "filter": "refuse", "deadletter": letter},
+                {
+                    "index": 0,
+                    "id": "a",
+                    "outcome": "published",
+                    "publishers": ["out"],
+                    "filter": None,
+                    "deadletter": None,
+                    **nameless,
+                },
+                {
+                    "index": 1,
+                    "id": "2",
+                    "outcome": "dropped",
+                    "publishers": [],
+                    "filter": "refuse",
+                    "deadletter": None,
+                    **nameless,
+                },
+                {
+                    "index": 2,
+                    "id": None,
+                    "outcome": "failed",
+                    "publishers": [],
+                    "filter": "refuse",
+                    "deadletter": letter,
+                    **nameless,
+                },
             ],
             "next": None,
         }
@@ -171,8 +196,10 @@ class TestReceipts:
                 break
             after = page["next"]
         ids = [receipt["receipt"] for receipt in found]
-        assert ids == sorted(ids)
+        assert ids == sorted(ids, reverse=True)
         assert wanted < set(ids)
+        assert get(node, f"/receipts?since={since}&order=oldest&limit=1&graph=g")["receipts"][0]["receipt"] == ids[-1]
+        assert get(node, f"/receipts?since={since}&graph=other")["receipts"] == []
         failures = get(node, f"/receipts?state=failed&since={since}")["receipts"]
         assert {one["receipt"] for one in failures} & wanted == {one["receipt"] for one in found if one["failed"]} & wanted
         assert {one["state"] for one in failures} == {"failed"}
@@ -189,6 +216,9 @@ class TestReceipts:
             "/receipts/x/documents?after=-1",
             "/deadletters?group=graph",
             "/deadletters?since=nan",
+            "/deadletters?order=up",
+            "/deadletters?index=-1",
+            "/receipts?order=up",
         ],
     )
     def test_queries_that_make_no_sense(self, node: Node, path: str) -> None:
@@ -266,11 +296,44 @@ class TestDeadLetters:
                 page = get(node, f"/deadletters?{query}&limit=4&after={after}")
                 seen += [letter["id"] for letter in page["deadletters"]]
                 after = page["next"]
-            assert seen == sorted(ids)
+            assert seen == sorted(ids, reverse=True)
+        assert [one["id"] for one in get(node, f"/deadletters?{query}&order=oldest")["deadletters"]] == sorted(ids)
         [group] = [g for g in get(node, "/deadletters?group=code")["groups"] if g["code"] == "test.counted"]
         assert list(group) == ["graph", "filter", "code", "count", "failures", "latest"]
         assert (group["graph"], group["filter"], group["count"]) == ("g", "refuse", 6)
         assert get(node, "/deadletters?code=test.counted&graph=other")["deadletters"] == []
+
+    def test_they_are_found_by_what_their_document_is_known_by(self, node: Node) -> None:
+        parts = "".join(
+            f'--b\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\n'
+            f"Content-Type: application/json\r\n\r\n{text}\r\n"
+            for name, text in (("a.json", '{"id": "x"}'), ("b.json", '{"id": "which", "refuse": true, "code": "test.which"}'))
+        )
+        receipt = post(node, f"{parts}--b--\r\n".encode(), "/docs/r", "multipart/form-data; boundary=b").json()["receipt"]
+        assert finished(node, receipt)["failed"] == 1
+        document = get(node, f"/receipts/{receipt}/documents?after=0")["documents"][0]
+        assert (document["index"], document["id"], document["file"], document["route"]) == (1, "which", "b.json", "r")
+        for query in ("id=which&route=r", "file=b.json&code=test.which", f"receipt={receipt}&index=1"):
+            [letter] = get(node, f"/deadletters?{query}")["deadletters"]
+            assert letter["document"] == {"index": 1, "id": "which", "file": "b.json", "route": "r"}
+            assert letter["id"] == document["deadletter"]
+        assert get(node, f"/deadletters?receipt={receipt}&index=0")["deadletters"] == []
+
+        answer = node.http.request("POST", f"{node.url}/deadletters/replay", json={"file": "b.json", "code": "test.which"})
+        [again] = answer.json()["receipts"]
+        found = finished(node, again)
+        jsonschema_rs.validator_for(dict(receipts.RECEIPT)).validate(found)
+        assert found["replay_of"] == {"receipt": receipt, "deadletter": document["deadletter"], "start": "refuse"}
+        first = get(node, f"/receipts/{receipt}")
+        jsonschema_rs.validator_for(dict(receipts.RECEIPT)).validate(first)
+        assert first["replays"] == [{"receipt": again, "documents": 1, "state": "failed"}]
+        document = get(node, f"/receipts/{receipt}/documents?after=0")["documents"][0]
+        jsonschema_rs.validator_for(dict(receipts.DOCUMENT)).validate(document)
+        assert document["replay"] == {"receipt": again, "index": 0, "outcome": "failed"}
+        [there] = get(node, f"/receipts/{again}/documents")["documents"]
+        assert (there["id"], there["origin"]) == ("which", {"receipt": receipt, "index": 1})
+        [letter] = get(node, f"/deadletters?receipt={again}")["deadletters"]
+        assert letter["document"] == {"index": 0, "id": "which", "file": "b.json", "route": "r"}
 
     def test_one_is_edited_and_replayed_from_its_filter(self, node: Node) -> None:
         id = failed(node, title="wrong")

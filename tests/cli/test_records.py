@@ -26,6 +26,7 @@ LETTER = {
     "attempts": 1,
     "receipt": "019a0000-0000-7000-8000-000000000000",
     "time": "2026-11-21T08:00:00.000Z",
+    "document": {"index": 4, "id": None, "file": "a.pdf", "route": "files"},
 }
 RECEIPT = {
     "receipt": LETTER["receipt"],
@@ -45,6 +46,7 @@ DOCUMENTS = [
     {"index": 0, "id": "a", "outcome": "published", "publishers": ["index"], "filter": None, "deadletter": None},
     {"index": 1, "id": None, "outcome": "failed", "publishers": ["log"], "filter": "pdf", "deadletter": LETTER["id"]},
 ]
+AGAIN = "019a0000-0000-7000-8000-000000000001"
 
 
 class Server(ThreadingHTTPServer):
@@ -117,6 +119,15 @@ class TestDeadLetters:
         assert "\x1b[31m" not in result.output
         assert server.asked[0][2] == {"graph": "search", "since": "2026-11-21T00:00:00Z", "limit": "100"}
 
+    def test_they_are_found_by_their_document(self, server: Server) -> None:
+        server.answers["GET", "/deadletters"] = 200, {"deadletters": [LETTER], "next": None}
+        result = run(server, "deadletters", "list", "--file", "a.pdf", "--index", "4", "--oldest-first")
+        assert "index 4" in " ".join(result.output.split())
+        assert server.asked[0][2] == {"file": "a.pdf", "index": "4", "order": "oldest", "limit": "100"}
+        server.answers["POST", "/deadletters/replay"] = 202, {"count": 1, "receipts": [AGAIN]}
+        assert run(server, "deadletters", "replay", "--route", "files", "--id", "x").exit_code == 0
+        assert server.asked[-1][3] == {"route": "files", "id": "x", "from": "filter", "limit": 1000}
+
     def test_pages_are_gone_through(self, server: Server) -> None:
         letters = [{**LETTER, "id": f"{n:04d}"} for n in range(1200)]
         server.answers["GET", "/deadletters"] = 200, paged("deadletters", letters, "id")
@@ -137,6 +148,7 @@ class TestDeadLetters:
         server.answers["GET", f"/deadletters/{LETTER['id']}"] = 200, whole
         result = run(server, "deadletters", "show", str(LETTER["id"]))
         assert "Traceback: here" in result.output
+        assert "document    file a.pdf, route files, index 4" in result.output
         assert '"title": "x"' in result.output
         assert json.loads(run(server, "deadletters", "show", str(LETTER["id"]), "--json").output) == whole
 
@@ -223,6 +235,21 @@ class TestReceipts:
         assert server.asked[0][2] == {"wait": "5.0"}
         shown = json.loads(run(server, "receipts", "show", str(RECEIPT["receipt"]), "--json").output)
         assert shown == {**RECEIPT, "documents": DOCUMENTS}
+
+    def test_replays_are_shown_both_ways(self, server: Server) -> None:
+        path = f"/receipts/{RECEIPT['receipt']}"
+        origin = {"receipt": AGAIN, "deadletter": f"{AGAIN}-12", "start": "pdf"}
+        replays = [{"receipt": AGAIN, "documents": 1, "state": "done"}]
+        server.answers["GET", path] = 200, {**RECEIPT, "replay_of": origin, "replays": replays}
+        replay = {"receipt": AGAIN, "index": 0, "outcome": "published"}
+        documents = [{**DOCUMENTS[1], "file": "a.pdf", "route": "files", "replay": replay}]
+        server.answers["GET", f"{path}/documents"] = 200, paged("documents", documents, "index")
+        result = run(server, "receipts", "show", str(RECEIPT["receipt"]))
+        lines = [" ".join(line.split()) for line in result.output.splitlines()]
+        assert f"replay of {AGAIN} (dead letter {AGAIN}-12), from pdf" in lines
+        assert f"replayed in {AGAIN}: 1 documents, done" in lines
+        assert "file a.pdf" in result.output
+        assert "published in" in result.output
 
 
 def test_refusals_are_told(server: Server, tmp_path: Path) -> None:

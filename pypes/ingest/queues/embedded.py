@@ -32,6 +32,7 @@ from pypes.ingest.queues.lane import Lane
 from pypes.ingest.queues.letters import LetteredQueue
 from pypes.ingest.queues.outbox import Append, Change, Commit, Cursor, Move, Outbox
 from pypes.ingest.queues.refill import Refill
+from pypes.ingest.queues.replaying import Link
 from pypes.ingest.queues.retention import Retention
 from pypes.ingest.queues.rewriting import REWRITE_S, Rewriting
 from pypes.ingest.receipt import ReceiptIds, first_key, time_of
@@ -230,6 +231,7 @@ class EmbeddedQueue(LetteredQueue):
         key: Key | None = None,
         replays: tuple[str, ...] = (),
         cursors: tuple[Cursor, ...] = (),
+        link: Link | None = None,
     ) -> asyncio.Future[str]:
         try:
             self._committer.check()
@@ -239,7 +241,7 @@ class EmbeddedQueue(LetteredQueue):
             raise
         if future is None:
             future = self._loop.create_future()
-        self._outbox.appends.append(Append(header, body, decoded, future, key, replays, cursors))
+        self._outbox.appends.append(Append(header, body, decoded, future, key, replays, cursors, link))
         self._committer.kick_soon()
         return future
 

@@ -7,11 +7,13 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
 from msgspec import structs
 
+from pypes.core.identity import Named
 from pypes.core.nodetime import Clock
 from pypes.errors import Conflict, NotFound
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery, Replayed
@@ -19,12 +21,21 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, receipt_of
 from pypes.ingest.queues.outbox import Change
 from pypes.ingest.queues.recorded import RecordedQueue
-from pypes.ingest.queues.replaying import from_filter, from_start, starts_over, together
+from pypes.ingest.queues.replaying import Link, from_filter, from_start, link_of, starts_over, together
 from pypes.ingest.store.schema import FAILURES, documents_of
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
 
-_LETTER = "id, documents, graph, version, filter, component, code, error, attempts, time"
+_LETTER = "id, documents, graph, version, filter, component, code, error, attempts, time, named.document, named.file, named.route"
+_LETTERS = "dead_letters LEFT JOIN named ON named.letter = dead_letters.id"
+
+#: Columns by what a query calls them.
+_COLUMNS = MappingProxyType(
+    {"graph": "graph", "filter": "filter", "code": "code", "document": "named.document", "file": "file", "route": "route"}
+)
+
+#: Greater than the id of any dead letter.
+_LAST = "g"
 
 
 class LetteredQueue(RecordedQueue):
@@ -46,22 +57,29 @@ class LetteredQueue(RecordedQueue):
         future: asyncio.Future[str] | None = None,
         key: Any = None,
         replays: tuple[str, ...] = (),
+        *,
+        link: Link | None = None,
     ) -> asyncio.Future[str]:
-        """As :meth:`append`; the dead letters ``replays`` go in the same transaction."""
+        """As :meth:`append`; the dead letters ``replays`` go in the same transaction, and ``link`` is kept."""
 
     # -- dead letters ------------------------------------------------------------------------------------
 
-    async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
+    async def letters(
+        self, query: LetterQuery | None = None, limit: int = 100, after: str = "", *, newest: bool = False
+    ) -> list[DeadLetter]:
         await self._committer.settled()
         where, parameters = _where(query or LetterQuery(), self._times)
         # a list by id: without the sign before its columns, an index by another order may be preferred
-        sql = f"SELECT {_LETTER} FROM dead_letters WHERE id > ? {where} ORDER BY id LIMIT ?"
-        return [self._shown(_letter(row)) for row in await self._read(sql, after, *parameters, limit)]
+        beyond, order = ("id < ?", "id DESC") if newest else ("id > ?", "id")
+        sql = f"SELECT {_LETTER} FROM {_LETTERS} WHERE {beyond} {where} ORDER BY {order} LIMIT ?"
+        return [
+            self._shown(_letter(row)) for row in await self._read(sql, after or (_LAST if newest else ""), *parameters, limit)
+        ]
 
     async def letter(self, id: str) -> KeptLetter | None:
         await self._committer.settled()
         rows = await self._read(
-            f"SELECT {_LETTER}, traceback, packet, is_edited, receipt FROM dead_letters JOIN packets USING (id) WHERE id = ?", id
+            f"SELECT {_LETTER}, traceback, packet, is_edited, receipt FROM {_LETTERS} JOIN packets USING (id) WHERE id = ?", id
         )
         if not rows:
             return None
@@ -83,7 +101,7 @@ class LetteredQueue(RecordedQueue):
         await self._committer.settled()
         where, parameters = _where(query or LetterQuery(), self._times)
         rows = await self._read(
-            f"SELECT graph, filter, code, count(*), max(time), sum({FAILURES}) FROM dead_letters WHERE 1 {where} "
+            f"SELECT graph, filter, code, count(*), max(time), sum({FAILURES}) FROM {_LETTERS} WHERE 1 {where} "
             "GROUP BY graph, filter, code ORDER BY count(*) DESC, graph, filter, code",
             *parameters,
         )
@@ -117,7 +135,9 @@ class LetteredQueue(RecordedQueue):
         try:
             letter, is_edited, is_needed, body = await self._reading.call(partial(_single, self._store, self._spool.path, id))
             header, packet = from_filter(letter, body[0] if body else None, is_edited=is_edited, is_needed=is_needed)
-            return await self._append(header, packet, None, replays=(id,))
+            link = link_of([letter], header, from_start=False)
+            self._knows_replays = True
+            return await self._append(header, packet, None, replays=(id,), link=link)
         finally:
             self._replaying.discard(id)
 
@@ -145,7 +165,9 @@ class LetteredQueue(RecordedQueue):
                 # the file may be that of other letters, too: the delivery gets a name of its own for it
                 body = await self._reading.call(partial(self._spool.link, body))
             replays = tuple(letter.id for letter in plan.letters)
-            receipt = await self._append(header, body, None, replays=replays)
+            link = link_of(plan.letters, header, from_start=True)
+            self._knows_replays = True
+            receipt = await self._append(header, body, None, replays=replays, link=link)
             return Replayed(receipt, len(replays), plan.left)
         finally:
             self._replaying -= guarded
@@ -170,7 +192,7 @@ class _Plan(NamedTuple):
 def _plan(store: Store, spool: Path, ids: Sequence[str], is_from_start: bool) -> _Plan:
     """What a replay of dead letters of one receipt takes; raises :class:`NotFound` if none of them is there."""
     asked = orjson.dumps(ids).decode()
-    rows = store.read(f"SELECT {_LETTER}, is_edited FROM dead_letters WHERE id IN (SELECT value FROM json_each(?))", (asked,))
+    rows = store.read(f"SELECT {_LETTER}, is_edited FROM {_LETTERS} WHERE id IN (SELECT value FROM json_each(?))", (asked,))
     if not rows:
         raise NotFound("there is no such dead letter", code="deadletters.not_found")
     found = [(_letter(row), bool(is_edited)) for *row, is_edited in rows]
@@ -178,7 +200,7 @@ def _plan(store: Store, spool: Path, ids: Sequence[str], is_from_start: bool) ->
     if not first:
         return _Plan((), tuple(letter.id for letter, _ in found), (None, None))
     receipt = first[0].receipt
-    rows = store.read(f"SELECT {_LETTER} FROM dead_letters WHERE id > ? AND id < ?", (f"{receipt}-", f"{receipt}."))
+    rows = store.read(f"SELECT {_LETTER} FROM {_LETTERS} WHERE id > ? AND id < ?", (f"{receipt}-", f"{receipt}."))
     letters = together(first, [_letter(row) for row in rows])
     gone = {letter.id for letter in letters}
     return _Plan(letters, tuple(letter.id for letter, _ in found if letter.id not in gone), _body(store, spool, receipt)[0])
@@ -186,7 +208,7 @@ def _plan(store: Store, spool: Path, ids: Sequence[str], is_from_start: bool) ->
 
 def _single(store: Store, spool: Path, id: str) -> tuple[DeadLetter, bool, bool, _Body]:
     """One dead letter with its packet, whether that was edited, whether it is not whole; and what is kept of its delivery."""
-    sql = f"SELECT {_LETTER}, traceback, packet, is_edited FROM dead_letters JOIN packets USING (id) WHERE id = ?"
+    sql = f"SELECT {_LETTER}, traceback, packet, is_edited FROM {_LETTERS} JOIN packets USING (id) WHERE id = ?"
     rows = store.read(sql, (id,))
     if not rows:
         raise NotFound("there is no such dead letter", code="deadletters.not_found")
@@ -206,10 +228,16 @@ def _body(store: Store, spool: Path, receipt: str) -> tuple[_Body, bool]:
 
 def _where(query: LetterQuery, times: Clock) -> tuple[str, list[Any]]:
     conditions, parameters = [], []
-    for name in ("graph", "filter", "code"):
+    for name, column in _COLUMNS.items():
         if value := getattr(query, name):
-            conditions.append(f"AND {name} = ?")
+            conditions.append(f"AND {column} = ?")
             parameters.append(value)
+    if query.receipt:
+        conditions.append("AND id > ? AND id < ?")
+        parameters += (f"{query.receipt}-", f"{query.receipt}.")
+    if query.index is not None:
+        conditions.append("AND covers(documents, ?)")
+        parameters.append(query.index)
     if query.since:
         conditions.append("AND time >= ?")
         parameters.append(times.first(query.since))
@@ -217,8 +245,22 @@ def _where(query: LetterQuery, times: Clock) -> tuple[str, list[Any]]:
 
 
 def _letter(row: Sequence[Any], traceback: str = "", packet: bytes = b"") -> DeadLetter:
-    id, documents, graph, version, filter, component, code, error, attempts, time = row
+    id, documents, graph, version, filter, component, code, error, attempts, time, *names = row
     named, spans, failures = documents_of(documents)
     return DeadLetter(
-        id, named, graph, version, filter, component, code, error, traceback, attempts, packet, time, spans, failures
+        id,
+        named,
+        graph,
+        version,
+        filter,
+        component,
+        code,
+        error,
+        traceback,
+        attempts,
+        packet,
+        time,
+        spans,
+        failures,
+        Named(*names),
     )

@@ -19,14 +19,14 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import Blame, DeadLetter, Details, receipt_of
 from pypes.ingest.queue import Callback, Capabilities, Key, QueueStats
 from pypes.ingest.queues.idempotency import check
-from pypes.ingest.queues.replaying import from_filter, starts_over, together
+from pypes.ingest.queues.linked import LinkedQueue, Replay
+from pypes.ingest.queues.replaying import Link, from_filter, link_of, starts_over, together
 from pypes.ingest.queues.replaying import from_start as start_again
-from pypes.ingest.queues.settling import SettlingQueue
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptIds, commit_key, first_key
 from pypes.ingest.store.turn import Remains
 
 
-class MemoryQueue(SettlingQueue):
+class MemoryQueue(LinkedQueue):
     """A queue in memory; make it inside a running event loop."""
 
     def __init__(self, *, limits: Limits | None = None, node: int = 0, shard: int = 0, clock: Clock | None = None) -> None:
@@ -41,6 +41,8 @@ class MemoryQueue(SettlingQueue):
         self._edited: set[str] = set()
         self._bodies: dict[str, Remains] = {}
         self._paths: dict[str, str] = {}
+        #: What replays run again, by their receipt.
+        self._links: dict[str, Link] = {}
         self._is_closed = False
 
     # -- deliveries --------------------------------------------------------------------------------------
@@ -100,6 +102,7 @@ class MemoryQueue(SettlingQueue):
         self._details.pop(key, None)
         self._forgotten = max(self._forgotten, key)
         id = ReceiptIds(self._node, self._shard, key, 0)[0]
+        self._links.pop(id, None)
         self._keys = {name: known for name, known in self._keys.items() if known[1] != id}
 
     def _crashed(self, delivery: Delivery, blames: tuple[Blame, ...]) -> None:
@@ -110,7 +113,7 @@ class MemoryQueue(SettlingQueue):
 
     # -- receipts ----------------------------------------------------------------------------------------
 
-    async def receipt(self, id: str) -> Receipt | None:
+    async def _receipt(self, id: str) -> Receipt | None:
         rid = ReceiptId.parse(id)
         group = self._find(rid)
         if group is not None and group.deliveries is not None and (delivery := group.deliveries[0]) is not None:
@@ -126,25 +129,34 @@ class MemoryQueue(SettlingQueue):
             raise Gone("this receipt was given out here and is forgotten by now", code="receipt.forgotten")
         return finished.account(0) if finished is not None else None
 
-    async def documents(self, id: str, limit: int, after: int = -1) -> list[DocumentReport] | None:
-        receipt = await self.receipt(id)
-        if receipt is None:
-            return None
-        if receipt.pending:
-            return report_pending(receipt.accepted, limit, after)
+    async def _documents(self, id: str, limit: int, after: int) -> list[DocumentReport] | None:
         rid = ReceiptId.parse(id)
+        group = self._find(rid)
+        if group is not None and group.deliveries is not None and (delivery := group.deliveries[0]) is not None:
+            return report_pending(delivery.header, limit, after)
         account = self._account(rid)
-        assert account is not None
+        if account is None:
+            return None
         return report(account, self._details.get(rid.key), limit, after)
 
-    async def receipts(self, state: str | None, since: float, limit: int, after: str = "") -> list[Receipt]:
+    async def _link(self, rid: ReceiptId) -> Link | None:
+        return self._links.get(str(rid))
+
+    async def _replays(self, origin: str, latest: int) -> list[Replay]:
+        found = [(receipt, link) for receipt, link in sorted(self._links.items(), reverse=True) if link.origin == origin]
+        return found[:latest]
+
+    async def receipts(
+        self, state: str | None, since: float, limit: int, after: str = "", *, newest: bool = False, graph: str = ""
+    ) -> list[Receipt]:
         found: list[Receipt] = []
         first = first_key(self._times.first(since))
-        for key in sorted([*self._finished_groups, *self._backlog.groups]):
+        for key in sorted([*self._finished_groups, *self._backlog.groups], reverse=newest):
             id = ReceiptIds(self._node, self._shard, key, 0)[0]
-            if id > after and key >= first:
-                receipt = await self.receipt(id)
-                if receipt is not None and state in (None, receipt.state):
+            is_beyond = not after or (id < after if newest else id > after)
+            if is_beyond and key >= first:
+                receipt = await self._receipt(id)
+                if receipt is not None and state in (None, receipt.state) and graph in ("", receipt.graph):
                     found.append(receipt)
         return found[:limit]
 
@@ -168,9 +180,12 @@ class MemoryQueue(SettlingQueue):
         found += [(remains.graph, 0, remains.size) for remains in self._bodies.values() if remains.has_body]
         self._watch(lambda: self._shares.set_letters(found))
 
-    async def letters(self, query: LetterQuery | None = None, limit: int = 100, after: str = "") -> list[DeadLetter]:
+    async def letters(
+        self, query: LetterQuery | None = None, limit: int = 100, after: str = "", *, newest: bool = False
+    ) -> list[DeadLetter]:
         query = query or LetterQuery()
-        matching = (self._letters[id] for id in sorted(self._letters) if id > after and query.matches(self._letters[id]))
+        beyond = [id for id in sorted(self._letters, reverse=newest) if not after or (id < after if newest else id > after)]
+        matching = (self._letters[id] for id in beyond if query.matches(self._letters[id]))
         return [structs.replace(letter, packet=b"", traceback="") for letter in matching][:limit]
 
     async def letter(self, id: str) -> KeptLetter | None:
@@ -227,6 +242,7 @@ class MemoryQueue(SettlingQueue):
         letter, (old, _, is_needed) = self._letters[id], self._kept(receipt_of(id))
         header, packet = from_filter(letter, old, is_edited=id in self._edited, is_needed=is_needed)
         receipt = self._append(header, packet, None, is_replay=True)
+        self._links[receipt] = link_of([letter], header, from_start=False)
         self._delete(id)
         return receipt
 
@@ -243,6 +259,7 @@ class MemoryQueue(SettlingQueue):
         if isinstance(body, Spooled):
             body = _link(body, f"{body.path}-{self._last_key + 1:x}")
         receipt = self._append(header, body, None, is_replay=True)
+        self._links[receipt] = link_of(letters, header, from_start=True)
         gone = {letter.id for letter in letters if self._delete(letter.id)}
         return Replayed(receipt, len(gone), tuple(letter.id for letter in asked if letter.id not in gone))
 

@@ -15,6 +15,7 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.ordering import fresh_of
 from pypes.ingest.outcome import Blame, Details
 from pypes.ingest.queue import Key
+from pypes.ingest.queues.replaying import Link
 from pypes.ingest.receipt import MAX_INDEX, ReceiptIds
 from pypes.ingest.store.rows import pack
 from pypes.ingest.store.schema import ROW_BYTES
@@ -29,12 +30,13 @@ Cursor = tuple[str, str, str]
 
 
 class Append:
-    """An append on its way to the store; ``replays`` are the ids of the dead letters that go when it comes.
+    """An append on its way to the store; ``replays`` are the ids of the dead letters that go when it comes, ``link`` is what
+    it runs again of their delivery.
 
     ``cursors`` are those of the source which fetched it: they are stored together.
     """
 
-    __slots__ = ("body", "cursors", "decoded", "future", "header", "key", "replays")
+    __slots__ = ("body", "cursors", "decoded", "future", "header", "key", "link", "replays")
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Append:
         key: Key | None = None,
         replays: tuple[str, ...] = (),
         cursors: tuple[Cursor, ...] = (),
+        link: Link | None = None,
     ) -> None:
         self.header = header
         self.body = body
@@ -53,6 +56,7 @@ class Append:
         self.key = key
         self.replays = replays
         self.cursors = cursors
+        self.link = link
 
 
 class Move:
@@ -286,6 +290,10 @@ class Outbox:
                 turn.keys.append((append.key.name, append.key.digest, key, id))
             if append.replays:
                 turn.removed += append.replays
+            if append.link is not None:
+                id = ReceiptIds(self._node, self._shard, key, salt)[position]
+                origin, letter, start, documents = append.link
+                turn.replays.append((key, position, id, origin, letter, start, orjson.dumps(documents).decode()))
             if append.cursors:
                 turn.cursors += append.cursors
             if header.keys and not header.is_bulk and self._has_bulk(header.graph):

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+import orjson
 
 from pypes.errors import Gone
 from pypes.ingest.accounts import Account, decode, report, report_pending
@@ -18,9 +19,10 @@ from pypes.ingest.outcome import Details
 from pypes.ingest.queue import Callback
 from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.linked import LinkedQueue, Replay
 from pypes.ingest.queues.outbox import Outbox
+from pypes.ingest.queues.replaying import Link
 from pypes.ingest.queues.retention import Retention
-from pypes.ingest.queues.settling import SettlingQueue
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
 from pypes.ingest.store.rows import index_bytes, unpack_index
 from pypes.ingest.store.store import Store
@@ -28,7 +30,11 @@ from pypes.ingest.store.store import Store
 _START_BYTES = 4096  # of a row: enough for the index of a commit of a few deliveries
 
 
-class RecordedQueue(SettlingQueue):
+#: Greater than the key of any commit.
+_LAST_KEY = 1 << 62
+
+
+class RecordedQueue(LinkedQueue):
     """Reads in a thread what the store has; what was acknowledged and is not yet there is waited for."""
 
     _store: Store
@@ -36,6 +42,8 @@ class RecordedQueue(SettlingQueue):
     _outbox: Outbox
     _committer: Committer
     _retention: Retention
+    #: Whether anything was ever replayed; ``None`` as long as the store was not asked.
+    _knows_replays: bool | None = None
 
     async def _read(self, sql: str, *parameters: Any) -> list[Any]:
         rows: list[Any] = await self._reading.call(partial(self._store.read, sql, parameters))
@@ -43,7 +51,7 @@ class RecordedQueue(SettlingQueue):
 
     # -- receipts ----------------------------------------------------------------------------------------
 
-    async def receipt(self, id: str) -> Receipt | None:
+    async def _receipt(self, id: str) -> Receipt | None:
         rid = ReceiptId.parse(id)
         group = self._find(rid)
         if group is not None:
@@ -82,7 +90,7 @@ class RecordedQueue(SettlingQueue):
             raise Gone("this receipt was given out here and is forgotten by now", code="receipt.forgotten")
         return None
 
-    async def documents(self, id: str, limit: int, after: int = -1) -> list[DocumentReport] | None:
+    async def _documents(self, id: str, limit: int, after: int) -> list[DocumentReport] | None:
         rid = ReceiptId.parse(id)
         group = self._find(rid)
         account = group.account(rid.position) if group is not None else None
@@ -90,7 +98,7 @@ class RecordedQueue(SettlingQueue):
             header = await self._header(group, rid.position)
             account = group.account(rid.position)
             if header is not None and account is None:
-                return report_pending(header.documents, limit, after)
+                return report_pending(header, limit, after)
         if account is None and (account := await self._account(rid)) is None:
             return None
         await self._committer.settled()
@@ -98,57 +106,89 @@ class RecordedQueue(SettlingQueue):
         details = msgspec.msgpack.decode(rows[0][0], type=Details) if rows else None
         return report(account, details, limit, after)
 
-    async def receipts(self, state: str | None, since: float, limit: int, after: str = "") -> list[Receipt]:
-        first, last = first_key(self._times.first(since)), (0, 0)
+    async def _link(self, rid: ReceiptId) -> Link | None:
+        if not await self._has_replays():
+            return None
+        sql = "SELECT origin, letter, start, documents FROM replays WHERE key = ? AND position = ?"
+        rows = await self._read(sql, rid.key, rid.position)
+        return _link(*rows[0]) if rows else None
+
+    async def _replays(self, origin: str, latest: int) -> list[Replay]:
+        if not await self._has_replays():
+            return []
+        sql = (
+            "SELECT receipt, origin, letter, start, documents FROM replays WHERE origin = ? "
+            "ORDER BY key DESC, position DESC LIMIT ?"
+        )
+        return [(receipt, _link(*row)) for receipt, *row in await self._read(sql, origin, latest)]
+
+    async def _has_replays(self) -> bool:
+        """False as long as nothing was replayed here: then receipts are not looked up twice."""
+        if self._knows_replays is None:
+            self._knows_replays = bool(await self._read("SELECT 1 FROM replays LIMIT 1"))
+        return self._knows_replays
+
+    async def receipts(
+        self, state: str | None, since: float, limit: int, after: str = "", *, newest: bool = False, graph: str = ""
+    ) -> list[Receipt]:
+        first, last = first_key(self._times.first(since)), _LAST_KEY
+        edge: tuple[int, int] | None = None
         if after:
             rid = ReceiptId.parse(after)
-            first, last = max(first, rid.key), (rid.key, rid.position + 1)
+            edge = (rid.key, rid.position)
+            first, last = (first, rid.key) if newest else (max(first, rid.key), last)
         found: list[Receipt] = []
-        async with aclosing(self._entries(state, first, limit)) as entries:
+        async with aclosing(self._entries(state, first, last, limit, newest=newest)) as entries:
             async for rid, account, group in entries:
-                if (rid.key, rid.position) >= last:
+                place = (rid.key, rid.position)
+                if edge is None or (place < edge if newest else place > edge):
                     receipt = await self._listed(rid, account, group)
-                    if receipt is not None and state in (None, receipt.state):
+                    if receipt is not None and state in (None, receipt.state) and graph in ("", receipt.graph):
                         found.append(receipt)
                         if len(found) == limit:
                             break
         return found
 
     async def _entries(
-        self, state: str | None, first: int, page: int
+        self, state: str | None, first: int, last: int, page: int, *, newest: bool
     ) -> AsyncGenerator[tuple[ReceiptId, Account | None, Group | None], None]:
-        """What may be in a state, from a commit on, in order; the group of what is not finished, or was not when this began."""
+        """What may be in a state, from a commit to another, in order; the group of what is not finished, or was not before."""
         has_finished = state in (None, "done", "failed")
         has_unfinished = state in (None, "queued", "processing")
         # what is finished while the store is read is in one of the two: its group knows its account
         groups = {
             key: group
             for key, group in self._backlog.groups.items()
-            if key >= first and (has_unfinished or group.outcomes is not None)
+            if first <= key <= last and (has_unfinished or group.outcomes is not None)
         }
-        keys = sorted(groups)
+        waiting = sorted(groups)
+        order = "DESC" if newest else ""
         where = "AND failed" if state == "failed" else ""
         while True:
             rows: list[Any] = []
             if has_finished:
-                sql = f"SELECT key, salt, data FROM receipts WHERE key >= ? {where} ORDER BY key LIMIT ?"
-                rows = await self._read(sql, first, page)
+                sql = f"SELECT key, salt, data FROM receipts WHERE key BETWEEN ? AND ? {where} ORDER BY key {order} LIMIT ?"
+                rows = await self._read(sql, first, last, page)
             until = rows[-1][0] if rows and len(rows) == page else None
             stored = {key: (salt, decode(data)) for key, salt, data in rows}
-            others = keys[bisect_left(keys, first) : len(keys) if until is None else bisect_right(keys, until)]
-            for key in sorted({*stored, *others}):
+            low = until if newest and until is not None else first
+            high = until if not newest and until is not None else last
+            others = waiting[bisect_left(waiting, low) : bisect_right(waiting, high)]
+            for key in sorted({*stored, *others}, reverse=newest):
                 accounts: Sequence[Account | None]
                 if key in stored:
                     group, (salt, accounts) = None, stored[key]
                 else:
                     group = groups[key]
                     salt, accounts = group.salt, [group.account(position) for position in range(group.entries)]
-                for position, account in enumerate(accounts):
+                places = reversed(range(len(accounts))) if newest else range(len(accounts))
+                for position in places:
+                    account = accounts[position]
                     if (account is None and has_unfinished) or (account is not None and has_finished):
                         yield ReceiptId(self._node, self._shard, key, position, salt), account, group
             if until is None:
                 return
-            first = until + 1
+            first, last = (first, until - 1) if newest else (until + 1, last)
 
     async def _listed(self, rid: ReceiptId, account: Account | None, group: Group | None) -> Receipt | None:
         if account is not None:
@@ -184,6 +224,10 @@ class RecordedQueue(SettlingQueue):
     def callback_failed(self, receipt: str, due: float) -> None:
         self._outbox.postponed(receipt, due)
         self._committer.kick_soon()
+
+
+def _link(origin: str, letter: str, start: str | None, documents: str) -> Link:
+    return Link(origin, letter, start, tuple(orjson.loads(documents)))
 
 
 def _headers(store: Store, key: int) -> list[Header] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from msgspec import structs
 
@@ -12,6 +12,69 @@ from pypes.errors import Conflict
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.ingest.ordering import EVERY
 from pypes.ingest.outcome import DeadLetter
+
+
+class Link(NamedTuple):
+    """What a replay runs again: documents of the delivery ``origin``, as spans of their ordinals there (none: all of it).
+
+    ``letter`` is the first of the dead letters that went. ``start`` is the filter from which a packet goes on (empty: at the
+    adapters), ``None`` of documents that run from the start.
+    """
+
+    origin: str
+    letter: str
+    start: str | None
+    documents: tuple[int, ...]
+
+    @property
+    def number(self) -> int:
+        """How many documents of the other delivery run again; 0 if all of it does."""
+        return sum(self.documents[1::2])
+
+    def may_have(self, first: int, last: int) -> bool:
+        """False if no document of the other delivery from ``first`` to ``last`` runs again."""
+        spans = self.documents
+        return not spans or (spans[0] <= last and first < spans[-2] + spans[-1])
+
+    def index_of(self, document: int) -> int | None:
+        """The ordinal in the replay of a document of the other delivery; ``None`` if it is not among those."""
+        if not self.documents:
+            return document
+        before = 0
+        for first, count in zip(self.documents[::2], self.documents[1::2], strict=True):
+            if first <= document < first + count:
+                return before + document - first if self.start is None else 0
+            before += count
+        return None
+
+    def document_of(self, index: int) -> int:
+        """The ordinal in the other delivery of a document of the replay."""
+        before = 0
+        for first, count in zip(self.documents[::2], self.documents[1::2], strict=True):
+            if index < before + count:
+                return first + index - before
+            before += count
+        return index
+
+
+def link_of(letters: Sequence[DeadLetter], header: Header, *, from_start: bool) -> Link:
+    """What the replay with this header runs again, of the documents of dead letters of one receipt."""
+    start = None if from_start else header.start
+    documents: tuple[int, ...] = ()
+    if all(map(_names_any, letters)):
+        documents = spans_of(sorted({document for letter in letters for document in letter.ordinals}))
+    return Link(letters[0].receipt, header.replays, start, documents)
+
+
+def spans_of(ordinals: Iterable[int]) -> tuple[int, ...]:
+    """Ascending ordinals as spans: first, count, first, count, …"""
+    spans: list[int] = []
+    for ordinal in ordinals:
+        if spans and ordinal == spans[-2] + spans[-1]:
+            spans[-1] += 1
+        else:
+            spans += (ordinal, 1)
+    return tuple(spans)
 
 
 def starts_over(letter: DeadLetter, *, is_edited: bool) -> bool:

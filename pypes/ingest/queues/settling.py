@@ -20,6 +20,7 @@ from pypes.ingest.receipt import Receipt, ReceiptId, rfc3339
 from pypes.ingest.store.turn import Remains
 
 
+
 class SettlingQueue(LeasingQueue):
     """Base of the in-memory and the embedded queue. Subclasses keep what :meth:`_finished` and the others tell them."""
 
@@ -100,7 +101,10 @@ class SettlingQueue(LeasingQueue):
         if kind != self._last_kind:  # else the same object is told apart by nobody, and encoded once
             self._last_kind = kind
         self._last_outcome = outcome
-        self._last_details = details_of(header.documents, outcome)
+        details = details_of(header.documents, outcome)
+        if details is not None and (header.route is not None or header.filename is not None):
+            details = structs.replace(details, file=header.filename, route=header.route)
+        self._last_details = details
         details = outcome.details
         self._last_id = details.ids.get(0) if details is not None and details.ids and header.documents == 1 else None
         return self._last_kind
@@ -128,6 +132,7 @@ class SettlingQueue(LeasingQueue):
             attempts=delivery.attempt,
             packet=b"",
             time=self._clock(),
+            named=header.named,
         )
         outcome = Outcome(failed=header.documents, dead_letters=(letter,), keeps_body=has_body)
         if has_body:

@@ -47,8 +47,15 @@ CREATE TABLE cursors (graph TEXT, node TEXT, cursor TEXT, PRIMARY KEY (graph, no
 """
 
 #: Tables that format 2 did not have from the beginning; an earlier release leaves them alone, and writes to ``fresh`` instead.
+#: ``named``: what the document of a dead letter is known by. ``replays``: of the delivery at a place, which one it runs again.
 ADDED = """
 CREATE TABLE IF NOT EXISTS newer (graph TEXT, route TEXT, id TEXT, key INTEGER, PRIMARY KEY (graph, route, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS named (letter TEXT PRIMARY KEY, document TEXT, file TEXT, route TEXT) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS named_document ON named (document) WHERE document IS NOT NULL;
+CREATE INDEX IF NOT EXISTS named_file ON named (file) WHERE file IS NOT NULL;
+CREATE TABLE IF NOT EXISTS replays (key INTEGER, position INTEGER, receipt TEXT, origin TEXT, letter TEXT, start TEXT,
+  documents TEXT, PRIMARY KEY (key, position)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS replays_origin ON replays (origin);
 """
 
 #: A whole turn as one statement: a row of this view.
@@ -70,6 +77,7 @@ FAILURES = "CASE WHEN documents LIKE '{%' THEN json_extract(documents, '$.failur
 
 INSERT_LETTER = "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"
 INSERT_PACKET = "INSERT OR REPLACE INTO packets VALUES (?, ?, ?)"
+INSERT_NAMED = "INSERT OR REPLACE INTO named VALUES (?, ?, ?, ?)"
 INSERT_BODY = "INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -112,7 +120,7 @@ def upgrade(connection: sqlite3.Connection, version: str) -> None:
 
 def letter_row(letter: DeadLetter, receipt: str, packet_bytes: int) -> tuple[object, ...]:
     """What :data:`INSERT_LETTER` takes."""
-    size = ROW_BYTES + packet_bytes + len(letter.traceback) + len(letter.error)
+    size = ROW_BYTES + packet_bytes + len(letter.traceback) + len(letter.error) + sum(map(len, filter(None, letter.named)))
     named: object = letter.documents
     if letter.spans:
         named = {"failures": letter.failures, "spans": letter.spans}

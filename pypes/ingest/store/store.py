@@ -21,6 +21,7 @@ import orjson
 from pypes.core.identity import Identity
 from pypes.ingest.accounts import decode_some
 from pypes.ingest.ordering import Fresh, key_of
+from pypes.ingest.store.letters import bury, complete, covers, remove
 from pypes.ingest.store.partition import scan_parts
 from pypes.ingest.store.reading import failure, letters_by_graph, load_rows, refuse_newer, scan_commits
 from pypes.ingest.store.rewriting import rewrite
@@ -28,15 +29,11 @@ from pypes.ingest.store.rows import Row, checksum
 from pypes.ingest.store.schema import (
     ADDED,
     FORMAT,
-    INSERT_BODY,
-    INSERT_LETTER,
-    INSERT_PACKET,
     TURN,
     create,
-    letter_row,
     upgrade,
 )
-from pypes.ingest.store.turn import Found, Remains, Result, Totals, Turn
+from pypes.ingest.store.turn import Found, Result, Totals, Turn
 from pypes.ingest.store.wal import LogIndex, Tail
 
 _PAGE_BYTES = 32768
@@ -76,6 +73,7 @@ class Store:
             self.tail: Tail = self._index.tail()
             self._prepare(found, version, born)
             self._reader = self._connect(connect)
+            self._reader.create_function("covers", 2, covers, deterministic=True)
             self._reader.execute("PRAGMA query_only = 1")
         except BaseException as error:
             self.close()
@@ -112,7 +110,8 @@ class Store:
                 raise
         else:
             self._shrink()
-        self._writer.executescript(ADDED)
+        self._writer.executescript(f"BEGIN IMMEDIATE; {ADDED} COMMIT;")  # one sync, where there is something to add
+        complete(self._writer)
         self._writer.executescript(TURN)
 
     def _shrink(self) -> None:
@@ -261,53 +260,11 @@ class Store:
                 write("UPDATE dead_letters SET is_edited = 1, size = size + ? WHERE id = ?", (len(packet) - before, id))
                 letters.append((graph, 0, len(packet) - before))
                 edited.append(id)
-        removed, spools, freed = self._remove(turn.removed)
+        many("INSERT OR REPLACE INTO replays VALUES (?, ?, ?, ?, ?, ?, ?)", turn.replays)
+        removed, spools, freed = remove(self._writer, turn.removed)
         letters += freed
-        letters += [self._bury(remains) for remains in turn.dead]
+        letters += [bury(self._writer, remains) for remains in turn.dead]
         return Result(tuple(letters), tuple(removed), tuple(edited), tuple(spools))
-
-    def _bury(self, remains: Remains) -> tuple[str, int, int]:
-        """Write what remains of a delivery; returns its graph, and the dead letters and bytes that there are more."""
-        write = self._writer.execute
-        letters = size = 0
-        receipt = remains.receipt
-        for letter in remains.letters:
-            row = letter_row(letter, receipt, len(letter.packet))
-            for (before,) in write("SELECT size FROM dead_letters WHERE id = ?", (letter.id,)).fetchall():
-                letters, size = letters - 1, size - before
-            write(INSERT_LETTER, row)
-            write(INSERT_PACKET, (letter.id, letter.traceback, letter.packet))
-            letters, size = letters + 1, size + row[-1]  # type: ignore[operator]
-        if remains.header is not None:
-            (before,) = write("SELECT total(size) FROM bodies WHERE receipt = ?", (receipt,)).fetchone()
-            kept = remains.size if remains.has_body else 0
-            write(INSERT_BODY, (receipt, remains.is_needed, kept, remains.spool, remains.header, remains.body))
-            size += kept - int(before)
-        return remains.graph, letters, size
-
-    def _remove(self, ids: Iterable[str]) -> tuple[list[str], list[str], list[tuple[str, int, int]]]:
-        """Remove dead letters, and the body of a receipt with its last one; returns ids, spool files, and what is less of each
-        graph.
-        """
-        write = self._writer.execute
-        removed: list[str] = []
-        spools: list[str] = []
-        freed: list[tuple[str, int, int]] = []
-        for id in ids:
-            for receipt, graph, size in write("SELECT receipt, graph, size FROM dead_letters WHERE id = ?", (id,)).fetchall():
-                write("DELETE FROM dead_letters WHERE id = ?", (id,))
-                write("DELETE FROM packets WHERE id = ?", (id,))
-                removed.append(id)
-                # its letters lie together: their ids begin with the receipt
-                others = "SELECT 1 FROM dead_letters WHERE id > ? AND id < ? LIMIT 1"
-                if not write(others, (f"{receipt}-", f"{receipt}.")).fetchall():
-                    for spool, body_bytes in write("SELECT spool, size FROM bodies WHERE receipt = ?", (receipt,)).fetchall():
-                        size += body_bytes
-                        if spool:
-                            spools.append(spool)
-                    write("DELETE FROM bodies WHERE receipt = ?", (receipt,))
-                freed.append((graph, -1, -size))
-        return removed, spools, freed
 
     def sync(self) -> None:
         """Commit with a sync, covering all that was committed before: the beat of ``interval``, and the probe after a failure."""
@@ -343,7 +300,8 @@ class Store:
                         f"DELETE FROM {table} WHERE key <= ? AND key NOT IN (SELECT key FROM commits WHERE key <= ?)",
                         (last, last),
                     )
-                self._writer.execute("DELETE FROM receipts WHERE key <= ?", (last,))
+                for table in ("receipts", "replays"):
+                    self._writer.execute(f"DELETE FROM {table} WHERE key <= ?", (last,))
                 (before,) = self._writer.execute("SELECT coalesce(max(value), 0) FROM meta WHERE name = 'forgotten'").fetchone()
                 last = max(last, before)
                 self._writer.execute("INSERT OR REPLACE INTO meta VALUES ('forgotten', ?)", (last,))

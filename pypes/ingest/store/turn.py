@@ -97,6 +97,8 @@ class Turn:
     stale: list[str] = field(default_factory=list)
     #: Key of a commit whose row is to be written without its deliveries at these positions, which are done.
     rewrite: tuple[int, frozenset[int]] | None = None
+    #: Of a replay: key, position, its receipt, the receipt whose documents it runs again, dead letter, filter, documents.
+    replays: list[tuple[int, int, str, str, str, str | None, str]] = field(default_factory=list)
     #: Graph, filter, cursor.
     cursors: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -112,6 +114,7 @@ class Turn:
             or self.called
             or self.postponed
             or self.removed
+            or self.replays
             or self.edited
             or self.fresh
             or self.stale

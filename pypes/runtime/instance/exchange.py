@@ -373,5 +373,6 @@ def _no_graph(item: Item, now: float) -> Outcome:
         attempts=1,
         packet=b"",
         time=now,
+        named=item.header.named,
     )
     return Outcome(failed=documents, dead_letters=(letter,), keeps_body=True)

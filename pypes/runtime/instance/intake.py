@@ -22,7 +22,7 @@ from pypes.packet import Packet
 from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.routing import Entry, Router, as_bytes
 from pypes.runtime.instance.settling import settle
-from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_json
+from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_json, named
 
 #: What a feed yields; ``BARRIER`` is of a class that is the scheduler's own.
 Fed = Any
@@ -68,6 +68,8 @@ class Intake:
         self.deliveries = deliveries
         #: Ids of documents that have one, by number.
         self.ids: dict[int, str] = {}
+        #: Names of files that came together, by number.
+        self.files: dict[int, str] = {}
         #: Number of each delivery's first document.
         self.bases: list[int] = []
         self._router = router
@@ -151,6 +153,7 @@ class Intake:
         number, ordinal = base, 0
         room = self._limits.receipt_ids_bytes
         one_by_one = self._note is not None
+        is_multipart = header.content_type[:10].lower() == "multipart/"
         try:
             batches = self._decode(item, waiting.body)
             while True:
@@ -175,6 +178,8 @@ class Intake:
                 packets: list[Packet] = found
                 numbers: Sequence[int] = range(number, number + len(packets))
                 room = self._keep_ids(packets, number, base, room)
+                if is_multipart:
+                    room = self._keep_files(packets, number, room)
                 number += len(packets)
                 if item.rerun is not None:
                     packets, numbers = self._rerun(item, packets, numbers, base)
@@ -305,6 +310,15 @@ class Intake:
                 ids.pop(at, None)
         return room
 
+    def _keep_files(self, packets: Sequence[Packet], number: int, room: int) -> int:
+        """Keep names of files as :meth:`_keep_ids` does ids, until there is no room."""
+        for at, packet in enumerate(packets, number):
+            file = packet.get_meta("filename")
+            if room > 0 and type(file) is str and file:
+                self.files[at] = file
+                room -= len(file)
+        return room
+
     # -- runs that are not the first --------------------------------------------------------------------
 
     def _rerun(self, item: Item, packets: list[Packet], numbers: Sequence[int], base: int) -> tuple[list[Packet], Sequence[int]]:
@@ -355,9 +369,10 @@ class Intake:
 
     def _dead_letter(self, numbers: tuple[int, ...], code: str, reason: str, packet: Packet, filter: str = "") -> None:
         assert self.epoch is not None
+        names = named(packet)
         form, is_whole = as_json(packet)
         component = self._router.components.get(filter, "")
-        self.epoch.fail(Failure(numbers, filter, component, code, reason, "", form, 1, self._clock.now(), is_whole))
+        self.epoch.fail(Failure(numbers, filter, component, code, reason, "", form, 1, self._clock.now(), is_whole, None, names))
 
 
 def _id_of(packet: Packet) -> str | None:

@@ -6,7 +6,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pypes.core.identity import Named
+from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter, Details, Fate, Outcome, dead_letter_id, many_letter_id
+from pypes.ingest.protocol import Item
 from pypes.runtime.scheduler import PUBLISHED, Epoch, Failure
 
 if TYPE_CHECKING:
@@ -50,11 +53,16 @@ def settle(intake: Intake, epoch: Epoch, graph: str, version: int) -> None:
         if intake.superseded:
             fates, runs = _with_superseded(intake.superseded, base, fates, runs)
         own_ids = {at - base: ids[at] for at in range(base, base + count) if at in ids} if ids else None
+        own_files = None
+        if intake.files:
+            unpublished = (at for at in range(base, base + count) if at in intake.files and flags[at] != PUBLISHED)
+            own_files = {at - base: intake.files[at] for at in unpublished} or None
         failed = count - published - dropped
         if kept is None or index not in kept.by_delivery:
-            outcome = Outcome(published, dropped, failed, (), False, version, Details(fates, runs, own_ids or None))
+            details = Details(fates, runs, own_ids or None, files=own_files)
+            outcome = Outcome(published, dropped, failed, (), False, version, details)
         else:
-            details = Details(fates, runs, own_ids or None, kept.ids.get(index), kept.spans.get(index))
+            details = Details(fates, runs, own_ids or None, kept.ids.get(index), kept.spans.get(index), own_files)
             is_partial, needs_body = index in kept.partial, index in kept.without_packet
             letters = tuple(kept.by_delivery[index])
             outcome = Outcome(
@@ -105,16 +113,17 @@ class Letters:
                 (self.partial if failure.packet else self.without_packet).add(index)
             if failure.many is not None:
                 spans = failure.many.within(base, base + item.header.documents)
-                letter = _of_many(failure, failure.many.count, item.receipt, spans, graph, version)
+                letter = _of_many(failure, failure.many.count, item, spans, graph, version)
                 self.by_delivery.setdefault(index, []).append(letter)
                 self.spans.setdefault(index, {})[letter.id] = letter.spans
                 continue
             end = base + item.header.documents
             ordinal = seen.get((first, failure.node), 0)
             seen[first, failure.node] = ordinal + 1
+            documents = tuple(document - base for document in failure.documents if base <= document < end)
             letter = DeadLetter(
                 id=dead_letter_id(item.receipt, first - base, failure.node, ordinal),
-                documents=tuple(document - base for document in failure.documents if base <= document < end),
+                documents=documents,
                 graph=graph,
                 version=version,
                 filter=failure.node,
@@ -125,9 +134,16 @@ class Letters:
                 attempts=failure.attempts,
                 packet=failure.packet,
                 time=failure.time,
+                named=self._named(failure, item.header, len(documents), first),
             )
             self.by_delivery.setdefault(index, []).append(letter)
             self._name(letter.id, failure.documents)
+
+    def _named(self, failure: Failure, header: Header, count: int, first: int) -> Named:
+        """What the document of a failure is known by: as it came, then as its packet said, then as the request did."""
+        if count != 1:
+            return Named(None, failure.named.file, failure.named.route).over(header.named)
+        return Named(self._intake.ids.get(first)).over(failure.named).over(header.named)
 
     def _name(self, letter: str, numbers: Sequence[int]) -> None:
         bases = self._intake.bases
@@ -136,11 +152,11 @@ class Letters:
             self.ids.setdefault(index, {}).setdefault(number - bases[index], letter)
 
 
-def _of_many(failure: Failure, count: int, receipt: str, spans: tuple[int, ...], graph: str, version: int) -> DeadLetter:
+def _of_many(failure: Failure, count: int, item: Item, spans: tuple[int, ...], graph: str, version: int) -> DeadLetter:
     """The dead letter that stands for many failures of one delivery; its error is that of the first."""
     error = failure.error if count == 1 else f"{failure.error} (and {count - 1} more like this, without their packets)"
     return DeadLetter(
-        id=many_letter_id(receipt, failure.node, failure.code),
+        id=many_letter_id(item.receipt, failure.node, failure.code),
         documents=(),
         graph=graph,
         version=version,
@@ -154,6 +170,7 @@ def _of_many(failure: Failure, count: int, receipt: str, spans: tuple[int, ...],
         time=failure.time,
         spans=spans,
         failures=count,
+        named=Named(None, item.header.filename, item.header.route),
     )
 
 

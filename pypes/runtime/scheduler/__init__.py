@@ -1,7 +1,7 @@
 """The greenlet scheduler: feeds in, epochs done out. Nothing here knows of processes, sockets or queues."""
 
-from pypes.runtime.scheduler.dead import as_json
+from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import BARRIER, FAILED, PUBLISHED, Batch, Epoch, Failure, Feed
 from pypes.runtime.scheduler.hub import Scheduler
 
-__all__ = ["BARRIER", "FAILED", "PUBLISHED", "Batch", "Epoch", "Failure", "Feed", "Scheduler", "as_json"]
+__all__ = ["BARRIER", "FAILED", "PUBLISHED", "Batch", "Epoch", "Failure", "Feed", "Scheduler", "as_json", "named"]

@@ -7,8 +7,10 @@ from typing import Any
 import orjson
 
 from pypes.core import numbers
+from pypes.core.identity import MAX_ID_BYTES, Named
 from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
+from pypes.errors import BadId
 from pypes.packet import Packet
 
 #: Containers within containers that the encoder takes, about.
@@ -42,6 +44,24 @@ def written(value: Any, secrets: Secrets | None = None) -> tuple[bytes, bool]:
         return _encode(form), True
     except (orjson.JSONEncodeError, RecursionError):
         return _encode(_plain(form, ())), False
+
+
+def named(value: Any, secrets: Secrets | None = None) -> Named:
+    """What the document of a packet is known by, without ``secrets``."""
+    if not isinstance(value, Packet):
+        return Named()
+    try:
+        id = value.id
+    except BadId:
+        id = None
+    file, route = (text if isinstance(text := value.get_meta(name), str) else None for name in ("filename", "route"))
+    clean = secrets.redact if secrets is not None else str
+    return Named(*(_sayable(clean(text)) if text is not None else None for text in (id, file, route)))
+
+
+def _sayable(name: str) -> str:
+    """A name as a letter may carry it: no half surrogate pairs, as in names of files that are not UTF-8, and not endless."""
+    return name[:MAX_ID_BYTES].encode("utf-8", "backslashreplace").decode()
 
 
 def _encode(form: Any) -> bytes:

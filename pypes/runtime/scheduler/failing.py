@@ -15,7 +15,7 @@ from pypes.core.shown import Clean, trace_of
 from pypes.core.unreachable import is_unreachable
 from pypes.packet import Packet
 from pypes.runtime.scheduler.breaker import PATIENCE_S, charged
-from pypes.runtime.scheduler.dead import as_json
+from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import Epoch, Failure, flatten
 from pypes.runtime.scheduler.outport import OutPort
 
@@ -212,8 +212,9 @@ class Failing:
         trace = _told(error, secrets.redact) if error is not None else ""
         name = type(self.component).__name__
         now = self.hub.wall_clock()
+        names = named(value, secrets)
         packet, is_whole = as_json(value, secrets)
-        epoch.fail(Failure(documents, self.name, name, code, reason, trace, packet, attempts, now, is_whole))
+        epoch.fail(Failure(documents, self.name, name, code, reason, trace, packet, attempts, now, is_whole, None, names))
 
     def settle_attempts(self, epoch: Epoch) -> None:
         """Forget the attempts of packets that got through in this turn (those not yet due keep theirs)."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from pypes.core.identity import NAMELESS, Named
+
 #: Failures of one delivery that are kept with their packets.
 MOST_FAILURES = 10_000
 
@@ -73,6 +75,8 @@ class Failure:
     #: documents came from must be kept as well.
     is_whole: bool = True
     many: Spans | None = field(default=None, compare=False)
+    #: What the packet said of itself.
+    named: Named = NAMELESS
 
 
 class Failures(list[Failure]):

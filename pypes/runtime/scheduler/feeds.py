@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pypes.core.shown import shown
-from pypes.runtime.scheduler.dead import as_json
+from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import BARRIER, Epoch, Failure
 
 if TYPE_CHECKING:
@@ -97,5 +97,6 @@ class Feeds:
         reason = f"the graph has no filter {node!r} (any more); replay from the start"
         now = self._hub.wall_clock()
         for packet, origin in zip(packets, origins, strict=True):
+            names = named(packet)
             form, is_whole = as_json(packet)
-            epoch.fail(Failure((origin,), node, "", "replay.no_filter", reason, "", form, 1, now, is_whole))
+            epoch.fail(Failure((origin,), node, "", "replay.no_filter", reason, "", form, 1, now, is_whole, None, names))

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from pypes.core.identity import NAMELESS, Named
 from pypes.core.ports import Origin
 from pypes.errors import InternalError
-from pypes.runtime.scheduler.dead import as_json
+from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import FAILED, Epoch
 from pypes.runtime.scheduler.failures import Failure
 from pypes.runtime.scheduler.holding import Holding
@@ -87,8 +88,9 @@ class Standstill:
             log.error("documents stand still", extra={"graph": self._hub.graph.name, **known})
             found = packets.get(epoch, ())
             for task, value, documents in found:
+                names = named(value, self._hub.secrets)
                 form, is_whole = as_json(value, self._hub.secrets)
-                self._fail(epoch, documents, task.name, type(task.component).__name__, form, is_whole)
+                self._fail(epoch, documents, task.name, type(task.component).__name__, form, is_whole, names)
             # where nothing was found of it, nobody knows of which documents something is missing
             fates, runs = epoch.fates()
             kept = {"published", "dropped"} if found and not epoch.feeding else set()
@@ -106,9 +108,18 @@ class Standstill:
             epoch.pending = _ENDED
             self._hub.finish(epoch)
 
-    def _fail(self, epoch: Epoch, documents: tuple[int, ...], node: str, component: str, packet: bytes, is_whole: bool) -> None:
+    def _fail(
+        self,
+        epoch: Epoch,
+        documents: tuple[int, ...],
+        node: str,
+        component: str,
+        packet: bytes,
+        is_whole: bool,
+        names: Named = NAMELESS,
+    ) -> None:
         now = self._hub.wall_clock()
-        epoch.fail(Failure(documents, node, component, "internal", REASON, "", packet, 1, now, is_whole))
+        epoch.fail(Failure(documents, node, component, "internal", REASON, "", packet, 1, now, is_whole, None, names))
 
     def _carried(self) -> set[Epoch]:
         """The epochs that somebody has something of, as they were fed."""

@@ -51,8 +51,10 @@ CALLS: Mapping[str, Call] = MappingProxyType(
     {
         "wait_receipt": Call({"id": str, "wait_s": float}, Receipt | None),
         "documents": Call({"id": str, "limit": int, "after": int}, list[DocumentReport] | None),
-        "receipts": Call({"state": str | None, "since": float, "limit": int, "after": str}, list[Receipt]),
-        "letters": Call({"query": LetterQuery, "limit": int, "after": str}, list[DeadLetter]),
+        "receipts": Call(
+            {"state": str | None, "since": float, "limit": int, "after": str, "newest": bool, "graph": str}, list[Receipt]
+        ),
+        "letters": Call({"query": LetterQuery, "limit": int, "after": str, "newest": bool}, list[DeadLetter]),
         "letter": Call({"id": str}, KeptLetter | None),
         "letter_groups": Call({"query": LetterQuery}, list[LetterGroup]),
         "edit_letter": Call({"id": str, "packet": bytes}, bool),

@@ -77,18 +77,21 @@ class Records:
             raise _no_receipt()
         return found
 
-    async def receipts(self, state: str | None, since: float, limit: int, after: str) -> list[Receipt]:
+    async def receipts(
+        self, state: str | None, since: float, limit: int, after: str, *, newest: bool = False, graph: str = ""
+    ) -> list[Receipt]:
         """Receipts of all shards as ``Queue.receipts`` has them: ids sort by time."""
-        found = await self._peers.ask_all("receipts", state=state, since=since, limit=limit, after=after)
-        merged = sorted((receipt for part in found for receipt in part), key=lambda receipt: receipt.receipt)[:limit]
-        return [self._explained(receipt) for receipt in merged]
+        asked = {"state": state, "since": since, "limit": limit, "after": after, "newest": newest, "graph": graph}
+        found = await self._peers.ask_all("receipts", **asked)
+        merged = sorted((receipt for part in found for receipt in part), key=lambda receipt: receipt.receipt, reverse=newest)
+        return [self._explained(receipt) for receipt in merged[:limit]]
 
     # -- dead letters -----------------------------------------------------------------------------------
 
-    async def letters(self, query: LetterQuery, limit: int, after: str) -> list[DeadLetter]:
-        """Dead letters of all shards that match, ascending by id."""
-        found = await self._peers.ask_all("letters", query=query, limit=limit, after=after)
-        return sorted((letter for part in found for letter in part), key=lambda letter: letter.id)[:limit]
+    async def letters(self, query: LetterQuery, limit: int, after: str, *, newest: bool = False) -> list[DeadLetter]:
+        """Dead letters of all shards that match, ascending by id, or with ``newest`` descending."""
+        found = await self._peers.ask_all("letters", query=query, limit=limit, after=after, newest=newest)
+        return sorted((letter for part in found for letter in part), key=lambda letter: letter.id, reverse=newest)[:limit]
 
     async def letter(self, id: str) -> KeptLetter:
         """One dead letter with what is kept of it; raises :class:`NotFound`."""
@@ -126,7 +129,9 @@ class Records:
     async def _delete_in(self, number: int, query: LetterQuery) -> int:
         count, after = 0, ""
         while True:
-            letters: list[DeadLetter] = await self._peers.ask(number, "letters", query=query, limit=PORTION, after=after)
+            letters: list[DeadLetter] = await self._peers.ask(
+                number, "letters", query=query, limit=PORTION, after=after, newest=False
+            )
             if not letters:
                 return count
             count += await self._peers.ask(number, "delete_letters", ids=[letter.id for letter in letters])

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from pypes.core.identity import Named
 from pypes.errors import Conflict, NotFound, QueueFull
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import PACKETS, Header, Spooled
-from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
+from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id, many_letter_id
 from pypes.ingest.queue import Queue
 from tests.ingest.harness import MANY, header, letter, take
 
@@ -118,6 +120,40 @@ def test_dead_letters_are_found_grouped_and_shown(play: Callable[..., None]) -> 
         kept = await queue.letter(first[0].id)
         assert kept == KeptLetter(first[0], False, True, b"x", "text/plain", "", 1)
         assert await queue.letter(f"{first[0].receipt}-0000000000") is None
+
+    play(scenario)
+
+
+def test_dead_letters_are_found_by_what_their_document_is_known_by(play: Callable[..., None]) -> None:
+    names = [Named("a", "x.csv", "r"), Named("b", "x.csv", "s"), Named(None, "y.csv", "r")]
+
+    async def scenario(queue: Queue) -> None:
+        await queue.append(header(5), b"x")
+        (lease,) = await take(queue)
+        dead = [structs.replace(failed(lease.id, "f", "c", 1.0, (n,)), named=named) for n, named in enumerate(names)]
+        dead.append(DeadLetter(many_letter_id(lease.id, "f", "c"), (), "g", 1, "f", "F", "c", "", "", 1, b"", 1.0, (3, 2), 2))
+        assert queue.ack(lease, Outcome(0, 0, 5, tuple(dead)))
+        second = await fail(queue, ("f", "c", 1.0))
+
+        async def found(**query: Any) -> list[int | None]:
+            return [one.index for one in await queue.letters(LetterQuery(**query), newest=True)]
+
+        assert sorted(await found(file="x.csv")) == [0, 1]
+        assert await found(file="x.csv", route="s") == [1]
+        assert await found(document="a") == [0]
+        assert sorted(await found(route="r")) == [0, 2]
+        assert sorted(await found(receipt=lease.id)) == [0, 1, 2, 3]
+        assert await found(receipt=lease.id, index=4) == [3]
+        assert await found(index=0) == [0, 0]
+        assert await found(file="z") == []
+        groups = await queue.letter_groups(LetterQuery(file="x.csv"))
+        assert [group.count for group in groups] == [2]
+        kept = await queue.letter(dead[0].id)
+        assert kept is not None
+        assert kept.letter.named == names[0]
+        ids = sorted([one.id for one in (*dead, *second)], reverse=True)
+        assert [one.id for one in await queue.letters(newest=True)] == ids
+        assert [one.id for one in await queue.letters(limit=2, after=ids[1], newest=True)] == ids[2:4]
 
     play(scenario)
 

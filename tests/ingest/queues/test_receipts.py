@@ -179,6 +179,31 @@ def test_receipts_are_listed_by_state_and_paged(play: Callable[..., None]) -> No
     play(scenario)
 
 
+def test_receipts_are_listed_newest_first(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        ids = [await queue.append(header(), b"x") for _ in range(4)]
+        others = sorted(await asyncio.gather(*(queue.append(Header("h"), b"x") for _ in range(3))), reverse=True)
+        ids += others
+        ids.sort(reverse=True)
+        for lease in await take(queue, 4):
+            queue.ack(lease, published("index"))
+
+        async def listed(limit: int, after: str = "", graph: str = "") -> list[str]:
+            found = await queue.receipts(None, 0.0, limit, after, newest=True, graph=graph)
+            return [receipt.receipt for receipt in found]
+
+        for _ in range(2):
+            assert await listed(10) == ids
+            assert [*await listed(2), *await listed(3, ids[1]), *await listed(9, ids[4])] == ids
+            assert await listed(10, graph="h") == others
+            newest = await queue.append(header(), b"x")
+            # what comes meanwhile moves no page
+            assert await listed(3, ids[1]) == ids[2:5]
+            ids.insert(0, newest)
+
+    play(scenario)
+
+
 def test_a_finished_delivery_with_a_callback_leaves_one(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
         came = asyncio.Event()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pypes.component import Adapter, Publisher
-from pypes.core.identity import Identity
+from pypes.core.identity import Identity, Named
 from pypes.core.limits import Limits
 from pypes.errors import Retry
 from pypes.graph.model import Graph, GraphNode, Wire
@@ -186,6 +186,26 @@ def test_no_adapter_keeps_the_packet() -> None:
 
 
 OUT = Fate("published", ("out",))
+
+
+def test_what_fails_is_named_as_it_came() -> None:
+    bench = Bench()
+    parts = "".join(
+        f'--b\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\nContent-Type: application/json\r\n\r\n{text}\r\n'
+        for name, text in (("a", "{}"), ("b", '{"do": "raise", "id": 1}'), ("c", '{"do": "drop"}'))
+    )
+    together = Header("g", content_type="multipart/form-data; boundary=b", route="r", filename="whole", documents=3)
+    alone = Header("g", content_type="application/json", route="r", id="url", filename="x.json")
+    first, second, third = bench.put(
+        (together, f"{parts}--b--\r\n".encode()),
+        (alone, b'{"do": "raise", "id": "field"}'),
+        (Header("g", content_type="application/json", filename="y.json", documents=2), b"[1"),
+    ).values()
+    assert [letter.named for letter in first.dead_letters] == [Named("1", "b", "r")]
+    assert first.details is not None
+    assert first.details.files == {1: "b", 2: "c"}
+    assert [letter.named for letter in second.dead_letters] == [Named("url", "x.json", "r")]
+    assert [(letter.named, letter.index) for letter in third.dead_letters] == [(Named(None, "y.json"), 0)]
 
 
 def test_the_details_follow_every_document() -> None:
