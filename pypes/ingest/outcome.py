@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from itertools import chain
+from typing import Any
 
 import msgspec
 
@@ -134,6 +135,25 @@ class Death(msgspec.Struct, frozen=True, array_like=True, gc=False):
     filter: str = ""
     document: int = -1
     is_outside: bool = False
+
+
+def failure_told(receipt: str, graph: str, outcome: Outcome) -> dict[str, Any]:
+    """What a log line says of a delivery with documents that failed, and of the first of its dead letters."""
+    told: dict[str, Any] = {"receipt": receipt, "graph": graph, "failed": outcome.failed}
+    if outcome.dead_letters:
+        first = outcome.dead_letters[0]
+        told |= {
+            "dead_letters": len(outcome.dead_letters),
+            "filter": first.filter,
+            "code": first.code,
+            "error": first.error[:200],
+        }
+        if first.index is not None:
+            told["index"] = first.index
+        told |= first.named.told()
+        if first.attempts > 1:
+            told["attempts"] = first.attempts
+    return told
 
 
 def dead_letter_id(receipt: str, document: int, filter: str, ordinal: int = 0) -> str:

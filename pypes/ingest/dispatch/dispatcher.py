@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
@@ -23,7 +22,7 @@ from pypes.ingest.dispatch.link import Link
 from pypes.ingest.dispatch.links import Links
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.verdict import judge
-from pypes.ingest.outcome import Death, Details, Fate, Outcome
+from pypes.ingest.outcome import Death, Details, Fate, Outcome, failure_told
 from pypes.ingest.queue import Lease, Queue, Stream
 
 log = logging.getLogger(__name__)
@@ -268,13 +267,4 @@ class Dispatcher:
 
 def _report(lease: Lease, outcome: Outcome) -> None:
     """One line for a delivery with documents that failed; the dead letters have the rest."""
-    extra: dict[str, Any] = {"receipt": lease.id, "graph": lease.header.graph, "failed": outcome.failed}
-    if outcome.dead_letters:
-        first = outcome.dead_letters[0]
-        extra |= {
-            "dead_letters": len(outcome.dead_letters),
-            "filter": first.filter,
-            "code": first.code,
-            "error": first.error[:200],
-        }
-    log.warning("documents failed", extra=extra)
+    log.warning("documents failed", extra=failure_told(lease.id, lease.header.graph, outcome))

@@ -9,6 +9,7 @@ with nothing.
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from pypes.ingest.dispatch.link import Link, Sent
 from pypes.ingest.outcome import Blame, Death
@@ -34,7 +35,7 @@ def judge(link: Link, death: Death | None) -> None:
     if death is not None and _blame(begun, death, link.id):
         return
     crashes = begun.queue.record_crash(begun.lease)
-    extra = {"receipt": begun.lease.id, "instance": link.id, "crashes": crashes}
+    extra = {**_told(begun), "instance": link.id, "crashes": crashes}
     log.warning("instance died while it ran one delivery alone", extra=extra)
     if crashes >= MAX_CRASHES:
         link.take(link.begun)
@@ -52,7 +53,12 @@ def _blame(begun: Sent, death: Death, instance: int) -> bool:
     known = begun.queue.rerun(lease)
     if known is not None and any(blame.document == document for blame in known.blames):
         return False
-    extra = {"receipt": lease.id, "instance": instance, "document": document, "filter": death.filter, "cause": death.cause}
+    extra = {**_told(begun), "index": document, "instance": instance, "filter": death.filter, "cause": death.cause}
     log.warning("a document ended the instance that ran it alone", extra=extra)
     begun.queue.blame(lease, Blame(document, death.filter, death.cause))
     return True
+
+
+def _told(begun: Sent) -> dict[str, Any]:
+    """What a log line says of a delivery."""
+    return {"receipt": begun.lease.id, "graph": begun.lease.header.graph, **begun.lease.header.named.told()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,13 +13,14 @@ from msgspec import structs
 from pypes.ingest.accounts import Account, Kind, details_of, kind_of
 from pypes.ingest.backlog.group import Delivery, Group
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.outcome import Blame, DeadLetter, Details, Outcome, dead_letter_id
+from pypes.ingest.outcome import Blame, DeadLetter, Details, Outcome, dead_letter_id, failure_told
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Lease
 from pypes.ingest.queues.leasing import LeasingQueue
 from pypes.ingest.receipt import Receipt, ReceiptId, rfc3339
 from pypes.ingest.store.turn import Remains
 
+log = logging.getLogger(__name__)
 
 
 class SettlingQueue(LeasingQueue):
@@ -139,7 +141,8 @@ class SettlingQueue(LeasingQueue):
             remains = self._remains(delivery, outcome)
         else:
             remains = Remains(delivery.id, (letter,), header.encode(), None, None, len(body), True)
-        self._finish(delivery, outcome, remains)
+        log.warning("documents failed", extra=failure_told(delivery.id, header.graph, outcome))
+        self._finish(delivery, outcome, remains, header.id)
 
     # -- deaths of instances -----------------------------------------------------------------------------
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pypes.ingest import protocol
 from pypes.ingest.outcome import Blame, Death
+from tests.ingest import harness
 from tests.ingest.dispatch.harness import ScriptedInstance, dispatching, post, run, state_of, topology
 
 
@@ -98,3 +101,30 @@ async def test_a_kill_from_outside_is_charged_to_nobody(instances: list[Scripted
         dispatcher.apply(topology(instances[4], first=5))
         [item] = await instances[4].got(1)
         assert (item.receipt, item.rerun) == (receipt, None)
+
+
+def test_log_lines_say_which_document_it_was(instances: list[ScriptedInstance], caplog: pytest.LogCaptureFixture) -> None:
+    receipts: list[str] = []
+
+    async def main() -> None:
+        async with dispatching() as (dispatcher, queue, _):
+            receipt = await post(queue, documents=3, filename="x.csv", route="r")
+            for number in (1, 2, 3, 4):
+                each = instances[number - 1]
+                dispatcher.apply(topology(each, first=number))
+                [item] = await each.got(1)
+                await each.say(protocol.begin(item.number))
+                each.die()
+                dispatcher.gone(number, Death("killed by SIGSEGV", "pdf", 1))
+            assert await state_of(queue, receipt) == "failed"
+            receipts.append(receipt)
+
+    harness.run(main())
+    known = {"receipt": receipts[0], "graph": "g", "file": "x.csv", "route": "r"}
+    for line, more in (
+        ("a document ended the instance that ran it alone", {"index": 1, "filter": "pdf", "cause": "killed by SIGSEGV"}),
+        ("instance died while it ran one delivery alone", {"crashes": 1}),
+        ("documents failed", {"failed": 3, "code": "instance.killed"}),
+    ):
+        record = next(record for record in caplog.records if record.message == line)
+        assert vars(record).items() >= {**known, **more}.items()
