@@ -422,8 +422,9 @@ class TestDeadLetters:
         id = failed(node)
         assert node.http.request("DELETE", f"{node.url}/deadletters/{id}").status == 204
         assert node.http.request("DELETE", f"{node.url}/deadletters/{id}").status == 404
-        for unknown in ("nonsense", "019a0000-0000-7000-8000-000000000000-0000000000"):
-            assert get(node, f"/deadletters/{unknown}", 404)["code"] == "deadletters.not_found"
+        elsewhere = "019a0000-0000-7000-8000-000000000000-0000000000"
+        for unknown, code in (("nonsense", "deadletters.not_found"), (elsewhere, "receipt.other_node")):
+            assert get(node, f"/deadletters/{unknown}", 404)["code"] == code
 
 
 class TestCallbacks:
