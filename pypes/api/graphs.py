@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 #: A graph with its layout and tests fits many times over.
 MAX_GRAPH_BYTES = 16 << 20
 
-GRAPH = obj(name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT)
-CREATED = obj(**GRAPH["properties"], report=PROBLEMS)
+GRAPH = obj({"code": TEXT}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT)
+CREATED = obj({"code": TEXT}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT, report=PROBLEMS)
 SUMMARY = obj(
     {"error": {**TEXT, "description": "Why it cannot be set up, while its state is failed."}},
     name=TEXT,

@@ -17,14 +17,18 @@ from pypes.errors import BadRequest
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
 
+#: What a version ran with: one digest, and the distributions and load files that it is made of.
+CODE = obj(digest=TEXT, parts={"type": "array", "items": obj(name=TEXT, version=TEXT, digest=TEXT)})
+OTHER_CODE = {"type": "array", "items": TEXT, "description": "What would be different now, a sentence each."}
 VERSION = obj(
-    {"error": TEXT},
+    {"error": TEXT, "code": CODE, "other_code": OTHER_CODE},
     version=COUNT,
     time=TIME,
     by=TEXT,
     note=TEXT,
     state={"type": "string", "enum": ["live", "retired", "failed"]},
 )
+ROLLED_BACK = {**GRAPH, "properties": {**GRAPH["properties"], "other_code": OTHER_CODE}}
 DIFF = obj({"diff": JSON_OBJECT, "from": COUNT}, to=COUNT)
 MAX_VERSION = 999_999_999
 NO_VERSION = "No such graph or version."
@@ -63,7 +67,7 @@ class Versions:
 
     @operation(
         "Deploy an earlier version again, as a new one",
-        {200: Answer("It is live.", GRAPH, ETAG)},
+        {200: Answer("It is live.", ROLLED_BACK, ETAG)},
         errors={400: "No version is named.", 404: NO_VERSION, 409: NOT_SET_UP, 412: CHANGED, 422: "It is not valid any more."},
         parameters=(IF_MATCH, *AUTHORSHIP),
         body={"application/json": obj(version=COUNT)},

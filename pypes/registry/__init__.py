@@ -11,14 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pypes.registry.catalogue import Broken, Catalogue
+    from pypes.registry.code import Code, codes_of, differences, digest_of
     from pypes.registry.discovery import component_files, discover
     from pypes.registry.loading import load, make
 
-__all__ = ["Broken", "Catalogue", "component_files", "discover", "load", "make"]
+__all__ = [
+    "Broken",
+    "Catalogue",
+    "Code",
+    "codes_of",
+    "component_files",
+    "differences",
+    "digest_of",
+    "discover",
+    "load",
+    "make",
+]
 
 _HOMES = {
     "Broken": "catalogue",
     "Catalogue": "catalogue",
+    "Code": "code",
+    "codes_of": "code",
+    "differences": "code",
+    "digest_of": "code",
     "component_files": "discovery",
     "discover": "discovery",
     "load": "loading",

@@ -13,10 +13,21 @@ import pytest
 from pypes.testing.node import Node, running, until
 from tests.api.test_control import GRAPH, Asker
 
+OWN = """
+from pypes import Transformer
+
+
+class Own(Transformer):
+    def process(self, packet):
+        return packet
+"""
+
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    with running(tmp_path_factory.mktemp("versions"), GRAPH, workers=1, instances=1) as node:
+    folder = tmp_path_factory.mktemp("versions")
+    (folder / "own.py").write_text(OWN)
+    with running(folder, GRAPH, "--load", str(folder / "own.py"), workers=1, instances=1) as node:
         yield node
 
 
@@ -109,6 +120,26 @@ def test_every_change_of_a_graph_takes_a_precondition(node: Node) -> None:
     assert (newest["version"], newest["by"], newest["note"]) == (2, "ann", "louder")
     assert ask("POST", "/graphs/d/rollback", {"version": 1}, '"2"') == 200
     assert ask("DELETE", "/graphs/d", None, '"3"') == 204
+
+
+def test_a_version_tells_what_code_it_ran_with_and_a_rollback_that_it_is_another(node: Node, ask: Asker) -> None:
+    whole = graph("own", "1")
+    whole["nodes"]["set"]["component"], whole["nodes"]["set"]["params"] = "Own", {}
+    assert put(node, whole).status == 201
+    listed = "/graphs/{name}/versions"
+    (first,) = ask("GET", "/graphs/own/versions", template=listed)[1]
+    assert [part["name"] for part in first["code"]["parts"]] == ["own.py", "pypes-basic"]
+    assert "other_code" not in first
+    assert node.get("/graphs/own").json()["code"] == first["code"]["digest"]
+    (node.folder / "own.py").write_text(OWN + "\n# another\n")
+    assert put(node, {**whole, "weight": 2}).status == 200
+    second, first_now = ask("GET", "/graphs/own/versions", template=listed)[1]
+    assert first_now["code"] == first["code"] != second["code"]
+    (told,) = first_now["other_code"]
+    assert told.startswith("own.py has other content now")
+    rolled = ask("POST", "/graphs/own/rollback", {"version": 1}, template="/graphs/{name}/rollback")
+    assert (rolled[0], rolled[1]["other_code"], rolled[1]["code"]) == (200, [told], second["code"]["digest"])
+    assert "other_code" not in ask("GET", "/graphs/own/versions", template=listed)[1][0]
 
 
 def test_filters_of_one_graph_are_changed_at_the_same_time(node: Node) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pypes.config import Settings
@@ -11,7 +12,7 @@ from pypes.core.paths import Paths
 from pypes.errors import InvalidGraph, NotFound, Problem
 from pypes.graph import codec
 from pypes.graph.schedule import sources
-from pypes.registry import Catalogue
+from pypes.registry import Catalogue, Code, codes_of, differences, digest_of
 from pypes.runtime.folders import paths_of
 from pypes.runtime.graphs.check import NO_FLEET, check, scrub
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
@@ -97,11 +98,16 @@ class Deployed:
         ]
 
     def get(self, name: str) -> dict[str, Any]:
-        """One deployed graph: ``{name, version, state, graph}``, and ``error`` if it could not be set up."""
+        """One deployed graph: ``{name, version, state, graph}``, and ``error`` if it could not be set up.
+
+        ``code`` is the digest of what it has imported.
+        """
         graph = self.live.get(name)
         if graph is None:
             raise NotFound(f"there is no graph {name!r}; GET /graphs lists them", code="graph.not_found", where=name)
         shown = {"name": name, "version": graph.version, "state": self._state(name), "graph": graph.graph}
+        if graph.code:
+            shown["code"] = digest_of(graph.code)
         if name in self.failed:
             shown["error"] = self._error(name)
         return shown
@@ -166,6 +172,24 @@ class Deployed:
         assert self.catalogue is not None
         used = {node["component"] for graph in graphs for node in graph["nodes"].values()}
         return {name: self.catalogue[name].to_obj() for name in sorted(used)}
+
+    def code_of(self, graph: Mapping[str, Any], known: dict[tuple[str, str], Code] | None = None) -> tuple[Code, ...]:
+        """The code with which the components of a graph would run now; see :func:`pypes.registry.codes_of`."""
+        used = {node["component"] for node in graph["nodes"].values()}
+        return codes_of([spec for name in used if (spec := (self.catalogue or {}).get(name)) is not None], known)
+
+    def note_code(self, store: ControlStore) -> None:
+        """Remember what the graphs that run have imported by now. Raises :class:`StoreError`."""
+        known: dict[tuple[str, str], Code] = {}
+        for name, graph in self.live.items():
+            if name not in self.failed and (code := self.code_of(graph.graph, known)) != graph.code:
+                self.live[name] = replace(graph, code=code)
+                store.record_code(name, graph.version, code)
+
+    def other_code(self, stored: StoredGraph, known: dict[tuple[str, str], Code] | None = None) -> dict[str, list[str]]:
+        """``other_code``: what is not as it was when a version ran, a sentence each; nothing if nothing is, or nobody knows."""
+        found = differences(stored.code, self.code_of(stored.graph, known)) if stored.code else []
+        return {"other_code": found} if found else {}
 
     def _missing(self, graph: StoredGraph) -> SetupFailure | None:
         """A stored graph was valid once; what it needs may be gone since."""

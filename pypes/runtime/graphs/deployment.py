@@ -87,17 +87,16 @@ class Deployments(Deployed):
     async def rollback(
         self, name: str, version: int, by: str = "", note: str = "", expected: list[int] | None = None
     ) -> dict[str, Any]:
-        """Deploy an earlier version again, as a new one; as :meth:`put`. It must be valid here and now."""
+        """Deploy an earlier version again, as a new one; as :meth:`put`, with ``other_code`` where that has changed since."""
         async with self._lock:
             self.get(name)
             self._expect(name, expected)
             wanted = self._store.version(name, version)
             graph = self.checked(name, wanted.graph)
-            new = StoredGraph(
-                name, self._store.next_version(name), graph, self._store.clock.now(), by, note or f"rollback to version {version}"
-            )
+            note = note or f"rollback to version {version}"
+            new = StoredGraph(name, self._store.next_version(name), graph, self._store.clock.now(), by, note)
             await self._deploy(new)
-            return self.get(name)
+            return self.get(name) | self.other_code(wanted)
 
     async def _deploy(self, new: StoredGraph) -> None:
         if await self._reconfigured(new):
@@ -137,6 +136,7 @@ class Deployments(Deployed):
         if changed is None or not all(self.catalogue[nodes[node]["component"]].reconfigures for node in changed):
             return False
         params = {node: nodes[node].get("params", {}) for node in changed}
+        new = replace(new, code=old.code)
         reason = await self._pool.reconfigure(new.name, new.version, new.graph, params, self.settings.server.setup_s)
         try:
             if not reason:
@@ -391,6 +391,10 @@ class Deployments(Deployed):
 
     def _go_live(self, generation: Generation | None) -> None:
         self._pool.switch(generation, self.settings.limits.grace_s)
+        try:
+            self.note_code(self._store)
+        except PypesError as error:  # it runs all the same
+            self._log.warning("the code of graphs is not recorded", reason=str(error))
 
     def _scrubbed(self, failure: SetupFailure, *more: StoredGraph) -> str:
         return scrub(failure.message, [graph.graph for graph in (*self.live.values(), *more)])

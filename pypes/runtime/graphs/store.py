@@ -14,14 +14,15 @@ import msgspec
 
 from pypes.core.nodetime import Clock
 from pypes.errors import NotFound, StoreError
+from pypes.registry import Code
 
-FORMAT = 2
+FORMAT = 3
 
 _SCHEMA = """
 create table node (key text primary key, value text not null) without rowid;
 create table graphs (
     name text not null, version integer not null, graph text not null, author text not null, created real not null,
-    note text not null, error text not null, primary key (name, version)
+    note text not null, error text not null, code text not null, primary key (name, version)
 ) without rowid;
 create table paused (name text primary key) without rowid;
 create table wires (graph text not null, source text not null, target text not null, created real not null,
@@ -42,7 +43,8 @@ create table paused (name text primary key) without rowid;
 create table wires (graph text not null, source text not null, target text not null, created real not null,
     primary key (graph, source, target)) without rowid;
 create table fired (graph text primary key, schedule text not null, at real not null) without rowid;
-"""
+""",
+    2: "alter table graphs add column code text not null default '[]';",
 }
 
 
@@ -51,7 +53,8 @@ class StoredGraph:
     """One version of a graph; ``graph`` is its JSON object, ``${ENV}`` not expanded.
 
     ``created`` is in the node's time, in seconds. ``author`` says who made it (a client, or the file it came from), ``note`` why,
-    ``error`` why it never went live.
+    ``error`` why it never went live. ``code`` is what its components came from when they were last imported for it; empty for one
+    that an earlier release stored.
     """
 
     name: str
@@ -61,6 +64,7 @@ class StoredGraph:
     author: str = ""
     note: str = ""
     error: str = ""
+    code: tuple[Code, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,10 @@ class ControlStore:
     def deploy(self, graph: StoredGraph) -> None:
         """Store a version and put it in force."""
         self._change((_INSERT_GRAPH, _values(graph)), ("insert or replace into live values (?, ?)", (graph.name, graph.version)))
+
+    def record_code(self, name: str, version: int, code: tuple[Code, ...]) -> None:
+        """Remember the code that a version runs with now."""
+        self._change(("update graphs set code = ? where name = ? and version = ?", (_text(code), name, version)))
 
     def record_failed(self, graph: StoredGraph) -> None:
         """Store a version that could not be set up: what was tried can be seen, and its number is not used again."""
@@ -260,16 +268,19 @@ class ControlStore:
             raise StoreError(f"{self.path} cannot be written, nothing was changed: {error}", where=str(self.path)) from error
 
 
-_COLUMNS = "name, version, graph, created, author, note, error"
-_INSERT_GRAPH = f"insert into graphs ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)"
+_COLUMNS = "name, version, graph, created, author, note, error, code"
+_INSERT_GRAPH = f"insert into graphs ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 def _stored(row: tuple[Any, ...]) -> StoredGraph:
-    return StoredGraph(row[0], row[1], msgspec.json.decode(row[2]), *row[3:])
+    name, version, graph, created, author, note, error, code = row
+    codes = msgspec.json.decode(code, type=tuple[Code, ...])
+    return StoredGraph(name, version, msgspec.json.decode(graph), created, author, note, error, codes)
 
 
 def _values(graph: StoredGraph) -> tuple[Any, ...]:
-    return (graph.name, graph.version, _text(graph.graph), graph.created, graph.author, graph.note, graph.error)
+    head = (graph.name, graph.version, _text(graph.graph), graph.created)
+    return (*head, graph.author, graph.note, graph.error, _text(graph.code))
 
 
 def _text(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from pypes.graph import codec
 from pypes.graph.diff import diff
 from pypes.ingest.receipt import rfc3339
+from pypes.registry import Code, digest_of
 from pypes.runtime.graphs.deployment import Deployments
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 
@@ -21,31 +22,37 @@ class Versions:
     def all(self, name: str) -> list[dict[str, Any]]:
         """All versions, the newest first: ``{version, time, by, note, state}``, and ``error`` of one that failed.
 
+        ``code`` is what it ran with, ``other_code`` says what would be different now.
         ``state`` is live, retired or failed. Raises :class:`NotFound` if there never was such a graph.
         """
         found = self._store.versions(name)
         if not found:
             self._deployments.get(name)
-        return [self._shown(version) for version in found]
+        known: dict[tuple[str, str], Code] = {}
+        return [self._shown(version, known) for version in found]
 
     def one(self, name: str, version: int) -> dict[str, Any]:
         """One version, as in :meth:`all`, with its ``graph``; raises :class:`NotFound`."""
         stored = self._store.version(name, version)
-        return {**self._shown(stored), "graph": stored.graph}
+        return {**self._shown(stored, {}), "graph": stored.graph}
 
     def compare(self, name: str, old: int, new: int) -> dict[str, Any]:
         """What changed from ``old`` to ``new``: ``{from, to, diff}`` (see :func:`pypes.graph.diff.diff`)."""
         before, after = (codec.from_obj(self._store.version(name, number).graph) for number in (old, new))
         return {"from": old, "to": new, "diff": diff(before, after)}
 
-    def _shown(self, stored: StoredGraph) -> dict[str, Any]:
+    def _shown(self, stored: StoredGraph, known: dict[tuple[str, str], Code]) -> dict[str, Any]:
         live = self._deployments.live.get(stored.name)
         is_live = live is not None and live.version == stored.version
-        shown = {
+        shown: dict[str, Any] = {
             "version": stored.version,
             "time": rfc3339(self._store.clock.shown(stored.created)),
             "by": stored.author,
             "note": stored.note,
             "state": "live" if is_live else "failed" if stored.error else "retired",
         }
+        if stored.code:
+            parts = [{"name": code.name, "version": code.version, "digest": code.digest} for code in stored.code]
+            shown["code"] = {"digest": digest_of(stored.code), "parts": parts}
+        shown |= self._deployments.other_code(stored, known)
         return {**shown, "error": stored.error} if stored.error else shown

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from pypes.errors import NotFound, StoreError
+from pypes.registry import Code
 from pypes.runtime.graphs.store import FORMAT, ControlStore, Draft, StoredGraph
 
 
@@ -94,6 +95,18 @@ def test_a_store_of_the_first_format_is_upgraded(tmp_path: Path) -> None:
     store.close()
     store = ControlStore(tmp_path / "control.db")
     assert (store.paused(), store.fired("g")) == ({"g"}, ("* * * * *", 7.0))
+    store.close()
+
+
+def test_the_code_of_a_version_is_kept_and_renewed(tmp_path: Path) -> None:
+    then, now = (Code("own.py", "", "abc"),), (Code("own.py", "", "def"), Code("pypes-basic", "0.1.0", "xyz"))
+    store = ControlStore(tmp_path / "control.db")
+    store.deploy(StoredGraph("g", 1, {}, 5.0, code=then))
+    store.deploy(StoredGraph("g", 2, {}, 6.0))
+    store.record_code("g", 2, now)
+    store.close()
+    store = ControlStore(tmp_path / "control.db")
+    assert [version.code for version in store.versions("g")] == [now, then]
     store.close()
 
 
