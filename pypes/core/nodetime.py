@@ -288,7 +288,7 @@ def _read(data: bytes) -> _State:
         raise Damaged("its checksum does not match")
     try:
         state = msgspec.msgpack.decode(content, type=_State)
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise Damaged(str(error)) from error
     if not state.rows:
         raise Damaged("it has no rows")

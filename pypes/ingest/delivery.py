@@ -63,7 +63,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @classmethod
     def decode(cls, data: bytes | memoryview) -> Header:
-        """Inverse of :meth:`encode`; raises ``msgspec.DecodeError``."""
+        """Inverse of :meth:`encode`; raises ``ValueError`` (of msgspec, or of the text in it)."""
         return msgspec.msgpack.decode(data, type=cls)
 
 

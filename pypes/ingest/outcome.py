@@ -111,7 +111,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @classmethod
     def decode(cls, data: bytes | memoryview) -> Outcome:
-        """Inverse of :meth:`encode`; raises ``msgspec.DecodeError``."""
+        """Inverse of :meth:`encode`; raises ``ValueError`` (of msgspec, or of the text in it)."""
         return msgspec.msgpack.decode(data, type=cls)
 
 

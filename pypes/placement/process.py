@@ -251,7 +251,7 @@ class InChild(Exception):
 def _decoded(payload: bytes | bytearray, kind: Any) -> Any:
     try:
         return msgspec.msgpack.decode(payload, type=kind)
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise wire.Broken(str(error)) from error
 
 

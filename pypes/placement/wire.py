@@ -224,7 +224,7 @@ class Values:
         """Inverse of :meth:`encode`, with the value still in its parts; see :meth:`value`. Raises :class:`Broken`."""
         try:
             found = self._decoder.decode(data)
-        except (msgspec.DecodeError, TypeError, ValueError, RecursionError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise Broken(str(error)) from error
         if type(found) is not list:
             raise Broken("a value that is no list of parts")

@@ -119,7 +119,7 @@ class _Process:
         self.kill()
         try:
             return self._read(status)
-        except (msgspec.DecodeError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError) as error:
             return self._dead(f"its answer cannot be read: {error}", [])
 
     def kill(self) -> None:

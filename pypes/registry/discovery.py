@@ -122,7 +122,7 @@ class _Cache:
             if any(_state(path) != (path, mtime_ns, size) for path, mtime_ns, size in cached.files):
                 return None
             return [ComponentSpec.from_obj(obj) for obj in cached.specs]
-        except (OSError, msgspec.DecodeError, TypeError):
+        except (OSError, ValueError, TypeError):
             return None
 
     def put(self, order: Order, specs: Iterable[ComponentSpec], files: Iterable[str]) -> None:

@@ -142,7 +142,7 @@ class Inspector:
         for key, position, blob in self._connection.execute("SELECT key, position, data FROM details"):
             try:
                 msgspec.msgpack.decode(blob, type=Details)
-            except msgspec.MsgspecError as error:
+            except ValueError as error:
                 yield f"details of commit {key}, delivery {position}: {error}"
 
     def _letters(self) -> Iterator[str]:
@@ -153,7 +153,7 @@ class Inspector:
         for receipt, header, spool in self._connection.execute("SELECT receipt, header, spool FROM bodies"):
             try:
                 Header.decode(header)
-            except msgspec.MsgspecError as error:
+            except ValueError as error:
                 yield f"body kept for the dead letters of {receipt}: {error}"
             if spool and not (self._spool / spool).is_file():
                 yield f"body kept for the dead letters of {receipt}: the file {spool} is gone"

@@ -65,7 +65,7 @@ def unpack_index(data: bytes | memoryview) -> _Index:
     """The index of a row, from its first :func:`index_bytes`; raises :class:`StoreError` if it is damaged."""
     try:
         return _index_decoder.decode(memoryview(data)[4 : index_bytes(bytes(data[:4]))])
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise StoreError(f"a row of the queue is damaged: {error}", code="store.damaged") from error
 
 

@@ -223,7 +223,7 @@ def test_a_header_is_read_as_it_was_written(header: Header) -> None:
 def test_what_is_no_header_is_refused(data: bytes) -> None:
     try:
         Header.decode(data)
-    except msgspec.DecodeError:
+    except ValueError:
         return
 
 

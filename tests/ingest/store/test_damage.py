@@ -14,7 +14,7 @@ from pypes.errors import StoreError, StoreFull
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.receipt import ReceiptId
-from tests.ingest.harness import open_queue, run, take
+from tests.ingest.harness import open_queue, run, take, until
 
 
 def file_of(data: Path) -> Path:
@@ -66,6 +66,24 @@ def test_a_damaged_row_holds_up_nothing_and_is_told_by_name(tmp_path: Path, capl
         await queue.close()
         with closing(sqlite3.connect(file_of(tmp_path))) as connection:
             assert connection.execute("SELECT count(*) FROM commits").fetchone() == (1,)
+
+    run(main())
+
+
+def test_a_row_whose_index_has_damaged_text_holds_up_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        queue = await open_queue(tmp_path)
+        ids = [
+            await queue.append(Header("g", length=1, filename=name), b"x") for name in ("first", "the-one-that-goes-bad", "third")
+        ]
+        await queue.close()
+        corrupt(file_of(tmp_path), b"one-that-goes-bad", b"\xff\xfe")
+        queue = await open_queue(tmp_path)
+        assert [lease.id for lease in await take(queue, 2)] == [ids[0], ids[2]]
+        await until(lambda: queue.stats().dead_letters == 1)
+        (dead,) = await queue.letters()
+        assert (dead.code, dead.receipt) == ("store.damaged", ids[1])
+        await queue.close()
 
     run(main())
 
