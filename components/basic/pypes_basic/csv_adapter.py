@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterator
-from typing import Annotated, Any, BinaryIO, ClassVar, cast
+from itertools import islice
+from typing import Annotated, Any, BinaryIO, ClassVar, Literal, cast
 
 from pypes.component import Adapter
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import Reject
 from pypes.packet import Packet
 from pypes_basic.charset import GUESSED_BYTES, Found, settle
+from pypes_basic.columns import Columns
+from pypes_basic.dialect import dialect_of
 from pypes_basic.labels import split_mark
+from pypes_basic.rows import rows_of
 from pypes_basic.undefined import REPLACE, STRICT
 
-DELIMITERS = (",", ";", "\t", "|")
+TSV = "text/tab-separated-values"
 
 
 class CSV(Adapter):
     """Turn each row into a packet whose fields are named by the header row.
 
     Rows are sent on one by one while the document is being read, so that its size does not matter; before, its character set is
-    looked at to the end.
-    Columns of the same name make a multi-valued field; cells beyond the header become ``column_N``. The number of
-    the row is left in the packet's metadata as ``row``; where the document has an id, the row's is ``ID/ROW``.
+    looked at to the end. Blank lines do not count, and neither does a first line ``sep=;``, which names the separator.
+    Columns of the same name make a multi-valued field; a column without a name and cells beyond the header become
+    ``column_N``. The number of the row is left in the packet's metadata as ``row``; where the document has an id, the row's is
+    ``ID/ROW``. Where a quote is never closed, or a cell too large, the document fails there: rows before it have been sent.
     """
 
-    accepts: ClassVar[tuple[str, ...]] = ("text/csv", "text/tab-separated-values")
+    accepts: ClassVar[tuple[str, ...]] = ("text/csv", "application/csv", TSV)
 
     class Params(Parameters):
         delimiter: Annotated[
-            str, Help("Character between cells; empty: a tab for TSV, else what the first line suggests.", max_length=1)
+            str,
+            Help(
+                "Character between cells; empty: a tab for TSV, else as a line sep= says, or what splits rows most evenly.",
+                pattern=r'^[^"\r\n]?$',
+            ),
         ] = ""
         columns: Annotated[list[str], Help("Names of the columns; empty: the first row holds them.")] = []
+        header: Annotated[
+            Literal["", "present", "absent"],
+            Help(
+                "Whether the first row holds names. Empty: as the media type says (text/csv; header=absent), "
+                "else present, unless columns are given."
+            ),
+        ] = ""
+        max_cell: Annotated[int, Help("Characters of the longest cell; beyond, a quote was left open.", ge=1)] = 16 * 1024 * 1024
 
     def process(self, packet: Packet) -> Packet | None:
         if packet.is_deletion:
@@ -44,61 +60,49 @@ class CSV(Adapter):
             reason = f"byte {misfit.at}: not {found.charset.name}; name the character set in the content type, or mend the byte"
             raise Reject(reason, "csv.charset")
         with packet.open("data") as body:
-            self._send_rows(packet, body, found)
+            self._send_rows(packet, self._rows(packet, body, found), found)
         return None
 
-    def _send_rows(self, packet: Packet, body: BinaryIO, found: Found) -> None:
+    def _rows(self, packet: Packet, body: BinaryIO, found: Found) -> Iterator[list[list[str]]]:
+        codec = found.charset.codec
         reader = io.BufferedReader(cast(Any, body), GUESSED_BYTES)
         head = reader.peek(GUESSED_BYTES)[:GUESSED_BYTES]
-        mark, _ = split_mark(head[:4])
+        mark = 0
+        while (more := split_mark(head[mark : mark + 4])[0]) and found.charset.name.startswith("utf-"):
+            mark += more  # programs that put one before what has one already
         reader.read(mark)
-        delimiter = self.params.delimiter or _delimiter(packet, head[mark:].decode(found.charset.codec, REPLACE))
-        lines = csv.reader(io.TextIOWrapper(reader, found.charset.codec, STRICT, newline=""), delimiter=delimiter)
-        try:
-            self._send_lines(packet, lines, found)
-        except csv.Error as error:
-            raise Reject(f"line {lines.line_num}: {error}; is a quote left open?", "csv.malformed") from error
+        delimiter = self.params.delimiter or ("\t" if packet.get_meta("mimetype") == TSV else "")
+        dialect = dialect_of(head[mark:].decode(codec, REPLACE), is_whole=len(head) < GUESSED_BYTES, delimiter=delimiter)
+        lines = io.TextIOWrapper(reader, codec, STRICT, newline="")
+        for _ in islice(lines, dialect.skipped_lines):
+            pass
+        return rows_of(lines, dialect.delimiter, self.params.max_cell, dialect.skipped_lines + 1)
 
-    def _send_lines(self, packet: Packet, lines: Iterator[list[str]], found: Found) -> None:
-        names = self.params.columns or next(lines, [])
-        names = [name.strip() or f"column_{number}" for number, name in enumerate(names, 1)]
-        width = len(names)
-        is_plain = len(set(names)) == width
+    def _send_rows(self, packet: Packet, rows: Iterator[list[list[str]]], found: Found) -> None:
+        columns = Columns(self.params.columns) if self.params.columns else None
+        has_header = self._has_header(packet)
         meta = {**packet.get_metas()[0], **found.metadata}
         document_id = meta.get("id")
         send = self.send
         from_document = Packet.from_document
         number = 0
-        for cells in lines:
-            if not cells:
-                continue
-            number += 1
-            # PERF: a dict of zip is four times as fast as building it cell by cell
-            fields: dict[str, Any] = dict(zip(names, cells, strict=False)) if is_plain else _grouped(names, cells)
-            if len(cells) > width:
-                fields.update((f"column_{place}", cell) for place, cell in enumerate(cells[width:], width + 1))
-            row = {**meta, "row": number}
-            if document_id is not None:
-                row["id"] = f"{document_id}/{number}"
-            send("out", from_document(fields, row))
+        for some in rows:
+            for cells in some:
+                if not cells:
+                    continue
+                if has_header:
+                    if any(map(str.strip, cells)):  # a sheet whose first rows are empty has them as separators alone
+                        columns, has_header = columns or Columns(cells), False
+                    continue
+                if columns is None:
+                    columns = Columns([""] * len(cells))
+                number += 1
+                row = {**meta, "row": number}
+                if document_id is not None:
+                    row["id"] = f"{document_id}/{number}"
+                send("out", from_document(columns.fields(cells), row))
 
-
-def _grouped(names: list[str], cells: list[str]) -> dict[str, Any]:
-    """Fields of a row in which several columns bear one name."""
-    fields: dict[str, Any] = {}
-    for name, cell in zip(names, cells, strict=False):
-        if name not in fields:
-            fields[name] = cell
-        elif isinstance(fields[name], list):
-            fields[name].append(cell)
-        else:
-            fields[name] = [fields[name], cell]
-    return fields
-
-
-def _delimiter(packet: Packet, head: str) -> str:
-    """Tab for TSV, else whichever of the usual ones the first line has most of."""
-    if packet.get_meta("mimetype") == "text/tab-separated-values":
-        return "\t"
-    first = head.split("\n", 1)[0]
-    return max(DELIMITERS, key=first.count)
+    def _has_header(self, packet: Packet) -> bool:
+        """Whether the first row holds names, as the parameter says, or else the media type (RFC 4180, 3)."""
+        said = self.params.header or packet.get_meta("header")
+        return said == "present" or (said != "absent" and not self.params.columns)

@@ -12,7 +12,7 @@ from pypes.errors import InternalError
 from pypes.ingest.codecs import json, multipart, ndjson, packets
 from pypes.ingest.codecs.content import HEAD_BYTES, content_of, needs_head
 from pypes.ingest.codecs.encodings import inflate, pieces_of
-from pypes.ingest.codecs.media import JSON, MediaType, parse
+from pypes.ingest.codecs.media import JSON, TOLD, MediaType, parse
 from pypes.ingest.codecs.passage import Passage
 from pypes.ingest.codecs.raw import StreamBody, UnwrappedBody
 from pypes.ingest.codecs.survey import Unreadable
@@ -110,8 +110,7 @@ def _head(source: bytes | Spooled, encoding: str, limits: Limits) -> bytes:
 
 def _say_type(meta: dict[str, Any], media: MediaType) -> None:
     meta["mimetype"] = media.type
-    if "charset" in media.parameters:
-        meta["charset"] = media.parameters["charset"]
+    meta.update(media.told)
 
 
 def _structured(
@@ -211,7 +210,8 @@ def _parts(
             continue
         part_media = content.content.media
         own = {**meta, **dict(part.given.meta), "filename": part.filename, "contentlength": event.size}
-        own.pop("charset", None)
+        for name in TOLD:
+            own.pop(name, None)
         if part.given.id is not None:
             own["id"] = part.given.id
         _say_type(own, part_media)

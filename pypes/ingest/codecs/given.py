@@ -29,6 +29,7 @@ RESERVED: Final = frozenset(
         "contentlength",
         "declared_type",
         "filename",
+        "header",
         "id",
         "index",
         "mimetype",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from pypes.core.media_types import OCTETS
@@ -26,6 +26,9 @@ _EXTENDED = MappingProxyType({"utf-8": "utf-8", "": "utf-8", "iso-8859-1": "cp12
 _ESCAPE = re.compile(r"\\(.)")
 _FORM = "application/x-www-form-urlencoded"
 
+#: Parameters of media types that adapters are told of: the character set, and whether a table has a header (RFC 4180, 3).
+TOLD: Final = ("charset", "header")
+
 
 class MediaType(NamedTuple):
     """A parsed Content-Type: the bare type in lower case, its parameters, and the ``codec`` that reads it."""
@@ -33,6 +36,11 @@ class MediaType(NamedTuple):
     type: str
     parameters: Mapping[str, str]
     codec: str  # json, ndjson, multipart, packets, raw
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The parameters that documents have as metadata."""
+        return {name: self.parameters[name] for name in TOLD if name in self.parameters}
 
 
 #: Longer types are not remembered: whoever sends them could fill the memory with them.

@@ -1,0 +1,71 @@
+"""How a table is written: what separates its cells, and which lines at its beginning are no part of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from itertools import islice
+from typing import Final, NamedTuple
+
+#: What separates cells in tables found in the wild. Of two that fit as well, the one that is the rarer in ordinary text is it.
+DELIMITERS: Final = ("\t", "|", ";", ",")
+USUAL: Final = ","
+
+#: So many rows are looked at.
+SAMPLED_ROWS: Final = 100
+#: A separator fits if so many of them have as many cells as most have.
+FITTING_SHARE: Final = 0.9
+
+#: Excel's own word for the separator, before the header.
+_SEP_LINE: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+
+
+class Dialect(NamedTuple):
+    """What separates the cells of a table, and how many lines stand before its first row."""
+
+    delimiter: str
+    skipped_lines: int
+
+
+def dialect_of(head: str, *, is_whole: bool, delimiter: str = "") -> Dialect:
+    """The dialect of a table that begins with ``head``; ``is_whole`` says that nothing follows.
+
+    ``delimiter`` is the separator if it is known. Otherwise a line ``sep=;`` names it, or it is that which splits header and
+    rows most evenly into most cells; what stands in quotes does not count.
+    """
+    lines = list(io.StringIO(head, newline=""))
+    blank = next((place for place, line in enumerate(lines) if line.strip()), len(lines))
+    named = _SEP_LINE.fullmatch(lines[blank]) if blank < len(lines) else None
+    skipped = blank + (named is not None)
+    if not delimiter:
+        delimiter = named[1] if named else _judged(lines[skipped:] if is_whole else lines[skipped:-1] or lines[skipped:])
+    return Dialect(delimiter, skipped)
+
+
+def _judged(lines: list[str]) -> str:
+    text = "".join(lines)
+    found = [each for each in DELIMITERS if each in text]
+    if found in ([], [USUAL]):
+        return USUAL
+    fits = {each: _fit(lines, each) for each in found}
+    best = max(fits, key=lambda each: fits[each])  # the first of equals
+    return best if fits[best][0] else USUAL
+
+
+def _fit(lines: list[str], delimiter: str) -> tuple[bool, bool, int, float]:
+    """How well a separator fits, greater is better: whether it splits most rows, evenly, into how many cells, in what share."""
+    widths: list[int] = []
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    is_broken = False
+    try:
+        widths.extend(len(cells) for cells in islice(rows, SAMPLED_ROWS) if cells)
+    except csv.Error:
+        # a quote within a cell, unless the last one is cut off by the end of what is looked at
+        is_broken = rows.line_num < len(lines)
+    if not widths:
+        return False, False, 0, 0.0
+    width, count = max(Counter(widths).items(), key=lambda found: (found[1], found[0]))
+    share = count / len(widths)
+    return width > 1, not is_broken and share >= FITTING_SHARE, width, share
