@@ -1,0 +1,58 @@
+"""Rules for the names of files that are documents: which are passed over, and what a document is called by its file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import Final
+from urllib.parse import quote_from_bytes
+
+#: How programs name what they have not finished, or keep beside what is worked on: editors, browsers, clients of scp and FTP.
+TEMPORARY_ENDS: Final = ("~", ".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".swp", ".swx")
+
+#: Longer ids are cut and end with a digest of the whole. An id may have 2,048 bytes; the rest is for the numbers that adapters
+#: add to it, for the rows of a table.
+MOST_ID_BYTES: Final = 1500
+
+#: Office suites lock a document by a file of this name.
+_LOCK_BEGIN = "~$"
+_DIGEST_CHARS = 64
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+def is_hidden(path: str) -> bool:
+    """True if the last name in a path begins with a dot, as those that rsync has not finished do."""
+    return path.rpartition("/")[2].startswith(".")
+
+
+def is_temporary(path: str, pattern: str = "") -> bool:
+    """True if a file is named as a temporary one, and the pattern that found it does not end so itself."""
+    name = path.rpartition("/")[2].lower()
+    if (name.startswith("#") and name.endswith("#")) or name.startswith(_LOCK_BEGIN):
+        return True
+    return any(name.endswith(end) and not pattern.lower().endswith(end) for end in TEMPORARY_ENDS)
+
+
+def shown(path: str) -> str:
+    """A path as text; one that is not UTF-8 with ``%`` and two digits for each byte that cannot be shown, and for ``%``."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return quote_from_bytes(os.fsencode(path), safe="/ !#$&'()*+,;=:@")
+    return path
+
+
+def template_pattern(*places: str) -> str:
+    """The pattern of a template with at least one of these places (``{path}``); an empty one gives no ids."""
+    return rf"^$|^[^{{}}]*(\{{({'|'.join(places)})\}}[^{{}}]*)+$"
+
+
+def named(template: str, **values: str) -> str:
+    """The id that a template gives; empty for an empty template."""
+    text = _PLACE.sub(lambda found: values[found[1]], template)
+    encoded = text.encode()
+    if len(encoded) <= MOST_ID_BYTES:
+        return text
+    kept = encoded[: MOST_ID_BYTES - _DIGEST_CHARS - 1].decode(errors="ignore")
+    return f"{kept}~{hashlib.sha256(encoded).hexdigest()}"
