@@ -69,6 +69,7 @@ def environ(place: Path) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', '')}",
         "CURL_HOME": str(place),
         "XDG_CACHE_HOME": str(place / ".cache"),
+        "XDG_STATE_HOME": str(place / ".state"),
         "PYTHONPATH": str(place / "site"),
         "PIP_TARGET": str(place / "site"),
         "PIP_NO_INDEX": "1",

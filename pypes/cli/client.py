@@ -14,7 +14,7 @@ import urllib3
 from rich.console import Console
 from rich.table import Table
 
-from pypes.cli.feeder import reason_of
+from pypes.cli.feeding.asking import reason_of
 from pypes.errors import InvalidInput, Unavailable
 
 F = TypeVar("F", bound=Callable[..., Any])

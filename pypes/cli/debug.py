@@ -12,7 +12,7 @@ from rich.table import Table
 
 from pypes import logs
 from pypes.cli.catalogue import find_components, load_option
-from pypes.cli.feeder import media_type
+from pypes.cli.feeding.walking import media_type
 from pypes.core.paths import Paths
 from pypes.errors import InvalidGraph
 from pypes.graph.cases import Post

@@ -20,7 +20,8 @@ import urllib3
 from rich.console import Console
 
 from pypes.cli.feed import feed_with_progress
-from pypes.cli.feeder import Feeder, walk
+from pypes.cli.feeding.posting import Feeder
+from pypes.cli.feeding.walking import files_of
 from pypes.errors import Unavailable
 
 SUFFIXES = ("html", "txt", "py", "json", "csv", "rst")
@@ -113,11 +114,13 @@ def _wait_until_ready(server: subprocess.Popen[bytes], address: str, log: Path) 
 
 def _feed(console: Console, address: str, max_files: int | None) -> None:
     library = Path(sysconfig.get_paths()["stdlib"])
-    files = [path for path in walk([library], SUFFIXES) if "site-packages" not in path.parts][:max_files]
-    size = sum(path.stat().st_size for path in files)
+    files = [file for file in files_of([library], SUFFIXES) if "site-packages" not in file.path.parts][:max_files]
+    size = sum(file.size for file in files)
     console.print(f"feeding {len(files)} files of Python's library ({size / 1e6:.1f} MB) from {library}")
     started_s = time.monotonic()
-    report = feed_with_progress(console, files, Feeder(address, batch=32, roots=[library]), follow=True)
+    feeder = Feeder(address, batch=32)
+    report = feed_with_progress(console, files, feeder, follow=True)
+    feeder.close()
     passed_s = time.monotonic() - started_s
     console.print(
         f"[bold]{report.published} documents published[/] in {passed_s:.1f} s:"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -10,9 +11,20 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from pypes.cli.feeder import NOT_REGULAR, Feeder, Report, walk
+from pypes.cli.feeding.memory import default_folder
+from pypes.cli.feeding.posting import Feeder
+from pypes.cli.feeding.remembering import Remembering
+from pypes.cli.feeding.report import Report
+from pypes.cli.feeding.summary import summarize, tell
+from pypes.cli.feeding.walking import NO_DOCUMENTS, PLACES, TEMPLATE, File, files_of
+from pypes.core.file_names import template_pattern
 
-SHOWN_FAILURES = 20
+
+def _checked(context: click.Context, parameter: click.Parameter, template: str) -> str:
+    if not template or not re.search(template_pattern(*PLACES), template):
+        places = ", ".join(f"{{{place}}}" for place in PLACES)
+        raise click.BadParameter(f"{template!r} has none of {places}, or other braces")
+    return template
 
 
 @click.command()
@@ -30,7 +42,30 @@ SHOWN_FAILURES = 20
     help="bulk is for backfills: it runs only as fast as live documents leave room.",
 )
 @click.option("--idempotent", is_flag=True, help="Post with keys, so that nothing arrives twice when an answer is lost.")
-@click.option("--wait", "follow", is_flag=True, help="Wait until everything is published, and count it.")
+@click.option(
+    "--id",
+    "template",
+    default=TEMPLATE,
+    show_default=True,
+    callback=_checked,
+    help="Id of a file's document, made of its {path} below the given one, its {name}, and the {root}'s name.",
+)
+@click.option("--no-id", is_flag=True, help="Give no ids and remember nothing: each run adds documents.")
+@click.option("--changed", "only_changed", is_flag=True, help="Leave out files that are as they were when they were last fed.")
+@click.option(
+    "--deletions/--no-deletions",
+    default=True,
+    show_default=True,
+    help="Delete the documents of files that an earlier run fed and that are gone from their directory.",
+)
+@click.option("--yes-delete", is_flag=True, help="Delete even if more than half of what was fed is gone.")
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Directory in which runs are remembered.",
+    show_default=False,
+)
+@click.option("--wait", "follow", is_flag=True, help="Wait until everything is published, and name what failed.")
 @click.option("--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File that holds the token.")
 def feed(
     url: str,
@@ -41,6 +76,12 @@ def feed(
     connections: int,
     lane: str,
     idempotent: bool,
+    template: str,
+    no_id: bool,
+    only_changed: bool,
+    deletions: bool,
+    yes_delete: bool,
+    state: Path | None,
     follow: bool,
     token_file: Path | None,
 ) -> None:
@@ -51,29 +92,39 @@ def feed(
     token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get("PYPES_TOKEN")
     console = Console(stderr=True, soft_wrap=True)
     passed_over: list[tuple[Path, str]] = []
-    files = list(walk(paths, suffixes, lambda path, reason: passed_over.append((path, reason))))
+    feeder = Feeder(url, token=token, batch=batch, compress=compress, connections=connections, lane=lane, idempotent=idempotent)
+    has_ids = not (no_id or feeder.asker.has_id)
+    if only_changed and not has_ids:
+        raise click.UsageError("--changed needs what earlier runs remembered; leave --no-id out, and post to a route, not an id")
+    files = files_of(paths, suffixes, lambda path, reason: passed_over.append((path, reason)), template if has_ids else "")
     started_s = time.monotonic()
-    feeder = Feeder(
-        url,
-        token=token,
-        batch=batch,
-        compress=compress,
-        connections=connections,
-        lane=lane,
-        idempotent=idempotent,
-        roots=paths,
-    )
-    report = feed_with_progress(console, files, feeder, follow=follow)
-    _summarize(console, report, time.monotonic() - started_s, follow)
-    _tell(console, "passed over", [(str(path), reason) for path, reason in passed_over])
+    roots = [path for path in paths if path.is_dir()] if has_ids else []
+    remembering = Remembering(state or default_folder(), feeder.asker.server + feeder.asker.path, roots, template)
+    if deletions:
+        remembering.look(is_confirmed=yes_delete)
+    if only_changed:
+        files = remembering.changed(files)
+    is_through = False
+    try:
+        feed_with_progress(console, files, feeder, follow=follow)
+        is_through = bool(feeder.sent or not files)  # else nobody is there who would take a deletion
+    finally:
+        # also after Ctrl-C: what was accepted is known to the next run
+        remembering.keep(feeder, deletes=deletions and is_through)
+    report = feeder.follow() if follow else feeder.report
+    feeder.close()
+    tell(console, "passed over", [(str(path), reason) for path, reason in passed_over])
+    for what, path, reason in remembering.told:
+        tell(console, what, [(path, reason)])
+    summarize(console, report, time.monotonic() - started_s, follow=follow)
     # what is no file was never there to be posted; what could not be looked into may hold some, and what was named was meant
-    is_missed = any(reason != NOT_REGULAR or path in paths for path, reason in passed_over)
-    if is_missed or report.failures or report.failed:
+    is_missed = any(reason not in NO_DOCUMENTS or path in paths for path, reason in passed_over)
+    if is_missed or report.failures or report.dead or report.failed:
         raise SystemExit(1)
 
 
-def feed_with_progress(console: Console, files: list[Path], feeder: Feeder, *, follow: bool) -> Report:
-    """Feed ``files`` behind a progress bar, then follow them to the end if asked to. Closes the feeder."""
+def feed_with_progress(console: Console, files: list[File], feeder: Feeder, *, follow: bool) -> Report:
+    """Feed ``files`` behind a progress bar, then follow them to the end if asked to."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -94,30 +145,8 @@ def feed_with_progress(console: Console, files: list[Path], feeder: Feeder, *, f
                 progress.update(done, completed=finished, rate=f"{finished / passed_s:,.0f} documents/s")
 
         feeder.on_progress = show
-        try:
-            report = feeder.feed(files)
-            if follow:
-                done = progress.add_task("published", total=report.accepted, rate="")
-                feeder.follow()
-        finally:
-            feeder.close()
+        report = feeder.feed(files)
+        if follow:
+            done = progress.add_task("published", total=report.accepted, rate="")
+            feeder.follow()
     return report
-
-
-def _summarize(console: Console, report: Report, passed_s: float, follow: bool) -> None:
-    rate = report.accepted / max(passed_s, 1e-9)
-    console.print(
-        f"{report.files} files, {report.sent_bytes / 1e6:.1f} MB, {report.accepted} documents accepted"
-        f" in {passed_s:.1f} s ({rate:,.0f}/s), {report.retries} retries",
-        highlight=False,
-    )
-    if follow:
-        console.print(f"{report.published} published, {report.dropped} dropped, {report.failed} failed", highlight=False)
-    _tell(console, "not accepted", report.failures)
-
-
-def _tell(console: Console, what: str, files: list[tuple[str, str]]) -> None:
-    for path, reason in files[:SHOWN_FAILURES]:
-        console.print(f"{what}: {path}: {reason}", highlight=False, markup=False)
-    if len(files) > SHOWN_FAILURES:
-        console.print(f"… and {len(files) - SHOWN_FAILURES} more", highlight=False)

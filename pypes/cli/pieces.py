@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from pypes.cli.feeder import media_type
+from pypes.cli.feeding.walking import media_type
 from pypes.core.media_types import media_type_of
 from pypes.ingest.codecs.encodings import ENCODINGS
 

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from pypes.cli.batch import IN_FLIGHT, SHOWN_FAILURES, Batch, Job, NotRunning, Tally, read_frame, write_frame
 from pypes.cli.catalogue import find_components, load_option
-from pypes.cli.feeder import walk
+from pypes.cli.feeding.walking import walk
 from pypes.cli.pieces import NDJSON, Piece, pieces_of_file, pieces_of_stream, portions
 from pypes.config import cores
 from pypes.core.paths import Paths

@@ -3,77 +3,23 @@
 from __future__ import annotations
 
 import errno
-import gzip
-import json
 import os
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
-from pypes.cli import feeder as feeder_module
 from pypes.cli.feed import feed
-from pypes.cli.feeder import Feeder, media_type, walk
+from pypes.cli.feeding import asking
+from pypes.cli.feeding.posting import Feeder
+from pypes.cli.feeding.walking import files_of
 from pypes.errors import InvalidInput
+from tests.cli.feeding.server import Server
 from tests.serving import in_thread
-
-
-class Server(ThreadingHTTPServer):
-    """Accepts what it is sent; ``refuse`` maps bytes found in a body to the statuses to answer with, in turn."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.refuse: dict[bytes, list[tuple[int, dict[str, str]]]] = {}
-        self.accepted: list[tuple[dict[str, str], bytes]] = []
-        self.state = "done"
-        self.paths: Counter[str] = Counter()
-        self.lock = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        raw = gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body
-        with self.server.lock:
-            self.server.paths[self.path] += 1
-            for mark, answers in self.server.refuse.items():
-                if mark in raw and answers:
-                    status, headers = answers.pop(0)
-                    self.answer(status, {"code": "test.refused", "title": "refused"}, headers)
-                    return
-            self.server.accepted.append((dict(self.headers), raw))
-            count = max(1, raw.count(b"Content-Disposition"))
-            self.answer(202, {"receipt": f"r{len(self.server.accepted)}-{count}", "accepted": count}, {})
-
-    def do_GET(self) -> None:
-        count = int(self.path.split("?")[0].rsplit("-", 1)[1])
-        self.answer(200, {"state": self.server.state, "published": count, "dropped": 0, "failed": 0}, {})
-
-    def answer(self, status: int, content: Any, headers: dict[str, str]) -> None:
-        data = json.dumps(content).encode()
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(data)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        return
 
 
 @pytest.fixture
@@ -103,13 +49,14 @@ def feeder_of(url: str, **options: Any) -> Iterator[Feeder]:
 
 
 @pytest.fixture(autouse=True)
-def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeder_module, "FIRST_BACKOFF_S", 0.001)
+def _quick_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
+    monkeypatch.setattr(asking, "FIRST_BACKOFF_S", 0.001)
 
 
 def test_files_go_out_in_batches_and_are_followed(server: Server, files: list[Path]) -> None:
     with feeder_of(server.url, batch=4, compress=True) as made:
-        report = made.feed(files)
+        report = made.feed(files_of(files))
         assert (report.files, report.accepted, report.failures) == (10, 10, [])
         assert made.follow().published == 10
     assert sorted(body.count(b"text/plain") for _, body in server.accepted) == [2, 4, 4]
@@ -120,7 +67,7 @@ def test_a_single_file_goes_out_as_it_is(server: Server, tmp_path: Path) -> None
     path = tmp_path / "grün.html"
     path.write_bytes(b"<p>x")
     with feeder_of(f"{server.url}/docs/news", batch=1, token="secret") as made:
-        made.feed([path])
+        made.feed(files_of([path]))
     ((headers, body),) = server.accepted
     assert body == b"<p>x"
     assert headers["Content-Type"] == "text/html"
@@ -132,14 +79,14 @@ def test_a_single_file_goes_out_as_it_is(server: Server, tmp_path: Path) -> None
 def test_lane_and_keys_are_sent_along(server: Server, files: list[Path]) -> None:
     server.refuse[b"text 3"] = [(503, {"Retry-After": "0"})]
     with feeder_of(server.url, batch=5, lane="bulk", idempotent=True) as made:
-        assert made.feed(files).accepted == 10
+        assert made.feed(files_of(files)).accepted == 10
     assert server.paths == {"/docs?lane=bulk": 3}
     assert len({headers["Idempotency-Key"] for headers, _ in server.accepted}) == 2
 
 
 def test_file_names_are_paths_from_the_root(server: Server, files: list[Path]) -> None:
-    with feeder_of(server.url, roots=[files[0].parent.parent]) as made:
-        made.feed(files[:1])
+    with feeder_of(server.url) as made:
+        made.feed(files_of([files[0].parent.parent])[:1])
     assert server.accepted[0][0]["Content-Disposition"].endswith("''docs/0.txt")
 
 
@@ -148,7 +95,7 @@ def test_a_large_file_is_streamed(server: Server, tmp_path: Path) -> None:
     path.write_bytes(b"a,b\n" * 2_000_000)
     server.refuse[b"a,b"] = [(503, {"Retry-After": "0"})]
     with feeder_of(server.url) as made:
-        report = made.feed([path])
+        report = made.feed(files_of([path]))
     assert report.retries == 1
     assert [len(body) for _, body in server.accepted] == [8_000_000]
 
@@ -156,14 +103,14 @@ def test_a_large_file_is_streamed(server: Server, tmp_path: Path) -> None:
 def test_429_and_503_are_tried_again(server: Server, files: list[Path]) -> None:
     server.refuse[b"text 3"] = [(429, {"Retry-After": "0"}), (503, {}), (429, {"Retry-After": "0.001"})]
     with feeder_of(server.url, batch=4) as made:
-        report = made.feed(files)
+        report = made.feed(files_of(files))
     assert (report.accepted, report.retries) == (10, 3)
 
 
 def test_only_the_guilty_file_of_a_batch_is_left_behind(server: Server, files: list[Path]) -> None:
     server.refuse[b"text 3"] = [(400, {})] * 10
     with feeder_of(server.url, batch=16) as made:
-        report = made.feed(files)
+        report = made.feed(files_of(files))
     assert (report.files, report.accepted) == (10, 9)
     assert [Path(path).name for path, _ in report.failures] == ["3.txt"]
     assert "test.refused" in report.failures[0][1]
@@ -173,14 +120,14 @@ def test_a_server_that_is_not_there_is_given_up(files: list[Path]) -> None:
     with Server() as closed:
         url = closed.url
     with feeder_of(url, batch=16) as made:
-        report = made.feed(files)
+        report = made.feed(files_of(files))
     assert len(report.failures) == 10
-    assert report.retries == feeder_module.ATTEMPTS - 1
+    assert report.retries == asking.ATTEMPTS - 1
 
 
 def test_a_file_that_vanished_is_named(server: Server, files: list[Path]) -> None:
     with feeder_of(server.url) as made:
-        report = made.feed([*files, files[0].with_name("gone.txt")])
+        report = made.feed([*files_of(files), replace(files_of(files[:1])[0], path=files[0].with_name("gone.txt"))])
     assert report.accepted == 10
     assert [Path(path).name for path, _ in report.failures] == ["gone.txt"]
 
@@ -188,24 +135,6 @@ def test_a_file_that_vanished_is_named(server: Server, files: list[Path]) -> Non
 def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidInput):
         Feeder("ftp://x")
-
-
-def test_walk_takes_what_is_asked_for(tmp_path: Path) -> None:
-    for name in ("a.html", "b.TXT", "c.bin", ".hidden.txt", "deep/d.txt", ".git/e.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert [path.name for path in walk([tmp_path], ["html,.txt"])] == ["a.html", "b.TXT", "d.txt"]
-    assert [path.name for path in walk([tmp_path / "c.bin"], ["txt"])] == ["c.bin"]
-
-
-def test_walk_passes_over_what_is_no_file(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "dangling.txt").symlink_to("nowhere")
-    (tmp_path / "a.txt").touch()
-    passed: list[str] = []
-    found = walk([tmp_path, tmp_path / "pipe"], (), lambda path, reason: passed.append(f"{path.name}: {reason}"))
-    assert [path.name for path in found] == ["a.txt"]
-    assert passed == [f"{name}: it is no regular file" for name in ("dangling.txt", "pipe", "pipe")]
 
 
 def test_a_folder_that_cannot_be_read_is_not_passed_over_in_silence(
@@ -232,14 +161,6 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over_in_silence(
     assert CliRunner().invoke(feed, [server.url, str(folder / "pipe")]).exit_code == 1
 
 
-def test_media_types(tmp_path: Path) -> None:
-    assert media_type(Path("x.ndjson")) == "application/x-ndjson"
-    (tmp_path / "Makefile").write_bytes(b"all:")
-    (tmp_path / "blob").write_bytes(b"\0\1")
-    assert media_type(tmp_path / "Makefile") == "text/plain"
-    assert media_type(tmp_path / "blob") == "application/octet-stream"
-
-
 def test_the_command_sums_up_and_tells_failure_by_its_exit_code(server: Server, files: list[Path]) -> None:
     directory = str(files[0].parent)
     result = CliRunner().invoke(feed, [server.url, directory, "--ext", "txt", "--wait", "--gzip"])
@@ -250,3 +171,112 @@ def test_the_command_sums_up_and_tells_failure_by_its_exit_code(server: Server, 
     result = CliRunner().invoke(feed, [server.url, directory])
     assert result.exit_code == 1
     assert "3.txt" in result.output
+
+
+def invoke(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(feed, [str(argument) for argument in arguments])
+
+
+def test_a_second_run_updates_and_deletes(server: Server, files: list[Path]) -> None:
+    folder = files[0].parent
+    (folder / "sub").mkdir()
+    (folder / "sub" / "grün%.txt").write_text("x")
+    assert invoke(server.url, folder, "--batch", "3").exit_code == 0
+    expected = sorted([*(f"{number}.txt" for number in range(10)), "sub/gr%C3%BCn%25.txt"])
+    assert sorted(server.ids) == expected
+    files[3].unlink()
+    (folder / "sub" / "grün%.txt").unlink()
+    result = invoke(server.url, folder, "--wait", "--gzip")
+    assert result.exit_code == 0, result.output
+    assert "9 documents accepted, 2 deleted" in result.output
+    assert sorted(server.deleted) == ["3.txt", "sub/grün%.txt"]
+    assert invoke(server.url, folder).exit_code == 0
+    assert len(server.deleted) == 2
+
+
+def test_only_changed_files_are_fed_if_asked_for(server: Server, files: list[Path]) -> None:
+    folder = files[0].parent
+    server.refuse[b"text 4"] = [(400, {})] * 2
+    files[5].write_text("poison")
+    assert invoke(server.url, folder, "--wait").exit_code == 1
+    server.accepted.clear()
+    files[2].write_text("changed")
+    files[5].write_text("better")
+    result = invoke(server.url, folder, "--changed")
+    assert result.exit_code == 0, result.output
+    assert server.ids == ["2.txt", "4.txt", "5.txt"]
+    assert "0 documents accepted" in invoke(server.url, folder, "--changed").output
+    assert "10 documents accepted" in invoke(server.url, folder, "--changed", "--id", "x/{path}").output
+    assert sorted(server.deleted) == [f"{number}.txt" for number in range(10)]
+    assert "10 documents accepted" in invoke(f"{server.url}/docs/elsewhere", folder, "--changed").output
+
+
+def test_a_run_that_would_delete_most_stops(server: Server, files: list[Path], tmp_path: Path) -> None:
+    folder = files[0].parent
+    for number in range(10, 20):
+        (folder / f"{number}.txt").write_text("x")
+    assert invoke(server.url, folder).exit_code == 0
+    for number in range(11):
+        (folder / f"{number}.txt").unlink()
+    server.accepted.clear()
+    result = invoke(server.url, folder)
+    assert (result.exit_code, server.accepted) == (1, [])
+    assert isinstance(result.exception, InvalidInput)
+    assert "11 of 20 files" in result.exception.message
+    assert "--yes-delete" in result.exception.message
+    assert invoke(server.url, folder, "--no-deletions").exit_code == 0
+    assert server.deleted == []
+    assert invoke(server.url, folder, "--yes-delete").exit_code == 0
+    assert len(server.deleted) == 11
+
+
+def test_without_ids_nothing_is_remembered(server: Server, files: list[Path], tmp_path: Path) -> None:
+    assert invoke(server.url, files[0].parent, "--no-id").exit_code == 0
+    assert invoke(f"{server.url}/docs/notes/1", files[0]).exit_code == 0
+    assert server.ids == []
+    assert not (tmp_path / ".state").exists()
+    assert invoke(server.url, files[0], "--no-id", "--changed").exit_code == 2
+    assert invoke(server.url, files[0], "--id", "x").exit_code == 2
+
+
+def test_the_state_of_runs_may_be_put_elsewhere(server: Server, files: list[Path], tmp_path: Path) -> None:
+    assert invoke(server.url, files[0].parent, "--state", tmp_path / "here").exit_code == 0
+    (found,) = (tmp_path / "here").iterdir()
+    found.write_text("{")
+    result = invoke(server.url, files[0].parent, "--state", tmp_path / "here")
+    assert isinstance(result.exception, InvalidInput)
+    assert str(found) in result.exception.message
+
+
+def test_documents_that_name_themselves_keep_their_ids(server: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, text in {"own.json": '{"id": 7}', "a.json": '{"n": 1}', "two.json": "[{}, {}]", "lines.ndjson": "{}\n{}\n"}.items():
+        (folder / name).write_text(text)
+    assert invoke(server.url, folder).exit_code == 0
+    assert server.ids == ["a.json"]
+    for path in folder.iterdir():
+        path.unlink()
+    result = invoke(server.url, folder)
+    assert sorted(server.deleted) == ["7", "a.json"]
+    assert result.output.count("its documents stay") == 2
+
+
+def test_each_file_that_failed_is_named_with_its_dead_letter(server: Server, files: list[Path]) -> None:
+    folder = files[0].parent
+    files[3].write_text("poison")
+    files[4].write_text("drop")
+    (folder / "lines.ndjson").write_text('{"a": "poison"}\n{}\n{"a": "drop"}\n' + '{"b": "poison"}\n' * 4)
+    (folder / "empty.txt").touch()
+    result = invoke(server.url, folder, "--wait")
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    (told,) = (line for line in lines if line.startswith(f"failed: {files[3]}"))
+    assert "test.poison in html: letter L" in told
+    assert sum(line.startswith(f"failed: {folder / 'lines.ndjson'} (document ") for line in lines) == 3
+    assert any("2 more of its documents failed" in line for line in lines)
+    assert f"passed over: {folder / 'empty.txt'}: it is empty" in lines
+    rows = [line.split() for line in lines]
+    assert ["application/x-ndjson", "1", "0", "7", "1", "1", "5"] in rows
+    assert ["text/plain", "10", "0", "10", "8", "1", "1"] in rows
+    assert ["all", "11", "0", "17", "9", "2", "6"] in rows

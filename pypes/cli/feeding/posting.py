@@ -1,0 +1,198 @@
+"""Feeder: posts files to a server as fast as it takes them, and follows their receipts."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import urllib3
+from urllib3.fields import RequestField
+
+from pypes.cli.feeding.asking import Asker
+from pypes.cli.feeding.following import follow
+from pypes.cli.feeding.loading import WHOLE_BYTES, Loaded, Window, load
+from pypes.cli.feeding.report import Report, Sent
+from pypes.cli.feeding.walking import File
+from pypes.core.file_names import shown
+from pypes.core.media_types import media_type_of
+from pypes.errors import InvalidInput, PypesError
+from pypes.ingest.delivery import PACKETS
+
+#: A batch is closed at this size.
+BATCH_BYTES = WHOLE_BYTES
+DELETIONS = 500
+
+
+class Feeder:
+    """Posts files over several connections, in batches; 429 and 503 are honoured, lost connections tried again.
+
+    A POST whose answer was lost is sent again, so a document without an id may arrive twice, unless it is ``idempotent``: then
+    each POST has a key. ``lane`` is ``live`` or ``bulk``. Blocks; use from one thread.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        batch: int = 16,
+        compress: bool = False,
+        connections: int = 4,
+        lane: str = "live",
+        idempotent: bool = False,
+        on_progress: Callable[[Report], None] = lambda report: None,
+    ) -> None:
+        self.asker = Asker(url, token=token, connections=connections)
+        self.path = self.asker.path if lane == "live" else f"{self.asker.path}?lane={lane}"
+        self.idempotent = idempotent
+        self.batch = batch
+        self.compress = compress
+        self.connections = connections
+        self.on_progress = on_progress
+        self.report = Report()
+        #: What was accepted, in the order of the answers.
+        self.sent: list[Sent] = []
+        self._followed = 0
+        self._lock = threading.Lock()
+
+    def feed(self, files: Iterable[File]) -> Report:
+        """Post all files; returns when each has been answered."""
+        with ThreadPoolExecutor(self.connections, thread_name_prefix="pypes-feed") as pool:
+            running: set[Future[None]] = set()
+            for batch in self._batches(files):
+                if len(running) >= 2 * self.connections:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+                running.add(pool.submit(self._post_files, batch))
+            for future in running:
+                future.result()
+        self.report.retries = self.asker.retries
+        return self.report
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete documents, many in one POST. Raises as :meth:`Asker.ask`; what was accepted until then is in ``sent``."""
+        for begin in range(0, len(ids), DELETIONS):
+            some = tuple(ids[begin : begin + DELETIONS])
+            packets = [{"fields": {}, "meta": {"id": id, "requestmethod": "DELETE"}} for id in some]
+            answer = self._post(orjson.dumps(packets), {"Content-Type": PACKETS})
+            self.sent.append(Sent(answer["receipt"], 0, deleted=some))
+            self.report.deleted += len(some)
+
+    def follow(self) -> Report:
+        """Wait until everything accepted is published, dropped or failed, and count it."""
+        for sent in self.sent[self._followed :]:
+            follow(self.asker, sent, self.report)
+            self._followed += 1
+            self.on_progress(self.report)
+        return self.report
+
+    def close(self) -> None:
+        self.asker.close()
+
+    # -- batches ------------------------------------------------------------------------------------------
+
+    def _batches(self, files: Iterable[File]) -> Iterator[list[File]]:
+        batch: list[File] = []
+        size = 0
+        for file in files:
+            if batch and (len(batch) == self.batch or size + file.size > BATCH_BYTES):
+                yield batch
+                batch, size = [], 0
+            batch.append(file)
+            size += file.size
+        if batch:
+            yield batch
+
+    def _post_files(self, files: Sequence[File]) -> None:
+        """Post a batch; files that may be several documents go alone, so that one's documents can be told from another's."""
+        together: list[Loaded] = []
+        for file in files:
+            try:
+                loaded = load(file)
+            except (PypesError, OSError) as error:
+                self._refused(file, str(error), media_type_of(file.path.name).outer or "unknown")
+                continue
+            if loaded.is_one and loaded.content is not None:
+                together.append(loaded)
+            else:
+                self._post_loaded([loaded])
+        if together:
+            self._post_loaded(together)
+
+    def _post_loaded(self, files: Sequence[Loaded]) -> None:
+        """Post files in one body; one that is refused is posted file by file, so that only the guilty one stays behind."""
+        try:
+            answer = self._post_one(files[0]) if len(files) == 1 else self._post_many(files)
+        except InvalidInput as error:
+            if len(files) == 1:
+                self._refused(files[0].file, str(error), files[0].media_type)
+            else:
+                for loaded in files:
+                    self._post_loaded([loaded])
+            return
+        except (PypesError, OSError) as error:
+            for loaded in files:
+                self._refused(loaded.file, str(error), loaded.media_type)
+            return
+        accepted = int(answer["accepted"])
+        with self._lock:
+            self.sent.append(Sent(answer["receipt"], accepted, loaded=tuple(files)))
+            self.report.accepted += accepted
+            self.report.files += len(files)
+            self.report.sent_bytes += sum(loaded.size for loaded in files)
+            for loaded in files:
+                kind = self.report.kind(loaded.media_type)
+                kind.files += 1
+                kind.accepted += accepted if len(files) == 1 else 1
+            self.on_progress(self.report)
+
+    def _post_one(self, loaded: Loaded) -> dict[str, Any]:
+        headers = {
+            "Content-Type": loaded.media_type,
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(shown(loaded.file.name))}",
+            **_identity(loaded),
+        }
+        if loaded.content is not None:
+            return self._post(loaded.content, headers)
+        headers["Content-Length"] = str(loaded.size)
+        with loaded.file.path.open("rb") as body:
+            return self._post(Window(body, loaded.size), headers)
+
+    def _post_many(self, files: Sequence[Loaded]) -> dict[str, Any]:
+        parts = []
+        for loaded in files:
+            part = RequestField("file", loaded.content or b"", shown(loaded.file.name), _identity(loaded))
+            part.make_multipart(content_type=loaded.media_type)
+            parts.append(part)
+        body, content_type = urllib3.encode_multipart_formdata(parts)
+        return self._post(body, {"Content-Type": content_type})
+
+    def _post(self, body: Any, headers: dict[str, str]) -> dict[str, Any]:
+        if self.compress and isinstance(body, bytes):
+            body = gzip.compress(body, 6, mtime=0)
+            headers = {**headers, "Content-Encoding": "gzip"}
+        if self.idempotent:
+            headers = {**headers, "Idempotency-Key": str(uuid.uuid4())}
+        return self.asker.ask("POST", self.path, body, headers)
+
+    def _refused(self, file: File, reason: str, media_type: str) -> None:
+        with self._lock:
+            self.report.files += 1
+            self.report.refused += 1
+            kind = self.report.kind(media_type)
+            kind.files += 1
+            kind.refused += 1
+            self.report.failures.append((str(file.path), reason))
+            self.on_progress(self.report)
+
+
+def _identity(loaded: Loaded) -> dict[str, str]:
+    """The head field that names the document, unless it does so itself."""
+    return {"Pypes-Id": quote(loaded.id)} if loaded.id is not None and not loaded.is_own else {}

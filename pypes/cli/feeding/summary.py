@@ -1,0 +1,54 @@
+"""What a run of ``pypes feed`` says at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from pypes.cli.feeding.report import Count, Report
+
+SHOWN_FAILURES = 20
+
+
+def summarize(console: Console, report: Report, passed_s: float, *, follow: bool) -> None:
+    """Numbers, the files that failed, and a table by media type."""
+    rate = report.accepted / max(passed_s, 1e-9)
+    deleted = f", {report.deleted} deleted" if report.deleted else ""
+    console.print(
+        f"{report.files} files, {report.sent_bytes / 1e6:.1f} MB, {report.accepted} documents accepted{deleted}"
+        f" in {passed_s:.1f} s ({rate:,.0f}/s), {report.retries} retries",
+        highlight=False,
+    )
+    if follow:
+        console.print(f"{report.published} published, {report.dropped} dropped, {report.failed} failed", highlight=False)
+    tell(console, "not accepted", report.failures)
+    tell(console, "failed", report.dead)
+    if report.kinds:
+        console.print(_table(report, follow=follow))
+
+
+def tell(console: Console, what: str, files: Sequence[tuple[str, str]]) -> None:
+    """A line for each file, up to a number."""
+    for path, reason in files[:SHOWN_FAILURES]:
+        console.print(f"{what}: {path}: {reason}", highlight=False, markup=False)
+    if len(files) > SHOWN_FAILURES:
+        console.print(f"… and {len(files) - SHOWN_FAILURES} more", highlight=False)
+
+
+def _table(report: Report, *, follow: bool) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("type", overflow="fold")
+    columns = ["files", "refused", "accepted", *(["published", "dropped", "failed"] if follow else [])]
+    for name in columns:
+        table.add_column(name, justify="right")
+
+    def row(kind: str, count: Count) -> None:
+        table.add_row(kind, *(f"{getattr(count, name):,}" for name in columns))
+
+    for kind, count in sorted(report.kinds.items()):
+        row(kind, count)
+    if len(report.kinds) > 1:
+        row("all", report)
+    return table

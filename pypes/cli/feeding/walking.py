@@ -1,0 +1,128 @@
+"""Files below the paths that are given, and what their documents are called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pypes.core.file_names import is_hidden, is_temporary, named, shown
+from pypes.core.media_types import OCTETS, media_type_of
+from pypes.errors import InvalidInput
+
+#: The id of a document, unless it is said otherwise.
+TEMPLATE = "{path}"
+PLACES = ("path", "name", "root")
+
+#: Why a pipe, a socket, a device or a link that leads nowhere is passed over.
+NOT_REGULAR = "it is no regular file"
+TEMPORARY = "its name is that of a temporary file"
+EMPTY = "it is empty"
+
+#: What is passed over in a folder without being missed: there never was a document.
+NO_DOCUMENTS = frozenset({NOT_REGULAR, TEMPORARY, EMPTY})
+
+SNIFFED_BYTES = 4096
+
+OnPassed = Callable[[Path, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to be fed, as it was when it was found.
+
+    ``root`` is the folder it was found in, ``None`` for a file that was named itself; ``name`` is its path from there. ``id`` is
+    that of its document, ``None`` if it shall have none.
+    """
+
+    path: Path
+    name: str
+    root: Path | None
+    size: int
+    mtime_ns: int
+    id: str | None = None
+
+
+def media_type(path: Path) -> str:
+    """Media type by suffix; where that says nothing, text if the beginning looks like it."""
+    known = media_type_of(path.name).outer
+    if known:
+        return known
+    with path.open("rb") as file:
+        head = file.read(SNIFFED_BYTES)
+    return OCTETS if b"\0" in head else "text/plain"
+
+
+def walk(paths: Iterable[Path], suffixes: Iterable[str] = (), on_passed: OnPassed = lambda path, reason: None) -> Iterator[Path]:
+    """All regular files under ``paths`` in a stable order, hidden ones left out.
+
+    ``suffixes`` (with or without dot, one or several by commas) choose among them.
+    A file that is named itself is taken whatever its name. ``on_passed`` is told of what is no regular file (a pipe, a
+    socket, a link that leads nowhere) or has the name of a temporary one, and of folders that cannot be read, with the reason.
+    """
+
+    def unreadable(error: OSError) -> None:
+        on_passed(Path(error.filename), error.strerror or str(error))
+
+    wanted = {"." + one.strip().lower().lstrip(".") for suffix in suffixes for one in suffix.split(",")}
+    for path in paths:
+        if path.is_file():
+            yield path
+            continue
+        if not path.is_dir():
+            on_passed(path, NOT_REGULAR)
+            continue
+        for directory, names, files in os.walk(path, onerror=unreadable):
+            names[:] = sorted(name for name in names if not is_hidden(name))
+            for name in sorted(files):
+                if is_hidden(name) or (wanted and Path(name).suffix.lower() not in wanted):
+                    continue
+                found = Path(directory, name)
+                if is_temporary(name, f"*{found.suffix}" if wanted else ""):
+                    on_passed(found, TEMPORARY)
+                elif found.is_file():
+                    yield found
+                else:
+                    on_passed(found, NOT_REGULAR)
+
+
+def files_of(
+    paths: Iterable[Path],
+    suffixes: Iterable[str] = (),
+    on_passed: OnPassed = lambda path, reason: None,
+    template: str = TEMPLATE,
+) -> list[File]:
+    """The files under ``paths`` with the ids that ``template`` gives them; an empty one gives none.
+
+    Raises :class:`InvalidInput` if two files would have one id: one of them would replace the other.
+    """
+    found = [
+        file
+        for path in paths
+        for one in walk([path], suffixes, on_passed)
+        if (file := _file(one, path if path != one else None, template, on_passed)) is not None
+    ]
+    ids: dict[str, Path] = {}
+    for file in found:
+        if file.id is not None and (other := ids.setdefault(file.id, file.path)) != file.path:
+            raise InvalidInput(
+                f"{other} and {file.path} would both be the document {file.id!r}; tell them apart with --id '{{root}}/{{path}}', "
+                "or feed them one after the other to routes of their own",
+                code="feed.same_id",
+            )
+    return found
+
+
+def _file(path: Path, root: Path | None, template: str, on_passed: OnPassed) -> File | None:
+    try:
+        status = path.stat()
+    except OSError as error:
+        on_passed(path, error.strerror or str(error))
+        return None
+    if not status.st_size:
+        on_passed(path, EMPTY)
+        return None
+    name = path.relative_to(root or path.parent).as_posix()
+    values = {"path": shown(name), "name": shown(path.name), "root": shown((root or path.parent).resolve().name)}
+    return File(path, name, root, status.st_size, status.st_mtime_ns, named(template, **values) or None)

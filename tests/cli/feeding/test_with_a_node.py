@@ -1,0 +1,53 @@
+"""pypes feed against a real node."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pypes.cli.feed import feed
+from pypes.testing.node import running
+
+GRAPH = {
+    "pypes": 1,
+    "name": "files",
+    "nodes": {
+        "csv": {"component": "CSV"},
+        "text": {"component": "Text"},
+        "json": {"component": "JSON"},
+        "out": {"component": "JSONLines", "params": {"path": "out.jsonl", "form": "packet"}},
+    },
+    "wires": [["csv.out", "out.in"], ["text.out", "out.in"], ["json.out", "out.in"]],
+}
+
+
+def test_what_is_fed_again_replaces_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.txt", "sub/grün 100%.txt", "own.json"):
+        (folder / name).write_text('{"id": 7}' if name == "own.json" else name)
+    with running(tmp_path / "node", GRAPH, workers=1, instances=1) as node:
+
+        def run() -> tuple[Result, list[tuple[str, str]]]:
+            result = CliRunner().invoke(feed, [f"{node.url}/docs/notes", str(folder), "--wait"])
+            lines = next(tmp_path.rglob("out.jsonl")).read_text().splitlines()
+            packets = [json.loads(line) for line in lines]
+            return result, [(str(p["meta"].get("id") or p["fields"]["id"]), p["meta"]["requestmethod"]) for p in packets]
+
+        result, found = run()
+        assert result.exit_code == 0, result.output
+        assert sorted(found) == [("7", "POST"), ("a.txt", "POST"), ("sub/grün 100%.txt", "POST")]
+        (folder / "a.txt").write_text("changed")
+        (folder / "sub" / "grün 100%.txt").unlink()
+        (folder / "own.json").unlink()
+        (folder / "bad.pdf").write_bytes(b"%PDF-1.7")
+        result, found = run()
+        assert sorted(found[3:]) == [("7", "DELETE"), ("a.txt", "POST"), ("sub/grün 100%.txt", "DELETE")]
+        assert result.exit_code == 1
+        assert f"failed: {folder / 'bad.pdf'}: graph.no_adapter: " in result.output
+        (letter,) = node.get("/deadletters").json()["deadletters"]
+        assert f"(dead letter {letter['id']})" in result.output
