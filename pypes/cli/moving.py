@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,57 @@ import orjson
 
 from pypes.cli.client import Client, node_options, print_json
 from pypes.errors import InvalidInput
+from pypes.graph import codec, pypes1_export
+from pypes.graph.spec import ComponentSpec
 
 #: Version of the form.
 FORM = 1
 
 
 @click.command()
+@click.option(
+    "--format", "form", type=click.Choice(["pypes", "pypes1"]), default="pypes", help="pypes1: a project of the original."
+)
+@click.option("--graph", "name", help="The graph that becomes a project; by default the only one.")
 @node_options
-def export(client: Client, as_json: bool) -> None:
-    """Write the live graphs of a node and its drafts to standard output, as JSON. Parameters keep their ${NAME}."""
+def export(client: Client, as_json: bool, form: str, name: str | None) -> None:
+    """Write the live graphs of a node and its drafts to standard output, as JSON. Parameters keep their ${NAME}.
+
+    With --format pypes1 it is one graph, as a project of the original Pypes; what that has no place for is reported.
+    """
+    if form == "pypes1":
+        _export_project(client, name)
+        return
+    if name is not None:
+        raise InvalidInput("--graph goes with --format pypes1; without, all graphs are exported", code="export.graph")
     graphs = [_graph(client, summary["name"]) for summary in client.ask("GET", "/graphs")]
     drafted = [filter_ for filter_ in client.ask("GET", "/filters") if "." not in filter_["id"]]
     filters = [{key: filter_[key] for key in ("id", "component", "params")} for filter_ in drafted]
     print_json({"pypes_node": FORM, "graphs": graphs, "drafts": {"filters": filters, "graphs": client.ask("GET", "/drafts")}})
+
+
+def _export_project(client: Client, name: str | None) -> None:
+    names = [summary["name"] for summary in client.ask("GET", "/graphs")]
+    if name is None and len(names) != 1:
+        raise InvalidInput(
+            f"a project is one graph: say which with --graph ({', '.join(names) or 'there is none'})", code="export.graph"
+        )
+    graph = codec.from_obj(client.ask("GET", f"/graphs/{name or names[0]}")["graph"])
+    catalogue = {name: spec for name in {node.component for node in graph.nodes.values()} if (spec := _spec(client, name))}
+    exported = pypes1_export.to_obj(graph, catalogue)
+    for problem in exported.report:
+        click.echo(f"{graph.name}: {problem.path}: {problem.message} [{problem.code}]", err=True)
+    print_json(exported.project)
+
+
+def _spec(client: Client, name: str) -> ComponentSpec | None:
+    """What a node knows of a component, ``None`` if it has it no more."""
+    try:
+        shown = client.ask("GET", f"/components/{name}")
+    except InvalidInput:
+        return None
+    known = {field.name for field in fields(ComponentSpec)}
+    return ComponentSpec.from_obj({key: value for key, value in shown.items() if key in known})
 
 
 def _graph(client: Client, name: str) -> dict[str, Any]:

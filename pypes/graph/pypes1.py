@@ -1,8 +1,9 @@
 """Projects of the original Pypes (2010-2014): its editor's JSON, read into a graph.
 
-A project is ``{"containers": [{"filterName", "type", "cid", "params", "name", "config": {"position": [x, y]}}, …], "wires":
+A project is ``{"containers": [{"filterName", "type", "cid", "params", "name", "position": [x, y]}, …], "wires":
 [{"src": {"moduleId", "termid"}, "tgt": {…}}, …]}``: a wire names a container by its place in the list or by its ``cid``, a port
-by ``termid``. Parameters are ``name: [value, options]``, as ``get_parameters`` gives them, or plain values.
+by ``termid``. Positions within a ``config`` of the container are read, too. Parameters are ``name: [value, options]``, as
+``get_parameters`` gives them, or plain values. What came with the original is read as :mod:`pypes.graph.pypes1_plugins` has it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from typing import Any
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.codec import NAME
 from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.pypes1_plugins import PLUGINS
 from pypes.graph.spec import ComponentSpec
+
+#: How far below one another the filters stand that one container became.
+CHAIN_DISTANCE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ class _Reader:
         self.layout: dict[str, tuple[float, float]] = {}
         self.report: list[Problem] = []
         self._catalogue = catalogue
-        self._names: dict[Any, str] = {}
+        #: By place and by cid: the filters that a container became, the first of which takes its wires and the last sends them.
+        self._names: dict[Any, tuple[str, str]] = {}
 
     def note(self, path: str, message: str, code: str) -> None:
         self.report.append(Problem(path, message, code))
@@ -81,20 +87,36 @@ class _Reader:
         if not isinstance(component, str) or not component:
             self.note(path, "has no filterName and is left out", "pypes1.no_filter")
             return
-        name = self._name_for(container.get("name") or component, component)
-        self._names[place] = name
+        position = _position(container)
+        wanted = container.get("name") or component
+        path = f"nodes.{self._name_for(wanted, component)}"
+        component, read = self._counterpart(path, component, _plain(container.get("params")))
+        names: list[str] = []
+        for number, params in enumerate(read):
+            name = self._name_for(wanted, component)
+            spec = self._catalogue.get(component)
+            self.nodes[name] = GraphNode(name, component, self._known(params, spec, f"nodes.{name}.params"))
+            if position is not None:
+                self.layout[name] = (position[0], position[1] + number * CHAIN_DISTANCE)
+            if names:
+                self.wires.append(Wire(names[-1], "out", name, "in"))
+            names.append(name)
+        self._names[place] = ends = names[0], names[-1]
         if container.get("cid") is not None:
-            self._names[str(container["cid"])] = name
-        spec = self._catalogue.get(component)
-        if spec is None:
-            self.note(
-                f"nodes.{name}", f"component {component!r} is not installed here; install or port it", "pypes1.unknown_component"
-            )
-        self.nodes[name] = GraphNode(name, component, self._params(container.get("params"), spec, f"nodes.{name}.params"))
-        config = container.get("config")
-        position = config.get("position") if isinstance(config, dict) else None
-        if isinstance(position, list) and len(position) == 2 and all(type(x) in (int, float) for x in position):
-            self.layout[name] = (position[0], position[1])
+            self._names[str(container["cid"])] = ends
+
+    def _counterpart(self, path: str, component: str, params: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+        """The component that stands for a plugin here, and the parameters of each of the filters that do its work."""
+        plugin = PLUGINS.get(component)
+        is_ported = component in self._catalogue and (plugin is None or component != plugin.component)
+        if plugin is None or is_ported or plugin.component not in self._catalogue:
+            if component not in self._catalogue:
+                there = f"; the original's has no counterpart: {plugin.note}" if plugin is not None else "; install or port it"
+                self.note(path, f"component {component!r} is not installed here{there}", "pypes1.unknown_component")
+            return component, [params]
+        if plugin.note:
+            self.note(path, f"{plugin.component} for {component}: {plugin.note}", "pypes1.differs")
+        return plugin.component, plugin.read(params)
 
     def _name_for(self, wanted: Any, component: str) -> str:
         """A name that filters may have, near the one wanted, and not taken yet."""
@@ -104,19 +126,14 @@ class _Reader:
             name, number = f"{base}-{number}", number + 1
         return name
 
-    def _params(self, params: Any, spec: ComponentSpec | None, path: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        if not isinstance(params, dict):
-            return found
-        known = spec.schema.get("properties", {}) if spec is not None else None
-        for name, value in params.items():
-            # [value, options]: the options belong to the component, which declares them itself
-            plain = value[0] if isinstance(value, list) and len(value) == 2 and isinstance(value[1], list) else value
-            if known is not None and name not in known:
-                self.note(f"{path}.{name}", f"{spec.name} has no such parameter; left out", "pypes1.unknown_parameter")  # type: ignore[union-attr]
-            else:
-                found[name] = plain
-        return found
+    def _known(self, params: dict[str, Any], spec: ComponentSpec | None, path: str) -> dict[str, Any]:
+        """The parameters that a component has; the others are reported."""
+        if spec is None:
+            return params
+        known = spec.schema.get("properties", {})
+        for name in params.keys() - known:
+            self.note(f"{path}.{name}", f"{spec.name} has no such parameter; left out", "pypes1.unknown_parameter")
+        return {name: value for name, value in params.items() if name in known}
 
     def wire(self, place: int, wire: Any) -> None:
         path = f"wires.{place}"
@@ -124,10 +141,11 @@ class _Reader:
         if not all(isinstance(end, dict) for end in ends):
             self.note(path, "has no src and tgt and is left out", "pypes1.no_wire")
             return
-        names = [self._named(end.get("moduleId")) for end in ends]  # type: ignore[union-attr]
-        if names[0] is None or names[1] is None:
+        source, target = (self._named(end.get("moduleId")) for end in ends)  # type: ignore[union-attr]
+        if source is None or target is None:
             self.note(path, "leads to a container that is not there, and is left out", "pypes1.no_wire")
             return
+        names = source[1], target[0]
         ports = [str(end.get("termid", "")) for end in ends]  # type: ignore[union-attr]
         for name, port, side in ((names[0], ports[0], "outputs"), (names[1], ports[1], "inputs")):
             spec = self._catalogue.get(self.nodes[name].component)
@@ -136,5 +154,23 @@ class _Reader:
                 self.note(path, f"{spec.name} has no port {port!r} among its {side} ({known}); rewire it", "pypes1.unknown_port")
         self.wires.append(Wire(names[0], ports[0], names[1], ports[1]))
 
-    def _named(self, module: Any) -> str | None:
+    def _named(self, module: Any) -> tuple[str, str] | None:
         return self._names.get(module) if isinstance(module, int) else self._names.get(str(module))
+
+
+def _plain(params: Any) -> dict[str, Any]:
+    """Parameters without the options, which the component declares itself."""
+    if not isinstance(params, dict):
+        return {}
+    return {
+        name: value[0] if isinstance(value, list) and len(value) == 2 and isinstance(value[1], list) else value
+        for name, value in params.items()
+    }
+
+
+def _position(container: Mapping[str, Any]) -> tuple[float, float] | None:
+    config = container.get("config")
+    for position in (container.get("position"), config.get("position") if isinstance(config, dict) else None):
+        if isinstance(position, list) and len(position) == 2 and all(type(x) in (int, float) for x in position):
+            return position[0], position[1]
+    return None

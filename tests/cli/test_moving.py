@@ -44,6 +44,11 @@ def test_graphs_and_drafts_move(tmp_path: Path) -> None:
         done = run("export", node)
         assert done.exit_code == 0, done.output
         file.write_text(done.stdout)
+        assert "say which with --graph (first, second)" in run("export", node, "--format", "pypes1").stderr
+        project = run("export", node, "--format", "pypes1", "--graph", "first")
+        assert [each["filterName"] for each in json.loads(project.stdout)["containers"]] == ["SimpleJSON", "Null"]
+        assert [each["type"] for each in json.loads(project.stdout)["containers"]] == ["Adapters", "Publishers"]
+        assert project.stderr == "first: routes: has no place in a project and is left out [pypes1.left_out]\n"
         drafted = ask(node, "GET", "/graphs/drafted/draft")["graph"]
     other = {**GRAPH, "name": "other", "routes": ["s"]}
     with running(tmp_path / "two", other, workers=1, instances=1) as node:

@@ -22,7 +22,7 @@ CATALOGUE = {
 
 PROJECT: dict[str, Any] = {
     "containers": [
-        {"filterName": "JSON", "type": "Adapters", "cid": "a1", "params": {}, "name": "JSON", "config": {"position": [10, 20]}},
+        {"filterName": "JSON", "type": "Adapters", "cid": "a1", "params": {}, "name": "JSON", "position": [10, 20]},
         {
             "filterName": "SetField",
             "type": "Transformers",

@@ -1,0 +1,199 @@
+"""The plugins of the original Pypes: which component does their work here, and how the parameters are called there and here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+Params = dict[str, Any]
+
+_MODES: Mapping[str, str] = MappingProxyType({"Abort": "keep", "Append": "append", "Overwrite": "overwrite"})
+_CASES: Mapping[str, str] = MappingProxyType({"lowercase": "lower", "UPPERCASE": "upper", "TitleCase": "title"})
+#: What the original's DropDocument calls any value.
+_ANY = "_any_"
+
+
+def _as_it_is(params: Params) -> list[Params]:
+    return [params]
+
+
+def _same(params: Params) -> Params:
+    return params
+
+
+class Plugin(NamedTuple):
+    """A plugin of the original.
+
+    ``component`` is its counterpart, empty where there is none yet: ``note`` says what to do then, otherwise what is different.
+    ``read`` gives the parameters of one filter or, where a plugin did at once what takes several here, of each of them in a row;
+    ``write`` is the way back. Both leave alone what they do not know. ``options`` are the choices that the editor offered,
+    ``params`` all that it had.
+    """
+
+    kind: str
+    component: str = ""
+    note: str = ""
+    read: Callable[[Params], list[Params]] = _as_it_is
+    write: Callable[[Params], Params] = _same
+    options: Mapping[str, list[str]] = MappingProxyType({})
+    params: tuple[str, ...] = ()
+
+
+def _split(text: Any, separator: str = ",") -> Any:
+    """The names in a text, stripped; what is no text was none of the original's, and stays."""
+    return [part.strip() for part in text.split(separator) if part.strip()] if isinstance(text, str) else text
+
+
+def _join(values: Any, separator: str = ",") -> Any:
+    return separator.join(map(str, values)) if isinstance(values, list) else values
+
+
+def _read_fields(params: Params) -> list[Params]:
+    return [{name: _split(value) if name == "fields" else value for name, value in params.items()}]
+
+
+def _write_fields(params: Params) -> Params:
+    return {name: _join(value) if name == "fields" else value for name, value in params.items()}
+
+
+def _read_case(params: Params) -> list[Params]:
+    (read,) = _read_fields(params)
+    if "operation" in read:
+        operation = read.pop("operation")
+        read["case"] = _CASES.get(operation, operation)
+    return [read]
+
+
+def _write_case(params: Params) -> Params:
+    written = _write_fields(params)
+    if "case" in written:
+        written["operation"] = _turned(_CASES, written.pop("case"))
+    return written
+
+
+def _read_drop(params: Params) -> list[Params]:
+    (read,) = _read_fields(params)
+    if "dropvalues" in read:
+        values = read.pop("dropvalues")
+        read["values"] = [] if values == _ANY else _split(values, ";")
+    return [read]
+
+
+def _write_drop(params: Params) -> Params:
+    written = _write_fields(params)
+    if "values" in written:
+        written["dropvalues"] = _join(written.pop("values"), ";") or _ANY
+    return written
+
+
+def _read_set(params: Params) -> list[Params]:
+    read = dict(params)
+    if "values" in read:
+        values = read.pop("values")
+        read["value"] = [value for value in values.split(";") if value] if isinstance(values, str) else values
+        read["multi"] = True
+    return [read]
+
+
+def _write_set(params: Params) -> Params:
+    written = dict(params)
+    written.pop("multi", None)
+    if "value" in written:
+        written["values"] = _join(written.pop("value"), ";")
+    return written
+
+
+def _pairs(sources: str, targets: str) -> tuple[Callable[[Params], list[Params]], Callable[[Params], Params]]:
+    """Of a plugin that took several fields at once: lists of the same length under these names."""
+
+    def read(params: Params) -> list[Params]:
+        rest = {name: value for name, value in params.items() if name not in (sources, targets, "mode")}
+        if sources not in params and targets not in params:
+            return [params]
+        mode = params.get("mode", "Abort")
+        common = {**rest, "mode": _MODES.get(mode, mode)}
+        names = _split(params.get(sources, "")), _split(params.get(targets, ""))
+        if len(names[0]) != len(names[1]):
+            return [common]  # as there: without as many targets as sources it did nothing
+        return [{"source": source, "target": target, **common} for source, target in zip(*names, strict=True)] or [common]
+
+    def write(params: Params) -> Params:
+        written = {{"source": sources, "target": targets}.get(name, name): value for name, value in params.items()}
+        return {**written, "mode": _turned(_MODES, params.get("mode", "overwrite"))}
+
+    return read, write
+
+
+def _turned(names: Mapping[str, str], value: str) -> str:
+    return next((there for there, here in names.items() if here == value), value)
+
+
+_copy, _rename = _pairs("sources", "destinations"), _pairs("original_names", "new_names")
+_MODE_OPTIONS: Mapping[str, list[str]] = MappingProxyType({"mode": list(_MODES)})
+_ADAPTER = "write an adapter (`pypes new component --kind adapter`)"
+_EXTRACTOR = "write an extractor (`pypes new component`)"
+_PUBLISHER = "write a publisher (`pypes new component --kind publisher`)"
+
+PLUGINS: Mapping[str, Plugin] = MappingProxyType(
+    {
+        "CSVReader": Plugin(
+            "ADAPTER",
+            "CSV",
+            "the first row names the fields; there they were column1, column2, …, and it was data: list the names in `columns`",
+        ),
+        "HTML": Plugin(
+            "ADAPTER", "HTML", "the text of a page is in the field `text`; there it was `body`", params=("keep_html",)
+        ),
+        "PDFReader": Plugin("ADAPTER", note=_ADAPTER),
+        "RSS": Plugin("ADAPTER", note=_ADAPTER),
+        "SimpleJSON": Plugin("ADAPTER", "JSON"),
+        "SolrXML": Plugin("ADAPTER", note=_ADAPTER),
+        "TextReader": Plugin("ADAPTER", "Text"),
+        "Word2007": Plugin("ADAPTER", note=_ADAPTER),
+        "XML": Plugin("ADAPTER", note=_ADAPTER),
+        "CaseNormalizer": Plugin(
+            "TRANSFORMER",
+            "NormalizeCase",
+            read=_read_case,
+            write=_write_case,
+            options={"operation": list(_CASES)},
+            params=("fields", "operation"),
+        ),
+        "CopyField": Plugin(
+            "TRANSFORMER",
+            "CopyField",
+            read=_copy[0],
+            write=_copy[1],
+            options=_MODE_OPTIONS,
+            params=("sources", "destinations", "mode"),
+        ),
+        "DateNormalizer": Plugin("TRANSFORMER", note="write a transformer (`pypes new component`)"),
+        "DeleteField": Plugin("TRANSFORMER", "DeleteField", read=_read_fields, write=_write_fields, params=("fields",)),
+        "GeoCode": Plugin("TRANSFORMER", note="write a transformer that asks a service of today (`pypes new component`)"),
+        "RenameField": Plugin(
+            "TRANSFORMER",
+            "RenameField",
+            read=_rename[0],
+            write=_rename[1],
+            options=_MODE_OPTIONS,
+            params=("original_names", "new_names", "mode"),
+        ),
+        "SetField": Plugin("TRANSFORMER", "SetField", read=_read_set, write=_write_set, params=("field", "values")),
+        "XMLMapper": Plugin("TRANSFORMER", note="write a transformer (`pypes new component`)"),
+        "DropDocument": Plugin("FILTER", "DropDocument", read=_read_drop, write=_write_drop, params=("fields", "dropvalues")),
+        "Address": Plugin("EXTRACTOR", note=_EXTRACTOR),
+        "Email": Plugin("EXTRACTOR", note=_EXTRACTOR),
+        "Collate": Plugin("OPERATOR", "Collate"),
+        "Merge": Plugin("OPERATOR", "Merge"),
+        "Split": Plugin("OPERATOR", "Split"),
+        "CSVWriter": Plugin("PUBLISHER", note=f"use JSONLines, or {_PUBLISHER}"),
+        "Debug": Plugin("PUBLISHER", "Debug"),
+        "FastXML": Plugin("PUBLISHER", note=_PUBLISHER),
+        "Null": Plugin("PUBLISHER", "Null"),
+        "Solr": Plugin("PUBLISHER", note=f"use SQLiteSearch, or {_PUBLISHER}"),
+    }
+)
+
+#: The plugin that a component is the counterpart of.
+NAME_THERE: Mapping[str, str] = MappingProxyType({plugin.component: name for name, plugin in PLUGINS.items() if plugin.component})
