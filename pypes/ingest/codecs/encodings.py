@@ -110,10 +110,12 @@ class Inflater:
     def _start(self, data: bytes) -> Any:
         if self._encoding == "zstd":
             return zstd.ZstdDecompressor(options=_ZSTD_OPTIONS)
-        if self._encoding == "gzip":
-            return isal_zlib.decompressobj(31)
-        # "deflate" means the zlib format (RFC 9110, 8.4.1.2), but raw streams are sent as well
+        # the head of the zlib format (RFC 1950, 2.2); that of gzip is none
         is_wrapped = data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
+        if self._encoding == "gzip":
+            # clients of the original Pypes sent the zlib format by this name, and it was taken
+            return isal_zlib.decompressobj(15 if is_wrapped else 31)
+        # "deflate" means the zlib format (RFC 9110, 8.4.1.2), but raw streams are sent as well
         return isal_zlib.decompressobj(15 if is_wrapped else -15)
 
     def _check_size(self) -> None:

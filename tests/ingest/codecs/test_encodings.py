@@ -26,6 +26,7 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "zstd": zstd.compress,
     "deflate": zlib.compress,
     "deflate raw": deflate_raw,
+    "gzip as zlib": zlib.compress,
 }
 
 
