@@ -11,7 +11,7 @@ import orjson
 from pypes.api.change import AUTHORSHIP, CHANGED, IF_MATCH, authorship, expected
 from pypes.api.operation import JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
 from pypes.api.query import LINK, LISTED, answer_page
-from pypes.api.request import Request, parse_json
+from pypes.api.request import FORM, Request, parse_json
 from pypes.component import KINDS
 from pypes.errors import BadRequest
 from pypes.ingest.codecs import multipart, parse
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
 
 MAX_FILTER_BYTES = 1 << 20
-
-FORM = "application/x-www-form-urlencoded"
 
 FILTER = obj(
     {"graph": {"type": ["string", "null"]}},

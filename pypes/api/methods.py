@@ -10,7 +10,13 @@ METHODS = ("GET", "POST", "PUT", "DELETE")
 
 #: What no address takes, although it is asked for: documents are not kept here.
 _INSTEAD: Mapping[tuple[str, str], str] = MappingProxyType(
-    {("docs", "GET"): "documents are passed on and not kept here; GET /receipts/{id}/documents tells what became of them"}
+    {
+        ("docs", "GET"): "documents are passed on and not kept here; GET /receipts/{id}/documents tells what became of them",
+        (
+            "filters",
+            "POST",
+        ): "a form with _method=PUT or DELETE is read by POST nowhere: send that method itself, and JSON with PUT",
+    }
 )
 
 

@@ -13,6 +13,7 @@ import falcon.asgi
 import orjson
 
 from pypes import errors
+from pypes.api import former
 from pypes.api.request import Disconnected, Request
 from pypes.core.secrets import masked
 from pypes.errors import Problem, PypesError
@@ -116,7 +117,8 @@ async def _on_http_error(
 ) -> None:
     status = error.status_code
     if status == 404:
-        detail = f"there is nothing at {req.path}; /openapi.json lists what there is"
+        today = former.today(req.path)
+        detail = f"there is nothing at {req.path}; {today or '/openapi.json lists what there is'}"
     elif status == 405:
         allowed = error.headers.get("Allow", "") if isinstance(error.headers, dict) else ""
         hint = hints(req.uri_template, req.method) if hints is not None and req.uri_template else ""

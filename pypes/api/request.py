@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import falcon.asgi
 import orjson
 
+from pypes.api import former
 from pypes.api.memory import Memory
 from pypes.core import numbers
 from pypes.errors import BadRequest, InvalidInput, TooLarge
@@ -21,6 +22,8 @@ DISCARD_S = 2.0
 
 #: Nesting of objects and arrays in a request. What is stored is copied, compared and encoded by functions that call themselves.
 MAX_DEPTH = 256
+
+FORM = "application/x-www-form-urlencoded"
 
 #: Longer requests are parsed in a thread.
 INLINE_JSON_BYTES = 16 << 10
@@ -99,9 +102,16 @@ class Request(falcon.asgi.Request):
     async def json(self, max_bytes: int) -> Any:
         """The body as a JSON value; raises :class:`BadRequest` naming line and column."""
         body = await self.read(max_bytes)
-        if len(body) <= INLINE_JSON_BYTES:
-            return parse_json(body)
-        return await asyncio.get_running_loop().run_in_executor(None, parse_json, body)
+        try:
+            if len(body) <= INLINE_JSON_BYTES:
+                return parse_json(body)
+            return await asyncio.get_running_loop().run_in_executor(None, parse_json, body)
+        except BadRequest as error:
+            # curl calls everything a form that is not called otherwise: only what is no JSON can be one
+            if error.code == "request.malformed" and self.header(b"content-type").startswith(FORM):
+                instead = former.instead_of_form(self.method, self.path)
+                raise BadRequest(f"a form is not read here; send {instead}", code="request.form") from error
+            raise
 
     async def discard(self) -> bool:
         """Read what is left of the body and throw it away; False if it was too long for that."""

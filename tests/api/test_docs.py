@@ -341,12 +341,45 @@ def test_other_refusals(node: Node, method: str, path: str, status: int) -> None
         ("DELETE", "/docs/news", "DELETE is for /docs/{route}/{id}"),
         ("PUT", "/graphs", "PUT is for /graphs/{name}"),
         ("POST", "/graphs/g", "PUT: "),
+        ("POST", "/filters/7", "a form with _method=PUT or DELETE is read by POST nowhere: send that method itself"),
         ("POST", "/healthz", "GET: whether the server is alive"),
     ],
 )
 def test_a_method_that_is_not_possible_is_answered_with_what_is(node: Node, method: str, path: str, told: str) -> None:
     answer = node.http.request(method, node.url + path)
     assert (answer.status, answer.json()["code"]) == (405, "http.method_not_allowed")
+    assert told in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        ("GET", "/project", "GET /graphs/{name} shows one"),
+        ("GET", "/project/current", "GET /graphs/{name} shows one"),
+        ("POST", "/project", "POST /graphs?format=pypes1&name=NAME"),
+        ("POST", "/data", "POST /docs"),
+        ("PUT", "/data/news/7", "PUT /docs/{route}/{id}"),
+        ("POST", "/data/ui/trigger", "POST /graphs/{name}/trigger"),
+        ("GET", "/database", "/openapi.json lists what there is"),
+    ],
+)
+def test_an_address_of_the_original_is_answered_with_that_of_today(node: Node, method: str, path: str, told: str) -> None:
+    answer = node.http.request(method, node.url + path, body=b"config=%7B%7D" if method == "POST" else None)
+    assert (answer.status, answer.json()["code"]) == (404, "http.not_found")
+    assert told in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        ("PUT", "/filters/7", '{"params": {"NAME": VALUE, …}}'),
+        ("POST", "/graphs", "?format=pypes1"),
+        ("PUT", "/graphs/g", "send JSON"),
+    ],
+)
+def test_a_form_in_the_place_of_json_is_told_so(node: Node, method: str, path: str, told: str) -> None:
+    answer = ask(node, method, path, b"_method=PUT&fields=a", "application/x-www-form-urlencoded")
+    assert (answer.status, answer.json()["code"]) == (400, "request.form")
     assert told in answer.json()["detail"]
 
 
