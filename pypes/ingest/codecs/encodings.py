@@ -11,6 +11,7 @@ from isal import isal_zlib
 
 from pypes.core.limits import MIB, Limits
 from pypes.errors import BadRequest, TooLarge, UnsupportedMedia
+from pypes.ingest.codecs.crawled import BEGINNING, CrawledFrame
 
 ENCODINGS = frozenset({"", "gzip", "deflate", "zstd"})
 
@@ -73,7 +74,8 @@ class Inflater:
 
     def finish(self) -> None:
         """Say that the body has ended; raises :class:`BadRequest` if it should have gone on."""
-        if self._head or (self._is_begun and not self._is_ended):
+        is_ended = self._stream.is_closed if isinstance(self._stream, CrawledFrame) else self._is_ended
+        if self._head or (self._is_begun and not is_ended):
             raise self._damaged("it ends too early")
 
     def _inflate(self, data: bytes) -> Generator[bytes, None, bytes]:
@@ -113,6 +115,8 @@ class Inflater:
         # the head of the zlib format (RFC 1950, 2.2); that of gzip is none
         is_wrapped = data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
         if self._encoding == "gzip":
+            if data.startswith(BEGINNING):
+                return CrawledFrame()
             # clients of the original Pypes sent the zlib format by this name, and it was taken
             return isal_zlib.decompressobj(15 if is_wrapped else 31)
         # "deflate" means the zlib format (RFC 9110, 8.4.1.2), but raw streams are sent as well
