@@ -57,6 +57,14 @@ def _write_fields(params: Params) -> Params:
     return {name: _join(value) if name == "fields" else value for name, value in params.items()}
 
 
+def _read_table(params: Params) -> list[Params]:
+    return [{"header": "absent", **params}]  # there, the first row was data like the others
+
+
+def _write_table(params: Params) -> Params:
+    return {name: value for name, value in params.items() if (name, value) != ("header", "absent")}
+
+
 def _read_case(params: Params) -> list[Params]:
     (read,) = _read_fields(params)
     if "operation" in read:
@@ -140,7 +148,9 @@ PLUGINS: Mapping[str, Plugin] = MappingProxyType(
         "CSVReader": Plugin(
             "ADAPTER",
             "CSV",
-            "the first row names the fields; there they were column1, column2, …, and it was data: list the names in `columns`",
+            "the fields are column_1, column_2, …; there they were column1, column2, …: list these in `columns` to keep them",
+            read=_read_table,
+            write=_write_table,
         ),
         "HTML": Plugin(
             "ADAPTER", "HTML", "the text of a page is in the field `text`; there it was `body`", params=("keep_html",)

@@ -54,7 +54,7 @@ def test_every_counterpart_is_there_and_what_has_none_says_what_to_do() -> None:
     [
         ("SimpleJSON", {}, "JSON", [{}]),
         ("TextReader", {}, "Text", [{}]),
-        ("CSVReader", {}, "CSV", [{}]),
+        ("CSVReader", {}, "CSV", [{"header": "absent"}]),
         (
             "CaseNormalizer",
             {"fields": "a,b", "operation": "TitleCase"},
