@@ -139,11 +139,21 @@ def test_every_layer_exists_or_is_to_come() -> None:
     assert found <= RANK.keys()
 
 
+#: What a component may import.
+CONTRACT = (
+    "pypes.packet",
+    "pypes.component",
+    "pypes.core.parameters",
+    "pypes.core.media_types",
+    "pypes.core.file_names",
+    "pypes.errors",
+)
+
+
 @pytest.mark.parametrize("distribution", sorted(path.parent.name for path in ROOT.glob("components/*/setup.py")))
 def test_components_use_only_the_contract(distribution: str) -> None:
-    """A component distribution sees what a third party's would: packet, component, parameters, media types, errors."""
+    """A component distribution sees what a third party's would: packet, component, parameters, rules for files, errors."""
     for path in ROOT.glob(f"components/{distribution}/pypes_*/*.py"):
         for line, name in imports(path):
             if name.split(".")[0] == "pypes":
-                allowed = ("pypes.packet", "pypes.component", "pypes.core.parameters", "pypes.core.media_types", "pypes.errors")
-                assert name.startswith(allowed), f"{path}:{line}: {name} is not part of the contract"
+                assert name.startswith(CONTRACT), f"{path}:{line}: {name} is not part of the contract"

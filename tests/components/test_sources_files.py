@@ -19,7 +19,6 @@ from pypes.errors import ComponentError, InvalidInput
 from pypes.testing import ComponentSuite, run_component
 from pypes_basic import files
 from pypes_basic.files import Files
-from pypes_basic.folder import is_temporary
 from tests.components.sources import Pairs, fetch
 
 
@@ -325,10 +324,6 @@ class TestFiles(ComponentSuite):
         assert flat(fetch(self.of(tmp_path, pattern=".*"))) == [".DS_Store", ".b.txt.Ab12Cd"]
         assert flat(fetch(self.of(tmp_path, pattern="*.part"))) == ["a.part"]
         assert flat(fetch(self.of(tmp_path, pattern=".git/*"))) == [".git/a.txt"]
-
-    @pytest.mark.parametrize(("name", "is_one"), [("a.swp", True), ("x/a.filepart", True), ("a.tmpl", False), ("#a", False)])
-    def test_names_of_temporary_files(self, name: str, is_one: bool) -> None:
-        assert is_temporary(name) is is_one
 
     def test_a_file_that_changes_while_it_settles_is_for_the_next_time(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

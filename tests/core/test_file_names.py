@@ -8,13 +8,14 @@ from pypes.core.file_names import MOST_ID_BYTES, is_hidden, is_temporary, named,
 
 
 @pytest.mark.parametrize(
-    "name", ["a.txt~", "x/#a.txt#", "a.tmp", "a.PART", "a.zip.crdownload", "~$report.docx", "a.txt.swp", "a.csv.filepart"]
+    "name",
+    ["a.txt~", "x/#a.txt#", "a.tmp", "a.PART", "a.zip.crdownload", "~$report.docx", "a.txt.swp", "a.filepart", "a.swp"],
 )
 def test_temporary_names(name: str) -> None:
     assert is_temporary(name)
 
 
-@pytest.mark.parametrize("name", ["a.txt", "part", "tmp/a.txt", "a~b", "#a", "a.download.html"])
+@pytest.mark.parametrize("name", ["a.txt", "part", "tmp/a.txt", "a~b", "#a", "a.tmpl", "a.download.html"])
 def test_names_of_documents(name: str) -> None:
     assert not is_temporary(name)
     assert not is_hidden(name)

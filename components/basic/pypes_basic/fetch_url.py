@@ -13,11 +13,12 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 import urllib3
 
 from pypes.component import Source
+from pypes.core.file_names import named, template_pattern
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import ComponentError
 from pypes.packet import Packet
 from pypes_basic.deadline import Deadline
-from pypes_basic.naming import deletion, named, template_pattern
+from pypes_basic.naming import deletion
 
 #: What an answer without Content-Type is (RFC 9110, 8.3).
 UNKNOWN = "application/octet-stream"

@@ -11,12 +11,13 @@ from time import sleep
 from typing import Annotated, Any
 
 from pypes.component import Source
+from pypes.core.file_names import named, shown, template_pattern
 from pypes.core.media_types import OCTETS, media_type_of
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import ComponentError, Reject
 from pypes.packet import Packet
-from pypes_basic.folder import Folder, read, shown, stamp
-from pypes_basic.naming import deletion, named, template_pattern
+from pypes_basic.folder import Folder, read, stamp
+from pypes_basic.naming import deletion
 from pypes_basic.seen import Seen
 from pypes_basic.unpacking import can_unpack, unpack
 

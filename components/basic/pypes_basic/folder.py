@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
-from urllib.parse import quote_from_bytes
+
+from pypes.core.file_names import is_temporary, shown
 
 if TYPE_CHECKING:
     from pypes.core.paths import Paths
@@ -30,11 +31,6 @@ Pattern = list[re.Pattern[str] | None]
 
 #: Stands for a name that may have come by any number of folders.
 _ANY_DEPTH = "**"
-
-#: How programs name what they have not finished, or keep beside what is worked on: editors, browsers, clients of scp and FTP.
-_TEMPORARY_ENDS = ("~", ".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".swp", ".swx")
-#: Office suites lock a document by a file of this name.
-_LOCK_BEGIN = "~$"
 
 
 class Folder:
@@ -181,23 +177,6 @@ class Folder:
         self.passed_over[shown(path) or "."] = error.strerror or str(error)
         if is_folder:
             self.unknown.append(f"{path}/" if path else "")
-
-
-def shown(path: str) -> str:
-    """A path as text; one that is not UTF-8 with ``%`` and two digits for each byte that cannot be shown, and for ``%``."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return quote_from_bytes(os.fsencode(path), safe="/ !#$&'()*+,;=:@")
-    return path
-
-
-def is_temporary(path: str, pattern: str = "") -> bool:
-    """True if a file is named as a temporary one, and the pattern that found it does not end so itself."""
-    name = path.rpartition("/")[2].lower()
-    if (name.startswith("#") and name.endswith("#")) or name.startswith(_LOCK_BEGIN):
-        return True
-    return any(name.endswith(end) and not pattern.lower().endswith(end) for end in _TEMPORARY_ENDS)
 
 
 def read(fd: int, status: os.stat_result) -> bytes | None:
