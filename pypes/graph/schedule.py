@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from cronsim import CronSim, CronSimError
 
+from pypes.component import ERROR_PORT
 from pypes.graph.model import Graph
 from pypes.graph.spec import ComponentSpec
 
@@ -54,3 +55,12 @@ def sources(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> list[str]:
         return sorted(fetching)
     fed = {wire.target for wire in graph.wires}
     return [""] if any(name not in fed and (spec.original or not spec.inputs) for name, spec in specs.items()) else []
+
+
+def loose_sources(graph: Graph, fetching: Iterable[str]) -> frozenset[str]:
+    """Of the filters that fetch, those that no wire leads on from: what they fetch goes to the adapters by media type.
+
+    A wire from the ``error`` port leads nothing on.
+    """
+    wired = {wire.source for wire in graph.wires if wire.output != ERROR_PORT}
+    return frozenset(name for name in fetching if name not in wired)

@@ -16,7 +16,7 @@ from pypes.errors import InvalidInput, Problem
 from pypes.graph.advice import reach
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import find_cycle
-from pypes.graph.schedule import sources
+from pypes.graph.schedule import loose_sources, sources
 from pypes.graph.spec import ComponentSpec
 
 #: Problems after which a graph is not looked at any further.
@@ -209,6 +209,10 @@ def _flow_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iter
     entries = {name for name, spec in specs.items() if spec.kind == "ADAPTER" or not spec.inputs}
     exits = {name for name, spec in specs.items() if spec.kind == "PUBLISHER"}
     forward = {(wire.source, wire.target) for wire in graph.wires}
+    loose = loose_sources(graph, [name for name, spec in specs.items() if spec.fetches])
+    fed_by_wires = {wire.target for wire in graph.wires}
+    takers = {name for name, spec in specs.items() if spec.accepts and name not in fed_by_wires | loose}
+    forward |= {(source, taker) for source in loose for taker in takers}
     if not entries and not unknown:
         yield Problem("nodes", "no adapter: nothing can come in; add one, such as JSON", "graph.no_adapter")
     elif graph.nodes:

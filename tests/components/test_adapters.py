@@ -22,6 +22,37 @@ class TestJSON(ComponentSuite):
         packets = [Packet.from_document({"a": [1, 2]}), Packet(meta={"requestmethod": "DELETE", "id": "7"})]
         assert run_component(JSON, packets).packets == packets
 
+    @pytest.mark.parametrize(
+        ("media_type", "data", "found"),
+        [
+            ("application/json", b'\xef\xbb\xbf{"a": [1, 2]}', [{"a": [1, 2]}]),
+            ("application/ld+json", b"[]", []),
+            ("application/x-ndjson", b'{"a": 1}\r\n\r\n{"a": 2}', [{"a": 1}, {"a": 2}]),
+            ("application/json", b"\xff", "byte 0: not UTF-8"),
+            ("application/json", b'[{"a": 1}, 2]', "element 2: a document is an object"),
+            ("application/x-ndjson", b'{"a": 1}\n{"a": }', "line 2: column 7: malformed JSON"),
+            ("application/json", b'{"a": NaN}', "NaN is no JSON"),
+            ("application/json", b'{"a": ' + b"9" * 20 + b"}", "more than 64 bits"),
+            ("application/json", b'{"a": ' + b"9" * 9999 + b"}", "digits"),
+        ],
+    )
+    def test_files(self, media_type: str, data: bytes, found: list[dict[str, Any]] | str) -> None:
+        plain = Packet.from_document({"a": "beside it"})
+        result = run_component(JSON, [Packet({"data": data}, {"mimetype": media_type}), plain])
+        if isinstance(found, str):
+            assert found in result.dead_letters[0].error
+            assert result.packets == [plain]
+        else:
+            assert [packet.to_json()["fields"] for packet in result.packets] == [*found, {"a": "beside it"}]
+
+    def test_a_field_of_bytes_is_no_file(self) -> None:
+        packets = [
+            Packet({"data": b"{}"}, {"mimetype": "application/vnd.pypes.packets+json"}),
+            Packet({"data": b"{}", "title": "t"}, {"mimetype": "application/json"}),
+            Packet({"data": "{}"}, {"mimetype": "application/json"}),
+        ]
+        assert run_component(JSON, packets).packets == packets
+
 
 class TestText(ComponentSuite):
     component = Text

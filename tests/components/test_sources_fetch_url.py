@@ -169,6 +169,7 @@ class TestFetchURL(ComponentSuite):
 
     @pytest.mark.parametrize("deletions", [True, False])
     def test_a_page_that_is_gone(self, origin: Origin, deletions: bool) -> None:
+        origin.headers = {"Content-Type": "text/html"}
         source = self.of(origin, deletions=deletions)
         ((_, cursor),) = fetch(source)
         origin.status = 404
@@ -176,7 +177,8 @@ class TestFetchURL(ComponentSuite):
             fetch(source, cursor)
         origin.status = 410
         ((packets, cursor),) = fetch(source, cursor)
-        assert [(packet.id, packet.is_deletion) for packet in packets] == [(source._shown, True)] * deletions
+        found = [(packet.id, packet.is_deletion, packet.get_meta("mimetype")) for packet in packets]
+        assert found == [(source._shown, True, "text/html")] * deletions
         assert fetch(source, cursor) == []
         origin.status = 200
         ((packets, _),) = fetch(source, cursor)
@@ -187,7 +189,7 @@ class TestFetchURL(ComponentSuite):
         origin.headers = {"ETag": '"1"'}
         source = self.of(origin)
         ((_, cursor),) = fetch(source)
-        del cursor["id"]
+        del cursor["id"], cursor["mimetype"]
         assert fetch(source, cursor) == []
         origin.headers = {"ETag": '"2"'}
         ((packets, cursor),) = fetch(source, cursor)

@@ -69,7 +69,7 @@ class TestFiles(ComponentSuite):
         ]
         (home / "b.html").unlink()
         ((packets, cursor),) = fetch(source, cursor)
-        assert [(packet.is_deletion, packet.id) for packet in packets] == [(True, "b.html")]
+        assert [(p.is_deletion, p.id, p.get_meta("mimetype")) for p in packets] == [(True, "b.html", "text/html")]
         assert sorted(cursor["seen"]) == ["a.txt", "c"]
         write(home / "b.html", "<p>")
         assert names(fetch(source, cursor)) == [["b.html"]]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from pypes.component import Adapter, Component, Publisher, Transformer
+from pypes.component import Adapter, Component, Publisher, Source, Transformer
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import InvalidInput
 from pypes.graph.codec import from_obj
@@ -40,7 +40,14 @@ class Fetch(Transformer):
     inputs = {}
 
 
-CATALOGUE: dict[str, ComponentSpec] = {cls.__name__: describe(cls) for cls in (Read, Change, Keep, Fetch)}
+class Pages(Source):
+    """Fetches documents."""
+
+    def fetch(self, cursor):  # type: ignore[no-untyped-def]
+        yield [], None
+
+
+CATALOGUE: dict[str, ComponentSpec] = {cls.__name__: describe(cls) for cls in (Read, Change, Keep, Fetch, Pages)}
 CATALOGUE["Crashing"] = ComponentSpec("Crashing", distribution="other", version="2.0", error="killed by SIGABRT")
 
 GOOD: dict[str, Any] = {
@@ -164,6 +171,20 @@ def test_no_publisher() -> None:
 
 def test_an_adapter_that_leads_to_no_publisher() -> None:
     assert problems(nodes={"other": {"component": "Read"}}) == [("nodes.other", "graph.dead_end")]
+
+
+def test_a_source_without_a_wire_feeds_the_adapters() -> None:
+    pages = {"pages": {"component": "Pages"}}
+    assert problems(nodes=pages) == []
+    # where there is none, and where a wire leads to the only one
+    assert problems(nodes={**pages, "read": None}, wires=[["change.out", "keep.in"]]) == [
+        ("nodes.change", "graph.unreachable"),
+        ("nodes.keep", "graph.unreachable"),
+        ("nodes.pages", "graph.dead_end"),
+    ]
+    assert problems(nodes={**pages, "other": {"component": "Pages"}}, wires=[*GOOD["wires"], ["other.out", "read.in"]]) == [
+        ("nodes.pages", "graph.dead_end")
+    ]
 
 
 def test_an_empty_graph() -> None:

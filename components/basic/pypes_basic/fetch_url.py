@@ -89,11 +89,11 @@ class FetchURL(Source):
             if known:
                 return
             raise ComponentError(f"{self._shown} answered 304, although nothing was known of it", code="url.status")
-        former = known.get("id") if self.params.deletions else None
+        former = [self._deletion(known)] if known.get("id") and self.params.deletions else []
         if answer.status == GONE:
             if not known.get("gone"):
                 self.log.warning("a page is gone", extra={"url": self._shown, "deleted": bool(former)})
-                yield [deletion(former, url=self._shown)] if former else [], {"url": self._shown, "gone": True}
+                yield former, {"url": self._shown, "gone": True}
             return
         if not answer.data:
             self.log.warning("an answer without content is passed over", extra={"url": self._shown})
@@ -106,14 +106,14 @@ class FetchURL(Source):
             "modified": answer.headers.get("Last-Modified"),
             "digest": digest,
         }
-        # what the document has been published under, by an earlier release nothing
-        if id := self._id if is_new else known.get("id"):
-            behind["id"] = id
+        packets = [self._packet(answer)] if is_new else []
+        # what the document has been published under and as, by an earlier release nothing
+        published = packets[0].get_metas()[0] if is_new else known
+        behind |= {name: published[name] for name in ("id", "mimetype") if published.get("id")}
         if behind == known:
             return
-        packets = [self._packet(answer)] if is_new else []
-        if is_new and former and former != self._id:
-            packets.append(deletion(former, url=self._shown))
+        if is_new and known.get("id") != self._id:
+            packets += former
         yield packets, behind
 
     def _get(self, deadline: Deadline, conditions: Mapping[str, str]) -> _Answer:
@@ -175,6 +175,9 @@ class FetchURL(Source):
             if value:
                 meta[name] = value
         return Packet.from_document({"data": answer.data}, meta)
+
+    def _deletion(self, known: Mapping[str, Any]) -> Packet:
+        return deletion(known["id"], url=self._shown, mimetype=known.get("mimetype", UNKNOWN))
 
     def _too_slow(self) -> ComponentError:
         return ComponentError(

@@ -113,7 +113,7 @@ class Files(Source):
             packets.append(packet)
             former = seen.id_of(name)
             if former and former not in living and self.params.deletions:
-                packets.append(deletion(former, path=name))
+                packets.append(self._deletion(former, name))
             seen.put(name, stamp(status), self._id(name))
             size += status.st_size
             if len(packets) >= BATCH_FILES or size >= BATCH_BYTES:
@@ -138,7 +138,7 @@ class Files(Source):
         left = iter(doomed.items())
         while some := list(islice(left, BATCH_FILES)):
             seen.forget(name for name, _ in some)
-            yield [deletion(id, path=name) for name, id in some], self._cursor(seen)
+            yield [self._deletion(id, name) for name, id in some], self._cursor(seen)
 
     def _cursor(self, seen: Seen) -> dict[str, Any]:
         return {"directory": self._directory, "seen": seen.entries}
@@ -148,12 +148,11 @@ class Files(Source):
 
     def _read(self, folder: Folder, path: str, name: str, status: os.stat_result) -> Packet | None:
         """A file as a packet; ``None`` if it is gone, is being written, or cannot be read: then it is for the next time."""
-        kind = media_type_of(name)
-        is_packed = bool(kind.type) and kind.type != ARCHIVE and can_unpack(kind.compression)
+        compression, media_type = _type(name)
         meta: dict[str, Any] = {
             "path": name,
             "filename": name.rpartition("/")[2],
-            "mimetype": (kind.type if is_packed else kind.outer) or OCTETS,
+            "mimetype": media_type,
             "contentlength": status.st_size,
         }
         if id := self._id(name):
@@ -168,8 +167,8 @@ class Files(Source):
                 data = read(fd, status)
             finally:
                 os.close(fd)
-            if data is not None and is_packed:
-                data = unpack(data, kind.compression, self.params.max_bytes)
+            if data is not None and compression:
+                data = unpack(data, compression, self.params.max_bytes)
                 return self._too_large(meta) if data is None else Packet.from_document({"data": data}, meta)
         except FileNotFoundError:
             return None
@@ -180,6 +179,9 @@ class Files(Source):
             folder.passed_over[name] = "it is being written"
             return None
         return Packet.from_document({"data": data}, meta)
+
+    def _deletion(self, id: str, name: str) -> Packet:
+        return deletion(id, path=name, mimetype=_type(name)[1])
 
     def _too_large(self, meta: dict[str, Any]) -> Packet:
         return Packet.from_document({}, meta | {"toolarge": self.params.max_bytes})
@@ -198,6 +200,14 @@ class Files(Source):
             reason = f"{packet.get_meta('path')} has {size} bytes, max_bytes is {limit}; raise it and touch the file"
             raise Reject(reason, code="files.too_large")
         return packet
+
+
+def _type(name: str) -> tuple[str, str]:
+    """How a file is to be unpacked, empty if it is not, and the media type of what it holds."""
+    kind = media_type_of(name)
+    if kind.type and kind.type != ARCHIVE and can_unpack(kind.compression):
+        return kind.compression, kind.type
+    return "", kind.outer or OCTETS
 
 
 def _time(seconds: float) -> str | None:

@@ -2,21 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
 
 from pypes.component import Adapter
+from pypes.errors import Reject
 from pypes.packet import Packet
+
+#: The server's own limits of a number; what is beyond would not arrive as it is.
+LEAST, MOST = -(2**63), 2**64 - 1
+LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines", "application/x-jsonlines")
 
 
 class JSON(Adapter):
     """Take in JSON documents: every key of the object becomes a field, an array a multi-valued one.
 
-    The server has parsed them already when they get here, so they pass as they are; so do packets in their
-    own JSON form, and deletions.
+    What is posted the server has parsed already, so it passes as it is; so do packets in their own JSON form, and deletions.
+    A file that a source fetched is parsed here: an object, an array of objects, or one in each line. Where the file has an id,
+    the documents of an array or of lines have ``ID/1``, ``ID/2`` …
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("application/json", "application/x-ndjson", "application/vnd.pypes.packets+json")
 
     def process_batch(self, packets: list[Packet]) -> Iterable[Packet]:
-        return packets
+        # PERF: nearly always there is none, and this runs for every document
+        files = [packet for packet in packets if packet.has("data") and _is_file(packet)]
+        if not files:
+            return packets
+        if len(packets) > 1:
+            # one by one then, so that what is made of a file belongs to that file
+            raise ValueError("a file is among them")
+        return list(_documents(packets[0]))
+
+
+def _is_file(packet: Packet) -> bool:
+    """True for bytes that are JSON; a packet may have a field of that name as well."""
+    media_type = packet.get_meta("mimetype")
+    is_json = isinstance(media_type, str) and (media_type in LINES or media_type.endswith(("/json", "+json")))
+    is_packet = media_type == "application/vnd.pypes.packets+json"
+    return is_json and not is_packet and isinstance(packet.get("data"), bytes) and len(packet.get_attribute_names()) == 1
+
+
+def _documents(packet: Packet) -> Iterator[Packet]:
+    meta = packet.get_metas()[0]
+    try:
+        text = packet.get("data").decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Reject(f"byte {error.start}: not UTF-8, which JSON must be; convert the file", "json.charset") from error
+    if meta.get("mimetype") in LINES:
+        found = [(f"line {at}: ", _parse(line, f"line {at}: ")) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
+    else:
+        value = _parse(text, "")
+        if isinstance(value, dict):
+            yield Packet.from_document(value, meta)
+            return
+        found = [(f"element {at}: ", one) for at, one in enumerate(value if isinstance(value, list) else [value], 1)]
+    for place, value in found:
+        if not isinstance(value, dict):
+            raise Reject(f"{place}a document is an object, not {type(value).__name__}", "json.not_documents")
+    for number, (_, value) in enumerate(found, 1):
+        own = {**meta, "row": number}
+        if "id" in meta:
+            own["id"] = f"{meta['id']}/{number}"
+        yield Packet.from_document(value, own)
+
+
+def _parse(text: str, place: str) -> Any:
+    try:
+        return json.loads(text, parse_int=_integer, parse_constant=_constant)
+    except json.JSONDecodeError as error:
+        where = place or f"line {error.lineno}, "
+        raise Reject(f"{where}column {error.colno}: malformed JSON, {error.msg}", "json.malformed") from error
+    except (ValueError, RecursionError) as error:
+        raise Reject(f"{place}{error}", "json.malformed") from error
+
+
+def _integer(digits: str) -> int:
+    # Python itself reads no more than some thousand digits
+    value = int(digits)
+    if not LEAST <= value <= MOST:
+        raise ValueError(f"the integer {digits[:40]} has more than 64 bits; send it as text")
+    return value
+
+
+def _constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

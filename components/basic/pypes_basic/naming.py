@@ -6,5 +6,8 @@ from pypes.packet import Packet
 
 
 def deletion(id: str, **meta: str) -> Packet:
-    """What asks publishers to delete the document of an id; ``meta`` says where it was."""
+    """What asks publishers to delete the document of an id; ``meta`` says where it was, and of which media type.
+
+    The type is that of the document: the adapters that took it take the deletion as well.
+    """
     return Packet.from_document({}, {"requestmethod": "DELETE", "id": id, **meta})

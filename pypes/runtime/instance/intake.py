@@ -152,7 +152,6 @@ class Intake:
         wanted = frozenset(header.only)
         number, ordinal = base, 0
         room = self._limits.receipt_ids_bytes
-        one_by_one = self._note is not None
         is_multipart = header.content_type[:10].lower() == "multipart/"
         try:
             batches = self._decode(item, waiting.body)
@@ -183,20 +182,25 @@ class Intake:
                 number += len(packets)
                 if item.rerun is not None:
                     packets, numbers = self._rerun(item, packets, numbers, base)
-                entries = self._entries(item, media_type)
-                if not entries:
-                    self._refuse(media_type, packets, numbers)
-                elif one_by_one or self._is_ordered:
-                    for packet, at in zip(packets, numbers, strict=True):
-                        yield from self._in_order(entries, media_type, packet, at, one_by_one)
-                else:
-                    yield from self._gather(entries, media_type, packets, numbers)
+                first = 0
+                for kind, entries, run in self._router.routed(header.start, media_type, packets):
+                    yield from self._enter(entries, kind, run, numbers[first : first + len(run)])
+                    first += len(run)
                 self._next = number
             if number < end:
                 raise BadRequest("there are fewer documents in the body than were counted", code="ingest.count")
         except Exception as error:
             # what was read so far runs on; the rest cannot be had
             self._fail(range(number, end), getattr(error, "code", "ingest.malformed"), error)
+
+    def _enter(self, entries: Sequence[Entry], media_type: str, packets: list[Packet], numbers: Sequence[int]) -> Iterator[Fed]:
+        if not entries:
+            self._refuse(media_type, packets, numbers)
+        elif self._note is not None or self._is_ordered:
+            for packet, at in zip(packets, numbers, strict=True):
+                yield from self._in_order(entries, media_type, packet, at, self._note is not None)
+        else:
+            yield from self._gather(entries, media_type, packets, numbers)
 
     def _gather(
         self, entries: Sequence[Entry], media_type: str, packets: list[Packet], numbers: Sequence[int]
@@ -250,10 +254,6 @@ class Intake:
     def _complete(self) -> int:
         """The number below which every packet of every document was yielded."""
         return min((numbers[0] for _, numbers in self._gathered.values()), default=self._next)
-
-    def _entries(self, item: Item, media_type: str) -> Sequence[Entry]:
-        """Where a document enters the graph: a replay may do so at any filter, none of its name fails in the scheduler."""
-        return (Entry(item.header.start),) if item.header.start else self._router.entries(media_type)
 
     def _decode(self, item: Item, body: bytes) -> Iterator[tuple[str, list[Packet] | list[Unreadable]]]:
         source = Spooled(item.path, item.header.length) if item.path else body

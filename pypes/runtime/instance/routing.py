@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 import orjson
 
 from pypes.component import Adapter, Component, kind_of
 from pypes.graph.model import Graph
+from pypes.graph.schedule import loose_sources
 from pypes.ingest.codecs import media
+from pypes.ingest.delivery import PACKETS
 from pypes.packet import Packet
 
 #: Media types and content types whose adapters are remembered.
@@ -38,10 +41,13 @@ class Router:
 
     def __init__(self, graph: Graph, components: Mapping[str, Component]) -> None:
         fed = {wire.target for wire in graph.wires}
+        fetching = [name for name, component in components.items() if getattr(component, "fetch", None) is not None]
+        #: Sources that no wire leads on from: what they fetch goes to the adapters by its media type.
+        self.loose = loose_sources(graph, fetching)
         self._accepts: list[tuple[Entry, Sequence[str]]] = [
             (Entry(name, component.is_original_style()), getattr(component, "accepts", Adapter.accepts))
             for name, component in components.items()
-            if kind_of(component) == Adapter.__metatype__ and name not in fed
+            if kind_of(component) == Adapter.__metatype__ and name not in fed | self.loose
         ]
         #: The class of each filter, by name.
         self.components = {name: type(component).__name__ for name, component in components.items()}
@@ -59,6 +65,27 @@ class Router:
             if len(self._found) < MAX_REMEMBERED:
                 self._found[media_type] = found
         return found
+
+    def routed(self, start: str, media_type: str, packets: list[Packet]) -> Iterator[tuple[str, tuple[Entry, ...], list[Packet]]]:
+        """Where documents of one delivery enter the graph, in runs of neighbours, each with its media type.
+
+        A replay starts at any filter (none of its name fails in the scheduler). What a loose source fetched goes by media type
+        packet by packet, a deletion where the document went. What has no fields is no document: the source's ``process`` sees it.
+        """
+        if start not in self.loose:
+            yield media_type, (Entry(start),) if start else self.entries(media_type), packets
+            return
+        for (kind, entries), run in groupby(packets, lambda packet: self._fetched(start, packet)):
+            yield kind, entries, list(run)
+
+    def _fetched(self, source: str, packet: Packet) -> tuple[str, tuple[Entry, ...]]:
+        given = packet.get_meta("mimetype")
+        media_type = given.partition(";")[0].strip().lower() if isinstance(given, str) else PACKETS
+        if packet.is_deletion:
+            return media_type, self.entries(media_type) or self.entries(PACKETS)
+        if not packet.get_attribute_names():
+            return media_type, (Entry(source),)
+        return media_type, self.entries(media_type)
 
     def json_route(self, content_type: str) -> JsonRoute | None:
         """PERF: all there is to know for a JSON object that goes to one adapter; ``None`` for anything else."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pypes.component import Adapter, Component, Publisher
+from pypes.component import Adapter, Component, Publisher, Source
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.ingest.delivery import PACKETS
 from pypes.packet import Packet
-from pypes.runtime.instance.routing import Router, as_bytes
+from pypes.runtime.instance.routing import Entry, Router, as_bytes
 
 
 class Html(Adapter):
@@ -92,3 +92,41 @@ def test_as_bytes_gives_the_text_of_a_document_and_keeps_bytes() -> None:
     assert packet.get_meta("id") == "1"
     whole = Packet.from_document({"data": b"x"})
     assert as_bytes(whole) is whole
+
+
+class Fetch(Source):
+    def fetch(self, cursor):  # type: ignore[no-untyped-def]
+        yield [], None
+
+
+def test_what_a_source_without_a_wire_fetched_goes_by_media_type() -> None:
+    nodes = {"html": Html, "text": Text, "loose": Fetch, "wired": Fetch, "other": Fetch, "out": Publisher}
+    graph = Graph(
+        "g",
+        {name: GraphNode(name, cls.__name__) for name, cls in nodes.items()},
+        (
+            *(Wire(name, "out", "out", "in") for name in ("html", "text", "wired")),
+            Wire("loose", "error", "out", "in"),
+            Wire("other", "new", "out", "in"),
+        ),
+    )
+    found = Router(graph, {name: cls() for name, cls in nodes.items()})
+    assert found.loose == {"loose"}
+    packets = [
+        Packet({"data": b"a"}, {"mimetype": "text/html"}),
+        Packet({"data": b"b"}, {"mimetype": "Text/HTML; charset=utf-8"}),
+        Packet({"data": b"c"}, {"mimetype": "text/csv"}),
+        Packet({}, {"mimetype": "text/html", "requestmethod": "DELETE", "id": "a"}),
+        Packet({"data": b"d"}, {"mimetype": "image/png"}),
+        Packet({}, {"mimetype": "text/html", "toolarge": 1}),
+    ]
+    runs = [(kind, [entry.node for entry in entries], len(run)) for kind, entries, run in found.routed("loose", PACKETS, packets)]
+    assert runs == [
+        ("text/html", ["html"], 2),
+        ("text/csv", ["text"], 1),
+        ("text/html", ["html"], 1),
+        ("image/png", [], 1),
+        ("text/html", ["loose"], 1),
+    ]
+    assert [run for _, _, some in found.routed("loose", PACKETS, packets) for run in some] == packets
+    assert list(found.routed("wired", PACKETS, packets)) == [(PACKETS, (Entry("wired"),), packets)]
