@@ -72,4 +72,4 @@ class Arrival:
 def _identity(header: Header) -> bytes:
     """What makes two requests different besides their bodies."""
     parts = (header.method, header.route, header.id, header.content_type, header.encoding, header.is_lenient)
-    return msgspec.msgpack.encode((*parts, header.meta) if header.meta else parts)
+    return msgspec.msgpack.encode((*parts, header.meta, header.keeps_folders) if header.meta or header.keeps_folders else parts)

@@ -19,9 +19,10 @@ from pypes.api.receipts import RECEIPT, wait_receipt
 from pypes.api.reception import INLINE_COSTLY_BYTES, Reception
 from pypes.api.request import Request
 from pypes.core.identity import id_of
+from pypes.core.media_types import media_type_of
 from pypes.errors import BadId, BadRequest, PypesError
 from pypes.ingest.codecs import Survey, check, normalize
-from pypes.ingest.codecs.file_names import filename_of
+from pypes.ingest.codecs.file_names import filename_of, plain_name
 from pypes.ingest.codecs.given import MAX_META, MAX_META_BYTES, PREFIX, given_of, one_id
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.runtime.worker.config import WorkerConfig
@@ -73,7 +74,9 @@ PARAMETERS = (
     Parameter(
         "Content-Encoding", "How the body is compressed.", {"type": "string", "enum": ["gzip", "deflate", "zstd"]}, "header"
     ),
-    Parameter("Content-Disposition", "filename= names the document's file.", place="header"),
+    Parameter(
+        "Content-Disposition", "filename= names the document's file; the name says the type where none is given.", place="header"
+    ),
     Parameter(
         "Pypes-Id",
         "Percent-encoded id of the one document that is sent, as in the address; also in the head of a part of a multipart body.",
@@ -112,8 +115,10 @@ class Documents:
         if encoding:
             encoding = normalize(encoding)
         disposition = req.header(b"content-disposition")
-        filename = filename_of(disposition) if disposition else None
+        filename = filename_of(disposition, keeps_folders=wanted.keeps_folders) if disposition else None
         content_type = req.content_type or ""
+        if id is not None and not content_type and filename is None and media_type_of(id).outer:
+            filename = plain_name(id, keeps_folders=wanted.keeps_folders)  # curl -T, which says nothing but the address
         whole = req.whole()
         if whole is not None and wanted is PLAIN:
             accepted = await self.accept(
@@ -135,6 +140,7 @@ class Documents:
             is_bulk=wanted.is_bulk,
             callback=wanted.callback,
             meta=meta,
+            keeps_folders=wanted.keeps_folders,
         )
         if wanted.key is None:
             self._worker.check_room(req.content_length or 0, graph, is_bulk=wanted.is_bulk)
@@ -210,7 +216,7 @@ class Documents:
         "Delete a document: publishers are told to, in the order of the queue",
         ANSWERS,
         errors={status: ERRORS[status] for status in (400, 403, 404, 409, 429, 503, 507)},
-        parameters=tuple(parameter for parameter in options.PARAMETERS if parameter.name != "on_error"),
+        parameters=tuple(parameter for parameter in options.PARAMETERS if parameter.name not in ("on_error", "folders")),
     )
     async def on_delete_id(self, req: Request, resp: falcon.asgi.Response, route: str, id: str) -> None:
         _check_names(route, id)

@@ -22,6 +22,7 @@ class Options(NamedTuple):
     callback: str | None = None
     key: str | None = None
     wait_s: float = 0.0
+    keeps_folders: bool = False
 
 
 PLAIN = Options()
@@ -37,6 +38,11 @@ PARAMETERS = (
         "lane",
         "bulk: for backfills, which run only as fast as live documents leave room.",
         {"type": "string", "enum": ["live", "bulk"]},
+    ),
+    Parameter(
+        "folders",
+        "keep: names of files keep the folders in them, but for drives and dots; otherwise they are cut off.",
+        {"type": "string", "enum": ["cut", "keep"]},
     ),
     Parameter(
         "callback",
@@ -74,6 +80,7 @@ def options_of(req: Request, limits: Limits, hosts: Collection[str]) -> Options:
         callback if callback is None else checked_url(callback, hosts),
         _checked_key(req.header(b"idempotency-key"), limits) if has_key else None,
         _preferred_wait_s(prefer) if prefer else 0.0,
+        choice_of(req, "folders", ("cut", "keep")) == "keep",
     )
 
 

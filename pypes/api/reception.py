@@ -11,6 +11,7 @@ from pypes.api.arrival import Arrival
 from pypes.api.memory import Memory, Share
 from pypes.api.request import Request, too_large
 from pypes.core.limits import MIB
+from pypes.core.media_types import media_type_of
 from pypes.ingest.codecs.checking import DECODED_BYTES
 from pypes.ingest.delivery import Header, Spooled
 from pypes.runtime.worker.config import WorkerConfig
@@ -51,7 +52,8 @@ class Reception:
         if size <= _inline_bytes(header):
             return check(*args)
         with self._memory.share() as share:
-            await share.hold(size + (min(DECODED_BYTES, self._limits.decompressed_ratio * size) if header.encoding else 0))
+            grown = min(DECODED_BYTES, self._limits.decompressed_ratio * size) if _is_inflated(header) else 0
+            await share.hold(size + grown)
             return await self._in_thread(check, *args)
 
     async def receive(self, req: Request, arrival: Arrival) -> tuple[bytes | Spooled, bytes | None]:
@@ -110,8 +112,13 @@ class Reception:
 
 def _inline_bytes(header: Header) -> int:
     """Up to how many bytes a body is checked on the event loop."""
-    is_costly = header.encoding or header.content_type[:10].lower() == "multipart/"
+    is_costly = _is_inflated(header) or header.content_type[:10].lower() == "multipart/"
     return INLINE_COSTLY_BYTES if is_costly else INLINE_BYTES
+
+
+def _is_inflated(header: Header) -> bool:
+    """True if the body will grow: by its encoding, or because the name of its file says that it is compressed."""
+    return bool(header.encoding) or (header.filename is not None and media_type_of(header.filename).compression != "")
 
 
 async def _blocks(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

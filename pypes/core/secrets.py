@@ -36,7 +36,20 @@ _DEPTH: Final = 200
 
 #: Metadata that says which document it is and how to read it. It is never changed.
 _IDENTITY: Final = frozenset(
-    {"id", "filename", "mimetype", "charset", "route", "receipt", "row", "requestmethod", "contentlength", "index", "origin"}
+    {
+        "id",
+        "filename",
+        "mimetype",
+        "charset",
+        "route",
+        "receipt",
+        "row",
+        "requestmethod",
+        "contentlength",
+        "index",
+        "origin",
+        "declared_type",
+    }
 )
 
 

@@ -27,6 +27,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     for; it starts at filter ``start`` (packets; empty: at the adapters), or consists of those documents of the body whose
     ordinals are in ``only`` (empty: all). ``origin`` is the receipt under which its documents ran first, and the ordinal there of
     the first document of the body, so that what they are published as stays the same; ``None`` where this is their first run.
+    ``keeps_folders``: names of files in a multipart body keep their folders.
     ``meta`` are names and values of metadata that the request gives its documents.
     ``identities`` are those of the documents of a live delivery in a graph with order, unless it is in order with everything.
 
@@ -52,6 +53,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     origin: tuple[str, int] | None = None
     identities: tuple[Identity, ...] = ()
     meta: tuple[tuple[str, str], ...] = ()
+    keeps_folders: bool = False
 
     @property
     def named(self) -> Named:

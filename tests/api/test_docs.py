@@ -399,3 +399,40 @@ def test_a_head_without_end_is_refused(node: Node) -> None:
         reply = raw.recv(65536)
     assert reply.startswith(b"HTTP/1.1 431 ")
     assert b"http.head_too_large" in reply
+
+
+NAMED = 'attachment; filename="sub/dir/lines.ndjson.gz"'
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "fields", "status", "told"),
+    [
+        ("PUT", "/docs/files/x.json", b'{"a": 1}', {}, 202, 1),
+        ("PUT", "/docs/files/x.ndjson", LINES, {}, 400, "ingest.several_documents"),
+        ("PUT", "/docs/files/x.json", b"{", {}, 400, "ingest.malformed"),
+        ("PUT", "/docs/files/x.unknown", b"{", {}, 202, 1),
+        ("POST", "/docs", gzip.compress(LINES), {"Content-Disposition": NAMED}, 202, 3),
+        ("POST", "/docs?folders=keep", gzip.compress(LINES), {"Content-Disposition": NAMED}, 202, 3),
+        ("POST", "/docs?folders=yes", LINES, {}, 400, "request.invalid"),
+        ("POST", "/docs", gzip.compress(LINES)[:-5], {"Content-Disposition": NAMED}, 400, "ingest.malformed_encoding"),
+    ],
+)
+def test_a_name_says_the_type(
+    node: Node, method: str, path: str, body: bytes, fields: dict[str, str], status: int, told: int | str
+) -> None:
+    answer = ask(node, method, path, body, "", **fields)
+    said = answer.json()
+    assert (answer.status, said["accepted"] if status == 202 else said["code"]) == (status, told)
+
+
+@pytest.mark.parametrize(("query", "name"), [("", "r.txt"), ("?folders=keep", "sub/r.txt")])
+def test_a_dead_letter_tells_name_and_declared_type(node: Node, query: str, name: str) -> None:
+    disposition = "Content-Disposition: form-data; name=f; filename=C:\\sub\\r.txt\r\nContent-Type: text/plain"
+    pdf = b"%PDF-1.7\n\xff\xff"
+    body = b"--cut\r\n" + disposition.encode() + b"\r\n\r\n" + pdf + b"\r\n--cut--\r\n"
+    receipt = ask(node, "POST", "/docs" + query, body, MULTIPART, Prefer="wait=10").json()["receipt"]
+    (letter,) = [one for one in node.get("/deadletters").json()["deadletters"] if one["receipt"] == receipt]
+    assert letter["code"] == "graph.no_adapter"
+    assert "application/pdf (found in the content, which was declared as text/plain)" in letter["error"]
+    meta = node.get(f"/deadletters/{letter['id']}").json()["packet"]["meta"]
+    assert (meta["filename"], meta["mimetype"], meta["declared_type"]) == (name, "application/pdf", "text/plain")

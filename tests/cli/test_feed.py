@@ -60,7 +60,7 @@ def test_files_go_out_in_batches_and_are_followed(server: Server, files: list[Pa
         assert (report.files, report.accepted, report.failures) == (10, 10, [])
         assert made.follow().published == 10
     assert sorted(body.count(b"text/plain") for _, body in server.accepted) == [2, 4, 4]
-    assert server.paths == {"/docs": 3}
+    assert server.paths == {"/docs?folders=keep": 3}
 
 
 def test_a_single_file_goes_out_as_it_is(server: Server, tmp_path: Path) -> None:
@@ -73,14 +73,14 @@ def test_a_single_file_goes_out_as_it_is(server: Server, tmp_path: Path) -> None
     assert headers["Content-Type"] == "text/html"
     assert headers["Authorization"] == "Bearer secret"
     assert headers["Content-Disposition"] == "attachment; filename*=UTF-8''gr%C3%BCn.html"
-    assert server.paths == {"/docs/news": 1}
+    assert server.paths == {"/docs/news?folders=keep": 1}
 
 
 def test_lane_and_keys_are_sent_along(server: Server, files: list[Path]) -> None:
     server.refuse[b"text 3"] = [(503, {"Retry-After": "0"})]
     with feeder_of(server.url, batch=5, lane="bulk", idempotent=True) as made:
         assert made.feed(files_of(files)).accepted == 10
-    assert server.paths == {"/docs?lane=bulk": 3}
+    assert server.paths == {"/docs?folders=keep&lane=bulk": 3}
     assert len({headers["Idempotency-Key"] for headers, _ in server.accepted}) == 2
 
 

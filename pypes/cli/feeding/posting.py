@@ -49,7 +49,7 @@ class Feeder:
         on_progress: Callable[[Report], None] = lambda report: None,
     ) -> None:
         self.asker = Asker(url, token=token, connections=connections)
-        self.path = self.asker.path if lane == "live" else f"{self.asker.path}?lane={lane}"
+        self.path = f"{self.asker.path}?folders=keep" + ("" if lane == "live" else f"&lane={lane}")
         self.idempotent = idempotent
         self.batch = batch
         self.compress = compress

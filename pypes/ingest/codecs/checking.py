@@ -184,7 +184,7 @@ class MultipartChecker:
             self._sink(content).feed(plain)
         if isinstance(event, multipart.End):
             if not content.size:
-                raise _empty()
+                raise BadRequest("it is empty, or a folder; leave it out, or send the files in it", code="ingest.empty")
             sink = self._sink(content)
             if not isinstance(sink, raw.Checker):
                 json.check_size(content.size, self._limits)

@@ -87,7 +87,7 @@ def documents(
     with _open(source) as file:
         pieces = pieces_of(file, encoding, limits)
         if media.codec == "multipart":
-            yield from _wave(_parts(media, pieces, source, encoding, meta, limits, number), limits)
+            yield from _wave(_parts(media, pieces, source, encoding, meta, limits, number, header.keeps_folders), limits)
         else:
             plain = unwrapped(pieces, Layers(compression=compression), limits)
             yield from _structured(media, plain, meta, limits, number, header.is_lenient)
@@ -188,13 +188,14 @@ def _parts(
     meta: dict[str, Any],
     limits: Limits,
     number: int,
+    keeps_folders: bool,
 ) -> Iterator[tuple[str, list[Packet]]]:
     passage = Passage(source, encoding, limits) if encoding else None
     kept: list[bytes] = []
     most_bytes = MIB
     part = multipart.Part("", "", "")
     content = Unwrapped("", "", limits)
-    for event in multipart.events(pieces, multipart.boundary_of(media)):
+    for event in multipart.events(pieces, multipart.boundary_of(media), keeps_folders=keeps_folders):
         if isinstance(event, multipart.Start):
             part, kept = event.part, []
             content = Unwrapped(part.content_type, part.filename, limits, part.transfer, part.encoding)

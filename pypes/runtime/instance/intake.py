@@ -344,8 +344,10 @@ class Intake:
     # -- failures before the graph ----------------------------------------------------------------------
 
     def _refuse(self, media_type: str, packets: Sequence[Packet], numbers: Sequence[int]) -> None:
-        reason = f"no adapter of the graph accepts {media_type}; add one that does, then replay"
         for number, packet in zip(numbers, packets, strict=True):
+            declared = packet.get_meta("declared_type")
+            found = f" (found in the content, which was declared as {declared})" if declared else ""
+            reason = f"no adapter of the graph accepts {media_type}{found}; add one that does, then replay"
             self._dead_letter((number,), "graph.no_adapter", reason, packet)
 
     def _unreadable(self, item: Item, media_type: str, found: Sequence[Unreadable], number: int) -> None:

@@ -188,7 +188,7 @@ def test_files_are_counted_by_their_own_type() -> None:
 def test_an_empty_file_is_refused_as_an_empty_body_is() -> None:
     body = part(b"fine", '; filename="a.txt"') + part(b"", '; filename="empty.txt"', "text/plain") + b"--XX--\r\n"
     assert code(both(body, MULTIPART)) == code(both(b"", "text/plain")) == "ingest.empty"
-    with pytest.raises(BadRequest, match=r"file 'empty\.txt': the body is empty"):
+    with pytest.raises(BadRequest, match=r"file 'empty\.txt': it is empty, or a folder"):
         check(Header("g", content_type=MULTIPART), body, Limits())
 
 

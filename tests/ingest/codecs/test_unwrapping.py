@@ -135,7 +135,7 @@ def refusal(header: Header, body: bytes, limits: Limits = ROOMY) -> InvalidInput
         (("Content-Encoding: rot13",), b"x", UnsupportedMedia, "'rot13' is not known"),
         (("Content-Encoding: gzip",), b"plain", BadRequest, "not sound gzip"),
         ((), gzip.compress(CSV)[:-3], BadRequest, "not sound gzip: it ends too early"),
-        ((), gzip.compress(b""), BadRequest, "is empty"),
+        ((), gzip.compress(b""), BadRequest, "it is empty"),
     ],
 )
 def test_damage_is_refused_with_the_name_of_the_file(
