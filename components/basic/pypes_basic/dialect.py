@@ -54,8 +54,12 @@ def _judged(lines: list[str]) -> str:
     return best if fits[best][0] else USUAL
 
 
-def _fit(lines: list[str], delimiter: str) -> tuple[bool, bool, int, float]:
-    """How well a separator fits, greater is better: whether it splits most rows, evenly, into how many cells, in what share."""
+def _fit(lines: list[str], delimiter: str) -> tuple[bool, bool, bool, int, float]:
+    """How well a separator fits, greater is better.
+
+    Whether it is one at all, splits evenly, splits the header as the rows (decimal commas split rows evenly, too, but no
+    header), into how many cells, and in what share of the rows.
+    """
     widths: list[int] = []
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     is_broken = False
@@ -65,7 +69,10 @@ def _fit(lines: list[str], delimiter: str) -> tuple[bool, bool, int, float]:
         # a quote within a cell, unless the last one is cut off by the end of what is looked at
         is_broken = rows.line_num < len(lines)
     if not widths:
-        return False, False, 0, 0.0
+        return False, False, False, 0, 0.0
     width, count = max(Counter(widths).items(), key=lambda found: (found[1], found[0]))
     share = count / len(widths)
-    return width > 1, not is_broken and share >= FITTING_SHARE, width, share
+    is_even = not is_broken and share >= FITTING_SHARE
+    # text in a single column has separators in many rows
+    is_one = width > 1 and (is_even or widths[0] > 1)
+    return is_one, is_even, widths[0] == width, width, share
