@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from pypes.errors import InvalidComponent
 from pypes.registry import Catalogue, discover
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -25,7 +26,19 @@ def load_option(command: Command) -> Command:
     )(command)
 
 
-def find_components(load_files: Sequence[Path]) -> Catalogue:
-    """All installed components and those of ``load_files``; cached in the user's cache directory."""
+def find_components(load_files: Sequence[Path], *, is_complete: bool = True) -> Catalogue:
+    """All installed components and those of ``load_files``; cached in the user's cache directory.
+
+    Raises :class:`InvalidComponent` for a load file that cannot be read, unless the catalogue need not be complete.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pypes"
-    return discover(load_files=load_files, cache_dir=cache)
+    catalogue = discover(load_files=load_files, cache_dir=cache)
+    if is_complete:
+        require_files(catalogue)
+    return catalogue
+
+
+def require_files(catalogue: Catalogue) -> None:
+    """Raise :class:`InvalidComponent` if a load file could not be read."""
+    if catalogue.unread:
+        raise InvalidComponent("; ".join(catalogue.unread), code="component.broken")

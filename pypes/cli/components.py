@@ -8,7 +8,7 @@ from typing import Any
 import click
 import orjson
 
-from pypes.cli.catalogue import find_components, load_option
+from pypes.cli.catalogue import find_components, load_option, require_files
 from pypes.component import KINDS
 from pypes.errors import NotFound
 from pypes.graph.spec import ComponentSpec
@@ -21,12 +21,13 @@ from pypes.registry import Catalogue
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
 def components(name: str | None, load_files: tuple[Path, ...], as_json: bool) -> None:
     """List the components by kind, or show all about the component NAME."""
-    catalogue = find_components(load_files)
+    catalogue = find_components(load_files, is_complete=False)
     if name is None:
         _list(catalogue, as_json)
         return
     spec = catalogue.get(name)
     if spec is None:
+        require_files(catalogue)
         raise NotFound(f"no component {name!r}; there are {', '.join(sorted(catalogue))}", code="component.unknown")
     if as_json:
         click.echo(orjson.dumps(spec.to_obj(), option=orjson.OPT_INDENT_2))

@@ -12,11 +12,15 @@ from pypes.graph.spec import ComponentSpec
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A distribution (or a load file) of which at least one component cannot be used, and why."""
+    """A distribution (or a load file) of which at least one component cannot be used, and why.
+
+    ``file`` is the path of a load file of which nothing can be used.
+    """
 
     distribution: str
     version: str
     error: str
+    file: str = ""
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}".rstrip()
@@ -65,6 +69,11 @@ class Catalogue(Mapping[str, ComponentSpec]):
 
     def __len__(self) -> int:
         return len(self._specs)
+
+    @property
+    def unread(self) -> list[str]:
+        """Of each load file that could not be read, which one and why: what a graph lacks may be in it."""
+        return [f"{broken.file} cannot be used: {broken.error}" for broken in self.broken if broken.file]
 
     def by_kind(self, kind: str) -> list[str]:
         """Sorted names of the components of a kind, named as the REST interface does: ``Publishers``.

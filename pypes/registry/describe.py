@@ -99,6 +99,8 @@ def _defined_in(path: Path) -> list[tuple[str, str, str]]:
 
 def _reason(error: BaseException) -> str:
     """What went wrong and, unless the contract itself says it, the line of the component's code where it did."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
     reason = f"{type(error).__name__}: {error}".rstrip(": ")
     if isinstance(error, InvalidComponent):
         return error.message

@@ -64,7 +64,9 @@ def discover(
         for description in describe_all(wanted):
             (loaded if description.order.file else installed).extend(description.specs)
             if description.error:
-                broken.append(Broken(description.order.distribution, description.order.version, description.error))
+                order = description.order
+                file = order.file if all(spec.error for spec in description.specs) else ""
+                broken.append(Broken(order.distribution, order.version, description.error, file))
             elif cache:
                 cache.put(description.order, description.specs, description.files)
     return Catalogue(_sorted(installed), sorted(broken, key=str), _sorted(loaded))

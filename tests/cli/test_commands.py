@@ -43,6 +43,15 @@ def test_unknown_commands_are_named() -> None:
     assert "fly" in result.output
 
 
+@pytest.mark.parametrize("command", [["components"], ["components", "Absent"], ["run", "GRAPH", "-"], ["lint", "GRAPH"]])
+def test_a_load_file_that_cannot_be_read_is_named_last(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "bad.py").write_text("import pypes\n\nclass Bad(pypes.Transformer:\n    pass\n")
+    (tmp_path / "g.json").write_text(json.dumps({"pypes": 1, "name": "g", "nodes": {"bad": {"component": "Bad"}}, "wires": []}))
+    arguments = [str(tmp_path / "g.json") if argument == "GRAPH" else argument for argument in command]
+    last = run(*arguments, "--load", tmp_path / "bad.py").output.strip().splitlines()[-1]
+    assert f"SyntaxError: invalid syntax ({tmp_path / 'bad.py'}, line 3)" in last
+
+
 class TestComponents:
     def test_they_are_listed_by_kind(self) -> None:
         output = run("components").output

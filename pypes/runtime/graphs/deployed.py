@@ -152,6 +152,8 @@ class Deployed:
         assert self.catalogue is not None
         has_fleet = self.settings.server.fleet is not None
         problems = check(graph, self.catalogue, os.environ, has_fleet=has_fleet, paths=self.paths)
+        if any(problem.code == "graph.unknown_component" for problem in problems):
+            problems += [Problem("nodes", reason, "component.broken") for reason in self.catalogue.unread]
         taken = {route: n for n, g in self.live.items() if n != name for route in g.graph.get("routes", ())}
         problems += [
             Problem(
@@ -197,7 +199,8 @@ class Deployed:
         for node, filter_ in graph.graph["nodes"].items():
             spec = self.catalogue.get(filter_["component"])
             if spec is None:
-                return SetupFailure(graph.name, node, f"component {filter_['component']!r} is not installed any more")
+                reason = f"component {filter_['component']!r} is not installed any more"
+                return SetupFailure(graph.name, node, "; ".join([reason, *self.catalogue.unread]))
             if spec.error:
                 return SetupFailure(graph.name, node, f"component {filter_['component']!r} is broken: {spec.error}")
         if graph.graph.get("firing") == "fleet" and self.settings.server.fleet is None:

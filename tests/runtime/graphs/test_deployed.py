@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pypes.config import load_settings
+from pypes.errors import InvalidGraph
+from pypes.registry import discover
 from pypes.runtime.graphs.deployed import Deployed
-from pypes.runtime.graphs.store import ControlStore
+from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.pool.pool import Pool
+
+
+@contextmanager
+def deployed(folder: Path, flags: dict[str, Any] | None = None) -> Iterator[Deployed]:
+    settings = load_settings(flags=flags or {}, environ={}, folder=folder)
+    reading, writing = os.pipe()
+    pool = Pool(folder, reading, lambda: None, lambda *_: None, lambda *_: None)
+    os.close(reading)
+    os.close(writing)
+    with closing(ControlStore(folder / "control.db")) as store:
+        yield Deployed(store, pool, settings)
 
 
 @pytest.mark.parametrize("is_strict", [True, False])
 def test_workers_hear_whether_routes_are_strict(tmp_path: Path, is_strict: bool) -> None:
-    settings = load_settings(flags={"server.strict_routes": is_strict}, environ={}, folder=tmp_path)
-    reading, writing = os.pipe()
-    pool = Pool(tmp_path, reading, lambda: None, lambda *_: None, lambda *_: None)
-    os.close(reading)
-    os.close(writing)
-    with closing(ControlStore(tmp_path / "control.db")) as store:
-        assert Deployed(store, pool, settings).topology()["strict_routes"] is is_strict
+    with deployed(tmp_path, {"server.strict_routes": is_strict}) as found:
+        assert found.topology()["strict_routes"] is is_strict
+
+
+def test_a_component_that_is_missing_may_be_in_a_load_file_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "bad.py"
+    path.write_text("x = (1\n")
+    said = f"{path} cannot be used: SyntaxError: '(' was never closed ({path}, line 1)"
+    graph = {"pypes": 1, "name": "g", "nodes": {"bad": {"component": "Bad"}}, "wires": []}
+    with deployed(tmp_path) as found:
+        found.catalogue = discover(load_files=[path])
+        with pytest.raises(InvalidGraph) as caught:
+            found.checked("g", graph)
+        assert caught.value.problems[-1].message == said
+        failure = found._missing(StoredGraph("g", 1, graph, 0.0))
+        assert failure is not None
+        assert failure.message == f"component 'Bad' is not installed any more; {said}"
