@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -52,15 +52,22 @@ class ComponentSpec:
 
 
 def describe(
-    cls: type[Component], *, name: str = "", distribution: str = "", version: str = "", module: str = "", attr: str = ""
+    cls: type[Component],
+    *,
+    name: str = "",
+    distribution: str = "",
+    version: str = "",
+    module: str = "",
+    attr: str = "",
+    make: Callable[[type[Component]], Component] = lambda cls: cls(),
 ) -> ComponentSpec:
-    """Describe a component class, for which it is instantiated once. Raises :class:`InvalidComponent` if it breaks the contract.
+    """Describe a component class by an instance of it. Raises :class:`InvalidComponent` if it breaks the contract.
 
-    Whatever its ``__init__`` raises goes through.
+    Whatever ``make`` raises goes through, its ``__init__`` by default.
     """
     if not (isinstance(cls, type) and issubclass(cls, Component)):
         raise InvalidComponent(f"{cls!r} is no component; derive a class from one of the kinds in pypes.component")
-    made = cls()
+    made = make(cls)
     kind = kind_of(made)
     if kind not in KINDS.values():
         raise InvalidComponent(

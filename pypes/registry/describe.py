@@ -22,6 +22,7 @@ from pypes.component import Component
 from pypes.core.lifeline import die_with_parent
 from pypes.errors import InvalidComponent
 from pypes.graph.spec import describe
+from pypes.registry.constructing import Constructor
 from pypes.registry.loading import load_file, resolve
 
 
@@ -51,6 +52,7 @@ def main() -> None:
             components = _defined_in(Path(order.file))
         except BaseException as error:
             _say(answer, failed="", error=_reason(error))
+    constructor = Constructor()
     for name, module, attr in components:
         _say(answer, begin=name)
         try:
@@ -61,6 +63,7 @@ def main() -> None:
                 version=order.version,
                 module=module,
                 attr=attr,
+                make=constructor.make,
             )
         except BaseException as error:  # also SystemExit and MemoryError: this process exists to find that out
             _say(answer, failed=name, error=_reason(error))

@@ -64,7 +64,10 @@ def test_an_import_error_is_told_with_its_place(site: Path) -> None:
 
 
 def test_one_bad_component_leaves_its_neighbours_usable(site: Path) -> None:
-    source = LIVE.format(name="Fine") + "    class Bad(Transformer):\n        def __init__(self): raise OSError('no licence')\n"
+    source = LIVE.format(name="Fine") + (
+        "    class Bad(Transformer):\n        def __init__(self):\n            super().__init__()\n"
+        "            self.set_parameter('key', '')\n            raise OSError('no licence')\n"
+    )
     lay_out(site, "test-half", {"Fine": "Fine", "Bad": "Bad", "Gone": "Gone"}, source)
     catalogue = discover()
     assert catalogue["Fine"].error is None
