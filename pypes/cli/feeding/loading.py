@@ -12,6 +12,7 @@ import orjson
 from pypes.cli.feeding.walking import File, media_type
 from pypes.core.identity import id_of
 from pypes.core.limits import Limits
+from pypes.core.media_types import media_type_of
 from pypes.errors import BadId, InvalidInput
 from pypes.ingest.codecs.media import parse
 
@@ -96,6 +97,9 @@ def load(file: File) -> Loaded:
         elif stamp_of(after) != stamp:
             raise InvalidInput(UNFINISHED if after.st_size > before.st_size else CHANGED, code="feed.changed")
     id, is_own = file.id, False
+    inner = media_type_of(file.path.name)
+    if inner.compression and inner.type and parse(inner.type).codec != "raw":
+        codec = "packed"  # the server reads what is in it, which may be several documents
     if codec not in ("raw", "json"):
         id = None
     elif codec == "json":

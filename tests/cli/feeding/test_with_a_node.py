@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def test_what_is_fed_again_replaces_itself(tmp_path: Path, monkeypatch: pytest.M
             result = CliRunner().invoke(feed, [f"{node.url}/docs/notes", str(folder), "--wait"])
             lines = next(tmp_path.rglob("out.jsonl")).read_text().splitlines()
             packets = [json.loads(line) for line in lines]
-            return result, [(str(p["meta"].get("id") or p["fields"]["id"]), p["meta"]["requestmethod"]) for p in packets]
+            return result, [(str(p["meta"].get("id") or p["fields"].get("id")), p["meta"]["requestmethod"]) for p in packets]
 
         result, found = run()
         assert result.exit_code == 0, result.output
@@ -44,9 +45,16 @@ def test_what_is_fed_again_replaces_itself(tmp_path: Path, monkeypatch: pytest.M
         (folder / "a.txt").write_text("changed")
         (folder / "sub" / "grün 100%.txt").unlink()
         (folder / "own.json").unlink()
+        (folder / "two.ndjson.gz").write_bytes(gzip.compress(b"{}\n" * 2))
         (folder / "bad.pdf").write_bytes(b"%PDF-1.7")
         result, found = run()
-        assert sorted(found[3:]) == [("7", "DELETE"), ("a.txt", "POST"), ("sub/grün 100%.txt", "DELETE")]
+        assert sorted(found[3:]) == [
+            ("7", "DELETE"),
+            ("None", "POST"),
+            ("None", "POST"),
+            ("a.txt", "POST"),
+            ("sub/grün 100%.txt", "DELETE"),
+        ]
         assert result.exit_code == 1
         assert f"failed: {folder / 'bad.pdf'}: graph.no_adapter: " in result.output
         (letter,) = node.get("/deadletters").json()["deadletters"]
