@@ -294,14 +294,13 @@ class Store:
                 last, gone, gone_bytes = key, gone + entries, gone_bytes + size
             if last:
                 self._writer.execute("BEGIN IMMEDIATE")
-                for table in ("details", "keys"):
+                for table in ("details", "keys", "replays"):
                     # what waits for longer than receipts are kept has not been acknowledged, and nothing of it is forgotten
                     self._writer.execute(
                         f"DELETE FROM {table} WHERE key <= ? AND key NOT IN (SELECT key FROM commits WHERE key <= ?)",
                         (last, last),
                     )
-                for table in ("receipts", "replays"):
-                    self._writer.execute(f"DELETE FROM {table} WHERE key <= ?", (last,))
+                self._writer.execute("DELETE FROM receipts WHERE key <= ?", (last,))
                 (before,) = self._writer.execute("SELECT coalesce(max(value), 0) FROM meta WHERE name = 'forgotten'").fetchone()
                 last = max(last, before)
                 self._writer.execute("INSERT OR REPLACE INTO meta VALUES ('forgotten', ?)", (last,))

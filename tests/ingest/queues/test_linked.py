@@ -143,7 +143,13 @@ def test_links_outlive_a_restart_and_go_with_the_replay(tmp_path: Path) -> None:
 
         queue = await open_queue(tmp_path)
         assert await replayed(queue, first) == {0: ReplayedDocument(again, 0, "pending")}
-        (lease,) = await take(queue)
+        late = await queue.append(Header("g"), b"x")
+        leases = {lease.id: lease for lease in await take(queue, 2)}
+        queue.ack(leases[late], PUBLISHED)
+        await queue.unfinished("g")
+        queue._store.prune(1 << 62, 0, 0)
+        assert links(queue) == [(again, first)], "what waits is not forgotten, however old"
+        lease = leases[again]
         queue.ack(lease, PUBLISHED)
         found = await queue.receipt(again)
         assert found is not None
