@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -62,6 +63,9 @@ class Apart(Transformer):
 
     def unreachable(self, packet: Packet) -> Any:
         raise Unreachable(0.0, "nobody there")
+
+    def refused(self, packet: Packet) -> Any:
+        raise urllib.error.URLError(ConnectionRefusedError("nobody there"))
 
     def exit(self, packet: Packet) -> Any:
         sys.exit(3)

@@ -217,6 +217,15 @@ def test_asking_for_another_try() -> None:
     assert (letter.code, letter.error, letter.attempts) == ("retry.exhausted", "later", 2)
 
 
+@pytest.mark.parametrize("what", ["unreachable", "refused"])
+def test_the_instance_learns_that_a_service_is_not_there_whichever_class_said_so(what: str) -> None:
+    component = samples.Apart()
+    component.max_attempts = 2
+    [letter] = run(component, [Packet({"do": what})]).dead_letters  # here nothing rests
+    assert (letter.code, letter.attempts) == ("retry.exhausted", 2)
+    assert "nobody there" in letter.error
+
+
 @pytest.mark.parametrize(("what", "reason"), [("crash", "SIGSEGV"), ("abort", "SIGABRT")])
 def test_a_crash_costs_one_packet(what: str, reason: str) -> None:
     found, [letter] = does(what)
