@@ -96,10 +96,12 @@ def content_of(content_type: str, filename: str, head: bytes) -> Content:
     """
     media = parse(content_type)
     bare = media.type
-    named = media_type_of(filename) if filename else None
     is_unknown = bare == OCTETS
     found = _MAGIC.match(head)
+    if found is None and not is_unknown:  # PERF: as most are
+        return Content(media)
     magic = "" if found is None or found.lastgroup is None else found.lastgroup
+    named = media_type_of(filename) if filename else None
     if named is not None and named.compression == magic and magic in _INFLATED:
         if not is_unknown and bare not in _PACKED:
             return Content(media, magic)

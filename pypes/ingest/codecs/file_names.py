@@ -27,7 +27,11 @@ def filename_of(disposition: str, *, keeps_folders: bool = False) -> str | None:
     ``disposition`` is text as it was sent: each character stands for one byte. What is not UTF-8 is read as windows-1252.
     Browsers have sent names with single backslashes and without quotes around blanks: what is between two semicolons is taken.
     """
-    parameters = disposition_of(disposition)
+    return name_in(disposition_of(disposition), keeps_folders=keeps_folders)
+
+
+def name_in(parameters: Mapping[str, str], *, keeps_folders: bool = False) -> str | None:
+    """The file's name from the parameters of a Content-Disposition, as :func:`filename_of`."""
     name = parameters.get("filename*")
     if name is None:
         name = parameters.get("filename")
@@ -47,7 +51,8 @@ def disposition_of(disposition: str) -> dict[str, str]:
     extended = found.pop("filename*", None)
     for name, value in found.items():
         if "*" not in name:
-            found[name] = _FORM_ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), _text(value.encode("latin-1", "replace")))
+            text = value if value.isascii() else _text(value.encode("latin-1", "replace"))
+            found[name] = _FORM_ESCAPE.sub(_unescaped, text) if "%" in text else text
     if extended is None and ("filename*0" in found or "filename*0*" in found):
         extended = _joined(found)
     if extended is not None and extended.count("'") >= 2:
@@ -77,6 +82,10 @@ def _joined(found: Mapping[str, str]) -> str:
             pieces[int(continued[1])] = value if continued[2] else value.replace("%", "%25")
     value = "".join(pieces[number] for number in range(len(pieces)) if number in pieces)
     return value if "filename*0*" in found else f"''{value}"
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16))
 
 
 def _text(data: bytes) -> str:

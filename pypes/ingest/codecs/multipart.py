@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pypes.core.media_types import OCTETS
 from pypes.errors import BadRequest, UnsupportedMedia
 from pypes.ingest.codecs.encodings import normalize
-from pypes.ingest.codecs.file_names import disposition_of, filename_of
+from pypes.ingest.codecs.file_names import disposition_of, name_in
 from pypes.ingest.codecs.given import NOTHING, PREFIX, Given, given_of
 from pypes.ingest.codecs.media import MediaType
 from pypes.ingest.codecs.transfer import normalize_transfer
@@ -193,9 +193,8 @@ def _part(all_fields: list[tuple[str, str]], is_form: bool, keeps_folders: bool)
     """What a head says; ``None`` for the input of a form for which no file was chosen."""
     fields = dict(reversed(all_fields))
     own = [(name, value) for name, value in all_fields if name.startswith(PREFIX)]
-    disposition = fields.get("content-disposition", "")
-    parameters = disposition_of(disposition)
-    filename = filename_of(disposition, keeps_folders=keeps_folders) or ""
+    parameters = disposition_of(fields.get("content-disposition", ""))
+    filename = name_in(parameters, keeps_folders=keeps_folders) or ""
     name = parameters.get("name", "")
     if not filename and not is_form:
         shown = parameters.get("filename*") or parameters.get("filename")
@@ -208,8 +207,8 @@ def _part(all_fields: list[tuple[str, str]], is_form: bool, keeps_folders: bool)
             code="ingest.multipart",
         )
     try:
-        transfer = normalize_transfer(fields.get("content-transfer-encoding", ""))
-        encoding = normalize(fields.get("content-encoding", ""))
+        transfer = normalize_transfer(fields["content-transfer-encoding"]) if "content-transfer-encoding" in fields else ""
+        encoding = normalize(fields["content-encoding"]) if "content-encoding" in fields else ""
         given = given_of(own) if own else NOTHING
     except (BadRequest, UnsupportedMedia) as error:
         raise type(error)(f"file {filename!r}: {error.message}", code=error.code, where=error.where) from error
