@@ -19,6 +19,7 @@ from pypes.ingest.ordering import key_of
 from pypes.ingest.protocol import Item
 from pypes.ingest.receipt import received_of, rfc3339
 from pypes.packet import Packet
+from pypes.runtime.instance.names import id_in, keep_files
 from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.routing import Entry, Router, as_bytes
 from pypes.runtime.instance.settling import settle
@@ -178,7 +179,7 @@ class Intake:
                 numbers: Sequence[int] = range(number, number + len(packets))
                 room = self._keep_ids(packets, number, base, room)
                 if is_multipart:
-                    room = self._keep_files(packets, number, room)
+                    room = keep_files(self.files, packets, number, room)
                 number += len(packets)
                 if item.rerun is not None:
                     packets, numbers = self._rerun(item, packets, numbers, base)
@@ -228,7 +229,7 @@ class Intake:
     ) -> Iterator[Fed]:
         """A document that may have to wait until others are finished; ``one_by_one``, all those after it wait for it too."""
         self._next = number
-        id = _id_of(packet)
+        id = id_in(packet)
         if one_by_one:
             yield from self._gather(entries, media_type, [packet], (number,))
             self._next = number + 1
@@ -301,22 +302,13 @@ class Intake:
             return room
         ids = self.ids
         for at, packet in enumerate(packets, number):
-            id = _id_of(packet)
+            id = id_in(packet)
             if id is not None:
                 ids[at] = id
                 room -= len(id)
         if room < 0:
             for at in range(base, number + len(packets)):
                 ids.pop(at, None)
-        return room
-
-    def _keep_files(self, packets: Sequence[Packet], number: int, room: int) -> int:
-        """Keep names of files as :meth:`_keep_ids` does ids, until there is no room."""
-        for at, packet in enumerate(packets, number):
-            file = packet.get_meta("filename")
-            if room > 0 and type(file) is str and file:
-                self.files[at] = file
-                room -= len(file)
         return room
 
     # -- runs that are not the first --------------------------------------------------------------------
@@ -377,16 +369,8 @@ class Intake:
         self.epoch.fail(Failure(numbers, filter, component, code, reason, "", form, 1, self._clock.now(), is_whole, None, names))
 
 
-def _id_of(packet: Packet) -> str | None:
-    """The id of a document; ``None`` also where it cannot be one, which publishers will tell."""
-    try:
-        return packet.id
-    except BadId:
-        return None
-
-
 def _identity_of(packet: Packet) -> Identity | None:
-    return None if _id_of(packet) is None else packet.identity
+    return None if id_in(packet) is None else packet.identity
 
 
 def _without_gap(ordinals: Iterable[int]) -> range:
