@@ -49,6 +49,9 @@ class CSV(Adapter):
                 "else present, unless columns are given."
             ),
         ] = ""
+        quotes: Annotated[
+            bool, Help("Whether double quotes enclose cells; false: they are text, as the definition of TSV has it.")
+        ] = True
         max_cell: Annotated[int, Help("Characters of the longest cell; beyond, a quote was left open.", ge=1)] = 16 * 1024 * 1024
 
     def process(self, packet: Packet) -> Packet | None:
@@ -72,11 +75,12 @@ class CSV(Adapter):
             mark += more  # programs that put one before what has one already
         reader.read(mark)
         delimiter = self.params.delimiter or ("\t" if packet.get_meta("mimetype") == TSV else "")
-        dialect = dialect_of(head[mark:].decode(codec, REPLACE), is_whole=len(head) < GUESSED_BYTES, delimiter=delimiter)
+        text, quotes = head[mark:].decode(codec, REPLACE), self.params.quotes
+        dialect = dialect_of(text, is_whole=len(head) < GUESSED_BYTES, delimiter=delimiter, quotes=quotes)
         lines = io.TextIOWrapper(reader, codec, STRICT, newline="")
         for _ in islice(lines, dialect.skipped_lines):
             pass
-        return rows_of(lines, dialect.delimiter, self.params.max_cell, dialect.skipped_lines + 1)
+        return rows_of(lines, dialect.delimiter, self.params.max_cell, dialect.skipped_lines + 1, quotes=quotes)
 
     def _send_rows(self, packet: Packet, rows: Iterator[list[list[str]]], found: Found) -> None:
         columns = Columns(self.params.columns) if self.params.columns else None

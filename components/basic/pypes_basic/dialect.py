@@ -7,7 +7,7 @@ import io
 import re
 from collections import Counter
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 #: What separates cells in tables found in the wild. Of two that fit as well, the one that is the rarer in ordinary text is it.
 DELIMITERS: Final = ("\t", "|", ";", ",")
@@ -29,39 +29,40 @@ class Dialect(NamedTuple):
     skipped_lines: int
 
 
-def dialect_of(head: str, *, is_whole: bool, delimiter: str = "") -> Dialect:
+def dialect_of(head: str, *, is_whole: bool, delimiter: str = "", quotes: bool = True) -> Dialect:
     """The dialect of a table that begins with ``head``; ``is_whole`` says that nothing follows.
 
     ``delimiter`` is the separator if it is known. Otherwise a line ``sep=;`` names it, or it is that which splits header and
-    rows most evenly into most cells; what stands in quotes does not count.
+    rows most evenly into most cells; what stands in quotes does not count, unless ``quotes`` is false.
     """
     lines = list(io.StringIO(head, newline=""))
     blank = next((place for place, line in enumerate(lines) if line.strip()), len(lines))
     named = _SEP_LINE.fullmatch(lines[blank]) if blank < len(lines) else None
     skipped = blank + (named is not None)
     if not delimiter:
-        delimiter = named[1] if named else _judged(lines[skipped:] if is_whole else lines[skipped:-1] or lines[skipped:])
+        delimiter = named[1] if named else _judged(lines[skipped:] if is_whole else lines[skipped:-1] or lines[skipped:], quotes)
     return Dialect(delimiter, skipped)
 
 
-def _judged(lines: list[str]) -> str:
+def _judged(lines: list[str], quotes: bool) -> str:
     text = "".join(lines)
     found = [each for each in DELIMITERS if each in text]
     if found in ([], [USUAL]):
         return USUAL
-    fits = {each: _fit(lines, each) for each in found}
+    fits = {each: _fit(lines, each, quotes) for each in found}
     best = max(fits, key=lambda each: fits[each])  # the first of equals
     return best if fits[best][0] else USUAL
 
 
-def _fit(lines: list[str], delimiter: str) -> tuple[bool, bool, bool, int, float]:
+def _fit(lines: list[str], delimiter: str, quotes: bool) -> tuple[bool, bool, bool, int, float]:
     """How well a separator fits, greater is better.
 
     Whether it is one at all, splits evenly, splits the header as the rows (decimal commas split rows evenly, too, but no
     header), into how many cells, and in what share of the rows.
     """
     widths: list[int] = []
-    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    rows = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=True)
     is_broken = False
     try:
         widths.extend(len(cells) for cells in islice(rows, SAMPLED_ROWS) if cells)

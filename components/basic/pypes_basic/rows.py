@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Final
+from typing import Final, Literal
 
 from pypes.errors import Reject
 
@@ -20,16 +20,20 @@ _END: Final = uuid.uuid4().hex
 _LINE_BREAK: Final = re.compile(r"\r\n|\r|\n")
 
 
-def rows_of(lines: Iterable[str], delimiter: str, max_cell: int, first_line: int = 1) -> Iterator[list[list[str]]]:
+def rows_of(
+    lines: Iterable[str], delimiter: str, max_cell: int, first_line: int = 1, *, quotes: bool = True
+) -> Iterator[list[list[str]]]:
     """Yield the rows that ``lines`` (with their line breaks) hold, some at a time; those of blank lines are empty.
 
-    ``first_line`` is the number of the first of them. Raises :class:`Reject` behind the last good row: for a quote that is
-    never closed, and for a cell of more than ``max_cell`` characters.
+    ``first_line`` is the number of the first of them. Without ``quotes``, a quote is a character like others.
+    Raises :class:`Reject` behind the last good row: for a quote that is never closed, and for a cell of more than ``max_cell``
+    characters.
     """
     # The reader takes what follows an open quote for a cell, and the end of the table for the end of that cell. So a last line
     # is added that nobody has written: it is a row of its own, or the end of a cell that was left open.
     end = _END.replace(delimiter, "")
-    reader = csv.reader(chain(lines, (end,)), delimiter=delimiter)
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    reader = csv.reader(chain(lines, (end,)), delimiter=delimiter, quoting=quoting)
     line = first_line
     while True:
         rows: list[list[str]] = []
