@@ -100,7 +100,8 @@ def test_what_is_broken_is_listed_and_harms_nothing(site: Path, source: str, sai
     lay_out(site, "test-bad", {"Bad": "Bad"}, "")
     (site / "test_bad.py").write_text(source)
     lay_out(site, "test-fine", {"Fine": "Fine"}, LIVE.format(name="Fine"))
-    catalogue = discover(timeout_s=3, max_memory_bytes=1 << 30)
+    # what ends by itself may take as long as a busy machine makes it
+    catalogue = discover(timeout_s=3 if "no answer" in said else 60, max_memory_bytes=1 << 30)
     assert said in str(catalogue["Bad"].error)
     assert said in broken_of(catalogue, "test-bad")[0]
     assert catalogue["Fine"].error is None
