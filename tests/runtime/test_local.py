@@ -39,7 +39,7 @@ def shout(packet: Packet) -> Packet:
         (Packet, "not of <class 'pypes.packet.Packet'>"),
         (None, "not of None"),
     ],
-    ids=str,
+    ids=["text", "path", "graph", "function", "other class", "nothing"],
 )
 def test_what_is_no_component_is_refused_with_what_to_do(node: Any, said: str) -> None:
     for make in (lambda: Pipeline(node), lambda: Pipeline(nodes={"a": node})):
