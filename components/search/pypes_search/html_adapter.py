@@ -99,7 +99,8 @@ def _set_links(packet: Packet, tree: LexborHTMLParser, nodes: list[LexborNode]) 
     base = (next(bases, None) or "").replace(SPACE, "") or packet.get_meta("url") or ""
     found: dict[str, None] = {}
     for node in tree.css(LINKS):
-        target = (node.attributes.get("href") or "").replace(SPACE, "").strip()
+        # PERF: attrs looks up the one, attributes makes a dict of all
+        target = (node.attrs.get("href") or "").replace(SPACE, "").strip()
         if not target or target.startswith(NO_LINKS):
             continue
         if base:

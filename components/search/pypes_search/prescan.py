@@ -8,6 +8,8 @@ tags or in other attributes declares anything.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from pypes_basic.labels import labelled
@@ -38,7 +40,7 @@ def declared_charset(page: bytes) -> str | None:
     if b"charset" not in head.lower() and not head.startswith(b"<?xml"):
         return None
     unknown: str | None = None
-    for label in (*_labels_of_meta(head), *_labels_of_xml(head)):
+    for label in chain(_labels_of_meta(head), _labels_of_xml(head)):
         charset = labelled(label)
         if charset is not None:
             return "utf-8" if charset.is_utf_16 else label
@@ -46,9 +48,11 @@ def declared_charset(page: bytes) -> str | None:
     return unknown
 
 
-def _labels_of_meta(head: bytes) -> list[str]:
-    """The labels that ``<meta>`` tags declare, in their order."""
-    labels: list[str] = []
+def _labels_of_meta(head: bytes) -> Iterator[str]:
+    """The labels that ``<meta>`` tags declare, in their order.
+
+    PERF: each is found when it is asked for, since the first will mostly do.
+    """
     at = head.find(b"<")
     while at >= 0:
         if head.startswith(b"<!--", at):
@@ -67,13 +71,12 @@ def _labels_of_meta(head: bytes) -> list[str]:
                 break
             label = _label(attributes) if meta else None
             if label:
-                labels.append(label)
+                yield label
         elif head[at + 1 : at + 2] in (b"!", b"/", b"?"):
             at = head.find(b">", at)
             if at < 0:
                 break
         at = head.find(b"<", at if tag else at + 1)
-    return labels
 
 
 def _attributes(head: bytes, at: int) -> tuple[dict[bytes, bytes], int]:
