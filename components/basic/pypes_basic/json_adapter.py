@@ -26,14 +26,16 @@ class JSON(Adapter):
     accepts: ClassVar[tuple[str, ...]] = ("application/json", "application/x-ndjson", "application/vnd.pypes.packets+json")
 
     def process_batch(self, packets: list[Packet]) -> Iterable[Packet]:
-        # PERF: nearly always there is none, and this runs for every document
-        files = [packet for packet in packets if packet.has("data") and _is_file(packet)]
-        if not files:
+        # PERF: nearly always there is no file, and this runs for every document; a comprehension is a call more
+        for packet in packets:
+            if packet.has("data") and _is_file(packet):
+                break
+        else:
             return packets
         if len(packets) > 1:
             # one by one then, so that what is made of a file belongs to that file
             raise ValueError("a file is among them")
-        return list(_documents(packets[0]))
+        return list(_documents(packet))
 
 
 def _is_file(packet: Packet) -> bool:
