@@ -82,8 +82,7 @@ class Content(NamedTuple):
 
 def needs_head(content_type: str, filename: str) -> bool:
     """True if the first bytes have a say: a text, something unknown, or a file whose name says that it is compressed."""
-    bare = parse(content_type).type
-    if bare == OCTETS or bare.startswith("text/"):
+    if parse(content_type).is_vague:
         return True
     return bool(filename) and media_type_of(filename).compression in _INFLATED
 
@@ -109,7 +108,7 @@ def content_of(content_type: str, filename: str, head: bytes) -> Content:
             return Content(parse(named.type), magic)
     if is_unknown and named is not None and named.outer and (not magic or not named.outer.startswith("text/")):
         return Content(parse(named.outer))
-    if not magic or not (is_unknown or bare.startswith("text/")):
+    if not magic or not media.is_vague:
         return Content(media)
     return Content(parse(_type_of(magic, head, filename)), "", "" if is_unknown else bare)
 

@@ -59,8 +59,10 @@ def documents(
         if inflated is not None:
             source, encoding = inflated, ""
     compression = ""
-    if media.codec != "multipart" and needs_head(header.content_type, header.filename or ""):
-        content = content_of(header.content_type, header.filename or "", _head(source, encoding, limits))
+    filename = header.filename or ""
+    # PERF: few documents that are JSON have the name of a file
+    if (media.is_vague or filename) and media.codec != "multipart" and needs_head(header.content_type, filename):
+        content = content_of(header.content_type, filename, _head(source, encoding, limits))
         media, compression = content.media, content.compression
         if content.declared:
             meta["declared_type"] = content.declared
@@ -110,7 +112,8 @@ def _head(source: bytes | Spooled, encoding: str, limits: Limits) -> bytes:
 
 def _say_type(meta: dict[str, Any], media: MediaType) -> None:
     meta["mimetype"] = media.type
-    meta.update(media.told)
+    if media.told:
+        meta.update(media.told)
 
 
 def _structured(
@@ -256,14 +259,14 @@ def _wave(batches: Iterable[tuple[str, list[Packet]]], limits: Limits) -> Iterat
 
 
 def _metadata(header: Header, receipt: str, received: float) -> dict[str, Any]:
-    meta: dict[str, Any] = {
-        **dict(header.meta),
+    own: dict[str, Any] = {
         "mimetype": "",
         "contentlength": header.length,
         "requestmethod": header.method,
         "receipt": receipt,
         "processingtime": rfc3339(received),
     }
+    meta = {**dict(header.meta), **own} if header.meta else own
     if header.origin is not None:
         meta["origin"] = header.origin[0]
     for name, value in (("route", header.route), ("id", header.id), ("filename", header.filename)):
