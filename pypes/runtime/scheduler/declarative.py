@@ -84,6 +84,7 @@ class ProcessTasklet(Sending):
         """Work on a chunk, and go on with what became of it in the following filters as long as they are idle."""
         task: ProcessTasklet = self
         hub = self.hub
+        broken = hub.broken
         while (following := task.following) is not None and not (
             following.blocks or following.epoch is not None or following.pypes[0].waiting
         ):
@@ -92,8 +93,8 @@ class ProcessTasklet(Sending):
             error: BaseException | None = None
             try:
                 if len(values) == 1:  # PERF: documents that come one by one make most chunks of a live feed
-                    results = [task.call(values[0])]
-                    goes_on = type(results[0]) is Packet
+                    result = task.call(values[0])
+                    results, goes_on = [result], type(result) is Packet
                 else:
                     results = task.results
                     goes_on = task.process_all(values) or are_packets(results)
@@ -108,7 +109,7 @@ class ProcessTasklet(Sending):
                 break
             # the pin on the epoch passes to the following filter
             task.epoch = None
-            if hub.broken:
+            if broken:
                 hub.resting.succeed(task)
             if task.attempts:
                 task.settle_attempts(epoch)
@@ -140,11 +141,11 @@ class ProcessTasklet(Sending):
 
     def process_all(self, values: list[Any]) -> bool:
         """Add the results of packets to those that are there; True if each returned the very packet it was given."""
-        call, add = self.call, self.results.append
+        call, results = self.call, self.results
         are_same = True
         for value in values:
             result = call(value)
-            add(result)
+            results.append(result)  # PERF: the interpreter knows this of a list, and calls a bound method kept beside it
             if result is not value:
                 are_same = False
         return are_same
