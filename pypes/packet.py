@@ -8,39 +8,25 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Final, Self
 
+from pypes.core.contents import EXPOSED, Contents
 from pypes.core.form import read, write
 from pypes.core.identity import Identity, id_of
-from pypes.core.values import PLAIN, Body, One, Several, deep, loaded, pack, size_of, values_of
+from pypes.core.values import PLAIN, Body, Several, deep, loaded, pack, size_of, values_of
 
 __all__ = ["Body", "Packet"]
-
-# bits of Packet._bits
-_FIELDS_SHARED: Final = 1  # another packet refers to the same dict of fields
-_META_SHARED: Final = 2
-_FIELD_META_SHARED: Final = 4
-_VALUES_SHARED: Final = 8  # another packet refers to the same lists and dicts inside the fields
-_EXPOSED: Final = 16  # code outside may hold a mutable value of this packet and change it at any time
-
 
 _MISSING: Final = object()
 _new = object.__new__
 
 
-class Packet:
+class Packet(Contents):
     """Ordered lists of values under names, and metadata for the packet and for each field.
 
     A packet is always true (it has no length). ``clone`` is copy-on-write: the two share everything until one of
     them is written to, or gives out a list or dict that could be.
     """
 
-    # Each entry of _fields is a plain value, a list (the values of a field said to be multi-valued), Several or One.
-    # PERF: one word of bits instead of a flag each, and no metadata dicts until there is metadata.
-    __slots__ = ("_bits", "_field_meta", "_fields", "_meta")
-
-    _fields: dict[str, Any]
-    _meta: dict[str, Any] | None
-    _field_meta: dict[str, dict[str, Any]] | None
-    _bits: int
+    __slots__ = ()
 
     def __init__(
         self,
@@ -65,7 +51,7 @@ class Packet:
         packet._fields = fields
         packet._meta = meta
         packet._field_meta = None
-        packet._bits = 2 if shared else 0  # PERF: _META_SHARED
+        packet._bits = 2 if shared else 0  # PERF: META_SHARED
         return packet
 
     # -- fields ------------------------------------------------------------------------------------------
@@ -79,7 +65,7 @@ class Packet:
 
     def set(self, attr: str, value: Any, multi: bool = False, keep_meta: bool = True) -> None:
         """Replace a field. A list is one value unless ``multi``; without ``keep_meta`` the field's metadata goes."""
-        if type(value) in PLAIN and not multi and keep_meta and not self._bits & 1:  # PERF: _FIELDS_SHARED
+        if type(value) in PLAIN and not multi and keep_meta and not self._bits & 1:  # PERF: FIELDS_SHARED
             self._fields[attr] = value
             return
         if not keep_meta:
@@ -206,7 +192,7 @@ class Packet:
         value = metas.get(meta, default)
         if type(value) in PLAIN or meta not in metas:
             return value
-        self._bits |= _EXPOSED
+        self._bits |= EXPOSED
         return self._own_meta()[meta] if attr is None else self._own_field_meta()[attr][meta]
 
     def set_meta(self, meta: str, value: Any, attr: str | None = None) -> bool:
@@ -214,7 +200,7 @@ class Packet:
         if attr is not None and attr not in self._fields:
             return False
         if type(value) not in PLAIN:
-            self._bits |= _EXPOSED
+            self._bits |= EXPOSED
         if attr is None:
             self._own_meta()[meta] = value
         else:
@@ -274,7 +260,7 @@ class Packet:
 
     def clone(self, metas: bool = True) -> Self:
         """An independent copy, made without copying anything yet."""
-        if self._bits & _EXPOSED:
+        if self._bits & EXPOSED:
             return self._copy(metas)
         packet = _new(type(self))
         packet._fields = self._fields
@@ -364,84 +350,4 @@ class Packet:
         """Inverse of :meth:`parts`; takes ownership of all three."""
         packet = cls.from_document(entries, meta)
         packet._field_meta = field_meta
-        return packet
-
-    # -- ownership ---------------------------------------------------------------------------------------
-
-    def _own_fields(self) -> dict[str, Any]:
-        if self._bits & _FIELDS_SHARED:
-            self._fields = self._fields.copy()
-            self._bits &= ~_FIELDS_SHARED
-        return self._fields
-
-    def _own_meta(self) -> dict[str, Any]:
-        if self._meta is None:
-            self._meta = {}
-        elif self._bits & _META_SHARED:
-            self._meta = deep(self._meta)
-        self._bits &= ~_META_SHARED
-        return self._meta
-
-    def _own_field_meta(self) -> dict[str, dict[str, Any]]:
-        if self._field_meta is None:
-            self._field_meta = {}
-        elif self._bits & _FIELD_META_SHARED:
-            self._field_meta = deep(self._field_meta)
-        self._bits &= ~_FIELD_META_SHARED
-        return self._field_meta
-
-    def _own_values(self, attr: str) -> list[Any]:
-        """The values of a field as a list that may be changed in place."""
-        value = self._fields[attr]
-        if type(value) is not list and type(value) is not Several:
-            return Several(values_of(value))
-        if self._bits & _VALUES_SHARED:
-            self._own_all()
-            return self._fields[attr]  # type: ignore[no-any-return]
-        return value
-
-    def _fields_set(self, attr: str, values: list[Any]) -> None:
-        self._own_fields()[attr] = pack(values) if type(values) is Several else values
-
-    def _drop_field_meta(self, attr: str) -> None:
-        if self._field_meta and attr in self._field_meta:
-            del self._own_field_meta()[attr]
-
-    def _admit(self, value: Any) -> Any:
-        """Make a value from outside an entry of the fields."""
-        if type(value) not in PLAIN and not isinstance(value, Body):
-            self._bits |= _EXPOSED
-        return One(value) if type(value) is list else value
-
-    def _admit_all(self, values: list[Any]) -> list[Any]:
-        for value in values:
-            if type(value) not in PLAIN and not isinstance(value, Body):
-                self._bits |= _EXPOSED
-        return list(values)
-
-    def _give(self, attr: str, value: Any) -> Any:
-        """Give out an entry that is no plain value, so that nothing the caller does to it reaches another packet."""
-        if isinstance(value, Body):
-            return value.read()
-        several = type(value) is list or type(value) is Several
-        if not (several and all(type(v) in PLAIN for v in value)):
-            self._own_all()
-            self._bits |= _EXPOSED
-            value = self._fields[attr]
-        if several:
-            return [loaded(v) for v in value]
-        return value.value if type(value) is One else value
-
-    def _own_all(self) -> None:
-        """Stop sharing the lists and dicts inside the fields."""
-        if self._bits & _VALUES_SHARED:
-            self._fields = deep(self._fields)
-            self._bits &= ~(_FIELDS_SHARED | _VALUES_SHARED)
-
-    def _copy(self, metas: bool) -> Self:
-        packet = _new(type(self))
-        packet._fields = deep(self._fields)
-        packet._meta = deep(self._meta) if metas else None
-        packet._field_meta = deep(self._field_meta) if metas else None
-        packet._bits = 0
         return packet
