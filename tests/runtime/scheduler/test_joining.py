@@ -3,133 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
-from pypes.component import Component, Filter, Operator, Publisher, Transformer
+from pypes.component import Component, Filter, Operator, Transformer
 from pypes.core.limits import Limits
 from pypes.errors import Retry
 from pypes.packet import Packet
-from pypes.runtime.local import Pipeline
-from pypes.runtime.scheduler import BARRIER, FAILED, PUBLISHED, Batch, Epoch, Feed, Scheduler
-from tests.runtime.scheduler.graphs import Pass, packets, running
-
-#: Two branches that meet again, and a publisher.
-DIAMOND = [
-    ("split.out", "left.in"),
-    ("split.out2", "right.in"),
-    ("left.out", "join.in"),
-    ("right.out", "join.in2"),
-    ("join.out", "end.in"),
-]
-
-
-def still() -> float:
-    """A clock by which no slice of time is ever used up."""
-    return 0.0
-
-
-class Split(Operator):
-    outputs = {"out": "", "out2": ""}
-
-    def process(self, packet: Packet) -> Packet:
-        self.send("out2", packet.clone())
-        return packet
-
-
-class Mark(Transformer):
-    """Says in a field what came by here."""
-
-    def __init__(self, field: str = "left", drop: Callable[[int], bool] = lambda n: False) -> None:
-        super().__init__()
-        self.field, self.drop = field, drop
-
-    def process(self, packet: Packet) -> Packet | None:
-        packet.set(self.field, packet.get("n"))
-        return None if self.drop(packet.get("n")) else packet
-
-
-class Two(Operator):
-    inputs = {"in": "", "in2": ""}
-
-
-class Merge(Two):
-    """Pairs by place, as the original's did."""
-
-    def run(self) -> None:
-        while True:
-            first, second = self.receive("in"), self.receive("in2")
-            if first is None and second is None:
-                self.yield_ctrl()
-            elif first is None or second is None:
-                self.send("out", first or second)
-            else:
-                first.merge(second, metas=True)
-                self.send("out", first)
-
-
-class Turns(Two):
-    """Sends for each turn what it saw, by port."""
-
-    def run(self) -> None:
-        while True:
-            seen = {port: [packet.get("n") for packet in self.receive_all(port)] for port in ("in", "in2")}
-            self.send("out", Packet({"turn": seen}))
-            self.yield_ctrl()
-
-
-class Waves(Turns):
-    joins = "wave"
-
-
-class BatchTurns(Two):
-    def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
-        return [Packet({"turn": {"all": [packet.get("n") for packet in packets]}})]
-
-
-class Easy(Two):
-    def process(self, packet: Packet) -> Packet:
-        return packet
-
-
-class Keep(Publisher):
-    """Keeps the fields of what it has committed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[dict[str, Any]] = []
-        self.commits = 0
-
-    def process(self, packet: Packet) -> None:
-        self.rows.append({name: packet.get(name) for name in packet.get_attribute_names()})
-
-    def commit(self) -> None:
-        self.commits += 1
-
-    def column(self, name: str) -> list[Any]:
-        return [row.get(name) for row in self.rows]
-
-
-def feed(scheduler: Scheduler, count: int, *, wave: int = 256, node: str = "split") -> None:
-    """Documents of one packet each."""
-    parts = [range(start, min(start + wave, count)) for start in range(0, count, wave)]
-    scheduler.submit(Feed(((node, packets(len(part), part.start), part) for part in parts), count))
-
-
-def run(nodes: dict[str, Any], count: int, wires: Sequence[tuple[str, str]] = DIAMOND, **options: Any) -> Epoch:
-    done: list[Epoch] = []
-    with running(nodes, wires, on_done=done.append, **options) as scheduler:
-        feed(scheduler, count)
-        scheduler.drain()
-    (epoch,) = done
-    return epoch
-
-
-def diamond(join: Component, left: Component | None = None, right: Component | None = None) -> dict[str, Any]:
-    return {"split": Split(), "left": left or Mark(), "right": right or Mark("right"), "join": join, "end": Keep()}
-
+from pypes.runtime.scheduler import FAILED, PUBLISHED, Batch, Epoch, Feed, Scheduler
+from tests.runtime.scheduler.graphs import packets, running
+from tests.runtime.scheduler.joins import (
+    DIAMOND,
+    BatchTurns,
+    Easy,
+    Mark,
+    Merge,
+    Turns,
+    Two,
+    Waves,
+    diamond,
+    feed,
+    run,
+    still,
+)
 
 # -- one document --------------------------------------------------------------------------------------------
 
@@ -476,187 +372,3 @@ def test_what_was_held_before_the_branches_part_meets_again() -> None:
         feed(scheduler, 4, node="hold")
         scheduler.drain()
     assert nodes["end"].column("turn") == [{"in": [6], "in2": [6]}]
-
-
-# -- shapes ------------------------------------------------------------------------------------------------
-
-
-def test_joins_after_one_another() -> None:
-    nodes = {"split": Split(), "a": Mark("a", lambda n: n % 2 == 0), "first": Merge(), "again": Split()}
-    nodes |= {"b": Mark("b", lambda n: n % 3 == 0), "second": Merge(), "end": Keep()}  # type: ignore[dict-item]
-    wires = [("split.out", "a.in"), ("a.out", "first.in"), ("split.out2", "first.in2"), ("first.out", "again.in")]
-    wires += [("again.out", "b.in"), ("b.out", "second.in"), ("again.out2", "second.in2"), ("second.out", "end.in")]
-    epoch = run(nodes, 300, wires, limits=Limits(wire_packets=16, wire_bytes=1))
-    end: Any = nodes["end"]
-    assert end.column("n") == list(range(300))
-    assert end.column("a") == [n if n % 2 else None for n in range(300)]
-    assert end.column("b") == [n if n % 3 else None for n in range(300)]
-    assert epoch.dead_letters == []
-
-
-def test_a_join_within_a_branch_of_another() -> None:
-    nodes = {
-        "split": Split(),
-        "inner": Split(),
-        "left": Mark(drop=lambda n: n % 2 == 0),
-        "near": Merge(),
-        "far": Turns(),
-        "end": Keep(),
-    }
-    wires = [("split.out", "inner.in"), ("inner.out", "left.in"), ("left.out", "near.in"), ("inner.out2", "near.in2")]
-    wires += [("near.out", "far.in"), ("split.out2", "far.in2"), ("far.out", "end.in")]
-    run(nodes, 100, wires, limits=Limits(wire_packets=8))
-    end: Any = nodes["end"]
-    assert end.column("turn") == [{"in": [n], "in2": [n]} for n in range(100)]
-
-
-def test_a_component_that_leaves_packets_is_given_the_same_document_again() -> None:
-    class OneOfEach(Two):
-        def run(self) -> None:
-            while True:
-                found = [self.receive("in"), self.receive("in2")]
-                self.send("out", Packet({"turn": {"each": [packet and packet.get("n") for packet in found]}}))
-                self.yield_ctrl()
-
-    class Thrice(Operator):
-        def process(self, packet: Packet) -> Packet:
-            self.send("out", packet.clone())
-            self.send("out", packet.clone())
-            return packet
-
-    nodes = diamond(OneOfEach(), Thrice())
-    run(nodes, 2)
-    assert nodes["end"].column("turn") == [{"each": [n, m]} for n in (0, 1) for m in (n, None, None)]
-
-
-def test_a_component_that_takes_nothing_at_a_join_is_stalled() -> None:
-    class Blind(Two):
-        def run(self) -> None:
-            while True:
-                self.yield_ctrl()
-
-    epoch = run(diamond(Blind()), 2)
-    assert [(f.documents, f.code) for f in epoch.dead_letters] == [((n,), "component.stalled") for n in (0, 0, 1, 1)]
-
-
-def test_sources_that_were_triggered_together_meet() -> None:
-    class Fetch(Component):
-        __metatype__ = "ADAPTER"
-
-        def __init__(self) -> None:
-            Component.__init__(self)
-            self.remove_input("in")
-
-        def run(self) -> None:
-            while True:
-                self.send("out", Packet({"n": 1}))
-                self.yield_ctrl()
-
-    wires = [("one.out", "join.in"), ("two.out", "middle.in"), ("middle.out", "join.in2")]
-    with Pipeline(nodes={"one": Fetch, "two": Fetch, "middle": Pass, "join": Turns}, wires=wires) as pipeline:
-        for _ in range(2):
-            assert [packet.get("turn") for packet in pipeline.trigger()] == [{"in": [1], "in2": [1]}]
-
-
-def test_a_lone_run_passes_a_join_document_by_document() -> None:
-    nodes = diamond(Merge())
-    noted: list[tuple[str, int]] = []
-    batches: list[Any] = [part for n in range(3) for part in (("split", packets(1, n), (n,)), BARRIER)]
-    with running(nodes, DIAMOND) as scheduler:
-        scheduler.note = lambda filter, document: noted.append((filter, document))
-        scheduler.submit(Feed(iter(batches), 3))
-        scheduler.drain()
-    assert [document for filter, document in noted if filter == "join"] == [0, 1, 2]
-    assert nodes["end"].column("n") == [0, 1, 2]
-
-
-def test_documents_that_were_published_are_reported_while_others_wait_at_a_join() -> None:
-    release = threading.Event()
-
-    class Slow(Transformer):
-        def process(self, packet: Packet) -> Packet:
-            if packet.get("n") == 2:
-                self.offload(release.wait, 10)
-            return packet
-
-    reported: list[int] = []
-    nodes = diamond(Merge(), Slow())
-    done: list[Epoch] = []
-    told: Any = lambda epoch, publisher, documents: reported.extend(documents)  # noqa: E731
-    with running(nodes, DIAMOND, clock=still, on_done=done.append, on_committed=told, limits=Limits(wire_packets=1)) as scheduler:
-        feed(scheduler, 4, wave=1)
-        scheduler.run()
-        assert reported == [0, 1]
-        release.set()
-        scheduler.drain()
-    assert nodes["end"].column("n") == [0, 1, 2, 3]
-
-
-# -- memory ------------------------------------------------------------------------------------------------
-
-
-class Rows(Operator):
-    """Makes as many packets of each as it says."""
-
-    def process(self, packet: Packet) -> None:
-        for row in range(packet.get("rows", 1)):
-            made = packet.clone()
-            made.set("row", row)
-            self.send("out", made)
-
-
-def test_a_filter_that_is_parked_keeps_back_only_the_document_it_works_on() -> None:
-    nodes = diamond(Merge())
-    with running(nodes, DIAMOND, limits=Limits(wire_packets=8)) as scheduler:
-        feed(scheduler, 64, wave=16)
-        scheduler.drain()
-        assert scheduler.jams.count == 0
-    assert nodes["end"].column("n") == list(range(64))
-
-
-def test_a_publisher_behind_a_join_commits_as_seldom_as_behind_a_chain() -> None:
-    ticks = iter(range(1_000_000))  # every slice of time is over at once
-    nodes = diamond(Merge())
-    with running(nodes, DIAMOND, clock=lambda: float(next(ticks))) as scheduler:
-        feed(scheduler, 2048)
-        scheduler.drain()
-    assert nodes["end"].commits == 8
-
-
-@pytest.mark.parametrize("at_once", [False, True])
-def test_memory_follows_one_document_where_a_branch_makes_many_packets(at_once: bool) -> None:
-    nodes = diamond(Turns(), Rows())
-    most = 0
-
-    class Watching(Keep):
-        def process(self, packet: Packet) -> None:
-            nonlocal most
-            most = max(most, *(pype.packets for pype in scheduler.pypes))
-            super().process(packet)
-
-    nodes["end"] = Watching()
-    done: list[Epoch] = []
-    with running(nodes, DIAMOND, on_done=done.append, limits=Limits(wire_packets=8)) as scheduler:
-        given = [Packet({"n": n, "rows": 40}) for n in range(30)]
-        parts = [range(30)] if at_once else [range(n, n + 1) for n in range(30)]
-        scheduler.submit(Feed((("split", given[part.start : part.stop], part) for part in parts), 30))
-        scheduler.drain()
-    assert nodes["end"].column("turn") == [{"in": [n] * 40, "in2": [n]} for n in range(30)]
-    assert done[0].dead_letters == []
-    assert most <= 2 * 40 + 30
-
-
-def test_only_a_document_that_is_too_large_to_wait_fails() -> None:
-    nodes = diamond(Turns(), Rows())
-    done: list[Epoch] = []
-    with running(nodes, DIAMOND, on_done=done.append, limits=Limits(wire_packets=4, wire_bytes=4096)) as scheduler:
-        given = [Packet({"n": n, "rows": 500 if n == 3 else 2}) for n in range(8)]
-        scheduler.submit(Feed(iter([("split", given, range(8))]), 8))
-        scheduler.drain()
-        assert {pype.capacity for pype in scheduler.pypes} == {4}
-    (epoch,) = done
-    assert {f.code for f in epoch.dead_letters} == {"wire.overflow"}
-    assert {f.documents for f in epoch.dead_letters} == {(3,)}
-    assert [n for n, flag in enumerate(epoch.flags) if flag & FAILED] == [3]
-    others = [turn for turn in nodes["end"].column("turn") if turn["in2"] != [3]]
-    assert others == [{"in": [n, n], "in2": [n]} for n in range(8) if n != 3]
