@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hmac
 import json
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -16,51 +13,9 @@ import pytest
 
 from pypes.api import deadletters, receipts
 from pypes.testing.node import Node, running, until
-from tests.api.harness import serving
+from tests.api.records import COMPONENTS, Hook, finished, get, post
 from tests.api.test_docs import NDJSON
 from tests.serving import in_thread
-
-COMPONENTS = '''
-from pathlib import Path
-
-import pypes
-
-
-@pypes.component(name="Refuse")
-def refuse(packet):
-    """Refuse what says so, drop what says so."""
-    if packet.get("refuse") and not Path("mended").exists():
-        raise pypes.Reject("as it says", code=packet.get("code", "test.refused"))
-    return None if packet.get("drop") else packet
-'''
-
-
-class Hook(ThreadingHTTPServer):
-    """A server that takes callbacks; the first answer to each path that ends in ``-later`` is 503."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.taken: dict[str, list[tuple[str, bytes]]] = {}
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self.server_port}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Hook
-
-    def do_POST(self) -> None:
-        taken = self.server.taken.setdefault(self.path, [])
-        taken.append((self.headers["Pypes-Signature"], self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(503 if self.path.endswith("-later") and len(taken) == 1 else 204)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        return
 
 
 @pytest.fixture(scope="module")
@@ -89,25 +44,6 @@ def node(tmp_path_factory: pytest.TempPathFactory, hook: Hook) -> Iterator[Node]
     with running(base, graph, "--load", str(base / "refuse.py"), workers=2, instances=2) as node:
         yield node
         assert "Traceback" not in node.log()
-
-
-def post(node: Node, body: bytes, path: str = "/docs", content_type: str = "application/json", **headers: str) -> Any:
-    """Post over a connection of its own, so that any worker may get it."""
-    headers = {"Content-Type": content_type, "Connection": "close"} | {n.replace("_", "-"): v for n, v in headers.items()}
-    return node.http.request("POST", node.url + path, body=body, headers=headers)
-
-
-def get(node: Node, path: str, status: int = 200) -> Any:
-    answer = node.http.request("GET", node.url + path, headers={"Connection": "close"})
-    assert answer.status == status, answer.data
-    return answer.json()
-
-
-def finished(node: Node, receipt: str) -> Any:
-    found = get(node, f"/receipts/{receipt}?wait=20")
-    assert found["pending"] == 0, found
-    jsonschema_rs.validator_for(dict(receipts.RECEIPT)).validate(found)
-    return found
 
 
 def failed(node: Node, **fields: Any) -> str:
@@ -439,75 +375,3 @@ class TestCallbacks:
         receipt = post(node, b'{"refuse": true}', f"/docs?callback=http://{hook.host}/two-later").json()["receipt"]
         until(lambda: len(hook.taken.get("/two-later", [])) == 2, 20, "the second attempt")
         assert {json.loads(body)["receipt"] for _, body in hook.taken["/two-later"]} == {receipt}
-
-
-def test_keys_letters_and_callbacks_outlive_a_restart(tmp_path: Path, hook: Hook) -> None:
-    (tmp_path / "refuse.py").write_text(COMPONENTS)
-    (tmp_path / "secret").write_text("s3cret")
-    limits = "[limits]\ndead_letter_body_bytes = 16\n"
-    (tmp_path / "pypes.ini").write_text(f"[callbacks]\nhosts = {hook.host}\nsecret_file = secret\n{limits}")
-    graph = {
-        "pypes": 1,
-        "name": "g",
-        "nodes": {"json": {"component": "JSON"}, "refuse": {"component": "Refuse"}, "null": {"component": "Null"}},
-        "wires": [["json.out", "refuse.in"], ["refuse.out", "null.in"]],
-    }
-    options: dict[str, Any] = {"workers": 2, "instances": 1}
-    body = b'{"refuse": true, "title": "kept"}'
-    with running(tmp_path, graph, "--load", str(tmp_path / "refuse.py"), **options) as node:
-        receipt = post(node, body, f"/docs?callback=http://{hook.host}/three-later", Idempotency_Key="k").json()["receipt"]
-        finished(node, receipt)
-        id = get(node, f"/receipts/{receipt}/documents")["documents"][0]["deadletter"]
-        until(lambda: hook.taken.get("/three-later"), 20, "the first attempt")
-        node.kill()
-    with running(tmp_path, graph, "--load", str(tmp_path / "refuse.py"), **options) as node:
-        again = post(node, body, f"/docs?callback=http://{hook.host}/three-later", Idempotency_Key="k")
-        assert again.json()["receipt"] == receipt
-        assert get(node, f"/deadletters/{id}")["packet"]["fields"]["title"] == "kept"
-        until(lambda: len(hook.taken["/three-later"]) >= 2, 20, "the second attempt")
-        for path, body in ((f"/deadletters/{id}/replay", {"from": "start"}), ("/deadletters/replay", {"from": "start"})):
-            answer = node.http.request("POST", node.url + path, json=body)
-            assert (answer.status, answer.json()["code"]) == (409, "deadletters.not_kept"), answer.data
-        assert get(node, f"/deadletters/{id}")["receipt"] == receipt
-
-
-@pytest.mark.parametrize(
-    ("body", "shown"),
-    [
-        (b"caf\xc3\xa9", {"body": "café"}),
-        (b"\xff\x00", {"body": "/wA=", "base64": True}),
-        (b"x" * 70_000, {"body": "x" * 70_000}),
-    ],
-    ids=["text", "binary", "longer"],
-)
-def test_a_delivery_that_never_ran_shows_its_body(tmp_path: Path, body: bytes, shown: dict[str, Any]) -> None:
-    with serving(tmp_path) as server, socket.socket(socket.AF_UNIX) as instance:
-        receipt = server.post(body, **{"Content-Type": "text/plain"}).json()["receipt"]
-        # nothing is looked at before there is an instance to hand it to
-        instance.bind(f"{server.config.runtime_dir}/i-1.sock")
-        instance.listen()
-        instances = [{"id": 1, "socket": instance.getsockname()}]
-        server.push("topology", **{**server.topology, "generation": 2, "instances": instances, "graphs": {}, "default": None})
-        listed = until(lambda: server.get("/deadletters").json()["deadletters"], 10, "the dead letter")
-        assert [(one["receipt"], one["code"], one["filter"]) for one in listed] == [(receipt, "graph.gone", "")]
-        letter = server.get(f"/deadletters/{listed[0]['id']}").json()
-        jsonschema_rs.validator_for(dict(deadletters.WHOLE_LETTER)).validate(letter)
-        assert letter["packet"] is None
-        assert letter["delivery"] == {"content_type": "text/plain", "encoding": "", "bytes": len(body), **shown}
-
-
-def test_what_is_forgotten_is_gone_and_its_key_is_free(tmp_path: Path) -> None:
-    (tmp_path / "pypes.ini").write_text("[limits]\nreceipts_kept = 1\n")
-    nodes = {"json": {"component": "JSON"}, "null": {"component": "Null"}}
-    graph = {"pypes": 1, "name": "g", "nodes": nodes, "wires": [["json.out", "null.in"]]}
-    with running(tmp_path, graph, workers=1, instances=1) as node:
-        first = post(node, b"{}", Idempotency_Key="k").json()["receipt"]
-        assert finished(node, first)["state"] == "done"
-        # a queue forgets by the thousand
-        with ThreadPoolExecutor(8) as pool:
-            receipts = list(pool.map(lambda n: node.post(b"{}").json()["receipt"], range(1200)))
-        finished(node, max(receipts))
-        until(lambda: node.post(b"{}").status == 202 and node.get(f"/receipts/{first}").status == 410, 20, "it is forgotten")
-        for path in (f"/receipts/{first}", f"/receipts/{first}?wait=5", f"/receipts/{first}/documents"):
-            assert get(node, path, 410)["code"] == "receipt.forgotten"
-        assert post(node, b'{"another": 1}', Idempotency_Key="k").json()["receipt"] != first
