@@ -1,81 +1,16 @@
-"""Packet: the original's interface, the JSON form, and copy-on-write against a model that copies everything."""
+"""Packet: the original's interface, equality, and bodies."""
 
 from __future__ import annotations
 
 import copy
-import io
-import json
-import pickle
-from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from pypes.errors import InvalidInput
-from pypes.packet import Body, Packet
-
-names = st.sampled_from(["a", "b", "c"])
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4) | st.binary(max_size=4)
-values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=2), max_leaves=5
-)
-metas = st.dictionaries(
-    st.sampled_from(["m", "n"]), st.recursive(st.none() | st.integers() | st.text(max_size=3), st.lists, max_leaves=3), max_size=2
-)
-
-
-@st.composite
-def packets(draw: st.DrawFn) -> Packet:
-    packet = Packet(meta=draw(metas))
-    for name in draw(st.lists(names, unique=True)):
-        how = draw(st.sampled_from(["set", "multi", "append"]))
-        if how == "set":
-            packet.set(name, draw(values))
-        elif how == "multi":
-            packet.set(name, draw(st.lists(values, max_size=3)), multi=True)
-        else:
-            packet.append(name, draw(st.lists(values, max_size=3)), extend=True)
-        for meta, value in draw(metas).items():
-            packet.set_meta(meta, value, name)
-    return packet
-
-
-def looks(packet: Packet) -> tuple[Any, ...]:
-    """Everything that can be seen of a packet from outside, as deep copies."""
-    attributes = packet.get_attributes()
-    return (
-        attributes,
-        {name: copy.deepcopy(packet.get(name)) for name in attributes},
-        {name: packet.is_multivalued(name) for name in attributes},
-        packet.get_metas(),
-    )
-
-
-def spoil(value: Any) -> None:
-    """Change every list and dict reachable from ``value`` in place."""
-    if isinstance(value, list):
-        for item in value:
-            spoil(item)
-        value.append("spoilt")
-    elif isinstance(value, dict):
-        for item in value.values():
-            spoil(item)
-        value["spoilt"] = 1
-
-
-class Bytes(Body):
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.size = len(content)
-
-    def open(self) -> BinaryIO:
-        return io.BytesIO(self.content)
-
-    def read(self) -> bytes:
-        return self.content
+from pypes.packet import Packet
+from tests.packets import CHANGES, Bytes, looks, names, packets, values
 
 
 class TestFields:
@@ -304,105 +239,6 @@ class TestDocuments:
         assert type(Special.from_document({}).clone()) is Special
 
 
-class TestClone:
-    @given(packets())
-    def test_looks_the_same(self, packet: Packet) -> None:
-        before = looks(packet)
-        assert looks(packet.clone()) == before
-        assert packet.clone() == packet
-        assert looks(copy.deepcopy(packet)) == before
-        assert looks(pickle.loads(pickle.dumps(packet.clone()))) == before
-        assert packet.clone(metas=False).get_metas() == ({}, {})
-
-    @given(packets(), st.booleans(), st.data())
-    def test_is_independent_in_everything(self, packet: Packet, of_the_clone: bool, data: st.DataObject) -> None:
-        clone = packet.clone()
-        before = looks(packet)
-        changed, kept = (clone, packet) if of_the_clone else (packet, clone)
-        for change in data.draw(st.lists(st.sampled_from(CHANGES), min_size=1, max_size=4)):
-            change(changed)
-        assert looks(kept) == before
-
-    @given(packets(), st.data())
-    def test_what_was_given_out_before_cannot_reach_the_clone(self, packet: Packet, data: st.DataObject) -> None:
-        mine: dict[str, Any] = {"deep": [1]}
-        packet.set("own", mine)
-        out = [packet.get(name) for name in packet.get_attribute_names()] + [packet.get_meta("m"), mine]
-        clone = packet.clone()
-        before = looks(clone)
-        for value in out:
-            spoil(value)
-        assert looks(clone) == before
-
-    def test_nothing_is_copied_before_it_is_written_to(self) -> None:
-        packet = Packet.from_document({"text": "x" * 9, "nested": {"a": [1]}})
-        clone = packet.clone()
-        assert clone._fields is packet._fields
-        clone.get("text")
-        assert clone._fields is packet._fields
-        clone.set("text", "y")
-        assert clone._fields["nested"] is packet._fields["nested"]
-        clone.get("nested")
-        assert clone._fields["nested"] is not packet._fields["nested"]
-
-
-CHANGES: list[Callable[[Packet], Any]] = [
-    lambda p: p.set("a", "changed"),
-    lambda p: p.set("b", ["changed"], multi=True),
-    lambda p: p.set("c", {"changed": 1}, keep_meta=False),
-    lambda p: p.append("a", "more"),
-    lambda p: p.append("b", ["more", "even more"], extend=True),
-    lambda p: p.remove("a"),
-    lambda p: p.replace("b", "changed"),
-    lambda p: p.delete("c"),
-    lambda p: p.set_meta("m", "changed"),
-    lambda p: p.set_meta("m", "changed", "a"),
-    lambda p: p.delete_meta("n"),
-    lambda p: p.delete_meta("m", "b"),
-    lambda p: p.merge(Packet({"a": ["merged"]}, {"m": 1}, {"a": {"m": 1}}), metas=True),
-    lambda p: [spoil(p.get(name)) for name in "abc"],
-    lambda p: [spoil(p[name]) for name in "abc" if name in p],
-    lambda p: [spoil(pair) for _, pair in p],
-    lambda p: [spoil(p.get_meta(meta)) for meta in "mn"],
-    lambda p: [spoil(p.get_meta(meta, name)) for meta in "mn" for name in "abc"],
-    lambda p: spoil(list(p.get_metas())),
-    lambda p: spoil(p.get_attributes()),
-    lambda p: [spoil(p.clone().get(name)) for name in "abc"],
-]
-
-
-class CopyOnWrite(RuleBasedStateMachine):
-    """Packets that share with each other behave as packets that were copied deeply."""
-
-    @initialize(first=packets())
-    def start(self, first: Packet) -> None:
-        self.pairs = [(first, copy.deepcopy(first))]
-
-    @rule(index=st.integers(0, 9), change=st.sampled_from(CHANGES))
-    def change(self, index: int, change: Callable[[Packet], Any]) -> None:
-        for packet in self.pairs[index % len(self.pairs)]:
-            change(packet)
-
-    @rule(index=st.integers(0, 9))
-    def clone(self, index: int) -> None:
-        packet, model = self.pairs[index % len(self.pairs)]
-        self.pairs.append((packet.clone(), copy.deepcopy(model)))
-
-    @rule(index=st.integers(0, 9), other=st.integers(0, 9), metas=st.booleans())
-    def merge(self, index: int, other: int, metas: bool) -> None:
-        into, source = self.pairs[index % len(self.pairs)], self.pairs[other % len(self.pairs)]
-        into[0].merge(source[0], metas)
-        into[1].merge(copy.deepcopy(source[1]), metas)
-
-    @invariant()
-    def same(self) -> None:
-        for packet, model in getattr(self, "pairs", ()):
-            assert looks(packet) == looks(model)
-
-
-TestCopyOnWrite = CopyOnWrite.TestCase
-
-
 class TestMerge:
     @given(packets(), packets(), st.booleans())
     def test_values_of_the_other_replace(self, one: Packet, two: Packet, metas: bool) -> None:
@@ -435,66 +271,6 @@ class TestEquality:
         assert one == two
         two.set("a", ["x"])
         assert one != two
-
-
-class TestJson:
-    @given(packets())
-    def test_what_was_written_is_read_again(self, packet: Packet) -> None:
-        again = Packet.from_json(json.loads(json.dumps(packet.to_json())))
-        assert looks(again) == looks(packet)
-        assert again.to_json() == packet.to_json()
-
-    def test_form(self) -> None:
-        packet = Packet.from_document({"title": "x", "tags": ["a"], "nested": {"k": [1]}, "none": None}, {"route": "r"})
-        packet.set("list", [1, 2])
-        packet.set("data", b"\x00\xff")
-        packet.set_meta("lang", "en", "title")
-        assert packet.to_json() == {
-            "fields": {"title": "x", "tags": ["a"], "nested": {"k": [1]}, "none": None, "list": [[1, 2]], "data": "AP8="},
-            "meta": {"route": "r"},
-            "field_meta": {"title": {"lang": "en"}, "list": {"pypes": {"multi": False}}, "data": {"pypes": {"base64": True}}},
-        }
-
-    def test_binary_values_are_found_wherever_they_are(self) -> None:
-        packet = Packet()
-        packet.set("all", [b"a", b"b"], multi=True)
-        packet.set("some", ["a", b"b"], multi=True)
-        packet.set("deep", {"k": [1, b"c"]})
-        packet.set("body", Bytes(b"from a file"))
-        again = Packet.from_json(json.loads(json.dumps(packet.to_json())))
-        assert again.get("all") == [b"a", b"b"]
-        assert again.get("some") == ["a", b"b"]
-        assert again.get("deep") == {"k": [1, b"c"]}
-        assert again.get("body") == b"from a file"
-        assert again.get_metas() == ({}, {})
-
-    def test_base64_of_all_values_may_be_said_in_short(self) -> None:
-        packet = Packet.from_json({"fields": {"a": ["eA==", "eQ=="]}, "field_meta": {"a": {"pypes": {"base64": True}}}})
-        assert packet.get("a") == [b"x", b"y"]
-
-    def test_parts_may_be_left_out(self) -> None:
-        assert Packet.from_json({}) == Packet()
-
-    @pytest.mark.parametrize(
-        ("obj", "where"),
-        [
-            ([], ""),
-            ({"field": {}}, "field"),
-            ({"fields": [1]}, "fields"),
-            ({"fields": {}, "meta": [1]}, "meta"),
-            ({"fields": {"a": 1}, "field_meta": {"a": 1}}, "field_meta.a"),
-            ({"fields": {}, "field_meta": {"a": {}}}, "field_meta.a"),
-            ({"fields": {"a": 1}, "field_meta": {"a": {"pypes": 1}}}, "field_meta.a.pypes"),
-            ({"fields": {"a": 1}, "field_meta": {"a": {"pypes": {"base64": True}}}}, "field_meta.a.pypes.base64"),
-            ({"fields": {"a": "*"}, "field_meta": {"a": {"pypes": {"base64": True}}}}, "field_meta.a.pypes.base64"),
-            ({"fields": {"a": "x"}, "field_meta": {"a": {"pypes": {"base64": [[3]]}}}}, "field_meta.a.pypes.base64"),
-            ({"fields": {"a": "x"}, "field_meta": {"a": {"pypes": {"base64": 7}}}}, "field_meta.a.pypes.base64"),
-        ],
-    )
-    def test_what_is_malformed_is_refused_with_its_place(self, obj: Any, where: str) -> None:
-        with pytest.raises(InvalidInput) as raised:
-            Packet.from_json(obj)
-        assert (raised.value.code, raised.value.where) == ("packet.malformed", where)
 
 
 class TestBodies:
