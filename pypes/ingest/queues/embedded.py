@@ -27,9 +27,9 @@ from pypes.ingest.outcome import Blame, Details
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queue import Capabilities, Key, QueueStats
 from pypes.ingest.queues.committer import Committer, store_error
+from pypes.ingest.queues.fetching import FetchingQueue
 from pypes.ingest.queues.idempotency import Keys
 from pypes.ingest.queues.lane import Lane
-from pypes.ingest.queues.letters import LetteredQueue
 from pypes.ingest.queues.outbox import Append, Change, Commit, Cursor, Move, Outbox
 from pypes.ingest.queues.refill import Refill
 from pypes.ingest.queues.replaying import Link
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 _PROBE_S = 1.0
 
 
-class EmbeddedQueue(LetteredQueue):
+class EmbeddedQueue(FetchingQueue):
     """A durable queue of one process; open it with :meth:`open`."""
 
     def __init__(
@@ -244,29 +244,6 @@ class EmbeddedQueue(LetteredQueue):
         self._outbox.appends.append(Append(header, body, decoded, future, key, replays, cursors, link))
         self._committer.kick_soon()
         return future
-
-    # -- cursors ----------------------------------------------------------------------------------------
-
-    def append_fetched(self, header: Header, body: bytes, *cursors: Cursor) -> asyncio.Future[str]:
-        """As :meth:`append`, for what a source fetched: its cursors are stored in the same transaction."""
-        return self._append(header, body, None, cursors=cursors)
-
-    def move(self, *cursors: Cursor) -> asyncio.Future[None]:
-        """Store cursors alone, in one transaction; the future is done when they are durable. Raises :class:`StoreError`."""
-        self._committer.check()
-        future: asyncio.Future[None] = self._loop.create_future()
-        self._outbox.moves.append(Move(cursors, future))
-        self._committer.kick_soon()
-        return future
-
-    async def cursors(self, node: str, graph: str | None = None) -> dict[str, str]:
-        """Stored cursors of the filters of one name, by graph; of one ``graph``, or of all."""
-        rows = await self._read("SELECT graph, cursor FROM cursors WHERE node = ? AND graph = coalesce(?, graph)", node, graph)
-        return dict(rows)
-
-    async def cursors_of(self, graph: str) -> dict[str, str]:
-        """Stored cursors of one graph, by filter."""
-        return dict(await self._read("SELECT node, cursor FROM cursors WHERE graph = ?", graph))
 
     def _discard(self, body: bytes | Spooled) -> None:
         """A body that is not taken on; its file goes."""
