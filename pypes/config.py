@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pypes.core.limits import Limits
+from pypes.core.machine import cores, machine_memory_bytes
 from pypes.errors import InvalidConfig, Problem
 
 PREFIX = "PYPES_"
@@ -26,22 +27,6 @@ TOKEN_VARIABLE = "PYPES_TOKEN"
 
 _SIZE = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*(?:([KMGT])i?B?|B)?", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def machine_memory_bytes() -> int:
-    """Memory that this process may count on: the machine's, or what its control group allows."""
-    memory: int = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            memory = min(memory, int(Path(limit).read_text(encoding="ascii")))
-        except (OSError, ValueError):  # no such group, or no limit
-            continue
-    return memory
 
 
 def _key(default: Any, help: str, **more: Any) -> Any:

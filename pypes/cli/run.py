@@ -21,7 +21,7 @@ from pypes.cli.batch import IN_FLIGHT, SHOWN_FAILURES, Batch, Job, NotRunning, T
 from pypes.cli.catalogue import find_components, load_option
 from pypes.cli.feeding.walking import walk
 from pypes.cli.pieces import NDJSON, Piece, pieces_of_file, pieces_of_stream, portions
-from pypes.config import cores
+from pypes.core.machine import cores
 from pypes.core.paths import Paths
 from pypes.errors import ComponentError, InvalidGraph, InvalidInput
 from pypes.graph.codec import loads, to_obj
