@@ -38,6 +38,8 @@ def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_a_component_comes_with_tests_that_pass(tmp_path: Path, name: str, kind: str, folder: str, module: str) -> None:
     code, output = new("component", name, "--kind", kind, "--into", str(tmp_path))
     assert (code, output.strip()) == (0, folder)
+    # a project around it has settings of its own, which are not those of its tests
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--no-such-option"\n')
     package = folder.replace("-", "_")
     assert f"{name} = {package}.{module}:{name}" in (tmp_path / folder / "setup.py").read_text()
     assert f"class {name}({kind.capitalize()}):" in (tmp_path / folder / package / f"{module}.py").read_text()
