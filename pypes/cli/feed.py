@@ -92,7 +92,20 @@ def feed(
     token = token_file.read_text(encoding="utf-8").strip() if token_file else os.environ.get("PYPES_TOKEN")
     console = Console(stderr=True, soft_wrap=True)
     passed_over: list[tuple[Path, str]] = []
-    feeder = Feeder(url, token=token, batch=batch, compress=compress, connections=connections, lane=lane, idempotent=idempotent)
+
+    def tell_absence(reason: str) -> None:
+        console.print(f"nobody answers, trying again for half a minute: {reason}", markup=False)
+
+    feeder = Feeder(
+        url,
+        token=token,
+        batch=batch,
+        compress=compress,
+        connections=connections,
+        lane=lane,
+        idempotent=idempotent,
+        on_absence=tell_absence,
+    )
     has_ids = not (no_id or feeder.asker.has_id)
     if only_changed and not has_ids:
         raise click.UsageError("--changed needs what earlier runs remembered; leave --no-id out, and post to a route, not an id")

@@ -125,6 +125,18 @@ def test_a_server_that_is_not_there_is_given_up(files: list[Path]) -> None:
     assert report.retries == asking.ATTEMPTS - 1
 
 
+def test_that_nobody_answers_is_told_once_and_tried_once(files: list[Path]) -> None:
+    with Server() as closed:
+        url = closed.url
+    told: list[str] = []
+    with feeder_of(url, batch=1, connections=1, on_absence=told.append) as made:
+        report = made.feed(files_of(files))
+    assert len(report.failures) == 10
+    assert report.retries == asking.ATTEMPTS - 1
+    assert [url in reason for reason in told] == [True]
+    assert report.failures[-1][1].startswith("not tried: ")
+
+
 def test_a_file_that_vanished_is_named(server: Server, files: list[Path]) -> None:
     with feeder_of(server.url) as made:
         report = made.feed([*files_of(files), replace(files_of(files[:1])[0], path=files[0].with_name("gone.txt"))])
@@ -132,9 +144,10 @@ def test_a_file_that_vanished_is_named(server: Server, files: list[Path]) -> Non
     assert [Path(path).name for path, _ in report.failures] == ["gone.txt"]
 
 
-def test_an_address_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize("address", ["ftp://x", "http://127.0.0.1:8080/graphs/search", "http://127.0.0.1:8080/doc"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(InvalidInput):
-        Feeder("ftp://x")
+        Feeder(address)
 
 
 def test_a_folder_that_cannot_be_read_is_not_passed_over_in_silence(

@@ -47,8 +47,9 @@ class Feeder:
         lane: str = "live",
         idempotent: bool = False,
         on_progress: Callable[[Report], None] = lambda report: None,
+        on_absence: Callable[[str], None] = lambda reason: None,
     ) -> None:
-        self.asker = Asker(url, token=token, connections=connections)
+        self.asker = Asker(url, token=token, connections=connections, on_absence=on_absence)
         self.path = f"{self.asker.path}?folders=keep" + ("" if lane == "live" else f"&lane={lane}")
         self.idempotent = idempotent
         self.batch = batch
