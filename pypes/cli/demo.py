@@ -140,9 +140,9 @@ def _search(console: Console, database: Path) -> None:
 
 def _stay(console: Console, server: subprocess.Popen[bytes], address: str, data: Path) -> None:
     console.print(f"\nThe server is at [bold]{address}[/]. In another terminal:\n")
-    console.print(f"  curl -H 'Content-Type: text/plain' --data 'hello from curl' {address}/docs", markup=False)
+    console.print(f"  curl -H 'Content-Type: text/plain' --data 'a marmalade sandwich' {address}/docs", markup=False)
     console.print(
-        f"  {os.path.relpath(Path(sys.executable).with_name('pypes-search'))} {data / 'search.db'} hello\n", markup=False
+        f"  {os.path.relpath(Path(sys.executable).with_name('pypes-search'))} {data / 'search.db'} marmalade\n", markup=False
     )
     console.print("Ctrl-C ends it.")
     if server.wait():
