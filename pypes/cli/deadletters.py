@@ -144,7 +144,7 @@ def edit(client: Client, as_json: bool, id: str, file: TextIO | None) -> None:
     type=click.Choice(["filter", "start"]),
     default="filter",
     show_default=True,
-    help="From the filter in which it failed on, or the document as it was received from the start.",
+    help="From the filter in which it failed on, or the document as it was received from the start: without edits.",
 )
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 10_000), help="How many at most, without IDS.")
 def replay(
