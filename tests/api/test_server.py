@@ -27,7 +27,7 @@ def alive(pid: int) -> bool:
 
 def test_it_serves_on_the_inherited_socket_and_opens_nothing_else(tmp_path: Path) -> None:
     with serving(tmp_path, workers=2) as server:
-        assert server.get("/healthz").json() == {"status": "ok"}
+        assert server.get("/healthz").json() == {"status": "ok", "node": 0}
         assert server.get("/readyz").json() == {"status": "ready"}
         answer = server.post()
         assert answer.status == 202

@@ -56,6 +56,8 @@ class TestCSV(ComponentSuite):
             (b"sep=;\r\na,b;c\r\n1,5;2\r\n", {}, {}, [{"a,b": "1,5", "c": "2"}]),
             (b'\n"sep=\t"\na\tb\n1\t2\n', {}, {}, [{"a": "1", "b": "2"}]),
             (b"sep=;\na,b\n1,2\n", {}, {"delimiter": ","}, [{"a": "1", "b": "2"}]),
+            (b"sep=\r\na;b\r\n1;2\r\n", {}, {}, [{"a": "1", "b": "2"}]),
+            (b'sep="\na;b\n1;2\n', {}, {}, [{"a": "1", "b": "2"}]),
             (b"\xef\xbb\xbf\xef\xbb\xbfn,m\n1,2\n", {}, {}, [{"n": "1", "m": "2"}]),
             (b'\xef\xbb\xbf"n",m\n1,2\n', {}, {}, [{"n": "1", "m": "2"}]),
             # whether there is one

@@ -120,6 +120,6 @@ def test_a_wall_clock_that_jumps_harms_nothing(tmp_path: Path) -> None:
             assert told.post(key) == receipt, "a key that is repeated gives the receipt of the first time"
             assert -400 < told.ahead_s(receipt) < 70, "times are right once the clock is"
         listed = node.get(f"/receipts?since={time.time() - 400}").json()["receipts"]
-        assert [one["receipt"] for one in listed] == receipts
+        assert [one["receipt"] for one in listed] == receipts[::-1], "newest first"
         assert not node.get(f"/receipts?since={time.time() + 70}").json()["receipts"]
         assert node.get("/readyz").status == 200

@@ -19,7 +19,7 @@ SAMPLED_ROWS: Final = 100
 FITTING_SHARE: Final = 0.9
 
 #: Excel's own word for the separator, before the header.
-_SEP_LINE: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_SEP_LINE: Final = re.compile(r'"?sep=([^"\r\n]?)"?\s*', re.IGNORECASE)
 
 
 class Dialect(NamedTuple):
@@ -40,7 +40,8 @@ def dialect_of(head: str, *, is_whole: bool, delimiter: str = "", quotes: bool =
     named = _SEP_LINE.fullmatch(lines[blank]) if blank < len(lines) else None
     skipped = blank + (named is not None)
     if not delimiter:
-        delimiter = named[1] if named else _judged(lines[skipped:] if is_whole else lines[skipped:-1] or lines[skipped:], quotes)
+        rest = lines[skipped:] if is_whole else lines[skipped:-1] or lines[skipped:]
+        delimiter = (named and named[1]) or _judged(rest, quotes)
     return Dialect(delimiter, skipped)
 
 

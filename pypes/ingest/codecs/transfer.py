@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import binascii
+import re
 from typing import Protocol
 
 from pypes.errors import BadRequest
 
 _AS_IT_IS = frozenset({"", "7bit", "8bit", "binary"})
 _BLANKS = b" \t\r\n"
+#: An equals sign that begins no escape: the decoder takes two of them for one, and one at the end of a piece for none.
+_NO_ESCAPE = re.compile(rb"=(?![0-9A-Fa-f]{2}|[\r\n])")
 
 
 class Transfer(Protocol):
@@ -67,6 +70,7 @@ class QuotedPrintable:
 
 
 def _unquoted(text: bytes) -> bytes:
+    text = _NO_ESCAPE.sub(b"=3D", text)
     return binascii.a2b_qp(text.replace(b"=\r\n", b"").replace(b"=\n", b"").replace(b"=\r", b""))
 
 

@@ -47,7 +47,7 @@ class Unwrapped:
     def content(self) -> Content:
         """What it is; known as soon as a piece has come out, or at the end."""
         if self._content is None:
-            self._content = content_of(self._content_type, self._filename, self._head)
+            self._content = content_of(self._content_type, self._filename, self._head[:HEAD_BYTES])
             if self._content.compression:
                 self._inner = Inflater(self._content.compression, self._limits, self._tally)
         return self._content

@@ -30,6 +30,11 @@ def test_quoted_printable_comes_back_in_pieces_of_any_size(data: bytes, size: in
     assert undone("quoted-printable", encoded, size) == data
 
 
+@given(st.text("=4Aa\r\n ", max_size=40), st.integers(1, 5))
+def test_what_is_no_quoted_printable_is_the_same_in_pieces_of_any_size(text: str, size: int) -> None:
+    assert undone("quoted-printable", text.encode(), size) == undone("quoted-printable", text.encode(), 100)
+
+
 @pytest.mark.parametrize(
     ("encoded", "data"),
     [
@@ -37,6 +42,7 @@ def test_quoted_printable_comes_back_in_pieces_of_any_size(data: bytes, size: in
         (b"a=3db", b"a=b"),
         (b"50 % =", b"50 % "),
         (b"a=zz", b"a=zz"),
+        (b"a === b", b"a === b"),
     ],
 )
 def test_quoted_printable(encoded: bytes, data: bytes) -> None:
