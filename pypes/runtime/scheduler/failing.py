@@ -108,14 +108,16 @@ class Failing:
         self.hub.resting.fail(self, error, values[0])
 
     def _step_aside(self, values: list[Any], origins: Sequence[Origin], error: BaseException) -> bool:
-        """Have a suspected packet wait until one of another epoch was tried; False if there is none."""
-        pype, epoch = self.pypes[0], self.epoch
+        """Have a suspected packet wait until one of another epoch was tried; False if there is none, or this is that one."""
+        pype, epoch, breaker = self.pypes[0], self.epoch, self.hub.resting.open.get(self)
         assert epoch is not None
+        if breaker is None or breaker.aside is not None:
+            return False
         if len(self.pypes) > 1 or not pype.waiting or epoch in pype.waiting:
             return False
         pype.put(epoch, values, origins)
         epoch.pending += 1
-        self.hub.resting.open[self].aside = epoch, error
+        breaker.aside = epoch, error
         return True
 
     def come_back(self, epoch: Epoch) -> None:

@@ -130,6 +130,30 @@ def test_an_outage_costs_no_document_and_no_order(kind: Any, error: Exception) -
     assert [epoch.dead_letters for epoch in done] == [[], [], []]
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", [InProcess, InBatch, SendsFirst])
+def test_an_outage_while_a_packet_is_suspected_is_waited_for(kind: Any) -> None:
+    """Two suspected packets of two deliveries do not make way for each other for ever."""
+    clock, service, end, done = Clock(), Service(), Keep(), list[Epoch]()
+    service.refused = {0}
+    with running({"start": Pass(), "ask": kind(service), "end": end}, WIRES, clock=clock, on_done=done.append) as scheduler:
+        submit(scheduler, 1)
+        settle(scheduler)
+        submit(scheduler, 1, start=1)
+        while end.numbers != [1]:
+            pass_time(scheduler, clock)
+        service.error = ConnectionRefusedError("nobody")
+        submit(scheduler, 1, start=2)
+        before = clock.now
+        while clock.now < before + 30:
+            pass_time(scheduler, clock)
+        assert service.tries < 60
+        service.error, service.refused = None, set()
+        come_to_an_end(scheduler, clock)
+    assert sorted(end.numbers) == [0, 1, 2]
+    assert [epoch.dead_letters for epoch in done] == [[], [], []]
+
+
 @pytest.mark.parametrize("kind", [InProcess, InBatch, SendsFirst])
 def test_a_packet_that_alone_is_not_answered_is_given_up_after_a_minute(kind: Any) -> None:
     clock, service, end, done = Clock(), Service(), Keep(), list[Epoch]()
