@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -50,19 +50,27 @@ class Remembering:
             for loaded in sent.loaded:
                 if loaded.file.root in self._memories:
                     accepted.setdefault(loaded.file.root, []).append(loaded)
-        former = [id for root, found in accepted.items() for id in self._memories[root].take(found)]
+        for root, found in accepted.items():
+            self._memories[root].take(found)
         if deletes:
-            self._delete(feeder, former)
+            fed = {root: {loaded.file.name for loaded in found} for root, found in accepted.items()}
+            for root, names in self._vanished.items():
+                # an editor takes a file away for a moment when it saves: what was fed in this run, or is back, has not vanished
+                self._vanished[root] = [
+                    name for name in names if name not in fed.get(root, ()) and self._memories[root].is_gone(name)
+                ]
+            self._delete(feeder)
         for root, memory in self._memories.items():
             try:
                 memory.save()
             except OSError as error:
                 self.told.append(("not remembered", str(root), f"{error}; give a folder that can be written to with --state"))
 
-    def _delete(self, feeder: Feeder, former: Sequence[str]) -> None:
+    def _delete(self, feeder: Feeder) -> None:
         gone = {root: {name: self._memories[root].known.pop(name) for name in names} for root, names in self._vanished.items()}
         live = {id for memory in self._memories.values() for id in memory.ids()}
-        ids = [*former, *(known.id for names in gone.values() for known in names.values() if known.id is not None)]
+        owed = [id for memory in self._memories.values() for id in memory.owed]
+        ids = [*owed, *(known.id for names in gone.values() for known in names.values() if known.id is not None)]
         for root, names in gone.items():
             self.told += [("kept", str(root / name), SEVERAL) for name, known in names.items() if known.id is None]
         try:
@@ -71,3 +79,6 @@ class Remembering:
             feeder.report.failures.append(("deletions", str(error)))
             for root, names in gone.items():
                 self._memories[root].known.update(names)
+        else:
+            for memory in self._memories.values():
+                memory.owed.clear()

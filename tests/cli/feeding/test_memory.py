@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from pypes.cli.feeding.loading import load
 from pypes.cli.feeding.memory import Known, Memory, default_folder
 from pypes.cli.feeding.walking import files_of
+from pypes.errors import InvalidInput
 
 
 def test_a_run_finds_what_the_one_before_fed(tmp_path: Path) -> None:
@@ -17,7 +20,8 @@ def test_a_run_finds_what_the_one_before_fed(tmp_path: Path) -> None:
     files = files_of([root])
     memory = Memory(tmp_path, "http://x/docs", root, "{path}")
     assert all(map(memory.is_changed, files))
-    assert memory.take(map(load, files)) == []
+    memory.take(map(load, files))
+    assert memory.owed == []
     memory.save()
     assert [path.suffix for path in tmp_path.iterdir() if path.is_file()] == [".json"]
     (root / "b.txt").unlink()
@@ -29,7 +33,38 @@ def test_a_run_finds_what_the_one_before_fed(tmp_path: Path) -> None:
     assert Memory(tmp_path, "http://x/docs/other", root, "{path}").known == {}
     renamed = Memory(tmp_path, "http://x/docs", root, "x/{path}")
     assert all(map(renamed.is_changed, files_of([root])))
-    assert sorted(renamed.take(map(load, files_of([root], template="x/{path}")))) == ["a.txt", "c.txt"]
+    renamed.take(map(load, files_of([root], template="x/{path}")))
+    assert sorted(renamed.owed) == ["a.txt", "c.txt"]
+    renamed.save()
+    assert Memory(tmp_path, "http://x/docs", root, "x/{path}").owed == renamed.owed
+
+
+def test_a_file_that_became_a_folder_has_vanished(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, "http://x/docs", tmp_path, "{path}")
+    memory.known = {"a": Known("a", (0, 0))}
+    (tmp_path / "a").mkdir()
+    assert memory.vanished() == ["a"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        '{"../a": ["a", 1, 1]}',
+        '{"/a": ["a", 1, 1]}',
+        '{"a\\u0000": ["a", 1, 1]}',
+        '{"a": [5, 1, 1]}',
+        '{"a": ["a", "1", 1]}',
+        "[" * 9999,
+    ],
+)
+def test_a_damaged_memory_is_named(tmp_path: Path, files: str) -> None:
+    memory = Memory(tmp_path, "http://x/docs", tmp_path, "{path}")
+    memory.save()
+    (path,) = tmp_path.glob("*.json")
+    path.write_text(path.read_text().replace('"files": {}', f'"files": {files}'))
+    with pytest.raises(InvalidInput, match="is not what an earlier run wrote") as caught:
+        Memory(tmp_path, "http://x/docs", tmp_path, "{path}")
+    assert caught.value.code == "feed.memory"
 
 
 def test_few_deletions_need_no_confirmation(tmp_path: Path) -> None:
