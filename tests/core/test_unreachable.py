@@ -72,7 +72,9 @@ def serve(answer: bytes) -> tuple[int, Callable[[], None]]:
 
 @pytest.fixture
 def missing() -> Iterator[int]:
-    port, end = serve(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}")
+    port, end = serve(
+        b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"
+    )
     yield port
     end()
 
@@ -85,44 +87,46 @@ def breaking() -> Iterator[int]:
     end()
 
 
-def with_urllib(port: int) -> None:
+def with_urllib(port: int, timeout_s: float) -> None:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=0.2) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=timeout_s) as answer:
             answer.read()
     except urllib.error.HTTPError as error:
         error.close()  # it keeps the connection
         raise
 
 
-def with_urllib3(port: int) -> None:
+def with_urllib3(port: int, timeout_s: float) -> None:
     with urllib3.PoolManager(retries=False) as pool:
-        found = pool.request("GET", f"http://127.0.0.1:{port}/", timeout=0.2)
+        found = pool.request("GET", f"http://127.0.0.1:{port}/", timeout=timeout_s)
         if found.status != 200:
             raise urllib3.exceptions.ResponseError(str(found.status))
 
 
-def with_urllib3_again(port: int) -> None:
+def with_urllib3_again(port: int, timeout_s: float) -> None:
     with urllib3.PoolManager() as pool:
         retries = urllib3.Retry(1, status_forcelist=[404])
-        pool.request("GET", f"http://127.0.0.1:{port}/", timeout=0.2, retries=retries)
+        pool.request("GET", f"http://127.0.0.1:{port}/", timeout=timeout_s, retries=retries)
 
 
-def with_requests(port: int) -> None:
-    library("requests", "requests>=2.32").get(f"http://127.0.0.1:{port}/", timeout=0.2).raise_for_status()
+def with_requests(port: int, timeout_s: float) -> None:
+    library("requests", "requests>=2.32").get(f"http://127.0.0.1:{port}/", timeout=timeout_s).raise_for_status()
 
 
-def with_httpx(port: int) -> None:
-    with library("httpx", "httpx>=0.28").Client(trust_env=False, timeout=0.2, verify=False) as client:
+def with_httpx(port: int, timeout_s: float) -> None:
+    with library("httpx", "httpx>=0.28").Client(trust_env=False, timeout=timeout_s, verify=False) as client:
         client.get(f"http://127.0.0.1:{port}/").raise_for_status()
 
 
-def with_psycopg(port: int) -> None:
-    library("psycopg", "psycopg[binary]>=3.2").connect(f"host=127.0.0.1 port={port} connect_timeout=2 user=x dbname=x").close()
+def with_psycopg(port: int, timeout_s: float) -> None:
+    library("psycopg", "psycopg[binary]>=3.2").connect(
+        f"host=127.0.0.1 port={port} connect_timeout={max(2, round(timeout_s))} user=x dbname=x"
+    ).close()
 
 
-def with_opensearch(port: int) -> None:
+def with_opensearch(port: int, timeout_s: float) -> None:
     client = library("opensearchpy", "opensearch-py>=2.8,<3").OpenSearch(
-        [{"host": "127.0.0.1", "port": port}], timeout=0.2, max_retries=0
+        [{"host": "127.0.0.1", "port": port}], timeout=timeout_s, max_retries=0
     )
     with closing(client):
         client.get(index="x", id="1")
@@ -131,30 +135,30 @@ def with_opensearch(port: int) -> None:
 HTTP = [with_urllib, with_urllib3, with_urllib3_again, with_requests, with_httpx, with_opensearch]
 
 
-def raised(call: Callable[[int], None], port: int) -> BaseException:
+def raised(call: Callable[[int, float], None], port: int, timeout_s: float = 10.0) -> BaseException:
     with pytest.raises(BaseException) as caught:
-        call(port)
+        call(port, timeout_s)
     return caught.value
 
 
 @pytest.mark.parametrize("call", [*HTTP, with_psycopg])
-def test_nobody_listens(call: Callable[[int], None], closed: int) -> None:
+def test_nobody_listens(call: Callable[[int, float], None], closed: int) -> None:
     assert is_unreachable(raised(call, closed))
 
 
 @pytest.mark.parametrize("call", HTTP)
-def test_it_does_not_answer_in_time(call: Callable[[int], None], silent: int) -> None:
-    assert is_unreachable(raised(call, silent))
+def test_it_does_not_answer_in_time(call: Callable[[int, float], None], silent: int) -> None:
+    assert is_unreachable(raised(call, silent, 0.2))
 
 
 @pytest.mark.parametrize("call", HTTP)
-def test_an_answer_that_is_an_error_is_an_answer(call: Callable[[int], None], missing: int) -> None:
+def test_an_answer_that_is_an_error_is_an_answer(call: Callable[[int, float], None], missing: int) -> None:
     error = raised(call, missing)
     assert not is_unreachable(error), error
 
 
 @pytest.mark.parametrize("call", [with_urllib, with_urllib3, with_requests, with_httpx])
-def test_it_is_killed_in_the_middle_of_its_answer(call: Callable[[int], None], breaking: int) -> None:
+def test_it_is_killed_in_the_middle_of_its_answer(call: Callable[[int, float], None], breaking: int) -> None:
     assert is_unreachable(raised(call, breaking))
 
 
