@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from pypes.runtime.graphs.store import ControlStore, StoredGraph
 
 #: How the names of graph files end.
 SUFFIX = ".json"
+
+#: By which a file is known to have changed: bytes, and nanoseconds since the epoch.
+Stamp = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,16 @@ class GraphFile:
 def is_graph_file(change: object, path: str) -> bool:
     """True for a path that may hold a graph: what else changes in the folder, such as a log, is no reason to look at it."""
     return path.endswith(SUFFIX)
+
+
+def stamps_of(folder: Path) -> dict[str, Stamp]:
+    """Size and time of each graph file in a folder, by name; none where there is no folder. Raises ``OSError``."""
+    try:
+        with os.scandir(folder) as entries:
+            statuses = [(entry.name, entry.stat()) for entry in entries if is_graph_file(None, entry.name)]
+    except FileNotFoundError:  # a file may go while the others are looked at: the next look sees them
+        return {}
+    return {name: (status.st_size, status.st_mtime_ns) for name, status in statuses}
 
 
 class GraphFiles:

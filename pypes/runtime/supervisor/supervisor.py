@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -30,7 +30,7 @@ from pypes.registry import Catalogue, discover
 from pypes.runtime.graphs.deployment import Deployments
 from pypes.runtime.graphs.drafts import GraphDrafts
 from pypes.runtime.graphs.dryrun import DryRuns
-from pypes.runtime.graphs.files import is_graph_file
+from pypes.runtime.graphs.files import Stamp, is_graph_file, stamps_of
 from pypes.runtime.graphs.filters import Filters
 from pypes.runtime.graphs.shadows import Shadows
 from pypes.runtime.graphs.store import ControlStore
@@ -52,6 +52,8 @@ CLOSE_S = 5.0
 
 #: A graph file is read when nothing has changed for so long: editors write in several steps.
 WATCH_MS = 100
+#: How often it is looked whether something has changed that the watcher has not told.
+WATCH_LOOK_MS = 5000
 #: Time between two attempts to watch a folder of graphs that is not there yet, or cannot be watched.
 WATCH_MISSING_S = 5.0
 
@@ -154,12 +156,13 @@ class Supervisor:
         self._arbiter.start()
         self._tasks.keep(self._clock.run(), "clock")
         catalogue = await self._discover(self.settings)
+        files = stamps_of(self.settings.server.graphs)
         await self._deployments.bring_up(catalogue, self.settings)
         self._started.set()
         self._announce()
         self._tasks.keep(self._schedules.run(), "schedules")
         if self.settings.server.watch:
-            self._tasks.keep(self._watch(), "graph files")
+            self._tasks.keep(self._watch(files), "graph files")
 
     async def _discover(self, settings: Settings) -> Catalogue:
         cache = settings.server.data / "cache"
@@ -185,15 +188,30 @@ class Supervisor:
             self._log.info("components rescanned", **found)
             return found
 
-    async def _watch(self) -> None:
-        """Deploy graph files as they change; one that cannot be is reported, and what ran before still runs."""
+    async def _watch(self, seen: Mapping[str, Stamp]) -> None:
+        """Deploy graph files as they change; one that cannot be is reported, and what ran before still runs.
+
+        ``seen`` are the files that were read last. What changed before the watcher had begun, or unseen by it, is found by
+        looking every few seconds.
+        """
         folder = self.settings.server.graphs
         reason = ""
         while True:
             try:
-                async for _ in awatch(folder, watch_filter=is_graph_file, recursive=False, debounce=WATCH_MS, step=WATCH_MS):
-                    async with self._reloading:
-                        await self._deployments.load_files()
+                async for changes in awatch(
+                    folder,
+                    watch_filter=is_graph_file,
+                    recursive=False,
+                    debounce=WATCH_MS,
+                    step=WATCH_MS,
+                    rust_timeout=WATCH_LOOK_MS,
+                    yield_on_timeout=True,
+                ):
+                    now = stamps_of(folder)
+                    if changes or now != seen:
+                        seen = now
+                        async with self._reloading:
+                            await self._deployments.load_files()
             except FileNotFoundError:
                 pass  # there is no such folder yet; the watcher cannot wait for one
             except (OSError, PypesError) as error:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pypes.runtime.graphs.files import is_graph_file
+from pypes.runtime.graphs.files import is_graph_file, stamps_of
 
 Until = Callable[..., Any]
 
@@ -63,3 +63,16 @@ def test_components_installed_since_are_found(node: Any) -> None:
         parts.write('\n\nclass Later(Transformer):\n    """Came later."""\n')
     assert node.call("components.rescan") == {"added": ["Later"], "removed": []}
     assert node.call("components.get", name="Later")["doc"] == "Came later."
+
+
+def test_what_has_changed_shows_in_the_stamps(tmp_path: Path) -> None:
+    folder = tmp_path / "graphs"
+    assert stamps_of(folder) == {}
+    folder.mkdir()
+    (folder / "node.log").write_text("")
+    assert stamps_of(folder) == {}
+    (folder / "g.json").write_text("{}")
+    before = stamps_of(folder)
+    assert list(before) == ["g.json"]
+    (folder / "g.json").write_text("{ }")
+    assert stamps_of(folder) != before
