@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,10 @@ def test_a_closed_input_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_interrupted_run_aborts_quietly(place: Path) -> None:
     command = [sys.executable, "-m", "pypes", "run", "lines.json"]
-    with subprocess.Popen(command, cwd=place, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    # who runs the tests in the background has a shell that ignores it for them
+    heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, cwd=place, preexec_fn=heard, **pipes) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(b'{"n": 1}\n')
