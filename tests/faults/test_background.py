@@ -96,15 +96,24 @@ def documents_are_done(node: Node) -> None:
     until(lambda: node.get(f"/receipts/{receipt}?wait=10").json().get("state") == "done", 20, "the document is done")
 
 
+def another(node: Node, role: str, old: psutil.Process, name: str) -> bool:
+    """Whether another process has taken the place of ``old``, whose work of this name is to fail.
+
+    A thread raises what was set in it when it next runs, so it is given work again until it has: whether that
+    document is taken, nobody can tell.
+    """
+    if name.startswith("pypes-"):
+        with suppress(urllib3.exceptions.HTTPError):
+            node.post(b"{}")
+    now = node.roles()[role]
+    return bool(now) and now[0].pid != old.pid
+
+
 def replaced(node: Node, role: str, name: str) -> None:
     """Have work fail, and see that another process takes the place of its own, and does everything."""
     (old,) = node.roles()[role]
     inject(node, old, name)
-    if name.startswith("pypes-"):
-        # the thread wakes for it; whether it is taken, nobody can tell
-        with suppress(urllib3.exceptions.HTTPError):
-            node.post(b"{}")
-    until(lambda: (new := node.roles()[role]) and new[0].pid != old.pid, 20, f"another {role} after {name!r}")
+    until(lambda: another(node, role, old, name), 20, f"another {role} after {name!r}")
     assert "Injected" in causes(node)[name]
     documents_are_done(node)
     assert node.get("/graphs").status == 200
