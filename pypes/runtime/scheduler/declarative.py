@@ -192,7 +192,7 @@ class ProcessTasklet(Sending):
             self.failed(values[at], origins[at], charged(suspicion))
         out = self.outs.get("out")
         if out is not None:
-            if not self.sent_from and are_packets(results):
+            if results and not self.sent_from and are_packets(results):
                 self.emit(out, self._pinned(), results, origins)
             else:
                 self._emit_in_order(out)

@@ -231,6 +231,35 @@ def test_a_packet_of_which_much_has_gone_on_is_tried_again_no_longer_than_a_minu
     assert [letter.code for letter in done[0].dead_letters] == ["retry.exhausted"]
 
 
+def test_while_it_rests_nothing_goes_on_that_is_empty(caplog: pytest.LogCaptureFixture) -> None:
+    sizes = list[int]()
+
+    class Counts(Transformer):
+        def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+            sizes.append(len(packets))
+            return packets
+
+    class Receives(Component):
+        def run(self) -> None:
+            while True:
+                packet = self.receive("in")
+                if packet is not None:
+                    self.send("out", packet)
+                self.yield_ctrl()
+
+    clock, service, end = Clock(), Service(), Keep()
+    service.error = ConnectionError()
+    nodes = {"start": Pass(), "ask": InProcess(service), "counts": Counts(), "receives": Receives(), "end": end}
+    wires = [("start.out", "ask.in"), ("ask.out", "counts.in"), ("ask.out", "receives.in"), ("receives.out", "end.in")]
+    with running(nodes, wires, clock=clock) as scheduler:
+        submit(scheduler, 2)
+        pass_time(scheduler, clock)
+        service.error = None
+        come_to_an_end(scheduler, clock)
+    assert (sizes, end.numbers) == ([2], [0, 1])
+    assert [record.message for record in caplog.records if record.exc_info] == []
+
+
 def test_while_it_rests_only_its_wire_fills_and_other_branches_go_on() -> None:
     clock, service, end, other = Clock(), Service(), Keep(), Keep()
     service.error = ConnectionError()
