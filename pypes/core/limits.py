@@ -54,6 +54,11 @@ class Limits:
     wave_packets: int = _limit(256, "Packets fed into a graph per wave.", unit="packets")
     packet_bytes: int = _limit(256 * MIB, "Values of one packet in memory; larger bodies must be read as streams.", unit="bytes")
     hold_s: float = _limit(60.0, "Longest time for which a component may hold packets.", unit="seconds")
+    unreachable_s: float = _limit(
+        86400.0,
+        "Longest time for which a filter rests over one packet that cannot reach a service; publishers rest on.",
+        unit="seconds",
+    )
     window_bytes: int = _limit(8 * MIB, "Bodies of one graph outstanding at one instance, per ingest worker.", unit="bytes")
     window_deliveries: int = _limit(
         512, "Deliveries of one graph outstanding at one instance, per ingest worker.", unit="deliveries"

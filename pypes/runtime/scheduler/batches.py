@@ -45,15 +45,14 @@ class BatchTasklet(ProcessTasklet):
         return self.chunk
 
     def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
-        error = self._batch(values, origins)
-        if error is None:
+        if self.hub.broken and len(values) > 1 and not self.is_publisher and self.is_suspect(values[0]):
+            error = None
+            self._one_by_one(values, origins)
+        elif (error := self._batch(values, origins)) is None:
             if self.hub.broken:
                 self.hub.resting.succeed(self)
         elif self.gone is None and self.is_unreachable(error):
-            if len(values) > 1 and self.is_suspect(values[0]):
-                self._one_by_one(values, origins)
-            else:
-                self.rest(values, origins, error)
+            self.rest(values, origins, error)
         elif len(values) == 1 or self.gone is not None or isinstance(error, Retry):
             # what went on before it raised would go on once more if they were tried one by one
             gone = self.gone or ()
@@ -67,20 +66,12 @@ class BatchTasklet(ProcessTasklet):
             self.settle_attempts(self._pinned())
 
     def _one_by_one(self, values: list[Any], origins: Sequence[Origin]) -> None:
-        suspicion: BaseException | None = None
         for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
             self.hub.turns += 1
             error = self._batch([value], [origin])
-            unreachable = error if self.gone is None and self.is_unreachable(error) else None
-            if unreachable is not None and i == 0 and len(values) > 1 and self.is_suspect(value):
-                suspicion = unreachable  # the next one will tell whether it is this packet or the service
-                continue
-            if unreachable is not None:
-                first = 0 if suspicion is not None and i == 1 else i
-                self.rest(values[first:], origins[first:], unreachable)
+            if error is not None and self.gone is None and self.is_unreachable(error):
+                self.rest(values[i:], origins[i:], error)
                 break
-            if suspicion is not None and i == 1:
-                self.failed(values[0], origins[0], charged(suspicion))
             if error is not None:
                 self.failed(value, origin, charged(error) if self.is_unreachable(error) else error)
             elif self.hub.broken:

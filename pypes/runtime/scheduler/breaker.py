@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pypes.core.raised import Raised
 from pypes.errors import Retry, Unreachable
 
 if TYPE_CHECKING:
-    from pypes.runtime.scheduler.epoch import Epoch
-    from pypes.runtime.scheduler.failing import Failing
+    from pypes.runtime.scheduler.failing import Attempt, Failing
     from pypes.runtime.scheduler.hub import Scheduler
 
 REST_FIRST_S, REST_MOST_S = 0.5, 30.0
 
-#: A packet that alone cannot reach its service, while others can, is not given up before so many seconds have passed.
+#: A packet that alone cannot reach its service, while others can, is not given up before so many seconds have passed, or the
+#: limit ``unreachable_s`` if that is less. After each such time one packet more is tried beyond those that do not get through.
 PATIENCE_S = 60.0
+MOST_ASIDE = 16
+
+#: Stands for the packet over which a filter noticed, where that is not known.
+UNKNOWN: Final = object()
 
 
 def charged(error: BaseException) -> Retry:
@@ -35,8 +39,11 @@ class Breakers:
     as long after each failure, up to 30 s, with jitter. Then it tries with what waits. Until it succeeds its wires grow up to
     their byte cap before whoever sends there is parked, so that other branches go on.
 
-    A packet that is the first to fail twice is *suspected*, except at publishers: the next one is tried before it. If that gets
-    through, the suspected one alone cannot reach its service, and is tried again apart from the others (see :func:`charged`).
+    A packet that is the first to fail twice is *suspected*, except at publishers and joins: it steps aside, and the next one is
+    tried. If that gets through, the suspected one alone cannot reach its service, and is tried again apart from the others (see
+    :func:`charged`). If not, it is first again; the longer the filter rests, the more packets step aside one after the other, so
+    that several of this kind in a row do not hide behind each other. One that was the first to fail for as long as the limit
+    ``unreachable_s``, with or without a next one, is given up.
     """
 
     def __init__(self, hub: Scheduler, rng: random.Random) -> None:
@@ -48,25 +55,54 @@ class Breakers:
         breaker = self.open.get(task)
         return breaker is not None and breaker.until is not None
 
-    def is_suspect(self, task: Failing, value: Any) -> bool:
-        """True for the packet that was the first not to get through when the filter tried last."""
-        breaker = self.open.get(task)
-        return breaker is not None and breaker.first is value
+    @property
+    def patience_s(self) -> float:
+        return max(1.0, min(PATIENCE_S, self._hub.limits.unreachable_s))
 
-    def fail(self, task: Failing, error: BaseException, first: Any = None) -> None:
+    def is_suspect(self, task: Failing, value: Any) -> bool:
+        """True for the packet that was the first not to get through when the filter tried last, and the one after it."""
+        breaker = self.open.get(task)
+        return breaker is not None and (breaker.first is value or bool(breaker.aside))
+
+    def tries_of(self, task: Failing, value: Any) -> int:
+        """How often a packet was the first to fail, if that has lasted too long; else 0."""
+        breaker = self.open.get(task)
+        if breaker is None or breaker.first is not value or breaker.aside:
+            return 0
+        return breaker.failures + 1 if self._hub.clock() - breaker.first_s >= self._hub.limits.unreachable_s else 0
+
+    def may_step_aside(self, task: Failing) -> bool:
+        """True unless as many packets stand aside as may at a time."""
+        breaker = self.open.get(task)
+        if breaker is None:
+            return True
+        most = 1 + int((self._hub.clock() - breaker.since_s) / self.patience_s)
+        return len(breaker.aside) < min(most, MOST_ASIDE)
+
+    def step_aside(self, task: Failing, attempt: Attempt, error: BaseException) -> None:
+        """Have a packet wait until the one after it was tried."""
+        self._of(task).aside.append((attempt, error))
+
+    def _of(self, task: Failing) -> Breaker:
+        breaker = self.open.get(task)
+        if breaker is None:
+            breaker = self.open[task] = Breaker(self._hub.clock(), self._hub.wall_clock())
+        return breaker
+
+    def fail(self, task: Failing, error: BaseException, first: Any = UNKNOWN) -> None:
         """A filter could not reach its service: have it rest. ``first`` is the packet over which it noticed."""
         hub = self._hub
         reason = Raised.of(error, hub.secrets.redact).reason
-        breaker = self.open.get(task)
-        is_new = breaker is None
-        if breaker is None:
-            breaker = self.open[task] = Breaker(hub.clock(), hub.wall_clock())
+        breaker = self._of(task)
+        is_new = not breaker.failures
         rest_s = min(REST_MOST_S, REST_FIRST_S * 2.0 ** min(breaker.failures, 16)) * self._rng.uniform(0.5, 1.0)
         breaker.failures += 1
-        breaker.first = first
-        if breaker.aside is not None:
-            task.come_back(breaker.aside[0])
-            breaker.first, breaker.aside = None, None
+        aside, breaker.aside = breaker.aside, []
+        for attempt, _ in reversed(aside):
+            task.come_back(attempt)
+            first = attempt.value
+        if first is not breaker.first:
+            breaker.first, breaker.first_s = first, hub.clock()
         breaker.reason = reason
         breaker.until = hub.clock() + rest_s
 
@@ -82,18 +118,25 @@ class Breakers:
                 if pype.parked is not None and hub.jams.extend(pype):
                     hub.unpark(pype)
 
+    def end_turn(self, task: Failing) -> None:
+        """A filter has ended a turn: where packets stand aside and nothing is left to be tried, none of it has told anything."""
+        breaker = self.open.get(task)
+        if breaker is not None and breaker.aside and not any(pype.waiting for pype in task.pypes):
+            self.fail(task, breaker.aside[0][1])
+
     def succeed(self, task: Failing) -> None:
         """A filter got through, a publisher with a commit."""
         hub = self._hub
         breaker = self.open.pop(task, None)
         if breaker is None:
             return
-        seconds = round(hub.clock() - breaker.since_s, 2)
-        task.component.log.info("destination is reached again", extra={"reason": breaker.reason, "seconds": seconds})
-        for pype in task.pypes:
-            hub.jams.restore(pype)
-        if breaker.aside is not None:
-            task.stay_aside(*breaker.aside)
+        if breaker.failures:
+            seconds = round(hub.clock() - breaker.since_s, 2)
+            task.component.log.info("destination is reached again", extra={"reason": breaker.reason, "seconds": seconds})
+            for pype in task.pypes:
+                hub.jams.restore(pype)
+        for attempt, error in breaker.aside:
+            task.stay_aside(attempt, error)
 
     def states(self) -> dict[str, dict[str, Any]]:
         now = self._hub.clock()
@@ -111,15 +154,16 @@ class Breakers:
 class Breaker:
     """One filter's, open since ``since`` (seconds since the epoch); ``until`` is the clock time at which its rest ends."""
 
-    __slots__ = ("aside", "failures", "first", "reason", "since", "since_s", "until")
+    __slots__ = ("aside", "failures", "first", "first_s", "reason", "since", "since_s", "until")
 
     def __init__(self, since_s: float, since: float) -> None:
         self.since_s = since_s
         self.since = since
         self.failures = 0
-        #: The packet that failed first when it was last tried, if that is known.
-        self.first: Any = None
-        #: The epoch of a suspected packet that waits for the one after it to be tried, and what it failed of.
-        self.aside: tuple[Epoch, BaseException] | None = None
+        #: The packet that failed first when it was last tried, if that is known, and since when it is that one.
+        self.first: Any = UNKNOWN
+        self.first_s = since_s
+        #: Suspected packets that wait for the one after them to be tried, and what they failed of.
+        self.aside: list[tuple[Attempt, BaseException]] = []
         self.reason = ""
         self.until: float | None = None

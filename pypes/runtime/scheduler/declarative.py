@@ -153,32 +153,21 @@ class ProcessTasklet(Sending):
     def finish_chunk(self, error: BaseException | None = None) -> None:
         """Emit, commit and account for a chunk; with ``error``, first work on what comes after the packet that raised it.
 
-        Where that says that a service cannot be reached, it goes back to the wire with what comes after it; unless it is
-        suspected to be alone in this: then the next one tells.
+        Where that says that a service cannot be reached, it goes back to the wire with what comes after it.
         """
         results, values, origins = self.results, self.values, self.origins
         failed = self.lost
         waiting: tuple[list[Any], Sequence[Origin]] = ([], ())
         unreachable: BaseException | None = None
-        suspicions: list[tuple[int, BaseException]] = []
         while error is not None:
             at = len(results)
             is_unreachable = self.is_unreachable(error)
             if is_unreachable and self._unsend(at):
-                if suspicions and suspicions[-1][0] == at - 1:
-                    at, error = suspicions.pop()
-                    results.pop()
-                    failed.pop()
-                elif at + 1 < len(values) and self.is_suspect(values[at]):
-                    suspicions.append((at, error))
-                    is_unreachable = False
-                if is_unreachable:
-                    unreachable, waiting = error, self.left_over(values[at:], origins[at:])
-                    values, origins = values[:at], origins[:at]
-                    self.origins = origins
-                    break
-            else:
-                self.failed(values[at], origins[at], charged(error) if is_unreachable else error)
+                unreachable, waiting = error, self.left_over(values[at:], origins[at:])
+                values, origins = values[:at], origins[:at]
+                self.origins = origins
+                break
+            self.failed(values[at], origins[at], charged(error) if is_unreachable else error)
             results.append(None)
             failed.append(at)
             try:
@@ -188,8 +177,6 @@ class ProcessTasklet(Sending):
                 if is_no_failure(another):
                     raise
                 error = another
-        for at, suspicion in suspicions:
-            self.failed(values[at], origins[at], charged(suspicion))
         out = self.outs.get("out")
         if out is not None:
             if results and not self.sent_from and are_packets(results):

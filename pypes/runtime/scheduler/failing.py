@@ -14,13 +14,14 @@ from pypes.core.raised import Raised, is_interruption
 from pypes.core.shown import Clean, trace_of
 from pypes.core.unreachable import is_unreachable
 from pypes.packet import Packet
-from pypes.runtime.scheduler.breaker import PATIENCE_S, charged
+from pypes.runtime.scheduler.breaker import UNKNOWN, charged
 from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import Epoch, Failure, flatten
 from pypes.runtime.scheduler.outport import OutPort
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
+    from pypes.runtime.scheduler.joining import Joining
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.1, 60.0
 
@@ -52,18 +53,18 @@ def _told(error: BaseException, clean: Clean) -> str:
 
 
 class Attempt:
-    """A packet that asked to be tried again."""
+    """A packet that is tried again, or stands aside while the one after it is tried."""
 
     __slots__ = ("epoch", "origin", "since_s", "tries", "value", "waiting")
 
-    def __init__(self, value: Any, epoch: Epoch, origin: Origin, since_s: float) -> None:
+    def __init__(self, value: Any, epoch: Epoch, origin: Origin, since_s: float, tries: int = 1) -> None:
         self.value = value
         self.epoch = epoch
         self.origin = origin
-        self.tries = 1
+        self.tries = tries
         #: Clock time of the first try.
         self.since_s = since_s
-        #: True until it is due and back on a wire.
+        #: True until it is due and back on a wire, and while it stands aside.
         self.waiting = True
 
 
@@ -80,6 +81,7 @@ class Failing:
     blocks: int
     inputs: dict[str, list[Pype]]
     pypes: list[Pype]
+    joining: Joining | None
     outs: dict[str, OutPort]
     is_publisher: bool
     rests: bool
@@ -87,6 +89,9 @@ class Failing:
     attempts: dict[int, Attempt]
 
     def put_back(self, values: list[Any], origins: Sequence[Origin]) -> None:
+        raise NotImplementedError
+
+    def give_back(self, pype: Pype, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         raise NotImplementedError
 
     def emit(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
@@ -98,48 +103,64 @@ class Failing:
 
     def is_suspect(self, value: Any) -> bool:
         """True for a packet of which the next one is to tell whether it alone cannot reach the service."""
-        return not self.is_publisher and (id(value) in self.attempts or self.hub.resting.is_suspect(self, value))
+        return id(value) in self.attempts or self.hub.resting.is_suspect(self, value)
 
     def rest(self, values: list[Any], origins: Sequence[Origin], error: BaseException) -> None:
-        """The service cannot be reached: keep packets of this turn until it can."""
-        if len(values) == 1 and self.is_suspect(values[0]) and self._step_aside(values, origins, error):
+        """The service cannot be reached: keep packets of this turn until it can, the first of them not for ever."""
+        resting, first = self.hub.resting, UNKNOWN if self.is_publisher else values[0]
+        if first is UNKNOWN:
+            pass
+        elif tries := resting.tries_of(self, first):
+            self.give_up(first, origins[0], error, tries)
+            first, values, origins = UNKNOWN, values[1:], origins[1:]
+        elif self._steps_aside(values, origins, error):
+            values, origins = values[1:], origins[1:]
+            self.put_back(values, origins)
             return
         self.put_back(values, origins)
-        self.hub.resting.fail(self, error, values[0])
+        resting.fail(self, error, first)
 
-    def _step_aside(self, values: list[Any], origins: Sequence[Origin], error: BaseException) -> bool:
-        """Have a suspected packet wait until one of another epoch was tried; False if there is none, or this is that one."""
-        pype, epoch, breaker = self.pypes[0], self.epoch, self.hub.resting.open.get(self)
-        assert epoch is not None
-        if breaker is None or breaker.aside is not None:
+    def give_up(self, value: Any, origin: Origin, error: BaseException, tries: int) -> None:
+        """A packet was the first for too long of those that could not reach the service."""
+        assert self.epoch is not None
+        self.attempts.pop(id(value), None)
+        raised = Raised.of(charged(error), self.hub.secrets.redact)
+        self.dead_letter(self.epoch, value, origin, raised.code, raised.reason, error, tries)
+
+    def _steps_aside(self, values: list[Any], origins: Sequence[Origin], error: BaseException) -> bool:
+        """Have the first of these wait until the next one was tried, if it is suspected and there is a next one."""
+        resting, first = self.hub.resting, values[0]
+        if self.joining is not None or not self.is_suspect(first) or not resting.may_step_aside(self):
             return False
-        if len(self.pypes) > 1 or not pype.waiting or epoch in pype.waiting:
+        if len(values) == 1 and not any(pype.waiting for pype in self.pypes):
             return False
-        pype.put(epoch, values, origins)
-        epoch.pending += 1
-        breaker.aside = epoch, error
+        assert self.epoch is not None
+        attempt = self.attempts.get(id(first))
+        if attempt is None:
+            attempt = self.attempts[id(first)] = Attempt(first, self.epoch, origins[0], self.hub.clock(), 0)
+        attempt.waiting = True
+        self.epoch.pending += 1
+        resting.step_aside(self, attempt, error)
         return True
 
-    def come_back(self, epoch: Epoch) -> None:
-        """The one that was tried instead could not reach the service either: the suspected packet is first again."""
-        pype = self.pypes[0]
-        chunk = pype.waiting.pop(epoch, None)
-        if chunk is not None:
-            pype.waiting = {epoch: chunk, **pype.waiting}
+    def come_back(self, attempt: Attempt) -> None:
+        """None of those that were tried instead could reach the service either: the suspected packet is in front again."""
+        attempt.waiting = False
+        if not attempt.tries:
+            del self.attempts[id(attempt.value)]
+        self.give_back(self.pypes[0], attempt.epoch, [attempt.value], [attempt.origin])
+        self.hub.waiting |= self.bit
+        attempt.epoch.pending -= 1
 
-    def stay_aside(self, epoch: Epoch, error: BaseException) -> None:
+    def stay_aside(self, attempt: Attempt, error: BaseException) -> None:
         """The one that was tried instead got through: the suspected packet is tried again by itself."""
-        chunk = self.pypes[0].take(epoch)
-        if chunk is None:
-            return
-        own, self.epoch = self.epoch, epoch
-        self.failed(chunk[0][0], chunk[1][0], charged(error))
-        if len(chunk[0]) > 1:  # more of its epoch has come since
-            self.put_back(chunk[0][1:], chunk[1][1:])
+        own, self.epoch = self.epoch, attempt.epoch
+        attempt.waiting = False
+        self.failed(attempt.value, attempt.origin, charged(error))
         self.epoch = own
-        epoch.pending -= 1
-        if not epoch.pending:
-            self.hub.finish(epoch)
+        attempt.epoch.pending -= 1
+        if not attempt.epoch.pending:
+            self.hub.finish(attempt.epoch)
 
     def failed(self, value: Any, origin: Origin, error: BaseException, port: str | None = None) -> None:
         """A component raised over one packet: retry it, send it to the error port, or dead-letter it."""
@@ -152,7 +173,8 @@ class Failing:
             else:
                 attempt.tries += 1
             most = self.component.max_attempts if self.max_attempts is None else self.max_attempts
-            is_early = raised.steers == "Unreachable" and self.rests and self.hub.clock() - attempt.since_s < PATIENCE_S
+            age_s = self.hub.clock() - attempt.since_s
+            is_early = raised.steers == "Unreachable" and self.rests and age_s < self.hub.resting.patience_s
             if attempt.tries < most or is_early:
                 attempt.waiting = True
                 self._try_again(attempt, origin, raised.delay_s, port)

@@ -15,19 +15,24 @@ class HoldingTasklet(ProcessTasklet):
     holds_whole_chunks = False
     __slots__ = ("behind",)
 
+    #: What comes after the packet in hand; empty once that is back on the wire.
+    behind: list[tuple[list[Any], Sequence[Origin]]]
+
     def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
         assert self.holding is not None
         epoch = self._pinned()
         for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
             self.hub.turns += 1
             self.holding.hold(epoch, (value,), (origin,))
-            self.behind = values[i + 1 :], origins[i + 1 :]
+            self.behind = [(values[i + 1 :], origins[i + 1 :])]
             super().work_on([value], [origin])
-            if self.hub.broken and self.hub.resting.is_resting(self):
-                self.holding.unhold(epoch)
+            if not self.behind:
                 break
             if self.holding.release_asked:
                 self.holding.release()
 
     def left_over(self, values: list[Any], origins: Sequence[Origin]) -> tuple[list[Any], Sequence[Origin]]:
-        return [*values, *self.behind[0]], [*origins, *self.behind[1]]
+        assert self.holding is not None
+        self.holding.unhold(self._pinned(), values)
+        behind = self.behind.pop()
+        return [*values, *behind[0]], [*origins, *behind[1]]

@@ -46,14 +46,19 @@ class Holding:
             epoch.pending += 1
         self.held[epoch].extend(zip(values, origins, strict=True))
 
-    def unhold(self, epoch: Epoch) -> None:
-        """The packet taken last goes back to its wire."""
+    def unhold(self, epoch: Epoch, values: Sequence[Any]) -> None:
+        """Forget those of these packets that were taken last."""
         held = self.held.get(epoch)
-        if held:
+        if held is None:
+            return
+        last = {id(value) for value in values}
+        while held and id(held[-1][0]) in last:
             held.pop()
-            if not held:
-                del self.held[epoch]
-                epoch.pending -= 1
+        if epoch in self._carried:
+            self._carried[epoch] = min(self._carried[epoch], len(held))
+        if not held:
+            del self.held[epoch]
+            epoch.pending -= 1
 
     def carrier(self) -> tuple[Epoch, Origin]:
         """The epoch and the origin of what is sent now; one epoch serves until something more is taken."""

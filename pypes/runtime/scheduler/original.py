@@ -352,11 +352,33 @@ class OriginalTasklet(ReceivingTasklet):
             return [taken[i] for i in places], [origins[i] for i in places], [ports[i] for i in places] if ports else []
 
         self._settle(raised=True, failed=failed)  # what was not taken goes back first, to be last
+        innocent = [i for i in range(len(taken)) if i not in guilty]
+        if not self.is_publisher:
+            if innocent and self.hub.broken:
+                self.hub.resting.succeed(self)
+            if is_unreachable:
+                self._rest_over(*chosen(guilty), error)
+            return
         if is_unreachable:
             self._take_back(*chosen(guilty))
-        if self.is_publisher and not exhausted:
-            innocent = [i for i in range(len(taken)) if i not in guilty]
-            if innocent:
-                self._commit(*chosen(innocent))
+        if innocent and not exhausted:
+            self._commit(*chosen(innocent))
         if is_unreachable and not self.hub.resting.is_resting(self):
             self.hub.resting.fail(self, error)
+
+    def _rest_over(self, values: list[Any], origins: Sequence[Origin], ports: list[str], error: BaseException) -> None:
+        """Rest over packets that were taken; where these are several, they are given to ``run`` one by one from now on."""
+        if not values:
+            self.hub.resting.fail(self, error)
+            return
+        resting = self.hub.resting
+        if self.joining is None:
+            self.alone += len(values)
+            self.rest(values, origins, error)
+        elif tries := resting.tries_of(self, values[0]):
+            for value, origin in zip(values, origins, strict=True):
+                self.give_up(value, origin, error, tries)
+            resting.fail(self, error)
+        else:
+            self._take_back(values, origins, ports)
+            resting.fail(self, error, values[0])

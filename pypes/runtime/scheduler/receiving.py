@@ -44,7 +44,7 @@ class ReceivingTasklet(Tasklet):
         self.is_fresh = True
 
     def receive_all(self, port: str) -> Iterator[Any]:
-        if self.is_fresh and port == self.only_port and self.epoch is None:
+        if self.is_fresh and port == self.only_port and self.epoch is None and not self.alone:
             return self._receive_only()
         if self.is_fresh and not self.is_join:
             self.is_fresh = False

@@ -42,6 +42,7 @@ class Tasklet(Failing, Services):
 
     # PERF: there are too many for what an object is quick to look up in its dictionary
     __slots__ = (
+        "alone",
         "ancestors",
         "attempts",
         "bit",
@@ -112,6 +113,8 @@ class Tasklet(Failing, Services):
         self.full_wires = 0
         self.stalls = 0
         self.turned_away = 0
+        #: So many packets are given to it one by one, since it is not known over which of them it failed to reach a service.
+        self.alone = 0
         #: Why it must not run now, counted: wires that are full, an offloaded call, a back-off.
         self.blocks = 0
         #: Packets that raised Retry, by identity (the packet is kept, so that its id stays its own).
@@ -201,6 +204,10 @@ class Tasklet(Failing, Services):
                 wave = self.hub.limits.wave_packets
                 self.put_back(values[wave:], origins[wave:])
                 values, origins = values[:wave], origins[:wave]
+        if self.alone:
+            self.alone -= 1
+            self.put_back(values[1:], origins[1:])
+            values, origins = values[:1], origins[:1]
         if self.holding is not None and self.holds_whole_chunks:
             self.holding.hold(epoch, values, origins)
         self.chunk = origins
@@ -227,7 +234,9 @@ class Tasklet(Failing, Services):
         self.hub.waiting |= self.bit  # they may have been handed over without going through the wire
 
     def give_back(self, pype: Pype, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
-        """Put packets back in front of what waits on a wire."""
+        """Put packets back in front of what waits on a wire; the component does not hold them any more."""
+        if self.holding is not None:
+            self.holding.unhold(epoch, values)
         if self.joining is not None:
             self.joining.put_back(pype, epoch, values, origins)
         elif pype.put_back(epoch, values, origins):
@@ -337,6 +346,8 @@ class Tasklet(Failing, Services):
         elif self.joining.has_current if self.joining is not None else any(pype.waiting for pype in self.pypes):
             self._stalled()
         self.note_waiting()
+        if hub.broken:
+            hub.resting.end_turn(self)
 
     def note_waiting(self) -> None:
         """Keep the ready mask true after input was taken."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pypes.component import Adapter, Filter, Operator, Publisher, Transformer
+from pypes.component import Adapter, Component, Filter, Operator, Publisher, Transformer
 from pypes.core.limits import Limits
 from pypes.errors import ComponentError, InvalidComponent, Reject, Retry
 from pypes.packet import Body, Packet
@@ -205,6 +205,23 @@ def test_a_flush_that_raises_dead_letters_what_was_held() -> None:
     with Pipeline(Broken) as pipeline:
         assert list(pipeline.run(packets(1))) == []
         assert [(f.documents, f.code) for f in pipeline.dead_letters] == [((0,), "component.flush_failed")]
+
+
+def test_a_loop_holds_no_packet_that_it_has_not_taken_yet() -> None:
+    class OneATurn(Component):
+        holds = True
+
+        def run(self) -> None:
+            while True:
+                self.receive("in")
+                self.yield_ctrl()
+
+        def flush(self) -> None:
+            raise ValueError("cannot flush")
+
+    with Pipeline(OneATurn) as pipeline:
+        list(pipeline.run(packets(3)))
+        assert [(f.documents, f.code) for f in pipeline.dead_letters] == [((n,), "component.flush_failed") for n in range(3)]
 
 
 def test_a_publisher_may_not_hold() -> None:

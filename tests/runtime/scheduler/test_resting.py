@@ -12,7 +12,7 @@ from pypes.errors import Unreachable
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Epoch, Scheduler
 from tests.runtime.scheduler.graphs import Keep, Pass, running
-from tests.runtime.scheduler.test_breaker import Clock, Highest, pass_time, submit
+from tests.runtime.scheduler.test_breaker import Clock, pass_time, submit
 
 
 class Service:
@@ -55,6 +55,19 @@ class InLoop(Enriches, Component):
         while True:
             for packet in self.receive_all("in"):
                 self.service.ask(packet.get("n"))
+                self.send("out", packet)
+            self.yield_ctrl()
+
+
+class TakesAll(Enriches, Component):
+    """A loop that takes all there is before it asks."""
+
+    def run(self) -> None:
+        while True:
+            packets = list(self.receive_all("in"))
+            for packet in packets:
+                self.service.ask(packet.get("n"))
+            for packet in packets:
                 self.send("out", packet)
             self.yield_ctrl()
 
@@ -107,7 +120,7 @@ def come_to_an_end(scheduler: Scheduler, clock: Clock) -> None:
     raise AssertionError(f"{scheduler.in_flight} epochs are not done")
 
 
-@pytest.mark.parametrize("kind", [InProcess, InBatch, InLoop, SendsFirst, Holds])
+@pytest.mark.parametrize("kind", [InProcess, InBatch, InLoop, TakesAll, SendsFirst, Holds])
 @pytest.mark.parametrize("error", [Unreachable("no answer"), ConnectionRefusedError("nobody"), TimeoutError("late")])
 def test_an_outage_costs_no_document_and_no_order(kind: Any, error: Exception) -> None:
     clock, service, end, done = Clock(), Service(), Keep(), list[Epoch]()
@@ -152,48 +165,6 @@ def test_an_outage_while_a_packet_is_suspected_is_waited_for(kind: Any) -> None:
         come_to_an_end(scheduler, clock)
     assert sorted(end.numbers) == [0, 1, 2]
     assert [epoch.dead_letters for epoch in done] == [[], [], []]
-
-
-@pytest.mark.parametrize("kind", [InProcess, InBatch, SendsFirst])
-def test_a_packet_that_alone_is_not_answered_is_given_up_after_a_minute(kind: Any) -> None:
-    clock, service, end, done = Clock(), Service(), Keep(), list[Epoch]()
-    service.refused = {1}
-    options: dict[str, Any] = {"clock": clock, "rng": Highest(), "on_done": done.append}
-    with running({"start": Pass(), "ask": kind(service), "end": end}, WIRES, **options) as scheduler:
-        submit(scheduler, 4)
-        settle(scheduler)
-        for _ in range(2 if kind is InBatch else 1):  # of a batch it is not known at once which packet it was
-            pass_time(scheduler, clock)
-            settle(scheduler)
-        assert end.numbers == [0, 2, 3]
-        began, number = clock.now, 4
-        while len(done) < number - 3:  # something comes after it all the time
-            submit(scheduler, 1, start=number)
-            number += 1
-            pass_time(scheduler, clock)
-            settle(scheduler)
-        assert clock.now - began >= 59
-    assert sorted(end.numbers) == [0, *range(2, number)]
-    letters = [letter for epoch in done for letter in epoch.dead_letters]
-    assert [(letter.code, letter.error) for letter in letters] == [("retry.exhausted", "TimeoutError: no answer for 1")]
-    assert letters[0].attempts >= 5
-
-
-@pytest.mark.parametrize("kind", [InProcess, InBatch])
-def test_two_that_are_not_answered_in_a_row_wait_for_the_service(kind: Any) -> None:
-    clock, service, end, done = Clock(), Service(), Keep(), list[Epoch]()
-    service.refused = {1, 2}
-    options: dict[str, Any] = {"clock": clock, "rng": Highest(), "on_done": done.append}
-    with running({"start": Pass(), "ask": kind(service), "end": end}, WIRES, **options) as scheduler:
-        submit(scheduler, 4)
-        settle(scheduler)
-        for _ in range(20):
-            pass_time(scheduler, clock)
-        assert end.numbers in ([0], [])
-        service.refused = set()
-        come_to_an_end(scheduler, clock)
-    assert end.numbers == [0, 1, 2, 3]
-    assert done[0].dead_letters == []
 
 
 def test_what_was_sent_before_it_raised_is_taken_back() -> None:

@@ -1,0 +1,154 @@
+"""Packets that alone cannot reach a service, while others can: each has its fate in time, and its neighbours are unharmed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pypes.component import Component, Operator
+from pypes.core.limits import Limits
+from pypes.packet import Packet
+from pypes.runtime.scheduler import Epoch
+from tests.runtime.scheduler.graphs import Keep, Pass, running
+from tests.runtime.scheduler.test_breaker import Clock, Highest, pass_time, submit
+from tests.runtime.scheduler.test_resting import (
+    WIRES,
+    Enriches,
+    Holds,
+    InBatch,
+    InLoop,
+    InProcess,
+    SendsFirst,
+    Service,
+    TakesAll,
+    come_to_an_end,
+    settle,
+)
+
+EACH = [InProcess, InBatch, InLoop, TakesAll, SendsFirst, Holds]
+
+
+@pytest.mark.parametrize("kind", EACH)
+def test_a_packet_that_alone_is_not_answered_is_given_up_after_a_minute(kind: Any) -> None:
+    clock, service, end, done = Clock(), Service(), Keep(), list[Epoch]()
+    service.refused = {1}
+    options: dict[str, Any] = {"clock": clock, "rng": Highest(), "on_done": done.append}
+    with running({"start": Pass(), "ask": kind(service), "end": end}, WIRES, **options) as scheduler:
+        submit(scheduler, 4)
+        settle(scheduler)
+        # of a batch it is not known at once which packet it was, and what is held is let go a second later
+        for _ in range({InProcess: 1, InLoop: 1, SendsFirst: 1, Holds: 4}.get(kind, 2)):
+            pass_time(scheduler, clock)
+            settle(scheduler)
+        assert end.numbers == [0, 2, 3]
+        began, number = clock.now, 4
+        while len(done) < number - 3:  # something comes after it all the time
+            submit(scheduler, 1, start=number)
+            number += 1
+            pass_time(scheduler, clock)
+            settle(scheduler)
+        assert 55 <= clock.now - began <= 180
+    assert sorted(end.numbers) == [0, *range(2, number)]
+    letters = [letter for epoch in done for letter in epoch.dead_letters]
+    assert [(letter.code, letter.error) for letter in letters] == [("retry.exhausted", "TimeoutError: no answer for 1")]
+    assert letters[0].attempts >= 5
+
+
+@pytest.mark.parametrize("kind", EACH)
+def test_several_in_a_row_wait_for_the_service_for_a_minute_then_they_do_not_hide_behind_each_other(kind: Any) -> None:
+    clock, service, end, done = Clock(), Service(), Keep(), list[Epoch]()
+    service.refused = {1, 2, 3}
+    options: dict[str, Any] = {"clock": clock, "rng": Highest(), "on_done": done.append}
+    with running({"start": Pass(), "ask": kind(service), "end": end}, WIRES, **options) as scheduler:
+        submit(scheduler, 6)
+        settle(scheduler)
+        while clock.now < 125:
+            pass_time(scheduler, clock)
+        assert end.numbers in ([0], [])
+        number = 6
+        while len(done) < number - 5 and clock.now < 800:
+            submit(scheduler, 1, start=number)
+            number += 1
+            pass_time(scheduler, clock)
+            settle(scheduler)
+        come_to_an_end(scheduler, clock)
+    assert sorted(end.numbers) == [0, *range(4, number)]
+    letters = [letter for epoch in done for letter in epoch.dead_letters]
+    assert sorted((letter.documents, letter.code) for letter in letters) == [((n,), "retry.exhausted") for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("kind", EACH)
+def test_several_in_a_row_cost_nothing_once_the_service_answers(kind: Any) -> None:
+    clock, service, end, done = Clock(), Service(), Keep(), list[Epoch]()
+    service.refused = {1, 2}
+    with running({"start": Pass(), "ask": kind(service), "end": end}, WIRES, clock=clock, on_done=done.append) as scheduler:
+        submit(scheduler, 4)
+        settle(scheduler)
+        while clock.now < 125:
+            pass_time(scheduler, clock)
+        service.refused = set()
+        come_to_an_end(scheduler, clock)
+    assert end.numbers == [0, 1, 2, 3]
+    assert done[0].dead_letters == []
+
+
+@pytest.mark.parametrize("kind", EACH)
+def test_an_outage_longer_than_the_limit_costs_the_first_packet_each_time(kind: Any) -> None:
+    clock, service, end, done = Clock(), Service(), Keep(), list[Epoch]()
+    service.error = ConnectionRefusedError("nobody")
+    options: dict[str, Any] = {"clock": clock, "on_done": done.append, "limits": Limits(unreachable_s=1000.0)}
+    with running({"start": Pass(), "ask": kind(service), "end": end}, WIRES, **options) as scheduler:
+        submit(scheduler, 40)
+        settle(scheduler)
+        while clock.now < 1050:
+            pass_time(scheduler, clock)
+        assert not done
+        while clock.now < 2900:
+            pass_time(scheduler, clock)
+        service.error = None
+        come_to_an_end(scheduler, clock)
+    assert end.numbers == list(range(2, 40))
+    assert [(letter.documents, letter.code) for letter in done[0].dead_letters] == [((n,), "retry.exhausted") for n in (0, 1)]
+    assert done[0].dead_letters[0].attempts > 30
+
+
+class AsksPairs(Enriches, Operator):
+    inputs = {"in": "Left", "in2": "Right"}
+
+    def process(self, packet: Packet) -> Packet:
+        self.service.ask(packet.get("n"))
+        return packet
+
+
+class AsksPairsInLoop(Enriches, Component):
+    def __init__(self, service: Service) -> None:
+        super().__init__(service)
+        self.add_input("in2", "Right")
+
+    def run(self) -> None:
+        while True:
+            for port in ("in", "in2"):
+                for packet in self.receive_all(port):
+                    self.service.ask(packet.get("n"))
+                    self.send("out", packet)
+            self.yield_ctrl()
+
+
+@pytest.mark.parametrize("kind", [InProcess, InLoop, TakesAll, Holds, AsksPairs, AsksPairsInLoop])
+def test_one_with_nothing_after_it_is_given_up_in_the_end(kind: Any) -> None:
+    clock, service, end, done = Clock(), Service(), Keep(), list[Epoch]()
+    service.refused = {0}
+    wires = [*WIRES, ("other.out", "ask.in2"), ("start.out", "other.in")] if kind in (AsksPairs, AsksPairsInLoop) else WIRES
+    nodes = {"start": Pass(), "ask": kind(service), "end": end, **({"other": Pass()} if len(wires) > 2 else {})}
+    with running(nodes, wires, clock=clock, on_done=done.append, limits=Limits(unreachable_s=20.0)) as scheduler:
+        submit(scheduler, 1)
+        settle(scheduler)
+        while not done and clock.now < 300:
+            pass_time(scheduler, clock)
+            settle(scheduler)
+        assert [letter.code for letter in done[0].dead_letters] == ["retry.exhausted"] * (2 if len(wires) > 2 else 1)
+        submit(scheduler, 3, start=1)
+        come_to_an_end(scheduler, clock)
+    assert sorted({*end.numbers}) == [1, 2, 3]
+    assert done[1].dead_letters == []
