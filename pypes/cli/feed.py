@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from pypes.cli.feeding.deleting import PATIENCE_S
 from pypes.cli.feeding.memory import default_folder
 from pypes.cli.feeding.posting import Feeder
 from pypes.cli.feeding.remembering import Remembering
@@ -58,6 +59,12 @@ def _checked(context: click.Context, parameter: click.Parameter, template: str) 
     show_default=True,
     help="Delete the documents of files that an earlier run fed and that are gone from their directory.",
 )
+@click.option(
+    "--moved-from",
+    type=click.Path(path_type=Path),
+    metavar="DIRECTORY",
+    help="The directory's former path: what was fed from there is remembered as fed from the one given now.",
+)
 @click.option("--yes-delete", is_flag=True, help="Delete even if more than half of what was fed is gone.")
 @click.option(
     "--state",
@@ -80,6 +87,7 @@ def feed(
     no_id: bool,
     only_changed: bool,
     deletions: bool,
+    moved_from: Path | None,
     yes_delete: bool,
     state: Path | None,
     follow: bool,
@@ -109,22 +117,29 @@ def feed(
     has_ids = not (no_id or feeder.asker.has_id)
     if only_changed and not has_ids:
         raise click.UsageError("--changed needs what earlier runs remembered; leave --no-id out, and post to a route, not an id")
-    files = files_of(paths, suffixes, lambda path, reason: passed_over.append((path, reason)), template if has_ids else "")
-    started_s = time.monotonic()
     roots = [path for path in paths if path.is_dir()] if has_ids else []
-    remembering = Remembering(state or default_folder(), feeder.asker.server + feeder.asker.path, roots, template)
-    if deletions:
-        remembering.look(is_confirmed=yes_delete)
-    if only_changed:
-        files = remembering.changed(files)
-    is_through = False
-    try:
-        feed_with_progress(console, files, feeder, follow=follow)
-        is_through = bool(feeder.sent or not files)  # else nobody is there who would take a deletion
-    finally:
-        # also after Ctrl-C: what was accepted is known to the next run
-        remembering.keep(feeder, deletes=deletions and is_through)
-    report = feeder.follow() if follow else feeder.report
+    if moved_from is not None and len(roots) != 1:
+        raise click.UsageError("--moved-from needs the one directory that has the files now, and ids")
+    started_s = time.monotonic()
+    patience_s = None if follow else PATIENCE_S
+    with Remembering(state or default_folder(), feeder.address, roots, template, moved_from) as remembering:
+        feeder.keeper = remembering
+        files = files_of(paths, suffixes, lambda path, reason: passed_over.append((path, reason)), template if has_ids else "")
+        if deletions:
+            remembering.look(is_confirmed=yes_delete)
+        if has_ids:
+            remembering.settle(feeder, patience_s)
+            files = remembering.claim(files, feeder)
+        if only_changed:
+            files = remembering.changed(files)
+        is_through = False
+        try:
+            feed_with_progress(console, files, feeder, follow=follow)
+            is_through = bool(feeder.sent or not files)  # else nobody is there who would take a deletion
+        finally:
+            # also after Ctrl-C: what was accepted is known to the next run
+            remembering.keep(feeder, is_through=is_through, deletes=deletions, patience_s=patience_s)
+    report = feeder.report
     feeder.close()
     tell(console, "passed over", [(str(path), reason) for path, reason in passed_over])
     for what, path, reason in remembering.told:

@@ -39,6 +39,8 @@ class Asker:
             )
         self.has_id = self.path.count("/") > 2
         self.retries = 0
+        #: Graphs that took documents.
+        self.graphs: set[str] = set()
         self.on_absence = on_absence
         self._has_answered = False
         self._absence = ""
@@ -71,6 +73,8 @@ class Asker:
             else:
                 self._has_answered = True
                 if answer.status < 300:
+                    if "Pypes-Graph" in answer.headers:
+                        self.graphs.add(answer.headers["Pypes-Graph"])
                     content: dict[str, Any] = orjson.loads(answer.data)
                     return content
                 reason = reason_of(answer)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from pypes.cli.feeding.asking import Asker
-from pypes.cli.feeding.loading import UNKNOWN
 from pypes.cli.feeding.report import Report, Sent
 from pypes.errors import PypesError
 
@@ -18,16 +17,11 @@ NAMED_FAILURES = 3
 
 
 def follow(asker: Asker, sent: Sent, report: Report) -> None:
-    """Wait until everything sent is published, dropped or failed, and count it. Files with failures get an unknown stamp."""
+    """Wait until everything sent is published, dropped or failed, and count it. Files with failures are marked."""
     while True:
         found = asker.get(f"/receipts/{sent.receipt}", wait=RECEIPT_WAIT_S)
         if found["state"] in ("done", "failed"):
             break
-    if sent.deleted:
-        for document in _documents(asker, sent.receipt) if found["failed"] else ():
-            if document["outcome"] == "failed":
-                report.dead.append((f"deletion of {sent.deleted[document['index']]}", _reason(asker, sent.receipt, document)))
-        return
     report.published += found["published"]
     report.dropped += found["dropped"]
     report.failed += found["failed"]
@@ -38,18 +32,18 @@ def follow(asker: Asker, sent: Sent, report: Report) -> None:
     if not (found["failed"] or (found["dropped"] and len(sent.loaded) > 1)):
         return
     named = 0
-    for document in _documents(asker, sent.receipt):
+    for document in documents(asker, sent.receipt):
         outcome, index = document["outcome"], document["index"]
         loaded = sent.loaded[index if len(sent.loaded) > 1 else 0]
         if len(sent.loaded) > 1:
             _add(report, loaded.media_type, {outcome: 1})
         if outcome != "failed":
             continue
-        loaded.stamp = UNKNOWN
+        loaded.has_failed = True
         named += 1
         if len(sent.loaded) > 1 or named <= NAMED_FAILURES:
             place = f" (document {index})" if sent.accepted > 1 and len(sent.loaded) == 1 else ""
-            report.dead.append((f"{loaded.file.path}{place}", _reason(asker, sent.receipt, document)))
+            report.dead.append((f"{loaded.file.path}{place}", reason(asker, sent.receipt, document)))
         elif named == NAMED_FAILURES + 1:
             more = found["failed"] - NAMED_FAILURES
             report.dead.append(
@@ -58,7 +52,8 @@ def follow(asker: Asker, sent: Sent, report: Report) -> None:
             return
 
 
-def _documents(asker: Asker, receipt: str) -> Iterator[dict[str, Any]]:
+def documents(asker: Asker, receipt: str) -> Iterator[dict[str, Any]]:
+    """The documents of a receipt, page by page."""
     after: dict[str, int] = {}
     while True:
         page = asker.get(f"/receipts/{receipt}/documents", limit=PAGE, **after)
@@ -68,7 +63,7 @@ def _documents(asker: Asker, receipt: str) -> Iterator[dict[str, Any]]:
         after = {"after": page["next"]}
 
 
-def _reason(asker: Asker, receipt: str, document: dict[str, Any]) -> str:
+def reason(asker: Asker, receipt: str, document: dict[str, Any]) -> str:
     """Why a document failed, and where it is kept."""
     letter = document["deadletter"]
     if letter is None:

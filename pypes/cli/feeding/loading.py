@@ -38,7 +38,8 @@ class Loaded:
     """A file that is ready to be sent. ``content`` is ``None`` if it is to be streamed: ``size`` bytes from the beginning.
 
     ``is_one``: it is certainly one document. ``id`` is the id of that, ``is_own`` if it says so itself. ``stamp`` are the size
-    and the time of modification of the file that this is the content of, :data:`UNKNOWN` if it is not all of it.
+    and the time of modification of the file that this is the content of, :data:`UNKNOWN` if it is not all of it. ``has_failed``:
+    it was accepted, and became a dead letter.
     """
 
     file: File
@@ -49,6 +50,7 @@ class Loaded:
     id: str | None
     is_own: bool
     stamp: Stamp
+    has_failed: bool = False
 
 
 class Window:

@@ -1,31 +1,33 @@
-"""Memory: what a run of ``pypes feed`` fed from a folder, for the next run to find what has changed or vanished."""
+"""Memory: what runs of ``pypes feed`` fed from a folder, for the next run to find what has changed or vanished.
+
+Two files in the folder of states: ``.json`` is replaced as a whole at the end of a run, ``.journal`` is there while a run is
+under way, locked, and has what that adds. A run that is killed leaves it to the next one.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import stat
-from collections.abc import Collection, Iterable, Iterator
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from pypes.cli.feeding.loading import Loaded, Stamp
+from pypes.cli.feeding.loading import Loaded
+from pypes.cli.feeding.state import Known, State, entry, read
 from pypes.cli.feeding.walking import File
-from pypes.errors import InvalidInput
-
-VERSION = 1
+from pypes.errors import Conflict, InvalidInput
 
 #: More deletions than this, and more than half of what is known, have to be confirmed: perhaps a disk is not mounted.
 FEW = 10
 
-
-class Known(NamedTuple):
-    """A file that was fed. ``id`` is that of its document, ``None`` if it had none or is several."""
-
-    id: str | None
-    stamp: Stamp
+DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def default_folder() -> Path:
@@ -34,29 +36,42 @@ def default_folder() -> Path:
 
 
 class Memory:
-    """What was fed from one folder to one address, in a file that is replaced as a whole."""
+    """What was fed from one folder to one address. Only one run has it at a time, until it is closed.
+
+    Raises :class:`Conflict` if another run has it, :class:`InvalidInput` if it cannot be written or is damaged. Its methods
+    raise ``OSError`` where they write. Threads may share it.
+    """
 
     def __init__(self, folder: Path, address: str, root: Path, template: str) -> None:
-        self._head = {"version": VERSION, "address": address, "root": str(root.resolve()), "template": template}
-        name = hashlib.sha256(os.fsencode(f"{address}\0{self._head['root']}")).hexdigest()[:32]
-        self._path = folder / f"{name}.json"
+        resolved = str(root.resolve())
+        self._path = folder / f"{_digest(address)}-{_digest(resolved)}.json"
         self._root = root
-        #: Path from the folder → what was fed.
-        self.known: dict[str, Known] = {}
-        #: Ids that files had before and have no more, whose documents are still to be deleted.
-        self.owed: list[str] = []
-        self._is_same_template = True
-        with contextlib.suppress(FileNotFoundError):
-            self._read()
+        self._lock = threading.Lock()
+        self._journal = _locked(self._path.with_suffix(".journal"), root)
+        self._is_saved = True
+        try:
+            found = peek(self._path)
+            #: What is known. Only this class and what runs alone change it.
+            self.state = found or State(address, resolved, template)
+            self._is_same_template = self.state.template == template
+            self.state.template = template
+            self.state.reserved.clear()
+            self.save()
+        except OSError as error:
+            os.close(self._journal)
+            raise _unwritable(self._path, error) from error
+        except BaseException:
+            os.close(self._journal)
+            raise
 
     def is_changed(self, file: File) -> bool:
         """True unless a file is known to be as it was when it was fed."""
-        known = self.known.get(file.name)
+        known = self.state.known.get(file.name)
         return not self._is_same_template or known is None or known.stamp != (file.size, file.mtime_ns)
 
     def vanished(self) -> list[str]:
         """Names of known files that are gone. One that cannot be looked at, below a folder without access, is not."""
-        return [name for name in self.known if self.is_gone(name)]
+        return [name for name in dict.fromkeys([*self.state.known, *self.state.claims.values()]) if self.is_gone(name)]
 
     def is_gone(self, name: str) -> bool:
         """True if no file has this name any more, perhaps a folder has."""
@@ -64,44 +79,171 @@ class Memory:
 
     def is_much(self, vanished: Collection[str]) -> bool:
         """True if so much has vanished that somebody should look first."""
-        return len(vanished) > FEW and 2 * len(vanished) > len(self.known)
+        return len(vanished) > FEW and 2 * len(vanished) > len(self.state.known)
 
-    def take(self, accepted: Iterable[Loaded]) -> None:
-        """Remember what was accepted, and in ``owed`` the ids that its files had before and have no more."""
-        for loaded in accepted:
-            known = self.known.get(loaded.file.name)
-            self.known[loaded.file.name] = Known(loaded.id, loaded.stamp)
-            if known is not None and known.id is not None and known.id != loaded.id:
-                self.owed.append(known.id)
+    def reserve(self, files: Iterable[File]) -> None:
+        """Tell other runs which ids this one is about to send."""
+        self._note("reserved", {file.id: file.name for file in files if file.id is not None})
 
-    def ids(self) -> Iterator[str]:
-        """The ids of all known documents."""
-        return (known.id for known in self.known.values() if known.id is not None)
+    def claim(self, loaded: Iterable[Loaded]) -> None:
+        """Note what is about to be sent, as far as it is not known, so that a run that is killed forgets nothing."""
+        known = self.state.known
+        self._note(
+            "claims",
+            {
+                one.id: one.file.name
+                for one in loaded
+                if one.id is not None and ((old := known.get(one.file.name)) is None or old.id != one.id)
+            },
+        )
+
+    def take(self, accepted: Iterable[Loaded], receipt: str) -> None:
+        """Note what was accepted."""
+        fed = {loaded.file.name: entry(Known(loaded.id, loaded.stamp, receipt)) for loaded in accepted}
+        try:
+            self._note("fed", fed)
+        except OSError:  # a run that is killed now knows of it by the claim
+            with self._lock:
+                self.state.apply({"fed": fed})
+
+    def unclaim(self, loaded: Loaded) -> None:
+        """Note that the server has refused a file: what was claimed for it is not there."""
+        with self._lock:
+            if loaded.id is not None and self.state.claims.get(loaded.id) == loaded.file.name:
+                del self.state.claims[loaded.id]
+
+    def asking(self, ids: Collection[str]) -> None:
+        """Note which documents are about to be deleted."""
+        self._note("asking", list(ids))
 
     def save(self) -> None:
-        """Write it, in place of what was there; raises ``OSError``."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        files = {name: [known.id, *known.stamp] for name, known in self.known.items()}
+        """Write it, in place of what was there."""
         written = self._path.with_suffix(f".{os.getpid()}")
         try:
-            written.write_text(json.dumps({**self._head, "files": files, "owed": self.owed}), encoding="ascii")
+            with written.open("w", encoding="ascii") as file:
+                file.write(self.state.written())
+                file.flush()
+                os.fsync(file.fileno())
             written.replace(self._path)
         except BaseException:
             written.unlink(missing_ok=True)
             raise
+        os.ftruncate(self._journal, 0)
+        os.write(self._journal, b'{"process": %d}\n' % os.getpid())
+        self._is_saved = True
 
-    def _read(self) -> None:
+    def close(self) -> None:
+        """Leave it to the next run, with the journal if that has what was not saved."""
+        if self._is_saved:
+            self._path.with_suffix(".journal").unlink(missing_ok=True)
+        os.close(self._journal)
+
+    def remove(self) -> None:
+        """Forget the folder, and close."""
+        self._path.unlink(missing_ok=True)
+        self._is_saved = True
+        self.close()
+
+    def _note(self, kind: str, change: Mapping[str, Any] | list[str]) -> None:
+        if not change:
+            return
+        line = json.dumps({kind: change}).encode() + b"\n"
+        with self._lock:
+            end = os.fstat(self._journal).st_size
+            self._is_saved = False
+            # one call, so that a kill leaves the line whole or not at all
+            if os.write(self._journal, line) < len(line):
+                os.ftruncate(self._journal, end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path.with_suffix(".journal")))
+            self.state.apply({kind: change})
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other runs from reserving ids meanwhile."""
+    try:
+        fd = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise _unwritable(folder / "x", error) from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def states(folder: Path, address: str) -> Iterator[State]:
+    """What all folders have at an address. Raises as :func:`peek`."""
+    prefix = _digest(address)
+    for stem in sorted({path.stem for path in folder.iterdir() if path.name.startswith(f"{prefix}-")}):
+        found = peek(folder / f"{stem}.json")
+        if found is not None:
+            yield found
+
+
+def peek(path: Path) -> State | None:
+    """The state in a file, with what its journal adds; ``None`` if there is none.
+
+    Raises :class:`InvalidInput` if it is damaged.
+    """
+    journal = path.with_suffix(".journal")
+    try:
+        # the journal first: what it loses meanwhile is in the state
+        lines = [json.loads(line) for line in _text(journal).splitlines(keepends=True) if line.endswith("\n")]
+        text = _text(path)
+        if not text:
+            return None
+        found = read(text)
+        for line in lines:
+            found.apply(line)
+    except DAMAGE as error:
+        raise InvalidInput(
+            f"{path} is not what an earlier run wrote ({error}); remove it, and the run begins anew", code="feed.memory"
+        ) from error
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        return ""
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:20]
+
+
+def _locked(path: Path, root: Path) -> int:
+    """The journal, opened and locked."""
+    while True:
         try:
-            found = json.loads(self._path.read_text(encoding="ascii"))
-            if found["version"] != VERSION:
-                raise ValueError(f"it is of version {found['version']}")
-            self.known = {_name(name): _known(*entry) for name, entry in found["files"].items()}
-            self.owed = [_text(id) for id in found.get("owed", [])]
-            self._is_same_template = found["template"] == self._head["template"]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise InvalidInput(
-                f"{self._path} is not what an earlier run wrote ({error}); remove it, and the run begins anew", code="feed.memory"
-            ) from error
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            found = re.match(rb'{"process": (\d+)}', os.pread(fd, 64, 0))
+            os.close(fd)
+            process = f" (process {found[1].decode()})" if found else ""
+            raise Conflict(
+                f"another run of pypes feed{process} is feeding {root} to the same address; wait until it has ended, or end it",
+                code="feed.busy",
+            ) from None
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(fd), path.stat()):
+                return fd
+        os.close(fd)  # the run before removed it between our opening and locking it
+
+
+def _unwritable(path: Path, error: OSError) -> InvalidInput:
+    return InvalidInput(
+        f"what is fed cannot be remembered in {path.parent}: {error.strerror or error}; give a folder that can be written to "
+        "with --state, or feed without ids and memory with --no-id",
+        code="feed.state",
+    )
 
 
 def _is_gone(path: Path) -> bool:
@@ -111,22 +253,3 @@ def _is_gone(path: Path) -> bool:
         return True
     except OSError:
         return False
-
-
-def _name(name: str) -> str:
-    """The name of a file below the folder, as it was written; raises ``ValueError`` for what leads elsewhere."""
-    if "\0" in name or Path(name).is_absolute() or ".." in Path(name).parts:
-        raise ValueError(f"{name!r} is no file of the folder")
-    return name
-
-
-def _known(id: object, size: object, mtime_ns: object) -> Known:
-    if not isinstance(size, int) or not isinstance(mtime_ns, int):
-        raise ValueError("a size or a time is no number")
-    return Known(None if id is None else _text(id), (size, mtime_ns))
-
-
-def _text(id: object) -> str:
-    if not isinstance(id, str):
-        raise ValueError("an id is no text")
-    return id

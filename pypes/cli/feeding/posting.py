@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import orjson
@@ -29,6 +29,16 @@ BATCH_BYTES = WHOLE_BYTES
 DELETIONS = 500
 
 
+class Keeper(Protocol):
+    """Remembers what is sent. Called by several threads; what ``sending`` raises keeps the files from being sent."""
+
+    def sending(self, files: Sequence[Loaded]) -> None: ...
+
+    def accepted(self, files: Sequence[Loaded], receipt: str) -> None: ...
+
+    def refused(self, loaded: Loaded) -> None: ...
+
+
 class Feeder:
     """Posts files over several connections, in batches; 429 and 503 are honoured, lost connections tried again.
 
@@ -48,6 +58,7 @@ class Feeder:
         idempotent: bool = False,
         on_progress: Callable[[Report], None] = lambda report: None,
         on_absence: Callable[[str], None] = lambda reason: None,
+        keeper: Keeper | None = None,
     ) -> None:
         self.asker = Asker(url, token=token, connections=connections, on_absence=on_absence)
         self.path = f"{self.asker.path}?folders=keep" + ("" if lane == "live" else f"&lane={lane}")
@@ -56,11 +67,18 @@ class Feeder:
         self.compress = compress
         self.connections = connections
         self.on_progress = on_progress
+        self.keeper = keeper
         self.report = Report()
         #: What was accepted, in the order of the answers.
         self.sent: list[Sent] = []
-        self._followed = 0
+        #: How many of them have ended.
+        self.followed = 0
         self._lock = threading.Lock()
+
+    @property
+    def address(self) -> str:
+        """Where documents go, as runs are remembered by it."""
+        return self.asker.server + self.asker.path
 
     def feed(self, files: Iterable[File]) -> Report:
         """Post all files; returns when each has been answered."""
@@ -77,20 +95,20 @@ class Feeder:
         self.report.retries = self.asker.retries
         return self.report
 
-    def delete(self, ids: Sequence[str]) -> None:
-        """Delete documents, many in one POST. Raises as :meth:`Asker.ask`; what was accepted until then is in ``sent``."""
+    def delete(self, ids: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+        """Delete documents, many in one POST: the receipt of each, and its ids. Raises as :meth:`Asker.ask`."""
         for begin in range(0, len(ids), DELETIONS):
-            some = tuple(ids[begin : begin + DELETIONS])
+            some = ids[begin : begin + DELETIONS]
             packets = [{"fields": {}, "meta": {"id": id, "requestmethod": "DELETE"}} for id in some]
             answer = self._post(orjson.dumps(packets), {"Content-Type": PACKETS})
-            self.sent.append(Sent(answer["receipt"], 0, deleted=some))
             self.report.deleted += len(some)
+            yield answer["receipt"], some
 
     def follow(self) -> Report:
         """Wait until everything accepted is published, dropped or failed, and count it."""
-        for sent in self.sent[self._followed :]:
+        for sent in self.sent[self.followed :]:
             follow(self.asker, sent, self.report)
-            self._followed += 1
+            self.followed += 1
             self.on_progress(self.report)
         return self.report
 
@@ -118,7 +136,7 @@ class Feeder:
             try:
                 loaded = load(file)
             except (PypesError, OSError) as error:
-                self._refused(file, str(error), media_type_of(file.path.name).outer or "unknown")
+                self.refuse(file, str(error))
                 continue
             if loaded.is_one and loaded.content is not None:
                 together.append(loaded)
@@ -130,17 +148,21 @@ class Feeder:
     def _post_loaded(self, files: Sequence[Loaded]) -> None:
         """Post files in one body; one that is refused is posted file by file, so that only the guilty one stays behind."""
         try:
+            if self.keeper is not None:
+                self.keeper.sending(files)
             answer = self._post_one(files[0]) if len(files) == 1 else self._post_many(files)
         except InvalidInput as error:
             if len(files) == 1:
-                self._refused(files[0].file, str(error), files[0].media_type)
+                if self.keeper is not None:
+                    self.keeper.refused(files[0])
+                self.refuse(files[0].file, str(error), files[0].media_type)
             else:
                 for loaded in files:
                     self._post_loaded([loaded])
             return
         except (PypesError, OSError) as error:
             for loaded in files:
-                self._refused(loaded.file, str(error), loaded.media_type)
+                self.refuse(loaded.file, str(error), loaded.media_type)
             return
         accepted = int(answer["accepted"])
         with self._lock:
@@ -153,6 +175,8 @@ class Feeder:
                 kind.files += 1
                 kind.accepted += accepted if len(files) == 1 else 1
             self.on_progress(self.report)
+        if self.keeper is not None:
+            self.keeper.accepted(files, answer["receipt"])
 
     def _post_one(self, loaded: Loaded) -> dict[str, Any]:
         headers = {
@@ -183,7 +207,9 @@ class Feeder:
             headers = {**headers, "Idempotency-Key": str(uuid.uuid4())}
         return self.asker.ask("POST", self.path, body, headers)
 
-    def _refused(self, file: File, reason: str, media_type: str) -> None:
+    def refuse(self, file: File, reason: str, media_type: str = "") -> None:
+        """Count a file that is not accepted."""
+        media_type = media_type or media_type_of(file.path.name).outer or "unknown"
         with self._lock:
             self.report.files += 1
             self.report.refused += 1

@@ -3,38 +3,85 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
+from typing import Self
 
 import click
 
-from pypes.cli.feeding.loading import Loaded
-from pypes.cli.feeding.memory import Memory
+from pypes.cli.feeding import deleting
+from pypes.cli.feeding.deleting import Receipts
+from pypes.cli.feeding.earlier import learn
+from pypes.cli.feeding.loading import UNKNOWN, Loaded
+from pypes.cli.feeding.memory import Memory, alone
+from pypes.cli.feeding.owners import Owners
 from pypes.cli.feeding.posting import Feeder
+from pypes.cli.feeding.state import ASKED, FAILED, Letter
+from pypes.cli.feeding.summary import counted
 from pypes.cli.feeding.walking import File
 from pypes.errors import InvalidInput, PypesError
 
 SEVERAL = "it has vanished, but its documents stay: they have no id of their file"
+UNDER_WAY = "its document is just being deleted; feed it again when that has been done"
 
 
 class Remembering:
-    """The memories of the folders that one run feeds. ``told`` are words about files, each with what it is about."""
+    """The memories of the folders that one run feeds, until it is closed: a context manager.
 
-    def __init__(self, folder: Path, address: str, roots: Iterable[Path], template: str) -> None:
-        self._memories = {root: Memory(folder, address, root, template) for root in roots}
+    ``told`` are words about files, each with what it is about.
+    """
+
+    def __init__(self, folder: Path, address: str, roots: Iterable[Path], template: str, moved_from: Path | None = None) -> None:
+        self._folder = folder
+        self._address = address
+        self._memories: dict[Path, Memory] = {}
         self._vanished: dict[Path, list[str]] = {}
         self.told: list[tuple[str, str, str]] = []
+        with ExitStack() as stack:
+            for root in {root.resolve(): root for root in roots}.values():
+                self._memories[root] = Memory(folder, address, root, template)
+                stack.callback(self._memories[root].close)
+            if moved_from is not None:
+                self._adopt(moved_from, template)
+            self._close = stack.pop_all().close
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close()
 
     def changed(self, files: Iterable[File]) -> list[File]:
         """Those of the files that are not known to be as they were."""
         return [file for file in files if file.root not in self._memories or self._memories[file.root].is_changed(file)]
+
+    def claim(self, files: Iterable[File], feeder: Feeder) -> list[File]:
+        """The files that may be fed; those that would replace what is another folder's are refused."""
+        if not self._folder.is_dir():
+            return list(files)
+        with alone(self._folder):
+            owners = self._owners()
+            free, taken = owners.split(files)
+            for root, memory in self._memories.items():
+                memory.reserve(file for file in free if file.root == root)
+        for file, reason in taken:
+            feeder.refuse(file, reason)
+        if any(not memory.state.known for memory in self._memories.values()):
+            for gone, number in owners.gone.items():
+                told = (
+                    f"{counted(number, 'known file')} came from there; if it is a folder of this run now, add --moved-from {gone}"
+                )
+                self.told.append(("gone", gone, told))
+        return free
 
     def look(self, *, is_confirmed: bool) -> None:
         """Find what has vanished. Asks at a terminal if that is much; raises :class:`InvalidInput` if it is not confirmed."""
         for root, memory in self._memories.items():
             gone = memory.vanished()
             if memory.is_much(gone) and not is_confirmed:
-                what = f"{len(gone)} of {len(memory.known)} files that were fed from {root} are gone"
+                what = f"{len(gone)} of {len(memory.state.known)} files that were fed from {root} are gone"
                 if not (sys.stdin.isatty() and click.confirm(f"{what}. Delete their documents?", err=True)):
                     raise InvalidInput(
                         f"{what}, so nothing was fed; is something not mounted? --yes-delete deletes their documents, "
@@ -43,42 +90,125 @@ class Remembering:
                     )
             self._vanished[root] = gone
 
-    def keep(self, feeder: Feeder, *, deletes: bool) -> None:
-        """Remember what was accepted, delete what is no more, and write it down. What fails is told, not raised."""
-        accepted: dict[Path, list[Loaded]] = {}
-        for sent in feeder.sent:
+    def settle(self, feeder: Feeder, patience_s: float | None) -> None:
+        """See what became of what earlier runs sent: which deletions succeeded, which documents are dead letters."""
+        self._settle(feeder, Receipts(feeder.asker, patience_s))
+        try:
+            for memory in self._memories.values():
+                learn(memory.state, feeder.asker)
+        except PypesError as error:
+            self.told.append(("not known", "what became of earlier runs", str(error)))
+
+    # -- while it is sent: called by the threads of the feeder ---------------------------------------------
+
+    def sending(self, files: Sequence[Loaded]) -> None:
+        """Note what is about to be sent. Raises :class:`InvalidInput` for what is just being deleted, and ``OSError``."""
+        for memory, some in self._by_memory(files):
+            for loaded in some:
+                owed = memory.state.owed.get(loaded.id) if loaded.id is not None else None
+                if owed is not None and owed.stage == ASKED:
+                    raise InvalidInput(UNDER_WAY, code="feed.under_way")
+            memory.claim(some)
+
+    def accepted(self, files: Sequence[Loaded], receipt: str) -> None:
+        """Note what was accepted."""
+        for memory, some in self._by_memory(files):
+            memory.take(some, receipt)
+
+    def refused(self, loaded: Loaded) -> None:
+        """Note that a file is not there."""
+        for memory, _ in self._by_memory([loaded]):
+            memory.unclaim(loaded)
+
+    # -- at the end ------------------------------------------------------------------------------------------
+
+    def keep(self, feeder: Feeder, *, is_through: bool = True, deletes: bool = True, patience_s: float | None = 0) -> None:
+        """Delete what is no more, and write down what is. What fails is told, not raised.
+
+        A run that is not through deletes nothing, and asks nobody.
+        """
+        for sent in feeder.sent[: feeder.followed]:
             for loaded in sent.loaded:
-                if loaded.file.root in self._memories:
-                    accepted.setdefault(loaded.file.root, []).append(loaded)
-        for root, found in accepted.items():
-            self._memories[root].take(found)
-        if deletes:
-            fed = {root: {loaded.file.name for loaded in found} for root, found in accepted.items()}
-            for root, names in self._vanished.items():
-                # an editor takes a file away for a moment when it saves: what was fed in this run, or is back, has not vanished
-                self._vanished[root] = [
-                    name for name in names if name not in fed.get(root, ()) and self._memories[root].is_gone(name)
-                ]
-            self._delete(feeder)
+                if (memory := self._memory(loaded)) is not None:
+                    self._end(memory, loaded, sent.receipt)
+        try:
+            if is_through and deletes:
+                self._delete(feeder, Receipts(feeder.asker, patience_s))
+            if is_through:
+                for memory in self._memories.values():
+                    deleting.clear(memory, feeder.asker)
+        except (PypesError, OSError) as error:
+            feeder.report.failures.append(("deletions", str(error)))
         for root, memory in self._memories.items():
+            waiting = sum(owed.stage != FAILED for owed in memory.state.owed.values())
+            if is_through and deletes and waiting:
+                self.told.append(("deletions under way", str(root), f"{waiting}; the next run sees whether they succeeded"))
             try:
                 memory.save()
             except OSError as error:
-                self.told.append(("not remembered", str(root), f"{error}; give a folder that can be written to with --state"))
+                self.told.append(("not remembered", str(root), f"{error}; make room, and feed it again"))
 
-    def _delete(self, feeder: Feeder) -> None:
-        gone = {root: {name: self._memories[root].known.pop(name) for name in names} for root, names in self._vanished.items()}
-        live = {id for memory in self._memories.values() for id in memory.ids()}
-        owed = [id for memory in self._memories.values() for id in memory.owed]
-        ids = [*owed, *(known.id for names in gone.values() for known in names.values() if known.id is not None)]
-        for root, names in gone.items():
-            self.told += [("kept", str(root / name), SEVERAL) for name, known in names.items() if known.id is None]
+    def _delete(self, feeder: Feeder, receipts: Receipts) -> None:
+        for root, names in self._vanished.items():
+            memory = self._memories[root]
+            for name in names:
+                # an editor takes a file away for a moment when it saves: what is back has not vanished
+                if not memory.is_gone(name):
+                    continue
+                known = memory.state.known.get(name)
+                if known is not None and known.id is None:
+                    self.told.append(("kept", str(root / name), SEVERAL))
+                memory.state.forget(name)
+        live = {id for memory in self._memories.values() for id, _ in memory.state.ids()}
+        for memory in self._memories.values():
+            if not memory.state.owed:
+                continue
+            ids = deleting.ready(memory, receipts)
+            with alone(self._folder):  # nobody reserves an id between this look and the note that it is being deleted
+                owners = self._owners()
+                for id in [id for id in memory.state.owed if id in live or owners.has(id)]:
+                    memory.state.spare(id)
+                deleting.delete(memory, [id for id in ids if id in memory.state.owed], feeder)
+        self._settle(feeder, receipts)
+
+    def _settle(self, feeder: Feeder, receipts: Receipts) -> None:
         try:
-            feeder.delete([id for id in dict.fromkeys(ids) if id not in live])
-        except (PypesError, OSError) as error:
-            feeder.report.failures.append(("deletions", str(error)))
-            for root, names in gone.items():
-                self._memories[root].known.update(names)
-        else:
             for memory in self._memories.values():
-                memory.owed.clear()
+                deleting.settle(memory, feeder.asker, receipts, feeder.report)
+        except PypesError as error:
+            feeder.report.failures.append(("deletions", str(error)))
+
+    def _end(self, memory: Memory, loaded: Loaded, receipt: str) -> None:
+        """Note how the document of a file ended."""
+        name = loaded.file.name
+        known = memory.state.known.get(name)
+        if known is not None and known.receipt == receipt:
+            memory.state.known[name] = known._replace(receipt="", stamp=UNKNOWN if loaded.has_failed else known.stamp)
+            if loaded.has_failed:
+                memory.state.letters[name] = Letter(receipt, loaded.id)
+
+    def _adopt(self, moved_from: Path, template: str) -> None:
+        """Take over what was fed from a folder that has been moved."""
+        (memory,) = self._memories.values()
+        if moved_from.exists():
+            raise InvalidInput(f"{moved_from} is still there: --moved-from is for a folder that was moved", code="feed.moved")
+        other = Memory(self._folder, self._address, moved_from, template)
+        if not (other.state.known or other.state.owed or other.state.claims):
+            other.remove()
+            raise InvalidInput(
+                f"nothing is known of {moved_from} at {self._address}; give it as it was when it was fed, and the same address",
+                code="feed.moved",
+            )
+        memory.state.adopt(other.state)
+        memory.save()
+        other.remove()
+
+    def _owners(self) -> Owners:
+        return Owners(self._folder, self._address, {memory.state.root for memory in self._memories.values()})
+
+    def _memory(self, loaded: Loaded) -> Memory | None:
+        return None if loaded.file.root is None else self._memories.get(loaded.file.root)
+
+    def _by_memory(self, files: Iterable[Loaded]) -> list[tuple[Memory, list[Loaded]]]:
+        grouped = groupby(files, key=lambda loaded: loaded.file.root)
+        return [(self._memories[root], list(some)) for root, some in grouped if root in self._memories]

@@ -40,12 +40,8 @@ class Report(Count):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A POST that was accepted: either ``loaded`` files or ``deleted`` ids, in the order of its documents.
-
-    The files are several only if each of them is one document.
-    """
+    """A POST that was accepted: files in the order of its documents, several only if each of them is one document."""
 
     receipt: str
     accepted: int
-    loaded: tuple[Loaded, ...] = ()
-    deleted: tuple[str, ...] = ()
+    loaded: tuple[Loaded, ...]

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 from pypes.ingest.delivery import PACKETS
 
@@ -26,6 +27,15 @@ class Server(ThreadingHTTPServer):
         self.refuse: dict[bytes, list[tuple[int, dict[str, str]]]] = {}
         self.accepted: list[tuple[dict[str, str], bytes]] = []
         self.outcomes: list[list[str]] = []
+        self.ids_of: list[list[str | None]] = []
+        #: Receipts that have not ended.
+        self.unfinished: set[str] = set()
+        #: What was asked to be deleted of the dead letters.
+        self.cleared: list[str] = []
+        #: Bodies with this in them get no answer before ``release``; ``held`` tells that one has come.
+        self.hold = b""
+        self.held = threading.Event()
+        self.release = threading.Event()
         self.paths: Counter[str] = Counter()
         self.lock = threading.Lock()
 
@@ -53,6 +63,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         raw = gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body
+        if self.server.hold and self.server.hold in raw:
+            self.server.held.set()
+            self.server.release.wait(30)
         with self.server.lock:
             self.server.paths[self.path] += 1
             for mark, answers in self.server.refuse.items():
@@ -63,13 +76,25 @@ class Handler(BaseHTTPRequestHandler):
             self.server.accepted.append((dict(self.headers), raw))
             found = [self.outcome(document) for document in self.documents(raw)]
             self.server.outcomes.append(found)
-            self.answer(202, {"receipt": str(len(self.server.outcomes) - 1), "accepted": len(found)}, {})
+            self.server.ids_of.append(self.ids(raw))
+            content = {"receipt": str(len(self.server.outcomes) - 1), "accepted": len(found)}
+            self.answer(202, content, {"Pypes-Graph": "search"})
+
+    def do_DELETE(self) -> None:
+        self.server.cleared.append(self.path)
+        self.answer(200, {"count": 1}, {})
 
     def documents(self, raw: bytes) -> list[bytes]:
         kind = self.headers["Content-Type"]
         if kind == PACKETS:
             return raw.split(b"},{")
         return raw.splitlines() if kind == "application/x-ndjson" else raw.split(b"Content-Disposition")[1:] or [raw]
+
+    def ids(self, raw: bytes) -> list[str | None]:
+        if self.headers["Content-Type"] == PACKETS:
+            return [packet["meta"]["id"] for packet in json.loads(raw)]
+        found = re.findall(rb"Pypes-Id: (.+?)\r", f"Pypes-Id: {self.headers.get('Pypes-Id', '')}\r\n".encode() + raw)
+        return [unquote(id.decode()) for id in found]
 
     def outcome(self, document: bytes) -> str:
         return "failed" if b"poison" in document else "dropped" if b"drop" in document else "published"
@@ -79,12 +104,21 @@ class Handler(BaseHTTPRequestHandler):
         if what == "deadletters":
             self.answer(200, {"code": "test.poison", "error": f"letter {rest[0]} says why", "filter": "html"}, {})
             return
+        if what == "receipts" and not rest:
+            failed = [{"receipt": str(at)} for at, one in enumerate(self.server.outcomes) if "failed" in one]
+            self.answer(200, {"receipts": failed[::-1], "next": None}, {})
+            return
         found = self.server.outcomes[int(rest[0])]
+        ids = [*self.server.ids_of[int(rest[0])], *[None] * len(found)]
         if rest[1:]:
-            shown = [{"index": at, "outcome": one, "filter": None, "deadletter": f"L{at}"} for at, one in enumerate(found)]
+            shown = [
+                {"index": at, "id": ids[at], "outcome": one, "filter": None, "deadletter": f"L{at}"}
+                for at, one in enumerate(found)
+            ]
             self.answer(200, {"documents": shown, "next": None}, {})
         else:
-            self.answer(200, {"state": "done", **{one: found.count(one) for one in ("published", "dropped", "failed")}}, {})
+            state = "processing" if rest[0] in self.server.unfinished else "failed" if "failed" in found else "done"
+            self.answer(200, {"state": state, **{one: found.count(one) for one in ("published", "dropped", "failed")}}, {})
 
     def answer(self, status: int, content: Any, headers: dict[str, str]) -> None:
         data = json.dumps(content).encode()

@@ -31,11 +31,12 @@ def run(
     feeder = Feeder(server.url)
     files = list(files_of([root], template=template))
     when_walked()
-    memories = Remembering(root.parent / "state", f"{server.url}/docs", [root], template)
-    memories.look(is_confirmed=False)
-    when_looked()
-    feeder.feed(files)
-    memories.keep(feeder, deletes=True)
+    with Remembering(root.parent / "state", f"{server.url}/docs", [root], template) as memories:
+        feeder.keeper = memories
+        memories.look(is_confirmed=False)
+        when_looked()
+        feeder.feed(files)
+        memories.keep(feeder)
     feeder.close()
     return feeder
 
