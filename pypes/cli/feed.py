@@ -144,7 +144,7 @@ def feed(
     tell(console, "passed over", [(str(path), reason) for path, reason in passed_over])
     for what, path, reason in remembering.told:
         tell(console, what, [(path, reason)])
-    summarize(console, report, time.monotonic() - started_s, follow=follow)
+    summarize(console, report, time.monotonic() - started_s, follow=follow, graphs=feeder.asker.graphs)
     # what is no file was never there to be posted; what could not be looked into may hold some, and what was named was meant
     is_missed = any(reason not in NO_DOCUMENTS or path in paths for path, reason in passed_over)
     if is_missed or report.failures or report.dead or report.failed:

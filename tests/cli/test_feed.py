@@ -201,7 +201,7 @@ def test_a_second_run_updates_and_deletes(server: Server, files: list[Path]) -> 
     (folder / "sub" / "grün%.txt").unlink()
     result = invoke(server.url, folder, "--wait", "--gzip")
     assert result.exit_code == 0, result.output
-    assert "9 documents accepted, 2 deleted" in result.output
+    assert "9 files, 0.0 MB, 9 documents accepted by graph search, 2 deletions in " in result.output
     assert sorted(server.deleted) == ["3.txt", "sub/grün%.txt"]
     assert invoke(server.url, folder).exit_code == 0
     assert len(server.deleted) == 2
@@ -241,6 +241,12 @@ def test_a_run_that_would_delete_most_stops(server: Server, files: list[Path], t
     assert server.deleted == []
     assert invoke(server.url, folder, "--yes-delete").exit_code == 0
     assert len(server.deleted) == 11
+
+
+def test_numbers_of_one_are_in_words_for_one(server: Server, files: list[Path]) -> None:
+    assert "1 file, 0.0 MB, 1 document accepted by graph search in " in invoke(server.url, files[0]).output
+    server.refuse[b"text 1"] = [(503, {"Retry-After": "0"})]
+    assert "1 retry" in invoke(server.url, files[1]).output
 
 
 def test_without_ids_nothing_is_remembered(server: Server, files: list[Path], tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -12,13 +12,14 @@ from pypes.cli.feeding.report import Count, Report
 SHOWN_FAILURES = 20
 
 
-def summarize(console: Console, report: Report, passed_s: float, *, follow: bool) -> None:
-    """Numbers, the files that failed, and a table by media type."""
+def summarize(console: Console, report: Report, passed_s: float, *, follow: bool, graphs: Collection[str] = ()) -> None:
+    """Numbers, the graphs that took the documents, the files that failed, and a table by media type."""
     rate = report.accepted / max(passed_s, 1e-9)
-    deleted = f", {report.deleted} deleted" if report.deleted else ""
+    deleted = f", {counted(report.deleted, 'deletion')}" if report.deleted else ""
+    by = f" by graph{'s' * (len(graphs) > 1)} {', '.join(sorted(graphs))}" if graphs else ""
     console.print(
-        f"{report.files} files, {report.sent_bytes / 1e6:.1f} MB, {report.accepted} documents accepted{deleted}"
-        f" in {passed_s:.1f} s ({rate:,.0f}/s), {report.retries} retries",
+        f"{counted(report.files, 'file')}, {report.sent_bytes / 1e6:.1f} MB, {counted(report.accepted, 'document')} accepted"
+        f"{by}{deleted} in {passed_s:.1f} s ({rate:,.0f}/s), {counted(report.retries, 'retry', 'retries')}",
         highlight=False,
     )
     if follow:
@@ -27,6 +28,11 @@ def summarize(console: Console, report: Report, passed_s: float, *, follow: bool
     tell(console, "failed", report.dead)
     if report.kinds:
         console.print(_table(report, follow=follow))
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number of things, with the word for one or for several of them."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
 
 
 def tell(console: Console, what: str, files: Sequence[tuple[str, str]]) -> None:
