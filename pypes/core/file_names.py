@@ -31,7 +31,10 @@ def is_temporary(path: str, pattern: str = "") -> bool:
     name = path.rpartition("/")[2].lower()
     if (name.startswith("#") and name.endswith("#")) or name.startswith(_LOCK_BEGIN):
         return True
-    return any(name.endswith(end) and not pattern.lower().endswith(end) for end in TEMPORARY_ENDS)
+    # PERF: asked for every file of a folder; few have such a name
+    return name.endswith(TEMPORARY_ENDS) and any(
+        name.endswith(end) and not pattern.lower().endswith(end) for end in TEMPORARY_ENDS
+    )
 
 
 def shown(path: str) -> str:
@@ -39,8 +42,17 @@ def shown(path: str) -> str:
     try:
         path.encode()
     except UnicodeEncodeError:
-        return quote_from_bytes(os.fsencode(path), safe="/ !#$&'()*+,;=:@")
+        return _quoted(path)
     return path
+
+
+def shown_below(folder: str) -> tuple[str, ...]:
+    """How the paths of the files in a folder may begin as :func:`shown` gives them: names in it decide how it is written."""
+    return shown(folder), _quoted(folder)
+
+
+def _quoted(path: str) -> str:
+    return quote_from_bytes(os.fsencode(path), safe="/ !#$&'()*+,;=:@")
 
 
 def template_pattern(*places: str) -> str:

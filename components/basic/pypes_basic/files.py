@@ -11,12 +11,13 @@ from time import sleep
 from typing import Annotated, Any
 
 from pypes.component import Source
-from pypes.core.file_names import named, shown, template_pattern
+from pypes.core.file_names import named, shown_below, template_pattern
 from pypes.core.media_types import OCTETS, media_type_of
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import ComponentError, Reject
 from pypes.packet import Packet
 from pypes_basic.folder import Folder, read, stamp
+from pypes_basic.found import Found, by_name, without_shared_ids
 from pypes_basic.naming import deletion
 from pypes_basic.seen import Seen
 from pypes_basic.unpacking import can_unpack, unpack
@@ -29,9 +30,6 @@ NAMED = 10
 #: What is compressed as a whole and is no document by itself: it stays as it is.
 ARCHIVE = "application/x-tar"
 
-#: A file by the name that its document has: its path in the folder, and what ``stat`` said of it.
-Found = dict[str, tuple[str, os.stat_result]]
-
 
 class Files(Source):
     """Fetch the files of a directory, those that are new or have changed since, and delete the documents of those that are gone.
@@ -41,8 +39,8 @@ class Files(Source):
     ``.bz2`` and ``.xz`` hold is unpacked where the name says what it is (``people.csv.gz``).
 
     Changed is what has another size or another time of modification. A file is read when it has stayed the same for
-    ``settle_s``; hidden files and temporary ones (``a.tmp``, ``a.part``, ``a~`` …) are left out. What was seen is part of the
-    cursor, by name, so this is for thousands of files rather than millions.
+    ``settle_s``; hidden files and temporary ones (``a.tmp``, ``a.part``, ``a~`` …) are left out. Of files that would have one id,
+    one is fetched. What was seen is part of the cursor, by name, so this is for thousands of files rather than millions.
 
     A run that would delete more than ten documents, and more than half of those known, deletes none and ends with
     ``source.too_many_deletions``, since the directory may just not be mounted; ``POST /graphs/{name}/trigger?confirm=deletions``
@@ -56,7 +54,10 @@ class Files(Source):
         directory: Annotated[str, Help("Directory, from the data directory if relative.", path=True, min_length=1)]
         pattern: Annotated[
             str,
-            Help("Which files, such as *.html; **/*.html in all directories below.", pattern=r"^(?!/)(?!(.*/)?\.\.(/|$)).+$"),
+            Help(
+                "Which files, such as *.html; **/*.html in all directories below.",
+                pattern=r"^(?!/)(?!(.*/)?\.\.(/|$))(?=.*[^./]).+$",
+            ),
         ] = "*"
         id: Annotated[
             str,
@@ -80,14 +81,15 @@ class Files(Source):
         self._directory = self.secrets.redact(self.params.directory)
 
     def fetch(self, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
-        is_same = cursor and cursor["directory"] in (self._directory, self.params.directory)
-        seen = Seen(cursor["seen"] if is_same else {})
-        # a directory that is gone for a moment must not make everything new when it is back: this raises
-        home, params = Path(self.data_dir, self.params.directory), self.params
-        with Folder(home, self.paths, follows_links=params.links, takes_hidden=params.hidden) as folder:
-            found = _by_name(folder, folder.files(params.pattern))
+        seen = Seen(cursor["seen"] if cursor else {})
+        if cursor and cursor["directory"] not in (self._directory, self.params.directory):
+            # what another directory holds is another content, and what it had and this one has not is gone
+            seen.outdate()
+        with self._open() as folder:
+            found = by_name(folder, folder.files(self.params.pattern))
+            found = without_shared_ids(folder, found, seen, self._id)
             # what lies where nobody could look, or is no file to be read just now, is there still, as far as anybody knows
-            unknown = tuple(shown(prefix) for prefix in folder.unknown)
+            unknown = tuple(begin for prefix in folder.unknown for begin in shown_below(prefix))
             gone = [
                 name
                 for name in seen.entries
@@ -98,6 +100,18 @@ class Files(Source):
             yield from self._documents(folder, changed, seen, living)
             self._tell(folder.passed_over)
         yield from self._deletions(gone, seen, living)
+
+    def _open(self) -> Folder:
+        """The directory; raises if it is not there: that must not make everything gone now, and new when it is back."""
+        home = Path(self.data_dir, self.params.directory)
+        try:
+            return Folder(home, self.paths, follows_links=self.params.links, takes_hidden=self.params.hidden)
+        except OSError as error:
+            raise ComponentError(
+                f"{self.secrets.redact(str(home))} cannot be looked into ({error.strerror}): nothing is fetched or deleted; "
+                "make or mount the directory, or name another one",
+                code="files.no_directory",
+            ) from error
 
     def _documents(self, folder: Folder, changed: Found, seen: Seen, living: set[str]) -> Iterator[tuple[list[Packet], Any]]:
         """What is new or has changed. A document that has another id by now is deleted under the one it had."""
@@ -216,13 +230,3 @@ def _time(seconds: float) -> str | None:
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def _by_name(folder: Folder, found: Mapping[str, os.stat_result]) -> Found:
-    """Files by the name that documents have, with their paths. Of two that would be shown alike, one is passed over."""
-    named = {path: (path, status) for path, status in found.items() if shown(path) == path}
-    for path, status in found.items():
-        name = shown(path)
-        if named.setdefault(name, (path, status))[0] != path:
-            folder.passed_over[name] = "another file would have the same name"
-    return named

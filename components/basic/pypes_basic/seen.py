@@ -8,6 +8,9 @@ from typing import Any
 #: So many documents may be deleted in any case; more of them only up to half of all.
 FEW = 10
 
+#: Size and time of modification that no file has.
+NEVER = (-1, 0)
+
 
 class Seen:
     """The files that were fetched, by name: size and time of modification, and the id that the document was given.
@@ -24,6 +27,16 @@ class Seen:
     def entries(self) -> dict[str, list[Any]]:
         """What the cursor holds; a copy."""
         return dict(self._entries)
+
+    @property
+    def count(self) -> int:
+        """Files in the cursor by now."""
+        return len(self._entries)
+
+    def outdate(self, *names: str) -> None:
+        """Have files fetched again whatever they look like: those of ``names``, all without any."""
+        for name in names or self._entries:
+            self._entries[name] = [*NEVER, *self._entries[name][2:]]
 
     def is_as(self, name: str, stamp: list[int]) -> bool:
         """True if a file is as it was when it was fetched."""
