@@ -309,6 +309,9 @@ class Adapter(Component):
     #: may be a mistake raises ``ComponentError`` with code ``source.too_many_deletions`` instead.
     is_confirmed: bool = False
 
+    #: Bytes that the packets of one pair may have as JSON (``limits.json_bytes`` of the node); more of them end the run.
+    fetched_bytes: int = 64 * 1024 * 1024
+
 
 class Source(Adapter):
     """Fetches documents by itself (see :attr:`Adapter.fetch`), and takes none that are posted."""

@@ -22,9 +22,15 @@ from pypes_basic.naming import deletion
 from pypes_basic.seen import Seen
 from pypes_basic.unpacking import can_unpack, unpack
 
-#: What is fetched and stored at once: so many files, or bytes (the last file of them may lead beyond).
+#: What is fetched and stored at once: so many files, or a share of those known, since the cursor with all of them is stored each
+#: time; or so many bytes. A larger file goes alone.
 BATCH_FILES = 256
+BATCH_SHARE = 16
+MOST_FILES = 4096
 BATCH_BYTES = 4 << 20
+#: About what the metadata of a file adds to its bytes; and what it never reaches, paths being 4,096 bytes at most.
+META_BYTES = 1024
+MOST_META_BYTES = 1 << 16
 #: Files passed over that are named in the log; of the rest it says how many.
 NAMED = 10
 #: What is compressed as a whole and is no document by itself: it stays as it is.
@@ -124,17 +130,25 @@ class Files(Source):
             packet = self._read(folder, path, name, status)
             if packet is None:
                 continue
+            # a path stands there up to three times
+            added = len(packet.get("data") or b"") + META_BYTES + 3 * len(name)
+            if packets and size + added > min(BATCH_BYTES, self._most_bytes):
+                yield packets, self._cursor(seen)
+                packets, size = [], 0
             packets.append(packet)
+            size += added
             former = seen.id_of(name)
             if former and former not in living and self.params.deletions:
                 packets.append(self._deletion(former, name))
             seen.put(name, stamp(status), self._id(name))
-            size += status.st_size
-            if len(packets) >= BATCH_FILES or size >= BATCH_BYTES:
+            if len(packets) >= self._batch_files(seen):
                 yield packets, self._cursor(seen)
                 packets, size = [], 0
         if packets:
             yield packets, self._cursor(seen)
+
+    def _batch_files(self, seen: Seen) -> int:
+        return max(BATCH_FILES, min(seen.count // BATCH_SHARE, MOST_FILES))
 
     def _deletions(self, gone: list[str], seen: Seen, living: set[str]) -> Iterator[tuple[list[Packet], Any]]:
         doomed: dict[str, str] = {}
@@ -150,7 +164,7 @@ class Files(Source):
                 code="source.too_many_deletions",
             )
         left = iter(doomed.items())
-        while some := list(islice(left, BATCH_FILES)):
+        while some := list(islice(left, self._batch_files(seen))):
             seen.forget(name for name, _ in some)
             yield [self._deletion(id, name) for name, id in some], self._cursor(seen)
 
@@ -173,8 +187,9 @@ class Files(Source):
             meta["id"] = id
         if (modified := _time(status.st_mtime)) is not None:
             meta["modified"] = modified
-        if status.st_size > self.params.max_bytes:
-            return self._too_large(meta)
+        limit = min(self.params.max_bytes, self._most_bytes)
+        if status.st_size > limit:
+            return self._too_large(meta, limit)
         try:
             fd = folder.open(path)
             try:
@@ -182,8 +197,8 @@ class Files(Source):
             finally:
                 os.close(fd)
             if data is not None and compression:
-                data = unpack(data, compression, self.params.max_bytes)
-                return self._too_large(meta) if data is None else Packet.from_document({"data": data}, meta)
+                data = unpack(data, compression, limit)
+                return self._too_large(meta, limit) if data is None else Packet.from_document({"data": data}, meta)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -194,11 +209,16 @@ class Files(Source):
             return None
         return Packet.from_document({"data": data}, meta)
 
+    @property
+    def _most_bytes(self) -> int:
+        """Bytes of a file that can be handed over at once: base64 makes four of three."""
+        return max(1, (self.fetched_bytes - MOST_META_BYTES) // 4 * 3)
+
     def _deletion(self, id: str, name: str) -> Packet:
         return deletion(id, path=name, mimetype=_type(name)[1])
 
-    def _too_large(self, meta: dict[str, Any]) -> Packet:
-        return Packet.from_document({}, meta | {"toolarge": self.params.max_bytes})
+    def _too_large(self, meta: dict[str, Any], limit: int) -> Packet:
+        return Packet.from_document({}, meta | {"toolarge": limit})
 
     def _tell(self, passed_over: Mapping[str, str]) -> None:
         """Name in the log what was passed over, when that is not what it was the last time."""
@@ -209,11 +229,13 @@ class Files(Source):
 
     def process(self, packet: Packet) -> Packet:
         limit = packet.get_meta("toolarge")
-        if limit is not None:
-            size = packet.get_meta("contentlength")
-            reason = f"{packet.get_meta('path')} has {size} bytes, max_bytes is {limit}; raise it and touch the file"
-            raise Reject(reason, code="files.too_large")
-        return packet
+        if limit is None:
+            return packet
+        size = packet.get_meta("contentlength")
+        has = f"has {size} bytes" if size > limit else f"has {size} bytes, and more than {limit} unpacked"
+        which = "max_bytes is" if limit >= self.params.max_bytes else "what can be handed over by limits.json_bytes is"
+        reason = f"{packet.get_meta('path')} {has}; {which} {limit}; raise it and touch the file"
+        raise Reject(reason, code="files.too_large")
 
 
 def _type(name: str) -> tuple[str, str]:

@@ -119,6 +119,7 @@ class Fetching:
         number, error, code = place[1], "", ""
         try:
             component.is_confirmed = trigger.is_confirmed  # type: ignore[attr-defined]
+            component.fetched_bytes = limits.json_bytes  # type: ignore[attr-defined]
             cursor = orjson.loads(trigger.cursor) if trigger.cursor else None
             pairs = packets_of(component.fetch(cursor), "fetch")  # type: ignore[attr-defined]
             try:

@@ -183,6 +183,17 @@ def test_what_is_confirmed_is_confirmed_for_one_run(made: list[Node]) -> None:
     assert node.next() == stopped
 
 
+class Sized(Source):
+    def fetch(self, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
+        yield [], self.fetched_bytes
+
+
+def test_a_source_is_told_how_much_it_may_yield_at_once(made: list[Node]) -> None:
+    node = node_of(Sized(), made)
+    node.start()
+    assert node.next().cursor == "1000"
+
+
 class Says(Source):
     """Does what it was made with when it fetches."""
 
