@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 from rich.console import Console
@@ -16,21 +19,32 @@ from pypes.cli.feeding.memory import default_folder
 from pypes.cli.feeding.posting import Feeder
 from pypes.cli.feeding.remembering import Remembering
 from pypes.cli.feeding.report import Report
+from pypes.cli.feeding.standard import DASH, read_all
 from pypes.cli.feeding.summary import summarize, tell
-from pypes.cli.feeding.walking import NO_DOCUMENTS, PLACES, TEMPLATE, File, files_of
+from pypes.cli.feeding.walking import EMPTY, NO_DOCUMENTS, PLACES, TEMPLATE, File, files_of
 from pypes.core.file_names import template_pattern
 
 
-def _checked(context: click.Context, parameter: click.Parameter, template: str) -> str:
-    if not template or not re.search(template_pattern(*PLACES), template):
+def _template(template: str | None, *, is_standard: bool, name: str) -> str:
+    """The template of ids, checked. That of standard input may be the id itself."""
+    if template is None:
+        return TEMPLATE if name or not is_standard else ""
+    is_text = bool(template) and not set(template) & set("{}")
+    has_places = bool(template) and re.search(template_pattern(*PLACES), template) is not None
+    if is_standard:
+        if not (is_text or (has_places and name)):
+            raise click.BadParameter(
+                f"{template!r} has braces that nothing fills in; give --name, or an id as it is", param_hint="--id"
+            )
+    elif not has_places:
         places = ", ".join(f"{{{place}}}" for place in PLACES)
-        raise click.BadParameter(f"{template!r} has none of {places}, or other braces")
+        raise click.BadParameter(f"{template!r} has none of {places}, or other braces", param_hint="--id")
     return template
 
 
 @click.command()
 @click.argument("url")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True, path_type=Path))
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1), help="Files per POST.")
 @click.option("--gzip", "compress", is_flag=True, help="Compress what is posted.")
 @click.option("--ext", "suffixes", multiple=True, help="Take only files of these suffixes from directories: html,txt.")
@@ -46,11 +60,11 @@ def _checked(context: click.Context, parameter: click.Parameter, template: str) 
 @click.option(
     "--id",
     "template",
-    default=TEMPLATE,
-    show_default=True,
-    callback=_checked,
+    show_default="{path}",
     help="Id of a file's document, made of its {path} below the given one, its {name}, and the {root}'s name.",
 )
+@click.option("--type", "media", default="", metavar="TYPE", help="Media type of standard input; else by --name or content.")
+@click.option("--name", default="", help="Name of standard input, as a file would have it.")
 @click.option("--no-id", is_flag=True, help="Give no ids and remember nothing: each run adds documents.")
 @click.option("--changed", "only_changed", is_flag=True, help="Leave out files that are as they were when they were last fed.")
 @click.option(
@@ -83,7 +97,9 @@ def feed(
     connections: int,
     lane: str,
     idempotent: bool,
-    template: str,
+    template: str | None,
+    media: str,
+    name: str,
     no_id: bool,
     only_changed: bool,
     deletions: bool,
@@ -94,6 +110,8 @@ def feed(
     token_file: Path | None,
 ) -> None:
     """Post all files under PATHS to the server at URL (http://HOST:PORT, or with /docs/ROUTE).
+
+    "-" is standard input, posted as one body; its --id is an id, or made of its --name.
 
     The token is read from --token-file or PYPES_TOKEN. Exit code 1 if anything was not accepted or, with --wait, failed.
     """
@@ -117,14 +135,27 @@ def feed(
     has_ids = not (no_id or feeder.asker.has_id)
     if only_changed and not has_ids:
         raise click.UsageError("--changed needs what earlier runs remembered; leave --no-id out, and post to a route, not an id")
-    roots = [path for path in paths if path.is_dir()] if has_ids else []
+    is_standard = DASH in paths
+    if (is_standard and len(paths) > 1) or (not is_standard and (media or name)):
+        raise click.UsageError("standard input (-) is fed alone; --type and --name are only for that")
+    template = _template(template, is_standard=is_standard, name=name) if has_ids else ""
+    roots = [path for path in paths if path.is_dir() and not is_standard] if has_ids else []
     if moved_from is not None and len(roots) != 1:
         raise click.UsageError("--moved-from needs the one directory that has the files now, and ids")
     started_s = time.monotonic()
     patience_s = None if follow else PATIENCE_S
-    with Remembering(state or default_folder(), feeder.address, roots, template, moved_from) as remembering:
+    with ExitStack() as stack:
+        remembered = Remembering(state or default_folder(), feeder.address, roots, template, moved_from)
+        remembering = stack.enter_context(remembered)
         feeder.keeper = remembering
-        files = files_of(paths, suffixes, lambda path, reason: passed_over.append((path, reason)), template if has_ids else "")
+        if is_standard:
+            kept = Path(stack.enter_context(TemporaryDirectory(prefix="pypes-feed-")), "body")
+            body = read_all(sys.stdin.buffer, kept, name=name, media=media, template=template)
+            files = [body] if body.size else []
+            if not body.size:
+                passed_over.append((DASH, EMPTY))
+        else:
+            files = files_of(paths, suffixes, lambda path, reason: passed_over.append((path, reason)), template)
         if deletions:
             remembering.look(is_confirmed=yes_delete)
         if has_ids:

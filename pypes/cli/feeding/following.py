@@ -43,12 +43,10 @@ def follow(asker: Asker, sent: Sent, report: Report) -> None:
         named += 1
         if len(sent.loaded) > 1 or named <= NAMED_FAILURES:
             place = f" (document {index})" if sent.accepted > 1 and len(sent.loaded) == 1 else ""
-            report.dead.append((f"{loaded.file.path}{place}", reason(asker, sent.receipt, document)))
+            report.dead.append((f"{loaded.file}{place}", reason(asker, sent.receipt, document)))
         elif named == NAMED_FAILURES + 1:
             more = found["failed"] - NAMED_FAILURES
-            report.dead.append(
-                (str(loaded.file.path), f"{more} more of its documents failed; pypes receipts show {sent.receipt}")
-            )
+            report.dead.append((str(loaded.file), f"{more} more of its documents failed; pypes receipts show {sent.receipt}"))
             return
 
 

@@ -76,7 +76,7 @@ class Window:
 
 def load(file: File) -> Loaded:
     """Read a file. Raises :class:`InvalidInput` if it is being changed, and ``OSError``."""
-    kind = media_type(file.path)
+    kind = file.media_type or media_type(file.path)
     try:
         media = parse(kind)
         codec, is_lines = media.codec, media.codec == "ndjson" or media.type in LINE_TYPES
@@ -99,7 +99,7 @@ def load(file: File) -> Loaded:
         elif stamp_of(after) != stamp:
             raise InvalidInput(UNFINISHED if after.st_size > before.st_size else CHANGED, code="feed.changed")
     id, is_own = file.id, False
-    inner = media_type_of(file.path.name)
+    inner = media_type_of(file.name)
     if inner.compression and inner.type and parse(inner.type).codec != "raw":
         codec = "packed"  # the server reads what is in it, which may be several documents
     if codec not in ("raw", "json"):

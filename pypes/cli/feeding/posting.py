@@ -179,11 +179,9 @@ class Feeder:
             self.keeper.accepted(files, answer["receipt"])
 
     def _post_one(self, loaded: Loaded) -> dict[str, Any]:
-        headers = {
-            "Content-Type": loaded.media_type,
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(shown(loaded.file.name))}",
-            **_identity(loaded),
-        }
+        headers = {"Content-Type": loaded.media_type, **_identity(loaded)}
+        if loaded.file.name:
+            headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(shown(loaded.file.name))}"
         if loaded.content is not None:
             return self._post(loaded.content, headers)
         headers["Content-Length"] = str(loaded.size)
@@ -209,14 +207,14 @@ class Feeder:
 
     def refuse(self, file: File, reason: str, media_type: str = "") -> None:
         """Count a file that is not accepted."""
-        media_type = media_type or media_type_of(file.path.name).outer or "unknown"
+        media_type = media_type or file.media_type or media_type_of(file.name).outer or "unknown"
         with self._lock:
             self.report.files += 1
             self.report.refused += 1
             kind = self.report.kind(media_type)
             kind.files += 1
             kind.refused += 1
-            self.report.failures.append((str(file.path), reason))
+            self.report.failures.append((str(file), reason))
             self.on_progress(self.report)
 
 

@@ -33,7 +33,8 @@ class File:
     """A file to be fed, as it was when it was found.
 
     ``root`` is the folder it was found in, ``None`` for a file that was named itself; ``name`` is its path from there. ``id`` is
-    that of its document, ``None`` if it shall have none.
+    that of its document, ``None`` if it shall have none. ``media_type`` is empty where its name and content say that, ``label``
+    where its path tells people which one it is.
     """
 
     path: Path
@@ -42,6 +43,11 @@ class File:
     size: int
     mtime_ns: int
     id: str | None = None
+    media_type: str = ""
+    label: str = ""
+
+    def __str__(self) -> str:
+        return self.label or str(self.path)
 
 
 def media_type(path: Path) -> str:
