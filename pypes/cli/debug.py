@@ -14,6 +14,7 @@ from pypes import logs
 from pypes.cli.catalogue import find_components, load_option
 from pypes.cli.feeding.walking import media_type
 from pypes.core.paths import Paths
+from pypes.core.wording import counted
 from pypes.errors import InvalidGraph
 from pypes.graph.cases import Post
 from pypes.graph.codec import loads
@@ -82,7 +83,7 @@ def _show(report: Report) -> None:
         if step.error is not None:
             console.print(f"failed: {step.error['error']} [{step.error['code']}]\n{step.error['traceback']}", markup=False)
     console.rule(align="left")
-    console.print(f"{report.published} published, {report.dropped} dropped, {len(report.failures)} dead letters")
+    console.print(f"{report.published} published, {report.dropped} dropped, {counted(len(report.failures), 'dead letter')}")
 
 
 def _short(value: object) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pypes.cli.catalogue import find_components, load_option
+from pypes.core.wording import counted
 from pypes.graph import codec, pypes1
 
 
@@ -25,4 +26,5 @@ def import_project(file: Path, name: str | None, output: Path | None, load_files
         click.echo(text, nl=False)
     else:
         output.write_text(text, encoding="utf-8")
-        click.echo(f"{output}: {len(imported.graph.nodes)} filters, {len(imported.graph.wires)} wires", err=True)
+        filters, wires = counted(len(imported.graph.nodes), "filter"), counted(len(imported.graph.wires), "wire")
+        click.echo(f"{output}: {filters}, {wires}", err=True)

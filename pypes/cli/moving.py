@@ -10,6 +10,7 @@ import click
 import orjson
 
 from pypes.cli.client import Client, node_options, print_json
+from pypes.core.wording import counted
 from pypes.errors import InvalidInput
 from pypes.graph import codec, pypes1_export
 from pypes.graph.spec import ComponentSpec
@@ -87,7 +88,7 @@ def import_(client: Client, as_json: bool, file: Path) -> None:
             source, target = (_end(end, ids) for end in wire)
             client.ask("POST", f"/graphs/{draft['name']}/wires", body={"source": source, "target": target})
     if ids:
-        click.echo(f"{len(ids)} drafted filters")
+        click.echo(counted(len(ids), "drafted filter"))
     if refused:
         raise SystemExit(1)
 

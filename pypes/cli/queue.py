@@ -15,6 +15,7 @@ import orjson
 from msgspec import structs
 
 from pypes.core.nodetime import node_clock
+from pypes.core.wording import counted
 from pypes.errors import StoreError
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.receipt import rfc3339
@@ -42,18 +43,18 @@ def check(data_dir: Path, shard: int | None) -> None:
         try:
             with _inspector(data_dir, number, is_claimed=True) as inspector:
                 problems = list(inspector.problems())
-                waiting = inspector.stats().deliveries if not problems else None
+                waiting = inspector.stats().deliveries if not problems else 0
         except StoreError as error:
             if error.code == "store.locked":
                 raise
-            problems, waiting = [str(error)], None
+            problems, waiting = [str(error)], 0
         for problem in problems:
             click.echo(f"shard {number}: {problem}")
         if not problems:
-            click.echo(f"shard {number}: ok, {waiting} deliveries wait")
+            click.echo(f"shard {number}: ok, {counted(waiting, 'delivery waits', 'deliveries wait')}")
         found += len(problems)
     if found:
-        click.echo(f"{found} problem(s) found", err=True)
+        click.echo(f"{counted(found, 'problem')} found", err=True)
         sys.exit(1)
 
 

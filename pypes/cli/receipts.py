@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from pypes.cli.client import Client, node_options, oldest_first, print_json, print_table
+from pypes.core.wording import counted
 
 DOCUMENTS = 100
 
@@ -56,7 +57,7 @@ def show(client: Client, as_json: bool, receipt: str, wait_s: float | None, limi
                 f"{'replay of':12}{came['receipt']} (dead letter {came['deadletter']}), from {came['start'] or 'the start'}"
             )
         for replay in replays:
-            click.echo(f"{'replayed in':12}{replay['receipt']}: {replay['documents']} documents, {replay['state']}")
+            click.echo(f"{'replayed in':12}{replay['receipt']}: {counted(replay['documents'], 'document')}, {replay['state']}")
         if documents:
             click.echo()
             print_table(
@@ -70,7 +71,7 @@ def show(client: Client, as_json: bool, receipt: str, wait_s: float | None, limi
                 documents,
             )
         if len(documents) < found["accepted"] and limit:
-            click.echo(f"… and {found['accepted'] - len(documents)} more documents; see --documents")
+            click.echo(f"… and {counted(found['accepted'] - len(documents), 'more document')}; see --documents")
     if found["state"] == "failed":
         raise SystemExit(1)
 

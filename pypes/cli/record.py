@@ -10,6 +10,7 @@ import click
 import orjson
 
 from pypes.cli.client import Client, node_options, print_json
+from pypes.core.wording import counted
 from pypes.errors import InvalidInput
 from pypes.graph.codec import dumps, from_obj, loads
 
@@ -45,7 +46,7 @@ def record(client: Client, as_json: bool, graph: str, sample: int, redact: str, 
         print_json(tests)
     else:
         _add(into, tests)
-    missed = f"; {report['missed']} posts could not be" if report["missed"] else ""
+    missed = f"; {counted(report['missed'], 'post')} could not be" if report["missed"] else ""
     click.echo(f"{len(tests)} recorded{missed}", err=True)
     if len(tests) < sample:
         raise SystemExit(1)

@@ -23,6 +23,7 @@ from pypes.cli.feeding.walking import walk
 from pypes.cli.pieces import NDJSON, Piece, pieces_of_file, pieces_of_stream, portions
 from pypes.core.machine import cores
 from pypes.core.paths import Paths
+from pypes.core.wording import counted
 from pypes.errors import ComponentError, InvalidGraph, InvalidInput
 from pypes.graph.codec import loads, to_obj
 from pypes.runtime.graphs.check import check
@@ -205,7 +206,7 @@ def _add(total: Tally, tally: Tally) -> None:
 def _summarize(console: Console, tally: Tally, passed_s: float) -> None:
     done = tally.published + tally.dropped + tally.failed
     console.print(
-        f"{done} documents in {passed_s:.1f} s ({done / max(passed_s, 1e-9):,.0f}/s):"
+        f"{counted(done, 'document')} in {passed_s:.1f} s ({done / max(passed_s, 1e-9):,.0f}/s):"
         f" {tally.published} published, {tally.dropped} dropped, {tally.failed} failed"
     )
     for where, node, code, error in tally.failures:

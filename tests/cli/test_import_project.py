@@ -29,5 +29,5 @@ def test_a_graph_is_written_and_what_is_missing_reported(tmp_path: Path) -> None
     assert "'Solr' is not installed here" in done.stderr
     target = tmp_path / "new.json"
     done = CliRunner().invoke(pypes, ["import-project", str(source), "--name", "news", "--output", str(target)])
-    assert "2 filters, 1 wires" in done.stderr
+    assert "2 filters, 1 wire" in done.stderr
     assert loads(target.read_bytes()).name == "news"

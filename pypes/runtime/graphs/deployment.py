@@ -16,6 +16,7 @@ from typing import Any
 from pypes import logs
 from pypes.config import Settings
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
+from pypes.core.wording import counted
 from pypes.errors import Changed, Conflict, PypesError, Unavailable
 from pypes.graph import codec
 from pypes.graph.diff import only_parameters
@@ -210,9 +211,10 @@ class Deployments(Deployed):
                 return
             reason = "the graph is paused" if name in self.paused else "it could not be set up" if name in self.failed else ""
             if (reason and left is not None) or time.monotonic() > deadline:
-                count = "an unknown number of" if left is None else left
+                several = "deliveries are"
+                count = f"an unknown number of {several}" if left is None else counted(left, "delivery is", several)
                 raise Conflict(
-                    f"{count} deliveries are not done{': ' + reason if reason else ''}; take the graph down when they are, "
+                    f"{count} not done{': ' + reason if reason else ''}; take the graph down when they are, "
                     "or with force=true, which makes dead letters of them",
                     code="graph.not_drained",
                     where=name,

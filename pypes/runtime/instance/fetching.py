@@ -23,6 +23,7 @@ from pypes.core.returned import packets_of
 from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
 from pypes.core.watched import watched_thread
+from pypes.core.wording import counted
 from pypes.errors import ComponentError, PypesError
 from pypes.ingest import protocol
 from pypes.ingest.protocol import Trigger
@@ -165,7 +166,7 @@ def _frame(number: int, pair: Any, limits: Limits, secrets: Secrets) -> bytes:
         raise _invalid(f"a packet that JSON cannot say{place}: {shown(error, secrets.redact)}") from error
     if len(body) > limits.json_bytes:
         raise ComponentError(
-            f"{len(packets)} packets of {len(body)} bytes were fetched at once, the limit is {limits.json_bytes}; "
+            f"{counted(len(packets), 'packet')} of {len(body)} bytes came at once, the limit is {limits.json_bytes}; "
             "yield fewer at a time, or raise limits.json_bytes",
             code="source.too_large",
         )
