@@ -59,7 +59,14 @@ WHOLE_LETTER = obj(
 )
 GROUP = obj(graph=TEXT, filter=TEXT, code=TEXT, count=COUNT, failures=COUNT, latest=TIME)
 FROM: Schema = {"type": "string", "enum": ["filter", "start"]}
-ACCEPTED = Answer("It is a delivery again.", obj(receipt=TEXT), {"Location": "Where its receipt is."})
+#: Only there where a replay from the start left edits behind.
+EDITS: dict[str, Schema] = {"edits_forgotten": COUNT}
+ACCEPTED = Answer(
+    "It is a delivery again. edits_forgotten: so many of the dead letters that went had been edited, and a document runs from "
+    "the start as it was received.",
+    obj(EDITS, receipt=TEXT),
+    {"Location": "Where its receipt is."},
+)
 CRITERIA = (
     GRAPH,
     Parameter("filter", "Only those that failed in this filter."),
@@ -158,9 +165,10 @@ class DeadLetters:
         {
             202: Answer(
                 "count is how many are deliveries again, receipts are those of the deliveries: one for all dead letters of a "
-                "receipt that go from the start. refused names those that could not be replayed, and why.",
+                "receipt that go from the start. refused names those that could not be replayed, and why. edits_forgotten: so "
+                "many of those that went had been edited, and their documents run from the start as they were received.",
                 obj(
-                    {"refused": {"type": "array", "items": obj(id=TEXT, code=TEXT, detail=TEXT)}},
+                    {**EDITS, "refused": {"type": "array", "items": obj(id=TEXT, code=TEXT, detail=TEXT)}},
                     count=COUNT,
                     receipts={"type": "array", "items": TEXT},
                 ),
@@ -192,12 +200,15 @@ class DeadLetters:
         limit = wanted.get("limit", REPLAYED)
         if type(limit) is not int or not 1 <= limit <= MAX_REPLAYED:
             raise BadRequest(f"limit must be from 1 to {MAX_REPLAYED}", code="request.invalid", where="limit")
-        count, receipts, refused = await self._worker.records.replay_all(query, _from_start(wanted), limit)
-        if refused and not receipts and len({error.code for _, error in refused}) == 1:
-            raise refused[0][1]
-        answer: dict[str, Any] = {"count": count, "receipts": receipts}
+        done = await self._worker.records.replay_all(query, _from_start(wanted), limit)
+        refused = [{"id": letter.id, "code": error.code, "detail": error.message} for letter, error in done.refused]
+        if refused and not done.receipts and len({one["code"] for one in refused}) == 1:
+            raise done.refused[0][1]
+        answer: dict[str, Any] = {"count": done.count, "receipts": done.receipts}
+        if done.edits:
+            answer["edits_forgotten"] = done.edits
         if refused:
-            answer["refused"] = [{"id": letter.id, "code": error.code, "detail": error.message} for letter, error in refused]
+            answer["refused"] = refused
         resp.status = 202
         resp.data = orjson.dumps(answer)
 
@@ -253,10 +264,13 @@ class DeadLetters:
         body={"application/json": obj({"from": FROM})},
     )
     async def on_post_one_replay(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
-        receipt = await self._worker.records.replay(id, _from_start(await _object(req, {"from"})))
+        replayed = await self._worker.records.replay(id, _from_start(await _object(req, {"from"})))
         resp.status = 202
-        resp.set_header("location", f"/receipts/{receipt}")
-        resp.data = orjson.dumps({"receipt": receipt})
+        resp.set_header("location", f"/receipts/{replayed.receipt}")
+        answer: dict[str, Any] = {"receipt": replayed.receipt}
+        if replayed.edits:
+            answer["edits_forgotten"] = replayed.edits
+        resp.data = orjson.dumps(answer)
 
 
 def _query(req: Request) -> LetterQuery:

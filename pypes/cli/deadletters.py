@@ -10,6 +10,7 @@ import orjson
 
 from pypes.cli.client import Client, node_options, oldest_first, print_json, print_table
 from pypes.core import numbers
+from pypes.core.wording import counted
 from pypes.errors import InvalidInput
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -153,8 +154,10 @@ def replay(
     """Process dead letters again: those with IDS, or those that match. Exit code 1 if one could not be replayed."""
     _choose(ids, is_all, query)
     if ids:
-        receipts = [client.ask("POST", f"/deadletters/{id}/replay", body={"from": origin})["receipt"] for id in ids]
-        answer: dict[str, Any] = {"count": len(receipts), "receipts": receipts}
+        answers = [client.ask("POST", f"/deadletters/{id}/replay", body={"from": origin}) for id in ids]
+        answer: dict[str, Any] = {"count": len(answers), "receipts": [one["receipt"] for one in answers]}
+        if forgotten := sum(one.get("edits_forgotten", 0) for one in answers):
+            answer["edits_forgotten"] = forgotten
     else:
         wanted = {name: value for name, value in query.items() if value is not None}
         answer = client.ask("POST", "/deadletters/replay", body={**wanted, "from": origin, "limit": limit})
@@ -166,6 +169,12 @@ def replay(
             click.echo(receipt)
         for one in refused:
             click.echo(f"not replayed: {one['id']}: {one['detail']} [{one['code']}]", err=True)
+        if forgotten := answer.get("edits_forgotten", 0):
+            click.echo(
+                f"{counted(forgotten, 'edit')} forgotten: from the start a document runs as it was received; "
+                "an edited packet goes on from its filter (--from filter)",
+                err=True,
+            )
         click.echo(f"{answer['count']} replayed", err=True)
     if refused:
         raise SystemExit(1)
@@ -182,7 +191,7 @@ def delete(client: Client, as_json: bool, ids: tuple[str, ...], is_all: bool, ye
     _choose(ids, is_all, query)
     if not ids and not yes:
         found = client.ask("GET", "/deadletters", {**query, "group": "code"})["groups"]
-        click.confirm(f"delete {sum(group['count'] for group in found)} dead letters?", abort=True, err=True)
+        click.confirm(f"delete {counted(sum(group['count'] for group in found), 'dead letter')}?", abort=True, err=True)
     if ids:
         for id in ids:
             client.ask("DELETE", f"/deadletters/{id}")

@@ -54,12 +54,14 @@ class LetterGroup(msgspec.Struct, frozen=True, gc=False):
 class Replayed(msgspec.Struct, frozen=True, gc=False):
     """What became of dead letters replayed together: the new ``receipt`` (empty if none went) and how many ``letters`` it took.
 
-    ``left`` are the ids of those that go on from their filters, each by itself.
+    ``left`` are the ids of those that go on from their filters, each by itself. ``edits`` is how many of those that went had been
+    edited: from the start a document runs as it was received.
     """
 
     receipt: str
     letters: int
     left: tuple[str, ...] = ()
+    edits: int = 0
 
 
 class KeptLetter(msgspec.Struct, frozen=True, gc=False):

@@ -292,7 +292,20 @@ class TestDeadLetters:
         receipt = node.http.request("POST", f"{node.url}/deadletters/{id}/replay", json={"from": "start"}).json()["receipt"]
         assert finished(node, receipt)["failed"] == 1
         [document] = get(node, f"/receipts/{receipt}/documents")["documents"]
-        assert get(node, f"/deadletters/{document['deadletter']}")["packet"]["fields"]["title"] == "again"
+        again = document["deadletter"]
+        assert get(node, f"/deadletters/{again}")["packet"]["fields"]["title"] == "again"
+        for criteria in ((), ("receipt",)):
+            # from the start a document runs as it was received, and the answer says that an edit was in vain
+            node.http.request("PUT", f"{node.url}/deadletters/{again}", json={"packet": {"fields": {"title": "edited"}}})
+            asked = dict.fromkeys(criteria, receipt) | {"from": "start"}
+            path = "/deadletters/replay" if criteria else f"/deadletters/{again}/replay"
+            answer = node.http.request("POST", f"{node.url}{path}", json=asked).json()
+            assert answer["edits_forgotten"] == 1
+            [receipt] = answer.get("receipts", [answer.get("receipt")])
+            assert finished(node, receipt)["failed"] == 1
+            [document] = get(node, f"/receipts/{receipt}/documents")["documents"]
+            again = document["deadletter"]
+            assert get(node, f"/deadletters/{again}")["packet"]["fields"]["title"] == "again"
 
     @pytest.mark.parametrize(
         ("packet", "where"),

@@ -184,6 +184,15 @@ class TestDeadLetters:
         assert "r-x\nr-y\n" in result.output
         assert [asked[3] for asked in server.asked] == [{"from": "start"}] * 2
 
+    def test_edits_that_a_replay_forgets_are_told(self, server: Server) -> None:
+        server.answers["POST", "/deadletters/x/replay"] = 202, {"receipt": "r-x", "edits_forgotten": 1}
+        server.answers["POST", "/deadletters/y/replay"] = 202, {"receipt": "r-y"}
+        result = run(server, "deadletters", "replay", "x", "y", "--from", "start")
+        assert result.stdout == "r-x\nr-y\n"
+        assert result.stderr.startswith("1 edit forgotten: ")
+        server.answers["POST", "/deadletters/replay"] = 202, {"count": 2, "receipts": ["r"], "edits_forgotten": 2}
+        assert "2 edits forgotten: " in run(server, "deadletters", "replay", "--all", "--from", "start").stderr
+
     def test_many_are_replayed_by_criteria(self, server: Server) -> None:
         refused = [{"id": "z", "code": "deadletters.not_kept", "detail": "it is not there"}]
         server.answers["POST", "/deadletters/replay"] = 202, {"count": 1, "receipts": ["r"], "refused": refused}
@@ -247,7 +256,7 @@ class TestReceipts:
         result = run(server, "receipts", "show", str(RECEIPT["receipt"]))
         lines = [" ".join(line.split()) for line in result.output.splitlines()]
         assert f"replay of {AGAIN} (dead letter {AGAIN}-12), from pdf" in lines
-        assert f"replayed in {AGAIN}: 1 documents, done" in lines
+        assert f"replayed in {AGAIN}: 1 document, done" in lines
         assert "file a.pdf" in result.output
         assert "published in" in result.output
 

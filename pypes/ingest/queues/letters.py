@@ -168,7 +168,7 @@ class LetteredQueue(RecordedQueue):
             link = link_of(plan.letters, header, from_start=True)
             self._knows_replays = True
             receipt = await self._append(header, body, None, replays=replays, link=link)
-            return Replayed(receipt, len(replays), plan.left)
+            return Replayed(receipt, len(replays), plan.left, plan.edits)
         finally:
             self._replaying -= guarded
 
@@ -182,11 +182,15 @@ _Body = tuple[Header | None, bytes | Spooled | None]
 
 
 class _Plan(NamedTuple):
-    """Dead letters that go from the start together, those that go by themselves, and header and body kept of their delivery."""
+    """Dead letters that go from the start together, those that go by themselves, and header and body kept of their delivery.
+
+    ``edits`` is how many of ``letters`` were edited.
+    """
 
     letters: Sequence[DeadLetter]
     left: tuple[str, ...]
     body: _Body
+    edits: int = 0
 
 
 def _plan(store: Store, spool: Path, ids: Sequence[str], is_from_start: bool) -> _Plan:
@@ -200,10 +204,12 @@ def _plan(store: Store, spool: Path, ids: Sequence[str], is_from_start: bool) ->
     if not first:
         return _Plan((), tuple(letter.id for letter, _ in found), (None, None))
     receipt = first[0].receipt
-    rows = store.read(f"SELECT {_LETTER} FROM {_LETTERS} WHERE id > ? AND id < ?", (f"{receipt}-", f"{receipt}."))
-    letters = together(first, [_letter(row) for row in rows])
+    rows = store.read(f"SELECT {_LETTER}, is_edited FROM {_LETTERS} WHERE id > ? AND id < ?", (f"{receipt}-", f"{receipt}."))
+    edited = {row[0] for row in rows if row[-1]}
+    letters = together(first, [_letter(row) for *row, _ in rows])
     gone = {letter.id for letter in letters}
-    return _Plan(letters, tuple(letter.id for letter, _ in found if letter.id not in gone), _body(store, spool, receipt)[0])
+    left = tuple(letter.id for letter, _ in found if letter.id not in gone)
+    return _Plan(letters, left, _body(store, spool, receipt)[0], len(gone & edited))
 
 
 def _single(store: Store, spool: Path, id: str) -> tuple[DeadLetter, bool, bool, _Body]:

@@ -260,8 +260,9 @@ class MemoryQueue(LinkedQueue):
             body = _link(body, f"{body.path}-{self._last_key + 1:x}")
         receipt = self._append(header, body, None, is_replay=True)
         self._links[receipt] = link_of(letters, header, from_start=True)
+        edits = sum(letter.id in self._edited for letter in letters)
         gone = {letter.id for letter in letters if self._delete(letter.id)}
-        return Replayed(receipt, len(gone), tuple(letter.id for letter in asked if letter.id not in gone))
+        return Replayed(receipt, len(gone), tuple(letter.id for letter in asked if letter.id not in gone), edits)
 
     def _kept(self, receipt: str) -> tuple[Header, bytes | Spooled | None, bool]:
         remains = self._bodies[receipt]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from pypes.errors import NotFound, PypesError, StoreError, Unavailable
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
@@ -18,6 +18,27 @@ from pypes.runtime.worker.peers import Peers
 PORTION = 200
 #: Code of what another node has given out.
 ELSEWHERE = "receipt.other_node"
+
+
+@dataclass
+class ReplayedMany:
+    """What became of dead letters replayed at once: how many went, how many edits that cost, the receipts, and the others."""
+
+    count: int = 0
+    edits: int = 0
+    receipts: list[str] = field(default_factory=list)
+    refused: list[tuple[DeadLetter, PypesError]] = field(default_factory=list)
+
+    def add(self, other: ReplayedMany) -> None:
+        self.count += other.count
+        self.edits += other.edits
+        self.receipts += other.receipts
+        self.refused += other.refused
+
+    @property
+    def has_to_end(self) -> bool:
+        """True if one was refused for what the next would meet as well."""
+        return any(isinstance(error, (StoreError, Unavailable)) for _, error in self.refused)
 
 
 class Records:
@@ -137,32 +158,32 @@ class Records:
             count += await self._peers.ask(number, "delete_letters", ids=[letter.id for letter in letters])
             after = letters[-1].id
 
-    async def replay(self, id: str, from_start: bool) -> str:
-        """Turn a dead letter into a delivery; returns its receipt. Raises as ``Queue.replay``."""
-        receipt: str = await self._peers.ask(self._shard_of_letter(id), "replay", id=id, from_start=from_start)
+    async def replay(self, id: str, from_start: bool) -> Replayed:
+        """Turn a dead letter into a delivery, from the start with those of the same document. Raises as ``Queue.replay``."""
+        shard = self._shard_of_letter(id)
+        together: Replayed = await self._peers.ask(shard, "replay_together", ids=[id], from_start=from_start)
+        return Replayed(await self._replay_single(id), 1) if together.left else together
+
+    async def _replay_single(self, id: str) -> str:
+        """The receipt of the delivery that goes on where a dead letter failed."""
+        receipt: str = await self._peers.ask(self._shard_of_letter(id), "replay", id=id, from_start=False)
         return receipt
 
-    async def replay_all(
-        self, query: LetterQuery, from_start: bool, limit: int
-    ) -> tuple[int, list[str], list[tuple[DeadLetter, PypesError]]]:
-        """Replay ``limit`` dead letters that match, the oldest first: how many, the receipts, and those that could not be.
+    async def replay_all(self, query: LetterQuery, from_start: bool, limit: int) -> ReplayedMany:
+        """Replay ``limit`` dead letters that match, the oldest first.
 
         What goes from the start is one delivery for each receipt, so a receipt is not cut in two: there may be more of it than
         ``limit``. Ends early when the queue is full or the disk fails: what was not come to stays among the dead letters.
         """
-        count = 0
-        receipts: list[str] = []
-        refused: list[tuple[DeadLetter, PypesError]] = []
+        done = ReplayedMany()
         async for portion in self._portions(query, from_start, limit):
-            answers = await asyncio.gather(*(self._replay_some(letters, from_start) for letters in portion))
-            for taken, fresh, failed in answers:
-                count += taken
-                receipts += fresh
-                refused += failed
-            if any(_ends(error) for _, error in refused):
+            for some in await asyncio.gather(*(self._replay_some(letters, from_start) for letters in portion)):
+                done.add(some)
+            if done.has_to_end:
                 break
         # another one has replayed or deleted it meanwhile: nothing is left to do, and nothing to tell
-        return count, receipts, [(letter, error) for letter, error in refused if not isinstance(error, NotFound)]
+        done.refused = [(letter, error) for letter, error in done.refused if not isinstance(error, NotFound)]
+        return done
 
     async def _portions(self, query: LetterQuery, from_start: bool, limit: int) -> AsyncIterator[list[list[DeadLetter]]]:
         """``limit`` dead letters that match, about :data:`PORTION` at a time, those of one receipt together."""
@@ -190,13 +211,9 @@ class Records:
         if portion:
             yield portion
 
-    async def _replay_some(
-        self, letters: list[DeadLetter], from_start: bool
-    ) -> tuple[int, list[str], list[tuple[DeadLetter, PypesError]]]:
+    async def _replay_some(self, letters: list[DeadLetter], from_start: bool) -> ReplayedMany:
         """Replay dead letters of one receipt: first those that go from the start, together, then each of the others."""
-        count = 0
-        receipts: list[str] = []
-        refused: list[tuple[DeadLetter, PypesError]] = []
+        done = ReplayedMany()
         first = [letter for letter in letters if from_start or starts_over(letter, is_edited=False)]
         singles = [] if from_start else [letter for letter in letters if not starts_over(letter, is_edited=False)]
         if first:
@@ -205,36 +222,32 @@ class Records:
             try:
                 together: Replayed = await self._peers.ask(shard, "replay_together", ids=ids, from_start=from_start)
             except PypesError as error:
-                refused += [(letter, error) for letter in first]
+                done.refused += [(letter, error) for letter in first]
             else:
-                count += together.letters
-                receipts += [together.receipt] if together.receipt else []
+                done.count += together.letters
+                done.edits += together.edits
+                done.receipts += [together.receipt] if together.receipt else []
                 singles += [letter for letter in first if letter.id in together.left]
         for start in range(0, len(singles), PORTION):
-            if any(_ends(error) for _, error in refused):
+            if done.has_to_end:
                 break
             some = singles[start : start + PORTION]
-            found = await asyncio.gather(*(self.replay(one.id, from_start) for one in some), return_exceptions=True)
+            found = await asyncio.gather(*(self._replay_single(one.id) for one in some), return_exceptions=True)
             for letter, answer in zip(some, found, strict=True):
                 if isinstance(answer, PypesError):
-                    refused.append((letter, answer))
+                    done.refused.append((letter, answer))
                 elif isinstance(answer, BaseException):
                     raise answer
                 else:
-                    receipts.append(answer)
-                    count += 1
-        return count, receipts, refused
+                    done.receipts.append(answer)
+                    done.count += 1
+        return done
 
 
 def _sum(one: LetterGroup, other: LetterGroup) -> LetterGroup:
     """The same group in two shards."""
     latest, failures = max(one.latest, other.latest), one.failures + other.failures
     return LetterGroup(one.graph, one.filter, one.code, one.count + other.count, latest, failures)
-
-
-def _ends(error: PypesError) -> bool:
-    """True for what the next dead letter would meet as well."""
-    return isinstance(error, (StoreError, Unavailable))
 
 
 def _of_another_node(node: int, here: int) -> NotFound:

@@ -55,6 +55,19 @@ def test_letters_go_along_that_share_a_document_with_one_that_does(play: Callabl
     play(scenario)
 
 
+def test_edits_of_letters_that_go_from_the_start_are_counted(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        await fail(queue, (0, 1), (1, 2), (3,), (4,), documents=5)
+        dead = sorted(await queue.letters(), key=lambda one: one.documents)
+        for edited in dead[1:3]:
+            assert await queue.edit_letter(edited.id, b"{}")
+        # the second goes along, the third does not
+        assert (await queue.replay_together([dead[0].id], from_start=True)).edits == 1
+        assert (await queue.replay_together([dead[3].id], from_start=True)).edits == 0
+
+    play(scenario)
+
+
 def test_documents_of_one_receipt_are_one_delivery(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
         dead = await fail(queue, (1,), (3,), (4,), documents=6)
