@@ -111,7 +111,7 @@ class Made:
 def component(tmp_path_factory: pytest.TempPathFactory, environ: dict[str, str]) -> Made:
     """A new component's distribution in which ``make test`` was run."""
     author = Newcomer(tmp_path_factory.mktemp("component"), environ)
-    folder = author.folder / author.run("pypes new component WordCount").strip()
+    folder = author.folder / author.run("pypes new component WordCount 2>/dev/null").strip()
     files = unknown_files(author, folder)
     return Made(folder, files, author.run("make test", folder))
 
@@ -174,7 +174,7 @@ def test_a_component_is_used_as_its_readme_says(newcomer: Newcomer, component: M
 
 
 def test_a_component_is_built_and_installed_beside_a_running_server(newcomer: Newcomer) -> None:
-    folder = newcomer.folder / newcomer.run("pypes new component HTMLTitle").strip()
+    folder = newcomer.folder / newcomer.run("pypes new component HTMLTitle 2>/dev/null").strip()
     files = unknown_files(newcomer, folder)
     build(folder, folder / "dist")
     wheel, sdist = sorted(path.name for path in (folder / "dist").iterdir())
@@ -196,7 +196,7 @@ def test_a_component_is_built_and_installed_beside_a_running_server(newcomer: Ne
 
 def test_a_component_in_the_src_layout_is_installed_in_place(newcomer: Newcomer) -> None:
     """Its folder is put on the path by a file that Python reads at its start only: the running node has to look itself."""
-    folder = newcomer.folder / newcomer.run("pypes new component Apart").strip()
+    folder = newcomer.folder / newcomer.run("pypes new component Apart 2>/dev/null").strip()
     (folder / "src").mkdir()
     (folder / "pypes_apart").rename(folder / "src" / "pypes_apart")
     setup = (folder / "setup.py").read_text()
@@ -218,7 +218,7 @@ def test_a_graph_is_sound_and_tests_itself(newcomer: Newcomer) -> None:
 
 
 def test_a_project_is_used_as_its_readme_says(newcomer: Newcomer) -> None:
-    folder = newcomer.folder / newcomer.run("pypes new project shop").strip()
+    folder = newcomer.folder / newcomer.run("pypes new project shop 2>/dev/null").strip()
     files = unknown_files(newcomer, folder)
     test, serve, post = commands(folder)
     assert newcomer.run(test, folder) == (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
+import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -51,7 +53,8 @@ def component(name: str, kind: str, into: Path) -> None:
     made = _make("component", context, into)
     _make(f"kinds/{kind}", context, into, adds=True)
     _note_origins(made, "pypes-server")
-    _tell(made, into)
+    pip = f"{shlex.quote(sys.executable)} -m pip"
+    _tell(made, into, "make -C {} test", f"{pip} install -e {{}}")
 
 
 @new.command()
@@ -77,7 +80,7 @@ def project(name: str, into: Path) -> None:
         raise InvalidInput("a project's name has 1 to 64 letters, digits, - and _", code="new.name", where=name)
     made = _make("project", {"project": name}, into)
     _note_origins(made, "pypes-server", "pypes-basic")
-    _tell(made, into)
+    _tell(made, into, "make -C {} test", "make -C {} serve")
 
 
 def _make(template: str, context: dict[str, str], into: Path, *, adds: bool = False) -> Path:
@@ -113,5 +116,10 @@ def _note_origins(made: Path, *distributions: str) -> None:
         (made / LOCAL_FILE).write_text("\n".join([head, *origins, ""]), encoding="utf-8")
 
 
-def _tell(made: Path, into: Path) -> None:
-    click.echo(str(made.relative_to(into.resolve())))
+def _tell(made: Path, into: Path, *commands: str) -> None:
+    """Print what was made, and to standard error the commands that come next; ``{}`` in them is its folder."""
+    name = made.relative_to(into.resolve())
+    click.echo(str(name))
+    click.echo("next:", err=True)
+    for command in commands:
+        click.echo("  " + command.replace("{}", shlex.quote(str(into / name))), err=True)

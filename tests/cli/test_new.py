@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -36,16 +37,22 @@ def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_a_component_comes_with_tests_that_pass(tmp_path: Path, name: str, kind: str, folder: str, module: str) -> None:
-    code, output = new("component", name, "--kind", kind, "--into", str(tmp_path))
-    assert (code, output.strip()) == (0, folder)
+    done = CliRunner().invoke(pypes, ["new", "component", name, "--kind", kind, "--into", str(tmp_path)])
+    assert (done.exit_code, done.stdout) == (0, f"{folder}\n")
+    made = shlex.quote(str(tmp_path / folder))
+    assert [line.strip() for line in done.stderr.splitlines()] == [
+        "next:",
+        f"make -C {made} test",
+        f"{shlex.quote(sys.executable)} -m pip install -e {made}",
+    ]
     # a project around it has settings of its own, which are not those of its tests
     (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--no-such-option"\n')
     package = folder.replace("-", "_")
     assert f"{name} = {package}.{module}:{name}" in (tmp_path / folder / "setup.py").read_text()
     assert f"class {name}({kind.capitalize()}):" in (tmp_path / folder / package / f"{module}.py").read_text()
-    done = run("pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path / folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "8 passed" in done.stdout
+    ran = run("pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path / folder)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "8 passed" in ran.stdout
 
 
 def test_a_graph_is_valid_and_not_overwritten(tmp_path: Path) -> None:
@@ -61,7 +68,10 @@ def test_a_graph_is_valid_and_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_project_is_whole(tmp_path: Path) -> None:
-    assert new("project", "shop", "--into", str(tmp_path)) == (0, "shop\n")
+    done = CliRunner().invoke(pypes, ["new", "project", "shop", "--into", str(tmp_path)])
+    assert (done.exit_code, done.stdout) == (0, "shop\n")
+    made = shlex.quote(str(tmp_path / "shop"))
+    assert [line.strip() for line in done.stderr.splitlines()] == ["next:", f"make -C {made} test", f"make -C {made} serve"]
     project = tmp_path / "shop"
     assert {entry.name for entry in project.iterdir()} - {"pypes-local.txt"} == {
         ".gitignore", "Makefile", "README.md", "components", "graphs", "pypes.ini", "requirements.txt",
@@ -78,7 +88,7 @@ def test_a_project_is_whole(tmp_path: Path) -> None:
 )
 def test_pypes_is_installed_from_where_it_was_installed_here(tmp_path: Path, what: str, distributions: list[str]) -> None:
     origins = [origin for name in distributions if (origin := direct_origin(name)) is not None]
-    made = tmp_path / new(what, "Shop", "--into", str(tmp_path))[1].strip()
+    made = tmp_path / new(what, "Shop", "--into", str(tmp_path))[1].splitlines()[0]
     found = made / "pypes-local.txt"
     lines = found.read_text(encoding="utf-8").splitlines() if found.exists() else []
     assert [line for line in lines if not line.startswith("#")] == origins
