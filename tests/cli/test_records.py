@@ -239,7 +239,7 @@ class TestReceipts:
         server.answers["GET", f"{path}/documents"] = 200, paged("documents", DOCUMENTS, "index")
         result = run(server, "receipts", "show", str(RECEIPT["receipt"]), "--wait", "5")
         assert result.exit_code == 1
-        for expected in ("failed", "log, pdf", str(LETTER["id"]), "1 more documents"):
+        for expected in ("failed", "log, pdf", str(LETTER["id"]), "1 more document;"):
             assert expected in result.output
         assert server.asked[0][2] == {"wait": "5.0"}
         shown = json.loads(run(server, "receipts", "show", str(RECEIPT["receipt"]), "--json").output)

@@ -19,8 +19,8 @@ from pypes.cli.feeding.memory import Memory, alone
 from pypes.cli.feeding.owners import Owners
 from pypes.cli.feeding.posting import Feeder
 from pypes.cli.feeding.state import ASKED, FAILED, Letter
-from pypes.cli.feeding.summary import counted
 from pypes.cli.feeding.walking import File
+from pypes.core.wording import counted
 from pypes.errors import InvalidInput, PypesError
 
 SEVERAL = "it has vanished, but its documents stay: they have no id of their file"

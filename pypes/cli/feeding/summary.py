@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pypes.cli.feeding.report import Count, Report
+from pypes.core.wording import counted
 
 SHOWN_FAILURES = 20
 
@@ -28,11 +29,6 @@ def summarize(console: Console, report: Report, passed_s: float, *, follow: bool
     tell(console, "failed", report.dead)
     if report.kinds:
         console.print(_table(report, follow=follow))
-
-
-def counted(number: int, one: str, several: str = "") -> str:
-    """A number of things, with the word for one or for several of them."""
-    return f"{number} {one if number == 1 else several or one + 's'}"
 
 
 def tell(console: Console, what: str, files: Sequence[tuple[str, str]]) -> None:
