@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -197,6 +198,56 @@ class TestFetchURL(ComponentSuite):
         origin.status, origin.headers = 410, {}
         ((packets, cursor),) = fetch(source, cursor)
         assert packets == []
+
+    @pytest.mark.parametrize(
+        ("encoding", "body"), [("gzip", gzip.compress(b"hello" * 1000)[:-10]), ("br", b"\x8b\x02\x80hello\x03")]
+    )
+    def test_content_that_cannot_be_unpacked_whole_is_no_document(self, origin: Origin, encoding: str, body: bytes) -> None:
+        origin.body, origin.headers = body, {"Content-Encoding": encoding}
+        with pytest.raises(ComponentError, match=f"/feed%201.xml answered with what cannot be unpacked: .*{encoding}") as failed:
+            fetch(self.of(origin))
+        assert failed.value.code == "url.encoding"
+
+    def test_the_same_bytes_in_another_character_set_are_another_text(self, origin: Origin) -> None:
+        origin.headers = {"Content-Type": "text/html"}
+        source = self.of(origin)
+        ((_, cursor),) = fetch(source)
+        origin.headers = {"Content-Type": "text/html; charset=utf-8"}
+        ((packets, cursor),) = fetch(source, cursor)
+        assert [packet.get_meta("charset") for packet in packets] == ["utf-8"]
+        del cursor["kind"]  # as an earlier release left it
+        ((packets, cursor),) = fetch(source, cursor)
+        assert (packets, cursor["kind"]) == ([], "text/html; charset=utf-8")
+
+    def test_the_document_of_another_address_is_named_once(self, origin: Origin, caplog: pytest.LogCaptureFixture) -> None:
+        ((_, cursor),) = fetch(self.of(origin))
+        for _ in range(2):
+            source = self.of(origin, "/other")
+            cursor = ([cursor] + [behind for _, behind in fetch(source, cursor)])[-1]
+        (record,) = caplog.records
+        assert record.__dict__["id"] == f"{origin.url}/a/feed%201.xml"
+
+    @pytest.mark.parametrize("target", ["http://h:abc/", "http://h:99999/", "http://[::1", "http://h:0/", "file:///etc/passwd"])
+    def test_a_redirect_to_what_is_no_address(self, origin: Origin, target: str) -> None:
+        origin.status, origin.headers = 302, {"Location": target}
+        with pytest.raises(ComponentError, match="feed%201") as failed:
+            fetch(self.of(origin))
+        assert failed.value.code in ("url.redirect", "url.failed")
+
+    @pytest.mark.parametrize("url", ["http://[x", "http://h:abc/", "http://", "http:///p", "http://u:p@/x", "http://h:99999/"])
+    def test_what_is_no_address_is_refused_when_it_is_set_up(self, url: str) -> None:
+        source = FetchURL()
+        source.configure({"url": url})
+        with pytest.raises(ComponentError, match="url is no address") as refused:
+            source.setup()
+        assert refused.value.code == "url.invalid"
+
+    def test_a_server_that_is_not_there(self, origin: Origin) -> None:
+        source = self.of(origin)
+        origin.close()
+        with pytest.raises(ComponentError, match="refused") as failed:
+            fetch(source)
+        assert "Max retries" not in str(failed.value)
 
     def test_when_it_was_modified(self, origin: Origin) -> None:
         for date, modified in ((formatdate(1000, usegmt=True), "1970-01-01T00:16:40Z"), ("yesterday", None)):

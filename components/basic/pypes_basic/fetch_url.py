@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
-from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
@@ -17,11 +16,9 @@ from pypes.core.file_names import named, template_pattern
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import ComponentError
 from pypes.packet import Packet
+from pypes_basic.answer import UNKNOWN, Answer, decoded, type_of
 from pypes_basic.deadline import Deadline
 from pypes_basic.naming import deletion
-
-#: What an answer without Content-Type is (RFC 9110, 8.3).
-UNKNOWN = "application/octet-stream"
 
 #: The server says that there will not be anything under this address again (RFC 9110, 15.5.11).
 GONE = 410
@@ -62,6 +59,8 @@ class FetchURL(Source):
         max_bytes: Annotated[int, Help("A longer answer is an error.", ge=1)] = 32 * 1024 * 1024
 
     def setup(self) -> None:
+        if problem := _problem(self.params.url):
+            raise ComponentError(f"url is no address of a page: {problem}", code="url.invalid")
         self._url, self._headers = _without_user(self.params.url, self.params.headers)
         # what the header is made of is secret already; encoded, it looks like something else
         if self._headers.get("Authorization") != self.params.headers.get("Authorization"):
@@ -73,6 +72,8 @@ class FetchURL(Source):
 
     def fetch(self, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
         known = cursor if cursor and cursor["url"] in (self._shown, self.params.url) else {}
+        if cursor and not known and cursor.get("id") not in (None, self._id):
+            self.log.warning("the document of another address stays", extra={"url": self._shown, "id": cursor["id"]})
         conditions = {}
         if known.get("etag"):
             conditions["If-None-Match"] = known["etag"]
@@ -81,10 +82,12 @@ class FetchURL(Source):
         with Deadline(self.params.timeout_s) as deadline:
             try:
                 answer = self._get(deadline, conditions)
-            except (urllib3.exceptions.HTTPError, OSError) as error:
+            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                 if deadline.is_over:
                     raise self._too_slow() from None
-                raise ComponentError(self.secrets.redact(f"{self._shown}: {error}"), code="url.failed") from error
+                # the cause, and not how often it was tried
+                cause = getattr(error, "reason", None) if isinstance(error, urllib3.exceptions.MaxRetryError) else error
+                raise ComponentError(self.secrets.redact(f"{self._shown}: {cause or error}"), code="url.failed") from error
         if answer.status == 304:
             if known:
                 return
@@ -99,12 +102,15 @@ class FetchURL(Source):
             self.log.warning("an answer without content is passed over", extra={"url": self._shown})
             return
         digest = hashlib.sha256(answer.data).hexdigest()
-        is_new = digest != known.get("digest")
+        kind = "; charset=".join(filter(None, type_of(answer.headers)))
+        # the same bytes in another character set are another text
+        is_new = digest != known.get("digest") or kind != known.get("kind", kind)
         behind = {
             "url": self._shown,
             "etag": answer.headers.get("ETag"),
             "modified": answer.headers.get("Last-Modified"),
             "digest": digest,
+            "kind": kind,
         }
         packets = [self._packet(answer)] if is_new else []
         # what the document has been published under and as, by an earlier release nothing
@@ -116,7 +122,7 @@ class FetchURL(Source):
             packets += former
         yield packets, behind
 
-    def _get(self, deadline: Deadline, conditions: Mapping[str, str]) -> _Answer:
+    def _get(self, deadline: Deadline, conditions: Mapping[str, str]) -> Answer:
         """The answer that redirects lead to at last; raises :class:`ComponentError` for another than 200, 304 and 410."""
         url, headers = self._url, {**self._headers, **conditions}
         http = deadline.pool(retries=urllib3.Retry(ATTEMPTS, redirect=False, respect_retry_after_header=False))
@@ -130,6 +136,8 @@ class FetchURL(Source):
                 before, url = url, urljoin(url, target)
                 if urlsplit(url).scheme not in ("http", "https"):
                     raise ComponentError(f"{self._shown} leads to another kind of address than http", code="url.redirect")
+                if problem := _problem(url):
+                    raise ComponentError(f"{self._shown} leads to what is no address: {problem}", code="url.redirect")
                 if _origin(url) != _origin(before):
                     # what was meant for one host is nobody else's business, and stays away from whatever comes after
                     headers = dict(conditions)
@@ -138,38 +146,41 @@ class FetchURL(Source):
         finally:
             http.clear()
 
-    def _read(self, raw: urllib3.BaseHTTPResponse, deadline: Deadline) -> _Answer:
+    def _read(self, raw: urllib3.BaseHTTPResponse, deadline: Deadline) -> Answer:
         try:
             if raw.status in (304, GONE):
-                return _Answer(raw.status, raw.headers, b"")
+                return Answer(raw.status, raw.headers)
             if raw.status != 200:
                 reason = self.secrets.redact((raw.reason or "")[:SHOWN_CHARS])
                 raise ComponentError(f"{self._shown} answered {raw.status} {reason}".rstrip(), code="url.status")
-            data = bytearray()
-            # compressed, a few bytes may become any number: they are counted as they come out
-            while piece := raw.read(READ_BYTES, decode_content=True):
-                data += piece
-                if len(data) > self.params.max_bytes:
-                    raise ComponentError(f"{self._shown} has more than max_bytes, {self.params.max_bytes}", code="url.too_large")
+            packed = bytearray()
+            while piece := raw.read(READ_BYTES, decode_content=False):
+                packed += piece
+                if len(packed) > self.params.max_bytes:
+                    raise self._too_large()
             if deadline.is_over:  # where no length was announced, a connection that is cut looks like the end
                 raise self._too_slow()
-            return _Answer(raw.status, raw.headers, bytes(data))
         finally:
             raw.close()
+        try:
+            data = decoded(bytes(packed), raw.headers, self.params.max_bytes)
+        except ValueError as error:
+            raise ComponentError(f"{self._shown} answered with what cannot be unpacked: {error}", code="url.encoding") from error
+        if data is None:
+            raise self._too_large()
+        return Answer(raw.status, raw.headers, data)
 
-    def _packet(self, answer: _Answer) -> Packet:
-        content_type = answer.headers.get("Content-Type")
-        message = Message()
-        message["Content-Type"] = content_type or UNKNOWN
+    def _packet(self, answer: Answer) -> Packet:
+        media_type, charset = type_of(answer.headers)
         meta: dict[str, Any] = {
             "url": self._shown,
             "filename": self._name,
-            "mimetype": message.get_content_type() if content_type else UNKNOWN,
+            "mimetype": media_type,
             "contentlength": len(answer.data),
         }
         for name, value in (
             ("id", self._id),
-            ("charset", message.get_content_charset()),
+            ("charset", charset),
             ("modified", _time(answer.headers.get("Last-Modified"))),
         ):
             if value:
@@ -179,18 +190,14 @@ class FetchURL(Source):
     def _deletion(self, known: Mapping[str, Any]) -> Packet:
         return deletion(known["id"], url=self._shown, mimetype=known.get("mimetype", UNKNOWN))
 
+    def _too_large(self) -> ComponentError:
+        return ComponentError(f"{self._shown} has more than max_bytes, {self.params.max_bytes}", code="url.too_large")
+
     def _too_slow(self) -> ComponentError:
         return ComponentError(
             f"{self._shown} was not fetched within timeout_s, {self.params.timeout_s:g} s; raise it if that is too short",
             code="url.timeout",
         )
-
-
-class _Answer:
-    def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.data = data
 
 
 def _without_user(url: str, headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -204,6 +211,19 @@ def _without_user(url: str, headers: Mapping[str, str]) -> tuple[str, dict[str, 
         return plain, dict(headers)
     pair = base64.b64encode(unquote(user if ":" in user else f"{user}:").encode()).decode()
     return plain, {**headers, "Authorization": f"Basic {pair}"}
+
+
+def _problem(url: str) -> str:
+    """What is wrong with an address, without repeating it (it may hold a secret); empty if nothing is."""
+    try:
+        parts = urlsplit(url)
+        if not parts.hostname:
+            return "it names no host"
+        if parts.port == 0:
+            return "there is no port 0"
+    except ValueError as error:
+        return "its port is no number up to 65535" if "ort" in str(error) else "its host is not in a known form"
+    return ""
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -1,4 +1,4 @@
-"""Unpacking: the content of a compressed file, never more of it than is wanted."""
+"""Unpacking: what is compressed in a file or an answer of a web server, never more of it than is wanted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 #: Each gives an object for one stream; a file may hold several, one behind the other.
-_STREAMS: Mapping[str, Callable[[], Any]] = MappingProxyType(
-    {"gzip": lambda: zlib.decompressobj(wbits=31), "bzip2": bz2.BZ2Decompressor, "xz": lzma.LZMADecompressor}
+_STREAMS: Mapping[str, Callable[[bytes], Any]] = MappingProxyType(
+    {
+        "gzip": lambda data: zlib.decompressobj(wbits=31),
+        "bzip2": lambda data: bz2.BZ2Decompressor(),
+        "xz": lambda data: lzma.LZMADecompressor(),
+        # "deflate" of the web is the zlib format (RFC 9110, 8.4.1.2), but raw streams are sent as well
+        "deflate": lambda data: zlib.decompressobj(wbits=15 if _is_zlib(data) else -15),
+    }
 )
 
 
@@ -25,7 +31,7 @@ def unpack(data: bytes, compression: str, max_bytes: int) -> bytes | None:
     content = bytearray()
     try:
         while data:
-            stream = _STREAMS[compression]()
+            stream = _STREAMS[compression](data)
             # one byte more than allowed tells that there is more, and a few bytes may become any number
             content += stream.decompress(data, max_bytes + 1 - len(content))
             if len(content) > max_bytes:
@@ -37,3 +43,8 @@ def unpack(data: bytes, compression: str, max_bytes: int) -> bytes | None:
     except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
         raise ValueError(f"it is no sound {compression} ({error})") from error
     return bytes(content)
+
+
+def _is_zlib(data: bytes) -> bool:
+    """True if the head is that of the zlib format (RFC 1950, 2.2)."""
+    return len(data) > 1 and data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
