@@ -86,6 +86,15 @@ class TestJSONLines(ComponentSuite):
         run_component(JSONLines, packets, path=str(tmp_path / "out"))
         assert lines(tmp_path / "out") == [{"b": "/w=="}, {"id": "7", "deleted": True}]
 
+    def test_a_field_without_values(self, tmp_path: Path) -> None:
+        packet = Packet({"n": 1})
+        packet.append("none", [], extend=True)
+        assert not run_component(JSONLines, [packet, Packet({"none": []})], path=str(tmp_path / "out")).dead_letters
+        assert lines(tmp_path / "out") == [{"n": 1, "none": []}, {"none": []}]
+
+    def test_a_device_is_not_synced(self) -> None:
+        assert not run_component(JSONLines, documents(1), path=os.devnull).dead_letters
+
     def test_standard_output(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         run_component(JSONLines, documents(2), path="-")
         assert capfdbinary.readouterr().out.count(b"\n") == 2
@@ -212,6 +221,15 @@ class TestFilesThatChangeUnderneath:
         file.close()
         assert [(tmp_path / name).read_bytes() for name in ("out.1", "out")] == [b'{"a": 1}\n', b'{"b": 2}\n']
         assert caplog.messages == ["a file of lines is another one now"]
+
+    def test_renamed_by_another_instance_because_it_was_full(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        files = [LineFile(tmp_path / "out", 10) for _ in range(2)]
+        for number in range(4):
+            files[number % 2].append(b'{"a": %d}\n' % number, sync=False)
+        for file in files:
+            file.close()
+        assert len(list(tmp_path.iterdir())) == 4
+        assert not [record for record in caplog.records if record.levelname != "INFO"]
 
     def test_removed(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         path = tmp_path / "out"

@@ -210,6 +210,11 @@ class TestSQLiteSearch(ComponentSuite):
         assert stored["fields"]["links"] == ["http://linked"]
         assert search(self.path, "ada")[0].title == "ada.json"
 
+    def test_a_field_without_values_is_kept_as_one(self) -> None:
+        self.publish(Packet({"text": "one", "tags": []}))
+        (hit,) = search(self.path, "one")
+        assert json.loads(hit.fields)["fields"] == {"tags": []}
+
     def test_only_the_chosen_fields_are_indexed(self) -> None:
         self.publish(Packet.from_document({"a": "apple", "b": "banana", "headline": "H"}), fields=["a"], title="headline")
         assert search(self.path, "apple")[0].title == "H"

@@ -105,7 +105,7 @@ def _packet(packet: Packet) -> Any:
 def _fields(packet: Packet) -> dict[str, Any]:
     if packet.is_deletion:
         return {"id": packet.get_meta("id"), "deleted": True}
-    return {name: values if packet.is_multivalued(name) else values[0] for name, values in packet}
+    return {name: values[0] if len(values) == 1 and not packet.is_multivalued(name) else values for name, values in packet}
 
 
 def _plain(value: Any) -> Any:

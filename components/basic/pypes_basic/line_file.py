@@ -74,7 +74,7 @@ class LineFile:
             view = memoryview(data)
             while view:
                 view = view[os.write(self._fd, view) :]
-            if sync:
+            if sync and not self._is_device:
                 os.fsync(self._fd)
                 if not size:
                     _sync_directory(self.path.parent)
@@ -126,8 +126,11 @@ class LineFile:
             named = None
         if named is None or (named.st_ino, named.st_dev) != (ours.st_ino, ours.st_dev):
             if self._left_bytes:
-                done = "was renamed or replaced" if ours.st_nlink else "was removed with what was in it"
-                log.warning("a file of lines is another one now", extra={"path": str(self.path), "reason": f"it {done}"})
+                is_kept = ours.st_nlink > 0
+                done = "was renamed or replaced" if is_kept else "was removed with what was in it"
+                # where files are renamed when they are full, another instance has just done so
+                level = logging.INFO if is_kept and self.max_bytes else logging.WARNING
+                log.log(level, "a file of lines is another one now", extra={"path": str(self.path), "reason": f"it {done}"})
             return False
         if ours.st_size < self._left_bytes:
             log.warning(

@@ -94,7 +94,7 @@ class SQLiteSearch(Publisher):
             if name in params.fields or not (params.fields or name in params.omit):
                 texts.extend(_texts(values))
             if name != "text":
-                stored[name] = values if packet.is_multivalued(name) else values[0]
+                stored[name] = values[0] if len(values) == 1 and not packet.is_multivalued(name) else values
         meta = {name: packet.get_meta(name) for name in KEPT_META if packet.has_meta(name)}
         text = "\n".join(texts)
         fields = _json({"fields": stored, "meta": meta}).decode()
