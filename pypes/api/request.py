@@ -13,7 +13,7 @@ from pypes.api import former
 from pypes.api.memory import Memory
 from pypes.core import numbers
 from pypes.errors import BadRequest, InvalidInput, TooLarge
-from pypes.ingest.codecs.json import is_deeper
+from pypes.ingest.codecs.json import is_deeper, may_be_deeper
 
 #: How much of a body that was refused is read and thrown away, and for how long, before the connection is closed:
 #: clients that send before they read would otherwise see a reset instead of the answer.
@@ -152,8 +152,7 @@ def parse_json(body: bytes) -> Any:
             raise too_deep() from error
         place = f"line {error.lineno} column {error.colno}"
         raise BadRequest(f"malformed JSON: {error.msg} at {place}", code="request.malformed", where=place) from error
-    # counting brackets bounds the depth from above
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and is_deeper([value], MAX_DEPTH):
+    if may_be_deeper(body, MAX_DEPTH) and is_deeper([value], MAX_DEPTH):
         raise too_deep()
     numbers.check(body)
     return value

@@ -136,7 +136,7 @@ def _placed(found: list[dict[str, Any]], meta: dict[str, Any], number: int) -> l
         return [make(fields, meta, shared=True) for fields in found]
     return [
         make(fields, meta, shared=True)
-        if has_id or type(id := fields.get("id")) is int or (type(id) is str and id)
+        if has_id or ((id := fields.get("id")) and type(id) is str) or type(id) is int
         else make(fields, {**meta, "index": at})
         for at, fields in enumerate(found, number)
     ]
@@ -176,7 +176,7 @@ def _strict(
         while wave := list(islice(stream, size)):
             yield media.type, wave
         return
-    values = json.documents(body, limits)
+    values = json.documents(body, limits, is_checked=True)
     while some := list(islice(values, size)):
         yield media.type, _placed(some, meta, number)
         if number >= 0:

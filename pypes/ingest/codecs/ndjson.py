@@ -46,7 +46,7 @@ def _count(lines: list[bytes], limits: Limits, number: int) -> int:
     for start in range(0, len(lines), GROUP):
         group = lines[start : start + GROUP]
         joined = b"\n".join(group)
-        is_flat = joined.count(b"{") + joined.count(b"[") <= depth
+        is_flat = not json.may_be_deeper(joined, depth)
         may_change = numbers.may_change(joined)
         for line in group:
             number += 1
@@ -62,7 +62,7 @@ def _count(lines: list[bytes], limits: Limits, number: int) -> int:
                 raise _not_an_object(number)
             if may_change:
                 numbers.check(line, f"line {number}")
-            if not is_flat and line.count(b"{") + line.count(b"[") > depth:
+            if not is_flat and json.may_be_deeper(line, depth):
                 json.check_depth(value, limits, f"line {number}")
             documents += 1
     return documents
@@ -96,25 +96,44 @@ def lines_of(pieces: Iterable[bytes], limits: Limits) -> Iterator[list[bytes]]:
 
 def documents(pieces: Iterable[bytes], limits: Limits) -> Iterator[list[dict[str, Any]]]:
     """The documents of a checked body that comes in pieces, at most ``wave_packets`` at a time."""
-    loads, size = orjson.loads, limits.wave_packets
-    has_blanks = False
+    size = limits.wave_packets
+    # PERF: a wave is parsed by one call, up to the first that has a line which is not simply a document
+    is_plain = True
     for number, lines in _numbered(lines_of(pieces, limits)):
         for start in range(0, len(lines), size):
-            found = []
-            for at, line in enumerate(lines[start : start + size], number + start + 1):
-                if has_blanks and (not line or line.isspace()):
-                    continue
-                try:
-                    value = loads(line)
-                except orjson.JSONDecodeError:
-                    if (value := _unusual(line, limits, at)) is None:
-                        has_blanks = True
-                        continue
-                if type(value) is not dict:
-                    raise _not_an_object(at)
-                found.append(value)
+            wave = lines[start : start + size]
+            found = _plain(wave) if is_plain else None
+            if found is None:
+                is_plain = False
+                found = _looked_at(wave, limits, number + start)
             if found:
                 yield found
+
+
+def _plain(lines: list[bytes]) -> list[dict[str, Any]] | None:
+    """The documents in lines, ``None`` if one of them is blank or unusual."""
+    try:
+        found = list(map(orjson.loads, lines))
+    except orjson.JSONDecodeError:
+        return None
+    return found if {*map(type, found)} == {dict} else None
+
+
+def _looked_at(lines: list[bytes], limits: Limits, number: int) -> list[dict[str, Any]]:
+    """The documents in lines, ``number`` of which came before, looked at one by one. Raises :class:`BadRequest`."""
+    loads = orjson.loads
+    found = []
+    for at, line in enumerate(lines, number + 1):
+        if not line or line.isspace():
+            continue
+        try:
+            value = loads(line)
+        except orjson.JSONDecodeError:
+            value = _unusual(line, limits, at)
+        if type(value) is not dict:
+            raise _not_an_object(at)
+        found.append(value)
+    return found
 
 
 def elements(pieces: Iterable[bytes], limits: Limits) -> Iterator[dict[str, Any] | Unreadable]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pypes.core.limits import MIB, Limits
 from pypes.errors import BadRequest, InvalidInput, PypesError, TooLarge, UnsupportedMedia
-from pypes.ingest.codecs import Checker, Survey, check
+from pypes.ingest.codecs import Checker, Survey, check, json
 from pypes.ingest.delivery import PACKETS, Header
 
 JSON = "application/json; charset=utf-8"
@@ -133,6 +133,12 @@ def test_one_document_of_an_array_may_be_as_deep_as_one_alone() -> None:
     limits = Limits(json_depth=3)
     assert both(b'[{"a":{"b":{}}},{"a":{"b":{}}}]', JSON, limits) == 2
     assert code(both(b'[{"a":{"b":{"c":{}}}}]', JSON, limits)) == "ingest.too_deep"
+
+
+@pytest.mark.parametrize("text", [b"", b"1", b"{}", b"[]", b'{"a":[{}]}', b"[[[", b"{{{", b"[{[{", b"{[" * 3])
+def test_brackets_bound_the_depth(text: bytes) -> None:
+    brackets = text.count(b"{") + text.count(b"[")
+    assert [json.may_be_deeper(text, most) for most in range(8)] == [brackets > most for most in range(8)]
 
 
 def test_sizes_are_bounded() -> None:

@@ -63,6 +63,25 @@ def test_json_documents_become_fields_in_waves(how: str, form: str, tmp_path: Pa
     assert not packets[6].has_meta("own")
 
 
+@pytest.mark.parametrize("form", ["application/json", "application/x-ndjson", MULTIPART])
+def test_what_was_accepted_is_read_though_less_depth_is_allowed_today(form: str) -> None:
+    value = b'{"a": {"b": [1]}}'
+    body = part(value, "a.json", "application/json") + b"--XX--\r\n" if form == MULTIPART else value
+    (packet,) = flat(read(Header("g", content_type=form), body, Limits(json_depth=2)))
+    assert packet.get("a") == {"b": [1]}
+
+
+@pytest.mark.parametrize("wave", [1, 2, 3, 256])
+def test_lines_that_are_not_simply_documents(wave: int) -> None:
+    body = b'{"n": 1}\n{"n": 2}\n\n{"n": 3}\r\n \t\r\n\xef\xbb\xbf{"n": 4}\n{"n": 5}\n'
+    batches = read(Header("g", content_type="application/x-ndjson", documents=5), body, Limits(wave_packets=wave))
+    assert [(packet.get("n"), packet.get_meta("index")) for packet in flat(batches)] == [(n, n - 1) for n in range(1, 6)]
+    assert max(len(batch) for _, batch in batches) <= wave
+    for line in (b"[]", b"1", b"x"):
+        with pytest.raises(BadRequest, match="line 8"):
+            read(Header("g", content_type="application/x-ndjson"), body + line, Limits(wave_packets=wave))
+
+
 @ways
 def test_other_types_become_bytes(how: str, tmp_path: Path) -> None:
     body = b"<p>" + bytes(range(256)) * 100
