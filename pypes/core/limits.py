@@ -161,7 +161,8 @@ def _quantity(limit: Limit) -> str:
             if limit.default >= size and limit.default % size == 0:
                 return f"{int(limit.default) // size} {name}"
     if limit.unit == "seconds" and limit.default >= 86400:
-        return f"{limit.default / 86400:g} days"
+        days = limit.default / 86400
+        return f"{days:g} {'day' if days == 1 else 'days'}"
     return f"{limit.default:,g} {limit.unit}".rstrip() if limit.default < 1e6 else f"{int(limit.default):,} {limit.unit}"
 
 

@@ -8,6 +8,13 @@ def test_the_page_is_what_the_table_says() -> None:
     assert page.read_text() == markdown(), "run: python -m pypes.core.limits > docs/limits.md"
 
 
+def test_one_day_is_not_several() -> None:
+    page = markdown()
+    assert "| 1 day |" in page
+    assert "| 7 days |" in page
+    assert "| 1 days |" not in page
+
+
 def test_every_limit_is_explained_and_has_a_default() -> None:
     rows = {row.name: row for row in table()}
     assert set(rows) == set(Limits.__dataclass_fields__)
