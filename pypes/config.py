@@ -54,9 +54,12 @@ class ServerSettings:
     graphs: Path = _path("graphs", "Folder of graphs (*.json): deployed when their content changed.")  # noqa: RUF009 - a field
     watch: bool = _key(True, "Deploy graph files as soon as they change.")
     default: str = _key(
-        "", "Graph for documents whose route no graph names; empty: the only graph, or the only one without routes."
+        "",
+        "Graph for documents without a route that a graph names; empty: the only graph, or the only one without routes.",
     )
-    strict_routes: bool = _key(False, "Answer 404 to documents whose route no graph names, in place of the default graph.")
+    strict_routes: bool = _key(
+        False, "Refuse documents whose route no graph names (404, route.unknown), which the default graph takes otherwise."
+    )
     token_file: Path | None = _path(None, "File that holds the bearer token; the variable PYPES_TOKEN may hold it instead.")  # noqa: RUF009 - a field
     hosts: tuple[str, ...] = _key((), "Further names under which clients reach the server (Host header), e.g. pypes.example.com.")
     origins: tuple[str, ...] = _key((), "Web origins that may change state from a browser, e.g. https://editor.example.com.")

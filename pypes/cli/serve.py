@@ -42,7 +42,7 @@ _SETTINGS = {
 @click.option("--instances", metavar="N", help="Processes that run the graphs (one per core).")
 @click.option("--data", metavar="DIR", help="Everything that must survive a restart (./data).")
 @click.option("--graphs", metavar="DIR", help="Graphs to deploy (./graphs).")
-@click.option("--default", metavar="GRAPH", help="Graph for documents whose route no graph names.")
+@click.option("--default", metavar="GRAPH", help="Graph for documents without a route that a graph names.")
 @click.option("--token-file", metavar="FILE", help="File that holds the bearer token; or set PYPES_TOKEN.")
 @click.option("--host", "hosts", multiple=True, metavar="NAME", help="Further name under which clients reach the server.")
 @click.option("--origin", "origins", multiple=True, metavar="URL", help="Web origin that may change state from a browser.")

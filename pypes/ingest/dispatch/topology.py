@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from pypes.errors import NotDeployed, NotFound
 
+#: Routes that an error names.
+SHOWN_ROUTES = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:
@@ -60,13 +63,13 @@ class Topology:
 
     def _no_route(self, route: str) -> NotFound:
         near = difflib.get_close_matches(route, self.routes, 1)
-        known = ", ".join(sorted(self.routes)) or "none"
-        hint = f"did you mean {near[0]!r}?" if near else f"routes here: {known}"
-        return NotFound(
-            f"no graph has the route {route!r}; {hint} GET /graphs lists them, /docs without a route goes to the default graph",
-            code="route.unknown",
-            where=route,
-        )
+        shown = ", ".join(sorted(self.routes)[:SHOWN_ROUTES])
+        others = f" and {len(self.routes) - SHOWN_ROUTES} more" if len(self.routes) > SHOWN_ROUTES else ""
+        known = f"there are {shown}{others}." if shown else "no graph has any."
+        hint = f"did you mean {near[0]!r}?" if near else known
+        elsewhere = "" if self.default is None else "; without a route, /docs goes to the default graph"
+        message = f"no graph has the route {route!r}; {hint} GET /graphs lists all routes{elsewhere}"
+        return NotFound(message, code="route.unknown", where=route)
 
     def has(self, graph: str) -> bool:
         """True if a graph is deployed, able to run or not."""

@@ -74,7 +74,7 @@ class Deployed:
         return {name: nodes for name, nodes in found.items() if nodes}
 
     def default(self) -> str | None:
-        """The graph for documents whose route no graph names; ``None`` if there is none."""
+        """The graph for documents without a route, or with one that no graph names; ``None`` if there is none."""
         if self.settings.server.default:
             return self.settings.server.default if self.settings.server.default in self.live else None
         names = list(self.live) if len(self.live) == 1 else [n for n, g in self.live.items() if not g.graph.get("routes")]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from pypes.errors import NotDeployed, NotFound
@@ -42,11 +44,21 @@ def test_what_no_graph_names_goes_to_the_default_graph() -> None:
 def test_a_strict_node_refuses_a_route_that_no_graph_names() -> None:
     topology = Topology(graphs={"g": 1, "n": 1}, routes={"news": "n", "people": "n"}, default="g", strict_routes=True)
     assert [topology.resolve(route) for route in (None, "news")] == ["g", "n"]
-    with pytest.raises(NotFound, match="no graph has the route 'nwes'; did you mean 'news'") as raised:
+    with pytest.raises(NotFound) as raised:
         topology.resolve("nwes")
     assert raised.value.code == "route.unknown"
-    with pytest.raises(NotFound, match="routes here: news, people"):
-        topology.resolve("x")
+    assert raised.value.message == (
+        "no graph has the route 'nwes'; did you mean 'news'? GET /graphs lists all routes; "
+        "without a route, /docs goes to the default graph"
+    )
+    with pytest.raises(NotFound) as raised:
+        replace(topology, default=None).resolve("x")
+    assert raised.value.message == "no graph has the route 'x'; there are news, people. GET /graphs lists all routes"
+    with pytest.raises(NotFound) as raised:
+        replace(topology, routes={f"r{n:03}": "g" for n in range(500)}).resolve("x")
+    assert "there are r000, r001, r002, r003, r004, r005, r006, r007, r008, r009 and 490 more. GET" in raised.value.message
+    with pytest.raises(NotFound, match=r"'x'; no graph has any\. GET"):
+        replace(topology, routes={}).resolve("x")
 
 
 def test_a_strict_node_says_not_yet_while_its_graphs_are_not_known() -> None:
