@@ -156,6 +156,10 @@ def feed(
                 passed_over.append((DASH, EMPTY))
         else:
             files = files_of(paths, suffixes, lambda path, reason: passed_over.append((path, reason)), template)
+        if feeder.asker.has_id and len(files) > 1:
+            raise click.UsageError(
+                f"{feeder.asker.path} is one document, not {len(files)}; give one file, or a route without an id"
+            )
         if deletions:
             remembering.look(is_confirmed=yes_delete)
         if has_ids:

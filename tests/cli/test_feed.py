@@ -252,7 +252,9 @@ def test_numbers_of_one_are_in_words_for_one(server: Server, files: list[Path]) 
 def test_without_ids_nothing_is_remembered(server: Server, files: list[Path], tmp_path: Path) -> None:
     assert invoke(server.url, files[0].parent, "--no-id").exit_code == 0
     assert invoke(f"{server.url}/docs/notes/1", files[0]).exit_code == 0
+    assert invoke(f"{server.url}/docs/notes/1", *files).exit_code == 2
     assert server.ids == []
+    assert len(server.accepted) == 2
     assert not (tmp_path / ".state").exists()
     assert invoke(server.url, files[0], "--no-id", "--changed").exit_code == 2
     assert invoke(server.url, files[0], "--id", "x").exit_code == 2

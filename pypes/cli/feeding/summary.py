@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 
 from rich.console import Console
@@ -34,9 +35,20 @@ def summarize(console: Console, report: Report, passed_s: float, *, follow: bool
 def tell(console: Console, what: str, files: Sequence[tuple[str, str]]) -> None:
     """A line for each file, up to a number."""
     for path, reason in files[:SHOWN_FAILURES]:
-        console.print(f"{what}: {path}: {reason}", highlight=False, markup=False)
+        told = "\n".join(map(plain, reason.splitlines()))
+        console.print(f"{what}: {plain(path)}: {told}", highlight=False, markup=False)
     if len(files) > SHOWN_FAILURES:
         console.print(f"… and {len(files) - SHOWN_FAILURES} more", highlight=False)
+
+
+def plain(path: str) -> str:
+    """A path on one line: what a terminal would not show, or obey, as an escape."""
+    return "".join(char if char.isprintable() else _escaped(char) for char in path)
+
+
+def _escaped(char: str) -> str:
+    # a byte that is no UTF-8 stands in a path as a lone surrogate
+    return f"\\x{os.fsencode(char).hex()}" if "\udc80" <= char <= "\udcff" else char.encode("unicode_escape").decode()
 
 
 def _table(report: Report, *, follow: bool) -> Table:

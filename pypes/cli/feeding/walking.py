@@ -19,9 +19,10 @@ PLACES = ("path", "name", "root")
 NOT_REGULAR = "it is no regular file"
 TEMPORARY = "its name is that of a temporary file"
 EMPTY = "it is empty"
+LINKED = "it is a link to a folder; give the folder, too, if it is meant"
 
-#: What is passed over in a folder without being missed: there never was a document.
-NO_DOCUMENTS = frozenset({NOT_REGULAR, TEMPORARY, EMPTY})
+#: What is passed over in a folder without being missed.
+NO_DOCUMENTS = frozenset({NOT_REGULAR, TEMPORARY, EMPTY, LINKED})
 
 SNIFFED_BYTES = 4096
 
@@ -64,8 +65,9 @@ def walk(paths: Iterable[Path], suffixes: Iterable[str] = (), on_passed: OnPasse
     """All regular files under ``paths`` in a stable order, hidden ones left out.
 
     ``suffixes`` (with or without dot, one or several by commas) choose among them.
-    A file that is named itself is taken whatever its name. ``on_passed`` is told of what is no regular file (a pipe, a
-    socket, a link that leads nowhere) or has the name of a temporary one, and of folders that cannot be read, with the reason.
+    A file that is named itself is taken whatever its name. ``on_passed`` is told, with the reason, of what is no regular file
+    (a pipe, a socket, a link that leads nowhere) or has the name of a temporary one, of links to folders, and of folders that
+    cannot be read.
     """
 
     def unreadable(error: OSError) -> None:
@@ -81,6 +83,9 @@ def walk(paths: Iterable[Path], suffixes: Iterable[str] = (), on_passed: OnPasse
             continue
         for directory, names, files in os.walk(path, onerror=unreadable):
             names[:] = sorted(name for name in names if not is_hidden(name))
+            for name in names:
+                if (folder := Path(directory, name)).is_symlink():
+                    on_passed(folder, LINKED)
             for name in sorted(files):
                 if is_hidden(name) or (wanted and Path(name).suffix.lower() not in wanted):
                     continue
@@ -101,23 +106,32 @@ def files_of(
 ) -> list[File]:
     """The files under ``paths`` with the ids that ``template`` gives them; an empty one gives none.
 
-    Raises :class:`InvalidInput` if two files would have one id: one of them would replace the other.
+    Raises :class:`InvalidInput` if two files would have one id: one of them would replace the other. Only where their paths
+    tell them apart, and their spelling as text does not, the second is passed over.
     """
-    found = [
-        file
-        for path in paths
-        for one in walk([path], suffixes, on_passed)
-        if (file := _file(one, path if path != one else None, template, on_passed)) is not None
-    ]
-    ids: dict[str, Path] = {}
-    for file in found:
-        if file.id is not None and (other := ids.setdefault(file.id, file.path)) != file.path:
+    found: list[File] = []
+    ids: dict[str, File] = {}
+    for file in _files(paths, suffixes, on_passed, template):
+        other = ids.setdefault(file.id, file) if file.id is not None else file
+        if other.path == file.path:
+            found.append(file)
+        elif other.root == file.root and "{path}" in template:
+            on_passed(file.path, f"{other.path} is the document {file.id!r}, too; rename one of them")
+        else:
             raise InvalidInput(
-                f"{other} and {file.path} would both be the document {file.id!r}; tell them apart with --id '{{root}}/{{path}}', "
-                "or feed them one after the other to routes of their own",
+                f"{other.path} and {file.path} would both be the document {file.id!r}; tell them apart with "
+                "--id '{root}/{path}', or feed them one after the other to routes of their own",
                 code="feed.same_id",
             )
     return found
+
+
+def _files(paths: Iterable[Path], suffixes: Iterable[str], on_passed: OnPassed, template: str) -> Iterator[File]:
+    for path in paths:
+        for one in walk([path], suffixes, on_passed):
+            file = _file(one, path if path != one else None, template, on_passed)
+            if file is not None:
+                yield file
 
 
 def _file(path: Path, root: Path | None, template: str, on_passed: OnPassed) -> File | None:

@@ -23,10 +23,12 @@ def test_walk_passes_over_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "dangling.txt").symlink_to("nowhere")
     (tmp_path / "a.txt").touch()
+    (tmp_path / "loop").symlink_to(tmp_path)
     passed: list[str] = []
     found = walk([tmp_path, tmp_path / "pipe"], (), lambda path, reason: passed.append(f"{path.name}: {reason}"))
     assert [path.name for path in found] == ["a.txt"]
-    assert passed == [f"{name}: it is no regular file" for name in ("dangling.txt", "pipe", "pipe")]
+    linked = "loop: it is a link to a folder; give the folder, too, if it is meant"
+    assert passed == [linked, *(f"{name}: it is no regular file" for name in ("dangling.txt", "pipe", "pipe"))]
 
 
 def test_media_types(tmp_path: Path) -> None:
@@ -64,3 +66,9 @@ def test_files_have_ids_by_their_place_below_the_root(tmp_path: Path) -> None:
 def test_names_that_are_not_utf_8_have_ids(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/gr\xfcn.txt")).write_text("x")
     assert [file.id for file in files_of([tmp_path])] == ["gr%FCn.txt"]
+    # a name that is spelled like that is passed over, and stops nothing else
+    (tmp_path / "gr%FCn.txt").write_text("x")
+    passed: list[str] = []
+    found = files_of([tmp_path], (), lambda path, reason: passed.append(reason))
+    assert [file.name for file in found] == ["gr%FCn.txt"]
+    assert passed == [f"{tmp_path / 'gr%FCn.txt'} is the document 'gr%FCn.txt', too; rename one of them"]
