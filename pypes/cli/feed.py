@@ -142,7 +142,6 @@ def feed(
     roots = [path for path in paths if path.is_dir() and not is_standard] if has_ids else []
     if moved_from is not None and len(roots) != 1:
         raise click.UsageError("--moved-from needs the one directory that has the files now, and ids")
-    started_s = time.monotonic()
     patience_s = None if follow else PATIENCE_S
     with ExitStack() as stack:
         remembered = Remembering(state or default_folder(), feeder.address, roots, template, moved_from)
@@ -168,6 +167,7 @@ def feed(
         if only_changed:
             files = remembering.changed(files)
         is_through = False
+        started_s = time.monotonic()
         try:
             feed_with_progress(console, files, feeder, follow=follow)
             is_through = bool(feeder.sent or not files)  # else nobody is there who would take a deletion
@@ -196,7 +196,7 @@ def feed_with_progress(console: Console, files: list[File], feeder: Feeder, *, f
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        posted = progress.add_task("posted", total=len(files), rate="")
+        posted = progress.add_task("posted", total=feeder.report.files + len(files), rate="")
         done: TaskID | None = None
         started_s = time.monotonic()
 

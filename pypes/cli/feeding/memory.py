@@ -44,7 +44,7 @@ class Memory:
 
     def __init__(self, folder: Path, address: str, root: Path, template: str) -> None:
         resolved = str(root.resolve())
-        self._path = folder / f"{_digest(address)}-{_digest(resolved)}.json"
+        self._path = folder / f"{_stem(address, resolved)}.json"
         self._root = root
         self._lock = threading.Lock()
         self._journal = _locked(self._path.with_suffix(".journal"), root)
@@ -172,12 +172,11 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def states(folder: Path, address: str) -> Iterator[State]:
-    """What all folders have at an address. Raises as :func:`peek`."""
-    prefix = _digest(address)
-    for stem in sorted({path.stem for path in folder.iterdir() if path.name.startswith(f"{prefix}-")}):
-        found = peek(folder / f"{stem}.json")
-        if found is not None:
+def states(folder: Path, address: str, ours: Iterable[str] = ()) -> Iterator[State]:
+    """What folders have at an address, but for ``ours``. Raises as :func:`peek`."""
+    left_out = {_stem(address, root) for root in ours}
+    for path in sorted(folder.glob(f"{_digest(address)}-*.json")):
+        if path.stem not in left_out and (found := peek(path)) is not None:
             yield found
 
 
@@ -208,6 +207,10 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="ascii")
     except FileNotFoundError:
         return ""
+
+
+def _stem(address: str, root: str) -> str:
+    return f"{_digest(address)}-{_digest(root)}"
 
 
 def _digest(text: str) -> str:

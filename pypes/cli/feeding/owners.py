@@ -26,9 +26,7 @@ class Owners:
         self._owners: dict[str, Owner] = {}
         #: Folders that are not there any more, and how many files were fed from them.
         self.gone: dict[str, int] = {}
-        for state in states(folder, address):
-            if state.root in ours:
-                continue
+        for state in states(folder, address, ours):
             if state.known and not Path(state.root).exists():
                 self.gone[state.root] = len(state.known)
             self._owners.update((id, Owner(state.root, name)) for id, name in state.ids())

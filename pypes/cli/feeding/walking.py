@@ -144,5 +144,7 @@ def _file(path: Path, root: Path | None, template: str, on_passed: OnPassed) -> 
         on_passed(path, EMPTY)
         return None
     name = path.relative_to(root or path.parent).as_posix()
-    values = {"path": shown(name), "name": shown(path.name), "root": shown((root or path.parent).resolve().name)}
+    values = {"path": shown(name), "name": shown(path.name)}
+    if "{root}" in template:
+        values["root"] = shown((root or path.parent).resolve().name)
     return File(path, name, root, status.st_size, status.st_mtime_ns, named(template, **values) or None)
