@@ -9,7 +9,7 @@ import msgspec
 from pypes.core.limits import MIB, Limits
 from pypes.errors import BadRequest, TooLarge, UnsupportedMedia
 from pypes.ingest.codecs import json, multipart, ndjson, packets, raw
-from pypes.ingest.codecs.content import HEAD_BYTES, content_of, needs_head
+from pypes.ingest.codecs.content import HEAD_BYTES, content_of, is_plainly, needs_head
 from pypes.ingest.codecs.encodings import Inflater, Tally, inflate
 from pypes.ingest.codecs.given import one_id
 from pypes.ingest.codecs.media import MediaType, parse
@@ -55,8 +55,9 @@ def check(header: Header, body: bytes, limits: Limits, seen: Survey | None = Non
             return checker.finish(), None
     if not data:
         raise _empty()
-    if header.filename and media.codec != "multipart" and needs_head(header.content_type, header.filename):
-        content = content_of(header.content_type, header.filename, data[:HEAD_BYTES])
+    filename = header.filename
+    if filename and media.codec != "multipart" and not is_plainly(media, data) and needs_head(media, filename):
+        content = content_of(media, filename, data[:HEAD_BYTES])
         if content.compression:
             checker = Checker(msgspec.structs.replace(header, encoding=""), limits, seen)
             checker.feed(data)
@@ -90,7 +91,7 @@ class Checker:
         media = parse(header.content_type)
         self._seen = seen
         self._content: Unwrapped | None = None
-        if header.filename and media.codec != "multipart" and needs_head(header.content_type, header.filename):
+        if header.filename and media.codec != "multipart" and needs_head(media, header.filename):
             self._content = Unwrapped(header.content_type, header.filename, limits)
         self._sink: Sink | None = sink_of(media, limits, seen, header.id) if self._content is None else None
         self._size = 0

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 from pypes.core.limits import MIB, Limits
 from pypes.errors import InternalError
 from pypes.ingest.codecs import json, multipart, ndjson, packets
-from pypes.ingest.codecs.content import HEAD_BYTES, content_of, needs_head
+from pypes.ingest.codecs.content import HEAD_BYTES, content_of, is_plainly, needs_head
 from pypes.ingest.codecs.encodings import inflate, pieces_of
 from pypes.ingest.codecs.media import JSON, TOLD, MediaType, parse
 from pypes.ingest.codecs.passage import Passage
@@ -61,8 +61,13 @@ def documents(
     compression = ""
     filename = header.filename or ""
     # PERF: few documents that are JSON have the name of a file
-    if (media.is_vague or filename) and media.codec != "multipart" and needs_head(header.content_type, filename):
-        content = content_of(header.content_type, filename, _head(source, encoding, limits))
+    if (
+        (media.is_vague or filename)
+        and media.codec != "multipart"
+        and needs_head(media, filename)
+        and not is_plainly(media, head := _head(source, encoding, limits))
+    ):
+        content = content_of(media, filename, head)
         media, compression = content.media, content.compression
         if content.declared:
             meta["declared_type"] = content.declared
@@ -269,9 +274,12 @@ def _metadata(header: Header, receipt: str, received: float) -> dict[str, Any]:
     meta = {**dict(header.meta), **own} if header.meta else own
     if header.origin is not None:
         meta["origin"] = header.origin[0]
-    for name, value in (("route", header.route), ("id", header.id), ("filename", header.filename)):
-        if value is not None:
-            meta[name] = value
+    if header.route is not None:
+        meta["route"] = header.route
+    if header.id is not None:
+        meta["id"] = header.id
+    if header.filename is not None:
+        meta["filename"] = header.filename
     return meta
 
 

@@ -29,7 +29,7 @@ class Unwrapped:
     def __init__(
         self, content_type: str, filename: str, limits: Limits, transfer: str = "", encoding: str = "", tally: Tally | None = None
     ) -> None:
-        self._content_type = content_type
+        self._media = parse(content_type)
         self._filename = filename
         self._limits = limits
         self._tally = tally
@@ -39,7 +39,7 @@ class Unwrapped:
         self._outer = Inflater(encoding, limits, tally) if encoding else None
         self._inner: Inflater | None = None
         self._head = b""
-        self._content = None if needs_head(content_type, filename) else Content(parse(content_type))
+        self._content = None if needs_head(self._media, filename) else Content(self._media)
         #: Bytes of the content that have come out.
         self.size = 0
 
@@ -47,7 +47,7 @@ class Unwrapped:
     def content(self) -> Content:
         """What it is; known as soon as a piece has come out, or at the end."""
         if self._content is None:
-            self._content = content_of(self._content_type, self._filename, self._head[:HEAD_BYTES])
+            self._content = content_of(self._media, self._filename, self._head[:HEAD_BYTES])
             if self._content.compression:
                 self._inner = Inflater(self._content.compression, self._limits, self._tally)
         return self._content

@@ -9,7 +9,8 @@ import zipfile
 import pytest
 from backports import zstd
 
-from pypes.ingest.codecs.content import content_of, needs_head
+from pypes.ingest.codecs.content import content_of, is_plainly, needs_head
+from pypes.ingest.codecs.media import parse
 
 # without the time: it would be in the names of the tests, which must be the same in every process
 GZ = gzip.compress(b"name,age\nann,3\n", mtime=0)
@@ -70,17 +71,18 @@ def zipped(*names: str, first: bytes = b"x" * 40) -> bytes:
     ],
 )
 def test_content(declared: str, name: str, head: bytes, expected: tuple[str, str, str]) -> None:
-    content = content_of(declared, name, head)
+    content = content_of(parse(declared), name, head)
     assert (content.media.type, content.compression, content.declared) == expected
     if expected[0] != (declared.partition(";")[0] or "application/octet-stream") or expected[1]:
-        assert needs_head(declared, name)
+        assert needs_head(parse(declared), name)
+        assert not is_plainly(parse(declared), head)
 
 
 def test_a_declared_type_keeps_its_parameters() -> None:
-    assert content_of("text/csv; charset=latin-1", "people.csv.gz", GZ).media.parameters["charset"] == "latin-1"
+    assert content_of(parse("text/csv; charset=latin-1"), "people.csv.gz", GZ).media.parameters["charset"] == "latin-1"
 
 
 def test_most_types_need_no_look() -> None:
-    assert not needs_head("application/json", "")
-    assert not needs_head("application/json", "people.json")
-    assert not needs_head("application/pdf", "")
+    assert not needs_head(parse("application/json"), "")
+    assert not needs_head(parse("application/json"), "people.json")
+    assert not needs_head(parse("application/pdf"), "")
