@@ -1,10 +1,11 @@
 """The exchange of an instance: a selector loop between the sockets of the ingest workers and the graphs.
 
 Each turn reads what the workers sent, lets the graphs take it, runs them for a slice of time, and writes the acknowledgements.
-A delivery that must run alone waits until nothing else is in flight. Then all workers are told, and only when they can know
-it (the frames are in the kernel's hands, which outlive this process) does it start; in the same way they learn of its end
-before anything else starts. What a publisher has committed of a delivery that is not done yet is told at once, before
-anything can end the process.
+A delivery that must run alone waits until nothing else is in flight, but for what waits in graphs that rest, which do not run
+then. Then all workers are told, and only when they can know it (the frames are in the kernel's hands, which outlive this
+process) does it start; in the same way they learn of its end before anything else starts. If it comes to rest itself, it is
+one of many from then on: an outage that one graph meets must not stop the others. What a publisher has committed of a
+delivery that is not done yet is told at once, before anything can end the process.
 
 A worker that is gone leaves behind what is in the graphs, and its successor has the same deliveries in its queue. In an
 ordered graph they may run again only when that is finished, wherever it is: every worker that connects is told which graphs
@@ -26,12 +27,13 @@ from contextlib import suppress
 from pypes.core.nodetime import Clock
 from pypes.core.secrets import Secrets
 from pypes.ingest import protocol
-from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
+from pypes.ingest.outcome import Outcome
 from pypes.ingest.protocol import FrameReader, Item, Published
 from pypes.runtime.instance.fetching import Fetching
 from pypes.runtime.instance.intake import Waiting
 from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.runner import Runner
+from pypes.runtime.instance.settling import no_graph
 
 log = logging.getLogger(__name__)
 
@@ -156,7 +158,7 @@ class Exchange:
 
     def _run_some(self) -> None:
         """A slice for each graph with something to do; where weights differ, the lighter ones leave out turns."""
-        busy = [runner for runner in self._all if not runner.scheduler.is_idle or runner.is_due]
+        busy = [runner for runner in self._running if not runner.scheduler.is_idle or runner.is_due]
         most = max((runner.weight for runner in busy), default=1)
         for runner in busy:
             runner.credit += runner.weight / most
@@ -168,22 +170,42 @@ class Exchange:
     def _in_flight(self) -> int:
         return sum(runner.scheduler.in_flight for runner in self._all)
 
+    @property
+    def _running(self) -> list[Runner]:
+        """The graphs that may run now."""
+        if self._lone is not None:
+            return [self._runner_of(self._lone)]
+        return [] if self._is_telling else self._all
+
+    def _next_alone(self) -> Waiting | None:
+        """What may begin to run alone now, because nothing else moves and nothing is in its graph."""
+        if not self._alone or self._lone is not None or self._stop_at is not None:
+            return None
+        if any(runner.scheduler.in_flight and not runner.scheduler.is_resting for runner in self._all):
+            return None
+        return next((waiting for waiting in self._alone if not self._runner_of(waiting).scheduler.in_flight), None)
+
     def _timeout_s(self) -> float | None:
         """How long to wait for sockets: not at all while there is something to do."""
         deadline = self._stop_at
-        for runner in self._all:
-            if not runner.scheduler.is_idle or (runner.can_start and self._may_start):
+        if self._may_start and any(runner.can_start for runner in self._all):
+            return 0.0
+        for runner in self._running:
+            if not runner.scheduler.is_idle:
                 return 0.0
             due = runner.scheduler.runs_at()
             if due is not None and (deadline is None or due < deadline):
                 deadline = due
-        if self._lone is None and self._alone and not self._in_flight and self._stop_at is None:
+        if not self._is_telling and self._next_alone() is not None:
             return 0.0
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 
     @property
     def _may_start(self) -> bool:
-        return self._lone is None and not self._alone and not self._is_telling and self._stop_at is None
+        if self._lone is not None or self._is_telling or self._stop_at is not None:
+            return False
+        # what must run alone in a graph that rests keeps nobody waiting
+        return all(self._runner_of(waiting).scheduler.is_resting for waiting in self._alone)
 
     def _start(self) -> None:
         if self._may_start:
@@ -198,10 +220,11 @@ class Exchange:
             if not self._lone_started and not any(connection.unsent for connection in self._connections.values()):
                 self._lone_started = True
                 self._runner_of(self._lone).start_alone(self._lone, self._note)
-        elif self._alone and self._stop_at is None and not self._in_flight:
-            self._begin(self._alone.popleft())
+        elif (waiting := self._next_alone()) is not None:
+            self._begin(waiting)
 
     def _begin(self, waiting: Waiting) -> None:
+        self._alone.remove(waiting)
         self._lone, self._lone_started = waiting, False
         for connection in self._connections.values():
             connection.unsent += protocol.begin(waiting.item.number if connection is waiting.connection else -1)
@@ -234,12 +257,16 @@ class Exchange:
             if connection.published or connection.outcomes or connection.unsent:
                 connection.gather()
                 self._write(connection)
-        if self._lone is None or not self._lone_started or self._in_flight:
+        if self._lone is None or not self._lone_started:
             return
-        self._runner_of(self._lone).end_alone(self._note)
+        runner = self._runner_of(self._lone)
+        if runner.scheduler.in_flight and not runner.scheduler.is_resting:
+            return
+        runner.end_alone(self._note)
         self._lone = None
-        if self._alone and self._stop_at is None:
-            self._begin(self._alone.popleft())
+        waiting = self._next_alone()
+        if waiting is not None:
+            self._begin(waiting)
             return
         for connection in self._connections.values():
             connection.unsent += protocol.signal(protocol.END)
@@ -320,7 +347,7 @@ class Exchange:
         runner = self._runners.get(item.header.graph)
         waiting = Waiting(connection, item, body)
         if runner is None:
-            connection.outcomes.append((item.number, _no_graph(item, self._clock.now())))
+            connection.outcomes.append((item.number, no_graph(item, self._clock.now())))
         elif item.is_alone:
             self._alone.append(waiting)
         else:
@@ -356,23 +383,3 @@ def _empty(fd: int) -> None:
     """Take a wake-up that came after what it announced."""
     with suppress(BlockingIOError):
         os.read(fd, 4096)
-
-
-def _no_graph(item: Item, now: float) -> Outcome:
-    graph, documents = item.header.graph, item.header.documents
-    letter = DeadLetter(
-        id=dead_letter_id(item.receipt, 0, ""),
-        documents=tuple(range(documents)),
-        graph=graph,
-        version=0,
-        filter="",
-        component="",
-        code="graph.gone",
-        error=f"graph {graph!r} is not deployed any more; deploy it, then replay",
-        traceback="",
-        attempts=1,
-        packet=b"",
-        time=now,
-        named=item.header.named,
-    )
-    return Outcome(failed=documents, dead_letters=(letter,), keeps_body=True)

@@ -187,3 +187,24 @@ def committed(intake: Intake, publisher: str, numbers: Sequence[int]) -> None:
         stop = bisect_right(numbers, end - 1, at)
         connection.committed(item.number, publisher, [number - base for number in numbers[at:stop]])
         at = stop
+
+
+def no_graph(item: Item, now: float) -> Outcome:
+    """The outcome of a delivery to a graph that is gone."""
+    graph, documents = item.header.graph, item.header.documents
+    letter = DeadLetter(
+        id=dead_letter_id(item.receipt, 0, ""),
+        documents=tuple(range(documents)),
+        graph=graph,
+        version=0,
+        filter="",
+        component="",
+        code="graph.gone",
+        error=f"graph {graph!r} is not deployed any more; deploy it, then replay",
+        traceback="",
+        attempts=1,
+        packet=b"",
+        time=now,
+        named=item.header.named,
+    )
+    return Outcome(failed=documents, dead_letters=(letter,), keeps_body=True)

@@ -124,6 +124,7 @@ class Failing:
         """A packet was the first for too long of those that could not reach the service."""
         assert self.epoch is not None
         self.attempts.pop(id(value), None)
+        self.hub.resting.open[self].failures = 1  # another packet is first, to which no time was given yet
         raised = Raised.of(charged(error), self.hub.secrets.redact)
         self.dead_letter(self.epoch, value, origin, raised.code, raised.reason, error, tries)
 

@@ -48,6 +48,13 @@ class Watched:
         return self.in_flight > 0 and self.is_idle and not self.awaits_something
 
     @property
+    def is_resting(self) -> bool:
+        """True if all that is in flight waits until a filter that rests is tried again."""
+        if not self.in_flight or not self.resting.open or self._calls.running or not self.is_idle:
+            return False
+        return any(breaker.until is not None for breaker in self.resting.open.values())
+
+    @property
     def wakeup_fd(self) -> int:
         """Readable when an offloaded call has finished; call :meth:`run` then."""
         return self._calls.fd

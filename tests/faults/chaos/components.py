@@ -14,7 +14,7 @@ from typing import Any
 import greenlet
 
 from pypes import Filter, Packet, Parameters, Publisher, Transformer
-from pypes.errors import Reject, Retry
+from pypes.errors import Reject, Retry, Unreachable
 from pypes.testing.destination import Link
 
 
@@ -64,6 +64,8 @@ RAISED: Mapping[str, Callable[[], BaseException]] = MappingProxyType(
         "retry nothing": lambda: _made(Retry, None),
         "retry nan": lambda: Retry(math.nan),
         "retry never": lambda: Retry(-math.inf),
+        "unreachable": lambda: _made(Unreachable, "nobody answers for this one"),
+        "refused": lambda: ConnectionRefusedError("nobody listens for this one"),
         "reject error": lambda: _made(Reject, ValueError("an object")),
         "reject nothing": lambda: _made(Reject, None),
     }
