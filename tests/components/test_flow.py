@@ -53,6 +53,12 @@ def test_blocks_part_words(tag: str) -> None:
         ("\u0645\u06cc\u200c\u062e\u0648", "\u0645\u06cc\u200c\u062e\u0648"),
         ("5<!-- -->px, wel<!-- <p> -->come", "5px, welcome"),
         ("<p>one</p><!-- x --><p>two", "one two"),
+        ("one<!-- x --><p>two<!-- y -->", "one two"),
+        ("un<b></b><!-- x --><I class=x>believ</I></b>able<b><!-- x --></b>!", "unbelievable!"),
+        ("one<b></b><br>two<i><p>three</i></p>four", "one two three four"),
+        ("""un<a title='a > <p>'>believ</a><a title = "a > <p>">able</a>""", "unbelievable"),
+        ("<p title=it's>un<b title=it's>believ</b>able</p>it's", "unbelievable it's"),
+        ("un<?x?>believ<![if x]>able", "unbelievable"),
         ("one<script>if (a<b) x = '<p>'</script>two<style>p {}</style>three", "one two three"),
         ("one<svg><title>t</title><script>x</script></svg>two", "one two"),
         ("<body><noscript><p>no</p></noscript>yes", "yes"),
@@ -70,7 +76,11 @@ def test_pages(page: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["<p", "<p>", "<b>x</b>", "</", "<", "<Ab", "<span ", "<ruby>a<rt>b</ruby>", "<script></script>", "\u00ad"]
+    "piece",
+    [
+        *("<p", "<p>", "<b>x</b>", "</", "<", "<Ab", "<span ", "<ruby>a<rt>b</ruby>", "<script></script>", "\u00ad"),
+        *("x<!--", "x<!", "x<b>", "x<b><b", "x<a b='", 'x<a b="', "x<a b=", "x<a b='\""),
+    ],
 )
 def test_the_source_of_a_page_is_read_in_one_pass(piece: str) -> None:
     # the gaps of twice as much are twice as many: none depends on what stands far from it

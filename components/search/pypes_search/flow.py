@@ -1,8 +1,8 @@
 """The running text of a page: where its words end.
 
 Markup within a line does not end a word (``<b>W</b>elcome``, ``super<wbr>market``); blocks, cells, list items and ``<br>`` do.
-The parser puts together the text of a page, but does not know of lines. So a gap is set in front of each tag that parts words,
-before the page is parsed: white space there changes nothing about the page.
+The parser puts together the text of a page, but does not know of lines. So a gap is set behind each word that a tag ends, before
+the page is parsed: white space there changes nothing about the page.
 """
 
 from __future__ import annotations
@@ -29,19 +29,30 @@ _IN_LINE: Final = (
     "a(?:bbr|cronym)?|b(?:d[io]|ig)?|c(?:ode|ite)|d(?:ata|el|fn)|em|font|i(?:ns)?|kbd|label|mark|nobr|output|q|r(?:[btp]|tc|uby)"
     "|s(?:amp|mall|pan|trike|trong|u[bp])?|t(?:ime|t)|u|var|wbr"
 )
-# No gap is set where white space stands already. PERF: it is looked for behind the bracket, which a pattern that begins with it
-# finds fastest; to ignore case in all names would take twice as long, so it is ignored in those that begin with a capital; and
-# the slash is not given back (``?+``), or all names would be tried on it once more.
-_PARTING: Final = rf"<(?<!\s<)(?=[a-zA-Z/])(?!/?+(?:(?:{_IN_LINE})[\s/>]|(?=[A-Z])(?i:{_IN_LINE})[\s/>]))"
+# PERF: to ignore case in all names would take twice as long, so it is ignored in those that begin with a capital.
+_NAME: Final = rf"(?:{_IN_LINE}|(?=[A-Z])(?i:{_IN_LINE}))"
+_ATTRIBUTES: Final = r"""[^<>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+')?+[^<>=]*+)*+"""
+#: Longer ones end a word: those that programs set within words are short, and a page may be nothing but their beginnings.
+_COMMENT: Final = r"(?>!--[\s\S]{0,100}?-->|[!?][^<>]{0,100}>)"
+#: What may stand within a word, from behind its bracket.
+_JOINING: Final = rf"(?:/?+{_NAME}(?:>|[\s/]{_ATTRIBUTES}>)|{_COMMENT})"
+# A bracket that a word stands in front of, unless all tags up to the next text are joining ones. PERF: what stands in front is
+# looked for behind the bracket: a pattern that begins with the bracket finds it fastest. Nothing once matched is given back
+# (``+`` behind a quantifier, ``?>`` for a group), so that a page is read in one pass.
+_PARTING: Final = rf"<(?<=[^\s>]<)(?![^a-zA-Z/!?]|{_JOINING}(?:<{_JOINING})*+(?!<[a-zA-Z/]))"
 _PARTING_TEXT: Final = re.compile(_PARTING, re.ASCII)
 _PARTING_BYTES: Final = re.compile(_PARTING.encode())
 
 
 def spaced(source: str | bytes) -> str | bytes:
-    """The source of a page with a gap in front of each tag that parts words."""
+    """The source of a page with a gap behind each word that the tags behind it end.
+
+    One gap will do for all tags between two words, and none is set where white space stands already.
+    GAP: nor is one behind a ``>`` that is no tag's but written as itself (``&lt;x></td>``); no letter, it parts words anyhow.
+    """
     if isinstance(source, str):
-        return _PARTING_TEXT.sub(f"{SPACE}<", source)
-    return _PARTING_BYTES.sub(b"\f<", source)
+        return f"{SPACE}<".join(_PARTING_TEXT.split(source))
+    return b"\f<".join(_PARTING_BYTES.split(source))
 
 
 def plain(text: str) -> str:

@@ -98,9 +98,9 @@ def _set_links(packet: Packet, tree: LexborHTMLParser, nodes: list[LexborNode]) 
     bases = (node.attributes.get("href") for node in nodes if node.tag == "base")
     base = (next(bases, None) or "").replace(SPACE, "") or packet.get_meta("url") or ""
     found: dict[str, None] = {}
-    for node in tree.css(LINKS):
-        # PERF: attrs looks up the one, attributes makes a dict of all
-        target = (node.attrs.get("href") or "").replace(SPACE, "").strip()
+    # PERF: attrs looks up the one, attributes makes a dict of all; pages link to the same again and again
+    for href in dict.fromkeys([node.attrs["href"] for node in tree.css(LINKS)]):
+        target = (href or "").replace(SPACE, "").strip()
         if not target or target.startswith(NO_LINKS):
             continue
         if base:
