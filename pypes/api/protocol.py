@@ -196,11 +196,6 @@ class Protocol(HttpToolsProtocol):
 
     # -- what the parser tells ---------------------------------------------------------------------------
 
-    def on_message_begin(self) -> None:
-        self._has_coding = False
-        self._trailer_bytes = 0
-        super().on_message_begin()
-
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_in_body:
             self._trailer_bytes += len(name) + len(value)
@@ -220,6 +215,8 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self._refusal is not None:
             return
+        self._has_coding = False
+        self._trailer_bytes = 0
         self._is_offer = self.parser.should_upgrade()
         if self._is_offer:
             if self.parser.get_method() == b"CONNECT":
@@ -240,14 +237,12 @@ class Protocol(HttpToolsProtocol):
             )
             return
         super().on_headers_complete()
+        if not self.pipeline:
+            self._running = self.cycle
         self._is_in_body = self._is_progress = True
         self._unanswered += 1
         if getattr(self.server_state, "is_ending", False):
             self.cycle.keep_alive = False
-
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        self._running = cycle
-        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         if self._refusal is not None:
@@ -280,8 +275,8 @@ class Protocol(HttpToolsProtocol):
         self.flow.resume_reading()
         self._waits_since = self.loop.time()
         if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
+            self._running, app = self.pipeline.pop()
+            self._start_asgi_task(self._running, app)
         elif self._refusal is not None and self._refused_at is None:
             self._send_refusal()
 
@@ -345,7 +340,7 @@ class _Flow(FlowControl):
 
     def resume_reading(self) -> None:
         waiting = self._pipeline
-        if not waiting or (len(waiting) == 1 and len(waiting[0][0].body) <= HIGH_WATER_LIMIT):
+        if self.read_paused and (not waiting or (len(waiting) == 1 and len(waiting[0][0].body) <= HIGH_WATER_LIMIT)):
             super().resume_reading()
 
 
