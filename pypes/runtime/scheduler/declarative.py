@@ -85,6 +85,7 @@ class ProcessTasklet(Sending):
         task: ProcessTasklet = self
         hub = self.hub
         broken = hub.broken
+        is_alone = len(values) == 1  # and stays so: what goes on is one result for each
         while (following := task.following) is not None and not (
             following.blocks or following.epoch is not None or following.pypes[0].waiting
         ):
@@ -92,7 +93,7 @@ class ProcessTasklet(Sending):
             task.values, task.origins = values, origins
             error: BaseException | None = None
             try:
-                if len(values) == 1:  # PERF: documents that come one by one make most chunks of a live feed
+                if is_alone:  # PERF: documents that come one by one make most chunks of a live feed
                     result = task.call(values[0])
                     results, goes_on = [result], type(result) is Packet
                 else:
