@@ -137,6 +137,46 @@ def test_that_nobody_answers_is_told_once_and_tried_once(files: list[Path]) -> N
     assert report.failures[-1][1].startswith("not tried: ")
 
 
+def test_a_server_that_goes_away_in_the_middle_is_given_up_once(server: Server, files: list[Path]) -> None:
+    told: list[str] = []
+    with feeder_of(server.url, batch=1, connections=1, on_absence=told.append) as made:
+        made.feed(files_of(files[:2]))
+        server.refuse[b"text"] = [(503, {"Retry-After": "0"})] * 1000
+        report = made.feed(files_of(files[2:]))
+    assert (report.accepted, len(report.failures), report.retries) == (2, 8, asking.ATTEMPTS - 1)
+    assert report.failures[-1][1].startswith("not tried: given up after 8 attempts: 503 test.refused")
+
+
+def test_a_server_that_goes_on_is_waited_for(server: Server, files: list[Path]) -> None:
+    """Attempts of one question are not used up while others are answered."""
+    server.refuse[b"text 3"] = [(429, {"Retry-After": "0"})] * 2 * asking.ATTEMPTS
+    with feeder_of(server.url) as made:
+        real = made.asker._http.request
+
+        def between(method: str, url: str, **options: Any) -> Any:
+            if b"text 3" in options["body"]:
+                made.asker.ask("POST", "/docs", b"another", {})
+            return real(method, url, **options)
+
+        made.asker._http.request = between  # type: ignore[method-assign]
+        assert made.feed(files_of(files)).accepted == 10
+
+
+def test_a_document_that_the_server_fails_at_stays_behind_alone(server: Server, files: list[Path]) -> None:
+    server.refuse[b"text 3"] = [(500, {})] * 1000
+    with feeder_of(server.url, connections=1) as made:
+        report = made.feed(files_of(files))
+    assert (report.accepted, [Path(path).name for path, _ in report.failures]) == (9, ["3.txt"])
+
+
+def test_what_holds_for_all_is_asked_once(server: Server, files: list[Path]) -> None:
+    server.code = "token.invalid"
+    server.refuse[b"text"] = [(403, {})] * 1000
+    with feeder_of(server.url, batch=2, connections=1) as made:
+        report = made.feed(files_of(files))
+    assert (len(report.failures), server.paths.total()) == (10, 1)
+
+
 def test_a_file_that_vanished_is_named(server: Server, files: list[Path]) -> None:
     with feeder_of(server.url) as made:
         report = made.feed([*files_of(files), replace(files_of(files[:1])[0], path=files[0].with_name("gone.txt"))])

@@ -14,14 +14,18 @@ import urllib3
 from pypes.errors import InvalidInput, Unavailable
 
 ATTEMPTS = 8
+#: The status of an answer that says that the server failed at the question, not that it is busy or away.
+FAILED = 500
+#: Codes of answers that any other document would get, too, until somebody has done something about it.
+OF_ALL = frozenset({"token.missing", "token.invalid", "host.foreign", "route.unknown", "deadletters.full", "store.full"})
 FIRST_BACKOFF_S = 0.2
 
 
 class Asker:
     """Asks one server over several connections; 429 and 503 are honoured, lost connections tried again. Threads may share it.
 
-    ``path`` is where documents go, ``has_id`` is true if that names one document. ``on_absence`` is told, once, that a server
-    which has not answered yet cannot be reached; when that has been tried long enough, nothing more is.
+    ``path`` is where documents go, ``has_id`` is true if that names one document. ``on_absence`` is told when the server cannot
+    be reached, once until it answers again; when that has been tried long enough, nothing more is.
     """
 
     def __init__(
@@ -42,9 +46,10 @@ class Asker:
         #: Graphs that took documents.
         self.graphs: set[str] = set()
         self.on_absence = on_absence
-        self._has_answered = False
-        self._absence = ""
-        self._is_given_up = False
+        self._successes = 0
+        self._is_absent = False
+        #: Why nothing more is tried.
+        self._given_up = ""
         self._lock = threading.Lock()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = urllib3.PoolManager(maxsize=connections, retries=False, timeout=urllib3.Timeout(connect=10, read=120))
@@ -57,44 +62,65 @@ class Asker:
         return self.ask("GET", f"{path}?{urlencode(query)}" if query else path, None, {})
 
     def ask(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> dict[str, Any]:
-        """Ask until there is an answer that trying again would not change. Raises ``InvalidInput`` or ``Unavailable``."""
-        reason = ""
-        if self._is_given_up:
-            raise Unavailable(f"not tried: {self._absence}", code="feed.unavailable")
-        for attempt in range(ATTEMPTS):
+        """Ask until there is an answer that trying again would not change.
+
+        Attempts are counted from the last time that anybody's question was answered well: a server that is busy, but goes on,
+        is waited for. Raises ``InvalidInput`` for what is refused, ``Unavailable`` where it does not go on (then nothing more
+        is tried) or fails at this question again and again (code ``feed.failed``).
+        """
+        if self._given_up:
+            raise Unavailable(f"not tried: {self._given_up}", code="feed.unavailable")
+        attempt, is_first, successes = 0, True, self._successes
+        while True:
             delay_s = FIRST_BACKOFF_S * 2**attempt
+            status = 0
             try:
-                if attempt and hasattr(body, "seek"):
+                if not is_first and hasattr(body, "seek"):
                     body.seek(0)
                 answer = self._http.request(method, self.server + path, body=body, headers={**self._headers, **headers})
             except urllib3.exceptions.HTTPError as error:
                 reason = f"{self.server}: {error}"
                 self._note_absence(reason)
             else:
-                self._has_answered = True
-                if answer.status < 300:
-                    if "Pypes-Graph" in answer.headers:
-                        self.graphs.add(answer.headers["Pypes-Graph"])
+                status, reason = answer.status, reason_of(answer) if answer.status >= 300 else ""
+                if status < 300:
+                    self._note_success(answer.headers.get("Pypes-Graph"))
                     content: dict[str, Any] = orjson.loads(answer.data)
                     return content
-                reason = reason_of(answer)
-                if answer.status not in (429, 500, 502, 503, 504):
+                if status in (401, 403, 404, 507) and code_of(answer) in OF_ALL:
+                    self._given_up = reason
+                    raise Unavailable(reason, code="feed.unavailable")
+                if status not in (429, 500, 502, 503, 504):
                     raise InvalidInput(reason, code="feed.refused")
                 delay_s = _retry_after_s(answer.headers.get("Retry-After"), delay_s)
-            if attempt < ATTEMPTS - 1:
-                with self._lock:
-                    self.retries += 1
-                time.sleep(delay_s)
-        self._is_given_up = not self._has_answered
-        raise Unavailable(f"given up after {ATTEMPTS} attempts: {reason}", code="feed.unavailable")
+            attempt += 1
+            is_first = False
+            if successes != self._successes and status != FAILED:
+                attempt, successes = 1, self._successes
+            if attempt == ATTEMPTS:
+                break
+            with self._lock:
+                self.retries += 1
+            time.sleep(delay_s)
+        reason = f"given up after {ATTEMPTS} attempts: {reason}"
+        if status == FAILED:
+            raise Unavailable(reason, code="feed.failed")
+        self._given_up = reason
+        raise Unavailable(reason, code="feed.unavailable")
 
     def _note_absence(self, reason: str) -> None:
         with self._lock:
-            is_new = not (self._has_answered or self._absence)
-            if is_new:
-                self._absence = reason
+            is_new, self._is_absent = not self._is_absent, True
         if is_new:
             self.on_absence(reason)
+
+    def _note_success(self, graph: str | None) -> None:
+        with self._lock:
+            self._successes += 1
+            self._is_absent = False
+            self._given_up = ""
+            if graph is not None:
+                self.graphs.add(graph)
 
 
 def reason_of(answer: urllib3.BaseHTTPResponse) -> str:
@@ -104,6 +130,14 @@ def reason_of(answer: urllib3.BaseHTTPResponse) -> str:
         return f"{answer.status} {problem['code']}: {problem.get('detail') or problem['title']}"
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return f"{answer.status} {answer.reason}"
+
+
+def code_of(answer: urllib3.BaseHTTPResponse) -> str:
+    """The code of a problem document; empty for any other answer."""
+    try:
+        return str(orjson.loads(answer.data)["code"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+        return ""
 
 
 def _retry_after_s(given: str | None, otherwise_s: float) -> float:

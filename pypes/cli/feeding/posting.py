@@ -161,6 +161,10 @@ class Feeder:
                     self._post_loaded([loaded])
             return
         except (PypesError, OSError) as error:
+            if len(files) > 1 and isinstance(error, PypesError) and error.code == "feed.failed":
+                for loaded in files:
+                    self._post_loaded([loaded])
+                return
             for loaded in files:
                 self.refuse(loaded.file, str(error), loaded.media_type)
             return

@@ -25,6 +25,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.refuse: dict[bytes, list[tuple[int, dict[str, str]]]] = {}
+        self.code = "test.refused"
         self.accepted: list[tuple[dict[str, str], bytes]] = []
         self.outcomes: list[list[str]] = []
         self.ids_of: list[list[str | None]] = []
@@ -71,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
             for mark, answers in self.server.refuse.items():
                 if mark in raw and answers:
                     status, headers = answers.pop(0)
-                    self.answer(status, {"code": "test.refused", "title": "refused"}, headers)
+                    self.answer(status, {"code": self.server.code, "title": "refused"}, headers)
                     return
             self.server.accepted.append((dict(self.headers), raw))
             found = [self.outcome(document) for document in self.documents(raw)]
