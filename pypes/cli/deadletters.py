@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from typing import Any, TextIO, TypeVar
 
@@ -11,7 +12,7 @@ import orjson
 from pypes.cli.client import Client, node_options, oldest_first, print_json, print_table
 from pypes.core import numbers
 from pypes.core.wording import counted
-from pypes.errors import InvalidInput
+from pypes.errors import InvalidInput, PypesError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -121,13 +122,13 @@ def edit(client: Client, as_json: bool, id: str, file: TextIO | None) -> None:
     else:
         text = file.read()
     try:
-        edited = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidInput(
-            f"this is not JSON: {error.msg} at line {error.lineno} column {error.colno}", code="packet.malformed"
-        ) from error
-    numbers.check(text.encode())
-    found = client.ask("PUT", f"/deadletters/{id}", body={"packet": edited})
+        found = client.ask("PUT", f"/deadletters/{id}", body={"packet": _packet(text)})
+    except PypesError:
+        if file is None:  # nobody should have to type it again
+            with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="packet-", suffix=".json", delete=False) as kept:
+                kept.write(text)
+            click.echo(f"what you wrote is kept; mend it, then: pypes deadletters edit {id} --file {kept.name}", err=True)
+        raise
     if as_json:
         print_json(found)
     else:
@@ -211,6 +212,18 @@ def _document(document: dict[str, Any]) -> str:
         [f"{name} {document[name]}" for name in ("file", "id", "route") if document[name] is not None],
     )
     return ", ".join([*named, "the whole delivery" if index is None else f"index {index}"])
+
+
+def _packet(text: str) -> Any:
+    """A packet that somebody wrote as JSON; raises :class:`InvalidInput`."""
+    try:
+        packet = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(
+            f"this is not JSON: {error.msg} at line {error.lineno} column {error.colno}", code="packet.malformed"
+        ) from error
+    numbers.check(text.encode())
+    return packet
 
 
 def _choose(ids: tuple[str, ...], is_all: bool, query: dict[str, str | int | None]) -> None:

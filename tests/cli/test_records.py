@@ -176,6 +176,25 @@ class TestDeadLetters:
         editor.write_text("#!/bin/sh\n")
         assert "not changed" in run(server, "deadletters", "edit", "x").output
 
+    @pytest.mark.parametrize(("typed", "code"), [("new", "packet.malformed"), ("5", "client.refused")])
+    def test_what_was_typed_is_kept_if_it_is_refused(
+        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, code: str
+    ) -> None:
+        editor = tmp_path / "editor"
+        editor.write_text(f'#!/bin/sh\nsed -i "s/.old./{typed}/" "$1"\n')
+        editor.chmod(0o755)
+        monkeypatch.setenv("EDITOR", str(editor))
+        monkeypatch.delenv("VISUAL", raising=False)
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        server.answers["GET", "/deadletters/x"] = 200, {**LETTER, "packet": {"fields": {"a": "old"}}}
+        server.answers["PUT", "/deadletters/x"] = 422, {"code": "packet.malformed", "detail": "no"}
+        result = run(server, "deadletters", "edit", "x")
+        assert result.exit_code == 1
+        assert code in result.output
+        [kept] = tmp_path.glob("*.json")
+        assert f"pypes deadletters edit x --file {kept}" in result.output
+        assert f'"a": {typed}' in kept.read_text()
+
     def test_some_are_replayed_by_id(self, server: Server) -> None:
         for id in ("x", "y"):
             server.answers["POST", f"/deadletters/{id}/replay"] = 202, {"receipt": f"r-{id}"}
