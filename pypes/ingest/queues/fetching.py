@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
 
-from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.queue import Key
+from pypes.ingest.delivery import Header
 from pypes.ingest.queues.letters import LetteredQueue
 from pypes.ingest.queues.outbox import Cursor, Move
-from pypes.ingest.queues.replaying import Link
 
 
 class FetchingQueue(LetteredQueue):
     """Stores cursors with what was fetched, or alone; reads them in a thread."""
-
-    @abstractmethod
-    def _append(
-        self,
-        header: Header,
-        body: bytes | Spooled,
-        decoded: bytes | None,
-        future: asyncio.Future[str] | None = None,
-        key: Key | None = None,
-        replays: tuple[str, ...] = (),
-        cursors: tuple[Cursor, ...] = (),
-        link: Link | None = None,
-    ) -> asyncio.Future[str]:
-        """As :meth:`append`; ``cursors`` are stored in the same transaction, too."""
 
     def append_fetched(self, header: Header, body: bytes, *cursors: Cursor) -> asyncio.Future[str]:
         """As :meth:`append`, for what a source fetched: its cursors are stored in the same transaction."""

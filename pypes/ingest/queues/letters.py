@@ -19,7 +19,8 @@ from pypes.errors import Conflict, NotFound
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, receipt_of
-from pypes.ingest.queues.outbox import Change
+from pypes.ingest.queue import Key
+from pypes.ingest.queues.outbox import Change, Cursor
 from pypes.ingest.queues.recorded import RecordedQueue
 from pypes.ingest.queues.replaying import Link, from_filter, from_start, link_of, starts_over, together
 from pypes.ingest.store.schema import FAILURES, documents_of
@@ -55,12 +56,12 @@ class LetteredQueue(RecordedQueue):
         body: bytes | Spooled,
         decoded: bytes | None,
         future: asyncio.Future[str] | None = None,
-        key: Any = None,
+        key: Key | None = None,
         replays: tuple[str, ...] = (),
-        *,
+        cursors: tuple[Cursor, ...] = (),
         link: Link | None = None,
     ) -> asyncio.Future[str]:
-        """As :meth:`append`; the dead letters ``replays`` go in the same transaction, and ``link`` is kept."""
+        """As :meth:`append`; in the same transaction the dead letters ``replays`` go, ``cursors`` are stored and ``link`` is."""
 
     # -- dead letters ------------------------------------------------------------------------------------
 
