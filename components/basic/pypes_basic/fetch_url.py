@@ -12,13 +12,13 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 import urllib3
 
 from pypes.component import Source
-from pypes.core.file_names import named, template_pattern
+from pypes.core.file_names import named
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import ComponentError
 from pypes.packet import Packet
 from pypes_basic.answer import UNKNOWN, Answer, decoded, type_of
 from pypes_basic.deadline import Deadline
-from pypes_basic.naming import deletion
+from pypes_basic.naming import deletion, id_help
 
 #: The server says that there will not be anything under this address again (RFC 9110, 15.5.11).
 GONE = 410
@@ -44,13 +44,7 @@ class FetchURL(Source):
 
     class Params(Parameters):
         url: Annotated[str, Help("What to fetch, http or https.", pattern="^https?://")]
-        id: Annotated[
-            str,
-            Help(
-                "Id of the document, made of {url} or {name}, its last part; empty: none, and nothing is replaced.",
-                pattern=template_pattern("url", "name"),
-            ),
-        ] = "{url}"
+        id: Annotated[str, id_help("Id of the document, made of {url} or {name}, its last part", "url", "name")] = "{url}"
         deletions: Annotated[bool, Help("Delete the document when the server answers 410 (gone).")] = True
         headers: Annotated[
             dict[str, str], Help("Headers of the request, such as Authorization; they do not follow a redirect to another host.")

@@ -11,14 +11,14 @@ from time import sleep
 from typing import Annotated, Any
 
 from pypes.component import Source
-from pypes.core.file_names import named, shown_below, template_pattern
+from pypes.core.file_names import named, shown_below
 from pypes.core.media_types import OCTETS, media_type_of
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import ComponentError, Reject
 from pypes.packet import Packet
 from pypes_basic.folder import Folder, read, stamp
 from pypes_basic.found import Found, by_name, without_shared_ids
-from pypes_basic.naming import deletion
+from pypes_basic.naming import deletion, id_help
 from pypes_basic.seen import Seen
 from pypes_basic.unpacking import can_unpack, unpack
 
@@ -65,13 +65,9 @@ class Files(Source):
                 pattern=r"^(?!/)(?!(.*/)?\.\.(/|$))(?=.*[^./]).+$",
             ),
         ] = "*"
-        id: Annotated[
-            str,
-            Help(
-                "Id of each document, made of {path} (below the directory) or {name}; empty: none, and nothing is replaced.",
-                pattern=template_pattern("path", "name"),
-            ),
-        ] = "{path}"
+        id: Annotated[str, id_help("Id of each document, made of {path} (below the directory) or {name}", "path", "name")] = (
+            "{path}"
+        )
         deletions: Annotated[bool, Help("Delete the document of a file that is gone.")] = True
         hidden: Annotated[bool, Help("Take hidden files, too, and those with the names of temporary ones.")] = False
         settle_s: Annotated[float, Help("How long a new or changed file must stay the same before it is read.", ge=0, le=600)] = (

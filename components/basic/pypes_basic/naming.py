@@ -1,8 +1,20 @@
-"""Naming: deletions of documents that are fetched again and again, by the ids that ``pypes.core.file_names`` gives them."""
+"""Naming: ids of documents that are fetched again and again, made by ``pypes.core.file_names``, and deletions by them."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from pypes.core.file_names import template_pattern
+from pypes.core.parameters import Help
 from pypes.packet import Packet
+
+if TYPE_CHECKING:
+    from msgspec import Meta
+
+
+def id_help(made: str, *names: str) -> Meta:
+    """Help for the parameter that is a template of ids; ``made`` says of what, ``names`` are those it may hold in braces."""
+    return Help(f"{made}; empty: none, and nothing is replaced.", pattern=template_pattern(*names))
 
 
 def deletion(id: str, **meta: str) -> Packet:
