@@ -1,4 +1,4 @@
-"""Graphs, filters and components over HTTP, on a real node; answers are as /openapi.json describes them."""
+"""Resources over HTTP, on a real node: answers are as /openapi.json describes them, refusals say what there is."""
 
 from __future__ import annotations
 
@@ -243,3 +243,88 @@ def test_what_is_not_a_graph_is_refused(node: Node, ask: Asker) -> None:
     assert "line 2" in answer.json()["detail"]
     assert ask("PUT", "/graphs/x", [1], template="/graphs/{name}")[0] == 400
     assert ask("PUT", "/graphs/x", {}, template="/graphs/{name}")[0] == 422
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("POST", "/", 404),
+        ("GET", "/receipts/nonsense", 404),
+        ("GET", "/receipts/019a0000-0000-7000-8000-000000000000", 404),
+        ("GET", "/graphs/none", 404),
+        ("DELETE", "/graphs/none", 404),
+        ("GET", "/filters/none", 404),
+        ("GET", "/components/None", 404),
+        ("GET", "/docs", 405),
+        ("PUT", "/docs", 405),
+        ("DELETE", "/docs/news", 405),
+        ("PATCH", "/graphs/forms", 405),
+        ("POST", "/healthz", 405),
+        ("GET", "/receipts/nonsense?wait=never", 400),
+        ("GET", "/filters?node=Nothing", 400),
+    ],
+)
+def test_other_refusals(node: Node, method: str, path: str, status: int) -> None:
+    answer = node.http.request(method, node.url + path)
+    assert answer.status == status, answer.data
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+    if status == 405:
+        assert answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        (
+            "GET",
+            "/docs",
+            "POST: submit documents to the default graph; documents are passed on and not kept here; GET /receipts",
+        ),
+        ("GET", "/docs/news/7", "GET /receipts/{id}/documents tells what became of them"),
+        ("PUT", "/docs", "PUT is for /docs/{route} and /docs/{route}/{id}"),
+        ("DELETE", "/docs/news", "DELETE is for /docs/{route}/{id}"),
+        ("PUT", "/graphs", "PUT is for /graphs/{name}"),
+        ("POST", "/graphs/g", "PUT: "),
+        ("POST", "/filters/7", "a form with _method=PUT or DELETE is read by POST nowhere: send that method itself"),
+        ("POST", "/healthz", "GET: whether the server is alive"),
+    ],
+)
+def test_a_method_that_is_not_possible_is_answered_with_what_is(node: Node, method: str, path: str, told: str) -> None:
+    answer = node.http.request(method, node.url + path)
+    assert (answer.status, answer.json()["code"]) == (405, "http.method_not_allowed")
+    assert told in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        ("GET", "/project", "GET /graphs/{name} shows one"),
+        ("GET", "/project/current", "GET /graphs/{name} shows one"),
+        ("POST", "/project", "POST /graphs?format=pypes1&name=NAME"),
+        ("POST", "/data", "POST /docs"),
+        ("PUT", "/data/news/7", "PUT /docs/{route}/{id}"),
+        ("POST", "/data/ui/trigger", "POST /graphs/{name}/trigger"),
+        ("GET", "/database", "/openapi.json lists what there is"),
+    ],
+)
+def test_an_address_of_the_original_is_answered_with_that_of_today(node: Node, method: str, path: str, told: str) -> None:
+    answer = node.http.request(method, node.url + path, body=b"config=%7B%7D" if method == "POST" else None)
+    assert (answer.status, answer.json()["code"]) == (404, "http.not_found")
+    assert told in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        ("PUT", "/filters/7", '{"params": {"NAME": VALUE, …}}'),
+        ("POST", "/graphs", "?format=pypes1"),
+        ("PUT", "/graphs/g", "send JSON"),
+    ],
+)
+def test_a_form_in_the_place_of_json_is_told_so(node: Node, method: str, path: str, told: str) -> None:
+    fields = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = node.http.request(method, node.url + path, body=b"_method=PUT&fields=a", headers=fields)
+    assert (answer.status, answer.json()["code"]) == (400, "request.form")
+    assert told in answer.json()["detail"]
