@@ -11,7 +11,7 @@ import falcon.asgi
 
 from pypes.api import problems
 from pypes.api.change import AUTHORSHIP, CHANGED, ETAG, IF_MATCH, IF_NONE_MATCH, answer, authorship, expected
-from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, NAMES, PROBLEMS, TEXT, Answer, Parameter, obj, operation
+from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, NAMES, PROBLEMS, TEXT, TIME, Answer, Parameter, obj, operation
 from pypes.api.query import LINK, LISTED, answer_page
 from pypes.api.request import Request
 from pypes.errors import BadRequest, Changed, Conflict, InvalidGraph
@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 #: A graph with its layout and tests fits many times over.
 MAX_GRAPH_BYTES = 16 << 20
 
-GRAPH = obj({"code": TEXT}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT)
+RESTING = {
+    "type": "array",
+    "items": obj(filter=TEXT, since=TIME, reason=TEXT, instances=COUNT),
+    "description": "Filters that wait for a service or a destination, since when and why, and in how many instances.",
+}
+GRAPH = obj({"code": TEXT, "resting": RESTING}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT)
 CREATED = obj({"code": TEXT}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT, report=PROBLEMS)
 SUMMARY = obj(
-    {"error": {**TEXT, "description": "Why it cannot be set up, while its state is failed."}},
+    {"error": {**TEXT, "description": "Why it cannot be set up, while its state is failed."}, "resting": RESTING},
     name=TEXT,
     version=COUNT,
     state=TEXT,

@@ -83,7 +83,7 @@ class Deployed:
     def summaries(self) -> list[dict[str, Any]]:
         """All deployed graphs: ``{name, version, state, filters, routes}`` each, ``filters`` being the names of its nodes.
 
-        One that could not be set up has ``error``, too.
+        One that could not be set up has ``error``, too; one in which filters wait for a service has ``resting``.
         """
         return [
             {
@@ -93,6 +93,7 @@ class Deployed:
                 "filters": sorted(g.graph["nodes"]),
                 "routes": list(g.graph.get("routes", ())),
                 **({"error": self._error(g.name)} if g.name in self.failed else {}),
+                **({"resting": resting} if (resting := self._pool.resting(g.name)) else {}),
             }
             for _, g in sorted(self.live.items())
         ]
@@ -110,6 +111,8 @@ class Deployed:
             shown["code"] = digest_of(graph.code)
         if name in self.failed:
             shown["error"] = self._error(name)
+        if resting := self._pool.resting(name):
+            shown["resting"] = resting
         return shown
 
     def _error(self, name: str) -> str:

@@ -7,6 +7,7 @@ one acknowledgement frame per epoch. The supervisor talks to it over a pipe::
                             ("ready",)                                      set-up done, the socket accepts
                             ("failed", graph, node, message, traceback)     set-up failed; the process then exits with 1
                             ("reconfigured", graph, version, error)         new parameters are in force, or why they are not
+                            ("resting", graph, {filter: (since, reason)})   which filters wait for a service; when it changes
     supervisor → instance   ("reconfigure", graph, version, {node: params}) take new parameters when nothing is in flight
                             ("stop", grace_s)                               drain: finish what runs, flush, teardown, exit 0
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import select
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -116,6 +118,8 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
                 runners[graph].change(version, params, answer)
 
     exchange.watch(control.fileno(), told)
+    for name, runner in runners.items():
+        runner.scheduler.resting.on_change = _resting_teller(control, name, runner)
     # what set-up left will not be collected: spare the collector from looking at it
     gc.collect()
     gc.freeze()
@@ -166,6 +170,16 @@ class _SetupFailed(Exception):
 def _answer(control: Any, site: Site, graph: str, version: int) -> Callable[[str], None]:
     """Tells the supervisor what came of new parameters: an empty text, or why they are not in force."""
     return lambda error: control.send(("reconfigured", graph, version, site.secrets.redact(error)))
+
+
+def _resting_teller(control: Any, graph: str, runner: Runner) -> Callable[[], None]:
+    """Tells the supervisor which filters of a graph rest, and why; not while it does not read, since nothing may wait for it."""
+
+    def tell() -> None:
+        if select.select([], [control], [], 0.0)[1]:
+            control.send(("resting", graph, runner.scheduler.resting.reasons()))
+
+    return tell
 
 
 def _spec_of(spec: InstanceSpec, graph: str, node: str) -> ComponentSpec:

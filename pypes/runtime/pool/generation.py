@@ -62,6 +62,8 @@ class Instance:
         self.failure: SetupFailure | None = None
         #: Why it was killed by the pool, if the pool says.
         self.killed_for = ""
+        #: By graph, filters that wait for a service: since when (seconds since the epoch), and why.
+        self.resting: dict[str, Mapping[str, tuple[float, str]]] = {}
         self.exited = asyncio.Event()
         self.pid = 0
         self._on_ready = on_ready
@@ -116,6 +118,8 @@ class Instance:
             self._setting_up = (message[1], message[2])
         elif message[0] == "failed":
             self.failure = SetupFailure(*message[1:5])
+        elif message[0] == "resting":
+            self.resting[message[1]] = message[2]
         elif message[0] == "reconfigured" and self._reconfigured is not None and not self._reconfigured.done():
             self._reconfigured.set_result(message[3])
 

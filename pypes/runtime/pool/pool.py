@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -261,6 +263,21 @@ class Pool:
     def retiring(self) -> list[Instance]:
         """Instances of former generations that finish what they have."""
         return [i for generation in self._generations for i in generation.instances if i.state == "stopping"]
+
+    def resting(self, graph: str) -> list[dict[str, Any]]:
+        """Filters of a graph that wait for a service: ``{filter, since, reason, instances}`` each, as of who began first."""
+        told = [(name, *each) for i in self.ready() for name, each in i.resting.get(graph, {}).items()]
+        counts = Counter(name for name, _, _ in told)
+        first = {name: (since, reason) for name, since, reason in sorted(told, reverse=True)}
+        return [
+            {
+                "filter": name,
+                "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "reason": reason,
+                "instances": counts[name],
+            }
+            for name, (since, reason) in sorted(first.items())
+        ]
 
     def _serves(self, generation: Generation) -> bool:
         return generation is self.live or generation is self._incoming

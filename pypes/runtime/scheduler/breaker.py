@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from pypes.core.raised import Raised
@@ -50,6 +51,8 @@ class Breakers:
         self._hub = hub
         self._rng = rng
         self.open: dict[Failing, Breaker] = {}
+        #: Called when a filter has begun to rest, or need not any more; not for each time it tries in vain.
+        self.on_change: Callable[[], None] = lambda: None
 
     def is_resting(self, task: Failing) -> bool:
         breaker = self.open.get(task)
@@ -117,6 +120,7 @@ class Breakers:
             for pype in task.pypes:
                 if pype.parked is not None and hub.jams.extend(pype):
                     hub.unpark(pype)
+            self.on_change()
 
     def end_turn(self, task: Failing) -> None:
         """A filter has ended a turn: where packets stand aside and nothing is left to be tried, none of it has told anything."""
@@ -135,8 +139,13 @@ class Breakers:
             task.component.log.info("destination is reached again", extra={"reason": breaker.reason, "seconds": seconds})
             for pype in task.pypes:
                 hub.jams.restore(pype)
+            self.on_change()
         for attempt, error in breaker.aside:
             task.stay_aside(attempt, error)
+
+    def reasons(self) -> dict[str, tuple[float, str]]:
+        """By filter that rests, since when (seconds since the epoch) and why."""
+        return {task.name: (breaker.since, breaker.reason) for task, breaker in self.open.items() if breaker.failures}
 
     def states(self) -> dict[str, dict[str, Any]]:
         now = self._hub.clock()

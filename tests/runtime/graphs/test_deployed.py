@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +16,8 @@ from pypes.errors import InvalidGraph
 from pypes.registry import discover
 from pypes.runtime.graphs.deployed import Deployed
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
+from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.pool.generation import Generation, Instance
 from pypes.runtime.pool.pool import Pool
 
 
@@ -33,6 +36,34 @@ def deployed(folder: Path, flags: dict[str, Any] | None = None) -> Iterator[Depl
 def test_workers_hear_whether_routes_are_strict(tmp_path: Path, is_strict: bool) -> None:
     with deployed(tmp_path, {"server.strict_routes": is_strict}) as found:
         assert found.topology()["strict_routes"] is is_strict
+
+
+def test_a_graph_says_which_of_its_filters_rest(tmp_path: Path) -> None:
+    async def tell() -> None:
+        graph = {"pypes": 1, "name": "g", "nodes": {"ask": {"component": "Ask"}}, "wires": []}
+        spec = InstanceSpec(1, 1, "", {"g": (1, graph), "h": (1, graph)}, {})
+        with deployed(tmp_path) as found:
+            found.live.update({name: StoredGraph(name, 1, graph, 0.0) for name in "gh"})
+            generation = Generation(1, spec, 2)
+            for slot, since in enumerate((1_800_000_060.0, 1_800_000_000.0)):
+                instance = generation.slots[slot] = Instance(spec, lambda _: None, lambda _: None)
+                instance._heard(("ready",))
+                instance._heard(("resting", "g", {"ask": (since, f"TimeoutError: {since:.0f}")}))
+            found._pool.live = generation
+            found._pool._generations.append(generation)
+            expected = {
+                "filter": "ask",
+                "since": "2027-01-15T08:00:00.000Z",
+                "reason": "TimeoutError: 1800000000",
+                "instances": 2,
+            }
+            assert found.get("g")["resting"] == [expected]
+            assert [each.get("resting") for each in found.summaries()] == [[expected], None]
+            for instance in generation.instances:
+                instance._heard(("resting", "g", {}))
+            assert "resting" not in found.get("g")
+
+    asyncio.run(tell())
 
 
 def test_a_component_that_is_missing_may_be_in_a_load_file_that_cannot_be_read(tmp_path: Path) -> None:

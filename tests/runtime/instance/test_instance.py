@@ -248,6 +248,11 @@ async def test_stop_waits_no_longer_than_its_grace_for_a_destination_that_is_awa
     id = await stage.post({"n": 1})
     process = stage.start()
     await until((stage.folder / "tried").exists)
+    _, graph, resting = await asyncio.to_thread(process.hear, "resting")
+    assert (graph, [(filter, reason) for filter, (_, reason) in resting.items()]) == (
+        "g",
+        [("out", "ConnectionError: nobody listens")],
+    )
     stage.processes.pop(1)
     process.control.send(("stop", 0.3))
     assert await asyncio.to_thread(process.process.wait, WAIT_S) == 0

@@ -202,6 +202,22 @@ def test_a_packet_of_which_much_has_gone_on_is_tried_again_no_longer_than_a_minu
     assert [letter.code for letter in done[0].dead_letters] == ["retry.exhausted"]
 
 
+def test_it_is_told_once_that_a_filter_rests_and_that_it_need_not_any_more(caplog: pytest.LogCaptureFixture) -> None:
+    clock, service, end, told = Clock(), Service(), Keep(), list[dict[str, str]]()
+    service.error = ConnectionError("nobody listens")
+    caplog.set_level("INFO")
+    with running({"start": Pass(), "ask": InProcess(service), "end": end}, WIRES, clock=clock) as scheduler:
+        resting = scheduler.resting
+        resting.on_change = lambda: told.append({name: reason for name, (_, reason) in resting.reasons().items()})
+        submit(scheduler, 2)
+        for _ in range(6):
+            pass_time(scheduler, clock)
+        service.error = None
+        come_to_an_end(scheduler, clock)
+    assert told == [{"ask": "ConnectionError: nobody listens"}, {}]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
 def test_while_it_rests_nothing_goes_on_that_is_empty(caplog: pytest.LogCaptureFixture) -> None:
     sizes = list[int]()
 
