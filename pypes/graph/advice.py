@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
+from itertools import combinations
+from typing import Any
 
 from pypes.errors import Problem
 from pypes.graph.model import Graph
@@ -11,7 +14,7 @@ from pypes.graph.spec import ComponentSpec
 
 def advise(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> list[Problem]:
     """All that is worth a warning, in the order in which the graph is written. It must be valid (see ``validate``)."""
-    return list(_held_branches(graph, catalogue))
+    return [*_held_branches(graph, catalogue), *_shared_ids(graph, catalogue)]
 
 
 def _held_branches(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
@@ -36,6 +39,32 @@ def _held_branches(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iter
                     f"each is seen in a turn of its own; hold them behind the join, or before the branches part"
                 )
                 yield Problem(f"nodes.{name}", message, "graph.held_branch")
+
+
+def _shared_ids(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
+    """Sources of one component that look into different folders, and make ids of what they find there in the same way."""
+    sources = [name for name, node in graph.nodes.items() if (spec := catalogue.get(node.component)) is not None and spec.fetches]
+    for one, other in combinations(sources, 2):
+        component = graph.nodes[one].component
+        if component != graph.nodes[other].component:
+            continue
+        properties: Mapping[str, Any] = catalogue[component].schema.get("properties", {})
+        values, others = (_values(graph.nodes[name].params, properties) for name in (one, other))
+        differ = {name for name in properties if values.get(name) != others.get(name)}
+        template = values.get("id")
+        places = set(re.findall(r"\{(\w+)\}", template)) if isinstance(template, str) else set()
+        # a template that names a parameter (``{url}``) makes other ids where that is another
+        if places and not differ & {"id", *places} and any(properties[name].get("format") == "path" for name in differ):
+            message = (
+                f"files of the same name in the folders of {one!r} and {other!r} get the same id, {template}, and one document "
+                f"takes the place of the other; begin the ids with a name, such as {other}/{template}"
+            )
+            yield Problem(f"nodes.{other}.params.id", message, "graph.shared_ids")
+
+
+def _values(params: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with the defaults of those that are not given."""
+    return {name: params.get(name, schema.get("default")) for name, schema in properties.items()}
 
 
 def reach(starts: Collection[str], wires: Collection[tuple[str, str]]) -> set[str]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
-from pypes.component import Adapter, Operator, Publisher
+import pytest
+
+from pypes.component import Adapter, Component, Operator, Publisher, Source
+from pypes.core.parameters import Help, Parameters
 from pypes.graph.advice import advise
 from pypes.graph.codec import from_obj
 from pypes.graph.spec import describe
 from pypes.graph.validation import validate
+from pypes.packet import Packet
 
 
 class Read(Adapter):
@@ -65,3 +70,49 @@ def test_a_join_past_which_a_branch_holds_packets() -> None:
         == []
     )
     assert advised(*split, "split.out -> window.in", "window.out -> join.in", "split.out2 -> join.in") == []
+
+
+class Look(Source):
+    """Fetches files."""
+
+    class Params(Parameters):
+        directory: Annotated[str, Help("Folder.", path=True)]
+        pattern: Annotated[str, Help("Names.")] = "*"
+        id: Annotated[str, Help("Id.")] = "{path}"
+
+    def fetch(self, cursor: Any) -> Iterator[tuple[list[Packet], Any]]:
+        yield [], None
+
+
+class Ask(Look):
+    """Fetches a page into a folder."""
+
+    class Params(Look.Params):
+        url: Annotated[str, Help("Page.")] = ""
+        id: Annotated[str, Help("Id.")] = "{url}"
+
+
+@pytest.mark.parametrize(
+    ("component", "one", "other", "places"),
+    [
+        (Look, {"directory": "a"}, {"directory": "b"}, ["nodes.other.params.id"]),
+        (Look, {"directory": "a"}, {"directory": "b", "id": "{path}", "pattern": "*.txt"}, ["nodes.other.params.id"]),
+        (Look, {"directory": "a"}, {"directory": "b", "id": "b/{path}"}, []),
+        (Look, {"directory": "a", "id": ""}, {"directory": "b", "id": ""}, []),
+        # a folder that is looked through twice has each file once
+        (Look, {"directory": "a", "pattern": "*.txt"}, {"directory": "a", "pattern": "*.html"}, []),
+        (Ask, {"directory": "a", "url": "x"}, {"directory": "b", "url": "y"}, []),
+        (Ask, {"directory": "a", "url": "x"}, {"directory": "b", "url": "x"}, ["nodes.other.params.id"]),
+    ],
+)
+def test_sources_whose_documents_would_have_the_same_ids(
+    component: type[Component], one: dict[str, str], other: dict[str, str], places: list[str]
+) -> None:
+    nodes = {name: {"component": component.__name__, "params": params} for name, params in (("one", one), ("other", other))}
+    wires = [["one.out", "keep.in"], ["other.out", "keep.in"]]
+    graph = from_obj({"pypes": 1, "name": "g", "nodes": {**nodes, "keep": {"component": "Keep"}}, "wires": wires})
+    catalogue = {**CATALOGUE, component.__name__: describe(component)}
+    assert validate(graph, catalogue) == []
+    problems = advise(graph, catalogue)
+    assert [problem.path for problem in problems] == places
+    assert {problem.code for problem in problems} <= {"graph.shared_ids"}
