@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import socket
 from collections.abc import Iterator
@@ -242,12 +243,44 @@ class TestFetchURL(ComponentSuite):
             source.setup()
         assert refused.value.code == "url.invalid"
 
-    def test_a_server_that_is_not_there(self, origin: Origin) -> None:
-        source = self.of(origin)
-        origin.close()
-        with pytest.raises(ComponentError, match="refused") as failed:
-            fetch(source)
-        assert "Max retries" not in str(failed.value)
+    @pytest.mark.parametrize(
+        ("answer", "told"),
+        [
+            (None, f"Failed to establish a new connection: [Errno {errno.ECONNREFUSED}] Connection refused"),
+            (b"", "Connection aborted: Remote end closed connection without response"),
+            (b"no HTTP\r\n\r\n", "Connection aborted: no HTTP"),
+            (
+                b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+                "Connection broken: IncompleteRead(4 bytes read, 5 more expected)",
+            ),
+        ],
+    )
+    def test_what_went_wrong_is_told_in_one_sentence(self, answer: bytes | None, told: str) -> None:
+        source = FetchURL()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/x"
+            source.configure({"url": url})
+
+            def serve() -> None:
+                with suppress(OSError):
+                    while True:
+                        link, _ = listener.accept()
+                        with link:
+                            link.recv(4096)
+                            link.sendall(answer or b"")
+                            link.shutdown(socket.SHUT_RDWR)
+
+            if answer is None:
+                listener.close()
+            server = Thread(target=serve, daemon=True)
+            server.start()
+            with pytest.raises(ComponentError) as failed:
+                fetch(source)
+            assert failed.value.message.strip() == f"{url}: {told}"
+            if answer is not None:
+                listener.shutdown(socket.SHUT_RDWR)
+        server.join(10)
+        assert not server.is_alive()
 
     def test_when_it_was_modified(self, origin: Origin) -> None:
         for date, modified in ((formatdate(1000, usegmt=True), "1970-01-01T00:16:40Z"), ("yesterday", None)):

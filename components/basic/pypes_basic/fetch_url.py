@@ -79,9 +79,7 @@ class FetchURL(Source):
             except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                 if deadline.is_over:
                     raise self._too_slow() from None
-                # the cause, and not how often it was tried
-                cause = getattr(error, "reason", None) if isinstance(error, urllib3.exceptions.MaxRetryError) else error
-                raise ComponentError(self.secrets.redact(f"{self._shown}: {cause or error}"), code="url.failed") from error
+                raise ComponentError(self.secrets.redact(f"{self._shown}: {_told(error)}"), code="url.failed") from error
         if answer.status == 304:
             if known:
                 return
@@ -205,6 +203,18 @@ def _without_user(url: str, headers: Mapping[str, str]) -> tuple[str, dict[str, 
         return plain, dict(headers)
     pair = base64.b64encode(unquote(user if ":" in user else f"{user}:").encode()).decode()
     return plain, {**headers, "Authorization": f"Basic {pair}"}
+
+
+def _told(error: Exception) -> str:
+    """What went wrong, and not how often it was tried, nor the names of a library's classes."""
+    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
+        error = error.reason
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return str(error).partition(": ")[2]
+    match error.args:
+        case (str(first), Exception() as cause):
+            return first if str(cause) in first else f"{first.rstrip('.')}: {cause}"
+    return str(error) or type(error).__name__
 
 
 def _problem(url: str) -> str:
