@@ -23,6 +23,7 @@ from pypes.cli.feeding.standard import DASH, read_all
 from pypes.cli.feeding.summary import summarize, tell
 from pypes.cli.feeding.walking import EMPTY, NO_DOCUMENTS, PLACES, TEMPLATE, File, files_of
 from pypes.core.file_names import template_pattern
+from pypes.core.wording import counted
 
 
 def _template(template: str | None, *, is_standard: bool, name: str) -> str:
@@ -138,6 +139,8 @@ def feed(
     is_standard = DASH in paths
     if (is_standard and len(paths) > 1) or (not is_standard and (media or name)):
         raise click.UsageError("standard input (-) is fed alone; --type and --name are only for that")
+    if not (media.isascii() and media.isprintable()):
+        raise click.BadParameter(f"{media!r} is not a media type; give one like text/html", param_hint="--type")
     template = _template(template, is_standard=is_standard, name=name) if has_ids else ""
     roots = [path for path in paths if path.is_dir() and not is_standard] if has_ids else []
     if moved_from is not None and len(roots) != 1:
@@ -171,6 +174,9 @@ def feed(
         try:
             feed_with_progress(console, files, feeder, follow=follow)
             is_through = bool(feeder.sent or not files)  # else nobody is there who would take a deletion
+        except KeyboardInterrupt:
+            console.print(f"interrupted: {counted(feeder.report.accepted, 'document')} accepted; the next run feeds the rest")
+            raise
         finally:
             # also after Ctrl-C: what was accepted is known to the next run
             remembering.keep(feeder, is_through=is_through, deletes=deletions, patience_s=patience_s)

@@ -169,6 +169,14 @@ def test_a_document_that_the_server_fails_at_stays_behind_alone(server: Server, 
     assert (report.accepted, [Path(path).name for path, _ in report.failures]) == (9, ["3.txt"])
 
 
+def test_a_server_that_has_moved_is_not_asked_again(server: Server, files: list[Path]) -> None:
+    server.refuse[b"text"] = [(301, {"Location": "https://elsewhere/docs"})] * 1000
+    with feeder_of(server.url, batch=2, connections=1) as made:
+        report = made.feed(files_of(files))
+    assert (len(report.failures), server.paths.total()) == (10, 1)
+    assert "give the address that it names: https://elsewhere/docs" in report.failures[0][1]
+
+
 def test_what_holds_for_all_is_asked_once(server: Server, files: list[Path]) -> None:
     server.code = "token.invalid"
     server.refuse[b"text"] = [(403, {})] * 1000
@@ -184,7 +192,18 @@ def test_a_file_that_vanished_is_named(server: Server, files: list[Path]) -> Non
     assert [Path(path).name for path, _ in report.failures] == ["gone.txt"]
 
 
-@pytest.mark.parametrize("address", ["ftp://x", "http://127.0.0.1:8080/graphs/search", "http://127.0.0.1:8080/doc"])
+ADDRESSES = (
+    "ftp://x",
+    "http://127.0.0.1:8080/graphs/search",
+    "http://127.0.0.1:8080/doc",
+    "http://127.0.0.1:http/docs",
+    "127.0.0.1:99999",
+    "http://:8080",
+    "http://127.0.0.1:8080/docs?lane=bulk",
+)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(InvalidInput):
         Feeder(address)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 import orjson
 import urllib3
@@ -32,8 +32,10 @@ class Asker:
         self, url: str, *, token: str | None, connections: int, on_absence: Callable[[str], None] = lambda reason: None
     ) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        if parts.scheme not in ("http", "https") or not _is_host(parts):
             raise InvalidInput(f"{url!r} is not the address of a server; give one like http://127.0.0.1:8080", code="feed.url")
+        if parts.query or parts.fragment:
+            raise InvalidInput(f"{url!r} has more than a path, which would be left out; options say the rest", code="feed.url")
         self.server = f"{parts.scheme}://{parts.netloc}"
         self.path = parts.path.rstrip("/") or "/docs"
         if "docs" not in self.path.split("/"):
@@ -87,6 +89,9 @@ class Asker:
                     self._note_success(answer.headers.get("Pypes-Graph"))
                     content: dict[str, Any] = orjson.loads(answer.data)
                     return content
+                if 300 <= status < 400:
+                    self._given_up = f"{reason}; give the address that it names: {answer.headers.get('Location', 'none')}"
+                    raise Unavailable(self._given_up, code="feed.unavailable")
                 if status in (401, 403, 404, 507) and code_of(answer) in OF_ALL:
                     self._given_up = reason
                     raise Unavailable(reason, code="feed.unavailable")
@@ -138,6 +143,13 @@ def code_of(answer: urllib3.BaseHTTPResponse) -> str:
         return str(orjson.loads(answer.data)["code"])
     except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
         return ""
+
+
+def _is_host(parts: SplitResult) -> bool:
+    try:
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or too large a one
+        return False
 
 
 def _retry_after_s(given: str | None, otherwise_s: float) -> float:

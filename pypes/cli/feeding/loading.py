@@ -38,8 +38,8 @@ class Loaded:
     """A file that is ready to be sent. ``content`` is ``None`` if it is to be streamed: ``size`` bytes from the beginning.
 
     ``is_one``: it is certainly one document. ``id`` is the id of that, ``is_own`` if it says so itself. ``stamp`` are the size
-    and the time of modification of the file that this is the content of, :data:`UNKNOWN` if it is not all of it. ``has_failed``:
-    it was accepted, and became a dead letter.
+    and the time of modification of the file that this is the content of, :data:`UNKNOWN` if it is not all of it. ``is_lines``:
+    more may be appended while it is sent. ``has_failed``: it was accepted, and became a dead letter.
     """
 
     file: File
@@ -50,23 +50,29 @@ class Loaded:
     id: str | None
     is_own: bool
     stamp: Stamp
+    is_lines: bool
     has_failed: bool = False
 
 
 class Window:
-    """A file-like view of the first ``size`` bytes of a file, whatever is appended meanwhile."""
+    """A file-like view of the first ``size`` bytes of a file, whatever is appended meanwhile.
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
+    With a ``stamp``, the last of them are only read while the file still has that.
+    """
+
+    def __init__(self, file: BinaryIO, size: int, stamp: Stamp | None = None) -> None:
         self._file = file
         self._size = size
+        self._stamp = stamp
 
     def read(self, n: int = -1) -> bytes:
-        """The next bytes; raises :class:`InvalidInput` if the file has become shorter."""
+        """The next bytes; raises :class:`InvalidInput` if the file has become shorter, or has changed."""
         rest = self._size - self._file.tell()
         if rest <= 0:
             return b""
         piece = self._file.read(rest if n < 0 else min(n, rest))
-        if not piece:
+        is_last = len(piece) == rest
+        if not piece or (is_last and self._stamp not in (None, stamp_of(os.fstat(self._file.fileno())))):
             raise InvalidInput(CHANGED, code="feed.changed")
         return piece
 
@@ -107,7 +113,7 @@ def load(file: File) -> Loaded:
     elif codec == "json":
         id, is_own = _json_id(content, file.id)
     is_one = codec == "raw" or (codec == "json" and content is not None and not _is_array(content))
-    return Loaded(file, kind, size, content, is_one, id, is_own, stamp)
+    return Loaded(file, kind, size, content, is_one, id, is_own, stamp, is_lines)
 
 
 def stamp_of(status: os.stat_result) -> Stamp:

@@ -190,7 +190,7 @@ class Feeder:
             return self._post(loaded.content, headers)
         headers["Content-Length"] = str(loaded.size)
         with loaded.file.path.open("rb") as body:
-            return self._post(Window(body, loaded.size), headers)
+            return self._post(Window(body, loaded.size, None if loaded.is_lines else loaded.stamp), headers)
 
     def _post_many(self, files: Sequence[Loaded]) -> dict[str, Any]:
         parts = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +75,20 @@ def test_a_file_that_shrinks_is_not_sent_as_if_whole(tmp_path: Path) -> None:
         assert window.read(10) == b"0123456789"
         with pytest.raises(InvalidInput, match="changed while it was read"):
             window.read(10)
+
+
+def test_a_large_document_that_changes_under_the_stream_is_not_sent_as_if_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.html"
+    found = loaded(path, b"<p>" * WHOLE_BYTES)
+    with path.open("rb") as file:
+        window = Window(file, found.size, found.stamp)
+        first = window.read(10)
+        assert len(first) + len(window.read()) == found.size
+        window.seek(0)
+        assert window.read(10) == first
+        os.utime(path, ns=(0, found.stamp[1] + 1))
+        with pytest.raises(InvalidInput, match="changed while it was read"):
+            window.read()
 
 
 def test_a_document_that_is_written_to_is_left_for_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,5 +62,11 @@ def test_what_goes_wrong_is_told_of_standard_input(server: Server, tmp_path: Pat
     assert "not accepted: standard input: 415 test.refused" in result.output
     result = invoke(server.url, "-", "--wait", content=b"poison")
     assert "failed: standard input: test.poison" in result.output
-    for wrong in (["-", str(tmp_path)], [str(tmp_path), "--name", "a"], ["-", "--id", "{name}"], ["-", "--id", "{"]):
+    for wrong in (
+        ["-", str(tmp_path)],
+        [str(tmp_path), "--name", "a"],
+        ["-", "--id", "{name}"],
+        ["-", "--id", "{"],
+        ["-", "--type", "a/b\n"],
+    ):
         assert invoke(server.url, *wrong).exit_code == 2
