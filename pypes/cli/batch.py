@@ -21,6 +21,7 @@ from pypes import logs
 from pypes.cli.pieces import Piece
 from pypes.component import Component
 from pypes.core.clock import wall
+from pypes.core.file_names import in_one_line
 from pypes.core.limits import Limits
 from pypes.core.watched import watched_thread
 from pypes.errors import PypesError
@@ -135,7 +136,11 @@ class Batch:
     def _open(self, piece: Piece) -> Waiting:
         """Read a piece if it is small or a part, check it, and count its documents. Raises what is wrong with it."""
         header = Header(
-            graph=self._graph, content_type=piece.content_type, encoding=piece.encoding, filename=piece.name, length=piece.length
+            graph=self._graph,
+            content_type=piece.content_type,
+            encoding=piece.encoding,
+            filename=in_one_line(piece.name),
+            length=piece.length,
         )
         receipt = _receipt(piece)
         body = piece.body

@@ -13,6 +13,7 @@ from rich.table import Table
 from pypes import logs
 from pypes.cli.catalogue import find_components, load_option
 from pypes.cli.feeding.walking import media_type
+from pypes.core.file_names import in_one_line
 from pypes.core.paths import Paths
 from pypes.core.wording import counted
 from pypes.errors import InvalidGraph
@@ -40,7 +41,7 @@ def debug(graph: Path, file: Path, content_type: str | None, publish: bool, as_j
     problems = check(parsed, catalogue, os.environ, has_fleet=True, paths=Paths())
     if problems:
         raise InvalidGraph("the graph cannot be run", where=str(graph), problems=problems)
-    post = Post(content_type or media_type(file), file.read_bytes(), filename=file.name)
+    post = Post(content_type or media_type(file), file.read_bytes(), filename=in_one_line(file.name))
     site = Site()
     logs.plain(site.secrets)
     with site.secrets.kept(), Trial(parsed, catalogue, site=site, publishes=publish) as trial:

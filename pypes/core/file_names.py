@@ -18,6 +18,8 @@ MOST_ID_BYTES: Final = 1500
 #: Office suites lock a document by a file of this name.
 _LOCK_BEGIN = "~$"
 _DIGEST_CHARS = 64
+#: Control characters (Unicode's Cc), and what parts lines and paragraphs.
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -44,6 +46,14 @@ def shown(path: str) -> str:
     except UnicodeEncodeError:
         return _quoted(path)
     return path
+
+
+def in_one_line(name: str) -> str:
+    """The name of a file as documents bear it: ``_`` for each control character and line break, as browsers save it.
+
+    Such a name would end a header or a line of a log early, or be cut off at a NUL by whoever writes the file.
+    """
+    return name if name.isprintable() else _CONTROL.sub("_", name)
 
 
 def shown_below(folder: str) -> tuple[str, ...]:

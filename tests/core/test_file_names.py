@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pypes.core.file_names import MOST_ID_BYTES, is_hidden, is_temporary, named, shown, template_pattern
+from pypes.core.file_names import MOST_ID_BYTES, in_one_line, is_hidden, is_temporary, named, shown, template_pattern
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,13 @@ def test_names_of_rsync_are_hidden() -> None:
 def test_names_that_are_not_utf_8_are_shown() -> None:
     assert shown("grün/a%.txt") == "grün/a%.txt"
     assert shown("gr\udcfcn/a%.txt") == "gr%FCn/a%25.txt"
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [("a\r\n\0b.txt", "a___b.txt"), ("\u2029\x7f\x85", "___"), ("é\xa0日.txt", "é\xa0日.txt")]
+)
+def test_names_of_documents_hold_no_control_characters(name: str, line: str) -> None:
+    assert in_one_line(name) == line
 
 
 def test_ids_by_a_template() -> None:

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 import urllib3
 
 from pypes.component import Source
-from pypes.core.file_names import named
+from pypes.core.file_names import in_one_line, named
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import ComponentError
 from pypes.packet import Packet
@@ -166,7 +166,7 @@ class FetchURL(Source):
         media_type, charset = type_of(answer.headers)
         meta: dict[str, Any] = {
             "url": self._shown,
-            "filename": self._name,
+            "filename": in_one_line(self._name),
             "mimetype": media_type,
             "contentlength": len(answer.data),
         }

@@ -11,7 +11,7 @@ from time import sleep
 from typing import Annotated, Any
 
 from pypes.component import Source
-from pypes.core.file_names import named, shown_below
+from pypes.core.file_names import in_one_line, named, shown_below
 from pypes.core.media_types import OCTETS, media_type_of
 from pypes.core.parameters import Help, Parameters
 from pypes.errors import ComponentError, Reject
@@ -175,7 +175,7 @@ class Files(Source):
         compression, media_type = _type(name)
         meta: dict[str, Any] = {
             "path": name,
-            "filename": name.rpartition("/")[2],
+            "filename": in_one_line(name.rpartition("/")[2]),
             "mimetype": media_type,
             "contentlength": status.st_size,
         }

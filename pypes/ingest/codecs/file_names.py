@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import unquote_to_bytes
 
+from pypes.core.file_names import in_one_line
+
 #: From one semicolon to the next, but not to one within quotes.
 _PIECE = re.compile(r';((?:[^;"]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))*+)', re.DOTALL)
 #: A piece of a long value (``filename*0``, ``filename*1*``).
@@ -64,8 +66,11 @@ def disposition_of(disposition: str) -> dict[str, str]:
 
 
 def plain_name(name: str, *, keeps_folders: bool = False) -> str | None:
-    """A name without its folders, or with them: no drive and no ``..``, with ``/`` between them; ``None`` if nothing is left."""
-    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    """A name without its folders, or with them: no drive and no ``..``, with ``/`` between them; ``None`` if nothing is left.
+
+    Control characters in it become ``_``.
+    """
+    parts = [part for part in in_one_line(name).replace("\\", "/").split("/") if part not in ("", ".", "..")]
     if parts and _DRIVE.fullmatch(parts[0]):
         del parts[0]
     if not parts or name[-1] in "/\\":
