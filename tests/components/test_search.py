@@ -117,6 +117,18 @@ class TestSQLiteSearch(ComponentSuite):
         self.publish(document("word", processingtime=1, **said))
         assert orjson.loads(search(self.path, "word")[0].fields)["meta"] == said
 
+    def test_where_a_document_lies_is_kept_and_told(self) -> None:
+        self.publish(
+            document("page", url="http://example.org/a", filename="a"), document("file", path="x/a.txt", filename="a.txt")
+        )
+        for word, said in (
+            ("page", {"url": "http://example.org/a", "filename": "a"}),
+            ("file", {"path": "x/a.txt", "filename": "a.txt"}),
+        ):
+            assert orjson.loads(search(self.path, word)[0].fields)["meta"] == said
+            told = CliRunner().invoke(main, [str(self.path), word]).output
+            assert told.splitlines()[-1] == "     " + next(iter(said.values()))
+
     def test_an_id_replaces_and_a_deletion_removes(self) -> None:
         self.publish(document("first", id="1"), document("other", id="2"))
         self.publish(document("second", id="1"))

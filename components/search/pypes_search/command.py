@@ -36,10 +36,14 @@ def as_obj(hit: Hit) -> dict[str, object]:
 
 
 def show(hits: list[Hit]) -> None:
-    """Print hits for a person: title, then the words around the match."""
+    """Print hits for a person: title, the words around the match, and where the document lies."""
     for number, hit in enumerate(hits, 1):
         click.echo(f"{number:3}. {hit.title or hit.id}  ({hit.score:.2f})")
         click.echo(f"     {' '.join(hit.snippet.split())}")
+        meta = orjson.loads(hit.fields).get("meta") or {}
+        place = meta.get("url") or meta.get("path")
+        if place:
+            click.echo(f"     {place}")
     if not hits:
         click.echo("nothing found", err=True)
 

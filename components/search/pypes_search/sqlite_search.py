@@ -23,7 +23,7 @@ DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 #: Metadata kept with a document; the rest says how it travelled, not what it is.
 KEPT_META = (
-    *("filename", "mimetype", "route", "receipt", "row"),
+    *("filename", "path", "url", "modified", "mimetype", "route", "receipt", "row"),
     *("charset", "charset_declared", "charset_guessed", "replaced_characters"),
 )
 
