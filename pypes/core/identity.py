@@ -14,6 +14,30 @@ from pypes.errors import BadId
 #: Longest id, in bytes of UTF-8: room for the addresses of pages.
 MAX_ID_BYTES: Final = 2048
 
+#: Metadata that says which document it is, where it came from and how it was read: set by the server, or given in ways of its
+#: own. Nobody else may set it, and it is never changed, not even where a secret happens to stand in it.
+OWN_METADATA: Final = frozenset(
+    {
+        "charset",
+        "charset_declared",
+        "charset_guessed",
+        "contentlength",
+        "declared_type",
+        "filename",
+        "header",
+        "id",
+        "index",
+        "mimetype",
+        "origin",
+        "processingtime",
+        "receipt",
+        "replaced_characters",
+        "requestmethod",
+        "route",
+        "row",
+    }
+)
+
 
 class Identity(NamedTuple):
     """A document's route (``""`` without one) and its id. The same id under two routes is two documents."""

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
+from pypes.core.identity import OWN_METADATA
 from pypes.errors import Problem, PypesError
 
 #: ``${NAME}`` in a parameter; a second dollar sign before it makes it mere text.
@@ -33,24 +34,6 @@ _IN_ADDRESS: Final = f"://{HIDDEN}@"
 
 #: Containers within containers that are looked into; the codecs take no more.
 _DEPTH: Final = 200
-
-#: Metadata that says which document it is and how to read it. It is never changed.
-_IDENTITY: Final = frozenset(
-    {
-        "id",
-        "filename",
-        "mimetype",
-        "charset",
-        "route",
-        "receipt",
-        "row",
-        "requestmethod",
-        "contentlength",
-        "index",
-        "origin",
-        "declared_type",
-    }
-)
 
 
 class Secrets:
@@ -102,11 +85,13 @@ class Secrets:
         return _each(value, self.redact)
 
     def clean_meta(self, meta: Mapping[str, Any]) -> dict[str, Any]:
-        """Metadata of a packet without secrets. What identifies the document stays, and short values are not looked for.
+        """Metadata of a packet without secrets. What the server itself says of the document stays.
+
+        Short values are not looked for.
 
         Documents are stored and published with it: a word that happens to be the value of a variable must not be changed.
         """
-        return {name: value if name in _IDENTITY else _each(value, self._redact_sure) for name, value in meta.items()}
+        return {name: value if name in OWN_METADATA else _each(value, self._redact_sure) for name, value in meta.items()}
 
     def shown(self, value: Any) -> Any:
         """Documents for people to look at (JSON values): as :meth:`clean_meta`, with nothing left out."""

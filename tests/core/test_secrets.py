@@ -82,7 +82,14 @@ class TestRedaction:
 class TestMetadata:
     def test_what_identifies_a_document_and_short_words_stay(self) -> None:
         known = secrets(A="prod", B="reports-2026")
-        meta = {"id": "reports-2026/1", "filename": "reports-2026.csv", "env": "prod", "url": "http://h/reports-2026", "n": 1}
+        meta = {
+            "id": "reports-2026/1",
+            "filename": "reports-2026.csv",
+            "charset_declared": "reports-2026",
+            "env": "prod",
+            "url": "http://h/reports-2026",
+            "n": 1,
+        }
         assert known.clean_meta(meta) == {**meta, "url": "http://h/${B}"}
 
     def test_users_of_addresses(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from pypes.core.identity import id_of
+from pypes.core.identity import OWN_METADATA, id_of
 from pypes.errors import BadId, BadRequest
 
 #: What the names of these fields begin with, in lower case.
@@ -19,28 +19,6 @@ PREFIX: Final = "pypes-"
 #: Bounds of one head.
 MAX_META: Final = 32
 MAX_META_BYTES: Final = 8 << 10
-
-#: Metadata that says where a document came from and how to read it: the server's, or given in another way.
-RESERVED: Final = frozenset(
-    {
-        "charset",
-        "charset_declared",
-        "charset_guessed",
-        "contentlength",
-        "declared_type",
-        "filename",
-        "header",
-        "id",
-        "index",
-        "mimetype",
-        "origin",
-        "processingtime",
-        "receipt",
-        "requestmethod",
-        "route",
-        "row",
-    }
-)
 
 _ID = PREFIX + "id"
 _META = PREFIX + "meta-"
@@ -73,7 +51,7 @@ def given_of(fields: Iterable[tuple[str, str]]) -> Given:
             where = f"Pypes-Meta-{field[len(_META) :]}"
             if not _NAME.fullmatch(name):
                 raise _bad(f"{name[:64]!r} cannot be the name of metadata; use up to 64 letters, digits and dashes", where)
-            if name in RESERVED:
+            if name in OWN_METADATA:
                 raise _bad(f"the metadata {name!r} is set by the server; choose another name", where)
             if name in meta:
                 raise _bad(f"the metadata {name!r} is given twice; send it once", where)
