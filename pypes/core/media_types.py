@@ -199,9 +199,14 @@ class FileType(NamedTuple):
         return _PACKED_TYPES[self.compression] if self.compression else self.type
 
 
+_PLAIN: Mapping[str, FileType] = MappingProxyType({suffix: FileType(kind) for suffix, kind in _TYPES.items()})
+
+
 def media_type_of(name: str) -> FileType:
     """What the name of a file, or a path or URL path that ends with it, says of its type; upper and lower case alike."""
     stem, suffix = _split(name.replace("\\", "/").rpartition("/")[2].lower())
+    if suffix in _PLAIN:  # PERF: as most are; the tables do not overlap
+        return _PLAIN[suffix]
     compression = ""
     if suffix in _SHORT:
         stem, suffix = _split(f"{stem}.{_SHORT[suffix]}")

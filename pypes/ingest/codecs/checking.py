@@ -150,6 +150,7 @@ class MultipartChecker:
         self._limits = limits
         self._content: Unwrapped | None = None
         self._part: Sink | None = None
+        self._raw = raw.Checker(seen)
         self._tally = Tally()
         self._documents = 0
         self._filename = ""
@@ -187,7 +188,7 @@ class MultipartChecker:
             if not content.size:
                 raise BadRequest("it is empty, or a folder; leave it out, or send the files in it", code="ingest.empty")
             sink = self._sink(content)
-            if not isinstance(sink, raw.Checker):
+            if sink is not self._raw:
                 json.check_size(content.size, self._limits)
             count = sink.finish()
             if count > 1 and self._part_id is not None:
@@ -204,7 +205,7 @@ class MultipartChecker:
             if self._seen is not None:
                 # packets may say otherwise of themselves, and are looked at one by one
                 self._seen.part(self._part_id, has_own=media.codec == "packets")
-            self._part = raw.Checker(self._seen) if is_raw else sink_of(media, self._limits, self._seen)
+            self._part = self._raw if is_raw else sink_of(media, self._limits, self._seen)
         return self._part
 
     def finish(self) -> int:

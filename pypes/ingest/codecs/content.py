@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from pypes.core.media_types import OCTETS, media_type_of
 from pypes.ingest.codecs.media import MediaType, parse
@@ -76,7 +77,7 @@ _INFLATED = ("gzip", "zstd")
 _PACKED = frozenset({"application/gzip", "application/x-gzip", "application/x-gunzip", "application/zstd"})
 
 
-class Content(NamedTuple):
+class Content(msgspec.Struct, frozen=True, gc=False):
     """What a content is: its type, and how it is compressed (``""``, ``gzip`` or ``zstd``) where the name of the file says so.
 
     ``declared`` is the bare type it was declared as, where that cannot be right; otherwise ``""``.

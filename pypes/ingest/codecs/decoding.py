@@ -198,6 +198,8 @@ def _parts(
     number: int,
     keeps_folders: bool,
 ) -> Iterator[tuple[str, list[Packet]]]:
+    for name in TOLD:
+        meta.pop(name, None)
     passage = Passage(source, encoding, limits) if encoding else None
     kept: list[bytes] = []
     most_bytes = MIB
@@ -219,8 +221,6 @@ def _parts(
             continue
         part_media = content.content.media
         own = {**meta, **dict(part.given.meta), "filename": part.filename, "contentlength": event.size}
-        for name in TOLD:
-            own.pop(name, None)
         if part.given.id is not None:
             own["id"] = part.given.id
         _say_type(own, part_media)

@@ -14,6 +14,8 @@ from pypes.core.file_names import in_one_line
 
 #: From one semicolon to the next, but not to one within quotes.
 _PIECE = re.compile(r';((?:[^;"]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))*+)', re.DOTALL)
+#: What nearly all clients send.
+_USUAL = re.compile(r'form-data; name="([^"\\%\x80-\xff]*)"; filename="([^"\\%\x80-\xff]*)"')
 #: A piece of a long value (``filename*0``, ``filename*1*``).
 _CONTINUED = re.compile(r"filename\*(\d{1,3})(\*?)")
 #: What forms write for a quote and for line breaks in a name, and nothing else (HTML standard, multipart/form-data).
@@ -42,6 +44,8 @@ def name_in(parameters: Mapping[str, str], *, keeps_folders: bool = False) -> st
 
 def disposition_of(disposition: str) -> dict[str, str]:
     """The parameters of a Content-Disposition, decoded; an extended one (RFC 8187) stands under its name with the asterisk."""
+    if usual := _USUAL.fullmatch(disposition):  # PERF: a third of the way below
+        return {"name": usual[1], "filename": usual[2]}
     found: dict[str, str] = {}
     for piece in _PIECE.findall(disposition):
         name, is_given, value = piece.partition("=")
@@ -70,7 +74,10 @@ def plain_name(name: str, *, keeps_folders: bool = False) -> str | None:
 
     Control characters in it become ``_``.
     """
-    parts = [part for part in in_one_line(name).replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    name = in_one_line(name)
+    if "/" not in name and "\\" not in name and name[:1] not in ("", ".") and name[1:] != ":":  # PERF: as most are
+        return name
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     if parts and _DRIVE.fullmatch(parts[0]):
         del parts[0]
     if not parts or name[-1] in "/\\":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+
+import msgspec
 
 from pypes.core.media_types import OCTETS
 from pypes.errors import BadRequest, UnsupportedMedia
@@ -18,7 +19,8 @@ _HEAD_BYTES = 16 << 10
 _SHOWN_CHARS = 80
 
 
-class Part(NamedTuple):
+# PERF: structs are made in a quarter of the time of named tuples
+class Part(msgspec.Struct, frozen=True, gc=False):
     """The head of a part. ``transfer`` is ``""``, ``base64`` or ``quoted-printable``, ``encoding`` a content encoding."""
 
     content_type: str
@@ -29,20 +31,20 @@ class Part(NamedTuple):
     encoding: str = ""
 
 
-class Start(NamedTuple):
+class Start(msgspec.Struct, frozen=True, gc=False):
     """A part begins."""
 
     part: Part
 
 
-class Data(NamedTuple):
+class Data(msgspec.Struct, frozen=True, gc=False):
     """Content of the part, at ``offset`` within the multipart body."""
 
     offset: int
     piece: bytes
 
 
-class End(NamedTuple):
+class End(msgspec.Struct, frozen=True, gc=False):
     """The part has ended; its content took ``size`` bytes from ``offset``."""
 
     offset: int
@@ -81,16 +83,16 @@ class Parser:
         self._part: Part | None = None
 
     def feed(self, piece: bytes) -> Iterator[Event]:
-        self._buffer += piece
+        buffer = self._buffer
+        buffer += piece
         while True:
             if self._state in ("preamble", "content"):
-                at = self._buffer.find(self._delimiter)
-                keep = len(self._delimiter) - 1
-                end = at if at >= 0 else max(0, len(self._buffer) - keep)
+                at = buffer.find(self._delimiter)
+                end = at if at >= 0 else max(0, len(buffer) - len(self._delimiter) + 1)
                 if self._state == "content" and end:
                     if self._part is None:
                         raise _broken("a part has content and a file name, but the name is empty")
-                    yield Data(self._offset, bytes(self._buffer[:end]))
+                    yield Data(self._offset, bytes(buffer[:end]))
                 if at < 0:
                     self._drop(end)
                     return
@@ -100,22 +102,24 @@ class Parser:
                 self._part = None
                 self._state = "first delimiter" if self._state == "preamble" else "delimiter"
             if self._state.endswith("delimiter"):
-                if len(self._buffer) < 2:
+                if len(buffer) < 2:
                     return
-                if self._buffer.startswith(b"--"):
+                if self._state == "delimiter" and buffer.startswith(self._line_end):  # PERF: as all but first and last
+                    self._state = "head"
+                elif buffer.startswith(b"--"):
                     self._state = "epilogue"
                 elif not self._end_delimiter():
                     return
             if self._state == "head":
                 # an empty head is two line breaks, the first of which ends the boundary
                 blank = self._line_end * 2
-                at = self._buffer.find(blank)
+                at = buffer.find(blank)
                 if at < 0:
-                    if len(self._buffer) > _HEAD_BYTES:
+                    if len(buffer) > _HEAD_BYTES:
                         raise _broken(f"the head of a part is longer than {_HEAD_BYTES} bytes")
                     return
-                head = bytes(self._buffer[len(self._line_end) : at + len(self._line_end)])
-                part = _part(_fields(head, self._line_end), self._is_form, self._keeps_folders)
+                head = buffer[len(self._line_end) : at + len(self._line_end)].decode("latin-1")
+                part = _part(_fields(head, self._line_end.decode()), self._is_form, self._keeps_folders)
                 self._drop(at + len(blank))
                 self._content_at = self._offset
                 self._state = "content"
@@ -124,7 +128,7 @@ class Parser:
                     yield Start(part)
                 continue
             if self._state == "epilogue":
-                self._drop(len(self._buffer))
+                self._drop(len(buffer))
                 return
 
     def finish(self) -> None:
@@ -170,23 +174,31 @@ def events(pieces: Iterable[bytes], boundary: bytes, *, keeps_folders: bool = Fa
     parser.finish()
 
 
-def _fields(head: bytes, line_end: bytes) -> list[tuple[str, str]]:
+def _fields(head: str, line_end: str) -> list[tuple[str, str]]:
     """The fields of a head, names in lower case, each character one byte; a line that begins with a blank continues one."""
-    lines: list[list[str]] = []
-    for line in head.decode("latin-1").split(line_end.decode()):
-        if "\n" in line:
-            raise _broken("a line in the head of a part ends with LF alone; lines end with CRLF")
-        if line[:1] in (" ", "\t") and lines:
-            lines[-1].append(line.strip())
-        elif line:
-            lines.append([line])
+    lines = head.split(line_end)
+    if head.count("\n") != len(lines) - 1:
+        raise _broken("a line in the head of a part ends with LF alone; lines end with CRLF")
+    if "\n " in head or "\n\t" in head:
+        lines = _unfolded(lines)
     fields: list[tuple[str, str]] = []
-    for parts in lines:
-        name, colon, value = " ".join(parts).partition(":")
-        if not colon:
-            raise _broken(f"{name[:_SHOWN_CHARS]!r} in the head of a part is no field; a field has a name, a colon and a value")
-        fields.append((name.strip().lower(), value.strip()))
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if colon:
+            fields.append((name.strip().lower(), value.strip()))
+        elif line:
+            raise _broken(f"{line[:_SHOWN_CHARS]!r} in the head of a part is no field; a field has a name, a colon and a value")
     return fields
+
+
+def _unfolded(lines: list[str]) -> list[str]:
+    found: list[list[str]] = []
+    for line in lines:
+        if line[:1] in (" ", "\t") and found:
+            found[-1].append(line.strip())
+        elif line:
+            found.append([line])
+    return [" ".join(parts) for parts in found]
 
 
 def _part(all_fields: list[tuple[str, str]], is_form: bool, keeps_folders: bool) -> Part | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pypes.core.limits import Limits
-from pypes.ingest.codecs.content import HEAD_BYTES, Content, content_of, needs_head
+from pypes.ingest.codecs.content import HEAD_BYTES, Content, content_of, is_plainly, needs_head
 from pypes.ingest.codecs.encodings import Inflater, Tally
 from pypes.ingest.codecs.media import parse
 from pypes.ingest.codecs.transfer import Transfer, transfer_of
@@ -56,15 +56,19 @@ class Unwrapped:
     def layers(self) -> Layers:
         return Layers(self._transfer_name, self._encoding_name, self.content.compression)
 
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        """Take a piece as received; yields what comes out."""
+    def feed(self, piece: bytes) -> Iterable[bytes]:
+        """Take a piece as received; gives what comes out, to be gone through before the next."""
         if self._transfer is not None:
             piece = self._transfer.feed(piece)
-        for decoded in (piece,) if self._outer is None else self._outer.feed(piece):
-            yield from self._open(decoded)
+        return self._open(piece) if self._outer is None else self._opened(self._outer.feed(piece))
 
-    def finish(self) -> Iterator[bytes]:
-        """Say that it has ended; yields the rest. Raises :class:`BadRequest` if it should have gone on."""
+    def finish(self) -> Iterable[bytes]:
+        """Say that it has ended; gives the rest. Raises :class:`BadRequest` if it should have gone on."""
+        if self._content is None or self._transfer is not None or self._outer is not None or self._inner is not None:
+            return self._rest()
+        return ()
+
+    def _rest(self) -> Iterator[bytes]:
         if self._transfer is not None:
             rest = self._transfer.finish()
             for decoded in (rest,) if self._outer is None else self._outer.feed(rest):
@@ -76,19 +80,32 @@ class Unwrapped:
         if self._inner is not None:
             self._inner.finish()
 
-    def _open(self, piece: bytes, *, is_all: bool = False) -> Iterator[bytes]:
+    def _opened(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            yield from self._open(piece)
+
+    def _open(self, piece: bytes, *, is_all: bool = False) -> Iterable[bytes]:
         if self._content is None:
             if self._head:
                 piece = self._head + piece
-            self._head = piece
-            if len(piece) < HEAD_BYTES and not is_all:
-                return
-            _ = self.content
+            if len(piece) > 1 and is_plainly(self._media, piece):
+                self._content = Content(self._media)
+            else:
+                self._head = piece
+                if len(piece) < HEAD_BYTES and not is_all:
+                    return ()
+                _ = self.content
             self._head = b""
-        for plain in (piece,) if self._inner is None else self._inner.feed(piece):
-            if plain:
-                self.size += len(plain)
-                yield plain
+        if self._inner is not None:
+            return self._inflated(self._inner.feed(piece))
+        self.size += len(piece)
+        return (piece,) if piece else ()
+
+    def _inflated(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            if piece:
+                self.size += len(piece)
+                yield piece
 
 
 def unwrapped(pieces: Iterable[bytes], layers: Layers, limits: Limits) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pypes.ingest.codecs import multipart
-from pypes.ingest.codecs.file_names import filename_of, plain_name
+from pypes.ingest.codecs.file_names import disposition_of, filename_of, plain_name
 
 
 def by_part(disposition: bytes, *, keeps_folders: bool = False) -> str:
@@ -72,3 +72,13 @@ def test_folders_are_kept_if_asked_for_but_lead_nowhere_else(name: str, kept: st
     assert filename_of(f'attachment; filename="{name}"', keeps_folders=True) == kept
     if kept:
         assert by_part(f'form-data; name="f"; filename="{name}"'.encode(), keeps_folders=True) == kept
+
+
+@pytest.mark.parametrize(
+    "name", ["a.txt", "a b;c=d.txt", "A:", "1:", "a:b", ".", "..", ".x", "x.", ":", "", "a/b", "a\\b", "%22", "ü", "a\nb"]
+)
+def test_names_that_are_read_a_short_way_are_what_they_are_on_the_long_one(name: str) -> None:
+    sent = f'form-data; name="f"; filename="{name}"'.encode().decode("latin-1")
+    assert disposition_of(sent) == disposition_of(sent + ";")
+    assert plain_name(name) == plain_name(f"./{name}")
+    assert plain_name(name, keeps_folders=True) == plain_name(f"./{name}", keeps_folders=True)
