@@ -53,6 +53,10 @@ class Sending(Tasklet, Checking):
             waiting = len(out.values)
         if waiting > self.capacity:
             self.gone = self.gone or set()
+            if self.sent[0][0] < at if port == "out" else out.mark:
+                self._flush_before(at)
+                self.park_while_full()
+                return True
             self.gone_at = at
             if port == "out":
                 self._emit_in_order(out)
@@ -65,6 +69,21 @@ class Sending(Tasklet, Checking):
                     self._emit_in_order(main)
                 self.park_while_full()
         return True
+
+    def _flush_before(self, at: int) -> None:
+        """Put on the wires what comes of earlier packets than the one at ``at``, whose own can still be taken back."""
+        own = [(position, data) for position, data in self.sent if position == at]
+        if (main := self.outs.get("out")) is not None:
+            del self.sent[len(self.sent) - len(own) :]
+            self._emit_in_order(main)
+            self.sent = own
+        for out in self.outs.values():
+            mark = out.mark if out.at == at else len(out.values)
+            values, origins = out.values[mark:], out.origins[mark:]
+            if mark:
+                del out.values[mark:], out.origins[mark:]
+                self._flush_port(out)
+                out.values, out.origins, out.at, out.mark = values, origins, at, 0
 
     def _pinned(self) -> Epoch:
         assert self.epoch is not None

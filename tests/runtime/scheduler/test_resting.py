@@ -182,6 +182,21 @@ def test_what_was_sent_before_it_raised_is_taken_back() -> None:
     assert (end.numbers, log.numbers) == ([0, 1], [0, 1])
 
 
+@pytest.mark.parametrize("number", range(10))
+def test_what_earlier_packets_sent_goes_on_and_the_rest_is_taken_back(number: int) -> None:
+    clock, service, end, log = Clock(), Service(), Keep(), Keep()
+    service.refused = {number}
+    wires = [*WIRES, ("ask.log", "log.in")]
+    nodes = {"start": Pass(), "ask": SendsFirst(service), "end": end, "log": log}
+    with running(nodes, wires, clock=clock, limits=Limits(wire_packets=4, wave_packets=16)) as scheduler:
+        submit(scheduler, 10)
+        settle(scheduler)
+        pass_time(scheduler, clock)
+        service.refused = set()
+        come_to_an_end(scheduler, clock)
+    assert (sorted(end.numbers), sorted(log.numbers)) == (list(range(10)), list(range(10)))
+
+
 def test_a_packet_of_which_much_has_gone_on_is_tried_again_no_longer_than_a_minute() -> None:
     class Bursts(SendsFirst):
         def process(self, packet: Packet) -> None:
