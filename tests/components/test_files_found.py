@@ -103,6 +103,28 @@ def test_a_directory_that_is_another_one_by_mistake_deletes_nothing(tmp_path: Pa
     assert flat(back) == [*(f"{number:02}" for number in range(11)), "-new"]
 
 
+def test_documents_without_an_id_are_not_doubled_by_a_directory_that_was_not_mounted(tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a", "1")
+    source = files_in(tmp_path, id="")
+    ((_, cursor),) = fetch(source)
+    (tmp_path / "in").rename(tmp_path / "disk")
+    (tmp_path / "in").mkdir()
+    assert fetch(source, cursor) == []
+    (tmp_path / "in").rmdir()
+    (tmp_path / "disk").rename(tmp_path / "in")
+    assert fetch(source, cursor) == []
+    # gone from a directory that has others, it is gone
+    (tmp_path / "in" / "a").rename(tmp_path / "in" / "b")
+    assert list(fetch(source, cursor)[-1][1]["seen"]) == ["b"]
+
+
+def test_most_is_most_of_what_can_be_deleted(tmp_path: Path) -> None:
+    """Files that were published without an id do not make few of many deletions."""
+    seen = {f"{number:02}": [1, 1, ""] for number in range(11)} | {f"old{number}": [1, 1] for number in range(40)}
+    with pytest.raises(ComponentError, match="11 files"):
+        fetch(files_in(tmp_path), {"directory": "in", "seen": seen})
+
+
 @pytest.mark.parametrize("is_file", [True, False])
 def test_a_directory_that_is_none(tmp_path: Path, is_file: bool) -> None:
     if is_file:

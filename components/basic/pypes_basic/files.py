@@ -101,6 +101,9 @@ class Files(Source):
             living = {self._id(name) if name in changed else seen.id_of(name) for name in {*found, *seen.entries} - {*gone}}
             yield from self._documents(folder, changed, seen, living)
             self._tell(folder.passed_over)
+        if not found:
+            # the directory may not be mounted: what has no id would be published beside itself when it is back
+            gone = [name for name in gone if seen.id_of(name)]
         yield from self._deletions(gone, seen, living)
 
     def _open(self) -> Folder:

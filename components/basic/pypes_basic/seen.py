@@ -21,7 +21,8 @@ class Seen:
 
     def __init__(self, entries: Mapping[str, list[Any]]) -> None:
         self._entries = dict(entries)
-        self._known = len(entries)
+        #: Documents that could be deleted.
+        self._known = sum(len(entry) > 2 for entry in entries.values())
 
     @property
     def entries(self) -> dict[str, list[Any]]:
