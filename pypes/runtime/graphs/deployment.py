@@ -214,8 +214,8 @@ class Deployments(Deployed):
                 several = "deliveries are"
                 count = f"an unknown number of {several}" if left is None else counted(left, "delivery is", several)
                 raise Conflict(
-                    f"{count} not done{': ' + reason if reason else ''}; take the graph down when they are, "
-                    "or with force=true, which makes dead letters of them",
+                    f"{count} not done{': ' + reason if reason else ''}; let the graph finish, "
+                    "or take it down with force=true, which makes dead letters of what is left",
                     code="graph.not_drained",
                     where=name,
                 )
