@@ -15,6 +15,7 @@ from pypes.testing import ComponentSuite, Result, run_component
 from pypes_basic.columns import Columns
 from pypes_basic.csv_adapter import CSV
 from pypes_basic.dialect import DELIMITERS, Dialect, dialect_of
+from pypes_basic.lines import blocks_of_lines
 from pypes_basic.rows import rows_of
 from tests.components.posting import posted
 
@@ -135,6 +136,27 @@ class TestCSV(ComponentSuite):
         assert failure.error.startswith(reason)
         assert [packet.get("b") for packet in result.packets] == ["2", "x\ny"]
 
+    @pytest.mark.parametrize(
+        "row",
+        [b"a," * 100_000, b'"\n",' * 50_000, b"x\r" * 40_000 + b"y" * 200_000],
+        ids=["one line", "many lines", "behind lone CRs"],
+    )
+    def test_a_row_that_does_not_end_is_not_gathered_for_ever(self, row: bytes) -> None:
+        (failure,) = run_component(CSV, [posted(b"a,b\n1,2\n" + row)], max_row=1 << 16).dead_letters
+        assert failure.code == "csv.malformed"
+        assert failure.error.startswith(
+            f"line {3 if row[:1] != b'x' else 40_003}: the row that begins here has more than max_row, 65536"
+        )
+
+    def test_more_columns_than_memory_is_for_fail(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("pypes_basic.columns.MOST_COLUMNS", 1000)
+        for data in (b"," * 1000 + b"\n1\n", b"a\n" + b"," * 1000):
+            (failure,) = run_component(CSV, [posted(data)], delimiter=",", header="absent").dead_letters
+            assert (failure.code, failure.error) == (
+                "csv.malformed",
+                "a row has 1001 cells, 1000 are possible; name another delimiter, or part the table",
+            )
+
     def test_the_bound_of_a_cell_is_nobody_elses(self) -> None:
         before = csv.field_size_limit()
         run_component(CSV, [posted(b"a\n1\n"), posted(b'a\n"')])
@@ -254,4 +276,15 @@ def test_rows_are_those_of_the_csv_module(table: list[list[str]]) -> None:
     file = io.StringIO(newline="")
     csv.writer(file).writerows(table)
     lines = file.getvalue().splitlines(keepends=True)
-    assert [row for some in rows_of(lines, ",", 100) for row in some] == list(csv.reader(lines))
+    assert [row for some in rows_of([lines], ",", 100, 1000) for row in some] == list(csv.reader(lines))
+
+
+@given(st.lists(st.sampled_from(["a", "é", "\r", "\n", "\r\n", "\u2028"]), max_size=40).map("".join), st.integers(1, 5))
+def test_lines_are_those_of_the_whole_text(text: str, size: int) -> None:
+    class Few(io.BytesIO):
+        def read(self, n: int | None = -1, /) -> bytes:
+            return super().read(size)
+
+    blocks = list(blocks_of_lines(Few(text.encode()), "utf-8", 100))
+    assert [line for lines in blocks for line in lines] == list(io.StringIO(text, newline=""))
+    assert all(blocks)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
+
+from pypes.errors import Reject
+
+#: A row is one packet: more columns than this come of a wrong separator, or would fill the memory with a few rows.
+MOST_COLUMNS: Final = 1_000_000
 
 
 class Columns:
@@ -11,9 +16,11 @@ class Columns:
 
     A column without a name, and cells beyond the last column, are ``column_N``, N being their place; if a column of the
     table is called so, an underscore follows. Columns of the same name make one field of several values.
+    Raises :class:`Reject` for more than :data:`MOST_COLUMNS` of them.
     """
 
     def __init__(self, header: Sequence[str]) -> None:
+        _check_width(len(header))
         self._taken = {name.strip() for name in header}
         self._names = [name.strip() or self._free(place) for place, name in enumerate(header, 1)]
         self._width = len(self._names)
@@ -41,6 +48,7 @@ class Columns:
         return fields
 
     def _names_beyond(self, width: int) -> list[str]:
+        _check_width(width)
         for place in range(self._width + len(self._beyond) + 1, width + 1):
             self._beyond.append(self._free(place))
         return self._beyond
@@ -50,3 +58,10 @@ class Columns:
         while name in self._taken:
             name += "_"
         return name
+
+
+def _check_width(cells: int) -> None:
+    if cells > MOST_COLUMNS:
+        raise Reject(
+            f"a row has {cells} cells, {MOST_COLUMNS} are possible; name another delimiter, or part the table", "csv.malformed"
+        )

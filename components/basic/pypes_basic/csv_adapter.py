@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from itertools import islice
 from typing import Annotated, Any, BinaryIO, ClassVar, Literal, cast
 
 from pypes.component import Adapter
@@ -15,8 +14,9 @@ from pypes_basic.charset import GUESSED_BYTES, Found, settle
 from pypes_basic.columns import Columns
 from pypes_basic.dialect import dialect_of
 from pypes_basic.labels import split_mark
+from pypes_basic.lines import BLOCK_BYTES, blocks_of_lines
 from pypes_basic.rows import rows_of
-from pypes_basic.undefined import REPLACE, STRICT
+from pypes_basic.undefined import REPLACE
 
 TSV = "text/tab-separated-values"
 
@@ -28,7 +28,7 @@ class CSV(Adapter):
     looked at to the end. Blank lines do not count, and neither does a first line ``sep=;``, which names the separator.
     Columns of the same name make a multi-valued field; a column without a name and cells beyond the header become
     ``column_N``. The number of the row is left in the packet's metadata as ``row``; where the document has an id, the row's is
-    ``ID/ROW``. Where a quote is never closed, or a cell too large, the document fails there: rows before it have been sent.
+    ``ID/ROW``. Where a quote is never closed, or a cell or row is too large, the document fails there: rows before it were sent.
     """
 
     accepts: ClassVar[tuple[str, ...]] = ("text/csv", "application/csv", TSV)
@@ -53,6 +53,12 @@ class CSV(Adapter):
             bool, Help("Whether double quotes enclose cells; false: they are text, as the definition of TSV has it.")
         ] = True
         max_cell: Annotated[int, Help("Characters of the longest cell; beyond, a quote was left open.", ge=1)] = 16 * 1024 * 1024
+        max_row: Annotated[
+            int,
+            Help(
+                "Characters of the longest row, which is gathered in memory; not looked at within 64 Ki of them.", ge=BLOCK_BYTES
+            ),
+        ] = 64 * 1024 * 1024
 
     def process(self, packet: Packet) -> Packet | None:
         if packet.is_deletion:
@@ -77,10 +83,9 @@ class CSV(Adapter):
         delimiter = self.params.delimiter or ("\t" if packet.get_meta("mimetype") == TSV else "")
         text, quotes = head[mark:].decode(codec, REPLACE), self.params.quotes
         dialect = dialect_of(text, is_whole=len(head) < GUESSED_BYTES, delimiter=delimiter, quotes=quotes)
-        lines = io.TextIOWrapper(reader, codec, STRICT, newline="")
-        for _ in islice(lines, dialect.skipped_lines):
-            pass
-        return rows_of(lines, dialect.delimiter, self.params.max_cell, dialect.skipped_lines + 1, quotes=quotes)
+        most = self.params
+        blocks = blocks_of_lines(cast("BinaryIO", reader), codec, most.max_row)
+        return rows_of(blocks, dialect.delimiter, most.max_cell, most.max_row, dialect.skipped_lines, quotes=quotes)
 
     def _send_rows(self, packet: Packet, rows: Iterator[list[list[str]]], found: Found) -> None:
         columns = Columns(self.params.columns) if self.params.columns else None
