@@ -10,8 +10,8 @@ from pypes.component import Component, Operator
 from pypes.core.limits import Limits
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Epoch
+from tests.runtime.scheduler.destinations import Clock, Highest, pass_time, submit
 from tests.runtime.scheduler.graphs import Keep, Pass, running
-from tests.runtime.scheduler.test_breaker import Clock, Highest, pass_time, submit
 from tests.runtime.scheduler.test_resting import (
     WIRES,
     Enriches,

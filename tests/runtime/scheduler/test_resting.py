@@ -11,8 +11,8 @@ from pypes.core.limits import Limits
 from pypes.errors import Unreachable
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Epoch, Scheduler
+from tests.runtime.scheduler.destinations import Clock, pass_time, submit
 from tests.runtime.scheduler.graphs import Keep, Pass, running
-from tests.runtime.scheduler.test_breaker import Clock, pass_time, submit
 
 
 class Service:
