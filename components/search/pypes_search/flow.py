@@ -33,7 +33,7 @@ _IN_LINE: Final = (
 _NAME: Final = rf"(?:{_IN_LINE}|(?=[A-Z])(?i:{_IN_LINE}))"
 _ATTRIBUTES: Final = r"""[^<>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+')?+[^<>=]*+)*+"""
 #: Longer ones end a word: those that programs set within words are short, and a page may be nothing but their beginnings.
-_COMMENT: Final = r"(?>!--[\s\S]{0,100}?-->|[!?][^<>]{0,100}>)"
+_COMMENT: Final = r"!(?>--[\s\S]{0,100}?--|[^<>]{0,100})>|\?[^<>]{0,100}>"
 #: What may stand within a word, from behind its bracket.
 _JOINING: Final = rf"(?:/?+{_NAME}(?:>|[\s/]{_ATTRIBUTES}>)|{_COMMENT})"
 # A bracket that a word stands in front of, unless all tags up to the next text are joining ones. PERF: what stands in front is

@@ -17,9 +17,17 @@ from pypes_basic.labels import labelled
 PRESCAN_BYTES: Final = 1024
 
 _META: Final = re.compile(rb"<meta[\t\n\f\r /]", re.IGNORECASE)
-#: PERF: tags without attributes, at once.
-_BARE_TAG: Final = re.compile(rb"</?[a-z][^\t\n\f\r <>/]*>", re.IGNORECASE)
-_TAG: Final = re.compile(rb"</?[a-z][^\t\n\f\r >]*", re.IGNORECASE)
+# Whatever is no <meta> tag and not cut off. PERF: passed over at once.
+_ATTRIBUTES: Final = (
+    r"(?:[\t\n\f\r /]*+[^\t\n\f\r />][^\t\n\f\r />=]*+"
+    r"""(?:[\t\n\f\r ]*+=[\t\n\f\r ]*+(?:"[^"]*+"|'[^']*+'|(?!["'])[^\t\n\f\r >]*+)|(?![\t\n\f\r ]*+=)))*+[\t\n\f\r /]*+"""
+)
+_OTHERS: Final = re.compile(
+    rf"(?:[^<]++|<(?:(?!meta[\t\n\f\r /])/?+[a-z][^\t\n\f\r >]*+{_ATTRIBUTES}>"
+    # the dashes that end a comment may be those that began it
+    r"|!(?=--)(?s:.*?)-->|(?!!--|/[a-z])[!?/][^>]*+>|(?![a-z!?/])))*+".encode(),
+    re.IGNORECASE,
+)
 _ATTRIBUTE: Final = re.compile(
     rb"""[\t\n\f\r /]*([^\t\n\f\r />][^\t\n\f\r />=]*)"""
     rb"""(?:[\t\n\f\r ]*=[\t\n\f\r ]*(?:"([^"]*)("?)|'([^']*)('?)|([^\t\n\f\r >]*)))?"""
@@ -53,30 +61,13 @@ def _labels_of_meta(head: bytes) -> Iterator[str]:
 
     PERF: each is found when it is asked for, since the first will mostly do.
     """
-    at = head.find(b"<")
-    while at >= 0:
-        if head.startswith(b"<!--", at):
-            # the dashes that end a comment may be those that began it
-            end = head.find(b"-->", at + 2)
-            at = head.find(b"<", end) if end >= 0 else -1
-            continue
-        if bare := _BARE_TAG.match(head, at):
-            at = head.find(b"<", bare.end())
-            continue
-        meta = _META.match(head, at)
-        tag = meta or _TAG.match(head, at)
-        if tag:
-            attributes, at = _attributes(head, tag.end())
-            if at < 0:
-                break
-            label = _label(attributes) if meta else None
-            if label:
-                yield label
-        elif head[at + 1 : at + 2] in (b"!", b"/", b"?"):
-            at = head.find(b">", at)
-            if at < 0:
-                break
-        at = head.find(b"<", at if tag else at + 1)
+    at = 0
+    while (others := _OTHERS.match(head, at)) and (meta := _META.match(head, others.end())):
+        attributes, at = _attributes(head, meta.end())
+        if at < 0:
+            break
+        if label := _label(attributes):
+            yield label
 
 
 def _attributes(head: bytes, at: int) -> tuple[dict[bytes, bytes], int]:
