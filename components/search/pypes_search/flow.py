@@ -36,10 +36,10 @@ _ATTRIBUTES: Final = r"""[^<>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+')?+[^<>=]*+)*+"""
 _COMMENT: Final = r"!(?>--[\s\S]{0,100}?--|[^<>]{0,100})>|\?[^<>]{0,100}>"
 #: What may stand within a word, from behind its bracket.
 _JOINING: Final = rf"(?:/?+{_NAME}(?:>|[\s/]{_ATTRIBUTES}>)|{_COMMENT})"
-# A bracket that a word stands in front of, unless all tags up to the next text are joining ones. PERF: what stands in front is
-# looked for behind the bracket: a pattern that begins with the bracket finds it fastest. Nothing once matched is given back
-# (``+`` behind a quantifier, ``?>`` for a group), so that a page is read in one pass.
-_PARTING: Final = rf"<(?<=[^\s>]<)(?![^a-zA-Z/!?]|{_JOINING}(?:<{_JOINING})*+(?!<[a-zA-Z/]))"
+# A bracket that a word stands in front of; unless an element ends here and white space follows, as mostly, or all tags up to the
+# next text are joining ones. PERF: what stands in front is looked for behind the bracket: a pattern that begins with the bracket
+# finds it fastest. Nothing once matched is given back (``+`` behind a quantifier, ``?>`` for a group): one pass over the page.
+_PARTING: Final = rf"<(?<=[^\s>]<)(?!/\w++>\s|[^a-zA-Z/!?]|{_JOINING}(?:<{_JOINING})*+(?!<[a-zA-Z/]))"
 _PARTING_TEXT: Final = re.compile(_PARTING, re.ASCII)
 _PARTING_BYTES: Final = re.compile(_PARTING.encode())
 
@@ -47,8 +47,9 @@ _PARTING_BYTES: Final = re.compile(_PARTING.encode())
 def spaced(source: str | bytes) -> str | bytes:
     """The source of a page with a gap behind each word that the tags behind it end.
 
-    One gap will do for all tags between two words, and none is set where white space stands already.
-    GAP: nor is one behind a ``>`` that is no tag's but written as itself (``&lt;x></td>``); no letter, it parts words anyhow.
+    One gap will do for all tags between two words, and none is set where white space stands already. GAP: nor is one behind a
+    ``>`` that is no tag's but written as itself (``&lt;x></td>``), which parts words anyhow; and white space between texts in a
+    table but in none of its cells stands elsewhere, once it is parsed.
     """
     if isinstance(source, str):
         return f"{SPACE}<".join(_PARTING_TEXT.split(source))
