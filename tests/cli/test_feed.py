@@ -209,6 +209,20 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
         Feeder(address)
 
 
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("127.0.0.1:8080", "http://127.0.0.1:8080/docs"),
+        ("http://LOCALHOST:8080/docs/", "http://127.0.0.1:8080/docs"),
+        ("http://[::1]:8080/docs/notes", "http://127.0.0.1:8080/docs/notes"),
+        ("https://Example.com", "https://example.com:443/docs"),
+    ],
+)
+def test_runs_are_remembered_by_one_spelling_of_an_address(url: str, address: str) -> None:
+    with feeder_of(url) as made:
+        assert made.address == address
+
+
 def test_a_folder_that_cannot_be_read_is_not_passed_over_in_silence(
     server: Server, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

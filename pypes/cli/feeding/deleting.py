@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +13,7 @@ from pypes.cli.feeding.earlier import has_failed
 from pypes.cli.feeding.following import documents, reason
 from pypes.cli.feeding.memory import Memory
 from pypes.cli.feeding.posting import Feeder
-from pypes.cli.feeding.report import Report
+from pypes.cli.feeding.report import SHOWN_FAILURES, Report
 from pypes.cli.feeding.state import ASKED, FAILED, MADE, Letter, Owed
 from pypes.errors import InvalidInput
 
@@ -85,20 +85,25 @@ def ready(memory: Memory, receipts: Receipts) -> list[str]:
     ]
 
 
-def delete(memory: Memory, ids: Sequence[str], feeder: Feeder) -> None:
-    """Ask for deletions. Raises as ``Asker.ask``; what was not accepted then stays as it was."""
+def note(memory: Memory, ids: Collection[str]) -> dict[str, Owed]:
+    """Note that deletions are about to be asked for. Returns them as they were before."""
+    before = {id: owed for id in ids if (owed := memory.state.owed.get(id)) is not None}
+    memory.asking(list(before))
+    return before
+
+
+def delete(memory: Memory, noted: dict[str, Owed], feeder: Feeder) -> None:
+    """Ask for deletions that are noted. Raises as ``Asker.ask``; what was not accepted then is as it was before."""
     owed = memory.state.owed
-    before = {id: owed[id] for id in ids}
-    memory.asking(ids)
     try:
-        for receipt, some in feeder.delete(ids):
+        for receipt, some in feeder.delete(list(noted)):
             for id in some:
-                was = before.pop(id)
+                was = noted.pop(id)
                 if was.stage == FAILED:
                     memory.state.superseded.append(Letter(was.receipt, id))
                 owed[id] = Owed(receipt, ASKED)
     except BaseException:
-        owed.update(before)
+        owed.update(noted)
         raise
 
 
@@ -115,4 +120,8 @@ def clear(memory: Memory, asker: Asker) -> None:
 
 def _failed(asker: Asker, receipt: str) -> dict[str, str]:
     """The reason of each document of a receipt that failed, and was not published in a replay, by id."""
-    return {document["id"]: reason(asker, receipt, document) for document in documents(asker, receipt) if has_failed(document)}
+    failed: dict[str, str] = {}
+    for document in documents(asker, receipt):
+        if has_failed(document):
+            failed[document["id"]] = reason(asker, receipt, document, is_short=len(failed) >= SHOWN_FAILURES)
+    return failed

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pypes.cli.feeding.asking import Asker
-from pypes.cli.feeding.report import Report, Sent
+from pypes.cli.feeding.report import SHOWN_FAILURES, Report, Sent
 from pypes.errors import PypesError
 
 RECEIPT_WAIT_S = 10
@@ -42,8 +42,9 @@ def follow(asker: Asker, sent: Sent, report: Report) -> None:
         loaded.has_failed = True
         named += 1
         if len(sent.loaded) > 1 or named <= NAMED_FAILURES:
+            told = reason(asker, sent.receipt, document, is_short=len(report.dead) >= SHOWN_FAILURES)
             place = f" (document {index})" if sent.accepted > 1 and len(sent.loaded) == 1 else ""
-            report.dead.append((f"{loaded.file}{place}", reason(asker, sent.receipt, document)))
+            report.dead.append((f"{loaded.file}{place}", told))
         elif named == NAMED_FAILURES + 1:
             more = found["failed"] - NAMED_FAILURES
             report.dead.append((str(loaded.file), f"{more} more of its documents failed; pypes receipts show {sent.receipt}"))
@@ -61,11 +62,13 @@ def documents(asker: Asker, receipt: str) -> Iterator[dict[str, Any]]:
         after = {"after": page["next"]}
 
 
-def reason(asker: Asker, receipt: str, document: dict[str, Any]) -> str:
-    """Why a document failed, and where it is kept."""
+def reason(asker: Asker, receipt: str, document: dict[str, Any], *, is_short: bool = False) -> str:
+    """Why a document failed, and where it is kept. ``is_short``: only where, which takes no question."""
     letter = document["deadletter"]
     if letter is None:
         return f"failed in {document['filter'] or 'an adapter'}; see pypes receipts show {receipt}"
+    if is_short:
+        return f"dead letter {letter}"
     try:
         found = asker.get(f"/deadletters/{letter}")
     except PypesError:  # replayed or deleted meanwhile

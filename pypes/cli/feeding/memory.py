@@ -119,6 +119,7 @@ class Memory:
     def save(self) -> None:
         """Write it, in place of what was there."""
         written = self._path.with_suffix(f".{os.getpid()}")
+        self.state.generation += 1
         try:
             with written.open("w", encoding="ascii") as file:
                 file.write(self.state.written())
@@ -129,7 +130,8 @@ class Memory:
             written.unlink(missing_ok=True)
             raise
         os.ftruncate(self._journal, 0)
-        os.write(self._journal, b'{"process": %d}\n' % os.getpid())
+        # the generation ties it to this state: a journal that a kill left behind is not applied to a newer one
+        os.write(self._journal, b'{"process": %d, "generation": %d}\n' % (os.getpid(), self.state.generation))
         self._is_saved = True
 
     def close(self) -> None:
@@ -193,8 +195,9 @@ def peek(path: Path) -> State | None:
         if not text:
             return None
         found = read(text)
-        for line in lines:
-            found.apply(line)
+        if lines and lines[0].get("generation") == found.generation:
+            for line in lines:
+                found.apply(line)
     except DAMAGE as error:
         raise InvalidInput(
             f"{path} is not what an earlier run wrote ({error}); remove it, and the run begins anew", code="feed.memory"
@@ -228,13 +231,16 @@ def _locked(path: Path, root: Path) -> int:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            found = re.match(rb'{"process": (\d+)}', os.pread(fd, 64, 0))
+            found = re.match(rb'{"process": (\d+)', os.pread(fd, 64, 0))
             os.close(fd)
             process = f" (process {found[1].decode()})" if found else ""
             raise Conflict(
                 f"another run of pypes feed{process} is feeding {root} to the same address; wait until it has ended, or end it",
                 code="feed.busy",
             ) from None
+        except OSError as error:  # a file system without locks
+            os.close(fd)
+            raise _unwritable(path, error) from error
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(fd), path.stat()):
                 return fd

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import orjson
 import urllib3
@@ -77,8 +77,11 @@ class Feeder:
 
     @property
     def address(self) -> str:
-        """Where documents go, as runs are remembered by it."""
-        return self.asker.server + self.asker.path
+        """Where documents go, as runs are remembered by it: one spelling for the names of this machine."""
+        parts = urlsplit(self.asker.server)
+        host = "127.0.0.1" if parts.hostname in ("localhost", "::1") else str(parts.hostname)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return f"{parts.scheme}://{host}:{port}{self.asker.path}"
 
     def feed(self, files: Iterable[File]) -> Report:
         """Post all files; returns when each has been answered."""
@@ -105,9 +108,18 @@ class Feeder:
             yield answer["receipt"], some
 
     def follow(self) -> Report:
-        """Wait until everything accepted is published, dropped or failed, and count it."""
+        """Wait until everything accepted is published, dropped or failed, and count it.
+
+        Where that cannot be known, since the server has gone or forgotten it, that is a failure, and the rest is not asked for.
+        """
         for sent in self.sent[self.followed :]:
-            follow(self.asker, sent, self.report)
+            try:
+                follow(self.asker, sent, self.report)
+            except PypesError as error:
+                self.report.failures.append(
+                    (f"what became of receipt {sent.receipt} and those after it is not known", str(error))
+                )
+                break
             self.followed += 1
             self.on_progress(self.report)
         return self.report

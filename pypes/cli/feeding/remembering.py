@@ -168,7 +168,8 @@ class Remembering:
                 owners = self._owners()
                 for id in [id for id in memory.state.owed if id in live or owners.has(id)]:
                     memory.state.spare(id)
-                deleting.delete(memory, [id for id in ids if id in memory.state.owed], feeder)
+                noted = deleting.note(memory, ids)
+            deleting.delete(memory, noted, feeder)
         self._settle(feeder, receipts)
 
     def _settle(self, feeder: Feeder, receipts: Receipts) -> None:

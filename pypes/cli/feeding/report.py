@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from pypes.cli.feeding.loading import Loaded
 
+#: Failures of one kind that are told with their reason; of the rest only the number is told.
+SHOWN_FAILURES = 20
+
 
 @dataclass(slots=True)
 class Count:

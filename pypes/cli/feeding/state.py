@@ -48,6 +48,8 @@ class State:
     address: str
     root: str
     template: str
+    #: Times that it was written.
+    generation: int = 0
     #: Path from the folder → what was fed.
     known: dict[str, Known] = field(default_factory=dict)
     #: Ids under which something was sent, whose answer is not known → path from the folder.
@@ -131,6 +133,7 @@ class State:
                 "address": self.address,
                 "root": self.root,
                 "template": self.template,
+                "generation": self.generation,
                 "files": {name: entry(known) for name, known in self.known.items()},
                 "claims": self.claims,
                 "owed": self.owed,
@@ -154,6 +157,7 @@ def read(text: str) -> State:
         address=_text(found["address"]),
         root=_text(found["root"]),
         template=_text(found["template"]),
+        generation=found.get("generation", 0),
         known={_name(name): _known(*given) for name, given in found["files"].items()},
         claims=_texts(found.get("claims", {})),
         owed={_text(id): Owed(*map(_text, given)) for id, given in found.get("owed", {}).items()},

@@ -8,10 +8,8 @@ from collections.abc import Collection, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from pypes.cli.feeding.report import Count, Report
+from pypes.cli.feeding.report import SHOWN_FAILURES, Count, Report
 from pypes.core.wording import counted
-
-SHOWN_FAILURES = 20
 
 
 def summarize(console: Console, report: Report, passed_s: float, *, follow: bool, graphs: Collection[str] = ()) -> None:

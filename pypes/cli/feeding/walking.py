@@ -104,17 +104,19 @@ def files_of(
     on_passed: OnPassed = lambda path, reason: None,
     template: str = TEMPLATE,
 ) -> list[File]:
-    """The files under ``paths`` with the ids that ``template`` gives them; an empty one gives none.
+    """The files under ``paths``, each once, with the ids that ``template`` gives them; an empty one gives none.
 
     Raises :class:`InvalidInput` if two files would have one id: one of them would replace the other. Only where their paths
     tell them apart, and their spelling as text does not, the second is passed over.
     """
-    found: list[File] = []
+    found: dict[Path, File] = {}
     ids: dict[str, File] = {}
     for file in _files(paths, suffixes, on_passed, template):
+        if file.path in found:
+            continue
         other = ids.setdefault(file.id, file) if file.id is not None else file
-        if other.path == file.path:
-            found.append(file)
+        if other is file:
+            found[file.path] = file
         elif other.root == file.root and "{path}" in template:
             on_passed(file.path, f"{other.path} is the document {file.id!r}, too; rename one of them")
         else:
@@ -123,7 +125,7 @@ def files_of(
                 "--id '{root}/{path}', or feed them one after the other to routes of their own",
                 code="feed.same_id",
             )
-    return found
+    return list(found.values())
 
 
 def _files(paths: Iterable[Path], suffixes: Iterable[str], on_passed: OnPassed, template: str) -> Iterator[File]:

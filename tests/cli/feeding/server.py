@@ -31,6 +31,9 @@ class Server(ThreadingHTTPServer):
         self.ids_of: list[list[str | None]] = []
         #: Receipts that have not ended.
         self.unfinished: set[str] = set()
+        #: Receipts that are gone, and dead letters that were looked at.
+        self.forgotten: set[str] = set()
+        self.asked: list[str] = []
         #: What was asked to be deleted of the dead letters.
         self.cleared: list[str] = []
         #: Bodies with this in them get no answer before ``release``; ``held`` tells that one has come.
@@ -103,11 +106,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         _, what, *rest = self.path.partition("?")[0].split("/")
         if what == "deadletters":
+            self.server.asked.append(rest[0])
             self.answer(200, {"code": "test.poison", "error": f"letter {rest[0]} says why", "filter": "html"}, {})
             return
         if what == "receipts" and not rest:
             failed = [{"receipt": str(at)} for at, one in enumerate(self.server.outcomes) if "failed" in one]
             self.answer(200, {"receipts": failed[::-1], "next": None}, {})
+            return
+        if rest[0] in self.server.forgotten:
+            self.answer(410, {"code": "receipt.forgotten", "title": "gone"}, {})
             return
         found = self.server.outcomes[int(rest[0])]
         ids = [*self.server.ids_of[int(rest[0])], *[None] * len(found)]

@@ -91,3 +91,19 @@ def test_a_document_that_fails_again_leaves_one_dead_letter(server: Server, tmp_
     (root / "b.txt").unlink()
     assert invoke(server.url, root, "--wait").exit_code == 0
     assert server.cleared[2:] == ["/deadletters?receipt=2&id=b.txt"]
+
+
+def test_what_is_forgotten_while_it_is_waited_for_is_told(server: Server, tmp_path: Path) -> None:
+    root = folder(tmp_path / "in", "a.txt")
+    server.forgotten = {"0"}
+    result = invoke(server.url, root, "--wait")
+    assert result.exit_code == 1
+    assert "what became of receipt 0 and those after it is not known: 410 receipt.forgotten" in result.output
+    assert "1 document accepted" in result.output
+
+
+def test_reasons_are_asked_for_as_many_as_are_shown(server: Server, tmp_path: Path) -> None:
+    root = folder(tmp_path / "in", *(f"poison{number}.txt" for number in range(30)))
+    result = invoke(server.url, root, "--wait", "--batch", "100")
+    assert "and 10 more" in result.output
+    assert len(server.asked) == 20

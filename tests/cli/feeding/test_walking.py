@@ -56,6 +56,8 @@ def test_files_have_ids_by_their_place_below_the_root(tmp_path: Path) -> None:
     assert [file.id for file in files_of([tmp_path])] == ["one/a/b.txt", "two/a/b.txt"]
     assert [file.id for file in files_of([tmp_path / "one/a/b.txt"], template="x/{path}")] == ["x/b.txt"]
     assert [file.id for file in files_of([tmp_path], template="")] == [None, None]
+    twice = files_of([tmp_path / "one", tmp_path / "one", tmp_path / "one/a/b.txt"])
+    assert [file.id for file in twice] == ["a/b.txt"]
     with pytest.raises(InvalidInput) as caught:
         files_of([tmp_path / "one", tmp_path / "two"])
     assert caught.value.code == "feed.same_id"
