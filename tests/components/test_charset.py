@@ -149,7 +149,9 @@ class TestStreaming:
     FAR = b"x\n" * GUESSED_BYTES
 
     def settled(self, data: bytes, declared: str | None = None) -> tuple[Found, int | None]:
-        found, misfit = settle(lambda: io.BytesIO(data), declared)
+        head, is_whole = data[:GUESSED_BYTES], len(data) <= GUESSED_BYTES
+        found, misfit = settle(head, is_whole, lambda: io.BytesIO(data), declared)
+        assert settle(head, False, lambda: io.BytesIO(data), declared) == (found, misfit), "the short way leads elsewhere"
         return found, misfit and misfit.at
 
     @pytest.mark.parametrize(

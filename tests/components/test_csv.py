@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import pytest
 from hypothesis import assume, given
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pypes.packet import Body, Packet
 from pypes.testing import ComponentSuite, Result, run_component
+from pypes_basic.charset import GUESSED_BYTES
 from pypes_basic.columns import Columns
 from pypes_basic.csv_adapter import CSV
 from pypes_basic.dialect import DELIMITERS, Dialect, dialect_of
@@ -116,6 +117,26 @@ class TestCSV(ComponentSuite):
         assert len(packets) == 5
         assert body.taken < 10**6
 
+    @pytest.mark.parametrize("more", [-1, 0, 1, 1000])
+    def test_what_is_just_looked_at_to_its_end_has_all_its_rows(self, more: int) -> None:
+        count = GUESSED_BYTES // 5 - 9
+        data = "a;b\n".encode("utf-8-sig") + "ä;1\n".encode() * count
+        last = "x" * (GUESSED_BYTES + more - len(data))
+        found = rows(run_component(CSV, [posted(data + last.encode())]))
+        assert found == [{"a": "ä", "b": "1"}] * count + [{"a": last}]
+
+    def test_a_body_that_gives_less_than_it_was_asked_for_is_read_to_its_end(self) -> None:
+        class Slow(Body):
+            size = 80
+
+            def open(self) -> BinaryIO:
+                return cast("BinaryIO", _Drops(b"a;b\n" + b"1,5;2\n" * 12 + b"x;yz"))
+
+            def read(self) -> bytes:
+                raise AssertionError("the body was read whole")
+
+        assert len(rows(run_component(CSV, [posted(Slow())], delimiter=";"))) == 13
+
     def test_a_long_cell_is_a_cell(self) -> None:
         data = b'name,body\none,short\ntwo,"' + b"lorem " * 50_000 + b'"\nthree,last\n'
         assert [len(row["body"]) for row in rows(run_component(CSV, [posted(data)]))] == [5, 300_000, 4]
@@ -186,6 +207,21 @@ class TestCSV(ComponentSuite):
         assert ([failure.code for failure in result.dead_letters], result.packets) == (["csv.charset"], [])
 
 
+class _Drops(io.RawIOBase):
+    """Five bytes a time."""
+
+    def __init__(self, data: bytes) -> None:
+        self._stream = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(min(5, len(buffer)))
+        buffer[: len(data)] = data
+        return len(data)
+
+
 class _Rows(io.RawIOBase):
     def __init__(self, body: Any) -> None:
         self.body = body
@@ -248,7 +284,7 @@ class _FirstRows(CSV):
     ],
 )
 def test_the_separator_is_what_splits_rows_most_evenly(head: str, delimiter: str) -> None:
-    assert dialect_of(head, is_whole=False) == Dialect(delimiter, 0)
+    assert dialect_of(list(io.StringIO(head, newline="")), is_whole=False) == Dialect(delimiter, 0)
 
 
 @given(

@@ -21,11 +21,19 @@ class Columns:
 
     def __init__(self, header: Sequence[str]) -> None:
         _check_width(len(header))
-        self._taken = {name.strip() for name in header}
-        self._names = [name.strip() or self._free(place) for place, name in enumerate(header, 1)]
+        names = [name.strip() for name in header]
+        self._taken = set(names)
+        self._names = [name or self._free(place) for place, name in enumerate(names, 1)]
         self._width = len(self._names)
         self._is_plain = len(set(self._names)) == self._width
         self._beyond: list[str] = []
+
+    def fields_of(self, rows: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+        """The fields of each of some rows."""
+        if self._is_plain and max(map(len, rows)) <= self._width:  # PERF: a call less for each
+            names = self._names
+            return [dict(zip(names, cells, strict=False)) for cells in rows]
+        return [self.fields(cells) for cells in rows]
 
     def fields(self, cells: Sequence[str]) -> dict[str, Any]:
         """The fields of a row. Cells that are missing at its end are no fields."""

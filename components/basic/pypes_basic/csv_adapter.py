@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, BinaryIO, ClassVar, Literal, cast
 
 from pypes.component import Adapter
@@ -16,7 +16,7 @@ from pypes_basic.dialect import dialect_of
 from pypes_basic.labels import split_mark
 from pypes_basic.lines import BLOCK_BYTES, blocks_of_lines
 from pypes_basic.rows import rows_of
-from pypes_basic.undefined import REPLACE
+from pypes_basic.undefined import REPLACE, STRICT
 
 TSV = "text/tab-separated-values"
 
@@ -63,29 +63,37 @@ class CSV(Adapter):
     def process(self, packet: Packet) -> Packet | None:
         if packet.is_deletion:
             return packet
+        with packet.open("data") as body:
+            head = body.read(GUESSED_BYTES)
+            is_whole = not body.read(1)
+        # PERF: most tables are small, and their bytes at hand
+        opened: Callable[[], BinaryIO] = (lambda: io.BytesIO(head)) if is_whole else (lambda: packet.open("data"))
         # over the whole document before the first row is sent: what fails later has published rows, and a replay would again
-        found, misfit = settle(lambda: packet.open("data"), packet.get_meta("charset"))
+        found, misfit = settle(head, is_whole, opened, packet.get_meta("charset"))
         if misfit is not None:
             reason = f"byte {misfit.at}: not {found.charset.name}; name the character set in the content type, or mend the byte"
             raise Reject(reason, "csv.charset")
-        with packet.open("data") as body:
-            self._send_rows(packet, self._rows(packet, body, found), found)
+        with opened() as body:
+            self._send_rows(packet, self._rows(packet, head, None if is_whole else body, found), found)
         return None
 
-    def _rows(self, packet: Packet, body: BinaryIO, found: Found) -> Iterator[list[list[str]]]:
+    def _rows(self, packet: Packet, head: bytes, body: BinaryIO | None, found: Found) -> Iterator[list[list[str]]]:
+        """The rows of a document that begins with ``head``, or, without ``body``, is that."""
         codec = found.charset.codec
-        reader = io.BufferedReader(cast(Any, body), GUESSED_BYTES)
-        head = reader.peek(GUESSED_BYTES)[:GUESSED_BYTES]
         mark = 0
         while (more := split_mark(head[mark : mark + 4])[0]) and found.charset.name.startswith("utf-"):
             mark += more  # programs that put one before what has one already
-        reader.read(mark)
+        is_whole = body is None
+        begin = list(io.StringIO(head[mark:].decode(codec, STRICT if is_whole else REPLACE), newline=""))
         delimiter = self.params.delimiter or ("\t" if packet.get_meta("mimetype") == TSV else "")
-        text, quotes = head[mark:].decode(codec, REPLACE), self.params.quotes
-        dialect = dialect_of(text, is_whole=len(head) < GUESSED_BYTES, delimiter=delimiter, quotes=quotes)
         most = self.params
-        blocks = blocks_of_lines(cast("BinaryIO", reader), codec, most.max_row)
-        return rows_of(blocks, dialect.delimiter, most.max_cell, most.max_row, dialect.skipped_lines, quotes=quotes)
+        dialect = dialect_of(begin, is_whole=is_whole, delimiter=delimiter, quotes=most.quotes)
+        blocks: Iterable[list[str]] = (begin,)
+        if body is not None:
+            reader = io.BufferedReader(cast(Any, body), GUESSED_BYTES)
+            reader.read(mark)
+            blocks = blocks_of_lines(cast("BinaryIO", reader), codec, most.max_row)
+        return rows_of(blocks, dialect.delimiter, most.max_cell, most.max_row, dialect.skipped_lines, quotes=most.quotes)
 
     def _send_rows(self, packet: Packet, rows: Iterator[list[list[str]]], found: Found) -> None:
         columns = Columns(self.params.columns) if self.params.columns else None
@@ -96,20 +104,21 @@ class CSV(Adapter):
         from_document = Packet.from_document
         number = 0
         for some in rows:
-            for cells in some:
-                if not cells:
-                    continue
-                if has_header:
-                    if any(map(str.strip, cells)):  # a sheet whose first rows are empty has them as separators alone
-                        columns, has_header = columns or Columns(cells), False
-                    continue
-                if columns is None:
-                    columns = Columns([""] * len(cells))
+            filled = list(filter(None, some))
+            while has_header and filled:
+                cells = filled.pop(0)
+                if any(map(str.strip, cells)):  # a sheet whose first rows are empty has them as separators alone
+                    columns, has_header = columns or Columns(cells), False
+            if not filled:
+                continue
+            if columns is None:
+                columns = Columns([""] * len(filled[0]))
+            for fields in columns.fields_of(filled):
                 number += 1
                 row = {**meta, "row": number}
                 if document_id is not None:
                     row["id"] = f"{document_id}/{number}"
-                send("out", from_document(columns.fields(cells), row))
+                send("out", from_document(fields, row))
 
     def _has_header(self, packet: Packet) -> bool:
         """Whether the first row holds names, as the parameter says, or else the media type (RFC 4180, 3)."""

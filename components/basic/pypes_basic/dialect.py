@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections import Counter
 from itertools import islice
@@ -29,14 +28,15 @@ class Dialect(NamedTuple):
     skipped_lines: int
 
 
-def dialect_of(head: str, *, is_whole: bool, delimiter: str = "", quotes: bool = True) -> Dialect:
-    """The dialect of a table that begins with ``head``; ``is_whole`` says that nothing follows.
+def dialect_of(lines: list[str], *, is_whole: bool, delimiter: str = "", quotes: bool = True) -> Dialect:
+    """The dialect of a table that begins with ``lines`` (with their line breaks); ``is_whole`` says that nothing follows.
 
     ``delimiter`` is the separator if it is known. Otherwise a line ``sep=;`` names it, or it is that which splits header and
     rows most evenly into most cells; what stands in quotes does not count, unless ``quotes`` is false.
     """
-    lines = list(io.StringIO(head, newline=""))
-    blank = next((place for place, line in enumerate(lines) if line.strip()), len(lines))
+    blank = 0
+    while blank < len(lines) and not lines[blank].strip():
+        blank += 1
     named = _SEP_LINE.fullmatch(lines[blank]) if blank < len(lines) else None
     skipped = blank + (named is not None)
     if not delimiter:

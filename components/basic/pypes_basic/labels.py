@@ -40,6 +40,8 @@ MARKS: Final[Mapping[bytes, Charset]] = MappingProxyType(
     }
 )
 
+_MARK_BEGINNINGS: Final = frozenset(mark[:2] for mark in MARKS)
+
 # Decoders of Python that come closer to the web's than the one of the same name: what GBK's does not know, GB 18030's does;
 # katakana in ISO-2022-JP; and a page in x-user-defined is one in windows-1252.
 _CODECS: Final[Mapping[str, Charset]] = MappingProxyType(
@@ -76,7 +78,8 @@ def labelled(label: str) -> Charset | None:
 
 def split_mark(head: bytes) -> tuple[int, Charset | None]:
     """Length of the byte order mark that ``head`` (four bytes) begins with, and the character set it stands for."""
-    for mark, charset in MARKS.items():
-        if head.startswith(mark):
-            return len(mark), charset
+    if head[:2] in _MARK_BEGINNINGS:  # PERF: few documents have one
+        for mark, charset in MARKS.items():
+            if head.startswith(mark):
+                return len(mark), charset
     return 0, None
