@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Iterator, Sequence
-from operator import length_hint
+from operator import is_, length_hint
 from typing import Any
 
 from pypes.core.ports import Origin
@@ -16,7 +16,6 @@ from pypes.runtime.scheduler.declarative import ProcessTasklet
 from pypes.runtime.scheduler.epoch import flatten
 from pypes.runtime.scheduler.failing import is_no_failure
 from pypes.runtime.scheduler.outport import OutPort
-from pypes.runtime.scheduler.tasklet import positional_origins
 
 HOOK = "process_batch"
 
@@ -142,7 +141,7 @@ class BatchTasklet(ProcessTasklet):
                 is_all = len(part) == len(values)
             else:
                 part = checked(part, HOOK)
-                sources = positional_origins(part, values, origins)
+                sources = _positional_origins(part, values, origins)
                 is_all = is_all or sources is not None
                 if sources is None:
                     if by_identity is None:
@@ -165,3 +164,8 @@ def _run(results: Any, is_kept: bool) -> Any:
     if not isinstance(results, Iterator):
         return results
     return list(results) if is_kept else deque(results, maxlen=0)
+
+
+def _positional_origins(sent: Sequence[Any], taken: Sequence[Any], origins: Sequence[Origin]) -> Sequence[Origin] | None:
+    """The origins of ``taken`` if exactly those packets were sent on, in their order; else ``None``."""
+    return origins if len(sent) == len(taken) and all(map(is_, sent, taken)) else None

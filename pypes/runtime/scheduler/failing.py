@@ -94,7 +94,7 @@ class Failing:
     def give_back(self, pype: Pype, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         raise NotImplementedError
 
-    def emit(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def fan_out(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         raise NotImplementedError
 
     def is_unreachable(self, error: BaseException | None) -> bool:
@@ -227,7 +227,7 @@ class Failing:
         if out is not None and (value is not None or origin != ()):  # a source that is triggered has nothing
             if isinstance(value, Packet):
                 value.set_meta("error", {"filter": self.name, "code": code, "error": reason})
-            self.emit(out, epoch, [value], [origin])
+            self.fan_out(out, epoch, [value], [origin])
             return
         documents = flatten((origin,))
         if epoch.has_many_like(documents, self.name, code):

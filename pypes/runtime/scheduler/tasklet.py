@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from operator import is_
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -292,10 +291,14 @@ class Tasklet(Failing, Services):
         return False
 
     def emit(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
-        """Put packets on all wires of a port; clones on all but the last."""
+        """Put what the component sent on all wires of a port; it is made of all that the component holds, if it does."""
         if self.holding is not None:
             epoch, origin = self.holding.carrier()
             origins = [origin] * len(values)
+        self.fan_out(out, epoch, values, origins)
+
+    def fan_out(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        """Put packets on all wires of a port; clones on all but the last."""
         pypes = out.pypes
         if len(pypes) > 1:
             for pype in pypes[:-1]:
@@ -393,8 +396,3 @@ class Tasklet(Failing, Services):
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         return self.hub.offload(self, fn, args, kwargs)
-
-
-def positional_origins(sent: Sequence[Any], taken: Sequence[Any], origins: Sequence[Origin]) -> Sequence[Origin] | None:
-    """The origins of ``taken`` if exactly those packets were sent on, in their order; else ``None``."""
-    return origins if len(sent) == len(taken) and all(map(is_, sent, taken)) else None

@@ -13,6 +13,8 @@ from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.ingest.outcome import Fate
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler
+from tests.runtime.scheduler.graphs import Keep, Pass, running
+from tests.runtime.scheduler.test_breaker import submit
 
 
 def run(nodes: Mapping[str, Component], wires: Sequence[tuple[str, str]], count: int, limits: Limits | None = None) -> Epoch:
@@ -34,11 +36,6 @@ def run(nodes: Mapping[str, Component], wires: Sequence[tuple[str, str]], count:
 
 def fates(epoch: Epoch) -> list[Fate]:
     return [epoch.fate_of(document) for document in range(epoch.feed.documents)]
-
-
-class Pass(Transformer):
-    def process(self, packet: Packet) -> Packet:
-        return packet
 
 
 class Even(Filter):
@@ -222,3 +219,26 @@ def test_a_failed_packet_of_two_deliveries_names_the_filter_for_both() -> None:
     scheduler.teardown()
     assert [epoch.fate_of(0) for epoch in epochs] == [Fate("failed", (), "fail")] * 2
     assert [len(epoch.dead_letters) for epoch in epochs] == [1, 0]
+
+
+def test_what_fails_in_a_component_that_holds_is_made_of_nothing_else_at_the_error_port() -> None:
+    class Picky(Operator):
+        holds = True
+
+        def process(self, packet: Packet) -> None:
+            if packet.get("n") == 2:
+                raise ValueError(2)
+
+        def flush(self) -> None:
+            pass
+
+    class Fails(Keep):
+        def process(self, packet: Packet) -> None:
+            raise RuntimeError("bad")
+
+    done = list[Epoch]()
+    nodes = {"start": Pass(), "picky": Picky(), "bad": Fails()}
+    with running(nodes, [("start.out", "picky.in"), ("picky.error", "bad.in")], on_done=done.append) as scheduler:
+        submit(scheduler, 4)
+        scheduler.drain()
+    assert [letter.documents for letter in done[0].dead_letters] == [(2,)]

@@ -152,3 +152,20 @@ def test_one_with_nothing_after_it_is_given_up_in_the_end(kind: Any) -> None:
         come_to_an_end(scheduler, clock)
     assert sorted({*end.numbers}) == [1, 2, 3]
     assert done[1].dead_letters == []
+
+
+@pytest.mark.parametrize("kind", [*EACH, AsksPairs])
+def test_a_wired_error_port_takes_what_is_given_up(kind: Any) -> None:
+    clock, service, end, bad, done = Clock(), Service(), Keep(), Keep(), list[Epoch]()
+    service.refused = {0, 3}
+    nodes = {"start": Pass(), "ask": kind(service), "end": end, "bad": bad}
+    options: dict[str, Any] = {"clock": clock, "on_done": done.append, "limits": Limits(unreachable_s=20.0)}
+    with running(nodes, [*WIRES, ("ask.error", "bad.in")], **options) as scheduler:
+        submit(scheduler, 1)
+        come_to_an_end(scheduler, clock)
+        assert (bad.numbers, len(done)) == ([0], 1)
+        submit(scheduler, 4, start=1)
+        come_to_an_end(scheduler, clock)
+    assert (bad.numbers, sorted(end.numbers)) == ([0, 3], [1, 2, 4])
+    assert [epoch.dead_letters for epoch in done] == [[], []]
+    assert scheduler.in_flight == 0
