@@ -23,6 +23,7 @@ _CONFIRM = Parameter(
     {"type": "string", "enum": ["deletions"]},
 )
 
+#: Filter → what it said.
 _STOPPED = {"type": "object", "additionalProperties": TEXT}
 
 
@@ -60,8 +61,9 @@ class Triggers:
         "Look at the sources of a graph",
         {
             200: Answer(
-                "`running`: they run now, or wait to. `stopped`: filter → why it deletes nothing until that is confirmed.",
-                obj(graph=TEXT, sources=NAMES, running=BOOLEAN, stopped=_STOPPED),
+                "`running`: they run now, or wait to. `stopped`: filter → why it deletes nothing until that is confirmed. "
+                "`failed`: filter → the error with which its last run ended.",
+                obj(graph=TEXT, sources=NAMES, running=BOOLEAN, stopped=_STOPPED, failed=_STOPPED),
             )
         },
         errors={
@@ -72,4 +74,5 @@ class Triggers:
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         runs = await self._worker.runs(name)
-        resp.data = orjson.dumps({"graph": name, "sources": runs.sources, "running": runs.is_running, "stopped": runs.stopped})
+        found = {"running": runs.is_running, "stopped": runs.stopped, "failed": runs.failed}
+        resp.data = orjson.dumps({"graph": name, "sources": runs.sources, **found})

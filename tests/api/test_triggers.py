@@ -127,6 +127,8 @@ def test_what_was_fetched_before_a_source_failed_stays(node: Node, ask: Asker) -
     until(lambda: ids(node, "broken") == ["only"], 10, "published")
     until(lambda: triggered(ask, "broken"), 10, "the run over")
     until(lambda: "nobody there" in node.log(), 10, "the reason in the log")
+    found = node.get("/graphs/broken/trigger").json()
+    assert (found["stopped"], found["failed"]) == ({}, {"source": "ConnectionError: nobody there"})
 
 
 def test_a_source_triggers_and_paces_others(node: Node, ask: Asker) -> None:

@@ -41,6 +41,8 @@ TURN_POLL_S = 1.0
 #: Instances that may die one after the other under a source, with nothing stored in between, before its run is given up.
 MAX_DEATHS = 5
 
+#: The code of a source that is given up because of that.
+_DEATHS = "source.deaths"
 _NO_INSTANCE = "no instance of this node runs the graph"
 
 
@@ -124,13 +126,12 @@ class Sources:
         """As :meth:`trigger` by hand; what is stopped is as it was before."""
         before = await self.runs(queue, graph)
         await self.trigger(queue, graph, is_confirmed=is_confirmed)
-        return Runs(before.sources, True, before.stopped)
+        return Runs(before.sources, True, before.stopped, before.failed)
 
     async def runs(self, queue: EmbeddedQueue, graph: str) -> Runs:
         """What there is to say of the sources of a graph; raises as :meth:`check` does."""
         nodes = self.check(graph)
-        stopped = (await Wanted.read(queue, graph)).stopped
-        return Runs(nodes, graph in self._runs, {node: stopped[node] for node in nodes if node in stopped})
+        return (await Wanted.read(queue, graph)).runs(nodes, is_running=graph in self._runs)
 
     async def resume(self, queue: EmbeddedQueue) -> None:
         """Take up the runs that the last one to serve a shard did not finish."""
@@ -247,7 +248,7 @@ class Sources:
                     raise  # the disk of another node may be better
                 log.warning("what was fetched is not stored yet", extra={"graph": graph, "filter": node, "error": str(error)})
                 await asyncio.sleep(STORE_RETRY_S)
-        log.error("a source is given up: the instances died that ran it", extra={"graph": graph, "filter": node})
+        await self._note(cursor.queue, graph, node, Ended(0, "the instances died that ran it; trigger it again", _DEATHS))
         return True
 
     async def _follow(self, link: Link, cursor: OwnCursor, graph: str, node: str, start: str) -> bool:
@@ -271,7 +272,8 @@ class Sources:
                 try:
                     header = header_of(graph, node, said, self._limits, is_ordered=graph in self._topology.ordered)
                 except PypesError as error:
-                    log.error("what was fetched cannot be taken", extra={"graph": graph, "filter": node, "error": str(error)})
+                    said = Ended(number, f"what was fetched cannot be taken: {error}", error.code)
+                    await self._note(cursor.queue, graph, node, said)
                     return True
                 if not await self._sources(graph):
                     return True  # it was taken down: what was fetched is fetched again when it is deployed the next time
@@ -288,11 +290,9 @@ class Sources:
     async def _note(self, queue: EmbeddedQueue, graph: str, node: str, said: Ended) -> None:
         """Say how a run of a source has ended, and keep it as far as it needs somebody."""
         if said.error:
-            stops = said.code == TOO_MANY_DELETIONS
-            what = "a source stopped until deletions are confirmed" if stops else "a source failed"
-            log.log(
-                logging.ERROR if stops else logging.WARNING, what, extra={"graph": graph, "filter": node, "error": said.error}
-            )
+            what = "a source stopped until deletions are confirmed" if said.code == TOO_MANY_DELETIONS else "a source failed"
+            level = logging.ERROR if said.code in (TOO_MANY_DELETIONS, _DEATHS) else logging.WARNING
+            log.log(level, what, extra={"graph": graph, "filter": node, "error": said.error})
         async with self._lock:
             wanted = await Wanted.read(queue, graph)
             if wanted.note(node, said):

@@ -16,11 +16,15 @@ TOO_MANY_DELETIONS = "source.too_many_deletions"
 
 
 class Runs(msgspec.Struct, frozen=True):
-    """The sources of a graph that fetch, whether they run, and why they stopped until deletions are confirmed, by filter."""
+    """The sources of a graph that fetch, whether they run, and what they said when their last run did not end well, by filter.
+
+    ``stopped``: those that wait until deletions are confirmed; ``failed``: the others.
+    """
 
     sources: list[str]
     is_running: bool
     stopped: dict[str, str]
+    failed: dict[str, str] = {}
 
 
 class Wanted(msgspec.Struct):
@@ -28,7 +32,7 @@ class Wanted(msgspec.Struct):
 
     ``is_manual``: somebody has asked for it, so it is due whatever the time is. ``has_met``: the graph's file of the fleet was
     there once, so it must not be missing. ``is_confirmed``: whoever asked confirmed deletions. ``stopped``: filter → what it
-    said when it stopped last because it would delete too much.
+    said when it stopped last because it would delete too much; ``failed``: filter → why its last run failed otherwise.
     """
 
     at: float = 0.0
@@ -37,6 +41,7 @@ class Wanted(msgspec.Struct):
     has_met: bool = False
     is_confirmed: bool = False
     stopped: dict[str, str] = {}
+    failed: dict[str, str] = {}
 
     @classmethod
     async def read(cls, queue: EmbeddedQueue, graph: str) -> Wanted:
@@ -59,9 +64,14 @@ class Wanted(msgspec.Struct):
 
     def note(self, source: str, said: Ended) -> bool:
         """Note how a run of a source has ended; False if that changes nothing."""
-        before = dict(self.stopped)
-        if said.code == TOO_MANY_DELETIONS:
-            self.stopped[source] = said.error
-        else:
-            self.stopped.pop(source, None)
-        return self.stopped != before
+        before = dict(self.stopped), dict(self.failed)
+        self.stopped.pop(source, None)
+        self.failed.pop(source, None)
+        if said.error:
+            (self.stopped if said.code == TOO_MANY_DELETIONS else self.failed)[source] = said.error
+        return (self.stopped, self.failed) != before
+
+    def runs(self, sources: list[str], *, is_running: bool) -> Runs:
+        """What there is to say of these sources."""
+        stopped, failed = ({name: of[name] for name in sources if name in of} for of in (self.stopped, self.failed))
+        return Runs(sources, is_running, stopped, failed)

@@ -114,6 +114,7 @@ def test_a_source_that_kills_its_instances_is_given_up(tmp_path: Path) -> None:
             await worker.idle()
             assert await worker.enqueued() == []
             await worker.add(99)
+            assert "instances died" in (await worker.sources.runs(worker.queue, "g")).failed["source"]
             await worker.sources.trigger(worker.queue, "g")
             await worker.idle()
             assert await worker.enqueued() == list(range(ALL))

@@ -36,3 +36,19 @@ def test_a_source_that_would_delete_too_much_is_stopped_until_that_is_confirmed(
             assert [trigger.is_confirmed for trigger in instance.triggers] == [True, False]
 
     run(main())
+
+
+def test_why_a_run_failed_is_known_until_one_ends_otherwise(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Worker(tmp_path) as worker:
+            await worker.add(1, error="no route")
+            await worker.run()
+            failed = Runs(["source"], False, {}, {"source": "no route"})
+            assert await worker.sources.runs(worker.queue, "g") == failed
+        async with Worker(tmp_path) as worker:
+            await worker.add(1)
+            assert await worker.sources.runs(worker.queue, "g") == failed
+            await worker.run()
+            assert await worker.sources.runs(worker.queue, "g") == Runs(["source"], False, {}, {})
+
+    run(main())
