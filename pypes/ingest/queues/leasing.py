@@ -122,7 +122,7 @@ class LeasingQueue(Queue):
         reached = self._shares.reached(graph, size, (self._deliveries, self._bytes), (max_deliveries, max_bytes))
         if reached is None:
             return
-        use, is_bytes = self._shares.of(graph), reached.limit == "queue_max_bytes"
+        use, is_bytes = self._shares.uses[graph], reached.limit == "queue_max_bytes"
         share = (max_deliveries, reached.share) if is_bytes else (reached.share, max_bytes)
         raise QueueFull(
             f"graph {graph!r} fills its share of the queue ({reached.limit}: {reached.share} of {reached.bound}); "
@@ -156,7 +156,7 @@ class LeasingQueue(Queue):
         """So many deliveries and bytes of a graph are in the queue more (or less)."""
         self._deliveries += deliveries
         self._bytes += size
-        use = self._shares.of(graph)
+        use = self._shares.uses[graph]
         use.deliveries += deliveries
         use.bytes += size
 
@@ -208,7 +208,12 @@ class LeasingQueue(Queue):
         """A delivery is finished: its room is free, and so are those that it kept waiting."""
         size = len(delivery.body)
         assert delivery.waiting is not None
-        self._count(delivery.waiting.stream.graph, -1, -size)
+        # PERF: as _count(graph, -1, -size)
+        self._deliveries -= 1
+        self._bytes -= size
+        use = self._shares.uses[delivery.waiting.stream.graph]
+        use.deliveries -= 1
+        use.bytes -= size
         self._acknowledged += 1
         self._acknowledged_bytes += size
         if self._past:

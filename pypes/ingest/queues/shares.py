@@ -37,22 +37,24 @@ class Reached(NamedTuple):
     share: int
 
 
+class Uses(dict[str, Use]):
+    """The uses by graph; that of a new graph is made when it is asked for."""
+
+    def __missing__(self, graph: str) -> Use:
+        use = self[graph] = Use()
+        return use
+
+
 class Shares:
-    """The uses of all graphs. ``held`` is filled with those at their bound of dead letters, of which nothing must run."""
+    """The ``uses`` of all graphs. ``held`` is filled with those at their bound of dead letters, of which nothing must run."""
 
     def __init__(self, limits: Limits, held: set[str]) -> None:
         self.letters = 0
         self.letter_bytes = 0
         self._limits = limits
         self._held = held
-        self._uses: dict[str, Use] = {}
+        self.uses = Uses()
         self._deployed: frozenset[str] = frozenset()
-
-    def of(self, graph: str) -> Use:
-        use = self._uses.get(graph)
-        if use is None:
-            use = self._uses[graph] = Use()
-        return use
 
     def deploy(self, graphs: Collection[str]) -> None:
         """These are the graphs that share, and any that has something left here."""
@@ -61,7 +63,7 @@ class Shares:
 
     def _others(self, has_any: Callable[[Use], int]) -> int:
         """How many graphs that are not deployed (any more) have something left."""
-        return sum(1 for graph, use in self._uses.items() if graph not in self._deployed and has_any(use))
+        return sum(1 for graph, use in self.uses.items() if graph not in self._deployed and has_any(use))
 
     # -- the queue ---------------------------------------------------------------------------------------
 
@@ -71,7 +73,7 @@ class Shares:
         ``total`` and ``bounds`` are deliveries and bytes of all graphs. A graph that has nothing here may have one, whatever its
         size.
         """
-        use = self._uses.get(graph)
+        use = self.uses.get(graph)
         if use is None or not use.deliveries:
             return None
         count = len(self._deployed) + self._others(lambda use: use.deliveries)
@@ -93,7 +95,7 @@ class Shares:
 
     def add_letters(self, graph: str, count: int, size: int) -> None:
         """Dead letters of a graph came, or went (less than zero)."""
-        use = self.of(graph)
+        use = self.uses[graph]
         use.letters += count
         use.letter_bytes += size
         self.letters += count
@@ -102,7 +104,7 @@ class Shares:
 
     def set_letters(self, found: Iterable[tuple[str, int, int]]) -> None:
         """These are all there are: graph, count and bytes."""
-        for use in self._uses.values():
+        for use in self.uses.values():
             use.letters = use.letter_bytes = 0
         self.letters = self.letter_bytes = 0
         for graph, count, size in found:
@@ -111,7 +113,7 @@ class Shares:
 
     def reached_letters(self, graph: str) -> Reached | None:
         """The bound of dead letters that a graph has reached; ``None`` if there is room for more of them."""
-        use = self._uses.get(graph)
+        use = self.uses.get(graph)
         if use is None or not use.letters:
             return None
         limits = self._limits
@@ -128,10 +130,10 @@ class Shares:
     @property
     def held_deliveries(self) -> int:
         """Deliveries of graphs of which nothing must run."""
-        return sum(self._uses[graph].deliveries for graph in self._held)
+        return sum(self.uses[graph].deliveries for graph in self._held)
 
     def _judge(self) -> None:
-        held = {graph for graph in self._uses if self.reached_letters(graph) is not None}
+        held = {graph for graph in self.uses if self.reached_letters(graph) is not None}
         if held != self._held:
             self._held.clear()
             self._held.update(held)
