@@ -86,12 +86,12 @@ class ProcessTasklet(Sending):
         hub = self.hub
         broken = hub.broken
         is_alone = len(values) == 1  # and stays so: what goes on is one result for each
+        error: BaseException | None = None
         while (following := task.following) is not None and not (
             following.blocks or following.epoch is not None or following.pypes[0].waiting
         ):
             task.epoch = epoch
             task.values, task.origins = values, origins
-            error: BaseException | None = None
             try:
                 if is_alone:  # PERF: documents that come one by one make most chunks of a live feed
                     result = task.call(values[0])
@@ -102,8 +102,8 @@ class ProcessTasklet(Sending):
             except BaseException as raised:
                 if is_no_failure(raised):
                     raise
-                results, error = task.results, raised
-            if error is not None or task.sent_from or not goes_on:
+                results, error, goes_on = task.results, raised, False
+            if task.sent_from or not goes_on:
                 task.results = results
                 task.finish_chunk(error)
                 task.end_turn()
@@ -114,7 +114,7 @@ class ProcessTasklet(Sending):
                 hub.resting.succeed(task)
             if task.attempts:
                 task.settle_attempts(epoch)
-            if task.results:
+            if not is_alone:
                 task.results = []
             hub.running = task = following
             values = results

@@ -120,7 +120,7 @@ class Epoch:
         #: Wires on which the feed has put something, with the ordinal below which it has.
         self.entries: dict[Pype, int] = {}
         self.flags = bytearray(feed.documents)
-        self.dead_letters = Failures()
+        self.dead_letters: list[Failure] = []
         #: For a carrier: whose documents it carries, in the order of its own ordinals.
         self.parents: tuple[tuple[Epoch, Origin], ...] = ()
         #: By publisher, documents of which it has failed a packet: those it must see again in another run.
@@ -204,7 +204,8 @@ class Epoch:
 
     def has_many_like(self, documents: Sequence[int], node: str, code: str) -> bool:
         """True if a failure of these documents would only be counted, with others of this filter and code."""
-        return not self.parents and self.dead_letters.has_many(self._delivery_of(documents), node, code)
+        kept = self.dead_letters
+        return isinstance(kept, Failures) and kept.has_many(self._delivery_of(documents), node, code)
 
     def _delivery_of(self, documents: Sequence[int]) -> int:
         return bisect_right(self.feed.bases, documents[0] if documents else 0) - 1
@@ -212,8 +213,11 @@ class Epoch:
     def _keep(self, failure: Failure) -> None:
         if self.parents:
             self.dead_letters.append(failure)  # a carrier is small, and hands each of them on
-        else:
-            self.dead_letters.keep(failure, self._delivery_of(failure.documents))
+            return
+        kept = self.dead_letters
+        if not isinstance(kept, Failures):  # PERF: most epochs have none
+            kept = self.dead_letters = Failures()
+        kept.keep(failure, self._delivery_of(failure.documents))
 
     def drop(self, filter: int, origins: Sequence[Origin]) -> None:
         """Note that nothing of a document goes on from a filter (its place in the roster); a later drop takes its place."""

@@ -84,18 +84,17 @@ class Failures(list[Failure]):
 
     __slots__ = ("_counts", "_many")
 
-    # PERF: every epoch has one of these, and most stay empty, so there is no __init__: `keep` makes what it needs
-    _counts: dict[int, int]
-    _many: dict[tuple[int, str, str], Spans]
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts: dict[int, int] = {}
+        self._many: dict[tuple[int, str, str], Spans] = {}
 
     def has_many(self, delivery: int, node: str, code: str) -> bool:
         """True if another failure of this kind is only counted."""
-        return bool(self) and (delivery, node, code) in self._many
+        return (delivery, node, code) in self._many
 
     def keep(self, failure: Failure, delivery: int) -> None:
         """Take a failure of a delivery, given by its place in the feed."""
-        if not self:
-            self._counts, self._many = {}, {}
         count = self._counts[delivery] = self._counts.get(delivery, 0) + 1
         if count <= MOST_FAILURES:
             self.append(failure)

@@ -81,7 +81,7 @@ class Scheduler(Watched):
         self.commits = Commits(on_committed) if on_committed is not None else None
         #: Epochs in flight of which publishers have committed something in an earlier run.
         self.reruns = 0
-        self.in_flight = 0
+        self.epochs = set()
         #: The last slice ended because its time was over: whether there is a jam to resolve is not known.
         self._is_cut = False
         self.turns = 0
@@ -134,8 +134,7 @@ class Scheduler(Watched):
         epoch = Epoch(feed, self.roster)
         epoch.pending = 1
         epoch.feeding = True
-        self.in_flight += 1
-        self.standstill.epochs.add(epoch)
+        self.epochs.add(epoch)
         if feed.committed:
             self.reruns += 1
         self.feeds.waiting.append(epoch)
@@ -144,8 +143,7 @@ class Scheduler(Watched):
     def trigger(self) -> Epoch:
         """Run the sources once: filters that no wire leads to, with an epoch of no documents."""
         epoch = Epoch(Feed(iter(()), 0), self.roster)
-        self.in_flight += 1
-        self.standstill.epochs.add(epoch)
+        self.epochs.add(epoch)
         sources = [task for task in self.tasks if not task.ancestors]
         for task in sources:
             task.triggers.append(epoch)
@@ -158,8 +156,7 @@ class Scheduler(Watched):
         if self.jams.grown:
             self.jams.shrink(epoch)
         if not epoch.parents:
-            self.in_flight -= 1
-            self.standstill.epochs.discard(epoch)
+            self.epochs.discard(epoch)
             if self.commits is not None and self.commits.open:
                 self.commits.forget(epoch)
             if epoch.feed.committed:
@@ -209,7 +206,7 @@ class Scheduler(Watched):
             # a runner in which a filter was parked belongs to that filter from then on: go on with another one
             if self.runner.switch() is not _PARKED:
                 break
-        if self.in_flight and self.clock() >= self.standstill.look_at:
+        if self.epochs and self.clock() >= self.standstill.look_at:
             self.standstill.look()
 
     def _loop(self) -> None:
@@ -318,9 +315,9 @@ class Scheduler(Watched):
 
         Raises ``ComponentError`` if nothing would ever move again; then what was in flight has failed.
         """
-        while self.in_flight:
+        while self.epochs:
             self.run()
-            if self.in_flight and self.is_idle:
+            if self.epochs and self.is_idle:
                 if not self._calls.running and self.flush_holds():
                     continue
                 if self.stands_still:

@@ -31,7 +31,7 @@ _ENDED: Final = -(1 << 60)
 
 
 class Standstill:
-    """The epochs in flight, and since when nothing could end one.
+    """Tells since when nothing could end an epoch that is in flight, and ends those of which it is so for too long.
 
     There are two ways for that. Nobody has anything of the epoch, so its count will never be zero; the others go on. Or the
     scheduler is idle, and there is no timer, call, hold or rest that would wake it; then all that is in flight stands still.
@@ -39,7 +39,6 @@ class Standstill:
 
     def __init__(self, hub: Scheduler) -> None:
         self._hub = hub
-        self.epochs: set[Epoch] = set()
         #: Clock time from which it is to be looked again.
         self.look_at = hub.clock() + LOOK_S
         #: When it was first seen that nothing can end it, by epoch.
@@ -51,10 +50,10 @@ class Standstill:
         hub = self._hub
         now = hub.clock()
         self.look_at = now + LOOK_S
-        lost = self.epochs - self._carried()
+        lost = hub.epochs - self._carried()
         is_still = hub.stands_still and hub.turns == self._turns
         self._turns = hub.turns
-        self._since = {epoch: self._since.get(epoch, now) for epoch in (self.epochs if is_still else lost)}
+        self._since = {epoch: self._since.get(epoch, now) for epoch in (hub.epochs if is_still else lost)}
         due = {epoch for epoch, since in self._since.items() if now - since >= STANDSTILL_S}
         if due <= lost:
             self._end(due, {})
@@ -77,11 +76,11 @@ class Standstill:
         hub.resting.open.clear()
         hub.jams.grown.clear()
         hub.waiting = hub.blocked = 0
-        self._end(set(self.epochs), packets)
+        self._end(set(hub.epochs), packets)
 
     def _end(self, epochs: set[Epoch], packets: dict[Epoch, list[tuple[Tasklet, Any, tuple[int, ...]]]]) -> None:
         for epoch in epochs:
-            if epoch not in self.epochs:
+            if epoch not in self._hub.epochs:
                 continue  # it was done by what was given up of another
             self._since.pop(epoch, None)
             known = {"documents": epoch.feed.documents, "fed": epoch.fed, "feeding": epoch.feeding, "count": epoch.pending}

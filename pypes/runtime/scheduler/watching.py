@@ -9,7 +9,7 @@ from pypes.component import Component
 from pypes.core.limits import Limits
 from pypes.graph.model import Graph
 from pypes.runtime.scheduler.breaker import Breakers
-from pypes.runtime.scheduler.epoch import Roster
+from pypes.runtime.scheduler.epoch import Epoch, Roster
 from pypes.runtime.scheduler.standstill import Standstill
 from pypes.runtime.scheduler.tasklet import Tasklet
 from pypes.runtime.scheduler.waiting import Calls, Timers
@@ -27,10 +27,16 @@ class Watched:
     #: Turns begun, and whose it is now; see `current` and `progress`.
     turns: int
     running: Tasklet | None
-    in_flight: int
+    #: What is in flight, as it was fed.
+    epochs: set[Epoch]
     timers: Timers
     standstill: Standstill
     _calls: Calls
+
+    @property
+    def in_flight(self) -> int:
+        """Number of epochs that are not done."""
+        return len(self.epochs)
 
     @property
     def is_idle(self) -> bool:
