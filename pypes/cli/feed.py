@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from pypes.cli.feeding.deleting import PATIENCE_S
 from pypes.cli.feeding.memory import default_folder
 from pypes.cli.feeding.posting import Feeder
-from pypes.cli.feeding.remembering import Remembering
+from pypes.cli.feeding.remembering import NOT_REMEMBERED, Remembering
 from pypes.cli.feeding.report import Report
 from pypes.cli.feeding.standard import DASH, read_all
 from pypes.cli.feeding.summary import summarize, tell
@@ -188,6 +188,7 @@ def feed(
     summarize(console, report, time.monotonic() - started_s, follow=follow, graphs=feeder.asker.graphs)
     # what is no file was never there to be posted; what could not be looked into may hold some, and what was named was meant
     is_missed = any(reason not in NO_DOCUMENTS or path in paths for path, reason in passed_over)
+    is_missed = is_missed or any(what == NOT_REMEMBERED for what, *_ in remembering.told)
     if is_missed or report.failures or report.dead or report.failed:
         raise SystemExit(1)
 

@@ -342,6 +342,16 @@ def test_the_state_of_runs_may_be_put_elsewhere(server: Server, files: list[Path
     assert str(found) in result.exception.message
 
 
+def test_the_state_of_runs_is_no_document(server: Server, files: list[Path]) -> None:
+    folder = files[0].parent
+    for inside in (folder, folder / "state"):
+        result = invoke(server.url, folder, "--state", inside)
+        assert isinstance(result.exception, InvalidInput)
+        assert "would be fed with" in result.exception.message
+    assert invoke(server.url, folder, "--state", folder / ".state").exit_code == 0
+    assert len(server.ids) == 10
+
+
 def test_documents_that_name_themselves_keep_their_ids(server: Server, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

@@ -20,10 +20,12 @@ from pypes.cli.feeding.owners import Owners
 from pypes.cli.feeding.posting import Feeder
 from pypes.cli.feeding.state import ASKED, FAILED, Letter
 from pypes.cli.feeding.walking import File
+from pypes.core.file_names import is_hidden
 from pypes.core.wording import counted
 from pypes.errors import InvalidInput, PypesError
 
 SEVERAL = "it has vanished, but its documents stay: they have no id of their file"
+NOT_REMEMBERED = "not remembered"
 UNDER_WAY = "its document is just being deleted; feed it again when that has been done"
 
 
@@ -41,6 +43,11 @@ class Remembering:
         self.told: list[tuple[str, str, str]] = []
         with ExitStack() as stack:
             for root in {root.resolve(): root for root in roots}.values():
+                if _would_be_fed(folder, root):
+                    raise InvalidInput(
+                        f"what is remembered in {folder} would be fed with {root}; give a folder outside of it with --state",
+                        code="feed.state",
+                    )
                 self._memories[root] = Memory(folder, address, root, template)
                 stack.callback(self._memories[root].close)
             if moved_from is not None:
@@ -146,7 +153,7 @@ class Remembering:
             try:
                 memory.save()
             except OSError as error:
-                self.told.append(("not remembered", str(root), f"{error}; make room, and feed it again"))
+                self.told.append((NOT_REMEMBERED, str(root), f"{error}; make room, and feed it again"))
 
     def _delete(self, feeder: Feeder, receipts: Receipts) -> None:
         for root, names in self._vanished.items():
@@ -213,3 +220,8 @@ class Remembering:
     def _by_memory(self, files: Iterable[Loaded]) -> list[tuple[Memory, list[Loaded]]]:
         grouped = groupby(files, key=lambda loaded: loaded.file.root)
         return [(self._memories[root], list(some)) for root, some in grouped if root in self._memories]
+
+
+def _would_be_fed(folder: Path, root: Path) -> bool:
+    inside = folder.resolve()
+    return inside.is_relative_to(root.resolve()) and not any(is_hidden(part) for part in inside.relative_to(root.resolve()).parts)
