@@ -59,7 +59,7 @@ class Memory:
             self.save()
         except OSError as error:
             os.close(self._journal)
-            raise _unwritable(self._path, error) from error
+            raise unwritable(folder, error) from error
         except BaseException:
             os.close(self._journal)
             raise
@@ -166,7 +166,7 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         fd = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise _unwritable(folder / "x", error) from error
+        raise unwritable(folder, error) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
@@ -227,7 +227,7 @@ def _locked(path: Path, root: Path) -> int:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path.parent, error) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -240,16 +240,17 @@ def _locked(path: Path, root: Path) -> int:
             ) from None
         except OSError as error:  # a file system without locks
             os.close(fd)
-            raise _unwritable(path, error) from error
+            raise unwritable(path.parent, error) from error
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(fd), path.stat()):
                 return fd
         os.close(fd)  # the run before removed it between our opening and locking it
 
 
-def _unwritable(path: Path, error: OSError) -> InvalidInput:
+def unwritable(folder: Path, error: OSError) -> InvalidInput:
+    """The error of a run that cannot be remembered."""
     return InvalidInput(
-        f"what is fed cannot be remembered in {path.parent}: {error.strerror or error}; give a folder that can be written to "
+        f"what is fed cannot be remembered in {folder}: {error.strerror or error}; give a folder that can be written to "
         "with --state, or feed without ids and memory with --no-id",
         code="feed.state",
     )

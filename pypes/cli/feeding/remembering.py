@@ -15,10 +15,10 @@ from pypes.cli.feeding import deleting
 from pypes.cli.feeding.deleting import Receipts
 from pypes.cli.feeding.earlier import learn
 from pypes.cli.feeding.loading import UNKNOWN, Loaded
-from pypes.cli.feeding.memory import Memory, alone
+from pypes.cli.feeding.memory import Memory, alone, unwritable
 from pypes.cli.feeding.owners import Owners
 from pypes.cli.feeding.posting import Feeder
-from pypes.cli.feeding.state import ASKED, FAILED, Letter
+from pypes.cli.feeding.state import FAILED, Letter
 from pypes.cli.feeding.walking import File
 from pypes.core.file_names import is_hidden
 from pypes.core.wording import counted
@@ -68,11 +68,14 @@ class Remembering:
         """The files that may be fed; those that would replace what is another folder's are refused."""
         if not self._folder.is_dir():
             return list(files)
-        with alone(self._folder):
-            owners = self._owners()
-            free, taken = owners.split(files)
-            for root, memory in self._memories.items():
-                memory.reserve(file for file in free if file.root == root)
+        try:
+            with alone(self._folder):
+                owners = self._owners()
+                free, taken = owners.split(files)
+                for root, memory in self._memories.items():
+                    memory.reserve(file for file in free if file.root == root)
+        except OSError as error:
+            raise unwritable(self._folder, error) from error
         for file, reason in taken:
             feeder.refuse(file, reason)
         if any(not memory.state.known for memory in self._memories.values()):
@@ -110,11 +113,10 @@ class Remembering:
 
     def sending(self, files: Sequence[Loaded]) -> None:
         """Note what is about to be sent. Raises :class:`InvalidInput` for what is just being deleted, and ``OSError``."""
+        for loaded in files:
+            if loaded.id is not None and any(memory.state.is_going(loaded.id) for memory in self._memories.values()):
+                raise InvalidInput(UNDER_WAY, code="feed.under_way")
         for memory, some in self._by_memory(files):
-            for loaded in some:
-                owed = memory.state.owed.get(loaded.id) if loaded.id is not None else None
-                if owed is not None and owed.stage == ASKED:
-                    raise InvalidInput(UNDER_WAY, code="feed.under_way")
             memory.claim(some)
 
     def accepted(self, files: Sequence[Loaded], receipt: str) -> None:

@@ -85,6 +85,11 @@ class State:
             self.owed.setdefault(id, Owed("", MADE))
         self._supersede(name)
 
+    def is_going(self, id: str) -> bool:
+        """True if a document has been asked to be deleted, and it is not known yet whether it was."""
+        owed = self.owed.get(id)
+        return owed is not None and owed.stage == ASKED
+
     def spare(self, id: str) -> None:
         """Give up a deletion that has not been asked for: the document is there again, or is another folder's."""
         owed = self.owed.get(id)

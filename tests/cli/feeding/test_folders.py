@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from pypes.cli import feed as command
 from pypes.cli.feed import feed
 from pypes.errors import InvalidInput
 from tests.cli.feeding.server import Server
@@ -61,6 +62,25 @@ def test_what_another_folder_has_too_is_not_deleted(server: Server, tmp_path: Pa
     (one / "one.json").unlink()
     assert invoke(server.url, one).exit_code == 0
     assert server.deleted == ["both"]
+
+
+def test_what_one_folder_of_a_run_is_just_deleting_another_does_not_send(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "PATIENCE_S", 0)
+    one, two = folder(tmp_path / "one", "a.txt"), folder(tmp_path / "two", "b.txt")
+    assert invoke(server.url, one, two).exit_code == 0
+    (one / "a.txt").unlink()
+    server.unfinished = {"1"}
+    assert "deletions under way" in invoke(server.url, one).output
+    (two / "a.txt").write_text("moved")
+    for roots in ([one, two], [two]):
+        result = invoke(server.url, *roots)
+        assert (result.exit_code, "just being deleted" in result.output) == (1, True)
+    server.unfinished = set()
+    assert invoke(server.url, one, two).exit_code == 0
+    assert (server.deleted, server.ids[-1]) == (["a.txt"], "b.txt")
+    assert server.ids.count("a.txt") == 2
 
 
 def test_a_folder_that_was_moved_is_taken_over(server: Server, tmp_path: Path) -> None:
