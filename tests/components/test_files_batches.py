@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +43,23 @@ def test_what_is_unpacked_counts_as_it_is_then(tmp_path: Path, monkeypatch: pyte
     assert [len(packets) for packets, _ in pairs] == [2, 2, 1, 1]
     for index, (_, cursor) in enumerate(pairs):
         assert flat(fetch(files_in(tmp_path), cursor)) == flat(pairs[index + 1 :])
+
+
+@pytest.mark.parametrize("pattern", ["**/*", "**/**/**/**/*", "**/d/**/d/**/f", "*/**/d/*/**/*"])
+def test_each_folder_is_looked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str) -> None:
+    """However many ways of matching its path there are: their number grows with a power of the depth."""
+    write(tmp_path / "in" / Path(*["d"] * 12) / "f", "deep")
+    real, looked = os.listdir, 0
+
+    def counting(path: Any) -> list[str]:
+        nonlocal looked
+        looked += 1
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", counting)
+    pairs = fetch(files_in(tmp_path, pattern=pattern))
+    assert flat(pairs) == ["/".join(["d"] * 12) + "/f"]
+    assert looked == 13
 
 
 def test_a_file_that_cannot_be_handed_over_at_once_stops_no_other(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 #: The parts of a pattern; ``None`` is ``**``.
 Pattern = list[re.Pattern[str] | None]
+#: Paths, and what ``stat`` says of each.
+Found = dict[str, os.stat_result]
 
 #: Stands for a name that may have come by any number of folders.
 _ANY_DEPTH = "**"
@@ -62,13 +64,13 @@ class Folder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.close(self._fd)
 
-    def files(self, pattern: str) -> dict[str, os.stat_result]:
+    def files(self, pattern: str) -> Found:
         """The files that match (``*.html``, ``**/*.html``): the path of each from here, and what ``stat`` says of it."""
         parts = [part for part in pattern.split("/") if part not in ("", ".")]
         if parts and parts[-1] == _ANY_DEPTH:
             parts.append("*")
-        found: dict[str, os.stat_result] = {}
-        self._walk(self._fd, "", [self._matcher(part) for part in parts], found, 0)
+        found: Found = {}
+        self._walk(self._fd, "", [self._matcher(part) for part in parts], {0}, found, 0)
         if self._takes_hidden:
             return found
         return {path: status for path, status in found.items() if not is_temporary(path, pattern)}
@@ -89,31 +91,37 @@ class Folder:
             os.close(above)
         return fd
 
-    def _walk(self, fd: int, prefix: str, parts: Pattern, found: dict[str, os.stat_result], depth: int) -> None:
-        """Gather what matches ``parts`` below an open folder."""
-        first, rest = parts[0], parts[1:]
-        if first is None:
-            self._walk(fd, prefix, rest, found, depth)
+    def _walk(self, fd: int, prefix: str, pattern: Pattern, places: set[int], found: Found, depth: int) -> None:
+        """Gather what matches below an open folder, which is looked through once.
+
+        ``places`` are the parts of the pattern that names in it may match: ``**`` lets that be several.
+        """
         try:
             names = sorted(os.listdir(fd))
         except OSError as error:
             self._pass(prefix.rstrip("/"), error, is_folder=True)
             return
+        at_any_depth = {place for place in places if pattern[place] is None}
+        named = {_named(pattern, place) for place in places}
         for name in names:
-            if not (first.fullmatch(name) if first is not None else self._takes_hidden or not name.startswith(".")):
+            # where the pattern goes on in a folder of this name; in one that a link leads to only if the name itself is in it
+            beyond = {place + 1 for place in named if (part := pattern[place]) is not None and part.fullmatch(name)}
+            below = at_any_depth if self._takes_hidden or not name.startswith(".") else set()
+            if not (beyond or below):
                 continue
             path = prefix + name
             try:
                 status = os.stat(name, dir_fd=fd, follow_symlinks=False)
                 is_link = stat.S_ISLNK(status.st_mode)
-                if is_link and self._follows_links and first is not None:
+                if is_link and self._follows_links and beyond:
                     status = self._linked(path)
             except OSError as error:
                 self._pass(path, error)
                 continue
-            if rest and stat.S_ISDIR(status.st_mode):
-                self._descend(fd, name, path, parts if first is None else rest, found, depth)
-            elif not rest:
+            inside = (beyond if is_link else beyond | below) - {len(pattern)}
+            if inside and stat.S_ISDIR(status.st_mode):
+                self._descend(fd, name, path, pattern, inside, found, depth)
+            elif len(pattern) in beyond:
                 self._consider(path, status, found)
 
     def _matcher(self, part: str) -> re.Pattern[str] | None:
@@ -122,7 +130,7 @@ class Folder:
         begin = "" if self._takes_hidden or part.startswith(".") else r"(?!\.)"
         return re.compile(begin + fnmatch.translate(part))
 
-    def _descend(self, fd: int, name: str, path: str, parts: Pattern, found: dict[str, os.stat_result], depth: int) -> None:
+    def _descend(self, fd: int, name: str, path: str, pattern: Pattern, places: set[int], found: Found, depth: int) -> None:
         if depth >= MAX_DEPTH:
             self._pass(path, OSError(f"it is more than {MAX_DEPTH} folders deep"), is_folder=True)
             return
@@ -132,11 +140,11 @@ class Folder:
             self._pass(path, error, is_folder=True)
             return
         try:
-            self._walk(below, f"{path}/", parts, found, depth + 1)
+            self._walk(below, f"{path}/", pattern, places, found, depth + 1)
         finally:
             os.close(below)
 
-    def _consider(self, path: str, status: os.stat_result, found: dict[str, os.stat_result]) -> None:
+    def _consider(self, path: str, status: os.stat_result, found: Found) -> None:
         if stat.S_ISREG(status.st_mode):
             if what := self._guarded.what(status):
                 self._pass(path, OSError(f"it is {what}"))
@@ -177,6 +185,13 @@ class Folder:
         self.passed_over[shown(path) or "."] = error.strerror or str(error)
         if is_folder:
             self.unknown.append(f"{path}/" if path else "")
+
+
+def _named(pattern: Pattern, place: int) -> int:
+    """The next part of a pattern that is a name: ``**`` may stand for nothing."""
+    while pattern[place] is None:
+        place += 1
+    return place
 
 
 def read(fd: int, status: os.stat_result) -> bytes | None:
