@@ -19,10 +19,16 @@ _STRIDE: Final = 6
 _DIGITS: Final = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else 0 for byte in range(256))
 _RUN: Final = b"000"
 _LONG_DIGITS: Final = 19
-_LONG_RUN: Final = b"0" * _LONG_DIGITS
 
-#: A long run of digits where JSON may have a number. Most are within quotes, and do not match.
-_SUSPECT: Final = re.compile(rb"[\[:,\s]-?[0-9]{19}")
+#: What may stand before a number, as a comma; digits, as zeros; the sign; and anything else. So many zeros, behind a comma or a
+#: sign, are what may have more than 64 bits: neither a fraction nor the id of 19 digits that many services give.
+_SHAPE: Final = bytes(
+    ord("0" if chr(byte) in "0123456789" else "," if chr(byte) in "[:, \t\r\n" else "-" if chr(byte) == "-" else "x")
+    for byte in range(256)
+)
+_LONG: Final = b"," + b"0" * (_LONG_DIGITS + 1)
+_LONG_NEGATIVE: Final = b"-" + b"0" * _LONG_DIGITS
+
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NUMBER: Final = re.compile(rb"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
@@ -36,16 +42,18 @@ def may_change(text: bytes) -> bool:
     """True if a number in JSON text may have more than 64 bits.
 
     PERF: asked of every body, so only every sixth byte is looked at; about a tenth of what checking a body costs. Times of day
-    may look like long numbers from afar, and are looked at closer. ``find`` is twice as fast as ``in``, which tries the pattern
-    as a number first.
+    and fractions look like long numbers from afar, and are looked at closer. ``find`` is twice as fast as ``in``, which tries the
+    pattern as a number first; ``rfind`` begins with the rarest byte, the first, and is twice to seven times as fast as ``find``.
     """
-    return text[::_STRIDE].translate(_DIGITS).find(_RUN) >= 0 and text.translate(_DIGITS).find(_LONG_RUN) >= 0
+    if text[::_STRIDE].translate(_DIGITS).find(_RUN) < 0:
+        return False
+    shape = text.translate(_SHAPE)
+    return shape.rfind(_LONG) >= 0 or shape.rfind(_LONG_NEGATIVE) >= 0
 
 
 def check(text: bytes, what: str = "") -> None:
     """Raise :class:`BadRequest` if JSON text, known to be well-formed, has an integer of more than 64 bits; ``what`` is where."""
-    # searching by an expression costs ten times as much as looking from afar
-    if not may_change(text) or _SUSPECT.search(text) is None:
+    if not may_change(text):
         return
     for found in _NUMBER.finditer(_STRING.sub(b'""', text)):
         digits, fraction, exponent = found.group(0, 1, 2)

@@ -39,6 +39,20 @@ def test_what_does_not_change_passes(text: bytes) -> None:
     check(text)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1234567890123456789] * 10,
+        [-123456789012345678] * 10,
+        [-0.006929283495992422, 0.00012345678901234567],
+        ["2026-01-01T10:00:00.123456+00:00", "0190a5b4-1234-7123-8123-123456789012", "12345678901234567890"],
+    ],
+)
+def test_what_is_like_a_long_number_costs_no_closer_look(value: list[object]) -> None:
+    assert not may_change(orjson.dumps(value))
+    assert not may_change(orjson.dumps({"a": value}, option=orjson.OPT_INDENT_2))
+
+
 @given(st.integers(-(2**90), 2**90), st.text(max_size=20), st.lists(st.integers(LEAST, MOST), max_size=5))
 def test_what_passes_is_parsed_as_it_was_sent(number: int, text: str, others: list[int]) -> None:
     value = {text: others, "n": [text, number, text]}
