@@ -73,8 +73,11 @@ class CSV(Adapter):
         if misfit is not None:
             reason = f"byte {misfit.at}: not {found.charset.name}; name the character set in the content type, or mend the byte"
             raise Reject(reason, "csv.charset")
-        with opened() as body:
-            self._send_rows(packet, self._rows(packet, head, None if is_whole else body, found), found)
+        if is_whole:
+            self._send_rows(packet, self._rows(packet, head, None, found), found)
+            return None
+        with packet.open("data") as body:
+            self._send_rows(packet, self._rows(packet, head, body, found), found)
         return None
 
     def _rows(self, packet: Packet, head: bytes, body: BinaryIO | None, found: Found) -> Iterator[list[list[str]]]:
@@ -98,7 +101,8 @@ class CSV(Adapter):
     def _send_rows(self, packet: Packet, rows: Iterator[list[list[str]]], found: Found) -> None:
         columns = Columns(self.params.columns) if self.params.columns else None
         has_header = self._has_header(packet)
-        meta = {**packet.get_metas()[0], **found.metadata}
+        meta = packet.get_metas()[0]
+        meta.update(found.metadata)
         document_id = meta.get("id")
         send = self.send
         from_document = Packet.from_document
