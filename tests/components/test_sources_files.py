@@ -317,6 +317,27 @@ class TestFiles(ComponentSuite):
         assert fetch(source, cursor) == []
         assert waited == [7, 7]
 
+    def test_a_log_that_never_stands_still_is_read_as_it_is_without_a_wait(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source = self.of(tmp_path)
+        write(tmp_path / "in" / "log", "1\n")
+        write(tmp_path / "in" / "rewritten", "long")
+
+        def meanwhile(_: float) -> None:
+            with (tmp_path / "in" / "log").open("a") as log:
+                log.write("2\n")
+            write(tmp_path / "in" / "rewritten", "new")
+
+        monkeypatch.setattr(files, "sleep", meanwhile)
+        ((packets, cursor),) = fetch(source)
+        assert [(packet.id, packet.get("data")) for packet in packets] == [("log", b"1\n")]
+        assert source._passed_over == {"rewritten": "it is being written"}
+        monkeypatch.undo()
+        ((packets, cursor),) = fetch(source, cursor)
+        assert [packet.get("data") for packet in packets] == [b"1\n2\n", b"new"]
+        assert fetch(source, cursor) == []
+
     @pytest.mark.parametrize(("suffix", "pack"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)])
     def test_what_is_compressed_is_unpacked(self, tmp_path: Path, suffix: str, pack: Any) -> None:
         home = tmp_path / "in"

@@ -192,7 +192,8 @@ class Files(Source):
         try:
             fd = folder.open(path)
             try:
-                data = read(fd, status)
+                # who does not wait wants it as it is: a log never stands still
+                data = read(fd, status, may_grow=not self.params.settle_s)
             finally:
                 os.close(fd)
             if data is not None and compression:

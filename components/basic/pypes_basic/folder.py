@@ -194,13 +194,21 @@ def _named(pattern: Pattern, place: int) -> int:
     return place
 
 
-def read(fd: int, status: os.stat_result) -> bytes | None:
-    """All of an open file that is as it was when ``status`` was taken, before and after; else ``None``."""
-    if stamp(os.fstat(fd)) != stamp(status):
+def read(fd: int, status: os.stat_result, *, may_grow: bool = False) -> bytes | None:
+    """All of an open file that is as it was when ``status`` was taken, before and after; else ``None``.
+
+    One that ``may_grow`` may have grown meanwhile: what it had then is read.
+    """
+    if not _is_as(fd, status, may_grow):
         return None
     pieces = list(_pieces(fd, status.st_size))
     data = b"".join(pieces)
-    return data if len(data) == status.st_size and stamp(os.fstat(fd)) == stamp(status) else None
+    return data if len(data) == status.st_size and _is_as(fd, status, may_grow) else None
+
+
+def _is_as(fd: int, status: os.stat_result, may_grow: bool) -> bool:
+    now = os.fstat(fd)
+    return stamp(now) == stamp(status) or (may_grow and os.path.samestat(now, status) and now.st_size > status.st_size)
 
 
 def _pieces(fd: int, size: int) -> Iterator[bytes]:
