@@ -130,6 +130,8 @@ class Settings:
     callback_secret: str | None = field(default=None, repr=False)
     #: The file that was read, ``None`` if there was none.
     source: Path | None = None
+    #: Keys that were given in any way, such as ``server.graphs``; all others have their defaults.
+    given: frozenset[str] = frozenset()
 
 
 SECTIONS: Mapping[str, type[Any]] = {
@@ -248,7 +250,7 @@ class _Reader:
 
     def build(self, token: str | None, callback_secret: str | None, source: Path | None) -> Settings:
         built = {section: cls(**self.values[section]) for section, cls in SECTIONS.items()}
-        settings = Settings(**built, token=token, callback_secret=callback_secret, source=source)
+        settings = Settings(**built, token=token, callback_secret=callback_secret, source=source, given=frozenset(self._names))
         try:
             host, _ = split_bind(settings.server.bind)
         except ValueError as error:

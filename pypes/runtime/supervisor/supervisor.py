@@ -44,6 +44,7 @@ from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
 from pypes.runtime.supervisor.owners import Owners
 from pypes.runtime.supervisor.schedules import Schedules
+from pypes.runtime.supervisor.starting import check_start
 from pypes.runtime.supervisor.workers import Workers
 from pypes.runtime.worker.config import WorkerConfig
 
@@ -92,6 +93,7 @@ class Supervisor:
         try:
             self._clock = ClockKeeper(data.path, self._clock_jumped)
             self._store = ControlStore(data.path / "control.db", self._clock.time)
+            check_start(self.settings, self._store)
             listener = await listen(self.settings.server.bind, may_wait=data.was_killed)
             with listener:
                 await self._serve(listener)

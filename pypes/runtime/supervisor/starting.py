@@ -1,0 +1,45 @@
+"""Refuses to start with settings that name a folder or a graph that is not there: most likely a mistyped one."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+
+import orjson
+
+from pypes.config import Settings
+from pypes.errors import InvalidConfig, Problem
+from pypes.runtime.graphs.files import SUFFIX
+from pypes.runtime.graphs.store import ControlStore
+
+
+def check_start(settings: Settings, store: ControlStore) -> None:
+    """Raise :class:`InvalidConfig` for a given ``graphs`` that is no folder, and for a ``default`` that no graph is named.
+
+    Only at start: a node that runs outlives its folder. A node without any graph takes every ``default``, since its graphs may
+    be deployed over HTTP. A graph that was deployed once and is deleted is no mistake of the settings, and the node starts.
+    """
+    problems = []
+    folder, default = settings.server.graphs, settings.server.default
+    if "server.graphs" in settings.given and not folder.is_dir():
+        what = "is no folder" if folder.exists() else "is not there"
+        problems.append(
+            Problem("graphs", f"{folder} {what}; make that folder, or name the one with the graph files", "config.graphs")
+        )
+    elif default and default not in (known := _known(settings, store)) and known and not store.versions(default):
+        near = difflib.get_close_matches(default, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+        problems.append(Problem("default", f"there is no graph {default!r}, deployed or in {folder}; {hint}", "config.default"))
+    if problems:
+        raise InvalidConfig("the node cannot start with this configuration", problems=problems)
+
+
+def _known(settings: Settings, store: ControlStore) -> set[str]:
+    """Names of the graphs that are deployed or in files, valid or not: the log says what is wrong with a file."""
+    names = set(store.live())
+    for path in settings.server.graphs.glob(f"*{SUFFIX}"):
+        names.add(path.stem)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            found = orjson.loads(path.read_bytes()).get("name")
+            names |= {found} if isinstance(found, str) else set()
+    return names

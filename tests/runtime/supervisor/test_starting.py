@@ -1,0 +1,67 @@
+"""What a node refuses to start with."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from pypes.config import load_settings
+from pypes.errors import InvalidConfig
+from pypes.runtime.graphs.store import ControlStore, StoredGraph
+from pypes.runtime.supervisor.starting import check_start
+from pypes.runtime.supervisor.supervisor import Supervisor
+
+
+def problems(tmp_path: Path, **flags: str) -> dict[str, str]:
+    settings = load_settings(flags={f"server.{name}": value for name, value in flags.items()}, environ={}, folder=tmp_path)
+    store = ControlStore(tmp_path / "control.db")
+    try:
+        check_start(settings, store)
+    except InvalidConfig as error:
+        return {problem.path: problem.message for problem in error.problems}
+    finally:
+        store.close()
+    return {}
+
+
+def a_file(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "graphs").mkdir(exist_ok=True)
+    (tmp_path / "graphs" / name).write_text(text)
+
+
+def test_a_folder_of_graphs_that_was_named_must_be_there(tmp_path: Path) -> None:
+    assert problems(tmp_path) == {}  # the one that nobody has named need not
+    assert problems(tmp_path, graphs="nosuch")["graphs"].startswith(f"{tmp_path / 'nosuch'} is not there; ")
+    (tmp_path / "a.json").write_text("{}")
+    assert "is no folder" in problems(tmp_path, graphs="a.json")["graphs"]
+
+
+def test_a_default_must_be_a_graph_if_there_are_any(tmp_path: Path) -> None:
+    assert problems(tmp_path, default="search") == {}  # none is there yet: it may come over HTTP
+    a_file(tmp_path, "search.json", json.dumps({"pypes": 1, "name": "find"}))
+    a_file(tmp_path, "broken.json", "{")
+    a_file(tmp_path, "odd.json", "[]")
+    for name in ("search", "find", "broken", "odd"):
+        assert problems(tmp_path, default=name) == {}
+    assert problems(tmp_path, default="serach")["default"].endswith("did you mean 'search'?")
+    assert problems(tmp_path, default="qqq")["default"].endswith("there are broken, find, odd, search")
+
+
+def test_a_default_that_was_deleted_keeps_no_node_from_starting(tmp_path: Path) -> None:
+    a_file(tmp_path, "search.json", "{}")
+    store = ControlStore(tmp_path / "control.db")
+    store.deploy(StoredGraph("gone", 1, {}, 0.0, "test"))
+    store.close()
+    assert problems(tmp_path, default="gone") == {}
+    store = ControlStore(tmp_path / "control.db")
+    store.undeploy("gone")
+    store.close()
+    assert problems(tmp_path, default="gone") == {}
+
+
+def test_the_server_says_so_before_it_starts_anything(tmp_path: Path) -> None:
+    settings = load_settings(flags={"server.graphs": "nosuch", "server.bind": "127.0.0.1:0"}, environ={}, folder=tmp_path)
+    with pytest.raises(InvalidConfig) as caught:
+        asyncio.run(Supervisor(settings, lambda: settings).run())
+    assert [problem.code for problem in caught.value.problems] == ["config.graphs"]
