@@ -9,8 +9,21 @@ import falcon.asgi
 import orjson
 
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, TIME, Answer, Parameter, Schema, obj, operation
-from pypes.api.query import AFTER, LIMIT, ORDER, SINCE, choice_of, is_newest_first, limit_of, number_of, since_of
-from pypes.api.receipts import BUSY, GRAPH, MAX_INDEX, MAYBE_TEXT
+from pypes.api.query import (
+    AFTER,
+    LIMIT,
+    ORDER,
+    SINCE,
+    check_names,
+    choice_of,
+    criterion_of,
+    invalid_empty,
+    is_newest_first,
+    limit_of,
+    number_of,
+    since_of,
+)
+from pypes.api.receipts import BUSY, GRAPH, MAX_INDEX, MAYBE_TEXT, VERSION
 from pypes.api.request import Request
 from pypes.core.limits import MIB
 from pypes.errors import BadRequest, InvalidInput
@@ -32,7 +45,7 @@ MAX_REPLAYED = 10_000
 LETTER_FIELDS: dict[str, Schema] = {
     "id": TEXT,
     "graph": TEXT,
-    "version": COUNT,
+    "version": VERSION,
     "filter": TEXT,
     "component": TEXT,
     "code": TEXT,
@@ -123,7 +136,7 @@ class DeadLetters:
         ),
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        query = _query(req)
+        query = _query(req, "order", "limit", "after", "group")
         if choice_of(req, "group", ("code",)):
             groups = await self._worker.records.letter_groups(query)
             shown = [
@@ -147,7 +160,7 @@ class DeadLetters:
     @operation(
         "Delete the dead letters that match; at least one criterion is needed",
         {200: Answer("How many there were.", obj(count=COUNT))},
-        errors={503: BUSY, 507: NO_ROOM},
+        errors={400: "A criterion that there is not, that is empty or makes no sense, or none.", 503: BUSY, 507: NO_ROOM},
         parameters=CRITERIA,
     )
     async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
@@ -273,12 +286,13 @@ class DeadLetters:
         resp.data = orjson.dumps(answer)
 
 
-def _query(req: Request) -> LetterQuery:
-    index = number_of(req, "index", -1, 0, MAX_INDEX)
+def _query(req: Request, *known: str) -> LetterQuery:
+    """The criteria in the query; other parameters than they and those ``known`` are refused."""
+    check_names(req, {*TEXTS, "index", "since", *known})
     return LetterQuery(
-        **{own: req.get_param(name) or "" for name, own in TEXTS.items()},
-        since=since_of(req.get_param("since")),
-        index=None if index < 0 else index,
+        **{own: criterion_of(req, name) or "" for name, own in TEXTS.items()},
+        since=since_of(criterion_of(req, "since")),
+        index=None if criterion_of(req, "index") is None else number_of(req, "index", 0, 0, MAX_INDEX),
     )
 
 
@@ -298,6 +312,8 @@ def _text(wanted: dict[str, Any], name: str) -> str:
     value = wanted.get(name)
     if value is not None and not isinstance(value, str):
         raise BadRequest(f"{name} must be text", code="request.invalid", where=name)
+    if value == "":
+        raise invalid_empty(name)
     return value or ""
 
 
@@ -313,7 +329,7 @@ def _shown(letter: DeadLetter) -> dict[str, Any]:
     return {
         "id": letter.id,
         "graph": letter.graph,
-        "version": letter.version,
+        "version": letter.version or None,
         "filter": letter.filter,
         "component": letter.component,
         "code": letter.code,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -56,6 +56,32 @@ AFTER = Parameter("after", "Go on behind this id: next of the page before.", TEX
 def invalid(name: str, message: str) -> BadRequest:
     """The refusal of a parameter."""
     return BadRequest(f"{name} must be {message}", code="request.invalid", where=name)
+
+
+def check_names(req: Request, known: Collection[str]) -> None:
+    """Refuse parameters that are not ``known``, where a mistyped one would list or delete more than is meant.
+
+    Raises :class:`BadRequest`.
+    """
+    for name in req.params:
+        if name not in known:
+            raise BadRequest(f"unknown parameter; there are {', '.join(sorted(known))}", code="request.invalid", where=name)
+
+
+def criterion_of(req: Request, name: str) -> str | None:
+    """A criterion of a search, ``None`` if it was not given. Raises :class:`BadRequest` if it is empty.
+
+    In a script that is a variable which was never set, and would make the search one for everything.
+    """
+    text: str | None = req.get_param(name)
+    if text == "":
+        raise invalid_empty(name)
+    return text
+
+
+def invalid_empty(name: str) -> BadRequest:
+    """The refusal of a criterion that is empty."""
+    return invalid(name, "something to look for, and not empty; leave it out to look for any")
 
 
 def choice_of(req: Request, name: str, options: Sequence[str]) -> str | None:

@@ -15,7 +15,9 @@ from pypes.api.query import (
     ORDER,
     SINCE,
     WAIT,
+    check_names,
     choice_of,
+    criterion_of,
     invalid,
     is_newest_first,
     limit_of,
@@ -40,6 +42,12 @@ MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 GRAPH = Parameter("graph", "Only those of this graph.")
 
 MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
+
+VERSION: Schema = {
+    "type": ["integer", "null"],
+    "minimum": 1,
+    "description": "That of the graph it ran in; null while it has not, or if it never came so far.",
+}
 
 #: The same document in another delivery.
 ELSEWHERE = obj({"outcome": {"type": ["string", "null"]}}, receipt=TEXT, index=COUNT)
@@ -67,7 +75,7 @@ RECEIPT = obj(
     started=MAYBE_TIME,
     finished=MAYBE_TIME,
     graph=TEXT,
-    version=COUNT,
+    version=VERSION,
 )
 DOCUMENT = obj(
     {"replay": ELSEWHERE, "origin": ELSEWHERE},
@@ -111,14 +119,15 @@ class Receipts:
         ),
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        state, since, limit = choice_of(req, "state", STATES), since_of(req.get_param("since")), limit_of(req)
+        check_names(req, ("state", "graph", "since", "order", "limit", "after"))
+        state, since, limit = choice_of(req, "state", STATES), since_of(criterion_of(req, "since")), limit_of(req)
         after = req.get_param("after") or ""
         if after:
             try:
                 ReceiptId.parse(after)
             except NotFound:
                 raise invalid("after", "the id of a receipt: next of the page before") from None
-        newest, graph = is_newest_first(req), req.get_param("graph") or ""
+        newest, graph = is_newest_first(req), criterion_of(req, "graph") or ""
         found = await self._worker.records.receipts(state, since, limit, after, newest=newest, graph=graph)
         more = found[-1].receipt if len(found) == limit else None
         resp.data = orjson.dumps({"receipts": [receipt.to_obj() for receipt in found], "next": more})

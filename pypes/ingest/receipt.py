@@ -151,8 +151,9 @@ class Receipt:
     """Where a delivery is; the numbers count documents. ``state`` is queued, processing, done or failed.
 
     ``received``, ``started`` (first handed to an instance since its worker started) and ``finished`` are RFC 3339, ``None`` for
-    what has not happened yet. ``version`` is that of the graph it ran in, 0 until it is finished. ``reason`` says why it waits,
-    if it is known to be because of its graph. ``replay_of`` tells where a replay comes from, ``replays`` which deliveries run
+    what has not happened yet. ``version`` is that of the graph it ran in, 0 until it is finished, and if it never came so far;
+    it is shown as ``None`` then. ``reason`` says why it waits, if it is known to be because of its graph.
+    ``replay_of`` tells where a replay comes from, ``replays`` which deliveries run
     its failed documents again, the newest first; both only where one receipt is asked for.
     """
 
@@ -174,6 +175,7 @@ class Receipt:
 
     def to_obj(self) -> dict[str, Any]:
         shown = asdict(self)
+        shown["version"] = self.version or None
         for name in ("reason", "replay_of", "replays"):
             if not shown[name]:
                 del shown[name]

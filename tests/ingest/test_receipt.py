@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypes.errors import NotFound
-from pypes.ingest.receipt import ReceiptId, commit_key, received_of, rfc3339
+from pypes.ingest.receipt import Receipt, ReceiptId, commit_key, received_of, rfc3339
 
 
 @given(
@@ -42,3 +42,8 @@ def test_times_are_utc_with_milliseconds() -> None:
     assert rfc3339(5.9997) == "1970-01-01T00:00:06.000Z"
     assert rfc3339(0) == "1970-01-01T00:00:00.000Z"
     assert rfc3339(1_700_000_000.25) == "2023-11-14T22:13:20.250Z"
+
+
+@pytest.mark.parametrize(("version", "shown"), [(0, None), (3, 3)])
+def test_a_delivery_that_has_run_in_no_version_shows_none(version: int, shown: int | None) -> None:
+    assert Receipt("r", "queued", 1, 0, 0, 0, 1, "now", version=version).to_obj()["version"] == shown
