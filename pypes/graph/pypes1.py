@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pypes.errors import InvalidGraph, Problem
-from pypes.graph.codec import NAME
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.pypes1_plugins import PLUGINS
 from pypes.graph.spec import ComponentSpec
 
 #: How far below one another the filters stand that one container became.
 CHAIN_DISTANCE = 60
+
+#: How far from the corner of the canvas a filter may stand.
+_FARTHEST = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ def loads(text: bytes | str, name: str, catalogue: Mapping[str, ComponentSpec]) 
     """
     try:
         obj = json.loads(text)
+    except RecursionError:
+        raise InvalidGraph("the project is nested too deeply to be one", code="graph.malformed") from None
     except ValueError as error:
         raise InvalidGraph(f"the project is not JSON: {error}", code="graph.malformed") from error
     return from_obj(obj, name, catalogue)
@@ -77,6 +81,8 @@ class _Reader:
         self._catalogue = catalogue
         #: By place and by cid: the filters that a container became, the first of which takes its wires and the last sends them.
         self._names: dict[Any, tuple[str, str]] = {}
+        #: The number with which the search for a name begins, by what comes before it.
+        self._taken: dict[str, int] = {}
 
     def note(self, path: str, message: str, code: str) -> None:
         self.report.append(Problem(path, message, code))
@@ -120,10 +126,12 @@ class _Reader:
 
     def _name_for(self, wanted: Any, component: str) -> str:
         """A name that filters may have, near the one wanted, and not taken yet."""
-        base = re.sub(r"[^A-Za-z0-9_-]+", "-", str(wanted)).strip("-").lower()[:56] or component.lower()
-        name, number = base, 2
-        while name in self.nodes or not NAME.fullmatch(name):
+        base = _base(wanted) or _base(component) or "filter"
+        name, number = base, self._taken.get(base, 2)
+        while name in self.nodes:
             name, number = f"{base}-{number}", number + 1
+        # the next of many that are called alike need not count from the beginning
+        self._taken[base] = max(2, number - 1)
         return name
 
     def _known(self, params: dict[str, Any], spec: ComponentSpec | None, path: str) -> dict[str, Any]:
@@ -158,6 +166,11 @@ class _Reader:
         return self._names.get(module) if isinstance(module, int) else self._names.get(str(module))
 
 
+def _base(wanted: Any) -> str:
+    """What a filter may be called, near ``wanted``, with room for a number; empty if nothing of it can stay."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", str(wanted)).strip("-").lower()[:56].strip("-")
+
+
 def _plain(params: Any) -> dict[str, Any]:
     """Parameters without the options, which the component declares itself."""
     if not isinstance(params, dict):
@@ -171,6 +184,11 @@ def _plain(params: Any) -> dict[str, Any]:
 def _position(container: Mapping[str, Any]) -> tuple[float, float] | None:
     config = container.get("config")
     for position in (container.get("position"), config.get("position") if isinstance(config, dict) else None):
-        if isinstance(position, list) and len(position) == 2 and all(type(x) in (int, float) for x in position):
+        if isinstance(position, list) and len(position) == 2 and all(_is_place(x) for x in position):
             return position[0], position[1]
     return None
+
+
+def _is_place(value: Any) -> bool:
+    # neither NaN nor what no canvas has
+    return type(value) in (int, float) and -_FARTHEST < value < _FARTHEST

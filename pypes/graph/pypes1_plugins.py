@@ -40,6 +40,11 @@ class Plugin(NamedTuple):
     params: tuple[str, ...] = ()
 
 
+def _renamed(names: Mapping[str, str], value: Any) -> Any:
+    """What a choice of the original is called here; what was no choice there, and may be of any type, stays."""
+    return names.get(value, value) if isinstance(value, str) else value
+
+
 def _split(text: Any, separator: str = ",") -> Any:
     """The names in a text, stripped; what is no text was none of the original's, and stays."""
     return [part.strip() for part in text.split(separator) if part.strip()] if isinstance(text, str) else text
@@ -68,8 +73,7 @@ def _write_table(params: Params) -> Params:
 def _read_case(params: Params) -> list[Params]:
     (read,) = _read_fields(params)
     if "operation" in read:
-        operation = read.pop("operation")
-        read["case"] = _CASES.get(operation, operation)
+        read["case"] = _renamed(_CASES, read.pop("operation"))
     return [read]
 
 
@@ -118,11 +122,10 @@ def _pairs(sources: str, targets: str) -> tuple[Callable[[Params], list[Params]]
     def read(params: Params) -> list[Params]:
         rest = {name: value for name, value in params.items() if name not in (sources, targets, "mode")}
         if sources not in params and targets not in params:
-            return [params]
-        mode = params.get("mode", "Abort")
-        common = {**rest, "mode": _MODES.get(mode, mode)}
+            return [{name: _renamed(_MODES, value) if name == "mode" else value for name, value in params.items()}]
+        common = {**rest, "mode": _renamed(_MODES, params.get("mode", "Abort"))}
         names = _split(params.get(sources, "")), _split(params.get(targets, ""))
-        if len(names[0]) != len(names[1]):
+        if not all(isinstance(each, list) for each in names) or len(names[0]) != len(names[1]):
             return [common]  # as there: without as many targets as sources it did nothing
         return [{"source": source, "target": target, **common} for source, target in zip(*names, strict=True)] or [common]
 

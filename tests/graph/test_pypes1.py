@@ -72,3 +72,25 @@ def test_filters_of_one_name_are_told_apart() -> None:
 def test_what_is_no_project_is_refused(text: str) -> None:
     with pytest.raises(InvalidGraph):
         loads(text, "g", CATALOGUE)
+
+
+def test_many_of_one_name_are_numbered_in_a_moment() -> None:
+    containers = [{"filterName": "JSON", "name": "x"}] * 20_000 + [{"filterName": "JSON", "name": "x-7"}]
+    names = list(from_obj({"containers": containers}, "n", CATALOGUE).graph.nodes)
+    assert (names[:3], names[-2:]) == (["x", "x-2", "x-3"], ["x-20000", "x-7-2"])
+
+
+@pytest.mark.parametrize("name", ["\u00fc", "\ud800", "///", "\x00"])
+def test_a_component_of_which_no_name_can_be_made_is_a_filter(name: str) -> None:
+    imported = from_obj({"containers": [{"filterName": name}, {"filterName": name}]}, "n", CATALOGUE)
+    assert list(imported.graph.nodes) == ["filter", "filter-2"]
+
+
+@pytest.mark.parametrize("position", [[float("nan"), 1], [float("inf"), 1], [10**400, 1], [True, 1]])
+def test_a_place_that_is_none_is_left_out(position: list[float]) -> None:
+    assert from_obj({"containers": [{"filterName": "JSON", "position": position}]}, "n", CATALOGUE).graph.layout == {}
+
+
+def test_a_project_that_is_nested_without_end_is_none() -> None:
+    with pytest.raises(InvalidGraph, match="nested too deeply"):
+        loads("[" * 100_000, "n", CATALOGUE)

@@ -176,3 +176,16 @@ def test_a_graph_is_written_as_a_project_that_reads_back() -> None:
         (node.name, node.component, node.params) for node in nodes.values()
     ]
     assert back.wires == wires
+
+
+@pytest.mark.parametrize("odd", [None, True, 5, [], {}, [[], []], [{}, []], ["x"]], ids=repr)
+@pytest.mark.parametrize(("plugin", "name"), [(plugin, name) for plugin in PLUGINS for name in PLUGINS[plugin].params])
+def test_parameters_of_any_type_are_read_and_written(plugin: str, name: str, odd: object) -> None:
+    for params in PLUGINS[plugin].read({name: odd}):
+        PLUGINS[plugin].write(params)
+
+
+@pytest.mark.parametrize("plugin", ["CopyField", "RenameField"])
+def test_a_mode_without_fields_is_read_in_the_words_of_today(plugin: str) -> None:
+    written = PLUGINS[plugin].write({})
+    assert PLUGINS[plugin].read(written) == [{"mode": "overwrite"}]
