@@ -61,13 +61,17 @@ def _template(template: str | None, *, is_standard: bool, name: str) -> str:
 @click.option(
     "--id",
     "template",
-    show_default="{path}",
-    help="Id of a file's document, made of its {path} below the given one, its {name}, and the {root}'s name.",
+    help="Id of a file's document, made of its {path} below the given one (the default), its {name}, the {root}'s name.",
 )
 @click.option("--type", "media", default="", metavar="TYPE", help="Media type of standard input; else by --name or content.")
 @click.option("--name", default="", help="Name of standard input, as a file would have it.")
 @click.option("--no-id", is_flag=True, help="Give no ids and remember nothing: each run adds documents.")
-@click.option("--changed", "only_changed", is_flag=True, help="Leave out files that are as they were when they were last fed.")
+@click.option(
+    "--changed",
+    "only_changed",
+    is_flag=True,
+    help="Leave out files that are as they were when they were last fed, but for those that failed.",
+)
 @click.option(
     "--deletions/--no-deletions",
     default=True,
