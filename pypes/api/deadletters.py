@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import falcon.asgi
 import orjson
 
+from pypes.api.keys import check_keys
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, TEXT, TIME, Answer, Parameter, Schema, obj, operation
 from pypes.api.query import (
     AFTER,
@@ -303,8 +304,7 @@ async def _object(req: Request, known: set[str]) -> dict[str, Any]:
     wanted = await req.json(MAX_PACKET_BYTES)
     if not isinstance(wanted, dict):
         raise BadRequest("the body must be a JSON object", code="request.invalid")
-    if unknown := sorted(wanted.keys() - known):
-        raise BadRequest(f"unknown key; there are {', '.join(sorted(known))}", code="request.invalid", where=unknown[0])
+    check_keys(wanted, known)
     return wanted
 
 

@@ -9,6 +9,7 @@ import falcon.asgi
 import orjson
 
 from pypes.api.change import AUTHORSHIP, CHANGED, IF_MATCH, authorship, expected
+from pypes.api.keys import check_keys
 from pypes.api.operation import JSON_OBJECT, NAMES, TEXT, Answer, Parameter, obj, operation
 from pypes.api.query import LINK, LISTED, answer_page
 from pypes.api.request import FORM, Request, parse_json
@@ -124,9 +125,12 @@ async def _wanted(req: Request) -> tuple[str, dict[str, Any]]:
     media = (req.content_type or "application/json").partition(";")[0].strip().lower()
     body = await req.read(MAX_FILTER_BYTES)
     if media == FORM:
-        klass = falcon.uri.parse_query_string(body.decode("utf-8", "replace")).get("klass")
+        form = falcon.uri.parse_query_string(body.decode("utf-8", "replace"), keep_blank=True)
+        klass = form.get("klass")
         if not isinstance(klass, str):
             raise BadRequest("send one form field klass with the name of a component", code="request.invalid", where="klass")
+        if other := next((name for name in form if name != "klass"), None):
+            raise BadRequest("a form takes klass only; give parameters by PUT /filters/{id}", code="request.invalid", where=other)
         return klass, {}
     if media == "multipart/form-data":
         return _klass_of(body, req.content_type or ""), {}
@@ -136,6 +140,7 @@ async def _wanted(req: Request) -> tuple[str, dict[str, Any]]:
     component, params = (wanted.get("component"), wanted.get("params", {})) if isinstance(wanted, dict) else (None, None)
     if not isinstance(component, str) or not isinstance(params, dict):
         raise BadRequest('send {"component": NAME, "params": {…}}', code="request.invalid")
+    check_keys(wanted, ("component", "params"))
     return component, params
 
 

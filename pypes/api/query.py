@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import orjson
 from falcon.asgi import Response
 
+from pypes.api.keys import check_keys
 from pypes.api.operation import TEXT, Parameter
 from pypes.api.request import Request
 from pypes.errors import BadRequest
@@ -63,9 +64,7 @@ def check_names(req: Request, known: Collection[str]) -> None:
 
     Raises :class:`BadRequest`.
     """
-    for name in req.params:
-        if name not in known:
-            raise BadRequest(f"unknown parameter; there are {', '.join(sorted(known))}", code="request.invalid", where=name)
+    check_keys(req.params, known, "parameter")
 
 
 def criterion_of(req: Request, name: str) -> str | None:

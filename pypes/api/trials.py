@@ -9,6 +9,7 @@ import falcon.asgi
 import orjson
 
 from pypes.api.graphs import MAX_GRAPH_BYTES, UNKNOWN
+from pypes.api.keys import check_keys
 from pypes.api.operation import BOOLEAN, COUNT, JSON_OBJECT, PROBLEMS, TEXT, Answer, obj, operation
 from pypes.api.request import Disconnected, Request
 from pypes.errors import BadRequest
@@ -79,6 +80,7 @@ class Trials:
         content_type = wanted.get("content_type") if isinstance(wanted, dict) else None
         if not isinstance(content_type, str) or "body" not in wanted:
             raise BadRequest('send {"content_type": TYPE, "body": TEXT}', code="request.invalid")
+        check_keys(wanted, ("content_type", "body", "graph"))
         trying = asyncio.ensure_future(
             self._worker.control_while_wanted(
                 "graphs.dryrun", name=name, content_type=content_type, body=wanted["body"], graph=wanted.get("graph")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -144,7 +145,9 @@ class Deployed:
             raise InvalidGraph("a graph is a JSON object", where=name)
         if obj.get("name", name) != name:
             problem = Problem(
-                "name", f"is {obj['name']!r}, but the graph is deployed as {name!r}; make them the same", "graph.name"
+                "name",
+                f"is {json.dumps(obj['name'], ensure_ascii=False)}, but the graph is deployed as {name!r}; make them the same",
+                "graph.name",
             )
             raise InvalidGraph("the graph is not valid", where=name, problems=[problem])
         for part, most in (("nodes", MOST_FILTERS), ("wires", MOST_WIRES)):

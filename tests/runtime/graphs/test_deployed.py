@@ -79,3 +79,10 @@ def test_a_component_that_is_missing_may_be_in_a_load_file_that_cannot_be_read(t
         failure = found._missing(StoredGraph("g", 1, graph, 0.0))
         assert failure is not None
         assert failure.message == f"component 'Bad' is not installed any more; {said}"
+
+
+@pytest.mark.parametrize(("name", "shown"), [(None, "null"), (True, "true"), ({"a": "\u00fc"}, '{"a": "\u00fc"}'), ("h", '"h"')])
+def test_another_name_is_shown_as_it_was_sent(tmp_path: Path, name: object, shown: str) -> None:
+    with deployed(tmp_path) as found, pytest.raises(InvalidGraph) as caught:
+        found.checked("g", {"pypes": 1, "name": name})
+    assert caught.value.problems[0].message == f"is {shown}, but the graph is deployed as 'g'; make them the same"
