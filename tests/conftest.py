@@ -63,3 +63,8 @@ def _no_process_is_left_behind() -> Iterator[None]:
     yield
     left = _children() - before
     assert not left, f"the test left processes running: {sorted(left)}"
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name bytes by their parameter and place: compressed ones hold the time, and every process must have the same names."""
+    return argname if isinstance(val, bytes) else None
