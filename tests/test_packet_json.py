@@ -71,3 +71,8 @@ class TestJson:
         with pytest.raises(InvalidInput) as raised:
             Packet.from_json(obj)
         assert (raised.value.code, raised.value.where) == ("packet.malformed", where)
+
+    @pytest.mark.parametrize("obj", [None, True, 5, "x", []])
+    def test_a_refusal_speaks_of_json_and_not_of_python(self, obj: Any) -> None:
+        with pytest.raises(InvalidInput, match=r"^a packet is a JSON object with fields, meta and field_meta$"):
+            Packet.from_json(obj)

@@ -58,7 +58,7 @@ def read(obj: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, 
 
 def _parts(obj: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     if not isinstance(obj, dict):
-        raise _malformed("", f"a packet is an object with fields, meta and field_meta, not {type(obj).__name__}")
+        raise _malformed("", "a packet is a JSON object with fields, meta and field_meta")
     if unknown := sorted(obj.keys() - {"fields", "meta", "field_meta"}):
         raise _malformed(str(unknown[0]), "unknown key; a packet has fields, meta and field_meta")
     fields, meta, field_meta = ({} if obj.get(key) is None else obj[key] for key in ("fields", "meta", "field_meta"))

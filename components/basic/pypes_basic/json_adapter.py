@@ -59,10 +59,10 @@ def _documents(packet: Packet) -> Iterator[Packet]:
         if isinstance(value, dict):
             yield Packet.from_document(value, meta)
             return
-        found = [(f"element {at}: ", one) for at, one in enumerate(value if isinstance(value, list) else [value], 1)]
+        found = [(f"element {at}: ", one) for at, one in enumerate(value, 1)] if isinstance(value, list) else [("", value)]
     for place, value in found:
         if not isinstance(value, dict):
-            raise Reject(f"{place}a document is an object, not {type(value).__name__}", "json.not_documents")
+            raise Reject(f"{place}a document is a JSON object; put the value into one", "json.not_documents")
     for number, (_, value) in enumerate(found, 1):
         own = {**meta, "row": number}
         if "id" in meta:
