@@ -24,7 +24,7 @@ from pypes.api.query import (
     number_of,
     since_of,
 )
-from pypes.api.receipts import BUSY, GRAPH, MAX_INDEX, MAYBE_TEXT, VERSION
+from pypes.api.receipts import BUSY, GRAPH, MAX_INDEX, MAYBE_TEXT, SOUGHT, VERSION
 from pypes.api.request import Request
 from pypes.core.limits import MIB
 from pypes.errors import BadRequest, InvalidInput
@@ -83,12 +83,12 @@ ACCEPTED = Answer(
 )
 CRITERIA = (
     GRAPH,
-    Parameter("filter", "Only those that failed in this filter."),
-    Parameter("code", "Only those with this error code."),
-    Parameter("receipt", "Only those that this delivery left."),
-    Parameter("id", "Only those of the document with this id."),
-    Parameter("file", "Only those of the file with this name."),
-    Parameter("route", "Only those of documents with this route."),
+    Parameter("filter", "Only those that failed in this filter.", SOUGHT),
+    Parameter("code", "Only those with this error code.", SOUGHT),
+    Parameter("receipt", "Only those that this delivery left.", SOUGHT),
+    Parameter("id", "Only those of the document with this id.", SOUGHT),
+    Parameter("file", "Only those of the file with this name.", SOUGHT),
+    Parameter("route", "Only those of documents with this route.", SOUGHT),
     Parameter("index", "Only those of the document with this ordinal in its delivery; use it with receipt.", COUNT),
     SINCE,
 )
@@ -192,7 +192,7 @@ class DeadLetters:
         body={
             "application/json": obj(
                 {
-                    **dict.fromkeys(TEXTS, TEXT),
+                    **dict.fromkeys(TEXTS, SOUGHT),
                     "index": COUNT,
                     "since": {"type": ["string", "number"]},
                     "from": FROM,

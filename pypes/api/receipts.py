@@ -39,7 +39,9 @@ OUTCOMES = ("published", "dropped", "failed", "pending")
 MAX_INDEX = 1 << 40
 
 MAYBE_TEXT: Schema = {"type": ["string", "null"]}
-GRAPH = Parameter("graph", "Only those of this graph.")
+#: A criterion; one that is empty is refused.
+SOUGHT: Schema = {"type": "string", "minLength": 1}
+GRAPH = Parameter("graph", "Only those of this graph.", SOUGHT)
 
 MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
 

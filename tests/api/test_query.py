@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pypes.api.deadletters import _query, _text
+from pypes.api.deadletters import CRITERIA, TEXTS, _query, _text
 from pypes.api.query import check_names, criterion_of
 from pypes.api.request import Request
 from pypes.errors import BadRequest
@@ -57,3 +57,8 @@ def test_the_same_holds_for_criteria_in_a_body() -> None:
     with pytest.raises(BadRequest, match="graph must be something to look for"):
         _text({"graph": ""}, "graph")
     assert (_text({}, "graph"), _text({"graph": "g"}, "graph")) == ("", "g")
+
+
+def test_openapi_says_that_no_criterion_is_empty() -> None:
+    told = {parameter.name: parameter.schema.get("minLength") for parameter in CRITERIA}
+    assert {name: told[name] for name in TEXTS} == dict.fromkeys(TEXTS, 1)
