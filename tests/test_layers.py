@@ -42,9 +42,11 @@ ROOMS: dict[str, dict[str, tuple[str, ...]]] = {
         "instance": ("scheduler",),
         "trials": ("scheduler", "instance"),
         "pool": ("instance",),
-        "graphs": ("pool", "trials", "instance"),
-        "worker": (),
-        "supervisor": ("graphs", "pool", "worker"),
+        "graphs": ("pool", "trials", "instance", "contracts"),
+        "rpc": (),
+        "contracts": ("rpc",),
+        "worker": ("rpc", "contracts"),
+        "supervisor": ("graphs", "pool", "worker", "rpc", "contracts"),
     },
 }
 

@@ -22,9 +22,9 @@ AUTHORSHIP = (
 )
 
 
-def authorship(req: Request) -> dict[str, str]:
+def authorship(req: Request) -> tuple[str, str]:
     """Who makes a change, and why."""
-    return {"by": req.get_param("by") or req.remote_addr or "", "note": req.get_param("note") or ""}
+    return req.get_param("by") or req.remote_addr or "", req.get_param("note") or ""
 
 
 def answer(resp: falcon.asgi.Response, graph: dict[str, Any]) -> None:

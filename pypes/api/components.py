@@ -48,7 +48,7 @@ class Components:
         parameters=LISTED,
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        await answer_page(req, resp, self._worker, "components.list", req.get_param("after"))
+        await answer_page(req, resp, self._worker.control.components.page, req.get_param("after"))
 
     @operation(
         "Look for components again: what was installed since the start can be used at once",
@@ -56,7 +56,7 @@ class Components:
     )
     async def on_post_rescan(self, req: Request, resp: falcon.asgi.Response) -> None:
         await req.discard()
-        resp.data = orjson.dumps(await self._worker.control("components.rescan"))
+        resp.data = orjson.dumps(await self._worker.control.components.rescan())
 
     @operation(
         "One component: ports, parameters, documentation",
@@ -64,4 +64,4 @@ class Components:
         errors={404: "No component of that name."},
     )
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
-        resp.data = orjson.dumps(await self._worker.control("components.get", name=name))
+        resp.data = orjson.dumps(await self._worker.control.components.get(name))

@@ -45,7 +45,7 @@ class Drafts:
         parameters=LISTED,
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        await answer_page(req, resp, self._worker, "graphs.drafts", req.get_param("after"))
+        await answer_page(req, resp, self._worker.control.drafts.page, req.get_param("after"))
 
     @operation(
         "Draw a wire in the draft of a graph; ends are filter.port, with the id of a filter",
@@ -61,7 +61,7 @@ class Drafts:
     async def on_post_wires(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         source, target = await _ends(req)
         resp.status = 201
-        resp.data = orjson.dumps(await self._worker.control("graphs.wire", name=name, source=source, target=target))
+        resp.data = orjson.dumps(await self._worker.control.drafts.wire(name, source, target))
 
     @operation(
         "Take a drafted wire away",
@@ -71,15 +71,15 @@ class Drafts:
     )
     async def on_delete_wires(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         source, target = await _ends(req)
-        resp.data = orjson.dumps(await self._worker.control("graphs.unwire", name=name, source=source, target=target))
+        resp.data = orjson.dumps(await self._worker.control.drafts.unwire(name, source, target))
 
     @operation("The draft of a graph", {200: Answer("What it would be.", DRAFT)}, errors={404: NO_DRAFT})
     async def on_get_draft(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
-        resp.data = orjson.dumps(await self._worker.control("graphs.draft", name=name))
+        resp.data = orjson.dumps(await self._worker.control.drafts.get(name))
 
     @operation("Throw a draft away, its filters included", {204: Answer("It is gone.")}, errors={404: NO_DRAFT})
     async def on_delete_draft(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
-        await self._worker.control("graphs.discard", name=name)
+        await self._worker.control.drafts.discard(name)
         resp.status = 204
 
     @operation(
@@ -90,7 +90,7 @@ class Drafts:
     )
     async def on_post_deploy(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
-        deployed = await self._worker.control("graphs.deploy", name=name, **authorship(req))
+        deployed = await self._worker.control.drafts.deploy(name, *authorship(req))
         deployed.pop("created")
         resp.data = orjson.dumps(deployed)
 

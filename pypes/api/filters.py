@@ -51,11 +51,11 @@ class Filters:
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
         kind = req.get_param("node")
         if kind is None:
-            await answer_page(req, resp, self._worker, "filters.list", req.get_param("after"))
+            await answer_page(req, resp, self._worker.control.filters.page, req.get_param("after"))
             return
         if kind not in KINDS:
             raise BadRequest(f"node must be one of {', '.join(KINDS)}", code="request.invalid", where="node")
-        resp.data = orjson.dumps(await self._worker.control("components.kinds", node=kind))
+        resp.data = orjson.dumps(await self._worker.control.components.kinds(kind))
 
     @operation(
         "Configure a component",
@@ -74,14 +74,14 @@ class Filters:
     )
     async def on_post(self, req: Request, resp: falcon.asgi.Response) -> None:
         component, params = await _wanted(req)
-        created = await self._worker.control("filters.create", component=component, params=params)
+        created = await self._worker.control.filters.create(component, params)
         resp.status = 201
         resp.set_header("location", f"/filters/{created['id']}")
         resp.data = orjson.dumps(created)
 
     @operation("One filter", {200: Answer("The filter.", FILTER)}, errors={404: UNKNOWN})
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
-        resp.data = orjson.dumps(await self._worker.control("filters.get", id=id))
+        resp.data = orjson.dumps(await self._worker.control.filters.get(id))
 
     @operation(
         "Give a filter new parameters; one that belongs to a deployed graph is changed there",
@@ -100,9 +100,7 @@ class Filters:
         params = body.get("params") if isinstance(body, dict) else None
         if not isinstance(params, dict):
             raise BadRequest('send {"params": {…}}', code="request.invalid", where="params")
-        resp.data = orjson.dumps(
-            await self._worker.control("filters.update", id=id, params=params, expected=expected(req), **authorship(req))
-        )
+        resp.data = orjson.dumps(await self._worker.control.filters.update(id, params, *authorship(req), expected(req)))
 
     @operation(
         "Delete a filter",
@@ -116,7 +114,7 @@ class Filters:
         parameters=(IF_MATCH, *AUTHORSHIP),
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
-        await self._worker.control("filters.delete", id=id, expected=expected(req), **authorship(req))
+        await self._worker.control.filters.delete(id, *authorship(req), expected(req))
         resp.status = 204
 
 

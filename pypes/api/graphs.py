@@ -53,7 +53,7 @@ class Graphs:
         parameters=LISTED,
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
-        await answer_page(req, resp, self._worker, "graphs.list", req.get_param("after"))
+        await answer_page(req, resp, self._worker.control.graphs.page, req.get_param("after"))
 
     @operation(
         "Deploy a new graph; a project of the original Pypes is converted first",
@@ -77,13 +77,13 @@ class Graphs:
         if form == "pypes1":
             if not name:
                 raise BadRequest("a project has no name; say ?name=", code="request.invalid", where="name")
-            imported = await self._worker.control("graphs.convert", name=name, obj=graph)
+            imported = await self._worker.control.graphs.convert(name, graph)
             graph, report = imported["graph"], imported["report"]
         elif form != "pypes":
             raise BadRequest(f"there is no format {form!r}; pypes or pypes1", code="request.invalid", where="format")
         name = name or str(graph.get("name", ""))
         try:
-            deployed = await self._worker.control("graphs.put", name=name, obj=graph, expected=[0], **authorship(req))
+            deployed = await self._worker.control.graphs.put(name, graph, *authorship(req), [0])
         except Changed as error:
             raise Conflict("there is a graph of that name; PUT changes it", code="graph.exists", where=name) from error
         except InvalidGraph as error:
@@ -100,7 +100,7 @@ class Graphs:
 
     @operation("One graph", {200: Answer("The live version.", GRAPH, ETAG)}, errors={404: UNKNOWN})
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
-        answer(resp, await self._worker.control("graphs.get", name=name))
+        answer(resp, await self._worker.control.graphs.get(name))
 
     @operation(
         "Validate a graph and deploy it; what is in flight finishes in the version it started in",
@@ -119,9 +119,7 @@ class Graphs:
     )
     async def on_put_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         graph = await _graph(req)
-        deployed: dict[str, Any] = await self._worker.control(
-            "graphs.put", name=name, obj=graph, expected=expected(req), **authorship(req)
-        )
+        deployed = await self._worker.control.graphs.put(name, graph, *authorship(req), expected(req))
         if deployed.pop("created"):
             resp.status = 201
             resp.set_header("location", req.path)
@@ -142,7 +140,7 @@ class Graphs:
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         force = req.get_param_as_bool("force", default=False)
-        await self._worker.control("graphs.delete", name=name, force=force, expected=expected(req))
+        await self._worker.control.graphs.delete(name, force, expected(req))
         resp.status = 204
 
 

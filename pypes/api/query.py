@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import orjson
@@ -16,9 +15,7 @@ from pypes.api.keys import check_keys
 from pypes.api.operation import TEXT, Parameter
 from pypes.api.request import Request
 from pypes.errors import BadRequest
-
-if TYPE_CHECKING:
-    from pypes.runtime.worker.worker import IngestWorker
+from pypes.runtime.contracts.control import Page
 
 #: Longest wait that is granted; proxies in between rarely have more patience.
 MAX_WAIT_S = 60.0
@@ -111,16 +108,14 @@ def limit_of(req: Request) -> int:
     return number_of(req, "limit", PAGE, 1, MAX_PAGE)
 
 
-async def answer_page(
-    req: Request, resp: Response, worker: IngestWorker, of: str, after: str | int | None, **params: str
-) -> None:
+async def answer_page(req: Request, resp: Response, page: Callable[..., Awaitable[Page]], after: str | int | None) -> None:
     """Answer with a page of what the supervisor lists: an array, and the way to the next one in ``Link`` (RFC 8288)."""
     limit = number_of(req, "limit", MAX_PAGE, 1, MAX_PAGE)
-    found = await worker.control("page", of=of, limit=limit, after=after, **params)
-    if found["next"] is not None:
-        following = urlencode({"limit": limit, "after": found["next"]})
+    found = await page(limit=limit, after=after)
+    if found.next is not None:
+        following = urlencode({"limit": limit, "after": found.next})
         resp.set_header("link", f'<{req.path}?{following}>; rel="next"')
-    resp.data = orjson.dumps(found["entries"])
+    resp.data = orjson.dumps(found.entries)
 
 
 def wait_of(req: Request) -> float:

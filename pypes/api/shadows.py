@@ -70,9 +70,8 @@ class Shadows:
         wanted = await req.json(MAX_GRAPH_BYTES)
         if not isinstance(wanted, dict) or wanted.keys() - {"graph", "documents", "record", "redact"}:
             raise BadRequest('send {"graph": {…}, "documents": NUMBER}', code="request.invalid")
-        found = await self._worker.control(
-            "graphs.shadow",
-            name=name,
+        found = await self._worker.control.trials.shadow(
+            name,
             graph=wanted.get("graph"),
             documents=_number(wanted, "documents", 1000, MAX_DOCUMENTS),
             record=_number(wanted, "record", 0, MAX_RECORDED),
@@ -84,11 +83,11 @@ class Shadows:
 
     @operation("What a shadow has found so far", {200: Answer("The report.", REPORT)}, errors={404: NO_SHADOW})
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str, id: str) -> None:
-        resp.data = orjson.dumps(await self._worker.control("graphs.shadow_report", name=name, id=id))
+        resp.data = orjson.dumps(await self._worker.control.trials.shadow_report(name, id))
 
     @operation("End a shadow; its report stays for an hour", {204: Answer("It has ended.")}, errors={404: NO_SHADOW})
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str, id: str) -> None:
-        await self._worker.control("graphs.shadow_end", name=name, id=id)
+        await self._worker.control.trials.end_shadow(name, id)
         resp.status = 204
 
 

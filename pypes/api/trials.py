@@ -50,7 +50,7 @@ class Trials:
     )
     async def on_post_validate(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         graph = await req.json(MAX_GRAPH_BYTES)
-        resp.data = orjson.dumps(await self._worker.control("graphs.validate", name=name, obj=graph))
+        resp.data = orjson.dumps(await self._worker.control.trials.validate(name, graph))
 
     @operation(
         "Run one body through a graph and show what each filter made of it; nothing is published",
@@ -82,9 +82,7 @@ class Trials:
             raise BadRequest('send {"content_type": TYPE, "body": TEXT}', code="request.invalid")
         check_keys(wanted, ("content_type", "body", "graph"))
         trying = asyncio.ensure_future(
-            self._worker.control_while_wanted(
-                "graphs.dryrun", name=name, content_type=content_type, body=wanted["body"], graph=wanted.get("graph")
-            )
+            self._worker.control.trials.dryrun(name, content_type, wanted["body"], wanted.get("graph"))
         )
         gone = asyncio.ensure_future(req.until_gone())
         try:

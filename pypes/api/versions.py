@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import falcon.asgi
@@ -48,7 +49,7 @@ class Versions:
     )
     async def on_get(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         after = number_of(req, "after", 0, 1, MAX_VERSION) or None
-        await answer_page(req, resp, self._worker, "graphs.versions", after, name=name)
+        await answer_page(req, resp, partial(self._worker.control.versions.page, name), after)
 
     @operation(
         "One version (n), or what changed between two (a...b)",
@@ -60,9 +61,9 @@ class Versions:
         if not _is_number(old) or (dots and not _is_number(new)):
             raise BadRequest("a version is a number; 2...5 compares two", code="request.invalid", where="version")
         if dots:
-            found = await self._worker.control("graphs.compare", name=name, old=int(old), new=int(new))
+            found = await self._worker.control.versions.compare(name, int(old), int(new))
         else:
-            found = await self._worker.control("graphs.version", name=name, version=int(old))
+            found = await self._worker.control.versions.get(name, int(old))
         resp.data = orjson.dumps(found)
 
     @operation(
@@ -77,8 +78,7 @@ class Versions:
         version = body.get("version") if isinstance(body, dict) else None
         if type(version) is not int or not 0 < version < 1 << 31:
             raise BadRequest('send {"version": NUMBER}', code="request.invalid", where="version")
-        wanted = {"name": name, "version": version, "expected": expected(req), **authorship(req)}
-        answer(resp, await self._worker.control("graphs.rollback", **wanted))
+        answer(resp, await self._worker.control.graphs.rollback(name, version, *authorship(req), expected(req)))
 
     @operation(
         "Accept and keep the documents of a graph, and run none",
@@ -87,14 +87,14 @@ class Versions:
     )
     async def on_post_pause(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
-        answer(resp, await self._worker.control("graphs.pause", name=name, is_paused=True))
+        answer(resp, await self._worker.control.graphs.pause(name, True))
 
     @operation(
         "Go on with what was kept while the graph was paused", {200: Answer("It runs.", GRAPH, ETAG)}, errors={404: UNKNOWN}
     )
     async def on_post_resume(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()
-        answer(resp, await self._worker.control("graphs.pause", name=name, is_paused=False))
+        answer(resp, await self._worker.control.graphs.pause(name, False))
 
 
 def _is_number(text: str) -> bool:

@@ -31,12 +31,11 @@ class Harness:
         self.base = base
         self.topology: dict[str, Any] = {
             "generation": 1,
-            "instances": [],
+            "instances": {},
             "graphs": {graph: 1} if graph else {},
             "routes": {},
             "default": graph,
             "ordered": [graph] if is_ordered else [],
-            "ready": True,
         }
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []

@@ -69,8 +69,10 @@ def test_a_delivery_that_never_ran_shows_its_body(tmp_path: Path, body: bytes, s
         # nothing is looked at before there is an instance to hand it to
         instance.bind(f"{server.config.runtime_dir}/i-1.sock")
         instance.listen()
-        instances = [{"id": 1, "socket": instance.getsockname()}]
-        server.push("topology", **{**server.topology, "generation": 2, "instances": instances, "graphs": {}, "default": None})
+        instances = {"1": instance.getsockname()}
+        server.push(
+            "topology", topology={**server.topology, "generation": 2, "instances": instances, "graphs": {}, "default": None}
+        )
         listed = until(lambda: server.get("/deadletters").json()["deadletters"], 10, "the dead letter")
         assert [(one["receipt"], one["code"], one["filter"]) for one in listed] == [(receipt, "graph.gone", "")]
         letter = server.get(f"/deadletters/{listed[0]['id']}").json()

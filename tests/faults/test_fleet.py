@@ -69,7 +69,7 @@ class Pair:
         async def ask(node: Node) -> None:
             client = await RpcClient.connect(str(worker_socket(find_runtime_dir(node.base / "data"), 0)))
             try:
-                await client.call("trigger", shard=0, graph="shared", at=at)
+                await client.call("trigger", graph="shared", at=at)
             finally:
                 await client.close()
 

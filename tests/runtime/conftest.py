@@ -202,6 +202,11 @@ class Node:
 
         return asyncio.run(ask())
 
+    def listed(self, what: str, **params: Any) -> list[dict[str, Any]]:
+        """All entries of a list, such as ``graphs``."""
+        found: list[dict[str, Any]] = self.call(f"{what}.page", limit=1000, **params)["entries"]
+        return found
+
     def children(self) -> list[psutil.Process]:
         """All living processes under the supervisor."""
         with contextlib.suppress(psutil.NoSuchProcess):

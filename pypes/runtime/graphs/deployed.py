@@ -13,6 +13,7 @@ from pypes.core.paths import Paths
 from pypes.errors import InvalidGraph, NotFound, Problem
 from pypes.graph import codec
 from pypes.graph.schedule import sources
+from pypes.ingest.dispatch.topology import Topology
 from pypes.registry import Catalogue, Code, codes_of, differences, digest_of
 from pypes.runtime.folders import paths_of
 from pypes.runtime.graphs.check import NO_FLEET, check, scrub
@@ -39,34 +40,27 @@ class Deployed:
         self.closing: set[str] = set()
         self._pool = pool
 
-    def topology(self) -> dict[str, Any]:
-        """What ingest workers must know: ``{generation, instances, retiring, graphs, routes, default, …}``.
-
-        ``instances``, and those ``retiring``, are ``{id, socket}`` each, the former with their ``graphs``.
-        ``graphs`` is name → version of those that the instances run, ``routes`` route → graph. Deliveries for a graph in
-        ``failed`` (name → reason; not in ``graphs``) are accepted and wait. ``ordered`` are graphs with ``order_by``, ``paused``
-        those whose deliveries stay in the queues, ``closing`` those that take no more, ``weights`` is graph → ``weight``,
-        ``sources`` graph → the filters that a trigger runs (see :func:`pypes.graph.schedule.sources`), ``fleet`` graphs of which
-        one node of the fleet runs them.
-        """
-        return {
-            "generation": self._pool.live.number if self._pool.live else 0,
-            "instances": [
-                {"id": i.spec.id, "socket": i.spec.socket, "graphs": sorted(i.spec.graphs)} for i in self._pool.ready()
-            ],
-            "retiring": [{"id": i.spec.id, "socket": i.spec.socket} for i in self._pool.retiring()],
-            "graphs": {name: graph.version for name, graph in self.live.items() if name not in self.failed},
-            "routes": {route: name for name, graph in self.live.items() for route in graph.graph.get("routes", ())},
-            "default": self.default(),
-            "strict_routes": self.settings.server.strict_routes,
-            "paused": sorted(self.paused & self.live.keys()),
-            "closing": sorted(self.closing),
-            "failed": self.reasons(),
-            "weights": {name: weight for name, graph in self.live.items() if (weight := graph.graph.get("weight", 1)) != 1},
-            "sources": self._sources(),
-            "fleet": [name for name, graph in self.live.items() if graph.graph.get("firing") == "fleet"],
-            "ordered": [name for name, graph in self.live.items() if graph.graph.get("order_by")],
-        }
+    def topology(self) -> Topology:
+        """What ingest workers must know. Deliveries for a graph that could not be set up are accepted and wait."""
+        graphs = {name: graph.version for name, graph in self.live.items() if name not in self.failed}
+        ready = self._pool.ready()
+        return Topology(
+            generation=self._pool.live.number if self._pool.live else 0,
+            instances={i.spec.id: i.spec.socket for i in ready},
+            graphs=graphs,
+            failed=self.reasons(),
+            routes={route: name for name, graph in self.live.items() for route in graph.graph.get("routes", ())},
+            default=self.default(),
+            ordered=frozenset(name for name, graph in self.live.items() if graph.graph.get("order_by")),
+            retiring={i.spec.id: i.spec.socket for i in self._pool.retiring()},
+            paused=frozenset(self.paused & self.live.keys()),
+            closing=frozenset(self.closing),
+            runs={i.spec.id: runs for i in ready if not (runs := frozenset(i.spec.graphs)) >= graphs.keys()},
+            weights={name: weight for name, graph in self.live.items() if (weight := graph.graph.get("weight", 1)) != 1},
+            sources=self._sources(),
+            fleet=frozenset(name for name, graph in self.live.items() if graph.graph.get("firing") == "fleet"),
+            strict_routes=self.settings.server.strict_routes,
+        )
 
     def _sources(self) -> dict[str, list[str]]:
         if self.catalogue is None:

@@ -41,7 +41,7 @@ class DryRuns:
             return {"valid": False, "errors": [problem.to_obj() for problem in listed]}
         return {"valid": True, "errors": []}
 
-    async def run(self, name: str, content_type: str, body: str | dict[str, Any], graph: Any = None) -> dict[str, Any]:
+    async def run(self, name: str, content_type: str, body: Any, graph: Any = None) -> dict[str, Any]:
         """One document through a graph (the deployed one unless it is given): the report of a trial.
 
         ``body`` is text, or ``{"base64": …}``. Raises :class:`NotFound`, :class:`InvalidGraph`, :class:`BadRequest` for what the

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+
+from pypes.runtime.contracts.control import Page
 
 #: A page ends with the entry that goes beyond this, in bytes of JSON.
 PAGE_BYTES = 4 << 20
@@ -25,24 +26,21 @@ def _drafts_last(entry: Mapping[str, Any]) -> Any:
     return not dot, graph, node
 
 
-#: By list: the field that tells entries apart, and the order in which it has them.
-ORDERS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], Any]]] = MappingProxyType(
-    {
-        "graphs.list": ("name", _by_name),
-        "graphs.drafts": ("name", _by_name),
-        "graphs.versions": ("version", _newest_first),
-        "components.list": ("name", _by_name),
-        "filters.list": ("id", _drafts_last),
-    }
-)
+class Listing(NamedTuple):
+    """How a list is cut into pages: the field that tells its entries apart, and the order in which it has them."""
+
+    field: str
+    order: Callable[[Mapping[str, Any]], Any]
 
 
-def page(of: str, entries: Iterable[dict[str, Any]], limit: int, after: str | int | None) -> dict[str, Any]:
-    """``{entries, next}``: up to ``limit`` entries of a list behind the one called ``after``, which may be gone by now.
+GRAPHS = DRAFTS = COMPONENTS = Listing("name", _by_name)
+VERSIONS = Listing("version", _newest_first)
+FILTERS = Listing("id", _drafts_last)
 
-    ``next`` is what to say as ``after`` for the next page, ``None`` on the last one.
-    """
-    field, order = ORDERS[of]
+
+def page(listing: Listing, entries: Iterable[dict[str, Any]], limit: int, after: str | int | None) -> Page:
+    """Up to ``limit`` entries of a list behind the one called ``after``, which may be gone by now."""
+    field, order = listing
     behind = None if after is None else order({field: after})
     found: list[dict[str, Any]] = []
     size = 0
@@ -50,7 +48,7 @@ def page(of: str, entries: Iterable[dict[str, Any]], limit: int, after: str | in
         if behind is not None and order(entry) <= behind:
             continue
         if len(found) == limit or size >= PAGE_BYTES:
-            return {"entries": found, "next": found[-1][field]}
+            return Page(found, found[-1][field])
         found.append(entry)
         size += len(msgspec.json.encode(entry))
-    return {"entries": found, "next": None}
+    return Page(found, None)

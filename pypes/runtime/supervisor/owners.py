@@ -8,7 +8,9 @@ from typing import Any
 
 from pypes.errors import Unavailable
 from pypes.ingest.store.shards import Shards, owner_of
+from pypes.runtime.contracts.shard import ShardCalls
 from pypes.runtime.rpc import RpcClient
+from pypes.runtime.rpc.contract import Method, stub
 from pypes.runtime.worker.peers import worker_socket
 
 #: Longest wait for the answer of a worker: it may have to write to its disk first.
@@ -26,20 +28,25 @@ class Owners:
     async def fire(self, graph: str, at: float) -> None:
         """Have the sources of a graph run for the scheduled time ``at`` (seconds since the epoch)."""
         number = owner_of(graph, await asyncio.to_thread(self._shards.owners, self._workers))
-        await self._ask(number, "trigger", graph=graph, at=at)
+        await self._asked(number).trigger(graph, at)
 
     async def unfinished(self, graph: str) -> int | None:
         """How many deliveries of a graph that is closing are not done yet; ``None`` if a worker still lets some in."""
         numbers = await asyncio.to_thread(self._shards.numbers)
-        counts = await asyncio.gather(*(self._ask(number, "unfinished", graph=graph) for number in numbers))
-        return None if None in counts else sum(counts)
+        counts = await asyncio.gather(*(self._asked(number).unfinished(graph) for number in numbers))
+        return None if None in counts else sum(count for count in counts if count is not None)
 
-    async def _ask(self, number: int, method: str, **params: Any) -> Any:
-        try:
-            client = await RpcClient.connect(str(worker_socket(self._runtime_dir, number)))
-        except OSError as error:
-            raise Unavailable(f"the worker that serves shard {number} is being started") from error
-        try:
-            return await client.call(method, timeout_s=ANSWER_S, shard=number, **params)
-        finally:
-            await client.close()
+    def _asked(self, number: int) -> ShardCalls:
+        """Whoever serves a shard now."""
+
+        async def carry(name: str, method: Method, params: dict[str, Any]) -> Any:
+            try:
+                client = await RpcClient.connect(str(worker_socket(self._runtime_dir, number)))
+            except OSError as error:
+                raise Unavailable(f"the worker that serves shard {number} is being started") from error
+            try:
+                return await client.call(name, timeout_s=ANSWER_S, **params)
+            finally:
+                await client.close()
+
+        return stub(ShardCalls, carry)

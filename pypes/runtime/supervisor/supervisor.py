@@ -24,7 +24,7 @@ from pypes.config import Settings
 from pypes.core.lifeline import Lifeline, adopt_orphans
 from pypes.core.watched_tasks import WatchedTasks, in_own_thread, watch_callbacks
 from pypes.errors import InternalError, PypesError
-from pypes.ingest.dispatch.topology import cannot_serve
+from pypes.ingest.dispatch.topology import Topology, cannot_serve
 from pypes.ingest.outcome import Death
 from pypes.registry import Catalogue, discover
 from pypes.runtime.graphs.deployment import Deployments
@@ -279,8 +279,8 @@ class Supervisor:
 
     # -- what children tell -----------------------------------------------------------------------------
 
-    def _topology(self) -> dict[str, Any]:
-        return {**self._deployments.topology(), "shadows": self._shadows.sockets(), "ready": self._is_up()}
+    def _topology(self) -> Topology:
+        return replace(self._deployments.topology(), shadows=self._shadows.sockets(), is_settled=self._is_up())
 
     def _announce(self) -> None:
         self._workers.announce()

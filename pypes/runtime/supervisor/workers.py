@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from pypes import logs
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.errors import BadRequest
+from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import Death
+from pypes.runtime.contracts.supervisor import WorkerEvents
 from pypes.runtime.rpc import Peer
+from pypes.runtime.rpc.contract import events
 
 #: Longest wait for the successor of a worker that is rolled.
 ROLL_S = 30.0
@@ -24,10 +25,11 @@ ROLL_S = 30.0
 
 @dataclass(slots=True)
 class Worker:
-    """A connected worker; ``queued`` is what it reported when it had drained."""
+    """A connected worker; ``tell`` pushes events to it, ``queued`` is what it reported when it had drained."""
 
     pid: int
     slot: int
+    tell: WorkerEvents
     is_ready: bool = False
     queued: int | None = None
 
@@ -35,7 +37,7 @@ class Worker:
 class Workers:
     """Keeps track of the ingest workers. ``on_change()`` is called when one comes, is ready, or goes."""
 
-    def __init__(self, topology: Callable[[], dict[str, Any]], on_change: Callable[[], None], on_failed: OnFailed) -> None:
+    def __init__(self, topology: Callable[[], Topology], on_change: Callable[[], None], on_failed: OnFailed) -> None:
         self._topology = topology
         self._on_change = on_change
         self._known: dict[Peer, Worker] = {}
@@ -44,11 +46,11 @@ class Workers:
         self._tasks = WatchedTasks(on_failed)
         self._log = logs.get("pypes.workers")
 
-    def hello(self, peer: Peer, pid: int, slot: int = -1) -> dict[str, Any]:
+    def hello(self, peer: Peer, pid: int, slot: int) -> Topology:
         """A worker introduces itself; the answer is the topology."""
-        self._known[peer] = Worker(pid, slot)
+        worker = self._known[peer] = Worker(pid, slot, events(WorkerEvents, peer.notify))
         if self._grace_s is not None:
-            peer.notify("drain", grace_s=self._grace_s)
+            worker.tell.drain(self._grace_s)
         self._notify()
         return self._topology()
 
@@ -59,7 +61,7 @@ class Workers:
         self._log.debug("worker ready", pid=worker.pid, slot=worker.slot)
         self._notify()
 
-    def drained(self, peer: Peer, queued: int = 0) -> None:
+    def drained(self, peer: Peer, queued: int) -> None:
         """A worker has finished what it could."""
         self._worker(peer).queued = queued
         self._notify()
@@ -72,14 +74,13 @@ class Workers:
     def announce(self) -> None:
         """Tell all workers the topology."""
         topology = self._topology()
-        for peer in self._known:
-            peer.notify("topology", **topology)
+        for worker in self._known.values():
+            worker.tell.topology(topology)
 
     def tell_gone(self, instance: int, death: Death) -> None:
         """Tell all workers that an instance is dead and reaped, and of what it died."""
-        told = msgspec.to_builtins(death)
-        for peer in self._known:
-            peer.notify("gone", id=instance, death=told)
+        for worker in self._known.values():
+            worker.tell.gone(instance, death)
 
     @property
     def is_ready(self) -> bool:
@@ -93,8 +94,8 @@ class Workers:
     async def drain(self, grace_s: float) -> None:
         """Have all workers refuse documents and finish their queues; returns when they have, or after ``grace_s``."""
         self._grace_s = grace_s
-        for peer in self._known:
-            peer.notify("drain", grace_s=grace_s)
+        for worker in self._known.values():
+            worker.tell.drain(grace_s)
         # a little longer than the workers themselves wait: they report what stays queued
         await self._until(lambda: all(worker.queued is not None for worker in self._known.values()), grace_s + 1.0)
 

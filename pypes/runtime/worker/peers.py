@@ -6,24 +6,21 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from pypes.errors import PypesError, StoreError, Unavailable
-from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.outcome import DeadLetter
 from pypes.ingest.queue import Key
 from pypes.ingest.queues.embedded import EmbeddedQueue
-from pypes.ingest.receipt import DocumentReport, Receipt
 from pypes.ingest.store.shards import Shard, Shards
 from pypes.ingest.store.spool import SpoolDir, SpoolWriter
+from pypes.runtime.contracts.shard import ShardCalls
 from pypes.runtime.rpc import RpcClient
+from pypes.runtime.rpc.contract import Method, answer, stub
 from pypes.runtime.worker.config import WorkerConfig
-from pypes.runtime.worker.wanted import Runs
+from pypes.runtime.worker.desk import Append
 
 #: How long a request waits for the worker that owns a shard, while that one is being started.
 PEER_WAIT_S = 5.0
@@ -36,50 +33,15 @@ FINISH_S = 5.0
 CLOSING = "owner.closing"
 
 
-class Call(NamedTuple):
-    """A coroutine of :class:`Queue` that other workers may call: types of its parameters and of its result.
-
-    ``is_repeatable``: called twice it does what it does once, so a lost answer can be asked for again.
-    """
-
-    params: Mapping[str, Any]
-    result: Any
-    is_repeatable: bool = True
-
-
-CALLS: Mapping[str, Call] = MappingProxyType(
-    {
-        "wait_receipt": Call({"id": str, "wait_s": float}, Receipt | None),
-        "documents": Call({"id": str, "limit": int, "after": int}, list[DocumentReport] | None),
-        "receipts": Call(
-            {"state": str | None, "since": float, "limit": int, "after": str, "newest": bool, "graph": str}, list[Receipt]
-        ),
-        "letters": Call({"query": LetterQuery, "limit": int, "after": str, "newest": bool}, list[DeadLetter]),
-        "letter": Call({"id": str}, KeptLetter | None),
-        "letter_groups": Call({"query": LetterQuery}, list[LetterGroup]),
-        "edit_letter": Call({"id": str, "packet": bytes}, bool),
-        "delete_letters": Call({"ids": list[str]}, int, is_repeatable=False),
-        "replay": Call({"id": str, "from_start": bool}, str, is_repeatable=False),
-        "replay_together": Call({"ids": list[str], "from_start": bool}, Replayed, is_repeatable=False),
-        # with a time it is repeatable, but then its caller is the supervisor, which repeats it itself
-        "trigger": Call({"graph": str, "at": float | None}, list[str], is_repeatable=False),
-        "run": Call({"graph": str, "is_confirmed": bool}, Runs, is_repeatable=False),
-        "runs": Call({"graph": str}, Runs),
-        "unfinished": Call({"graph": str}, int | None),
-        "append": Call({"header": Header, "body": bytes, "spool": str, "key": Key | None}, str, is_repeatable=False),
-    }
-)
-
-
 def worker_socket(runtime_dir: Path, shard: int) -> Path:
     """Where the worker that serves a shard listens."""
     return runtime_dir / f"w-{shard}.sock"
 
 
 class Peers:
-    """Calls the queue of any shard, wherever it is. ``open`` opens one that nobody owns any more and adds it to ``queues``.
+    """Asks the owner of any shard, wherever it is. ``open`` opens one that nobody owns any more and adds it to ``queues``.
 
-    ``own``: what the worker itself answers for one of its queues, which comes as the first argument.
+    ``desk`` makes of a queue of this worker what answers for it.
     """
 
     def __init__(
@@ -88,13 +50,13 @@ class Peers:
         shards: Shards,
         queues: Mapping[int, EmbeddedQueue],
         open: Callable[[Shard], Awaitable[EmbeddedQueue]],
-        own: Mapping[str, Callable[..., Awaitable[Any]]],
+        desk: Callable[[EmbeddedQueue, Append], ShardCalls],
     ) -> None:
         self._config = config
         self._shards = shards
         self._queues = queues
         self._open = open
-        self._own = own
+        self._desk = desk
         self._clients: dict[int, asyncio.Future[RpcClient]] = {}
         #: What other workers asked to be appended and has not been answered.
         self._appending: set[asyncio.Future[str]] = set()
@@ -110,47 +72,47 @@ class Peers:
 
     # -- asking -----------------------------------------------------------------------------------------
 
-    async def ask(self, number: int, method: str, /, **params: Any) -> Any:
-        """Call a coroutine of the queue of a shard; what it raises comes back as the same error.
+    def shard(self, number: int) -> ShardCalls:
+        """The owner of a shard; what it raises comes back as the same error.
 
-        While the owner is being started, waits up to :data:`PEER_WAIT_S`, then raises :class:`Unavailable`. A call that must
-        not be made twice is not repeated when its answer was lost: that is :class:`Unavailable` (``owner.lost``).
+        While another worker that owns it is being started, a call waits up to :data:`PEER_WAIT_S`, then raises
+        :class:`Unavailable`. One that must not be made twice is not repeated when its answer was lost: that is
+        :class:`Unavailable` (``owner.lost``).
         """
+        return stub(ShardCalls, partial(self._ask, number))
+
+    def every(self) -> list[ShardCalls]:
+        """The owners of all shards, ascending by number."""
+        return [self.shard(number) for number in self.numbers()]
+
+    async def _ask(self, number: int, name: str, method: Method, params: dict[str, Any]) -> Any:
         if number in self._queues:
-            return await self._queue_call(number, method, params)
-        call = CALLS[method]
+            return await self._do(number, name, params)
         deadline = math.inf
         while True:
             client = None
             try:
                 client = await self._client(number)
-                return msgspec.convert(await client.call(method, shard=number, **params), call.result)
+                return await client.carry(name, method, params)
             except OSError:
                 pass  # nobody listens there: the owner is being started
             except Unavailable as error:
                 if error.code != CLOSING:
                     if client is not None and client.is_open:
                         raise  # the owner's own words
-                    if not call.is_repeatable and not _has_key(params):
+                    if not method.is_repeatable and not _has_key(params):
                         raise _lost() from error
             if await self._adopted(number):
-                return await self._queue_call(number, method, params)
+                return await self._do(number, name, params)
             # the owner's time to come back counts from when it was missed: a long wait at it may have come before
             deadline = min(deadline, time.monotonic() + PEER_WAIT_S)
             if time.monotonic() >= deadline:
                 raise _restarts()
             await asyncio.sleep(PEER_POLL_S)
 
-    async def ask_all(self, method: str, /, **params: Any) -> list[Any]:
-        """What the queues of all shards answer, by number; raises what the first of them raises."""
-        return await asyncio.gather(*(self.ask(number, method, **params) for number in self.numbers()))
-
-    async def _queue_call(self, number: int, method: str, params: Mapping[str, Any]) -> Any:
-        if method == "append":
-            return await self._append(number, **params)
-        if method in self._own:
-            return await self._own[method](self._queues[number], **params)
-        return await getattr(self._queues[number], method)(**params)
+    async def _do(self, number: int, name: str, params: Mapping[str, Any]) -> Any:
+        """Do a call here, for a shard that this worker owns."""
+        return await answer(ShardCalls, self._desk(self._queues[number], partial(self._append, number)), name, params)
 
     async def _client(self, number: int) -> RpcClient:
         connecting = self._clients.get(number)
@@ -189,12 +151,12 @@ class Peers:
             return await self._queues[number].append(header, body, decoded, key)
         if isinstance(body, Spooled):
             try:
-                return str(await self.ask(number, "append", header=header, body=b"", spool=body.name, key=key))
+                return await self.shard(number).append(header, b"", body.name, key)
             except PypesError as error:
                 if error.code in (_RESTARTS, CLOSING):
                     self._spool_of(number).remove([body.name])  # it never came to the owner
                 raise
-        return str(await self.ask(number, "append", header=header, body=body, spool="", key=key))
+        return await self.shard(number).append(header, body, "", key)
 
     async def _append(self, number: int, header: Header, body: bytes, spool: str, key: Key | None) -> str:
         """Append what another worker sent; a file that was swept meanwhile is :class:`StoreError`."""
@@ -206,17 +168,11 @@ class Peers:
 
     # -- answering --------------------------------------------------------------------------------------
 
-    async def answer(self, method: str, params: dict[str, Any]) -> Any:
-        """What another worker asked for, as msgspec encodes it."""
-        call, number = CALLS.get(method), params.pop("shard", -1)
-        if call is None:
-            raise PypesError(f"there is no method {method!r}", code="control.unknown_method")
+    async def answer(self, number: int, name: str, params: dict[str, Any]) -> Any:
+        """Do what another worker asks of a shard. Raises :class:`Unavailable` (``owner.closing``) if it is let go of."""
         if self._is_closing or number not in self._queues:
             raise Unavailable("this worker lets go of the shard; ask its successor", code=CLOSING)
-        given = {name: msgspec.convert(params[name], kind) for name, kind in call.params.items()}
-        found = await self._queue_call(number, method, given)
-        # a list shows neither, and they may be large
-        return [msgspec.structs.replace(one, packet=b"", traceback="") for one in found] if method == "letters" else found
+        return await self._do(number, name, params)
 
     # -- stopping ---------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import DeadLetter, receipt_of
 from pypes.ingest.queues.replaying import starts_over
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
+from pypes.runtime.contracts.shard import ShardCalls
 from pypes.runtime.worker.peers import Peers
 
 #: Dead letters handled at a time where many are: so many fit into one commit of a shard, and none waits long behind them.
@@ -52,18 +53,18 @@ class Records:
         self._peers = peers
         self._node = node
 
-    def _shard_of(self, receipt: str) -> int:
-        """The shard that an id leads to; raises :class:`NotFound` if it leads nowhere."""
+    def _owner_of(self, receipt: str) -> ShardCalls:
+        """The owner of the shard that an id leads to; raises :class:`NotFound` if it leads nowhere."""
         parsed = ReceiptId.parse(receipt)
         if parsed.node != self._node:
             raise _of_another_node(parsed.node, self._node)
         if parsed.shard not in self._peers.numbers():
             raise _no_receipt()
-        return parsed.shard
+        return self._peers.shard(parsed.shard)
 
-    def _shard_of_letter(self, id: str) -> int:
+    def _owner_of_letter(self, id: str) -> ShardCalls:
         try:
-            return self._shard_of(receipt_of(id))
+            return self._owner_of(receipt_of(id))
         except NotFound as error:
             raise (error if error.code == ELSEWHERE else _no_letter()) from None
 
@@ -71,7 +72,7 @@ class Records:
 
     async def receipt(self, id: str, wait_s: float = 0.0) -> Receipt:
         """Where a delivery is; waits up to ``wait_s`` for its end. Raises :class:`NotFound`, or :class:`Gone` once forgotten."""
-        found: Receipt | None = await self._peers.ask(self._shard_of(id), "wait_receipt", id=id, wait_s=wait_s)
+        found = await self._owner_of(id).wait_receipt(id, wait_s)
         if found is None:
             raise _no_receipt()
         return self._explained(found)
@@ -91,9 +92,7 @@ class Records:
 
     async def documents(self, id: str, limit: int, after: int) -> list[DocumentReport]:
         """What became of the documents of a delivery; raises as :meth:`receipt`."""
-        found: list[DocumentReport] | None = await self._peers.ask(
-            self._shard_of(id), "documents", id=id, limit=limit, after=after
-        )
+        found = await self._owner_of(id).documents(id, limit, after)
         if found is None:
             raise _no_receipt()
         return found
@@ -102,8 +101,10 @@ class Records:
         self, state: str | None, since: float, limit: int, after: str, *, newest: bool = False, graph: str = ""
     ) -> list[Receipt]:
         """Receipts of all shards as ``Queue.receipts`` has them: ids sort by time."""
-        asked = {"state": state, "since": since, "limit": limit, "after": after, "newest": newest, "graph": graph}
-        found = await self._peers.ask_all("receipts", **asked)
+        owners = self._peers.every()
+        found = await asyncio.gather(
+            *(owner.receipts(state, since, limit, after, newest=newest, graph=graph) for owner in owners)
+        )
         merged = sorted((receipt for part in found for receipt in part), key=lambda receipt: receipt.receipt, reverse=newest)
         return [self._explained(receipt) for receipt in merged[:limit]]
 
@@ -111,12 +112,12 @@ class Records:
 
     async def letters(self, query: LetterQuery, limit: int, after: str, *, newest: bool = False) -> list[DeadLetter]:
         """Dead letters of all shards that match, ascending by id, or with ``newest`` descending."""
-        found = await self._peers.ask_all("letters", query=query, limit=limit, after=after, newest=newest)
+        found = await asyncio.gather(*(owner.letters(query, limit, after, newest=newest) for owner in self._peers.every()))
         return sorted((letter for part in found for letter in part), key=lambda letter: letter.id, reverse=newest)[:limit]
 
     async def letter(self, id: str) -> KeptLetter:
         """One dead letter with what is kept of it; raises :class:`NotFound`."""
-        found: KeptLetter | None = await self._peers.ask(self._shard_of_letter(id), "letter", id=id)
+        found = await self._owner_of_letter(id).letter(id)
         if found is None:
             raise _no_letter()
         return found
@@ -124,7 +125,7 @@ class Records:
     async def letter_groups(self, query: LetterQuery) -> list[LetterGroup]:
         """Dead letters of all shards that match, counted by graph, filter and code; most first."""
         groups: dict[tuple[str, str, str], LetterGroup] = {}
-        for part in await self._peers.ask_all("letter_groups", query=query):
+        for part in await asyncio.gather(*(owner.letter_groups(query) for owner in self._peers.every())):
             for group in part:
                 key = (group.graph, group.filter, group.code)
                 if (known := groups.get(key)) is not None:
@@ -134,40 +135,36 @@ class Records:
 
     async def edit_letter(self, id: str, packet: bytes) -> None:
         """Give a dead letter another packet (its JSON form); raises :class:`NotFound`."""
-        if not await self._peers.ask(self._shard_of_letter(id), "edit_letter", id=id, packet=packet):
+        if not await self._owner_of_letter(id).edit_letter(id, packet):
             raise _no_letter()
 
     async def delete_letter(self, id: str) -> None:
         """Delete a dead letter; raises :class:`NotFound`."""
-        if not await self._peers.ask(self._shard_of_letter(id), "delete_letters", ids=[id]):
+        if not await self._owner_of_letter(id).delete_letters([id]):
             raise _no_letter()
 
     async def delete_letters(self, query: LetterQuery) -> int:
         """Delete the dead letters that match; returns how many there were."""
-        counts = await asyncio.gather(*(self._delete_in(number, query) for number in self._peers.numbers()))
+        counts = await asyncio.gather(*(self._delete_from(owner, query) for owner in self._peers.every()))
         return sum(counts)
 
-    async def _delete_in(self, number: int, query: LetterQuery) -> int:
+    async def _delete_from(self, owner: ShardCalls, query: LetterQuery) -> int:
         count, after = 0, ""
         while True:
-            letters: list[DeadLetter] = await self._peers.ask(
-                number, "letters", query=query, limit=PORTION, after=after, newest=False
-            )
+            letters = await owner.letters(query, PORTION, after)
             if not letters:
                 return count
-            count += await self._peers.ask(number, "delete_letters", ids=[letter.id for letter in letters])
+            count += await owner.delete_letters([letter.id for letter in letters])
             after = letters[-1].id
 
     async def replay(self, id: str, from_start: bool) -> Replayed:
         """Turn a dead letter into a delivery, from the start with those of the same document. Raises as ``Queue.replay``."""
-        shard = self._shard_of_letter(id)
-        together: Replayed = await self._peers.ask(shard, "replay_together", ids=[id], from_start=from_start)
+        together = await self._owner_of_letter(id).replay_together([id], from_start)
         return Replayed(await self._replay_single(id), 1) if together.left else together
 
     async def _replay_single(self, id: str) -> str:
         """The receipt of the delivery that goes on where a dead letter failed."""
-        receipt: str = await self._peers.ask(self._shard_of_letter(id), "replay", id=id, from_start=False)
-        return receipt
+        return await self._owner_of_letter(id).replay(id, from_start=False)
 
     async def replay_all(self, query: LetterQuery, from_start: bool, limit: int) -> ReplayedMany:
         """Replay ``limit`` dead letters that match, the oldest first.
@@ -217,10 +214,10 @@ class Records:
         first = [letter for letter in letters if from_start or starts_over(letter, is_edited=False)]
         singles = [] if from_start else [letter for letter in letters if not starts_over(letter, is_edited=False)]
         if first:
-            shard = self._shard_of_letter(first[0].id)
+            owner = self._owner_of_letter(first[0].id)
             ids = [letter.id for letter in first]
             try:
-                together: Replayed = await self._peers.ask(shard, "replay_together", ids=ids, from_start=from_start)
+                together = await owner.replay_together(ids, from_start)
             except PypesError as error:
                 done.refused += [(letter, error) for letter in first]
             else:

@@ -24,11 +24,12 @@ from pypes.ingest.dispatch.link import Link
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.protocol import Ended, Fetched
 from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.worker.cursors import FleetCursor, OwnCursor, doubtful, settle
 from pypes.runtime.worker.enqueuing import header_of
 from pypes.runtime.worker.fleet import Fleet, HandedOver, Lock, Place, missing
 from pypes.runtime.worker.together import together
-from pypes.runtime.worker.wanted import TOO_MANY_DELETIONS, Runs, Wanted
+from pypes.runtime.worker.wanted import TOO_MANY_DELETIONS, Wanted
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,7 @@ import msgspec
 
 from pypes.ingest.protocol import Ended
 from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.runtime.contracts.shard import Runs
 
 #: Under which name it stands among the cursors of a graph: no filter has it.
 _NAME = ""
@@ -13,18 +14,6 @@ _NAME = ""
 
 #: The code of a source that stopped because a run would delete so much that it may be a mistake.
 TOO_MANY_DELETIONS = "source.too_many_deletions"
-
-
-class Runs(msgspec.Struct, frozen=True):
-    """The sources of a graph that fetch, whether they run, and what they said when their last run did not end well, by filter.
-
-    ``stopped``: those that wait until deletions are confirmed; ``failed``: the others.
-    """
-
-    sources: list[str]
-    is_running: bool
-    stopped: dict[str, str]
-    failed: dict[str, str] = {}
 
 
 class Wanted(msgspec.Struct):

@@ -10,10 +10,9 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from pypes import __version__
 from pypes.core.lifeline import exit_now
@@ -30,14 +29,18 @@ from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import Receipt
 from pypes.ingest.store.shards import Shard, Shards, owner_of
 from pypes.ingest.store.spool import SpoolWriter
+from pypes.runtime.contracts.control import Control
+from pypes.runtime.contracts.shard import Runs
+from pypes.runtime.contracts.supervisor import WorkerCalls, WorkerEvents
 from pypes.runtime.rpc import MAX_CONTROL_BYTES, Peer, RpcClient, RpcServer
+from pypes.runtime.rpc.contract import hear, stub
 from pypes.runtime.worker.callbacks import Callbacks
 from pypes.runtime.worker.config import WorkerConfig
+from pypes.runtime.worker.desk import Append, ShardDesk
 from pypes.runtime.worker.fleet import Fleet
 from pypes.runtime.worker.peers import Peers
 from pypes.runtime.worker.records import Records
 from pypes.runtime.worker.sources import Sources
-from pypes.runtime.worker.wanted import Runs
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +72,7 @@ class IngestWorker:
         self._dispatcher = Dispatcher(config.limits, self._lost)
         fleet = None if config.fleet_dir is None else Fleet(Path(config.fleet_dir), config.node)
         self._sources = Sources(self._dispatcher, config.limits, fleet)
-        own: dict[str, Callable[..., Awaitable[Any]]] = {
-            "trigger": self._sources.trigger,
-            "run": self._sources.run,
-            "runs": self._sources.runs,
-            "unfinished": self._unfinished,
-        }
-        self._peers = Peers(config, self._shards, self._queues, self._open, own)
+        self._peers = Peers(config, self._shards, self._queues, self._open, self._desk)
         #: Receipts and dead letters of all shards.
         self.records = Records(self._peers, config.node, lambda: self._topology)
         self._topology = Topology()
@@ -87,7 +84,10 @@ class IngestWorker:
         self._callbacks = Callbacks(
             config.callback_hosts, config.callback_secret or "", config.limits, clock=self._clock, on_failed=self._fail
         )
-        self._control: RpcClient
+        #: What clients ask of the supervisor; what it raises comes back as the same error.
+        self.control: Control
+        self._supervisor: WorkerCalls
+        self._client: RpcClient
         self._queue: EmbeddedQueue
         self._slot: int
 
@@ -106,13 +106,14 @@ class IngestWorker:
             worker._queue = await worker._open(shard)
             for abandoned in worker._shards.adopt(config.workers):
                 await worker._open(abandoned)
-            worker._control = await RpcClient.connect(
-                config.control_socket, worker._told, worker._control_lost, MAX_CONTROL_BYTES
-            )
-            topology = await worker._control.call("hello", pid=os.getpid(), slot=shard.number)
+            told = partial(hear, WorkerEvents, _Told(worker))
+            worker._client = await RpcClient.connect(config.control_socket, told, worker._control_lost, MAX_CONTROL_BYTES)
+            worker.control = Control(worker._client.carry)
+            worker._supervisor = stub(WorkerCalls, worker._client.carry)
+            topology = await worker._supervisor.hello(os.getpid(), shard.number)
             if not worker._has_heard:
                 worker._apply(topology)
-            await worker._control.call("ready")
+            await worker._supervisor.ready()
         except BaseException:
             await worker.stop()
             raise
@@ -141,7 +142,7 @@ class IngestWorker:
             clock=self._clock,
         )
         self._queues[shard.number] = queue
-        server = RpcServer(self._answer)
+        server = RpcServer(partial(self._answer, shard.number))
         await server.start(self._peers.socket_of(shard.number))
         self._servers.append(server)
         self._dispatcher.add(queue)
@@ -168,7 +169,7 @@ class IngestWorker:
         state = self.state
         if state == "draining":
             pass
-        elif self._has_failed or not self._control.is_open:
+        elif self._has_failed or not self._client.is_open:
             state = "cut off"
         elif state == "starting":
             pass
@@ -253,76 +254,33 @@ class IngestWorker:
             raise Draining("the server is stopping; trigger again later")
         self._sources.check(graph)
         owner = owner_of(graph, self._owners)
-        found: Runs = await self._peers.ask(owner, "run", graph=graph, is_confirmed=is_confirmed)
-        return found
+        return await self._peers.shard(owner).run(graph, is_confirmed)
 
     async def runs(self, graph: str) -> Runs:
         """What there is to say of the sources of a graph. Raises as :meth:`trigger` does."""
         self._sources.check(graph)
-        found: Runs = await self._peers.ask(owner_of(graph, self._owners), "runs", graph=graph)
-        return found
+        return await self._peers.shard(owner_of(graph, self._owners)).runs(graph)
 
-    async def _unfinished(self, queue: EmbeddedQueue, graph: str) -> int | None:
-        """How many deliveries of a graph a queue still has; ``None`` while this worker has not heard that it is closing."""
-        return await queue.unfinished(graph) if graph in self._topology.closing else None
+    def _desk(self, queue: EmbeddedQueue, append: Append) -> ShardDesk:
+        return ShardDesk(queue, self._sources, lambda graph: graph in self._topology.closing, append)
 
-    async def _answer(self, peer: Peer, method: str, params: dict[str, Any]) -> Any:
-        """What other workers ask."""
-        return await self._peers.answer(method, params)
+    async def _answer(self, number: int, peer: Peer, method: str, params: dict[str, Any]) -> Any:
+        """What other workers ask about a shard."""
+        return await self._peers.answer(number, method, params)
 
     # -- the supervisor ---------------------------------------------------------------------------------
 
-    async def control(self, method: str, /, **params: Any) -> Any:
-        """Ask the supervisor; what it raises comes back as the same error."""
-        return await self._control.call(method, **params)
-
-    async def control_while_wanted(self, method: str, /, **params: Any) -> Any:
-        """As :meth:`control`; when the caller is cancelled, or this process dies, the supervisor gives it up."""
-        return await self._control.call_while_wanted(method, **params)
-
-    def _told(self, event: str, params: dict[str, Any]) -> None:
-        if event == "topology":
-            self._has_heard = True
-            self._apply(params)
-        elif event == "gone":
-            death = params.get("death")
-            self._dispatcher.gone(params["id"], None if death is None else msgspec.convert(death, Death))
-        elif event == "drain":
-            self._tasks.start(self._drain(params["grace_s"]), "draining")
-
-    def _apply(self, params: dict[str, Any]) -> None:
-        self._topology = Topology(
-            generation=params["generation"],
-            instances={instance["id"]: instance["socket"] for instance in params["instances"]},
-            graphs=params["graphs"],
-            runs={
-                i["id"]: runs
-                for i in params["instances"]
-                if not (runs := frozenset(i.get("graphs", params["graphs"]))) >= params["graphs"].keys()
-            },
-            weights=params.get("weights", {}),
-            failed=params.get("failed", {}),
-            routes=params["routes"],
-            default=params["default"],
-            ordered=frozenset(params.get("ordered", ())),
-            paused=frozenset(params.get("paused", ())),
-            closing=frozenset(params.get("closing", ())),
-            shadows=params.get("shadows", {}),
-            retiring={instance["id"]: instance["socket"] for instance in params.get("retiring", ())},
-            sources=params.get("sources", {}),
-            fleet=frozenset(params.get("fleet", ())),
-            is_settled=params.get("ready", True),
-            strict_routes=params.get("strict_routes", False),
-        )
-        self._is_deployed = params.get("ready", True)
-        self._dispatcher.apply(self._topology)
+    def _apply(self, topology: Topology) -> None:
+        self._topology = topology
+        self._is_deployed = topology.is_settled
+        self._dispatcher.apply(topology)
 
     def _lost(self, instance: int) -> None:
         self._tasks.start(self._report_lost(instance), "reporting an instance")
 
     async def _report_lost(self, instance: int) -> None:
         try:
-            is_there = await self._control.call("lost", id=instance)
+            is_there = await self._supervisor.lost(instance)
         except Unavailable:
             return  # the connection is lost, and this process ends, too
         if not is_there:
@@ -354,7 +312,7 @@ class IngestWorker:
     async def _drain(self, grace_s: float) -> None:
         queued = await self._finish(grace_s)
         with suppress(Unavailable):  # the connection is lost, and this process ends, too
-            await self._control.call("drained", queued=queued)
+            await self._supervisor.drained(queued)
 
     async def stop(self) -> None:
         """Wait shortly for what is out, close the queue, let go of the slot. What is queued stays there."""
@@ -371,8 +329,25 @@ class IngestWorker:
             await server.close()
         for queue in self._queues.values():
             await queue.close()
-        if hasattr(self, "_control"):
-            await self._control.close()
+        if hasattr(self, "_client"):
+            await self._client.close()
+
+
+class _Told:
+    """Does what the supervisor tells a worker, see :class:`WorkerEvents`."""
+
+    def __init__(self, worker: IngestWorker) -> None:
+        self._worker = worker
+
+    def topology(self, topology: Topology) -> None:
+        self._worker._has_heard = True
+        self._worker._apply(topology)
+
+    def gone(self, id: int, death: Death) -> None:
+        self._worker._dispatcher.gone(id, death)
+
+    def drain(self, grace_s: float) -> None:
+        self._worker._tasks.start(self._worker._drain(grace_s), "draining")
 
 
 def end_process(config: WorkerConfig) -> None:

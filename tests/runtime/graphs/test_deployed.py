@@ -35,7 +35,7 @@ def deployed(folder: Path, flags: dict[str, Any] | None = None) -> Iterator[Depl
 @pytest.mark.parametrize("is_strict", [True, False])
 def test_workers_hear_whether_routes_are_strict(tmp_path: Path, is_strict: bool) -> None:
     with deployed(tmp_path, {"server.strict_routes": is_strict}) as found:
-        assert found.topology()["strict_routes"] is is_strict
+        assert found.topology().strict_routes is is_strict
 
 
 def test_a_graph_says_which_of_its_filters_rest(tmp_path: Path) -> None:

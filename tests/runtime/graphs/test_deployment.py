@@ -17,7 +17,7 @@ Until = Callable[..., Any]
 
 
 def test_put_get_list_delete(node: Any, a_graph: Any, wait_until: Until) -> None:
-    assert node.call("graphs.list") == []
+    assert node.listed("graphs") == []
     created = node.call("graphs.put", name="g", obj=a_graph())
     assert (created["name"], created["version"], created["state"], created["created"]) == ("g", 1, "live", True)
     again = node.call("graphs.put", name="g", obj=a_graph())
@@ -28,7 +28,7 @@ def test_put_get_list_delete(node: Any, a_graph: Any, wait_until: Until) -> None
     assert changed["graph"]["nodes"]["odd"]["params"] == {"file": "x"}
     assert not set(node.instances()) & set(old)
     wait_until(lambda: len(node.call("status")["instances"]) == 1, "end of the old generation")
-    assert node.call("graphs.list") == [
+    assert node.listed("graphs") == [
         {"name": "g", "version": 2, "state": "live", "filters": ["in", "odd", "out"], "routes": ["news"]}
     ]
     node.call("graphs.delete", name="g")
@@ -56,7 +56,7 @@ def test_what_is_wrong_with_a_graph_is_told_at_once(node: Any, a_graph: Any) -> 
 
 def test_a_graph_is_of_a_size_that_can_be_checked(node: Any, a_graph: Any) -> None:
     unknown = {f"n{number}": {"component": "Outt"} for number in range(2000)}
-    found = node.call("graphs.validate", name="g", obj={**a_graph(), "nodes": unknown, "wires": []})
+    found = node.call("trials.validate", name="g", obj={**a_graph(), "nodes": unknown, "wires": []})
     assert (found["valid"], len(found["errors"])) == (False, 201)
     assert found["errors"][-1]["code"] == "graph.more_problems"
     with pytest.raises(InvalidGraph) as caught:
@@ -81,7 +81,7 @@ def test_a_graph_that_cannot_be_set_up_never_goes_live(start_node: Start, a_grap
     assert len(node.call("status")["instances"]) == 1
     # the number of the version that failed is not used again
     assert node.call("graphs.put", name="g", obj=a_graph(file="fine"))["version"] == 3
-    versions = node.call("graphs.versions", name="g")
+    versions = node.listed("versions", name="g")
     assert [(v["version"], v["state"]) for v in versions] == [(3, "live"), (2, "failed"), (1, "retired")]
     assert reason in versions[1]["error"]
 
@@ -145,7 +145,7 @@ def test_parameters_change_in_place_where_the_component_takes_them(node: Any) ->
     assert node.call("graphs.put", name="g", obj=tuned("b", node.folder, description="new"))["version"] == 3
     assert node.instances() == instances
     assert (node.folder / "setups").read_text().count("set up") == len(instances)
-    assert [v["state"] for v in node.call("graphs.versions", name="g")] == ["live", "retired", "retired"]
+    assert [v["state"] for v in node.listed("versions", name="g")] == ["live", "retired", "retired"]
 
 
 def test_an_instance_started_later_has_the_changed_parameters(node: Any, wait_until: Until) -> None:

@@ -25,7 +25,7 @@ def test_drafts(node: Any) -> None:
     with pytest.raises(InvalidInput) as invalid:
         node.call("filters.update", id=id, params={"file": 1, "colour": "red"})
     assert {p.path for p in invalid.value.problems} == {"params.file", "params.colour"}
-    assert [f["id"] for f in node.call("filters.list")] == [id]
+    assert [f["id"] for f in node.listed("filters")] == [id]
     assert node.call("filters.delete", id=id) is None
     calls: list[tuple[str, dict[str, Any]]] = [("filters.get", {}), ("filters.delete", {}), ("filters.update", {"params": {}})]
     for method, more in calls:
@@ -37,7 +37,7 @@ def test_drafts(node: Any) -> None:
 
 def test_a_filter_of_a_deployed_graph_is_changed_there(node: Any, a_graph: Any) -> None:
     node.call("graphs.put", name="g", obj=a_graph())
-    assert {f["id"] for f in node.call("filters.list")} == {"g.in", "g.odd", "g.out"}
+    assert {f["id"] for f in node.listed("filters")} == {"g.in", "g.odd", "g.out"}
     assert node.call("filters.update", id="g.odd", params={"file": "f"})["params"] == {"file": "f"}
     assert node.call("graphs.get", name="g")["version"] == 2
     with pytest.raises(ComponentError):
@@ -65,10 +65,10 @@ def test_drafts_are_bounded(start_node: Any, a_graph: Any) -> None:
         node.call("filters.update", id=first, params={"file": "x" * 100})
     assert node.call("filters.update", id=first, params={"file": "x" * 50})["params"] == {"file": "x" * 50}
     for target in ("in", "in"):  # the same wire twice is one
-        node.call("graphs.wire", name="g", source=f"{first}.out", target=f"{second}.{target}")
-    node.call("graphs.wire", name="h", source=f"{second}.out", target=f"{first}.in")
+        node.call("drafts.wire", name="g", source=f"{first}.out", target=f"{second}.{target}")
+    node.call("drafts.wire", name="h", source=f"{second}.out", target=f"{first}.in")
     with pytest.raises(Conflict, match="drafted wires"):
-        node.call("graphs.wire", name="i", source=f"{first}.out", target=f"{second}.in")
-    node.call("graphs.wire", name="h", source=f"{second}.out", target=f"{first}.in")
+        node.call("drafts.wire", name="i", source=f"{first}.out", target=f"{second}.in")
+    node.call("drafts.wire", name="h", source=f"{second}.out", target=f"{first}.in")
     node.call("filters.delete", id=second)
     node.call("filters.create", component="Odd")

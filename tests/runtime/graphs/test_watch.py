@@ -25,18 +25,18 @@ def test_files_are_deployed_as_they_change(node: Any, a_graph: Any, wait_until: 
     node.ready()
     (node.folder / "graphs" / "node.log").write_text("a line\n")
     path = write(node, a_graph("g", file="one"))
-    wait_until(lambda: any(g["name"] == "g" for g in node.call("graphs.list")), "the file is deployed")
+    wait_until(lambda: any(g["name"] == "g" for g in node.listed("graphs")), "the file is deployed")
     path.write_text(json.dumps(a_graph("g", file="two")))
     wait_until(lambda: node.call("graphs.get", name="g")["version"] == 2, "its change is deployed")
     assert node.call("graphs.get", name="g")["graph"]["nodes"]["odd"]["params"] == {"file": "two"}
-    assert node.call("graphs.versions", name="g")[0]["by"].endswith("g.json")
+    assert node.listed("versions", name="g")[0]["by"].endswith("g.json")
     assert not [event for event in node.events if "detected" in event["event"]]
 
 
 def test_a_bad_file_changes_nothing_and_is_reported(node: Any, a_graph: Any, wait_until: Until) -> None:
     node.ready()
     write(node, a_graph("g"))
-    wait_until(lambda: node.call("graphs.list"), "the file is deployed")
+    wait_until(lambda: node.listed("graphs"), "the file is deployed")
     instances = node.instances()
     (node.folder / "graphs" / "g.json").write_text("{")
     assert "not JSON" in node.event("graph file not deployed")["reason"]
@@ -49,10 +49,10 @@ def test_a_bad_file_changes_nothing_and_is_reported(node: Any, a_graph: Any, wai
 def test_an_unchanged_file_does_not_undo_what_was_deployed_otherwise(node: Any, a_graph: Any, wait_until: Until) -> None:
     node.ready()
     write(node, a_graph("g", file="from the file"))
-    wait_until(lambda: node.call("graphs.list"), "the file is deployed")
+    wait_until(lambda: node.listed("graphs"), "the file is deployed")
     node.call("graphs.put", name="g", obj=a_graph("g", file="from elsewhere"))
     write(node, a_graph("h"))
-    wait_until(lambda: len(node.call("graphs.list")) == 2, "another file is deployed")
+    wait_until(lambda: len(node.listed("graphs")) == 2, "another file is deployed")
     assert node.call("graphs.get", name="g")["graph"]["nodes"]["odd"]["params"] == {"file": "from elsewhere"}
 
 

@@ -163,7 +163,7 @@ def test_a_graph_that_cannot_be_set_up_at_start_is_tried_again(
     assert shown["state"] == "failed"
     assert "'odd'" in shown["error"]
     assert "it is missing" in shown["error"]
-    assert [(g["name"], g.get("error")) for g in node.call("graphs.list")] == [("g", shown["error"]), ("other", None)]
+    assert [(g["name"], g.get("error")) for g in node.listed("graphs")] == [("g", shown["error"]), ("other", None)]
     assert node.call("graphs.get", name="other")["state"] == "live"
     # nobody should send documents that only wait; those that come all the same are kept, and the receipt says why they wait
     answer = urllib3.request("GET", f"{told['url']}/readyz", retries=False)

@@ -29,12 +29,10 @@ class Supervisor:
         self.held: list[tuple[asyncio.StreamWriter, int]] = []
         self.topology: dict[str, Any] = {
             "generation": 1,
-            "instances": [{"id": 1, "socket": str(folder / "i-1.sock")}],
+            "instances": {"1": str(folder / "i-1.sock")},
             "graphs": {"g": 1, "n": 1},
             "routes": {"news": "n"},
             "default": "g",
-            "failed": {},
-            "ready": True,
         }
         self.server = RpcServer(self.handle)
 
@@ -46,11 +44,10 @@ class Supervisor:
         self.heard.append((method, params))
         async with self.changed:
             self.changed.notify_all()
-        if method == "hello":
-            return self.topology
         if method == "graphs.get":
             raise NotFound("there is no such graph", code="graph.not_found", where=params["name"])
-        return method == "lost" and False
+        answers = {"hello": self.topology, "ready": None, "lost": False, "drained": None, "components.rescan": {}}
+        return answers[method]
 
     async def hears(self, method: str) -> dict[str, Any]:
         async with asyncio.timeout(10), self.changed:

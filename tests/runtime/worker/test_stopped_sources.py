@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pypes.runtime.worker.wanted import Runs
+from pypes.runtime.contracts.shard import Runs
 from tests.runtime.worker.harness import Worker, run, until
 
 

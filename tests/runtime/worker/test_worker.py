@@ -34,13 +34,13 @@ async def test_routes_lead_to_graphs(supervisor: Supervisor) -> None:
     worker = await IngestWorker.start(supervisor.config())
     try:
         assert [worker.resolve(route) for route in (None, "news", "other")] == ["g", "n", "g"]
-        supervisor.server.broadcast("topology", **{**supervisor.topology, "strict_routes": True})
-        await worker.control("status")
+        supervisor.server.broadcast("topology", topology={**supervisor.topology, "strict_routes": True})
+        await worker.control.components.rescan()
         with pytest.raises(NotFound, match="no graph has the route 'other'"):
             worker.resolve("other")
-        supervisor.server.broadcast("topology", **{**supervisor.topology, "default": None})
+        supervisor.server.broadcast("topology", topology={**supervisor.topology, "default": None})
         # events come in order with the answers to calls
-        await worker.control("status")
+        await worker.control.components.rescan()
         with pytest.raises(NotDeployed):
             worker.resolve(None)
         assert worker.resolve("news") == "n"
@@ -53,7 +53,7 @@ async def test_errors_of_the_supervisor_come_back_as_they_were(supervisor: Super
     worker = await IngestWorker.start(supervisor.config())
     try:
         with pytest.raises(NotFound) as caught:
-            await worker.control("graphs.get", name="x")
+            await worker.control.graphs.get("x")
         assert (caught.value.code, caught.value.where) == ("graph.not_found", "x")
     finally:
         await worker.stop()
@@ -143,7 +143,7 @@ async def test_drain_refuses_finishes_and_reports(supervisor: Supervisor) -> Non
         supervisor.is_holding = True
         receipt = await worker.submit(header(), b"{}")
         supervisor.server.broadcast("drain", grace_s=10.0)
-        await worker.control("status")
+        await worker.control.components.rescan()
         await asyncio.sleep(0)
         assert worker.state == "draining"
         with pytest.raises(Draining):
@@ -172,8 +172,8 @@ async def test_an_instance_that_ends_is_reported_and_what_it_had_runs_again(supe
         # the supervisor knows of none by that id: it is gone already
         assert await supervisor.hears("lost") == {"id": 1}
         assert (await worker.receipt(receipt)).state == "processing"
-        successor = {"id": 2, "socket": supervisor.topology["instances"][0]["socket"]}
-        supervisor.server.broadcast("topology", **{**supervisor.topology, "instances": [successor]})
+        successor = {"2": supervisor.topology["instances"]["1"]}
+        supervisor.server.broadcast("topology", topology={**supervisor.topology, "instances": successor})
         assert (await worker.receipt(receipt, 10)).state == "done"
     finally:
         await worker.stop()
@@ -187,5 +187,5 @@ async def test_without_a_supervisor_a_worker_does_not_start(supervisor: Supervis
     worker = await IngestWorker.start(supervisor.config())
     await supervisor.server.close()
     with pytest.raises(Unavailable):
-        await worker.control("status")
+        await worker.control.components.rescan()
     await worker.stop()

@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -17,7 +17,9 @@ from pypes.errors import (
     TooLarge,
     Unavailable,
 )
-from pypes.runtime.rpc import Peer, RpcClient, RpcServer, error_from_obj, error_to_obj
+from pypes.runtime.rpc import Peer, RpcClient, RpcServer
+from pypes.runtime.rpc.contract import stub, while_wanted
+from pypes.runtime.rpc.transport import error_from_obj, error_to_obj
 
 
 @asynccontextmanager
@@ -204,6 +206,14 @@ def test_a_connection_that_cannot_be_listened_to_is_lost(tmp_path: Path, line: b
     assert [record.work for record in caplog.records] == ["control connection"]  # type: ignore[attr-defined]
 
 
+class Wanted(Protocol):
+    @while_wanted
+    async def first(self) -> None: ...
+
+    @while_wanted
+    async def second(self) -> None: ...
+
+
 def test_what_nobody_wants_any_more_is_given_up(tmp_path: Path) -> None:
     async def run() -> None:
         begun: asyncio.Queue[str] = asyncio.Queue()
@@ -218,8 +228,9 @@ def test_what_nobody_wants_any_more_is_given_up(tmp_path: Path) -> None:
 
         async with server(tmp_path / "s", handle):
             client = await RpcClient.connect(str(tmp_path / "s"))
-            first = asyncio.ensure_future(client.call_while_wanted("first"))
-            second = asyncio.ensure_future(client.call_while_wanted("second"))
+            wanted = stub(Wanted, client.carry)
+            first = asyncio.ensure_future(wanted.first())
+            second = asyncio.ensure_future(wanted.second())
             third = asyncio.ensure_future(client.call("third"))
             for _ in range(3):
                 await asyncio.wait_for(begun.get(), 10)

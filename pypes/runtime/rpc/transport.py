@@ -27,6 +27,7 @@ import msgspec
 from pypes import errors
 from pypes.core.watched_tasks import WatchedTasks
 from pypes.errors import InternalError, Problem, PypesError, TooLarge, Unavailable
+from pypes.runtime.rpc.contract import Method
 
 #: Longest line either side accepts, unless it says otherwise: the largest packet among the dead letters.
 MAX_LINE_BYTES = 512 << 20
@@ -114,9 +115,13 @@ class RpcClient:
         """
         return await self._call({"method": method, "params": params}, timeout_s)
 
-    async def call_while_wanted(self, method: str, /, **params: Any) -> Any:
-        """As :meth:`call`; when the caller is cancelled, or this process dies, the server gives up what it does for it."""
-        return await self._call({"method": method, "params": params, "while_wanted": True}, None)
+    async def carry(self, name: str, method: Method, params: dict[str, Any]) -> Any:
+        """Make a call of a contract (see :func:`pypes.runtime.rpc.contract.stub`).
+
+        When the caller of one that is made ``while_wanted`` is cancelled, or this process dies, the server gives it up.
+        """
+        extra = {"while_wanted": True} if method.is_while_wanted else {}
+        return await self._call({"method": name, "params": params, **extra}, None)
 
     async def _call(self, message: dict[str, Any], timeout_s: float | None) -> Any:
         if not self.is_open:

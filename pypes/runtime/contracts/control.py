@@ -1,0 +1,156 @@
+"""What clients ask of the supervisor through an ingest worker: graphs, versions, drafts, trials, filters, components.
+
+What is shown to clients travels as JSON values, in the form that the HTTP interface documents. All calls may raise errors of
+:mod:`pypes.errors`, and :class:`Unavailable` while the supervisor starts or stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from pypes.runtime.rpc.contract import Caller, stub, while_wanted
+
+#: An object as HTTP shows it.
+Shown = dict[str, Any]
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of a list. ``next`` is what to give as ``after`` for the page behind it, ``None`` on the last one."""
+
+    entries: list[Shown]
+    next: str | int | None
+
+
+class GraphCalls(Protocol):
+    """Deployed graphs."""
+
+    async def page(self, limit: int, after: str | None = None) -> Page:
+        """Summaries by name."""
+
+    async def get(self, name: str) -> Shown:
+        """One graph. Raises :class:`NotFound`."""
+
+    async def put(self, name: str, obj: Any, by: str = "", note: str = "", expected: list[int] | None = None) -> Shown:
+        """Check a graph and deploy it; returns it with ``created``.
+
+        ``expected`` are the versions one of which must be live: ``[0]`` for none yet, ``[]`` for any.
+        """
+
+    async def convert(self, name: str, obj: Any) -> Shown:
+        """A project of the original Pypes as ``{graph, report}``; the graph need not be valid."""
+
+    async def delete(self, name: str, force: bool = False, expected: list[int] | None = None) -> None:
+        """Take a graph down when all that was accepted for it is done; with ``force``, at once."""
+
+    async def rollback(self, name: str, version: int, by: str = "", note: str = "", expected: list[int] | None = None) -> Shown:
+        """Deploy an earlier version again, as a new one."""
+
+    async def pause(self, name: str, is_paused: bool) -> Shown:
+        """Keep the documents of a graph in the queue, or go on with them."""
+
+
+class VersionCalls(Protocol):
+    """Versions of graphs; they outlive the graph."""
+
+    async def page(self, name: str, limit: int, after: int | None = None) -> Page:
+        """Versions of a graph, the newest first."""
+
+    async def get(self, name: str, version: int) -> Shown:
+        """One version with its graph."""
+
+    async def compare(self, name: str, old: int, new: int) -> Shown:
+        """What changed between two versions."""
+
+
+class DraftCalls(Protocol):
+    """Graphs that are built step by step."""
+
+    async def page(self, limit: int, after: str | None = None) -> Page:
+        """Drafts by name."""
+
+    async def get(self, name: str) -> Shown:
+        """The draft of a graph: what it would be, and what is wrong with it yet."""
+
+    async def wire(self, name: str, source: str, target: str) -> Shown:
+        """Draw a wire between two ends, ``filter.port``; returns the draft."""
+
+    async def unwire(self, name: str, source: str, target: str) -> Shown:
+        """Take a drawn wire away; returns the draft."""
+
+    async def deploy(self, name: str, by: str = "", note: str = "") -> Shown:
+        """Deploy a draft, which is gone then."""
+
+    async def discard(self, name: str) -> None:
+        """Throw a draft away, its filters included."""
+
+
+class TrialCalls(Protocol):
+    """Graphs that are tried out; nothing of it is published."""
+
+    async def validate(self, name: str, obj: Any) -> Shown:
+        """Everything that would keep a graph from being deployed under a name."""
+
+    @while_wanted
+    async def dryrun(self, name: str, content_type: str, body: Any, graph: Any = None) -> Shown:
+        """One document through a graph, the deployed one unless it is given: a report filter by filter."""
+
+    async def shadow(
+        self, name: str, graph: Any = None, documents: int = 1000, record: int = 0, redact: Sequence[str] = ()
+    ) -> Shown:
+        """Run a candidate on copies of live deliveries; returns ``{shadow: id}`` at once."""
+
+    async def shadow_report(self, name: str, id: str) -> Shown:
+        """What a shadow has found so far."""
+
+    async def end_shadow(self, name: str, id: str) -> None:
+        """End a shadow; its report stays for a while."""
+
+
+class FilterCalls(Protocol):
+    """Configured components: drafts, and the nodes of deployed graphs (``graph.node``)."""
+
+    async def page(self, limit: int, after: str | None = None) -> Page:
+        """Filters, drafts last."""
+
+    async def get(self, id: str) -> Shown:
+        """One filter."""
+
+    async def create(self, component: str, params: Any = None) -> Shown:
+        """Draft a filter."""
+
+    async def update(self, id: str, params: Any, by: str = "", note: str = "", expected: list[int] | None = None) -> Shown:
+        """Give a filter other parameters; one of a deployed graph is deployed with them."""
+
+    async def delete(self, id: str, by: str = "", note: str = "", expected: list[int] | None = None) -> None:
+        """Delete a filter."""
+
+
+class ComponentCalls(Protocol):
+    """The catalogue."""
+
+    async def page(self, limit: int, after: str | None = None) -> Page:
+        """Components by name."""
+
+    async def get(self, name: str) -> Shown:
+        """One component."""
+
+    async def kinds(self, node: str) -> list[str]:
+        """Names of the components of one kind."""
+
+    async def rescan(self) -> dict[str, list[str]]:
+        """Look for components again: names that are ``added``, and ``removed``."""
+
+
+class Control:
+    """All that clients may ask, each group a contract of its own; ``caller`` does the calls, as ``graphs.put`` and so on."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.graphs = stub(GraphCalls, caller, "graphs.")
+        self.versions = stub(VersionCalls, caller, "versions.")
+        self.drafts = stub(DraftCalls, caller, "drafts.")
+        self.trials = stub(TrialCalls, caller, "trials.")
+        self.filters = stub(FilterCalls, caller, "filters.")
+        self.components = stub(ComponentCalls, caller, "components.")

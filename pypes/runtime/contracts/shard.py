@@ -1,0 +1,87 @@
+"""What may be asked of whoever serves a shard: other workers ask for what it owns, the supervisor about its graphs."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
+from pypes.ingest.delivery import Header
+from pypes.ingest.outcome import DeadLetter
+from pypes.ingest.queue import Key
+from pypes.ingest.receipt import DocumentReport, Receipt
+from pypes.runtime.rpc.contract import once
+
+
+class Runs(msgspec.Struct, frozen=True):
+    """The sources of a graph that fetch, whether they run, and what they said when their last run did not end well, by filter.
+
+    ``stopped``: those that wait until deletions are confirmed; ``failed``: the others.
+    """
+
+    sources: list[str]
+    is_running: bool
+    stopped: dict[str, str]
+    failed: dict[str, str] = {}
+
+
+class ShardCalls(Protocol):
+    """The owner of a shard: receipts and dead letters as :class:`pypes.ingest.queue.Queue` has them, deliveries, sources.
+
+    Raises :class:`Unavailable` (``owner.closing``) from an owner that lets go of the shard: nothing was done.
+    """
+
+    async def wait_receipt(self, id: str, wait_s: float) -> Receipt | None:
+        """As ``Queue.wait_receipt``."""
+
+    async def documents(self, id: str, limit: int, after: int = -1) -> list[DocumentReport] | None:
+        """As ``Queue.documents``."""
+
+    async def receipts(
+        self, state: str | None, since: float, limit: int, after: str = "", *, newest: bool = False, graph: str = ""
+    ) -> list[Receipt]:
+        """As ``Queue.receipts``."""
+
+    async def letters(self, query: LetterQuery, limit: int = 100, after: str = "", *, newest: bool = False) -> list[DeadLetter]:
+        """As ``Queue.letters``."""
+
+    async def letter(self, id: str) -> KeptLetter | None:
+        """As ``Queue.letter``."""
+
+    async def letter_groups(self, query: LetterQuery) -> list[LetterGroup]:
+        """As ``Queue.letter_groups``."""
+
+    async def edit_letter(self, id: str, packet: bytes) -> bool:
+        """As ``Queue.edit_letter``."""
+
+    @once
+    async def delete_letters(self, ids: list[str]) -> int:
+        """As ``Queue.delete_letters``."""
+
+    @once
+    async def replay(self, id: str, from_start: bool) -> str:
+        """As ``Queue.replay``."""
+
+    @once
+    async def replay_together(self, ids: list[str], from_start: bool) -> Replayed:
+        """As ``Queue.replay_together``."""
+
+    @once
+    async def append(self, header: Header, body: bytes, spool: str, key: Key | None) -> str:
+        """Append a delivery; returns its receipt once it is durable. ``spool`` names a file of the shard that is the body."""
+
+    # with a time it could be repeated, but then its caller is the supervisor, which repeats it itself
+    @once
+    async def trigger(self, graph: str, at: float | None = None) -> list[str]:
+        """Have the sources of a graph run, for a scheduled time or now; returns their names."""
+
+    @once
+    async def run(self, graph: str, is_confirmed: bool) -> Runs:
+        """Run the sources of a graph once; what was stopped is as it was before. ``is_confirmed``: it may delete however much."""
+
+    async def runs(self, graph: str) -> Runs:
+        """What there is to say of the sources of a graph."""
+
+    async def unfinished(self, graph: str) -> int | None:
+        """How many deliveries of a closing graph are not done; ``None`` while the worker does not know that it is closing."""

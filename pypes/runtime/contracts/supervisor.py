@@ -1,0 +1,47 @@
+"""What an ingest worker asks of the supervisor for itself, and what it is told unasked.
+
+A worker's life: ``hello`` first, then ``ready`` once it serves. The supervisor pushes ``topology`` whenever it changed, ``gone``
+for each instance that is dead and reaped, and ``drain`` at the end, which the worker answers with ``drained``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from pypes.ingest.dispatch.topology import Topology
+from pypes.ingest.outcome import Death
+
+
+class WorkerCalls(Protocol):
+    """A worker to the supervisor. All but ``hello`` and ``status`` raise :class:`BadRequest` (``control.no_hello``) before it."""
+
+    async def hello(self, pid: int, slot: int) -> Topology:
+        """Introduce the worker that serves shard ``slot``; the answer is the topology."""
+
+    async def ready(self) -> None:
+        """Say that the worker serves."""
+
+    async def lost(self, id: int) -> bool:
+        """Report an instance that cannot be reached: the supervisor kills it, and says when it is gone.
+
+        False if it is gone already.
+        """
+
+    async def drained(self, queued: int) -> None:
+        """Report that all is done, or as much as the grace allowed; ``queued`` deliveries stay in the queue."""
+
+    async def status(self) -> dict[str, Any]:
+        """The state of the node as JSON values: workers, instances, graphs."""
+
+
+class WorkerEvents(Protocol):
+    """The supervisor to every worker."""
+
+    def topology(self, topology: Topology) -> None:
+        """Tell what runs where; always complete."""
+
+    def gone(self, id: int, death: Death) -> None:
+        """Tell that an instance is dead and reaped, and of what it died: what it had may go to another one."""
+
+    def drain(self, grace_s: float) -> None:
+        """Have the worker answer 503 from now on and finish what is queued."""

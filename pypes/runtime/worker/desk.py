@@ -1,0 +1,47 @@
+"""The desk of a shard: what its owner answers, for itself, for other workers and for the supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from pypes.ingest.delivery import Header
+from pypes.ingest.queue import Key
+from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.runtime.contracts.shard import Runs
+from pypes.runtime.worker.sources import Sources
+
+#: Appends what another worker sent: header, body, name of the spool file that is the body, key; returns the receipt.
+Append = Callable[[Header, bytes, str, Key | None], Coroutine[Any, Any, str]]
+
+
+class ShardDesk:
+    """Implements :class:`pypes.runtime.contracts.shard.ShardCalls` with a queue and the sources of the worker."""
+
+    def __init__(self, queue: EmbeddedQueue, sources: Sources, is_closing: Callable[[str], bool], append: Append) -> None:
+        self._queue = queue
+        self._sources = sources
+        self._is_closing = is_closing
+        self.append = append
+        self.wait_receipt = queue.wait_receipt
+        self.documents = queue.documents
+        self.receipts = queue.receipts
+        self.letters = queue.letters
+        self.letter = queue.letter
+        self.letter_groups = queue.letter_groups
+        self.edit_letter = queue.edit_letter
+        self.delete_letters = queue.delete_letters
+        self.replay = queue.replay
+        self.replay_together = queue.replay_together
+
+    async def trigger(self, graph: str, at: float | None = None) -> list[str]:
+        return await self._sources.trigger(self._queue, graph, at)
+
+    async def run(self, graph: str, is_confirmed: bool) -> Runs:
+        return await self._sources.run(self._queue, graph, is_confirmed)
+
+    async def runs(self, graph: str) -> Runs:
+        return await self._sources.runs(self._queue, graph)
+
+    async def unfinished(self, graph: str) -> int | None:
+        return await self._queue.unfinished(graph) if self._is_closing(graph) else None
