@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.measure import SINGLE
 from benchmarks.report import Line
 from pypes.core.limits import Limits
+from pypes.ingest.contracts.leasing import Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queues.embedded import EmbeddedQueue
@@ -25,7 +26,7 @@ HEADER = Header("bench", "POST", "application/json", "", None, None, None, 1, le
 async def _append(queue: EmbeddedQueue) -> None:
     async def client(count: int) -> None:
         for _ in range(count):
-            await queue.append(HEADER, SINGLE)
+            await queue.intake.append(HEADER, SINGLE)
 
     await asyncio.gather(*(client(COUNT // AT_ONCE) for _ in range(AT_ONCE)))
 
@@ -34,9 +35,9 @@ async def _acknowledge(queue: EmbeddedQueue) -> None:
     """Lease and acknowledge everything, and wait until that is durable: the queue is closed at the end."""
     outcome = Outcome(published=1)
     while queue.stats().deliveries:
-        leases = queue.lease(512, 1 << 30)
+        leases = queue.leasing.take(Stream("g", False), 512, 1 << 30)
         for lease in leases:
-            queue.ack(lease, outcome)
+            queue.leasing.ack(lease, outcome)
         await asyncio.sleep(0)
     await queue.close()
 

@@ -23,6 +23,7 @@ import lmdb
 import uvloop
 
 from pypes.core.limits import Limits
+from pypes.ingest.contracts.leasing import Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queues.embedded import EmbeddedQueue
@@ -133,31 +134,31 @@ async def queue(folder: Path, load: tuple[int, int, int]) -> dict[str, float]:
     """The real thing: append a backlog, acknowledge it (until that is durable), then both at once."""
     embedded = await EmbeddedQueue.open(Shards(folder).claim(0), node=1, limits=Limits())
     header = Header("g", length=load[1])
-    found = {"append": await drive(lambda body: embedded.append(header, body), *load)}
+    found = {"append": await drive(lambda body: embedded.intake.append(header, body), *load)}
     acknowledged = 0
     is_ready = asyncio.Event()
-    embedded.on_ready = is_ready.set
+    embedded.leasing.on_ready = is_ready.set
     start = time.perf_counter()
     while acknowledged < load[2]:
         is_ready.clear()
-        leases = embedded.lease(64, 8 << 20)
+        leases = embedded.leasing.take(Stream("g", False), 64, 8 << 20)
         for lease in leases:
-            embedded.ack(lease, Outcome(1))
+            embedded.leasing.ack(lease, Outcome(1))
         acknowledged += len(leases)
         if leases:
             await asyncio.sleep(0)
         else:
             await is_ready.wait()
-    await embedded.dead_letters()  # waits for what was acknowledged
+    await embedded.letters.find()  # waits for what was acknowledged
     found["ack"] = load[2] / (time.perf_counter() - start)
 
     def work() -> None:
-        while leases := embedded.lease(64, 8 << 20):
+        while leases := embedded.leasing.take(Stream("g", False), 64, 8 << 20):
             for lease in leases:
-                embedded.ack(lease, Outcome(1))
+                embedded.leasing.ack(lease, Outcome(1))
 
-    embedded.on_ready = work
-    found["append and ack"] = await drive(lambda body: embedded.append(header, body), *load)
+    embedded.leasing.on_ready = work
+    found["append and ack"] = await drive(lambda body: embedded.intake.append(header, body), *load)
     await embedded.close()
     return found
 

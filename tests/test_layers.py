@@ -30,11 +30,12 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 ROOMS: dict[str, dict[str, tuple[str, ...]]] = {
     "ingest": {
         "": (),
+        "contracts": (),
         "codecs": (),
-        "store": (),
-        "backlog": (),
-        "queues": ("store", "backlog"),
-        "dispatch": (),
+        "store": ("contracts",),
+        "backlog": ("contracts",),
+        "queues": ("contracts", "store", "backlog"),
+        "dispatch": ("contracts",),
     },
     "runtime": {
         "": ("scheduler",),

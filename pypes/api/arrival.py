@@ -9,8 +9,8 @@ import msgspec
 from pypes.core.limits import Limits
 from pypes.errors import BadRequest
 from pypes.ingest.codecs import Checker, Survey, check, parse
+from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header
-from pypes.ingest.queue import Key
 
 _DIGEST_BYTES = 16
 

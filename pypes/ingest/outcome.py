@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from pypes.core.identity import NAMELESS, Named
+from pypes.ingest.delivery import Header
 
 
 class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -121,6 +122,28 @@ class Blame(msgspec.Struct, frozen=True, array_like=True, gc=False):
     document: int
     filter: str
     cause: str
+
+
+def failed_whole(
+    receipt: str, header: Header, code: str, reason: str, *, attempts: int, time: float, keeps_body: bool = True
+) -> Outcome:
+    """The outcome of a delivery that failed as a whole: one dead letter for all of its documents."""
+    letter = DeadLetter(
+        id=dead_letter_id(receipt, 0, ""),
+        documents=(),
+        graph=header.graph,
+        version=0,
+        filter="",
+        component="",
+        code=code,
+        error=reason,
+        traceback="",
+        attempts=attempts,
+        packet=b"",
+        time=time,
+        named=header.named,
+    )
+    return Outcome(failed=header.documents, dead_letters=(letter,), keeps_body=keeps_body)
 
 
 class Death(msgspec.Struct, frozen=True, array_like=True, gc=False):

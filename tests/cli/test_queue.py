@@ -16,6 +16,7 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
+from tests.ingest.harness import lease_any
 from tests.ingest.store import format_1
 
 
@@ -39,16 +40,16 @@ def fill(data: Path, work: Callable[[EmbeddedQueue], Awaitable[None]], shard: in
 
 async def post(queue: EmbeddedQueue, *bodies: bytes) -> list[str]:
     """One commit of them all."""
-    return list(await asyncio.gather(*[queue.append(Header("g", length=len(body)), body) for body in bodies]))
+    return list(await asyncio.gather(*[queue.intake.append(Header("g", length=len(body)), body) for body in bodies]))
 
 
 def test_a_sound_queue_is_ok_and_counted(tmp_path: Path) -> None:
     async def work(queue: EmbeddedQueue) -> None:
         await post(queue, b"1", b"22", b"333")
-        first, second = queue.lease(2, 1 << 20)
-        queue.ack(first, Outcome(1))
+        first, second = lease_any(queue, 2, 1 << 20)
+        queue.leasing.ack(first, Outcome(1))
         letter = DeadLetter(dead_letter_id(second.id, 0, "f"), (0,), "g", 1, "f", "F", "c", "boom", "", 1, b"{}", 1.0)
-        queue.ack(second, Outcome(failed=1, dead_letters=(letter,)))
+        queue.leasing.ack(second, Outcome(failed=1, dead_letters=(letter,)))
 
     fill(tmp_path, work)
     checked = run("check", tmp_path)
@@ -65,12 +66,12 @@ def test_queued_deliveries_are_exported(tmp_path: Path) -> None:
 
     async def work(queue: EmbeddedQueue) -> None:
         ids.extend(await post(queue, b"text", b"\xff\x00", b"finished"))
-        async with queue.spool() as writer:
+        async with queue.blobs.create() as writer:
             await writer.write(b"spooled")
             body = await writer.finish()
-        ids.append(await queue.append(Header("g", length=7), body))
-        *_, last = queue.lease(3, 1 << 20)
-        queue.ack(last, Outcome(1))
+        ids.append(await queue.intake.append(Header("g", length=7), body))
+        *_, last = lease_any(queue, 3, 1 << 20)
+        queue.leasing.ack(last, Outcome(1))
 
     fill(tmp_path, work)
     exported = CliRunner().invoke(pypes, ["queue", "export", str(tmp_path), "--shard", "0"])
@@ -114,10 +115,10 @@ def test_damaged_rows_and_missing_files_are_named(tmp_path: Path) -> None:
     async def work(queue: EmbeddedQueue) -> None:
         ids.extend(await post(queue, b"the one that is going to be damaged"))
         ids.extend(await post(queue, b"intact"))
-        async with queue.spool() as writer:
+        async with queue.blobs.create() as writer:
             await writer.write(b"spooled")
             body = await writer.finish()
-        ids.append(await queue.append(Header("g", length=7), body))
+        ids.append(await queue.intake.append(Header("g", length=7), body))
 
     fill(tmp_path, work)
     path = tmp_path / "shards/000/queue.db"

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from pypes.core.limits import Limits
+from pypes.ingest.contracts.leasing import Lease, Stream
+from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, dead_letter_id
-from pypes.ingest.queue import Lease, Queue, Stream
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
 
@@ -29,14 +30,34 @@ async def open_queue(data: Path, **options: Any) -> EmbeddedQueue:
     return await EmbeddedQueue.open(Shards(data).claim(0), node=1, limits=options.pop("limits", Limits()), **options)
 
 
-async def take(queue: Queue, n: int = 1, ttl_s: float | None = None, stream: Stream | None = None) -> list[Lease]:
-    """Lease exactly ``n`` deliveries, waiting for them."""
+def lease_any(queue: Queue, n: int, max_bytes: int = MANY) -> list[Lease]:
+    """Lease up to ``n`` deliveries of whatever stream has some, live ones before bulk."""
+    leases: list[Lease] = []
+    for stream in sorted(queue.leasing.streams(), key=lambda stream: stream.is_bulk):
+        if len(leases) < n:
+            leases += queue.leasing.take(stream, n - len(leases), max_bytes)
+    return leases
+
+
+async def some(queue: Queue, n: int, max_bytes: int = MANY) -> list[Lease]:
+    """As :func:`lease_any`, waiting until there is at least one."""
     ready = asyncio.Event()
-    queue.on_ready = ready.set
+    queue.leasing.on_ready = ready.set
+    while not (leases := lease_any(queue, n, max_bytes)):
+        await ready.wait()
+        ready.clear()
+    return leases
+
+
+async def take(queue: Queue, n: int = 1, stream: Stream | None = None) -> list[Lease]:
+    """Lease exactly ``n`` deliveries, of one stream or of any, waiting for them."""
+    ready = asyncio.Event()
+    queue.leasing.on_ready = ready.set
     leases: list[Lease] = []
     while len(leases) < n:
         ready.clear()
-        found = queue.lease(n - len(leases), MANY, ttl_s, stream)
+        wanted = n - len(leases)
+        found = lease_any(queue, wanted) if stream is None else queue.leasing.take(stream, wanted, MANY)
         leases += found
         if not found:
             await ready.wait()

@@ -9,10 +9,11 @@ from pypes.ingest.backlog.cache import Cache
 from pypes.ingest.backlog.claims import Claims
 from pypes.ingest.backlog.group import Delivery, Group
 from pypes.ingest.backlog.waiting import Part, Waiting
+from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Fresh, Overtaken, fresh_of
+from pypes.ingest.outcome import Blame
 from pypes.ingest.protocol import Rerun
-from pypes.ingest.queue import Lease, Stream
 
 
 class Backlog:
@@ -25,7 +26,7 @@ class Backlog:
     def __init__(self, first_token: int, max_cached_bytes: int | None = None) -> None:
         self.groups: dict[int, Group] = {}
         self.leased: dict[int, Delivery] = {}
-        #: What is known of earlier runs of deliveries, by commit key and position: blames, and what publishers have committed.
+        #: What is known of earlier runs of deliveries, by commit key and position: blames.
         self.past: dict[tuple[int, int], Rerun] = {}
         #: Graphs of which nothing is lent for now; kept by whoever leases.
         self.held: set[str] = set()
@@ -33,7 +34,6 @@ class Backlog:
         self.cache = Cache(self._streams, max_cached_bytes)
         self._claims: dict[str, Claims] = {}
         self._delayed: list[tuple[float, int, Delivery]] = []
-        self._expiries: list[tuple[float, int]] = []
         self._token = first_token
         #: The time of day, ms since the epoch, which :meth:`lease` notes as the first hand-over; kept by whoever leases.
         self.now_ms = 0
@@ -161,31 +161,16 @@ class Backlog:
         claims = self._claims.get(graph)
         return claims is not None and (claims.live.is_held or claims.bulk.is_held)
 
-    def lease(self, n: int, max_bytes: int, expires: float | None, stream: Stream | None = None) -> list[Lease]:
-        """As :meth:`Queue.lease`; what became due is to be brought back with :meth:`tick` before."""
+    def lease(self, stream: Stream, n: int, max_bytes: int) -> list[Lease]:
+        """As :meth:`Leasing.take`; what became due is to be brought back with :meth:`tick` before."""
         leases: list[Lease] = []
-        if stream is not None:
-            waiting = self._streams.get(stream)
-            if waiting is not None and stream.graph not in self.held:
-                self._take(waiting, n, max_bytes, expires, leases)
-            return leases
-        for is_bulk in (False, True):
-            lanes = [
-                w for w in self._streams.values() if w.is_bulk is is_bulk and w.is_leasable and w.stream.graph not in self.held
-            ]
-            while lanes and len(leases) < n:
-                is_only = len(lanes) == 1
-                waiting = lanes[0] if is_only else min(lanes, key=Waiting.oldest)
-                before = len(leases)
-                max_bytes = self._take(waiting, n - before if is_only else 1, max_bytes, expires, leases)
-                if is_only:
-                    break
-                if len(leases) == before:
-                    lanes.remove(waiting)
+        waiting = self._streams.get(stream)
+        if waiting is not None and stream.graph not in self.held:
+            self._take(waiting, n, max_bytes, leases)
         return leases
 
-    def _take(self, waiting: Waiting, n: int, max_bytes: int, expires: float | None, leases: list[Lease]) -> int:
-        """Lend up to ``n`` of one stream; returns what is left of ``max_bytes``."""
+    def _take(self, waiting: Waiting, n: int, max_bytes: int, leases: list[Lease]) -> None:
+        """Lend up to ``n`` of one stream."""
         returned, free, warm = waiting.returned, waiting.free, waiting.warm
         has_progress = False
         waiting.is_barred = False
@@ -211,12 +196,11 @@ class Backlog:
             source.popleft()
             max_bytes -= size
             n -= 1
-            leases.append(self._lend(waiting, delivery, expires))
+            leases.append(self._lend(waiting, delivery))
         if waiting.claims is not None and (has_progress or leases):
             waiting.claims.unbar(waiting)
-        return max_bytes
 
-    def _lend(self, waiting: Waiting, delivery: Delivery, expires: float | None) -> Lease:
+    def _lend(self, waiting: Waiting, delivery: Delivery) -> Lease:
         self._token = token = self._token + 1
         self.cache.take(waiting, delivery.cached_bytes)
         if delivery.has_claims and not delivery.attempt:
@@ -229,10 +213,7 @@ class Backlog:
         delivery.attempt += 1
         if not delivery.started:
             delivery.started = self.now_ms
-        delivery.expires = expires
         self.leased[token] = delivery
-        if expires is not None:
-            heapq.heappush(self._expiries, (expires, token))
         return Lease(
             delivery.id,
             token,
@@ -256,13 +237,10 @@ class Backlog:
             return past
         return Rerun(superseded=superseded) if past is None else Rerun(past.blames, past.committed, superseded)
 
-    def extend(self, token: int, expires: float) -> bool:
-        delivery = self.leased.get(token)
-        if delivery is None:
-            return False
-        delivery.expires = expires
-        heapq.heappush(self._expiries, (expires, token))
-        return True
+    def blames(self, delivery: Delivery) -> tuple[Blame, ...]:
+        """The documents of a delivery that ended an instance."""
+        past = self.past.get((delivery.group.key, delivery.position))
+        return past.blames if past is not None else ()
 
     def settle(self, token: int) -> Delivery | None:
         """End a lease; the delivery is the caller's to finish or to give back. None if the lease is not valid."""
@@ -299,24 +277,15 @@ class Backlog:
             heapq.heappush(self._delayed, (due, self._token, delivery))
 
     def tick(self, now: float) -> bool:
-        """Bring back what is due and what was leased for too long; True if there was any."""
+        """Bring back what is due; True if there was any."""
         found = False
         while self._delayed and self._delayed[0][0] <= now:
             delivery = heapq.heappop(self._delayed)[2]
             assert delivery.waiting is not None
             delivery.waiting.returned.append(delivery)
             found = True
-        while self._expiries and self._expiries[0][0] <= now:
-            late = self.leased.get(heapq.heappop(self._expiries)[1])
-            if late is not None and late.expires is not None and late.expires <= now:
-                del self.leased[late.token]
-                self.give_back(late)
-                found = True
         return found
 
     def next_due(self) -> float | None:
         """When :meth:`tick` has something to do next."""
-        while self._expiries and self._expiries[0][1] not in self.leased:
-            heapq.heappop(self._expiries)
-        times = [heap[0][0] for heap in (self._delayed, self._expiries) if heap]
-        return min(times) if times else None
+        return self._delayed[0][0] if self._delayed else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pypes.ingest.backlog.group import Delivery, Group
 from pypes.ingest.backlog.waiting import Part, Waiting
-from pypes.ingest.queue import Stream
+from pypes.ingest.contracts.leasing import Stream
 
 
 class Cache:

@@ -26,7 +26,6 @@ class Delivery:
         "cached_bytes",
         "crashes",
         "decoded",
-        "expires",
         "group",
         "has_claims",
         "header",
@@ -54,7 +53,6 @@ class Delivery:
         self.crashes = 0
         self.is_suspect = False
         self.started = 0
-        self.expires: float | None = None
         inline = 0 if isinstance(body, Spooled) else len(body)
         self.cached_bytes = inline + (len(decoded) if decoded else 0) + _OVERHEAD_BYTES
         self.waiting: Waiting | None = None

@@ -6,8 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from pypes.ingest.backlog.claims import Claims
+from pypes.ingest.contracts.leasing import Stream
 from pypes.ingest.ordering import EVERY
-from pypes.ingest.queue import Stream
 
 if TYPE_CHECKING:
     from pypes.ingest.backlog.group import Delivery, Group
@@ -99,13 +99,6 @@ class Waiting:
         if self.warm:
             return self.warm[0].group.key
         return self.cold[0].group.key if self.cold else None
-
-    def oldest(self) -> tuple[int, int]:
-        """Commit and position of the one that goes next; what was given back is older than all."""
-        if self.returned:
-            return -1, 0
-        heads = [(queue[0].group.key, queue[0].position) for queue in (self.free, self.warm) if queue]
-        return min(heads, default=(0, 0))
 
     def bar(self) -> bool:
         self.is_barred = True

@@ -12,9 +12,9 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from pypes.ingest import protocol
+from pypes.ingest.contracts.leasing import Lease
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.protocol import Item
-from pypes.ingest.queue import Lease
 
 #: Bodies that are copied at a time, in bytes: a memory copy of this size does not keep anything live waiting.
 COPY_BYTES = 1 << 18

@@ -17,13 +17,14 @@ from collections.abc import Callable
 
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
+from pypes.ingest.contracts.leasing import Lease, Leasing, Stream
+from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.dispatch.handover import Handover
 from pypes.ingest.dispatch.link import Link
 from pypes.ingest.dispatch.links import Links
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.verdict import judge
 from pypes.ingest.outcome import Death, Details, Fate, Outcome, failure_told
-from pypes.ingest.queue import Lease, Queue, Stream
 
 log = logging.getLogger(__name__)
 
@@ -60,19 +61,20 @@ class Dispatcher:
         """Serve a queue from now on."""
         self._queues.append(queue)
         if self._handover.topology is not None:
-            queue.deployed(self._handover.topology.names)
-        queue.on_ready = lambda: self._became_ready(queue)
-        self._became_ready(queue)
+            queue.intake.deployed(self._handover.topology.names)
+        leasing = queue.leasing
+        leasing.on_ready = lambda: self._became_ready(leasing)
+        self._became_ready(leasing)
 
     def apply(self, topology: Topology) -> None:
         """Take up what the supervisor announced. Instances that are not in it get nothing more, and finish what they have."""
         self._handover.apply(topology)
         for queue in self._queues:
-            queue.deployed(topology.names)
+            queue.intake.deployed(topology.names)
         for link in self._links.announce(topology.instances, topology.retiring):
             self._forget(link)
         # what a pause held back may go on
-        self._handover.ready.update(dict.fromkeys(self._queues))
+        self._handover.ready.update(dict.fromkeys(queue.leasing for queue in self._queues))
         self._schedule()
 
     @property
@@ -94,8 +96,8 @@ class Dispatcher:
 
     # -- handing over -----------------------------------------------------------------------------------
 
-    def _became_ready(self, queue: Queue) -> None:
-        self._handover.ready[queue] = None
+    def _became_ready(self, leasing: Leasing) -> None:
+        self._handover.ready[leasing] = None
         self._schedule()
 
     def _schedule(self) -> None:
@@ -123,7 +125,7 @@ class Dispatcher:
             for stream in full:
                 self._links.press_stream(stream)
             for graph in handover.topology.ordered:
-                if any(queue.is_held(graph) for queue in self._queues):
+                if any(queue.leasing.is_held(graph) for queue in self._queues):
                     self._links.press_graph(graph)
             for graph in handover.topology.closing:
                 self._links.press_graph(graph)
@@ -141,7 +143,7 @@ class Dispatcher:
             said = protocol.read_committed(head)
             sent = link.outstanding.get(said.number)
             if sent is not None:
-                sent.queue.committed(sent.lease, said.publisher, said.documents)
+                self._handover.committed.add(sent.lease.id, said.publisher, said.documents)
         elif kind == protocol.HELD:
             link.held = protocol.read_held(head)
             self._schedule()
@@ -156,7 +158,7 @@ class Dispatcher:
             self._forget(link)
 
     def _acknowledge(self, link: Link, acks: protocol.Acks) -> None:
-        take = link.take
+        take, committed = link.take, self._handover.committed
         now = self._loop.time()
         for batch in acks.published:
             outcome = self._published(batch.version, batch.takers)
@@ -165,12 +167,16 @@ class Dispatcher:
                 sent = take(number)
                 if sent is not None:
                     sent.window.moved_at = now
-                    sent.queue.ack(sent.lease, outcome, ids[index] if ids else None)
+                    sent.leasing.ack(sent.lease, outcome, ids[index] if ids else None)
+                    if committed:
+                        committed.forget(sent.lease.id)
         for number, outcome in acks.outcomes:
             sent = take(number)
             if sent is not None:
                 sent.window.moved_at = now
-                sent.queue.ack(sent.lease, outcome)
+                sent.leasing.ack(sent.lease, outcome)
+                if committed:
+                    committed.forget(sent.lease.id)
                 if outcome.failed:
                     _report(sent.lease, outcome)
         if self._handover.ready or self._handover.again:
@@ -253,7 +259,7 @@ class Dispatcher:
         if topology is None or not topology.instances:
             return False
         if topology.waiting:
-            return any(stream.graph not in topology.waiting for queue in self._queues for stream in queue.streams())
+            return any(stream.graph not in topology.waiting for queue in self._queues for stream in queue.leasing.streams())
         return any(stats.deliveries > stats.delayed + stats.held for stats in (queue.stats() for queue in self._queues))
 
     def close(self) -> None:
@@ -261,7 +267,7 @@ class Dispatcher:
         self._is_closed = True
         self._handover.close()
         for queue in self._queues:
-            queue.on_ready = None
+            queue.leasing.on_ready = None
         self._links.close()
 
 

@@ -11,12 +11,13 @@ from collections import deque
 from collections.abc import Callable
 
 from pypes.core.limits import Limits
+from pypes.ingest.contracts.leasing import Lease, Leasing, Stream
+from pypes.ingest.dispatch.committed import Committed
 from pypes.ingest.dispatch.copies import Copies
 from pypes.ingest.dispatch.link import Link, Sent
 from pypes.ingest.dispatch.links import Links
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.window import Windows
-from pypes.ingest.queue import Lease, Queue, Stream
 
 #: Deliveries of a graph that is gone that become dead letters at a time: a backlog may be long, and others wait meanwhile.
 BURIED_AT_ONCE = 64
@@ -37,10 +38,11 @@ class Handover:
     def __init__(self, limits: Limits, links: Links, on_again: Callable[[], None]) -> None:
         #: What was announced last; ``None`` before the first time.
         self.topology: Topology | None = None
-        #: Queues that may have something leasable, the one whose turn it is first.
-        self.ready: dict[Queue, None] = {}
+        #: What may have something leasable, the one whose turn it is first.
+        self.ready: dict[Leasing, None] = {}
         #: What came back from instances, to be handed over again.
         self.again: dict[Stream, deque[Sent]] = {}
+        self.committed = Committed()
         self._windows = Windows(limits)
         self._links = links
         self._on_again = on_again
@@ -80,31 +82,31 @@ class Handover:
 
     def bury(self) -> None:
         """Make dead letters of what waits for graphs that are not deployed any more. This needs no instance."""
-        for queue in list(self.ready):
-            self._streams_of(queue)
+        for leasing in list(self.ready):
+            self._streams_of(leasing)
         assert self.topology is not None
         if self.topology.is_settled:
             for stream in [stream for stream in self.again if not self.topology.has(stream.graph)]:
                 for sent in self.again.pop(stream):
-                    self._has_graph(sent.queue, sent.lease)
+                    self._has_graph(sent.leasing, sent.lease)
 
-    def _streams_of(self, queue: Queue) -> tuple[list[Stream], bool]:
+    def _streams_of(self, leasing: Leasing) -> tuple[list[Stream], bool]:
         """The streams that have something leasable, and whether there are others.
 
         Those are of graphs that are gone: some of what they have becomes dead letters, the rest in the next turns of the loop.
         """
         topology = self.topology
         assert topology is not None
-        streams = queue.streams()
+        streams = leasing.streams()
         if not topology.is_settled:
             return streams, False
         # the stream without a name is of what cannot be read
         gone = [stream for stream in streams if stream.graph and not topology.has(stream.graph)]
         for stream in gone:
             streams.remove(stream)
-            for lease in queue.lease(BURIED_AT_ONCE, _ANY_BYTES, stream=stream):
-                if self._has_graph(queue, lease):
-                    queue.nack(lease)
+            for lease in leasing.take(stream, BURIED_AT_ONCE, _ANY_BYTES):
+                if self._has_graph(leasing, lease):
+                    leasing.nack(lease)
             self._on_again()
         return streams, bool(gone)
 
@@ -122,8 +124,8 @@ class Handover:
                 continue
             while waiting and (open_links := self._windows.with_room(self.running(links, stream), stream)):
                 sent = waiting.popleft()
-                if self._has_graph(sent.queue, sent.lease):
-                    sent.rerun = sent.queue.rerun(sent.lease)
+                if self._has_graph(sent.leasing, sent.lease):
+                    sent.rerun = self.committed.over(sent.lease.id, sent.leasing.rerun(sent.lease))
                     self._give(open_links, sent)
             if waiting:
                 full.append(stream)
@@ -134,16 +136,16 @@ class Handover:
     def _take_turns(self, links: list[Link]) -> list[Stream]:
         """Hand over what the queues have, live before bulk; returns the streams of which some had no room."""
         assert self.topology is not None
-        live: list[tuple[Queue, Stream]] = []
-        bulk: list[tuple[Queue, Stream]] = []
-        for queue in list(self.ready):
-            deployed, is_burying = self._streams_of(queue)
+        live: list[tuple[Leasing, Stream]] = []
+        bulk: list[tuple[Leasing, Stream]] = []
+        for leasing in list(self.ready):
+            deployed, is_burying = self._streams_of(leasing)
             streams = [stream for stream in deployed if stream.graph not in self.paused]
             if not streams and not is_burying:
-                del self.ready[queue]  # it tells when there is something again
+                del self.ready[leasing]  # it tells when there is something again
             for stream in streams:
                 if stream.graph not in self.topology.ordered or not self._is_held(stream.graph):
-                    (bulk if stream.is_bulk else live).append((queue, stream))
+                    (bulk if stream.is_bulk else live).append((leasing, stream))
         full = self._hand_over(links, live)
         if live:
             self._live_at = self._loop.time()
@@ -168,7 +170,7 @@ class Handover:
         """
         return any(link.held is None or graph in link.held for link in self._links)
 
-    def _hand_over(self, links: list[Link], streams: list[tuple[Queue, Stream]]) -> list[Stream]:
+    def _hand_over(self, links: list[Link], streams: list[tuple[Leasing, Stream]]) -> list[Stream]:
         """Let streams of one lane take turns until they have nothing or no room; returns those that had no room."""
         assert self.topology is not None
         full: list[Stream] = []
@@ -178,7 +180,7 @@ class Handover:
             streams = streams[self._turn :] + streams[: self._turn]
         turns = deque(streams)
         while turns:
-            queue, stream = turns.popleft()
+            leasing, stream = turns.popleft()
             open_links = self._windows.with_room(self._open_to(stream, links), stream)
             if not open_links:
                 full.append(stream)
@@ -190,16 +192,19 @@ class Handover:
                 room = 1  # its size says little of the work: how many documents it has is known only then
             elif turns:
                 room = min(room, TURN_DELIVERIES * self.topology.weights.get(stream.graph, 1))
-            leases = queue.lease(room, room_bytes, stream=stream)
+            leases = leasing.take(stream, room, room_bytes)
             if not leases:
                 continue
-            turns.append((queue, stream))
+            turns.append((leasing, stream))
             if self._copies:
                 self._copies.copy(stream.graph, leases)
             for lease in leases:
-                if self._has_graph(queue, lease):
+                if self._has_graph(leasing, lease):
                     is_alone = lease.is_suspect or lease.crashes > 0
-                    self._give(open_links, Sent(queue, stream, lease, self._windows.weight(lease), is_alone))
+                    sent = Sent(leasing, stream, lease, self._windows.weight(lease), is_alone)
+                    if self.committed:
+                        sent.rerun = self.committed.over(lease.id, sent.rerun)
+                    self._give(open_links, sent)
         return full
 
     def _is_any_moving(self, links: list[Link], full: list[Stream]) -> bool:
@@ -227,15 +232,15 @@ class Handover:
         if links and (sent.window.count >= count or sent.window.load >= load):
             links.remove(link)
 
-    def _has_graph(self, queue: Queue, lease: Lease) -> bool:
+    def _has_graph(self, leasing: Leasing, lease: Lease) -> bool:
         assert self.topology is not None
         graph = lease.header.graph
         if graph in self.topology.graphs:
             return True
         if graph in self.topology.failed:
-            queue.nack(lease, FAILED_GRAPH_S, "the graph could not be set up")
+            leasing.nack(lease, FAILED_GRAPH_S)
             return False
-        queue.dead_letter(lease, "graph.gone", f"graph {graph!r} is not deployed any more; deploy it, then replay")
+        leasing.dead_letter(lease, "graph.gone", f"graph {graph!r} is not deployed any more; deploy it, then replay")
         return False
 
     def close(self) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pypes.ingest import protocol
+from pypes.ingest.contracts.leasing import Lease, Leasing, Stream
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.dispatch.window import Window
 from pypes.ingest.protocol import FrameReader, Item
-from pypes.ingest.queue import Lease, Queue, Stream
 
 #: Up to here the parts of a write are copied into one; beyond, the copy would cost more than the system call with many parts.
 _JOIN_BYTES = 1 << 18
@@ -22,10 +22,10 @@ _IOV_MAX = 1024
 class Sent:
     """A delivery that was handed over: its lease and where it came from, what it weighs, and whether it must run alone."""
 
-    __slots__ = ("is_alone", "lease", "queue", "rerun", "stream", "weight", "window")
+    __slots__ = ("is_alone", "lease", "leasing", "rerun", "stream", "weight", "window")
 
-    def __init__(self, queue: Queue, stream: Stream, lease: Lease, weight: int, is_alone: bool) -> None:
-        self.queue = queue
+    def __init__(self, leasing: Leasing, stream: Stream, lease: Lease, weight: int, is_alone: bool) -> None:
+        self.leasing = leasing
         self.stream = stream
         self.lease = lease
         self.weight = weight

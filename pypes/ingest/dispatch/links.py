@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 from pypes.ingest import protocol
+from pypes.ingest.contracts.leasing import Stream
 from pypes.ingest.dispatch.link import Link
-from pypes.ingest.queue import Stream
 
 log = logging.getLogger(__name__)
 

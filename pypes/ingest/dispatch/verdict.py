@@ -34,14 +34,14 @@ def judge(link: Link, death: Death | None) -> None:
         return
     if death is not None and _blame(begun, death, link.id):
         return
-    crashes = begun.queue.record_crash(begun.lease)
+    crashes = begun.leasing.record_crash(begun.lease)
     extra = {**_told(begun), "instance": link.id, "crashes": crashes}
     log.warning("instance died while it ran one delivery alone", extra=extra)
     if crashes >= MAX_CRASHES:
         link.take(link.begun)
         cause = f" ({death.cause})" if death is not None and death.cause else ""
         reason = f"the instance died {crashes} times while it ran nothing but this delivery{cause}"
-        begun.queue.dead_letter(begun.lease, "instance.killed", reason)
+        begun.leasing.dead_letter(begun.lease, "instance.killed", reason)
 
 
 def _blame(begun: Sent, death: Death, instance: int) -> bool:
@@ -50,12 +50,12 @@ def _blame(begun: Sent, death: Death, instance: int) -> bool:
     document = 0 if lease.header.documents == 1 else death.document
     if not death.filter or document < 0:
         return False
-    known = begun.queue.rerun(lease)
+    known = begun.leasing.rerun(lease)
     if known is not None and any(blame.document == document for blame in known.blames):
         return False
     extra = {**_told(begun), "index": document, "instance": instance, "filter": death.filter, "cause": death.cause}
     log.warning("a document ended the instance that ran it alone", extra=extra)
-    begun.queue.blame(lease, Blame(document, death.filter, death.cause))
+    begun.leasing.blame(lease, Blame(document, death.filter, death.cause))
     return True
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pypes.core.limits import Limits
+from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Spooled
-from pypes.ingest.queue import Lease, Stream
 
 if TYPE_CHECKING:
     from pypes.ingest.dispatch.link import Link

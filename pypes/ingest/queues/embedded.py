@@ -14,30 +14,39 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import time
 from collections.abc import Callable
 from functools import partial
 
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
-from pypes.errors import InvalidConfig, PypesError
+from pypes.errors import InvalidConfig
 from pypes.ingest.accounts import Account
+from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.group import Delivery, Group
-from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.contracts.queue import QueueStats
 from pypes.ingest.outcome import Blame, Details
 from pypes.ingest.protocol import Rerun
-from pypes.ingest.queue import Capabilities, Key, QueueStats
+from pypes.ingest.queues.callbacks import StoredCallbacks
 from pypes.ingest.queues.committer import Committer, store_error
-from pypes.ingest.queues.fetching import FetchingQueue
-from pypes.ingest.queues.idempotency import Keys
+from pypes.ingest.queues.cursors import StoredCursors
+from pypes.ingest.queues.intake import StoredIntake
 from pypes.ingest.queues.lane import Lane
-from pypes.ingest.queues.outbox import Append, Change, Commit, Cursor, Move, Outbox
+from pypes.ingest.queues.lending import Lending
+from pypes.ingest.queues.letters import StoredLetters
+from pypes.ingest.queues.outbox import Append, Change, Commit, Move, Outbox
+from pypes.ingest.queues.receipts import StoredReceipts
 from pypes.ingest.queues.refill import Refill
-from pypes.ingest.queues.replaying import Link
 from pypes.ingest.queues.retention import Retention
 from pypes.ingest.queues.rewriting import REWRITE_S, Rewriting
+from pypes.ingest.queues.room import Room
+from pypes.ingest.queues.statistics import stats_of
+from pypes.ingest.queues.telling import Telling
 from pypes.ingest.receipt import ReceiptIds, first_key, time_of
+from pypes.ingest.store.ledger import Ledger
+from pypes.ingest.store.letter_reading import LetterReader
 from pypes.ingest.store.shards import Shard
-from pypes.ingest.store.spool import SpoolDir, SpoolWriter
+from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
 from pypes.ingest.store.survey import Survey, survey
 from pypes.ingest.store.turn import Remains, Result
@@ -47,8 +56,8 @@ log = logging.getLogger(__name__)
 _PROBE_S = 1.0
 
 
-class EmbeddedQueue(FetchingQueue):
-    """A durable queue of one process; open it with :meth:`open`."""
+class EmbeddedQueue:
+    """A durable :class:`pypes.ingest.contracts.queue.Queue` of one process; open it with :meth:`open`."""
 
     def __init__(
         self,
@@ -65,17 +74,21 @@ class EmbeddedQueue(FetchingQueue):
         rewrite_s: float,
         clock: Clock,
     ) -> None:
-        super().__init__(node=node, shard=shard.number, limits=limits, max_cached_bytes=limits.cache_bytes, clock=clock)
+        number = shard.number
+        loop = asyncio.get_running_loop()
+        self.blobs = spool
+        self._node = node
         self._claim = shard
-        self._spool = spool
         self._store = store
-        self._durability = durability
-        self._keys = Keys()
+        self._clock = clock
         #: Graphs of which keys are noted as fresh.
         self._fresh_graphs: set[str] = set()
-        self._writing = Lane(self._loop, f"pypes-commit-{shard.number}")
-        self._reading = Lane(self._loop, f"pypes-read-{shard.number}")
-        self._outbox = Outbox(node, shard.number, self._backlog.has_bulk, clock.now)
+        self._appended = 0
+        self._writing = Lane(loop, f"pypes-commit-{number}")
+        self._reading = Lane(loop, f"pypes-read-{number}")
+        # tokens of an earlier life of this queue must not be valid in this one
+        self._backlog = Backlog(time.monotonic_ns(), limits.cache_bytes)
+        self._outbox = Outbox(node, number, self._backlog.has_bulk, clock.now)
         self._committer = Committer(
             self._writing,
             store,
@@ -89,6 +102,16 @@ class EmbeddedQueue(FetchingQueue):
             on_committed=self._committed,
             on_refused=self._refused,
         )
+        self._room = Room(limits, self._backlog.held, number, lambda: self.leasing.notify_soon())
+        self.leasing = Lending(
+            self._backlog,
+            self._room,
+            clock,
+            max_kept_bytes=limits.dead_letter_body_bytes,
+            on_finished=self._finished,
+            on_crashed=self._crashed,
+            fetch=lambda: self._refill.fetch(),
+        )
         self._refill = Refill(
             self._reading,
             store,
@@ -96,15 +119,31 @@ class EmbeddedQueue(FetchingQueue):
             self._backlog,
             self._committer,
             node=node,
-            shard=shard.number,
+            shard=number,
             max_bytes=limits.cache_bytes,
             probe_s=probe_s,
-            bury=partial(self._bury, has_body=False),
-            write_off=self._write_off,
-            on_read=self._refilled,
+            bury=partial(self.leasing.bury, has_body=False),
+            write_off=lambda graph, size: self._room.count(graph, 0, -size),
+            on_read=lambda has_lost: self.leasing.notify(has_lost=has_lost),
         )
         self._retention = Retention(self._writing, store, limits, clock, found.totals, found.horizon)
         self._rewriting = Rewriting(self._committer, after_s=rewrite_s)
+        ledger = Ledger(store)
+        self.intake = StoredIntake(self._room, self._committer, ledger, self._reading, spool)
+        self.receipts = StoredReceipts(
+            Telling(node, number, clock),
+            self._backlog,
+            self.leasing,
+            ledger,
+            self._reading,
+            self._committer,
+            self._retention,
+            clock,
+        )
+        reader = LetterReader(store, spool, clock)
+        self.letters = StoredLetters(reader, self._reading, self._committer, self.intake, self.receipts, spool)
+        self.callbacks = StoredCallbacks(ledger, self._reading, self._committer)
+        self.cursors = StoredCursors(ledger, self._reading, self._committer, self.intake)
         self._restore(found)
 
     @classmethod
@@ -134,7 +173,7 @@ class EmbeddedQueue(FetchingQueue):
                 "acknowledged, or damage to what was; `pypes queue check` tells the same",
                 extra={"shard": shard.number, "frames": store.tail.broken, "valid": store.tail.valid},
             )
-        spool = SpoolDir(shard.path / "spool")
+        spool = SpoolDir(shard.path / "spool", durability)
         try:
             found = await loop.run_in_executor(None, survey, store, spool)
             # of a store that was here before its node kept a time, or that came from elsewhere
@@ -157,12 +196,12 @@ class EmbeddedQueue(FetchingQueue):
             rewrite_s=rewrite_s,
             clock=clock,
         )
-        queue._fetch()
+        queue._refill.fetch()
         return queue
 
     def _restore(self, known: Survey) -> None:
         for problem in known.problems:
-            log.error("a part of the queue is damaged: %s", problem, extra={"shard": self._shard})
+            log.error("a part of the queue is damaged: %s", problem, extra={"shard": self._claim.number})
         for found in known.found:
             group = Group(found.key, found.salt, found.size, found.entries)
             for position, account in found.done.items():
@@ -171,84 +210,16 @@ class EmbeddedQueue(FetchingQueue):
             group.crashes = found.crashes or None
             self._backlog.restore(group, found.parts)
             for part in found.parts:
-                self._count(part.stream.graph, part.deliveries, part.bytes)
+                self._room.count(part.stream.graph, part.deliveries, part.bytes)
             if found.done:
                 self._rewriting.note(group)
             if found.crashes:
                 self._outbox.recall_crashes(found.key)
         for key, position, blames in known.blames:
-            self._past[key, position] = Rerun(blames=blames)
+            self._backlog.past[key, position] = Rerun(blames=blames)
         self._fresh_graphs.update(each.graph for each in known.fresh)
         self._backlog.supersede(known.fresh)
-        self._watch(lambda: self._shares.set_letters(known.totals.letters))
-
-    # -- appending ---------------------------------------------------------------------------------------
-
-    def spool(self) -> SpoolWriter:
-        """A writer for a body too large for memory; append what its ``finish`` returns."""
-        return self._spool.create(self._durability)
-
-    def append(
-        self, header: Header, body: bytes | Spooled, decoded: bytes | None = None, key: Key | None = None
-    ) -> asyncio.Future[str]:
-        if key is None:
-            return self._append(header, body, decoded)
-        try:
-            self._committer.check()
-            known = self._keys.find(key)
-        except PypesError:
-            self._discard(body)
-            raise
-        if known is not None:
-            self._discard(body)
-            return known
-        future = self._keys.begin(key, self._loop.create_future())
-        look_up = partial(self._store.read, "SELECT digest, receipt FROM keys WHERE name = ?", (key.name,))
-        self._reading.submit(look_up, partial(self._looked_up, Append(header, body, decoded, future, key)))
-        return self._keys.follow(future)
-
-    def _looked_up(self, append: Append, rows: list[tuple[bytes, str]] | None, error: BaseException | None) -> None:
-        """Whether an idempotency key is known already; appends if not."""
-        assert append.key is not None
-        if rows:
-            self._discard(append.body)
-            self._keys.known(append.key, *rows[0])
-            return
-        try:
-            if error is not None:
-                self._discard(append.body)
-                raise store_error(error)
-            self._append(append.header, append.body, append.decoded, append.future, append.key)
-        except PypesError as refusal:
-            self._keys.failed(append.key, refusal)
-
-    def _append(
-        self,
-        header: Header,
-        body: bytes | Spooled,
-        decoded: bytes | None,
-        future: asyncio.Future[str] | None = None,
-        key: Key | None = None,
-        replays: tuple[str, ...] = (),
-        cursors: tuple[Cursor, ...] = (),
-        link: Link | None = None,
-    ) -> asyncio.Future[str]:
-        try:
-            self._committer.check()
-            self._reserve(header, len(body), is_replay=bool(replays))
-        except PypesError:
-            self._discard(body)
-            raise
-        if future is None:
-            future = self._loop.create_future()
-        self._outbox.appends.append(Append(header, body, decoded, future, key, replays, cursors, link))
-        self._committer.kick_soon()
-        return future
-
-    def _discard(self, body: bytes | Spooled) -> None:
-        """A body that is not taken on; its file goes."""
-        if isinstance(body, Spooled):
-            self._spool.remove([body.name])
+        self._room.set_letters(known.totals.letters)
 
     # -- what a commit brought ---------------------------------------------------------------------------
 
@@ -270,7 +241,7 @@ class EmbeddedQueue(FetchingQueue):
     def _admit(self, commit: Commit) -> None:
         assert commit.turn.row is not None
         key, salt, count, size = commit.turn.row[:4]
-        ids = ReceiptIds(self._node, self._shard, key, salt)
+        ids = ReceiptIds(self._node, self._claim.number, key, salt)
         group = Group(key, salt, size, count)
         deliveries = [
             Delivery(group, position, ids[position], append.header, append.body, append.decoded)
@@ -280,12 +251,10 @@ class EmbeddedQueue(FetchingQueue):
             self._fresh_graphs.update(each.graph for each in commit.turn.fresh)
         self._backlog.add(group, list(deliveries))
         self._appended += count
+        confirm = self.intake.confirm
         for append, delivery in zip(commit.appends, deliveries, strict=True):
-            if not append.future.done():  # done: the client hung up; what it sent was accepted all the same
-                append.future.set_result(delivery.id)
-            if append.key is not None:
-                self._keys.end(append.key)
-        self._notify()
+            confirm(append, delivery.id)
+        self.leasing.notify()
         if self._backlog.cache.is_starved:
             self._refill.fetch()
 
@@ -300,7 +269,7 @@ class EmbeddedQueue(FetchingQueue):
         # what came had been counted when it was acknowledged, as far as it was known then
         counted = [(r.graph, -len(r.letters), -r.size if r.has_body else 0) for r in turn.dead]
         if counted or result.letters:
-            self._add_letters([*result.letters, *counted])
+            self._room.add_letters([*result.letters, *counted])
         gone, edited = set(result.removed), set(result.edited)
         for change in commit.changes:
             if not change.future.done():
@@ -308,24 +277,19 @@ class EmbeddedQueue(FetchingQueue):
         for move in commit.moves:
             if not move.future.done():
                 move.future.set_result(None)
-        if turn.callbacks and self.on_callback is not None:
-            self.on_callback()
+        if turn.callbacks and self.callbacks.on_due is not None:
+            self.callbacks.on_due()
 
     def _refused(self, appends: list[Append], changes: list[Change | Move], error: BaseException) -> None:
         """The store failed: none of these was accepted."""
         self._rewriting.look_again()
         for append in appends:
-            self._count(append.header.graph, -1, -len(append.body))
-            refusal = store_error(error)
-            if append.key is not None:
-                self._keys.failed(append.key, refusal)
-            elif not append.future.done():
-                append.future.set_exception(refusal)
+            self.intake.refuse(append, error)
         for change in changes:
             if not change.future.done():
                 change.future.set_exception(store_error(error))
 
-    # -- acknowledging -----------------------------------------------------------------------------------
+    # -- what leasing brought ----------------------------------------------------------------------------
 
     def _finished(self, delivery: Delivery, account: Account, details: Details | None, remains: Remains | None) -> None:
         self._outbox.finished(delivery, details, remains)
@@ -335,38 +299,20 @@ class EmbeddedQueue(FetchingQueue):
         self._outbox.crashed(delivery, blames)
         self._committer.kick_soon()
 
-    # -- what is in the store only -----------------------------------------------------------------------
-
-    def _fetch(self) -> None:
-        self._refill.fetch()
-
-    def _write_off(self, graph: str, size: int) -> None:
-        self._count(graph, 0, -size)
-
-    def _refilled(self, has_lost: bool) -> None:
-        if has_lost and self.on_ready is not None:
-            self.on_ready()  # whoever waits for what was lost learns that it does not come
-        else:
-            self._notify()
-
     # -- the rest ----------------------------------------------------------------------------------------
 
     def stats(self) -> QueueStats:
-        return self._stats(is_failed=self._committer.failure is not None)
+        is_failed = self._committer.failure is not None
+        return stats_of(self._backlog, self._room, appended=self._appended, now=self._clock.now(), is_failed=is_failed)
 
     async def unfinished(self, graph: str) -> int:
-        """Deliveries of a graph that are not done; waits for what was on its way into the store before."""
         await self._committer.settled()
         return self._backlog.unfinished(graph)
-
-    def capabilities(self) -> Capabilities:
-        return Capabilities(is_durable=True, is_shared=False, durability=self._durability)
 
     async def close(self) -> None:
         if self._committer.is_closed:
             return
-        if self._timer is not None:
-            self._timer.cancel()
+        self.leasing.close()
         self._refill.close()
         self._rewriting.close()
         await self._committer.close()

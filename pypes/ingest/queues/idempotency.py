@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from pypes.errors import Conflict, PypesError
-from pypes.ingest.queue import Key
+from pypes.ingest.contracts.intake import Key
 
 
 class Keys:

@@ -11,12 +11,13 @@ import orjson
 
 from pypes.ingest.accounts import Account, encode, encode_some
 from pypes.ingest.backlog.group import Delivery, Group
+from pypes.ingest.contracts.cursors import Cursor
+from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.ordering import fresh_of
 from pypes.ingest.outcome import Blame, Details
-from pypes.ingest.queue import Key
-from pypes.ingest.queues.replaying import Link
 from pypes.ingest.receipt import MAX_INDEX, ReceiptIds
+from pypes.ingest.replaying import Link
 from pypes.ingest.store.rows import pack
 from pypes.ingest.store.schema import ROW_BYTES
 from pypes.ingest.store.turn import Remains, Turn
@@ -24,9 +25,6 @@ from pypes.ingest.store.turn import Remains, Turn
 _COMMIT_BYTES = 8 << 20  # inline bodies per commit: bounds memory and the time for which one sync holds up the next
 
 _encode = msgspec.msgpack.Encoder().encode
-
-#: Graph, filter, and how far it has fetched (JSON text).
-Cursor = tuple[str, str, str]
 
 
 class Append:

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from pypes.errors import StoreError
+from pypes.ingest.contracts.leasing import Stream
 from pypes.ingest.delivery import Header
-from pypes.ingest.queue import Stream
 from pypes.ingest.store.rows import index_bytes, unpack_index
 
 #: Rows up to here are read whole, many in one query: they lie within one page. Of others only the index is read.

@@ -20,17 +20,18 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class SpoolDir:
-    """The folder of a shard's spool files. A file belongs to its writer, from ``append`` on to the queue."""
+    """The folder of a shard's spool files: :class:`pypes.ingest.contracts.blobs.Blobs` on a local disk, keys are file names."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, durability: str = "always") -> None:
         self.path = path
+        self._is_synced = durability != "never"
         path.mkdir(parents=True, exist_ok=True)
         # after the sync of the claim: without this one a power cut makes the folder vanish, with all that was synced in it
         sync_folder(path.parent)
 
-    def create(self, durability: str = "always") -> SpoolWriter:
+    def create(self) -> SpoolWriter:
         """Start a file; nothing is opened before the first write."""
-        return SpoolWriter(self.path / uuid.uuid4().hex, is_synced=durability != "never")
+        return SpoolWriter(self.path / uuid.uuid4().hex, is_synced=self._is_synced)
 
     def locate(self, name: str) -> Spooled:
         """The body in the file ``name``. Raises :class:`StoreError` if it is gone."""

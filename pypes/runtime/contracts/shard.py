@@ -6,10 +6,10 @@ from typing import Protocol
 
 import msgspec
 
+from pypes.ingest.contracts.intake import Key
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter
-from pypes.ingest.queue import Key
 from pypes.ingest.receipt import DocumentReport, Receipt
 from pypes.runtime.rpc.contract import once
 

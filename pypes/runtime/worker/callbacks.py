@@ -22,7 +22,9 @@ from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.errors import BadRequest, Forbidden, PypesError
-from pypes.ingest.queue import Callback, Queue
+from pypes.ingest.contracts.callbacks import Callback
+from pypes.ingest.contracts.callbacks import Callbacks as KeptCallbacks
+from pypes.ingest.contracts.receipts import Receipts
 from pypes.ingest.receipt import received_of
 
 log = logging.getLogger(__name__)
@@ -117,27 +119,27 @@ class Callbacks:
         self._http = urllib3.PoolManager(maxsize=THREADS, retries=False, timeout=timeout)
         self._tasks = WatchedTasks(on_failed)
 
-    def add(self, queue: Queue) -> None:
-        """Serve a queue until :meth:`close`."""
+    def add(self, kept: KeptCallbacks, receipts: Receipts) -> None:
+        """Post the callbacks of a queue until :meth:`close`."""
         wake = asyncio.Event()
-        queue.on_callback = wake.set
-        self._tasks.keep(self._serve(queue, wake), "callbacks")
+        kept.on_due = wake.set
+        self._tasks.keep(self._serve(kept, receipts, wake), "callbacks")
 
-    async def _serve(self, queue: Queue, wake: asyncio.Event) -> None:
+    async def _serve(self, kept: KeptCallbacks, receipts: Receipts, wake: asyncio.Event) -> None:
         #: What was attempted, and when it is due again: the queue says so only after its next commit.
         handled: dict[str, float] = {}
         while True:
             wake.clear()
             now = self._clock()
             try:
-                found = await queue.callbacks(now, THREADS + len(handled))
+                found = await kept.due(now, THREADS + len(handled))
                 handled = {one.receipt: handled[one.receipt] for one in found if one.receipt in handled}
                 due = [one for one in found if handled.get(one.receipt, now) <= now]
                 if due:
-                    again = await asyncio.gather(*(self._post(queue, one) for one in due))
+                    again = await asyncio.gather(*(self._post(kept, receipts, one) for one in due))
                     handled.update(zip((one.receipt for one in due), again, strict=True))
                     continue
-                next_due = await queue.next_callback()
+                next_due = await kept.next_due()
             except PypesError as error:
                 log.warning("callbacks cannot be read; tried again", extra={"error": str(error)})
                 next_due = now + REST_S
@@ -147,16 +149,16 @@ class Callbacks:
             except TimeoutError:
                 continue
 
-    async def _post(self, queue: Queue, callback: Callback) -> float:
+    async def _post(self, kept: KeptCallbacks, receipts: Receipts, callback: Callback) -> float:
         """Post a callback once; returns when it is due again."""
         try:
-            reason = await self._attempt(queue, callback)
+            reason = await self._attempt(receipts, callback)
         except Exception as error:
             # one that we cannot deal with must not keep the others from being posted
             log.exception("callback failed by a bug of ours", extra={"receipt": callback.receipt})
             reason = f"{type(error).__name__}: {error}"
         if reason is None:
-            queue.callback_done(callback.receipt)
+            kept.done(callback.receipt)
             return math.inf
         now = self._clock()
         due = now + backoff_s(callback.attempts, self._jitter)
@@ -164,17 +166,17 @@ class Callbacks:
         is_old = self._times.ago(self._limits.callback_s - (due - now)) > received_of(callback.receipt)
         if is_old and self._times.is_settled():
             log.error("callback given up", extra=told)
-            queue.callback_done(callback.receipt)
+            kept.done(callback.receipt)
             return math.inf
         log.warning("callback failed; tried again later", extra=told)
-        queue.callback_failed(callback.receipt, due)
+        kept.failed(callback.receipt, due)
         return due
 
-    async def _attempt(self, queue: Queue, callback: Callback) -> str | None:
+    async def _attempt(self, receipts: Receipts, callback: Callback) -> str | None:
         """Post a receipt; ``None`` once it was taken (or there is nothing to post), otherwise why not."""
         try:
             checked_url(callback.url, self._hosts)
-            receipt = await queue.receipt(callback.receipt)
+            receipt = await receipts.get(callback.receipt)
         except PypesError as error:
             return str(error)
         if receipt is None:

@@ -19,9 +19,9 @@ from contextlib import suppress
 import msgspec
 
 from pypes.errors import Unavailable
+from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Fetched
-from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.runtime.worker.fleet import HandedOver, Lock, Place
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class OwnCursor:
     #: How long to wait for an instance, or for room in the queue, before the run is left to another node; ``None``: for ever.
     patience_s: float | None = None
 
-    def __init__(self, queue: EmbeddedQueue, graph: str, source: str) -> None:
+    def __init__(self, queue: Queue, graph: str, source: str) -> None:
         self.queue = queue
         self._graph = graph
         self._source = source
@@ -65,7 +65,7 @@ class OwnCursor:
     async def read(self) -> str:
         """Where to begin; empty for the first time."""
         # filters of the original style, which the empty name stands for, have none
-        return (await self.queue.cursors(self._source, self._graph)).get(self._graph, "") if self._source else ""
+        return (await self.queue.cursors.of_filter(self._source, self._graph)).get(self._graph, "") if self._source else ""
 
     async def store(self, header: Header, said: Fetched) -> None:
         """Store what was fetched and the cursor behind it; waits while the queue is full. Raises :class:`StoreError`."""
@@ -73,7 +73,7 @@ class OwnCursor:
         if said.documents:
             await _append(self.queue, header, said.body, cursor)
         else:
-            await self.queue.move(cursor)
+            await self.queue.cursors.move(cursor)
 
 
 class FleetCursor(OwnCursor):
@@ -81,7 +81,7 @@ class FleetCursor(OwnCursor):
 
     patience_s = 10.0
 
-    def __init__(self, queue: EmbeddedQueue, graph: str, source: str, node: int, lock: Lock) -> None:
+    def __init__(self, queue: Queue, graph: str, source: str, node: int, lock: Lock) -> None:
         super().__init__(queue, graph, source)
         self._node = node
         self._lock = lock
@@ -106,7 +106,7 @@ class FleetCursor(OwnCursor):
                 extra={"graph": self._graph, "filter": self._source},
             )
             return
-        await self.queue.move(
+        await self.queue.cursors.move(
             (self._graph, self._source, place.cursor), (self._graph, self._source + _SUFFIX, _encode(Level(place.id)))
         )
 
@@ -116,7 +116,7 @@ class FleetCursor(OwnCursor):
             await self._room(len(said.body))
         pending = Pending(uuid.uuid4().hex, said.cursor, header if said.documents else None, msgspec.Raw(said.body))
         key = (self._graph, self._source + _SUFFIX)
-        await self.queue.move((*key, _encode(Level(self._id, pending))))
+        await self.queue.cursors.move((*key, _encode(Level(self._id, pending))))
         taking = asyncio.ensure_future(self._take(pending))
         try:
             await asyncio.shield(taking)
@@ -132,7 +132,7 @@ class FleetCursor(OwnCursor):
         deadline = time.monotonic() + self.patience_s
         while True:
             try:
-                self.queue.check_room(size, self._graph)
+                self.queue.intake.check_room(size, self._graph)
                 return
             except Unavailable as error:
                 if time.monotonic() > deadline:
@@ -145,17 +145,17 @@ class FleetCursor(OwnCursor):
         await _apply(self.queue, self._graph, self._source, pending)
 
 
-async def doubtful(queue: EmbeddedQueue, graph: str) -> dict[str, Level]:
+async def doubtful(queue: Queue, graph: str) -> dict[str, Level]:
     """Sources of a graph of which something is pending, whether the graph still has them or not."""
     found = {
         name.removesuffix(_SUFFIX): msgspec.json.decode(text, type=Level)
-        for name, text in (await queue.cursors_of(graph)).items()
+        for name, text in (await queue.cursors.of_graph(graph)).items()
         if name.endswith(_SUFFIX)
     }
     return {source: level for source, level in found.items() if level.pending is not None}
 
 
-async def settle(queue: EmbeddedQueue, graph: str, node: int, found: Mapping[str, Level], places: Mapping[str, Place]) -> None:
+async def settle(queue: Queue, graph: str, node: int, found: Mapping[str, Level], places: Mapping[str, Place]) -> None:
     """Enqueue what is pending and was taken by this node, forget what was not. Raises :class:`StoreError`."""
     for source, level in found.items():
         assert level.pending is not None
@@ -163,27 +163,27 @@ async def settle(queue: EmbeddedQueue, graph: str, node: int, found: Mapping[str
             log.info("what was fetched before a crash is enqueued", extra={"graph": graph, "filter": source})
             await _apply(queue, graph, source, level.pending)
         else:
-            await queue.move((graph, source + _SUFFIX, _encode(Level(level.id))))
+            await queue.cursors.move((graph, source + _SUFFIX, _encode(Level(level.id))))
 
 
-async def _level(queue: EmbeddedQueue, graph: str, source: str) -> Level:
-    text = (await queue.cursors(source + _SUFFIX, graph)).get(graph)
+async def _level(queue: Queue, graph: str, source: str) -> Level:
+    text = (await queue.cursors.of_filter(source + _SUFFIX, graph)).get(graph)
     return Level() if text is None else msgspec.json.decode(text, type=Level)
 
 
-async def _apply(queue: EmbeddedQueue, graph: str, source: str, pending: Pending) -> None:
+async def _apply(queue: Queue, graph: str, source: str, pending: Pending) -> None:
     """Enqueue what was taken: nobody else will. If this raises :class:`StoreError`, it is to be settled before anything else."""
     cursors = (graph, source, pending.cursor), (graph, source + _SUFFIX, _encode(Level(pending.id)))
     if pending.header is None:
-        await queue.move(*cursors)
+        await queue.cursors.move(*cursors)
     else:
         await _append(queue, pending.header, bytes(pending.body), *cursors)
 
 
-async def _append(queue: EmbeddedQueue, header: Header, body: bytes, *cursors: tuple[str, str, str]) -> None:
+async def _append(queue: Queue, header: Header, body: bytes, *cursors: tuple[str, str, str]) -> None:
     while True:
         try:
-            await queue.append_fetched(header, body, *cursors)
+            await queue.cursors.append(header, body, *cursors)
             return
         except Unavailable as error:
             await _wait(error)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from pypes.ingest.contracts.intake import Key
+from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.delivery import Header
-from pypes.ingest.queue import Key
-from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.worker.sources import Sources
 
@@ -18,21 +18,21 @@ Append = Callable[[Header, bytes, str, Key | None], Coroutine[Any, Any, str]]
 class ShardDesk:
     """Implements :class:`pypes.runtime.contracts.shard.ShardCalls` with a queue and the sources of the worker."""
 
-    def __init__(self, queue: EmbeddedQueue, sources: Sources, is_closing: Callable[[str], bool], append: Append) -> None:
+    def __init__(self, queue: Queue, sources: Sources, is_closing: Callable[[str], bool], append: Append) -> None:
         self._queue = queue
         self._sources = sources
         self._is_closing = is_closing
         self.append = append
-        self.wait_receipt = queue.wait_receipt
-        self.documents = queue.documents
-        self.receipts = queue.receipts
-        self.letters = queue.letters
-        self.letter = queue.letter
-        self.letter_groups = queue.letter_groups
-        self.edit_letter = queue.edit_letter
-        self.delete_letters = queue.delete_letters
-        self.replay = queue.replay
-        self.replay_together = queue.replay_together
+        self.wait_receipt = queue.receipts.wait
+        self.documents = queue.receipts.documents
+        self.receipts = queue.receipts.find
+        self.letters = queue.letters.find
+        self.letter = queue.letters.get
+        self.letter_groups = queue.letters.groups
+        self.edit_letter = queue.letters.edit
+        self.delete_letters = queue.letters.delete
+        self.replay = queue.letters.replay
+        self.replay_together = queue.letters.replay_together
 
     async def trigger(self, graph: str, at: float | None = None) -> list[str]:
         return await self._sources.trigger(self._queue, graph, at)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pypes.errors import PypesError, StoreError, Unavailable
+from pypes.ingest.contracts.blobs import BlobWriter
+from pypes.ingest.contracts.intake import Key
+from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.queue import Key
-from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shard, Shards
-from pypes.ingest.store.spool import SpoolDir, SpoolWriter
+from pypes.ingest.store.spool import SpoolDir
 from pypes.runtime.contracts.shard import ShardCalls
 from pypes.runtime.rpc import RpcClient
 from pypes.runtime.rpc.contract import Method, answer, stub
@@ -48,9 +49,9 @@ class Peers:
         self,
         config: WorkerConfig,
         shards: Shards,
-        queues: Mapping[int, EmbeddedQueue],
-        open: Callable[[Shard], Awaitable[EmbeddedQueue]],
-        desk: Callable[[EmbeddedQueue, Append], ShardCalls],
+        queues: Mapping[int, Queue],
+        open: Callable[[Shard], Awaitable[Queue]],
+        desk: Callable[[Queue, Append], ShardCalls],
     ) -> None:
         self._config = config
         self._shards = shards
@@ -133,14 +134,14 @@ class Peers:
 
     # -- appending --------------------------------------------------------------------------------------
 
-    def spool(self, number: int) -> SpoolWriter:
+    def spool(self, number: int) -> BlobWriter:
         """A writer of a spool file in the folder of a shard."""
         if number in self._queues:
-            return self._queues[number].spool()
-        return self._spool_of(number).create(self._config.durability)
+            return self._queues[number].blobs.create()
+        return self._spool_of(number).create()
 
     def _spool_of(self, number: int) -> SpoolDir:
-        return SpoolDir(self._shards.path / f"{number:03d}" / "spool")
+        return SpoolDir(self._shards.path / f"{number:03d}" / "spool", self._config.durability)
 
     async def append(self, number: int, header: Header, body: bytes | Spooled, decoded: bytes | None, key: Key | None) -> str:
         """Append a delivery to a shard; raises as ``Queue.append``. A spooled body must lie in that shard's folder.
@@ -148,7 +149,7 @@ class Peers:
         Without a key nothing is sent twice: when the answer of the owner was lost, this raises (``owner.lost``).
         """
         if number in self._queues:
-            return await self._queues[number].append(header, body, decoded, key)
+            return await self._queues[number].intake.append(header, body, decoded, key)
         if isinstance(body, Spooled):
             try:
                 return await self.shard(number).append(header, b"", body.name, key)
@@ -161,7 +162,7 @@ class Peers:
     async def _append(self, number: int, header: Header, body: bytes, spool: str, key: Key | None) -> str:
         """Append what another worker sent; a file that was swept meanwhile is :class:`StoreError`."""
         taken: bytes | Spooled = self._spool_of(number).locate(spool) if spool else body
-        future = self._queues[number].append(header, taken, None, key)
+        future = self._queues[number].intake.append(header, taken, None, key)
         self._appending.add(future)
         future.add_done_callback(self._appending.discard)
         return await future

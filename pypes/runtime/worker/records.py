@@ -10,8 +10,8 @@ from pypes.errors import NotFound, PypesError, StoreError, Unavailable
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import DeadLetter, receipt_of
-from pypes.ingest.queues.replaying import starts_over
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
+from pypes.ingest.replaying import starts_over
 from pypes.runtime.contracts.shard import ShardCalls
 from pypes.runtime.worker.peers import Peers
 

@@ -19,11 +19,11 @@ from pypes.core.limits import Limits
 from pypes.errors import Conflict, Draining, NotFound, PypesError, StoreError
 from pypes.graph.schedule import AHEAD_S
 from pypes.ingest import protocol
+from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.link import Link
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.protocol import Ended, Fetched
-from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.worker.cursors import FleetCursor, OwnCursor, doubtful, settle
 from pypes.runtime.worker.enqueuing import header_of
@@ -95,9 +95,7 @@ class Sources:
             raise Conflict("no filter of the graph fetches, so there is nothing to run", code="graph.no_source", where=graph)
         return [node for node in topology.sources[graph] if node]
 
-    async def trigger(
-        self, queue: EmbeddedQueue, graph: str, at: float | None = None, *, is_confirmed: bool = False
-    ) -> list[str]:
+    async def trigger(self, queue: Queue, graph: str, at: float | None = None, *, is_confirmed: bool = False) -> list[str]:
         """Run the sources of a graph once; returns their names when it is stored that they are to run.
 
         ``at`` is the scheduled time, in seconds since the epoch: a second request for the same or an earlier one does nothing,
@@ -123,18 +121,18 @@ class Sources:
             self._start(queue, graph)
         return nodes
 
-    async def run(self, queue: EmbeddedQueue, graph: str, is_confirmed: bool) -> Runs:
+    async def run(self, queue: Queue, graph: str, is_confirmed: bool) -> Runs:
         """As :meth:`trigger` by hand; what is stopped is as it was before."""
         before = await self.runs(queue, graph)
         await self.trigger(queue, graph, is_confirmed=is_confirmed)
         return Runs(before.sources, True, before.stopped, before.failed)
 
-    async def runs(self, queue: EmbeddedQueue, graph: str) -> Runs:
+    async def runs(self, queue: Queue, graph: str) -> Runs:
         """What there is to say of the sources of a graph; raises as :meth:`check` does."""
         nodes = self.check(graph)
         return (await Wanted.read(queue, graph)).runs(nodes, is_running=graph in self._runs)
 
-    async def resume(self, queue: EmbeddedQueue) -> None:
+    async def resume(self, queue: Queue) -> None:
         """Take up the runs that the last one to serve a shard did not finish."""
         try:
             found = await Wanted.due(queue)
@@ -156,7 +154,7 @@ class Sources:
 
     # -- one run ----------------------------------------------------------------------------------------
 
-    def _start(self, queue: EmbeddedQueue, graph: str) -> None:
+    def _start(self, queue: Queue, graph: str) -> None:
         if graph not in self._runs and not self._is_stopped:
             task = self._runs[graph] = asyncio.ensure_future(self._run(queue, graph))
             task.add_done_callback(lambda done: self._over(graph, done))
@@ -168,7 +166,7 @@ class Sources:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a run of sources failed", extra={"graph": graph}, exc_info=error)
 
-    async def _run(self, queue: EmbeddedQueue, graph: str) -> None:
+    async def _run(self, queue: Queue, graph: str) -> None:
         is_settled = False
         while True:
             nodes = await self._sources(graph)
@@ -187,7 +185,7 @@ class Sources:
         await asyncio.gather(*(self._source(OwnCursor(queue, graph, node), graph, node) for node in nodes))
         await self._end(queue, graph)
 
-    async def _end(self, queue: EmbeddedQueue, graph: str, seen: Wanted | None = None) -> bool:
+    async def _end(self, queue: Queue, graph: str, seen: Wanted | None = None) -> bool:
         """A run is over, unless more is wanted by now than was ``seen``: then False."""
         async with self._lock:
             wanted = await Wanted.read(queue, graph)
@@ -288,7 +286,7 @@ class Sources:
             if not is_over and link.is_open:
                 link.write(protocol.enough(number))
 
-    async def _note(self, queue: EmbeddedQueue, graph: str, node: str, said: Ended) -> None:
+    async def _note(self, queue: Queue, graph: str, node: str, said: Ended) -> None:
         """Say how a run of a source has ended, and keep it as far as it needs somebody."""
         if said.error:
             what = "a source stopped until deletions are confirmed" if said.code == TOO_MANY_DELETIONS else "a source failed"
@@ -301,7 +299,7 @@ class Sources:
 
     # -- a run of the fleet -----------------------------------------------------------------------------
 
-    async def _take_turn(self, queue: EmbeddedQueue, graph: str) -> bool:
+    async def _take_turn(self, queue: Queue, graph: str) -> bool:
         """Run what is due for the fleet if it is this node's turn; True when nothing is wanted any more."""
         if self._dispatcher.elect(graph) is None:
             # another node may have one: not even the lock is taken
@@ -329,7 +327,7 @@ class Sources:
         """True if what is wanted for the time ``at`` is not over, with what was over last."""
         return over < at or (over > at and over > self._clock() + AHEAD_S)
 
-    async def _run_due(self, queue: EmbeddedQueue, graph: str, lock: Lock, due: Sequence[str], places: dict[str, Place]) -> None:
+    async def _run_due(self, queue: Queue, graph: str, lock: Lock, due: Sequence[str], places: dict[str, Place]) -> None:
         """Run these sources from where the fleet is, and say in its file when they have."""
         cursors = {node: FleetCursor(queue, graph, node, self._shared().node, lock) for node in due}
         for node, cursor in cursors.items():
@@ -344,7 +342,7 @@ class Sources:
             wanted.is_manual = wanted.is_confirmed = False
             await wanted.store(queue, graph)
 
-    async def _meet(self, queue: EmbeddedQueue, graph: str, lock: Lock) -> None:
+    async def _meet(self, queue: Queue, graph: str, lock: Lock) -> None:
         """See to it that there is a file; from now on it must not be missing."""
         self._held_up.pop(graph, None)
         if (await Wanted.read(queue, graph)).has_met:
@@ -356,7 +354,7 @@ class Sources:
             wanted.has_met = True
             await wanted.store(queue, graph)
 
-    async def _settle(self, queue: EmbeddedQueue, graph: str) -> None:
+    async def _settle(self, queue: Queue, graph: str) -> None:
         """Bring to an end what a crash, or a failure, has left between the file of the fleet and the queue."""
         found = await doubtful(queue, graph)
         if not found:
@@ -367,7 +365,7 @@ class Sources:
         else:
             await settle(queue, graph, self._shared().node, found, await self._places(queue, graph))
 
-    async def _places(self, queue: EmbeddedQueue, graph: str) -> dict[str, Place]:
+    async def _places(self, queue: Queue, graph: str) -> dict[str, Place]:
         fleet = self._shared()
         places = await fleet.read(graph)
         if places is None and (await Wanted.read(queue, graph)).has_met:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.protocol import Ended
-from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.runtime.contracts.shard import Runs
 
 #: Under which name it stands among the cursors of a graph: no filter has it.
@@ -33,19 +33,21 @@ class Wanted(msgspec.Struct):
     failed: dict[str, str] = {}
 
     @classmethod
-    async def read(cls, queue: EmbeddedQueue, graph: str) -> Wanted:
+    async def read(cls, queue: Queue, graph: str) -> Wanted:
         """What is wanted of one graph."""
-        text = (await queue.cursors(_NAME, graph)).get(graph)
+        text = (await queue.cursors.of_filter(_NAME, graph)).get(graph)
         return cls() if text is None else msgspec.json.decode(text, type=cls)
 
     @classmethod
-    async def due(cls, queue: EmbeddedQueue) -> list[str]:
+    async def due(cls, queue: Queue) -> list[str]:
         """Graphs of which a run is due, or was under way."""
-        return [graph for graph, text in (await queue.cursors(_NAME)).items() if msgspec.json.decode(text, type=cls).is_due]
+        return [
+            graph for graph, text in (await queue.cursors.of_filter(_NAME)).items() if msgspec.json.decode(text, type=cls).is_due
+        ]
 
-    async def store(self, queue: EmbeddedQueue, graph: str) -> None:
+    async def store(self, queue: Queue, graph: str) -> None:
         """Returns when it is durable; raises :class:`StoreError`."""
-        await queue.move((graph, _NAME, msgspec.json.encode(self).decode()))
+        await queue.cursors.move((graph, _NAME, msgspec.json.encode(self).decode()))
 
     def end(self) -> None:
         """The run is over."""

@@ -20,15 +20,16 @@ from pypes.core.limits import Limits
 from pypes.core.nodetime import node_clock
 from pypes.core.watched_tasks import WatchedTasks, watch_callbacks
 from pypes.errors import Draining, NotDeployed, StoreError, Unavailable
+from pypes.ingest.contracts.blobs import BlobWriter
+from pypes.ingest.contracts.intake import Key
+from pypes.ingest.contracts.queue import Queue, QueueStats
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.topology import Topology, cannot_serve
 from pypes.ingest.outcome import Death
-from pypes.ingest.queue import Key, QueueStats
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import Receipt
 from pypes.ingest.store.shards import Shard, Shards, owner_of
-from pypes.ingest.store.spool import SpoolWriter
 from pypes.runtime.contracts.control import Control
 from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.contracts.supervisor import WorkerCalls, WorkerEvents
@@ -67,7 +68,7 @@ class IngestWorker:
         self.limits: Limits = config.limits
         self._shards = Shards(Path(config.data_dir))
         self._clock = node_clock(Path(config.data_dir))
-        self._queues: dict[int, EmbeddedQueue] = {}
+        self._queues: dict[int, Queue] = {}
         self._servers: list[RpcServer] = []
         self._dispatcher = Dispatcher(config.limits, self._lost)
         fleet = None if config.fleet_dir is None else Fleet(Path(config.fleet_dir), config.node)
@@ -88,7 +89,7 @@ class IngestWorker:
         self.control: Control
         self._supervisor: WorkerCalls
         self._client: RpcClient
-        self._queue: EmbeddedQueue
+        self._queue: Queue
         self._slot: int
 
     @classmethod
@@ -130,7 +131,7 @@ class IngestWorker:
                         raise
             await asyncio.sleep(SLOT_POLL_S)
 
-    async def _open(self, shard: Shard) -> EmbeddedQueue:
+    async def _open(self, shard: Shard) -> Queue:
         config = self.config
         queue = await EmbeddedQueue.open(
             shard,
@@ -146,7 +147,7 @@ class IngestWorker:
         await server.start(self._peers.socket_of(shard.number))
         self._servers.append(server)
         self._dispatcher.add(queue)
-        self._callbacks.add(queue)
+        self._callbacks.add(queue.callbacks, queue.receipts)
         self._tasks.start(self._sources.resume(queue), "resuming sources")
         return queue
 
@@ -200,7 +201,7 @@ class IngestWorker:
         if header.graph in self._topology.closing:
             raise NotDeployed("the graph is being taken down", code="graph.closing", where=header.graph)
         if key is None and header.graph not in self._topology.ordered:
-            return self._queue.append(header, body, decoded)
+            return self._queue.intake.append(header, body, decoded)
         return self._submit_to_owner(header, body, decoded, key)
 
     async def _submit_to_owner(self, header: Header, body: bytes | Spooled, decoded: bytes | None, key: Key | None) -> str:
@@ -217,7 +218,7 @@ class IngestWorker:
             return owner_of(graph, self._owners)
         return self._slot if key is None else owner_of(key.name, self._owners)
 
-    def spool(self, graph: str, key: Key | None = None) -> SpoolWriter:
+    def spool(self, graph: str, key: Key | None = None) -> BlobWriter:
         """A writer for a body too large for memory: ``async with`` it, ``write`` chunks, ``submit`` what ``finish`` returns."""
         return self._peers.spool(self._owner_of(graph, key))
 
@@ -226,15 +227,15 @@ class IngestWorker:
 
         Of an ordered graph only its owner knows, which is not asked.
         """
-        self._queue.check_room(size, "" if graph in self._topology.ordered else graph, is_bulk=is_bulk)
+        self._queue.intake.check_room(size, "" if graph in self._topology.ordered else graph, is_bulk=is_bulk)
 
     def reserve_arriving(self, size: int, *, is_repeatable: bool = False) -> None:
         """Count bytes of a body that is being spooled, whoever owns it in the end; raises as ``Queue.reserve_arriving``."""
-        self._queue.reserve_arriving(size, is_repeatable=is_repeatable)
+        self._queue.intake.reserve_arriving(size, is_repeatable=is_repeatable)
 
     def release_arriving(self, size: int) -> None:
         """Say that so many bytes are no longer arriving."""
-        self._queue.release_arriving(size)
+        self._queue.intake.release_arriving(size)
 
     def queue_stats(self) -> list[QueueStats]:
         """Snapshots of the queues this worker serves, its own first."""
@@ -261,7 +262,7 @@ class IngestWorker:
         self._sources.check(graph)
         return await self._peers.shard(owner_of(graph, self._owners)).runs(graph)
 
-    def _desk(self, queue: EmbeddedQueue, append: Append) -> ShardDesk:
+    def _desk(self, queue: Queue, append: Append) -> ShardDesk:
         return ShardDesk(queue, self._sources, lambda graph: graph in self._topology.closing, append)
 
     async def _answer(self, number: int, peer: Peer, method: str, params: dict[str, Any]) -> Any:

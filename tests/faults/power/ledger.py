@@ -10,13 +10,14 @@ from pathlib import Path
 import msgspec
 
 from pypes.core.limits import Limits
+from pypes.ingest.contracts.leasing import Lease
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.outcome import DeadLetter, receipt_of
-from pypes.ingest.queue import Lease
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import Receipt
 from pypes.ingest.store.shards import Shards
 from tests.faults.power.script import MANY, Said, body_of, edited, header_of, key_of
+from tests.ingest.harness import lease_any
 
 #: A queue whose store is in pieces may try to read it for ever.
 _CHECK_S = 5.0
@@ -76,8 +77,8 @@ async def check(data: Path, ledger: Ledger) -> list[str]:
 async def _check(queue: EmbeddedQueue, ledger: Ledger) -> list[str]:
     expected = queue.stats().deliveries
     leases = await _drain(queue)
-    letters = {letter.id: letter for letter in await queue.letters(limit=10_000)}
-    receipts = {receipt.receipt: receipt for receipt in await queue.receipts(None, 0.0, 10_000)}
+    letters = {letter.id: letter for letter in await queue.letters.find(limit=10_000)}
+    receipts = {receipt.receipt: receipt for receipt in await queue.receipts.find(None, 0.0, 10_000)}
     found = Reopened({lease.id: lease for lease in leases}, letters, receipts)
     broken = [f"{len(leases)} deliveries, leased as {len(found.leases)}"] if len(leases) != len(found.leases) else []
     broken += [f"{expected} deliveries counted, {len(leases)} found"] if expected != len(leases) else []
@@ -89,21 +90,21 @@ async def _check(queue: EmbeddedQueue, ledger: Ledger) -> list[str]:
         broken += [f"{receipt} (replay of {letter}): {problem}" for problem in _missing(ledger, found, receipt)]
         broken += [f"{letter} was replayed and is still there"] if letter in letters else []
     broken += [f"{letter} was deleted and is there again" for letter in ledger.deleted & letters.keys()]
-    for letter in letters.values():
-        was_edited = letter.id in ledger.edited
-        if letter.packet != edited(letter.id) if was_edited else b"edited" in letter.packet and letter.id not in ledger.editing:
-            broken.append(f"{letter.id} is not as it was edited")
+    for kept in letters.values():
+        was_edited = kept.id in ledger.edited
+        if kept.packet != edited(kept.id) if was_edited else b"edited" in kept.packet and kept.id not in ledger.editing:
+            broken.append(f"{kept.id} is not as it was edited")
     broken += await _works(queue, ledger)
     return broken
 
 
 async def _drain(queue: EmbeddedQueue) -> list[Lease]:
     ready = asyncio.Event()
-    queue.on_ready = ready.set
+    queue.leasing.on_ready = ready.set
     leases: list[Lease] = []
     while queue.stats().ready:
         ready.clear()
-        found = queue.lease(1000, MANY)
+        found = lease_any(queue, 1000, MANY)
         leases += found
         if not found:
             with contextlib.suppress(TimeoutError):  # what turns out to be damaged never becomes ready
@@ -145,11 +146,11 @@ async def _works(queue: EmbeddedQueue, ledger: Ledger) -> list[str]:
     """The queue takes and gives deliveries, and knows the keys of those it has taken."""
     broken = []
     n = 1_000_001
-    receipt = await queue.append(header_of(n), body_of(n))
+    receipt = await queue.intake.append(header_of(n), body_of(n))
     if [lease.id for lease in await _drain(queue)] != [receipt]:
         broken.append("what is posted after the restart is not leased")
     keyed = [(known, posted, key) for known, posted in ledger.accepted.items() if (key := key_of(posted)) is not None]
-    again = await asyncio.gather(*[queue.append(header_of(posted), body_of(posted), key=key) for _, posted, key in keyed])
+    again = await asyncio.gather(*[queue.intake.append(header_of(posted), body_of(posted), key=key) for _, posted, key in keyed])
     for (known, posted, _), receipt in zip(keyed, again, strict=True):
         if receipt != known:
             broken.append(f"{known} ({posted}): its key gives another receipt, {receipt}")

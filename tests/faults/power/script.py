@@ -19,11 +19,13 @@ import msgspec
 
 from pypes.core.limits import Limits
 from pypes.errors import Conflict
+from pypes.ingest.contracts.intake import Key
+from pypes.ingest.contracts.leasing import Lease
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id
-from pypes.ingest.queue import Key, Lease
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
+from tests.ingest.harness import lease_any
 
 MANY = 1 << 30
 GRAPH = "power"
@@ -125,70 +127,70 @@ class Script:
         async def one(n: int) -> None:
             body: bytes | Spooled = body_of(n)
             if is_spooled(n):
-                async with self.queue.spool() as writer:
+                async with self.queue.blobs.create() as writer:
                     await writer.write(body_of(n))
                     body = await writer.finish()
-            say(Said("accepted", n, receipt=await self.queue.append(header_of(n), body, key=key_of(n))))
+            say(Said("accepted", n, receipt=await self.queue.intake.append(header_of(n), body, key=key_of(n))))
 
         first, self.posted = self.posted, self.posted + count
         await asyncio.gather(*[one(n) for n in range(first, first + count)])
 
     async def finish(self) -> None:
         """Acknowledge some of what waits, without waiting for that to be durable."""
-        for lease in self.queue.lease(self.rng.randint(1, 3), MANY):
+        for lease in lease_any(self.queue, self.rng.randint(1, 3), MANY):
             await self.finish_one(lease)
 
     async def finish_many(self) -> None:
-        for lease in self.queue.lease(12, MANY):
+        for lease in lease_any(self.queue, 12, MANY):
             await self.finish_one(lease)
         await asyncio.sleep(0.02)  # longer than acknowledgements wait for an append to ride with
 
     async def finish_most(self) -> None:
         """Leave one of a commit, whose row is then written anew."""
         await self.post(self.rng.randint(6, 12))
-        leases = self.queue.lease(12, MANY)
+        leases = lease_any(self.queue, 12, MANY)
         for lease in leases[1:]:
             await self.finish_one(lease)
         for lease in leases[:1]:
-            self.queue.nack(lease)
+            self.queue.leasing.nack(lease)
         await asyncio.sleep(0.06)  # longer than a row is left alone
 
     async def finish_one(self, lease: Lease) -> None:
         chance = self.rng.random()
         if chance < 0.5:
             say(Said("finishing", receipt=lease.id))
-            self.queue.ack(lease, Outcome(published=1), id=lease.header.id)
+            self.queue.leasing.ack(lease, Outcome(published=1), id=lease.header.id)
         elif chance < 0.8:
             letter = letter_of(lease)
             say(Said("finishing", receipt=lease.id, letters=[letter.id]))
-            self.queue.ack(
+            self.queue.leasing.ack(
                 lease, Outcome(failed=1, dead_letters=(letter,), keeps_body=self.rng.random() < 0.5), id=lease.header.id
             )
         else:
             say(Said("finishing", receipt=lease.id, letters=["?"]))
-            self.queue.dead_letter(lease, "test.refused", "the script says so")
+            self.queue.leasing.dead_letter(lease, "test.refused", "the script says so")
 
     async def letters(self) -> None:
         """Edit, delete or replay a dead letter."""
-        found = await self.queue.letters()
+        found = await self.queue.letters.find()
         if not found:
             return
         letter = self.rng.choice(found)
         chance = self.rng.random()
         if chance < 0.4 and letter.packet:
             say(Said("editing", letter=letter.id))
-            assert await self.queue.edit_letter(letter.id, edited(letter.id))
+            assert await self.queue.letters.edit(letter.id, edited(letter.id))
             say(Said("edited", letter=letter.id))
         elif chance < 0.6:
             say(Said("deleting", letter=letter.id))
-            assert await self.queue.delete_letters([letter.id]) == 1
+            assert await self.queue.letters.delete([letter.id]) == 1
             say(Said("deleted", letter=letter.id))
         else:
             say(Said("replaying", letter=letter.id))
             try:
-                receipt = await self.queue.replay(letter.id, from_start=False)
+                receipt = await self.queue.letters.replay(letter.id, from_start=False)
             except Conflict:  # the packet is not whole
-                receipt = await self.queue.replay(letter.id, from_start=True)
+                receipt = await self.queue.letters.replay(letter.id, from_start=True)
             say(Said("replayed", letter=letter.id, receipt=receipt))
 
     async def reopen(self) -> None:

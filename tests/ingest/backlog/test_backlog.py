@@ -9,10 +9,10 @@ from pypes.ingest.accounts import Account, Kind
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.group import Delivery, Group
 from pypes.ingest.backlog.waiting import AHEAD_DELIVERIES, Part
+from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import EVERY, Overtaken, key_of, pack_keys
 from pypes.ingest.protocol import Rerun
-from pypes.ingest.queue import Lease, Stream
 
 MANY = 1 << 30
 LIVE, BULK = Stream("g", False), Stream("g", True)
@@ -40,11 +40,11 @@ class Kept:
             for position, header in enumerate(self.store[group.key])
         ]
 
-    def lease(self, stream: Stream | None = LIVE, n: int = 1000) -> list[str]:
+    def lease(self, stream: Stream = LIVE, n: int = 1000) -> list[str]:
         return [lease.id for lease in self.leases(stream, n)]
 
-    def leases(self, stream: Stream | None = LIVE, n: int = 1000) -> list[Lease]:
-        return self.backlog.lease(n, MANY, None, stream)
+    def leases(self, stream: Stream = LIVE, n: int = 1000) -> list[Lease]:
+        return self.backlog.lease(stream, n, MANY)
 
     def fetch(self) -> list[Part]:
         wanted = self.backlog.cache.wanted(MANY, 2)
@@ -82,14 +82,16 @@ def bulk(*ids: str) -> Header:
     return live(*ids, is_bulk=True)
 
 
-def test_streams_are_leased_independently_and_any_by_age() -> None:
+def test_streams_are_leased_independently() -> None:
     kept = Kept()
     kept.commit(bulk(), live(), live(graph="h"), live())
     assert set(kept.backlog.streams()) == {LIVE, BULK, Stream("h", False)}
     assert kept.lease(LIVE) == ["1.1", "1.3"]
     kept.commit(live(graph="h"), live())
     kept.give_back("1.3")
-    assert kept.lease(None) == ["1.3", "1.2", "2.0", "2.1", "1.0"]
+    assert kept.lease(LIVE) == ["1.3", "2.1"]
+    assert kept.lease(Stream("h", False)) == ["1.2", "2.0"]
+    assert kept.lease(BULK) == ["1.0"]
     assert kept.backlog.streams() == []
     assert kept.backlog.bulk == (1, 1)
 

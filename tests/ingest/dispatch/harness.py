@@ -15,10 +15,12 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.protocol import FrameReader, Item
-from pypes.ingest.queues.memory import MemoryQueue
 from tests.ingest import harness
+from tests.ingest.memory import MemoryQueue
 
 GRAPHS = {"g": 1}
+#: Deliveries that are fetched ahead of each stream: more than any test posts.
+AHEAD = 1000
 TWO = {"g": 1, "h": 1}
 
 
@@ -75,7 +77,7 @@ class ScriptedInstance:
 @asynccontextmanager
 async def dispatching(limits: Limits | None = None) -> AsyncIterator[tuple[Dispatcher, MemoryQueue, asyncio.Queue[int]]]:
     lost: asyncio.Queue[int] = asyncio.Queue()
-    queue = MemoryQueue()
+    queue = MemoryQueue(ahead=AHEAD)
     dispatcher = Dispatcher(limits or Limits(), lost.put_nowait)
     dispatcher.add(queue)
     try:
@@ -91,7 +93,7 @@ def topology(*instances: ScriptedInstance, first: int = 1, **changes: object) ->
 
 
 async def post(queue: MemoryQueue, body: bytes = b"{}", graph: str = "g", **header: Any) -> str:
-    return await queue.append(Header(graph, content_type="application/json", length=len(body), **header), body)
+    return await queue.intake.append(Header(graph, content_type="application/json", length=len(body), **header), body)
 
 
 def published(*items: Item, ids: list[str | None] | None = None) -> bytes:
@@ -99,7 +101,7 @@ def published(*items: Item, ids: list[str | None] | None = None) -> bytes:
 
 
 async def state_of(queue: MemoryQueue, receipt: str) -> str:
-    found = await queue.wait_receipt(receipt, 10)
+    found = await queue.receipts.wait(receipt, 10)
     assert found is not None
     return found.state
 

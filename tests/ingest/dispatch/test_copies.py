@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from pypes.ingest import protocol
+from pypes.ingest.contracts.leasing import Lease
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.dispatch.copies import COPY_BYTES, Copies
 from pypes.ingest.protocol import FrameReader, Rerun
-from pypes.ingest.queue import Lease
 
 
 @pytest.fixture

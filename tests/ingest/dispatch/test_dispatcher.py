@@ -117,6 +117,7 @@ async def test_drain_without_finishing_waits_for_what_is_out_only(instances: lis
         await instances[0].until(lambda: instances[0].pressed > 0)
         await instances[0].say(protocol.acks([protocol.Published(1, ("out",), [item.number], [])], []))
         assert await drained == 0
+        await queue.leasing.settled()
         assert queue.stats().deliveries == 1
 
 
@@ -141,5 +142,5 @@ async def test_ids_and_takers_of_published_documents_reach_the_queue(instances: 
         items = await instances[0].got(2)
         await instances[0].say(published(*items, ids=["seven", None]))
         assert [await state_of(queue, receipt) for receipt in receipts] == ["done", "done"]
-        reports = [report for receipt in receipts for report in await queue.documents(receipt, 10) or []]
+        reports = [report for receipt in receipts for report in await queue.receipts.documents(receipt, 10) or []]
         assert [(report.id, list(report.publishers)) for report in reports] == [("seven", ["out"]), (None, ["out"])]

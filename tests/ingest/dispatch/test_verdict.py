@@ -31,7 +31,7 @@ async def test_only_who_was_begun_alone_is_charged(instances: list[ScriptedInsta
         [item] = await instances[4].got(1)
         assert item.receipt == neighbour
         assert await state_of(queue, poison) == "failed"
-        [letter] = await queue.letters()
+        [letter] = await queue.letters.find()
         assert (letter.code, letter.graph) == ("instance.killed", "g")
         await instances[4].say(protocol.acks([protocol.Published(1, ("out",), [item.number], [])], []))
         assert await state_of(queue, neighbour) == "done"

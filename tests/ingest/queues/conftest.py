@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from pypes.core.limits import Limits
-from pypes.ingest.queue import Queue
+from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.queues.embedded import EmbeddedQueue
-from pypes.ingest.queues.memory import MemoryQueue
 from pypes.ingest.store.shards import Shards
 from tests.ingest.harness import run
+from tests.ingest.memory import MemoryQueue
 
 Scenario = Callable[[Queue], Awaitable[None]]
 

@@ -6,7 +6,7 @@ from pypes.core.limits import Limits
 from pypes.errors import QueueFull
 from pypes.ingest.delivery import Header
 from pypes.ingest.queues.drain import DrainRate
-from pypes.ingest.queues.memory import MemoryQueue
+from tests.ingest.memory import MemoryQueue
 
 
 def draining(per_second: int, size: int, seconds: float, since: float = 0.0) -> DrainRate:
@@ -60,11 +60,11 @@ def test_bulk_leaves_room_for_what_is_live() -> None:
     async def main() -> None:
         queue = MemoryQueue(limits=Limits(queue_max_deliveries=10))
         for _ in range(9):
-            await queue.append(Header("g", is_bulk=True), b"x")
+            await queue.intake.append(Header("g", is_bulk=True), b"x")
         with pytest.raises(QueueFull) as caught:
-            queue.append(Header("g", is_bulk=True), b"x")
+            queue.intake.append(Header("g", is_bulk=True), b"x")
         assert caught.value.retry_after_s == 1
-        await queue.append(Header("g"), b"x")
+        await queue.intake.append(Header("g"), b"x")
         assert (queue.stats().deliveries, queue.stats().bulk_deliveries, queue.stats().bulk_bytes) == (10, 9, 9)
 
     asyncio.run(main())

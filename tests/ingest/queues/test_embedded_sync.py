@@ -24,7 +24,7 @@ async def main():
         body = b"marked body %d" % n
         os.write(1, b"post\\n")
         try:
-            await queue.append(Header("g", length=len(body)), body)
+            await queue.intake.append(Header("g", length=len(body)), body)
             os.write(1, b"accepted\\n")
         except StoreError:
             os.write(1, b"refused\\n")

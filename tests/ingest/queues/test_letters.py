@@ -10,11 +10,11 @@ from msgspec import structs
 
 from pypes.core.identity import Named
 from pypes.errors import Conflict, NotFound, QueueFull
+from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.ingest.outcome import DeadLetter, Outcome, dead_letter_id, many_letter_id
-from pypes.ingest.queue import Queue
-from tests.ingest.harness import MANY, header, letter, take
+from tests.ingest.harness import MANY, header, lease_any, letter, some, take
 
 
 def failed(receipt: str, filter: str, code: str, time: float, documents: tuple[int, ...] = (0,)) -> DeadLetter:
@@ -24,32 +24,34 @@ def failed(receipt: str, filter: str, code: str, time: float, documents: tuple[i
 
 async def fail(queue: Queue, *letters: tuple[str, str, float], documents: int = 1, body: bytes = b"x") -> list[DeadLetter]:
     """Have a delivery of ``documents`` leave these dead letters (filter, code, time), document by document."""
-    await queue.append(Header("g", content_type="text/plain", documents=documents, length=len(body)), body)
+    await queue.intake.append(Header("g", content_type="text/plain", documents=documents, length=len(body)), body)
     (lease,) = await take(queue)
     dead = tuple(failed(lease.id, *each, (n,)) for n, each in enumerate(letters))
-    assert queue.ack(lease, Outcome(documents - len(dead), 0, len(dead), dead))
+    assert queue.leasing.ack(lease, Outcome(documents - len(dead), 0, len(dead), dead))
+    await queue.leasing.settled()
     return list(dead)
 
 
 def test_a_dead_delivery_keeps_its_body_and_can_be_replayed(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        id = await queue.append(header(2), b"poison")
+        id = await queue.intake.append(header(2), b"poison")
         (lease,) = await take(queue)
-        assert queue.dead_letter(lease, "instance.killed", "it killed three instances")
-        receipt = await queue.receipt(id)
+        assert queue.leasing.dead_letter(lease, "instance.killed", "it killed three instances")
+        await queue.leasing.settled()
+        receipt = await queue.receipts.get(id)
         assert receipt is not None
         assert (receipt.state, receipt.failed) == ("failed", 2)
-        (dead,) = await queue.letters()
+        (dead,) = await queue.letters.find()
         assert (dead.code, dead.graph, dead.receipt) == ("instance.killed", "g", id)
-        kept = await queue.letter(dead.id)
+        kept = await queue.letters.get(dead.id)
         assert kept is not None
         assert (kept.body, kept.has_body, kept.size) == (b"poison", True, 6)
-        assert await queue.letters(after=dead.id) == []
+        assert await queue.letters.find(after=dead.id) == []
         with pytest.raises(NotFound):
-            await queue.replay(f"{id}-0123456789", True)
-        fresh = await queue.replay(dead.id, False)
+            await queue.letters.replay(f"{id}-0123456789", True)
+        fresh = await queue.letters.replay(dead.id, False)
         assert fresh != id
-        assert await queue.letters() == []
+        assert await queue.letters.find() == []
         (again,) = await take(queue)
         assert (again.id, again.body, again.header.documents) == (fresh, b"poison", 2)
 
@@ -58,29 +60,32 @@ def test_a_dead_delivery_keeps_its_body_and_can_be_replayed(play: Callable[..., 
 
 def test_an_acknowledgement_can_keep_the_body_with_its_dead_letters(play: Callable[..., None], tmp_path: Path) -> None:
     async def scenario(queue: Queue) -> None:
-        await queue.append(header(2), b"unreadable")
+        await queue.intake.append(header(2), b"unreadable")
         (lease,) = await take(queue)
-        queue.ack(lease, Outcome(1, 0, 1, (letter(lease.id),), keeps_body=True))
-        (dead,) = await queue.letters()
+        queue.leasing.ack(lease, Outcome(1, 0, 1, (letter(lease.id),), keeps_body=True))
+        await queue.leasing.settled()
+        (dead,) = await queue.letters.find()
         with pytest.raises(Conflict) as caught:
-            await queue.replay(dead.id, False)
+            await queue.letters.replay(dead.id, False)
         assert caught.value.code == "deadletters.not_kept"
-        await queue.replay(dead.id, True)
+        await queue.letters.replay(dead.id, True)
         (again,) = await take(queue)
         assert (again.body, again.header.documents, again.header.only) == (b"unreadable", 1, (0,))
-        queue.ack(again, Outcome(2))
+        queue.leasing.ack(again, Outcome(2))
+        await queue.leasing.settled()
 
         folder = tmp_path / "shards" / "003" / "spool"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "kept"
         path.write_bytes(b"large")
-        await queue.append(header(), Spooled(str(path), 5))
+        await queue.intake.append(header(), Spooled(str(path), 5))
         (lease,) = await take(queue)
         own = letter(lease.id)
-        queue.ack(lease, Outcome(0, 0, 1, (own,), keeps_body=True))
-        (dead,) = await queue.letters()
+        queue.leasing.ack(lease, Outcome(0, 0, 1, (own,), keeps_body=True))
+        await queue.leasing.settled()
+        (dead,) = await queue.letters.find()
         assert dead.id == own.id
-        await queue.replay(dead.id, True)
+        await queue.letters.replay(dead.id, True)
         (again,) = await take(queue)
         assert isinstance(again.body, Spooled)
         with again.body.open() as file:
@@ -91,10 +96,11 @@ def test_an_acknowledgement_can_keep_the_body_with_its_dead_letters(play: Callab
 
 def test_a_rerun_replaces_its_dead_letters(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        await queue.append(header(), b"x")
+        await queue.intake.append(header(), b"x")
         (lease,) = await take(queue)
-        queue.ack(lease, Outcome(0, 0, 1, (letter(lease.id), letter(lease.id), letter(lease.id, ordinal=1))))
-        assert len(await queue.letters()) == 2
+        queue.leasing.ack(lease, Outcome(0, 0, 1, (letter(lease.id), letter(lease.id), letter(lease.id, ordinal=1))))
+        await queue.leasing.settled()
+        assert len(await queue.letters.find()) == 2
 
     play(scenario)
 
@@ -106,7 +112,7 @@ def test_dead_letters_are_found_grouped_and_shown(play: Callable[..., None]) -> 
         everything = sorted([*first, *second], key=lambda dead: dead.id)
 
         async def found(limit: int = 10, after: str = "", **query: Any) -> list[str]:
-            return [dead.id for dead in await queue.letters(LetterQuery(**query), limit, after)]
+            return [dead.id for dead in await queue.letters.find(LetterQuery(**query), limit, after)]
 
         assert await found() == [dead.id for dead in everything]
         assert await found(1, everything[0].id) == [everything[1].id]
@@ -114,12 +120,12 @@ def test_dead_letters_are_found_grouped_and_shown(play: Callable[..., None]) -> 
         assert await found(code="component.failed", graph="g") == [first[1].id]
         assert await found(since=3.0) == [second[0].id]
         assert await found(graph="other") == []
-        groups = await queue.letter_groups()
+        groups = await queue.letters.groups()
         assert groups == [LetterGroup("g", "html", "rejected", 2, 5.0, 2), LetterGroup("g", "pdf", "component.failed", 1, 2.0, 1)]
-        assert await queue.letter_groups(LetterQuery(filter="pdf")) == groups[1:]
-        kept = await queue.letter(first[0].id)
+        assert await queue.letters.groups(LetterQuery(filter="pdf")) == groups[1:]
+        kept = await queue.letters.get(first[0].id)
         assert kept == KeptLetter(first[0], False, True, b"x", "text/plain", "", 1)
-        assert await queue.letter(f"{first[0].receipt}-0000000000") is None
+        assert await queue.letters.get(f"{first[0].receipt}-0000000000") is None
 
     play(scenario)
 
@@ -128,15 +134,16 @@ def test_dead_letters_are_found_by_what_their_document_is_known_by(play: Callabl
     names = [Named("a", "x.csv", "r"), Named("b", "x.csv", "s"), Named(None, "y.csv", "r")]
 
     async def scenario(queue: Queue) -> None:
-        await queue.append(header(5), b"x")
+        await queue.intake.append(header(5), b"x")
         (lease,) = await take(queue)
         dead = [structs.replace(failed(lease.id, "f", "c", 1.0, (n,)), named=named) for n, named in enumerate(names)]
         dead.append(DeadLetter(many_letter_id(lease.id, "f", "c"), (), "g", 1, "f", "F", "c", "", "", 1, b"", 1.0, (3, 2), 2))
-        assert queue.ack(lease, Outcome(0, 0, 5, tuple(dead)))
+        assert queue.leasing.ack(lease, Outcome(0, 0, 5, tuple(dead)))
+        await queue.leasing.settled()
         second = await fail(queue, ("f", "c", 1.0))
 
         async def found(**query: Any) -> list[int | None]:
-            return [one.index for one in await queue.letters(LetterQuery(**query), newest=True)]
+            return [one.index for one in await queue.letters.find(LetterQuery(**query), newest=True)]
 
         assert sorted(await found(file="x.csv")) == [0, 1]
         assert await found(file="x.csv", route="s") == [1]
@@ -146,14 +153,14 @@ def test_dead_letters_are_found_by_what_their_document_is_known_by(play: Callabl
         assert await found(receipt=lease.id, index=4) == [3]
         assert await found(index=0) == [0, 0]
         assert await found(file="z") == []
-        groups = await queue.letter_groups(LetterQuery(file="x.csv"))
+        groups = await queue.letters.groups(LetterQuery(file="x.csv"))
         assert [group.count for group in groups] == [2]
-        kept = await queue.letter(dead[0].id)
+        kept = await queue.letters.get(dead[0].id)
         assert kept is not None
         assert kept.letter.named == names[0]
         ids = sorted([one.id for one in (*dead, *second)], reverse=True)
-        assert [one.id for one in await queue.letters(newest=True)] == ids
-        assert [one.id for one in await queue.letters(limit=2, after=ids[1], newest=True)] == ids[2:4]
+        assert [one.id for one in await queue.letters.find(newest=True)] == ids
+        assert [one.id for one in await queue.letters.find(limit=2, after=ids[1], newest=True)] == ids[2:4]
 
     play(scenario)
 
@@ -161,19 +168,19 @@ def test_dead_letters_are_found_by_what_their_document_is_known_by(play: Callabl
 def test_an_edited_dead_letter_is_replayed_from_its_filter(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
         (dead,) = await fail(queue, ("html", "rejected", 1.0))
-        assert not await queue.edit_letter(f"{dead.receipt}-0000000000", b"{}")
-        assert await queue.edit_letter(dead.id, b'{"fields": {"n": 2}}')
-        kept = await queue.letter(dead.id)
+        assert not await queue.letters.edit(f"{dead.receipt}-0000000000", b"{}")
+        assert await queue.letters.edit(dead.id, b'{"fields": {"n": 2}}')
+        kept = await queue.letters.get(dead.id)
         assert kept is not None
         assert (kept.letter.packet, kept.is_edited) == (b'{"fields": {"n": 2}}', True)
-        receipt = await queue.replay(dead.id, from_start=False)
-        assert await queue.letters() == []
+        receipt = await queue.letters.replay(dead.id, from_start=False)
+        assert await queue.letters.find() == []
         (lease,) = await take(queue)
         assert (lease.id, lease.body) == (receipt, b'{"fields": {"n": 2}}')
         head = lease.header
         assert (head.graph, head.content_type, head.start, head.replays, head.documents) == ("g", PACKETS, "html", dead.id, 1)
         with pytest.raises(NotFound):
-            await queue.replay(dead.id, from_start=False)
+            await queue.letters.replay(dead.id, from_start=False)
 
     play(scenario)
 
@@ -182,20 +189,21 @@ def test_the_body_is_kept_once_until_the_last_dead_letter_is_gone(play: Callable
     async def scenario(queue: Queue) -> None:
         first, second = await fail(queue, ("f", "rejected", 1.0), ("f", "rejected", 1.0), documents=9, body=b"nine documents")
         with_both = queue.stats().dead_letter_bytes
-        receipt = await queue.replay(first.id, from_start=True)
+        receipt = await queue.letters.replay(first.id, from_start=True)
         (lease,) = await take(queue)
         assert (lease.id, lease.body) == (receipt, b"nine documents")
         assert (lease.header.only, lease.header.documents, lease.header.replays) == ((0,), 1, first.id)
         # it fails again: its ordinal is that of the first document of the original body
         again = failed(lease.id, "f", "rejected", 2.0)
-        queue.ack(lease, Outcome(0, 0, 1, (again,)))
-        await queue.replay(again.id, from_start=True)
+        queue.leasing.ack(lease, Outcome(0, 0, 1, (again,)))
+        await queue.leasing.settled()
+        await queue.letters.replay(again.id, from_start=True)
         (lease,) = await take(queue)
         assert (lease.header.only, lease.body) == ((0,), b"nine documents")
-        kept = await queue.letter(second.id)
+        kept = await queue.letters.get(second.id)
         assert kept is not None
         assert kept.has_body
-        assert await queue.delete_letters([second.id, first.id]) == 1
+        assert await queue.letters.delete([second.id, first.id]) == 1
         assert queue.stats().dead_letters == 0
         assert queue.stats().dead_letter_bytes == 0 < with_both
 
@@ -205,13 +213,13 @@ def test_the_body_is_kept_once_until_the_last_dead_letter_is_gone(play: Callable
 def test_a_large_body_is_not_kept_unless_it_is_needed(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
         (dead,) = await fail(queue, ("f", "rejected", 1.0), body=b"x" * 101)
-        kept = await queue.letter(dead.id)
+        kept = await queue.letters.get(dead.id)
         assert kept is not None
         assert not kept.has_body
         with pytest.raises(Conflict) as caught:
-            await queue.replay(dead.id, from_start=True)
+            await queue.letters.replay(dead.id, from_start=True)
         assert caught.value.code == "deadletters.not_kept"
-        await queue.replay(dead.id, from_start=False)
+        await queue.letters.replay(dead.id, from_start=False)
 
     play(scenario, dead_letter_body_bytes=100)
 
@@ -219,24 +227,26 @@ def test_a_large_body_is_not_kept_unless_it_is_needed(play: Callable[..., None])
 def test_full_dead_letters_push_back_until_there_is_room(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
         for _ in range(4):
-            await queue.append(header(), b"x")
+            await queue.intake.append(header(), b"x")
         leases = await take(queue, 3)
         for lease in leases[:2]:
-            queue.ack(lease, Outcome(failed=1, dead_letters=(letter(lease.id),)))
+            queue.leasing.ack(lease, Outcome(failed=1, dead_letters=(letter(lease.id),)))
+            await queue.leasing.settled()
         with pytest.raises(QueueFull) as caught:
-            queue.append(header(), b"x")
+            queue.intake.append(header(), b"x")
         assert caught.value.code == "deadletters.full"
-        assert queue.lease(1, MANY) == []
+        assert lease_any(queue, 1, MANY) == []
         # what is in flight is stored all the same
-        queue.ack(leases[2], Outcome(failed=1, dead_letters=(letter(leases[2].id),)))
-        dead = await queue.letters()
+        queue.leasing.ack(leases[2], Outcome(failed=1, dead_letters=(letter(leases[2].id),)))
+        await queue.leasing.settled()
+        dead = await queue.letters.find()
         assert len(dead) == 3
         ready = asyncio.Event()
-        queue.on_ready = ready.set
-        assert await queue.delete_letters([dead[0].id, dead[1].id]) == 2
+        queue.leasing.on_ready = ready.set
+        assert await queue.letters.delete([dead[0].id, dead[1].id]) == 2
         await ready.wait()
-        await queue.append(header(), b"x")
-        assert len(queue.lease(5, MANY)) >= 1
+        await queue.intake.append(header(), b"x")
+        assert len(await some(queue, 5)) >= 1
 
     play(scenario, dead_letters_kept=2)
 
@@ -245,8 +255,8 @@ def test_a_replay_makes_room_itself(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
         (dead,) = await fail(queue, ("f", "rejected", 1.0))
         with pytest.raises(QueueFull):
-            queue.append(header(), b"x")
-        receipt = await queue.replay(dead.id, from_start=False)
+            queue.intake.append(header(), b"x")
+        receipt = await queue.letters.replay(dead.id, from_start=False)
         (lease,) = await take(queue)
         assert lease.id == receipt
 

@@ -19,10 +19,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pypes.core.identity import Identity
 from pypes.core.limits import Limits
+from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import EVERY, key_of, pack_keys
 from pypes.ingest.outcome import Outcome
-from pypes.ingest.queue import Lease, Stream
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
 
@@ -89,7 +89,7 @@ class OrderMachine(RuleBasedStateMachine):
         self.number += len(made)
 
         async def main() -> None:
-            receipts = await asyncio.gather(*(self.queue.append(each.header(), b"x" * 300) for each in made))
+            receipts = await asyncio.gather(*(self.queue.intake.append(each.header(), b"x" * 300) for each in made))
             self.open.update(zip(receipts, made, strict=True))
 
         self.runner.run(main())
@@ -102,7 +102,7 @@ class OrderMachine(RuleBasedStateMachine):
         """Lease up to ``n`` of what may run, waiting for what is being read or is put off."""
         async with asyncio.timeout(10):
             while n > 0:
-                leases = self.queue.lease(n, 1 << 30, stream=BULK if is_bulk else LIVE)
+                leases = self.queue.leasing.take(BULK if is_bulk else LIVE, n, 1 << 30)
                 self._lent(leases, is_bulk)
                 n -= len(leases)
                 if not leases:
@@ -137,9 +137,9 @@ class OrderMachine(RuleBasedStateMachine):
 
         async def main() -> None:
             if is_failure:
-                assert self.queue.dead_letter(lease, "test", "it failed")
+                assert self.queue.leasing.dead_letter(lease, "test", "it failed")
             else:
-                assert self.queue.ack(lease, Outcome(1))
+                assert self.queue.leasing.ack(lease, Outcome(1))
 
         self.runner.run(main())
         del self.open[receipt]
@@ -151,7 +151,7 @@ class OrderMachine(RuleBasedStateMachine):
         lease = self.leases.pop(data.draw(st.sampled_from(list(self.leases))))
 
         async def main() -> None:
-            assert self.queue.nack(lease, delay_s)
+            assert self.queue.leasing.nack(lease, delay_s)
 
         self.runner.run(main())
 
@@ -216,7 +216,7 @@ class OrderMachine(RuleBasedStateMachine):
                         await self._take(1000, is_bulk)
                     assert self.leases, "nothing may run"
                     for receipt, lease in self.leases.items():
-                        assert self.queue.ack(lease, Outcome(1))
+                        assert self.queue.leasing.ack(lease, Outcome(1))
                         del self.open[receipt]
                     self.leases.clear()
             assert self.queue.stats().bytes == 0

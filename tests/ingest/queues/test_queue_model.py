@@ -13,11 +13,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pypes.core.limits import Limits
 from pypes.errors import StoreError
+from pypes.ingest.contracts.leasing import Lease
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
-from pypes.ingest.queue import Lease
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
+from tests.ingest.harness import lease_any
 
 
 class Connection(sqlite3.Connection):
@@ -68,7 +69,7 @@ class QueueMachine(RuleBasedStateMachine):
             for _ in range(n):
                 self.counter += 1
                 bodies.append(b"%d " % self.counter + b"x" * size)
-            futures = [self.queue.append(Header("g", length=len(body)), body) for body in bodies]
+            futures = [self.queue.intake.append(Header("g", length=len(body)), body) for body in bodies]
             for id, body in zip(await asyncio.gather(*futures), bodies, strict=True):
                 self.waiting[id] = body
 
@@ -79,7 +80,7 @@ class QueueMachine(RuleBasedStateMachine):
         async def main() -> None:
             self.fails[0] = True
             try:
-                await self.queue.append(Header("g"), b"refused")
+                await self.queue.intake.append(Header("g"), b"refused")
             except StoreError:
                 pass
             else:
@@ -96,13 +97,13 @@ class QueueMachine(RuleBasedStateMachine):
     def lease(self, n: int) -> None:
         async def main() -> None:
             ready = asyncio.Event()
-            self.queue.on_ready = ready.set
+            self.queue.leasing.on_ready = ready.set
             # how much is at hand depends on how fast it is read again: wait for all, so that every run draws the same
             wanted = min(n, len(self.waiting) - len(self.leases))
             found: list[Lease] = []
             while len(found) < wanted:
                 ready.clear()
-                more = self.queue.lease(wanted - len(found), 1 << 30)
+                more = lease_any(self.queue, wanted - len(found), 1 << 30)
                 found += more
                 if not more:
                     await asyncio.wait_for(ready.wait(), 10)
@@ -120,7 +121,7 @@ class QueueMachine(RuleBasedStateMachine):
         lease = self.leases.pop(data.draw(st.integers(0, len(self.leases) - 1)))
 
         async def main() -> None:
-            assert self.queue.ack(lease, Outcome(1))
+            assert self.queue.leasing.ack(lease, Outcome(1))
 
         self.runner.run(main())
         del self.waiting[lease.id]
@@ -133,7 +134,7 @@ class QueueMachine(RuleBasedStateMachine):
         lease = self.leases.pop(data.draw(st.integers(0, len(self.leases) - 1)))
 
         async def main() -> None:
-            assert self.queue.nack(lease)
+            assert self.queue.leasing.nack(lease)
 
         self.runner.run(main())
         self.void.append(lease)
@@ -144,8 +145,8 @@ class QueueMachine(RuleBasedStateMachine):
         lease = data.draw(st.sampled_from(self.void))
 
         async def main() -> None:
-            assert not self.queue.ack(lease, Outcome(1))
-            assert not self.queue.nack(lease)
+            assert not self.queue.leasing.ack(lease, Outcome(1))
+            assert not self.queue.leasing.nack(lease)
 
         self.runner.run(main())
 
@@ -160,7 +161,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def receipt(self, data: st.DataObject) -> None:
         id = data.draw(st.sampled_from([*self.done, *self.waiting]))
-        receipt = self.runner.run(self.queue.receipt(id))
+        receipt = self.runner.run(self.queue.receipts.get(id))
         assert receipt is not None
         if id in self.done:
             assert (receipt.state, receipt.published) == ("done", 1)
@@ -180,16 +181,16 @@ class QueueMachine(RuleBasedStateMachine):
             self.queue = await self._open()
             found: list[Lease] = []
             ready = asyncio.Event()
-            self.queue.on_ready = ready.set
+            self.queue.leasing.on_ready = ready.set
             while len(found) < len(self.waiting):
-                if not (more := self.queue.lease(100, 1 << 30)):
+                if not (more := lease_any(self.queue, 100, 1 << 30)):
                     ready.clear()
                     await asyncio.wait_for(ready.wait(), 10)
                 found += more
             assert {lease.id: lease.body for lease in found} == self.waiting
             assert [lease.id for lease in found] == sorted(self.waiting)
             for lease in found:
-                self.queue.ack(lease, Outcome(1))
+                self.queue.leasing.ack(lease, Outcome(1))
             assert self.queue.stats().bytes == 0
             await self.queue.close()
 

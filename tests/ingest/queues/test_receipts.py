@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from pypes.errors import NotFound
+from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Details, Fate, Outcome
-from pypes.ingest.queue import Queue
 from pypes.ingest.receipt import DocumentReport, ReceiptId, received_of
 from tests.ingest.harness import header, letter, take
 
@@ -19,7 +19,7 @@ def published(*takers: str, version: int = 3) -> Outcome:
 
 def test_a_receipt_leads_to_node_and_shard(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        id = ReceiptId.parse(await queue.append(header(), b"x"))
+        id = ReceiptId.parse(await queue.intake.append(header(), b"x"))
         assert (id.node, id.shard) == (7, 3)
 
     play(scenario)
@@ -27,33 +27,34 @@ def test_a_receipt_leads_to_node_and_shard(play: Callable[..., None]) -> None:
 
 def test_a_receipt_follows_its_delivery(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        first, second = [await queue.append(header(3), b"x") for _ in range(2)]
-        receipt = await queue.receipt(first)
+        first, second = [await queue.intake.append(header(3), b"x") for _ in range(2)]
+        receipt = await queue.receipts.get(first)
         assert receipt is not None
         assert (receipt.state, receipt.accepted, receipt.pending, receipt.finished) == ("queued", 3, 3, None)
         leases = await take(queue, 2)
-        receipt = await queue.receipt(first)
+        receipt = await queue.receipts.get(first)
         assert receipt is not None
         assert receipt.state == "processing"
-        assert queue.ack(leases[0], Outcome(2, 1))
-        assert queue.ack(leases[1], Outcome(2, 0, 1, (letter(second),)))
+        assert queue.leasing.ack(leases[0], Outcome(2, 1))
+        assert queue.leasing.ack(leases[1], Outcome(2, 0, 1, (letter(second),)))
+        await queue.leasing.settled()
         for _ in range(2):  # before and after it is in the store
-            receipt = await queue.receipt(first)
+            receipt = await queue.receipts.get(first)
             assert receipt is not None
             assert (receipt.state, receipt.published, receipt.dropped, receipt.failed, receipt.pending) == ("done", 2, 1, 0, 0)
             assert receipt.finished is not None
             assert receipt.finished >= receipt.received
-            receipt = await queue.receipt(second)
+            receipt = await queue.receipts.get(second)
             assert receipt is not None
             assert (receipt.state, receipt.failed) == ("failed", 1)
-            assert [found.error for found in await queue.letters()] == ["boom"]
+            assert [found.error for found in await queue.letters.find()] == ["boom"]
 
     play(scenario)
 
 
 def test_ids_that_were_never_given_out_are_unknown(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        given = ReceiptId.parse(await queue.append(header(), b"x"))
+        given = ReceiptId.parse(await queue.intake.append(header(), b"x"))
         for other in (
             given._replace(shard=4),
             given._replace(node=8),
@@ -61,22 +62,23 @@ def test_ids_that_were_never_given_out_are_unknown(play: Callable[..., None]) ->
             given._replace(position=5),
             given._replace(key=given.key + 1),
         ):
-            assert await queue.receipt(str(other)) is None
+            assert await queue.receipts.get(str(other)) is None
         with pytest.raises(NotFound):
-            await queue.receipt("nonsense")
+            await queue.receipts.get("nonsense")
 
     play(scenario)
 
 
 def test_waiting_for_a_receipt_ends_with_the_delivery_or_the_time(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        id = await queue.append(header(), b"x")
-        receipt = await queue.wait_receipt(id, 0.01)
+        id = await queue.intake.append(header(), b"x")
+        receipt = await queue.receipts.wait(id, 0.01)
         assert receipt is not None
         assert receipt.state == "queued"
-        waiting = asyncio.create_task(queue.wait_receipt(id, 20))
+        waiting = asyncio.create_task(queue.receipts.wait(id, 20))
         (lease,) = await take(queue)
-        queue.ack(lease, Outcome(1))
+        queue.leasing.ack(lease, Outcome(1))
+        await queue.leasing.settled()
         receipt = await waiting
         assert receipt is not None
         assert receipt.state == "done"
@@ -86,19 +88,21 @@ def test_waiting_for_a_receipt_ends_with_the_delivery_or_the_time(play: Callable
 
 def test_a_receipt_has_times_graph_and_version(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        id = await queue.append(header(), b"x")
-        receipt = await queue.receipt(id)
+        id = await queue.intake.append(header(), b"x")
+        receipt = await queue.receipts.get(id)
         assert receipt is not None
         assert (receipt.started, receipt.graph, receipt.version) == (None, "g", 0)
         (lease,) = await take(queue)
-        receipt = await queue.receipt(id)
+        receipt = await queue.receipts.get(id)
         assert receipt is not None
         assert receipt.started is not None
-        queue.nack(lease)
+        queue.leasing.nack(lease)
+        await queue.leasing.settled()
         started = receipt.started
         (lease,) = await take(queue)
-        queue.ack(lease, published("index"), "doc-1")
-        receipt = await queue.receipt(id)
+        queue.leasing.ack(lease, published("index"), "doc-1")
+        await queue.leasing.settled()
+        receipt = await queue.receipts.get(id)
         assert receipt is not None
         assert (receipt.started, receipt.graph, receipt.version) == (started, "g", 3)
         assert receipt.finished is not None
@@ -109,48 +113,51 @@ def test_a_receipt_has_times_graph_and_version(play: Callable[..., None]) -> Non
 
 def test_documents_of_one_fate_are_told_without_details(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        single = await queue.append(header(), b"x")
-        many = await queue.append(header(500), b"x")
-        assert await queue.documents(single, 10) == [DocumentReport(0, "pending")]
-        assert await queue.documents(many, 2, 497) == [DocumentReport(498, "pending"), DocumentReport(499, "pending")]
+        single = await queue.intake.append(header(), b"x")
+        many = await queue.intake.append(header(500), b"x")
+        assert await queue.receipts.documents(single, 10) == [DocumentReport(0, "pending")]
+        assert await queue.receipts.documents(many, 2, 497) == [DocumentReport(498, "pending"), DocumentReport(499, "pending")]
         first, second = await take(queue, 2)
-        queue.ack(first, published("index", "copy"), "doc-1")
-        queue.ack(second, Outcome(0, 500, version=1, details=Details((Fate("dropped", (), "only"),), (500, 0))))
+        queue.leasing.ack(first, published("index", "copy"), "doc-1")
+        queue.leasing.ack(second, Outcome(0, 500, version=1, details=Details((Fate("dropped", (), "only"),), (500, 0))))
+        await queue.leasing.settled()
         for _ in range(2):
-            assert await queue.documents(single, 10) == [DocumentReport(0, "published", "doc-1", ("index", "copy"))]
-            page = await queue.documents(many, 3, 100)
+            assert await queue.receipts.documents(single, 10) == [DocumentReport(0, "published", "doc-1", ("index", "copy"))]
+            page = await queue.receipts.documents(many, 3, 100)
             assert page == [DocumentReport(i, "dropped", None, (), "only") for i in (101, 102, 103)]
-            assert await queue.documents(many, 10, 499) == []
+            assert await queue.receipts.documents(many, 10, 499) == []
 
     play(scenario)
 
 
 def test_documents_that_fared_differently_are_told_apart(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        id = await queue.append(header(5), b"x")
+        id = await queue.intake.append(header(5), b"x")
         (lease,) = await take(queue)
         dead = letter(id)
         fates = (Fate("published", ("index",)), Fate("failed", ("copy",), "index"), Fate("dropped", (), "only"))
         details = Details(fates, (1, 1, 3, 0, 1, 2), {0: "a", 4: "e"}, {0: dead.id})
-        queue.ack(lease, Outcome(3, 1, 1, (dead,), version=2, details=details))
+        queue.leasing.ack(lease, Outcome(3, 1, 1, (dead,), version=2, details=details))
+        await queue.leasing.settled()
         reports = [
             DocumentReport(0, "failed", "a", ("copy",), "index", dead.id),
             *[DocumentReport(i, "published", None, ("index",)) for i in (1, 2, 3)],
             DocumentReport(4, "dropped", "e", (), "only"),
         ]
-        assert await queue.documents(id, 10) == reports
-        assert await queue.documents(id, 2, 1) == reports[2:4]
+        assert await queue.receipts.documents(id, 10) == reports
+        assert await queue.receipts.documents(id, 2, 1) == reports[2:4]
 
     play(scenario)
 
 
 def test_an_outcome_without_details_still_names_dead_letters(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        id = await queue.append(header(2), b"x")
+        id = await queue.intake.append(header(2), b"x")
         (lease,) = await take(queue)
         dead = letter(id)
-        queue.ack(lease, Outcome(1, 0, 1, (dead,)))
-        documents = await queue.documents(id, 10)
+        queue.leasing.ack(lease, Outcome(1, 0, 1, (dead,)))
+        await queue.leasing.settled()
+        documents = await queue.receipts.documents(id, 10)
         assert documents == [DocumentReport(0, "failed", None, (), "f", dead.id), DocumentReport(1, "published")]
 
     play(scenario)
@@ -158,13 +165,14 @@ def test_an_outcome_without_details_still_names_dead_letters(play: Callable[...,
 
 def test_receipts_are_listed_by_state_and_paged(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        ids = [await queue.append(header(), b"x") for _ in range(6)]
+        ids = [await queue.intake.append(header(), b"x") for _ in range(6)]
         for n, lease in enumerate(await take(queue, 4)):
-            queue.ack(lease, Outcome(failed=1, dead_letters=(letter(lease.id),)) if n % 2 else published("index"))
+            queue.leasing.ack(lease, Outcome(failed=1, dead_letters=(letter(lease.id),)) if n % 2 else published("index"))
+            await queue.leasing.settled()
         await take(queue)
 
         async def listed(state: str | None, limit: int = 10, after: str = "", since: float = 0.0) -> list[str]:
-            return [receipt.receipt for receipt in await queue.receipts(state, since, limit, after)]
+            return [receipt.receipt for receipt in await queue.receipts.find(state, since, limit, after)]
 
         assert await listed("failed") == [ids[1], ids[3]]
         assert await listed("done") == [ids[0], ids[2]]
@@ -181,22 +189,23 @@ def test_receipts_are_listed_by_state_and_paged(play: Callable[..., None]) -> No
 
 def test_receipts_are_listed_newest_first(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        ids = [await queue.append(header(), b"x") for _ in range(4)]
-        others = sorted(await asyncio.gather(*(queue.append(Header("h"), b"x") for _ in range(3))), reverse=True)
+        ids = [await queue.intake.append(header(), b"x") for _ in range(4)]
+        others = sorted(await asyncio.gather(*(queue.intake.append(Header("h"), b"x") for _ in range(3))), reverse=True)
         ids += others
         ids.sort(reverse=True)
         for lease in await take(queue, 4):
-            queue.ack(lease, published("index"))
+            queue.leasing.ack(lease, published("index"))
+            await queue.leasing.settled()
 
         async def listed(limit: int, after: str = "", graph: str = "") -> list[str]:
-            found = await queue.receipts(None, 0.0, limit, after, newest=True, graph=graph)
+            found = await queue.receipts.find(None, 0.0, limit, after, newest=True, graph=graph)
             return [receipt.receipt for receipt in found]
 
         for _ in range(2):
             assert await listed(10) == ids
             assert [*await listed(2), *await listed(3, ids[1]), *await listed(9, ids[4])] == ids
             assert await listed(10, graph="h") == others
-            newest = await queue.append(header(), b"x")
+            newest = await queue.intake.append(header(), b"x")
             # what comes meanwhile moves no page
             assert await listed(3, ids[1]) == ids[2:5]
             ids.insert(0, newest)
@@ -207,21 +216,22 @@ def test_receipts_are_listed_newest_first(play: Callable[..., None]) -> None:
 def test_a_finished_delivery_with_a_callback_leaves_one(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
         came = asyncio.Event()
-        queue.on_callback = came.set
-        id = await queue.append(Header("g", callback="http://127.0.0.1:1/"), b"x")
-        assert await queue.callbacks(2e9, 10) == []
+        queue.callbacks.on_due = came.set
+        id = await queue.intake.append(Header("g", callback="http://127.0.0.1:1/"), b"x")
+        assert await queue.callbacks.due(2e9, 10) == []
         (lease,) = await take(queue)
-        queue.ack(lease, Outcome(1))
+        queue.leasing.ack(lease, Outcome(1))
+        await queue.leasing.settled()
         await came.wait()
-        (callback,) = await queue.callbacks(4e9, 10)
+        (callback,) = await queue.callbacks.due(4e9, 10)
         assert (callback.receipt, callback.url, callback.attempts) == (id, "http://127.0.0.1:1/", 0)
-        queue.callback_failed(id, 3e9)
-        assert await queue.callbacks(2e9, 10) == []
-        assert await queue.next_callback() == 3e9
-        (callback,) = await queue.callbacks(4e9, 10)
+        queue.callbacks.failed(id, 3e9)
+        assert await queue.callbacks.due(2e9, 10) == []
+        assert await queue.callbacks.next_due() == 3e9
+        (callback,) = await queue.callbacks.due(4e9, 10)
         assert callback.attempts == 1
-        queue.callback_done(id)
-        assert await queue.callbacks(4e9, 10) == []
-        assert await queue.next_callback() is None
+        queue.callbacks.done(id)
+        assert await queue.callbacks.due(4e9, 10) == []
+        assert await queue.callbacks.next_due() is None
 
     play(scenario)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from pypes.errors import StoreError
+from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
-from pypes.ingest.queue import Lease, Stream
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from tests.ingest.harness import letter, open_queue, run, take, until
 
@@ -28,14 +28,14 @@ def row_bytes(data: Path) -> int:
 async def mixed(queue: EmbeddedQueue, *, failing: bool = False) -> tuple[list[str], list[Lease]]:
     """One commit: eight large deliveries of a graph that are done, and two small ones of another that wait."""
     posted = [
-        queue.append(Header("paused" if n % 5 == 2 else "g", id=f"{n}"), b"%d" % n * (1 if n % 5 == 2 else LARGE))
+        queue.intake.append(Header("paused" if n % 5 == 2 else "g", id=f"{n}"), b"%d" % n * (1 if n % 5 == 2 else LARGE))
         for n in range(10)
     ]
     receipts = list(await asyncio.gather(*posted))
     leases = await take(queue, 8, stream=Stream("g", False))
     for number, lease in enumerate(leases):
         is_dead = failing and number == 3
-        queue.ack(lease, Outcome(failed=1, dead_letters=(letter(lease.id),)) if is_dead else Outcome(published=1))
+        queue.leasing.ack(lease, Outcome(failed=1, dead_letters=(letter(lease.id),)) if is_dead else Outcome(published=1))
     return receipts, leases
 
 
@@ -47,11 +47,11 @@ async def check(queue: EmbeddedQueue, receipts: list[str]) -> None:
         (receipts[7], "paused", "7", b"7"),
     ]
     for number, receipt in enumerate(receipts):
-        found = await queue.receipt(receipt)
+        found = await queue.receipts.get(receipt)
         assert found is not None
         assert found.state == ("processing" if number % 5 == 2 else "done")
     for lease in left:
-        queue.ack(lease, Outcome(published=1))
+        queue.leasing.ack(lease, Outcome(published=1))
 
 
 def test_what_is_done_does_not_stay_on_the_disk_for_what_is_not(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_commit_that_is_done_in_part_is_looked_at_after_a_restart(tmp_path: Pa
     async def main() -> None:
         queue = await open_queue(tmp_path)
         receipts, _ = await mixed(queue)
-        await queue.receipts(None, 0.0, 10)
+        await queue.receipts.find(None, 0.0, 10)
         await queue.close()
         assert row_bytes(tmp_path) > 8 * LARGE
         queue = await open_queue(tmp_path, rewrite_s=0.0)
@@ -102,11 +102,11 @@ def test_a_commit_that_is_done_in_part_is_looked_at_after_a_restart(tmp_path: Pa
 def test_a_row_is_looked_at_again_when_more_of_it_is_done(tmp_path: Path) -> None:
     async def main() -> None:
         queue = await open_queue(tmp_path, rewrite_s=0.0)
-        await asyncio.gather(*[queue.append(Header("g"), b"x" * LARGE) for _ in range(3)])
+        await asyncio.gather(*[queue.intake.append(Header("g"), b"x" * LARGE) for _ in range(3)])
         for _ in range(2):
             (lease,) = await take(queue)
-            queue.ack(lease, Outcome(published=1))
-            await queue.callbacks(0.0, 1)  # waits for the store
+            queue.leasing.ack(lease, Outcome(published=1))
+            await queue.callbacks.due(0.0, 1)  # waits for the store
         await until(lambda: row_bytes(tmp_path) < 2 * LARGE)
         (lease,) = await take(queue)
         assert lease.body == b"x" * LARGE
@@ -134,7 +134,7 @@ def test_a_disk_that_fails_leaves_the_row_as_it_was(tmp_path: Path) -> None:
         await until(lambda: queue.stats().is_failed)
         assert row_bytes(tmp_path) > 8 * LARGE
         with pytest.raises(StoreError):
-            await queue.append(Header("g"), b"x")
+            await queue.intake.append(Header("g"), b"x")
         Failing.is_failing = False
         await until(lambda: row_bytes(tmp_path) < 4096)
         await check(queue, receipts)

@@ -9,32 +9,34 @@ from msgspec import structs
 
 from pypes.core.limits import Limits
 from pypes.errors import LettersFull, QueueFull
+from pypes.ingest.contracts.leasing import Lease, Stream
+from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
-from pypes.ingest.queue import Lease, Queue, Stream
 from tests.ingest.harness import MANY, letter, open_queue, run, take
 
 
 async def post(queue: Queue, graph: str, body: bytes = b"x", *, is_bulk: bool = False) -> str:
-    return await queue.append(Header(graph, length=len(body), is_bulk=is_bulk), body)
+    return await queue.intake.append(Header(graph, length=len(body), is_bulk=is_bulk), body)
 
 
 async def refused(queue: Queue, graph: str, body: bytes = b"x") -> QueueFull:
     with pytest.raises(QueueFull) as caught:
         await post(queue, graph, body)
     with pytest.raises(type(caught.value)):
-        queue.check_room(len(body), graph)
+        queue.intake.check_room(len(body), graph)
     return caught.value
 
 
-def fail(queue: Queue, lease: Lease, count: int = 1) -> None:
+async def fail(queue: Queue, lease: Lease, count: int = 1) -> None:
     dead = [structs.replace(letter(lease.id, ordinal=n), graph=lease.header.graph) for n in range(count)]
-    assert queue.ack(lease, Outcome(failed=1, dead_letters=tuple(dead)))
+    assert queue.leasing.ack(lease, Outcome(failed=1, dead_letters=tuple(dead)))
+    await queue.leasing.settled()
 
 
 def test_a_graph_fills_half_of_the_queue(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.deployed(["a", "b"])
+        queue.intake.deployed(["a", "b"])
         for _ in range(5):
             await post(queue, "a")
         refusal = await refused(queue, "a")
@@ -44,7 +46,8 @@ def test_a_graph_fills_half_of_the_queue(play: Callable[..., None]) -> None:
             await post(queue, "b")
         assert (await refused(queue, "b")).where == ""
         (lease,) = await take(queue, stream=Stream("a", False))
-        queue.ack(lease, Outcome(published=1))
+        queue.leasing.ack(lease, Outcome(published=1))
+        await queue.leasing.settled()
         await post(queue, "a")
 
     play(scenario, queue_max_deliveries=10)
@@ -52,7 +55,7 @@ def test_a_graph_fills_half_of_the_queue(play: Callable[..., None]) -> None:
 
 def test_a_graph_fills_half_of_the_bytes(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.deployed(["a", "b"])
+        queue.intake.deployed(["a", "b"])
         # a graph that has nothing may have one, whatever its size
         await post(queue, "a", b"x" * 60)
         assert "queue_max_bytes: 50 of 100" in (await refused(queue, "a")).message
@@ -63,14 +66,15 @@ def test_a_graph_fills_half_of_the_bytes(play: Callable[..., None]) -> None:
 
 def test_the_only_graph_fills_the_whole_queue(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.deployed(["a"])
+        queue.intake.deployed(["a"])
         for _ in range(10):
             await post(queue, "a")
         assert (await refused(queue, "a")).where == ""
         (lease,) = await take(queue)
-        queue.ack(lease, Outcome(published=1))
+        queue.leasing.ack(lease, Outcome(published=1))
+        await queue.leasing.settled()
         # it is beyond its share as soon as there is another, which finds room
-        queue.deployed(["a", "b"])
+        queue.intake.deployed(["a", "b"])
         assert (await refused(queue, "a")).where == "a"
         await post(queue, "b")
 
@@ -79,7 +83,7 @@ def test_the_only_graph_fills_the_whole_queue(play: Callable[..., None]) -> None
 
 def test_what_is_scarce_is_kept_for_those_that_have_little(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.deployed(["a", "b", "c"])
+        queue.intake.deployed(["a", "b", "c"])
         for graph, count in (("a", 20), ("b", 16)):
             for _ in range(count):
                 await post(queue, graph)
@@ -94,7 +98,7 @@ def test_what_is_scarce_is_kept_for_those_that_have_little(play: Callable[..., N
 
 def test_bulk_is_shared_likewise(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.deployed(["a", "b"])
+        queue.intake.deployed(["a", "b"])
         for _ in range(9):
             await post(queue, "a", is_bulk=True)
         with pytest.raises(QueueFull):
@@ -107,25 +111,25 @@ def test_bulk_is_shared_likewise(play: Callable[..., None]) -> None:
 
 def test_a_graph_full_of_dead_letters_stands_still_alone(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.deployed(["a", "b"])
+        queue.intake.deployed(["a", "b"])
         for graph in ("a", "a", "a", "b", "b"):
             await post(queue, graph)
         for lease in await take(queue, 2, stream=Stream("a", False)):
-            fail(queue, lease)
+            await fail(queue, lease)
         refusal = await refused(queue, "a")
         assert (type(refusal), refusal.code, refusal.where) == (LettersFull, "deadletters.full", "a")
         assert "dead_letters_kept: 2 of 4" in refusal.message
-        assert queue.streams() == [Stream("b", False)]
-        assert queue.lease(1, MANY, stream=Stream("a", False)) == []
+        assert queue.leasing.streams() == [Stream("b", False)]
+        assert queue.leasing.take(Stream("a", False), 1, MANY) == []
         assert [lease.header.graph for lease in await take(queue, 2)] == ["b", "b"]
         assert (queue.stats().held, queue.stats().dead_letters) == (1, 2)
         await post(queue, "b")
         ready = asyncio.Event()
-        queue.on_ready = ready.set
-        assert await queue.delete_letters([(await queue.letters())[0].id]) == 1
+        queue.leasing.on_ready = ready.set
+        assert await queue.letters.delete([(await queue.letters.find())[0].id]) == 1
         await ready.wait()
         await post(queue, "a")
-        assert Stream("a", False) in queue.streams()
+        assert Stream("a", False) in queue.leasing.streams()
         assert queue.stats().held == 0
 
     play(scenario, dead_letters_kept=4)
@@ -133,11 +137,11 @@ def test_a_graph_full_of_dead_letters_stands_still_alone(play: Callable[..., Non
 
 def test_letters_of_some_do_not_stop_one_that_has_none(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.deployed(["a", "b", "c"])
+        queue.intake.deployed(["a", "b", "c"])
         for graph, count in (("a", 5), ("b", 5), ("c", 1)):
             await post(queue, graph)
             (lease,) = await take(queue, stream=Stream(graph, False))
-            fail(queue, lease, count)
+            await fail(queue, lease, count)
         for graph in "ab":
             assert isinstance(await refused(queue, graph), LettersFull)
         await post(queue, "c")
@@ -149,14 +153,14 @@ def test_letters_of_some_do_not_stop_one_that_has_none(play: Callable[..., None]
 
 def test_bytes_of_letters_are_shared_with_the_bodies_kept(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.deployed(["a", "b"])
+        queue.intake.deployed(["a", "b"])
         await post(queue, "a", b"x" * 5000)
         (lease,) = await take(queue)
-        fail(queue, lease)
+        await fail(queue, lease)
         assert "dead_letters_bytes: 4000 of 8000" in (await refused(queue, "a")).message
         await post(queue, "b")
-        (dead,) = await queue.letters()
-        await queue.replay(dead.id, from_start=False)
+        (dead,) = await queue.letters.find()
+        await queue.letters.replay(dead.id, from_start=False)
         await post(queue, "a")
 
     play(scenario, dead_letters_bytes=8000)
@@ -169,22 +173,23 @@ def test_shares_are_known_after_a_restart(tmp_path: Path) -> None:
         queue = await open_queue(tmp_path, limits=limits)
         await post(queue, "a", b"x" * 5000)
         (lease,) = await take(queue)
-        fail(queue, lease)
+        await fail(queue, lease)
         for _ in range(5):
             await post(queue, "b")
         await queue.close()
         queue = await open_queue(tmp_path, limits=limits)
-        queue.deployed(["a", "b", "c"])
+        queue.intake.deployed(["a", "b", "c"])
         before = queue.stats().dead_letter_bytes
         assert (before > 5000, queue.stats().deliveries) == (True, 5)
         assert isinstance(await refused(queue, "a"), LettersFull)
         assert (await refused(queue, "b")).where == "b"
         await post(queue, "c")
         for lease in await take(queue, 6):
-            queue.ack(lease, Outcome(published=1))
+            queue.leasing.ack(lease, Outcome(published=1))
+            await queue.leasing.settled()
         await post(queue, "b")
-        (dead,) = await queue.letters()
-        assert await queue.delete_letters([dead.id]) == 1
+        (dead,) = await queue.letters.find()
+        assert await queue.letters.delete([dead.id]) == 1
         assert queue.stats().dead_letter_bytes == 0
         await post(queue, "a")
         await queue.close()

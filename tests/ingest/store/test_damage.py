@@ -14,7 +14,7 @@ from pypes.errors import StoreError, StoreFull
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.receipt import ReceiptId
-from tests.ingest.harness import open_queue, run, take, until
+from tests.ingest.harness import lease_any, open_queue, run, take, until
 
 
 def file_of(data: Path) -> Path:
@@ -31,7 +31,7 @@ def corrupt(path: Path, marker: bytes, by: bytes) -> None:
 async def write(data: Path, *bodies: bytes) -> list[str]:
     """A commit for each body."""
     queue = await open_queue(data)
-    ids = [await queue.append(Header("g", length=len(body)), body) for body in bodies]
+    ids = [await queue.intake.append(Header("g", length=len(body)), body) for body in bodies]
     await queue.close()
     return ids
 
@@ -43,26 +43,26 @@ def test_a_damaged_row_holds_up_nothing_and_is_told_by_name(tmp_path: Path, capl
         queue = await open_queue(tmp_path)
         leases = await take(queue, 2)
         assert [(lease.id, lease.body) for lease in leases] == [(ids[0], b"first"), (ids[2], b"third")]
-        (dead,) = await queue.letters()
+        (dead,) = await queue.letters.find()
         assert (dead.code, dead.receipt, dead.graph) == ("store.damaged", ids[1], "g")
         assert ids[1] in dead.error
         assert "shard 0" in dead.error
-        kept = await queue.letter(dead.id)
+        kept = await queue.letters.get(dead.id)
         assert kept is not None
         assert not kept.has_body
-        receipt = await queue.receipt(ids[1])
+        receipt = await queue.receipts.get(ids[1])
         assert receipt is not None
         assert (receipt.state, receipt.failed) == ("failed", 1)
         assert any(ids[1] in str(getattr(record, "receipts", "")) for record in caplog.records)
         for lease in leases:
-            queue.ack(lease, Outcome(1))
+            queue.leasing.ack(lease, Outcome(1))
         assert queue.stats().bytes == 0
         await queue.close()
 
         # the row stays for whoever looks into it, and is not told again
         queue = await open_queue(tmp_path)
         assert queue.stats().deliveries == 0
-        assert len(await queue.letters()) == 1
+        assert len(await queue.letters.find()) == 1
         await queue.close()
         with closing(sqlite3.connect(file_of(tmp_path))) as connection:
             assert connection.execute("SELECT count(*) FROM commits").fetchone() == (1,)
@@ -74,14 +74,15 @@ def test_a_row_whose_index_has_damaged_text_holds_up_nothing(tmp_path: Path) -> 
     async def main() -> None:
         queue = await open_queue(tmp_path)
         ids = [
-            await queue.append(Header("g", length=1, filename=name), b"x") for name in ("first", "the-one-that-goes-bad", "third")
+            await queue.intake.append(Header("g", length=1, filename=name), b"x")
+            for name in ("first", "the-one-that-goes-bad", "third")
         ]
         await queue.close()
         corrupt(file_of(tmp_path), b"one-that-goes-bad", b"\xff\xfe")
         queue = await open_queue(tmp_path)
         assert [lease.id for lease in await take(queue, 2)] == [ids[0], ids[2]]
         await until(lambda: queue.stats().dead_letters == 1)
-        (dead,) = await queue.letters()
+        (dead,) = await queue.letters.find()
         assert (dead.code, dead.receipt) == ("store.damaged", ids[1])
         await queue.close()
 
@@ -103,13 +104,13 @@ def test_a_damaged_page_of_a_large_row_holds_up_nothing(tmp_path: Path) -> None:
         assert [lease.id for lease in leases] == [ids[0], ids[2]]
         # where even the start of the row cannot be read, it is of no stream that anything else is in, and read by itself
         async with asyncio.timeout(10):
-            while not (letters := await queue.letters()):
-                assert not queue.lease(1, 1 << 20)
+            while not (letters := await queue.letters.find()):
+                assert not lease_any(queue, 1, 1 << 20)
         (dead,) = letters
         assert (dead.code, dead.receipt) == ("store.damaged", ids[1])
         for lease in leases:
-            queue.ack(lease, Outcome(1))
-        await queue.append(Header("g"), b"fourth")
+            queue.leasing.ack(lease, Outcome(1))
+        await queue.intake.append(Header("g"), b"fourth")
         assert not queue.stats().is_failed
         await queue.close()
 
@@ -142,10 +143,10 @@ def test_damaged_receipts_keep_no_delivery_waiting(tmp_path: Path, caplog: pytes
     async def main() -> None:
         queue = await open_queue(tmp_path)
         for graph in [f"a graph with many receipts {n} {400 * 'x'}" for n in range(120)]:
-            await queue.append(Header(graph), b"done")
+            await queue.intake.append(Header(graph), b"done")
             (lease,) = await take(queue, 1)
-            queue.ack(lease, Outcome(1))
-        waits = await queue.append(Header("g"), b"waits")
+            queue.leasing.ack(lease, Outcome(1))
+        waits = await queue.intake.append(Header("g"), b"waits")
         await queue.close()
         path = file_of(tmp_path)
         content = bytearray(path.read_bytes())
@@ -173,7 +174,7 @@ def test_frames_behind_a_broken_one_are_counted(tmp_path: Path, caplog: pytest.L
     async def main() -> None:
         data, left = tmp_path / "data", tmp_path / "left"
         queue = await open_queue(data)
-        ids = [await queue.append(Header("g"), b"body %d" % n) for n in range(10)]
+        ids = [await queue.intake.append(Header("g"), b"body %d" % n) for n in range(10)]
         copy_of_a_killed_node(data, left)
         await queue.close()
         sound = tmp_path / "sound"
@@ -220,15 +221,15 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
         FullConnection.is_full = True
         try:
             with pytest.raises(StoreFull):
-                await queue.append(Header("g"), b"x")
+                await queue.intake.append(Header("g"), b"x")
             with pytest.raises(StoreFull) as caught:
-                queue.append(Header("g"), b"x")
+                queue.intake.append(Header("g"), b"x")
             assert caught.value.code == "store.full"
         finally:
             FullConnection.is_full = False
         while queue.stats().is_failed:  # noqa: ASYNC110 - the probe tells no one
             await asyncio.sleep(0.001)
-        assert await queue.append(Header("g"), b"x")
+        assert await queue.intake.append(Header("g"), b"x")
         await queue.close()
 
     run(main())
@@ -239,7 +240,7 @@ def test_a_read_only_store_says_so(tmp_path: Path) -> None:
         queue = await open_queue(tmp_path)
         queue._store._writer.execute("PRAGMA query_only = 1")
         with pytest.raises(StoreError, match="read-only") as caught:
-            await queue.append(Header("g"), b"x")
+            await queue.intake.append(Header("g"), b"x")
         assert not isinstance(caught.value, StoreFull)
         queue._store._writer.execute("PRAGMA query_only = 0")
         await queue.close()
@@ -271,7 +272,7 @@ def test_a_row_that_the_disk_does_not_give_holds_up_nothing(tmp_path: Path, othe
         queue = await open_queue(tmp_path, probe_s=0.01, connect=lambda *a, **o: sqlite3.connect(*a, factory=Connection, **o))
         while queue.stats().deliveries > others:  # noqa: ASYNC110 - nobody is told; the deadline is that of run()
             await asyncio.sleep(0.001)
-        (dead,) = await queue.letters()
+        (dead,) = await queue.letters.find()
         assert (dead.code, dead.receipt) == ("store.damaged", ids[0])
         assert [lease.id for lease in await take(queue, others)] == ids[1:]
         await queue.close()
@@ -308,7 +309,7 @@ def test_a_store_that_cannot_be_read_is_tried_again_at_its_own_pace_and_told_of_
 
         queue = await open_queue(tmp_path, probe_s=0.01, connect=connect)
         while Connection.tries < 2:
-            queue.lease(1, 1 << 20)
+            lease_any(queue, 1, 1 << 20)
             await asyncio.sleep(0.001)
         told = [record for record in caplog.records if "cannot read what waits" in record.getMessage()]
         assert len(told) == 1
@@ -321,7 +322,7 @@ def test_a_store_that_cannot_be_read_is_tried_again_at_its_own_pace_and_told_of_
         while Connection.tries < 1 or queue._refill.is_busy:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.001)
         for _ in range(10):
-            assert queue.lease(1, 1 << 20) == []
+            assert lease_any(queue, 1, 1 << 20) == []
             assert not queue._refill.is_busy
         await queue.close()
 
@@ -337,7 +338,7 @@ def test_whoever_waits_for_what_is_damaged_is_told(tmp_path: Path) -> None:
 
         queue = await open_queue(tmp_path, probe_s=0.01, connect=lambda *a, **o: sqlite3.connect(*a, factory=Connection, **o))
         changed = asyncio.Event()
-        queue.on_ready = changed.set
+        queue.leasing.on_ready = changed.set
         await changed.wait()
         assert queue.stats().deliveries == 0
         await queue.close()

@@ -18,21 +18,21 @@ def test_names_are_found_out_once_for_letters_of_an_earlier_release(tmp_path: Pa
 
     async def main() -> None:
         queue = await open_queue(tmp_path)
-        await queue.append(Header("g", documents=3, route="r", filename="all.csv"), b"x")
+        await queue.intake.append(Header("g", documents=3, route="r", filename="all.csv"), b"x")
         (lease,) = await take(queue)
         known, bare, gone = (letter(lease.id, n) for n in range(3))
         known, bare = structs.replace(known, packet=packet), structs.replace(bare, packet=b"no JSON")
-        queue.ack(lease, Outcome(failed=3, dead_letters=(known, bare, gone)))
-        assert len(await queue.letters()) == 3
+        queue.leasing.ack(lease, Outcome(failed=3, dead_letters=(known, bare, gone)))
+        assert len(await queue.letters.find()) == 3
         # as an earlier release leaves it: it wrote letters without names, and removed one with them
         queue._store._writer.execute("DELETE FROM named WHERE letter <> ?", (gone.id,))
         queue._store._writer.execute("DELETE FROM dead_letters WHERE id = ?", (gone.id,))
         await queue.close()
 
         queue = await open_queue(tmp_path)
-        named = {one.id: one.named for one in await queue.letters()}
+        named = {one.id: one.named for one in await queue.letters.find()}
         assert named == {known.id: Named("7", "part.csv", "r"), bare.id: Named(None, "all.csv", "r")}
-        assert [one.id for one in await queue.letters(LetterQuery(document="7"))] == [known.id]
+        assert [one.id for one in await queue.letters.find(LetterQuery(document="7"))] == [known.id]
         assert queue._store.read("SELECT count(*) FROM named") == [(2,)]
         await queue.close()
 

@@ -15,13 +15,13 @@ def test_a_spool_file_is_durable_taken_over_and_removed(tmp_path: Path) -> None:
     async def main() -> None:
         queue = await open_queue(tmp_path)
         folder = tmp_path / "shards/000/spool"
-        async with queue.spool() as writer:
+        async with queue.blobs.create() as writer:
             for _ in range(5):
                 await writer.write(b"x" * (1 << 19))
             body = await writer.finish()
         assert body.size == 5 << 19
-        id = await queue.append(Header("g", length=body.size), body)
-        async with queue.spool() as writer:
+        id = await queue.intake.append(Header("g", length=body.size), body)
+        async with queue.blobs.create() as writer:
             await writer.write(b"x" * (1 << 21))  # then the client hangs up
         assert [path.name for path in folder.iterdir()] == [body.name]
         (folder / "orphan").write_bytes(b"left by a crash")
@@ -31,19 +31,19 @@ def test_a_spool_file_is_durable_taken_over_and_removed(tmp_path: Path) -> None:
         assert [path.name for path in folder.iterdir()] == [body.name]
         (lease,) = await take(queue, 1)
         assert (lease.id, lease.body) == (id, body)
-        queue.dead_letter(lease, "instance.killed", "three times")
-        (dead,) = await queue.letters()
+        queue.leasing.dead_letter(lease, "instance.killed", "three times")
+        (dead,) = await queue.letters.find()
         await queue.close()
 
         queue = await open_queue(tmp_path)
-        fresh = await queue.replay(dead.id, False)
+        fresh = await queue.letters.replay(dead.id, False)
         (lease,) = await take(queue, 1)
         assert lease.id == fresh
         assert isinstance(lease.body, Spooled)
         with lease.body.open() as file:
             assert len(file.read()) == body.size
-        queue.ack(lease, Outcome(1))
-        await queue.letters()
+        queue.leasing.ack(lease, Outcome(1))
+        await queue.letters.find()
         await until(lambda: not list(folder.iterdir()))
         await queue.close()
 
@@ -53,18 +53,18 @@ def test_a_spool_file_is_durable_taken_over_and_removed(tmp_path: Path) -> None:
 def test_a_spool_file_that_is_gone_becomes_a_dead_letter(tmp_path: Path) -> None:
     async def main() -> None:
         queue = await open_queue(tmp_path)
-        async with queue.spool() as writer:
+        async with queue.blobs.create() as writer:
             await writer.write(b"x")
             body = await writer.finish()
-        lost = await queue.append(Header("g", length=1), body)
-        other = await queue.append(header(), b"x")
+        lost = await queue.intake.append(Header("g", length=1), body)
+        other = await queue.intake.append(header(), b"x")
         await queue.close()
         os.unlink(body.path)  # noqa: PTH108 - as a disk would: not the queue's doing
         queue = await open_queue(tmp_path)
         assert [lease.id for lease in await take(queue, 1)] == [other]
-        (dead,) = await queue.letters()
+        (dead,) = await queue.letters.find()
         assert dead.code == "store.spool_missing"
-        receipt = await queue.receipt(lost)
+        receipt = await queue.receipts.get(lost)
         assert receipt is not None
         assert receipt.state == "failed"
         await queue.close()
@@ -79,7 +79,7 @@ def test_a_refused_spool_file_is_removed(tmp_path: Path) -> None:
         path.write_bytes(b"x")
         await queue.close()
         with pytest.raises(StoreError):
-            queue.append(header(), Spooled(str(path), 1))
+            queue.intake.append(header(), Spooled(str(path), 1))
         assert not path.exists()
 
     run(main())

@@ -46,13 +46,13 @@ def test_100_000_queued_deliveries_are_all_processed(tmp_path: Path) -> None:
             for lease in leases:
                 assert (lease.id, lease.body) == (ids[number], b'{"n": %d}' % number)
                 assert lease.header.documents == 1
-                assert queue.ack(lease, Outcome(1))
+                assert queue.leasing.ack(lease, Outcome(1))
                 number += 1
         await queue.close()
         queue = await open_queue(tmp_path)
         assert queue.stats().deliveries == 0
         for id in (ids[0], ids[50_000], ids[-1]):
-            receipt = await queue.receipt(id)
+            receipt = await queue.receipts.get(id)
             assert receipt is not None
             assert (receipt.state, receipt.graph) == ("done", "g")
         await queue.close()
@@ -72,29 +72,29 @@ def test_receipts_progress_crashes_and_dead_letters_stay_readable(tmp_path: Path
         old.close()
 
         queue = await open_queue(tmp_path)
-        receipt = await queue.receipt(done)
+        receipt = await queue.receipts.get(done)
         assert receipt is not None
         assert (receipt.state, receipt.accepted, receipt.published, receipt.dropped) == ("done", 3, 2, 1)
         assert (receipt.received, receipt.started) == ("2023-11-14T22:13:20.001Z", None)
         assert receipt.finished == "2023-11-14T22:13:20.251Z"
-        receipt = await queue.receipt(half)
+        receipt = await queue.receipts.get(half)
         assert receipt is not None
         assert receipt.state == "done"
-        assert [r.receipt for r in await queue.receipts("failed", 0, 10)] == [failed]
+        assert [r.receipt for r in await queue.receipts.find("failed", 0, 10)] == [failed]
         (lease,) = await take(queue, 1)
         assert (lease.id, lease.body, lease.crashes, lease.is_suspect) == (crashed, b"waiting", 2, True)
 
-        letters = await queue.letters()
+        letters = await queue.letters.find()
         assert sorted(letter.receipt for letter in letters) == [done, failed]
         assert all(letter.id.startswith(f"{letter.receipt}-") for letter in letters)
         by_receipt = {letter.receipt: letter for letter in letters}
-        packet = await queue.letter(by_receipt[failed].id)
+        packet = await queue.letters.get(by_receipt[failed].id)
         assert packet is not None
         assert (packet.letter.packet[:9], packet.letter.traceback, packet.has_body) == (b'{"fields"', "trace", False)
-        whole = await queue.letter(by_receipt[done].id)
+        whole = await queue.letters.get(by_receipt[done].id)
         assert whole is not None
         assert (whole.body, whole.content_type, whole.letter.packet) == (b"the body", "application/json", b"")
-        await queue.replay(whole.letter.id, from_start=True)
+        await queue.letters.replay(whole.letter.id, from_start=True)
         (again,) = await take(queue, 1)
         assert (again.body, again.header.documents, again.header.only) == (b"the body", 1, (0,))
         await queue.close()
@@ -147,8 +147,8 @@ def test_a_kill_in_the_middle_of_it_leaves_a_store_that_upgrades_again(tmp_path:
     async def main() -> None:
         queue = await open_queue(tmp_path)
         assert [lease.id for lease in await take(queue, 200)] == ids
-        assert await queue.receipt(finished[-1]) is not None
-        assert len(await queue.letters()) == 1
+        assert await queue.receipts.get(finished[-1]) is not None
+        assert len(await queue.letters.find()) == 1
         await queue.close()
 
     run(main(), within_s=120)

@@ -19,10 +19,10 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import Death
-from pypes.ingest.queues.memory import MemoryQueue
 from pypes.ingest.receipt import Receipt
 from pypes.runtime.instance.instance import InstanceSpec
 from pypes.runtime.instance.note import Note, death_of
+from tests.ingest.memory import MemoryQueue
 
 WAIT_S = 20.0
 
@@ -218,10 +218,10 @@ class Stage:
 
     async def post(self, fields: Any, content_type: str = "application/json", **header: Any) -> str:
         body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
-        return await self.queue.append(Header("g", content_type=content_type, length=len(body), **header), body)
+        return await self.queue.intake.append(Header("g", content_type=content_type, length=len(body), **header), body)
 
     async def receipt(self, id: str) -> Receipt:
-        found = await self.queue.wait_receipt(id, WAIT_S)
+        found = await self.queue.receipts.wait(id, WAIT_S)
         assert found is not None
         assert found.finished, f"not finished in time: {found}"
         return found

@@ -17,8 +17,8 @@ from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import Death
-from pypes.ingest.queues.memory import MemoryQueue
 from pypes.runtime.instance.note import Note, death_of
+from tests.ingest.memory import MemoryQueue
 from tests.runtime.instance.harness import WAIT_S, Process, Stage, spec_of, staged, until
 
 
@@ -47,9 +47,9 @@ async def test_outcomes_are_counted_document_by_document(stage: Stage) -> None:
     lines = b"\n".join(json.dumps({"n": n, "do": do}).encode() for n, do in enumerate(["", "drop", "raise", ""]))
     found = await stage.receipt(await stage.post(lines, "application/x-ndjson", documents=4))
     assert (found.state, found.accepted, found.published, found.dropped, found.failed) == ("failed", 4, 2, 1, 1)
-    [letter] = await stage.queue.letters()
+    [letter] = await stage.queue.letters.find()
     assert (letter.documents, letter.filter, letter.component, letter.version) == ((2,), "in", "In", 1)
-    kept = await stage.queue.letter(letter.id)
+    kept = await stage.queue.letters.get(letter.id)
     assert kept is not None
     assert json.loads(kept.letter.packet)["fields"] == {"n": 2, "do": "raise"}
     assert "as it was told" in letter.error
@@ -83,7 +83,7 @@ async def test_documents_go_by_media_type(stage: Stage) -> None:
         await stage.post(b"hello", "text/html"),
         await stage.post({"a": [1]}, "application/x-old+json"),
         await stage.post({"fields": {"a": 1}, "meta": {"m": 2}}, PACKETS),
-        await stage.queue.append(header, Spooled(str(spooled), 3_000_000)),
+        await stage.queue.intake.append(header, Spooled(str(spooled), 3_000_000)),
         await stage.post(b"", "", method="DELETE", id="9"),
     ]
     states = [(await stage.receipt(id)).state for id in ids]
@@ -93,7 +93,7 @@ async def test_documents_go_by_media_type(stage: Stage) -> None:
     assert sorted(map(str, found)) == sorted(map(str, expected))
     refused = await stage.receipt(await stage.post(b"MZ", "application/x-dosexec"))
     assert refused.state == "failed"
-    [letter] = await stage.queue.letters()
+    [letter] = await stage.queue.letters.find()
     assert letter.code == "graph.no_adapter"
 
 
@@ -121,10 +121,10 @@ async def test_poison_is_dead_lettered_after_one_lone_death_and_its_neighbours_p
     stage.start()
     states = [(await stage.receipt(id)).state for id in ids]
     assert states == ["failed" if n == 20 else "done" for n in range(40)]
-    [letter] = await stage.queue.letters()
+    [letter] = await stage.queue.letters.find()
     assert (letter.code, letter.documents, letter.filter) == ("instance.killed", (0,), "in")
     assert letter.error == "killed by SIGABRT in filter in"
-    kept = await stage.queue.letter(letter.id)
+    kept = await stage.queue.letters.get(letter.id)
     assert kept is not None
     assert json.loads(kept.letter.packet)["fields"] == {"n": 20, "do": "die"}
     assert stage.deaths == [Death("killed by SIGABRT"), Death("killed by SIGABRT", "in", 0)]
@@ -156,17 +156,18 @@ async def test_a_lone_run_excludes_another_workers_deliveries(stage: Stage) -> N
         poison = await stage.post({"do": "die"})
         stage.start()
         ids = []
-        while (await stage.queue.receipt(poison)).state != "failed":  # type: ignore[union-attr]
-            ids.append(await other_queue.append(Header("g", content_type="application/json"), b'{"n": 1}'))
+        while (await stage.queue.receipts.get(poison)).state != "failed":  # type: ignore[union-attr]
+            ids.append(await other_queue.intake.append(Header("g", content_type="application/json"), b'{"n": 1}'))
             await asyncio.sleep(0.005)
         for id in ids:
-            found = await other_queue.wait_receipt(id, WAIT_S)
+            found = await other_queue.receipts.wait(id, WAIT_S)
             assert found is not None
             assert found.state == "done"
-        [letter] = await stage.queue.letters()
+        [letter] = await stage.queue.letters.find()
         assert letter.code == "instance.killed"
     finally:
         other.close()
+        await other_queue.close()
 
 
 @staged()
@@ -185,7 +186,7 @@ async def test_order_is_kept_when_a_worker_dies_and_its_instance_does_not(stage:
     ids = []
     for version in (1, 2):
         body = json.dumps({"id": "a", "version": version}).encode()
-        ids.append(await successor.append(Header("g", content_type="application/json", keys=keys), body))
+        ids.append(await successor.intake.append(Header("g", content_type="application/json", keys=keys), body))
     stage.dispatcher.add(successor)
     stage.start()
     stage.announce()
@@ -195,7 +196,7 @@ async def test_order_is_kept_when_a_worker_dies_and_its_instance_does_not(stage:
     assert successor.stats().leased == 0
     path.touch()
     for id in ids:
-        assert await successor.wait_receipt(id, WAIT_S)
+        assert await successor.receipts.wait(id, WAIT_S)
     assert [fields["version"] for fields, _ in stage.published()] == [1, 1, 2]
     await successor.close()
 
@@ -257,7 +258,7 @@ async def test_stop_waits_no_longer_than_its_grace_for_a_destination_that_is_awa
     process.control.send(("stop", 0.3))
     assert await asyncio.to_thread(process.process.wait, WAIT_S) == 0
     assert death_of(0, Note(process.spec.note).read(), was_stopping=True).is_outside
-    found = await stage.queue.receipt(id)
+    found = await stage.queue.receipts.get(id)
     assert found is not None
     assert not found.finished
     process.close()

@@ -26,6 +26,7 @@ from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
 from pypes.runtime.worker.fleet import Fleet
 from pypes.runtime.worker.sources import Sources
+from tests.ingest.harness import lease_any
 
 #: What there is to fetch: the numbers below, two at a time.
 ALL = 14
@@ -194,7 +195,7 @@ class Worker:
         """The numbers in the queue that this did not find before, in the order in which they were fetched."""
         found: list[int] = []
         while self.queue.stats().ready:
-            for lease in self.queue.lease(100, 1 << 30):
+            for lease in lease_any(self.queue, 100, 1 << 30):
                 assert lease.header.start in self.topology.sources["g"]
                 assert lease.header.content_type == PACKETS
                 assert isinstance(lease.body, bytes)
@@ -205,7 +206,7 @@ class Worker:
         return found
 
     async def cursor(self) -> int:
-        return int((await self.queue.cursors("source", "g")).get("g", 0))
+        return int((await self.queue.cursors.of_filter("source", "g")).get("g", 0))
 
     async def run(self, at: float | None = None) -> None:
         """Trigger graph ``g``, and wait for the end of the run."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
@@ -14,7 +14,8 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
 from pypes.errors import PypesError
-from pypes.ingest.queue import Callback, Queue
+from pypes.ingest.contracts.callbacks import Callback
+from pypes.ingest.contracts.receipts import Receipts
 from pypes.ingest.receipt import Receipt, ReceiptId, commit_key, rfc3339
 from pypes.runtime.worker.callbacks import FIRST_BACKOFF_S, MAX_BACKOFF_S, Callbacks, backoff_s, checked_url, signature
 from tests.serving import in_thread
@@ -62,7 +63,7 @@ def hook() -> Iterator[Hook]:
 
 
 class Rows:
-    """The part of a queue that callbacks are kept in, committing as late as a test wants; the clock goes on by itself."""
+    """Callbacks of a queue and their receipts, committing as late as a test wants; the clock goes on by itself."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -72,7 +73,7 @@ class Rows:
         self.is_broken = False
         self.dues: list[float] = []
         self.idle = asyncio.Event()
-        self.on_callback: Any = None
+        self.on_due: Callable[[], None] | None = None
 
     def add(self, url: str, received: float = NOW) -> str:
         id = str(ReceiptId(7, 0, commit_key(received, 0), len(self.rows), 0))
@@ -87,7 +88,7 @@ class Rows:
                 self.rows[id] = Callback(id, self.rows[id].url, due, self.rows[id].attempts + 1)
         self.pending.clear()
 
-    async def callbacks(self, now: float, limit: int) -> list[Callback]:
+    async def due(self, now: float, limit: int) -> list[Callback]:
         if self.is_broken:
             self.is_broken = False
             raise PypesError("the disk is gone")
@@ -97,7 +98,7 @@ class Rows:
             self.commit()
         return [row for row in self.rows.values() if row.due <= now][:limit]
 
-    async def next_callback(self) -> float | None:
+    async def next_due(self) -> float | None:
         if not self.rows:
             self.idle.set()
             return None
@@ -105,13 +106,13 @@ class Rows:
         self.now = max(self.now, due := min(row.due for row in self.rows.values()))
         return due
 
-    async def receipt(self, id: str) -> Receipt:
+    async def get(self, id: str) -> Receipt:
         return Receipt(id, "done", 1, 1, 0, 0, 0, rfc3339(NOW), rfc3339(NOW), rfc3339(NOW), "g", 1)
 
-    def callback_done(self, receipt: str) -> None:
+    def done(self, receipt: str) -> None:
         self.pending.append((receipt, None))
 
-    def callback_failed(self, receipt: str, due: float) -> None:
+    def failed(self, receipt: str, due: float) -> None:
         self.dues.append(due - self.now)
         self.pending.append((receipt, due))
 
@@ -120,7 +121,7 @@ async def served(rows: Rows, hosts: tuple[str, ...], limits: Limits | None = Non
     """Post until nothing is left."""
     callbacks = Callbacks(hosts, "secret", limits or Limits(), clock=Clock(lambda: rows.now), jitter=lambda: 1.0)
     try:
-        callbacks.add(cast(Queue, rows))
+        callbacks.add(rows, cast(Receipts, rows))
         async with asyncio.timeout(20):
             await rows.idle.wait()
     finally:
@@ -215,13 +216,14 @@ def test_what_comes_later_wakes_it(hook: Hook) -> None:
     async def play() -> None:
         rows = Rows()
         callbacks = Callbacks((hook.host,), "secret", Limits(), clock=Clock(lambda: rows.now))
-        callbacks.add(cast(Queue, rows))
+        callbacks.add(rows, cast(Receipts, rows))
         try:
             async with asyncio.timeout(20):
                 await rows.idle.wait()
                 rows.idle.clear()
                 rows.add(f"http://{hook.host}/")
-                rows.on_callback()
+                assert rows.on_due is not None
+                rows.on_due()
                 await rows.idle.wait()
         finally:
             await callbacks.close()

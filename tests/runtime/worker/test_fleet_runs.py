@@ -18,6 +18,7 @@ from pypes.runtime.worker import cursors, fleet
 from pypes.runtime.worker.cursors import FleetCursor
 from pypes.runtime.worker.fleet import Place
 from pypes.runtime.worker.wanted import Wanted
+from tests.ingest.harness import lease_any
 from tests.runtime.worker.harness import ALL, Worker, file_of, reasons, run, two, until
 
 #: What there is to fetch.
@@ -301,8 +302,8 @@ def test_a_full_queue_that_drains_holds_the_source_up(tmp_path: Path, shared: Pa
             await worker.sources.trigger(worker.queue, "g")
             await until(lambda: instance.sent == 3)
             while worker.sources._runs:
-                for lease in worker.queue.lease(2, 1 << 30):
-                    worker.queue.ack(lease, Outcome(published=lease.header.documents))
+                for lease in lease_any(worker.queue, 2, 1 << 30):
+                    worker.queue.leasing.ack(lease, Outcome(published=lease.header.documents))
                 await asyncio.sleep(0.001)
             assert await worker.cursor() == ALL
             assert len(instance.triggers) == 1

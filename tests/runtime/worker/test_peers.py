@@ -13,8 +13,8 @@ import pytest
 
 from pypes.core.limits import Limits
 from pypes.errors import QueueFull, StoreError, Unavailable
+from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.queue import Key
 from pypes.ingest.receipt import ReceiptId
 from pypes.ingest.store.shards import owner_of
 from pypes.runtime.worker import peers

@@ -18,6 +18,7 @@ from pypes.ingest.outcome import Outcome
 from pypes.runtime.worker import cursors, sources
 from pypes.runtime.worker.sources import MAX_DEATHS
 from pypes.runtime.worker.wanted import Wanted
+from tests.ingest.harness import lease_any
 from tests.runtime.worker.harness import ALL, Copies, Worker, run, until
 
 STEPS = ("triggered", "fetched", "stored", "ending")
@@ -286,7 +287,7 @@ def test_what_is_triggered_as_a_run_ends_is_not_forgotten(
     async def main() -> None:
         async with Worker(tmp_path) as worker:
             instance = await worker.add(1)
-            queue, move = worker.queue, worker.queue.move
+            queue, move = worker.queue, worker.queue.cursors.move
             second: list[asyncio.Task[list[str]]] = []
 
             def moved(cursor: Any) -> Any:
@@ -294,7 +295,7 @@ def test_what_is_triggered_as_a_run_ends_is_not_forgotten(
                     second.append(asyncio.ensure_future(worker.sources.trigger(queue, "g", at=at)))
                 return move(cursor)
 
-            monkeypatch.setattr(queue, "move", moved)
+            monkeypatch.setattr(queue.cursors, "move", moved)
             await worker.sources.trigger(queue, "g", at=1.0)
             await until(lambda: second and second[0].done())
             assert second[0].result() == ["source"]
@@ -316,8 +317,8 @@ def test_a_full_queue_holds_the_source_up(tmp_path: Path, monkeypatch: pytest.Mo
             assert worker.queue.stats().deliveries == 2
             assert await worker.cursor() == 4
             while worker.sources._runs:
-                for lease in worker.queue.lease(2, 1 << 30):
-                    worker.queue.ack(lease, Outcome(published=lease.header.documents))
+                for lease in lease_any(worker.queue, 2, 1 << 30):
+                    worker.queue.leasing.ack(lease, Outcome(published=lease.header.documents))
                 await asyncio.sleep(0.001)
             assert await worker.cursor() == ALL
 
@@ -331,7 +332,7 @@ def test_documents_of_an_ordered_graph_have_their_keys(tmp_path: Path) -> None:
             await worker.add(1)
             await worker.sources.trigger(worker.queue, "g")
             await worker.idle()
-            (lease,) = worker.queue.lease(1, 1 << 30)
+            (lease,) = lease_any(worker.queue, 1, 1 << 30)
             assert lease.header.keys == pack_keys([key_of("0"), key_of("1")])
 
     run(main())

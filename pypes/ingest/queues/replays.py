@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 
 from pypes.errors import Gone
-from pypes.ingest.queues.replaying import Link
-from pypes.ingest.queues.settling import SettlingQueue
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReplayedDocument, ReplayOf, ReplayState
+from pypes.ingest.replaying import Link
 
 #: Replays told with a receipt at most, the newest; its documents lead to all of them.
 MOST_REPLAYS = 100
@@ -19,54 +18,54 @@ ALL = 1 << 40
 Replay = tuple[str, Link]
 
 
-class LinkedQueue(SettlingQueue):
+class LinkedReceipts(ABC):
     """Puts together what a receipt says by itself and what is known of replays. A subclass finds both."""
 
     @abstractmethod
-    async def _receipt(self, id: str) -> Receipt | None:
-        """As :meth:`receipt`, without replays."""
+    async def plain(self, id: str) -> Receipt | None:
+        """As :meth:`get`, without replays."""
 
     @abstractmethod
-    async def _documents(self, id: str, limit: int, after: int) -> list[DocumentReport] | None:
+    async def plain_documents(self, id: str, limit: int, after: int) -> list[DocumentReport] | None:
         """As :meth:`documents`, without replays."""
 
     @abstractmethod
-    async def _link(self, rid: ReceiptId) -> Link | None:
+    async def link_of(self, rid: ReceiptId) -> Link | None:
         """What a delivery runs again, if it is a replay."""
 
     @abstractmethod
-    async def _replays(self, origin: str, latest: int) -> list[Replay]:
+    async def replays_of(self, origin: str, latest: int) -> list[Replay]:
         """The deliveries that run documents of another again, up to so many, the one that was appended last first."""
 
-    async def receipt(self, id: str) -> Receipt | None:
-        found = await self._receipt(id)
+    async def get(self, id: str) -> Receipt | None:
+        found = await self.plain(id)
         if found is None:
             return None
-        if (link := await self._link(ReceiptId.parse(id))) is not None:
+        if (link := await self.link_of(ReceiptId.parse(id))) is not None:
             found = replace(found, replay_of=ReplayOf(link.origin, link.letter, link.start or ""))
         if found.failed:
-            latest = await self._replays(id, MOST_REPLAYS)
+            latest = await self.replays_of(id, MOST_REPLAYS)
             states = [await self._state(receipt, link.number or found.accepted) for receipt, link in latest]
             found = replace(found, replays=tuple(state for state in states if state is not None))
         return found
 
     async def _state(self, receipt: str, documents: int) -> ReplayState | None:
         try:
-            found = await self._receipt(receipt)
+            found = await self.plain(receipt)
         except Gone:
             return None
         return ReplayState(receipt, documents, found.state) if found is not None else None
 
     async def documents(self, id: str, limit: int, after: int = -1) -> list[DocumentReport] | None:
-        found = await self._documents(id, limit, after)
+        found = await self.plain_documents(id, limit, after)
         if not found:
             return found
-        if (link := await self._link(ReceiptId.parse(id))) is not None:
+        if (link := await self.link_of(ReceiptId.parse(id))) is not None:
             found = [replace(one, origin=ReplayedDocument(link.origin, link.document_of(one.index))) for one in found]
         if any(one.outcome == "failed" for one in found):
             first, last = found[0].index, found[-1].index
             # a letter is replayed once, but a document may have several: the latest replay is told last
-            for receipt, link in reversed(await self._replays(id, ALL)):
+            for receipt, link in reversed(await self.replays_of(id, ALL)):
                 if link.may_have(first, last):
                     found = await self._replayed(found, receipt, link)
         return found
@@ -79,7 +78,7 @@ class LinkedQueue(SettlingQueue):
             return list(found)
         first, last = min(places.values()), max(places.values())
         try:
-            reports = await self._documents(receipt, last - first + 1, first - 1) or []
+            reports = await self.plain_documents(receipt, last - first + 1, first - 1) or []
         except Gone:
             reports = []
         outcomes = {one.index: one.outcome for one in reports}

@@ -13,11 +13,11 @@ from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock, NodeTime
 from pypes.core.offsets import SETTLE_S
 from pypes.errors import Conflict, Gone, QueueFull, StoreError
+from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Overtaken, key_of, pack_keys
 from pypes.ingest.outcome import Blame, Details, Fate, Outcome
 from pypes.ingest.protocol import Rerun
-from pypes.ingest.queue import Key
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import DocumentReport, ReceiptId
 from tests.ingest.harness import letter, open_queue, run, take, until
@@ -27,9 +27,9 @@ async def work_off(queue: EmbeddedQueue, n: int, header: Header | None = None) -
     """Append and acknowledge ``n`` deliveries, a commit for each."""
     ids = []
     for _ in range(n):
-        ids.append(await queue.append(header or Header("g"), b"x"))
+        ids.append(await queue.intake.append(header or Header("g"), b"x"))
         (lease,) = await take(queue, 1)
-        queue.ack(lease, Outcome(1, version=2, details=Details((Fate("published", ("index",)),), (1, 0))))
+        queue.leasing.ack(lease, Outcome(1, version=2, details=Details((Fate("published", ("index",)),), (1, 0))))
         await queue._committer.settled()
     return ids
 
@@ -37,29 +37,29 @@ async def work_off(queue: EmbeddedQueue, n: int, header: Header | None = None) -
 def test_what_is_known_of_documents_outlives_a_restart(tmp_path: Path) -> None:
     async def main() -> None:
         queue = await open_queue(tmp_path)
-        together = await asyncio.gather(*[queue.append(Header("g", documents=n), b"x") for n in (1, 3, 1)])
+        together = await asyncio.gather(*[queue.intake.append(Header("g", documents=n), b"x") for n in (1, 3, 1)])
         first, second, _ = await take(queue, 3)
-        queue.ack(first, Outcome(1, version=4, details=Details((Fate("published", ("index",)),), (1, 0))), "doc-1")
+        queue.leasing.ack(first, Outcome(1, version=4, details=Details((Fate("published", ("index",)),), (1, 0))), "doc-1")
         dead = letter(second.id, 2)
         fates = (Fate("published", ("index",)), Fate("failed", (), "f"))
         details = Details(fates, (2, 0, 1, 1), {0: "a"}, {2: dead.id})
-        queue.ack(second, Outcome(2, 0, 1, (dead,), version=4, details=details))
+        queue.leasing.ack(second, Outcome(2, 0, 1, (dead,), version=4, details=details))
         await queue.close()
         for _ in range(2):  # one delivery of the commit waits, then it is finished, too
             queue = await open_queue(tmp_path)
-            assert await queue.documents(together[0], 9) == [DocumentReport(0, "published", "doc-1", ("index",))]
-            reports = await queue.documents(together[1], 9)
+            assert await queue.receipts.documents(together[0], 9) == [DocumentReport(0, "published", "doc-1", ("index",))]
+            reports = await queue.receipts.documents(together[1], 9)
             assert reports is not None
             assert reports[2] == DocumentReport(2, "failed", None, (), "f", dead.id)
-            receipt = await queue.receipt(together[1])
+            receipt = await queue.receipts.get(together[1])
             assert receipt is not None
             assert (receipt.state, receipt.version, receipt.published) == ("failed", 4, 2)
             assert receipt.started is not None
-            assert [found.receipt for found in await queue.receipts("failed", 0, 9)] == [together[1]]
+            assert [found.receipt for found in await queue.receipts.find("failed", 0, 9)] == [together[1]]
             if queue.stats().deliveries:
                 (last,) = await take(queue, 1)
-                assert await queue.documents(last.id, 9) == [DocumentReport(0, "pending")]
-                queue.ack(last, Outcome(1))
+                assert await queue.receipts.documents(last.id, 9) == [DocumentReport(0, "pending")]
+                queue.leasing.ack(last, Outcome(1))
             await queue.close()
 
     run(main())
@@ -70,28 +70,28 @@ def test_receipts_are_forgotten_by_number_with_their_keys(tmp_path: Path) -> Non
         limits = Limits(receipts_kept=1)
         queue = await open_queue(tmp_path, limits=limits)
         key = Key("k", b"1")
-        first = await queue.append(Header("g"), b"x", None, key)
+        first = await queue.intake.append(Header("g"), b"x", None, key)
         (lease,) = await take(queue, 1)
-        queue.ack(lease, Outcome(1))
-        assert await queue.append(Header("g"), b"x", None, key) == first
+        queue.leasing.ack(lease, Outcome(1))
+        assert await queue.intake.append(Header("g"), b"x", None, key) == first
         for _ in range(11):
-            ids = await asyncio.gather(*[queue.append(Header("g"), b"x") for _ in range(100)])
+            ids = await asyncio.gather(*[queue.intake.append(Header("g"), b"x") for _ in range(100)])
             for lease in await take(queue, 100):
-                queue.ack(lease, Outcome(1))
+                queue.leasing.ack(lease, Outcome(1))
             await queue._committer.settled()
         await queue._writing.call(lambda: None)
         with pytest.raises(Gone) as caught:
-            await queue.receipt(first)
+            await queue.receipts.get(first)
         assert caught.value.code == "receipt.forgotten"
         never = ReceiptId.parse(first)
-        assert await queue.receipt(str(never._replace(key=never.key - (10**9 << 6)))) is None
-        again = await queue.append(Header("g"), b"x", None, key)
+        assert await queue.receipts.get(str(never._replace(key=never.key - (10**9 << 6)))) is None
+        again = await queue.intake.append(Header("g"), b"x", None, key)
         assert again not in (first, *ids)
         await queue.close()
 
         queue = await open_queue(tmp_path, limits=limits)
         with pytest.raises(Gone):
-            await queue.documents(first, 9)
+            await queue.receipts.documents(first, 9)
         await queue.close()
 
     run(main())
@@ -108,22 +108,22 @@ def test_receipts_are_forgotten_by_time_and_bytes(tmp_path: Path) -> None:
         (young,) = await work_off(queue, 1)
         await queue._writing.call(lambda: None)
         with pytest.raises(Gone):
-            await queue.receipt(old)
-        assert await queue.receipt(young) is not None
+            await queue.receipts.get(old)
+        assert await queue.receipts.get(young) is not None
 
         # ids of a megabyte each
         large = []
         for _ in range(6):
-            large.append(await queue.append(Header("g", documents=1000), b"x"))
+            large.append(await queue.intake.append(Header("g", documents=1000), b"x"))
             (lease,) = await take(queue, 1)
             ids = dict.fromkeys(range(1000), "x" * 1000)
             details = Details((Fate("published", ("index",)),), (1000, 0), ids)
-            queue.ack(lease, Outcome(1000, version=1, details=details))
+            queue.leasing.ack(lease, Outcome(1000, version=1, details=details))
             await queue._committer.settled()
         await queue._writing.call(lambda: None)
         with pytest.raises(Gone):
-            await queue.documents(large[0], 1)
-        assert await queue.documents(large[-1], 1) == [DocumentReport(0, "published", "x" * 1000, ("index",))]
+            await queue.receipts.documents(large[0], 1)
+        assert await queue.receipts.documents(large[-1], 1) == [DocumentReport(0, "published", "x" * 1000, ("index",))]
         await queue.close()
 
     run(main())
@@ -146,7 +146,7 @@ def test_a_wall_clock_that_jumps_ages_no_receipt_and_no_key(tmp_path: Path, jump
         queue = await open_queue(tmp_path, clock=clock)
         (old,) = await work_off(queue, 1)
         key = Key("k", b"d")
-        repeated = await queue.append(Header("g", documents=1), b"x", key=key)
+        repeated = await queue.intake.append(Header("g", documents=1), b"x", key=key)
         await take(queue, 1)
         pass_time(SETTLE_S)
         now["wall"] += jump
@@ -154,21 +154,21 @@ def test_a_wall_clock_that_jumps_ages_no_receipt_and_no_key(tmp_path: Path, jump
         await look_for_the_old()
         pass_time(2 * SETTLE_S)  # and it stays wrong
         await look_for_the_old()
-        assert await queue.receipt(old) is not None
-        assert await queue.append(Header("g", documents=1), b"x", key=key) == repeated
+        assert await queue.receipts.get(old) is not None
+        assert await queue.intake.append(Header("g", documents=1), b"x", key=key) == repeated
         now["wall"] -= jump
         clock.look()
         await look_for_the_old()
-        receipt = await queue.receipt(old)
+        receipt = await queue.receipts.get(old)
         assert receipt is not None
         assert receipt.received == "2023-11-14T22:13:20.000Z"
-        assert [one.receipt for one in await queue.receipts("done", 1_700_000_000.0, 1)] == [old]
-        assert await queue.receipts("done", now["wall"] + 1, 1) == []
+        assert [one.receipt for one in await queue.receipts.find("done", 1_700_000_000.0, 1)] == [old]
+        assert await queue.receipts.find("done", now["wall"] + 1, 1) == []
 
         pass_time(8 * 86_400.0)  # now it has grown old
         await look_for_the_old()
         with pytest.raises(Gone):
-            await queue.receipt(old)
+            await queue.receipts.get(old)
         await queue.close()
 
     run(main())
@@ -188,13 +188,13 @@ def test_nothing_is_forgotten_for_its_age_just_after_a_start(tmp_path: Path) -> 
                 (old,) = ids
                 now["wall"] += 30 * 86_400.0  # the machine was off for so long, or its clock is wrong
         queue = await open_queue(tmp_path, clock=clock)
-        assert await queue.receipt(old) is not None
+        assert await queue.receipts.get(old) is not None
         now["elapsed"] += SETTLE_S
         queue._retention.pruned_at -= 1000
         await work_off(queue, 1)
         await queue._writing.call(lambda: None)
         with pytest.raises(Gone):
-            await queue.receipt(old)
+            await queue.receipts.get(old)
         await queue.close()
 
     run(main())
@@ -210,7 +210,7 @@ def test_a_store_that_counted_ahead_goes_on_and_is_shown_as_now(tmp_path: Path) 
         queue = await open_queue(tmp_path, clock=clock)
         (second,) = await work_off(queue, 1)
         assert second > first
-        receipt = await queue.receipt(second)
+        receipt = await queue.receipts.get(second)
         assert receipt is not None
         assert receipt.received == receipt.finished == "2023-11-14T22:13:20.000Z"
         await queue.close()
@@ -222,17 +222,17 @@ def test_what_waits_is_not_forgotten_however_old(tmp_path: Path) -> None:
     async def main() -> None:
         queue = await open_queue(tmp_path, limits=Limits(receipts_kept=1))
         key = Key("k", b"1")
-        waiting = await queue.append(Header("g"), b"waits", None, key)
+        waiting = await queue.intake.append(Header("g"), b"waits", None, key)
         await take(queue, 1)
         for _ in range(11):
-            await asyncio.gather(*[queue.append(Header("g"), b"x") for _ in range(100)])
+            await asyncio.gather(*[queue.intake.append(Header("g"), b"x") for _ in range(100)])
             for lease in await take(queue, 100):
-                queue.ack(lease, Outcome(1))
+                queue.leasing.ack(lease, Outcome(1))
             await queue._committer.settled()
-        receipt = await queue.receipt(waiting)
+        receipt = await queue.receipts.get(waiting)
         assert receipt is not None
         assert receipt.state == "processing"
-        assert await queue.append(Header("g"), b"waits", None, key) == waiting
+        assert await queue.intake.append(Header("g"), b"waits", None, key) == waiting
         await queue.close()
 
     run(main())
@@ -241,12 +241,12 @@ def test_what_waits_is_not_forgotten_however_old(tmp_path: Path) -> None:
 def test_keys_outlive_a_restart(tmp_path: Path) -> None:
     async def main() -> None:
         queue = await open_queue(tmp_path)
-        id = await queue.append(Header("g"), b"x", None, Key("k", b"1"))
+        id = await queue.intake.append(Header("g"), b"x", None, Key("k", b"1"))
         await queue.close()
         queue = await open_queue(tmp_path)
-        assert await queue.append(Header("g"), b"x", None, Key("k", b"1")) == id
+        assert await queue.intake.append(Header("g"), b"x", None, Key("k", b"1")) == id
         with pytest.raises(Conflict):
-            await queue.append(Header("g"), b"x", None, Key("k", b"2"))
+            await queue.intake.append(Header("g"), b"x", None, Key("k", b"2"))
         assert queue.stats().deliveries == 1
         await queue.close()
 
@@ -271,31 +271,31 @@ def failing(*args: Any, **options: Any) -> sqlite3.Connection:
 def test_a_failed_commit_keeps_what_it_took_and_frees_its_keys(tmp_path: Path) -> None:
     async def main() -> None:
         queue = await open_queue(tmp_path, connect=failing, probe_s=0.005)
-        id = await queue.append(Header("g", callback="http://127.0.0.1:1/"), b"x")
-        other = await queue.append(Header("g"), b"y")
+        id = await queue.intake.append(Header("g", callback="http://127.0.0.1:1/"), b"x")
+        other = await queue.intake.append(Header("g"), b"y")
         first, second = await take(queue, 2)
         dead = letter(id)
         key = Key("k", b"1")
         FailingConnection.is_failing = True
         try:
-            queue.ack(first, Outcome(failed=1, dead_letters=(dead,)))
-            queue.blame(second, Blame(0, "pdf", "killed by SIGSEGV"))
+            queue.leasing.ack(first, Outcome(failed=1, dead_letters=(dead,)))
+            queue.leasing.blame(second, Blame(0, "pdf", "killed by SIGSEGV"))
             with pytest.raises(StoreError):
-                await queue.append(Header("g"), b"x", None, key)
+                await queue.intake.append(Header("g"), b"x", None, key)
             with pytest.raises(StoreError):
-                await queue.delete_letters([dead.id])
+                await queue.letters.delete([dead.id])
         finally:
             FailingConnection.is_failing = False
         await until(lambda: not queue.stats().is_failed)
-        assert [found.id for found in await queue.letters()] == [dead.id]
-        assert [callback.receipt for callback in await queue.callbacks(4e9, 9)] == [id]
-        await queue.append(Header("g"), b"x", None, key)
+        assert [found.id for found in await queue.letters.find()] == [dead.id]
+        assert [callback.receipt for callback in await queue.callbacks.due(4e9, 9)] == [id]
+        await queue.intake.append(Header("g"), b"x", None, key)
         await queue.close()
 
         queue = await open_queue(tmp_path)
         assert queue.stats().dead_letters == 1
         again = (await take(queue, 2))[0]
-        assert (again.id, queue.rerun(again)) == (other, Rerun((Blame(0, "pdf", "killed by SIGSEGV"),)))
+        assert (again.id, queue.leasing.rerun(again)) == (other, Rerun((Blame(0, "pdf", "killed by SIGSEGV"),)))
         await queue.close()
 
     run(main())
@@ -305,19 +305,19 @@ def test_callbacks_and_full_dead_letters_outlive_a_restart(tmp_path: Path) -> No
     async def main() -> None:
         limits = Limits(dead_letters_kept=1)
         queue = await open_queue(tmp_path, limits=limits)
-        id = await queue.append(Header("g", callback="http://127.0.0.1:1/"), b"x")
+        id = await queue.intake.append(Header("g", callback="http://127.0.0.1:1/"), b"x")
         (lease,) = await take(queue, 1)
-        queue.ack(lease, Outcome(failed=1, dead_letters=(letter(id),)))
+        queue.leasing.ack(lease, Outcome(failed=1, dead_letters=(letter(id),)))
         await queue.close()
         queue = await open_queue(tmp_path, limits=limits)
-        assert [callback.receipt for callback in await queue.callbacks(4e9, 9)] == [id]
+        assert [callback.receipt for callback in await queue.callbacks.due(4e9, 9)] == [id]
         with pytest.raises(QueueFull):
-            queue.append(Header("g"), b"x")
+            queue.intake.append(Header("g"), b"x")
         size = queue.stats().dead_letter_bytes
         assert size > 0
-        assert await queue.delete_letters([letter(id).id]) == 1
+        assert await queue.letters.delete([letter(id).id]) == 1
         assert queue.stats().dead_letter_bytes == 0
-        await queue.append(Header("g"), b"x")
+        await queue.intake.append(Header("g"), b"x")
         await queue.close()
 
     run(main())
@@ -327,24 +327,24 @@ def test_a_spooled_body_kept_for_two_dead_letters_goes_with_the_last(tmp_path: P
     async def main() -> None:
         folder = tmp_path / "shards/000/spool"
         queue = await open_queue(tmp_path)
-        async with queue.spool() as writer:
+        async with queue.blobs.create() as writer:
             await writer.write(b"spooled")
             body = await writer.finish()
-        await queue.append(Header("g", documents=2, length=7), body)
+        await queue.intake.append(Header("g", documents=2, length=7), body)
         (lease,) = await take(queue, 1)
         dead = (letter(lease.id, 0), letter(lease.id, 1))
-        queue.ack(lease, Outcome(failed=2, dead_letters=dead))
-        await queue.replay(dead[0].id, from_start=True)
+        queue.leasing.ack(lease, Outcome(failed=2, dead_letters=dead))
+        await queue.letters.replay(dead[0].id, from_start=True)
         await queue.close()
         queue = await open_queue(tmp_path)
         assert len(list(folder.iterdir())) == 2  # two names of one file
         (lease,) = await take(queue, 1)
-        queue.ack(lease, Outcome(1))
-        await queue.replay(dead[1].id, from_start=True)
+        queue.leasing.ack(lease, Outcome(1))
+        await queue.letters.replay(dead[1].id, from_start=True)
         (lease,) = await take(queue, 1)
         with lease.body.open() as file:  # type: ignore[union-attr]
             assert file.read() == b"spooled"
-        queue.ack(lease, Outcome(1))
+        queue.leasing.ack(lease, Outcome(1))
         await queue._committer.settled()
         await until(lambda: not list(folder.iterdir()))
         assert queue.stats().dead_letter_bytes == 0
@@ -358,7 +358,7 @@ def test_what_an_earlier_release_noted_while_bulk_waits_still_counts(tmp_path: P
 
     async def main() -> None:
         queue = await open_queue(tmp_path)
-        bulk = await queue.append(Header("g", keys=pack_keys([1, 2]), is_bulk=True), b"old")
+        bulk = await queue.intake.append(Header("g", keys=pack_keys([1, 2]), is_bulk=True), b"old")
         await queue.close()
         path = tmp_path / "shards" / "000" / "queue.db"
         with closing(sqlite3.connect(path)) as db, db:
@@ -377,16 +377,16 @@ def test_what_came_while_bulk_waits_supersedes_it_after_a_restart(tmp_path: Path
         queue = await open_queue(tmp_path)
         one, two, three = (Identity("", id) for id in ("doc-29685295", "doc-32060020", "3"))
         keys = pack_keys([key_of(one.id), key_of(three.id)])
-        bulk = await queue.append(Header("g", keys=keys, is_bulk=True), b"old")
-        live = await queue.append(Header("g", keys=pack_keys([key_of(two.id)]), identities=(two,)), b"new")
+        bulk = await queue.intake.append(Header("g", keys=keys, is_bulk=True), b"old")
+        live = await queue.intake.append(Header("g", keys=pack_keys([key_of(two.id)]), identities=(two,)), b"new")
         (lease,) = await take(queue, 1)
         assert lease.id == live
-        queue.ack(lease, Outcome(1))
+        queue.leasing.ack(lease, Outcome(1))
         await queue.close()
         queue = await open_queue(tmp_path)
         (lease,) = await take(queue, 1)
         assert (lease.id, lease.rerun) == (bulk, Rerun(superseded=Overtaken((two,))))
-        queue.ack(lease, Outcome(1))
+        queue.leasing.ack(lease, Outcome(1))
         await queue._committer.settled()
         await queue._committer.settled()
         assert queue._store.fresh() == []

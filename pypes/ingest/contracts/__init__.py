@@ -1,0 +1,17 @@
+"""What a queue does, in small contracts. Who uses a queue asks for the one it needs, and knows no implementation.
+
+=================  =================================================  ==========================================
+contract           what it is for                                     who uses it
+=================  =================================================  ==========================================
+``intake``         deliveries in, durable before they are confirmed   the HTTP interface
+``leasing``        deliveries out, each settled once                  the dispatcher
+``receipts``       what became of deliveries and documents            ``/receipts``
+``letters``        dead letters: found, changed, replayed             ``/deadletters``
+``callbacks``      finished receipts that are to be posted            the callback service of a worker
+``cursors``        how far sources have come                          the sources of a worker
+``blobs``          bodies too large for memory                        reception, intake, replays
+=================  =================================================  ==========================================
+
+All are used within one asyncio event loop. What may have to wait, for a disk or for another machine, is a coroutine or returns
+a future; a plain method returns at once.
+"""

@@ -1,0 +1,60 @@
+"""Intake: how deliveries come into a queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import NamedTuple, Protocol
+
+from pypes.ingest.delivery import Header, Spooled
+
+
+class Key(NamedTuple):
+    """An idempotency key: its name as the caller scopes it, and the digest of the request that came with it."""
+
+    name: str
+    digest: bytes
+
+
+class Intake(Protocol):
+    """Takes deliveries on, within the bounds of the queue."""
+
+    def append(
+        self, header: Header, body: bytes | Spooled, decoded: bytes | None = None, key: Key | None = None
+    ) -> asyncio.Future[str]:
+        """Append a delivery; the future gives its receipt's id once it is durable.
+
+        With a ``key`` that is known for the same digest, the future gives the first receipt (once that is durable) and nothing
+        is appended; for another digest, :class:`Conflict` (``idempotency.mismatch``) is raised. Concurrent appends of
+        one key are one delivery; a key whose append failed is free again. Keys are forgotten with the receipts.
+
+        Raises :class:`QueueFull` (``queue.full``), :class:`LettersFull` (until dead letters of the graph are replayed or deleted)
+        or :class:`StoreError` at once; the future fails with :class:`StoreError` when the commit did, and nothing was accepted
+        then. The queue takes ownership of a spooled body in any case.
+        """
+        ...
+
+    def check_room(self, size: int, graph: str = "", *, is_bulk: bool = False) -> None:
+        """Raise :class:`QueueFull` as :meth:`append` would for a body of ``size`` bytes now: before it is read, not after.
+
+        Answered from what is known here. Without a ``graph``, only what is bounded for all of them together is looked at.
+        """
+        ...
+
+    def reserve_arriving(self, size: int, *, is_repeatable: bool = False) -> None:
+        """Count ``size`` more bytes of a body that is being written to the disk. Raises :class:`QueueFull` (``queue.full``).
+
+        ``is_repeatable``: the body has a key and may have come before, so it needs no room beside what is queued.
+        """
+        ...
+
+    def release_arriving(self, size: int) -> None:
+        """Say that bytes are no longer arriving: their body is about to be appended, or was given up."""
+        ...
+
+    def deployed(self, graphs: Collection[str]) -> None:
+        """Say which graphs share the bounds. While there is but one, and nothing of others is left, it may use the whole of them.
+
+        Of a graph at its bound of dead letters, nothing is taken or lent.
+        """
+        ...

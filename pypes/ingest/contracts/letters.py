@@ -1,0 +1,58 @@
+"""Letters: dead letters, found, changed, and turned into deliveries again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
+from pypes.ingest.outcome import DeadLetter
+
+
+class Letters(Protocol):
+    """The dead letters of a shard."""
+
+    async def find(
+        self, query: LetterQuery | None = None, limit: int = 100, after: str = "", *, newest: bool = False
+    ) -> list[DeadLetter]:
+        """Up to ``limit`` dead letters that match, in the order of their ids, those beyond ``after``.
+
+        With ``newest``, in the opposite order: those of the newest deliveries first. Without packets and tracebacks, which
+        :meth:`get` has.
+        """
+        ...
+
+    async def get(self, id: str) -> KeptLetter | None:
+        """One dead letter with what is kept of its delivery's body."""
+        ...
+
+    async def groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:
+        """The dead letters that match, counted by graph, filter and code; most first."""
+        ...
+
+    async def edit(self, id: str, packet: bytes) -> bool:
+        """Replace the packet (its JSON form) of a dead letter, durably on return; False if there is no such dead letter."""
+        ...
+
+    async def delete(self, ids: Sequence[str]) -> int:
+        """Delete dead letters, durably on return; returns how many there were."""
+        ...
+
+    async def replay(self, id: str, from_start: bool) -> str:
+        """Turn a dead letter into a new delivery in one transaction; returns the new receipt once it is durable.
+
+        From the filter in which it failed on, with the packet as it was there (or was edited to); or from the start, with those
+        documents of the delivery's body that it was made from, and all other dead letters of these documents go with it. What
+        failed before the first filter, or stands for many, always goes from the start, unless it was edited. Raises
+        :class:`NotFound`, :class:`Conflict` (``deadletters.not_kept``) if what it takes is not kept, :class:`QueueFull` and
+        :class:`StoreError`.
+        """
+        ...
+
+    async def replay_together(self, ids: Sequence[str], from_start: bool) -> Replayed:
+        """Turn dead letters of one receipt into one delivery that runs their documents from the start, body read once.
+
+        Without ``from_start`` only those that cannot go on from their filter; the others are ``left``, each to be replayed by
+        itself. Raises as :meth:`replay`.
+        """
+        ...

@@ -1,0 +1,73 @@
+"""The queue: a shard of a node, put together of its contracts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pypes.ingest.contracts.blobs import Blobs
+from pypes.ingest.contracts.callbacks import Callbacks
+from pypes.ingest.contracts.cursors import Cursors
+from pypes.ingest.contracts.intake import Intake
+from pypes.ingest.contracts.leasing import Leasing
+from pypes.ingest.contracts.letters import Letters
+from pypes.ingest.contracts.receipts import Receipts
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """A snapshot: ``ready`` can be leased now (or once read from the store), ``delayed`` later; bytes are those of bodies.
+
+    ``bulk_deliveries`` and ``bulk_bytes`` are the share of the bulk lane in ``deliveries`` and ``bytes``. ``dead_letter_bytes``
+    is what the dead letters take with the bodies kept for them, ``drain_bytes_s`` what was acknowledged per second of late.
+    ``held`` are deliveries of graphs with so many dead letters that nothing of them is lent.
+    """
+
+    deliveries: int
+    bytes: int
+    ready: int
+    leased: int
+    delayed: int
+    appended: int
+    acknowledged: int
+    dead_letters: int
+    cached_bytes: int
+    oldest_s: float
+    commits: int
+    is_failed: bool
+    dead_letter_bytes: int = 0
+    drain_bytes_s: float = 0.0
+    bulk_deliveries: int = 0
+    bulk_bytes: int = 0
+    held: int = 0
+
+
+class Queue(Protocol):
+    """A first-in-first-out queue of deliveries with leases, acknowledgements and dead letters."""
+
+    @property
+    def intake(self) -> Intake: ...
+    @property
+    def leasing(self) -> Leasing: ...
+    @property
+    def receipts(self) -> Receipts: ...
+    @property
+    def letters(self) -> Letters: ...
+    @property
+    def callbacks(self) -> Callbacks: ...
+    @property
+    def cursors(self) -> Cursors: ...
+    @property
+    def blobs(self) -> Blobs: ...
+
+    def stats(self) -> QueueStats:
+        """A snapshot of the queue, as far as it is known here."""
+        ...
+
+    async def unfinished(self, graph: str) -> int:
+        """Deliveries of a graph that are not done; waits for what was on its way into the store before."""
+        ...
+
+    async def close(self) -> None:
+        """Make durable what was appended and acknowledged, then let go of the store. Leases are void."""
+        ...

@@ -1,0 +1,40 @@
+"""Receipts: what became of deliveries and of the documents in them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pypes.ingest.receipt import DocumentReport, Receipt
+
+
+class Receipts(Protocol):
+    """The receipts of a shard, with what replays say of each other."""
+
+    async def get(self, id: str) -> Receipt | None:
+        """Where a delivery is; ``None`` if this queue never had it.
+
+        Raises :class:`Gone` (``receipt.forgotten``) for one that was given out and is forgotten by now, :class:`NotFound`
+        for what is no id.
+        """
+        ...
+
+    async def wait(self, id: str, wait_s: float) -> Receipt | None:
+        """As :meth:`get`, but waits up to ``wait_s`` for the delivery to be finished."""
+        ...
+
+    async def documents(self, id: str, limit: int, after: int = -1) -> list[DocumentReport] | None:
+        """What became of up to ``limit`` documents of a delivery, in order, beyond the ordinal ``after``.
+
+        ``None`` and errors as :meth:`get`.
+        """
+        ...
+
+    async def find(
+        self, state: str | None, since: float, limit: int, after: str = "", *, newest: bool = False, graph: str = ""
+    ) -> list[Receipt]:
+        """Up to ``limit`` receipts beyond ``after`` in the order of their ids, accepted at ``since`` or later.
+
+        With ``newest``, in the opposite order. ``since`` is seconds since the epoch. ``state``: only those in it, ``None`` for
+        all; ``graph``: only those of it, empty for all.
+        """
+        ...

@@ -1,0 +1,39 @@
+"""Callbacks of a queue on a store: read in a thread, changed through the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from pypes.ingest.contracts.callbacks import Callback
+from pypes.ingest.queues.committer import Committer
+from pypes.ingest.queues.lane import Lane
+from pypes.ingest.store.ledger import Ledger
+
+
+class StoredCallbacks:
+    """Implements :class:`pypes.ingest.contracts.callbacks.Callbacks`."""
+
+    def __init__(self, ledger: Ledger, reading: Lane, committer: Committer) -> None:
+        self.on_due: Callable[[], None] | None = None
+        self._ledger = ledger
+        self._reading = reading
+        self._committer = committer
+
+    async def due(self, now: float, limit: int) -> list[Callback]:
+        await self._committer.settled()
+        found: list[Callback] = await self._reading.call(partial(self._ledger.callbacks, now, limit))
+        return found
+
+    async def next_due(self) -> float | None:
+        await self._committer.settled()
+        due: float | None = await self._reading.call(self._ledger.next_callback)
+        return due
+
+    def done(self, receipt: str) -> None:
+        self._committer.outbox.called(receipt)
+        self._committer.kick_soon()
+
+    def failed(self, receipt: str, due: float) -> None:
+        self._committer.outbox.postponed(receipt, due)
+        self._committer.kick_soon()

@@ -1,0 +1,42 @@
+"""Cursors of a queue on a store: read in a thread, moved through the outbox."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from pypes.ingest.contracts.cursors import Cursor
+from pypes.ingest.delivery import Header
+from pypes.ingest.queues.committer import Committer
+from pypes.ingest.queues.intake import StoredIntake
+from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.outbox import Move
+from pypes.ingest.store.ledger import Ledger
+
+
+class StoredCursors:
+    """Implements :class:`pypes.ingest.contracts.cursors.Cursors`."""
+
+    def __init__(self, ledger: Ledger, reading: Lane, committer: Committer, intake: StoredIntake) -> None:
+        self._ledger = ledger
+        self._reading = reading
+        self._committer = committer
+        self._intake = intake
+
+    def append(self, header: Header, body: bytes, *cursors: Cursor) -> asyncio.Future[str]:
+        return self._intake.put(header, body, cursors=cursors)
+
+    def move(self, *cursors: Cursor) -> asyncio.Future[None]:
+        self._committer.check()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._committer.outbox.moves.append(Move(cursors, future))
+        self._committer.kick_soon()
+        return future
+
+    async def of_filter(self, node: str, graph: str | None = None) -> dict[str, str]:
+        found: dict[str, str] = await self._reading.call(partial(self._ledger.cursors_of_filter, node, graph))
+        return found
+
+    async def of_graph(self, graph: str) -> dict[str, str]:
+        found: dict[str, str] = await self._reading.call(partial(self._ledger.cursors_of_graph, graph))
+        return found

@@ -1,0 +1,132 @@
+"""Intake of a queue on a store: deliveries gather in the outbox, and are confirmed by the commit that has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from functools import partial
+
+from pypes.errors import PypesError
+from pypes.ingest.contracts.blobs import Blobs
+from pypes.ingest.contracts.cursors import Cursor
+from pypes.ingest.contracts.intake import Key
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.queues.committer import Committer, store_error
+from pypes.ingest.queues.idempotency import Keys
+from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.outbox import Append
+from pypes.ingest.queues.room import Room
+from pypes.ingest.replaying import Link
+from pypes.ingest.store.ledger import Ledger
+
+
+class StoredIntake:
+    """Implements :class:`pypes.ingest.contracts.intake.Intake`."""
+
+    def __init__(self, room: Room, committer: Committer, ledger: Ledger, reading: Lane, blobs: Blobs) -> None:
+        self.keys = Keys()
+        self._room = room
+        self._committer = committer
+        self._ledger = ledger
+        self._reading = reading
+        self._blobs = blobs
+        self._loop = asyncio.get_running_loop()
+
+    def append(
+        self, header: Header, body: bytes | Spooled, decoded: bytes | None = None, key: Key | None = None
+    ) -> asyncio.Future[str]:
+        if key is None:
+            return self.put(header, body, decoded)
+        try:
+            self._committer.check()
+            known = self.keys.find(key)
+        except PypesError:
+            self._discard(body)
+            raise
+        if known is not None:
+            self._discard(body)
+            return known
+        future = self.keys.begin(key, self._loop.create_future())
+        look_up = partial(self._ledger.key, key.name)
+        self._reading.submit(look_up, partial(self._looked_up, Append(header, body, decoded, future, key)))
+        return self.keys.follow(future)
+
+    def _looked_up(self, append: Append, found: tuple[bytes, str] | None, error: BaseException | None) -> None:
+        """Append what came with an idempotency key, unless the store has that key already."""
+        assert append.key is not None
+        if found is not None:
+            self._discard(append.body)
+            self.keys.known(append.key, *found)
+            return
+        try:
+            if error is not None:
+                self._discard(append.body)
+                raise store_error(error)
+            self._take_on(append)
+        except PypesError as refusal:
+            self.keys.failed(append.key, refusal)
+
+    def put(
+        self,
+        header: Header,
+        body: bytes | Spooled,
+        decoded: bytes | None = None,
+        *,
+        replays: tuple[str, ...] = (),
+        cursors: tuple[Cursor, ...] = (),
+        link: Link | None = None,
+    ) -> asyncio.Future[str]:
+        """As :meth:`append`; the dead letters ``replays`` go and the ``cursors`` move in the same transaction.
+
+        ``link`` says what a replay runs again, and is kept.
+        """
+        append = Append(header, body, decoded, self._loop.create_future(), None, replays, cursors, link)
+        self._take_on(append)
+        return append.future
+
+    def _take_on(self, append: Append) -> None:
+        try:
+            self._committer.check()
+            self._room.reserve(append.header, len(append.body), is_replay=bool(append.replays))
+        except PypesError:
+            self._discard(append.body)
+            raise
+        self._committer.outbox.appends.append(append)
+        self._committer.kick_soon()
+
+    def _discard(self, body: bytes | Spooled) -> None:
+        """Remove the file of a body that is not taken on."""
+        if isinstance(body, Spooled):
+            self._blobs.remove([body.name])
+
+    # -- what a commit brought ---------------------------------------------------------------------------
+
+    def confirm(self, append: Append, id: str) -> None:
+        """Give an append its receipt: it is durable."""
+        if not append.future.done():  # done: the client hung up; what it sent was accepted all the same
+            append.future.set_result(id)
+        if append.key is not None:
+            self.keys.end(append.key)
+
+    def refuse(self, append: Append, error: BaseException) -> None:
+        """Tell that the store failed and nothing of an append was accepted."""
+        self._room.count(append.header.graph, -1, -len(append.body))
+        refusal = store_error(error)
+        if append.key is not None:
+            self.keys.failed(append.key, refusal)
+        elif not append.future.done():
+            append.future.set_exception(refusal)
+
+    # -- room --------------------------------------------------------------------------------------------
+
+    def check_room(self, size: int, graph: str = "", *, is_bulk: bool = False) -> None:
+        self._room.check(size, graph, is_bulk=is_bulk)
+
+    def reserve_arriving(self, size: int, *, is_repeatable: bool = False) -> None:
+        self._room.reserve_arriving(size, is_repeatable=is_repeatable)
+
+    def release_arriving(self, size: int) -> None:
+        self._room.release_arriving(size)
+
+    def deployed(self, graphs: Collection[str]) -> None:
+        self._room.deployed(graphs)

@@ -1,0 +1,257 @@
+"""Lending: leases of deliveries whose order is kept in memory, and what becomes of the deliveries when they are settled."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from msgspec import structs
+
+from pypes.core.nodetime import Clock
+from pypes.ingest.accounts import Account, Kind, details_of, kind_of
+from pypes.ingest.backlog.backlog import Backlog
+from pypes.ingest.backlog.group import Delivery
+from pypes.ingest.contracts.leasing import Lease, Stream
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.outcome import Blame, Details, Outcome, failed_whole, failure_told
+from pypes.ingest.protocol import Rerun
+from pypes.ingest.queues.room import Room
+from pypes.ingest.store.turn import Remains
+
+log = logging.getLogger(__name__)
+
+#: Keeps what became of a delivery: its account, details if there are any, and what remains of it as dead letters.
+OnFinished = Callable[[Delivery, Account, Details | None, Remains | None], None]
+
+
+class Lending:
+    """Implements :class:`pypes.ingest.contracts.leasing.Leasing` on a backlog.
+
+    ``on_finished`` keeps what became of a delivery, ``on_crashed(delivery, blames)`` that it saw its holder die. ``fetch()`` is
+    to bring what goes next of what is in the store only, unless enough is in memory, and then to call :meth:`notify`.
+    """
+
+    def __init__(
+        self,
+        backlog: Backlog,
+        room: Room,
+        clock: Clock,
+        *,
+        max_kept_bytes: int,
+        on_finished: OnFinished,
+        on_crashed: Callable[[Delivery, tuple[Blame, ...]], None],
+        fetch: Callable[[], None],
+    ) -> None:
+        self.on_ready: Callable[[], None] | None = None
+        self.on_lost: Callable[[Lease], None] | None = None
+        self._backlog = backlog
+        self._room = room
+        self._clock = clock.now
+        self._max_kept_bytes = max_kept_bytes
+        self._on_finished = on_finished
+        self._on_crashed = on_crashed
+        self._fetch = fetch
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_notifying = False
+        self._waiters: dict[tuple[int, int], list[asyncio.Future[None]]] = {}
+        # PERF: the outcome of published documents is shared, and so is what is made of it
+        self._last_outcome: Outcome | None = None
+        self._last_kind = Kind("", 0, 0, 0, 0, 0, (), "")
+        self._last_details: Details | None = None
+        self._last_id: str | None = None
+
+    # -- leases ------------------------------------------------------------------------------------------
+
+    def streams(self) -> list[Stream]:
+        self._backlog.tick(self._loop.time())
+        return self._backlog.streams()
+
+    def is_held(self, graph: str) -> bool:
+        return self._backlog.is_held(graph)
+
+    def take(self, stream: Stream, n: int, max_bytes: int) -> list[Lease]:
+        backlog = self._backlog
+        backlog.tick(self._loop.time())
+        self._room.show_drain()
+        backlog.now_ms = int(self._clock() * 1000)
+        leases = backlog.lease(stream, n, max_bytes)
+        if backlog.cache.has_cold:
+            self._fetch()
+        return leases
+
+    def ack(self, lease: Lease, outcome: Outcome, id: str | None = None) -> bool:
+        delivery = self._backlog.settle(lease.token)
+        if delivery is None:
+            return False
+        remains = self._remains(delivery, outcome) if outcome.dead_letters else None
+        self._finish(delivery, outcome, remains, id)
+        return True
+
+    def nack(self, lease: Lease, delay_s: float = 0.0, *, suspect: bool = False) -> bool:
+        delivery = self._backlog.settle(lease.token)
+        if delivery is None:
+            return False
+        delivery.is_suspect = delivery.is_suspect or suspect
+        self._backlog.give_back(delivery, self._loop.time() + delay_s if delay_s > 0 else None)
+        if delay_s > 0:
+            self._set_timer()
+        else:
+            self.notify_soon()
+        return True
+
+    def dead_letter(self, lease: Lease, code: str, reason: str) -> bool:
+        delivery = self._backlog.settle(lease.token)
+        if delivery is None:
+            return False
+        self.bury(delivery, code, reason)
+        return True
+
+    def rerun(self, lease: Lease) -> Rerun | None:
+        delivery = self._backlog.leased.get(lease.token)
+        return None if delivery is None else self._backlog.rerun(delivery)
+
+    async def settled(self) -> None:
+        """Nothing to wait for: what is settled here is known at once."""
+
+    # -- deaths of holders -------------------------------------------------------------------------------
+
+    def record_crash(self, lease: Lease) -> int:
+        delivery = self._backlog.leased.get(lease.token)
+        if delivery is None:
+            return lease.crashes
+        delivery.crashes += 1
+        group = delivery.group
+        group.crashes = {**(group.crashes or {}), delivery.position: delivery.crashes}
+        self._on_crashed(delivery, self._backlog.blames(delivery))
+        return delivery.crashes
+
+    def blame(self, lease: Lease, blame: Blame) -> None:
+        delivery = self._backlog.leased.get(lease.token)
+        if delivery is None:
+            return
+        place = (delivery.group.key, delivery.position)
+        past = self._backlog.past.get(place) or Rerun()
+        others = tuple(other for other in past.blames if other.document != blame.document)
+        self._backlog.past[place] = structs.replace(past, blames=(*others, blame))
+        self._on_crashed(delivery, self._backlog.blames(delivery))
+
+    # -- how deliveries end ------------------------------------------------------------------------------
+
+    def bury(self, delivery: Delivery, code: str, reason: str, *, has_body: bool = True) -> None:
+        """Finish a delivery that is lent to nobody as failed, with one dead letter for all of its documents."""
+        header, body = delivery.header, delivery.body
+        now, attempts = self._clock(), delivery.attempt
+        outcome = failed_whole(delivery.id, header, code, reason, attempts=attempts, time=now, keeps_body=has_body)
+        if has_body:
+            remains = self._remains(delivery, outcome)
+        else:
+            remains = Remains(delivery.id, outcome.dead_letters, header.encode(), None, None, len(body), True)
+        log.warning("documents failed", extra=failure_told(delivery.id, header.graph, outcome))
+        self._finish(delivery, outcome, remains, header.id)
+
+    def _remains(self, delivery: Delivery, outcome: Outcome) -> Remains:
+        header, body, letters = delivery.header.encode(), delivery.body, outcome.dead_letters
+        size = len(body)
+        is_needed = outcome.keeps_body and not outcome.has_whole_packets
+        if size > self._max_kept_bytes and not outcome.keeps_body:
+            return Remains(delivery.id, letters, header, None, None, size, False)
+        if isinstance(body, Spooled):
+            return Remains(delivery.id, letters, header, None, body.name, size, is_needed)
+        return Remains(delivery.id, letters, header, body, None, size, is_needed)
+
+    def _finish(self, delivery: Delivery, outcome: Outcome, remains: Remains | None, id: str | None = None) -> None:
+        group, header = delivery.group, delivery.header
+        kind = self._last_kind
+        if outcome is not self._last_outcome or header.documents != kind[2] or header.graph != kind[0]:
+            kind = self._recall(header, outcome)
+        if id is None:
+            id = self._last_id
+        received = group.key >> 6
+        started = delivery.started - received if delivery.started else -1
+        finished = int(self._clock() * 1000) - received
+        if finished < started or started < -1:  # the clock was set back
+            started, finished = max(started, 0), max(started, finished, 0)
+        # PERF: as Account(...), at half the cost
+        account = tuple.__new__(Account, (kind, started, finished if finished > 0 else 0, id))
+        group.finish(delivery.position, account)
+        assert delivery.waiting is not None
+        self._room.finished(delivery.waiting.stream.graph, len(delivery.body))
+        if self._backlog.past:
+            self._backlog.past.pop((group.key, delivery.position), None)
+        if self._backlog.finish(delivery):
+            self.notify_soon()
+        if remains is not None:
+            self._room.add_letters(((remains.graph, len(remains.letters), remains.size if remains.has_body else 0),))
+        self._on_finished(delivery, account, self._last_details, remains)
+        if self._waiters:
+            for waiter in self._waiters.pop((group.key, delivery.position), ()):
+                _wake(waiter)
+
+    def _recall(self, header: Header, outcome: Outcome) -> Kind:
+        """What is made of an outcome, kept for the next delivery that has the same."""
+        kind = kind_of(header, outcome)
+        if kind != self._last_kind:  # else the same object is told apart by nobody, and encoded once
+            self._last_kind = kind
+        self._last_outcome = outcome
+        details = details_of(header.documents, outcome)
+        if details is not None and (header.route is not None or header.filename is not None):
+            details = structs.replace(details, file=header.filename, route=header.route)
+        self._last_details = details
+        details = outcome.details
+        self._last_id = details.ids.get(0) if details is not None and details.ids and header.documents == 1 else None
+        return self._last_kind
+
+    async def wait_finished(self, key: int, position: int, wait_s: float) -> None:
+        """Wait up to ``wait_s`` seconds for a delivery of the backlog to be finished."""
+        waiters = self._waiters.setdefault((key, position), [])
+        waiter = self._loop.create_future()
+        waiters.append(waiter)
+        timer = self._loop.call_later(wait_s, _wake, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            waiters.remove(waiter)
+            if not waiters and self._waiters.get((key, position)) is waiters:
+                del self._waiters[key, position]
+
+    # -- telling what became leasable --------------------------------------------------------------------
+
+    def notify_soon(self) -> None:
+        """Tell after this turn of the loop, once for all that became leasable in it."""
+        if not self._is_notifying:
+            self._is_notifying = True
+            self._loop.call_soon(self.notify)
+
+    def notify(self, *, has_lost: bool = False) -> None:
+        """Tell whoever leases if something is leasable; or that something was lost which was to become so."""
+        self._is_notifying = False
+        if self.on_ready is not None and (has_lost or self._backlog.is_leasable):
+            self.on_ready()
+
+    def _set_timer(self) -> None:
+        due = self._backlog.next_due()
+        if self._timer is not None:
+            if due is not None and self._timer.when() <= due and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = None if due is None else self._loop.call_at(due, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        # a timer may ring a little early: what is due within a millisecond is due
+        if self._backlog.tick(self._loop.time() + 0.001):
+            self.notify()
+        self._set_timer()
+
+    def close(self) -> None:
+        """Tell nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

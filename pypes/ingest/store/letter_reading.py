@@ -1,0 +1,181 @@
+"""The dead letters of a store, read: those that match a query, and what is kept to replay them. All methods block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import orjson
+from msgspec import structs
+
+from pypes.core.identity import Named
+from pypes.core.nodetime import Clock
+from pypes.errors import NotFound
+from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
+from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.outcome import DeadLetter, receipt_of
+from pypes.ingest.replaying import starts_over, together
+from pypes.ingest.store.schema import FAILURES, documents_of
+from pypes.ingest.store.spool import SpoolDir
+from pypes.ingest.store.store import Store
+
+_LETTER = "id, documents, graph, version, filter, component, code, error, attempts, time, named.document, named.file, named.route"
+_LETTERS = "dead_letters LEFT JOIN named ON named.letter = dead_letters.id"
+
+#: Columns by what a query calls them.
+_COLUMNS = MappingProxyType(
+    {"graph": "graph", "filter": "filter", "code": "code", "document": "named.document", "file": "file", "route": "route"}
+)
+
+#: Greater than the id of any dead letter.
+_LAST = "g"
+
+
+class Body(NamedTuple):
+    """What is kept of a delivery for its dead letters; ``is_needed``: their packets are not whole without it."""
+
+    header: Header | None
+    body: bytes | Spooled | None
+    is_needed: bool
+
+
+class Plan(NamedTuple):
+    """Dead letters that go from the start together, those that go by themselves, and what is kept of their delivery.
+
+    ``edits`` is how many of ``letters`` were edited.
+    """
+
+    letters: Sequence[DeadLetter]
+    left: tuple[str, ...]
+    kept: Body
+    edits: int = 0
+
+
+class LetterReader:
+    """Finds dead letters; their times are shown by ``clock``, because the store has the node's time."""
+
+    def __init__(self, store: Store, spool: SpoolDir, clock: Clock) -> None:
+        self._store = store
+        self._spool = spool
+        self._times = clock
+
+    def find(self, query: LetterQuery, limit: int, after: str, *, newest: bool) -> list[DeadLetter]:
+        where, parameters = self._where(query)
+        # a list by id: without the sign before its columns, an index by another order may be preferred
+        beyond, order = ("id < ?", "id DESC") if newest else ("id > ?", "id")
+        sql = f"SELECT {_LETTER} FROM {_LETTERS} WHERE {beyond} {where} ORDER BY {order} LIMIT ?"
+        rows = self._store.read(sql, (after or (_LAST if newest else ""), *parameters, limit))
+        return [self._shown(_letter(row)) for row in rows]
+
+    def get(self, id: str) -> KeptLetter | None:
+        sql = f"SELECT {_LETTER}, traceback, packet, is_edited, receipt FROM {_LETTERS} JOIN packets USING (id) WHERE id = ?"
+        rows = self._store.read(sql, (id,))
+        if not rows:
+            return None
+        *row, traceback, packet, is_edited, receipt = rows[0]
+        letter = self._shown(_letter(row, traceback, packet))
+        bodies = self._store.read(
+            "SELECT header, size, spool, body IS NOT NULL, CASE WHEN size <= ? THEN body END FROM bodies WHERE receipt = ?",
+            (SHOWN_BYTES, receipt),
+        )
+        if not bodies:
+            return KeptLetter(letter, bool(is_edited))
+        header_data, size, spool, is_inline, body = bodies[0]
+        header = Header.decode(header_data)
+        has_body = bool(spool or is_inline)
+        return KeptLetter(letter, bool(is_edited), has_body, body, header.content_type, header.encoding, size)
+
+    def groups(self, query: LetterQuery) -> list[LetterGroup]:
+        where, parameters = self._where(query)
+        sql = (
+            f"SELECT graph, filter, code, count(*), max(time), sum({FAILURES}) FROM {_LETTERS} WHERE 1 {where} "
+            "GROUP BY graph, filter, code ORDER BY count(*) DESC, graph, filter, code"
+        )
+        rows = self._store.read(sql, tuple(parameters))
+        return [structs.replace(group, latest=self._times.shown(group.latest)) for group in (LetterGroup(*row) for row in rows)]
+
+    def _shown(self, letter: DeadLetter) -> DeadLetter:
+        return structs.replace(letter, time=self._times.shown(letter.time))
+
+    # -- for replays -------------------------------------------------------------------------------------
+
+    def plan(self, ids: Sequence[str], is_from_start: bool) -> Plan:
+        """What a replay of dead letters of one receipt takes; raises :class:`NotFound` if none of them is there."""
+        asked = orjson.dumps(ids).decode()
+        sql = f"SELECT {_LETTER}, is_edited FROM {_LETTERS} WHERE id IN (SELECT value FROM json_each(?))"
+        rows = self._store.read(sql, (asked,))
+        if not rows:
+            raise _not_found()
+        found = [(_letter(row), bool(is_edited)) for *row, is_edited in rows]
+        first = [letter for letter, is_edited in found if is_from_start or starts_over(letter, is_edited=is_edited)]
+        if not first:
+            return Plan((), tuple(letter.id for letter, _ in found), Body(None, None, False))
+        receipt = first[0].receipt
+        sql = f"SELECT {_LETTER}, is_edited FROM {_LETTERS} WHERE id > ? AND id < ?"
+        rows = self._store.read(sql, (f"{receipt}-", f"{receipt}."))
+        edited = {row[0] for row in rows if row[-1]}
+        letters = together(first, [_letter(row) for *row, _ in rows])
+        gone = {letter.id for letter in letters}
+        left = tuple(letter.id for letter, _ in found if letter.id not in gone)
+        return Plan(letters, left, self._body(receipt), len(gone & edited))
+
+    def single(self, id: str) -> tuple[DeadLetter, bool, Body]:
+        """One dead letter with its packet, and whether that was edited; raises :class:`NotFound`."""
+        sql = f"SELECT {_LETTER}, traceback, packet, is_edited FROM {_LETTERS} JOIN packets USING (id) WHERE id = ?"
+        rows = self._store.read(sql, (id,))
+        if not rows:
+            raise _not_found()
+        *row, traceback, packet, is_edited = rows[0]
+        return _letter(row, traceback, packet), bool(is_edited), self._body(receipt_of(id))
+
+    def _body(self, receipt: str) -> Body:
+        rows = self._store.read("SELECT header, is_needed, size, spool, body FROM bodies WHERE receipt = ?", (receipt,))
+        if not rows:
+            return Body(None, None, False)
+        header, is_needed, size, name, body = rows[0]
+        kept = Spooled(str(self._spool.path / name), size) if name else body
+        return Body(Header.decode(header), kept, bool(is_needed))
+
+    def _where(self, query: LetterQuery) -> tuple[str, list[Any]]:
+        conditions, parameters = [], []
+        for name, column in _COLUMNS.items():
+            if value := getattr(query, name):
+                conditions.append(f"AND {column} = ?")
+                parameters.append(value)
+        if query.receipt:
+            conditions.append("AND id > ? AND id < ?")
+            parameters += (f"{query.receipt}-", f"{query.receipt}.")
+        if query.index is not None:
+            conditions.append("AND covers(documents, ?)")
+            parameters.append(query.index)
+        if query.since:
+            conditions.append("AND time >= ?")
+            parameters.append(self._times.first(query.since))
+        return " ".join(conditions), parameters
+
+
+def _letter(row: Sequence[Any], traceback: str = "", packet: bytes = b"") -> DeadLetter:
+    id, documents, graph, version, filter, component, code, error, attempts, time, *names = row
+    named, spans, failures = documents_of(documents)
+    return DeadLetter(
+        id,
+        named,
+        graph,
+        version,
+        filter,
+        component,
+        code,
+        error,
+        traceback,
+        attempts,
+        packet,
+        time,
+        spans,
+        failures,
+        Named(*names),
+    )
+
+
+def _not_found() -> NotFound:
+    return NotFound("there is no such dead letter", code="deadletters.not_found")

@@ -1,0 +1,19 @@
+from pypes.ingest.dispatch.committed import Committed
+from pypes.ingest.outcome import Blame
+from pypes.ingest.protocol import Rerun
+
+
+def test_what_was_committed_is_told_until_it_is_forgotten() -> None:
+    committed = Committed()
+    assert not committed
+    committed.add("r", "index", [2, 0])
+    committed.add("r", "index", [4])
+    committed.add("r", "copy", [0])
+    assert committed
+    blame = Blame(1, "pdf", "killed by SIGSEGV")
+    assert committed.over("r", None) == Rerun(committed={"index": (0, 2, 4), "copy": (0,)})
+    assert committed.over("r", Rerun((blame,))) == Rerun((blame,), {"index": (0, 2, 4), "copy": (0,)})
+    assert committed.over("other", None) is None
+    committed.forget("r")
+    assert committed.over("r", None) is None
+    assert not committed
