@@ -2,7 +2,7 @@
 
 Layers, each importing only from those before it (``tests/test_layers.py`` holds them apart)::
 
-    errors, packet, config, core, component, function   the contract that components are written against
+    errors, packet, config, core, component     the contract that components are written against
     graph                                       what a graph is, how it is written down, what is wrong with one
     registry                                    which components there are
     ingest                                      bodies, limits of input, the durable queue, dispatch to instances
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
         Source,
         Transformer,
     )
-    from pypes.core.parameters import Help, Parameters
+    from pypes.component.functions import component
+    from pypes.component.parameters import Help, Parameters
     from pypes.errors import InvalidGraph, PypesError, Reject, Retry, Unreachable
-    from pypes.function import component
     from pypes.graph.model import Graph
     from pypes.packet import Packet
     from pypes.runtime.local import Pipeline
@@ -41,9 +41,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "pypes.component": ("Adapter", "Component", "Extractor", "Filter", "Operator", "Publisher", "Source", "Transformer"),
-    "pypes.core.parameters": ("Help", "Parameters"),
+    "pypes.component.parameters": ("Help", "Parameters"),
     "pypes.errors": ("InvalidGraph", "PypesError", "Reject", "Retry", "Unreachable"),
-    "pypes.function": ("component",),
+    "pypes.component.functions": ("component",),
     "pypes.graph.model": ("Graph",),
     "pypes.packet": ("Packet",),
     "pypes.runtime.local": ("Pipeline",),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from pypes.component import ERROR_PORT
-from pypes.core.parameters import paths_in
+from pypes.component.parameters import paths_in
 from pypes.core.paths import Paths
 from pypes.core.secrets import VARIABLE, holds_mask
 from pypes.errors import InvalidInput, Problem

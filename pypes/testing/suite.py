@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from pypes.component import KINDS, Component
-from pypes.core.parameters import Parameters
+from pypes.component.parameters import Parameters
 from pypes.errors import InvalidInput
 from pypes.packet import Packet
 from pypes.testing.component import run_component

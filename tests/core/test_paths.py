@@ -9,7 +9,7 @@ from typing import Annotated
 
 import pytest
 
-from pypes.core.parameters import Help, Parameters, paths_in, schema_of
+from pypes.component.parameters import Help, Parameters, paths_in, schema_of
 from pypes.core.paths import Paths
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pytest
 
 from pypes.component import Adapter, Component, Operator, Publisher, Source
-from pypes.core.parameters import Help, Parameters
+from pypes.component.parameters import Help, Parameters
 from pypes.graph.advice import advise
 from pypes.graph.codec import from_obj
 from pypes.graph.spec import describe

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pypes.component import Adapter, Component, Filter, Operator, Publisher
+from pypes.component.functions import component
 from pypes.errors import InvalidComponent
-from pypes.function import component
 from pypes.graph.spec import ComponentSpec, describe
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pytest
 
 from pypes.component import Adapter, Component, Publisher, Source, Transformer
-from pypes.core.parameters import Help, Parameters
+from pypes.component.parameters import Help, Parameters
 from pypes.errors import InvalidInput
 from pypes.graph.codec import from_obj
 from pypes.graph.spec import ComponentSpec, describe

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pypes.component import Adapter, Operator, Transformer
-from pypes.core.parameters import Parameters
+from pypes.component.functions import component
+from pypes.component.parameters import Parameters
 from pypes.core.values import Body
 from pypes.errors import Reject, Retry, Unreachable
-from pypes.function import component
 from pypes.packet import Packet
 from pypes.registry.loading import load_file
 

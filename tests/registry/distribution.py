@@ -23,7 +23,7 @@ def lay_out(site: Path, name: str, components: Mapping[str, str], source: str, v
 GOOD = '''
     from typing import Annotated
     from pypes.component import Adapter, Publisher
-    from pypes.core.parameters import Help, Parameters
+    from pypes.component.parameters import Help, Parameters
 
     class Lines(Adapter):
         """Splits text into lines."""

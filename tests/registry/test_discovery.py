@@ -244,7 +244,7 @@ class TestCache:
 class TestLoadFiles:
     SOURCE = '''
 from pypes.component import Extractor, Transformer
-from pypes.function import component
+from pypes.component.functions import component
 
 @component
 def shout(packet, field: str = "title"):

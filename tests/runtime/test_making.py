@@ -9,7 +9,7 @@ from typing import Annotated
 import pytest
 
 from pypes.component import Transformer
-from pypes.core.parameters import Help, Parameters
+from pypes.component.parameters import Help, Parameters
 from pypes.core.paths import Paths
 from pypes.errors import InvalidInput
 from pypes.graph.spec import describe

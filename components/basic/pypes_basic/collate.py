@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pypes.component import Operator
+from pypes import Operator
 
 
 class Collate(Operator):

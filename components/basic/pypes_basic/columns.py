@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pypes.errors import Reject
+from pypes import Reject
 
 #: A row is one packet: more columns than this come of a wrong separator, or would fill the memory with a few rows.
 MOST_COLUMNS: Final = 1_000_000

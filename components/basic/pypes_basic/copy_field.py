@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pypes.component import Transformer
-from pypes.core.parameters import Help, Parameters
-from pypes.packet import Packet
+from pypes import Help, Packet, Parameters, Transformer
 
 
 class CopyField(Transformer):

@@ -6,10 +6,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, BinaryIO, ClassVar, Literal, cast
 
-from pypes.component import Adapter
-from pypes.core.parameters import Help, Parameters
-from pypes.errors import Reject
-from pypes.packet import Packet
+from pypes import Adapter, Help, Packet, Parameters, Reject
 from pypes_basic.charset import GUESSED_BYTES, Found, settle
 from pypes_basic.columns import Columns
 from pypes_basic.dialect import dialect_of

@@ -6,9 +6,7 @@ from typing import Annotated
 
 import orjson
 
-from pypes.component import Publisher
-from pypes.core.parameters import Help, Parameters
-from pypes.packet import Packet
+from pypes import Help, Packet, Parameters, Publisher
 
 
 class Debug(Publisher):

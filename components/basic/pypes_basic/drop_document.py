@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pypes.component import Filter
-from pypes.core.parameters import Help, Parameters
-from pypes.packet import Packet
+from pypes import Filter, Help, Packet, Parameters
 
 
 class DropDocument(Filter):

@@ -11,11 +11,9 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import urllib3
 
-from pypes.component import Source
+from pypes import Help, Packet, Parameters, Source
 from pypes.core.file_names import in_one_line, named
-from pypes.core.parameters import Help, Parameters
 from pypes.errors import ComponentError
-from pypes.packet import Packet
 from pypes_basic.answer import UNKNOWN, Answer, decoded, type_of
 from pypes_basic.deadline import Deadline
 from pypes_basic.naming import deletion, id_help

@@ -10,12 +10,10 @@ from pathlib import Path
 from time import sleep
 from typing import Annotated, Any
 
-from pypes.component import Source
+from pypes import Help, Packet, Parameters, Reject, Source
 from pypes.core.file_names import in_one_line, named, shown_below
 from pypes.core.media_types import OCTETS, media_type_of
-from pypes.core.parameters import Help, Parameters
-from pypes.errors import ComponentError, Reject
-from pypes.packet import Packet
+from pypes.errors import ComponentError
 from pypes_basic.folder import Folder, read, stamp
 from pypes_basic.found import Found, by_name, without_shared_ids
 from pypes_basic.naming import deletion, id_help

@@ -6,9 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from pypes.component import Adapter
-from pypes.errors import Reject
-from pypes.packet import Packet
+from pypes import Adapter, Packet, Reject
 
 #: The server's own limits of a number; what is beyond would not arrive as it is.
 LEAST, MOST = -(2**63), 2**64 - 1

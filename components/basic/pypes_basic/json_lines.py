@@ -10,10 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
 
-from pypes.component import Publisher
-from pypes.core.parameters import Help, Parameters
-from pypes.errors import ComponentError, Reject, Retry, Unreachable
-from pypes.packet import Packet
+from pypes import Help, Packet, Parameters, Publisher, Reject, Retry, Unreachable
+from pypes.errors import ComponentError
 from pypes_basic.line_file import LineFile, StandardOutput
 
 SYNC_INTERVAL_S = 1.0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pypes import Help, Packet
 from pypes.core.file_names import template_pattern
-from pypes.core.parameters import Help
-from pypes.packet import Packet
 
 if TYPE_CHECKING:
     from msgspec import Meta

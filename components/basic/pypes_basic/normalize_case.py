@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pypes.component import Transformer
-from pypes.core.parameters import Help, Parameters
-from pypes.packet import Packet
+from pypes import Help, Packet, Parameters, Transformer
 
 CASES: Mapping[str, Callable[[str], str]] = MappingProxyType({"lower": str.lower, "upper": str.upper, "title": str.title})
 

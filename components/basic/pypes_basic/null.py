@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pypes.component import Publisher
-from pypes.packet import Packet
+from pypes import Packet, Publisher
 
 
 class Null(Publisher):

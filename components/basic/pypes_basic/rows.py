@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Final, Literal
 
-from pypes.errors import Reject
+from pypes import Reject
 from pypes_basic.lines import RowTooLongError
 
 #: Rows that are read at once. PERF: for one, setting the bound of a cell would cost a tenth of the whole.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pypes.component import Operator
-from pypes.packet import Packet
+from pypes import Operator, Packet
 
 
 class Split(Operator):

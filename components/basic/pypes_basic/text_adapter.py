@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pypes.component import Adapter
-from pypes.core.parameters import Help, Parameters
-from pypes.packet import Packet
+from pypes import Adapter, Help, Packet, Parameters
 from pypes_basic.charset import decode
 from pypes_basic.whole import read_whole
 

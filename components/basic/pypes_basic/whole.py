@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pypes.errors import Reject
-from pypes.packet import Packet
+from pypes import Packet, Reject
 
 
 def read_whole(packet: Packet, max_bytes: int, code: str) -> bytes:

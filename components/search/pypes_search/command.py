@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
-from pypes.errors import PypesError
+from pypes import PypesError
 from pypes_search.query import Hit, search
 
 

@@ -8,10 +8,7 @@ from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from pypes.component import Adapter
-from pypes.core.parameters import Help, Parameters
-from pypes.errors import Reject
-from pypes.packet import Packet
+from pypes import Adapter, Help, Packet, Parameters, Reject
 from pypes_basic.charset import Found, decode
 from pypes_basic.labels import UTF_8, labelled, split_mark
 from pypes_basic.whole import read_whole

@@ -11,10 +11,8 @@ from typing import Annotated, Any
 
 import orjson
 
-from pypes.component import Publisher
-from pypes.core.parameters import Help, Parameters
-from pypes.errors import BadId, Reject, Retry, StoreError, Unreachable
-from pypes.packet import Packet
+from pypes import Help, Packet, Parameters, Publisher, Reject, Retry, Unreachable
+from pypes.errors import BadId, StoreError
 from pypes_search.index import Row, SearchIndex
 from pypes_search.words import parted
 

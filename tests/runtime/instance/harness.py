@@ -35,7 +35,7 @@ from typing import Annotated
 import orjson
 
 from pypes.component import Adapter, Component, Operator, Publisher
-from pypes.core.parameters import Help, Parameters
+from pypes.component.parameters import Help, Parameters
 
 
 class In(Adapter):

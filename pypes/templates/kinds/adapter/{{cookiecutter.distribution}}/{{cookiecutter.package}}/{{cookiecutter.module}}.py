@@ -6,7 +6,7 @@ from io import TextIOWrapper
 from typing import Annotated, ClassVar
 
 from pypes.component import Adapter
-from pypes.core.parameters import Help, Parameters
+from pypes.component.parameters import Help, Parameters
 from pypes.packet import Packet
 
 

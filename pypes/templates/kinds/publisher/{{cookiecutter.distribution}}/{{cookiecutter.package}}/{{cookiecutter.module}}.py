@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pypes import Unreachable
 from pypes.component import Publisher
-from pypes.core.parameters import Help, Parameters
+from pypes.component.parameters import Help, Parameters
 from pypes.packet import Packet
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pypes.component import Source
-from pypes.core.parameters import Help, Parameters
+from pypes.component.parameters import Help, Parameters
 from pypes.packet import Packet
 
 #: Packets that are stored at once, with the cursor behind them.

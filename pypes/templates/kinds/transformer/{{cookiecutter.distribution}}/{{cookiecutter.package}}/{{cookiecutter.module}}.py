@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from pypes.component import Transformer
-from pypes.core.parameters import Help, Parameters
+from pypes.component.parameters import Help, Parameters
 from pypes.packet import Packet
 
 

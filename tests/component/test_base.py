@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pydoc
 from typing import Annotated
 
 import pytest
 
 from pypes.component import Adapter, Component, Filter, Publisher, is_publisher, kind_of
-from pypes.core.parameters import Help, Parameters
+from pypes.component.parameters import Help, Parameters
 from pypes.errors import ComponentError, InvalidInput
 from pypes.packet import Packet
 
@@ -97,3 +98,13 @@ def test_a_kind_is_declared_or_derived() -> None:
     for cls, kind in ((Said, "PUBLISHER"), (Derived, "PUBLISHER"), (Adapter, "ADAPTER"), (Component, ""), (Odd, "")):
         assert kind_of(cls) == kind_of(cls()) == kind
     assert [is_publisher(cls) for cls in (Said, Derived, Adapter, Odd)] == [True, True, False, False]
+
+
+def test_help_shows_first_what_a_component_of_today_uses() -> None:
+    """The API of the original stands apart, in the class that it is inherited from."""
+    own = [name for name, value in vars(Component).items() if callable(value) and not name.startswith("_")]
+    assert {"setup", "process", "flush", "teardown", "send", "offload", "release", "is_connected"} <= {*own}
+    assert len(own) <= 10
+    text = pydoc.plain(pydoc.render_doc(Component))
+    apart = text.index("Methods inherited from pypes.component.original.OriginalStyle")
+    assert text.index(" process(self") < apart < text.index(" receive_all(self")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import jsonschema_rs
 
-from pypes.core.parameters import Help, Parameters, convert, schema_of
+from pypes.component.parameters import Help, Parameters, convert, schema_of
 
 
 class Params(Parameters):

@@ -6,8 +6,9 @@ import inspect
 import typing
 from typing import Any
 
-from pypes.component import Component, Transformer
-from pypes.core.parameters import Parameters
+from pypes.component.base import Component
+from pypes.component.kinds import Transformer
+from pypes.component.parameters import Parameters
 from pypes.errors import InvalidComponent
 from pypes.packet import Packet
 

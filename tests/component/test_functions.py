@@ -8,9 +8,9 @@ from typing import Annotated
 import pytest
 
 from pypes.component import KINDS, Extractor
-from pypes.core.parameters import Help
+from pypes.component.functions import component
+from pypes.component.parameters import Help
 from pypes.errors import InvalidComponent
-from pypes.function import component
 from pypes.packet import Packet
 from pypes.testing import run_component
 

@@ -1,0 +1,66 @@
+"""Components: what third parties write, and what the built-in ones are made with.
+
+=================  ===========================================================================
+``base``           :class:`Component`: ports, parameters, the methods to override, ``send``
+``kinds``          adapters, sources, filters, transformers, extractors, operators, publishers
+``parameters``     ``Params`` classes: typed parameters with help
+``original``       the API of the original Pypes
+``functions``      components made of functions
+``turn``           what the scheduler lends a component
+=================  ===========================================================================
+
+The package can be called: it is the decorator :func:`pypes.component.functions.component` then, because ``from pypes import
+component`` gives this package once it is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from pypes.component.base import ERROR_PORT, JOINS, Component
+from pypes.component.functions import component
+from pypes.component.kinds import (
+    KINDS,
+    Adapter,
+    Extractor,
+    Filter,
+    Operator,
+    Publisher,
+    Source,
+    Transformer,
+    is_publisher,
+    kind_of,
+)
+from pypes.component.parameters import Help, Parameters
+from pypes.component.turn import FilterLog, Turn
+
+__all__ = [
+    "ERROR_PORT",
+    "JOINS",
+    "KINDS",
+    "Adapter",
+    "Component",
+    "Extractor",
+    "Filter",
+    "FilterLog",
+    "Help",
+    "Operator",
+    "Parameters",
+    "Publisher",
+    "Source",
+    "Transformer",
+    "Turn",
+    "component",
+    "is_publisher",
+    "kind_of",
+]
+
+
+class _Package(ModuleType):
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return component(*args, **options)
+
+
+sys.modules[__name__].__class__ = _Package

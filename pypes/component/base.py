@@ -1,0 +1,169 @@
+"""The base of all components: the contract that third parties program against.
+
+The easy style, with which to write new ones: a ``Params`` class, ``setup`` and ``process``::
+
+    class Lowercase(Transformer):
+        class Params(Parameters):
+            fields: Annotated[list[str], Help("Fields to lower-case.")] = ["title"]
+
+        def process(self, packet):
+            for name in self.params.fields:
+                packet.set(name, packet.get(name, "").lower())
+            return packet
+
+The original style (Pypes 2010-2014) is :mod:`pypes.component.original`; both run on the same scheduler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from pypes.component.original import OriginalStyle
+from pypes.component.parameters import convert, schema_of
+from pypes.component.turn import FilterLog
+from pypes.core.paths import Paths
+from pypes.core.secrets import Secrets
+from pypes.errors import InvalidInput, Problem
+
+T = TypeVar("T")
+
+ERROR_PORT = "error"
+
+#: What a turn of a component with several wired inputs may see; see :attr:`Component.joins`.
+JOINS = ("document", "wave")
+
+
+class Component(OriginalStyle):
+    """A black box with named input and output ports and parameters; configured, it is a filter of a graph.
+
+    Life of an instance, all in one thread of one process: ``__init__`` → parameters set → ``setup`` →
+    any number of turns (``process`` / ``process_batch`` / ``run``, and ``flush``) → ``teardown``.
+    One instance is never used by two threads or two graphs at once.
+    """
+
+    #: Port name → one-line description. The ``error`` output is there without being listed: wired, it takes
+    #: packets that failed (instead of the dead letters).
+    inputs: ClassVar[Mapping[str, str]] = {"in": "Default input port"}
+    outputs: ClassVar[Mapping[str, str]] = {"out": "Default output port"}
+
+    #: True for a component that keeps packets beyond its turn (batches, windows). What it holds is acknowledged
+    #: only after it was sent on: the runtime calls :meth:`flush` when ``max_hold_s`` has passed since the first
+    #: packet was taken, when nothing more can come in until something is let go, and at drain.
+    holds: ClassVar[bool] = False
+    max_hold_s: float = 1.0
+
+    #: What a turn sees where several input ports are wired: ``document``, all that came of one document, as soon as nothing more
+    #: of it can come; ``wave``, all documents that are ready then, for a component that can tell them apart.
+    joins: ClassVar[str] = "document"
+
+    #: How often a packet that raises ``Retry`` is tried in all, before it is dead-lettered; a filter's
+    #: ``max_attempts`` in the graph goes before.
+    max_attempts: int = 5
+
+    #: Longest work on one packet (or batch), in seconds, before the packet counts as one that hangs its filter; ``None``: as the
+    #: node's limit ``filter_s`` says. A filter's ``timeout_s`` in the graph goes before.
+    timeout_s: float | None = None
+
+    #: True for a component that must not be trusted with its process (readers in native code): it runs in one of its own
+    #: with bounded memory, which is killed when a packet takes too long.
+    isolated: ClassVar[bool] = False
+
+    #: Where relative paths in parameters begin: the node's data directory, or the working directory without a node.
+    data_dir: str = "."
+    #: Where paths in parameters may lead; a component that follows links asks it (``paths.problem``).
+    paths: Paths = Paths()
+    #: What the ``${NAME}`` in parameters stand for. The node takes it out of logs, errors and tracebacks; what a component makes
+    #: of its parameters for others to read (metadata, messages to elsewhere) it passes through ``secrets.redact``.
+    secrets: Secrets
+
+    def __init__(self) -> None:
+        self._inputs: dict[str, str | None] = dict(type(self).inputs)
+        self._outputs: dict[str, str | None] = dict(type(self).outputs)
+        self._parameters: dict[str, list[Any]] = {}
+        #: Its name as a filter, and that of its graph; the class's own name until it is in one.
+        self.name = type(self).__name__
+        self.graph_name = ""
+        self.log = FilterLog(self)
+        self.secrets = Secrets()
+        params, problems = convert(self.Params, {})
+        # required parameters come with `configure`; until then there is nothing to read
+        self.params = params if not problems else None
+
+    # -- the life of a component: override what is needed ------------------------------------------------
+
+    def setup(self) -> None:
+        """Load models, open clients. Once per process, before the first packet; may be slow, may raise."""
+
+    def process(self, packet: Any) -> Any:
+        """Work on one packet: return it (or another), ``None`` to drop it, or ``send`` any number of packets.
+
+        Must not block for long (use :meth:`offload`). An exception dead-letters this packet only.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither process, process_batch nor run")
+
+    #: Override instead of ``process`` where a batch costs less than its packets: takes a list (never empty, at most
+    #: one wave), returns an iterable of what goes on, one or none per packet or any number. When it raises, the packets
+    #: are tried again one by one, so that only the guilty one is dead-lettered: work that a batch did
+    #: before it raised must be undone (a transaction) or harmless to repeat.
+    process_batch: Callable[[list[Any]], Iterable[Any] | None] | None = None
+
+    #: Override to take new parameters while the graph runs, without being set up again: called between two turns with the new
+    #: parameters, which :attr:`params` is by then. When it raises, the change is given up. Without it, a change of
+    #: parameters starts new instances, where ``setup`` runs as ever.
+    reconfigure: Callable[[Any], None] | None = None
+
+    def flush(self) -> Iterable[Any] | None:
+        """Send or return everything this component holds (``holds = True``); after it, it holds nothing."""
+        return None
+
+    def teardown(self) -> None:
+        """Close what ``setup`` opened. Called once, after the last turn; also when ``setup`` failed half-way."""
+
+    # -- parameters -------------------------------------------------------------------------------------
+
+    def configure(self, given: Mapping[str, Any]) -> None:
+        """Set the parameters from plain JSON values. Raises ``InvalidInput`` with every problem."""
+        known = self._parameters
+        declared = {name: value for name, value in given.items() if name not in known}
+        params, problems = convert(self.Params, declared)
+        for name, value in given.items():
+            if name in known:
+                options = known[name][1]
+                if options and value not in options:
+                    problems.append(Problem(name, f"must be one of {options!r}, not {value!r}", "param.invalid"))
+        if problems:
+            raise InvalidInput("parameters are not valid", code="param.invalid", where=self.name, problems=problems)
+        self.params = params
+        for name in known.keys() & given.keys():
+            self.set_parameter(name, given[name])
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the parameters, those of ``set_parameter`` included."""
+        schema = schema_of(self.Params)
+        for name, (value, options) in self._parameters.items():
+            schema["properties"][name] = {"default": value, **({"enum": options} if options else {})}
+        return schema
+
+    # -- packets (only while the scheduler runs the component) -------------------------------------------
+
+    def send(self, port: str, data: Any) -> bool:
+        """Send a packet on; False if no wire leads from ``port``. Parks this component while the wire is full."""
+        return self._in_turn().send(port, data)
+
+    def is_connected(self, port: str) -> bool:
+        """True if a wire leads to or from ``port`` in the running graph."""
+        return self._turn is not None and self._turn.is_connected(port)
+
+    def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run a blocking call in a thread; only this component waits for it. Raises what ``fn`` raises."""
+        return self._in_turn().offload(fn, *args, **kwargs)
+
+    def release(self) -> None:
+        """Say that nothing taken so far is held any more (``holds = True``): all of it was sent on or dropped."""
+        self._in_turn().release()
+
+    @classmethod
+    def is_original_style(cls) -> bool:
+        """True if the class brings its own ``run`` loop."""
+        return cls.run is not Component.run

@@ -1,0 +1,53 @@
+"""Turn: what the scheduler lends a component while it runs; and the log of a component, which knows what it works on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from pypes.packet import Packet
+
+T = TypeVar("T")
+
+
+class Turn(Protocol):
+    """What a component may ask of the scheduler in its turn; it does so through its own methods."""
+
+    def receive(self, port: str) -> Any: ...
+    def receive_all(self, port: str) -> Iterator[Any]: ...
+    def send(self, port: str, data: Any) -> bool: ...
+    def yield_ctrl(self) -> None: ...
+    def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T: ...
+    def release(self) -> None: ...
+    def is_connected(self, port: str) -> bool: ...
+    def current(self) -> Any: ...
+    def upcoming(self, count: int) -> Sequence[Any]: ...
+
+
+class Running(Protocol):
+    """What a log must know of a component."""
+
+    name: str
+    graph_name: str
+    _turn: Turn | None
+
+
+class FilterLog(logging.LoggerAdapter[logging.Logger]):
+    """A component's ``log``: every line says which graph, filter and document it is about."""
+
+    def __init__(self, component: Running) -> None:
+        super().__init__(logging.getLogger(f"pypes.component.{type(component).__name__}"), {})
+        self._component = component
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        component = self._component
+        bound: dict[str, Any] = {"graph": component.graph_name, "filter": component.name}
+        packet = component._turn.current() if component._turn is not None else None
+        if isinstance(packet, Packet):
+            for meta in ("receipt", "id", "filename"):
+                value = packet.get_meta(meta)
+                if isinstance(value, str | int):
+                    bound[f"packet_{meta}"] = value
+        kwargs["extra"] = {**bound, **(kwargs.get("extra") or {})}
+        return msg, kwargs
