@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from operator import is_, length_hint
 from typing import Any
 
-from pypes.core.ports import Origin
 from pypes.core.returned import are_packets, checked, packets_of, unrun
 from pypes.errors import Retry
 from pypes.runtime.scheduler.breaker import charged
@@ -16,6 +15,7 @@ from pypes.runtime.scheduler.declarative import ProcessTasklet
 from pypes.runtime.scheduler.epoch import flatten
 from pypes.runtime.scheduler.failing import is_no_failure
 from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.wire import Origin
 
 HOOK = "process_batch"
 

@@ -117,15 +117,15 @@ class Breakers:
             task.component.log.warning(
                 "destination cannot be reached, resting", extra={"reason": reason, "seconds": round(rest_s, 2)}
             )
-            for pype in task.pypes:
-                if pype.parked is not None and hub.jams.extend(pype):
-                    hub.unpark(pype)
+            for wire in task.wires:
+                if wire.parked is not None and hub.jams.extend(wire):
+                    hub.unpark(wire)
             self.on_change()
 
     def end_turn(self, task: Failing) -> None:
         """A filter has ended a turn: where packets stand aside and nothing is left to be tried, none of it has told anything."""
         breaker = self.open.get(task)
-        if breaker is not None and breaker.aside and not any(pype.waiting for pype in task.pypes):
+        if breaker is not None and breaker.aside and not any(wire.waiting for wire in task.wires):
             self.fail(task, breaker.aside[0][1])
 
     def succeed(self, task: Failing) -> None:
@@ -137,8 +137,8 @@ class Breakers:
         if breaker.failures:
             seconds = round(hub.clock() - breaker.since_s, 2)
             task.component.log.info("destination is reached again", extra={"reason": breaker.reason, "seconds": seconds})
-            for pype in task.pypes:
-                hub.jams.restore(pype)
+            for wire in task.wires:
+                hub.jams.restore(wire)
             self.on_change()
         for attempt, error in breaker.aside:
             task.stay_aside(attempt, error)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from pypes.core.ports import Origin
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.tracking import DocumentTracker
+from pypes.runtime.scheduler.wire import Origin
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.tasklet import Tasklet

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pypes.core.ports import Origin
 from pypes.core.returned import are_packets, fault_of, packets_of
 from pypes.core.shown import shown
 from pypes.errors import Retry
@@ -14,6 +13,7 @@ from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import is_no_failure
 from pypes.runtime.scheduler.sending import Sending
+from pypes.runtime.scheduler.wire import Origin
 
 
 class ProcessTasklet(Sending):
@@ -38,9 +38,9 @@ class ProcessTasklet(Sending):
         super().wired()
         out = self.outs.get("out")
         simple = type(self) is ProcessTasklet and not self.is_publisher
-        if simple and out is not None and len(out.pypes) == 1:
-            target = self.hub.task_of(out.pypes[0])
-            if isinstance(target, ProcessTasklet) and target.holding is None and len(target.pypes) == 1:
+        if simple and out is not None and len(out.wires) == 1:
+            target = self.hub.task_of(out.wires[0])
+            if isinstance(target, ProcessTasklet) and target.holding is None and len(target.wires) == 1:
                 # publishers take their turn after everything else (see `Scheduler`)
                 is_in_turn = not target.is_publisher or len(target.ancestors) == len(self.hub.tasks) - 1
                 self.following = target if is_in_turn and self.hub.note is None else None
@@ -49,7 +49,7 @@ class ProcessTasklet(Sending):
         if self.greenlet is not None:  # parked in the middle of its turn
             self.hub.resume(self)
             return
-        only = self.only_pype
+        only = self.only_wire
         if self.following is not None and only is not None and only.waiting:
             # PERF: the usual case of what follows: one wire to a filter that holds nothing and leads to another
             epoch = next(iter(only.waiting))
@@ -69,8 +69,8 @@ class ProcessTasklet(Sending):
                     self.work_on([None], [()])
             self.end_turn()
             return
-        for pypes in self.inputs.values():
-            chunk = self.take(pypes, epoch)
+        for wires in self.inputs.values():
+            chunk = self.take(wires, epoch)
             if chunk is not None:
                 if self.following is not None:
                     self.hand_on(epoch, *chunk)
@@ -88,7 +88,7 @@ class ProcessTasklet(Sending):
         is_alone = len(values) == 1  # and stays so: what goes on is one result for each
         error: BaseException | None = None
         while (following := task.following) is not None and not (
-            following.blocks or following.epoch is not None or following.pypes[0].waiting
+            following.blocks or following.epoch is not None or following.wires[0].waiting
         ):
             task.epoch = epoch
             task.values, task.origins = values, origins

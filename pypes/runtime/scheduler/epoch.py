@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from itertools import groupby, repeat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pypes.core.ports import Origin
 from pypes.ingest.outcome import Fate
 from pypes.runtime.scheduler.failures import Failure as Failure
 from pypes.runtime.scheduler.failures import Failures
+from pypes.runtime.scheduler.wire import Origin
 
 if TYPE_CHECKING:
-    from pypes.core.ports import Pype
+    from pypes.runtime.scheduler.wire import Wire
 
 PUBLISHED = 1
 FAILED = 2
@@ -118,7 +118,7 @@ class Epoch:
         self.at_barrier = False
         self.fed = 0
         #: Wires on which the feed has put something, with the ordinal below which it has.
-        self.entries: dict[Pype, int] = {}
+        self.entries: dict[Wire, int] = {}
         self.flags = bytearray(feed.documents)
         self.dead_letters: list[Failure] = []
         #: For a carrier: whose documents it carries, in the order of its own ordinals.

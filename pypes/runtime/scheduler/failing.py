@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from greenlet import GreenletExit
 
 from pypes.component import ERROR_PORT, Component
-from pypes.core.ports import Origin, Pype
 from pypes.core.raised import Raised, is_interruption
 from pypes.core.shown import Clean, trace_of
 from pypes.core.unreachable import is_unreachable
@@ -18,6 +17,7 @@ from pypes.runtime.scheduler.breaker import UNKNOWN, charged
 from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import Epoch, Failure, flatten
 from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.wire import Origin, Wire
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
@@ -79,8 +79,8 @@ class Failing:
     epoch: Epoch | None
     bit: int
     blocks: int
-    inputs: dict[str, list[Pype]]
-    pypes: list[Pype]
+    inputs: dict[str, list[Wire]]
+    wires: list[Wire]
     joining: Joining | None
     outs: dict[str, OutPort]
     is_publisher: bool
@@ -91,7 +91,7 @@ class Failing:
     def put_back(self, values: list[Any], origins: Sequence[Origin]) -> None:
         raise NotImplementedError
 
-    def give_back(self, pype: Pype, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def give_back(self, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         raise NotImplementedError
 
     def fan_out(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
@@ -133,7 +133,7 @@ class Failing:
         resting, first = self.hub.resting, values[0]
         if self.joining is not None or not self.is_suspect(first) or not resting.may_step_aside(self):
             return False
-        if len(values) == 1 and not any(pype.waiting for pype in self.pypes):
+        if len(values) == 1 and not any(wire.waiting for wire in self.wires):
             return False
         assert self.epoch is not None
         attempt = self.attempts.get(id(first))
@@ -149,7 +149,7 @@ class Failing:
         attempt.waiting = False
         if not attempt.tries:
             del self.attempts[id(attempt.value)]
-        self.give_back(self.pypes[0], attempt.epoch, [attempt.value], [attempt.origin])
+        self.give_back(self.wires[0], attempt.epoch, [attempt.value], [attempt.origin])
         self.hub.waiting |= self.bit
         attempt.epoch.pending -= 1
 
@@ -189,20 +189,20 @@ class Failing:
         """The reason; where the component was given no packet, with where that came from: it may not have expected it."""
         if isinstance(value, Packet) or raised.steers != "":
             return raised.reason
-        wires = ", ".join(pype.label for pype in self.pypes)
+        wires = ", ".join(wire.label for wire in self.wires)
         return f"{raised.reason} (what came to it is no packet but a {type(value).__name__}: {wires})"
 
     def _try_again(self, attempt: Attempt, origin: Origin, delay_s: float, port: str | None) -> None:
         """Put a packet back on its wire after a back-off that doubles with every try, with jitter."""
         hub = self.hub
         backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2.0 ** min(attempt.tries - 1, 16)) * hub.rng.uniform(0.5, 1.0)
-        pype = self.inputs[port][0] if port in self.inputs else self.pypes[0]
+        wire = self.inputs[port][0] if port in self.inputs else self.wires[0]
         attempt.epoch.pending += 1
         attempt.origin = origin
 
         def due() -> None:
             attempt.waiting = False
-            if not pype.put(attempt.epoch, [attempt.value], [origin]):
+            if not wire.put(attempt.epoch, [attempt.value], [origin]):
                 attempt.epoch.pending -= 1  # it joined a chunk that is counted already
             hub.waiting |= self.bit
 
@@ -245,7 +245,7 @@ class Failing:
         """Forget the attempts of packets that got through in this turn (those not yet due keep theirs)."""
         settled = [key for key, attempt in self.attempts.items() if not attempt.waiting and attempt.epoch is epoch]
         if settled and self in self.hub.broken:
-            back = {id(value) for pype in self.pypes if epoch in pype.waiting for value in pype.waiting[epoch][0]}
+            back = {id(value) for wire in self.wires if epoch in wire.waiting for value in wire.waiting[epoch][0]}
             settled = [key for key in settled if key not in back]
         for key in settled:
             del self.attempts[key]

@@ -49,9 +49,9 @@ class Feeds:
         if epoch.at_barrier:
             return epoch.pending == 1  # the feed's own count
         # PERF: asked twice for every epoch, so that a generator would cost more than what it looks at
-        for pype in epoch.entries:  # noqa: SIM110
+        for wire in epoch.entries:  # noqa: SIM110
             # a join may take nothing before more was fed: it waits until a document is complete
-            if epoch in pype.waiting and not pype.bit & self._joins:
+            if epoch in wire.waiting and not wire.bit & self._joins:
                 return False
         return True
 
@@ -85,11 +85,11 @@ class Feeds:
         if task is None:
             self._refuse(epoch, node, packets, origins)
             return True
-        pype = task.entry
-        if pype.put(epoch, list(packets), origins):
+        wire = task.entry
+        if wire.put(epoch, list(packets), origins):
             epoch.pending += 1
-        epoch.entries[pype] = self.fed
-        self._hub.waiting |= pype.bit
+        epoch.entries[wire] = self.fed
+        self._hub.waiting |= wire.bit
         return True
 
     def _refuse(self, epoch: Epoch, node: str, packets: Sequence[Any], origins: Sequence[int]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pypes.core.ports import Origin
 from pypes.runtime.scheduler.declarative import ProcessTasklet
+from pypes.runtime.scheduler.wire import Origin
 
 
 class HoldingTasklet(ProcessTasklet):

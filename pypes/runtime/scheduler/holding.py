@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pypes.core.ports import Origin
 from pypes.core.shown import shown
 from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.wire import Origin
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.tasklet import Tasklet

@@ -18,7 +18,6 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from pypes.component import Component
 from pypes.core.clock import wall
 from pypes.core.limits import Limits
-from pypes.core.ports import Pype
 from pypes.core.secrets import Secrets
 from pypes.errors import ComponentError
 from pypes.graph.model import Graph
@@ -32,7 +31,8 @@ from pypes.runtime.scheduler.standstill import Standstill
 from pypes.runtime.scheduler.tasklet import Tasklet
 from pypes.runtime.scheduler.waiting import Calls, Timers
 from pypes.runtime.scheduler.watching import Watched
-from pypes.runtime.scheduler.wiring import attach, set_up, tear_down, wire
+from pypes.runtime.scheduler.wire import Wire
+from pypes.runtime.scheduler.wiring import attach, build, set_up, tear_down
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ class Scheduler(Watched):
         self.resting = Breakers(self, self.rng)
         self.broken = self.resting.open
         self._note: Callable[[str, int], None] | None = None
-        self.tasks, self.pypes, by_name, self.roster = wire(self, graph, components)
+        self.tasks, self.wires, by_name, self.roster = build(self, graph, components)
         self._joins = attach(self.tasks, graph.name)
         self.feeds = Feeds(self, by_name, self._joins)
         self.standstill = Standstill(self)
@@ -123,9 +123,9 @@ class Scheduler(Watched):
             tear_down(task)
         self._calls.close()
 
-    def task_of(self, pype: Pype) -> Tasklet:
+    def task_of(self, wire: Wire) -> Tasklet:
         """The filter that a wire leads to."""
-        return self.tasks[pype.bit.bit_length() - 1]
+        return self.tasks[wire.bit.bit_length() - 1]
 
     # -- input ------------------------------------------------------------------------------------------
 
@@ -355,10 +355,10 @@ class Scheduler(Watched):
         if not task.blocks:
             self.blocked &= ~task.bit
 
-    def unpark(self, pype: Pype) -> None:
+    def unpark(self, wire: Wire) -> None:
         """There is room on a wire again for the filter that waited for it."""
-        task: Tasklet = pype.parked
-        pype.parked = None
+        task: Tasklet = wire.parked
+        wire.parked = None
         task.full_wires -= 1
         self.unblock(task)
 

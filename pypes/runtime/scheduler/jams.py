@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pypes.core.ports import Origin, Pype
 from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.wire import Origin, Wire
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
@@ -19,70 +19,70 @@ class Jams:
     def __init__(self, hub: Scheduler) -> None:
         self._hub = hub
         #: Wires beyond their usual size.
-        self.grown: set[Pype] = set()
+        self.grown: set[Wire] = set()
         #: How often that was the only way on.
         self.count = 0
 
     def resolve(self) -> bool:
         """Called when no filter can run; True if one can now."""
         hub = self._hub
-        jammed = [pype for pype in hub.pypes if pype.parked is not None and self._waits_to_join(pype)]
+        jammed = [wire for wire in hub.wires if wire.parked is not None and self._waits_to_join(wire)]
         if not jammed:
             return False
         if hub.flush_holds():
             return True
         self.count += 1
-        pype = min(jammed, key=lambda full: full.packets)
-        self.grown.add(pype)
-        if self._size_bytes(pype) < hub.limits.wire_bytes:
-            pype.capacity = 2 * max(pype.capacity, pype.packets)
+        wire = min(jammed, key=lambda full: full.packets)
+        self.grown.add(wire)
+        if self._size_bytes(wire) < hub.limits.wire_bytes:
+            wire.capacity = 2 * max(wire.capacity, wire.packets)
         elif hub.awaits_something:
             return False  # what the join waits for may still come
         else:
-            self._give_up(pype)
-            pype.capacity = pype.packets + hub.limits.wire_packets
-        hub.unpark(pype)
+            self._give_up(wire)
+            wire.capacity = wire.packets + hub.limits.wire_packets
+        hub.unpark(wire)
         return True
 
-    def extend(self, pype: Pype) -> bool:
+    def extend(self, wire: Wire) -> bool:
         """Let a wire grow further, as far as its byte cap; False if it has reached that."""
-        size, most = self._size_bytes(pype), self._hub.limits.wire_bytes
+        size, most = self._size_bytes(wire), self._hub.limits.wire_bytes
         if size >= most:
             return False
-        self.grown.add(pype)
-        pype.capacity = max(pype.packets + 1, int(pype.packets * min(2.0, most / size)) if size else 0)
+        self.grown.add(wire)
+        wire.capacity = max(wire.packets + 1, int(wire.packets * min(2.0, most / size)) if size else 0)
         return True
 
-    def restore(self, pype: Pype) -> None:
+    def restore(self, wire: Wire) -> None:
         """A wire need not be longer than usual any more; what is on it stays."""
-        pype.capacity = self._hub.limits.wire_packets
-        self.grown.discard(pype)
-        if pype.parked is not None and not pype.is_full():
-            self._hub.unpark(pype)
+        wire.capacity = self._hub.limits.wire_packets
+        self.grown.discard(wire)
+        if wire.parked is not None and not wire.is_full():
+            self._hub.unpark(wire)
 
-    def _waits_to_join(self, pype: Pype) -> bool:
-        target = self._hub.task_of(pype)
+    def _waits_to_join(self, wire: Wire) -> bool:
+        target = self._hub.task_of(wire)
         return target.is_join and not target.blocks
 
-    def _size_bytes(self, pype: Pype) -> int:
-        joining = self._hub.task_of(pype).joining
-        return pype.size_bytes() + (joining.size_bytes(pype) if joining is not None else 0)
+    def _size_bytes(self, wire: Wire) -> int:
+        joining = self._hub.task_of(wire).joining
+        return wire.size_bytes() + (joining.size_bytes(wire) if joining is not None else 0)
 
-    def _give_up(self, pype: Pype) -> None:
+    def _give_up(self, wire: Wire) -> None:
         """What is still sent here of the document that has most on the wire fails."""
-        joining = self._hub.task_of(pype).joining
+        joining = self._hub.task_of(wire).joining
         assert joining is not None
-        found = joining.largest(pype)
+        found = joining.largest(wire)
         if found is not None:
             epoch, documents = found
-            pype.overflowed.setdefault(epoch, set()).update(documents)
+            wire.overflowed.setdefault(epoch, set()).update(documents)
 
     def refuse(
-        self, task: Tasklet, pype: Pype, epoch: Epoch, values: list[Any], origins: Sequence[Origin]
+        self, task: Tasklet, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]
     ) -> tuple[list[Any], Sequence[Origin]]:
         """Fail what ``task`` sends of documents that were given up on a wire; returns the others."""
-        documents = pype.overflowed[epoch]
-        reason = f"the wire {pype.label} is over its byte cap: a filter with several inputs waits for a document larger than that"
+        documents = wire.overflowed[epoch]
+        reason = f"the wire {wire.label} is over its byte cap: a filter with several inputs waits for a document larger than that"
         left: list[tuple[Any, Origin]] = []
         for value, origin in zip(values, origins, strict=True):
             if documents.isdisjoint((origin,) if isinstance(origin, int) else origin or (-1,)):
@@ -93,8 +93,8 @@ class Jams:
 
     def shrink(self, epoch: Epoch) -> None:
         """An epoch is done: wires that had to grow go back to their size when they are empty."""
-        for pype in list(self.grown):
-            pype.overflowed.pop(epoch, None)
-            if not pype.packets:
-                pype.capacity = self._hub.limits.wire_packets
-                self.grown.discard(pype)
+        for wire in list(self.grown):
+            wire.overflowed.pop(epoch, None)
+            if not wire.packets:
+                wire.capacity = self._hub.limits.wire_packets
+                self.grown.discard(wire)

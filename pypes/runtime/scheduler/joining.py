@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pypes.core.ports import Origin, Pype, size_of
 from pypes.runtime.scheduler.tracking import DocumentTracker
+from pypes.runtime.scheduler.wire import Origin, Wire, size_of
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.epoch import Epoch
@@ -24,29 +24,29 @@ class Group:
 
     def __init__(self, documents: list[int]) -> None:
         self.documents = documents
-        self.chunks: dict[Pype, Chunk] = {}
+        self.chunks: dict[Wire, Chunk] = {}
         #: Groups were put together, so that the chunks are not in the order of the documents.
         self.is_merged = False
 
-    def add(self, pype: Pype, values: Iterable[Any], origins: Iterable[Origin]) -> None:
-        chunk = self.chunks.get(pype)
+    def add(self, wire: Wire, values: Iterable[Any], origins: Iterable[Origin]) -> None:
+        chunk = self.chunks.get(wire)
         if chunk is None:
-            self.chunks[pype] = [*values], [*origins]
+            self.chunks[wire] = [*values], [*origins]
         else:
             chunk[0].extend(values)
             chunk[1].extend(origins)
 
     def absorb(self, other: Group) -> None:
-        for pype, chunk in other.chunks.items():
-            self.add(pype, *chunk)
+        for wire, chunk in other.chunks.items():
+            self.add(wire, *chunk)
         self.documents += other.documents
         self.is_merged = True
 
     def sort(self) -> None:
         """Put the packets on each wire in the order of their documents; those of one document keep theirs."""
-        for pype, (values, origins) in self.chunks.items():
+        for wire, (values, origins) in self.chunks.items():
             places = sorted(range(len(values)), key=lambda at: _first(origins[at]))
-            self.chunks[pype] = [values[at] for at in places], [origins[at] for at in places]
+            self.chunks[wire] = [values[at] for at in places], [origins[at] for at in places]
 
 
 class Joining:
@@ -75,7 +75,7 @@ class Joining:
         self._ready: deque[tuple[Epoch, Group]] = deque()
         #: What the next turn takes, or what the last one has left.
         self._epoch: Epoch | None = None
-        self._current: dict[Pype, tuple[list[Any], Sequence[Origin]]] = {}
+        self._current: dict[Wire, tuple[list[Any], Sequence[Origin]]] = {}
         #: As of when nothing was found to be ready.
         self._looked_at: tuple[int, int] | None = None
 
@@ -112,9 +112,9 @@ class Joining:
         """The epoch of what the next turn takes, ``None`` if nothing is ready."""
         if self._current:
             return self._epoch
-        for pype in self._task.pypes:
-            if pype.waiting:
-                self._index(pype)
+        for wire in self._task.wires:
+            if wire.waiting:
+                self._index(wire)
         if not self._ready:
             self._look()
         if self._ready:
@@ -124,10 +124,10 @@ class Joining:
 
     # -- into the index ---------------------------------------------------------------------------------
 
-    def _index(self, pype: Pype) -> None:
+    def _index(self, wire: Wire) -> None:
         """Sort all that waits on a wire by document. The wire's packets are still counted as such."""
         self._looked_at = None
-        waiting, pype.waiting = pype.waiting, {}
+        waiting, wire.waiting = wire.waiting, {}
         for each, (values, origins) in waiting.items():
             epoch: Epoch = each  # type: ignore[assignment]
             known = self._packets.get(epoch)
@@ -146,9 +146,9 @@ class Joining:
                         group = groups[origin] = Group([origin])
                 else:
                     group = self._group_of(epoch, groups, origin)  # type: ignore[arg-type]
-                chunk = group.chunks.get(pype)
+                chunk = group.chunks.get(wire)
                 if chunk is None:
-                    group.chunks[pype] = [value], [origin]
+                    group.chunks[wire] = [value], [origin]
                 else:
                     chunk[0].append(value)
                     chunk[1].append(origin)
@@ -225,27 +225,27 @@ class Joining:
             self._current = dict(group.chunks)
             return
         # all in one chunk: as if it had come by one wire
-        for pype, (values, _) in group.chunks.items():
-            self._leave(pype, len(values))
-        pype = self._task.pypes[0]
+        for wire, (values, _) in group.chunks.items():
+            self._leave(wire, len(values))
+        wire = self._task.wires[0]
         values, origins = self._one_after_the_other(group)
-        pype.packets += len(values)
-        self._current = {pype: (values, origins)}
+        wire.packets += len(values)
+        self._current = {wire: (values, origins)}
 
-    def _leave(self, pype: Pype, packets: int) -> None:
+    def _leave(self, wire: Wire, packets: int) -> None:
         """So many packets are no longer on a wire."""
-        pype.packets -= packets
+        wire.packets -= packets
         hub = self._task.hub
         if self._task in hub.broken:
             return
-        if pype in hub.jams.grown and pype.packets < hub.limits.wire_packets:
-            hub.jams.restore(pype)
-        elif pype.parked is not None and not pype.is_full():
-            hub.unpark(pype)
+        if wire in hub.jams.grown and wire.packets < hub.limits.wire_packets:
+            hub.jams.restore(wire)
+        elif wire.parked is not None and not wire.is_full():
+            hub.unpark(wire)
 
     def _one_after_the_other(self, group: Group) -> Chunk:
         """All packets of a group, document by document where it is known to which they belong."""
-        chunks = [group.chunks[pype] for pype in self._task.pypes if pype in group.chunks]
+        chunks = [group.chunks[wire] for wire in self._task.wires if wire in group.chunks]
         values = [value for chunk in chunks for value in chunk[0]]
         origins = [origin for chunk in chunks for origin in chunk[1]]
         if len(group.documents) > 1:
@@ -253,9 +253,9 @@ class Joining:
             values, origins = [values[at] for at in places], [origins[at] for at in places]
         return values, origins
 
-    def take(self, pype: Pype, epoch: Epoch) -> tuple[list[Any], Sequence[Origin]] | None:
+    def take(self, wire: Wire, epoch: Epoch) -> tuple[list[Any], Sequence[Origin]] | None:
         """Remove and return what this turn has of a wire, with a count on the epoch; ``None`` if there is nothing."""
-        chunk = self._current.pop(pype, None) if epoch is self._epoch else None
+        chunk = self._current.pop(wire, None) if epoch is self._epoch else None
         if chunk is None:
             return None
         left = self._packets[epoch] - len(chunk[0])
@@ -264,13 +264,13 @@ class Joining:
             epoch.pending += 1
         else:
             del self._packets[epoch]
-        self._leave(pype, len(chunk[0]))
+        self._leave(wire, len(chunk[0]))
         return chunk
 
-    def put_back(self, pype: Pype, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def put_back(self, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         """Put what this turn did not take back in front."""
-        pype.packets += len(values)
-        chunk = self._current.get(pype)
+        wire.packets += len(values)
+        chunk = self._current.get(wire)
         self._epoch = epoch
         if epoch in self._packets:
             self._packets[epoch] += len(values)
@@ -279,7 +279,7 @@ class Joining:
             epoch.pending += 1
         if chunk is not None:
             values, origins = values + chunk[0], [*origins, *chunk[1]]
-        self._current[pype] = values, origins
+        self._current[wire] = values, origins
 
     def packets(self) -> Iterator[tuple[Epoch, Any, Origin]]:
         """All that waits here, with its epoch and origin."""
@@ -301,18 +301,18 @@ class Joining:
                     yield epoch, group
         yield from self._apart.items()
 
-    def size_bytes(self, pype: Pype) -> int:
+    def size_bytes(self, wire: Wire) -> int:
         """Estimated bytes of what waits here and came by a wire."""
-        chunks = [group.chunks[pype] for _, group in self._groups() if pype in group.chunks]
+        chunks = [group.chunks[wire] for _, group in self._groups() if wire in group.chunks]
         return sum(size_of(value) for values, _ in chunks for value in values)
 
-    def largest(self, pype: Pype) -> tuple[Epoch, list[int]] | None:
+    def largest(self, wire: Wire) -> tuple[Epoch, list[int]] | None:
         """The documents, with their epoch, of which most waits on a wire and more may still come."""
         found: tuple[Epoch, list[int]] | None = None
         most = 0
         for epoch, group in self._groups():
-            size = len(group.chunks[pype][0]) if pype in group.chunks else 0
-            if size > most and not pype.overflowed.get(epoch, set()).issuperset(group.documents or (-1,)):
+            size = len(group.chunks[wire][0]) if wire in group.chunks else 0
+            if size > most and not wire.overflowed.get(epoch, set()).issuperset(group.documents or (-1,)):
                 most, found = size, (epoch, group.documents or [-1])
         return found
 
@@ -323,8 +323,8 @@ def _together(groups: list[Group]) -> Group:
         return groups[0]
     whole = Group([document for group in groups for document in group.documents])
     for group in groups:
-        for pype, chunk in group.chunks.items():
-            whole.add(pype, *chunk)
+        for wire, chunk in group.chunks.items():
+            whole.add(wire, *chunk)
     return whole
 
 

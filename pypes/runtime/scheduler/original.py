@@ -9,7 +9,6 @@ from typing import Any
 
 from greenlet import GreenletExit, greenlet
 
-from pypes.core.ports import Origin
 from pypes.core.returned import fault_of, packets_of
 from pypes.core.shown import shown
 from pypes.errors import ComponentError
@@ -17,6 +16,7 @@ from pypes.runtime.scheduler.epoch import flatten
 from pypes.runtime.scheduler.failing import Ended, is_no_failure
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.receiving import ReceivingTasklet
+from pypes.runtime.scheduler.wire import Origin
 
 MISSING = object()
 NOTHING: list[Any] = []
@@ -36,11 +36,11 @@ class OriginalTasklet(ReceivingTasklet):
     def wired(self) -> None:
         super().wired()
         self.is_simple = not self.is_publisher and self.holding is None
-        one_in = self.is_simple and self.only_pype is not None
+        one_in = self.is_simple and self.only_wire is not None
         outs = list(self.outs.values())
         self.send = self._make_send()  # type: ignore[method-assign, assignment]
         self.only_port = next(iter(self.inputs)) if one_in else None
-        self.only_out = outs[0] if one_in and len(outs) == 1 and len(outs[0].pypes) == 1 else None
+        self.only_out = outs[0] if one_in and len(outs) == 1 and len(outs[0].wires) == 1 else None
 
     def step(self) -> None:
         own, runner = self.own, self.hub.runner
@@ -194,21 +194,21 @@ class OriginalTasklet(ReceivingTasklet):
 
     def _pass_on(self, out: OutPort) -> bool:
         """PERF: the end of a turn in which all that was taken was sent on as it was: the pin becomes the chunk's count."""
-        pype, epoch, hub = out.pypes[0], self.epoch, self.hub
-        if epoch is None or epoch in pype.waiting or pype.overflowed or self.attempts or hub.broken:
+        wire, epoch, hub = out.wires[0], self.epoch, self.hub
+        if epoch is None or epoch in wire.waiting or wire.overflowed or self.attempts or hub.broken:
             return False
         values = self.cursor_values
-        pype.waiting[epoch] = (values, self.cursor_origins)
-        pype.packets += len(values)
-        hub.waiting |= pype.bit
-        if pype.packets >= pype.capacity and pype.parked is None:
-            self.park_at(pype)
+        wire.waiting[epoch] = (values, self.cursor_origins)
+        wire.packets += len(values)
+        hub.waiting |= wire.bit
+        if wire.packets >= wire.capacity and wire.parked is None:
+            self.park_at(wire)
         out.passing = False
         self.hint = self.epoch = None
         self.cursor_values, self.cursor_origins = NOTHING, ()
         self.is_fresh = True
         self.stalls = self.turned_away = 0
-        if not self.only_pype.waiting:  # type: ignore[union-attr]
+        if not self.only_wire.waiting:  # type: ignore[union-attr]
             hub.waiting &= ~self.bit
         return True
 

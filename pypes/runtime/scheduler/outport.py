@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pypes.core.ports import Origin, Pype
+from pypes.runtime.scheduler.wire import Origin, Wire
 
 
 class OutPort:
     """What one output port has sent in this turn and not yet put on its wires."""
 
-    __slots__ = ("at", "expected", "mark", "origins", "passing", "pypes", "values")
+    __slots__ = ("at", "expected", "mark", "origins", "passing", "values", "wires")
 
-    def __init__(self, pypes: list[Pype]) -> None:
-        self.pypes = pypes
+    def __init__(self, wires: list[Wire]) -> None:
+        self.wires = wires
         self.values: list[Any] = []
         self.origins: list[Origin] = []
         #: The packets of the turn in the order in which a component that changes no order sends them on, and

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import length_hint
 from typing import Any
 
-from pypes.core.ports import Origin
 from pypes.errors import ComponentError
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.tasklet import Tasklet
+from pypes.runtime.scheduler.wire import Origin
 
 #: What a port expects that does not pass packets on; it has no state that could be shared by mistake.
 NOTHING_MORE: Iterator[Any] = iter(())
@@ -59,16 +59,16 @@ class ReceivingTasklet(Tasklet):
 
     def _receive_only(self) -> Iterator[Any]:
         """PERF: the usual case, one wire to one port, without looking further."""
-        pype = self.only_pype
-        assert pype is not None
-        waiting = pype.waiting
+        wire = self.only_wire
+        assert wire is not None
+        waiting = wire.waiting
         epoch = next(iter(waiting), None)
         if epoch is None:
             return iter(())
         values, origins = waiting.pop(epoch)
-        pype.packets -= len(values)
-        if pype.parked is not None and not pype.is_full():
-            self.hub.unpark(pype)
+        wire.packets -= len(values)
+        if wire.parked is not None and not wire.is_full():
+            self.hub.unpark(wire)
         self.epoch = epoch
         self.is_fresh = False
         return self._open_cursor(self.only_port, values, origins)  # type: ignore[arg-type]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pypes.core.ports import Origin
 from pypes.packet import Packet
 from pypes.runtime.scheduler.checking import Checking
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.tasklet import Tasklet
+from pypes.runtime.scheduler.wire import Origin
 
 
 class Sending(Tasklet, Checking):

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from pypes.core.identity import NAMELESS, Named
-from pypes.core.ports import Origin
 from pypes.errors import InternalError
 from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import FAILED, Epoch
 from pypes.runtime.scheduler.failures import Failure
 from pypes.runtime.scheduler.holding import Holding
+from pypes.runtime.scheduler.wire import Origin
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
@@ -63,7 +63,7 @@ class Standstill:
     def end_all(self) -> None:
         """Nothing would ever go on by itself: end all that is in flight, and leave the graph as it was before any of it."""
         packets: dict[Epoch, list[tuple[Tasklet, Any, tuple[int, ...]]]] = {}
-        state = [(task.name, task.blocks, sum(pype.packets for pype in task.pypes)) for task in self._hub.tasks]
+        state = [(task.name, task.blocks, sum(wire.packets for wire in task.wires)) for task in self._hub.tasks]
         known = [f"{name}: blocked {blocks}, waiting {waiting}" for name, blocks, waiting in state if blocks or waiting]
         log.error("graph stands still", extra={"graph": self._hub.graph.name, "filters": known})
         for task in self._hub.tasks:
@@ -146,11 +146,11 @@ def _given_up(task: Tasklet) -> Iterator[tuple[Epoch, Any, Origin]]:
             task.component.log.error("turn failed", exc_info=error)
         task.greenlet = None
         task.failed_step(InternalError("it stands still in the middle of its turn"))
-    for pype in task.pypes:
-        for waiting, (values, origins) in pype.waiting.items():
+    for wire in task.wires:
+        for waiting, (values, origins) in wire.waiting.items():
             for value, origin in zip(values, origins, strict=True):
                 yield waiting, value, origin  # type: ignore[misc]
-        pype.clear(task.hub.limits.wire_packets)
+        wire.clear(task.hub.limits.wire_packets)
     for attempt in task.attempts.values():
         if attempt.waiting:
             yield attempt.epoch, attempt.value, attempt.origin

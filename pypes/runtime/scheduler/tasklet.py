@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from pypes.component import ERROR_PORT, Component, Publisher, is_publisher
-from pypes.core.ports import Origin, Pype
 from pypes.core.returned import unrun
 from pypes.errors import ComponentError
 from pypes.packet import Packet
@@ -18,6 +17,7 @@ from pypes.runtime.scheduler.holding import Holding
 from pypes.runtime.scheduler.joining import Joining
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.services import Services
+from pypes.runtime.scheduler.wire import Origin, Wire
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
@@ -65,15 +65,15 @@ class Tasklet(Failing, Services):
         "max_attempts",
         "most",
         "name",
-        "only_pype",
+        "only_wire",
         "outs",
-        "pypes",
         "reports",
         "rests",
         "stalls",
         "taken_from",
         "triggers",
         "turned_away",
+        "wires",
     )
 
     def __init__(self, hub: Scheduler, name: str, component: Component, index: int) -> None:
@@ -88,9 +88,9 @@ class Tasklet(Failing, Services):
         self.bit = 1 << index
         #: Most packets that a publisher takes at once: more than a wire holds only where it is full and one more flush came.
         self.most = 2 * max(hub.limits.wave_packets, hub.limits.wire_packets)
-        self.inputs: dict[str, list[Pype]] = {}
+        self.inputs: dict[str, list[Wire]] = {}
         #: Where a feed puts its packets; set when the graph is built.
-        self.entry: Pype
+        self.entry: Wire
         self.outs: dict[str, OutPort] = {}
         self.ancestors: tuple[Tasklet, ...] = ()
         self.is_join = False
@@ -102,7 +102,7 @@ class Tasklet(Failing, Services):
         #: Whether it waits for a service that cannot be reached; what has no input is only triggered again.
         self.rests = hub.has_breakers and (self.is_publisher or bool(component.get_in_ports()))
         #: The wire that it took from last, for what must go back.
-        self.taken_from: Pype
+        self.taken_from: Wire
         #: The pinned epoch; ``chosen`` is the one a join was found to be ready for.
         self.epoch: Epoch | None = None
         self.chosen: Epoch | None = None
@@ -126,10 +126,10 @@ class Tasklet(Failing, Services):
 
     def wired(self) -> None:
         """All wires are attached: work out what the turns need to know about them."""
-        self.pypes = [pype for pypes in self.inputs.values() for pype in pypes]
-        self.taken_from = self.pypes[0]
-        self.only_pype = self.pypes[0] if len(self.pypes) == 1 else None
-        self.is_join = sum(1 for pypes in self.inputs.values() if pypes) > 1
+        self.wires = [wire for wires in self.inputs.values() for wire in wires]
+        self.taken_from = self.wires[0]
+        self.only_wire = self.wires[0] if len(self.wires) == 1 else None
+        self.is_join = sum(1 for wires in self.inputs.values() if wires) > 1
         if self.is_join and self.joining is None:
             in_order = self.component.joins != "wave" and self.sees_packets_alone
             self.joining = Joining(self, takes_many=in_order or self.component.joins == "wave", in_order=in_order)
@@ -168,21 +168,21 @@ class Tasklet(Failing, Services):
         """The epoch this turn would pin: the oldest that waits; for a join, the one it was found ready for."""
         if self.is_join:
             return self.chosen
-        for pype in self.pypes:
-            for epoch in pype.waiting:
+        for wire in self.wires:
+            for epoch in wire.waiting:
                 return epoch  # type: ignore[return-value]
         return None
 
-    def take(self, pypes: list[Pype], epoch: Epoch) -> tuple[list[Any], Sequence[Origin]] | None:
+    def take(self, wires: list[Wire], epoch: Epoch) -> tuple[list[Any], Sequence[Origin]] | None:
         """Take the chunks of one epoch from the wires of a port, and pin the epoch."""
         values: list[Any] | None = None
         origins: Sequence[Origin] = ()
-        for pype in pypes:
-            chunk = pype.take(epoch) if self.joining is None else self.joining.take(pype, epoch)
+        for wire in wires:
+            chunk = wire.take(epoch) if self.joining is None else self.joining.take(wire, epoch)
             if chunk is None:
                 continue
-            if pype.parked is not None and not pype.is_full() and self not in self.hub.broken:
-                self.hub.unpark(pype)
+            if wire.parked is not None and not wire.is_full() and self not in self.hub.broken:
+                self.hub.unpark(wire)
             if self.epoch is None:
                 self.epoch = epoch  # the chunk's count on the epoch becomes the pin's
             else:
@@ -193,7 +193,7 @@ class Tasklet(Failing, Services):
                 values, origins = values + chunk[0], [*origins, *chunk[1]]
         if values is None:
             return None
-        self.taken_from = pypes[0]
+        self.taken_from = wires[0]
         if self.is_publisher:
             if self.hub.reruns and self.is_remembered:
                 values, origins = self.skip_committed(epoch, values, origins)
@@ -232,13 +232,13 @@ class Tasklet(Failing, Services):
             self.give_back(self.taken_from, self.epoch, values, origins)
         self.hub.waiting |= self.bit  # they may have been handed over without going through the wire
 
-    def give_back(self, pype: Pype, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def give_back(self, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         """Put packets back in front of what waits on a wire; the component does not hold them any more."""
         if self.holding is not None:
             self.holding.unhold(epoch, values)
         if self.joining is not None:
-            self.joining.put_back(pype, epoch, values, origins)
-        elif pype.put_back(epoch, values, origins):
+            self.joining.put_back(wire, epoch, values, origins)
+        elif wire.put_back(epoch, values, origins):
             epoch.pending += 1
 
     def skip_committed(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> tuple[list[Any], Sequence[Origin]]:
@@ -254,8 +254,8 @@ class Tasklet(Failing, Services):
         """The documents of what this filter has in hand, of what waits for it and of what is to be retried."""
         if self.epoch is not None:
             yield self.epoch, self.in_hand()
-        for pype in self.pypes:
-            for epoch, (_, origins) in pype.waiting.items():
+        for wire in self.wires:
+            for epoch, (_, origins) in wire.waiting.items():
                 yield epoch, origins  # type: ignore[misc]
         for attempt in self.attempts.values():
             if attempt.waiting:
@@ -272,7 +272,7 @@ class Tasklet(Failing, Services):
         return (
             self.epoch is epoch
             or epoch in self.triggers
-            or any(epoch in pype.waiting for pype in self.pypes)
+            or any(epoch in wire.waiting for wire in self.wires)
             or any(attempt.epoch is epoch for attempt in self.attempts.values())
             or (self.holding is not None and self.holding.has(epoch))
             or (self.joining is not None and self.joining.has(epoch))
@@ -299,33 +299,33 @@ class Tasklet(Failing, Services):
 
     def fan_out(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         """Put packets on all wires of a port; clones on all but the last."""
-        pypes = out.pypes
-        if len(pypes) > 1:
-            for pype in pypes[:-1]:
-                self._put(pype, epoch, [v.clone() if isinstance(v, Packet) else v for v in values], origins)
-        self._put(pypes[-1], epoch, values, origins)
+        wires = out.wires
+        if len(wires) > 1:
+            for wire in wires[:-1]:
+                self._put(wire, epoch, [v.clone() if isinstance(v, Packet) else v for v in values], origins)
+        self._put(wires[-1], epoch, values, origins)
 
-    def _put(self, pype: Pype, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
-        if pype.overflowed and epoch in pype.overflowed:
-            values, origins = self.hub.jams.refuse(self, pype, epoch, values, origins)
+    def _put(self, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        if wire.overflowed and epoch in wire.overflowed:
+            values, origins = self.hub.jams.refuse(self, wire, epoch, values, origins)
             if not values:
                 return
-        if epoch in pype.waiting:
-            pype.put(epoch, values, origins)
-        else:  # PERF: the usual case of Pype.put, without the call
-            pype.waiting[epoch] = (values, origins)
-            pype.packets += len(values)
+        if epoch in wire.waiting:
+            wire.put(epoch, values, origins)
+        else:  # PERF: the usual case of Wire.put, without the call
+            wire.waiting[epoch] = (values, origins)
+            wire.packets += len(values)
             epoch.pending += 1
         hub = self.hub
-        hub.waiting |= pype.bit
-        if pype.packets >= pype.capacity and pype.parked is None:
-            self.park_at(pype)
+        hub.waiting |= wire.bit
+        if wire.packets >= wire.capacity and wire.parked is None:
+            self.park_at(wire)
 
-    def park_at(self, pype: Pype) -> None:
+    def park_at(self, wire: Wire) -> None:
         """A wire from here is full: this filter must not run until there is room."""
-        if self.hub.broken and self.hub.task_of(pype) in self.hub.broken and self.hub.jams.extend(pype):
+        if self.hub.broken and self.hub.task_of(wire) in self.hub.broken and self.hub.jams.extend(wire):
             return
-        pype.parked = self
+        wire.parked = self
         self.full_wires += 1
         self.hub.block(self)
 
@@ -346,7 +346,7 @@ class Tasklet(Failing, Services):
             epoch.pending -= 1
             if not epoch.pending:
                 hub.finish(epoch)
-        elif self.joining.has_current if self.joining is not None else any(pype.waiting for pype in self.pypes):
+        elif self.joining.has_current if self.joining is not None else any(wire.waiting for wire in self.wires):
             self._stalled()
         self.note_waiting()
         if hub.broken:
@@ -354,10 +354,10 @@ class Tasklet(Failing, Services):
 
     def note_waiting(self) -> None:
         """Keep the ready mask true after input was taken."""
-        only = self.only_pype
+        only = self.only_wire
         if self.joining is not None and not self.joining.is_empty:
             return
-        if not (only.waiting if only is not None else any(pype.waiting for pype in self.pypes)) and not self.triggers:
+        if not (only.waiting if only is not None else any(wire.waiting for wire in self.wires)) and not self.triggers:
             self.hub.waiting &= ~self.bit
 
     def _stalled(self) -> None:
@@ -374,8 +374,8 @@ class Tasklet(Failing, Services):
         self.chosen = None
         if epoch is None:
             return
-        for pypes in self.inputs.values():
-            chunk = self.take(pypes, epoch)
+        for wires in self.inputs.values():
+            chunk = self.take(wires, epoch)
             if chunk is not None:
                 for value, origin in zip(*chunk, strict=True):
                     self.dead_letter(epoch, value, origin, "component.stalled", "it yields without taking its input")

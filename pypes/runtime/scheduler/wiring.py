@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from pypes.component import Component, is_publisher
-from pypes.core.ports import Pype
 from pypes.core.returned import unrun
 from pypes.core.shown import shown
 from pypes.errors import ComponentError, InvalidComponent
@@ -20,6 +19,7 @@ from pypes.runtime.scheduler.holders import HoldingTasklet
 from pypes.runtime.scheduler.original import OriginalTasklet
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.tasklet import Tasklet
+from pypes.runtime.scheduler.wire import Wire
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
@@ -32,12 +32,12 @@ class Wiring(NamedTuple):
     """``tasks`` are in the order in which they run."""
 
     tasks: list[Tasklet]
-    pypes: list[Pype]
+    wires: list[Wire]
     by_name: dict[str, Tasklet]
     roster: Roster
 
 
-def wire(hub: Scheduler, graph: Graph, components: Mapping[str, Component]) -> Wiring:
+def build(hub: Scheduler, graph: Graph, components: Mapping[str, Component]) -> Wiring:
     """Make tasks and wires of a graph. Call :func:`attach` when the scheduler has them."""
     for name, component in components.items():
         _check_numbers(name, component)
@@ -51,22 +51,22 @@ def wire(hub: Scheduler, graph: Graph, components: Mapping[str, Component]) -> W
         task = by_name[name] = _tasklet_class(components[name])(hub, name, components[name], index)
         task.max_attempts = graph.nodes[name].max_attempts
     capacity = hub.limits.wire_packets
-    pypes = []
+    made = []
     for each in graph.wires:
         source, target = by_name[each.source], by_name[each.target]
-        pype = Pype(f"{each.source}.{each.output} -> {each.target}.{each.input}", capacity, target.bit)
-        source.outs.setdefault(each.output, OutPort([])).pypes.append(pype)
-        target.inputs.setdefault(each.input, []).append(pype)
-        pypes.append(pype)
+        wire = Wire(f"{each.source}.{each.output} -> {each.target}.{each.input}", capacity, target.bit)
+        source.outs.setdefault(each.output, OutPort([])).wires.append(wire)
+        target.inputs.setdefault(each.input, []).append(wire)
+        made.append(wire)
     for name, task in by_name.items():
         ports = task.component.get_in_ports()
         ports = (["in"] if "in" in ports or not ports else []) + ports
         if not task.inputs:
-            task.inputs[ports[0]] = [Pype(f"(entry) -> {name}.{ports[0]}", capacity, task.bit)]
+            task.inputs[ports[0]] = [Wire(f"(entry) -> {name}.{ports[0]}", capacity, task.bit)]
         task.entry = next(task.inputs[port][0] for port in ports if port in task.inputs)
         task.ancestors = tuple(by_name[a] for a in plan.ancestors[name])
     publishers = tuple(task.name for task in by_name.values() if task.is_publisher)
-    return Wiring(list(by_name.values()), pypes, by_name, Roster(tuple(by_name), publishers, len(publishers) > 1))
+    return Wiring(list(by_name.values()), made, by_name, Roster(tuple(by_name), publishers, len(publishers) > 1))
 
 
 def attach(tasks: list[Tasklet], graph_name: str) -> int:

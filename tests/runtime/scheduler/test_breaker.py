@@ -83,7 +83,7 @@ def test_packets_of_two_ports_go_back_where_they_came_from() -> None:
     with running({"start": Pass(), "end": end}, [*WIRES, ("start.out", "end.in2")], clock=clock) as scheduler:
         submit(scheduler, 3)
         scheduler.run()
-        assert [pype.packets for pype in scheduler.pypes] == [3, 3]
+        assert [wire.packets for wire in scheduler.wires] == [3, 3]
         end.error = None
         pass_time(scheduler, clock)
         scheduler.drain()
@@ -154,19 +154,19 @@ def test_other_branches_go_on_and_the_wire_grows_to_its_byte_cap() -> None:
         while not scheduler.is_idle:
             scheduler.run()
         assert 90 <= len(up.numbers) <= 120
-        pype = next(pype for pype in scheduler.pypes if pype.label.endswith("down.in"))
-        assert pype.parked is not None
-        reached = pype.packets
+        wire = next(wire for wire in scheduler.wires if wire.label.endswith("down.in"))
+        assert wire.parked is not None
+        reached = wire.packets
         for _ in range(5):
             pass_time(scheduler, clock)
             while not scheduler.is_idle:
                 scheduler.run()
-        assert pype.packets == reached  # trying makes no room
+        assert wire.packets == reached  # trying makes no room
         down.error = None
         pass_time(scheduler, clock)
         scheduler.drain()
         assert down.numbers == up.numbers == list(range(400))
-        assert pype.capacity == 8
+        assert wire.capacity == 8
     assert done[0].dead_letters == []
 
 

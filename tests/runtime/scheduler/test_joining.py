@@ -156,7 +156,7 @@ def test_a_delivery_of_any_length_passes_in_bounded_memory_and_linear_work() -> 
             def batches(count: int = count, scheduler: Scheduler = scheduler) -> Iterator[Any]:
                 nonlocal most
                 for start in range(0, count, 64):
-                    most = max(most, *(pype.packets for pype in scheduler.pypes))
+                    most = max(most, *(wire.packets for wire in scheduler.wires))
                     yield "split", packets(64, start), range(start, start + 64)
 
             scheduler.submit(Feed(batches(), count))

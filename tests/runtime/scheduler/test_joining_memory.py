@@ -55,7 +55,7 @@ def test_memory_follows_one_document_where_a_branch_makes_many_packets(at_once: 
     class Watching(Keep):
         def process(self, packet: Packet) -> None:
             nonlocal most
-            most = max(most, *(pype.packets for pype in scheduler.pypes))
+            most = max(most, *(wire.packets for wire in scheduler.wires))
             super().process(packet)
 
     nodes["end"] = Watching()
@@ -77,7 +77,7 @@ def test_only_a_document_that_is_too_large_to_wait_fails() -> None:
         given = [Packet({"n": n, "rows": 500 if n == 3 else 2}) for n in range(8)]
         scheduler.submit(Feed(iter([("split", given, range(8))]), 8))
         scheduler.drain()
-        assert {pype.capacity for pype in scheduler.pypes} == {4}
+        assert {wire.capacity for wire in scheduler.wires} == {4}
     (epoch,) = done
     assert {f.code for f in epoch.dead_letters} == {"wire.overflow"}
     assert {f.documents for f in epoch.dead_letters} == {(3,)}

@@ -191,8 +191,8 @@ def run(shape: Shape, deliveries: Sequence[Sequence[int]], limits: Limits) -> To
 
             scheduler.submit(Feed(batches(), len(documents), [documents]))
         scheduler.drain()
-        assert all(pype.packets == 0 and not pype.overflowed for pype in scheduler.pypes)
-        assert all(pype.capacity == limits.wire_packets for pype in scheduler.pypes)
+        assert all(wire.packets == 0 and not wire.overflowed for wire in scheduler.wires)
+        assert all(wire.capacity == limits.wire_packets for wire in scheduler.wires)
     published: dict[int, list[tuple[str, int]]] = defaultdict(list)
     for name, node in nodes.items():
         if isinstance(node, Keep):

@@ -1,4 +1,4 @@
-"""Pype: a wire at run time, a bounded FIFO of chunks between an output port and an input port."""
+"""Wire: a wire at run time, a bounded FIFO of chunks between an output port and an input port."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Gathered(list[Any]):
     __slots__ = ()
 
 
-class Pype:
+class Wire:
     """Chunks that wait, by epoch in the order in which the epochs first came.
 
     A chunk is a list of packets of one epoch with their origins beside them (a list, or a ``range`` where the
