@@ -12,10 +12,9 @@ from pypes.core.returned import are_packets, checked, packets_of, unrun
 from pypes.errors import Retry
 from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.declarative import ProcessTasklet
-from pypes.runtime.scheduler.epoch import flatten
 from pypes.runtime.scheduler.failing import is_no_failure
+from pypes.runtime.scheduler.origins import Origin, flatten
 from pypes.runtime.scheduler.outport import OutPort
-from pypes.runtime.scheduler.wire import Origin
 
 HOOK = "process_batch"
 

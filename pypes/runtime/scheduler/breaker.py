@@ -90,6 +90,8 @@ class Breakers:
         breaker = self.open.get(task)
         if breaker is None:
             breaker = self.open[task] = Breaker(self._hub.clock(), self._hub.wall_clock())
+            for wire in task.wires:
+                wire.is_shut = True
         return breaker
 
     def fail(self, task: Failing, error: BaseException, first: Any = UNKNOWN) -> None:
@@ -119,7 +121,7 @@ class Breakers:
             )
             for wire in task.wires:
                 if wire.parked is not None and hub.jams.extend(wire):
-                    hub.unpark(wire)
+                    wire.unpark()
             self.on_change()
 
     def end_turn(self, task: Failing) -> None:
@@ -134,6 +136,10 @@ class Breakers:
         breaker = self.open.pop(task, None)
         if breaker is None:
             return
+        for wire in task.wires:
+            wire.is_shut = False
+            if wire.parked is not None:
+                wire.make_room()
         if breaker.failures:
             seconds = round(hub.clock() - breaker.since_s, 2)
             task.component.log.info("destination is reached again", extra={"reason": breaker.reason, "seconds": seconds})

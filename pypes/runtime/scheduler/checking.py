@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pypes.core.returned import fault_of, unrun
-from pypes.runtime.scheduler.wire import Origin
+from pypes.runtime.scheduler.origins import Origin
 
 
 class Checking:

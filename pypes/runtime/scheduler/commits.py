@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.tracking import DocumentTracker
-from pypes.runtime.scheduler.wire import Origin
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.tasklet import Tasklet
@@ -37,14 +37,14 @@ class Commits:
     def report(self) -> None:
         """Report what is final. Called between turns."""
         # PERF: most epochs are done by now
-        fresh = [each for each in self.fresh if each[1].pending or each[1].parents]
+        fresh = [each for each in self.fresh if each[1].is_open or each[1].parents]
         self.fresh.clear()
         if not fresh and not self.open:
             return
         committing = {task for task, _, _ in fresh}
         for task, epoch, origins in fresh:
             for root, documents in epoch.roots(origins):
-                if root.pending:
+                if root.is_open:
                     self.open.setdefault(root, {}).setdefault(task, set()).update(documents)
         for root, publishers in list(self.open.items()):
             for task, committed in list(publishers.items()):

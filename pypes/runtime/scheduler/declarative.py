@@ -12,8 +12,8 @@ from pypes.packet import Packet
 from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import is_no_failure
+from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.sending import Sending
-from pypes.runtime.scheduler.wire import Origin
 
 
 class ProcessTasklet(Sending):
@@ -50,14 +50,10 @@ class ProcessTasklet(Sending):
             self.hub.resume(self)
             return
         only = self.only_wire
-        if self.following is not None and only is not None and only.waiting:
+        if self.following is not None and only is not None and (first := only.take_first()) is not None:
             # PERF: the usual case of what follows: one wire to a filter that holds nothing and leads to another
-            epoch = next(iter(only.waiting))
-            values, self.chunk = only.waiting.pop(epoch)
-            only.packets -= len(values)
-            if only.parked is not None and not only.is_full():
-                self.hub.unpark(only)
-            self.hand_on(epoch, values, self.chunk)
+            pinned, values, self.chunk = first
+            self.hand_on(pinned, values, self.chunk)
             return
         if self.holding is not None and self.holding.flush_asked:
             self.flush()
@@ -309,7 +305,7 @@ class ProcessTasklet(Sending):
             return
         # nothing is pinned here: whatever is sent travels in a carrier of all that is held
         self.epoch = next(iter(holding.held))
-        self.epoch.pending += 1
+        self.epoch.acquire()
         origins: list[Origin] = [()]
         self.results, self.origins, self.chunk, self.emitted = [], origins, (), 0
         try:

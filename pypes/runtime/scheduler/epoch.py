@@ -7,15 +7,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, repeat
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from pypes.ingest.outcome import Fate
 from pypes.runtime.scheduler.failures import Failure as Failure
 from pypes.runtime.scheduler.failures import Failures
-from pypes.runtime.scheduler.wire import Origin
-
-if TYPE_CHECKING:
-    from pypes.runtime.scheduler.wire import Wire
+from pypes.runtime.scheduler.origins import Origin, flatten
 
 PUBLISHED = 1
 FAILED = 2
@@ -80,11 +77,23 @@ class Roster(NamedTuple):
 _NO_ROSTER: Final = Roster()
 
 
+class Entry(Protocol):
+    """A wire on which a feed puts packets."""
+
+    bit: int
+    waiting: Any
+
+
+#: What the count of an epoch says after it was ended by force: whatever is still given up of it, it does not end again.
+_ENDED: Final = -(1 << 60)
+
+
 class Epoch:
     """What is in flight together: one delivery, or several small ones that were waiting together.
 
-    ``pending`` counts what keeps it from being done: chunks on wires, a component that has one in hand
-    (pinned), components that hold packets of it, retries that are due later, and the feed until it is exhausted.
+    It is open while anybody has a *hold* on it: chunks on wires, a filter that has one in hand (pinned), components that hold
+    packets of it, retries that are due later, and the feed until it is exhausted. Each calls :meth:`acquire` once and
+    :meth:`release` once, or passes its hold on; with the last one, ``on_end`` is called. Nobody else changes the count.
 
     Of each document it knows what became of it: ``flags`` always; which publishers took it, and which filter dropped it,
     in tables that are made when there is something to put in them.
@@ -95,6 +104,7 @@ class Epoch:
         "_dropped",
         "_drops",
         "_failed_in",
+        "_holds",
         "_taken",
         "at_barrier",
         "dead_letters",
@@ -103,22 +113,23 @@ class Epoch:
         "feed",
         "feeding",
         "flags",
+        "on_end",
         "parents",
-        "pending",
         "refused",
         "roster",
     )
 
-    def __init__(self, feed: Feed, roster: Roster = _NO_ROSTER) -> None:
+    def __init__(self, feed: Feed, roster: Roster = _NO_ROSTER, on_end: Callable[[Epoch], None] = lambda epoch: None) -> None:
         self.feed = feed
         self.roster = roster
-        self.pending = 0
+        self.on_end = on_end
+        self._holds = 0
         self.feeding = False
         #: The feed waits for all that it has fed to be finished.
         self.at_barrier = False
         self.fed = 0
         #: Wires on which the feed has put something, with the ordinal below which it has.
-        self.entries: dict[Wire, int] = {}
+        self.entries: dict[Entry, int] = {}
         self.flags = bytearray(feed.documents)
         self.dead_letters: list[Failure] = []
         #: For a carrier: whose documents it carries, in the order of its own ordinals.
@@ -139,11 +150,42 @@ class Epoch:
     def carrier(cls, held: Iterable[tuple[Epoch, Origin]]) -> Epoch:
         """An epoch for packets made of documents of several others: they are not done before it is."""
         parents = tuple(held)
-        epoch = cls(Feed(iter(()), len(parents)), parents[0][0].roster if parents else _NO_ROSTER)
+        feed = Feed(iter(()), len(parents))
+        epoch = cls(feed, parents[0][0].roster, parents[0][0].on_end) if parents else cls(feed)
         epoch.parents = parents
-        for parent in {id(parent): parent for parent, _ in parents}.values():
-            parent.pending += 1
+        for parent in epoch.distinct_parents():
+            parent.acquire()
         return epoch
+
+    # -- holds ----------------------------------------------------------------------------------------------
+
+    def acquire(self) -> None:
+        """Keep the epoch from ending."""
+        self._holds += 1
+
+    def release(self) -> None:
+        """Give up a hold; the last one ends the epoch."""
+        self._holds = holds = self._holds - 1
+        if not holds:
+            self.on_end(self)
+
+    @property
+    def is_open(self) -> bool:
+        """True while anybody has a hold on it."""
+        return self._holds > 0
+
+    @property
+    def holds(self) -> int:
+        return self._holds
+
+    def force_end(self) -> None:
+        """End it although there are holds, which are void from now on."""
+        self._holds = _ENDED
+        self.on_end(self)
+
+    def distinct_parents(self) -> list[Epoch]:
+        """The epochs whose documents a carrier carries, each once."""
+        return list({id(parent): parent for parent, _ in self.parents}.values())
 
     # -- what happens to documents --------------------------------------------------------------------------
 
@@ -274,8 +316,8 @@ class Epoch:
                 found.setdefault(epoch, set()).update(documents)
         return found.items()
 
-    def settle_parents(self) -> list[Epoch]:
-        """Hand a finished carrier's outcomes to its parents; returns them, for each to give up its hold."""
+    def settle_parents(self) -> None:
+        """Hand an ended carrier's outcomes to its parents, and give up its holds on them."""
         for bit in (PUBLISHED, FAILED):
             for flag, (parent, origin) in zip(self.flags, self.parents, strict=True):
                 if flag & bit:
@@ -289,7 +331,8 @@ class Epoch:
                 self._hand_on_failure(document, failure.node)
         for document, filter in (self._failed_in or {}).items():
             self._hand_on_failure(document, filter)
-        return list({id(parent): parent for parent, _ in self.parents}.values())
+        for parent in self.distinct_parents():
+            parent.release()
 
     def _hand_on_failure(self, document: int, filter: str) -> None:
         parent, origin = self.parents[document]
@@ -379,14 +422,3 @@ class Epoch:
 
 
 _IS_PUBLISHED = bytes(value & PUBLISHED for value in range(256))
-
-
-def flatten(origins: Iterable[Origin]) -> tuple[int, ...]:
-    """The ordinals of all documents in ``origins``, each once, in order."""
-    found: set[int] = set()
-    for origin in origins:
-        if isinstance(origin, int):
-            found.add(origin)
-        else:
-            found.update(origin)
-    return tuple(sorted(found))

@@ -15,9 +15,10 @@ from pypes.core.unreachable import is_unreachable
 from pypes.packet import Packet
 from pypes.runtime.scheduler.breaker import UNKNOWN, charged
 from pypes.runtime.scheduler.dead import as_json, named
-from pypes.runtime.scheduler.epoch import Epoch, Failure, flatten
+from pypes.runtime.scheduler.epoch import Epoch, Failure
+from pypes.runtime.scheduler.origins import Origin, flatten
 from pypes.runtime.scheduler.outport import OutPort
-from pypes.runtime.scheduler.wire import Origin, Wire
+from pypes.runtime.scheduler.wire import Wire
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
@@ -140,7 +141,7 @@ class Failing:
         if attempt is None:
             attempt = self.attempts[id(first)] = Attempt(first, self.epoch, origins[0], self.hub.clock(), 0)
         attempt.waiting = True
-        self.epoch.pending += 1
+        self.epoch.acquire()
         resting.step_aside(self, attempt, error)
         return True
 
@@ -150,8 +151,7 @@ class Failing:
         if not attempt.tries:
             del self.attempts[id(attempt.value)]
         self.give_back(self.wires[0], attempt.epoch, [attempt.value], [attempt.origin])
-        self.hub.waiting |= self.bit
-        attempt.epoch.pending -= 1
+        attempt.epoch.release()
 
     def stay_aside(self, attempt: Attempt, error: BaseException) -> None:
         """The one that was tried instead got through: the suspected packet is tried again by itself."""
@@ -159,9 +159,7 @@ class Failing:
         attempt.waiting = False
         self.failed(attempt.value, attempt.origin, charged(error))
         self.epoch = own
-        attempt.epoch.pending -= 1
-        if not attempt.epoch.pending:
-            self.hub.finish(attempt.epoch)
+        attempt.epoch.release()
 
     def failed(self, value: Any, origin: Origin, error: BaseException, port: str | None = None) -> None:
         """A component raised over one packet: retry it, send it to the error port, or dead-letter it."""
@@ -197,14 +195,12 @@ class Failing:
         hub = self.hub
         backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2.0 ** min(attempt.tries - 1, 16)) * hub.rng.uniform(0.5, 1.0)
         wire = self.inputs[port][0] if port in self.inputs else self.wires[0]
-        attempt.epoch.pending += 1
+        attempt.epoch.acquire()
         attempt.origin = origin
 
         def due() -> None:
             attempt.waiting = False
-            if not wire.put(attempt.epoch, [attempt.value], [origin]):
-                attempt.epoch.pending -= 1  # it joined a chunk that is counted already
-            hub.waiting |= self.bit
+            wire.hand_over(attempt.epoch, [attempt.value], [origin])
 
         hub.timers.after(max(delay_s, backoff), due)
 

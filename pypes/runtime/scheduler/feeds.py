@@ -47,7 +47,7 @@ class Feeds:
 
     def can_pull(self, epoch: Epoch) -> bool:
         if epoch.at_barrier:
-            return epoch.pending == 1  # the feed's own count
+            return epoch.holds == 1  # the feed's own
         # PERF: asked twice for every epoch, so that a generator would cost more than what it looks at
         for wire in epoch.entries:  # noqa: SIM110
             # a join may take nothing before more was fed: it waits until a document is complete
@@ -69,9 +69,7 @@ class Feeds:
             batch = None
         if batch is None:
             epoch.feeding = False
-            epoch.pending -= 1
-            if not epoch.pending:
-                self._hub.finish(epoch)
+            epoch.release()
             return True
         if batch is BARRIER:
             epoch.at_barrier = True
@@ -86,10 +84,8 @@ class Feeds:
             self._refuse(epoch, node, packets, origins)
             return True
         wire = task.entry
-        if wire.put(epoch, list(packets), origins):
-            epoch.pending += 1
+        wire.put(epoch, list(packets), origins)
         epoch.entries[wire] = self.fed
-        self._hub.waiting |= wire.bit
         return True
 
     def _refuse(self, epoch: Epoch, node: str, packets: Sequence[Any], origins: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pypes.runtime.scheduler.declarative import ProcessTasklet
-from pypes.runtime.scheduler.wire import Origin
+from pypes.runtime.scheduler.origins import Origin
 
 
 class HoldingTasklet(ProcessTasklet):

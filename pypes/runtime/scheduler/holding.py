@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pypes.core.shown import shown
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.wire import Origin
+from pypes.runtime.scheduler.origins import Origin
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.tasklet import Tasklet
@@ -43,7 +43,7 @@ class Holding:
             hub.hold_until(self.task, min(self.task.component.max_hold_s, hub.limits.hold_s))
         if epoch not in self.held:
             self.held[epoch] = []
-            epoch.pending += 1
+            epoch.acquire()
         self.held[epoch].extend(zip(values, origins, strict=True))
 
     def unhold(self, epoch: Epoch, values: Sequence[Any]) -> None:
@@ -58,11 +58,11 @@ class Holding:
             self._carried[epoch] = min(self._carried[epoch], len(held))
         if not held:
             del self.held[epoch]
-            epoch.pending -= 1
+            epoch.release()
 
     def carrier(self) -> tuple[Epoch, Origin]:
         """The epoch and the origin of what is sent now; one epoch serves until something more is taken."""
-        if self._carrier is None or not self._carrier[0].pending:
+        if self._carrier is None or not self._carrier[0].is_open:
             pairs = [(epoch, origin) for epoch, held in self.held.items() for _, origin in held]
             epoch = Epoch.carrier(pairs)
             self._carrier = epoch, tuple(range(len(pairs)))
@@ -86,6 +86,4 @@ class Holding:
         for epoch, pairs in held.items():
             if carried.get(epoch, 0) < len(pairs):
                 epoch.drop(self.task.index, [origin for _, origin in pairs[carried.get(epoch, 0) :]])
-            epoch.pending -= 1
-            if not epoch.pending:
-                self.task.hub.finish(epoch)
+            epoch.release()

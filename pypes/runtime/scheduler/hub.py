@@ -27,6 +27,7 @@ from pypes.runtime.scheduler.epoch import Epoch, Feed
 from pypes.runtime.scheduler.failing import Ended, Failing, is_no_failure
 from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.jams import Jams
+from pypes.runtime.scheduler.ready import Ready
 from pypes.runtime.scheduler.standstill import Standstill
 from pypes.runtime.scheduler.tasklet import Tasklet
 from pypes.runtime.scheduler.waiting import Calls, Timers
@@ -86,9 +87,7 @@ class Scheduler(Watched):
         self._is_cut = False
         self.turns = 0
         self.running = None
-        #: Bits of the filters that have something to do, and of those that must not run now.
-        self.waiting = 0
-        self.blocked = 0
+        self.ready = Ready()
         self.components = components
         self.rng = rng or random.Random()
         self.timers = Timers(clock)
@@ -131,8 +130,8 @@ class Scheduler(Watched):
 
     def submit(self, feed: Feed) -> Epoch:
         """Take a feed; it is pulled as there is room. Call :meth:`run` afterwards."""
-        epoch = Epoch(feed, self.roster)
-        epoch.pending = 1
+        epoch = Epoch(feed, self.roster, self._ended)
+        epoch.acquire()
         epoch.feeding = True
         self.epochs.add(epoch)
         if feed.committed:
@@ -142,31 +141,28 @@ class Scheduler(Watched):
 
     def trigger(self) -> Epoch:
         """Run the sources once: filters that no wire leads to, with an epoch of no documents."""
-        epoch = Epoch(Feed(iter(()), 0), self.roster)
+        epoch = Epoch(Feed(iter(()), 0), self.roster, self._ended)
         self.epochs.add(epoch)
         sources = [task for task in self.tasks if not task.ancestors]
         for task in sources:
             task.triggers.append(epoch)
-            self.waiting |= task.bit
-        epoch.pending = len(sources)
+            epoch.acquire()
+            self.ready.waiting |= task.bit
         return epoch
 
-    def finish(self, epoch: Epoch) -> None:
-        """Nothing of this epoch is in flight any more: report it, or hand a carrier's outcome to its parents."""
+    def _ended(self, epoch: Epoch) -> None:
+        """Nobody has a hold on an epoch any more: report it, or hand a carrier's outcome to its parents."""
         if self.jams.grown:
             self.jams.shrink(epoch)
-        if not epoch.parents:
-            self.epochs.discard(epoch)
-            if self.commits is not None and self.commits.open:
-                self.commits.forget(epoch)
-            if epoch.feed.committed:
-                self.reruns -= 1
-            self.on_done(epoch)
+        if epoch.parents:
+            epoch.settle_parents()
             return
-        for parent in epoch.settle_parents():
-            parent.pending -= 1
-            if not parent.pending:
-                self.finish(parent)
+        self.epochs.discard(epoch)
+        if self.commits is not None and self.commits.open:
+            self.commits.forget(epoch)
+        if epoch.feed.committed:
+            self.reruns -= 1
+        self.on_done(epoch)
 
     # -- lone runs --------------------------------------------------------------------------------------
 
@@ -189,7 +185,7 @@ class Scheduler(Watched):
     @property
     def is_idle(self) -> bool:
         """True if ``run`` would find nothing to do now."""
-        ready = self.waiting & ~self.blocked
+        ready = self.ready.waiting & ~self.ready.blocked
         if self._is_cut or ready & ~self._joins or self._calls.has_ended:
             return False
         # a join that waits for its ancestors, and a feed whose last wave waits for a blocked filter, move only after those
@@ -224,14 +220,14 @@ class Scheduler(Watched):
         while True:
             if ended:
                 for task in self._calls.ended():
-                    self.unblock(task)
-                    self.waiting |= task.bit
+                    self.ready.unblock(task)
+                    self.ready.waiting |= task.bit
             if timers:
                 self.timers.fire()
             moved = False
             position = 0
             # a wave: every filter that has something to do, once, in topological order
-            while ready := (self.waiting & ~self.blocked) >> position:
+            while ready := (self.ready.waiting & ~self.ready.blocked) >> position:
                 position += (ready & -ready).bit_length()
                 task = tasks[position - 1]
                 if joins and task.is_join and not task.find_ready_epoch():
@@ -260,10 +256,10 @@ class Scheduler(Watched):
             if commits is not None and (commits.fresh or commits.open):
                 # after the feeds, because most epochs are done once theirs is found exhausted
                 commits.report()
-            if not (self.waiting or fed or ended or timers or self.blocked):
+            if not (self.ready.waiting or fed or ended or timers or self.ready.blocked):
                 self._is_cut = False  # PERF: it need not be found out in another round that there is nothing
                 return True
-            if not moved and not ended and not (self.blocked and self.jams.resolve()):
+            if not moved and not ended and not (self.ready.blocked and self.jams.resolve()):
                 self._is_cut = False
                 return True
             if self.clock() >= until:
@@ -289,7 +285,7 @@ class Scheduler(Watched):
         The greenlet it stands in becomes the filter's own. If that is the runner, a new one takes its place: filters that
         never wait cost no switch at all.
         """
-        self.waiting |= task.bit
+        self.ready.waiting |= task.bit
         me = task.greenlet = getcurrent()
         runner = self.runner
         try:
@@ -340,34 +336,18 @@ class Scheduler(Watched):
         for task in self.tasks:
             if task.holding is not None and task.holding.held:
                 task.holding.flush_asked = True
-                self.waiting |= task.bit
+                self.ready.waiting |= task.bit
                 found = found or not task.blocks
         return found
 
     # -- blocking and waking --------------------------------------------------------------------------------
 
-    def block(self, task: Failing) -> None:
-        task.blocks += 1
-        self.blocked |= task.bit
-
-    def unblock(self, task: Failing) -> None:
-        task.blocks -= 1
-        if not task.blocks:
-            self.blocked &= ~task.bit
-
-    def unpark(self, wire: Wire) -> None:
-        """There is room on a wire again for the filter that waited for it."""
-        task: Tasklet = wire.parked
-        wire.parked = None
-        task.full_wires -= 1
-        self.unblock(task)
-
     def pause(self, task: Failing, delay_s: float, then: Callable[[], None] = lambda: None) -> None:
         """Do not run a filter for a while; ``then`` is called when it may again."""
-        self.block(task)
+        self.ready.block(task)
 
         def due() -> None:
-            self.unblock(task)
+            self.ready.unblock(task)
             then()
 
         self.timers.after(delay_s, due)
@@ -378,14 +358,14 @@ class Scheduler(Watched):
         def due() -> None:
             if task.holding is not None and task.holding.held:
                 task.holding.flush_asked = True
-                self.waiting |= task.bit
+                self.ready.waiting |= task.bit
 
         self.timers.after(max_hold_s, due)
 
     def offload(self, task: Tasklet, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
         """Run a call in a thread and park the filter until it has ended."""
         future = self._calls.start(task, fn, args, kwargs)
-        self.block(task)
+        self.ready.block(task)
         while not future.done():
             self.park(task)
         return future.result()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.wire import Origin, Wire
+from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.wire import Wire
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
@@ -41,7 +42,7 @@ class Jams:
         else:
             self._give_up(wire)
             wire.capacity = wire.packets + hub.limits.wire_packets
-        hub.unpark(wire)
+        wire.unpark()
         return True
 
     def extend(self, wire: Wire) -> bool:
@@ -57,8 +58,8 @@ class Jams:
         """A wire need not be longer than usual any more; what is on it stays."""
         wire.capacity = self._hub.limits.wire_packets
         self.grown.discard(wire)
-        if wire.parked is not None and not wire.is_full():
-            self._hub.unpark(wire)
+        if wire.parked is not None:
+            wire.make_room()
 
     def _waits_to_join(self, wire: Wire) -> bool:
         target = self._hub.task_of(wire)

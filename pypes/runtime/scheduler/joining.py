@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.tracking import DocumentTracker
-from pypes.runtime.scheduler.wire import Origin, Wire, size_of
+from pypes.runtime.scheduler.wire import Wire, size_of
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.epoch import Epoch
@@ -127,15 +128,13 @@ class Joining:
     def _index(self, wire: Wire) -> None:
         """Sort all that waits on a wire by document. The wire's packets are still counted as such."""
         self._looked_at = None
-        waiting, wire.waiting = wire.waiting, {}
-        for each, (values, origins) in waiting.items():
-            epoch: Epoch = each  # type: ignore[assignment]
+        for epoch, (values, origins) in wire.unload().items():
             known = self._packets.get(epoch)
             if known is None:
                 self._packets[epoch] = len(values)  # the chunk's count on the epoch becomes that of all that is here
             else:
                 self._packets[epoch] = known + len(values)
-                epoch.pending -= 1
+                epoch.release()
             groups = self._open.get(epoch)
             if groups is None:
                 groups = self._open[epoch] = {}
@@ -229,19 +228,15 @@ class Joining:
             self._leave(wire, len(values))
         wire = self._task.wires[0]
         values, origins = self._one_after_the_other(group)
-        wire.packets += len(values)
+        wire.enter(len(values))
         self._current = {wire: (values, origins)}
 
     def _leave(self, wire: Wire, packets: int) -> None:
-        """So many packets are no longer on a wire."""
-        wire.packets -= packets
-        hub = self._task.hub
-        if self._task in hub.broken:
-            return
-        if wire in hub.jams.grown and wire.packets < hub.limits.wire_packets:
-            hub.jams.restore(wire)
-        elif wire.parked is not None and not wire.is_full():
-            hub.unpark(wire)
+        """Count packets as gone from a wire, which need not be longer than usual then."""
+        wire.leave(packets)
+        jams = self._task.hub.jams
+        if wire in jams.grown and not wire.is_shut and wire.packets < self._task.hub.limits.wire_packets:
+            jams.restore(wire)
 
     def _one_after_the_other(self, group: Group) -> Chunk:
         """All packets of a group, document by document where it is known to which they belong."""
@@ -261,7 +256,7 @@ class Joining:
         left = self._packets[epoch] - len(chunk[0])
         if left:
             self._packets[epoch] = left
-            epoch.pending += 1
+            epoch.acquire()
         else:
             del self._packets[epoch]
         self._leave(wire, len(chunk[0]))
@@ -269,14 +264,15 @@ class Joining:
 
     def put_back(self, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         """Put what this turn did not take back in front."""
-        wire.packets += len(values)
+        wire.enter(len(values))
+        wire.ready.waiting |= wire.bit
         chunk = self._current.get(wire)
         self._epoch = epoch
         if epoch in self._packets:
             self._packets[epoch] += len(values)
         else:
             self._packets[epoch] = len(values)
-            epoch.pending += 1
+            epoch.acquire()
         if chunk is not None:
             values, origins = values + chunk[0], [*origins, *chunk[1]]
         self._current[wire] = values, origins

@@ -12,11 +12,10 @@ from greenlet import GreenletExit, greenlet
 from pypes.core.returned import fault_of, packets_of
 from pypes.core.shown import shown
 from pypes.errors import ComponentError
-from pypes.runtime.scheduler.epoch import flatten
 from pypes.runtime.scheduler.failing import Ended, is_no_failure
+from pypes.runtime.scheduler.origins import Origin, flatten
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.receiving import ReceivingTasklet
-from pypes.runtime.scheduler.wire import Origin
 
 MISSING = object()
 NOTHING: list[Any] = []
@@ -195,12 +194,9 @@ class OriginalTasklet(ReceivingTasklet):
     def _pass_on(self, out: OutPort) -> bool:
         """PERF: the end of a turn in which all that was taken was sent on as it was: the pin becomes the chunk's count."""
         wire, epoch, hub = out.wires[0], self.epoch, self.hub
-        if epoch is None or epoch in wire.waiting or wire.overflowed or self.attempts or hub.broken:
+        if epoch is None or wire.overflowed or self.attempts or hub.broken:
             return False
-        values = self.cursor_values
-        wire.waiting[epoch] = (values, self.cursor_origins)
-        wire.packets += len(values)
-        hub.waiting |= wire.bit
+        wire.hand_over(epoch, self.cursor_values, self.cursor_origins)
         if wire.packets >= wire.capacity and wire.parked is None:
             self.park_at(wire)
         out.passing = False
@@ -209,7 +205,7 @@ class OriginalTasklet(ReceivingTasklet):
         self.is_fresh = True
         self.stalls = self.turned_away = 0
         if not self.only_wire.waiting:  # type: ignore[union-attr]
-            hub.waiting &= ~self.bit
+            hub.ready.waiting &= ~self.bit
         return True
 
     def _begin(self) -> None:

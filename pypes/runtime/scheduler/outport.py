@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pypes.runtime.scheduler.wire import Origin, Wire
+from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.wire import Wire
 
 
 class OutPort:

@@ -7,9 +7,9 @@ from operator import length_hint
 from typing import Any
 
 from pypes.errors import ComponentError
+from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.tasklet import Tasklet
-from pypes.runtime.scheduler.wire import Origin
 
 #: What a port expects that does not pass packets on; it has no state that could be shared by mistake.
 NOTHING_MORE: Iterator[Any] = iter(())
@@ -61,15 +61,10 @@ class ReceivingTasklet(Tasklet):
         """PERF: the usual case, one wire to one port, without looking further."""
         wire = self.only_wire
         assert wire is not None
-        waiting = wire.waiting
-        epoch = next(iter(waiting), None)
-        if epoch is None:
+        first = wire.take_first()
+        if first is None:
             return iter(())
-        values, origins = waiting.pop(epoch)
-        wire.packets -= len(values)
-        if wire.parked is not None and not wire.is_full():
-            self.hub.unpark(wire)
-        self.epoch = epoch
+        self.epoch, values, origins = first
         self.is_fresh = False
         return self._open_cursor(self.only_port, values, origins)  # type: ignore[arg-type]
 

@@ -8,9 +8,9 @@ from typing import Any
 from pypes.packet import Packet
 from pypes.runtime.scheduler.checking import Checking
 from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.tasklet import Tasklet
-from pypes.runtime.scheduler.wire import Origin
 
 
 class Sending(Tasklet, Checking):

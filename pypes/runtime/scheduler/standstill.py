@@ -12,7 +12,7 @@ from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import FAILED, Epoch
 from pypes.runtime.scheduler.failures import Failure
 from pypes.runtime.scheduler.holding import Holding
-from pypes.runtime.scheduler.wire import Origin
+from pypes.runtime.scheduler.origins import Origin
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
@@ -25,9 +25,6 @@ STANDSTILL_S: Final = 30.0
 LOOK_S: Final = 5.0
 
 REASON = "nothing works on it any more, which is a bug of Pypes; the log has more. Replay it, and please report it"
-
-#: What an epoch's count would say after it was ended: whatever still gives up a part of it, it is never done again.
-_ENDED: Final = -(1 << 60)
 
 
 class Standstill:
@@ -75,7 +72,7 @@ class Standstill:
         hub.feeds.waiting.clear()
         hub.resting.open.clear()
         hub.jams.grown.clear()
-        hub.waiting = hub.blocked = 0
+        hub.ready.clear()
         self._end(set(hub.epochs), packets)
 
     def _end(self, epochs: set[Epoch], packets: dict[Epoch, list[tuple[Tasklet, Any, tuple[int, ...]]]]) -> None:
@@ -83,7 +80,7 @@ class Standstill:
             if epoch not in self._hub.epochs:
                 continue  # it was done by what was given up of another
             self._since.pop(epoch, None)
-            known = {"documents": epoch.feed.documents, "fed": epoch.fed, "feeding": epoch.feeding, "count": epoch.pending}
+            known = {"documents": epoch.feed.documents, "fed": epoch.fed, "feeding": epoch.feeding, "holds": epoch.holds}
             log.error("documents stand still", extra={"graph": self._hub.graph.name, **known})
             found = packets.get(epoch, ())
             for task, value, documents in found:
@@ -104,8 +101,7 @@ class Standstill:
             if not epoch.feed.documents:  # of sources that were triggered
                 self._fail(epoch, (), "", "", b"", True)
             epoch.feeding = False
-            epoch.pending = _ENDED
-            self._hub.finish(epoch)
+            epoch.force_end()
 
     def _fail(
         self,
@@ -149,7 +145,7 @@ def _given_up(task: Tasklet) -> Iterator[tuple[Epoch, Any, Origin]]:
     for wire in task.wires:
         for waiting, (values, origins) in wire.waiting.items():
             for value, origin in zip(values, origins, strict=True):
-                yield waiting, value, origin  # type: ignore[misc]
+                yield waiting, value, origin
         wire.clear(task.hub.limits.wire_packets)
     for attempt in task.attempts.values():
         if attempt.waiting:

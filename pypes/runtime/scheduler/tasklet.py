@@ -15,9 +15,10 @@ from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import Attempt, Failing
 from pypes.runtime.scheduler.holding import Holding
 from pypes.runtime.scheduler.joining import Joining
+from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.services import Services
-from pypes.runtime.scheduler.wire import Origin, Wire
+from pypes.runtime.scheduler.wire import Wire
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.hub import Scheduler
@@ -170,7 +171,7 @@ class Tasklet(Failing, Services):
             return self.chosen
         for wire in self.wires:
             for epoch in wire.waiting:
-                return epoch  # type: ignore[return-value]
+                return epoch
         return None
 
     def take(self, wires: list[Wire], epoch: Epoch) -> tuple[list[Any], Sequence[Origin]] | None:
@@ -181,12 +182,10 @@ class Tasklet(Failing, Services):
             chunk = wire.take(epoch) if self.joining is None else self.joining.take(wire, epoch)
             if chunk is None:
                 continue
-            if wire.parked is not None and not wire.is_full() and self not in self.hub.broken:
-                self.hub.unpark(wire)
             if self.epoch is None:
-                self.epoch = epoch  # the chunk's count on the epoch becomes the pin's
+                self.epoch = epoch  # the chunk's hold on the epoch becomes the pin's
             else:
-                epoch.pending -= 1
+                epoch.release()
             if values is None:
                 values, origins = chunk
             else:
@@ -230,7 +229,6 @@ class Tasklet(Failing, Services):
         assert self.epoch is not None
         if values:
             self.give_back(self.taken_from, self.epoch, values, origins)
-        self.hub.waiting |= self.bit  # they may have been handed over without going through the wire
 
     def give_back(self, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         """Put packets back in front of what waits on a wire; the component does not hold them any more."""
@@ -238,8 +236,8 @@ class Tasklet(Failing, Services):
             self.holding.unhold(epoch, values)
         if self.joining is not None:
             self.joining.put_back(wire, epoch, values, origins)
-        elif wire.put_back(epoch, values, origins):
-            epoch.pending += 1
+        else:
+            wire.put_back(epoch, values, origins)
 
     def skip_committed(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> tuple[list[Any], Sequence[Origin]]:
         """For a publisher: leave out packets of which it has committed all documents in an earlier run."""
@@ -256,7 +254,7 @@ class Tasklet(Failing, Services):
             yield self.epoch, self.in_hand()
         for wire in self.wires:
             for epoch, (_, origins) in wire.waiting.items():
-                yield epoch, origins  # type: ignore[misc]
+                yield epoch, origins
         for attempt in self.attempts.values():
             if attempt.waiting:
                 yield attempt.epoch, (attempt.origin,)
@@ -310,24 +308,15 @@ class Tasklet(Failing, Services):
             values, origins = self.hub.jams.refuse(self, wire, epoch, values, origins)
             if not values:
                 return
-        if epoch in wire.waiting:
-            wire.put(epoch, values, origins)
-        else:  # PERF: the usual case of Wire.put, without the call
-            wire.waiting[epoch] = (values, origins)
-            wire.packets += len(values)
-            epoch.pending += 1
-        hub = self.hub
-        hub.waiting |= wire.bit
+        wire.put(epoch, values, origins)
         if wire.packets >= wire.capacity and wire.parked is None:
             self.park_at(wire)
 
     def park_at(self, wire: Wire) -> None:
         """A wire from here is full: this filter must not run until there is room."""
-        if self.hub.broken and self.hub.task_of(wire) in self.hub.broken and self.hub.jams.extend(wire):
+        if wire.is_shut and self.hub.jams.extend(wire):
             return
-        wire.parked = self
-        self.full_wires += 1
-        self.hub.block(self)
+        wire.park(self)
 
     def park_while_full(self) -> None:
         """In ``send``: let downstream run until there is room again."""
@@ -343,9 +332,7 @@ class Tasklet(Failing, Services):
         if epoch is not None:
             self.epoch = self.chosen = None
             self.stalls = self.turned_away = 0
-            epoch.pending -= 1
-            if not epoch.pending:
-                hub.finish(epoch)
+            epoch.release()
         elif self.joining.has_current if self.joining is not None else any(wire.waiting for wire in self.wires):
             self._stalled()
         self.note_waiting()
@@ -358,7 +345,7 @@ class Tasklet(Failing, Services):
         if self.joining is not None and not self.joining.is_empty:
             return
         if not (only.waiting if only is not None else any(wire.waiting for wire in self.wires)) and not self.triggers:
-            self.hub.waiting &= ~self.bit
+            self.hub.ready.waiting &= ~self.bit
 
     def _stalled(self) -> None:
         """It yielded without taking the input it has: the second time in a row it is given back-off, then up."""

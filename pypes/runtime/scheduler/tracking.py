@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pypes.runtime.scheduler.wire import Origin
+from pypes.runtime.scheduler.origins import Origin
 
 if TYPE_CHECKING:
     from pypes.runtime.scheduler.epoch import Epoch

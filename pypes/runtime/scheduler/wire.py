@@ -1,12 +1,22 @@
-"""Wire: a wire at run time, a bounded FIFO of chunks between an output port and an input port."""
+"""Wire: a bounded first-in-first-out queue of chunks between an output port and an input port."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-#: Where a packet comes from: the ordinal of one document of its epoch, or of several.
-Origin = int | tuple[int, ...]
+from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.ready import Blockable, Ready
+
+#: Packets of one epoch with their origins beside them (a list, or a ``range`` where the documents are consecutive).
+Chunk = tuple[list[Any], Sequence[Origin]]
+
+
+class Sender(Blockable, Protocol):
+    """The filter before a wire: it must not run while one of its wires is full."""
+
+    full_wires: int
 
 
 class Gathered(list[Any]):
@@ -18,65 +28,134 @@ class Gathered(list[Any]):
 class Wire:
     """Chunks that wait, by epoch in the order in which the epochs first came.
 
-    A chunk is a list of packets of one epoch with their origins beside them (a list, or a ``range`` where the
-    documents are consecutive). ``capacity`` bounds the packets, not strictly: a sender is stopped once
-    the wire is full, so that one flush may go over it.
+    Only its methods change what it counts: the packets, and for each chunk one hold on its epoch. What is taken off brings the
+    hold of its chunk along, to whoever took it. ``capacity`` bounds the packets, not strictly: a sender is stopped once the wire
+    is full, so that one flush may go over it.
     """
 
-    __slots__ = ("bit", "capacity", "label", "overflowed", "packets", "parked", "waiting")
+    __slots__ = ("bit", "capacity", "is_shut", "label", "overflowed", "packets", "parked", "ready", "waiting")
 
-    def __init__(self, label: str, capacity: int, bit: int) -> None:
+    def __init__(self, label: str, capacity: int, bit: int, ready: Ready) -> None:
         self.label = label
         self.capacity = capacity
-        #: The consumer's bit in the scheduler's ready mask.
+        #: The consumer's bit in the masks of ``ready``.
         self.bit = bit
+        self.ready = ready
         self.packets = 0
-        self.waiting: dict[Hashable, tuple[list[Any], Sequence[Origin]]] = {}
-        #: The task that waits for room here, if any. A wire has one source, hence at most one.
-        self.parked: Any = None
+        self.waiting: dict[Epoch, Chunk] = {}
+        #: The filter that waits for room here, if any. A wire has one source, hence at most one.
+        self.parked: Sender | None = None
+        #: While the consumer rests, room that it makes by trying is not the sender's to fill.
+        self.is_shut = False
         #: By epoch, documents that outgrew the byte cap: what else is made of them and sent here is dead-lettered. -1 stands
         #: for packets of no document.
-        self.overflowed: dict[Hashable, set[int]] = {}
+        self.overflowed: dict[Epoch, set[int]] = {}
 
-    def put(self, epoch: Hashable, values: list[Any], origins: Sequence[Origin]) -> bool:
-        """Append; takes ownership of ``values``. True if this made a new chunk, False if it joined one that waits."""
-        self.packets += len(values)
-        chunk = self.waiting.get(epoch)
-        if chunk is None:
+    # -- putting ------------------------------------------------------------------------------------------
+
+    def put(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        """Append; takes ownership of ``values``."""
+        if epoch in self.waiting:
+            self._join(epoch, values, origins)
+        else:
             self.waiting[epoch] = (values, origins)
-            return True
-        held, sources = chunk
+            epoch.acquire()
+        self.packets += len(values)
+        self.ready.waiting |= self.bit
+
+    def hand_over(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        """As :meth:`put`, with a hold on the epoch that the caller has and gives up."""
+        if epoch in self.waiting:
+            self._join(epoch, values, origins)
+            epoch.release()
+        else:
+            self.waiting[epoch] = (values, origins)
+        self.packets += len(values)
+        self.ready.waiting |= self.bit
+
+    def _join(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        held, sources = self.waiting[epoch]
         if type(held) is not Gathered:  # these may be somebody else's, too
             held, sources = Gathered(held), [*sources]
             self.waiting[epoch] = held, sources
         held += values
         sources += origins  # type: ignore[operator]
-        return False
 
-    def put_back(self, epoch: Hashable, values: list[Any], origins: Sequence[Origin]) -> bool:
-        """Put what a component did not take back in front. True if this made a new chunk."""
+    def put_back(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        """Put what a component did not take back in front."""
         self.packets += len(values)
         chunk = self.waiting.pop(epoch, None)
-        if chunk is not None:
+        if chunk is None:
+            epoch.acquire()
+        else:
             values, origins = values + chunk[0], [*origins, *chunk[1]]
         self.waiting = {epoch: (values, origins), **self.waiting}
-        return chunk is None
+        self.ready.waiting |= self.bit
 
-    def clear(self, capacity: int) -> None:
-        """Forget what waits and who waits for room: the wire is as new."""
-        self.waiting = {}
-        self.overflowed = {}
-        self.packets, self.capacity, self.parked = 0, capacity, None
+    # -- taking -------------------------------------------------------------------------------------------
 
-    def take(self, epoch: Hashable) -> tuple[list[Any], Sequence[Origin]] | None:
-        """Remove and return the chunk of one epoch, ``None`` if none waits."""
+    def take(self, epoch: Epoch) -> Chunk | None:
+        """Remove and return the chunk of one epoch, with its hold; ``None`` if none waits."""
         chunk = self.waiting.pop(epoch, None)
         if chunk is not None:
             self.packets -= len(chunk[0])
+            if self.parked is not None:
+                self.make_room()
         return chunk
+
+    def take_first(self) -> tuple[Epoch, list[Any], Sequence[Origin]] | None:
+        """Remove and return the oldest chunk, with its hold; ``None`` if none waits."""
+        for epoch in self.waiting:
+            values, origins = self.waiting.pop(epoch)
+            self.packets -= len(values)
+            if self.parked is not None:
+                self.make_room()
+            return epoch, values, origins
+        return None
+
+    def unload(self) -> dict[Epoch, Chunk]:
+        """Remove all chunks, with their holds. The packets count as on the wire until :meth:`leave` says that they are not."""
+        waiting, self.waiting = self.waiting, {}
+        return waiting
+
+    def leave(self, packets: int) -> None:
+        """Count packets that were unloaded as gone."""
+        self.packets -= packets
+        if self.parked is not None:
+            self.make_room()
+
+    def enter(self, packets: int) -> None:
+        """Count packets that wait elsewhere as on the wire, as if unloaded from it."""
+        self.packets += packets
+
+    # -- room ---------------------------------------------------------------------------------------------
 
     def is_full(self) -> bool:
         return self.packets >= self.capacity
+
+    def park(self, sender: Sender) -> None:
+        """Keep the filter that sends here from running until there is room."""
+        self.parked = sender
+        sender.full_wires += 1
+        self.ready.block(sender)
+
+    def make_room(self) -> None:
+        """Let the sender that waits here run if there is room for it."""
+        if self.packets < self.capacity and not self.is_shut:
+            self.unpark()
+
+    def unpark(self) -> None:
+        """Let the sender that waits here run."""
+        sender, self.parked = self.parked, None
+        assert sender is not None
+        sender.full_wires -= 1
+        self.ready.unblock(sender)
+
+    def clear(self, capacity: int) -> None:
+        """Forget what waits and who waits for room: the wire is as new. The holds of its chunks are void."""
+        self.waiting = {}
+        self.overflowed = {}
+        self.packets, self.capacity, self.parked, self.is_shut = 0, capacity, None, False
 
     def size_bytes(self) -> int:
         """Estimated bytes of what waits; used only where a wire must grow, so it may be slow."""

@@ -54,7 +54,7 @@ def build(hub: Scheduler, graph: Graph, components: Mapping[str, Component]) -> 
     made = []
     for each in graph.wires:
         source, target = by_name[each.source], by_name[each.target]
-        wire = Wire(f"{each.source}.{each.output} -> {each.target}.{each.input}", capacity, target.bit)
+        wire = Wire(f"{each.source}.{each.output} -> {each.target}.{each.input}", capacity, target.bit, hub.ready)
         source.outs.setdefault(each.output, OutPort([])).wires.append(wire)
         target.inputs.setdefault(each.input, []).append(wire)
         made.append(wire)
@@ -62,7 +62,7 @@ def build(hub: Scheduler, graph: Graph, components: Mapping[str, Component]) -> 
         ports = task.component.get_in_ports()
         ports = (["in"] if "in" in ports or not ports else []) + ports
         if not task.inputs:
-            task.inputs[ports[0]] = [Wire(f"(entry) -> {name}.{ports[0]}", capacity, task.bit)]
+            task.inputs[ports[0]] = [Wire(f"(entry) -> {name}.{ports[0]}", capacity, task.bit, hub.ready)]
         task.entry = next(task.inputs[port][0] for port in ports if port in task.inputs)
         task.ancestors = tuple(by_name[a] for a in plan.ancestors[name])
     publishers = tuple(task.name for task in by_name.values() if task.is_publisher)

@@ -21,7 +21,7 @@ class Reports:
         self.each: list[tuple[str, list[int]]] = []
 
     def __call__(self, epoch: Epoch, publisher: str, documents: Sequence[int]) -> None:
-        assert epoch.pending
+        assert epoch.is_open
         self.each.append((publisher, list(documents)))
 
 

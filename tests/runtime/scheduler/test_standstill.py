@@ -43,7 +43,7 @@ def test_an_epoch_whose_count_leaked_is_ended(caplog: pytest.LogCaptureFixture) 
     done: list[Epoch] = []
     with running({"start": Pass(), "keep": keep}, [("start.out", "keep.in")], on_done=done.append, clock=clock) as scheduler:
         leaked = submit(scheduler, 2)
-        leaked.pending += 1
+        leaked.acquire()
         scheduler.run()
         assert scheduler.stands_still
         passes(scheduler, clock, STANDSTILL_S - LOOK_S)
@@ -53,7 +53,7 @@ def test_an_epoch_whose_count_leaked_is_ended(caplog: pytest.LogCaptureFixture) 
         assert scheduler.in_flight == 0
         assert scheduler.runs_at() is None
         # whoever held the count gives it up after all: it is not done twice
-        leaked.pending -= 1
+        leaked.release()
         submit(scheduler)
         scheduler.run()
         assert [epoch is leaked for epoch in done] == [True, False]
@@ -96,7 +96,7 @@ def test_what_is_parked_for_good_fails_with_its_packets_and_the_graph_goes_on() 
     done: list[Epoch] = []
     nodes = {"start": Pass(), "odd": Pass(), "keep": keep}
     with running(nodes, [("start.out", "odd.in"), ("odd.out", "keep.in")], on_done=done.append, clock=clock) as scheduler:
-        scheduler.block(scheduler.tasks[1])  # and nobody will let go of it
+        scheduler.ready.block(scheduler.tasks[1])  # and nobody will let go of it
         epoch = submit(scheduler, 3)
         scheduler.run()
         passes(scheduler, clock, STANDSTILL_S + 3 * LOOK_S)
@@ -166,7 +166,7 @@ def test_a_trigger_that_stands_still_is_told_as_failed() -> None:
     done: list[Epoch] = []
     with running({"start": Source()}, [], on_done=done.append, clock=clock) as scheduler:
         epoch = scheduler.trigger()
-        epoch.pending += 1
+        epoch.acquire()
         scheduler.run()
         passes(scheduler, clock, STANDSTILL_S + 3 * LOOK_S)
     assert [each.code for each in done[0].dead_letters] == ["internal"]
@@ -175,7 +175,7 @@ def test_a_trigger_that_stands_still_is_told_as_failed() -> None:
 def test_a_pipeline_ends_with_an_error() -> None:
     with Pipeline(Pass) as pipeline:
         scheduler = pipeline._scheduler
-        scheduler.block(scheduler.tasks[0])
+        scheduler.ready.block(scheduler.tasks[0])
         with pytest.raises(ComponentError) as caught:
             pipeline.push(packets(1))
         assert caught.value.code == "scheduler.stuck"
