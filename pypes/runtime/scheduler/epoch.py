@@ -119,11 +119,17 @@ class Epoch:
         "roster",
     )
 
-    def __init__(self, feed: Feed, roster: Roster = _NO_ROSTER, on_end: Callable[[Epoch], None] = lambda epoch: None) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        roster: Roster = _NO_ROSTER,
+        on_end: Callable[[Epoch], None] = lambda epoch: None,
+        holds: int = 0,
+    ) -> None:
         self.feed = feed
         self.roster = roster
         self.on_end = on_end
-        self._holds = 0
+        self._holds = holds
         self.feeding = False
         #: The feed waits for all that it has fed to be finished.
         self.at_barrier = False

@@ -130,8 +130,7 @@ class Scheduler(Watched):
 
     def submit(self, feed: Feed) -> Epoch:
         """Take a feed; it is pulled as there is room. Call :meth:`run` afterwards."""
-        epoch = Epoch(feed, self.roster, self._ended)
-        epoch.acquire()
+        epoch = Epoch(feed, self.roster, self._ended, holds=1)
         epoch.feeding = True
         self.epochs.add(epoch)
         if feed.committed:

@@ -59,7 +59,7 @@ class Wire:
             self._join(epoch, values, origins)
         else:
             self.waiting[epoch] = (values, origins)
-            epoch.acquire()
+            epoch._holds += 1  # PERF: as acquire(), without the call
         self.packets += len(values)
         self.ready.waiting |= self.bit
 
