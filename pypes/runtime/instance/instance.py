@@ -149,10 +149,16 @@ def _exit(error: BaseException) -> NoReturn:
 
 def _watchdog(spec: InstanceSpec, runners: Mapping[str, Runner], note: Note) -> Watchdog:
     schedulers = [runner.scheduler for runner in runners.values()]
-    timeouts_s = [scheduler.timeout_s(filter) for scheduler in schedulers for filter in scheduler.graph.nodes]
+    watches = [scheduler.watch for scheduler in schedulers]
+    timeouts_s = [scheduler.watch.timeout_s(filter) for scheduler in schedulers for filter in scheduler.graph.nodes]
     # nobody can see from outside which filter keeps the interpreter to itself: the least patient one decides. If that was
     # another one's right, no harm is done: what was in flight runs again alone, where each turn is noted with its own time
-    return Watchdog(schedulers, note, shortest_s=min(timeouts_s, default=0.0), max_memory_bytes=spec.max_memory_bytes)
+    return Watchdog(
+        watches,
+        note,
+        shortest_s=min(timeouts_s, default=0.0),
+        max_memory_bytes=spec.max_memory_bytes,
+    )
 
 
 class _SetupFailed(Exception):

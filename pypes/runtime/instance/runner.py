@@ -170,7 +170,7 @@ class Runner:
         """Put in a delivery by itself, one document after the other; the note says which filter is at which of them."""
         scheduler = self.scheduler
         note.decoding()
-        scheduler.note = lambda filter, document: note.turn(filter, document, scheduler.timeout_s(filter))
+        scheduler.note = lambda filter, document: note.turn(filter, document, scheduler.watch.timeout_s(filter))
         self._start([waiting], note)
 
     def end_alone(self, note: Note) -> None:
@@ -236,7 +236,7 @@ class Runner:
                     raise fault
         except BaseException as error:
             # some may have changed, some not: whoever asked has this instance replaced
-            on_done(f"{name}: {shown(error, self.scheduler.secrets.redact)}")
+            on_done(f"{name}: {shown(error, self.scheduler.core.secrets.redact)}")
             return
         self.version = version
         on_done("")

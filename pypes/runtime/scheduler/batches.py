@@ -11,8 +11,8 @@ from typing import Any
 from pypes.core.returned import are_packets, checked, packets_of, unrun
 from pypes.errors import Retry
 from pypes.runtime.scheduler.breaker import charged
+from pypes.runtime.scheduler.core import is_no_failure
 from pypes.runtime.scheduler.declarative import ProcessTasklet
-from pypes.runtime.scheduler.failing import is_no_failure
 from pypes.runtime.scheduler.origins import Origin, flatten
 from pypes.runtime.scheduler.outport import OutPort
 
@@ -43,37 +43,37 @@ class BatchTasklet(ProcessTasklet):
         return self.chunk
 
     def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
-        if self.hub.broken and len(values) > 1 and not self.is_publisher and self.is_suspect(values[0]):
+        if self.broken and len(values) > 1 and not self.is_publisher and self.failing.is_suspect(values[0]):
             error = None
             self._one_by_one(values, origins)
         elif (error := self._batch(values, origins)) is None:
-            if self.hub.broken:
-                self.hub.resting.succeed(self)
-        elif self.gone is None and self.is_unreachable(error):
-            self.rest(values, origins, error)
+            if self.broken:
+                self.resting.succeed(self)
+        elif self.gone is None and self.failing.is_unreachable(error):
+            self.failing.rest(values, origins, error)
         elif len(values) == 1 or self.gone is not None or isinstance(error, Retry):
             # what went on before it raised would go on once more if they were tried one by one
             gone = self.gone or ()
-            error = charged(error) if self.is_unreachable(error) else error
+            error = charged(error) if self.failing.is_unreachable(error) else error
             for value, origin in zip(values, origins, strict=True):
                 if id(value) not in gone:
-                    self.failed(value, origin, error)
+                    self.failing.failed(value, origin, error)
         else:
             self._one_by_one(values, origins)
         if self.attempts:
-            self.settle_attempts(self._pinned())
+            self.failing.settle(self._pinned())
 
     def _one_by_one(self, values: list[Any], origins: Sequence[Origin]) -> None:
         for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
-            self.hub.turns += 1
+            self.core.turns += 1
             error = self._batch([value], [origin])
-            if error is not None and self.gone is None and self.is_unreachable(error):
-                self.rest(values[i:], origins[i:], error)
+            if error is not None and self.gone is None and self.failing.is_unreachable(error):
+                self.failing.rest(values[i:], origins[i:], error)
                 break
             if error is not None:
-                self.failed(value, origin, charged(error) if self.is_unreachable(error) else error)
-            elif self.hub.broken:
-                self.hub.resting.succeed(self)
+                self.failing.failed(value, origin, charged(error) if self.failing.is_unreachable(error) else error)
+            elif self.broken:
+                self.resting.succeed(self)
 
     def _batch(self, values: list[Any], origins: Sequence[Origin]) -> BaseException | None:
         """Work on packets together; returns what was raised, and then nothing more of theirs goes on."""

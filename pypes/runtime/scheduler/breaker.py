@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pypes.core.raised import Raised
 from pypes.errors import Retry, Unreachable
-
-if TYPE_CHECKING:
-    from pypes.runtime.scheduler.failing import Attempt, Failing
-    from pypes.runtime.scheduler.hub import Scheduler
+from pypes.runtime.scheduler.core import Attempt, Core, Filter
+from pypes.runtime.scheduler.jams import Jams
 
 REST_FIRST_S, REST_MOST_S = 0.5, 30.0
 
@@ -47,92 +44,92 @@ class Breakers:
     ``unreachable_s``, with or without a next one, is given up.
     """
 
-    def __init__(self, hub: Scheduler, rng: random.Random) -> None:
-        self._hub = hub
-        self._rng = rng
-        self.open: dict[Failing, Breaker] = {}
+    def __init__(self, core: Core, jams: Jams) -> None:
+        self._core = core
+        self._jams = jams
+        self.open: dict[Filter, Breaker] = {}
         #: Called when a filter has begun to rest, or need not any more; not for each time it tries in vain.
         self.on_change: Callable[[], None] = lambda: None
 
-    def is_resting(self, task: Failing) -> bool:
+    def is_resting(self, task: Filter) -> bool:
         breaker = self.open.get(task)
         return breaker is not None and breaker.until is not None
 
     @property
     def patience_s(self) -> float:
-        return max(1.0, min(PATIENCE_S, self._hub.limits.unreachable_s))
+        return max(1.0, min(PATIENCE_S, self._core.limits.unreachable_s))
 
-    def is_suspect(self, task: Failing, value: Any) -> bool:
+    def is_suspect(self, task: Filter, value: Any) -> bool:
         """True for the packet that was the first not to get through when the filter tried last, and the one after it."""
         breaker = self.open.get(task)
         return breaker is not None and (breaker.first is value or bool(breaker.aside))
 
-    def tries_of(self, task: Failing, value: Any) -> int:
+    def tries_of(self, task: Filter, value: Any) -> int:
         """How often a packet was the first to fail, if that has lasted too long; else 0."""
         breaker = self.open.get(task)
         if breaker is None or breaker.first is not value or breaker.aside:
             return 0
-        return breaker.failures + 1 if self._hub.clock() - breaker.first_s >= self._hub.limits.unreachable_s else 0
+        return breaker.failures + 1 if self._core.clock() - breaker.first_s >= self._core.limits.unreachable_s else 0
 
-    def may_step_aside(self, task: Failing) -> bool:
+    def may_step_aside(self, task: Filter) -> bool:
         """True unless as many packets stand aside as may at a time."""
         breaker = self.open.get(task)
         if breaker is None:
             return True
-        most = 1 + int((self._hub.clock() - breaker.since_s) / self.patience_s)
+        most = 1 + int((self._core.clock() - breaker.since_s) / self.patience_s)
         return len(breaker.aside) < min(most, MOST_ASIDE)
 
-    def step_aside(self, task: Failing, attempt: Attempt, error: BaseException) -> None:
+    def step_aside(self, task: Filter, attempt: Attempt, error: BaseException) -> None:
         """Have a packet wait until the one after it was tried."""
         self._of(task).aside.append((attempt, error))
 
-    def _of(self, task: Failing) -> Breaker:
+    def _of(self, task: Filter) -> Breaker:
         breaker = self.open.get(task)
         if breaker is None:
-            breaker = self.open[task] = Breaker(self._hub.clock(), self._hub.wall_clock())
+            breaker = self.open[task] = Breaker(self._core.clock(), self._core.wall_clock())
             for wire in task.wires:
                 wire.is_shut = True
         return breaker
 
-    def fail(self, task: Failing, error: BaseException, first: Any = UNKNOWN) -> None:
+    def fail(self, task: Filter, error: BaseException, first: Any = UNKNOWN) -> None:
         """A filter could not reach its service: have it rest. ``first`` is the packet over which it noticed."""
-        hub = self._hub
-        reason = Raised.of(error, hub.secrets.redact).reason
+        core = self._core
+        reason = Raised.of(error, core.secrets.redact).reason
         breaker = self._of(task)
         is_new = not breaker.failures
-        rest_s = min(REST_MOST_S, REST_FIRST_S * 2.0 ** min(breaker.failures, 16)) * self._rng.uniform(0.5, 1.0)
+        rest_s = min(REST_MOST_S, REST_FIRST_S * 2.0 ** min(breaker.failures, 16)) * self._core.rng.uniform(0.5, 1.0)
         breaker.failures += 1
         aside, breaker.aside = breaker.aside, []
         for attempt, _ in reversed(aside):
             task.come_back(attempt)
             first = attempt.value
         if first is not breaker.first:
-            breaker.first, breaker.first_s = first, hub.clock()
+            breaker.first, breaker.first_s = first, core.clock()
         breaker.reason = reason
-        breaker.until = hub.clock() + rest_s
+        breaker.until = core.clock() + rest_s
 
         def due() -> None:
             breaker.until = None
 
-        hub.pause(task, rest_s, due)
+        core.pause(task, rest_s, due)
         if is_new:
             task.component.log.warning(
                 "destination cannot be reached, resting", extra={"reason": reason, "seconds": round(rest_s, 2)}
             )
             for wire in task.wires:
-                if wire.parked is not None and hub.jams.extend(wire):
+                if wire.parked is not None and self._jams.extend(wire):
                     wire.unpark()
             self.on_change()
 
-    def end_turn(self, task: Failing) -> None:
+    def end_turn(self, task: Filter) -> None:
         """A filter has ended a turn: where packets stand aside and nothing is left to be tried, none of it has told anything."""
         breaker = self.open.get(task)
         if breaker is not None and breaker.aside and not any(wire.waiting for wire in task.wires):
             self.fail(task, breaker.aside[0][1])
 
-    def succeed(self, task: Failing) -> None:
+    def succeed(self, task: Filter) -> None:
         """A filter got through, a publisher with a commit."""
-        hub = self._hub
+        core = self._core
         breaker = self.open.pop(task, None)
         if breaker is None:
             return
@@ -141,10 +138,10 @@ class Breakers:
             if wire.parked is not None:
                 wire.make_room()
         if breaker.failures:
-            seconds = round(hub.clock() - breaker.since_s, 2)
+            seconds = round(core.clock() - breaker.since_s, 2)
             task.component.log.info("destination is reached again", extra={"reason": breaker.reason, "seconds": seconds})
             for wire in task.wires:
-                hub.jams.restore(wire)
+                self._jams.restore(wire)
             self.on_change()
         for attempt, error in breaker.aside:
             task.stay_aside(attempt, error)
@@ -154,7 +151,7 @@ class Breakers:
         return {task.name: (breaker.since, breaker.reason) for task, breaker in self.open.items() if breaker.failures}
 
     def states(self) -> dict[str, dict[str, Any]]:
-        now = self._hub.clock()
+        now = self._core.clock()
         return {
             task.name: {
                 "state": "trying" if breaker.until is None else "open",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pypes.core.returned import fault_of, unrun
+from pypes.runtime.scheduler.failing import Failing
 from pypes.runtime.scheduler.origins import Origin
 
 
@@ -18,9 +19,7 @@ class Checking:
     origins: Sequence[Origin]
     results: list[Any]
     lost: list[int]
-
-    def failed(self, value: Any, origin: Origin, error: BaseException, port: str | None = None) -> None:
-        raise NotImplementedError
+    failing: Failing
 
     def _check_result(self, at: int) -> None:
         """What ``process`` returned for a packet is no packet: the packet fails here if that should not go on."""
@@ -29,7 +28,7 @@ class Checking:
         if fault is not None:
             self.results[at] = None
             self.lost.append(at)
-            self.failed(given, self.origins[at], fault)
+            self.failing.failed(given, self.origins[at], fault)
 
     def _check_unrun(self, failed: list[int]) -> None:
         """Nobody takes what ``process`` returned; but where that is a generator or a coroutine, it has not done its work."""
@@ -37,4 +36,4 @@ class Checking:
             fault = unrun(result, "process")
             if fault is not None:
                 failed.append(at)
-                self.failed(self.values[at], self.origins[at], fault)
+                self.failing.failed(self.values[at], self.origins[at], fault)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
+from pypes.runtime.scheduler.breaker import Breakers
+from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.tracking import DocumentTracker
-
-if TYPE_CHECKING:
-    from pypes.runtime.scheduler.tasklet import Tasklet
 
 
 class Commits:
@@ -19,15 +17,16 @@ class Commits:
     A document counts as soon as it was in a commit; the rows of a table, all one document, are reported with the last of them.
     """
 
-    def __init__(self, call: Callable[[Epoch, str, Sequence[int]], None]) -> None:
+    def __init__(self, call: Callable[[Epoch, str, Sequence[int]], None], resting: Breakers) -> None:
         self._call = call
+        self._resting = resting
         #: What was committed since the last report.
-        self.fresh: list[tuple[Tasklet, Epoch, Sequence[Origin]]] = []
+        self.fresh: list[tuple[Filter, Epoch, Sequence[Origin]]] = []
         #: Committed, but more is to come: by epoch (those that were fed) and publisher.
-        self.open: dict[Epoch, dict[Tasklet, set[int]]] = {}
-        self._trackers: dict[Tasklet, DocumentTracker] = {}
+        self.open: dict[Epoch, dict[Filter, set[int]]] = {}
+        self._trackers: dict[Filter, DocumentTracker] = {}
 
-    def add(self, task: Tasklet, epoch: Epoch, origins: Sequence[Origin]) -> None:
+    def add(self, task: Filter, epoch: Epoch, origins: Sequence[Origin]) -> None:
         self.fresh.append((task, epoch, origins))
 
     def forget(self, epoch: Epoch) -> None:
@@ -48,7 +47,7 @@ class Commits:
                     self.open.setdefault(root, {}).setdefault(task, set()).update(documents)
         for root, publishers in list(self.open.items()):
             for task, committed in list(publishers.items()):
-                if task in task.hub.broken and task not in committing:
+                if task in self._resting.open and task not in committing:
                     continue  # PERF: what waits for one that rests may be much, and looking at it again tells nothing new
                 final = self._final(root, task, committed)
                 if not final:
@@ -60,7 +59,7 @@ class Commits:
             if not publishers:
                 del self.open[root]
 
-    def _final(self, root: Epoch, task: Tasklet, committed: set[int]) -> set[int]:
+    def _final(self, root: Epoch, task: Filter, committed: set[int]) -> set[int]:
         """Those of ``committed`` of which nothing failed here and nothing more can come."""
         tracker = self._trackers.get(task)
         if tracker is None:

@@ -10,8 +10,8 @@ from pypes.core.shown import shown
 from pypes.errors import Retry
 from pypes.packet import Packet
 from pypes.runtime.scheduler.breaker import charged
+from pypes.runtime.scheduler.core import is_no_failure
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.failing import is_no_failure
 from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.sending import Sending
 
@@ -39,15 +39,15 @@ class ProcessTasklet(Sending):
         out = self.outs.get("out")
         simple = type(self) is ProcessTasklet and not self.is_publisher
         if simple and out is not None and len(out.wires) == 1:
-            target = self.hub.task_of(out.wires[0])
+            target = self.core.target_of(out.wires[0])
             if isinstance(target, ProcessTasklet) and target.holding is None and len(target.wires) == 1:
                 # publishers take their turn after everything else (see `Scheduler`)
-                is_in_turn = not target.is_publisher or len(target.ancestors) == len(self.hub.tasks) - 1
-                self.following = target if is_in_turn and self.hub.note is None else None
+                is_in_turn = not target.is_publisher or len(target.ancestors) == len(self.core.filters) - 1
+                self.following = target if is_in_turn and self.core.note is None else None
 
     def step(self) -> None:
         if self.greenlet is not None:  # parked in the middle of its turn
-            self.hub.resume(self)
+            self.core.resume(self)
             return
         only = self.only_wire
         if self.following is not None and only is not None and (first := only.take_first()) is not None:
@@ -72,15 +72,15 @@ class ProcessTasklet(Sending):
                     self.hand_on(epoch, *chunk)
                     return
                 self.work_on(*chunk)
-                if self.hub.broken and self.hub.resting.is_resting(self):
+                if self.broken and self.resting.is_resting(self):
                     break
         self.end_turn()
 
     def hand_on(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         """Work on a chunk, and go on with what became of it in the following filters as long as they are idle."""
         task: ProcessTasklet = self
-        hub = self.hub
-        broken = hub.broken
+        core = self.core
+        broken = self.broken
         is_alone = len(values) == 1  # and stays so: what goes on is one result for each
         error: BaseException | None = None
         while (following := task.following) is not None and not (
@@ -107,16 +107,16 @@ class ProcessTasklet(Sending):
             # the pin on the epoch passes to the following filter
             task.epoch = None
             if broken:
-                hub.resting.succeed(task)
+                self.resting.succeed(task)
             if task.attempts:
-                task.settle_attempts(epoch)
+                task.failing.settle(epoch)
             if not is_alone:
                 task.results = []
-            hub.running = task = following
+            core.running = task = following
             values = results
         else:
             task.epoch, task.chunk = epoch, origins
-            if task.is_remembered and self.hub.reruns:
+            if task.is_remembered and self.core.reruns:
                 values, origins = task.skip_committed(epoch, values, origins)
             if values:
                 task.work_on(values, origins)
@@ -158,13 +158,13 @@ class ProcessTasklet(Sending):
         unreachable: BaseException | None = None
         while error is not None:
             at = len(results)
-            is_unreachable = self.is_unreachable(error)
+            is_unreachable = self.failing.is_unreachable(error)
             if is_unreachable and self._unsend(at):
                 unreachable, waiting = error, self.left_over(values[at:], origins[at:])
                 values, origins = values[:at], origins[:at]
                 self.origins = origins
                 break
-            self.failed(values[at], origins[at], charged(error) if is_unreachable else error)
+            self.failing.failed(values[at], origins[at], charged(error) if is_unreachable else error)
             results.append(None)
             failed.append(at)
             try:
@@ -197,14 +197,14 @@ class ProcessTasklet(Sending):
                 self.put_back(*waiting)
             unreachable = self._commit(values, origins, failed) or unreachable
             if unreachable is not None:
-                self.hub.resting.fail(self, unreachable)
+                self.resting.fail(self, unreachable)
         else:
-            if self.hub.broken and len(values) > len(failed):
-                self.hub.resting.succeed(self)
+            if self.broken and len(values) > len(failed):
+                self.resting.succeed(self)
             if unreachable is not None:
-                self.rest(*waiting, unreachable)
+                self.failing.rest(*waiting, unreachable)
         if self.attempts:
-            self.settle_attempts(self._pinned())
+            self.failing.settle(self._pinned())
 
     def left_over(self, values: list[Any], origins: Sequence[Origin]) -> tuple[list[Any], Sequence[Origin]]:
         """What goes back to the wire where the first of these packets cannot be worked on now."""
@@ -251,12 +251,12 @@ class ProcessTasklet(Sending):
         except BaseException as error:
             if is_no_failure(error):
                 raise
-            if self.is_unreachable(error):
+            if self.failing.is_unreachable(error):
                 self.put_back(values, origins)
                 return error
             if len(values) == 1 or isinstance(error, Retry):
                 for value, origin in zip(values, origins, strict=True):
-                    self.failed(value, origin, error)
+                    self.failing.failed(value, origin, error)
                 return None
             # one packet must not fail its neighbours: do the work again, one by one
             for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
@@ -267,16 +267,16 @@ class ProcessTasklet(Sending):
         return None
 
     def _one(self, value: Any, origin: Origin) -> BaseException | None:
-        self.hub.turns += 1
+        self.core.turns += 1
         try:
             self.component.process(value)
             self.publish((origin,))
         except BaseException as error:
             if is_no_failure(error):
                 raise
-            if self.is_unreachable(error):
+            if self.failing.is_unreachable(error):
                 return error
-            self.failed(value, origin, error)
+            self.failing.failed(value, origin, error)
         return None
 
     def failed_step(self, error: BaseException) -> None:
@@ -288,7 +288,7 @@ class ProcessTasklet(Sending):
         if epoch is None:
             return
         for value, origin in zip(values[at:], self.origins[at:], strict=False):
-            self.dead_letter(epoch, value, origin, "internal", shown(error, self.hub.secrets.redact), error)
+            self.dead_letter(epoch, value, origin, "internal", shown(error, self.core.secrets.redact), error)
         for out in self.outs.values():
             out.values, out.origins = [], []
         self.results, self.origins, self.sent, self.emitted, self.lost = [], (), [], 0, []

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from greenlet import GreenletExit
-
-from pypes.component import ERROR_PORT, Component
-from pypes.core.raised import Raised, is_interruption
+from pypes.component import ERROR_PORT
+from pypes.core.raised import Raised
 from pypes.core.shown import Clean, trace_of
 from pypes.core.unreachable import is_unreachable
 from pypes.packet import Packet
-from pypes.runtime.scheduler.breaker import UNKNOWN, charged
+from pypes.runtime.scheduler.breaker import UNKNOWN, Breakers, charged
+from pypes.runtime.scheduler.core import Attempt, Filter
 from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import Epoch, Failure
 from pypes.runtime.scheduler.origins import Origin, flatten
-from pypes.runtime.scheduler.outport import OutPort
-from pypes.runtime.scheduler.wire import Wire
-
-if TYPE_CHECKING:
-    from pypes.runtime.scheduler.hub import Scheduler
-    from pypes.runtime.scheduler.joining import Joining
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.1, 60.0
-
-
-class Ended(GreenletExit):
-    """A filter's greenlet is ended where it is parked; ``GreenletExit`` itself may be raised by a component like any other."""
-
-
-def is_no_failure(error: BaseException) -> bool:
-    """True for what goes through a component and is not its doing: its greenlet is ended, or the user interrupts the program."""
-    return isinstance(error, Ended) or is_interruption(error)
 
 
 def _told(error: BaseException, clean: Clean) -> str:
@@ -53,148 +37,113 @@ def _told(error: BaseException, clean: Clean) -> str:
     return text
 
 
-class Attempt:
-    """A packet that is tried again, or stands aside while the one after it is tried."""
-
-    __slots__ = ("epoch", "origin", "since_s", "tries", "value", "waiting")
-
-    def __init__(self, value: Any, epoch: Epoch, origin: Origin, since_s: float, tries: int = 1) -> None:
-        self.value = value
-        self.epoch = epoch
-        self.origin = origin
-        self.tries = tries
-        #: Clock time of the first try.
-        self.since_s = since_s
-        #: True until it is due and back on a wire, and while it stands aside.
-        self.waiting = True
-
-
 class Failing:
-    """The part of a tasklet that accounts for packets that failed: tried again, sent to the error port, or dead-lettered."""
+    """Accounts for the packets of one filter that failed: tried again, sent to the error port, or dead-lettered."""
 
-    __slots__ = ("blocks", "epoch")
+    __slots__ = ("_core", "_filter", "_resting")
 
-    hub: Scheduler
-    name: str
-    component: Component
-    epoch: Epoch | None
-    bit: int
-    blocks: int
-    inputs: dict[str, list[Wire]]
-    wires: list[Wire]
-    joining: Joining | None
-    outs: dict[str, OutPort]
-    is_publisher: bool
-    rests: bool
-    max_attempts: int | None
-    attempts: dict[int, Attempt]
-
-    def put_back(self, values: list[Any], origins: Sequence[Origin]) -> None:
-        raise NotImplementedError
-
-    def give_back(self, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
-        raise NotImplementedError
-
-    def fan_out(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
-        raise NotImplementedError
+    def __init__(self, filter: Filter, resting: Breakers) -> None:
+        self._core = filter.core
+        self._filter = filter
+        self._resting = resting
 
     def is_unreachable(self, error: BaseException | None) -> bool:
         """True for what a component raised over a service, or a destination, rather than a packet."""
-        return error is not None and self.rests and is_unreachable(error)
+        return error is not None and self._filter.rests and is_unreachable(error)
 
     def is_suspect(self, value: Any) -> bool:
         """True for a packet of which the next one is to tell whether it alone cannot reach the service."""
-        return id(value) in self.attempts or self.hub.resting.is_suspect(self, value)
+        return id(value) in self._filter.attempts or self._resting.is_suspect(self._filter, value)
 
     def rest(self, values: list[Any], origins: Sequence[Origin], error: BaseException) -> None:
         """The service cannot be reached: keep packets of this turn until it can, the first of them not for ever."""
-        resting, first = self.hub.resting, UNKNOWN if self.is_publisher else values[0]
+        resting, first = self._resting, UNKNOWN if self._filter.is_publisher else values[0]
         if first is UNKNOWN:
             pass
-        elif tries := resting.tries_of(self, first):
+        elif tries := resting.tries_of(self._filter, first):
             self.give_up(first, origins[0], error, tries)
             first, values, origins = UNKNOWN, values[1:], origins[1:]
         elif self._steps_aside(values, origins, error):
             values, origins = values[1:], origins[1:]
-            self.put_back(values, origins)
+            self._filter.put_back(values, origins)
             return
-        self.put_back(values, origins)
-        resting.fail(self, error, first)
+        self._filter.put_back(values, origins)
+        resting.fail(self._filter, error, first)
 
     def give_up(self, value: Any, origin: Origin, error: BaseException, tries: int) -> None:
         """A packet was the first for too long of those that could not reach the service."""
-        assert self.epoch is not None
-        self.attempts.pop(id(value), None)
-        self.hub.resting.open[self].failures = 1  # another packet is first, to which no time was given yet
-        raised = Raised.of(charged(error), self.hub.secrets.redact)
-        self.dead_letter(self.epoch, value, origin, raised.code, raised.reason, error, tries)
+        assert self._filter.epoch is not None
+        self._filter.attempts.pop(id(value), None)
+        self._resting.open[self._filter].failures = 1  # another packet is first, to which no time was given yet
+        raised = Raised.of(charged(error), self._core.secrets.redact)
+        self.dead_letter(self._filter.epoch, value, origin, raised.code, raised.reason, error, tries)
 
     def _steps_aside(self, values: list[Any], origins: Sequence[Origin], error: BaseException) -> bool:
         """Have the first of these wait until the next one was tried, if it is suspected and there is a next one."""
-        resting, first = self.hub.resting, values[0]
-        if self.joining is not None or not self.is_suspect(first) or not resting.may_step_aside(self):
+        resting, first = self._resting, values[0]
+        if self._filter.is_join or not self.is_suspect(first) or not resting.may_step_aside(self._filter):
             return False
-        if len(values) == 1 and not any(wire.waiting for wire in self.wires):
+        if len(values) == 1 and not any(wire.waiting for wire in self._filter.wires):
             return False
-        assert self.epoch is not None
-        attempt = self.attempts.get(id(first))
+        assert self._filter.epoch is not None
+        attempt = self._filter.attempts.get(id(first))
         if attempt is None:
-            attempt = self.attempts[id(first)] = Attempt(first, self.epoch, origins[0], self.hub.clock(), 0)
+            attempt = self._filter.attempts[id(first)] = Attempt(first, self._filter.epoch, origins[0], self._core.clock(), 0)
         attempt.waiting = True
-        self.epoch.acquire()
-        resting.step_aside(self, attempt, error)
+        self._filter.epoch.acquire()
+        resting.step_aside(self._filter, attempt, error)
         return True
 
     def come_back(self, attempt: Attempt) -> None:
         """None of those that were tried instead could reach the service either: the suspected packet is in front again."""
         attempt.waiting = False
         if not attempt.tries:
-            del self.attempts[id(attempt.value)]
-        self.give_back(self.wires[0], attempt.epoch, [attempt.value], [attempt.origin])
+            del self._filter.attempts[id(attempt.value)]
+        self._filter.give_back(self._filter.wires[0], attempt.epoch, [attempt.value], [attempt.origin])
         attempt.epoch.release()
 
     def stay_aside(self, attempt: Attempt, error: BaseException) -> None:
         """The one that was tried instead got through: the suspected packet is tried again by itself."""
-        own, self.epoch = self.epoch, attempt.epoch
+        own, self._filter.epoch = self._filter.epoch, attempt.epoch
         attempt.waiting = False
         self.failed(attempt.value, attempt.origin, charged(error))
-        self.epoch = own
+        self._filter.epoch = own
         attempt.epoch.release()
 
     def failed(self, value: Any, origin: Origin, error: BaseException, port: str | None = None) -> None:
         """A component raised over one packet: retry it, send it to the error port, or dead-letter it."""
-        assert self.epoch is not None
-        raised = Raised.of(error, self.hub.secrets.redact)
+        assert self._filter.epoch is not None
+        raised = Raised.of(error, self._core.secrets.redact)
         if raised.delay_s is not None:
-            attempt = self.attempts.get(id(value))
+            attempt = self._filter.attempts.get(id(value))
             if attempt is None:
-                attempt = self.attempts[id(value)] = Attempt(value, self.epoch, origin, self.hub.clock())
+                attempt = self._filter.attempts[id(value)] = Attempt(value, self._filter.epoch, origin, self._core.clock())
             else:
                 attempt.tries += 1
-            most = self.component.max_attempts if self.max_attempts is None else self.max_attempts
-            age_s = self.hub.clock() - attempt.since_s
-            is_early = raised.steers == "Unreachable" and self.rests and age_s < self.hub.resting.patience_s
+            most = self._filter.component.max_attempts if self._filter.max_attempts is None else self._filter.max_attempts
+            age_s = self._core.clock() - attempt.since_s
+            is_early = raised.steers == "Unreachable" and self._filter.rests and age_s < self._resting.patience_s
             if attempt.tries < most or is_early:
                 attempt.waiting = True
                 self._try_again(attempt, origin, raised.delay_s, port)
                 return
-            del self.attempts[id(value)]
-            self.dead_letter(self.epoch, value, origin, raised.code, raised.reason, error, attempt.tries)
+            del self._filter.attempts[id(value)]
+            self.dead_letter(self._filter.epoch, value, origin, raised.code, raised.reason, error, attempt.tries)
         else:
-            self.dead_letter(self.epoch, value, origin, raised.code, self._given(value, raised), error)
+            self.dead_letter(self._filter.epoch, value, origin, raised.code, self._given(value, raised), error)
 
     def _given(self, value: Any, raised: Raised) -> str:
         """The reason; where the component was given no packet, with where that came from: it may not have expected it."""
         if isinstance(value, Packet) or raised.steers != "":
             return raised.reason
-        wires = ", ".join(wire.label for wire in self.wires)
+        wires = ", ".join(wire.label for wire in self._filter.wires)
         return f"{raised.reason} (what came to it is no packet but a {type(value).__name__}: {wires})"
 
     def _try_again(self, attempt: Attempt, origin: Origin, delay_s: float, port: str | None) -> None:
         """Put a packet back on its wire after a back-off that doubles with every try, with jitter."""
-        hub = self.hub
-        backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2.0 ** min(attempt.tries - 1, 16)) * hub.rng.uniform(0.5, 1.0)
-        wire = self.inputs[port][0] if port in self.inputs else self.wires[0]
+        core = self._core
+        backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2.0 ** min(attempt.tries - 1, 16)) * core.rng.uniform(0.5, 1.0)
+        wire = self._filter.inputs[port][0] if port in self._filter.inputs else self._filter.wires[0]
         attempt.epoch.acquire()
         attempt.origin = origin
 
@@ -202,7 +151,7 @@ class Failing:
             attempt.waiting = False
             wire.hand_over(attempt.epoch, [attempt.value], [origin])
 
-        hub.timers.after(max(delay_s, backoff), due)
+        core.timers.after(max(delay_s, backoff), due)
 
     def dead_letter(
         self,
@@ -215,33 +164,33 @@ class Failing:
         attempts: int = 1,
     ) -> None:
         """Hand a packet to the wired ``error`` port, or else keep it with the epoch for the dead letters."""
-        secrets = self.hub.secrets
+        secrets = self._core.secrets
         reason = secrets.redact(reason)
-        if self.is_publisher:
-            epoch.refuse(self.name, (origin,))
-        out = self.outs.get(ERROR_PORT)
+        if self._filter.is_publisher:
+            epoch.refuse(self._filter.name, (origin,))
+        out = self._filter.outs.get(ERROR_PORT)
         if out is not None and (value is not None or origin != ()):  # a source that is triggered has nothing
             if isinstance(value, Packet):
-                value.set_meta("error", {"filter": self.name, "code": code, "error": reason})
-            self.fan_out(out, epoch, [value], [origin])
+                value.set_meta("error", {"filter": self._filter.name, "code": code, "error": reason})
+            self._filter.fan_out(out, epoch, [value], [origin])
             return
         documents = flatten((origin,))
-        if epoch.has_many_like(documents, self.name, code):
+        if epoch.has_many_like(documents, self._filter.name, code):
             # PERF: a million of them are counted; a traceback takes half a millisecond
-            epoch.fail(Failure(documents, self.name, "", code, "", "", b"", attempts, 0.0, False))
+            epoch.fail(Failure(documents, self._filter.name, "", code, "", "", b"", attempts, 0.0, False))
             return
         trace = _told(error, secrets.redact) if error is not None else ""
-        name = type(self.component).__name__
-        now = self.hub.wall_clock()
+        name = type(self._filter.component).__name__
+        now = self._core.wall_clock()
         names = named(value, secrets)
         packet, is_whole = as_json(value, secrets)
-        epoch.fail(Failure(documents, self.name, name, code, reason, trace, packet, attempts, now, is_whole, None, names))
+        epoch.fail(Failure(documents, self._filter.name, name, code, reason, trace, packet, attempts, now, is_whole, None, names))
 
-    def settle_attempts(self, epoch: Epoch) -> None:
+    def settle(self, epoch: Epoch) -> None:
         """Forget the attempts of packets that got through in this turn (those not yet due keep theirs)."""
-        settled = [key for key, attempt in self.attempts.items() if not attempt.waiting and attempt.epoch is epoch]
-        if settled and self in self.hub.broken:
-            back = {id(value) for wire in self.wires if epoch in wire.waiting for value in wire.waiting[epoch][0]}
+        settled = [key for key, attempt in self._filter.attempts.items() if not attempt.waiting and attempt.epoch is epoch]
+        if settled and self._filter in self._resting.open:
+            back = {id(value) for wire in self._filter.wires if epoch in wire.waiting for value in wire.waiting[epoch][0]}
             settled = [key for key in settled if key not in back]
         for key in settled:
-            del self.attempts[key]
+            del self._filter.attempts[key]

@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pypes.core.shown import shown
+from pypes.runtime.scheduler.core import Core, Filter
 from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import BARRIER, Epoch, Failure
-
-if TYPE_CHECKING:
-    from pypes.runtime.scheduler.hub import Scheduler
-    from pypes.runtime.scheduler.tasklet import Tasklet
 
 
 class Feeds:
     """The epochs that are fed, in turns. A feed puts one wave on a wire, and the next when that one was taken."""
 
-    __slots__ = ("_by_name", "_hub", "_joins", "fed", "pulls", "waiting")
+    __slots__ = ("_by_name", "_core", "_joins", "fed", "waiting")
 
-    def __init__(self, hub: Scheduler, by_name: Mapping[str, Tasklet], joins: int) -> None:
-        self._hub = hub
+    def __init__(self, core: Core, by_name: Mapping[str, Filter], joins: int) -> None:
+        self._core = core
         self._by_name = by_name
         #: Bits of the filters that are joins.
         self._joins = joins
         self.waiting: deque[Epoch] = deque()
         #: The ordinal after that of the document that was fed last.
         self.fed = 0
-        #: Changes whenever a feed has put something on a wire, or ended.
-        self.pulls = 0
 
     def pull(self) -> bool:
         """Let every feed put one wave on its wire, unless its last one still waits there; True if one did, or ended."""
@@ -42,7 +37,7 @@ class Feeds:
             if epoch.feeding:
                 waiting.append(epoch)
         if moved:
-            self.pulls += 1
+            self._core.pulls += 1
         return moved
 
     def can_pull(self, epoch: Epoch) -> bool:
@@ -63,9 +58,9 @@ class Feeds:
             batch = next(epoch.feed.batches, None)
         except Exception as error:
             rest = tuple(range(epoch.fed, epoch.feed.documents))
-            text = shown(error, self._hub.secrets.redact)
+            text = shown(error, self._core.secrets.redact)
             code = getattr(error, "code", "ingest.malformed")
-            epoch.fail(Failure(rest, "", "", code, text, "", b"", 1, self._hub.wall_clock(), False))
+            epoch.fail(Failure(rest, "", "", code, text, "", b"", 1, self._core.wall_clock(), False))
             batch = None
         if batch is None:
             epoch.feeding = False
@@ -91,7 +86,7 @@ class Feeds:
     def _refuse(self, epoch: Epoch, node: str, packets: Sequence[Any], origins: Sequence[int]) -> None:
         """Fail packets for a filter that the graph does not have, such as replays of what failed in an earlier version of it."""
         reason = f"the graph has no filter {node!r} (any more); replay from the start"
-        now = self._hub.wall_clock()
+        now = self._core.wall_clock()
         for packet, origin in zip(packets, origins, strict=True):
             names = named(packet)
             form, is_whole = as_json(packet)

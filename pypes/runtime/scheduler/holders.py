@@ -22,7 +22,7 @@ class HoldingTasklet(ProcessTasklet):
         assert self.holding is not None
         epoch = self._pinned()
         for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
-            self.hub.turns += 1
+            self.core.turns += 1
             self.holding.hold(epoch, (value,), (origin,))
             self.behind = [(values[i + 1 :], origins[i + 1 :])]
             super().work_on([value], [origin])

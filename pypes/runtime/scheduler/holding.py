@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pypes.core.shown import shown
+from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.origins import Origin
-
-if TYPE_CHECKING:
-    from pypes.runtime.scheduler.tasklet import Tasklet
 
 
 class Holding:
@@ -19,8 +17,8 @@ class Holding:
     A packet it sends is made of all of them, so it travels in a carrier epoch that none of theirs outlives.
     """
 
-    def __init__(self, task: Tasklet) -> None:
-        self.task = task
+    def __init__(self, filter: Filter) -> None:
+        self._filter = filter
         #: The packets are kept as well, so that they are not lost should ``flush`` fail.
         self.held: dict[Epoch, list[tuple[Any, Origin]]] = {}
         self.release_asked = False
@@ -39,12 +37,23 @@ class Holding:
     def hold(self, epoch: Epoch, values: Sequence[Any], origins: Sequence[Origin]) -> None:
         self._carrier = None
         if not self.held:
-            hub = self.task.hub
-            hub.hold_until(self.task, min(self.task.component.max_hold_s, hub.limits.hold_s))
+            core = self._filter.core
+            core.timers.after(min(self._filter.component.max_hold_s, core.limits.hold_s), self._due)
         if epoch not in self.held:
             self.held[epoch] = []
             epoch.acquire()
         self.held[epoch].extend(zip(values, origins, strict=True))
+
+    def _due(self) -> None:
+        """The component has held packets for as long as it may."""
+        if self.held:
+            self.ask_flush()
+
+    def ask_flush(self) -> bool:
+        """Have the component let go of what it holds in its next turn; True if that can be now."""
+        self.flush_asked = True
+        self._filter.core.ready.waiting |= self._filter.bit
+        return not self._filter.blocks
 
     def unhold(self, epoch: Epoch, values: Sequence[Any]) -> None:
         """Forget those of these packets that were taken last."""
@@ -71,10 +80,10 @@ class Holding:
 
     def fail(self, error: BaseException) -> None:
         """``flush`` raised: everything held is dead-lettered, since nobody knows what the component would still send."""
-        reason = shown(error, self.task.hub.secrets.redact)
+        reason = shown(error, self._filter.core.secrets.redact)
         for epoch, held in self.held.items():
             for value, origin in held:
-                self.task.dead_letter(epoch, value, origin, "component.flush_failed", reason, error)
+                self._filter.dead_letter(epoch, value, origin, "component.flush_failed", reason, error)
         self.release()
 
     def release(self) -> None:
@@ -85,5 +94,5 @@ class Holding:
         carried, self._carried = self._carried, {}
         for epoch, pairs in held.items():
             if carried.get(epoch, 0) < len(pairs):
-                epoch.drop(self.task.index, [origin for _, origin in pairs[carried.get(epoch, 0) :]])
+                epoch.drop(self._filter.index, [origin for _, origin in pairs[carried.get(epoch, 0) :]])
             epoch.release()

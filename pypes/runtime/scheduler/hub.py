@@ -11,9 +11,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from greenlet import GreenletExit, getcurrent, greenlet
+from greenlet import getcurrent, greenlet
 
 from pypes.component import Component
 from pypes.core.clock import wall
@@ -23,27 +23,24 @@ from pypes.errors import ComponentError
 from pypes.graph.model import Graph
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.commits import Commits
+from pypes.runtime.scheduler.core import PARKED, Core, Ended, is_no_failure
 from pypes.runtime.scheduler.epoch import Epoch, Feed
-from pypes.runtime.scheduler.failing import Ended, Failing, is_no_failure
 from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.jams import Jams
-from pypes.runtime.scheduler.ready import Ready
+from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.standstill import Standstill
 from pypes.runtime.scheduler.tasklet import Tasklet
-from pypes.runtime.scheduler.waiting import Calls, Timers
-from pypes.runtime.scheduler.watching import Watched
-from pypes.runtime.scheduler.wire import Wire
+from pypes.runtime.scheduler.waiting import Calls
+from pypes.runtime.scheduler.watching import Watch
 from pypes.runtime.scheduler.wiring import attach, build, set_up, tear_down
 
 T = TypeVar("T")
-
-_PARKED = object()
 
 #: How long :meth:`Scheduler.run` works before it lets its caller look at sockets, in seconds.
 SLICE_S = 0.005
 
 
-class Scheduler(Watched):
+class Scheduler:
     """One running copy of a graph. Not thread-safe: one thread owns it.
 
     ``on_done`` is called once per epoch, from within ``run``, when everything derived from it has been
@@ -72,38 +69,24 @@ class Scheduler(Watched):
         has_breakers: bool = True,
         secrets: Secrets | None = None,
     ) -> None:
-        self.limits = limits or Limits()
-        #: Taken out of what is told of packets that fail.
-        self.secrets = secrets or Secrets()
-        self.clock = clock
-        self.wall_clock = wall_clock
+        core = self.core = Core(limits or Limits(), clock, wall_clock, rng or random.Random(), secrets or Secrets())
         self.on_done = on_done
         self.graph = graph
-        self.commits = Commits(on_committed) if on_committed is not None else None
-        #: Epochs in flight of which publishers have committed something in an earlier run.
-        self.reruns = 0
-        self.epochs = set()
+        #: What is in flight, as it was fed.
+        self.epochs: set[Epoch] = set()
         #: The last slice ended because its time was over: whether there is a jam to resolve is not known.
         self._is_cut = False
-        self.turns = 0
-        self.running = None
-        self.ready = Ready()
-        self.components = components
-        self.rng = rng or random.Random()
-        self.timers = Timers(clock)
-        #: Who called ``run``; the greenlet that runs the waves for it; see ``park``.
-        self._caller = getcurrent()
-        self.runner: greenlet | None = None
-        self.jams = Jams(self)
-        self.has_breakers = has_breakers
-        self.resting = Breakers(self, self.rng)
-        self.broken = self.resting.open
-        self._note: Callable[[str, int], None] | None = None
-        self.tasks, self.wires, by_name, self.roster = build(self, graph, components)
+        self.jams = Jams(core)
+        self.resting = Breakers(core, self.jams)
+        self.commits = Commits(on_committed, self.resting) if on_committed is not None else None
+        policies = Policies(self.jams, self.resting, self.commits, has_breakers)
+        self.tasks, self.wires, by_name, self.roster = build(core, policies, graph, components)
+        core.filters, core.wires = self.tasks, self.wires
         self._joins = attach(self.tasks, graph.name)
-        self.feeds = Feeds(self, by_name, self._joins)
-        self.standstill = Standstill(self)
-        self._calls = Calls(clock)  # last: it has sockets to close
+        self.feeds = Feeds(core, by_name, self._joins)
+        self.standstill = Standstill(core, policies, self.feeds, self.tasks, self.epochs, graph.name, lambda: self.stands_still)
+        self.watch = Watch(core, self.resting, graph, components)
+        core.calls = Calls(clock)  # last: it has sockets to close
 
     # -- building and ending ------------------------------------------------------------------------------
 
@@ -120,11 +103,7 @@ class Scheduler(Watched):
         """End the greenlets and tear the components down; one that raises is logged and does not keep the others."""
         for task in self.tasks:
             tear_down(task)
-        self._calls.close()
-
-    def task_of(self, wire: Wire) -> Tasklet:
-        """The filter that a wire leads to."""
-        return self.tasks[wire.bit.bit_length() - 1]
+        self.core.calls.close()
 
     # -- input ------------------------------------------------------------------------------------------
 
@@ -134,7 +113,7 @@ class Scheduler(Watched):
         epoch.feeding = True
         self.epochs.add(epoch)
         if feed.committed:
-            self.reruns += 1
+            self.core.reruns += 1
         self.feeds.waiting.append(epoch)
         return epoch
 
@@ -146,7 +125,7 @@ class Scheduler(Watched):
         for task in sources:
             task.triggers.append(epoch)
             epoch.acquire()
-            self.ready.waiting |= task.bit
+            self.core.ready.waiting |= task.bit
         return epoch
 
     def _ended(self, epoch: Epoch) -> None:
@@ -160,7 +139,7 @@ class Scheduler(Watched):
         if self.commits is not None and self.commits.open:
             self.commits.forget(epoch)
         if epoch.feed.committed:
-            self.reruns -= 1
+            self.core.reruns -= 1
         self.on_done(epoch)
 
     # -- lone runs --------------------------------------------------------------------------------------
@@ -171,11 +150,11 @@ class Scheduler(Watched):
 
         The document is right where a feed has a ``BARRIER`` after each.
         """
-        return self._note
+        return self.core.note
 
     @note.setter
     def note(self, note: Callable[[str, int], None] | None) -> None:
-        self._note = note
+        self.core.note = note
         for task in self.tasks:
             task.wired()  # what is noted takes no short cuts
 
@@ -184,8 +163,8 @@ class Scheduler(Watched):
     @property
     def is_idle(self) -> bool:
         """True if ``run`` would find nothing to do now."""
-        ready = self.ready.waiting & ~self.ready.blocked
-        if self._is_cut or ready & ~self._joins or self._calls.has_ended:
+        ready = self.core.ready.waiting & ~self.core.ready.blocked
+        if self._is_cut or ready & ~self._joins or self.core.calls.has_ended:
             return False
         # a join that waits for its ancestors, and a feed whose last wave waits for a blocked filter, move only after those
         if ready and any(task.bit & ready and task.find_ready_epoch() for task in self.tasks):
@@ -194,47 +173,47 @@ class Scheduler(Watched):
 
     def run(self) -> None:
         """Run waves until nothing is ready, or a slice of time is used up; never blocks."""
-        self._caller = getcurrent()
+        self.core.caller = getcurrent()
         while True:
-            if self.runner is None:
-                self.runner = greenlet(self._loop)
+            if self.core.runner is None:
+                self.core.runner = greenlet(self._loop)
             # a runner in which a filter was parked belongs to that filter from then on: go on with another one
-            if self.runner.switch() is not _PARKED:
+            if self.core.runner.switch() is not PARKED:
                 break
-        if self.epochs and self.clock() >= self.standstill.look_at:
+        if self.epochs and self.core.clock() >= self.standstill.look_at:
             self.standstill.look()
 
     def _loop(self) -> None:
         """What a runner does: slice after slice, until a filter is parked in it."""
         me = getcurrent()
         while self._run_slice(me):
-            self._caller.switch()
+            self.core.caller.switch()
 
     def _run_slice(self, me: greenlet) -> bool:
         """False if the runner was parked meanwhile, so that another one runs now."""
-        until = self.clock() + SLICE_S
+        until = self.core.clock() + SLICE_S
         # PERF: looked at before every wave, so as they are rather than asked
-        ended, timers, feeds, commits = self._calls.done, self.timers.heap, self.feeds, self.commits
+        ended, timers, feeds, commits = self.core.calls.done, self.core.timers.heap, self.feeds, self.commits
         fed, tasks, joins = feeds.waiting, self.tasks, self._joins
         while True:
             if ended:
-                for task in self._calls.ended():
-                    self.ready.unblock(task)
-                    self.ready.waiting |= task.bit
+                for task in self.core.calls.ended():
+                    self.core.ready.unblock(task)
+                    self.core.ready.waiting |= task.bit
             if timers:
-                self.timers.fire()
+                self.core.timers.fire()
             moved = False
             position = 0
             # a wave: every filter that has something to do, once, in topological order
-            while ready := (self.ready.waiting & ~self.ready.blocked) >> position:
+            while ready := (self.core.ready.waiting & ~self.core.ready.blocked) >> position:
                 position += (ready & -ready).bit_length()
                 task = tasks[position - 1]
                 if joins and task.is_join and not task.find_ready_epoch():
                     continue
                 moved = True
-                self.turns += 1
-                self.running = task
-                if self._note is not None:
+                self.core.turns += 1
+                self.core.running = task
+                if self.core.note is not None:
                     self._begin_noted(task)
                 try:
                     task.step()
@@ -243,25 +222,25 @@ class Scheduler(Watched):
                         raise
                     self._recover(me, error)
                     if is_no_failure(error):  # whoever called `run` is interrupted; another runner goes on if it is called again
-                        self.runner = None
+                        self.core.runner = None
                         raise
-                if self.runner is not me:
+                if self.core.runner is not me:
                     return False
                 if joins and task.is_join and task.has_more:
                     position -= 1  # a turn for each document
-            self.running = None
+            self.core.running = None
             if fed and feeds.pull():
                 moved = True
             if commits is not None and (commits.fresh or commits.open):
                 # after the feeds, because most epochs are done once theirs is found exhausted
                 commits.report()
-            if not (self.ready.waiting or fed or ended or timers or self.ready.blocked):
+            if not (self.core.ready.waiting or fed or ended or timers or self.core.ready.blocked):
                 self._is_cut = False  # PERF: it need not be found out in another round that there is nothing
                 return True
-            if not moved and not ended and not (self.ready.blocked and self.jams.resolve()):
+            if not moved and not ended and not (self.core.ready.blocked and self.jams.resolve()):
                 self._is_cut = False
                 return True
-            if self.clock() >= until:
+            if self.core.clock() >= until:
                 self._is_cut = True
                 return True
 
@@ -269,41 +248,14 @@ class Scheduler(Watched):
         """A turn of a lone run begins: whatever it does, it is known what was committed before, and who it was."""
         if self.commits is not None:
             self.commits.report()
-        assert self._note is not None
-        self._note(task.name, self.feeds.fed - 1)
+        assert self.core.note is not None
+        self.core.note(task.name, self.feeds.fed - 1)
 
     def _recover(self, me: greenlet, error: BaseException) -> None:
         """Our own bug: whoever had something in hand here gives it to the dead letters, and the others go on."""
         for task in self.tasks:
             if task.epoch is not None and (task.greenlet is None or task.greenlet is me or task.greenlet.dead):
                 task.failed_step(error)
-
-    def park(self, task: Tasklet) -> None:
-        """Leave a filter where it stands, in the middle of its turn, until it is run again.
-
-        The greenlet it stands in becomes the filter's own. If that is the runner, a new one takes its place: filters that
-        never wait cost no switch at all.
-        """
-        self.ready.waiting |= task.bit
-        me = task.greenlet = getcurrent()
-        runner = self.runner
-        try:
-            if runner is me:
-                self.runner = None
-                self._caller.switch(_PARKED)
-            else:
-                assert runner is not None
-                runner.switch()
-        except GreenletExit as error:
-            raise Ended from error
-
-    def resume(self, task: Tasklet) -> None:
-        """Go on where a filter was parked in a runner; comes back when it is parked again or has ended its turn."""
-        parked = task.greenlet
-        assert parked is not None
-        task.greenlet = None
-        parked.parent = self.runner  # type: ignore[assignment]
-        parked.switch()
 
     def drain(self) -> None:
         """Run until every epoch is done, waiting as needed; held packets are let go when nothing else moves. Blocks.
@@ -313,7 +265,7 @@ class Scheduler(Watched):
         while self.epochs:
             self.run()
             if self.epochs and self.is_idle:
-                if not self._calls.running and self.flush_holds():
+                if not self.core.calls.running and self.flush_holds():
                     continue
                 if self.stands_still:
                     count = self.in_flight
@@ -325,46 +277,55 @@ class Scheduler(Watched):
         """Block until an offloaded call is done, a deadline has come, or ``timeout_s`` is over."""
         deadline = self.runs_at()
         if deadline is not None:
-            left = max(0.0, deadline - self.clock())
+            left = max(0.0, deadline - self.core.clock())
             timeout_s = left if timeout_s is None else min(timeout_s, left)
-        self._calls.wait(timeout_s)
+        self.core.calls.wait(timeout_s)
 
     def flush_holds(self) -> bool:
         """Ask every component that holds packets to let them go; True if one can do so now."""
-        found = False
-        for task in self.tasks:
-            if task.holding is not None and task.holding.held:
-                task.holding.flush_asked = True
-                self.ready.waiting |= task.bit
-                found = found or not task.blocks
-        return found
+        return self.core.flush_holds()
 
-    # -- blocking and waking --------------------------------------------------------------------------------
+    # -- what whoever drives it must know ---------------------------------------------------------------------
 
-    def pause(self, task: Failing, delay_s: float, then: Callable[[], None] = lambda: None) -> None:
-        """Do not run a filter for a while; ``then`` is called when it may again."""
-        self.ready.block(task)
+    @property
+    def in_flight(self) -> int:
+        """Number of epochs that are not done."""
+        return len(self.epochs)
 
-        def due() -> None:
-            self.ready.unblock(task)
-            then()
+    @property
+    def awaits_something(self) -> bool:
+        """True while something may still happen by itself: a call under way, a time to come."""
+        return self.core.awaits_something
 
-        self.timers.after(delay_s, due)
+    @property
+    def stands_still(self) -> bool:
+        """True if something is in flight and nothing but new input would ever have ``run`` do anything: a bug of our own."""
+        return self.in_flight > 0 and self.is_idle and not self.core.awaits_something
 
-    def hold_until(self, task: Tasklet, max_hold_s: float) -> None:
-        """A component began to hold packets: it must let go of them in time."""
+    @property
+    def is_resting(self) -> bool:
+        """True if all that is in flight waits until a filter that rests is tried again."""
+        if not self.epochs or not self.resting.open or self.core.calls.running or not self.is_idle:
+            return False
+        return any(breaker.until is not None for breaker in self.resting.open.values())
 
-        def due() -> None:
-            if task.holding is not None and task.holding.held:
-                task.holding.flush_asked = True
-                self.ready.waiting |= task.bit
+    @property
+    def wakeup_fd(self) -> int:
+        """Readable when an offloaded call has finished; call :meth:`run` then."""
+        return self.core.calls.fd
 
-        self.timers.after(max_hold_s, due)
+    def next_deadline(self) -> float | None:
+        """Clock time at which ``run`` has something to do again without new input, ``None`` if never."""
+        return self.core.timers.next_s
 
-    def offload(self, task: Tasklet, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
-        """Run a call in a thread and park the filter until it has ended."""
-        future = self._calls.start(task, fn, args, kwargs)
-        self.ready.block(task)
-        while not future.done():
-            self.park(task)
-        return future.result()
+    def runs_at(self) -> float | None:
+        """Clock time at which ``run`` should be called without new input: the next deadline, or a look at what stands still."""
+        due = self.core.timers.next_s
+        if not self.epochs:
+            return due
+        look_at = self.standstill.look_at
+        return look_at if due is None or look_at < due else due
+
+    @property
+    def publishers(self) -> tuple[str, ...]:
+        return self.roster.publishers

@@ -1,24 +1,25 @@
-"""Jams: a filter waits for room on the wire to a join, and the join waits for that filter."""
+"""Jams: a filter waits for room on the wire to a join, and the join waits for that filter.
+
+Bounded queues can block a network of processes that would run for ever with unbounded ones. The relief is Parks' (Bounded
+Scheduling of Process Networks, 1995): when nothing can run, the smallest full queue grows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pypes.runtime.scheduler.core import Core, Filter
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.wire import Wire
-
-if TYPE_CHECKING:
-    from pypes.runtime.scheduler.hub import Scheduler
-    from pypes.runtime.scheduler.tasklet import Tasklet
 
 
 class Jams:
     """Makes room where nothing else can: the smallest such wire grows up to a byte cap; then what goes there fails."""
 
-    def __init__(self, hub: Scheduler) -> None:
-        self._hub = hub
+    def __init__(self, core: Core) -> None:
+        self._core = core
         #: Wires beyond their usual size.
         self.grown: set[Wire] = set()
         #: How often that was the only way on.
@@ -26,28 +27,28 @@ class Jams:
 
     def resolve(self) -> bool:
         """Called when no filter can run; True if one can now."""
-        hub = self._hub
-        jammed = [wire for wire in hub.wires if wire.parked is not None and self._waits_to_join(wire)]
+        core = self._core
+        jammed = [wire for wire in core.wires if wire.parked is not None and self._waits_to_join(wire)]
         if not jammed:
             return False
-        if hub.flush_holds():
+        if core.flush_holds():
             return True
         self.count += 1
         wire = min(jammed, key=lambda full: full.packets)
         self.grown.add(wire)
-        if self._size_bytes(wire) < hub.limits.wire_bytes:
+        if self._size_bytes(wire) < core.limits.wire_bytes:
             wire.capacity = 2 * max(wire.capacity, wire.packets)
-        elif hub.awaits_something:
+        elif core.awaits_something:
             return False  # what the join waits for may still come
         else:
             self._give_up(wire)
-            wire.capacity = wire.packets + hub.limits.wire_packets
+            wire.capacity = wire.packets + core.limits.wire_packets
         wire.unpark()
         return True
 
     def extend(self, wire: Wire) -> bool:
         """Let a wire grow further, as far as its byte cap; False if it has reached that."""
-        size, most = self._size_bytes(wire), self._hub.limits.wire_bytes
+        size, most = self._size_bytes(wire), self._core.limits.wire_bytes
         if size >= most:
             return False
         self.grown.add(wire)
@@ -56,30 +57,27 @@ class Jams:
 
     def restore(self, wire: Wire) -> None:
         """A wire need not be longer than usual any more; what is on it stays."""
-        wire.capacity = self._hub.limits.wire_packets
+        wire.capacity = self._core.limits.wire_packets
         self.grown.discard(wire)
         if wire.parked is not None:
             wire.make_room()
 
     def _waits_to_join(self, wire: Wire) -> bool:
-        target = self._hub.task_of(wire)
+        target = self._core.target_of(wire)
         return target.is_join and not target.blocks
 
     def _size_bytes(self, wire: Wire) -> int:
-        joining = self._hub.task_of(wire).joining
-        return wire.size_bytes() + (joining.size_bytes(wire) if joining is not None else 0)
+        return wire.size_bytes() + self._core.target_of(wire).unloaded_bytes(wire)
 
     def _give_up(self, wire: Wire) -> None:
         """What is still sent here of the document that has most on the wire fails."""
-        joining = self._hub.task_of(wire).joining
-        assert joining is not None
-        found = joining.largest(wire)
+        found = self._core.target_of(wire).largest(wire)
         if found is not None:
             epoch, documents = found
             wire.overflowed.setdefault(epoch, set()).update(documents)
 
     def refuse(
-        self, task: Tasklet, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]
+        self, task: Filter, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]
     ) -> tuple[list[Any], Sequence[Origin]]:
         """Fail what ``task`` sends of documents that were given up on a wire; returns the others."""
         documents = wire.overflowed[epoch]
@@ -97,5 +95,5 @@ class Jams:
         for wire in list(self.grown):
             wire.overflowed.pop(epoch, None)
             if not wire.packets:
-                wire.capacity = self._hub.limits.wire_packets
+                wire.capacity = self._core.limits.wire_packets
                 self.grown.discard(wire)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pypes.runtime.scheduler.core import Filter
+from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.tracking import DocumentTracker
 from pypes.runtime.scheduler.wire import Wire, size_of
-
-if TYPE_CHECKING:
-    from pypes.runtime.scheduler.epoch import Epoch
-    from pypes.runtime.scheduler.tasklet import Tasklet
 
 #: Values, and for each where it comes from.
 Chunk = tuple[list[Any], list[Origin]]
@@ -61,8 +60,9 @@ class Joining:
     one chunk, document by document and within these port by port.
     """
 
-    def __init__(self, task: Tasklet, *, takes_many: bool, in_order: bool) -> None:
+    def __init__(self, task: Filter, jams: Jams, *, takes_many: bool, in_order: bool) -> None:
         self._task = task
+        self._jams = jams
         self._takes_many = takes_many
         self._in_order = in_order
         #: What the join itself retries is waited for, too: packets that failed together meet again.
@@ -179,8 +179,8 @@ class Joining:
 
     def _look(self) -> None:
         """Find what is ready, unless nothing has moved since it was last looked for in vain."""
-        hub = self._task.hub
-        now = hub.turns, hub.feeds.pulls
+        core = self._task.core
+        now = core.turns, core.pulls
         if now == self._looked_at:
             return
         for epoch, groups in [*self._open.items()]:
@@ -234,9 +234,8 @@ class Joining:
     def _leave(self, wire: Wire, packets: int) -> None:
         """Count packets as gone from a wire, which need not be longer than usual then."""
         wire.leave(packets)
-        jams = self._task.hub.jams
-        if wire in jams.grown and not wire.is_shut and wire.packets < self._task.hub.limits.wire_packets:
-            jams.restore(wire)
+        if wire in self._jams.grown and not wire.is_shut and wire.packets < self._task.core.limits.wire_packets:
+            self._jams.restore(wire)
 
     def _one_after_the_other(self, group: Group) -> Chunk:
         """All packets of a group, document by document where it is known to which they belong."""

@@ -12,7 +12,7 @@ from greenlet import GreenletExit, greenlet
 from pypes.core.returned import fault_of, packets_of
 from pypes.core.shown import shown
 from pypes.errors import ComponentError
-from pypes.runtime.scheduler.failing import Ended, is_no_failure
+from pypes.runtime.scheduler.core import Ended, is_no_failure
 from pypes.runtime.scheduler.origins import Origin, flatten
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.receiving import ReceivingTasklet
@@ -42,7 +42,7 @@ class OriginalTasklet(ReceivingTasklet):
         self.only_out = outs[0] if one_in and len(outs) == 1 and len(outs[0].wires) == 1 else None
 
     def step(self) -> None:
-        own, runner = self.own, self.hub.runner
+        own, runner = self.own, self.core.runner
         if own is None or own.dead:
             own = self.own = greenlet(self._body)
             self.home = None
@@ -81,7 +81,7 @@ class OriginalTasklet(ReceivingTasklet):
         for values, origins in self.left.values():
             pairs += zip(values, origins, strict=False)
         for value, origin in pairs:
-            self.dead_letter(epoch, value, origin, "internal", shown(error, self.hub.secrets.redact), error)
+            self.dead_letter(epoch, value, origin, "internal", shown(error, self.core.secrets.redact), error)
         self._forget_cursor()
         self.taken, self.origins = [], []
         self.left.clear()
@@ -193,8 +193,8 @@ class OriginalTasklet(ReceivingTasklet):
 
     def _pass_on(self, out: OutPort) -> bool:
         """PERF: the end of a turn in which all that was taken was sent on as it was: the pin becomes the chunk's count."""
-        wire, epoch, hub = out.wires[0], self.epoch, self.hub
-        if epoch is None or wire.overflowed or self.attempts or hub.broken:
+        wire, epoch = out.wires[0], self.epoch
+        if epoch is None or wire.overflowed or self.attempts or self.broken:
             return False
         wire.hand_over(epoch, self.cursor_values, self.cursor_origins)
         if wire.packets >= wire.capacity and wire.parked is None:
@@ -205,7 +205,7 @@ class OriginalTasklet(ReceivingTasklet):
         self.is_fresh = True
         self.stalls = self.turned_away = 0
         if not self.only_wire.waiting:  # type: ignore[union-attr]
-            hub.ready.waiting &= ~self.bit
+            self.core.ready.waiting &= ~self.bit
         return True
 
     def _begin(self) -> None:
@@ -267,10 +267,10 @@ class OriginalTasklet(ReceivingTasklet):
         if not raised and taken:
             if self.is_publisher:
                 self._commit(taken, origins, self.ports)
-            elif self.hub.broken:
-                self.hub.resting.succeed(self)
+            elif self.broken:
+                self.resting.succeed(self)
             if self.attempts:
-                self.settle_attempts(epoch)
+                self.failing.settle(epoch)
         self.ports = []
         if self.holding is not None and self.holding.release_asked:
             self.holding.release()
@@ -293,12 +293,12 @@ class OriginalTasklet(ReceivingTasklet):
         except BaseException as error:
             if is_no_failure(error):
                 raise
-            if self.is_unreachable(error):
+            if self.failing.is_unreachable(error):
                 self._take_back(taken, origins, ports)
-                self.hub.resting.fail(self, error)
+                self.resting.fail(self, error)
                 return
             for value, origin, port in zip(taken, origins, ports or repeat(None), strict=False):
-                self.failed(value, origin, error, port)
+                self.failing.failed(value, origin, error, port)
 
     def _take_back(self, values: list[Any], origins: Sequence[Origin], ports: list[str]) -> None:
         """Put packets back on the wires of the ports that they were taken from."""
@@ -320,10 +320,10 @@ class OriginalTasklet(ReceivingTasklet):
         else:
             taken, origins = self.taken, self.origins
             exhausted = len(self.last) == 0
-        is_unreachable = self.is_unreachable(error)
+        is_unreachable = self.failing.is_unreachable(error)
         if not taken and is_unreachable:
             self.stalls = self.turned_away = 0
-            self.hub.resting.fail(self, error)
+            self.resting.fail(self, error)
             return
         if not taken:
             # it raised before it took anything: a stall, unless it goes on to take its input next time
@@ -342,7 +342,7 @@ class OriginalTasklet(ReceivingTasklet):
         ports = self.ports
         if not is_unreachable:
             for i in guilty:
-                self.failed(taken[i], origins[i], error, ports[i] if ports else self.cursor_port or None)
+                self.failing.failed(taken[i], origins[i], error, ports[i] if ports else self.cursor_port or None)
 
         def chosen(places: list[int]) -> tuple[list[Any], list[Origin], list[str]]:
             return [taken[i] for i in places], [origins[i] for i in places], [ports[i] for i in places] if ports else []
@@ -350,8 +350,8 @@ class OriginalTasklet(ReceivingTasklet):
         self._settle(raised=True, failed=failed)  # what was not taken goes back first, to be last
         innocent = [i for i in range(len(taken)) if i not in guilty]
         if not self.is_publisher:
-            if innocent and self.hub.broken:
-                self.hub.resting.succeed(self)
+            if innocent and self.broken:
+                self.resting.succeed(self)
             if is_unreachable:
                 self._rest_over(*chosen(guilty), error)
             return
@@ -359,21 +359,21 @@ class OriginalTasklet(ReceivingTasklet):
             self._take_back(*chosen(guilty))
         if innocent and not exhausted:
             self._commit(*chosen(innocent))
-        if is_unreachable and not self.hub.resting.is_resting(self):
-            self.hub.resting.fail(self, error)
+        if is_unreachable and not self.resting.is_resting(self):
+            self.resting.fail(self, error)
 
     def _rest_over(self, values: list[Any], origins: Sequence[Origin], ports: list[str], error: BaseException) -> None:
         """Rest over packets that were taken; where these are several, they are given to ``run`` one by one from now on."""
         if not values:
-            self.hub.resting.fail(self, error)
+            self.resting.fail(self, error)
             return
-        resting = self.hub.resting
+        resting = self.resting
         if self.joining is None:
             self.alone += len(values)
-            self.rest(values, origins, error)
+            self.failing.rest(values, origins, error)
         elif tries := resting.tries_of(self, values[0]):
             for value, origin in zip(values, origins, strict=True):
-                self.give_up(value, origin, error, tries)
+                self.failing.give_up(value, origin, error, tries)
             resting.fail(self, error)
         else:
             self._take_back(values, origins, ports)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator, Sequence, Set
+from typing import Any, Final
 
 from pypes.core.identity import NAMELESS, Named
 from pypes.errors import InternalError
+from pypes.runtime.scheduler.core import Core
 from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import FAILED, Epoch
 from pypes.runtime.scheduler.failures import Failure
+from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.holding import Holding
 from pypes.runtime.scheduler.origins import Origin
-
-if TYPE_CHECKING:
-    from pypes.runtime.scheduler.hub import Scheduler
-    from pypes.runtime.scheduler.tasklet import Tasklet
+from pypes.runtime.scheduler.policies import Policies
+from pypes.runtime.scheduler.tasklet import Tasklet
 
 log = logging.getLogger(__name__)
 
@@ -34,58 +34,73 @@ class Standstill:
     scheduler is idle, and there is no timer, call, hold or rest that would wake it; then all that is in flight stands still.
     """
 
-    def __init__(self, hub: Scheduler) -> None:
-        self._hub = hub
+    def __init__(
+        self,
+        core: Core,
+        policies: Policies,
+        feeds: Feeds,
+        tasks: Sequence[Tasklet],
+        epochs: Set[Epoch],
+        graph: str,
+        stands_still: Callable[[], bool],
+    ) -> None:
+        self._core = core
+        self._policies = policies
+        self._feeds = feeds
+        self._tasks = tasks
+        self._epochs = epochs
+        self._graph = graph
+        self._stands_still = stands_still
         #: Clock time from which it is to be looked again.
-        self.look_at = hub.clock() + LOOK_S
+        self.look_at = core.clock() + LOOK_S
         #: When it was first seen that nothing can end it, by epoch.
         self._since: dict[Epoch, float] = {}
         self._turns = 0
 
     def look(self) -> None:
         """Look for epochs that stand still, and end those that have for too long. Called between slices."""
-        hub = self._hub
-        now = hub.clock()
+        core = self._core
+        now = core.clock()
         self.look_at = now + LOOK_S
-        lost = hub.epochs - self._carried()
-        is_still = hub.stands_still and hub.turns == self._turns
-        self._turns = hub.turns
-        self._since = {epoch: self._since.get(epoch, now) for epoch in (hub.epochs if is_still else lost)}
+        lost = self._epochs - self._carried()
+        is_still = self._stands_still() and core.turns == self._turns
+        self._turns = core.turns
+        self._since = {epoch: self._since.get(epoch, now) for epoch in (self._epochs if is_still else lost)}
         due = {epoch for epoch, since in self._since.items() if now - since >= STANDSTILL_S}
         if due <= lost:
             self._end(due, {})
-        elif not hub.flush_holds():
+        elif not core.flush_holds():
             self.end_all()
 
     def end_all(self) -> None:
         """Nothing would ever go on by itself: end all that is in flight, and leave the graph as it was before any of it."""
         packets: dict[Epoch, list[tuple[Tasklet, Any, tuple[int, ...]]]] = {}
-        state = [(task.name, task.blocks, sum(wire.packets for wire in task.wires)) for task in self._hub.tasks]
+        state = [(task.name, task.blocks, sum(wire.packets for wire in task.wires)) for task in self._tasks]
         known = [f"{name}: blocked {blocks}, waiting {waiting}" for name, blocks, waiting in state if blocks or waiting]
-        log.error("graph stands still", extra={"graph": self._hub.graph.name, "filters": known})
-        for task in self._hub.tasks:
+        log.error("graph stands still", extra={"graph": self._graph, "filters": known})
+        for task in self._tasks:
             for epoch, value, origin in _given_up(task):
                 for root, documents in epoch.roots((origin,)):
                     packets.setdefault(root, []).append((task, value, tuple(documents)))
                     break  # one packet, one dead letter
-        hub = self._hub
-        hub.feeds.waiting.clear()
-        hub.resting.open.clear()
-        hub.jams.grown.clear()
-        hub.ready.clear()
-        self._end(set(hub.epochs), packets)
+        core = self._core
+        self._feeds.waiting.clear()
+        self._policies.resting.open.clear()
+        self._policies.jams.grown.clear()
+        core.ready.clear()
+        self._end(set(self._epochs), packets)
 
     def _end(self, epochs: set[Epoch], packets: dict[Epoch, list[tuple[Tasklet, Any, tuple[int, ...]]]]) -> None:
         for epoch in epochs:
-            if epoch not in self._hub.epochs:
+            if epoch not in self._epochs:
                 continue  # it was done by what was given up of another
             self._since.pop(epoch, None)
             known = {"documents": epoch.feed.documents, "fed": epoch.fed, "feeding": epoch.feeding, "holds": epoch.holds}
-            log.error("documents stand still", extra={"graph": self._hub.graph.name, **known})
+            log.error("documents stand still", extra={"graph": self._graph, **known})
             found = packets.get(epoch, ())
             for task, value, documents in found:
-                names = named(value, self._hub.secrets)
-                form, is_whole = as_json(value, self._hub.secrets)
+                names = named(value, self._core.secrets)
+                form, is_whole = as_json(value, self._core.secrets)
                 self._fail(epoch, documents, task.name, type(task.component).__name__, form, is_whole, names)
             # where nothing was found of it, nobody knows of which documents something is missing
             fates, runs = epoch.fates()
@@ -113,13 +128,13 @@ class Standstill:
         is_whole: bool,
         names: Named = NAMELESS,
     ) -> None:
-        now = self._hub.wall_clock()
+        now = self._core.wall_clock()
         epoch.fail(Failure(documents, node, component, "internal", REASON, "", packet, 1, now, is_whole, None, names))
 
     def _carried(self) -> set[Epoch]:
         """The epochs that somebody has something of, as they were fed."""
-        found: set[Epoch] = set(self._hub.feeds.waiting)
-        for task in self._hub.tasks:
+        found: set[Epoch] = set(self._feeds.waiting)
+        for task in self._tasks:
             found.update(task.triggers)
             if task.holding is not None:
                 found.update(task.holding.held)
@@ -146,7 +161,7 @@ def _given_up(task: Tasklet) -> Iterator[tuple[Epoch, Any, Origin]]:
         for waiting, (values, origins) in wire.waiting.items():
             for value, origin in zip(values, origins, strict=True):
                 yield waiting, value, origin
-        wire.clear(task.hub.limits.wire_packets)
+        wire.clear(task.core.limits.wire_packets)
     for attempt in task.attempts.values():
         if attempt.waiting:
             yield attempt.epoch, attempt.value, attempt.origin

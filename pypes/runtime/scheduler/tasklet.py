@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -11,25 +12,26 @@ from pypes.component import ERROR_PORT, Component, Publisher, is_publisher
 from pypes.core.returned import unrun
 from pypes.errors import ComponentError
 from pypes.packet import Packet
+from pypes.runtime.scheduler.core import Attempt, Core, Filter
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.failing import Attempt, Failing
+from pypes.runtime.scheduler.failing import Failing
 from pypes.runtime.scheduler.holding import Holding
 from pypes.runtime.scheduler.joining import Joining
 from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.outport import OutPort
-from pypes.runtime.scheduler.services import Services
+from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.wire import Wire
-
-if TYPE_CHECKING:
-    from pypes.runtime.scheduler.hub import Scheduler
 
 T = TypeVar("T")
 
 #: A filter that leaves its input untaken is tried again after these waits, then its input is dead-lettered.
 STALL_BACKOFF_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
+#: What a component holds that holds nothing.
+NOTHING_HELD: Final[Mapping[Epoch, Sequence[tuple[Any, Origin]]]] = MappingProxyType({})
 
-class Tasklet(Failing, Services):
+
+class Tasklet(Filter):
     """Base of the three ways in which a component is driven; subclasses say how a turn works on its input.
 
     A turn pins one epoch: all it takes belongs to it, and so does all it sends, until it yields.
@@ -40,60 +42,51 @@ class Tasklet(Failing, Services):
     #: Whether the component is called packet by packet, so that a turn of several documents is for it as many turns of one.
     sees_packets_alone = False
 
-    # PERF: there are too many for what an object is quick to look up in its dictionary
     __slots__ = (
         "alone",
-        "ancestors",
-        "attempts",
-        "bit",
+        "broken",
         "capacity",
         "chosen",
         "chunk",
         "commits",
-        "component",
+        "committing",
         "drops",
-        "entry",
-        "full_wires",
-        "greenlet",
+        "failing",
         "holding",
-        "hub",
-        "index",
-        "inputs",
-        "is_join",
-        "is_publisher",
         "is_remembered",
+        "jams",
         "joining",
-        "max_attempts",
         "most",
-        "name",
         "only_wire",
-        "outs",
         "reports",
-        "rests",
+        "resting",
         "stalls",
         "taken_from",
-        "triggers",
         "turned_away",
-        "wires",
     )
 
-    def __init__(self, hub: Scheduler, name: str, component: Component, index: int) -> None:
-        self.hub = hub
+    def __init__(self, core: Core, policies: Policies, name: str, component: Component, index: int) -> None:
+        self.core = core
+        self.jams = policies.jams
+        self.resting = policies.resting
+        #: The filters that rest; PERF: asked often, and nearly always empty.
+        self.broken = policies.resting.open
+        self.committing = policies.commits
         self.name = name
         self.component = component
         #: How many packets a port gathers before they go on the wire.
-        self.capacity = hub.limits.wire_packets
+        self.capacity = core.limits.wire_packets
         #: As the graph says, before what the component says.
         self.max_attempts: int | None = None
         self.index = index
         self.bit = 1 << index
         #: Most packets that a publisher takes at once: more than a wire holds only where it is full and one more flush came.
-        self.most = 2 * max(hub.limits.wave_packets, hub.limits.wire_packets)
+        self.most = 2 * max(core.limits.wave_packets, core.limits.wire_packets)
         self.inputs: dict[str, list[Wire]] = {}
         #: Where a feed puts its packets; set when the graph is built.
         self.entry: Wire
         self.outs: dict[str, OutPort] = {}
-        self.ancestors: tuple[Tasklet, ...] = ()
+        self.ancestors: tuple[Filter, ...] = ()
         self.is_join = False
         #: What waits at a join.
         self.joining: Joining | None = None
@@ -101,7 +94,7 @@ class Tasklet(Failing, Services):
         #: False for publishers that only say that they are, as in the original style: what they took counts when their turn ends.
         self.commits = isinstance(component, Publisher)
         #: Whether it waits for a service that cannot be reached; what has no input is only triggered again.
-        self.rests = hub.has_breakers and (self.is_publisher or bool(component.get_in_ports()))
+        self.rests = policies.has_breakers and (self.is_publisher or bool(component.get_in_ports()))
         #: The wire that it took from last, for what must go back.
         self.taken_from: Wire
         #: The pinned epoch; ``chosen`` is the one a join was found to be ready for.
@@ -119,6 +112,7 @@ class Tasklet(Failing, Services):
         self.blocks = 0
         #: Packets that raised Retry, by identity (the packet is kept, so that its id stays its own).
         self.attempts: dict[int, Attempt] = {}
+        self.failing = Failing(self, policies.resting)
         self.holding = Holding(self) if component.holds else None
         #: Where it goes on when it was parked in the middle of a turn.
         self.greenlet: greenlet | None = None
@@ -133,12 +127,12 @@ class Tasklet(Failing, Services):
         self.is_join = sum(1 for wires in self.inputs.values() if wires) > 1
         if self.is_join and self.joining is None:
             in_order = self.component.joins != "wave" and self.sees_packets_alone
-            self.joining = Joining(self, takes_many=in_order or self.component.joins == "wave", in_order=in_order)
+            self.joining = Joining(self, self.jams, takes_many=in_order or self.component.joins == "wave", in_order=in_order)
         #: Whether what it takes and does not send on in its turn is dropped.
         self.drops = not self.is_publisher and self.holding is None
         #: Whether what it has committed is reported, and not given to it again in another run.
         self.is_remembered = self.is_publisher and not self.outs.keys() - {ERROR_PORT}
-        self.reports = self.is_remembered and self.hub.commits is not None
+        self.reports = self.is_remembered and self.committing is not None
 
     def is_connected(self, port: str) -> bool:
         return bool(self.outs.get(port)) or bool(self.inputs.get(port))
@@ -162,6 +156,73 @@ class Tasklet(Failing, Services):
         if self.greenlet is not None and not self.greenlet.dead:
             self.greenlet.parent = getcurrent()
             self.greenlet.throw(GreenletExit)
+
+    # -- what policies ask and do -------------------------------------------------------------------------
+
+    @property
+    def held(self) -> Mapping[Epoch, Sequence[tuple[Any, Origin]]]:
+        return self.holding.held if self.holding is not None else NOTHING_HELD
+
+    def is_carrier_open(self, epoch: Epoch) -> bool:
+        return self.holding is not None and self.holding.is_open(epoch)
+
+    def ask_flush(self) -> bool:
+        return self.holding is not None and self.holding.ask_flush()
+
+    def unloaded_bytes(self, wire: Wire) -> int:
+        return self.joining.size_bytes(wire) if self.joining is not None else 0
+
+    def largest(self, wire: Wire) -> tuple[Epoch, list[int]] | None:
+        return self.joining.largest(wire) if self.joining is not None else None
+
+    def dead_letter(
+        self,
+        epoch: Epoch,
+        value: Any,
+        origin: Origin,
+        code: str,
+        reason: str,
+        error: BaseException | None = None,
+        attempts: int = 1,
+    ) -> None:
+        self.failing.dead_letter(epoch, value, origin, code, reason, error, attempts)
+
+    def come_back(self, attempt: Attempt) -> None:
+        self.failing.come_back(attempt)
+
+    def stay_aside(self, attempt: Attempt, error: BaseException) -> None:
+        self.failing.stay_aside(attempt, error)
+
+    # -- what a component may ask of its turn, where its style has no better answer ---------------------------
+
+    def release(self) -> None:
+        """What the component held so far goes with what it has sent; settled at the end of the packet or turn."""
+        if self.holding is not None:
+            self.holding.release_asked = True
+
+    def current(self) -> Any:
+        """The packet that is worked on, ``None`` if there is none or it is one of many."""
+        return None
+
+    def upcoming(self, count: int) -> Sequence[Any]:
+        """The packets that are worked on next in this turn, as far as they are known, at most so many."""
+        return ()
+
+    def receive(self, port: str) -> Any:
+        raise _only_in_run("receive", self.name)
+
+    def receive_all(self, port: str) -> Iterator[Any]:
+        raise _only_in_run("receive_all", self.name)
+
+    def yield_ctrl(self) -> None:
+        raise _only_in_run("yield_ctrl", self.name)
+
+    def send(self, port: str, data: Any) -> bool:
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Let the component send on what it holds; runs in its own greenlet."""
+        raise NotImplementedError
 
     # -- taking input -----------------------------------------------------------------------------------
 
@@ -194,12 +255,12 @@ class Tasklet(Failing, Services):
             return None
         self.taken_from = wires[0]
         if self.is_publisher:
-            if self.hub.reruns and self.is_remembered:
+            if self.core.reruns and self.is_remembered:
                 values, origins = self.skip_committed(epoch, values, origins)
                 if not values:
                     return None
             if len(values) > self.most:  # from a wire that had to grow
-                wave = self.hub.limits.wave_packets
+                wave = self.core.limits.wave_packets
                 self.put_back(values[wave:], origins[wave:])
                 values, origins = values[:wave], origins[:wave]
         if self.alone:
@@ -305,7 +366,7 @@ class Tasklet(Failing, Services):
 
     def _put(self, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         if wire.overflowed and epoch in wire.overflowed:
-            values, origins = self.hub.jams.refuse(self, wire, epoch, values, origins)
+            values, origins = self.jams.refuse(self, wire, epoch, values, origins)
             if not values:
                 return
         wire.put(epoch, values, origins)
@@ -314,21 +375,20 @@ class Tasklet(Failing, Services):
 
     def park_at(self, wire: Wire) -> None:
         """A wire from here is full: this filter must not run until there is room."""
-        if wire.is_shut and self.hub.jams.extend(wire):
+        if wire.is_shut and self.jams.extend(wire):
             return
         wire.park(self)
 
     def park_while_full(self) -> None:
         """In ``send``: let downstream run until there is room again."""
         while self.full_wires:
-            self.hub.park(self)
+            self.core.park(self)
 
     # -- end of a turn ----------------------------------------------------------------------------------
 
     def end_turn(self) -> None:
         """Commit (publishers), give up the pin, and note whether there is more to do."""
         epoch = self.epoch
-        hub = self.hub
         if epoch is not None:
             self.epoch = self.chosen = None
             self.stalls = self.turned_away = 0
@@ -336,8 +396,8 @@ class Tasklet(Failing, Services):
         elif self.joining.has_current if self.joining is not None else any(wire.waiting for wire in self.wires):
             self._stalled()
         self.note_waiting()
-        if hub.broken:
-            hub.resting.end_turn(self)
+        if self.broken:
+            self.resting.end_turn(self)
 
     def note_waiting(self) -> None:
         """Keep the ready mask true after input was taken."""
@@ -345,7 +405,7 @@ class Tasklet(Failing, Services):
         if self.joining is not None and not self.joining.is_empty:
             return
         if not (only.waiting if only is not None else any(wire.waiting for wire in self.wires)) and not self.triggers:
-            self.hub.ready.waiting &= ~self.bit
+            self.core.ready.waiting &= ~self.bit
 
     def _stalled(self) -> None:
         """It yielded without taking the input it has: the second time in a row it is given back-off, then up."""
@@ -353,7 +413,7 @@ class Tasklet(Failing, Services):
         if self.turned_away < 2:
             return
         if self.stalls < len(STALL_BACKOFF_S):
-            self.hub.pause(self, STALL_BACKOFF_S[self.stalls])
+            self.core.pause(self, STALL_BACKOFF_S[self.stalls])
             self.stalls += 1
             return
         self.stalls = self.turned_away = 0
@@ -376,10 +436,18 @@ class Tasklet(Failing, Services):
                 raise fault
         assert self.epoch is not None
         self.epoch.publish(self.name, origins)
-        if self.hub.broken:
-            self.hub.resting.succeed(self)
+        if self.broken:
+            self.resting.succeed(self)
         if self.reports:
-            self.hub.commits.add(self, self.epoch, origins)  # type: ignore[union-attr]
+            self.committing.add(self, self.epoch, origins)  # type: ignore[union-attr]
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        return self.hub.offload(self, fn, args, kwargs)
+        return self.core.offload(self, fn, args, kwargs)
+
+
+def _only_in_run(method: str, name: str) -> ComponentError:
+    return ComponentError(
+        f"{method} belongs to the run() loop of the original style; with process() packets are handed to the component",
+        code="component.style",
+        where=name,
+    )

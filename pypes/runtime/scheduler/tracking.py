@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
+from pypes.runtime.scheduler.core import Filter
+from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.origins import Origin
-
-if TYPE_CHECKING:
-    from pypes.runtime.scheduler.epoch import Epoch
-    from pypes.runtime.scheduler.tasklet import Tasklet
 
 
 class DocumentTracker:
@@ -26,7 +23,7 @@ class DocumentTracker:
 
     __slots__ = ("_filters", "_follows_holds", "_retries_of", "_sources", "examined")
 
-    def __init__(self, filters: Sequence[Tasklet], *, follows_holds: bool, retries_of: Tasklet | None = None) -> None:
+    def __init__(self, filters: Sequence[Filter], *, follows_holds: bool, retries_of: Filter | None = None) -> None:
         self._filters = filters
         self._retries_of = retries_of
         self._follows_holds = follows_holds
@@ -55,7 +52,7 @@ class DocumentTracker:
             return epoch.feed.complete()
         return min(epoch.entries.get(source.entry, 0) for source in self._sources)
 
-    def _leave_out(self, task: Tasklet, epoch: Epoch, left: set[int]) -> None:
+    def _leave_out(self, task: Filter, epoch: Epoch, left: set[int]) -> None:
         """Remove what a filter carries from ``left``."""
         for other, origins in task.carried():
             if other is epoch:
@@ -63,14 +60,11 @@ class DocumentTracker:
                 _remove(origins, left)
             elif self._follows_holds and other.parents:
                 self._remove_roots(other, origins, epoch, left)
-        holding = task.holding
-        if holding is None:
-            return
         if not self._follows_holds:
-            if holding.is_open(epoch):  # more may be sent in it
+            if task.is_carrier_open(epoch):  # more may be sent in it
                 left.clear()
             return
-        for other, pairs in holding.held.items():
+        for other, pairs in task.held.items():
             self._remove_roots(other, [origin for _, origin in pairs], epoch, left)
 
     def _remove_roots(self, other: Epoch, origins: Sequence[Origin], epoch: Epoch, left: set[int]) -> None:

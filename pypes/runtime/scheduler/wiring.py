@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pypes.component import Component, is_publisher
 from pypes.core.returned import unrun
@@ -12,17 +12,15 @@ from pypes.errors import ComponentError, InvalidComponent
 from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
 from pypes.runtime.scheduler.batches import BatchTasklet
+from pypes.runtime.scheduler.core import Core, is_no_failure
 from pypes.runtime.scheduler.declarative import ProcessTasklet
 from pypes.runtime.scheduler.epoch import Roster
-from pypes.runtime.scheduler.failing import is_no_failure
 from pypes.runtime.scheduler.holders import HoldingTasklet
 from pypes.runtime.scheduler.original import OriginalTasklet
 from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.tasklet import Tasklet
 from pypes.runtime.scheduler.wire import Wire
-
-if TYPE_CHECKING:
-    from pypes.runtime.scheduler.hub import Scheduler
 
 #: What a component finds on itself while it is in a graph, instead of the methods that look for the task first.
 _DIRECT = ("send", "receive", "receive_all", "yield_ctrl")
@@ -37,7 +35,7 @@ class Wiring(NamedTuple):
     roster: Roster
 
 
-def build(hub: Scheduler, graph: Graph, components: Mapping[str, Component]) -> Wiring:
+def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str, Component]) -> Wiring:
     """Make tasks and wires of a graph. Call :func:`attach` when the scheduler has them."""
     for name, component in components.items():
         _check_numbers(name, component)
@@ -48,13 +46,13 @@ def build(hub: Scheduler, graph: Graph, components: Mapping[str, Component]) -> 
     last = [name for name in plan.order if name not in senders and is_publisher(components[name])]
     order = [name for name in plan.order if name not in last] + last
     for index, name in enumerate(order):
-        task = by_name[name] = _tasklet_class(components[name])(hub, name, components[name], index)
+        task = by_name[name] = _tasklet_class(components[name])(core, policies, name, components[name], index)
         task.max_attempts = graph.nodes[name].max_attempts
-    capacity = hub.limits.wire_packets
+    capacity = core.limits.wire_packets
     made = []
     for each in graph.wires:
         source, target = by_name[each.source], by_name[each.target]
-        wire = Wire(f"{each.source}.{each.output} -> {each.target}.{each.input}", capacity, target.bit, hub.ready)
+        wire = Wire(f"{each.source}.{each.output} -> {each.target}.{each.input}", capacity, target.bit, core.ready)
         source.outs.setdefault(each.output, OutPort([])).wires.append(wire)
         target.inputs.setdefault(each.input, []).append(wire)
         made.append(wire)
@@ -62,7 +60,7 @@ def build(hub: Scheduler, graph: Graph, components: Mapping[str, Component]) -> 
         ports = task.component.get_in_ports()
         ports = (["in"] if "in" in ports or not ports else []) + ports
         if not task.inputs:
-            task.inputs[ports[0]] = [Wire(f"(entry) -> {name}.{ports[0]}", capacity, task.bit, hub.ready)]
+            task.inputs[ports[0]] = [Wire(f"(entry) -> {name}.{ports[0]}", capacity, task.bit, core.ready)]
         task.entry = next(task.inputs[port][0] for port in ports if port in task.inputs)
         task.ancestors = tuple(by_name[a] for a in plan.ancestors[name])
     publishers = tuple(task.name for task in by_name.values() if task.is_publisher)
@@ -97,7 +95,7 @@ def set_up(task: Tasklet) -> None:
         if is_no_failure(error):
             raise
         raise ComponentError(
-            f"set-up failed: {shown(error, task.hub.secrets.redact)}", code="graph.setup_failed", where=task.name
+            f"set-up failed: {shown(error, task.core.secrets.redact)}", code="graph.setup_failed", where=task.name
         ) from error
 
 

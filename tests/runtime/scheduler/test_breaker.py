@@ -43,7 +43,7 @@ def test_it_rests_and_goes_on_when_the_destination_answers_again(kind: type[Dest
         submit(scheduler, 4)
         submit(scheduler, 4, start=4)
         scheduler.run()
-        state = scheduler.breakers["end"]
+        state = scheduler.watch.breakers["end"]
         assert (state["state"], state["since"], state["next_s"]) == ("open", 7.0, 0.5)
         assert state["reason"] in ("no answer", "ConnectionResetError: reset", "TimeoutError: late")
         waits = [pass_time(scheduler, clock) for _ in range(9)]
@@ -55,7 +55,7 @@ def test_it_rests_and_goes_on_when_the_destination_answers_again(kind: type[Dest
         while not scheduler.is_idle:
             scheduler.run()
         assert end.numbers == list(range(8))
-        assert scheduler.breakers == {}
+        assert scheduler.watch.breakers == {}
     assert [epoch.dead_letters for epoch in done] == [[], []]
     assert [epoch.takers for epoch in done] == [("end",), ("end",)]
 

@@ -143,7 +143,7 @@ def test_a_publisher_is_not_given_again_what_it_has_committed() -> None:
                 scheduler.submit(Feed(iter([("start", packets(4), range(4))]), 4))
                 scheduler.drain()
                 assert left.numbers == [0, 3, 0, 1, 2, 3]
-                assert scheduler.reruns == 0
+                assert scheduler.core.reruns == 0
             takers = tuple(name for name in nodes if name != "start")
             assert [epoch.takers for epoch in done] == [takers, takers]
             assert done[0].fates() == ((Fate("published", takers),), (4, 0))

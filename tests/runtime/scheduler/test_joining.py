@@ -163,7 +163,7 @@ def test_a_delivery_of_any_length_passes_in_bounded_memory_and_linear_work() -> 
             scheduler.drain()
             joining = scheduler.tasks[[task.name for task in scheduler.tasks].index("join")].joining
             assert joining is not None
-            work[count] = scheduler.turns + joining.tracker.examined
+            work[count] = scheduler.core.turns + joining.tracker.examined
         assert done[0].dead_letters == []
         assert [row["n"] for row in nodes["end"].rows] == list(range(count))
         assert most <= 2 * 64

@@ -354,7 +354,7 @@ def test_a_publisher_of_the_original_style_rests_while_its_destination_is_down()
         scheduler.submit(Feed(iter([("keep", packets(3), range(3))]), 3))
         for _ in range(2):
             scheduler.run()
-            assert scheduler.breakers["keep"]["reason"] == "ConnectionError: no route"
+            assert scheduler.watch.breakers["keep"]["reason"] == "ConnectionError: no route"
             now += 60.0
         scheduler.run()
     assert keep.taken == [0, 1, 2]

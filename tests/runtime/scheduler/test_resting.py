@@ -134,11 +134,11 @@ def test_an_outage_costs_no_document_and_no_order(kind: Any, error: Exception) -
         settle(scheduler)
         while clock.now < before + 130:
             pass_time(scheduler, clock)
-        assert (scheduler.breakers["ask"]["state"], len(done) <= 1) == ("open", True)
+        assert (scheduler.watch.breakers["ask"]["state"], len(done) <= 1) == ("open", True)
         assert service.tries < 60
         service.error = None
         come_to_an_end(scheduler, clock)
-        assert scheduler.breakers == {}
+        assert scheduler.watch.breakers == {}
     assert end.numbers == list(range(10))
     assert [epoch.dead_letters for epoch in done] == [[], [], []]
 

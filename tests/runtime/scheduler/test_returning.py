@@ -266,7 +266,7 @@ def test_an_enormous_delay_is_a_day() -> None:
     with running({"start": Raises()}, [], clock=lambda: now) as scheduler:
         scheduler.submit(Feed(iter([("start", packets(1), range(1))]), 1))
         scheduler.run()
-        assert scheduler.timers.next_s == 100.0 + 86_400.0
+        assert scheduler.core.timers.next_s == 100.0 + 86_400.0
 
 
 @pytest.mark.parametrize("port", ["nowhere", "", None, 5, ["out"], "\ud800"])

@@ -84,7 +84,7 @@ def test_others_go_on_beside_it() -> None:
         # it is lost from where it waits to be tried again, with its count
         [key] = [key for key, attempt in scheduler.tasks[1].attempts.items() if attempt.epoch is leaked]
         del scheduler.tasks[1].attempts[key]
-        scheduler.timers.heap.pop()
+        scheduler.core.timers.heap.pop()
         passes(scheduler, clock, STANDSTILL_S + 3 * LOOK_S)
         assert done == [leaked]
         assert not waits.dead_letters
@@ -96,7 +96,7 @@ def test_what_is_parked_for_good_fails_with_its_packets_and_the_graph_goes_on() 
     done: list[Epoch] = []
     nodes = {"start": Pass(), "odd": Pass(), "keep": keep}
     with running(nodes, [("start.out", "odd.in"), ("odd.out", "keep.in")], on_done=done.append, clock=clock) as scheduler:
-        scheduler.ready.block(scheduler.tasks[1])  # and nobody will let go of it
+        scheduler.core.ready.block(scheduler.tasks[1])  # and nobody will let go of it
         epoch = submit(scheduler, 3)
         scheduler.run()
         passes(scheduler, clock, STANDSTILL_S + 3 * LOOK_S)
@@ -175,7 +175,7 @@ def test_a_trigger_that_stands_still_is_told_as_failed() -> None:
 def test_a_pipeline_ends_with_an_error() -> None:
     with Pipeline(Pass) as pipeline:
         scheduler = pipeline._scheduler
-        scheduler.ready.block(scheduler.tasks[0])
+        scheduler.core.ready.block(scheduler.tasks[0])
         with pytest.raises(ComponentError) as caught:
             pipeline.push(packets(1))
         assert caught.value.code == "scheduler.stuck"

@@ -60,7 +60,7 @@ def test_a_call_that_cannot_say_that_it_has_ended_says_it_again() -> None:
 
     publisher = Slow()
     with running({"out": publisher}, []) as scheduler:
-        calls = scheduler._calls
+        calls = scheduler.core.calls
         done = calls.done = Short()
         for number in (0, 10):
             scheduler.submit(Feed(iter([("out", packets(3, number), range(3))]), 3))

@@ -24,7 +24,7 @@ class Look:
         self.seen: list[tuple[str, tuple[int, int]]] = []
 
     def __call__(self) -> None:
-        self.seen.append((self.scheduler.current, self.scheduler.progress))
+        self.seen.append((self.scheduler.watch.current, self.scheduler.watch.progress))
 
 
 def loop(look: Look) -> Component:
@@ -118,7 +118,7 @@ def test_the_running_filter_and_every_step_it_takes_can_be_seen(make: Any, is_ha
         for start in (0, 3):
             scheduler.submit(Feed(iter([("start", packets(3, start), range(3))]), 3))
             scheduler.drain()
-            look.seen.append((scheduler.current, scheduler.progress))
+            look.seen.append((scheduler.watch.current, scheduler.watch.progress))
     assert {name for name, _ in look.seen} == {"watched", ""}
     assert len({at for at in look.seen if at[0]}) == len([at for at in look.seen if at[0]]) >= 6
 
@@ -130,7 +130,7 @@ def test_time_is_the_graphs_before_the_components_before_the_nodes() -> None:
     nodes = {"start": Pass(), "slow": Slow(), "slower": Slow()}
     settings = {"slower": {"timeout_s": 30.0}}
     with running(nodes, [], settings=settings, limits=Limits(filter_s=2.0)) as scheduler:
-        assert [scheduler.timeout_s(name) for name in nodes] == [2.0, 7.0, 30.0]
+        assert [scheduler.watch.timeout_s(name) for name in nodes] == [2.0, 7.0, 30.0]
 
 
 def test_a_call_that_takes_too_long_is_overdue() -> None:
@@ -144,12 +144,12 @@ def test_a_call_that_takes_too_long_is_overdue() -> None:
     with running({"call": Call()}, [], clock=lambda: now, limits=Limits(filter_s=2.0)) as scheduler:
         scheduler.submit(Feed(iter([("call", packets(1), (0,))]), 1))
         scheduler.run()
-        until(lambda: scheduler._calls.began, 5, "the call has begun")
-        assert scheduler.current == ""
+        until(lambda: scheduler.core.calls.began, 5, "the call has begun")
+        assert scheduler.watch.current == ""
         now = 2.0
-        assert scheduler.overdue() == ""
+        assert scheduler.watch.overdue() == ""
         now = 2.1
-        assert scheduler.overdue() == "call"
+        assert scheduler.watch.overdue() == "call"
         may_end.set()
         scheduler.drain()
-        assert scheduler.overdue() == ""
+        assert scheduler.watch.overdue() == ""

@@ -1,0 +1,285 @@
+"""The core of the scheduler: what its filters, policies and drivers share, and nothing of how they do their work.
+
+*Policies* decide what becomes of packets (retries, resting, holding, joining, relief of jams, commits); *drivers* run components
+(packet by packet, in batches, as loops). Both depend on this module, and it on neither.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from pypes.component import Component
+from pypes.core.limits import Limits
+from pypes.core.raised import is_interruption
+from pypes.core.secrets import Secrets
+from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.ready import Ready
+from pypes.runtime.scheduler.waiting import Calls, Timers
+from pypes.runtime.scheduler.wire import Wire
+
+T = TypeVar("T")
+
+PARKED = object()
+
+
+class Ended(GreenletExit):
+    """A filter's greenlet is ended where it is parked; ``GreenletExit`` itself may be raised by a component like any other."""
+
+
+def is_no_failure(error: BaseException) -> bool:
+    """True for what goes through a component and is not its doing: its greenlet is ended, or the user interrupts the program."""
+    return isinstance(error, Ended) or is_interruption(error)
+
+
+class Core:
+    """What the parts of one running graph have in common. One thread owns it."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        rng: random.Random,
+        secrets: Secrets,
+    ) -> None:
+        self.limits = limits
+        self.clock = clock
+        self.wall_clock = wall_clock
+        self.rng = rng
+        #: Taken out of what is told of packets that fail.
+        self.secrets = secrets
+        self.ready = Ready()
+        self.timers = Timers(clock)
+        self.calls: Calls
+        #: The filters in the order in which they run, and the wires between them.
+        self.filters: Sequence[Filter] = ()
+        self.wires: Sequence[Wire] = ()
+        #: Turns begun, whose it is now, and how often a feed has put something on a wire or ended.
+        self.turns = 0
+        self.pulls = 0
+        self.running: Filter | None = None
+        #: Epochs in flight of which publishers have committed something in an earlier run.
+        self.reruns = 0
+        #: Called before each turn of a lone run with the filter and the document that was fed last.
+        self.note: Callable[[str, int], None] | None = None
+        #: Who called ``run``, and the greenlet that runs the filters for it; see :meth:`park`.
+        self.caller = getcurrent()
+        self.runner: greenlet | None = None
+
+    def target_of(self, wire: Wire) -> Filter:
+        """The filter that a wire leads to."""
+        return self.filters[wire.bit.bit_length() - 1]
+
+    # -- parking ------------------------------------------------------------------------------------------
+
+    def park(self, filter: Filter) -> None:
+        """Leave a filter where it stands, in the middle of its turn, until it is run again.
+
+        The greenlet it stands in becomes the filter's own. If that is the runner, a new one takes its place: filters that
+        never wait cost no switch at all.
+        """
+        self.ready.waiting |= filter.bit
+        me = filter.greenlet = getcurrent()
+        runner = self.runner
+        try:
+            if runner is me:
+                self.runner = None
+                self.caller.switch(PARKED)
+            else:
+                assert runner is not None
+                runner.switch()
+        except GreenletExit as error:
+            raise Ended from error
+
+    def resume(self, filter: Filter) -> None:
+        """Go on where a filter was parked in a runner; comes back when it is parked again or has ended its turn."""
+        parked = filter.greenlet
+        assert parked is not None
+        filter.greenlet = None
+        parked.parent = self.runner  # type: ignore[assignment]
+        parked.switch()
+
+    # -- what keeps a filter from running, and ends by itself ------------------------------------------------
+
+    def pause(self, filter: Filter, delay_s: float, then: Callable[[], None] = lambda: None) -> None:
+        """Do not run a filter for a while; ``then`` is called when it may again."""
+        self.ready.block(filter)
+
+        def due() -> None:
+            self.ready.unblock(filter)
+            then()
+
+        self.timers.after(delay_s, due)
+
+    def offload(self, filter: Filter, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
+        """Run a call in a thread and park the filter until it has ended."""
+        future = self.calls.start(filter, fn, args, kwargs)
+        self.ready.block(filter)
+        while not future.done():
+            self.park(filter)
+        return future.result()
+
+    @property
+    def awaits_something(self) -> bool:
+        """True while something may still happen by itself: a call under way, a time to come."""
+        return bool(self.calls.running or self.timers)
+
+    # -- holding --------------------------------------------------------------------------------------------
+
+    def flush_holds(self) -> bool:
+        """Ask every component that holds packets to let them go; True if one can do so now."""
+        found = False
+        for filter in self.filters:
+            if filter.held and filter.ask_flush():
+                found = True
+        return found
+
+
+class Filter:
+    """One filter of a running graph, as the policies know it: its wires, and what it has in hand.
+
+    The drivers (:mod:`pypes.runtime.scheduler.tasklet` and its subclasses) say how its component is run.
+    """
+
+    # PERF: there are too many attributes for what an object is quick to look up in its dictionary
+    __slots__ = (
+        "ancestors",
+        "attempts",
+        "bit",
+        "blocks",
+        "component",
+        "core",
+        "entry",
+        "epoch",
+        "full_wires",
+        "greenlet",
+        "index",
+        "inputs",
+        "is_join",
+        "is_publisher",
+        "max_attempts",
+        "name",
+        "outs",
+        "rests",
+        "triggers",
+        "wires",
+    )
+
+    core: Core
+    name: str
+    component: Component
+    #: Its place in the order in which filters run, and its bit in the masks.
+    index: int
+    bit: int
+    #: For how many reasons it must not run, and how many of them are full wires; see :class:`Ready` and :class:`Wire`.
+    blocks: int
+    full_wires: int
+    inputs: dict[str, list[Wire]]
+    #: All wires that lead here, and the one on which a feed puts its packets.
+    wires: list[Wire]
+    entry: Wire
+    outs: dict[str, OutPort]
+    ancestors: tuple[Filter, ...]
+    is_join: bool
+    is_publisher: bool
+    #: Whether it waits for a service that cannot be reached; what has no input is only triggered again.
+    rests: bool
+    #: As the graph says, before what the component says.
+    max_attempts: int | None
+    #: The pinned epoch: all that the present turn takes and sends belongs to it.
+    epoch: Epoch | None
+    #: Epochs of triggers that a source has yet to answer.
+    triggers: list[Epoch]
+    #: Packets that are tried again, by identity (the packet is kept, so that its id stays its own).
+    attempts: dict[int, Attempt]
+    #: Where it goes on when it was parked in the middle of a turn.
+    greenlet: greenlet | None
+
+    # -- what it has ----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def carried(self) -> Iterator[tuple[Epoch, Sequence[Origin]]]:
+        """The documents of what this filter has in hand, of what waits for it and of what is to be retried."""
+
+    @property
+    @abstractmethod
+    def held(self) -> Mapping[Epoch, Sequence[tuple[Any, Origin]]]:
+        """What its component keeps beyond its turn, by epoch."""
+
+    @abstractmethod
+    def is_carrier_open(self, epoch: Epoch) -> bool:
+        """True for an epoch in which this filter may still send what it holds."""
+
+    @abstractmethod
+    def has(self, epoch: Epoch) -> bool:
+        """True if this filter has anything of ``epoch``: in hand, waiting, held or to be retried."""
+
+    @abstractmethod
+    def unloaded_bytes(self, wire: Wire) -> int:
+        """Estimated bytes of what came by a wire and waits here, off it."""
+
+    @abstractmethod
+    def largest(self, wire: Wire) -> tuple[Epoch, list[int]] | None:
+        """The documents, with their epoch, of which most waits here and more may still come by a wire."""
+
+    # -- what policies have it do -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def ask_flush(self) -> bool:
+        """Have the component let go of what it holds in its next turn; True if that can be now."""
+
+    @abstractmethod
+    def fan_out(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        """Put packets on all wires of a port; clones on all but the last."""
+
+    @abstractmethod
+    def put_back(self, values: list[Any], origins: Sequence[Origin]) -> None:
+        """Put packets of this turn back in front of what waits."""
+
+    @abstractmethod
+    def give_back(self, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+        """Put packets back in front of what waits on a wire."""
+
+    @abstractmethod
+    def dead_letter(
+        self,
+        epoch: Epoch,
+        value: Any,
+        origin: Origin,
+        code: str,
+        reason: str,
+        error: BaseException | None = None,
+        attempts: int = 1,
+    ) -> None:
+        """Hand a packet to the wired ``error`` port, or else keep it with the epoch for the dead letters."""
+
+    @abstractmethod
+    def come_back(self, attempt: Attempt) -> None:
+        """Put a packet that stood aside back in front."""
+
+    @abstractmethod
+    def stay_aside(self, attempt: Attempt, error: BaseException) -> None:
+        """Try a packet that stood aside again by itself."""
+
+
+class Attempt:
+    """A packet that is tried again, or stands aside while the one after it is tried."""
+
+    __slots__ = ("epoch", "origin", "since_s", "tries", "value", "waiting")
+
+    def __init__(self, value: Any, epoch: Epoch, origin: Origin, since_s: float, tries: int = 1) -> None:
+        self.value = value
+        self.epoch = epoch
+        self.origin = origin
+        self.tries = tries
+        #: Clock time of the first try.
+        self.since_s = since_s
+        #: True until it is due and back on a wire, and while it stands aside.
+        self.waiting = True

@@ -1,0 +1,19 @@
+"""Policies: those that all filters of a graph share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pypes.runtime.scheduler.breaker import Breakers
+from pypes.runtime.scheduler.commits import Commits
+from pypes.runtime.scheduler.jams import Jams
+
+
+class Policies(NamedTuple):
+    """Relief of jams, rest where a service is away, and reports of what publishers have committed, if anybody wants them."""
+
+    jams: Jams
+    resting: Breakers
+    commits: Commits | None
+    #: Whether filters rest at all; else their packets fail.
+    has_breakers: bool
