@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,30 @@ def test_components_use_only_the_contract(distribution: str) -> None:
         for line, name in imports(path):
             if name.split(".")[0] == "pypes":
                 assert name.startswith(CONTRACT), f"{path}:{line}: {name} is not part of the contract"
+
+
+def modules_by_name() -> dict[str, Path]:
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES}
+
+
+def all_imports(path: Path, known: Collection[str]) -> set[str]:
+    """The modules of Pypes that a file imports, those for type checking included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                found.add(full if full in known else node.module)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+    return found & set(known)
+
+
+def test_no_imports_go_round_in_a_circle() -> None:
+    """Not even for type checking: whoever reads a module need not have read those that use it."""
+    known = modules_by_name()
+    sorter = TopologicalSorter({name: all_imports(path, known) - {name} for name, path in known.items() if name != "pypes"})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))

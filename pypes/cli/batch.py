@@ -32,7 +32,8 @@ from pypes.ingest.codecs import Checker, check
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Item
 from pypes.placement import isolate
-from pypes.runtime.instance.intake import Intake, Waiting
+from pypes.runtime.instance.arrived import Arrived
+from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.making import Site
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Scheduler
@@ -151,12 +152,12 @@ class Batch:
                     while chunk := file.read(CHUNK_BYTES):
                         checker.feed(chunk)
                     counted = msgspec.structs.replace(header, documents=checker.finish())
-                    return Waiting(None, Item(0, receipt, counted, 0, path=piece.path), b"")
+                    return Arrived(None, Item(0, receipt, counted, 0, path=piece.path), b"")
                 file.seek(piece.start)
                 body = file.read(piece.length)
         count, decoded = check(header, body, self.limits)
         counted = msgspec.structs.replace(header, documents=count)
-        return Waiting(
+        return Arrived(
             None, Item(0, receipt, counted, len(body), is_decoded=decoded is not None), body if decoded is None else decoded
         )
 

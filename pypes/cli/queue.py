@@ -19,7 +19,7 @@ from pypes.core.wording import counted
 from pypes.errors import StoreError
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.receipt import rfc3339
-from pypes.ingest.store.inspection import Inspector, Waiting, node_of
+from pypes.ingest.store.inspection import Inspector, Unfinished, node_of
 from pypes.ingest.store.shards import Shards
 
 _BLOCK_BYTES = 3 << 16  # a multiple of three: base64 of a part is then a part of the base64
@@ -103,7 +103,7 @@ def export(data_dir: Path, shard: int | None) -> None:
         sys.exit(1)
 
 
-def _write(out: BinaryIO, waiting: Waiting) -> None:
+def _write(out: BinaryIO, waiting: Unfinished) -> None:
     header = structs.asdict(waiting.header)
     line: dict[str, Any] = {"receipt": waiting.receipt, "header": header | {"keys": waiting.header.keys.hex()}}
     if isinstance(waiting.body, Spooled):

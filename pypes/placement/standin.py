@@ -24,6 +24,9 @@ from pypes.placement.process import AHEAD_VALUES, Process
 #: Packets for which one call in a thread waits.
 RUN_VALUES = 32
 
+#: Where the kinds of components are defined.
+CONTRACT = "pypes.component."
+
 
 def isolate(
     component: Component,
@@ -59,7 +62,7 @@ def isolate(
             where=cls.__name__,
         )
     home = (spec.module, spec.attr) if spec is not None else _home(cls)
-    kinds = [kind for kind in cls.__mro__ if kind.__module__ == Component.__module__ and issubclass(kind, Component)]
+    kinds = [kind for kind in cls.__mro__ if kind.__module__.startswith(CONTRACT) and issubclass(kind, Component)]
     names = ("__doc__", "__module__", "__metatype__", "Params", "accepts", "joins")
     own = {name: getattr(cls, name) for name in names if hasattr(cls, name)}
     # under the same name, because that is what logs and dead letters call it

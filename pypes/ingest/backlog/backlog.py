@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from pypes.ingest.backlog.cache import Cache
 from pypes.ingest.backlog.claims import Claims
-from pypes.ingest.backlog.group import Delivery, Group
-from pypes.ingest.backlog.waiting import Part, Waiting
+from pypes.ingest.backlog.waiting import Delivery, Group, Part, Waiting
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Fresh, Overtaken, fresh_of
@@ -82,7 +81,7 @@ class Backlog:
         claims = self._claims.get(graph)
         if claims is None:
             live, bulk = self._waiting(Stream(graph, False)), self._waiting(Stream(graph, True))
-            self._claims[graph] = live.claims = bulk.claims = claims = Claims(live, bulk)
+            self._claims[graph] = claims = Claims(live, bulk)
         return claims
 
     # -- what comes --------------------------------------------------------------------------------------
@@ -197,8 +196,8 @@ class Backlog:
             max_bytes -= size
             n -= 1
             leases.append(self._lend(waiting, delivery))
-        if waiting.claims is not None and (has_progress or leases):
-            waiting.claims.unbar(waiting)
+        if self._claims and (has_progress or leases) and (claims := self._claims.get(waiting.stream.graph)) is not None:
+            claims.unbar(waiting)
 
     def _lend(self, waiting: Waiting, delivery: Delivery) -> Lease:
         self._token = token = self._token + 1
@@ -206,8 +205,7 @@ class Backlog:
         if delivery.has_claims and not delivery.attempt:
             waiting.step_out(delivery)
             if delivery.is_aside:
-                assert waiting.claims is not None
-                waiting.claims.step_in(delivery)
+                self._claims[waiting.stream.graph].step_in(delivery)
         rerun = self.rerun(delivery) if self.past or delivery.has_claims else None
         delivery.token = token
         delivery.attempt += 1
@@ -230,8 +228,8 @@ class Backlog:
         """What is known of a delivery that does not run as if for the first time; None if nothing is."""
         superseded = Overtaken()
         waiting = delivery.waiting
-        if delivery.header.keys and waiting is not None and waiting.is_bulk and waiting.claims is not None:
-            superseded = waiting.claims.superseded(delivery)
+        if delivery.header.keys and waiting is not None and waiting.is_bulk and waiting.stream.graph in self._claims:
+            superseded = self._claims[waiting.stream.graph].superseded(delivery)
         past = self.past.get((delivery.group.key, delivery.position))
         if not any(superseded):
             return past
@@ -252,7 +250,7 @@ class Backlog:
         assert waiting is not None
         waiting.deliveries -= 1
         waiting.bytes -= len(delivery.body)
-        claims = waiting.claims
+        claims = self._claims.get(waiting.stream.graph) if self._claims else None
         if claims is None:
             return False
         if waiting.is_bulk and not waiting.deliveries:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pypes.ingest.backlog.group import Delivery, Group
-from pypes.ingest.backlog.waiting import Part, Waiting
+from pypes.ingest.backlog.waiting import Delivery, Group, Part, Waiting
 from pypes.ingest.contracts.leasing import Stream
 
 

@@ -14,8 +14,7 @@ from pypes.ingest.ordering import EVERY, Overtaken, unpack_keys
 
 if TYPE_CHECKING:
     from pypes.core.identity import Identity
-    from pypes.ingest.backlog.group import Delivery
-    from pypes.ingest.backlog.waiting import Waiting
+    from pypes.ingest.backlog.waiting import Delivery, Waiting
 
 _NONE = Overtaken()
 

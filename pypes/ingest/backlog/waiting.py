@@ -1,16 +1,113 @@
-"""What waits of one stream: given back, let go by the claims, at hand in memory, and in the store only. Pure bookkeeping."""
+"""Deliveries in memory: the commits they came in, and the streams in which they wait. Pure bookkeeping.
+
+What waits of one stream was given back, is let go by the claims of its graph, is at hand, or is in the store only.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from pypes.ingest.backlog.claims import Claims
+from pypes.ingest.accounts import Account
 from pypes.ingest.contracts.leasing import Stream
+from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.ordering import EVERY
 
-if TYPE_CHECKING:
-    from pypes.ingest.backlog.group import Delivery, Group
+_OVERHEAD_BYTES = 512  # what a waiting delivery takes in memory besides its body
+
+
+class Delivery:
+    """One delivery in memory. ``token`` is 0 unless leased, ``started`` the first hand-over, ms since the epoch (0: not yet).
+
+    ``waiting`` is its stream, from when it is in a backlog. In an ordered graph, ``has_claims`` from when it stands in the lines
+    of its keys until it is finished, ``waits`` counts those in which it is not first, ``is_aside`` while live ones may pass it.
+    """
+
+    __slots__ = (
+        "attempt",
+        "body",
+        "cached_bytes",
+        "crashes",
+        "decoded",
+        "group",
+        "has_claims",
+        "header",
+        "id",
+        "is_aside",
+        "is_suspect",
+        "position",
+        "started",
+        "token",
+        "waiting",
+        "waits",
+    )
+
+    def __init__(
+        self, group: Group, position: int, id: str, header: Header, body: bytes | Spooled, decoded: bytes | None
+    ) -> None:
+        self.group = group
+        self.position = position
+        self.id = id
+        self.header = header
+        self.body = body
+        self.decoded = decoded
+        self.token = 0
+        self.attempt = 0
+        self.crashes = 0
+        self.is_suspect = False
+        self.started = 0
+        inline = 0 if isinstance(body, Spooled) else len(body)
+        self.cached_bytes = inline + (len(decoded) if decoded else 0) + _OVERHEAD_BYTES
+        self.waiting: Waiting | None = None
+        self.waits = 0
+        self.has_claims = False
+        self.is_aside = False
+
+
+class Group:
+    """The deliveries of one commit.
+
+    ``deliveries`` is None while all of them are only in the store; an item is None while that one is, and once it is finished.
+    """
+
+    __slots__ = ("crashes", "deliveries", "entries", "has_progress", "key", "outcomes", "remaining", "salt", "size")
+
+    def __init__(self, key: int, salt: int, size: int, entries: int) -> None:
+        self.key = key
+        self.salt = salt
+        self.size = size
+        self.deliveries: list[Delivery | None] | None = None
+        self.entries = entries
+        # PERF: a backlog may be a million groups of one, so nothing is made before it is needed
+        self.outcomes: list[Account | None] | None = None
+        self.remaining = entries
+        self.has_progress = False
+        self.crashes: dict[int, int] | None = None
+
+    def account(self, position: int) -> Account | None:
+        """The account of a finished delivery, None of one that is not."""
+        return self.outcomes[position] if self.outcomes is not None else None
+
+    def finish(self, position: int, account: Account) -> None:
+        if self.outcomes is None:
+            self.outcomes = [None] * self.entries
+        self.outcomes[position] = account
+        self.remaining -= 1
+        if self.deliveries is not None:
+            self.deliveries[position] = None
+
+
+class Lines(Protocol):
+    """The lines in which deliveries of an ordered graph stand for their keys, see :class:`pypes.ingest.backlog.claims.Claims`."""
+
+    live: Waiting
+    bulk: Waiting
+    sole: Delivery | None
+
+    def take_all(self, delivery: Delivery) -> bool: ...
+    def stand(self, delivery: Delivery) -> bool: ...
+    def stand_aside(self, delivery: Delivery) -> bool: ...
+
 
 #: So many deliveries that stand in line, and so many keys of theirs, are looked past for one that may run.
 AHEAD_DELIVERIES = 1024
@@ -45,7 +142,6 @@ class Waiting:
         "ahead_keys",
         "bytes",
         "cached_bytes",
-        "claims",
         "cold",
         "deliveries",
         "free",
@@ -66,7 +162,6 @@ class Waiting:
         self.free: deque[Delivery] = deque()
         self.warm: deque[Delivery] = deque()
         self.cold: deque[Part] = deque()
-        self.claims: Claims | None = None
         self.ahead: dict[Delivery, None] = {}
         self.ahead_keys = 0
         self.is_barred = False
@@ -104,7 +199,7 @@ class Waiting:
         self.is_barred = True
         return False
 
-    def look_at(self, delivery: Delivery, claims: Claims) -> bool:
+    def look_at(self, delivery: Delivery, claims: Lines) -> bool:
         """Put the first of ``warm``, which has keys, into its lines (and ``free`` if it may run); False if it must stay."""
         if claims.sole is not None or len(self.ahead) >= AHEAD_DELIVERIES or self.ahead_keys >= AHEAD_KEYS:
             return self.bar()

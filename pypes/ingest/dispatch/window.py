@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 from pypes.core.limits import Limits
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Spooled
-
-if TYPE_CHECKING:
-    from pypes.ingest.dispatch.link import Link
 
 #: What a delivery weighs in a window besides its body, in bytes.
 OVERHEAD_BYTES = 512
@@ -36,6 +33,15 @@ class Window:
         self.was_pressed = False
 
 
+class Windowed(Protocol):
+    """A link, as far as its windows go."""
+
+    def window(self, stream: Stream) -> Window: ...
+
+
+L = TypeVar("L", bound=Windowed)
+
+
 class Windows:
     """What windows hold, and what weighs how much in them."""
 
@@ -47,7 +53,8 @@ class Windows:
         """Deliveries and bytes that one instance may have of a stream; the last delivery may go beyond."""
         return self._bulk if stream.is_bulk else self._live
 
-    def with_room(self, links: Iterable[Link], stream: Stream) -> list[Link]:
+    def with_room(self, links: Iterable[L], stream: Stream) -> list[L]:
+        """Those of ``links`` that have room for more of a stream."""
         count, load = self.bounds(stream)
         return [link for link in links if (window := link.window(stream)).count < count and window.load < load]
 

@@ -11,7 +11,7 @@ from msgspec import structs
 from pypes.core.nodetime import Clock
 from pypes.ingest.accounts import Account, Kind, details_of, kind_of
 from pypes.ingest.backlog.backlog import Backlog
-from pypes.ingest.backlog.group import Delivery
+from pypes.ingest.backlog.waiting import Delivery
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import Blame, Details, Outcome, failed_whole, failure_told

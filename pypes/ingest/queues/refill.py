@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from pypes.ingest.backlog.backlog import Backlog
-from pypes.ingest.backlog.group import Delivery
-from pypes.ingest.backlog.waiting import Part
+from pypes.ingest.backlog.waiting import Delivery, Part
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.lane import Lane

@@ -28,7 +28,7 @@ from pypes.ingest.store.wal import LogIndex
 _SHOWN = 20  # lines of SQLite's own check
 
 
-class Waiting(NamedTuple):
+class Unfinished(NamedTuple):
     """A queued delivery; ``problem`` says why its body cannot be read, if it cannot."""
 
     receipt: str
@@ -160,7 +160,7 @@ class Inspector:
 
     # -- what waits --------------------------------------------------------------------------------------
 
-    def waiting(self) -> Iterator[Waiting]:
+    def waiting(self) -> Iterator[Unfinished]:
         """Every queued delivery in order, those that cannot be read with their problem."""
         keys, _ = self._keys()
         marked = self._marked()
@@ -188,7 +188,7 @@ class Inspector:
             return {int(position) for position in (decode_some(data) if self.format == FORMAT else orjson.loads(data))}
         return set()
 
-    def _read(self, key: int, salt: int, entries: int, done: set[int]) -> Iterator[Waiting]:
+    def _read(self, key: int, salt: int, entries: int, done: set[int]) -> Iterator[Unfinished]:
         ids = ReceiptIds(self._node, self._shard, key, salt)
         crc = "crc" if self.format == FORMAT else "NULL"
         try:
@@ -196,13 +196,13 @@ class Inspector:
             found = unpack(data, expected)
         except (sqlite3.DatabaseError, StoreError) as error:
             reason = error.message if isinstance(error, StoreError) else str(error)
-            yield from (Waiting(ids[i], Header(""), b"", reason) for i in range(entries) if i not in done)
+            yield from (Unfinished(ids[i], Header(""), b"", reason) for i in range(entries) if i not in done)
             return
         for position, (header, body, spool, size) in enumerate(found):
             if position in done:
                 continue
             if spool is None:
-                yield Waiting(ids[position], header, body)
+                yield Unfinished(ids[position], header, body)
                 continue
             path = self._spool / spool
             problem = ""
@@ -210,7 +210,7 @@ class Inspector:
                 problem = f"the file {spool} with the body is gone"
             elif path.stat().st_size != size:
                 problem = f"the file {spool} with the body has {path.stat().st_size} bytes instead of {size}"
-            yield Waiting(ids[position], header, Spooled(str(path), size), problem)
+            yield Unfinished(ids[position], header, Spooled(str(path), size), problem)
 
     # -- how much ----------------------------------------------------------------------------------------
 

@@ -29,8 +29,8 @@ from pypes.core.secrets import Secrets
 from pypes.ingest import protocol
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.protocol import FrameReader, Item, Published
+from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.fetching import Fetching
-from pypes.runtime.instance.intake import Waiting
 from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.runner import Runner
 from pypes.runtime.instance.settling import no_graph
@@ -109,9 +109,9 @@ class Exchange:
         self._listener = listener
         self._selector = selectors.DefaultSelector()
         self._connections: dict[int, Connection] = {}
-        self._alone: deque[Waiting] = deque()
+        self._alone: deque[Arrived] = deque()
         #: What runs alone now, or is about to once everyone knows.
-        self._lone: Waiting | None = None
+        self._lone: Arrived | None = None
         self._lone_started = False
         #: Connections that were not told yet that no graph is held.
         self._newcomers: set[Connection] = set()
@@ -177,7 +177,7 @@ class Exchange:
             return [self._runner_of(self._lone)]
         return [] if self._is_telling else self._all
 
-    def _next_alone(self) -> Waiting | None:
+    def _next_alone(self) -> Arrived | None:
         """What may begin to run alone now, because nothing else moves and nothing is in its graph."""
         if not self._alone or self._lone is not None or self._stop_at is not None:
             return None
@@ -223,7 +223,7 @@ class Exchange:
         elif (waiting := self._next_alone()) is not None:
             self._begin(waiting)
 
-    def _begin(self, waiting: Waiting) -> None:
+    def _begin(self, waiting: Arrived) -> None:
         self._alone.remove(waiting)
         self._lone, self._lone_started = waiting, False
         for connection in self._connections.values():
@@ -273,7 +273,7 @@ class Exchange:
             self._write(connection)
         self._is_telling = any(connection.unsent for connection in self._connections.values())
 
-    def _runner_of(self, waiting: Waiting) -> Runner:
+    def _runner_of(self, waiting: Arrived) -> Runner:
         return self._runners[waiting.item.header.graph]
 
     def _let_go(self) -> None:
@@ -345,7 +345,7 @@ class Exchange:
 
     def _take(self, connection: Connection, item: Item, body: bytes) -> None:
         runner = self._runners.get(item.header.graph)
-        waiting = Waiting(connection, item, body)
+        waiting = Arrived(connection, item, body)
         if runner is None:
             connection.outcomes.append((item.number, no_graph(item, self._clock.now())))
         elif item.is_alone:

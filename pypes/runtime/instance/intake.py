@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -19,6 +19,7 @@ from pypes.ingest.ordering import key_of
 from pypes.ingest.protocol import Item
 from pypes.ingest.receipt import received_of, rfc3339
 from pypes.packet import Packet
+from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.names import id_in, keep_files
 from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.routing import Entry, Router, as_bytes
@@ -27,18 +28,6 @@ from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_jso
 
 #: What a feed yields; ``BARRIER`` is of a class that is the scheduler's own.
 Fed = Any
-
-
-class Waiting(NamedTuple):
-    """A delivery as it came from an ingest worker; ``connection`` is where the acknowledgement goes."""
-
-    connection: Any
-    item: Item
-    body: bytes
-
-    @property
-    def documents(self) -> int:
-        return self.item.header.documents
 
 
 class Intake:
@@ -57,7 +46,7 @@ class Intake:
 
     def __init__(
         self,
-        deliveries: Sequence[Waiting],
+        deliveries: Sequence[Arrived],
         router: Router,
         limits: Limits,
         clock: Clock | None = None,
@@ -145,7 +134,7 @@ class Intake:
         self._next = self.documents
         yield from self._rest()
 
-    def _delivery(self, base: int, waiting: Waiting) -> Iterator[Fed]:
+    def _delivery(self, base: int, waiting: Arrived) -> Iterator[Fed]:
         """All documents of a delivery; what cannot be read of it has failed."""
         item = waiting.item
         header = item.header

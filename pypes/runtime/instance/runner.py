@@ -14,7 +14,8 @@ from pypes.core.returned import unrun
 from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
 from pypes.graph.model import Graph
-from pypes.runtime.instance.intake import Intake, Waiting
+from pypes.runtime.instance.arrived import Arrived
+from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.instance.settling import committed
@@ -61,8 +62,8 @@ class Runner:
             on_committed=self._committed,
             secrets=secrets,
         )
-        self._live: deque[Waiting] = deque()
-        self._bulk: deque[Waiting] = deque()
+        self._live: deque[Arrived] = deque()
+        self._bulk: deque[Arrived] = deque()
         self.is_ordered = bool(graph.order_by)
         #: What is in the graph, if it is ordered.
         self._intakes: set[Intake] = set()
@@ -84,11 +85,11 @@ class Runner:
 
     # -- what waits -------------------------------------------------------------------------------------
 
-    def take(self, waiting: Waiting) -> None:
+    def take(self, waiting: Arrived) -> None:
         """Put a delivery at the end of its lane."""
         (self._bulk if waiting.item.header.is_bulk else self._live).append(waiting)
 
-    def drop(self, is_void: Callable[[Waiting], bool]) -> None:
+    def drop(self, is_void: Callable[[Arrived], bool]) -> None:
         """Forget what waits and is void."""
         if self.has_waiting:
             self._live = deque(waiting for waiting in self._live if not is_void(waiting))
@@ -129,7 +130,7 @@ class Runner:
     def _is_time(self) -> bool:
         return time.monotonic() - self._let_in_at >= BESIDE_LARGE_S
 
-    def _is_large(self, waiting: Waiting) -> bool:
+    def _is_large(self, waiting: Arrived) -> bool:
         return bool(waiting.item.path) or waiting.documents > self._limits.wave_packets
 
     # -- into the graph ---------------------------------------------------------------------------------
@@ -154,7 +155,7 @@ class Runner:
             return BULK_FIRST
         return max(1, min(self._limits.wave_packets, int(BULK_S / self._document_s)))
 
-    def _start_from(self, lane: deque[Waiting], room: int, room_bytes: int) -> None:
+    def _start_from(self, lane: deque[Arrived], room: int, room_bytes: int) -> None:
         taken = [lane.popleft()]
         if not self._is_large(taken[0]):
             room -= taken[0].documents
@@ -166,7 +167,7 @@ class Runner:
                 room_bytes -= len(following.body)
         self._start(taken)
 
-    def start_alone(self, waiting: Waiting, note: Note) -> None:
+    def start_alone(self, waiting: Arrived, note: Note) -> None:
         """Put in a delivery by itself, one document after the other; the note says which filter is at which of them."""
         scheduler = self.scheduler
         note.decoding()
@@ -178,7 +179,7 @@ class Runner:
         self.scheduler.note = None
         note.rest()
 
-    def _start(self, deliveries: list[Waiting], note: Note | None = None) -> None:
+    def _start(self, deliveries: list[Arrived], note: Note | None = None) -> None:
         is_bulk = deliveries[0].item.header.is_bulk
         if is_bulk:
             self._bulk_in_flight += 1

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence, Set
+from typing import Protocol
 
 from pypes.core.identity import Named
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter, Details, Fate, Outcome, dead_letter_id, many_letter_id
 from pypes.ingest.protocol import Item
+from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.scheduler import PUBLISHED, Epoch, Failure
-
-if TYPE_CHECKING:
-    from pypes.runtime.instance.intake import Intake
 
 #: What stands for the filter that dropped a document because a newer one of its id was taken meanwhile.
 SUPERSEDED = Fate("dropped", (), "(superseded)")
 
 
-def settle(intake: Intake, epoch: Epoch, graph: str, version: int) -> None:
+class Taken(Protocol):
+    """What was taken in together: deliveries whose documents are numbered through (see :class:`Intake`)."""
+
+    @property
+    def deliveries(self) -> Sequence[Arrived]: ...
+    @property
+    def documents(self) -> int: ...
+    @property
+    def bases(self) -> Sequence[int]: ...
+    @property
+    def ids(self) -> Mapping[int, str]: ...
+    @property
+    def files(self) -> Mapping[int, str]: ...
+    @property
+    def superseded(self) -> Set[int]: ...
+
+
+def settle(intake: Taken, epoch: Epoch, graph: str, version: int) -> None:
     """Give each delivery of an intake its outcome: single documents that were published together, all others by themselves."""
     flags, ids = epoch.flags, intake.ids
     deliveries = intake.deliveries
@@ -72,7 +87,7 @@ def settle(intake: Intake, epoch: Epoch, graph: str, version: int) -> None:
 
 
 def _with_superseded(
-    superseded: set[int], base: int, fates: Sequence[Fate], runs: Sequence[int]
+    superseded: Set[int], base: int, fates: Sequence[Fate], runs: Sequence[int]
 ) -> tuple[tuple[Fate, ...], tuple[int, ...]]:
     """The runs once more, with the documents that were never fed said to be so."""
     places: dict[Fate, int] = {}
@@ -93,7 +108,7 @@ def _with_superseded(
 class Letters:
     """The dead letters of an epoch by delivery (its index). A packet made of several deliveries is kept once, with the first."""
 
-    def __init__(self, intake: Intake, failures: Sequence[Failure], graph: str, version: int) -> None:
+    def __init__(self, intake: Taken, failures: Sequence[Failure], graph: str, version: int) -> None:
         self.by_delivery: dict[int, list[DeadLetter]] = {}
         #: By delivery, the id of the letter for each of its documents that failed.
         self.ids: dict[int, dict[int, str]] = {}
@@ -174,7 +189,7 @@ def _of_many(failure: Failure, count: int, item: Item, spans: tuple[int, ...], g
     )
 
 
-def committed(intake: Intake, publisher: str, numbers: Sequence[int]) -> None:
+def committed(intake: Taken, publisher: str, numbers: Sequence[int]) -> None:
     """Tell the connections at once which documents a publisher will not see again, though their deliveries are not done."""
     bases = intake.bases
     at = 0

@@ -30,7 +30,8 @@ from pypes.graph.spec import ComponentSpec
 from pypes.ingest import protocol
 from pypes.ingest.codecs import check, media
 from pypes.ingest.protocol import FrameReader, Item
-from pypes.runtime.instance.intake import Waiting
+from pypes.runtime.instance.arrived import Arrived
+from pypes.runtime.instance.intake import 
 from pypes.runtime.instance.watchdog import limit_memory
 from pypes.runtime.making import Site
 from pypes.runtime.trials.comparison import Comparison
@@ -59,7 +60,7 @@ class Compared:
     def is_done(self) -> bool:
         return self._comparison.documents >= self._wanted
 
-    def take(self, waiting: Waiting) -> bool:
+    def take(self, waiting: Arrived) -> bool:
         """Run a copy through both versions, whichever was second last time first: caches and the like favour nobody."""
         self._turn += 1
         order = ["live", "candidate"] if self._turn % 2 else ["candidate", "live"]
@@ -100,7 +101,7 @@ class Recorded:
     def is_done(self) -> bool:
         return len(self._tests) >= self._wanted
 
-    def take(self, waiting: Waiting) -> bool:
+    def take(self, waiting: Arrived) -> bool:
         """Make a test of a copy; False if it cannot be one."""
         header = waiting.item.header
         is_plain = header.method == "POST" and not (header.replays or header.start or header.only or header.is_lenient)
@@ -117,7 +118,7 @@ class Recorded:
             header = msgspec.structs.replace(header, **named)
         header = msgspec.structs.replace(header, encoding=encoding, length=len(body))
         item = Item(0, waiting.item.receipt, header, len(body))
-        runs = [self._trial.push([Waiting(None, item, body)]) for _ in range(2)]
+        runs = [self._trial.push([Arrived(None, item, body)]) for _ in range(2)]
         arrived = [{name: run.arrived[name] for name in self._publishers} for run in runs]
         others = {"route": header.route, "id": header.id, "filename": header.filename}
         post = post_of(body, header.content_type, encoding, others)
@@ -191,7 +192,7 @@ class Service:
                     self._next[connection] = item.number + 1
                     if not self._work.is_done:
                         self._has_news = True
-                        self._missed += not self._work.take(Waiting(None, item, own))
+                        self._missed += not self._work.take(Arrived(None, item, own))
                     if self._has_news and time.monotonic() - self._told_at >= REPORT_S:
                         self._tell(False)
 

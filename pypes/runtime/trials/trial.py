@@ -31,7 +31,8 @@ from pypes.ingest.codecs import check
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Item
 from pypes.ingest.receipt import ReceiptIds, commit_key
-from pypes.runtime.instance.intake import Intake, Waiting
+from pypes.runtime.instance.arrived import Arrived
+from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.instance.watchdog import limit_memory
 from pypes.runtime.making import Site
@@ -208,7 +209,7 @@ class Trial:
         """
         return self.push([self._delivery(position, post) for position, post in enumerate(posts)])
 
-    def push(self, deliveries: Sequence[Waiting]) -> Report:
+    def push(self, deliveries: Sequence[Arrived]) -> Report:
         """Push deliveries through the graph together; as :meth:`run`. Not meant for a trial without taps."""
         self._reset()
         intake = Intake(deliveries, self._router, self._limits)
@@ -219,7 +220,7 @@ class Trial:
         intake.epoch = None
         return self._report(self._done.pop())
 
-    def each(self, delivery: Waiting) -> list[Passage]:
+    def each(self, delivery: Arrived) -> list[Passage]:
         """Push the documents of a delivery through the graph one by one, so that what arrives can be told apart. Blocks."""
         intake = Intake([delivery], self._router, self._limits)
         feed = intake.feed()
@@ -265,7 +266,7 @@ class Trial:
         header = msgspec.structs.replace(header, documents=count)
         receipt = ReceiptIds(0, 0, commit_key(wall(), 0), 0)[position]
         body = post.body if decoded is None else decoded
-        return Waiting(None, Item(position, receipt, header, len(body), is_decoded=decoded is not None), body)
+        return Arrived(None, Item(position, receipt, header, len(body), is_decoded=decoded is not None), body)
 
     def _noting(self, batches: Iterable[Any]) -> Any:
         """Note what enters the graph at which adapter."""

@@ -17,7 +17,8 @@ from pypes.ingest.delivery import PACKETS, Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.protocol import Item
 from pypes.packet import Packet
-from pypes.runtime.instance.intake import Intake, Waiting
+from pypes.runtime.instance.arrived import Arrived
+from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.scheduler import Epoch, Scheduler
 from pypes_basic.csv_adapter import CSV
@@ -69,7 +70,7 @@ class Bench:
     def put(self, packets: list[Packet]) -> Outcome:
         body = orjson.dumps([packet.to_json() for packet in packets])
         header = Header("g", content_type=PACKETS, documents=len(packets), length=len(body), start="files")
-        waiting = Waiting(self.connection, Item(1, receipt_of(1), header, len(body)), body)
+        waiting = Arrived(self.connection, Item(1, receipt_of(1), header, len(body)), body)
         intake = Intake([waiting], self.router, Limits(), is_ordered=self.is_ordered)
         intake.epoch = self.scheduler.submit(intake.feed())
         self.scheduler.drain()

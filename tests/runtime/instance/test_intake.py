@@ -19,7 +19,8 @@ from pypes.ingest.ordering import Overtaken, key_of
 from pypes.ingest.outcome import Blame, Details, Fate, Outcome
 from pypes.ingest.protocol import Item, Published, Rerun
 from pypes.ingest.receipt import ReceiptId
-from pypes.runtime.instance.intake import Intake, Waiting
+from pypes.runtime.instance.arrived import Arrived
+from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.note import DECODING, Note
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.scheduler import Epoch, Scheduler
@@ -95,7 +96,7 @@ class Bench:
 
     def put(self, *deliveries: tuple[Header, bytes], rerun: Rerun | None = None, note: Note | None = None) -> dict[int, Outcome]:
         items = [
-            Waiting(self.connection, Item(number, receipt_of(number), header, len(body), rerun=rerun), body)
+            Arrived(self.connection, Item(number, receipt_of(number), header, len(body), rerun=rerun), body)
             for number, (header, body) in enumerate(deliveries)
         ]
         intake = Intake(items, self.router, self.limits, is_ordered=self.is_ordered, note=note)

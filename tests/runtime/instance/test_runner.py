@@ -12,7 +12,7 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.protocol import Item, Published
 from pypes.ingest.receipt import ReceiptId
-from pypes.runtime.instance.intake import Waiting
+from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.note import NOTHING, TURN, Note, Noted
 from pypes.runtime.instance.runner import BULK_FIRST, Runner
 
@@ -62,12 +62,12 @@ class Bench:
         self.connection = Connection()
         self.number = 0
 
-    def waiting(self, *values: int, is_bulk: bool = False) -> Waiting:
+    def waiting(self, *values: int, is_bulk: bool = False) -> Arrived:
         self.number += 1
         body = b"\n".join(json.dumps({"n": n}).encode() for n in values)
         kind = "application/json" if len(values) == 1 else "application/x-ndjson"
         header = Header("g", content_type=kind, documents=len(values), is_bulk=is_bulk)
-        return Waiting(self.connection, Item(self.number, str(ReceiptId(1, 1, 99, self.number, 5)), header, len(body)), body)
+        return Arrived(self.connection, Item(self.number, str(ReceiptId(1, 1, 99, self.number, 5)), header, len(body)), body)
 
     def put(self, *values: int, is_bulk: bool = False) -> None:
         self.runner.take(self.waiting(*values, is_bulk=is_bulk))
