@@ -122,7 +122,7 @@ class Batch:
 
     def _submit(self, portion: Sequence[Piece]) -> None:
         tally = Tally(size=sum(piece.length for piece in portion))
-        sound: list[tuple[Piece, Waiting]] = []
+        sound: list[tuple[Piece, Arrived]] = []
         for piece in portion:
             try:
                 sound.append((piece, self._open(piece)))
@@ -134,7 +134,7 @@ class Batch:
         feed.deliveries = (tally, sound, intake)
         intake.epoch = self._scheduler.submit(feed)
 
-    def _open(self, piece: Piece) -> Waiting:
+    def _open(self, piece: Piece) -> Arrived:
         """Read a piece if it is small or a part, check it, and count its documents. Raises what is wrong with it."""
         header = Header(
             graph=self._graph,

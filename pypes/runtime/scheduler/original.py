@@ -24,6 +24,8 @@ NOTHING: list[Any] = []
 class OriginalTasklet(ReceivingTasklet):
     """Runs ``run()``; works out from what each sent packet was made."""
 
+    __slots__ = ("gone_on", "home", "is_simple", "next_wire", "only_out", "others", "own", "ready", "send")
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         #: The greenlet that ``run`` lives in, and the runner it goes back to when it yields.
@@ -40,6 +42,10 @@ class OriginalTasklet(ReceivingTasklet):
         self.send = self._make_send()  # type: ignore[method-assign, assignment]
         self.only_port = next(iter(self.inputs)) if one_in else None
         self.only_out = outs[0] if one_in and len(outs) == 1 and len(outs[0].wires) == 1 else None
+        if self.only_out is not None:
+            self.next_wire = self.only_out.wires[0]
+        # PERF: what is asked in every turn, at hand
+        self.ready, self.others = self.core.ready, ~self.bit
 
     def step(self) -> None:
         own, runner = self.own, self.core.runner
@@ -92,9 +98,6 @@ class OriginalTasklet(ReceivingTasklet):
         self.end_turn()
 
     # -- sending ----------------------------------------------------------------------------------------
-
-    def send(self, port: str, data: Any) -> bool:
-        raise NotImplementedError  # made by _make_send, once the wires are known
 
     def _make_send(self) -> Callable[[str, Any], bool]:
         # PERF: a closure spares the most often called method of the original style a third of its cost
@@ -193,11 +196,10 @@ class OriginalTasklet(ReceivingTasklet):
 
     def _pass_on(self, out: OutPort) -> bool:
         """PERF: the end of a turn in which all that was taken was sent on as it was: the pin becomes the chunk's count."""
-        wire, epoch = out.wires[0], self.epoch
+        wire, epoch = self.next_wire, self.epoch
         if epoch is None or wire.overflowed or self.attempts or self.broken:
             return False
-        wire.hand_over(epoch, self.cursor_values, self.cursor_origins)
-        if wire.packets >= wire.capacity and wire.parked is None:
+        if wire.hand_over(epoch, self.cursor_values, self.cursor_origins) and wire.parked is None:
             self.park_at(wire)
         out.passing = False
         self.hint = self.epoch = None
@@ -205,7 +207,7 @@ class OriginalTasklet(ReceivingTasklet):
         self.is_fresh = True
         self.stalls = self.turned_away = 0
         if not self.only_wire.waiting:  # type: ignore[union-attr]
-            self.core.ready.waiting &= ~self.bit
+            self.ready.waiting &= self.others
         return True
 
     def _begin(self) -> None:

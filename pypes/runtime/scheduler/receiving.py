@@ -22,6 +22,22 @@ class ReceivingTasklet(Tasklet):
     cursor. With several ports the last packet taken from each is kept.
     """
 
+    __slots__ = (
+        "by_identity",
+        "cursor",
+        "cursor_origins",
+        "cursor_port",
+        "cursor_values",
+        "hint",
+        "is_fresh",
+        "last",
+        "left",
+        "only_port",
+        "origins",
+        "ports",
+        "taken",
+    )
+
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         #: What this turn took from its ports, in order, with origins beside.

@@ -369,8 +369,7 @@ class Tasklet(Filter):
             values, origins = self.jams.refuse(self, wire, epoch, values, origins)
             if not values:
                 return
-        wire.put(epoch, values, origins)
-        if wire.packets >= wire.capacity and wire.parked is None:
+        if wire.put(epoch, values, origins) and wire.parked is None:
             self.park_at(wire)
 
     def park_at(self, wire: Wire) -> None:

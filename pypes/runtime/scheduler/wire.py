@@ -53,25 +53,27 @@ class Wire:
 
     # -- putting ------------------------------------------------------------------------------------------
 
-    def put(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
-        """Append; takes ownership of ``values``."""
+    def put(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> bool:
+        """Append; takes ownership of ``values``. True if the wire is full."""
         if epoch in self.waiting:
             self._join(epoch, values, origins)
         else:
             self.waiting[epoch] = (values, origins)
             epoch._holds += 1  # PERF: as acquire(), without the call
-        self.packets += len(values)
+        self.packets = packets = self.packets + len(values)
         self.ready.waiting |= self.bit
+        return packets >= self.capacity
 
-    def hand_over(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def hand_over(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> bool:
         """As :meth:`put`, with a hold on the epoch that the caller has and gives up."""
         if epoch in self.waiting:
             self._join(epoch, values, origins)
             epoch.release()
         else:
             self.waiting[epoch] = (values, origins)
-        self.packets += len(values)
+        self.packets = packets = self.packets + len(values)
         self.ready.waiting |= self.bit
+        return packets >= self.capacity
 
     def _join(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         held, sources = self.waiting[epoch]
@@ -105,13 +107,18 @@ class Wire:
 
     def take_first(self) -> tuple[Epoch, list[Any], Sequence[Origin]] | None:
         """Remove and return the oldest chunk, with its hold; ``None`` if none waits."""
-        for epoch in self.waiting:
-            values, origins = self.waiting.pop(epoch)
-            self.packets -= len(values)
-            if self.parked is not None:
-                self.make_room()
-            return epoch, values, origins
-        return None
+        waiting = self.waiting
+        if not waiting:
+            return None
+        if len(waiting) == 1:  # PERF: as it nearly always is
+            epoch, (values, origins) = waiting.popitem()
+        else:
+            epoch = next(iter(waiting))
+            values, origins = waiting.pop(epoch)
+        self.packets -= len(values)
+        if self.parked is not None:
+            self.make_room()
+        return epoch, values, origins
 
     def unload(self) -> dict[Epoch, Chunk]:
         """Remove all chunks, with their holds. The packets count as on the wire until :meth:`leave` says that they are not."""

@@ -31,7 +31,6 @@ from pypes.ingest import protocol
 from pypes.ingest.codecs import check, media
 from pypes.ingest.protocol import FrameReader, Item
 from pypes.runtime.instance.arrived import Arrived
-from pypes.runtime.instance.intake import 
 from pypes.runtime.instance.watchdog import limit_memory
 from pypes.runtime.making import Site
 from pypes.runtime.trials.comparison import Comparison

@@ -257,7 +257,7 @@ class Trial:
         for tap in self._taps.values():
             tap.seen = []
 
-    def _delivery(self, position: int, post: Post) -> Waiting:
+    def _delivery(self, position: int, post: Post) -> Arrived:
         header = Header(
             self._graph.name, post.method, post.content_type, post.encoding, post.route, post.id, post.filename,
             length=len(post.body),
