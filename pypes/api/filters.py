@@ -34,7 +34,7 @@ FILTER = obj(
 )
 UNKNOWN = "No filter of that id."
 NOT_SET_UP = "It belongs to a deployed graph, of which a filter failed to set up; what was live before still is."
-NOT_VALID = "The parameters are not valid, or the component cannot be used."
+NOT_VALID = "The component is not installed or cannot be used, or the parameters are not valid; `errors` has the problems."
 
 
 class Filters:
@@ -61,7 +61,6 @@ class Filters:
         "Configure a component",
         {201: Answer("The new filter.", FILTER, {"Location": "Where it is."})},
         errors={
-            404: "No component of that name.",
             409: "There are as many drafts as may be; deploy or delete some.",
             415: "Neither JSON nor a form.",
             422: NOT_VALID,

@@ -91,8 +91,7 @@ def _node_problems(
     path = f"nodes.{node.name}"
     spec = catalogue.get(node.component)
     if spec is None:
-        hint = _did_you_mean(node.component, catalogue) or "install its distribution, or see `pypes components` for what there is"
-        yield Problem(f"{path}.component", f"unknown component {node.component!r}; {hint}", "graph.unknown_component")
+        yield Problem(f"{path}.component", unknown_component(node.component, catalogue), "graph.unknown_component")
         return
     if spec.error:
         source = f" of {spec.distribution} {spec.version}".rstrip() if spec.distribution else ""
@@ -229,6 +228,12 @@ def _flow_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iter
             if name in entries and name not in leading:
                 message = "no publisher is reached from here, so its documents would be lost; wire it on to one"
                 yield Problem(f"nodes.{name}", message, "graph.dead_end")
+
+
+def unknown_component(name: str, known: Collection[str]) -> str:
+    """The message about a component that is not installed, with the one that was perhaps meant."""
+    hint = _did_you_mean(name, known) or "install its distribution, or see `pypes components` for what there is"
+    return f"unknown component {name!r}; {hint}"
 
 
 def _did_you_mean(name: str, known: Collection[str]) -> str:

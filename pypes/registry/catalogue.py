@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pypes.component import KINDS
-from pypes.errors import NotFound
+from pypes.errors import InvalidInput, NotFound, Problem
 from pypes.graph.spec import ComponentSpec
+from pypes.graph.validation import unknown_component
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +91,12 @@ class Catalogue(Mapping[str, ComponentSpec]):
         spec = self._specs.get(name)
         if spec is None:
             raise NotFound(f"there is no component {name!r}; GET /components lists them", code="component.not_found", where=name)
+        return spec
+
+    def used(self, name: str, path: str) -> ComponentSpec:
+        """The component that a request names at ``path``. Raises :class:`InvalidInput` if it is not installed."""
+        spec = self._specs.get(name)
+        if spec is None:
+            problem = Problem(path, unknown_component(name, self._specs), "component.unknown")
+            raise InvalidInput(problem.message, code=problem.code, where=path, problems=[problem])
         return spec

@@ -138,7 +138,11 @@ def test_a_filter_of_a_deployed_graph_is_changed_there(ask: Asker) -> None:
 
 
 def test_a_filter_of_nothing_is_refused(ask: Asker) -> None:
-    assert ask("POST", "/filters", {"component": "NoSuchThing"})[0] == 404
+    status, problem = ask("POST", "/filters", {"component": "SetFeild"})
+    assert (status, problem["code"]) == (422, "component.unknown")
+    (error,) = problem["errors"]
+    assert (error["path"], error["code"]) == ("component", "component.unknown")
+    assert "did you mean 'SetField'?" in error["message"]
     assert ask("POST", "/filters", {"params": {}})[0] == 400
     assert ask("POST", "/filters", {"component": "SetField", "params": {"feild": 1}})[0] == 422
 

@@ -109,7 +109,7 @@ class GraphDrafts:
         if component is None:
             component = self._store.draft(id).component
         assert self._deployments.catalogue is not None
-        spec = self._deployments.catalogue.find(component)
+        spec = self._deployments.catalogue.used(component, end)
         if port not in getattr(spec, side) and not (side == "outputs" and port == "error"):
             known = ", ".join(getattr(spec, side)) or "none"
             raise InvalidInput(

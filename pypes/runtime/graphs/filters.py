@@ -166,7 +166,7 @@ class Filters:
 
     def _spec(self, component: str) -> ComponentSpec:
         assert self._deployments.catalogue is not None
-        spec = self._deployments.catalogue.find(component)
+        spec = self._deployments.catalogue.used(component, "component")
         if spec.error:
             raise InvalidComponent(
                 f"component {component!r} cannot be used: {spec.error}", code="component.broken", where=component

@@ -31,8 +31,9 @@ def test_drafts(node: Any) -> None:
     for method, more in calls:
         with pytest.raises(NotFound):
             node.call(method, id=id, **more)
-    with pytest.raises(NotFound, match="Odder"):
+    with pytest.raises(InvalidInput, match="Odder") as unknown:
         node.call("filters.create", component="Odder")
+    assert [(p.path, p.code) for p in unknown.value.problems] == [("component", "component.unknown")]
 
 
 def test_a_filter_of_a_deployed_graph_is_changed_there(node: Any, a_graph: Any) -> None:
