@@ -41,9 +41,9 @@ class Breaks(Transformer):
             case "raise":
                 raise ValueError("broken")
             case "stuck":  # as no component could, but a bug of the scheduler
-                hub = self._turn.hub
-                hub.block(self._turn)
-                hub.park(self._turn)
+                core = self._turn.core
+                core.ready.block(self._turn)
+                core.park(self._turn)
             case "exit":
                 import os
                 os._exit(3)
@@ -163,10 +163,10 @@ def test_a_closed_input_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_interrupted_run_aborts_quietly(place: Path) -> None:
     command = [sys.executable, "-m", "pypes", "run", "lines.json"]
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     # who runs the tests in the background has a shell that ignores it for them
     heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
-    with subprocess.Popen(command, cwd=place, preexec_fn=heard, **pipes) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=place, preexec_fn=heard, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(b'{"n": 1}\n')
