@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import falcon.asgi
-import uvicorn_worker
-from gunicorn.app.base import BaseApplication
+import uvicorn_worker  # type: ignore[import-untyped]
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from isal import igzip
 
 
@@ -76,17 +76,17 @@ class Documents:
             self._committer = Committer(path, is_synced=self._is_synced)
         body = await req.stream.readall()
         if self._is_inflated and req.get_header("Content-Encoding") == "gzip":
-            igzip.decompress(body)
+            igzip.decompress(body)  # type: ignore[no-untyped-call]
         await self._committer.append(body)
         resp.status = 202
         resp.data = b'{"accepted":true}'
 
 
-class Worker(uvicorn_worker.UvicornWorker):
+class Worker(uvicorn_worker.UvicornWorker):  # type: ignore[misc]
     CONFIG_KWARGS = {"loop": "uvloop", "http": "httptools", "access_log": False, "proxy_headers": False, "lifespan": "off"}
 
 
-class Application(BaseApplication):
+class Application(BaseApplication):  # type: ignore[misc]
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         super().__init__()

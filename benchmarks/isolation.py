@@ -34,7 +34,7 @@ class IsolatedHTML(HTML):
 class Swallow(Publisher):
     """Takes everything."""
 
-    def process_batch(self, packets: list[Packet]) -> None:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> None:
         return None
 
 

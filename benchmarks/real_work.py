@@ -153,7 +153,7 @@ def node_run(documents: list[tuple[str, str, bytes]]) -> float:
         start = time.perf_counter()
         for answer in send_all(running.port, bodies):
             path = f"/receipts/{answer['receipt']}?wait=10"
-            until(lambda p=path: running.get(p).json()["state"] == "done", 300, "published")  # type: ignore[misc]
+            until(lambda p=path: running.get(p).json()["state"] == "done", 300, "published")
         took = time.perf_counter() - start
         assert count(running.base / "data" / "search.db") == len(documents)
     return took

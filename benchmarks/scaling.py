@@ -47,7 +47,7 @@ def _rate(instances: int) -> float:
             start = time.perf_counter()
             receipts = [running.post(body, content_type="application/x-ndjson").json()["receipt"] for _ in range(DOCUMENTS // 10)]
             for receipt in receipts:
-                until(lambda r=receipt: running.get(f"/receipts/{r}?wait=10").json()["state"] == "done", 120, "done")  # type: ignore[misc]
+                until(lambda r=receipt: running.get(f"/receipts/{r}?wait=10").json()["state"] == "done", 120, "done")
             return DOCUMENTS / (time.perf_counter() - start)
         finally:
             running.close()

@@ -48,8 +48,8 @@ def looks(packet: Packet) -> tuple[Any, ...]:
     )
 
 
-def spoil(value: Any) -> None:
-    """Change every list and dict reachable from ``value`` in place."""
+def spoil(value: Any) -> Any:
+    """Change every list and dict reachable from ``value`` in place; returns it."""
     if isinstance(value, list):
         for item in value:
             spoil(item)

@@ -134,7 +134,7 @@ class Shell:
         # its standard input must not be ours, from which bash reads the next command
         self._process.stdin.write(f"{{ {command}\n}} </dev/null\necho; echo '{MARK}' $?\n")
         self._process.stdin.flush()
-        printed = []
+        printed: list[str] = []
         for line in self._process.stdout:
             if line.startswith(MARK):
                 return int(line.removeprefix(MARK)), "".join(printed)

@@ -42,9 +42,11 @@ def test_structlog_and_logging_write_the_same_lines() -> None:
 
 
 def test_a_traceback_of_a_component_begins_with_its_own_frames() -> None:
-    def input_of_mine() -> Iterator[Piece]:
+    def fail() -> Piece:
         raise ValueError("mine")
-        yield
+
+    def input_of_mine() -> Iterator[Piece]:
+        yield fail()
 
     def traceback_in(name: str) -> str:
         out = io.StringIO()

@@ -47,8 +47,10 @@ def index_of_session(factory: pytest.TempPathFactory) -> Path:
     basic, search, server = wheels_of_session(factory)
     with _once(factory, "index") as (home, is_done):
         if not is_done:
-            command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", home, f"{server}[new]", basic, search]
-            done = subprocess.run([*command, *NEEDED], cwd=home, capture_output=True, text=True, check=False)
+            pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir")
+            done = subprocess.run(
+                [*pip, home, f"{server}[new]", basic, search, *NEEDED], cwd=home, capture_output=True, text=True, check=False
+            )
             if done.returncode:
                 missing(f"no wheels of what Pypes needs; is there a network? {done.stderr}")
     return home

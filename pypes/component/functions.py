@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import inspect
 import typing
-from typing import Any
+from collections.abc import Callable
+from typing import Any, overload
 
 from pypes.component.base import Component
 from pypes.component.kinds import Transformer
 from pypes.component.parameters import Parameters
 from pypes.errors import InvalidComponent
 from pypes.packet import Packet
+
+
+@overload
+def component(target: Callable[..., Any], /) -> type[Component]: ...
+
+
+@overload
+def component(
+    *, kind: type[Component] = Transformer, name: str | None = None
+) -> Callable[[Callable[..., Any]], type[Component]]: ...
 
 
 def component(target: Any = None, /, *, kind: type[Component] = Transformer, name: str | None = None) -> Any:
@@ -20,7 +31,11 @@ def component(target: Any = None, /, *, kind: type[Component] = Transformer, nam
     The function returns a packet, ``None`` to drop it; a generator function emits what it yields.
     """
     if target is None:
-        return lambda fn: component(fn, kind=kind, name=name)
+        return lambda fn: _made_of(fn, kind, name)
+    return _made_of(target, kind, name)
+
+
+def _made_of(target: Any, kind: type[Component], name: str | None) -> Any:
     signature = inspect.signature(target)
     hints = typing.get_type_hints(target, include_extras=True)
     names = list(signature.parameters)

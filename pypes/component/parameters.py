@@ -43,6 +43,8 @@ class _ParametersMeta(msgspec.StructMeta):
         return super().__new__(mcls, name, bases, namespace, **options)
 
 
+# here too: checkers of types go by the nearest base for which it is said, and for Struct it says that order matters
+@dataclass_transform(kw_only_default=True, field_specifiers=(msgspec.field,))
 class Parameters(msgspec.Struct, metaclass=_ParametersMeta):
     """Base of a component's ``Params``: annotated attributes with defaults; one without a default is required."""
 

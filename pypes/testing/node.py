@@ -53,8 +53,8 @@ def free_port() -> int:
             return port
 
 
-def until(check: Callable[[], Any], timeout_s: float, what: str) -> Any:
-    """Poll with a deadline; returns the first true answer."""
+def until(check: Callable[..., Any], timeout_s: float, what: str) -> Any:
+    """Poll with a deadline; returns the first true answer. What arguments ``check`` has must have defaults."""
     deadline = time.monotonic() + timeout_s
     waiter = threading.Event()
     while True:

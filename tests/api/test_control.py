@@ -11,7 +11,7 @@ import pytest
 
 from pypes.testing.node import Node, running
 
-GRAPH = {
+GRAPH: dict[str, Any] = {
     "pypes": 1,
     "name": "base",
     "nodes": {

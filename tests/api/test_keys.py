@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pypes.api.filters import FORM, _wanted
+from pypes.api.filters import _wanted
 from pypes.api.keys import check_keys
-from pypes.api.request import Request
+from pypes.api.request import FORM, Request
 from pypes.errors import BadRequest
 
 JSON = "application/json"

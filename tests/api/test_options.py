@@ -74,7 +74,7 @@ def ask(server: Harness, path: str, body: bytes = ONE, method: str = "POST", **h
     ],
 )
 def test_what_is_asked_for_is_checked(server: Harness, path: str, headers: dict[str, str], status: int, code: str | None) -> None:
-    answer = ask(server, path, **headers)
+    answer = ask(server, path, ONE, "POST", **headers)
     assert answer.status == status, answer.data
     assert answer.json().get("code") == code
 

@@ -227,7 +227,7 @@ class TestDeadLetters:
         ids = {failed(node, code="test.counted", n=n) for n in range(6)}
         for query in ("code=test.counted", "code=test.counted&filter=refuse&graph=g&since=2020-01-01T00:00:00Z"):
             seen: list[str] = []
-            after = ""
+            after: str | None = ""
             while after is not None:
                 page = get(node, f"/deadletters?{query}&limit=4&after={after}")
                 seen += [letter["id"] for letter in page["deadletters"]]
@@ -320,7 +320,8 @@ class TestDeadLetters:
         id = failed(node)
         answer = node.http.request("PUT", f"{node.url}/deadletters/{id}", json={"packet": packet})
         assert (answer.status, answer.json()["code"], answer.json()["where"]) == (422, "packet.malformed", where)
-        for body in ({}, {"packet": {}, "x": 1}, []):
+        wrong: list[Any] = [{}, {"packet": {}, "x": 1}, []]
+        for body in wrong:
             assert node.http.request("PUT", f"{node.url}/deadletters/{id}", json=body).status == 400
 
     def test_what_cannot_be_read_becomes_a_dead_letter(self, node: Node) -> None:
@@ -348,7 +349,8 @@ class TestDeadLetters:
         assert (answer.status, answer.json()) == (200, {"count": 5})
         assert get(node, "/deadletters?code=test.many")["deadletters"] == []
         assert node.http.request("DELETE", f"{node.url}/deadletters").status == 400
-        for body in ({"form": "filter"}, {"from": "end"}, {"limit": 0}, {"graph": 1}, []):
+        wrong: list[Any] = [{"form": "filter"}, {"from": "end"}, {"limit": 0}, {"graph": 1}, []]
+        for body in wrong:
             assert node.http.request("POST", f"{node.url}/deadletters/replay", json=body).status == 400
 
     def test_what_goes_from_the_start_is_one_delivery_for_each_receipt(self, node: Node) -> None:

@@ -48,8 +48,8 @@ def test_keys_letters_and_callbacks_outlive_a_restart(tmp_path: Path, hook: Hook
         assert again.json()["receipt"] == receipt
         assert get(node, f"/deadletters/{id}")["packet"]["fields"]["title"] == "kept"
         until(lambda: len(hook.taken["/three-later"]) >= 2, 20, "the second attempt")
-        for path, body in ((f"/deadletters/{id}/replay", {"from": "start"}), ("/deadletters/replay", {"from": "start"})):
-            answer = node.http.request("POST", node.url + path, json=body)
+        for path in (f"/deadletters/{id}/replay", "/deadletters/replay"):
+            answer = node.http.request("POST", node.url + path, json={"from": "start"})
             assert (answer.status, answer.json()["code"]) == (409, "deadletters.not_kept"), answer.data
         assert get(node, f"/deadletters/{id}")["receipt"] == receipt
 

@@ -147,7 +147,7 @@ def test_a_server_that_goes_away_in_the_middle_is_given_up_once(server: Server, 
     assert report.failures[-1][1].startswith("not tried: given up after 8 attempts: 503 test.refused")
 
 
-def test_a_server_that_goes_on_is_waited_for(server: Server, files: list[Path]) -> None:
+def test_a_server_that_goes_on_is_waited_for(server: Server, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts of one question are not used up while others are answered."""
     server.refuse[b"text 3"] = [(429, {"Retry-After": "0"})] * 2 * asking.ATTEMPTS
     with feeder_of(server.url) as made:
@@ -158,7 +158,7 @@ def test_a_server_that_goes_on_is_waited_for(server: Server, files: list[Path]) 
                 made.asker.ask("POST", "/docs", b"another", {})
             return real(method, url, **options)
 
-        made.asker._http.request = between  # type: ignore[method-assign]
+        monkeypatch.setattr(made.asker._http, "request", between)
         assert made.feed(files_of(files)).accepted == 10
 
 

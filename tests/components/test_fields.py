@@ -22,6 +22,7 @@ def run_one(component: type[Component], document: dict[str, Any], /, **params: A
     result = run_component(component, [Packet.from_document(document)], **params)
     assert not result.dead_letters
     (packet,) = result.packets
+    assert isinstance(packet, Packet)
     return packet
 
 

@@ -205,7 +205,7 @@ PLAIN: dict[str, tuple[BaseException, bool]] = {
     "url, no protocol": (urllib.error.URLError("unknown url type: foo"), False),
     "url, no file": (urllib.error.URLError(FileNotFoundError()), False),
     "certificate": (urllib.error.URLError(ssl.SSLCertVerificationError("expired")), False),
-    "disconnected": (http.client.RemoteDisconnected(), True),
+    "disconnected": (http.client.RemoteDisconnected("closed"), True),
     "bad answer": (http.client.BadStatusLine("?"), False),
 }
 

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -94,7 +95,7 @@ def test_a_call_in_a_thread_of_its_own(caplog: pytest.LogCaptureFixture) -> None
     async def run() -> None:
         assert await in_own_thread(lambda: 7, "some call") == 7
         with pytest.raises(KeyError):
-            await in_own_thread(lambda: {}["missing"], "some call")
+            await in_own_thread(lambda: os.environ["PYPES_MISSING"], "some call")
         # one that hangs keeps neither the loop nor the process from ending
         hanging = asyncio.ensure_future(in_own_thread(threading.Event().wait, "hanging call"))
         await asyncio.sleep(0)

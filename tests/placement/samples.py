@@ -174,7 +174,7 @@ class Batch(Transformer):
 
     isolated = True
 
-    def process_batch(self, packets: list[Packet]) -> Any:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> Any:
         for packet in packets:
             packet.set("of", len(packets))
             yield packet
@@ -291,7 +291,7 @@ class Returns(Transformer):
 
 
 class ReturnsInBatch(Returns):
-    def process_batch(self, packets: list[Packet]) -> list[Any]:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> list[Any]:
         return [self.process(packet) for packet in packets]
 
 

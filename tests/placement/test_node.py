@@ -62,7 +62,7 @@ def test_hostile_documents_cost_themselves_and_leave_the_instance_alone(node: No
             receipts.append(answer.json()["receipt"])
     for number, receipt in enumerate(receipts):
         path = f"/receipts/{receipt}?wait=10"
-        until(lambda p=path: node.get(p).json()["finished"], 60, f"receipt of {number} is final")  # type: ignore[misc]
+        until(lambda p=path: node.get(p).json()["finished"], 60, f"receipt of {number} is final")
         found = node.get(path).json()
         assert (found["published"], found["failed"]) == ((0, 1) if number % 3 == 1 else (1, 0)), found
     letters = {letter["filter"]: letter for letter in node.get("/deadletters").json()["deadletters"]}

@@ -44,7 +44,7 @@ def there_and_back(value: Any) -> Any:
 
 @given(fields=st.dictionaries(st.text(max_size=3), entries, max_size=4), meta=metas, data=st.data())
 def test_a_packet_arrives_as_it_was(fields: dict[str, Any], meta: Any, data: st.DataObject) -> None:
-    field_meta = {name: data.draw(metas.filter(bool)) for name in list(fields)[:1]} or None
+    field_meta: dict[str, Any] | None = {name: data.draw(metas.filter(bool)) for name in list(fields)[:1]} or None
     packet = Packet.from_parts(fields, meta, field_meta)
     found = there_and_back(packet)
     assert found == packet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ def shout(packet: Packet) -> Packet:
     ids=["text", "path", "graph", "function", "other class", "nothing"],
 )
 def test_what_is_no_component_is_refused_with_what_to_do(node: Any, said: str) -> None:
-    for make in (lambda: Pipeline(node), lambda: Pipeline(nodes={"a": node})):
+    makers: list[Callable[[], Pipeline]] = [lambda: Pipeline(node), lambda: Pipeline(nodes={"a": node})]
+    for make in makers:
         with pytest.raises(InvalidGraph) as raised:
             make()
         assert said in str(raised.value)

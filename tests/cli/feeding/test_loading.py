@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from pypes.cli.feeding import loading
 from pypes.cli.feeding.loading import UNKNOWN, WHOLE_BYTES, Loaded, Window, load, stamp_of
 from pypes.cli.feeding.walking import files_of
 from pypes.errors import InvalidInput
@@ -95,7 +94,7 @@ def test_a_document_that_is_written_to_is_left_for_later(tmp_path: Path, monkeyp
     path = tmp_path / "a.html"
     path.write_bytes(b"<p>one")
     (file,) = files_of([path])
-    real = loading.os.fstat
+    real = os.fstat
 
     def grow(fd: int) -> object:
         found = real(fd)
@@ -103,6 +102,6 @@ def test_a_document_that_is_written_to_is_left_for_later(tmp_path: Path, monkeyp
             writer.write(b"<p>two")
         return found
 
-    monkeypatch.setattr(loading.os, "fstat", grow)
+    monkeypatch.setattr(os, "fstat", grow)
     with pytest.raises(InvalidInput, match="still writes to it"):
         load(file)

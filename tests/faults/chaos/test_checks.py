@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.faults.chaos import checks
@@ -10,7 +12,7 @@ from tests.faults.chaos.faults import Tally
 from tests.faults.chaos.ledger import Document, Ledger
 
 
-def ledger(*serials: str, id: str = "a", **more: bool) -> Ledger:
+def ledger(*serials: str, id: str = "a", **more: Any) -> Ledger:
     """Versions of one id of the ordered graph, acknowledged one after the other."""
     made = Ledger()
     for serial in serials:

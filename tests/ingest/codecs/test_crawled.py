@@ -13,6 +13,7 @@ from pypes.errors import BadRequest, TooLarge
 from pypes.ingest.codecs import check, documents
 from pypes.ingest.codecs.encodings import Inflater, inflate
 from pypes.ingest.delivery import Header
+from pypes.packet import Packet
 
 LIMITS = Limits()
 HEAD = b'--b0.1.2\r\nContent-Disposition: form-data; name="document"; filename="%b"\r\nContent-Type: text/plain\r\n\r\n'
@@ -63,5 +64,5 @@ def test_each_file_is_a_document() -> None:
     header = Header("g", "POST", "multipart/form-data; boundary=b0.1.2", "gzip", length=len(body))
     count, decoded = check(header, body, LIMITS)
     assert (count, decoded) == (2, frame(b"one", b"two"))
-    packets = [packet for _, batch in documents(header, body, "r", 0.0) for packet in batch]
+    packets = [packet for _, batch in documents(header, body, "r", 0.0) for packet in batch if isinstance(packet, Packet)]
     assert [(packet.get("data"), packet.get_meta("filename")) for packet in packets] == [(b"one", "0.txt"), (b"two", "1.txt")]

@@ -16,7 +16,12 @@ MULTIPART = "multipart/form-data; boundary=XX"
 
 
 def read(header: Header, body: bytes | Spooled, limits: Limits | None = None) -> list[tuple[str, list[Packet]]]:
-    return list(documents(header, body, "receipt", 1.5, limits=limits or Limits()))
+    batches = []
+    for route, batch in documents(header, body, "receipt", 1.5, limits=limits or Limits()):
+        packets = [each for each in batch if isinstance(each, Packet)]
+        assert len(packets) == len(batch), "some could not be read"
+        batches.append((route, packets))
+    return batches
 
 
 def flat(batches: list[tuple[str, list[Packet]]]) -> list[Packet]:
@@ -236,5 +241,5 @@ def test_a_place_is_that_of_the_first_run() -> None:
 
 def test_what_cannot_be_read_has_a_place_too() -> None:
     header = Header("g", content_type="application/x-ndjson", documents=3, is_lenient=True)
-    found = [one for _, batch in read(header, b'{"n": 1}\n{\n{"n": 3}\n') for one in batch]
+    found = [one for _, batch in documents(header, b'{"n": 1}\n{\n{"n": 3}\n', "receipt", 1.5) for one in batch]
     assert [one.get_meta("index") for one in found if isinstance(one, Packet)] == [0, 2]

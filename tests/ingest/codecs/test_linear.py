@@ -40,7 +40,7 @@ def least_s(work: Callable[[Any], object], given: Any) -> float:
     return min(found)
 
 
-def is_linear(work: Callable[[Any], object], make: Callable[[int], Any], size: int) -> bool:
+def is_linear(work: Callable[[Any], object], make: Callable[..., Any], size: int) -> bool:
     """True if ``work`` on what ``make`` makes of 64 times ``size`` takes about 64 times as long."""
     few, many = make(size), make(FACTOR * size)
     work(few)  # warm

@@ -12,6 +12,7 @@ from pypes.core.limits import MIB, Limits
 from pypes.errors import BadRequest
 from pypes.ingest.codecs import documents
 from pypes.ingest.codecs import passage as module
+from pypes.ingest.codecs.encodings import pieces_of
 from pypes.ingest.codecs.passage import Passage
 from pypes.ingest.delivery import Header, Spooled
 
@@ -58,7 +59,7 @@ def test_a_damaged_body_is_damaged_for_every_part() -> None:
 def test_files_of_a_compressed_multipart_body_are_inflated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once more than to find where they are; each from the beginning, ten files would take 55 times one."""
     inflated = 0
-    real = module.pieces_of
+    real = pieces_of
 
     def counting(*args: object) -> object:
         nonlocal inflated

@@ -142,8 +142,8 @@ def test_dead_letters_are_found_by_what_their_document_is_known_by(play: Callabl
         await queue.leasing.settled()
         second = await fail(queue, ("f", "c", 1.0))
 
-        async def found(**query: Any) -> list[int | None]:
-            return [one.index for one in await queue.letters.find(LetterQuery(**query), newest=True)]
+        async def found(**query: Any) -> list[int]:
+            return [-1 if one.index is None else one.index for one in await queue.letters.find(LetterQuery(**query), newest=True)]
 
         assert sorted(await found(file="x.csv")) == [0, 1]
         assert await found(file="x.csv", route="s") == [1]

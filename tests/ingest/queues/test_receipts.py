@@ -105,6 +105,7 @@ def test_a_receipt_has_times_graph_and_version(play: Callable[..., None]) -> Non
         receipt = await queue.receipts.get(id)
         assert receipt is not None
         assert (receipt.started, receipt.graph, receipt.version) == (started, "g", 3)
+        assert receipt.started is not None
         assert receipt.finished is not None
         assert receipt.received <= receipt.started <= receipt.finished
 

@@ -11,7 +11,7 @@ from pypes.ingest.store.store import Store
 from pypes.ingest.store.turn import Turn
 
 KEY = 7 << 40
-BODIES = [b"a" * 3000, b"b" * 3000, b"c" * 3000, Spooled("/spool/one", 50), Spooled("/spool/two", 60)]
+BODIES: list[bytes | Spooled] = [b"a" * 3000, b"b" * 3000, b"c" * 3000, Spooled("/spool/one", 50), Spooled("/spool/two", 60)]
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ class InProcess(Destination):
 
 
 class InBatch(Destination):
-    def process_batch(self, packets: list[Packet]) -> None:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> None:
         self.reach()
         self.open += [packet.get("n") for packet in packets]
 
@@ -130,10 +130,15 @@ def submit(scheduler: Scheduler, count: int, start: int = 0, wave: int = 256) ->
     scheduler.submit(Feed(batches, count))
 
 
-def pass_time(scheduler: Scheduler, clock: Clock) -> float:
-    """Run until nothing moves, then let the time come at which something may; returns how long that took."""
+def settle(scheduler: Scheduler) -> None:
+    """Run until nothing moves."""
     while not scheduler.is_idle:
         scheduler.run()
+
+
+def pass_time(scheduler: Scheduler, clock: Clock) -> float:
+    """Run until nothing moves, then let the time come at which something may; returns how long that took."""
+    settle(scheduler)
     due = scheduler.next_deadline()
     assert due is not None
     waited = due - clock.now

@@ -33,7 +33,7 @@ class NoInit(Reject):
 
 class OddReason(Reject):
     @property
-    def reason(self) -> Any:  # type: ignore[override]
+    def reason(self) -> Any:
         raise RuntimeError("no reason")
 
     @reason.setter

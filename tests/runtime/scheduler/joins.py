@@ -79,7 +79,7 @@ class Waves(Turns):
 
 
 class BatchTurns(Two):
-    def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> list[Packet]:
         return [Packet({"turn": {"all": [packet.get("n") for packet in packets]}})]
 
 

@@ -24,6 +24,7 @@ from tests.runtime.scheduler.destinations import (
     InProcess,
     InTwoPorts,
     pass_time,
+    settle,
     submit,
 )
 from tests.runtime.scheduler.graphs import Keep, Pass, running
@@ -120,7 +121,7 @@ def test_a_commit_that_fails_for_another_reason_is_narrowed_down_until_the_desti
 
 def test_a_batch_that_fails_for_another_reason_is_narrowed_down_until_the_destination_is_gone() -> None:
     class Strict(Destination):
-        def process_batch(self, packets: list[Packet]) -> None:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> None:
             numbers = [packet.get("n") for packet in packets]
             if 1 in numbers:
                 raise ValueError("constraint")
@@ -159,8 +160,7 @@ def test_other_branches_go_on_and_the_wire_grows_to_its_byte_cap() -> None:
         reached = wire.packets
         for _ in range(5):
             pass_time(scheduler, clock)
-            while not scheduler.is_idle:
-                scheduler.run()
+            settle(scheduler)
         assert wire.packets == reached  # trying makes no room
         down.error = None
         pass_time(scheduler, clock)
@@ -174,7 +174,7 @@ def test_a_batch_is_no_longer_than_two_waves_though_the_wire_has_grown() -> None
     sizes: list[int] = []
 
     class Sizes(InBatch):
-        def process_batch(self, packets: list[Packet]) -> None:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> None:
             super().process_batch(packets)
             sizes.append(len(packets))
 

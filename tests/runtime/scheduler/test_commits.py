@@ -88,7 +88,7 @@ def test_a_document_that_may_come_by_another_entry_is_not_reported_while_it_is_f
             scheduler.drain()
         return reports.each
 
-    batches = [("left", packets(2), (0, 1)), ("left", packets(2, 2), (2, 3))]
+    batches: list[Batch] = [("left", packets(2), (0, 1)), ("left", packets(2, 2), (2, 3))]
     assert told(batches, None) == []
     assert told(batches, lambda: 2) == [("end", [0, 1])]
     assert told([*batches, ("right", packets(1, 1), (1,))], None) == [("end", [0])]

@@ -13,8 +13,8 @@ from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.ingest.outcome import Fate
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler
+from tests.runtime.scheduler.destinations import submit
 from tests.runtime.scheduler.graphs import Keep, Pass, running
-from tests.runtime.scheduler.test_breaker import submit
 
 
 def run(nodes: Mapping[str, Component], wires: Sequence[tuple[str, str]], count: int, limits: Limits | None = None) -> Epoch:
@@ -44,17 +44,17 @@ class Even(Filter):
 
 
 class EvenBatch(Filter):
-    def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> list[Packet]:
         return [packet for packet in packets if packet.get("n") % 2 == 0]
 
 
 class EvenAligned(Filter):
-    def process_batch(self, packets: list[Packet]) -> list[Packet | None]:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> list[Packet | None]:
         return [packet if packet.get("n") % 2 == 0 else None for packet in packets]
 
 
 class EvenGenerated(Filter):
-    def process_batch(self, packets: list[Packet]) -> Any:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> Any:
         return (packet for packet in packets if packet.get("n") % 2 == 0)
 
 

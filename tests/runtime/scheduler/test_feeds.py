@@ -36,7 +36,7 @@ class KeepLoop(Keep):
 
 
 class KeepBatch(Keep):
-    def process_batch(self, packets: list[Packet]) -> None:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> None:
         self.open += [packet.get("n") for packet in packets]
 
 
@@ -151,7 +151,7 @@ def test_a_publisher_is_not_given_again_what_it_has_committed() -> None:
 
 def test_a_packet_of_several_documents_is_skipped_only_if_all_were_committed() -> None:
     class Pairs(Operator):
-        def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> list[Packet]:
             return [Packet({"n": packets[0].get("n") + packets[1].get("n")})]
 
     batches = [("start", packets(2, 2 * n), range(2 * n, 2 * n + 2)) for n in range(2)]

@@ -61,7 +61,7 @@ def test_a_component_may_say_that_it_takes_all_that_is_ready() -> None:
 
 def test_wires_into_the_same_port_are_no_join() -> None:
     class All(Operator):
-        def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> list[Packet]:
             return [Packet({"turn": {"all": [packet.get("n") for packet in packets]}})]
 
     nodes = diamond(All())
@@ -80,7 +80,7 @@ def test_documents_of_several_deliveries_in_flight_stay_apart() -> None:
 
 def test_documents_of_which_a_packet_was_made_together_share_a_turn() -> None:
     class Pairs(Operator):
-        def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> list[Packet]:
             return [Packet({"n": sum(packet.get("n") for packet in packets)})]
 
     class Refuse(Turns):

@@ -116,7 +116,7 @@ class EasyJoin(Join):
 class BatchJoin(Join):
     run = Component.run
 
-    def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> list[Packet]:
         return [made(packets[0], mixed(sorted(packet.get("n") for packet in packets)))]
 
 
@@ -198,7 +198,7 @@ def run(shape: Shape, deliveries: Sequence[Sequence[int]], limits: Limits) -> To
         if isinstance(node, Keep):
             for document, n in node.found:
                 published[document].append((name, n))
-    fates = {}
+    fates: dict[int, tuple[Fate, ...]] = {}
     for epoch in done:
         for ordinal, document in enumerate(epoch.feed.deliveries[0]):
             fate = epoch.fate_of(ordinal)

@@ -28,7 +28,7 @@ from tests.runtime.scheduler.joins import (
 
 def test_joins_after_one_another() -> None:
     nodes = {"split": Split(), "a": Mark("a", lambda n: n % 2 == 0), "first": Merge(), "again": Split()}
-    nodes |= {"b": Mark("b", lambda n: n % 3 == 0), "second": Merge(), "end": Keep()}  # type: ignore[dict-item]
+    nodes |= {"b": Mark("b", lambda n: n % 3 == 0), "second": Merge(), "end": Keep()}
     wires = [("split.out", "a.in"), ("a.out", "first.in"), ("split.out2", "first.in2"), ("first.out", "again.in")]
     wires += [("again.out", "b.in"), ("b.out", "second.in"), ("again.out2", "second.in2"), ("second.out", "end.in")]
     epoch = run(nodes, 300, wires, limits=Limits(wire_packets=16, wire_bytes=1))

@@ -135,7 +135,7 @@ def test_retry_comes_back_and_gives_up_after_max_attempts() -> None:
 
 def test_a_batch_that_raises_is_tried_packet_by_packet() -> None:
     class Batch(Transformer):
-        def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> list[Packet]:
             if any(p.get("n") == 2 for p in packets):
                 raise ValueError("two")
             return packets
@@ -147,7 +147,7 @@ def test_a_batch_that_raises_is_tried_packet_by_packet() -> None:
 
 def test_batch_results_keep_the_origin_of_the_packet_they_are() -> None:
     class Reverse(Operator):
-        def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> list[Packet]:
             return [p for p in reversed(packets) if p.get("n") != 1]
 
     with Pipeline(Reverse, Picky) as pipeline:

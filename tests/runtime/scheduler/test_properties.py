@@ -58,7 +58,7 @@ class Batch(Operator):
 
     kind = "pass"
 
-    def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> list[Packet]:
         kept = []
         found = [(packet, worked(self.kind, packet.get("n"))) for packet in packets]
         for packet, numbers in found:
@@ -127,7 +127,7 @@ class Collect(Publisher):
 
 
 class CollectBatch(Collect):
-    def process_batch(self, packets: list[Packet]) -> None:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> None:
         for packet in packets:
             assert packet.get("of") not in self.reported
         self.reach()

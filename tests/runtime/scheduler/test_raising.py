@@ -52,12 +52,12 @@ class AfterSending(Odd, Operator):
 
 
 class InBatch(Odd, Transformer):
-    def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> list[Packet]:
         return [self.look(packet) for packet in packets]
 
 
 class InGenerator(Odd, Transformer):
-    def process_batch(self, packets: list[Packet]) -> Iterator[Packet]:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> Iterator[Packet]:
         for packet in packets:
             # Python makes a RuntimeError of a StopIteration here
             yield self.look(packet)
@@ -96,7 +96,7 @@ class InPublisher(Odd, Keep):
 
 
 class InPublishersBatch(Odd, Keep):
-    def process_batch(self, packets: list[Packet]) -> None:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> None:
         for packet in packets:
             self.look(packet)
         for packet in packets:

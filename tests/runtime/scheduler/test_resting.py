@@ -44,7 +44,7 @@ class InProcess(Enriches, Transformer):
 
 
 class InBatch(Enriches, Transformer):
-    def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> list[Packet]:
         for packet in packets:
             self.service.ask(packet.get("n"))
         return packets
@@ -237,7 +237,7 @@ def test_while_it_rests_nothing_goes_on_that_is_empty(caplog: pytest.LogCaptureF
     sizes = list[int]()
 
     class Counts(Transformer):
-        def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> list[Packet]:
             sizes.append(len(packets))
             return packets
 
@@ -310,7 +310,7 @@ def test_without_breakers_it_fails_at_once() -> None:
 
 @pytest.mark.parametrize("value", ["text", 5, None, {"n": 1}, b"\x00"])
 def test_a_wired_error_port_takes_values_that_are_no_packets(value: Any) -> None:
-    class Makes(Pass):
+    class Makes(Transformer):
         def process(self, packet: Packet) -> None:
             self.send("out", value)
 

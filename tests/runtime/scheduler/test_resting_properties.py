@@ -12,8 +12,8 @@ import pytest
 from pypes.component import Component
 from pypes.core.limits import Limits
 from pypes.runtime.scheduler import Epoch, Feed
+from tests.runtime.scheduler.destinations import Clock
 from tests.runtime.scheduler.graphs import Keep, packets, running
-from tests.runtime.scheduler.test_breaker import Clock
 from tests.runtime.scheduler.test_resting import (
     Holds,
     InBatch,

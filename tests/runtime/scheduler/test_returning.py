@@ -49,12 +49,12 @@ class Returns(Transformer):
 
 
 class ReturnsInBatch(Returns):
-    def process_batch(self, packets: list[Packet]) -> list[Any]:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> list[Any]:
         return [self.process(packet) for packet in packets]
 
 
 class YieldsInBatch(Returns):
-    def process_batch(self, packets: list[Packet]) -> Any:  # type: ignore[override]
+    def process_batch(self, packets: list[Packet]) -> Any:
         for packet in packets:
             yield self.process(packet)
 
@@ -96,7 +96,7 @@ def test_the_filter_that_returned_it_fails(cls: type[Returns], kind: str) -> Non
 @pytest.mark.parametrize("odd", [Packet({"n": 1}), "text", b"bytes", {"a": 1}, 5, True, _async])
 def test_a_batch_that_returns_no_packets_fails(odd: Any) -> None:
     class Batch(Transformer):
-        def process_batch(self, packets: list[Packet]) -> Any:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> Any:
             return odd() if odd is _async else odd
 
     class Holds(Transformer):
@@ -119,7 +119,7 @@ def test_a_batch_that_returns_no_packets_fails(odd: Any) -> None:
 
 def test_a_generator_leaves_out_what_is_none() -> None:
     class Some(Transformer):
-        def process_batch(self, packets: list[Packet]) -> Any:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> Any:
             for packet in packets:
                 yield packet if packet.get("n") % 2 else None
 
@@ -133,7 +133,7 @@ def test_a_generator_leaves_out_what_is_none() -> None:
 
 def test_a_publisher_that_yields_does_its_work_before_it_counts() -> None:
     class Yields(Keep):
-        def process_batch(self, packets: list[Packet]) -> Any:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> Any:
             for packet in packets:
                 self.process(packet)
                 yield packet
@@ -154,7 +154,7 @@ def test_a_publisher_whose_work_was_not_done_has_published_nothing(hook: str) ->
 
     setattr(Unrun, hook, work)
     if hook == "commit":
-        Unrun.process = lambda self, packet: None  # type: ignore[method-assign, assignment]
+        Unrun.process = lambda self, packet: None  # type: ignore[method-assign]
     done: list[Epoch] = []
     with running({"start": Unrun()}, [], on_done=done.append) as scheduler:
         push(scheduler, packets(2))
@@ -175,7 +175,7 @@ def test_set_up_that_was_not_done_fails() -> None:
 
 def test_what_a_large_batch_has_sent_before_it_raised_is_not_sent_again() -> None:
     class Breaks(Transformer):
-        def process_batch(self, packets: list[Packet]) -> Any:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> Any:
             yield from packets[:-1]
             if len(packets) > 1:
                 for n in range(2000):
@@ -242,7 +242,7 @@ def test_odd_arguments_of_retry_and_reject(kind: str, batch: bool) -> None:
             return packet
 
     class RaisesInBatch(Raises):
-        def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> list[Packet]:
             return [self.process(packet) for packet in packets]
 
     keep = Keep()

@@ -74,7 +74,7 @@ def holding(look: Look) -> Component:
 
 def failing_batch(look: Look) -> Component:
     class Batch(Operator):
-        def process_batch(self, packets: list[Packet]) -> list[Packet]:  # type: ignore[override]
+        def process_batch(self, packets: list[Packet]) -> list[Packet]:
             look()
             if len(packets) > 1:
                 raise ValueError("one by one")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pypes.errors import StoreError
+from pypes.ingest.store import spool
 from pypes.runtime.worker import cursors, fleet
 from tests.ingest.harness import lease_any
 from tests.runtime.worker.harness import ALL, Copies, Worker, file_of, run, two, until
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("quick_turns")
 
 def watch_files(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at the folders after each step of what is written into the shared one, too."""
-    fsync, sync_folder = os.fsync, fleet.sync_folder
+    fsync, sync_folder = os.fsync, spool.sync_folder
 
     def synced(fd: int) -> None:
         if threading.current_thread().name == "pypes-fleet":
@@ -41,7 +42,7 @@ def watch_files(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
         sync_folder(path)
         copies.look()
 
-    monkeypatch.setattr(fleet.os, "fsync", synced)
+    monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(fleet, "sync_folder", renamed)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pypes.errors import StoreError
-from pypes.runtime.worker import cursors, fleet, sources
+from pypes.runtime.worker import cursors, sources
 from pypes.runtime.worker.fleet import Fleet, HandedOver, Place
 from pypes.runtime.worker.wanted import Wanted
 from tests.runtime.worker.harness import ALL, Worker, reasons, run, two, until
@@ -144,7 +144,7 @@ def test_nothing_is_taken_with_a_lock_that_the_file_server_has_forgotten(shared:
             raise OSError(errno.EIO, "Input/output error")  # what NFS says then
 
         with monkeypatch.context() as patched:
-            patched.setattr(fleet.os, "pwrite", lost)
+            patched.setattr(os, "pwrite", lost)
             with pytest.raises(StoreError, match="Input/output error"):
                 await lock.take("source", "", "a", "1")
         assert await one.read("g") == {}
@@ -199,7 +199,7 @@ def test_a_write_that_fails_leaves_the_file_whole(shared: Path, monkeypatch: pyt
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patched:
-            patched.setattr(fleet.os, "fsync", fail)
+            patched.setattr(os, "fsync", fail)
             with pytest.raises(StoreError, match="No space left"):
                 await lock.take("source", "", "a", "1")
         assert (shared / "g.json").read_bytes() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import threading
 from contextlib import AsyncExitStack
@@ -14,7 +15,7 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.errors import Conflict
 from pypes.ingest.outcome import Outcome
-from pypes.runtime.worker import cursors, fleet
+from pypes.runtime.worker import cursors
 from pypes.runtime.worker.cursors import FleetCursor
 from pypes.runtime.worker.fleet import Place
 from pypes.runtime.worker.wanted import Wanted
@@ -218,7 +219,7 @@ def test_a_node_that_is_stopped_leaves_the_rest_to_another(tmp_path: Path, share
     run(main())
 
 
-def test_a_node_that_is_stopped_enqueues_what_it_has_taken(tmp_path: Path, shared: Path) -> None:
+def test_a_node_that_is_stopped_enqueues_what_it_has_taken(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM between the shared file and the queue: the documents must not stay behind in a node that is gone for good."""
 
     async def main() -> None:
@@ -235,7 +236,7 @@ def test_a_node_that_is_stopped_enqueues_what_it_has_taken(tmp_path: Path, share
                 may_go_on.wait(10)
                 save(*arguments)
 
-            worker.sources._fleet.save = slowly  # type: ignore[method-assign]
+            monkeypatch.setattr(worker.sources._fleet, "save", slowly)
             instance.go_on()
             await until(has_begun.is_set)
             stopping = asyncio.ensure_future(worker.sources.stop())
@@ -315,7 +316,7 @@ def test_a_lock_that_was_lost_enqueues_nothing_twice(
     tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A file server that forgot the lock: two nodes run at once, and what either takes follows on what both have."""
-    monkeypatch.setattr(fleet.fcntl, "flock", lambda fd, operation: None)
+    monkeypatch.setattr(fcntl, "flock", lambda fd, operation: None)
 
     async def main() -> None:
         async with AsyncExitStack() as stack:
