@@ -16,13 +16,13 @@ PACKAGE = ROOT / "pypes"
 
 #: From the inside out; a layer may import itself and those before it. Members of one tuple are peers.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "packet", "core", "component", "config", "logs"),
+    ("errors", "packet", "core", "component", "config", "logs", "observe"),
     ("graph",),
     ("registry",),
     ("ingest",),
     ("placement",),
     ("runtime",),
-    ("observe", "testing"),
+    ("testing",),
     ("api",),
     ("cli", "__main__"),
 )

@@ -18,6 +18,7 @@ from pypes.core.limits import Limits
 from pypes.core.raised import is_interruption
 from pypes.core.secrets import Secrets
 from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.observing import Observation
 from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.ready import Ready
@@ -48,6 +49,7 @@ class Core:
         wall_clock: Callable[[], float],
         rng: random.Random,
         secrets: Secrets,
+        observation: Observation | None = None,
     ) -> None:
         self.limits = limits
         self.clock = clock
@@ -55,6 +57,8 @@ class Core:
         self.rng = rng
         #: Taken out of what is told of packets that fail.
         self.secrets = secrets
+        #: Told of what happens, if anybody wants to know.
+        self.observation = observation
         self.ready = Ready()
         self.timers = Timers(clock)
         self.calls: Calls

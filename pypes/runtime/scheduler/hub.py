@@ -21,12 +21,14 @@ from pypes.core.limits import Limits
 from pypes.core.secrets import Secrets
 from pypes.errors import ComponentError
 from pypes.graph.model import Graph
+from pypes.observe import Observer, guarded
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.commits import Commits
 from pypes.runtime.scheduler.core import PARKED, Core, Ended, is_no_failure
 from pypes.runtime.scheduler.epoch import Epoch, Feed
 from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.jams import Jams
+from pypes.runtime.scheduler.observing import Observation
 from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.standstill import Standstill
 from pypes.runtime.scheduler.tasklet import Tasklet
@@ -52,7 +54,7 @@ class Scheduler:
     Documents of which a packet failed in the publisher are not reported, nor is anything of publishers that send on.
 
     A filter whose service, or destination, cannot be reached rests and tries again until it can (see :class:`Breakers`); with
-    ``has_breakers = False`` it fails its packets instead.
+    ``has_breakers = False`` it fails its packets instead. An ``observer`` sees what happens.
     """
 
     def __init__(
@@ -68,9 +70,15 @@ class Scheduler:
         on_committed: Callable[[Epoch, str, Sequence[int]], None] | None = None,
         has_breakers: bool = True,
         secrets: Secrets | None = None,
+        observer: Observer | None = None,
     ) -> None:
-        core = self.core = Core(limits or Limits(), clock, wall_clock, rng or random.Random(), secrets or Secrets())
-        self.on_done = on_done
+        watching = guarded(observer)
+        self._observation = Observation(watching, graph.name, clock) if watching is not None else None
+        rng = rng or random.Random()
+        core = self.core = Core(limits or Limits(), clock, wall_clock, rng, secrets or Secrets(), self._observation)
+        #: Whether anybody wants to know when a turn begins.
+        self._is_watched = watching is not None
+        self.on_done = on_done if self._observation is None else self._observation.before(on_done)
         self.graph = graph
         #: What is in flight, as it was fed.
         self.epochs: set[Epoch] = set()
@@ -115,6 +123,8 @@ class Scheduler:
         if feed.committed:
             self.core.reruns += 1
         self.feeds.waiting.append(epoch)
+        if self._observation is not None:
+            self._observation.began(epoch)
         return epoch
 
     def trigger(self) -> Epoch:
@@ -126,6 +136,8 @@ class Scheduler:
             task.triggers.append(epoch)
             epoch.acquire()
             self.core.ready.waiting |= task.bit
+        if self._observation is not None:
+            self._observation.began(epoch)
         return epoch
 
     def _ended(self, epoch: Epoch) -> None:
@@ -155,6 +167,7 @@ class Scheduler:
     @note.setter
     def note(self, note: Callable[[str, int], None] | None) -> None:
         self.core.note = note
+        self._is_watched = note is not None or self._observation is not None
         for task in self.tasks:
             task.wired()  # what is noted takes no short cuts
 
@@ -194,7 +207,7 @@ class Scheduler:
         until = self.core.clock() + SLICE_S
         # PERF: looked at before every wave, so as they are rather than asked
         ended, timers, feeds, commits = self.core.calls.done, self.core.timers.heap, self.feeds, self.commits
-        fed, tasks, joins = feeds.waiting, self.tasks, self._joins
+        fed, tasks, joins, is_watched = feeds.waiting, self.tasks, self._joins, self._is_watched
         while True:
             if ended:
                 for task in self.core.calls.ended():
@@ -213,8 +226,8 @@ class Scheduler:
                 moved = True
                 self.core.turns += 1
                 self.core.running = task
-                if self.core.note is not None:
-                    self._begin_noted(task)
+                if is_watched:
+                    self._begin_watched(task)
                 try:
                     task.step()
                 except BaseException as error:
@@ -229,6 +242,8 @@ class Scheduler:
                 if joins and task.is_join and task.has_more:
                     position -= 1  # a turn for each document
             self.core.running = None
+            if is_watched:
+                self._end_watched()
             if fed and feeds.pull():
                 moved = True
             if commits is not None and (commits.fresh or commits.open):
@@ -244,12 +259,22 @@ class Scheduler:
                 self._is_cut = True
                 return True
 
-    def _begin_noted(self, task: Tasklet) -> None:
-        """A turn of a lone run begins: whatever it does, it is known what was committed before, and who it was."""
-        if self.commits is not None:
-            self.commits.report()
-        assert self.core.note is not None
-        self.core.note(task.name, self.feeds.fed - 1)
+    def _begin_watched(self, task: Tasklet) -> None:
+        """A turn begins of which somebody wants to know.
+
+        In a lone run, whatever it does, it is known what was committed before, and who it was.
+        """
+        if self.core.note is not None:
+            if self.commits is not None:
+                self.commits.report()
+            self.core.note(task.name, self.feeds.fed - 1)
+        if self._observation is not None:
+            self._observation.begin_turn(task.name)
+
+    def _end_watched(self) -> None:
+        """A wave is over: what comes next is no filter's time."""
+        if self._observation is not None:
+            self._observation.end_turn()
 
     def _recover(self, me: greenlet, error: BaseException) -> None:
         """Our own bug: whoever had something in hand here gives it to the dead letters, and the others go on."""

@@ -37,7 +37,7 @@ class OriginalTasklet(ReceivingTasklet):
     def wired(self) -> None:
         super().wired()
         self.is_simple = not self.is_publisher and self.holding is None
-        one_in = self.is_simple and self.only_wire is not None
+        one_in = self.is_simple and self.only_wire is not None and self.observation is None
         outs = list(self.outs.values())
         self.send = self._make_send()  # type: ignore[method-assign, assignment]
         self.only_port = next(iter(self.inputs)) if one_in else None

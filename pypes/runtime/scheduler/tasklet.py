@@ -57,6 +57,7 @@ class Tasklet(Filter):
         "jams",
         "joining",
         "most",
+        "observation",
         "only_wire",
         "reports",
         "resting",
@@ -72,6 +73,7 @@ class Tasklet(Filter):
         #: The filters that rest; PERF: asked often, and nearly always empty.
         self.broken = policies.resting.open
         self.committing = policies.commits
+        self.observation = core.observation
         self.name = name
         self.component = component
         #: How many packets a port gathers before they go on the wire.
@@ -270,6 +272,8 @@ class Tasklet(Filter):
         if self.holding is not None and self.holds_whole_chunks:
             self.holding.hold(epoch, values, origins)
         self.chunk = origins
+        if self.observation is not None:
+            self.observation.taken(self.name, values)
         return values, origins
 
     def find_ready_epoch(self) -> bool:
@@ -435,6 +439,8 @@ class Tasklet(Filter):
                 raise fault
         assert self.epoch is not None
         self.epoch.publish(self.name, origins)
+        if self.observation is not None:
+            self.observation.committed(self.name, len(origins))
         if self.broken:
             self.resting.succeed(self)
         if self.reports:

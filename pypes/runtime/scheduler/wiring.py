@@ -11,11 +11,13 @@ from pypes.core.shown import shown
 from pypes.errors import ComponentError, InvalidComponent
 from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
+from pypes.observe import WireName
 from pypes.runtime.scheduler.batches import BatchTasklet
 from pypes.runtime.scheduler.core import Core, is_no_failure
 from pypes.runtime.scheduler.declarative import ProcessTasklet
 from pypes.runtime.scheduler.epoch import Roster
 from pypes.runtime.scheduler.holders import HoldingTasklet
+from pypes.runtime.scheduler.observing import ObservedWire
 from pypes.runtime.scheduler.original import OriginalTasklet
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.policies import Policies
@@ -48,11 +50,10 @@ def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str,
     for index, name in enumerate(order):
         task = by_name[name] = _tasklet_class(components[name])(core, policies, name, components[name], index)
         task.max_attempts = graph.nodes[name].max_attempts
-    capacity = core.limits.wire_packets
     made = []
     for each in graph.wires:
         source, target = by_name[each.source], by_name[each.target]
-        wire = Wire(f"{each.source}.{each.output} -> {each.target}.{each.input}", capacity, target.bit, core.ready)
+        wire = _wire(core, WireName(each.source, each.output, each.target, each.input), target)
         source.outs.setdefault(each.output, OutPort([])).wires.append(wire)
         target.inputs.setdefault(each.input, []).append(wire)
         made.append(wire)
@@ -60,11 +61,18 @@ def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str,
         ports = task.component.get_in_ports()
         ports = (["in"] if "in" in ports or not ports else []) + ports
         if not task.inputs:
-            task.inputs[ports[0]] = [Wire(f"(entry) -> {name}.{ports[0]}", capacity, task.bit, core.ready)]
+            task.inputs[ports[0]] = [_wire(core, WireName("", "", name, ports[0]), task)]
         task.entry = next(task.inputs[port][0] for port in ports if port in task.inputs)
         task.ancestors = tuple(by_name[a] for a in plan.ancestors[name])
     publishers = tuple(task.name for task in by_name.values() if task.is_publisher)
     return Wiring(list(by_name.values()), made, by_name, Roster(tuple(by_name), publishers, len(publishers) > 1))
+
+
+def _wire(core: Core, name: WireName, target: Tasklet) -> Wire:
+    capacity = core.limits.wire_packets
+    if core.observation is not None:
+        return ObservedWire(name, capacity, target.bit, core.ready, core.observation)
+    return Wire(str(name), capacity, target.bit, core.ready)
 
 
 def attach(tasks: list[Tasklet], graph_name: str) -> int:

@@ -1,0 +1,41 @@
+"""Guard: calls the hooks of an observer, and switches one off that raises."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from inspect import getmembers, isfunction
+from typing import Any
+
+from pypes.observe.observer import Observer
+
+log = logging.getLogger(__name__)
+
+
+class _Guarded(Observer):
+    """An observer whose hooks never raise, but for what interrupts the program.
+
+    A hook that the observer does not override stays the empty one of the base class.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        for name, empty in getmembers(Observer, isfunction):
+            if not name.startswith("_") and getattr(type(observer), name) is not empty:
+                setattr(self, name, self._guard(observer, name))
+
+    def _guard(self, observer: Observer, name: str) -> Callable[..., None]:
+        hook = getattr(observer, name)
+
+        def guarded_hook(*args: Any) -> None:
+            try:
+                hook(*args)
+            except Exception:
+                self.__dict__.clear()  # the empty hooks of the base class are left
+                log.exception("%s raised in %s and is switched off", type(observer).__name__, name)
+
+        return guarded_hook
+
+
+def guarded(observer: Observer | None) -> Observer | None:
+    """An observer as whoever calls its hooks keeps it: it is switched off, with a line in the log, if a hook raises."""
+    return observer if observer is None or isinstance(observer, _Guarded) else _Guarded(observer)

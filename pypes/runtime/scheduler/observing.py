@@ -1,0 +1,88 @@
+"""Observing: what the scheduler tells an observer of the graph that it runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pypes.observe import Observer, WireName
+from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.ready import Ready
+from pypes.runtime.scheduler.wire import Wire
+
+
+class Observation:
+    """Calls the hooks for one graph, and keeps the time of whose turn it is; what the hooks take is nobody's."""
+
+    __slots__ = ("_clock", "_filter", "_graph", "_observer", "_since_s")
+
+    def __init__(self, observer: Observer, graph: str, clock: Callable[[], float]) -> None:
+        self._observer = observer
+        self._graph = graph
+        self._clock = clock
+        #: Whose turn it is, empty if there is none, and since when; a hook within the turn puts that off.
+        self._filter = ""
+        self._since_s = 0.0
+
+    def begin_turn(self, filter: str) -> None:
+        """A turn begins or goes on, and with that the one before it is over or parked."""
+        self.end_turn()
+        self._filter = filter
+        self._since_s = self._clock()
+
+    def end_turn(self) -> None:
+        """No filter runs until the next turn."""
+        filter, self._filter = self._filter, ""
+        if filter:
+            self._observer.filter_ran(self._graph, filter, self._clock() - self._since_s)
+
+    def began(self, epoch: Epoch) -> None:
+        self._observer.epoch_began(self._graph, epoch.feed.documents)
+
+    def ended(self, epoch: Epoch) -> None:
+        failed = Counter[tuple[str, str]]()
+        for failure in epoch.dead_letters:
+            failed[failure.node, failure.code] += 1 if failure.many is None else failure.many.count
+        for (filter, code), packets in failed.items():
+            self._call(self._observer.packets_failed, filter, code, packets)
+        self._call(self._observer.epoch_ended, epoch.feed.documents)
+
+    def before(self, on_done: Callable[[Epoch], None]) -> Callable[[Epoch], None]:
+        """What is called when an epoch has ended: the hooks, then ``on_done``."""
+
+        def done(epoch: Epoch) -> None:
+            self.ended(epoch)
+            on_done(epoch)
+
+        return done
+
+    def sent(self, wire: WireName, packets: Sequence[Any]) -> None:
+        self._call(self._observer.packets_sent, wire, packets)
+
+    def taken(self, filter: str, packets: Sequence[Any]) -> None:
+        self._call(self._observer.packets_taken, filter, packets)
+
+    def committed(self, publisher: str, packets: int) -> None:
+        self._call(self._observer.packets_committed, publisher, packets)
+
+    def _call(self, hook: Callable[..., None], *args: Any) -> None:
+        began_s = self._clock()
+        hook(self._graph, *args)
+        self._since_s += self._clock() - began_s
+
+
+class ObservedWire(Wire):
+    """A wire that tells what is put on it. Retries, and what is put back, are no news."""
+
+    __slots__ = ("_name", "_observation")
+
+    def __init__(self, name: WireName, capacity: int, bit: int, ready: Ready, observation: Observation) -> None:
+        super().__init__(str(name), capacity, bit, ready)
+        self._name = name
+        self._observation = observation
+
+    def put(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> bool:
+        self._observation.sent(self._name, values)
+        return super().put(epoch, values, origins)
