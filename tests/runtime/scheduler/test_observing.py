@@ -30,8 +30,8 @@ class Notes(Observer):
         self.calls.append(call)
         self.clock.now_s += 1000.0
 
-    def of(self, hook: str) -> list[tuple[Any, ...]]:
-        return [rest for name, *rest in self.calls if name == hook]  # type: ignore[misc]
+    def of(self, hook: str) -> list[list[Any]]:
+        return [rest for name, *rest in self.calls if name == hook]
 
     def epoch_began(self, graph: str, documents: int) -> None:
         self._note("began", graph, documents)
