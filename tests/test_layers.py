@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -138,6 +139,27 @@ def test_the_time_of_day_is_read_in_one_place(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and ast.unparse(node) in TIME_OF_DAY:
             assert place == "core/clock.py", f"{path}:{node.lineno}: ask pypes.core.clock.wall, which a test can move"
+
+
+def cells(table: str) -> list[list[list[str]]]:
+    """The names in each cell of a table of architecture.md that begins with the heading ``table``."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = text.partition(f"\n| {table} |")[2].partition("\n\n")[0].splitlines()[2:]
+    return [[re.findall(r"`(\w+)/?`", cell) for cell in row.strip("|").split(" | ")] for row in rows]
+
+
+def test_the_docs_tell_of_the_same_layers() -> None:
+    found = {layer_of(path) for path in MODULES} - {"__init__"}
+    layers = [here for names in LAYERS if (here := found & {*names})]
+    assert [{*names} for names, *_ in cells("Layer")] == layers
+    told = [line.strip().partition("  ")[0].split(", ") for line in (pypes.__doc__ or "").splitlines() if line.startswith("    ")]
+    assert [{*names} for names in told] == layers
+
+
+@pytest.mark.parametrize("layer", ROOMS)
+def test_the_docs_tell_of_the_same_rooms(layer: str) -> None:
+    rooms = {room: {*allowed} for room, allowed in ROOMS[layer].items() if room}
+    assert {room: {*allowed} for (room,), _, allowed in cells(f"Room of `{layer}/`")} == rooms
 
 
 def test_every_layer_exists_or_is_to_come() -> None:
