@@ -2,15 +2,15 @@
 
 Layers, each importing only from those before it (``tests/test_layers.py`` holds them apart)::
 
-    errors, packet, component, core, config, logs     the contract of components, settings, log lines
-    graph                                             the model of a graph, its JSON, its validation
-    registry                                          the components that are installed
-    ingest                                            bodies, limits of input, the durable queue, dispatch to instances
-    placement                                         components in processes of their own
-    runtime                                           the scheduler, instance and worker processes, the supervisor
-    testing                                           parts for tests of components, of graphs and of Pypes itself
-    api                                               HTTP
-    cli, __main__                                     the command ``pypes``
+    errors, packet, component, core, config, logs, observe     the contract of components, settings, log lines, observers
+    graph                                                      the model of a graph, its JSON, its validation
+    registry                                                   the components that are installed
+    ingest                                                     bodies, limits of input, the durable queue, dispatch to instances
+    placement                                                  components in processes of their own
+    runtime                                                    the scheduler, instance and worker processes, the supervisor
+    testing                                                    parts for tests of components, of graphs and of Pypes itself
+    api                                                        HTTP
+    cli, __main__                                              the command ``pypes``
 
 The names below are the public ones. They are loaded when first used, so that a process pays only for what it runs.
 """

@@ -25,6 +25,7 @@ from pypes.api.receipts import Receipts
 from pypes.api.reception import Reception
 from pypes.api.request import Request
 from pypes.api.shadows import Shadows
+from pypes.api.status import Status
 from pypes.api.trials import Trials
 from pypes.api.triggers import Triggers
 from pypes.api.versions import Versions
@@ -84,6 +85,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
         ("/graphs/{name}/resume", versions, "resume"),
         ("/healthz", Health(config.node), ""),
         ("/readyz", Readiness(worker), ""),
+        ("/status", Status(worker), ""),
     ]
     table.append(("/openapi.json", OpenApi(table, API_VERSION), ""))
     return table

@@ -81,6 +81,21 @@ def test_components(ask: Asker) -> None:
     assert problem["code"] == "component.not_found"
 
 
+def test_status_shows_the_whole_node(ask: Asker, node: Node) -> None:
+    assert node.post(b'{"title": "one"}').status == 202
+    status, found = ask("GET", "/status")
+    assert status == 200
+    assert (found["node"], found["state"], found["default"]) == (node.get("/healthz").json()["node"], "ready", "base")
+    assert [worker["slot"] for worker in found["workers"]] == [0]
+    [shard] = found["shards"]
+    assert (shard["shard"], shard["reason"]) == (0, "")
+    assert shard["queue"]["appended"] >= 1
+    [instance] = [each for each in found["instances"] if each["state"] == "ready"]
+    assert "base" in instance["graphs"]
+    assert {"generation": instance["generation"], "instances": 1, "ready": 1} in found["pools"]
+    assert found["graphs"] == ask("GET", "/graphs")[1]
+
+
 def test_kinds(ask: Asker) -> None:
     status, names = ask("GET", "/filters?node=Publishers")
     assert status == 200

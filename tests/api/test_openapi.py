@@ -43,6 +43,7 @@ def test_what_the_issue_lists_is_there() -> None:
         "/deadletters/{id}/replay": {"post"},
         "/filters": {"get", "post"},
         "/filters/{id}": {"get", "put", "delete"},
+        "/status": {"get"},
         "/components": {"get"},
         "/components/{name}": {"get"},
         "/components/rescan": {"post"},

@@ -264,7 +264,7 @@ def test_no_secret_is_written_or_answered(node: Node, origin: Origin) -> None:
 
     # everything there is to read
     for path in (
-        *("/graphs", "/filters", "/components", "/drafts", "/readyz", "/receipts?state=failed", shadow),
+        *("/graphs", "/filters", "/components", "/drafts", "/readyz", "/status", "/receipts?state=failed", shadow),
         *(f"/graphs/{name}" for name in ("leaks", "fetched", "down")),
         *(f"/graphs/leaks/versions{more}" for more in ("", "/1", "/2", "/2?against=1", "?old=1&new=2")),
         *(f"/filters/{each['id']}" for each in node.get("/filters").json()),

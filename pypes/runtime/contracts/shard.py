@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from pypes.ingest.contracts.intake import Key
+from pypes.ingest.contracts.queue import QueueStats
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter
@@ -82,6 +83,9 @@ class ShardCalls(Protocol):
 
     async def runs(self, graph: str) -> Runs:
         """What there is to say of the sources of a graph."""
+
+    async def stats(self) -> QueueStats:
+        """A snapshot of the queue."""
 
     async def unfinished(self, graph: str) -> int | None:
         """How many deliveries of a closing graph are not done; ``None`` while the worker does not know that it is closing."""

@@ -8,8 +8,46 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import msgspec
+
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import Death
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """A worker and the shard that it serves. ``state`` is ``starting`` or ``ready``."""
+
+    pid: int
+    slot: int
+    state: str
+
+
+class InstanceStatus(msgspec.Struct, frozen=True):
+    """An instance and the graphs that it runs. ``state`` is ``starting``, ``ready`` or ``stopping``."""
+
+    id: int
+    generation: int
+    pid: int
+    state: str
+    graphs: list[str]
+
+
+class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A node as its supervisor knows it. ``state`` is ``starting``, ``ready`` or ``draining``; ``graphs`` as ``GET /graphs``.
+
+    ``arbiter`` is ``None`` while there is none.
+    """
+
+    state: str
+    pid: int
+    url: str
+    uptime_s: float
+    generation: int
+    arbiter: int | None
+    workers: list[WorkerStatus]
+    instances: list[InstanceStatus]
+    graphs: list[dict[str, Any]]
+    default: str | None
 
 
 class WorkerCalls(Protocol):
@@ -30,8 +68,8 @@ class WorkerCalls(Protocol):
     async def drained(self, queued: int) -> None:
         """Report that all is done, or as much as the grace allowed; ``queued`` deliveries stay in the queue."""
 
-    async def status(self) -> dict[str, Any]:
-        """The state of the node as JSON values: workers, instances, graphs."""
+    async def status(self) -> NodeStatus:
+        """The state of the node: workers, instances, graphs."""
 
 
 class WorkerEvents(Protocol):

@@ -285,7 +285,7 @@ class Pool:
     def status(self) -> list[dict[str, Any]]:
         """Every instance there is, for ``status``."""
         return [
-            {"id": i.spec.id, "generation": g.number, "pid": i.pid, "state": i.state}
+            {"id": i.spec.id, "generation": g.number, "pid": i.pid, "state": i.state, "graphs": sorted(i.spec.graphs)}
             for g in self._generations
             for i in g.instances
         ]

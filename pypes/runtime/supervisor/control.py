@@ -21,7 +21,7 @@ from pypes.runtime.contracts.control import (
     TrialCalls,
     VersionCalls,
 )
-from pypes.runtime.contracts.supervisor import WorkerCalls
+from pypes.runtime.contracts.supervisor import NodeStatus, WorkerCalls
 from pypes.runtime.graphs.pages import COMPONENTS, DRAFTS, FILTERS, GRAPHS, VERSIONS, page
 from pypes.runtime.rpc import Peer
 from pypes.runtime.rpc.contract import answer, methods_of
@@ -54,7 +54,7 @@ class Control:
         shadows: Shadows,
         filters: Filters,
         workers: Workers,
-        status: Callable[[], Shown],
+        status: Callable[[], NodeStatus],
         lost: Callable[[int], bool],
         rescan: Callable[[], Awaitable[dict[str, list[str]]]],
         wait_started: Callable[[], Awaitable[Any]],
@@ -101,7 +101,7 @@ class Control:
 class _Session:
     """One worker's connection, see :class:`WorkerCalls`."""
 
-    def __init__(self, peer: Peer, workers: Workers, lost: Callable[[int], bool], status: Callable[[], Shown]) -> None:
+    def __init__(self, peer: Peer, workers: Workers, lost: Callable[[int], bool], status: Callable[[], NodeStatus]) -> None:
         self._peer = peer
         self._workers = workers
         self._lost = lost
@@ -119,7 +119,7 @@ class _Session:
     async def drained(self, queued: int) -> None:
         self._workers.drained(self._peer, queued)
 
-    async def status(self) -> Shown:
+    async def status(self) -> NodeStatus:
         return self._status()
 
 

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from watchfiles import awatch
 
@@ -27,6 +26,7 @@ from pypes.errors import InternalError, PypesError
 from pypes.ingest.dispatch.topology import Topology, cannot_serve
 from pypes.ingest.outcome import Death
 from pypes.registry import Catalogue, discover
+from pypes.runtime.contracts.supervisor import InstanceStatus, NodeStatus
 from pypes.runtime.graphs.deployment import Deployments
 from pypes.runtime.graphs.drafts import GraphDrafts
 from pypes.runtime.graphs.dryrun import DryRuns
@@ -321,19 +321,19 @@ class Supervisor:
         host, port = self._listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-    def _status(self) -> dict[str, Any]:
-        return {
-            "state": self._state,
-            "pid": os.getpid(),
-            "url": self.url,
-            "uptime_s": round(time.monotonic() - self._created, 3),
-            "generation": self._pool.live.number if self._pool.live else 0,
-            "arbiter": self._arbiter.pid,
-            "workers": self._workers.status(),
-            "instances": self._pool.status(),
-            "graphs": self._deployments.summaries(),
-            "default": self._deployments.default(),
-        }
+    def _status(self) -> NodeStatus:
+        return NodeStatus(
+            state=self._state,
+            pid=os.getpid(),
+            url=self.url,
+            uptime_s=round(time.monotonic() - self._created, 3),
+            generation=self._pool.live.number if self._pool.live else 0,
+            arbiter=self._arbiter.pid,
+            workers=self._workers.status(),
+            instances=[InstanceStatus(**each) for each in self._pool.status()],
+            graphs=self._deployments.summaries(),
+            default=self._deployments.default(),
+        )
 
     # -- signals and the end ----------------------------------------------------------------------------
 

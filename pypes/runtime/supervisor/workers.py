@@ -8,14 +8,13 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from pypes import logs
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.errors import BadRequest
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import Death
-from pypes.runtime.contracts.supervisor import WorkerEvents
+from pypes.runtime.contracts.supervisor import WorkerEvents, WorkerStatus
 from pypes.runtime.rpc import Peer
 from pypes.runtime.rpc.contract import events
 
@@ -87,9 +86,9 @@ class Workers:
         """True if at least one worker serves."""
         return any(worker.is_ready for worker in self._known.values())
 
-    def status(self) -> list[dict[str, Any]]:
+    def status(self) -> list[WorkerStatus]:
         """All connected workers, for ``status``."""
-        return [{"pid": w.pid, "slot": w.slot, "state": "ready" if w.is_ready else "starting"} for w in self._known.values()]
+        return [WorkerStatus(w.pid, w.slot, "ready" if w.is_ready else "starting") for w in self._known.values()]
 
     async def drain(self, grace_s: float) -> None:
         """Have all workers refuse documents and finish their queues; returns when they have, or after ``grace_s``."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pypes.ingest.contracts.intake import Key
-from pypes.ingest.contracts.queue import Queue
+from pypes.ingest.contracts.queue import Queue, QueueStats
 from pypes.ingest.delivery import Header
 from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.worker.sources import Sources
@@ -42,6 +42,9 @@ class ShardDesk:
 
     async def runs(self, graph: str) -> Runs:
         return await self._sources.runs(self._queue, graph)
+
+    async def stats(self) -> QueueStats:
+        return self._queue.stats()
 
     async def unfinished(self, graph: str) -> int | None:
         return await self._queue.unfinished(graph) if self._is_closing(graph) else None

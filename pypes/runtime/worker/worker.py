@@ -41,6 +41,7 @@ from pypes.runtime.worker.desk import Append, ShardDesk
 from pypes.runtime.worker.fleet import Fleet
 from pypes.runtime.worker.peers import Peers
 from pypes.runtime.worker.records import Records
+from pypes.runtime.worker.snapshot import Snapshot, snapshot
 from pypes.runtime.worker.sources import Sources
 
 log = logging.getLogger(__name__)
@@ -240,6 +241,10 @@ class IngestWorker:
     def queue_stats(self) -> list[QueueStats]:
         """Snapshots of the queues this worker serves, its own first."""
         return [queue.stats() for queue in self._queues.values()]
+
+    async def snapshot(self) -> Snapshot:
+        """The whole node. Raises :class:`Unavailable` without a connection to the supervisor."""
+        return await snapshot(self.config.node, self._supervisor, self._peers)
 
     async def receipt(self, id: str, wait_s: float = 0.0) -> Receipt:
         """Where a delivery is, whichever worker has it; as :meth:`Records.receipt`."""

@@ -34,6 +34,17 @@ class Supervisor:
             "routes": {"news": "n"},
             "default": "g",
         }
+        self.status: dict[str, Any] = {
+            "state": "ready", "pid": 1, "url": "http://[::1]:1", "uptime_s": 1.5, "generation": 2, "arbiter": 2,
+            "workers": [{"pid": 3, "slot": 0, "state": "ready"}],
+            "instances": [
+                {"id": 1, "generation": 1, "pid": 4, "state": "stopping", "graphs": ["g"]},
+                {"id": 2, "generation": 2, "pid": 5, "state": "ready", "graphs": ["g", "n"]},
+                {"id": 3, "generation": 2, "pid": 6, "state": "starting", "graphs": ["g"]},
+            ],
+            "graphs": [{"name": "g", "version": 1}],
+            "default": "g",
+        }  # fmt: skip
         self.server = RpcServer(self.handle)
 
     async def start(self) -> None:
@@ -47,7 +58,7 @@ class Supervisor:
         if method == "graphs.get":
             raise NotFound("there is no such graph", code="graph.not_found", where=params["name"])
         answers = {"hello": self.topology, "ready": None, "lost": False, "drained": None, "components.rescan": {}}
-        return answers[method]
+        return self.status if method == "status" else answers[method]
 
     async def hears(self, method: str) -> dict[str, Any]:
         async with asyncio.timeout(10), self.changed:

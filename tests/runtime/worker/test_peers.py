@@ -19,6 +19,7 @@ from pypes.ingest.receipt import ReceiptId
 from pypes.ingest.store.shards import owner_of
 from pypes.runtime.worker import peers
 from pypes.runtime.worker import worker as worker_module
+from pypes.runtime.worker.snapshot import PoolStatus
 from pypes.runtime.worker.worker import IngestWorker
 from tests.runtime.worker.supervised import Supervisor, header, supervised
 
@@ -72,6 +73,29 @@ async def test_a_key_leads_to_one_owner(supervisor: Supervisor) -> None:
         # in an ordered graph its owner comes first
         graph = owned_by(1)
         assert shard_of(await workers[0].submit(header(graph), b"{}", key=Key("k", b"x" * 16))) == 1
+
+
+@supervised
+async def test_a_snapshot_is_of_all_shards(supervisor: Supervisor) -> None:
+    async with two(supervisor) as (first, second):
+        supervisor.is_holding = True
+        await second.submit(header(), b"{}", b"{}")
+        for worker in (first, second):
+            found = await worker.snapshot()
+            assert [(each.shard, each.queue and each.queue.deliveries) for each in found.shards] == [(0, 0), (1, 1)]
+            assert (found.node, found.generation) == (7, 2)
+            assert found.pools == [PoolStatus(1, 1, 0), PoolStatus(2, 2, 1)]
+
+
+@supervised
+async def test_a_snapshot_says_which_shard_cannot_be_asked(supervisor: Supervisor) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(peers, "PEER_WAIT_S", 0.0)
+        async with two(supervisor) as (first, second):
+            await second.stop()
+            own, other = (await first.snapshot()).shards
+            assert (own.queue is None, own.reason) == (False, "")
+            assert (other.queue, other.reason) == (None, "the worker that owns this is being restarted; ask again")
 
 
 @supervised

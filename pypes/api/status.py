@@ -1,0 +1,67 @@
+"""``/status``: the whole node at one moment, for people and for what collects figures."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import falcon.asgi
+import msgspec
+import orjson
+
+from pypes.api.graphs import SUMMARY
+from pypes.api.operation import BOOLEAN, COUNT, NAMES, TEXT, Answer, Schema, obj, operation
+from pypes.api.request import Request
+from pypes.core.secrets import masked
+from pypes.ingest.contracts.queue import QueueStats
+
+if TYPE_CHECKING:
+    from pypes.runtime.worker.worker import IngestWorker
+
+AMOUNT: Schema = {"type": "number", "minimum": 0}
+QUEUE = obj(**{each.name: {"int": COUNT, "float": AMOUNT, "bool": BOOLEAN}[str(each.type)] for each in fields(QueueStats)})
+
+
+def _list(entry: Schema) -> Schema:
+    return {"type": "array", "items": entry}
+
+
+STATUS = obj(
+    node={**COUNT, "description": "The number of the node, which is part of its receipts."},
+    version=TEXT,
+    state={"type": "string", "enum": ["starting", "ready", "draining"]},
+    pid={**COUNT, "description": "The supervisor's."},
+    url=TEXT,
+    uptime_s=AMOUNT,
+    generation={**COUNT, "description": "The newest generation of instances that serves, 0 if there is none."},
+    arbiter={"type": ["integer", "null"], "description": "The process of gunicorn, from which the workers come."},
+    default={"type": ["string", "null"], "description": "The graph that takes documents without a route."},
+    workers=_list(obj(pid=COUNT, slot=COUNT, state={"type": "string", "enum": ["starting", "ready"]})),
+    shards=_list(
+        obj(
+            shard=COUNT,
+            queue={"anyOf": [QUEUE, {"type": "null"}], "description": "null while its owner cannot be asked."},
+            reason={**TEXT, "description": "Why it cannot be asked, or empty."},
+        )
+    ),
+    instances=_list(obj(id=COUNT, generation=COUNT, pid=COUNT, state=TEXT, graphs=NAMES)),
+    pools=_list(obj(generation=COUNT, instances=COUNT, ready=COUNT)),
+    graphs=_list(SUMMARY),
+)
+
+
+class Status:
+    """``/status``: asks the supervisor and all workers."""
+
+    def __init__(self, worker: IngestWorker) -> None:
+        self._worker = worker
+
+    @operation(
+        "The state of the node: workers, shards, instances, graphs",
+        {200: Answer("A snapshot. A shard whose owner is being restarted says so in its place.", STATUS)},
+        errors={503: "The supervisor cannot be asked."},
+    )
+    async def on_get(self, req: Request, resp: falcon.asgi.Response) -> None:
+        resp.data = orjson.dumps(masked(msgspec.to_builtins(await self._worker.snapshot())))
+
+    on_head = on_get

@@ -1,0 +1,59 @@
+"""Snapshot: the whole node at one moment, as the worker that is asked puts it together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import msgspec
+
+from pypes import __version__
+from pypes.errors import StoreError, Unavailable
+from pypes.ingest.contracts.queue import QueueStats
+from pypes.runtime.contracts.supervisor import NodeStatus, WorkerCalls
+from pypes.runtime.worker.peers import Peers
+
+
+class ShardStatus(msgspec.Struct, frozen=True):
+    """One shard. ``queue`` is ``None`` while its owner cannot be asked; ``reason`` says why."""
+
+    shard: int
+    queue: QueueStats | None
+    reason: str = ""
+
+
+class PoolStatus(msgspec.Struct, frozen=True):
+    """The instances of one generation: how many there are, and how many of them take deliveries."""
+
+    generation: int
+    instances: int
+    ready: int
+
+
+class Snapshot(NodeStatus, frozen=True, kw_only=True):
+    """A node: what the supervisor knows of it, and its shards. ``node`` is the number that its receipts carry."""
+
+    node: int
+    version: str
+    shards: list[ShardStatus]
+    pools: list[PoolStatus]
+
+
+async def snapshot(node: int, supervisor: WorkerCalls, peers: Peers) -> Snapshot:
+    """Ask the supervisor and the owners of all shards. Raises :class:`Unavailable` without a connection to the supervisor."""
+    asking = asyncio.gather(*(_shard(peers, number) for number in peers.numbers()))
+    status, shards = await asyncio.gather(supervisor.status(), asking)
+    return Snapshot(**msgspec.structs.asdict(status), node=node, version=__version__, shards=shards, pools=_pools(status))
+
+
+async def _shard(peers: Peers, number: int) -> ShardStatus:
+    try:
+        return ShardStatus(number, await peers.shard(number).stats())
+    except (Unavailable, StoreError) as error:
+        return ShardStatus(number, None, error.message)
+
+
+def _pools(status: NodeStatus) -> list[PoolStatus]:
+    instances = Counter(instance.generation for instance in status.instances)
+    ready = Counter(instance.generation for instance in status.instances if instance.state == "ready")
+    return [PoolStatus(generation, count, ready[generation]) for generation, count in sorted(instances.items())]
