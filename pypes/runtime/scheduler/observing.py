@@ -50,7 +50,7 @@ class Observation:
         self._call(self._observer.epoch_ended, epoch.feed.documents)
 
     def before(self, on_done: Callable[[Epoch], None]) -> Callable[[Epoch], None]:
-        """What is called when an epoch has ended: the hooks, then ``on_done``."""
+        """A callback for the end of an epoch: the hooks, then ``on_done``."""
 
         def done(epoch: Epoch) -> None:
             self.ended(epoch)
