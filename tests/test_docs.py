@@ -68,11 +68,25 @@ def anchors(path: Path) -> set[str]:
 
 
 def test_modules_are_where_they_are_said_to_be() -> None:
-    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    text = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("architecture.md", "glossary.md"))
     places = [ROOT / "pypes", *(path for path in (ROOT / "pypes").rglob("*") if path.is_dir())]
     for name in re.findall(r"`([a-z_/]+\.py)`", text):
         found = [place for place in ([ROOT] if name.startswith("tests/") else places) if (place / name).exists()]
         assert found, f"there is no module {name}"
+
+
+def test_walks_pass_modules_that_there_are() -> None:
+    section = (DOCS / "architecture.md").read_text(encoding="utf-8").partition("## Three walks\n")[2].partition("\n## ")[0]
+    for walk in section.split("\n### ")[1:]:
+        count = re.search(r"(\d+) modules", walk)
+        passed = [
+            f"{folder}{name}.py"
+            for folder, several, one in re.findall(r"`([a-z_/]*?)(?:\{([a-z_,]+)\}|([a-z_]+))\.py`", walk)
+            for name in (several or one).split(",")
+        ]
+        assert not [name for name in passed if not (ROOT / "pypes" / name).is_file()]
+        assert count is not None
+        assert len(passed) == len(set(passed)) == int(count[1]), walk.partition("\n")[0]
 
 
 def test_settings_are_those_of_the_code() -> None:
