@@ -41,11 +41,11 @@ class Limits:
     spool_bytes: int = _limit(MIB, "Larger bodies are written to a spool file while they arrive.", unit="bytes")
     line_bytes: int = _limit(16 * MIB, "One line of NDJSON.", unit="bytes", status=413)
     queue_max_bytes: int = _limit(
-        4 * GIB, "Bodies waiting in one queue shard; of one graph half, unless it is the only one.", unit="bytes", status=429
+        4 * GIB, "Waiting bodies in one queue shard; half of it for one graph, all for the only graph.", unit="bytes", status=429
     )
     queue_max_deliveries: int = _limit(
         1_000_000,
-        "Deliveries waiting in one queue shard; of one graph half, unless it is the only one.",
+        "Waiting deliveries in one queue shard; half of it for one graph, all for the only graph.",
         unit="deliveries",
         status=429,
     )
@@ -64,52 +64,52 @@ class Limits:
         512, "Deliveries of one graph outstanding at one instance, per ingest worker.", unit="deliveries"
     )
     cache_bytes: int = _limit(64 * MIB, "Waiting bodies kept in memory per queue shard; others are read again.", unit="bytes")
-    grace_s: float = _limit(30.0, "Time to finish what is in flight when the node is told to stop.", unit="seconds")
+    grace_s: float = _limit(30.0, "Time to finish accepted deliveries when the node is told to stop.", unit="seconds")
     receipts_kept: int = _limit(1_000_000, "Receipts of finished deliveries kept per queue shard.", unit="receipts")
     receipts_s: float = _limit(7 * 86400.0, "Time for which receipts of finished deliveries are kept.", unit="seconds")
     receipts_bytes: int = _limit(
-        512 * MIB, "What receipts know of their documents, per queue shard; the oldest receipts go first.", unit="bytes"
+        512 * MIB, "Details of documents kept for receipts, per queue shard; the oldest receipts go first.", unit="bytes"
     )
     receipt_ids_bytes: int = _limit(
-        MIB, "Ids of the documents kept with one receipt; beyond, documents have their index.", unit="bytes"
+        MIB, "Ids of documents kept with one receipt; the other documents have only their index.", unit="bytes"
     )
     dead_letters_kept: int = _limit(
         100_000,
-        "Dead letters per queue shard; of one graph half, unless it is the only one. Then nothing of the graph is taken or run "
-        "until some are replayed or deleted.",
+        "Dead letters per queue shard; half of it for one graph, all for the only graph. At the limit, nothing of the graph is "
+        "taken or run until some are replayed or deleted.",
         unit="dead letters",
         status=507,
     )
     dead_letters_bytes: int = _limit(
-        GIB, "Dead letters with the bodies kept for them, per queue shard; shared likewise.", unit="bytes", status=507
+        GIB, "Dead letters with their bodies, per queue shard; shared in the same way.", unit="bytes", status=507
     )
     dead_letter_body_bytes: int = _limit(
-        64 * MIB, "Larger bodies are kept with a dead letter only if it does not hold all there was.", unit="bytes"
+        64 * MIB, "Larger bodies are kept only if the dead letter does not hold the whole document.", unit="bytes"
     )
     receiving_bytes: int = _limit(
         256 * MIB,
-        "Memory of a node for bodies that are being received, in equal parts for its ingest workers; what does not fit waits a "
-        "little.",
+        "Memory of a node for bodies that are being received, in equal parts for its ingest workers; a body without room waits "
+        "a little.",
         unit="bytes",
         status=429,
     )
     connections: int = _limit(
         4096,
-        "Connections of one ingest worker, or fewer if there are no descriptors for them; beyond, those are closed that wait "
+        "Connections of one ingest worker, or fewer if descriptors are short; beyond that, those are closed that have waited "
         "longest without a request.",
         unit="connections",
         status=503,
     )
     head_s: float = _limit(
-        15.0, "Time for the head of a request to come, also the first one; 0: any.", unit="seconds", status=408
+        15.0, "Time for the head of a request to arrive, also of the first one; 0: no limit.", unit="seconds", status=408
     )
     stall_s: float = _limit(
         60.0,
-        "Time without a byte of a body that is to come, or of an answer that is to be taken; 0: any.",
+        "Time without progress of a body or of an answer; 0: no limit.",
         unit="seconds",
         status=408,
     )
-    keep_alive_s: float = _limit(75.0, "Time for which a connection without requests is kept; 0: any.", unit="seconds")
+    keep_alive_s: float = _limit(75.0, "Time for which a connection without requests is kept; 0: no limit.", unit="seconds")
     dryruns: int = _limit(4, "Dry runs at a time.", unit="dry runs", status=503)
     dryrun_s: float = _limit(60.0, "Longest time for a dry run, set-up included.", unit="seconds", status=409)
     drafts_kept: int = _limit(
@@ -117,10 +117,8 @@ class Limits:
     )
     drafts_bytes: int = _limit(64 * MIB, "Parameters of all drafts together.", unit="bytes", status=409)
     idempotency_key_bytes: int = _limit(255, "Length of an Idempotency-Key.", unit="bytes", status=400)
-    callback_s: float = _limit(86400.0, "Time for which posting a finished receipt to its callback is tried.", unit="seconds")
-    filter_s: float = _limit(
-        300.0, "Time a filter may work on one packet (or batch) if its timeout_s does not say otherwise.", unit="seconds"
-    )
+    callback_s: float = _limit(86400.0, "Time for which posting a receipt to its callback is tried.", unit="seconds")
+    filter_s: float = _limit(300.0, "Time for one packet (or batch) in a filter without a timeout_s of its own.", unit="seconds")
     isolated_bytes: int = _limit(GIB, "Address space of the process of an isolated component.", unit="bytes")
 
 
@@ -149,9 +147,9 @@ def markdown() -> str:
 
 #: What cannot be set, since it is the same everywhere on a document's way.
 _FIXED = (
-    "No settings: a route or an id of a document has at most 2,048 bytes of UTF-8 (400 in a URL or in `Pypes-Id`, 422 in a graph",
-    "with order, else a dead letter), the head of a request or part 32 `Pypes-Meta-NAME` of 8 KiB together (400), an integer",
-    "64 bits (400), a number with a fraction or an exponent those of an IEEE double.",
+    "Some limits are fixed. A route or an id of a document has at most 2,048 bytes of UTF-8 (400 in a URL or in `Pypes-Id`, 422",
+    "in a graph with order, else a dead letter). The head of a request or part has at most 32 `Pypes-Meta-NAME` of 8 KiB",
+    "together (400). An integer has at most 64 bits (400). A number with a fraction or an exponent is an IEEE double.",
 )
 
 
