@@ -65,6 +65,12 @@ class Component(OriginalStyle):
     #: node's limit ``filter_s`` says. A filter's ``timeout_s`` in the graph goes before.
     timeout_s: float | None = None
 
+    #: Packets that ``process`` may work on at once: while :meth:`offload` waits for one, the next is begun, so that calls to a
+    #: service overlap. ``process`` must be written for that: between two offloaded calls, others of its packets may have run.
+    #: What goes on keeps the order of what came. Not for publishers, batches, loops, or components that hold packets; a filter
+    #: with several wired inputs works on one at a time.
+    concurrency: int = 1
+
     #: True for a component that must not be trusted with its process (readers in native code): it runs in one of its own
     #: with bounded memory, which is killed when a packet takes too long.
     isolated: ClassVar[bool] = False

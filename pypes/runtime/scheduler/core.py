@@ -206,6 +206,11 @@ class Filter:
     #: Where it goes on when it was parked in the middle of a turn.
     greenlet: greenlet | None
 
+    def call_ended(self) -> None:
+        """A call that it waited for has ended."""
+        self.core.ready.unblock(self)
+        self.core.ready.waiting |= self.bit
+
     # -- what it has ----------------------------------------------------------------------------------------
 
     @abstractmethod

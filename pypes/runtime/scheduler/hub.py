@@ -94,7 +94,8 @@ class Scheduler:
         self.feeds = Feeds(core, by_name, self._joins)
         self.standstill = Standstill(core, policies, self.feeds, self.tasks, self.epochs, graph.name, lambda: self.stands_still)
         self.watch = Watch(core, self.resting, graph, components)
-        core.calls = Calls(clock)  # last: it has sockets to close
+        # last: it has sockets to close
+        core.calls = Calls(clock, sum(component.concurrency for component in components.values()))
 
     # -- building and ending ------------------------------------------------------------------------------
 
@@ -210,9 +211,8 @@ class Scheduler:
         fed, tasks, joins, is_watched = feeds.waiting, self.tasks, self._joins, self._is_watched
         while True:
             if ended:
-                for task in self.core.calls.ended():
-                    self.core.ready.unblock(task)
-                    self.core.ready.waiting |= task.bit
+                for caller in self.core.calls.ended():
+                    caller.call_ended()
             if timers:
                 self.core.timers.fire()
             moved = False

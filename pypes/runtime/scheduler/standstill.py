@@ -150,7 +150,7 @@ class Standstill:
 
 def _given_up(task: Tasklet) -> Iterator[tuple[Epoch, Any, Origin]]:
     """All packets that a filter has, with their epoch and origin; afterwards it is as before the first."""
-    if task.epoch is not None:
+    if task.is_working:
         try:
             task.kill()
         except BaseException as error:  # the component would not end quietly

@@ -159,6 +159,11 @@ class Tasklet(Filter):
             self.greenlet.parent = getcurrent()
             self.greenlet.throw(GreenletExit)
 
+    @property
+    def is_working(self) -> bool:
+        """True while it has something in hand between its turns."""
+        return self.epoch is not None
+
     # -- what policies ask and do -------------------------------------------------------------------------
 
     @property

@@ -52,10 +52,14 @@ class Timers:
 
 
 class Calls:
-    """Blocking calls in threads; the scheduler's thread finds out about their end through a socket."""
+    """Blocking calls in threads; the scheduler's thread finds out about their end through a socket.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    ``threads``: calls that may run at once, :data:`THREADS` at least.
+    """
+
+    def __init__(self, clock: Callable[[], float], threads: int = THREADS) -> None:
         self._clock = clock
+        self._threads = max(THREADS, threads)
         self._pool: ThreadPoolExecutor | None = None
         #: Keys of calls that have ended, see :meth:`ended`.
         self.done: deque[Any] = deque()
@@ -98,7 +102,7 @@ class Calls:
                 future.set_result(result)
 
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="pypes-offload")
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="pypes-offload")
         self.running += 1
         try:
             self._pool.submit(call)

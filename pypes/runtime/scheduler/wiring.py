@@ -13,6 +13,7 @@ from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
 from pypes.observe import WireName
 from pypes.runtime.scheduler.batches import BatchTasklet
+from pypes.runtime.scheduler.concurrent import ConcurrentTasklet
 from pypes.runtime.scheduler.core import Core, is_no_failure
 from pypes.runtime.scheduler.declarative import ProcessTasklet
 from pypes.runtime.scheduler.epoch import Roster
@@ -23,6 +24,9 @@ from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.tasklet import Tasklet
 from pypes.runtime.scheduler.wire import Wire
+
+#: Packets that a filter may work on at once: each has a thread.
+MOST_CONCURRENCY = 64
 
 #: What a component finds on itself while it is in a graph, instead of the methods that look for the task first.
 _DIRECT = ("send", "receive", "receive_all", "yield_ctrl")
@@ -47,8 +51,12 @@ def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str,
     senders = {each.source for each in graph.wires}
     last = [name for name in plan.order if name not in senders and is_publisher(components[name])]
     order = [name for name in plan.order if name not in last] + last
+    ports_of: dict[str, set[str]] = {}
+    for each in graph.wires:
+        ports_of.setdefault(each.target, set()).add(each.input)
     for index, name in enumerate(order):
-        task = by_name[name] = _tasklet_class(components[name])(core, policies, name, components[name], index)
+        is_join = len(ports_of.get(name, ())) > 1
+        task = by_name[name] = _tasklet_class(components[name], is_join)(core, policies, name, components[name], index)
         task.max_attempts = graph.nodes[name].max_attempts
     made = []
     for each in graph.wires:
@@ -136,13 +144,33 @@ def _check_numbers(name: str, component: Component) -> None:
             raise InvalidComponent(f"{attribute} must be a number of at least 0, not {shown(value)}", where=name)
 
 
-def _tasklet_class(component: Component) -> type[Tasklet]:
+def _tasklet_class(component: Component, is_join: bool) -> type[Tasklet]:
     if component.holds and is_publisher(component):
         raise InvalidComponent(
             "a publisher cannot hold packets; put a batching operator before it", where=type(component).__name__
         )
+    check_concurrency(component)
     if component.is_original_style():
         return OriginalTasklet
     if component.process_batch is not None:
         return BatchTasklet
+    if component.concurrency > 1 and not is_join:
+        return ConcurrentTasklet
     return HoldingTasklet if component.holds else ProcessTasklet
+
+
+def check_concurrency(component: Component) -> None:
+    """Raise :class:`InvalidComponent` if a component says that it works on several packets at once and cannot."""
+    if type(component.concurrency) is not int or not 1 <= component.concurrency <= MOST_CONCURRENCY:
+        reason = f"concurrency must be a whole number from 1 to {MOST_CONCURRENCY}, not {shown(component.concurrency)}"
+    elif component.concurrency == 1:
+        return
+    elif is_publisher(component):
+        reason = "a publisher has one commit for all that it took, so it cannot work on several packets at once"
+    elif component.is_original_style() or component.process_batch is not None or component.holds:
+        reason = "only a component with process, which holds nothing, can work on several packets at once"
+    elif component.isolated:
+        reason = "an isolated component has one process for its packets, so it cannot work on several at once"
+    else:
+        return
+    raise InvalidComponent(f"{reason}; leave out concurrency", where=type(component).__name__)

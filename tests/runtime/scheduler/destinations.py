@@ -131,9 +131,12 @@ def submit(scheduler: Scheduler, count: int, start: int = 0, wave: int = 256) ->
 
 
 def settle(scheduler: Scheduler) -> None:
-    """Run until nothing moves."""
-    while not scheduler.is_idle:
+    """Run until nothing moves and no call runs in a thread."""
+    calls = scheduler.core.calls
+    while not scheduler.is_idle or calls.running:
         scheduler.run()
+        if scheduler.is_idle and calls.running:
+            calls.wait(None)
 
 
 def pass_time(scheduler: Scheduler, clock: Clock) -> float:
@@ -144,4 +147,6 @@ def pass_time(scheduler: Scheduler, clock: Clock) -> float:
     waited = due - clock.now
     clock.now = due
     scheduler.run()
+    if scheduler.core.calls.running:
+        settle(scheduler)
     return waited

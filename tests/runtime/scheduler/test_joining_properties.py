@@ -61,6 +61,15 @@ class Easy(Filter):
         return found[-1] if found else None
 
 
+class AtOnce(Easy):
+    """Works on several packets at once; at a join on one at a time."""
+
+    concurrency = 3
+
+    def work(self, packet: Packet) -> list[Packet]:
+        return self.offload(super().work, packet)
+
+
 class Loop(Filter):
     def run(self) -> None:
         while True:
@@ -169,7 +178,7 @@ def shapes(draw: st.DrawFn) -> Shape:
         else:
             source = draw(st.integers(0, place - 1))
             kind = draw(st.sampled_from(["pass", "drop", "fail", "retry", "many"]))
-            filters.append((draw(st.sampled_from([Easy, Loop, OneByOne])), kind, (source,)))
+            filters.append((draw(st.sampled_from([Easy, AtOnce, Loop, OneByOne])), kind, (source,)))
             ordered.append(ordered[source] and kind != "retry")
     return Shape(filters)
 

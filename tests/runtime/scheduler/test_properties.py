@@ -53,6 +53,22 @@ class Easy(Operator):
         return packet
 
 
+class AtOnce(Easy):
+    """Works on several packets at once, each of which waits for two calls."""
+
+    concurrency = 3
+
+    def process(self, packet: Packet) -> Packet | None:
+        n = self.offload(packet.get, "n")
+        numbers = self.offload(worked, self.kind, n)
+        for each in numbers[:-1]:
+            self.send("out", made(packet, each))
+        if not numbers:
+            return None
+        packet.set("n", numbers[-1])
+        return packet
+
+
 class Batch(Operator):
     """Sends on the packets it got: a new one would be made of the whole batch."""
 
@@ -147,7 +163,7 @@ class NoRest(random.Random):
         return 0.0
 
 
-STYLES = [Easy, Batch, Loop, OneByOne]
+STYLES = [Easy, AtOnce, Batch, Loop, OneByOne]
 
 
 @st.composite

@@ -11,7 +11,7 @@ from pypes.core.limits import Limits
 from pypes.errors import Unreachable
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Epoch, Scheduler
-from tests.runtime.scheduler.destinations import Clock, pass_time, submit
+from tests.runtime.scheduler.destinations import Clock, pass_time, settle, submit
 from tests.runtime.scheduler.graphs import Keep, Pass, running
 
 
@@ -40,6 +40,16 @@ class Enriches:
 class InProcess(Enriches, Transformer):
     def process(self, packet: Packet) -> Packet:
         self.service.ask(packet.get("n"))
+        return packet
+
+
+class AtOnce(Enriches, Transformer):
+    """Asks for several packets at once."""
+
+    concurrency = 4
+
+    def process(self, packet: Packet) -> Packet:
+        self.offload(self.service.ask, packet.get("n"))
         return packet
 
 
@@ -102,11 +112,6 @@ class Holds(Enriches, Operator):
 WIRES = [("start.out", "ask.in"), ("ask.out", "end.in")]
 
 
-def settle(scheduler: Scheduler) -> None:
-    while not scheduler.is_idle:
-        scheduler.run()
-
-
 def come_to_an_end(scheduler: Scheduler, clock: Clock) -> None:
     settle(scheduler)
     for _ in range(400):
@@ -120,7 +125,7 @@ def come_to_an_end(scheduler: Scheduler, clock: Clock) -> None:
     raise AssertionError(f"{scheduler.in_flight} epochs are not done")
 
 
-@pytest.mark.parametrize("kind", [InProcess, InBatch, InLoop, TakesAll, SendsFirst, Holds])
+@pytest.mark.parametrize("kind", [InProcess, AtOnce, InBatch, InLoop, TakesAll, SendsFirst, Holds])
 @pytest.mark.parametrize("error", [Unreachable("no answer"), ConnectionRefusedError("nobody"), TimeoutError("late")])
 def test_an_outage_costs_no_document_and_no_order(kind: Any, error: Exception) -> None:
     clock, service, end, done = Clock(), Service(), Keep(), list[Epoch]()

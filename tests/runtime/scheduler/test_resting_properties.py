@@ -12,9 +12,10 @@ import pytest
 from pypes.component import Component
 from pypes.core.limits import Limits
 from pypes.runtime.scheduler import Epoch, Feed
-from tests.runtime.scheduler.destinations import Clock
+from tests.runtime.scheduler.destinations import Clock, settle
 from tests.runtime.scheduler.graphs import Keep, packets, running
 from tests.runtime.scheduler.test_resting import (
+    AtOnce,
     Holds,
     InBatch,
     InLoop,
@@ -23,10 +24,9 @@ from tests.runtime.scheduler.test_resting import (
     Service,
     TakesAll,
     come_to_an_end,
-    settle,
 )
 
-KINDS: tuple[Any, ...] = (InProcess, InBatch, InLoop, TakesAll, SendsFirst)
+KINDS: tuple[Any, ...] = (InProcess, AtOnce, InBatch, InLoop, TakesAll, SendsFirst)
 
 
 class Away(Service):

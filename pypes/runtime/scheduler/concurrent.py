@@ -1,0 +1,340 @@
+"""Driving components that work on several packets at once: while calls of some run in threads, others are begun.
+
+Each packet is a *work item* with a greenlet, and a hold on its epoch, of its own. At most ``concurrency`` of them are out,
+whichever deliveries they belong to. What they make goes on in the order in which they were taken.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from pypes.core.returned import fault_of
+from pypes.core.shown import shown
+from pypes.packet import Packet
+from pypes.runtime.scheduler.core import Ended, is_no_failure
+from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.origins import Origin, flatten
+from pypes.runtime.scheduler.tasklet import Tasklet
+
+T = TypeVar("T")
+
+
+class Item:
+    """One packet that is worked on, with what was sent over it so far: (port, packet)."""
+
+    __slots__ = (
+        "epoch",
+        "error",
+        "filter",
+        "greenlet",
+        "is_done",
+        "is_stalled",
+        "origin",
+        "result",
+        "sent",
+        "value",
+        "was_emitted",
+    )
+
+    def __init__(self, filter: ConcurrentTasklet, epoch: Epoch, value: Any, origin: Origin) -> None:
+        self.filter = filter
+        self.epoch = epoch
+        self.value = value
+        self.origin = origin
+        self.greenlet: greenlet | None = None
+        self.sent: list[tuple[str, Any]] = []
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.is_done = False
+        #: It has sent more than a wire holds, and waits for its turn to send, or for room.
+        self.is_stalled = False
+        self.was_emitted = False
+
+    @property
+    def name(self) -> str:
+        """The filter whose call it is, for whoever looks at calls that take long."""
+        return self.filter.name
+
+    def call_ended(self) -> None:
+        """A call that it waited for has ended."""
+        if not self.is_done:  # else it was given up meanwhile
+            self.filter.resumable.append(self)
+            self.filter.core.ready.waiting |= self.filter.bit
+
+
+class ConcurrentTasklet(Tasklet):
+    """Calls ``process`` for up to ``concurrency`` packets at once; see the module."""
+
+    sees_packets_alone = True
+
+    __slots__ = ("away", "finished", "items", "resumable", "todo", "working")
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        #: What is out, in the order in which it was taken.
+        self.items: deque[Item] = deque()
+        #: Items that can go on: their calls have ended.
+        self.resumable: deque[Item] = deque()
+        #: What was taken from a wire and not begun yet; its chunk's hold is kept until all of it has.
+        self.todo: tuple[Epoch, deque[tuple[Any, Origin]]] | None = None
+        #: Items that could not reach a service: nothing more is begun, and when nothing is out any more they go back.
+        self.away: list[Item] = []
+        #: The item whose code runs now.
+        self.working: Item | None = None
+        self.finished = 0
+
+    @property
+    def width(self) -> int:
+        """Items that may be out at once: one where it must be known which is to blame, and where a service is tried again."""
+        return 1 if self.core.note is not None or self in self.broken else self.component.concurrency
+
+    # -- a turn -------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        while self.resumable:
+            self._go_on(self.resumable.popleft())
+        self._settle()
+        while not (self.away or self.full_wires) and len(self.items) < self.width and self._begin_next():
+            self._settle()
+        if self.away and not self.items:
+            self._rest()
+        self.epoch = None
+        if self.broken and not self.items:
+            self.resting.end_turn(self)
+        self.note_waiting()
+
+    def _begin_next(self) -> bool:
+        """Begin to work on the next packet; False if there is none."""
+        if self.todo is None and not self._take_chunk():
+            return False
+        assert self.todo is not None
+        epoch, left = self.todo
+        self.epoch = epoch
+        item = Item(self, epoch, *left[0])
+        item.greenlet = greenlet(self._work)
+        self.items.append(item)
+        epoch.acquire()
+        left.popleft()  # not before all is made for which memory is needed
+        if not left:
+            self.todo = None
+            epoch.release()
+        self._go_on(item)
+        return True
+
+    def _take_chunk(self) -> bool:
+        epoch = self.next_epoch()
+        if epoch is None:
+            if not self.triggers:
+                return False
+            epoch = self.triggers.pop(0)
+            if self.component.get_in_ports():
+                epoch.release()
+                return False
+            self.todo = epoch, deque([(None, ())])
+            return True
+        self.epoch = None
+        for wires in self.inputs.values():
+            chunk = self.take(wires, epoch)
+            if chunk is not None:
+                # the pin's hold is that of the chunk, until all of it was begun
+                self.todo, self.epoch = (epoch, deque(zip(*chunk, strict=True))), None
+                return True
+        return False
+
+    def _go_on(self, item: Item) -> None:
+        """Run an item until it waits for something, or is done."""
+        assert item.greenlet is not None
+        self.working, self.epoch = item, item.epoch
+        self.core.turns += 1
+        item.greenlet.parent = getcurrent()
+        item.greenlet.switch(item)
+        self.working = None
+
+    def _work(self, item: Item) -> None:
+        """The item's own greenlet."""
+        try:
+            item.result = self.component.process(item.value)
+        except BaseException as error:
+            if is_no_failure(error):
+                raise
+            item.error = error
+        item.is_done = True
+
+    def _wait(self, item: Item) -> None:
+        """Leave an item where it stands until it is gone on with."""
+        assert item.greenlet is not None
+        assert item.greenlet.parent is not None
+        try:
+            item.greenlet.parent.switch()
+        except GreenletExit as error:
+            raise Ended from error
+
+    # -- how items end ------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Account for the items that are done, in their order; have the first one send that sends more than a wire holds."""
+        while self.items and not self.full_wires:
+            item = self.items[0]
+            if item.is_done:
+                self.items.popleft()
+                self._finish(item)
+            elif item.is_stalled:
+                self._go_on(item)
+                if item.is_stalled:
+                    return
+            else:
+                return
+
+    def _finish(self, item: Item) -> None:
+        self.epoch = item.epoch
+        self.finished += 1
+        error = item.error
+        if error is None and type(item.result) is not Packet and item.result is not None:
+            error = fault_of(item.result, item.value)
+        if error is not None and not item.was_emitted and self.failing.is_unreachable(error):
+            self.away.append(item)
+            return
+        if error is not None:
+            self.failing.failed(item.value, item.origin, error)
+        else:
+            if item.result is not None:
+                item.sent.append(("out", item.result))
+            is_gone = not item.sent and not item.was_emitted
+            self._emit_sent(item)
+            if is_gone and self.drops:
+                item.epoch.drop(self.index, flatten((item.origin,)))
+            if self.broken:
+                self.resting.succeed(self)
+            attempt = self.attempts.get(id(item.value))
+            if attempt is not None and not attempt.waiting:
+                del self.attempts[id(item.value)]
+        self.epoch = None
+        item.epoch.release()
+
+    def _emit_sent(self, item: Item) -> None:
+        """Put on the wires what was sent over a packet, in its order."""
+        sent, item.sent = item.sent, []
+        self.epoch = item.epoch
+        for port, data in sent:
+            out = self.outs.get(port)
+            if out is not None:
+                item.was_emitted = True
+                self.emit(out, item.epoch, [data], [item.origin])
+
+    def _rest(self) -> None:
+        """Give back what could not reach a service, in its order, and what was not begun after it."""
+        away, self.away = self.away, []
+        if self.todo is not None:
+            epoch, left = self.todo
+            self.todo = None
+            self.give_back(self.taken_from, epoch, [value for value, _ in left], [origin for _, origin in left])
+            epoch.release()
+        for item in reversed(away[1:]):
+            self.give_back(self.taken_from, item.epoch, [item.value], [item.origin])
+            item.epoch.release()
+        first = away[0]
+        assert first.error is not None
+        self.epoch = first.epoch
+        self.failing.rest([first.value], [first.origin], first.error)
+        self.epoch = None
+        first.epoch.release()
+
+    # -- what a component asks ----------------------------------------------------------------------------
+
+    def send(self, port: str, data: Any) -> bool:
+        if port not in self.outs:
+            return self.unwired(port)
+        item = self.working
+        assert item is not None
+        item.sent.append((port, data))
+        if len(item.sent) > self.capacity:
+            item.is_stalled = True
+            while self.items[0] is not item or self.full_wires:
+                self._wait(item)
+            item.is_stalled = False
+            self._emit_sent(item)
+        return True
+
+    def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        item = self.working
+        assert item is not None
+        future = self.core.calls.start(item, fn, args, kwargs)
+        while not future.done():
+            self._wait(item)
+        return future.result()
+
+    def current(self) -> Any:
+        return self.working.value if self.working is not None else None
+
+    def position(self) -> int:
+        return self.finished
+
+    # -- what others ask ----------------------------------------------------------------------------------
+
+    @property
+    def is_working(self) -> bool:
+        return bool(self.items or self.todo or self.away) or super().is_working
+
+    def in_hand(self) -> Sequence[Origin]:
+        return ()  # told by `carried`, with the epoch of each
+
+    def carried(self) -> Iterator[tuple[Epoch, Sequence[Origin]]]:
+        for item in (*self.items, *self.away):
+            yield item.epoch, (item.origin,)
+        if self.todo is not None:
+            yield self.todo[0], [origin for _, origin in self.todo[1]]
+        yield from super().carried()
+
+    def has(self, epoch: Epoch) -> bool:
+        own = any(item.epoch is epoch for item in (*self.items, *self.away))
+        return own or (self.todo is not None and self.todo[0] is epoch) or super().has(epoch)
+
+    def note_waiting(self) -> None:
+        ready, items = self.core.ready, self.items
+        can_begin = len(items) < self.width and not self.away
+        has_input = self.todo is not None or bool(self.triggers) or any(wire.waiting for wire in self.wires)
+        head = items[0] if items else None
+        can_settle = head is not None and (head.is_done or head.is_stalled)
+        if not (self.resumable or can_settle or (can_begin and has_input)):
+            ready.waiting &= ~self.bit
+
+    # -- the end --------------------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        for item in self.items:
+            if item.greenlet is not None and not item.is_done:
+                self.working = item
+                item.is_done = True
+                item.greenlet.parent = getcurrent()
+                item.greenlet.throw(GreenletExit)
+        self.working = None
+
+    def failed_step(self, error: BaseException) -> None:
+        """Our own bug in the bookkeeping, or the end of a graph that stands still: what is out goes to the dead letters."""
+        if not is_no_failure(error):
+            self.component.log.error("turn failed", exc_info=error)
+        try:
+            self.kill()
+        except BaseException as refusal:  # a component would not end quietly
+            self.component.log.error("turn failed", exc_info=refusal)
+        reason = shown(error, self.core.secrets.redact)
+        items, away = [*self.items], self.away
+        self.items.clear()
+        self.resumable.clear()
+        self.away, self.working = [], None
+        for item in (*items, *away):
+            self.epoch = item.epoch
+            self.dead_letter(item.epoch, item.value, item.origin, "internal", reason, error)
+            item.epoch.release()
+        if self.todo is not None:
+            epoch, left = self.todo
+            self.todo = None
+            for value, origin in left:
+                self.dead_letter(epoch, value, origin, "internal", reason, error)
+            epoch.release()
+        self.epoch = None
+        self.note_waiting()
