@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pypes.component import (
         Adapter,
         Component,
+        Example,
         Extractor,
         Filter,
         Operator,
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "pypes.component": ("Adapter", "Component", "Extractor", "Filter", "Operator", "Publisher", "Source", "Transformer"),
+    "pypes.component": (
+        *("Adapter", "Component", "Example", "Extractor", "Filter", "Operator", "Publisher", "Source", "Transformer"),
+    ),
     "pypes.component.parameters": ("Help", "Parameters"),
     "pypes.errors": ("InvalidGraph", "PypesError", "Reject", "Retry", "Unreachable"),
     "pypes.component.functions": ("component",),
@@ -54,6 +57,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Adapter",
     "Component",
+    "Example",
     "Extractor",
     "Filter",
     "Graph",

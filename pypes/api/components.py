@@ -16,14 +16,32 @@ if TYPE_CHECKING:
 
 PORTS = {"type": "object", "additionalProperties": {"type": "string"}}
 
-#: ``error`` says why a component cannot be used: its distribution could not be imported. An ``isolated`` one runs in a process
-#: of its own; one that ``fetches`` is a source, which triggers and schedules run.
+#: What a component makes of some packets: ``takes`` and ``gives`` are packets by port, in their JSON form; ``files`` are there
+#: before and ``leaves`` afterwards, by path in the data directory.
+PACKETS = {"type": "object", "additionalProperties": {"type": "array", "items": JSON_OBJECT}}
+EXAMPLE = obj(
+    params=JSON_OBJECT,
+    takes=PACKETS,
+    gives=PACKETS,
+    files=PORTS,
+    leaves={"type": "object", "additionalProperties": {"type": ["string", "null"]}},
+)
+
+#: ``error`` says why a component cannot be used: its distribution could not be imported, or a library that it needs is not
+#: installed. ``needs`` maps modules to the lines that install them, ``missing`` names those that are not there. An ``isolated``
+#: component runs in a process of its own; one that ``fetches`` is a source, which triggers and schedules run. ``icon`` is the
+#: name of one of Lucide's.
 COMPONENT = obj(
     {
         "error": {"type": ["string", "null"]},
         "accepts": {"type": "array", "items": TEXT},
         "isolated": BOOLEAN,
         "fetches": BOOLEAN,
+        "icon": TEXT,
+        "tags": NAMES,
+        "example": {"oneOf": [EXAMPLE, {"type": "null"}]},
+        "needs": PORTS,
+        "missing": NAMES,
     },
     name=TEXT,
     kind=TEXT,

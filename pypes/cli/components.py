@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from pypes.cli.catalogue import find_components, load_option, require_files
 from pypes.component import KINDS
 from pypes.errors import NotFound
 from pypes.graph.spec import ComponentSpec
+from pypes.packet import Packet
 from pypes.registry import Catalogue
 
 
@@ -57,6 +60,12 @@ def _show(spec: ComponentSpec) -> None:
     click.echo(f"\n{spec.doc.strip()}\n")
     if spec.isolated:
         click.echo("runs in a process of its own")
+    if spec.tags:
+        click.echo(f"tags\n  {', '.join(spec.tags)}")
+    if spec.needs:
+        click.echo("needs")
+    for module, line in spec.needs.items():
+        click.echo(f"  {module:16} {line}{' (not installed)' if module in spec.missing else ''}")
     for title, ports in (("inputs", spec.inputs), ("outputs", {**spec.outputs, "error": "Packets that failed"})):
         if ports:
             click.echo(title)
@@ -70,6 +79,42 @@ def _show(spec: ComponentSpec) -> None:
     for parameter, schema in properties.items():
         default = f"default {orjson.dumps(schema['default']).decode()}" if "default" in schema else "required"
         click.echo(f"  {parameter:16} {schema.get('description', '')} ({_type(schema)}, {default})")
+    if spec.example:
+        click.echo("example")
+        for line in _example(spec.example):
+            click.echo(f"  {line}")
+
+
+def _example(example: Mapping[str, Any]) -> Iterator[str]:
+    """An example in lines: its parameters, then what goes in and what comes out, as JSON but for bytes that are text."""
+    if example["params"]:
+        yield f"with {_json(example['params'])}"
+    for path, text in example["files"].items():
+        yield f"{path}: {_json(text)}"
+    for way, default in (("takes", "in"), ("gives", "out")):
+        for port, packets in example[way].items():
+            side = default if port == default else f"{default} ({port})"
+            for obj in packets:
+                packet = Packet.from_json(deepcopy(obj))  # which it keeps
+                meta = packet.get_metas()[0]
+                yield f"{side:4} {_json(_plain(packet))}{f'  metadata {_json(meta)}' if meta else ''}"
+    for path, text in example["leaves"].items():
+        yield f"then {path}{'' if text is None else f': {_json(text)}'}"
+
+
+def _plain(packet: Packet) -> dict[str, Any]:
+    """Fields of a packet, in their order; a list where there are several values."""
+    return {name: packet.get(name) for name in packet.get_attributes()}
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, default=_text).decode()
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    raise TypeError
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@
 ``base``           :class:`Component`: ports, parameters, the methods to override, ``send``
 ``kinds``          adapters, sources, filters, transformers, extractors, operators, publishers
 ``parameters``     ``Params`` classes: typed parameters with help
+``example``        worked examples
 ``original``       the API of the original Pypes
 ``functions``      components made of functions
 ``turn``           what the scheduler lends a component
@@ -20,6 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from pypes.component.base import ERROR_PORT, JOINS, Component
+from pypes.component.example import Example
 from pypes.component.functions import component
 from pypes.component.kinds import (
     KINDS,
@@ -42,6 +44,7 @@ __all__ = [
     "KINDS",
     "Adapter",
     "Component",
+    "Example",
     "Extractor",
     "Filter",
     "FilterLog",

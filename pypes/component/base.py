@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
+from pypes.component.example import Example
 from pypes.component.original import OriginalStyle
 from pypes.component.parameters import convert, schema_of
 from pypes.component.turn import FilterLog
@@ -74,6 +75,20 @@ class Component(OriginalStyle):
     #: True for a component that must not be trusted with its process (readers in native code): it runs in one of its own
     #: with bounded memory, which is killed when a packet takes too long.
     isolated: ClassVar[bool] = False
+
+    # What the catalogue, the documentation and an editor show beside ports, parameters and the docstring.
+
+    #: Name of an icon, a plain word such as ``file``, ``table`` or ``search``: those of Lucide (https://lucide.dev/icons). Empty,
+    #: or unknown to an editor: the icon of the kind.
+    icon: ClassVar[str] = ""
+    #: Words by which it is found and grouped, in lower case: ``("format", "table")``. Its kind need not be among them.
+    tags: ClassVar[tuple[str, ...]] = ()
+    #: One worked example, which :class:`pypes.testing.ComponentSuite` runs as a test.
+    example: ClassVar[Example | None] = None
+    #: Optional libraries that it cannot work without: name of a module → the line that installs it. Import such a module in
+    #: ``setup``. While one is not installed, the catalogue lists the component with that line, and a graph with it has a problem
+    #: (``component.missing_library``) at lint and deployment, before a packet comes.
+    needs: ClassVar[Mapping[str, str]] = {}
 
     #: Where relative paths in parameters begin: the node's data directory, or the working directory without a node.
     data_dir: str = "."

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, overload
 
 from pypes.component.base import Component
+from pypes.component.example import Example
 from pypes.component.kinds import Transformer
 from pypes.component.parameters import Parameters
 from pypes.errors import InvalidComponent
@@ -20,22 +21,37 @@ def component(target: Callable[..., Any], /) -> type[Component]: ...
 
 @overload
 def component(
-    *, kind: type[Component] = Transformer, name: str | None = None
+    *,
+    kind: type[Component] = Transformer,
+    name: str | None = None,
+    icon: str = "",
+    tags: tuple[str, ...] = (),
+    example: Example | None = None,
+    needs: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., Any]], type[Component]]: ...
 
 
-def component(target: Any = None, /, *, kind: type[Component] = Transformer, name: str | None = None) -> Any:
+def component(target: Any = None, /, *, kind: type[Component] = Transformer, name: str | None = None, **shown: Any) -> Any:
     """Make a component class of a function: ``@component`` or ``@component(kind=Extractor)``.
 
     The first argument is the packet, the others are parameters (annotation and default as in ``Params``).
-    The function returns a packet, ``None`` to drop it; a generator function emits what it yields.
+    The function returns a packet, ``None`` to drop it; a generator function emits what it yields. ``icon``, ``tags``, ``example``
+    and ``needs`` are the attributes of :class:`Component` of these names.
     """
     if target is None:
-        return lambda fn: _made_of(fn, kind, name)
-    return _made_of(target, kind, name)
+        return lambda fn: _made_of(fn, kind, name, **shown)
+    return _made_of(target, kind, name, **shown)
 
 
-def _made_of(target: Any, kind: type[Component], name: str | None) -> Any:
+def _made_of(
+    target: Any,
+    kind: type[Component],
+    name: str | None,
+    icon: str = "",
+    tags: tuple[str, ...] = (),
+    example: Example | None = None,
+    needs: Mapping[str, str] | None = None,
+) -> Any:
     signature = inspect.signature(target)
     hints = typing.get_type_hints(target, include_extras=True)
     names = list(signature.parameters)
@@ -61,6 +77,9 @@ def _made_of(target: Any, kind: type[Component], name: str | None) -> Any:
             self.send("out", each)
         return None
 
+    for attribute, value in (("icon", icon), ("tags", tags), ("example", example), ("needs", needs)):
+        if value:  # else those of the kind
+            setattr(FunctionComponent, attribute, value)
     FunctionComponent.Params = params
     FunctionComponent.process = process
     FunctionComponent.__name__ = FunctionComponent.__qualname__ = name or target.__name__

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from pypes.component import ERROR_PORT, JOINS, KINDS, Component, is_publisher, kind_of
-from pypes.errors import InvalidComponent
+from pypes.component import ERROR_PORT, JOINS, KINDS, Component, Example, is_publisher, kind_of
+from pypes.core import numbers
+from pypes.errors import BadRequest, InvalidComponent
+
+#: A longer example, in bytes of JSON, is no example: every instance is told of the components that it runs.
+MAX_EXAMPLE_BYTES: Final = 64 * 1024
+
+#: Fields that are lists in JSON.
+_LISTS: Final = ("accepts", "tags", "missing")
+_WORD: Final = re.compile(r"[a-z0-9]+([-.][a-z0-9]+)*")
+_MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentSpec:
     """Everything that the catalogue knows of a component.
 
-    ``kind`` is a value of ``KINDS`` (``ADAPTER`` …), empty when ``error`` says why the component cannot be used.
+    ``kind`` is a value of ``KINDS`` (``ADAPTER`` …), empty when the class could not be described. ``error`` says why a component
+    cannot be used.
     ``inputs`` and ``outputs`` map ports to descriptions, without the implicit ``error``. ``module`` is a module's name or the
     path of a load file, ``attr`` the name of the class in it.
+
+    ``icon``, ``tags``, ``example`` (``Example.to_obj``) and ``needs`` are those of the class. ``missing`` names the modules of
+    ``needs`` that are not installed here, or a module without which that of the component cannot be imported: then ``error``
+    says so, and the component is a placeholder that no graph can use until they are installed.
     """
 
     name: str
@@ -36,19 +51,30 @@ class ComponentSpec:
     isolated: bool = False
     reconfigures: bool = False
     fetches: bool = False
+    icon: str = ""
+    tags: tuple[str, ...] = ()
+    example: Mapping[str, Any] | None = None
+    needs: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
     error: str | None = None
     module: str = ""
     attr: str = ""
 
+    @property
+    def error_code(self) -> str:
+        """The code of problems with a component that has an ``error``."""
+        return "component.missing_library" if self.missing else "component.broken"
+
     def to_obj(self) -> dict[str, Any]:
         """As plain JSON values."""
         obj = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**obj, "inputs": dict(self.inputs), "outputs": dict(self.outputs), "accepts": list(self.accepts)}
+        lists = {name: list(obj[name]) for name in _LISTS}
+        return {**obj, **lists, "inputs": dict(self.inputs), "outputs": dict(self.outputs), "needs": dict(self.needs)}
 
     @classmethod
     def from_obj(cls, obj: Mapping[str, Any]) -> ComponentSpec:
         """Read what :meth:`to_obj` returned."""
-        return cls(**{**obj, "accepts": tuple(obj.get("accepts", ()))})
+        return cls(**{**obj, **{name: tuple(obj.get(name, ())) for name in _LISTS}})
 
 
 def describe(
@@ -78,10 +104,7 @@ def describe(
     if made.joins not in JOINS:
         raise InvalidComponent(f"joins is {made.joins!r}; use one of {', '.join(map(repr, JOINS))}", where=cls.__name__)
     schema = made.schema()
-    try:
-        msgspec.json.encode(schema)
-    except TypeError as error:
-        raise InvalidComponent(f"a default or option of its parameters is no JSON value: {error}", where=cls.__name__) from error
+    _as_json(lambda: schema, "a default or option of its parameters is no JSON value", cls.__name__)
     return ComponentSpec(
         name=name or cls.__name__,
         kind=kind,
@@ -98,9 +121,54 @@ def describe(
         reconfigures=made.reconfigure is not None and not made.isolated,
         isolated=bool(made.isolated),
         fetches=getattr(made, "fetch", None) is not None,
+        **_shown(cls),
         module=module or cls.__module__,
         attr=attr or cls.__qualname__,
     )
+
+
+def _shown(cls: type[Component]) -> dict[str, Any]:
+    """The fields of a spec that the class says in plain attributes. Raises :class:`InvalidComponent`."""
+    icon, tags, example, needs = cls.icon, cls.tags, cls.example, cls.needs
+    if not (isinstance(icon, str) and (not icon or _WORD.fullmatch(icon))):
+        raise InvalidComponent(f"icon is {icon!r}; name one by a plain word such as 'file'", where=cls.__name__)
+    if not (isinstance(tags, tuple | list) and all(isinstance(tag, str) and _WORD.fullmatch(tag) for tag in tags)):
+        raise InvalidComponent(f"tags are {tags!r}; write words in lower case, such as ('format', 'table')", where=cls.__name__)
+    if not (isinstance(needs, Mapping) and all(_is_need(module, line) for module, line in needs.items())):
+        raise InvalidComponent(
+            f"needs is {needs!r}; write the name of each module and the line that installs it, "
+            "such as {'numpy': 'pip install numpy'}",
+            where=cls.__name__,
+        )
+    return {"icon": icon, "tags": tuple(tags), "needs": dict(needs), "example": _example(cls.__name__, example)}
+
+
+def _is_need(module: Any, line: Any) -> bool:
+    is_text = isinstance(module, str) and isinstance(line, str)
+    return is_text and bool(_MODULE.fullmatch(module) and line.strip()) and "\n" not in line
+
+
+def _as_json(make: Callable[[], Any], complaint: str, component: str) -> bytes:
+    """JSON text of what ``make`` returns. Raises :class:`InvalidComponent` where it cannot be told in JSON."""
+    try:
+        text = msgspec.json.encode(make())
+        # the API cannot say longer integers
+        numbers.check(text)
+    except (TypeError, AttributeError, ValueError, BadRequest) as error:
+        raise InvalidComponent(f"{complaint}: {error}", where=component) from error
+    return text
+
+
+def _example(component: str, example: Any) -> dict[str, Any] | None:
+    if example is None:
+        return None
+    if not isinstance(example, Example):
+        raise InvalidComponent(f"example is {example!r}; write Example(Packet(…), Packet(…))", where=component)
+    text = _as_json(example.to_obj, "its example holds what is no packet, or no JSON value", component)
+    if len(text) > MAX_EXAMPLE_BYTES:
+        raise InvalidComponent(f"its example is over {MAX_EXAMPLE_BYTES >> 10} KiB of JSON; show less", where=component)
+    shown: dict[str, Any] = msgspec.json.decode(text)
+    return shown
 
 
 def check_isolation(cls: type[Component]) -> None:

@@ -1,6 +1,7 @@
 """What component authors and our own tests use: run one component, and the behaviour every component must show."""
 
 from pypes.testing.component import Result, run_component
+from pypes.testing.example import run_example
 from pypes.testing.suite import ComponentSuite
 
-__all__ = ["ComponentSuite", "Result", "run_component"]
+__all__ = ["ComponentSuite", "Result", "run_component", "run_example"]

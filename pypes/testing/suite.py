@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -12,6 +13,7 @@ from pypes.component.parameters import Parameters
 from pypes.errors import InvalidInput
 from pypes.packet import Packet
 from pypes.testing.component import run_component
+from pypes.testing.example import run_example
 
 
 class ComponentSuite:
@@ -22,6 +24,8 @@ class ComponentSuite:
 
     component: ClassVar[type[Component]]
     params: ClassVar[dict[str, Any]] = {}
+    #: What ``${NAME}`` in the parameters of the example stand for.
+    environ: ClassVar[dict[str, str]] = {}
 
     def make(self) -> Component:
         made = self.component()
@@ -48,6 +52,11 @@ class ComponentSuite:
         with pytest.raises(InvalidInput) as caught:
             self.component().configure({**self.params, "no_such_parameter": 1})
         assert any(problem.path == "no_such_parameter" for problem in caught.value.problems)
+
+    def test_its_example_is_what_happens(self, tmp_path: Path) -> None:
+        if self.component.example is None:
+            pytest.skip("it has no example")
+        run_example(self.component, tmp_path, self.environ)
 
     def test_odd_packets_neither_stall_nor_stop_it(self) -> None:
         odd = [

@@ -62,6 +62,23 @@ class TestComponents:
         for expected in ("PUBLISHER", "path", "search.db", "inputs", "error"):
             assert expected in output
 
+    def test_a_worked_example_is_shown(self) -> None:
+        output = run("components", "RenameField").output
+        shown = ["tags\n  fields", 'with {"source":"name","target":"title"}', 'in   {"name":"Ada"}', 'out  {"title":"Ada"}']
+        assert all(expected in output for expected in shown)
+        lines = 'in   {"data":"name;age\\nAda;36\\nAlan;41\\n"}\n  out  {"name":"Ada","age":"36"}  metadata {"row":1}'
+        assert lines in run("components", "CSV").output
+
+    def test_what_a_component_needs_is_shown(self, tmp_path: Path) -> None:
+        (tmp_path / "mine.py").write_text(
+            'from pypes import Filter\nclass Mine(Filter):\n    """My own."""\n'
+            "    needs = {'json': 'pip install json', 'no_such_library': 'pip install no-such-library'}\n"
+        )
+        output = run("components", "--load", tmp_path / "mine.py", "Mine").output
+        assert "cannot be used: it needs no_such_library, not installed here; run pip install no-such-library" in output
+        assert "json             pip install json\n" in output
+        assert "no_such_library  pip install no-such-library (not installed)" in output
+
     def test_json(self) -> None:
         spec = json.loads(run("components", "CSV", "--json").output)
         assert spec["kind"] == "ADAPTER"

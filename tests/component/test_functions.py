@@ -7,7 +7,7 @@ from typing import Annotated
 
 import pytest
 
-from pypes.component import KINDS, Extractor
+from pypes.component import KINDS, Example, Extractor
 from pypes.component.functions import component
 from pypes.component.parameters import Help
 from pypes.errors import InvalidComponent
@@ -42,6 +42,22 @@ def test_a_generator_emits_many_and_none_drops() -> None:
 
     made = run_component(words, [Packet({"text": "one three two"})]).packets
     assert [p.get("word") for p in run_component(short, made).packets] == ["one", "two"]
+
+
+def test_a_function_says_what_the_catalogue_shows() -> None:
+    example = Example(Packet({"n": 1}), Packet({"n": 1}))
+
+    @component(icon="copy", tags=("numbers",), example=example, needs={"json": "pip install json"})
+    def same(packet: Packet) -> Packet:
+        return packet
+
+    assert (same.icon, same.tags, same.example, same.needs) == ("copy", ("numbers",), example, {"json": "pip install json"})
+
+    @component(kind=same)
+    def derived(packet: Packet) -> Packet:
+        return packet
+
+    assert derived.icon == "copy"
 
 
 def test_a_function_without_a_packet_is_refused() -> None:

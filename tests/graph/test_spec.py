@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
 
-from pypes.component import Adapter, Component, Filter, Operator, Publisher
+from pypes.component import Adapter, Component, Example, Filter, Operator, Parameters, Publisher
 from pypes.component.functions import component
 from pypes.errors import InvalidComponent
 from pypes.graph.spec import ComponentSpec, describe
+from pypes.packet import Packet
 
 
 class Original(Component):
@@ -65,6 +67,64 @@ def test_it_travels_as_json() -> None:
 
     for spec in (describe(Held), describe(Original, name="Other", distribution="d", version="1", module="m", attr="a")):
         assert ComponentSpec.from_obj(json.loads(json.dumps(spec.to_obj()))) == spec
+
+
+def test_what_the_catalogue_shows() -> None:
+    class Table(Adapter):
+        icon = "table"
+        tags = ("format", "table")
+        example = Example(Packet({"data": b"a"}), Packet({"text": "a"}), params={"n": 1})
+        needs = {"numpy": "pip install numpy"}
+
+    spec = describe(Table)
+    assert (spec.icon, spec.tags, spec.needs, spec.missing) == ("table", ("format", "table"), Table.needs, ())
+    assert spec.example is not None
+    assert Packet.from_json(deepcopy(spec.example["takes"]["in"][0])).get("data") == b"a"
+    assert spec.example["params"] == {"n": 1}
+    assert ComponentSpec.from_obj(json.loads(json.dumps(spec.to_obj()))) == spec
+    plain = describe(Original)
+    assert (plain.icon, plain.tags, plain.example, plain.needs) == ("", (), None, {})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ({"icon": 1}, "icon is 1; name one"),
+        ({"icon": "../x"}, "plain word"),
+        ({"tags": "format"}, "tags are 'format'; write words"),
+        ({"tags": ("Two Words",)}, "in lower case"),
+        ({"tags": (1,)}, "in lower case"),
+        ({"needs": ("numpy",)}, "the line that installs it"),
+        ({"needs": {"numpy": ""}}, "the line that installs it"),
+        ({"needs": {"numpy": "pip\ninstall"}}, "the line that installs it"),
+        ({"needs": {"": "pip install numpy"}}, "the line that installs it"),
+        ({"needs": {1: "pip install numpy"}}, "the line that installs it"),
+        ({"example": {"in": 1}}, "write Example"),
+        ({"example": Example(1)}, "what is no packet"),  # type: ignore[arg-type]
+        ({"example": Example([1])}, "what is no packet"),  # type: ignore[list-item]
+        ({"example": Example(params={"n": object()})}, "no JSON value"),
+        ({"example": Example(Packet({"n": 2**64}))}, "more than 64 bits"),
+        ({"example": Example(Packet({"text": "\ud800"}))}, "no JSON value"),
+        ({"example": Example(Packet({"text": "x" * 70_000}))}, "over 64 KiB"),
+    ],
+)
+def test_what_it_shows_is_checked(attributes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidComponent, match=said):
+        describe(type("Odd", (Filter,), attributes))
+
+
+def test_a_default_is_a_json_value() -> None:
+    class Huge(Filter):
+        class Params(Parameters):
+            n: int = 2**64
+
+    with pytest.raises(InvalidComponent, match=r"a default or option of its parameters is no JSON value: .* 64 bits"):
+        describe(Huge)
+
+
+def test_the_code_of_its_error() -> None:
+    assert ComponentSpec("A", error="it crashed").error_code == "component.broken"
+    assert ComponentSpec("A", error="it needs numpy", missing=("numpy",)).error_code == "component.missing_library"
 
 
 def test_whether_it_runs_in_a_process_of_its_own() -> None:
