@@ -95,7 +95,7 @@ def _node_problems(
         return
     if spec.error:
         source = f" of {spec.distribution} {spec.version}".rstrip() if spec.distribution else ""
-        yield Problem(f"{path}.component", f"component {spec.name!r}{source} cannot be used: {spec.error}", "component.broken")
+        yield Problem(f"{path}.component", f"component {spec.name!r}{source} cannot be used: {spec.error}", spec.error_code)
         return
     params: Mapping[str, Any] = node.params
     for place in _hidden(params, f"{path}.params"):

@@ -58,7 +58,7 @@ class Catalogue(Mapping[str, ComponentSpec]):
             if len(rivals) > 1:
                 owners = " and ".join(f"{spec.distribution} {spec.version}".rstrip() for spec in rivals)
                 error = f"the name {name!r} is claimed by {owners}; uninstall one of them"
-                self._specs[name] = replace(rivals[0], error=error)
+                self._specs[name] = replace(rivals[0], error=error, missing=())
                 listed += [Broken(spec.distribution, spec.version, error) for spec in rivals]
         self.broken = tuple(listed)
 

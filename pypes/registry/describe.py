@@ -1,8 +1,9 @@
 """The disposable process that imports one distribution's components and says what they are.
 
 ``python -m pypes.registry.describe`` reads an :class:`Order` as JSON from standard input and writes one JSON object per line to
-standard output: ``{"begin": name}`` before each component, then ``{"spec": …}`` or ``{"failed": name, "error": …}``, and at
-last ``{"files": [path, …]}``, the module files that the description depends on. What the components print goes to standard error.
+standard output: ``{"begin": name}`` before each component, then ``{"spec": …}`` or ``{"failed": name, "error": …, "needs": …}``,
+and at last ``{"files": [path, …]}``, the module files that the description depends on. What the components print goes to
+standard error.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import resource
 import signal
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +26,7 @@ from pypes.errors import InvalidComponent
 from pypes.graph.spec import describe
 from pypes.registry.constructing import Constructor
 from pypes.registry.loading import load_file, resolve
+from pypes.registry.missing import checked, lack, needs_of
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -51,7 +54,7 @@ def main() -> None:
         try:
             components = _defined_in(Path(order.file))
         except BaseException as error:
-            _say(answer, failed="", error=_reason(error))
+            _say(answer, failed="", error=_reason(error, needs_of(error, "", "")))
     constructor = Constructor()
     for name, module, attr in components:
         _say(answer, begin=name)
@@ -66,9 +69,10 @@ def main() -> None:
                 make=constructor.make,
             )
         except BaseException as error:  # also SystemExit and MemoryError: this process exists to find that out
-            _say(answer, failed=name, error=_reason(error))
+            needs = needs_of(error, module, order.distribution)
+            _say(answer, failed=name, error=_reason(error, needs), needs=needs)
         else:
-            _say(answer, spec=spec.to_obj())
+            _say(answer, spec=checked(spec).to_obj())
     _say(answer, files=_files({module.partition(".")[0] for _, module, _ in components}, order.file))
     # threads that an import started, and what it registered for the end, must not hold the answer up
     os._exit(0)
@@ -100,8 +104,12 @@ def _defined_in(path: Path) -> list[tuple[str, str, str]]:
     return found
 
 
-def _reason(error: BaseException) -> str:
-    """What went wrong and, unless the contract itself says it, the line of the component's code where it did."""
+def _reason(error: BaseException, needs: Mapping[str, str]) -> str:
+    """What went wrong, where in the component's code unless the contract itself says it, and which library is missing."""
+    return f"{lack(needs, needs)}: {_error(error)}" if needs else _error(error)
+
+
+def _error(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
     reason = f"{type(error).__name__}: {error}".rstrip(": ")

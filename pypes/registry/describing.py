@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import IO, Any, Final
 
 import msgspec
@@ -154,7 +155,7 @@ class _Process:
             elif "failed" in message:
                 errors.append(": ".join(filter(None, (message["failed"], message["error"]))))
                 if message["failed"]:
-                    specs.append(self._without(message["failed"], message["error"]))
+                    specs.append(self._without(message["failed"], message["error"], message.get("needs", {})))
             elif "files" in message:
                 files = tuple(message["files"])
         if files is not None:
@@ -165,16 +166,23 @@ class _Process:
         described = {spec.name: spec for spec in specs}
         # one process imports all of them, so none of them can be trusted to be sound
         names = {name: None for name, _, _ in self.order.components} or described
-        failed = [replace(described[n], error=error) if n in described else self._without(n, error) for n in names]
+        failed = [replace(described[n], error=error, missing=()) if n in described else self._without(n, error) for n in names]
         return Description(self.order, tuple(failed), (), error)
 
     def _messages(self) -> Iterator[dict[str, Any]]:
         return map(msgspec.json.decode, bytes(self.answer).split(b"\n")[:-1])
 
-    def _without(self, name: str, error: str) -> ComponentSpec:
+    def _without(self, name: str, error: str, needs: Mapping[str, str] = MappingProxyType({})) -> ComponentSpec:
         module, attr = next(((m, a) for n, m, a in self.order.components if n == name), ("", ""))
         return ComponentSpec(
-            name, distribution=self.order.distribution, version=self.order.version, error=error, module=module, attr=attr
+            name,
+            distribution=self.order.distribution,
+            version=self.order.version,
+            needs=dict(needs),
+            missing=tuple(needs),
+            error=error,
+            module=module,
+            attr=attr,
         )
 
     def _death(self, status: int | None, begun: str) -> str:

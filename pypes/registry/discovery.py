@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ import pypes
 from pypes.graph.spec import ComponentSpec
 from pypes.registry.catalogue import Broken, Catalogue
 from pypes.registry.describe import Order
+from pypes.registry.missing import missing_of
 from pypes.registry.paths import follow_path_files
 
 GROUP: Final = "pypes.components"
@@ -25,9 +27,14 @@ GROUP: Final = "pypes.components"
 MAX_MEMORY_BYTES: Final = 8 << 30
 
 
+#: The form of what lies in the cache; another one is read as nothing. It changes with what a ``ComponentSpec`` says.
+CACHE_FORMAT: Final = 2
+
+
 class _Cached(msgspec.Struct):
     """A description as it lies in the cache, good while the files it depends on are unchanged."""
 
+    format: int
     specs: list[dict[str, object]]
     files: list[tuple[str, int, int]]
 
@@ -41,11 +48,12 @@ def discover(
     """Describe every component of entry point group ``pypes.components`` and of ``load_files``; imports none of them here.
 
     One process per distribution, several at once, each bounded by ``timeout_s`` and ``max_memory_bytes``. What was described
-    before is read from ``cache_dir`` unless the version, or a module file, has changed. A distribution that cannot be
-    described is listed as broken, its components with the error. A component of a load file takes the place of an installed one
-    of the same name. Blocks while it describes.
+    before is read from ``cache_dir`` unless the version, a module file, or which of the needed libraries are installed has
+    changed. A distribution that cannot be described is listed as broken, its components with the error. A component of a load
+    file takes the place of an installed one of the same name. Blocks while it describes.
     """
     follow_path_files()
+    importlib.invalidate_caches()
     installed: list[ComponentSpec] = []
     loaded: list[ComponentSpec] = []
     broken: list[Broken] = []
@@ -121,16 +129,20 @@ class _Cache:
     def get(self, order: Order) -> list[ComponentSpec] | None:
         try:
             cached = msgspec.json.decode(self._path(order).read_bytes(), type=_Cached)
-            if any(_state(path) != (path, mtime_ns, size) for path, mtime_ns, size in cached.files):
+            if cached.format != CACHE_FORMAT or any(
+                _state(path) != (path, mtime_ns, size) for path, mtime_ns, size in cached.files
+            ):
                 return None
-            return [ComponentSpec.from_obj(obj) for obj in cached.specs]
+            specs = [ComponentSpec.from_obj(obj) for obj in cached.specs]
+            # libraries come and go without a file of the distribution
+            return specs if all(missing_of(spec.needs) == spec.missing for spec in specs) else None
         except (OSError, ValueError, TypeError):
             return None
 
     def put(self, order: Order, specs: Iterable[ComponentSpec], files: Iterable[str]) -> None:
         """Remember a description. A cache that cannot be written to is done without."""
         with contextlib.suppress(OSError):
-            cached = _Cached([spec.to_obj() for spec in specs], [_state(path) for path in files])
+            cached = _Cached(CACHE_FORMAT, [spec.to_obj() for spec in specs], [_state(path) for path in files])
             self._directory.mkdir(parents=True, exist_ok=True)
             path = self._path(order)
             # several commands may write at once: each its own file, and the last one wins

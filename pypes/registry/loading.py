@@ -24,7 +24,7 @@ def load(spec: ComponentSpec, clean: Clean = str) -> type[Component]:
     For instances only: whatever a third party wrote runs here. Raises :class:`InvalidComponent`.
     """
     if spec.error:
-        raise InvalidComponent(f"component {spec.name!r} cannot be used: {spec.error}", code="component.broken", where=spec.name)
+        raise InvalidComponent(f"component {spec.name!r} cannot be used: {spec.error}", code=spec.error_code, where=spec.name)
     try:
         found = resolve(spec.module, spec.attr)
     except BaseException as error:

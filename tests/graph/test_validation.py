@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Annotated, Any
 
 import pytest
@@ -50,6 +51,14 @@ class Pages(Source):
 CATALOGUE: dict[str, ComponentSpec] = {cls.__name__: describe(cls) for cls in (Read, Change, Keep, Fetch, Pages)}
 CATALOGUE["Crashing"] = ComponentSpec("Crashing", distribution="other", version="2.0", error="killed by SIGABRT")
 
+CATALOGUE["Lacking"] = replace(
+    CATALOGUE["Keep"],
+    name="Lacking",
+    needs={"numpy": "pip install numpy"},
+    missing=("numpy",),
+    error="it needs numpy, not installed here; run pip install numpy",
+)
+
 GOOD: dict[str, Any] = {
     "nodes": {
         "read": {"component": "Read"},
@@ -93,6 +102,12 @@ def test_unknown_component() -> None:
 def test_broken_component() -> None:
     assert problems(nodes={"keep": {"component": "Crashing"}}) == [("nodes.keep.component", "component.broken")]
     assert "of other 2.0 cannot be used: killed by SIGABRT" in messages(nodes={"keep": {"component": "Crashing"}})
+
+
+def test_a_component_whose_library_is_missing() -> None:
+    lacking = {"keep": {"component": "Lacking"}}
+    assert problems(nodes=lacking) == [("nodes.keep.component", "component.missing_library")]
+    assert "cannot be used: it needs numpy, not installed here; run pip install numpy" in messages(nodes=lacking)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from pypes.errors import InvalidComponent
 from pypes.registry import Catalogue, component_files, discover, load
+from pypes.registry.discovery import CACHE_FORMAT
 from tests.registry.distribution import GOOD, lay_out
 
 LIVE = """
@@ -61,6 +63,16 @@ def test_an_import_error_is_told_with_its_place(site: Path) -> None:
     assert len(broken_of(catalogue, "test-absent")) == 1
     with pytest.raises(InvalidComponent, match="no_such_library"):
         load(catalogue["Absent"])
+
+
+def test_a_library_that_is_not_there_makes_a_placeholder(site: Path) -> None:
+    lay_out(site, "test-absent", {"Absent": "Absent"}, "import no_such_library\n")
+    with (site / "test_absent-1.0.dist-info" / "METADATA").open("a") as file:
+        file.write("Requires-Dist: no-such-library; extra == 'more'\n")
+    spec = discover()["Absent"]
+    assert (spec.missing, spec.needs) == (("no_such_library",), {"no_such_library": "pip install 'test-absent[more]'"})
+    assert spec.error_code == "component.missing_library"
+    assert str(spec.error).startswith("it needs no_such_library, not installed here; run pip install 'test-absent[more]': Module")
 
 
 def test_one_bad_component_leaves_its_neighbours_usable(site: Path) -> None:
@@ -215,6 +227,42 @@ class TestCache:
         # two seconds, because Python's own bytecode cache tells whole seconds apart
         os.utime(self.source, ns=(before.st_atime_ns, before.st_mtime_ns + 2_000_000_000))
         assert self.discover(monkeypatch, may_start=True)["Keep"].doc == "Holds."
+
+    def test_another_format_is_described_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.discover(monkeypatch, may_start=True)
+        (path,) = [path for path in self.cache.iterdir() if path.name.startswith("test-cached")]
+        cached = json.loads(path.read_bytes())
+        cached["specs"][0]["doc"] = "Means something else."
+        path.write_text(json.dumps(cached))
+        assert self.discover(monkeypatch, may_start=False)["Keep"].doc == "Means something else."
+        path.write_text(json.dumps({**cached, "format": CACHE_FORMAT - 1}))
+        assert self.discover(monkeypatch, may_start=True)["Keep"].doc == "Keeps."
+        del cached["format"]
+        path.write_text(json.dumps(cached))
+        assert self.discover(monkeypatch, may_start=True)["Keep"].doc == "Keeps."
+
+    def test_libraries_come_and_go(self, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        needy = LIVE.format(name="Keep") + "        needs = {'test_library': 'pip install test-library'}\n"
+        self.source.write_text(textwrap.dedent(needy))
+        for _ in range(2):
+            spec = self.discover(monkeypatch, may_start=True)["Keep"]
+            assert (spec.kind, spec.missing) == ("TRANSFORMER", ("test_library",))
+            assert "run pip install test-library" in str(spec.error)
+            # remembered, and nothing that a node would warn of
+            catalogue = self.discover(monkeypatch, may_start=False)
+            assert catalogue["Keep"] == spec
+            assert "Keep" in catalogue.by_kind("Transformers")
+            assert not broken_of(catalogue, "test-cached")
+            with pytest.raises(InvalidComponent, match="test_library") as caught:
+                load(spec)
+            assert caught.value.code == "component.missing_library"
+            library = site / "test_library.py"
+            library.write_text("raise RuntimeError('imported')")
+            found = self.discover(monkeypatch, may_start=True)["Keep"]
+            assert (found.error, found.missing) == (None, ())
+            assert self.discover(monkeypatch, may_start=False)["Keep"] == found
+            library.unlink()
+        assert "test_library" not in sys.modules
 
     def test_a_new_version_is_described_again(self, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.discover(monkeypatch, may_start=True)

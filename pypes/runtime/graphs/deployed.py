@@ -202,7 +202,7 @@ class Deployed:
                 reason = f"component {filter_['component']!r} is not installed any more"
                 return SetupFailure(graph.name, node, "; ".join([reason, *self.catalogue.unread]))
             if spec.error:
-                return SetupFailure(graph.name, node, f"component {filter_['component']!r} is broken: {spec.error}")
+                return SetupFailure(graph.name, node, f"component {filter_['component']!r} cannot be used: {spec.error}")
         if graph.graph.get("firing") == "fleet" and self.settings.server.fleet is None:
             return SetupFailure(graph.name, "", NO_FLEET)
         return None

@@ -168,9 +168,7 @@ class Filters:
         assert self._deployments.catalogue is not None
         spec = self._deployments.catalogue.used(component, "component")
         if spec.error:
-            raise InvalidComponent(
-                f"component {component!r} cannot be used: {spec.error}", code="component.broken", where=component
-            )
+            raise InvalidComponent(f"component {component!r} cannot be used: {spec.error}", code=spec.error_code, where=component)
         return spec
 
 
