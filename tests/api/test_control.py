@@ -76,6 +76,8 @@ def test_components(ask: Asker) -> None:
     assert one["distribution"] == "pypes-basic"
     assert "in" in one["inputs"]
     assert "field" in one["schema"]["properties"]
+    assert (one["icon"], one["tags"], one["needs"], one["missing"]) == ("pencil", ["fields"], {}, [])
+    assert one["example"]["gives"]["out"][0]["fields"] == {"title": "Ada", "kind": "person"}
     status, problem = ask("GET", "/components/SetFeild", template="/components/{name}")
     assert status == 404
     assert problem["code"] == "component.not_found"

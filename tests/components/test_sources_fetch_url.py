@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
 
@@ -16,49 +16,10 @@ import pytest
 
 from pypes.core.secrets import Secrets
 from pypes.errors import ComponentError, InvalidInput
-from pypes.testing import ComponentSuite
+from pypes.testing import ComponentSuite, run_example
 from pypes_basic.fetch_url import FetchURL
+from tests.components.origin import Origin
 from tests.components.sources import fetch
-
-
-class Origin:
-    """A server whose answers the test sets; ``asked`` are the headers of the requests."""
-
-    def __init__(self) -> None:
-        self.status = 200
-        self.body = b"hello"
-        self.headers: dict[str, str] = {}
-        self.asked: list[dict[str, str]] = []
-        origin = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                asked = {name.lower(): value for name, value in self.headers.items()}
-                origin.asked.append(asked)
-                tags = (("if-none-match", "ETag"), ("if-modified-since", "Last-Modified"))
-                is_same = any(asked.get(wanted, "") == origin.headers.get(tag) for wanted, tag in tags)
-                status = 304 if is_same else origin.status
-                self.send_response(status)
-                for name, value in origin.headers.items():
-                    self.send_header(name, value)
-                if status != 304:
-                    self.send_header("Content-Length", str(len(origin.body)))
-                self.end_headers()
-                if status != 304:
-                    self.wfile.write(origin.body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -71,6 +32,9 @@ def origin() -> Iterator[Origin]:
 class TestFetchURL(ComponentSuite):
     component = FetchURL
     params: ClassVar[dict[str, Any]] = {"url": "http://127.0.0.1:9/feed"}
+
+    def test_its_example_is_what_happens(self, tmp_path: Path, origin: Origin) -> None:  # type: ignore[override]
+        run_example(FetchURL, tmp_path, {"SITE": origin.url})
 
     def of(self, origin: Origin, path: str = "/a/feed%201.xml", **params: Any) -> FetchURL:
         source = FetchURL()

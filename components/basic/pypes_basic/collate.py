@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pypes import Operator
+from pypes import Example, Operator, Packet
 
 
 class Collate(Operator):
     """Send the packets of two inputs on by turns, one from each, document by document; what is left over on one input follows."""
+
+    icon = "layers"
+    tags = ("branches",)
+    example = Example(
+        takes={"in": [Packet({"n": 1}), Packet({"n": 3}), Packet({"n": 4})], "in2": Packet({"n": 2})},
+        gives=[Packet({"n": 1}), Packet({"n": 2}), Packet({"n": 3}), Packet({"n": 4})],
+    )
 
     inputs: ClassVar[Mapping[str, str]] = {"in": "First input", "in2": "Second input"}
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pypes import Help, Packet, Parameters, Transformer
+from pypes import Example, Help, Packet, Parameters, Transformer
 
 
 class CopyField(Transformer):
     """Copy the values and the metadata of one field to another."""
+
+    icon = "copy"
+    tags = ("fields",)
+    example = Example(
+        takes=Packet({"name": "Ada"}),
+        gives=Packet({"name": "Ada", "title": "Ada"}),
+        params={"source": "name", "target": "title"},
+    )
 
     class Params(Parameters):
         source: Annotated[str, Help("Field to copy; packets without it pass unchanged.")] = ""

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, BinaryIO, ClassVar, Literal, cast
 
-from pypes import Adapter, Help, Packet, Parameters, Reject
+from pypes import Adapter, Example, Help, Packet, Parameters, Reject
 from pypes_basic.charset import GUESSED_BYTES, Found, settle
 from pypes_basic.columns import Columns
 from pypes_basic.dialect import dialect_of
@@ -27,6 +27,13 @@ class CSV(Adapter):
     ``column_N``. The number of the row is left in the packet's metadata as ``row``; where the document has an id, the row's is
     ``ID/ROW``. Where a quote is never closed, or a cell or row is too large, the document fails there: rows before it were sent.
     """
+
+    icon = "table"
+    tags = ("format", "table")
+    example = Example(
+        takes=Packet({"data": b"name;age\nAda;36\nAlan;41\n"}),
+        gives=[Packet({"name": "Ada", "age": "36"}, {"row": 1}), Packet({"name": "Alan", "age": "41"}, {"row": 2})],
+    )
 
     accepts: ClassVar[tuple[str, ...]] = ("text/csv", "application/csv", TSV)
 

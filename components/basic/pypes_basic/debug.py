@@ -6,11 +6,15 @@ from typing import Annotated
 
 import orjson
 
-from pypes import Help, Packet, Parameters, Publisher
+from pypes import Example, Help, Packet, Parameters, Publisher
 
 
 class Debug(Publisher):
     """Write every packet, metadata included, to the log as one line of JSON."""
+
+    icon = "bug"
+    tags = ("testing", "log")
+    example = Example(takes=Packet({"title": "Ada"}), params={"max_chars": 200})
 
     class Params(Parameters):
         max_chars: Annotated[int, Help("Longer packets are cut here.", ge=1)] = 2000

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pypes import Help, Packet, Parameters, Transformer
+from pypes import Example, Help, Packet, Parameters, Transformer
 
 
 class DeleteField(Transformer):
     """Delete fields with all their values and metadata."""
+
+    icon = "eraser"
+    tags = ("fields",)
+    example = Example(
+        takes=Packet({"title": "Ada", "draft": True}),
+        gives=Packet({"title": "Ada"}),
+        params={"fields": ["draft"]},
+    )
 
     class Params(Parameters):
         fields: Annotated[list[str], Help("Fields to delete; those that are not there are passed over.")] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pypes import Filter, Help, Packet, Parameters
+from pypes import Example, Filter, Help, Packet, Parameters
 
 
 class DropDocument(Filter):
@@ -12,6 +12,14 @@ class DropDocument(Filter):
 
     Deletions always pass: they say that a document has to go and carry no fields.
     """
+
+    icon = "funnel"
+    tags = ("documents",)
+    example = Example(
+        takes=[Packet({"title": "Ada", "state": "draft"}), Packet({"title": "Alan", "state": "final"})],
+        gives=Packet({"title": "Alan", "state": "final"}),
+        params={"fields": ["state"], "values": ["draft"]},
+    )
 
     class Params(Parameters):
         fields: Annotated[list[str], Help("Fields to look at; while empty, everything passes.")] = []

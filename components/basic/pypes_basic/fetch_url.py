@@ -11,7 +11,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 import urllib3
 
-from pypes import Help, Packet, Parameters, Source
+from pypes import Example, Help, Packet, Parameters, Source
 from pypes.core.file_names import in_one_line, named
 from pypes.errors import ComponentError
 from pypes_basic.answer import UNKNOWN, Answer, decoded, type_of
@@ -39,6 +39,14 @@ class FetchURL(Source):
     and a password in the URL are sent as Basic authentication. Where a redirect leads to another scheme, host or port, neither
     they nor ``headers`` go with it. ``url`` in the metadata is without them, and has ``${NAME}`` where the parameter has it.
     """
+
+    icon = "globe"
+    tags = ("web", "deletions")
+    #: ``${SITE}`` is the address of a server whose page ``hello`` says hello.
+    example = Example(
+        params={"url": "${SITE}/hello"},
+        gives=Packet({"data": b"hello"}, {"id": "${SITE}/hello", "url": "${SITE}/hello", "filename": "hello"}),
+    )
 
     class Params(Parameters):
         url: Annotated[str, Help("What to fetch, http or https.", pattern="^https?://")]

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import sleep
 from typing import Annotated, Any
 
-from pypes import Help, Packet, Parameters, Reject, Source
+from pypes import Example, Help, Packet, Parameters, Reject, Source
 from pypes.core.file_names import in_one_line, named, shown_below
 from pypes.core.media_types import OCTETS, media_type_of
 from pypes.errors import ComponentError
@@ -53,6 +53,14 @@ class Files(Source):
     Only regular files are read, and nothing outside of the directory: links are passed over unless ``links`` says otherwise.
     What is passed over or cannot be read is named in the log and tried again the next time; the others are fetched all the same.
     """
+
+    icon = "folder"
+    tags = ("files", "deletions")
+    example = Example(
+        params={"directory": "inbox", "pattern": "*.txt", "settle_s": 0},
+        files={"inbox/a.txt": "hello", "inbox/b.log": "not asked for"},
+        gives=Packet({"data": b"hello"}, {"id": "a.txt", "path": "a.txt", "mimetype": "text/plain"}),
+    )
 
     class Params(Parameters):
         directory: Annotated[str, Help("Directory, from the data directory if relative.", path=True, min_length=1)]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from pypes import Adapter, Packet, Reject
+from pypes import Adapter, Example, Packet, Reject
 
 #: The server's own limits of a number; what is beyond would not arrive as it is.
 LEAST, MOST = -(2**63), 2**64 - 1
@@ -20,6 +20,13 @@ class JSON(Adapter):
     A file that a source fetched is parsed here: an object, an array of objects, or one in each line. Where the file has an id,
     the documents of an array or of lines have ``ID/1``, ``ID/2`` …
     """
+
+    icon = "braces"
+    tags = ("format", "json")
+    example = Example(
+        takes=Packet({"data": b'{"title": "Ada", "links": ["a", "b"]}'}, {"mimetype": "application/json"}),
+        gives=Packet.from_document({"title": "Ada", "links": ["a", "b"]}),
+    )
 
     accepts: ClassVar[tuple[str, ...]] = ("application/json", "application/x-ndjson", "application/vnd.pypes.packets+json")
 

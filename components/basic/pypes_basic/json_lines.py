@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import orjson
 
-from pypes import Help, Packet, Parameters, Publisher, Reject, Retry, Unreachable
+from pypes import Example, Help, Packet, Parameters, Publisher, Reject, Retry, Unreachable
 from pypes.errors import ComponentError
 from pypes_basic.line_file import LineFile, StandardOutput
 
@@ -24,6 +24,14 @@ class JSONLines(Publisher):
     A deletion becomes ``{"id": …, "deleted": true}``. A line that a crash tore is cut off before the next one is written. A file
     that holds something else than lines of JSON is refused: nothing but what was written here is ever cut off.
     """
+
+    icon = "list"
+    tags = ("files", "json")
+    example = Example(
+        takes=[Packet({"title": "Ada"}), Packet({"title": "Alan"})],
+        params={"path": "titles.jsonl"},
+        leaves={"titles.jsonl": '{"title":"Ada"}\n{"title":"Alan"}\n'},
+    )
 
     inputs: ClassVar[Mapping[str, str]] = {"in": "Documents to write"}
 

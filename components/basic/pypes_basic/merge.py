@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from pypes import Operator
+from pypes import Example, Operator, Packet
 
 
 class Merge(Operator):
@@ -13,6 +13,13 @@ class Merge(Operator):
 
     Metadata is merged likewise. Only packets of one document are paired; what is left over of it on one input passes unchanged.
     """
+
+    icon = "merge"
+    tags = ("branches",)
+    example = Example(
+        takes={"in": Packet({"title": "Ada", "age": 36}), "in2": Packet({"age": 37})},
+        gives=Packet({"title": "Ada", "age": 37}),
+    )
 
     inputs: ClassVar[Mapping[str, str]] = {"in": "First input", "in2": "Second input: its values win"}
 

@@ -6,13 +6,21 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pypes import Help, Packet, Parameters, Transformer
+from pypes import Example, Help, Packet, Parameters, Transformer
 
 CASES: Mapping[str, Callable[[str], str]] = MappingProxyType({"lower": str.lower, "upper": str.upper, "title": str.title})
 
 
 class NormalizeCase(Transformer):
     """Bring every string of the chosen fields to lower, upper or title case; other values stay as they are."""
+
+    icon = "type"
+    tags = ("fields", "text")
+    example = Example(
+        takes=Packet({"title": "HELLO"}),
+        gives=Packet({"title": "hello"}),
+        params={"fields": ["title"]},
+    )
 
     class Params(Parameters):
         fields: Annotated[list[str], Help("Fields to change; those that are not there are passed over.")] = []

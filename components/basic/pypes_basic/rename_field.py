@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pypes import Help, Packet, Parameters, Transformer
+from pypes import Example, Help, Packet, Parameters, Transformer
 from pypes_basic.copy_field import copy_field
 
 
 class RenameField(Transformer):
     """Move the values and the metadata of one field to another name."""
+
+    icon = "tag"
+    tags = ("fields",)
+    example = Example(
+        takes=Packet({"name": "Ada"}),
+        gives=Packet({"title": "Ada"}),
+        params={"source": "name", "target": "title"},
+    )
 
     class Params(Parameters):
         source: Annotated[str, Help("Field to rename; packets without it pass unchanged.")] = ""

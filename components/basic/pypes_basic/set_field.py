@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pypes import Help, Packet, Parameters, Transformer
+from pypes import Example, Help, Packet, Parameters, Transformer
 
 
 class SetField(Transformer):
     """Set a field to a fixed value, whether or not it is there."""
+
+    icon = "pencil"
+    tags = ("fields",)
+    example = Example(
+        takes=Packet({"title": "Ada"}),
+        gives=Packet({"title": "Ada", "kind": "person"}),
+        params={"field": "kind", "value": "person"},
+    )
 
     class Params(Parameters):
         field: Annotated[str, Help("Field to set; while empty, packets pass unchanged.")] = ""

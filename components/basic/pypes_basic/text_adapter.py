@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from pypes import Adapter, Help, Packet, Parameters
+from pypes import Adapter, Example, Help, Packet, Parameters
 from pypes_basic.charset import decode
 from pypes_basic.whole import read_whole
 
@@ -15,6 +15,13 @@ class Text(Adapter):
     What was found is left in the packet's metadata: ``charset``, and where there is something to say ``charset_declared`` (a
     label that does not mean it), ``charset_guessed`` and ``replaced_characters`` (how many became U+FFFD).
     """
+
+    icon = "file"
+    tags = ("format", "text")
+    example = Example(
+        takes=Packet({"data": b"caf\xe9"}, {"charset": "latin1"}),
+        gives=Packet({"text": "café"}, {"charset": "windows-1252"}),
+    )
 
     accepts: ClassVar[tuple[str, ...]] = ("text/*",)
 

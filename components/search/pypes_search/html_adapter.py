@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from pypes import Adapter, Help, Packet, Parameters, Reject
+from pypes import Adapter, Example, Help, Packet, Parameters, Reject
 from pypes_basic.charset import Found, decode
 from pypes_basic.labels import UTF_8, labelled, split_mark
 from pypes_basic.whole import read_whole
@@ -32,6 +32,13 @@ class HTML(Adapter):
     is left in the packet's metadata as Text does: ``charset``, ``charset_declared``, ``charset_guessed``,
     ``replaced_characters``. Links are made absolute where the page or metadata ``url`` says against what.
     """
+
+    icon = "code"
+    tags = ("format", "web")
+    example = Example(
+        takes=Packet({"data": b"<title>Ada</title><p>Wrote the <b>first</b> program. <a href='/alan'>Alan</a>"}),
+        gives=Packet.from_document({"title": "Ada", "text": "Wrote the first program. Alan", "links": ["/alan"]}),
+    )
 
     accepts: ClassVar[tuple[str, ...]] = ("text/html", "application/xhtml+xml")
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import orjson
 
-from pypes import Help, Packet, Parameters, Publisher, Reject, Retry, Unreachable
+from pypes import Example, Help, Packet, Parameters, Publisher, Reject, Retry, Unreachable
 from pypes.errors import BadId, StoreError
 from pypes_search.index import Row, SearchIndex
 from pypes_search.words import parted
@@ -34,6 +34,14 @@ class SQLiteSearch(Publisher):
     Many instances may write to one file: they take turns, one transaction for each wave. If the file is removed or replaced, they
     make a new one, or go on with that; while something else lies there, they wait.
     """
+
+    icon = "search"
+    tags = ("search", "files")
+    example = Example(
+        takes=Packet({"id": "ada", "title": "Ada", "text": "Wrote the first program."}),
+        params={"path": "search.db"},
+        leaves={"search.db": None},
+    )
 
     class Params(Parameters):
         path: Annotated[str, Help("The index, from the data directory if relative.", path=True, min_length=1)] = "search.db"
