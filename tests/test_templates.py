@@ -154,7 +154,7 @@ def publish_through(component: str, server: Server) -> None:
 
 
 def test_a_component_tests_itself(newcomer: Newcomer, component: Made) -> None:
-    assert "8 passed" in component.printed
+    assert "9 passed" in component.printed
     assert unknown_files(newcomer, component.folder) == component.files
 
 

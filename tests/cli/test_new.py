@@ -52,7 +52,7 @@ def test_a_component_comes_with_tests_that_pass(tmp_path: Path, name: str, kind:
     assert f"class {name}({kind.capitalize()}):" in (tmp_path / folder / package / f"{module}.py").read_text()
     ran = run("pytest", "-q", "-p", "no:cacheprovider", cwd=tmp_path / folder)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "8 passed" in ran.stdout
+    assert "9 passed" in ran.stdout
 
 
 def test_a_graph_is_valid_and_not_overwritten(tmp_path: Path) -> None:

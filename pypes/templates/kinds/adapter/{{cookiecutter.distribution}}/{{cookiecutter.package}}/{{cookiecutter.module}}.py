@@ -5,13 +5,21 @@ from __future__ import annotations
 from io import TextIOWrapper
 from typing import Annotated, ClassVar
 
-from pypes.component import Adapter
+from pypes.component import Adapter, Example
 from pypes.component.parameters import Help, Parameters
 from pypes.packet import Packet
 
 
 class {{cookiecutter.component}}(Adapter):
     """Make a packet of every line that has text. (Replace this by what yours does: it is shown in the catalogue.)"""
+
+    icon = "file"
+    tags = ("format", "text")
+    #: Shown in the catalogue, and run as a test by ComponentSuite.
+    example = Example(
+        takes=Packet({"data": b"one\n\ntwo\n"}),
+        gives=[Packet({"text": "one"}, {"row": 1}), Packet({"text": "two"}, {"row": 3})],
+    )
 
     #: Media types of the documents that a graph hands to this adapter; ``text/*`` takes all that no other adapter names.
     accepts: ClassVar[tuple[str, ...]] = ("text/x-{{cookiecutter.module}}",)

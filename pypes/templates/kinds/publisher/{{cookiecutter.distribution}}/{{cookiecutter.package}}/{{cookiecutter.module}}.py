@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Annotated
 
 from pypes import Unreachable
-from pypes.component import Publisher
+from pypes.component import Example, Publisher
 from pypes.component.parameters import Help, Parameters
 from pypes.packet import Packet
 
 
 class {{cookiecutter.component}}(Publisher):
     """Append a field of every document to a file. (Replace this by what yours does: it is shown in the catalogue.)"""
+
+    icon = "list"
+    tags = ("files",)
+    #: Shown in the catalogue, and run as a test by ComponentSuite.
+    example = Example(takes=Packet({"title": "Ada"}), params={"path": "titles.txt"}, leaves={"titles.txt": '"Ada"\n'})
 
     class Params(Parameters):
         path: Annotated[str, Help("File to append to, from the data directory if relative.", path=True, min_length=1)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pypes.component import Source
+from pypes.component import Example, Source
 from pypes.component.parameters import Help, Parameters
 from pypes.packet import Packet
 
@@ -16,6 +16,15 @@ BATCH = 200
 
 class {{cookiecutter.component}}(Source):
     """Fetch the lines that were added to a file. (Replace this by what yours does: it is shown in the catalogue.)"""
+
+    icon = "folder"
+    tags = ("files",)
+    #: Shown in the catalogue, and run as a test by ComponentSuite.
+    example = Example(
+        params={"path": "lines.txt"},
+        files={"lines.txt": "one\ntwo\n"},
+        gives=[Packet({"id": 0, "text": "one"}), Packet({"id": 4, "text": "two"})],
+    )
 
     class Params(Parameters):
         path: Annotated[str, Help("File to read, from the data directory if relative.", path=True, min_length=1)]
