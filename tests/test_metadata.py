@@ -46,3 +46,9 @@ def test_distributions_agree(described: dict[str, Any]) -> None:
         f"{name}>={'.'.join(pypes.__version__.split('.')[:2])}"
         for name in ("pypes-server", "pypes-basic")[: {"pypes-server": 0, "pypes-basic": 1, "pypes-search": 2}[described["name"]]]
     ]
+
+
+def test_the_version_is_a_release_of_the_changelog() -> None:
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(pypes.__version__)}\] - \d{{4}}-\d\d-\d\d", headings[1])
