@@ -1,6 +1,6 @@
 # make demo      install, start a server, feed it real documents, search them
 # make test      install, run every check
-.PHONY: help install install-test demo serve test lint bench chaos fuzz clean
+.PHONY: help install install-test demo serve test lint coverage matrix bench chaos fuzz clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,6 +20,8 @@ help:
 	@echo "make serve     install, start a server alone (http://127.0.0.1:8080, data in ./data)"
 	@echo "make install   .venv with the project and its components: .venv/bin/pypes"
 	@echo "make test      every check: style, types, tests"
+	@echo "make coverage  the tests, and how much of the code they run; writes docs/coverage.md"
+	@echo "make matrix    quick tests with each Python from 3.11 to 3.14 that is installed"
 	@echo "make bench     the benchmarks; writes benchmarks/results.md"
 	@echo "make chaos     the long fault tests       make fuzz   the property tests with many more examples"
 
@@ -67,6 +69,27 @@ lint: install-test
 test: lint
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
+# TESTS=... measures a part; the page then says so
+TESTS ?= tests
+coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
+coverage: install-test
+	@rm -rf .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/python -m tests.covered $(TESTS)
+
+# MATRIX="3.12 3.13" chooses versions, MATRIX_TESTS=tests runs everything
+MATRIX ?= 3.11 3.12 3.13 3.14
+MATRIX_TESTS ?= tests/component tests/core tests/graph tests/ingest/codecs tests/placement/test_wire.py tests/registry \
+  tests/runtime/scheduler tests/runtime/test_local.py
+matrix:
+	@failed=; for version in $(MATRIX); do \
+	  if ! python$$version -c '' 2>/dev/null; then echo "python$$version is not installed: skipped"; continue; fi; \
+	  echo "== Python $$version"; \
+	  $(MAKE) --no-print-directory VENV=.matrix/$$version PYTHON=python$$version install-test \
+	    && .matrix/$$version/bin/pytest -q -p no:cacheprovider $(MATRIX_TESTS) || failed="$$failed $$version"; \
+	done; test -z "$$failed" || { echo "failed with Python$$failed"; exit 1; }
+
 bench: install-test
 	@$(PIP) install --no-build-isolation -e ".[bench]"
 	$(BIN)/python -m benchmarks
@@ -80,4 +103,4 @@ fuzz: install-test
 	$(BIN)/pytest -m hypothesis --hypothesis-profile fuzz --timeout 3600
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info components/*/build components/*/*.egg-info
+	rm -rf $(VENV) .matrix .coverage .coverage.* build dist *.egg-info components/*/build components/*/*.egg-info

@@ -48,6 +48,8 @@ setup(
         "test": [
             "build>=1.2",
             "cookiecutter>=2.6",
+            # with its patches of subprocess and os.fork
+            "coverage>=7.10",
             "hypothesis>=6.100",
             # clients whose errors are told apart
             "httpx>=0.28",
