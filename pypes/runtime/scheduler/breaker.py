@@ -124,8 +124,15 @@ class Breakers:
     def end_turn(self, task: Filter) -> None:
         """A filter has ended a turn: where packets stand aside and nothing is left to be tried, none of it has told anything."""
         breaker = self.open.get(task)
-        if breaker is not None and breaker.aside and not any(wire.waiting for wire in task.wires):
-            self.fail(task, breaker.aside[0][1])
+        if breaker is None:
+            return
+        if breaker.aside:
+            if not any(wire.waiting for wire in task.wires):
+                self.fail(task, breaker.aside[0][1])
+        elif breaker.until is None:
+            for wire in task.wires:
+                if wire.parked is not None and not wire.is_full():
+                    wire.unpark()  # all that was tried has failed for reasons of its own: what tells more must come from there
 
     def succeed(self, task: Filter) -> None:
         """A filter got through, a publisher with a commit."""
@@ -135,13 +142,13 @@ class Breakers:
             return
         for wire in task.wires:
             wire.is_shut = False
-            if wire.parked is not None:
+            if breaker.failures:
+                self._jams.restore(wire)
+            elif wire.parked is not None:
                 wire.make_room()
         if breaker.failures:
             seconds = round(core.clock() - breaker.since_s, 2)
             task.component.log.info("destination is reached again", extra={"reason": breaker.reason, "seconds": seconds})
-            for wire in task.wires:
-                self._jams.restore(wire)
             self.on_change()
         for attempt, error in breaker.aside:
             task.stay_aside(attempt, error)
