@@ -213,7 +213,9 @@ class Dispatcher:
         link.read_rest()
         # what it still said may have been its goodbye
         if self._links.get(id) is link:
-            judge(link, death)
+            ended = judge(link, death)
+            if ended is not None:
+                self._handover.committed.forget(ended.id)
             self._take_back(link)
             self._forget(link)
 

@@ -241,6 +241,7 @@ class Handover:
             leasing.nack(lease, FAILED_GRAPH_S)
             return False
         leasing.dead_letter(lease, "graph.gone", f"graph {graph!r} is not deployed any more; deploy it, then replay")
+        self.committed.forget(lease.id)
         return False
 
     def close(self) -> None:

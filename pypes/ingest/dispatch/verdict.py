@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from pypes.ingest.contracts.leasing import Lease
 from pypes.ingest.dispatch.link import Link, Sent
 from pypes.ingest.outcome import Blame, Death
 
@@ -20,28 +21,33 @@ log = logging.getLogger(__name__)
 MAX_CRASHES = 3
 
 
-def judge(link: Link, death: Death | None) -> None:
-    """Charge what an instance that is dead had in hand; takes out what is dead-lettered. ``death``: as far as it is known."""
+def judge(link: Link, death: Death | None) -> Lease | None:
+    """Charge what an instance that is dead had in hand; takes out, and returns, what is dead-lettered.
+
+    ``death``: as far as it is known.
+    """
     if link.begun is None:
         for sent in link.outstanding.values():
             sent.is_alone = True
-        return
+        return None
     begun = link.outstanding.get(link.begun)
     if begun is None:
-        return  # the lone run was another worker's, or is over: nothing else was begun since
+        return None  # the lone run was another worker's, or is over: nothing else was begun since
     begun.is_alone = True
     if death is not None and death.is_outside:
-        return
+        return None
     if death is not None and _blame(begun, death, link.id):
-        return
+        return None
     crashes = begun.leasing.record_crash(begun.lease)
     extra = {**_told(begun), "instance": link.id, "crashes": crashes}
     log.warning("instance died while it ran one delivery alone", extra=extra)
-    if crashes >= MAX_CRASHES:
-        link.take(link.begun)
-        cause = f" ({death.cause})" if death is not None and death.cause else ""
-        reason = f"the instance died {crashes} times while it ran nothing but this delivery{cause}"
-        begun.leasing.dead_letter(begun.lease, "instance.killed", reason)
+    if crashes < MAX_CRASHES:
+        return None
+    link.take(link.begun)
+    cause = f" ({death.cause})" if death is not None and death.cause else ""
+    reason = f"the instance died {crashes} times while it ran nothing but this delivery{cause}"
+    begun.leasing.dead_letter(begun.lease, "instance.killed", reason)
+    return begun.lease
 
 
 def _blame(begun: Sent, death: Death, instance: int) -> bool:

@@ -295,3 +295,18 @@ async def test_a_gone_graph_is_seen_where_no_instance_would_run_it(instances: li
         receipt = await post(queue, graph="gone")
         dispatcher.apply(topology(instances[0], runs={1: frozenset(GRAPHS)}))
         assert await state_of(queue, receipt) == "failed"
+
+
+@run
+async def test_what_was_committed_of_a_delivery_whose_graph_is_gone_is_forgotten(instances: list[ScriptedInstance]) -> None:
+    async with dispatching() as (dispatcher, queue, _):
+        receipt = await post(queue, documents=2)
+        dispatcher.apply(topology(instances[0]))
+        [item] = await instances[0].got(1)
+        await instances[0].say(protocol.committed(item.number, "out", [0]))
+        instances[0].die()
+        dispatcher.gone(1)
+        assert dispatcher._handover.committed
+        dispatcher.apply(topology(graphs={}))
+        assert await state_of(queue, receipt) == "failed"
+        assert not dispatcher._handover.committed

@@ -85,6 +85,7 @@ async def test_the_document_that_a_note_names_is_blamed_and_the_rest_runs_again(
             each.die()
             dispatcher.gone(number, Death("killed by SIGSEGV", "pdf", 1))
         assert await state_of(queue, receipt) == "failed"
+        assert not dispatcher._handover.committed, "what is done is remembered no longer"
 
 
 @run
