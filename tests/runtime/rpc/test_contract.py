@@ -78,6 +78,14 @@ def test_arguments_and_results_keep_their_types() -> None:
     assert carrier.carried[1][2].keys() == {"parcel"}
 
 
+def test_a_stub_is_no_class_of_its_own_and_each_has_its_caller() -> None:
+    one, other = Carrier(Desk()), Carrier(Desk())
+    first, second = stub(Clerk, one), stub(Clerk, other)
+    assert asyncio.run(second.send(to="ada")) == "sent to ada"
+    assert (len(one.carried), len(other.carried)) == (0, 1)
+    assert type(first) is type(second), "making a class costs more than the call"
+
+
 def test_what_a_method_says_of_itself_reaches_whoever_carries_it() -> None:
     methods = methods_of(Clerk)
     assert methods.keys() == {"weigh", "send", "watch"}
