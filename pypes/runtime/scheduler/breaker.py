@@ -110,6 +110,7 @@ class Breakers:
 
         def due() -> None:
             breaker.until = None
+            self._let_on(task)
 
         core.pause(task, rest_s, due)
         if is_new:
@@ -130,9 +131,13 @@ class Breakers:
             if not any(wire.waiting for wire in task.wires):
                 self.fail(task, breaker.aside[0][1])
         elif breaker.until is None:
-            for wire in task.wires:
-                if wire.parked is not None and not wire.is_full():
-                    wire.unpark()  # all that was tried has failed for reasons of its own: what tells more must come from there
+            self._let_on(task)
+
+    def _let_on(self, task: Filter) -> None:
+        """Let senders go on where what was tried has failed, or was given up: what tells more must come from them."""
+        for wire in task.wires:
+            if wire.parked is not None and not wire.is_full():
+                wire.unpark()
 
     def succeed(self, task: Filter) -> None:
         """A filter got through, a publisher with a commit."""
