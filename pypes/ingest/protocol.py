@@ -16,6 +16,7 @@ A frame is its kind (1 byte), the lengths of head and body (4 bytes each, big-en
                         FETCHED   what a source fetched, and its cursor behind it
                         ENDED     the source has run
                         GOODBYE   nothing sent since the last acknowledgement was begun, nor will it be
+                        LEFT      the same of one graph, which this instance runs no more: the numbers of what waited
 
 Both sides live on one machine and come from one installation, so there is no version in it.
 """
@@ -31,7 +32,7 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Overtaken
 from pypes.ingest.outcome import Blame, Outcome
 
-DELIVER, PRESSURE, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD, TRIGGER, MORE, FETCHED, ENDED, ENOUGH = range(1, 14)
+DELIVER, PRESSURE, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD, TRIGGER, MORE, FETCHED, ENDED, ENOUGH, LEFT = range(1, 15)
 
 #: Most that is read from a socket at once, in bytes.
 READ_BYTES = 1 << 18
@@ -137,6 +138,13 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, gc=False):
     code: str = ""
 
 
+class Left(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An instance has let go of a graph: these deliveries were not begun, and no run of a source goes on."""
+
+    graph: str
+    numbers: list[int]
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode_items = msgspec.msgpack.Decoder(list[Item]).decode
 _decode_acks = msgspec.msgpack.Decoder(Acks).decode
@@ -146,6 +154,7 @@ _decode_number = msgspec.msgpack.Decoder(int).decode
 _decode_trigger = msgspec.msgpack.Decoder(Trigger).decode
 _decode_fetched = msgspec.msgpack.Decoder(Fetched).decode
 _decode_ended = msgspec.msgpack.Decoder(Ended).decode
+_decode_left = msgspec.msgpack.Decoder(Left).decode
 
 
 def deliver(items: list[Item], body_bytes: int) -> bytes:
@@ -199,6 +208,11 @@ def ended(number: int, error: str = "", code: str = "") -> bytes:
     return _PREFIX.pack(ENDED, len(head), 0) + head
 
 
+def left(graph: str, numbers: list[int]) -> bytes:
+    head = _encode(Left(graph, numbers))
+    return _PREFIX.pack(LEFT, len(head), 0) + head
+
+
 def signal(kind: int) -> bytes:
     """A frame that is nothing but its kind."""
     return _PREFIX.pack(kind, 0, 0)
@@ -243,6 +257,10 @@ def read_fetched(head: bytes) -> Fetched:
 
 def read_ended(head: bytes) -> Ended:
     return _decode_ended(head)
+
+
+def read_left(head: bytes) -> Left:
+    return _decode_left(head)
 
 
 Frame = tuple[int, bytes, bytes | memoryview]

@@ -42,6 +42,8 @@ class Dispatcher:
     #: first if it ended in order.
     on_fetch: Callable[[Link, int, bytes], None] | None = None
     on_gone: Callable[[Link, bool], None] | None = None
+    #: Called when an instance has let go of a graph, and runs none of its sources any more.
+    on_left: Callable[[Link, str], None] | None = None
 
     def __init__(self, limits: Limits, on_lost: Callable[[int], None]) -> None:
         self._on_lost = on_lost
@@ -150,12 +152,24 @@ class Dispatcher:
         elif kind in (protocol.FETCHED, protocol.ENDED):
             if self.on_fetch is not None:
                 self.on_fetch(link, kind, head)
+        elif kind == protocol.LEFT:
+            self._left(link, protocol.read_left(head))
         elif kind == protocol.GOODBYE:
             if self.on_gone is not None:
                 self.on_gone(link, True)
             link.close()
             self._take_back(link)
             self._forget(link)
+
+    def _left(self, link: Link, said: protocol.Left) -> None:
+        """An instance has let go of a graph: what it had not begun goes to another one."""
+        link.left.add(said.graph)
+        self._handover.take_back_of(link, said.numbers)
+        if self.on_left is not None:
+            self.on_left(link, said.graph)
+        self._schedule()
+        if self._drained is not None:
+            self._check_drained()
 
     def _acknowledge(self, link: Link, acks: protocol.Acks) -> None:
         take, committed = link.take, self._handover.committed

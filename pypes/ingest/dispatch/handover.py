@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pypes.core.limits import Limits
 from pypes.ingest.contracts.leasing import Lease, Leasing, Stream
@@ -68,8 +68,11 @@ class Handover:
     def running(self, links: list[Link], stream: Stream) -> list[Link]:
         """Those of ``links`` whose instances run the graph; an instance that does not would not know what to do with it."""
         assert self.topology is not None
-        runs = self.topology.runs
-        return [link for link in links if link.id not in runs or stream.graph in runs[link.id]] if runs else links
+        runs, graph = self.topology.runs, stream.graph
+        if runs:
+            links = [link for link in links if link.id not in runs or graph in runs[link.id]]
+        # an instance may have let go of a graph before the supervisor's word of it is here
+        return [link for link in links if graph not in link.left] if any(link.left for link in links) else links
 
     def fill(self, links: list[Link]) -> list[Stream]:
         """Fill the batches of ``links`` as far as there is room; returns the streams of which some had none."""
@@ -109,6 +112,13 @@ class Handover:
                     leasing.nack(lease)
             self._on_again()
         return streams, bool(gone)
+
+    def take_back_of(self, link: Link, numbers: Sequence[int]) -> None:
+        """As :meth:`take_back`, for what is out under these numbers."""
+        for number in reversed(numbers):
+            sent = link.take(number)
+            if sent is not None:
+                self.again.setdefault(sent.stream, deque()).appendleft(sent)
 
     def take_back(self, link: Link) -> None:
         """What is out on a link is to be handed over again, before all else."""

@@ -58,6 +58,7 @@ class Link:
         "is_open",
         "is_retiring",
         "items",
+        "left",
         "load",
         "outstanding",
         "takes_more",
@@ -82,6 +83,8 @@ class Link:
         self.begun: int | None = None
         #: Ordered graphs in which it still works on what an earlier owner of our queues sent; ``None`` until it has said so.
         self.held: frozenset[str] | None = None
+        #: Graphs that it has let go of; it never takes one up again.
+        self.left: set[str] = set()
         self.is_open = True
         self.is_retiring = False
         self.takes_more = True

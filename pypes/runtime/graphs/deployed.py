@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -45,7 +45,7 @@ class Deployed:
         graphs = {name: graph.version for name, graph in self.live.items() if name not in self.failed}
         ready = self._pool.ready()
         return Topology(
-            generation=self._pool.live.number if self._pool.live else 0,
+            generation=self._pool.number,
             instances={i.spec.id: i.spec.socket for i in ready},
             graphs=graphs,
             failed=self.reasons(),
@@ -55,7 +55,7 @@ class Deployed:
             retiring={i.spec.id: i.spec.socket for i in self._pool.retiring()},
             paused=frozenset(self.paused & self.live.keys()),
             closing=frozenset(self.closing),
-            runs={i.spec.id: runs for i in ready if not (runs := frozenset(i.spec.graphs)) >= graphs.keys()},
+            runs={i.spec.id: runs for i in ready if not (runs := frozenset(i.hosts)) >= graphs.keys()},
             weights={name: weight for name, graph in self.live.items() if (weight := graph.graph.get("weight", 1)) != 1},
             sources=self._sources(),
             fleet=frozenset(name for name, graph in self.live.items() if graph.graph.get("firing") == "fleet"),
@@ -124,7 +124,7 @@ class Deployed:
             return "closing"
         if name in self.paused:
             return "paused"
-        return "live" if self._pool.live is not None else "starting"
+        return "live" if self._pool.live else "starting"
 
     @property
     def paths(self) -> Paths:
@@ -180,11 +180,11 @@ class Deployed:
         used = {node["component"] for node in graph["nodes"].values()}
         return codes_of([spec for name in used if (spec := (self.catalogue or {}).get(name)) is not None], known)
 
-    def note_code(self, store: ControlStore) -> None:
-        """Remember what the graphs that run have imported by now. Raises :class:`StoreError`."""
+    def note_code(self, store: ControlStore, names: Collection[str]) -> None:
+        """Remember what these graphs, which have just been started, have imported. Raises :class:`StoreError`."""
         known: dict[tuple[str, str], Code] = {}
         for name, graph in self.live.items():
-            if name not in self.failed and (code := self.code_of(graph.graph, known)) != graph.code:
+            if name in names and name not in self.failed and (code := self.code_of(graph.graph, known)) != graph.code:
                 self.live[name] = replace(graph, code=code)
                 store.record_code(name, graph.version, code)
 
@@ -193,7 +193,7 @@ class Deployed:
         found = differences(stored.code, self.code_of(stored.graph, known)) if stored.code else []
         return {"other_code": found} if found else {}
 
-    def _missing(self, graph: StoredGraph) -> SetupFailure | None:
+    def missing(self, graph: StoredGraph) -> SetupFailure | None:
         """A stored graph was valid once; what it needs may be gone since."""
         assert self.catalogue is not None
         for node, filter_ in graph.graph["nodes"].items():

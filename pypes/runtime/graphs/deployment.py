@@ -1,15 +1,16 @@
 """Deployments: which graphs run, in which version, and how that changes on a live node.
 
-The stored versions are the truth. A change is tried out before it is stored: a new generation of instances is started with it
-beside the running one; when all of them are ready the version is stored and the new generation takes over, otherwise
-nothing has changed. Secrets (``${ENV}``) are stored and shown unexpanded and never appear in a message.
+The stored versions are the truth. A change is tried out before it is stored: a new generation of instances is started with the
+graph that changed, beside those that run. When all of them are ready the version is stored and the new generation takes the
+graph over, otherwise nothing has changed. The other graphs stay where they are. Secrets (``${ENV}``) are stored and shown
+unexpanded and never appear in a message.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -24,10 +25,10 @@ from pypes.registry import Catalogue, component_files
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.deployed import Deployed
 from pypes.runtime.graphs.files import GraphFile, GraphFiles
+from pypes.runtime.graphs.launching import Launcher
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
-from pypes.runtime.instance.instance import InstanceSpec
 from pypes.runtime.pool.backoff import Backoff
-from pypes.runtime.pool.generation import Generation, SetupFailed, SetupFailure
+from pypes.runtime.pool.generation import SetupFailed, SetupFailure
 from pypes.runtime.pool.pool import Pool
 
 #: First and longest pause between two attempts to bring up a graph that was deployed once but cannot be set up now.
@@ -57,6 +58,7 @@ class Deployments(Deployed):
     ) -> None:
         super().__init__(store, pool, settings)
         self._store = store
+        self.launcher = Launcher(self, store, pool)
         self._unfinished = unfinished
         self._on_change = on_change
         self._files = GraphFiles(store)
@@ -106,9 +108,8 @@ class Deployments(Deployed):
 
     async def _replace(self, new: StoredGraph) -> None:
         """Deploy a version by a new generation of instances."""
-        wanted = {n: g for n, g in self.live.items() if n not in self.failed} | {new.name: new}
         try:
-            generation = await self._start(wanted)
+            generation = await self.launcher.start(self.launcher.wanted_for(new))
         except SetupFailed as error:
             if error.failure.graph in (new.name, ""):
                 self._store.record_failed(replace(new, error=str(error)))
@@ -120,7 +121,7 @@ class Deployments(Deployed):
             raise
         self.live[new.name] = new
         self.failed.pop(new.name, None)
-        self._go_live(generation)
+        self.launcher.go_live(generation)
         self._log.info("graph deployed", graph=new.name, version=new.version, by=new.author)
 
     async def _reconfigured(self, new: StoredGraph) -> bool:
@@ -143,14 +144,14 @@ class Deployments(Deployed):
             if not reason:
                 self._store.deploy(new)
         except PypesError:
-            await self._restore()
+            await self._restore(old)
             raise
         if reason:
             self._log.warning("parameters not changed in place", graph=new.name, version=new.version, reason=reason)
             try:
                 await self._replace(new)
             except PypesError:
-                await self._restore()
+                await self._restore(old)
                 raise
             return True
         self.live[new.name] = new
@@ -158,9 +159,9 @@ class Deployments(Deployed):
         self._log.info("parameters changed", graph=new.name, version=new.version, filters=sorted(changed), by=new.author)
         return True
 
-    async def _restore(self) -> None:
+    async def _restore(self, graph: StoredGraph) -> None:
         """Some instances may have parameters that are not in force: start new ones with what is."""
-        self._go_live(await self._start({n: g for n, g in self.live.items() if n not in self.failed}))
+        self.launcher.go_live(await self.launcher.start(self.launcher.wanted_for(graph)))
 
     def _expect(self, name: str, expected: list[int] | None) -> None:
         live = self.live[name].version if name in self.live else 0
@@ -194,7 +195,7 @@ class Deployments(Deployed):
                 if not force:
                     self._on_change()
                     await self._drain(name)
-                await self._undeploy(name)
+                self._undeploy(name)
             finally:
                 self.closing.discard(name)
                 self._on_change()
@@ -221,18 +222,18 @@ class Deployments(Deployed):
                 )
             await asyncio.sleep(DRAIN_POLL_S)
 
-    async def _undeploy(self, name: str) -> None:
-        wanted = {n: g for n, g in self.live.items() if n not in self.failed and n != name}
-        generation = await self._start(wanted) if wanted else None
+    def _undeploy(self, name: str) -> None:
         self._store.undeploy(name)
         del self.live[name]
         self.paused.discard(name)
         self.failed.pop(name, None)
-        self._go_live(generation)
+        self.launcher.go_live(None, gone={name})
         self._log.info("graph undeployed", graph=name)
 
     async def bring_up(self, catalogue: Catalogue, settings: Settings) -> None:
         """At start and on SIGHUP: start a generation with the stored graphs and those of new files, and let it take over.
+
+        What runs already as it should stays where it is: same definition, settings, components and code.
 
         A file that cannot be deployed is logged and left for the next time. A stored graph that cannot be set up is logged;
         at start the others run without it while it is tried again and again, on SIGHUP everything stays as it was. The graph of
@@ -243,7 +244,11 @@ class Deployments(Deployed):
             self.catalogue, self.settings = catalogue, settings
             try:
                 fresh = self._files.fresh(settings.server.graphs, self.checked)
-                await self._bring_up(fresh, {}, is_start=self._pool.live is None)
+                is_start = not self._pool.live
+                stored = {n: g for n, g in self.live.items() if is_start or self.missing(g) or not self.launcher.is_current(g)}
+                if settings.server.rolling and (stored or fresh):
+                    stored = dict(self.live)
+                await self._bring_up(fresh, stored, {}, is_start=is_start)
             except SetupFailed as error:
                 self.catalogue, self.settings = previous
                 self._log.error(
@@ -260,25 +265,28 @@ class Deployments(Deployed):
             if fresh:
                 # what could not be set up is tried again apart from this, and does not keep these from being deployed
                 failed = {name: failure for name, failure in self.failed.items() if name not in fresh}
+                stored = self.launcher.running() if self.launcher.has_to_move else {}
                 try:
-                    await self._bring_up(fresh, failed, is_start=False)
+                    await self._bring_up(fresh, stored, failed, is_start=False)
                 except SetupFailed as error:
                     self._log.error("graph files not deployed", reason=self._scrubbed(error.failure), where=error.where)
 
-    async def _bring_up(self, fresh: dict[str, GraphFile], failed: dict[str, SetupFailure], *, is_start: bool) -> None:
-        """Start what is deployed and what is fresh; without ``failed``, and what turns out to have failed, if it may."""
-        failed = failed | {name: f for name, g in self.live.items() if name not in fresh and (f := self._missing(g)) is not None}
+    async def _bring_up(
+        self, fresh: dict[str, GraphFile], stored: dict[str, StoredGraph], failed: dict[str, SetupFailure], *, is_start: bool
+    ) -> None:
+        """Start what is ``stored`` and what is fresh; without ``failed``, and what turns out to have failed, if it may."""
+        failed = failed | {n: f for n, g in stored.items() if n not in fresh and (f := self.missing(g)) is not None}
         # at start the others run without it; later on it would have to be taken out of what runs
         may_fail = set(self.live if is_start else self.failed)
         waiting: dict[str, GraphFile] = {}
         backoff = Backoff()
         while True:
-            wanted = {n: g for n, g in self.live.items() if n not in failed} | {n: f.graph for n, f in fresh.items()}
+            wanted = {n: g for n, g in stored.items() if n not in failed} | {n: f.graph for n, f in fresh.items()}
             try:
                 for name, failure in failed.items():
                     if name not in may_fail:
                         raise SetupFailed(failure)
-                generation = await self._start(wanted) if wanted else None
+                generation = await self.launcher.start(wanted) if wanted else None
                 break
             except SetupFailed as error:
                 name = error.failure.graph or (next(iter(wanted)) if len(wanted) == 1 else "")
@@ -308,8 +316,8 @@ class Deployments(Deployed):
             self.live[name] = file.graph
             if name in fresh:
                 self._log.info("graph deployed", graph=name, version=file.graph.version, file=file.path)
-        self.failed = failed
-        self._go_live(generation)
+        self.failed = {name: failure for name, failure in self.failed.items() if name not in wanted} | failed
+        self.launcher.go_live(generation)
 
     def _look_after_failed(self) -> None:
         if self.failed and (self._retry is None or self._retry.done()):
@@ -339,15 +347,15 @@ class Deployments(Deployed):
         return False
 
     async def _set_up_again(self, name: str) -> None:
-        failure = self._missing(self.live[name])
+        failure = self.missing(self.live[name])
         if failure is None:
             try:
-                generation = await self._start({n: g for n, g in self.live.items() if n not in self.failed or n == name})
+                generation = await self.launcher.start(self.launcher.wanted_for(self.live[name]))
             except SetupFailed as error:
                 failure = error.failure
         if failure is None:
             del self.failed[name]
-            self._go_live(generation)
+            self.launcher.go_live(generation)
             self._log.info("graph set up", graph=name, version=self.live[name].version)
         elif failure != self.failed[name]:
             self.failed[name] = failure
@@ -357,46 +365,6 @@ class Deployments(Deployed):
     async def close(self) -> None:
         """Stop trying to bring up what failed."""
         await self._tasks.close()
-
-    # -- parts ------------------------------------------------------------------------------------------
-
-    async def _start(self, wanted: Mapping[str, StoredGraph]) -> Generation:
-        s = self.settings
-        for graph in wanted.values():
-            if (missing := self._missing(graph)) is not None:
-                raise SetupFailed(missing)
-        template = InstanceSpec(
-            id=0,
-            generation=0,
-            socket="",
-            graphs={name: (graph.version, graph.graph) for name, graph in wanted.items()},
-            components=self.components_of(*(graph.graph for graph in wanted.values())),
-            limits=s.limits,
-            durability=s.queue.durability,
-            data_dir=str(s.server.data),
-            paths=self.paths,
-            load_files=tuple(str(path) for path in s.server.load),
-            log_json=logs.is_json(s.log.format),
-            log_level=s.log.level,
-            max_memory_bytes=s.server.max_memory_bytes,
-        )
-        try:
-            if s.server.rolling:
-                return await self._pool.roll(template, s.server.instances, s.server.setup_s, s.limits.grace_s)
-            return await self._pool.start(template, s.server.instances, s.server.setup_s)
-        except SetupFailed as error:
-            f = error.failure
-            graphs = [graph.graph for graph in wanted.values()]
-            if f.traceback:
-                self._log.warning("set-up failed", graph=f.graph, filter=f.node, traceback=scrub(f.traceback, graphs))
-            raise SetupFailed(SetupFailure(f.graph, f.node, scrub(f.message, graphs), scrub(f.traceback, graphs))) from None
-
-    def _go_live(self, generation: Generation | None) -> None:
-        self._pool.switch(generation, self.settings.limits.grace_s)
-        try:
-            self.note_code(self._store)
-        except PypesError as error:  # it runs all the same
-            self._log.warning("the code of graphs is not recorded", reason=str(error))
 
     def _scrubbed(self, failure: SetupFailure, *more: StoredGraph) -> str:
         return scrub(failure.message, [graph.graph for graph in (*self.live.values(), *more)])

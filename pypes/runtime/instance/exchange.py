@@ -21,16 +21,17 @@ import selectors
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from pypes.core.nodetime import Clock
 from pypes.core.secrets import Secrets
 from pypes.ingest import protocol
-from pypes.ingest.outcome import Outcome
-from pypes.ingest.protocol import FrameReader, Item, Published
+from pypes.ingest.protocol import Item
 from pypes.runtime.instance.arrived import Arrived
+from pypes.runtime.instance.connection import Connection
 from pypes.runtime.instance.fetching import Fetching
+from pypes.runtime.instance.leaving import Leaving
 from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.runner import Runner
 from pypes.runtime.instance.settling import no_graph
@@ -40,63 +41,12 @@ log = logging.getLogger(__name__)
 BACKLOG = 128
 
 
-class Connection:
-    """One ingest worker, seen from the instance. Acknowledgements gather in ``published`` and ``outcomes``."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
-        self.reader = FrameReader()
-        self.published: dict[tuple[str, int, tuple[str, ...]], Published] = {}
-        self.outcomes: list[tuple[int, Outcome]] = []
-        self.unsent = bytearray()
-        self.is_open = True
-        #: Graphs that it was told to be held; ``None`` before it was told anything.
-        self.held: frozenset[str] | None = None
-
-    def gather(self) -> None:
-        """Turn the gathered acknowledgements into a frame."""
-        if self.published or self.outcomes:
-            self.unsent += protocol.acks(list(self.published.values()), self.outcomes)
-            self.published, self.outcomes = {}, []
-
-    def published_by(self, graph: str, version: int, takers: tuple[str, ...]) -> Published:
-        """Where the deliveries of one document are gathered that these publishers of ``graph`` have committed."""
-        found = self.published.get((graph, version, takers))
-        if found is None:
-            found = self.published[graph, version, takers] = Published(version, takers, [], [])
-        return found
-
-    def committed(self, number: int, publisher: str, documents: list[int]) -> None:
-        """Tell of documents of a delivery that is not done yet. Does not block: what the socket does not take goes later."""
-        self.unsent += protocol.committed(number, publisher, documents)
-        self.flush()
-
-    def flush(self) -> None:
-        """Write as much as the socket takes; a dead worker is noticed by reading."""
-        if self.unsent and self.is_open:
-            try:
-                count = self.socket.send(self.unsent)
-            except BlockingIOError:
-                return
-            except OSError:
-                count = len(self.unsent)
-            if count == len(self.unsent):
-                self.unsent = bytearray()
-            else:
-                del self.unsent[:count]
-
-    def close(self) -> None:
-        self.is_open = False
-        self.unsent.clear()
-        self.socket.close()
-
-
 class Exchange:
     """Serves until it is told to stop. ``read_control()`` is called when the supervisor said something."""
 
     def __init__(
         self,
-        runners: Mapping[str, Runner],
+        runners: dict[str, Runner],
         listener: socket.socket,
         note: Note | None = None,
         clock: Clock | None = None,
@@ -106,6 +56,8 @@ class Exchange:
         self._runners = runners
         self._note = note or Note()
         self._all = list(runners.values())
+        self._leaving = Leaving()
+        self.on_left: Callable[[list[str]], None] = lambda graphs: None
         self._listener = listener
         self._selector = selectors.DefaultSelector()
         self._connections: dict[int, Connection] = {}
@@ -137,19 +89,31 @@ class Exchange:
         # another instance goes on where this one stopped
         self._fetching.close()
 
+    def leave(self, graphs: Iterable[str]) -> None:
+        """Let go of graphs that run elsewhere by now: finish what is in them, give back what only waits.
+
+        ``on_left`` is called with those that are torn down and gone from the runners.
+        """
+        for graph in graphs:
+            runner = self._runners[graph]
+            self._leaving.begin(runner)
+            self._fetching.leave(graph)
+            for waiting in [waiting for waiting in self._alone if self._runner_of(waiting) is runner]:
+                self._alone.remove(waiting)
+                runner.take(waiting)
+
     # -- the loop ---------------------------------------------------------------------------------------
 
     def run(self) -> bool:
         """Serve; returns after :meth:`stop`, False if something in the graphs was not finished in time."""
-        runners = self._all
         while True:
             self._start()
             self._run_some()
             self._acknowledge()
-            for runner in runners:
-                runner.settle_change()
-            is_idle = all(runner.scheduler.is_idle for runner in runners)
-            if is_idle:
+            self._settle_changes()
+            if self._leaving and (left := self._leave()):
+                self.on_left(left)
+            if all(runner.scheduler.is_idle for runner in self._all):
                 self._let_go()
             if self._stop_at is not None and self._has_stopped():
                 return not self._in_flight
@@ -286,6 +250,24 @@ class Exchange:
             if not any(runner.has_waiting for runner in self._all):
                 self._is_pressed = False
 
+    def _settle_changes(self) -> None:
+        for runner in self._all:
+            runner.settle_change()
+
+    def _leave(self) -> list[str]:
+        """Part with the graphs of which nothing is in flight any more; returns their names. Nothing refers to them then."""
+        left = []
+        lone = None if self._lone is None else self._runner_of(self._lone)
+        for runner in self._leaving.ended(lone):
+            del self._runners[runner.name]
+            self._all.remove(runner)
+            self._selector.unregister(runner.scheduler.wakeup_fd)
+            for connection in self._connections.values():
+                self._send(connection, protocol.left(runner.name, runner.numbers_of(connection)))
+            self._leaving.part(runner)
+            left.append(runner.name)
+        return left
+
     def _has_stopped(self) -> bool:
         assert self._stop_at is not None
         if self._in_flight and time.monotonic() < self._stop_at:
@@ -337,7 +319,11 @@ class Exchange:
             elif kind == protocol.PRESSURE:
                 self._is_pressed = True
             elif kind == protocol.TRIGGER:
-                self._fetching.start(connection, protocol.read_trigger(head))
+                trigger = protocol.read_trigger(head)
+                if trigger.graph in self._leaving.left:
+                    self._send(connection, protocol.left(trigger.graph, []))
+                else:
+                    self._fetching.start(connection, trigger)
             elif kind == protocol.MORE:
                 self._fetching.go_on(connection, protocol.read_more(head))
             elif kind == protocol.ENOUGH:
@@ -346,9 +332,12 @@ class Exchange:
     def _take(self, connection: Connection, item: Item, body: bytes) -> None:
         runner = self._runners.get(item.header.graph)
         waiting = Arrived(connection, item, body)
-        if runner is None:
+        if runner is None and item.header.graph in self._leaving.left:
+            # it was under way when the graph left
+            self._send(connection, protocol.left(item.header.graph, [item.number]))
+        elif runner is None:
             connection.outcomes.append((item.number, no_graph(item, self._clock.now())))
-        elif item.is_alone:
+        elif item.is_alone and not runner.is_leaving:
             self._alone.append(waiting)
         else:
             runner.take(waiting)

@@ -37,7 +37,8 @@ Place = tuple[Any, int]
 class Run:
     """One run of one source. ``stored`` is released when it may go on, and for good once ``is_void``."""
 
-    def __init__(self) -> None:
+    def __init__(self, graph: str) -> None:
+        self.graph = graph
         self.stored = threading.Semaphore(0)
         self.is_void = False
 
@@ -67,12 +68,14 @@ class Fetching:
         runner = self._runners.get(trigger.graph)
         if runner is None:
             self._send(connection, protocol.ended(trigger.number, f"graph {trigger.graph!r} does not run here"))
+        elif runner.is_leaving:
+            pass  # the worker hears when the graph is gone from here, and asks another instance
         elif not trigger.node:
             runner.trigger(lambda error: self._send(connection, protocol.ended(trigger.number, error)))
         elif (found := runner.source(trigger.node)) is None:
             self._send(connection, protocol.ended(trigger.number, f"filter {trigger.node!r} does not fetch"))
         else:
-            run = self._runs[place] = Run()
+            run = self._runs[place] = Run(trigger.graph)
             # one that hangs must not keep the process from ending
             work = partial(self._fetch, place, run, *found, trigger)
             watched_thread(work, f"pypes-fetch-{trigger.node}")
@@ -92,6 +95,11 @@ class Fetching:
     def drop(self, connection: Any) -> None:
         """A worker is gone: its successor begins anew where the store says."""
         for place in [place for place in self._runs if place[0] is connection]:
+            self._runs.pop(place).end()
+
+    def leave(self, graph: str) -> None:
+        """End the runs of a graph; what was not stored is fetched again elsewhere."""
+        for place in [place for place, run in self._runs.items() if run.graph == graph]:
             self._runs.pop(place).end()
 
     def close(self) -> None:

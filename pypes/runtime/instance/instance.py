@@ -7,8 +7,10 @@ one acknowledgement frame per epoch. The supervisor talks to it over a pipe::
                             ("ready",)                                      set-up done, the socket accepts
                             ("failed", graph, node, message, traceback)     set-up failed; the process then exits with 1
                             ("reconfigured", graph, version, error)         new parameters are in force, or why they are not
+                            ("left", [graph, …])                            graphs are torn down, as it was told
                             ("resting", graph, {filter: (since, reason)})   which filters wait for a service; when it changes
     supervisor → instance   ("reconfigure", graph, version, {node: params}) take new parameters when nothing is in flight
+                            ("leave", [graph, …])                           let go of graphs: finish what runs, teardown
                             ("stop", grace_s)                               drain: finish what runs, flush, teardown, exit 0
 
 It ignores SIGTERM and SIGINT and dies with the supervisor (see :mod:`pypes.runtime.instance.entry`). How it ends in any
@@ -39,9 +41,10 @@ from pypes.graph import codec
 from pypes.graph.spec import ComponentSpec
 from pypes.placement import isolate
 from pypes.runtime.instance.exchange import BACKLOG, Exchange
+from pypes.runtime.instance.leaving import free
 from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.runner import Runner
-from pypes.runtime.instance.watchdog import Watchdog, limit_memory
+from pypes.runtime.instance.watchdog import Watchdog, Watched, limit_memory
 from pypes.runtime.making import Site
 
 log = logging.getLogger(__name__)
@@ -99,6 +102,11 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     listener.listen(BACKLOG)
     exchange = Exchange(runners, listener, note, clock, site.secrets)
 
+    def left(graphs: list[str]) -> None:
+        watchdog.watch(*_watched(runners))
+        free()
+        control.send(("left", graphs))
+
     def told() -> None:
         try:
             message = control.recv()
@@ -107,6 +115,8 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
             os._exit(70)
         if message[0] == "stop":
             exchange.stop(message[1])
+        elif message[0] == "leave":
+            exchange.leave(message[1])
         elif message[0] == "reconfigure":
             _, graph, version, changes = message
             answer = _answer(control, site, graph, version)
@@ -118,12 +128,14 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
                 runners[graph].change(version, params, answer)
 
     exchange.watch(control.fileno(), told)
-    for name, runner in runners.items():
-        runner.scheduler.resting.on_change = _resting_teller(control, name, runner)
+    exchange.on_left = left
+    _tell_resting(control, runners)
     # what set-up left will not be collected: spare the collector from looking at it
     gc.collect()
     gc.freeze()
-    watchdog = _watchdog(spec, runners, note)
+    watches, shortest_s = _watched(runners)
+    watchdog = Watchdog(watches, note, shortest_s=shortest_s, max_memory_bytes=spec.max_memory_bytes)
+    del watches
     watchdog.start()
     control.send(("ready",))
     try:
@@ -147,18 +159,14 @@ def _exit(error: BaseException) -> NoReturn:
     os._exit(status & 0xFF)
 
 
-def _watchdog(spec: InstanceSpec, runners: Mapping[str, Runner], note: Note) -> Watchdog:
+def _watched(runners: Mapping[str, Runner]) -> tuple[list[Watched], float]:
+    """Schedulers for the watchdog, and the shortest time that a filter has."""
     schedulers = [runner.scheduler for runner in runners.values()]
-    watches = [scheduler.watch for scheduler in schedulers]
+    watches: list[Watched] = [scheduler.watch for scheduler in schedulers]
     timeouts_s = [scheduler.watch.timeout_s(filter) for scheduler in schedulers for filter in scheduler.graph.nodes]
     # nobody can see from outside which filter keeps the interpreter to itself: the least patient one decides. If that was
     # another one's right, no harm is done: what was in flight runs again alone, where each turn is noted with its own time
-    return Watchdog(
-        watches,
-        note,
-        shortest_s=min(timeouts_s, default=0.0),
-        max_memory_bytes=spec.max_memory_bytes,
-    )
+    return watches, min(timeouts_s, default=0.0)
 
 
 class _SetupFailed(Exception):
@@ -176,6 +184,11 @@ class _SetupFailed(Exception):
 def _answer(control: Any, site: Site, graph: str, version: int) -> Callable[[str], None]:
     """Tells the supervisor what came of new parameters: an empty text, or why they are not in force."""
     return lambda error: control.send(("reconfigured", graph, version, site.secrets.redact(error)))
+
+
+def _tell_resting(control: Any, runners: Mapping[str, Runner]) -> None:
+    for name, runner in runners.items():
+        runner.scheduler.resting.on_change = _resting_teller(control, name, runner)
 
 
 def _resting_teller(control: Any, graph: str, runner: Runner) -> Callable[[], None]:

@@ -50,6 +50,8 @@ class Runner:
         self.name = graph.name
         self.version = version
         self.weight = graph.weight
+        #: Nothing is begun any more; what waits will be given back.
+        self.is_leaving = False
         #: Share of a turn that it has saved up; see the exchange.
         self.credit = 0.0
         self._clock = clock or Clock()
@@ -95,6 +97,10 @@ class Runner:
             self._live = deque(waiting for waiting in self._live if not is_void(waiting))
             self._bulk = deque(waiting for waiting in self._bulk if not is_void(waiting))
 
+    def numbers_of(self, connection: Any) -> list[int]:
+        """The numbers of what waits and came from a connection, in the order in which it came."""
+        return [waiting.item.number for lane in (self._live, self._bulk) for waiting in lane if waiting.connection is connection]
+
     @property
     def has_waiting(self) -> bool:
         return bool(self._live or self._bulk)
@@ -107,7 +113,7 @@ class Runner:
     @property
     def can_start(self) -> bool:
         """True if :meth:`start_next` would put something into the graph now."""
-        if self._change is not None:
+        if self._change is not None or self.is_leaving:
             return False
         if self._triggers:
             return True

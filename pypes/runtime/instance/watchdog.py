@@ -94,15 +94,21 @@ class Watchdog:
         clock: Callable[[], float] = time.monotonic,
         end: Callable[[], None] = exit_now,
     ) -> None:
-        self._counts = [_Count(scheduler) for scheduler in schedulers]
         self._note = note
-        self._shortest_s = shortest_s
+        self._counts: list[_Count] = []
+        self.watch(schedulers, shortest_s)
         self._max_memory_bytes = max_memory_bytes
         self._clock = clock
         self._end = end
         self._ticks = 0
         self._last = clock()
         self._stop = threading.Event()
+
+    def watch(self, schedulers: Collection[Watched], shortest_s: float) -> None:
+        """Watch these from now on, and no others."""
+        known = {id(count.scheduler): count for count in self._counts}
+        self._counts = [known.get(id(scheduler)) or _Count(scheduler) for scheduler in schedulers]
+        self._shortest_s = shortest_s
 
     def start(self) -> None:
         self.tick()

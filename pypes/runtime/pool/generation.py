@@ -1,4 +1,4 @@
-"""Generations of instances: what one deployment started, ``count`` processes with the same graphs.
+"""Generations of instances: what one deployment started, up to ``count`` processes with the graphs that it changed.
 
 The only other place that knows of multiprocessing is the supervisor.
 """
@@ -6,13 +6,14 @@ The only other place that knows of multiprocessing is the supervisor.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,24 @@ class Instance:
         self.failure: SetupFailure | None = None
         #: Why it was killed by the pool, if the pool says.
         self.killed_for = ""
+        #: It ends because it does not let go of a graph, and another one follows at once.
+        self.is_replaced = False
         #: By graph, filters that wait for a service: since when (seconds since the epoch), and why.
         self.resting: dict[str, Mapping[str, tuple[float, str]]] = {}
         self.exited = asyncio.Event()
+        #: Set when it is ready, or has ended before.
+        self.settled = asyncio.Event()
+        #: Graphs that it is to run; and those that it was told to let go of and has not yet.
+        self.hosts = set(spec.graphs)
+        self.leaving: set[str] = set()
+        #: Set while there are none of those.
+        self.has_left = asyncio.Event()
+        self.has_left.set()
         self.pid = 0
         self._on_ready = on_ready
         self._on_exit = on_exit
         self._setting_up = ("", "")
+        self._told_to_leave: set[str] = set()
         #: Resolved with "" when new parameters are in force, or with the reason why they are not.
         self._reconfigured: asyncio.Future[str] | None = None
 
@@ -113,11 +125,16 @@ class Instance:
     def _heard(self, message: tuple[Any, ...]) -> None:
         if message[0] == "ready" and self.state == "starting":
             self.state = "ready"
+            self.settled.set()
             self._on_ready(self)
         elif message[0] == "setup":
             self._setting_up = (message[1], message[2])
         elif message[0] == "failed":
             self.failure = SetupFailure(*message[1:5])
+        elif message[0] == "left":
+            self.leaving -= set(message[1])
+            if not self.leaving:
+                self.has_left.set()
         elif message[0] == "resting":
             self.resting[message[1]] = message[2]
         elif message[0] == "reconfigured" and self._reconfigured is not None and not self._reconfigured.done():
@@ -131,6 +148,17 @@ class Instance:
         except OSError:
             self._reconfigured.set_result("it is ending")
         return self._reconfigured
+
+    def leave(self) -> None:
+        """Tell it to let go of the graphs that are not among :attr:`hosts` any more. Returns at once."""
+        told = self.spec.graphs.keys() - self.hosts - self._told_to_leave
+        if told:
+            self._told_to_leave |= told
+            self.leaving |= told
+            self.has_left.clear()
+            # one that is still being set up does it then; one that is ending has nothing to let go of
+            with contextlib.suppress(OSError):
+                self._control.send(("leave", sorted(told)))
 
     def hang(self, timeout_s: float) -> SetupFailure:
         """What to say when set-up takes too long."""
@@ -169,7 +197,8 @@ class Instance:
         self._control.close()
         self._process.close()
         self.remove_files()
-        self.exited.set()
+        for event in (self.exited, self.settled, self.has_left):
+            event.set()
         if self._reconfigured is not None and not self._reconfigured.done():
             self._reconfigured.set_result("it died")
         self._on_exit(self)
@@ -199,19 +228,25 @@ def in_words(death: Death) -> str:
 
 
 class Generation:
-    """The instances of one deployment: ``template`` is the spec they share, a slot holds a living instance or ``None``."""
+    """The instances of one deployment: ``template`` is the spec they share, a slot holds a living instance or ``None``.
+
+    ``count`` is how many a graph may run in; there are fewer slots if no graph may run in so many. A generation takes up no graph
+    later on, and lets go of those that another one has taken over: its template shrinks with it.
+    """
 
     def __init__(self, number: int, template: InstanceSpec, count: int) -> None:
         self.number = number
         self.template = template
-        self.slots: list[Instance | None] = [None] * count
-        self.backoffs = [Backoff() for _ in range(count)]
+        self.count = count
+        most = {name: graph.get("max_instances") for name, (_, graph) in template.graphs.items()}
         #: Which graphs the instance in each slot runs.
-        self.places = places({name: graph.get("max_instances") for name, (_, graph) in template.graphs.items()}, count)
+        self.places = [place for place in places(most, count) if place]
+        self.slots: list[Instance | None] = [None] * len(self.places)
+        self.backoffs = [Backoff() for _ in self.slots]
         self.is_retired = False
         #: Slots that stay empty: a successor has taken their place.
         self.vacant: set[int] = set()
-        self.expect(count)
+        self.expect(len(self.slots))
 
     @property
     def instances(self) -> list[Instance]:
@@ -221,6 +256,22 @@ class Generation:
     def serving(self) -> list[Instance]:
         """Those whose places are not taken by successors."""
         return [i for slot, i in enumerate(self.slots) if i is not None and slot not in self.vacant]
+
+    @property
+    def graphs(self) -> Set[str]:
+        """The graphs that it hosts."""
+        return self.template.graphs.keys()
+
+    def let_go(self, graphs: Set[str]) -> None:
+        """Host these graphs no more; instances with nothing left are out of place, others are told by :meth:`Instance.leave`."""
+        self.template = replace(self.template, graphs={n: g for n, g in self.template.graphs.items() if n not in graphs})
+        for slot, place in enumerate(self.places):
+            self.places[slot] = place - graphs
+            instance = self.slots[slot]
+            if instance is not None:
+                instance.hosts -= graphs
+            if not self.places[slot]:
+                self.vacant.add(slot)
 
     def expect(self, count: int) -> None:
         """Wait anew: for instances in the first ``count`` slots."""

@@ -1,6 +1,7 @@
 """The pool: graph instances, in generations.
 
-A new generation is started beside the old; only when all of its instances are ready does it take over, and the old one drains.
+A new generation is started beside the others; only when all of its instances are ready does it take over its graphs. The others
+let go of those, and one with nothing left drains and ends: the generations that serve host different graphs, each graph in one.
 Where memory is short it takes over instance by instance instead, each when the one in its place has ended.
 An instance that dies is reaped first, then announced as gone, then replaced: a delivery is never in two living instances. How it
 died is told as far as its exit code and its note tell it, once. An instance whose interpreter does not move any more is ended
@@ -13,7 +14,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
@@ -27,13 +28,12 @@ from pypes.ingest.outcome import Death
 from pypes.runtime.instance.instance import InstanceSpec
 from pypes.runtime.pool.backoff import FIRST_S
 from pypes.runtime.pool.generation import Generation, Instance, SetupFailure, in_words
+from pypes.runtime.pool.parting import end, part
 
 #: How often an instance may die during set-up without saying why before its generation is given up.
 DEATHS_AT_SETUP = 3
 #: How often it is looked whether the interpreters of the instances still move.
 LOOK_S = 0.25
-#: What an instance gets beyond its grace to tear down, before it is killed.
-TEARDOWN_S = 2.0
 
 
 class Pool:
@@ -52,7 +52,8 @@ class Pool:
         on_gone: Callable[[int, Death], None],
         on_failed: OnFailed,
     ) -> None:
-        self.live: Generation | None = None
+        #: The generations that serve, the oldest first.
+        self.live: list[Generation] = []
         #: What takes the place of :attr:`live` instance by instance; those that are ready take deliveries like the others.
         self._incoming: Generation | None = None
         self._grace_s = 0.0
@@ -78,7 +79,7 @@ class Pool:
         """
         generation = self._new(template, count)
         try:
-            for slot in range(count):
+            for slot in range(len(generation.slots)):
                 self._launch(generation, slot)
             await self._settle(generation, timeout_s)
         except BaseException:
@@ -87,20 +88,19 @@ class Pool:
         return generation
 
     async def roll(self, template: InstanceSpec, count: int, timeout_s: float, grace_s: float) -> Generation:
-        """As :meth:`start`, slot by slot: the live instance ends, within ``grace_s``, before its successor is started.
+        """As :meth:`start`, slot by slot: the live instances there end, within ``grace_s``, before their successor is started.
 
-        So there are never more instances than before. A successor takes deliveries as soon as it is ready. When one cannot be set
-        up, :class:`SetupFailed` is raised, and those that had ended are started again.
+        The template is of all graphs. So there are never more instances than before. A successor takes deliveries as soon as it
+        is ready. When one cannot be set up, :class:`SetupFailed` is raised, and those that had ended are started again.
         """
-        old = self.live
-        if old is None:
+        if not self.live:
             return await self.start(template, count, timeout_s)
         generation = self._incoming = self._new(template, count)
         self._grace_s = grace_s
         try:
-            for slot in range(max(count, len(old.slots))):
-                await self._vacate(old, slot)
-                if slot < count:
+            for slot in range(max(len(each.slots) for each in (generation, *self.live))):
+                await asyncio.gather(*(self._vacate(old, slot) for old in self.live))
+                if slot < len(generation.slots):
                     generation.expect(slot + 1)
                     self._launch(generation, slot)
                     await self._settle(generation, timeout_s)
@@ -128,14 +128,20 @@ class Pool:
         instance = generation.slots[slot] if slot < len(generation.slots) else None
         if instance is not None:
             self._on_change()
-            await self._end([instance], self._grace_s)
+            await end([instance], self._grace_s)
 
-    def switch(self, generation: Generation | None, grace_s: float) -> None:
-        """Let ``generation`` take over (``None``: nothing runs any more); the old one drains in the background."""
-        old, self.live, self._incoming = self.live, generation, None
+    def switch(self, generation: Generation | None, grace_s: float, gone: Collection[str] = ()) -> None:
+        """Let ``generation`` take over its graphs; the others let go of those in the background, and of what is ``gone``."""
+        moved = {*gone, *(generation.graphs if generation is not None else ())}
+        parting = [old for old in self.live if old.graphs & moved]
+        for old in parting:
+            old.let_go(moved)
+        self.live = [old for old in self.live if old.graphs] + ([generation] if generation is not None else [])
+        self._incoming = None
         self._on_change()
-        if old is not None:
-            task = self._tasks.start(self._retire(old, grace_s), f"end of generation {old.number}")
+        for old in parting:
+            work = part(old, grace_s, self._on_change) if old.graphs else self._retire(old, grace_s)
+            task = self._tasks.start(work, f"end of generation {old.number}")
             self._draining.add(task)
             task.add_done_callback(self._draining.discard)
 
@@ -147,11 +153,13 @@ class Pool:
         ``obj`` is the graph as it is then: instances that are started later begin with it. If it fails, instances may differ, and
         the caller must start a new generation.
         """
-        generation = self.live
-        if generation is None or len(instances := self.ready()) < len(generation.slots):
+        hosting = [generation for generation in self.live if graph in generation.graphs]
+        instances = [instance for instance in self.ready() if graph in instance.hosts]
+        if not hosting or len(instances) < sum(graph in place for generation in hosting for place in generation.places):
             return "not all instances are ready"
-        generation.template = replace(generation.template, graphs={**generation.template.graphs, graph: (version, obj)})
-        answers = [instance.reconfigure(graph, version, params) for instance in instances if graph in instance.spec.graphs]
+        for generation in hosting:
+            generation.template = replace(generation.template, graphs={**generation.template.graphs, graph: (version, obj)})
+        answers = [instance.reconfigure(graph, version, params) for instance in instances]
         _, late = await asyncio.wait(answers, timeout=timeout_s)
         if late:
             return f"what is in flight was not done after {timeout_s:g} s"
@@ -175,34 +183,17 @@ class Pool:
             generation.settled.exception()  # whoever waited has been told
 
     def _give_back(self) -> None:
-        """Fill the places again that the live generation had left."""
+        """Fill the places again that the live generations had left."""
         self._incoming = None
-        if self.live is not None:
-            vacant, self.live.vacant = self.live.vacant, set()
-            for slot in sorted(vacant)[: len(self.live.slots)]:
-                self._launch(self.live, slot)
+        for generation in self.live:
+            generation.vacant = {slot for slot, place in enumerate(generation.places) if not place}
+            for slot in range(len(generation.slots)):
+                self._launch(generation, slot)
 
     async def _retire(self, generation: Generation, grace_s: float) -> None:
         generation.is_retired = True
-        await self._end(generation.instances, grace_s)
+        await end(generation.instances, grace_s)
         self._forget(generation)
-
-    async def _end(self, instances: list[Instance], grace_s: float) -> None:
-        """Let instances finish what they have, and wait until they are gone."""
-        if not instances:
-            return
-        for instance in instances:
-            if instance.state == "starting":
-                instance.kill()  # it has nothing yet that could be finished
-            else:
-                instance.stop(grace_s)
-        waits = [asyncio.ensure_future(instance.exited.wait()) for instance in instances]
-        await asyncio.wait(waits, timeout=grace_s + TEARDOWN_S)
-        for instance in instances:
-            if instance.state != "gone":
-                self._log.warning("instance killed", instance=instance.spec.id, reason="did not finish within its grace")
-                instance.kill()
-        await asyncio.wait(waits)
 
     def _forget(self, generation: Generation) -> None:
         if generation in self._generations:
@@ -210,8 +201,8 @@ class Pool:
 
     async def stop(self, grace_s: float) -> None:
         """Stop everything: instances that are ready finish what they have within ``grace_s``, others are killed."""
-        running = [generation for generation in (self.live, self._incoming) if generation is not None]
-        self.live = self._incoming = None
+        running = [generation for generation in (*self.live, self._incoming) if generation is not None]
+        self.live, self._incoming = [], None
         await asyncio.gather(*(self._retire(generation, grace_s) for generation in running))
         if self._draining:
             await asyncio.wait(self._draining)
@@ -219,7 +210,7 @@ class Pool:
 
     async def kill(self) -> None:
         """Kill whatever there is and wait until it is reaped."""
-        self.live = self._incoming = None
+        self.live, self._incoming = [], None
         await asyncio.gather(*(self.discard(generation) for generation in list(self._generations)))
 
     # -- processes --------------------------------------------------------------------------------------
@@ -266,7 +257,7 @@ class Pool:
 
     def resting(self, graph: str) -> list[dict[str, Any]]:
         """Filters of a graph that wait for a service: ``{filter, since, reason, instances}`` each, as of who began first."""
-        told = [(name, *each) for i in self.ready() for name, each in i.resting.get(graph, {}).items()]
+        told = [(name, *each) for i in self.ready() if graph in i.hosts for name, each in i.resting.get(graph, {}).items()]
         counts = Counter(name for name, _, _ in told)
         first = {name: (since, reason) for name, since, reason in sorted(told, reverse=True)}
         return [
@@ -280,12 +271,21 @@ class Pool:
         ]
 
     def _serves(self, generation: Generation) -> bool:
-        return generation is self.live or generation is self._incoming
+        return generation in self.live or generation is self._incoming
+
+    def hosting(self, graph: str) -> Generation | None:
+        """The generation that runs a graph."""
+        return next((generation for generation in self.live if graph in generation.graphs), None)
+
+    @property
+    def number(self) -> int:
+        """The number of the newest generation that serves; 0 if none does."""
+        return max((generation.number for generation in self.live), default=0)
 
     def status(self) -> list[dict[str, Any]]:
         """Every instance there is, for ``status``."""
         return [
-            {"id": i.spec.id, "generation": g.number, "pid": i.pid, "state": i.state, "graphs": sorted(i.spec.graphs)}
+            {"id": i.spec.id, "generation": g.number, "pid": i.pid, "state": i.state, "graphs": sorted(i.hosts)}
             for g in self._generations
             for i in g.instances
         ]
@@ -346,6 +346,9 @@ class Pool:
         if not generation.is_open(slot):
             if not instance.was_stopping or instance.exitcode != 0:
                 self._log.debug("instance ended", instance=instance.spec.id, reason=instance.death.cause)
+            return
+        if instance.is_replaced:
+            self._launch(generation, slot)
             return
         if instance.death.document >= 0 and not instance.death.is_outside:
             # the document that did it will not come again: nor should several of them slow down the others

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 from pypes.component import Component
 from pypes.core.clock import wall
@@ -112,6 +112,11 @@ class Scheduler:
         """End the greenlets and tear the components down; one that raises is logged and does not keep the others."""
         for task in self.tasks:
             tear_down(task)
+        runner, self.core.runner = self.core.runner, None
+        if runner is not None and not runner.dead:
+            # what a greenlet that is parked refers to would never be collected
+            runner.parent = getcurrent()
+            runner.throw(GreenletExit)
         self.core.calls.close()
 
     # -- input ------------------------------------------------------------------------------------------

@@ -294,7 +294,7 @@ class Supervisor:
         self._workers.tell_gone(id, death)
 
     def _is_up(self) -> bool:
-        return self._started.is_set() and (self._pool.live is None or bool(self._pool.ready()))
+        return self._started.is_set() and (not self._pool.live or bool(self._pool.ready()))
 
     def _look_ready(self) -> None:
         if self._state != "starting" or not (self._is_up() and self._workers.is_ready):
@@ -327,7 +327,7 @@ class Supervisor:
             pid=os.getpid(),
             url=self.url,
             uptime_s=round(time.monotonic() - self._created, 3),
-            generation=self._pool.live.number if self._pool.live else 0,
+            generation=self._pool.number,
             arbiter=self._arbiter.pid,
             workers=self._workers.status(),
             instances=[InstanceStatus(**each) for each in self._pool.status()],

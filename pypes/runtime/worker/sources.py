@@ -48,14 +48,15 @@ _NO_INSTANCE = "no instance of this node runs the graph"
 
 
 class _Replaced(Exception):
-    """An instance said goodbye in the middle of a run: others take over, perhaps with a new version of the graph."""
+    """An instance let go of a graph in the middle of a run: others take over, perhaps with a new version of the graph."""
 
 
 class _Stream:
     """What an instance says of one run; at last whether it ended in order, or died."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, graph: str) -> None:
         self.link = link
+        self.graph = graph
         self.said: asyncio.Queue[Fetched | Ended | bool] = asyncio.Queue()
 
 
@@ -79,6 +80,7 @@ class Sources:
         self._is_stopped = False
         dispatcher.on_fetch = self._heard
         dispatcher.on_gone = self._gone
+        dispatcher.on_left = self._left
 
     def check(self, graph: str) -> list[str]:
         """The sources of a graph; raises :class:`NotFound`, or :class:`Conflict` if they cannot run now."""
@@ -256,7 +258,7 @@ class Sources:
         Raises :class:`_Replaced` if it ended in order before that.
         """
         self._last_number = number = self._last_number + 1
-        stream = self._streams[number] = _Stream(link)
+        stream = self._streams[number] = _Stream(link, graph)
         is_over = False
         try:
             if not link.is_open:
@@ -395,3 +397,8 @@ class Sources:
         for stream in self._streams.values():
             if stream.link is link:
                 stream.said.put_nowait(is_orderly)
+
+    def _left(self, link: Link, graph: str) -> None:
+        for stream in self._streams.values():
+            if stream.link is link and stream.graph == graph:
+                stream.said.put_nowait(True)

@@ -310,3 +310,28 @@ async def test_what_was_committed_of_a_delivery_whose_graph_is_gone_is_forgotten
         dispatcher.apply(topology(graphs={}))
         assert await state_of(queue, receipt) == "failed"
         assert not dispatcher._handover.committed
+
+
+@run
+async def test_what_an_instance_lets_go_of_goes_elsewhere_and_never_back(instances: list[ScriptedInstance]) -> None:
+    one, two = instances[:2]
+    async with dispatching() as (dispatcher, queue, lost):
+        dispatcher.apply(topology(one, graphs=TWO))
+        receipts = [await post(queue) for _ in range(3)]
+        kept = await post(queue, graph="h")
+        await one.got(4)
+        first, *waiting = [item for item in one.items if item.header.graph == "g"]
+        # the first was finished; the supervisor's word of it comes later
+        await one.say(published(first), protocol.left("g", [item.number for item in waiting]))
+        assert await state_of(queue, receipts[0]) == "done"
+        receipts.append(await post(queue))
+        also = await post(queue, graph="h")
+        await one.got(5)
+        assert [item.header.graph for item in one.items].count("g") == 3
+        dispatcher.apply(topology(one, two, graphs=TWO, runs={1: frozenset("h"), 2: frozenset("g")}))
+        await two.got(3)
+        assert [item.receipt for item in two.items] == receipts[1:]
+        assert not any(item.is_alone for item in two.items)
+        await one.say(published(*[item for item in one.items if item.header.graph == "h"]))
+        assert [await state_of(queue, receipt) for receipt in (kept, also)] == ["done"] * 2
+        assert lost.empty()

@@ -49,7 +49,7 @@ def test_a_graph_says_which_of_its_filters_rest(tmp_path: Path) -> None:
                 instance = generation.slots[slot] = Instance(spec, lambda _: None, lambda _: None)
                 instance._heard(("ready",))
                 instance._heard(("resting", "g", {"ask": (since, f"TimeoutError: {since:.0f}")}))
-            found._pool.live = generation
+            found._pool.live = [generation]
             found._pool._generations.append(generation)
             expected = {
                 "filter": "ask",
@@ -76,7 +76,7 @@ def test_a_component_that_is_missing_may_be_in_a_load_file_that_cannot_be_read(t
         with pytest.raises(InvalidGraph) as caught:
             found.checked("g", graph)
         assert caught.value.problems[-1].message == said
-        failure = found._missing(StoredGraph("g", 1, graph, 0.0))
+        failure = found.missing(StoredGraph("g", 1, graph, 0.0))
         assert failure is not None
         assert failure.message == f"component 'Bad' is not installed any more; {said}"
 

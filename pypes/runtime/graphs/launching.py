@@ -1,0 +1,106 @@
+"""Launching: generations of instances for graphs that are to run, and which graphs run already as they should."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from pypes import logs
+from pypes.errors import PypesError
+from pypes.runtime.graphs.check import scrub
+from pypes.runtime.graphs.deployed import Deployed
+from pypes.runtime.graphs.store import ControlStore, StoredGraph
+from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.pool.generation import Generation, SetupFailed, SetupFailure
+from pypes.runtime.pool.pool import Pool
+
+#: Generations that may serve at a time: the next one takes over all graphs, however soon it comes.
+MOST_GENERATIONS = 8
+
+
+class Launcher:
+    """Starts generations for the graphs of ``deployed`` and lets them take over. ``changed_at`` is when one did last."""
+
+    def __init__(self, deployed: Deployed, store: ControlStore, pool: Pool) -> None:
+        self._deployed = deployed
+        self._store = store
+        self._pool = pool
+        self._log = logs.get("pypes.deployments")
+        self.changed_at = time.monotonic()
+
+    def running(self) -> dict[str, StoredGraph]:
+        """The graphs that run, or should."""
+        return {name: graph for name, graph in self._deployed.live.items() if name not in self._deployed.failed}
+
+    def wanted_for(self, changed: StoredGraph) -> dict[str, StoredGraph]:
+        """The graphs to be started when one has changed: that one, unless others have to move with it."""
+        return (self.running() if self.has_to_move else {}) | {changed.name: changed}
+
+    @property
+    def has_to_move(self) -> bool:
+        """True if what runs has to move with whatever is started: there is room for no more generations, or instances."""
+        return self._deployed.settings.server.rolling or len(self._pool.live) >= MOST_GENERATIONS
+
+    def is_current(self, graph: StoredGraph) -> bool:
+        """True if a graph runs as it would if it were started now: same definition, settings, components and code."""
+        generation = self._pool.hosting(graph.name)
+        if generation is None or generation.count != self._deployed.settings.server.instances:
+            return False
+        now, then = self._template({graph.name: graph}), generation.template
+        if replace(now, graphs={}, components={}) != replace(then, graphs={}, components={}):
+            return False
+        code = self._deployed.code_of(graph.graph)
+        return (
+            now.graphs[graph.name] == then.graphs[graph.name]
+            and all(then.components.get(name) == found for name, found in now.components.items())
+            and code == graph.code
+            and all(each.digest for each in code)
+        )
+
+    async def start(self, wanted: Mapping[str, StoredGraph]) -> Generation:
+        """Start a generation with these graphs and no others. Raises :class:`SetupFailed`, and nothing has changed then."""
+        for graph in wanted.values():
+            if (missing := self._deployed.missing(graph)) is not None:
+                raise SetupFailed(missing)
+        s = self._deployed.settings
+        template = self._template(wanted)
+        try:
+            if s.server.rolling:
+                return await self._pool.roll(template, s.server.instances, s.server.setup_s, s.limits.grace_s)
+            return await self._pool.start(template, s.server.instances, s.server.setup_s)
+        except SetupFailed as error:
+            f = error.failure
+            graphs = [graph.graph for graph in wanted.values()]
+            if f.traceback:
+                self._log.warning("set-up failed", graph=f.graph, filter=f.node, traceback=scrub(f.traceback, graphs))
+            raise SetupFailed(SetupFailure(f.graph, f.node, scrub(f.message, graphs), scrub(f.traceback, graphs))) from None
+
+    def go_live(self, generation: Generation | None, gone: Collection[str] = ()) -> None:
+        """Let a generation take over its graphs, and what is ``gone`` end; remember with which code it runs."""
+        self.changed_at = time.monotonic()
+        self._pool.switch(generation, self._deployed.settings.limits.grace_s, gone)
+        if generation is None:
+            return
+        try:
+            self._deployed.note_code(self._store, generation.graphs)
+        except PypesError as error:  # it runs all the same
+            self._log.warning("the code of graphs is not recorded", reason=str(error))
+
+    def _template(self, graphs: Mapping[str, StoredGraph]) -> InstanceSpec:
+        s = self._deployed.settings
+        return InstanceSpec(
+            id=0,
+            generation=0,
+            socket="",
+            graphs={name: (graph.version, graph.graph) for name, graph in graphs.items()},
+            components=self._deployed.components_of(*(graph.graph for graph in graphs.values())),
+            limits=s.limits,
+            durability=s.queue.durability,
+            data_dir=str(s.server.data),
+            paths=self._deployed.paths,
+            load_files=tuple(str(path) for path in s.server.load),
+            log_json=logs.is_json(s.log.format),
+            log_level=s.log.level,
+            max_memory_bytes=s.server.max_memory_bytes,
+        )

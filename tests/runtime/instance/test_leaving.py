@@ -1,0 +1,95 @@
+"""A real instance lets go of one of its graphs: nothing is lost or done twice, and what the graph had in memory is free."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pypes.graph.spec import ComponentSpec
+from pypes.ingest.delivery import Header
+from pypes.ingest.dispatch.topology import Topology
+from pypes.runtime.instance.instance import InstanceSpec
+from tests.runtime.instance.harness import Process, Stage, spec_of, staged, until
+
+MODEL_BYTES = 64 << 20
+
+BIG = f'''
+from pypes.component import Transformer
+
+
+class Big(Transformer):
+    """Has a model, in a circle, so that counting references does not free it."""
+
+    def setup(self):
+        self.model = bytearray(b"x") * {MODEL_BYTES}
+        self.circle = self
+
+    def process(self, packet):
+        return packet
+'''
+
+
+def spec_with(stage: Stage, id: int, *graphs: str) -> InstanceSpec:
+    """An instance of graphs like the usual one; ``g`` has a large model in it."""
+    spec = spec_of(stage.folder, id, stage.limits)
+    big = stage.folder / "big.py"
+    big.write_text(BIG)
+    _, usual = spec.graphs["g"]
+    made: dict[str, Any] = {}
+    for name in graphs:
+        nodes = usual["nodes"] | ({"big": {"component": "Big"}} if name == "g" else {})
+        wires = [["in.out", "big.in"], ["big.out", "out.in"], *usual["wires"][1:]] if name == "g" else usual["wires"]
+        made[name] = (id, {**usual, "name": name, "nodes": nodes, "wires": wires})
+    components = {**spec.components, "Big": ComponentSpec(name="Big", module=str(big), attr="Big").to_obj()}
+    return replace(spec, graphs=made, components=components)
+
+
+def start(stage: Stage, *graphs: str) -> Process:
+    stage.last_id += 1
+    process = stage.processes[stage.last_id] = Process(spec_with(stage, stage.last_id, *graphs))
+    process.hear("ready")
+    return process
+
+
+def announce(stage: Stage, **runs: set[str]) -> None:
+    sockets = {id: process.spec.socket for id, process in stage.processes.items()}
+    named = {int(id.lstrip("i")): frozenset(graphs) for id, graphs in runs.items()}
+    stage.dispatcher.apply(Topology(instances=sockets, graphs={"g": 1, "h": 1}, runs=named))
+
+
+async def post(stage: Stage, graph: str, body: bytes) -> str:
+    header = Header(graph, content_type="application/json", length=len(body))
+    return await stage.queue.intake.append(header, body)
+
+
+@staged()
+async def test_what_runs_is_finished_what_waits_goes_elsewhere_and_memory_is_free(stage: Stage) -> None:
+    go = stage.folder / "go"
+    old = start(stage, "g", "h")
+    announce(stage)
+    first = await post(stage, "g", b'{"do": "wait", "path": "%s"}' % str(go).encode())
+    await until(Path(f"{go}.begun").exists)
+    waiting = [await post(stage, "g", b'{"n": %d}' % n) for n in range(20)]
+    await until(lambda: stage.queue.stats().leased == 21)
+    before = psutil.Process(old.process.pid).memory_info().rss
+    old.control.send(("leave", ["g"]))
+    go.touch()
+    assert (await asyncio.to_thread(old.hear, "left")) == ("left", ["g"])
+    assert (await stage.receipt(first)).state == "done"
+    assert before - psutil.Process(old.process.pid).memory_info().rss > MODEL_BYTES * 0.9
+    # the supervisor's word has not come yet: what is sent here all the same comes back, and is no dead letter
+    late = await post(stage, "g", b'{"n": 20}')
+    assert (await stage.receipt(await post(stage, "h", b'{"n": "h"}'))).state == "done"
+    start(stage, "g")
+    announce(stage, i1={"h"}, i2={"g"})
+    assert [(await stage.receipt(id)).state for id in (*waiting, late)] == ["done"] * 21
+    assert (await stage.receipt(await post(stage, "h", b'{"n": "i"}'))).state == "done"
+    numbers = [fields.get("n") for fields, _ in stage.published() if "do" not in fields]
+    assert sorted(map(str, numbers)) == sorted(map(str, [*range(21), "h", "i"]))
+    old.control.send(("stop", 20.0))
+    assert await asyncio.to_thread(old.process.wait, 20.0) == 0
+    assert stage.lost == []
