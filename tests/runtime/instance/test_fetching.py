@@ -277,3 +277,18 @@ def test_filters_without_wires_are_triggered(made: list[Node]) -> None:
     node.runner.start_next()
     node.runner.run()
     assert node.next() == Ended(7)
+
+
+def test_a_graph_that_leaves_runs_no_sources(made: list[Node]) -> None:
+    source = Count()
+    node = node_of(source, made)
+    node.start()
+    node.next()
+    node.runner.is_leaving = True
+    node.fetching.leave("h")
+    assert not source.was_closed.is_set()
+    node.fetching.leave("g")
+    assert source.was_closed.wait(10)
+    node.start()
+    node.fetching.report()
+    assert node.frames == []

@@ -44,6 +44,7 @@ class Instance:
         dies_at: tuple[str, int] | None = None,
         error: str = "",
         says_goodbye: bool = False,
+        leaves: bool = False,
         rests_at: int | None = None,
         end: int = ALL,
         code: str = "",
@@ -58,6 +59,7 @@ class Instance:
         self._error = error
         self._code = code
         self._says_goodbye = says_goodbye
+        self._leaves = leaves
         self._rests_at = rests_at
         self._resting: Callable[[], object] | None = None
         self._at: dict[int, int] = {}
@@ -73,6 +75,9 @@ class Instance:
                 while data := await reader.read(1 << 16):
                     for kind, head, _ in frames.feed(data):
                         if not self._take(kind, head, writer):
+                            if self._leaves:
+                                writer.write(protocol.left("g", []))
+                                continue
                             if self._says_goodbye:
                                 writer.write(protocol.signal(protocol.GOODBYE))
                             return

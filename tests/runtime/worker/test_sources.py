@@ -158,6 +158,22 @@ def test_a_new_version_takes_over_in_the_middle(tmp_path: Path) -> None:
     run(main())
 
 
+def test_an_instance_lets_go_of_the_graph_in_the_middle(tmp_path: Path) -> None:
+    """It goes on with other graphs: only what it ran of this one goes on elsewhere."""
+
+    async def main() -> None:
+        async with Worker(tmp_path) as worker:
+            first = await worker.add(1, dies_at=("stored", 2), leaves=True)
+            await worker.sources.trigger(worker.queue, "g")
+            await until(lambda: first.sent == 1)
+            await worker.add(2)
+            await worker.idle()
+            assert (first.sent, len(first.triggers)) == (1, 1)
+            assert await worker.enqueued() == list(range(ALL))
+
+    run(main())
+
+
 def test_a_worker_dies_at_any_step(tmp_path: Path) -> None:
     """Every state in which the files ever are is opened again, and the run goes on from there to the same end."""
     data = tmp_path / "data"
