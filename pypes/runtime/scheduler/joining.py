@@ -194,7 +194,8 @@ class Joining:
                 del self._open[epoch]
         for epoch in [*self._apart]:
             is_retried = any(each.waiting and each.epoch is epoch for each in self._task.attempts.values())
-            if not epoch.feeding and not is_retried and not any(task.has(epoch) for task in self._task.ancestors):
+            is_fed = epoch.at_barrier or not epoch.feeding
+            if is_fed and not is_retried and not any(task.has(epoch) for task in self._task.ancestors):
                 self._ready.append((epoch, self._apart.pop(epoch)))
         if not self._ready:
             self._looked_at = now

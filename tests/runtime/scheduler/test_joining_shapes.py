@@ -13,6 +13,7 @@ from pypes.runtime.scheduler import BARRIER, Epoch, Feed
 from tests.runtime.scheduler.graphs import Pass, packets, running
 from tests.runtime.scheduler.joins import (
     DIAMOND,
+    Easy,
     Keep,
     Mark,
     Merge,
@@ -135,3 +136,26 @@ def test_documents_that_were_published_are_reported_while_others_wait_at_a_join(
         release.set()
         scheduler.drain()
     assert nodes["end"].column("n") == [0, 1, 2, 3]
+
+
+def test_a_feed_that_waits_for_all_that_it_has_fed_is_not_waited_for() -> None:
+    """What belongs to no document is waited for until the feed ends, or stands at a barrier: it would wait for that in turn."""
+
+    class Adds(Component):
+        def run(self) -> None:
+            while True:
+                self.send("out", Packet({"n": -1}))
+                for packet in self.receive_all("in"):
+                    self.send("out", packet)
+                self.yield_ctrl()
+
+    done, end = list[Epoch](), Keep()
+    nodes: dict[str, Component] = {"start": Pass(), "adds": Adds(), "join": Easy(), "end": end}
+    wires = [("start.out", "join.in"), ("start.out", "adds.in"), ("adds.out", "join.in2"), ("join.out", "end.in")]
+    batches: list[Any] = [("start", packets(1), [0]), BARRIER, ("start", packets(1, 1), [1]), BARRIER]
+    with running(nodes, wires, on_done=done.append) as scheduler:
+        scheduler.submit(Feed(iter(batches), 2))
+        while not scheduler.is_idle:
+            scheduler.run()
+    assert len(done) == 1
+    assert {-1, 0, 1} == set(end.column("n"))
