@@ -10,7 +10,7 @@ from pypes.component import Component, Transformer
 from pypes.core.limits import Limits
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Epoch
-from tests.runtime.scheduler.destinations import Clock, submit
+from tests.runtime.scheduler.destinations import Clock, settle, submit
 from tests.runtime.scheduler.graphs import Keep, Pass, running
 from tests.runtime.scheduler.test_resting import (
     WIRES,
@@ -21,7 +21,6 @@ from tests.runtime.scheduler.test_resting import (
     Service,
     TakesAll,
     come_to_an_end,
-    settle,
 )
 
 
