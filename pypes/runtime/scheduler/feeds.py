@@ -79,7 +79,7 @@ class Feeds:
             self._refuse(epoch, node, packets, origins)
             return True
         wire = task.entry
-        wire.put(epoch, list(packets), origins)
+        wire.feed(epoch, list(packets), origins)
         epoch.entries[wire] = self.fed
         return True
 

@@ -86,3 +86,7 @@ class ObservedWire(Wire):
     def put(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> bool:
         self._observation.sent(self._name, values)
         return super().put(epoch, values, origins)
+
+    def feed(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> bool:
+        self._observation.sent(WireName("", "", self._name.target, self._name.input), values)
+        return super().put(epoch, values, origins)

@@ -64,6 +64,9 @@ class Wire:
         self.ready.waiting |= self.bit
         return packets >= self.capacity
 
+    #: The same for a feed: these packets come from no filter.
+    feed = put
+
     def hand_over(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> bool:
         """As :meth:`put`, with a hold on the epoch that the caller has and gives up."""
         if epoch in self.waiting:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-import orjson
 
 from pypes import logs
-from pypes.component import Component, Operator, Publisher, is_publisher
+from pypes.component import Component, is_publisher
 from pypes.core.clock import wall
 from pypes.core.lifeline import die_with_parent, watch
 from pypes.core.limits import Limits
@@ -24,7 +22,7 @@ from pypes.core.secrets import Secrets
 from pypes.errors import PypesError
 from pypes.graph import codec
 from pypes.graph.cases import Post
-from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
 from pypes.graph.spec import ComponentSpec
 from pypes.ingest.codecs import check
@@ -37,11 +35,8 @@ from pypes.runtime.instance.routing import Router
 from pypes.runtime.instance.watchdog import limit_memory
 from pypes.runtime.making import Site
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Failure, Feed, Scheduler
-from pypes.runtime.scheduler.dead import written
 from pypes.runtime.trials.dryrun_job import MAX_REPORT_BYTES, Job
-
-#: Packets kept of each port; the rest is counted.
-MAX_SHOWN = 1000
+from pypes.runtime.trials.sight import Probe, Sight
 
 
 class Step(msgspec.Struct):
@@ -88,46 +83,11 @@ class Passage(NamedTuple):
     failures: list[dict[str, Any]]
 
 
-class Tap(Operator):
-    """Listens beside a wire: keeps what passes. No publisher, for what it has seen is not published yet."""
-
-    outputs = {}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[dict[str, Any]] = []
-
-    def process(self, packet: Any) -> None:
-        _keep(self.seen, packet)
-
-
-class Probe(Publisher):
-    """Stands in for a publisher: keeps what arrives, publishes nothing."""
-
-    def __init__(self, ports: Iterable[str]) -> None:
-        super().__init__()
-        for port in list(self._inputs):
-            self.remove_input(port)
-        for port in ports:
-            self.add_input(port, "What would be published")
-        self.seen: list[dict[str, Any]] = []
-
-    def process(self, packet: Any) -> None:
-        _keep(self.seen, packet)
-
-
-def _keep(seen: list[dict[str, Any]], packet: Any) -> None:
-    if len(seen) < MAX_SHOWN:
-        # as it is now, since it goes on; and as JSON has it, whatever a component put there
-        seen.append(orjson.loads(written(packet)[0]))
-
-
 class Trial:
     """One running copy of a graph whose publishers are probes (unless ``publishes``). Use it as a context manager.
 
-    Set-up runs at once; raises :class:`ComponentError` naming the filter. A tap listens beside each wired output, and only
-    there: a component that asks ``is_connected`` finds what it would find on a node. Without ``taps``, only what arrives at
-    publishers is seen.
+    Set-up runs at once; raises :class:`ComponentError` naming the filter. The packets are seen by an observer, so that the graph
+    is the one that a node would run. Without ``has_wires``, only what arrives at publishers is kept.
     """
 
     def __init__(
@@ -137,43 +97,33 @@ class Trial:
         *,
         site: Site | None = None,
         publishes: bool = False,
-        taps: bool = True,
+        has_wires: bool = True,
         limits: Limits | None = None,
     ) -> None:
         self._graph = graph
         self._limits = limits or Limits()
         self._site = site or Site()
-        #: Time spent in each filter during the last run.
-        self.spent_s: dict[str, float] = dict.fromkeys(graph.nodes, 0.0)
-        self._ends: dict[str, Probe] = {}
+        self._ends: list[str] = []
         components: dict[str, Component] = {}
         for name, node in graph.nodes.items():
             component = self._site.make(specs[node.component], node.params, name)
             if is_publisher(component) and not publishes:
-                component = self._ends[name] = Probe(component.get_in_ports())
+                component = Probe(component.get_in_ports())
+                self._ends.append(name)
             components[name] = component
-            self._time(name, component)
         self._router = Router(graph, components)
-        self._taps: dict[tuple[str, str], Tap] = {}
-        nodes, wires = dict(graph.nodes), list(graph.wires)
-        for source, port in dict.fromkeys((wire.source, wire.output) for wire in graph.wires if taps):
-            name = f"{source}.{port}"  # a name that no filter can have
-            self._taps[source, port] = tap = Tap()
-            components[name] = tap
-            nodes[name] = GraphNode(name, "Tap")
-            wires.append(Wire(source, port, name, "in"))
-        watched = Graph(graph.name, nodes, tuple(wires), order_by=graph.order_by)
+        self._sight = Sight(graph, self._ends, has_wires)
         self._done: list[Epoch] = []
         self._scheduler = Scheduler(
-            watched,
+            graph,
             components,
             limits=self._limits,
             on_done=self._done.append,
             # what cannot be reached is found out here, not waited for
             has_breakers=publishes,
             secrets=self._site.secrets,
+            observer=self._sight,
         )
-        self._entered: dict[str, list[dict[str, Any]]] = {}
         self._scheduler.setup()
 
     def __enter__(self) -> Trial:
@@ -184,23 +134,13 @@ class Trial:
 
     @property
     def publishers(self) -> list[str]:
-        """The filters that probes stand for."""
-        return list(self._ends)
+        """The filters that are publishers, which publish nothing."""
+        return self._ends
 
-    def _time(self, name: str, component: Component) -> None:
-        """Have a component's work timed; a ``run`` loop cannot be told apart from its waiting, and is not."""
-        method = "process_batch" if component.process_batch is not None else "process"
-        work = getattr(component, method)
-
-        def timed(packets: Any) -> Any:
-            begin = time.perf_counter()
-            try:
-                return work(packets)
-            finally:
-                self.spent_s[name] += time.perf_counter() - begin
-
-        if not component.is_original_style():
-            setattr(component, method, timed)
+    @property
+    def spent_s(self) -> Mapping[str, float]:
+        """Seconds that each filter took during the last run."""
+        return self._sight.spent_s
 
     def run(self, posts: Sequence[Post]) -> Report:
         """Push what was posted through the graph, and wait until all of it is done. Blocks.
@@ -210,12 +150,10 @@ class Trial:
         return self.push([self._delivery(position, post) for position, post in enumerate(posts)])
 
     def push(self, deliveries: Sequence[Arrived]) -> Report:
-        """Push deliveries through the graph together; as :meth:`run`. Not meant for a trial without taps."""
-        self._reset()
+        """Push deliveries through the graph together; as :meth:`run`. Meant for a trial that has wires in sight."""
+        self._sight.clear()
         intake = Intake(deliveries, self._router, self._limits)
-        feed = intake.feed()
-        feed.batches = self._noting(feed.batches)
-        intake.epoch = self._scheduler.submit(feed)
+        intake.epoch = self._scheduler.submit(intake.feed())
         self._scheduler.drain()
         intake.epoch = None
         return self._report(self._done.pop())
@@ -232,12 +170,11 @@ class Trial:
                 node, packets, numbers = batch
                 for packet, number in zip(packets, numbers, strict=True):
                     entering[number].append((node, packet))
-        self._reset()
+        self._sight.clear()
         return [self._passage(number, packets, reading) for number, packets in enumerate(entering)]
 
     def _passage(self, number: int, packets: list[tuple[str, Any]], reading: Epoch) -> Passage:
-        for probe in self._ends.values():
-            probe.seen = []
+        self._sight.clear_ends()
         flags, letters = reading.flags[number], [f for f in reading.dead_letters if number in f.documents]
         if packets:
             self._scheduler.submit(Feed(iter([(node, [packet], [0]) for node, packet in packets]), 1))
@@ -246,16 +183,7 @@ class Trial:
             flags |= epoch.flags[0]
             letters += epoch.dead_letters
         fate = "failed" if flags & FAILED else "published" if flags & PUBLISHED else "dropped"
-        return Passage({name: probe.seen for name, probe in self._ends.items()}, fate, _failures(letters))
-
-    def _reset(self) -> None:
-        """Forget the last run."""
-        self.spent_s.update(dict.fromkeys(self.spent_s, 0.0))
-        self._entered.clear()
-        for probe in self._ends.values():
-            probe.seen = []
-        for tap in self._taps.values():
-            tap.seen = []
+        return Passage(self._sight.arrived, fate, _failures(letters))
 
     def _delivery(self, position: int, post: Post) -> Arrived:
         header = Header(
@@ -268,15 +196,6 @@ class Trial:
         body = post.body if decoded is None else decoded
         return Arrived(None, Item(position, receipt, header, len(body), is_decoded=decoded is not None), body)
 
-    def _noting(self, batches: Iterable[Any]) -> Any:
-        """Note what enters the graph at which adapter."""
-        for batch in batches:
-            if isinstance(batch, tuple):
-                node, packets, _ = batch
-                entered = self._entered.setdefault(node, [])
-                entered += [packet.to_json() for packet in packets[: MAX_SHOWN - len(entered)]]
-            yield batch
-
     def _report(self, epoch: Epoch) -> Report:
         failures = _failures(epoch.dead_letters)
         dropped = [flag & (PUBLISHED | FAILED) for flag in epoch.flags].count(0)
@@ -285,14 +204,15 @@ class Trial:
         return Report(steps, published, dropped, failures)
 
     def _step(self, name: str, failures: list[dict[str, Any]]) -> Step:
-        outs = {port: tap.seen for (source, port), tap in self._taps.items() if source == name}
+        sight = self._sight
+        outs = {port: packets for (source, port), packets in sight.sent.items() if source == name}
         if name in self._ends:
-            taken = self._ends[name].seen
+            taken = sight.arrived[name]
         else:
             sources = [(wire.source, wire.output) for wire in self._graph.wires if wire.target == name]
-            taken = [packet for source in sources for packet in self._taps[source].seen] + self._entered.get(name, [])
+            taken = [packet for source in sources for packet in sight.sent[source]] + sight.entered.get(name, [])
         error = next((f for f in failures if f["filter"] == name), None)
-        ms = round(self.spent_s[name] * 1000, 3)
+        ms = round(sight.spent_s[name] * 1000, 3)
         failed = sum(f["filter"] == name for f in failures)
         is_end = name in self._ends or not outs
         dropped = 0 if is_end else max(0, len(taken) - sum(map(len, outs.values())) - failed)

@@ -172,6 +172,14 @@ def test_dead_letters_and_triggers_are_told() -> None:
     assert notes.of("began") == [["g", 4], ["g", 0]] == notes.of("ended")
 
 
+def test_what_is_fed_behind_other_filters_does_not_come_from_them() -> None:
+    notes = Notes(Clock())
+    with running({"a": Pass(), "b": Pass(), "end": Keep()}, CHAIN, observer=notes) as scheduler:
+        scheduler.submit(Feed(iter([("b", packets(2), range(2))]), 2))
+        scheduler.drain()
+    assert notes.of("sent") == [["(entry) -> b.in", [0, 1]], ["b.out -> end.in", [0, 1]]]
+
+
 @pytest.mark.parametrize(
     "hook", ["epoch_began", "packets_sent", "packets_taken", "filter_ran", "packets_committed", "epoch_ended"]
 )
