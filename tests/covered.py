@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def main(tests: list[str]) -> None:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.strip()
-    machine = f"{platform.system()} on {platform.machine()}, Python {platform.python_version()}"
+    machine = f"{platform.system()} on {platform.machine()} with {os.cpu_count()} cores, Python {platform.python_version()}"
     text = page(counts(files), tests, commit, f"{datetime.now(UTC):%Y-%m-%d}", machine)
     PAGE.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
