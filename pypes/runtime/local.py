@@ -17,6 +17,7 @@ from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import Plan, find_cycle
 from pypes.ingest.outcome import Fate
+from pypes.observe import Observer
 from pypes.placement import isolate
 from pypes.runtime.scheduler import Epoch, Failure, Feed, Scheduler
 
@@ -41,7 +42,7 @@ class Pipeline:
     graph. What is sent to an output port without a wire is what :meth:`run` yields; packets that failed are kept
     in :attr:`dead_letters`, and :attr:`fates` tells of each packet what became of it. A publisher whose destination cannot be
     reached keeps its packets until it can, and :meth:`run` waits for that; the log says so. Use it as a context manager, or call
-    :meth:`close`.
+    :meth:`close`. An ``observer`` (:mod:`pypes.observe`) sees the packets on their way and the time of each filter.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Pipeline:
         nodes: Mapping[str, Node] | None = None,
         wires: Iterable[tuple[str, str]] = (),
         limits: Limits | None = None,
+        observer: Observer | None = None,
     ) -> None:
         if chain:
             nodes = {f"{_class_name(node).lower()}{i}": node for i, node in enumerate(chain, 1)}
@@ -79,7 +81,7 @@ class Pipeline:
         #: What became of each packet of the last wave that was pushed, in their order: its takers (publishers, and output
         #: ports without a wire), or the filter that dropped it or in which it failed.
         self.fates: list[Fate] = []
-        self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done)
+        self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done, observer=observer)
         self._scheduler.setup()
 
     def _component(self, node: Node) -> Component:

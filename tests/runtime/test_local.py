@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from pypes import Filter, Graph, InvalidGraph, Packet, Pipeline, Transformer
 from pypes.ingest.outcome import Fate
+from pypes.observe import Observer
 from tests.placement import samples
 
 
@@ -99,3 +100,25 @@ def test_isolated_components_run_in_processes_of_their_own() -> None:
     assert [packet["title"] for packet in found] == ["A", "C"]
     assert all(packet.get_meta("pid") != os.getpid() for packet in found)
     assert letter.error == "killed by SIGSEGV in filter apart1"
+
+
+def test_an_observer_sees_a_pipeline() -> None:
+    class Counts(Observer):
+        def __init__(self) -> None:
+            self.taken: dict[str, int] = {}
+
+        def packets_taken(self, graph: str, filter: str, packets: Sequence[Any]) -> None:
+            self.taken[filter] = self.taken.get(filter, 0) + len(packets)
+
+    class Even(Transformer):
+        def process(self, packet: Packet) -> Packet | None:
+            return None if packet.get("n") % 2 else packet
+
+    class Same(Transformer):
+        def process(self, packet: Packet) -> Packet:
+            return packet
+
+    counts = Counts()
+    with Pipeline(Even, Same, observer=counts) as pipeline:
+        list(pipeline.run(Packet({"n": n}) for n in range(5)))
+    assert (counts.taken["even1"], counts.taken["same2"]) == (5, 3)
