@@ -360,7 +360,7 @@ class Tasklet(Filter):
 
     def emit(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         """Put what the component sent on all wires of a port; it is made of all that the component holds, if it does."""
-        if self.holding is not None:
+        if self.holding is not None and self.holding.held:
             epoch, origin = self.holding.carrier()
             origins = [origin] * len(values)
         self.fan_out(out, epoch, values, origins)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from pypes.component import Transformer
+from pypes.component import Component, Publisher, Transformer
 from pypes.core.secrets import Secrets
 from pypes.graph.model import Graph, GraphNode
 from pypes.packet import Packet
-from pypes.runtime.scheduler import Feed, Scheduler, as_json
+from pypes.runtime.scheduler import Epoch, Feed, Scheduler, as_json
+from tests.runtime.scheduler.graphs import running
 
 
 class BadRepr:
@@ -101,3 +102,25 @@ def test_nothing_that_is_told_of_a_failure_has_secrets() -> None:
     kept = json.loads(letter.packet)
     assert kept["fields"] == {"text": "s3cret-key"}
     assert kept["meta"] == {"id": "s3cret-key", "url": "http://h/?k=${KEY}"}
+
+
+def test_what_a_source_sends_while_it_holds_nothing_belongs_to_its_trigger() -> None:
+    class Ticks(Component):
+        holds = True
+
+        def run(self) -> None:
+            while True:
+                self.send("out", Packet({"n": 1}))
+                self.yield_ctrl()
+
+    class Fails(Publisher):
+        def process(self, packet: Packet) -> None:
+            raise ValueError("not this one")
+
+    done: list[Epoch] = []
+    with running({"ticks": Ticks(), "end": Fails()}, [("ticks.out", "end.in")], on_done=done.append) as scheduler:
+        epoch = scheduler.trigger()
+        while not scheduler.is_idle:
+            scheduler.run()
+    assert done == [epoch]
+    assert [(letter.node, letter.error) for letter in epoch.dead_letters] == [("end", "ValueError: not this one")]
