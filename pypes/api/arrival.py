@@ -22,7 +22,7 @@ class Arrival:
         """Raises :class:`BadRequest` for a lenient body that has no parts that could be left out."""
         if header.is_lenient and (header.method == "DELETE" or parse(header.content_type).codec not in ("ndjson", "json")):
             raise BadRequest(
-                "on_error=deadletter is for NDJSON and JSON arrays; anything else is read whole or not at all",
+                "on_error=deadletter works for NDJSON and JSON arrays only; leave it out with any other content type",
                 code="request.invalid",
                 where="on_error",
             )
@@ -36,7 +36,7 @@ class Arrival:
 
     @property
     def rejected(self) -> int:
-        """How many of the documents cannot be read."""
+        """Number of documents that cannot be read."""
         return 0 if self._seen is None else self._seen.rejected
 
     def check(self, body: bytes) -> bytes | None:
@@ -49,7 +49,7 @@ class Arrival:
 
     @property
     def checker(self) -> Checker:
-        """What checks a body in blocks."""
+        """Checker for a body that arrives in blocks."""
         if self._checker is None:
             self._checker = Checker(self.header, self._limits, self._seen)
         return self._checker
@@ -70,6 +70,6 @@ class Arrival:
 
 
 def _identity(header: Header) -> bytes:
-    """What makes two requests different besides their bodies."""
+    """Digest of the parts of a request, besides its body, that distinguish it from another request."""
     parts = (header.method, header.route, header.id, header.content_type, header.encoding, header.is_lenient)
     return msgspec.msgpack.encode((*parts, header.meta, header.keeps_folders) if header.meta or header.keeps_folders else parts)

@@ -1,4 +1,4 @@
-"""What requests that change a graph have in common: preconditions, who makes the change and why, the answer with its version."""
+"""Common parts of requests that change a graph: preconditions, author and reason, the answer with the new version."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pypes.errors import BadRequest
 
 ETAG = {"ETag": "The live version, in quotes."}
 IF_MATCH = Parameter("If-Match", "Entity tag of the version that must be live.", place="header")
-IF_NONE_MATCH = Parameter("If-None-Match", "*: there must be no such graph yet.", place="header")
-CHANGED = "Another version is live than If-Match says."
+IF_NONE_MATCH = Parameter("If-None-Match", "*: the graph must not exist yet.", place="header")
+CHANGED = "The live version is not the one in If-Match."
 #: Who changes it and why: kept with the version.
 AUTHORSHIP = (
-    Parameter("by", "Who makes the change; the client's address if nobody is named."),
-    Parameter("note", "Why the change is made."),
+    Parameter("by", "Author of the change; by default the address of the client."),
+    Parameter("note", "Reason for the change."),
 )
 
 
 def authorship(req: Request) -> tuple[str, str]:
-    """Who makes a change, and why."""
+    """Author and reason of a change."""
     return req.get_param("by") or req.remote_addr or "", req.get_param("note") or ""
 
 
@@ -45,5 +45,7 @@ def expected(req: Request) -> list[int] | None:
     # a weak tag means the same version here
     numbers = [tag.strip().removeprefix("W/").strip('"') for tag in tags.split(",")]
     if not all(number.isdecimal() and len(number) < 10 for number in numbers):
-        raise BadRequest('If-Match takes what ETag said, such as "3"', code="request.invalid", where="If-Match")
+        raise BadRequest(
+            'If-Match must be an entity tag that a response gave as ETag, such as "3"', code="request.invalid", where="If-Match"
+        )
     return [int(number) for number in numbers]

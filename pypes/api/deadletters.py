@@ -79,16 +79,16 @@ ACCEPTED = Answer(
     "It is a delivery again. edits_forgotten: so many of the dead letters that went had been edited, and a document runs from "
     "the start as it was received.",
     obj(EDITS, receipt=TEXT),
-    {"Location": "Where its receipt is."},
+    {"Location": "Address of the receipt of the new delivery."},
 )
 CRITERIA = (
     GRAPH,
-    Parameter("filter", "Only those that failed in this filter.", SOUGHT),
-    Parameter("code", "Only those with this error code.", SOUGHT),
-    Parameter("receipt", "Only those that this delivery left.", SOUGHT),
-    Parameter("id", "Only those of the document with this id.", SOUGHT),
-    Parameter("file", "Only those of the file with this name.", SOUGHT),
-    Parameter("route", "Only those of documents with this route.", SOUGHT),
+    Parameter("filter", "Only dead letters that failed in this filter.", SOUGHT),
+    Parameter("code", "Only dead letters with this error code.", SOUGHT),
+    Parameter("receipt", "Only dead letters of the delivery with this receipt.", SOUGHT),
+    Parameter("id", "Only dead letters of the document with this id.", SOUGHT),
+    Parameter("file", "Only dead letters of the file with this name.", SOUGHT),
+    Parameter("route", "Only dead letters of documents with this route.", SOUGHT),
     Parameter("index", "Only those of the document with this ordinal in its delivery; use it with receipt.", COUNT),
     SINCE,
 )
@@ -103,9 +103,9 @@ TEXTS = {
     "route": "route",
 }
 UNKNOWN = "No such dead letter; it may have been replayed or deleted."
-NOT_KEPT = "What the replay takes is not kept: the body of the delivery was too large, or the packet is not there."
+NOT_KEPT = "The body or packet to replay is not kept: the body was too large, or the packet is gone."
 FULL = "The queue is full."
-NO_ROOM = "There is no room on the disk."
+NO_ROOM = "The disk is full."
 
 
 class DeadLetters:
@@ -115,7 +115,7 @@ class DeadLetters:
         self._worker = worker
 
     @operation(
-        "Dead letters, those of the newest deliveries first, or how many of them failed alike",
+        "Dead letters, newest deliveries first, or counts of those that failed alike",
         {
             200: Answer(
                 "A page of them; next is null on the last one. With group=code, counts by graph, filter and code, most first.",
@@ -160,15 +160,15 @@ class DeadLetters:
 
     @operation(
         "Delete the dead letters that match; at least one criterion is needed",
-        {200: Answer("How many there were.", obj(count=COUNT))},
-        errors={400: "A criterion that there is not, that is empty or makes no sense, or none.", 503: BUSY, 507: NO_ROOM},
+        {200: Answer("Number of dead letters that were deleted.", obj(count=COUNT))},
+        errors={400: "No criterion, an unknown one, or one whose value is empty or invalid.", 503: BUSY, 507: NO_ROOM},
         parameters=CRITERIA,
     )
     async def on_delete(self, req: Request, resp: falcon.asgi.Response) -> None:
         query = _query(req)
         if query == LetterQuery() and not req.get_param("since"):
             raise BadRequest(
-                f"say which: give {', '.join(TEXTS)}, index or since (since=0 is all of them)",
+                f"no criterion selects the dead letters; give {', '.join(TEXTS)}, index or since (since=0 selects all)",
                 code="request.invalid",
                 where="query",
             )
@@ -188,7 +188,7 @@ class DeadLetters:
                 ),
             )
         },
-        errors={400: "Unknown keys, or values that make no sense.", 409: NOT_KEPT, 429: FULL, 503: BUSY, 507: NO_ROOM},
+        errors={400: "Unknown keys or invalid values.", 409: NOT_KEPT, 429: FULL, 503: BUSY, 507: NO_ROOM},
         body={
             "application/json": obj(
                 {
@@ -227,7 +227,7 @@ class DeadLetters:
         resp.data = orjson.dumps(answer)
 
     @operation(
-        "One dead letter with all that is kept of it",
+        "One dead letter, with its packet or the body of its delivery",
         {
             200: Answer(
                 "packet is null where there never was one, for what failed before the first filter: delivery is then its body, "
@@ -241,7 +241,7 @@ class DeadLetters:
         resp.data = _whole(await self._worker.records.letter(id))
 
     @operation(
-        "Give a dead letter another packet, to be replayed",
+        "Replace the packet of a dead letter, for a later replay",
         {200: Answer("The dead letter as it is now.", WHOLE_LETTER)},
         errors={
             400: "The body is not JSON, or has no packet.",

@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 #: The header that names the graph which took the documents.
 GRAPH = "pypes-graph"
-GRAPH_TEXT = "The graph that took them: by their route, or as the default graph."
+GRAPH_TEXT = "The graph that accepted the documents: by their route, or as the default graph."
 ACCEPTED = Answer(
     "Durable: whatever happens now, every document will be published, dropped by a filter, or put among the dead letters. "
     "rejected (with on_error=deadletter) is how many of the accepted could not be read.",
     obj({"rejected": COUNT}, receipt=TEXT, accepted=COUNT),
-    {"Location": "Where the receipt is.", "Pypes-Graph": GRAPH_TEXT},
+    {"Location": "Address of the receipt.", "Pypes-Graph": GRAPH_TEXT},
 )
 FINISHED = Answer(
     "Only if preferred: durable, and finished within the time.",
     RECEIPT,
     {
-        "Location": "Where the receipt is.",
+        "Location": "Address of the receipt.",
         "Pypes-Graph": GRAPH_TEXT,
-        "Preference-Applied": "wait, and the seconds that were granted.",
+        "Preference-Applied": "wait, with the number of seconds granted.",
     },
 )
 ANSWERS = {200: FINISHED, 202: ACCEPTED}
@@ -57,25 +57,30 @@ BODIES: dict[str, Schema] = {
     "*/*": {"type": "string", "description": "Anything else is one document, handed to the adapters as bytes."},
 }
 ERRORS = {
-    400: "Malformed (line and column, or the line of the NDJSON, are named), empty, nested too deeply, several documents for "
-    "one id, two ids for one document, a number of more than 64 bits, an id, route or metadata that cannot be one: nothing of it "
-    "was accepted.",
-    404: "No graph names the route, and the node is told to refuse that (strict_routes); near ones are named.",
+    400: (
+        "Nothing was accepted: the body is malformed (the detail names line and column, or the line of the NDJSON), empty "
+        "or nested too deeply, has several documents for one id or two ids for one document, a number of more than 64 "
+        "bits, or an invalid id, route or metadata."
+    ),
+    404: "No graph names the route, and the node refuses unknown routes (strict_routes); the detail names similar ones.",
     403: "The callback leads to a host that is not allowed.",
-    409: "The Idempotency-Key came with another request before.",
+    409: "The Idempotency-Key was used with a different request before.",
     413: "Over one of the limits, perhaps only after decompression.",
-    415: "A media type or content encoding that cannot be taken; forms are not documents.",
-    422: "The graph keeps order by id, and a document has none; line or index are named.",
-    429: "The queue is full, so much is being received that there is no memory for more, or the graph fills its share of it.",
-    503: "No graph is deployed that would take it, the node is stopping, its disk fails, or the worker that owns it restarts.",
-    507: "There is no room on the disk, or so many dead letters of the graph are kept that no more fit.",
+    415: "An unsupported media type or content encoding; forms are not documents.",
+    422: "The graph keeps order by id, and a document has no id; the detail names its line or index.",
+    429: "The queue is full, the graph fills its share of the queue, or the memory for bodies being received is used up.",
+    503: (
+        "No deployed graph takes the document, the node is stopping, its disk fails, or the worker that owns the document "
+        "restarts."
+    ),
+    507: "The disk is full, or the graph has as many dead letters as may be kept.",
 }
 PARAMETERS = (
+    Parameter("Content-Encoding", "Compression of the body.", {"type": "string", "enum": ["gzip", "deflate", "zstd"]}, "header"),
     Parameter(
-        "Content-Encoding", "How the body is compressed.", {"type": "string", "enum": ["gzip", "deflate", "zstd"]}, "header"
-    ),
-    Parameter(
-        "Content-Disposition", "filename= names the document's file; the name says the type where none is given.", place="header"
+        "Content-Disposition",
+        "filename= names the document's file; its suffix gives the type if no Content-Type does.",
+        place="header",
     ),
     Parameter(
         "Pypes-Id",

@@ -38,11 +38,11 @@ _QUIET_S = 60.0
 
 
 class Connection(Protocol):
-    """What the door knows of a connection."""
+    """State of a connection, as the door sees it."""
 
     @property
     def waits_since(self) -> float | None:
-        """When it began to wait for a request, by the clock of the loop; ``None`` while a request is under way."""
+        """Start of the wait for a request, by the clock of the loop; ``None`` while a request is under way."""
 
     @property
     def is_new(self) -> bool:
@@ -56,7 +56,7 @@ class Connection(Protocol):
 
 
 class Entry(Enum):
-    """How a new connection is received."""
+    """Protocol factory for new connections."""
 
     WELCOME = 1
     #: Only questions how the node is are answered.
@@ -76,7 +76,10 @@ class Door:
         self._told_at = -_QUIET_S
         if self.most < limits.connections:
             log.warning(
-                "file descriptors are short: raise the limit of open files (LimitNOFILE=, ulimit -n), or lower connections",
+                (
+                    "too few file descriptors for all connections: raise the limit of open files (LimitNOFILE=, ulimit "
+                    "-n), or lower connections"
+                ),
                 extra={"connections": self.most, "wanted": limits.connections, "open_files": soft_limit()},
             )
 
@@ -108,7 +111,7 @@ class Door:
         if now - self._told_at >= _QUIET_S:
             self._told_at = now
             log.warning(
-                "too many connections: those that wait longest without a request are closed for new ones",
+                "too many connections: the longest idle ones are closed to make room for new ones",
                 extra={"connections": self.most, "waiting": len(waiting)},
             )
 
@@ -120,6 +123,6 @@ class Door:
 
 
 def room(limits: Limits) -> int:
-    """How many connections there may be: ``connections``, or as many as there are descriptors for."""
+    """Number of connections allowed: ``connections``, or fewer if descriptors are short."""
     descriptors = soft_limit() - RESERVED_DESCRIPTORS - PROBES
     return max(1, min(limits.connections, descriptors // DESCRIPTORS_PER_CONNECTION))

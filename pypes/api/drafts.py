@@ -37,7 +37,7 @@ class Drafts:
         "All drafts of graphs",
         {
             200: Answer(
-                "The wires of each; filters that are in no graph yet have their id there.",
+                "The wires of each draft; filters that are in no graph yet appear by their id.",
                 {"type": "array", "items": WIRES},
                 LINK,
             )
@@ -49,12 +49,12 @@ class Drafts:
 
     @operation(
         "Draw a wire in the draft of a graph; ends are filter.port, with the id of a filter",
-        {201: Answer("The draft as it is now, and what is wrong with it yet.", DRAFT)},
+        {201: Answer("The draft after the change, with the problems that remain.", DRAFT)},
         errors={
             400: "Not two ends.",
             404: NO_FILTER,
             409: FULL,
-            422: "No such port, or no name for a graph.",
+            422: "The port does not exist, or the name of the graph is invalid.",
         },
         body=WIRE,
     )
@@ -64,28 +64,32 @@ class Drafts:
         resp.data = orjson.dumps(await self._worker.control.drafts.wire(name, source, target))
 
     @operation(
-        "Take a drafted wire away",
-        {200: Answer("The draft as it is now.", DRAFT)},
-        errors={400: "Not two ends.", 404: NO_DRAFT, 422: "Not an end of a wire."},
+        "Remove a wire from the draft",
+        {200: Answer("The draft after the change.", DRAFT)},
+        errors={400: "Not two ends.", 404: NO_DRAFT, 422: "An end of the wire is malformed; an end is filter.port."},
         body=WIRE,
     )
     async def on_delete_wires(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         source, target = await _ends(req)
         resp.data = orjson.dumps(await self._worker.control.drafts.unwire(name, source, target))
 
-    @operation("The draft of a graph", {200: Answer("What it would be.", DRAFT)}, errors={404: NO_DRAFT})
+    @operation(
+        "The draft of a graph",
+        {200: Answer("The draft, as the graph that a deployment would make of it.", DRAFT)},
+        errors={404: NO_DRAFT},
+    )
     async def on_get_draft(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         resp.data = orjson.dumps(await self._worker.control.drafts.get(name))
 
-    @operation("Throw a draft away, its filters included", {204: Answer("It is gone.")}, errors={404: NO_DRAFT})
+    @operation("Delete a draft with its filters", {204: Answer("It is gone.")}, errors={404: NO_DRAFT})
     async def on_delete_draft(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await self._worker.control.drafts.discard(name)
         resp.status = 204
 
     @operation(
         "Deploy a draft",
-        {200: Answer("It is live; the draft is gone.", GRAPH)},
-        errors={404: NO_DRAFT, 409: NOT_SET_UP, 422: "It is not valid yet; the draft stays."},
+        {200: Answer("The graph is live; the draft is gone.", GRAPH)},
+        errors={404: NO_DRAFT, 409: NOT_SET_UP, 422: "The graph is not valid yet; the draft stays."},
         parameters=AUTHORSHIP,
     )
     async def on_post_deploy(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:

@@ -84,7 +84,7 @@ class Filters:
 
     @operation(
         "Give a filter new parameters; one that belongs to a deployed graph is changed there",
-        {200: Answer("The filter as it is now.", FILTER)},
+        {200: Answer("The filter after the change.", FILTER)},
         errors={
             404: UNKNOWN,
             409: f"{NOT_SET_UP} Or it is a draft, and all drafts together are too large then.",

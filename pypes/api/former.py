@@ -31,11 +31,11 @@ _FORMS: Mapping[str, str] = MappingProxyType(
 
 
 def today(path: str) -> str:
-    """What to call in place of an address of the original; empty for any other."""
+    """Replacement for an address of the original; empty for any other address."""
     return next((said for begin, said in _TODAY.items() if path == begin or path.startswith(f"{begin}/")), "")
 
 
 def instead_of_form(method: str, path: str) -> str:
-    """What to send in place of a form, as the original's editor did."""
+    """Replacement for a form, which the original's editor sent."""
     head, slash, _ = path.strip("/").partition("/")
     return _FORMS.get(f"{method} /{head}{slash}", "JSON")

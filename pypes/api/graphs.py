@@ -25,12 +25,15 @@ MAX_GRAPH_BYTES = 16 << 20
 RESTING = {
     "type": "array",
     "items": obj(filter=TEXT, since=TIME, reason=TEXT, instances=COUNT),
-    "description": "Filters that wait for a service or a destination, since when and why, and in how many instances.",
+    "description": "Filters that wait for a service or a destination: since when, why, and in how many instances.",
 }
 GRAPH = obj({"code": TEXT, "resting": RESTING}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT)
 CREATED = obj({"code": TEXT}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT, report=PROBLEMS)
 SUMMARY = obj(
-    {"error": {**TEXT, "description": "Why it cannot be set up, while its state is failed."}, "resting": RESTING},
+    {
+        "error": {**TEXT, "description": "Reason for which the graph cannot be set up, while its state is failed."},
+        "resting": RESTING,
+    },
     name=TEXT,
     version=COUNT,
     state=TEXT,
@@ -57,15 +60,17 @@ class Graphs:
 
     @operation(
         "Deploy a new graph; a project of the original Pypes is converted first",
-        {201: Answer("Deployed. The report lists what of a project has no counterpart.", CREATED, ETAG)},
+        {201: Answer("Deployed. The report lists the parts of a project that have no counterpart.", CREATED, ETAG)},
         errors={
             400: "The body is not JSON, or a project comes without a name.",
-            409: "There is a graph of that name, or a filter failed to set up.",
-            422: "The graph is not valid; all problems are listed. Of a project, the graph made of it and the report, too.",
+            409: "A graph of that name exists already, or a filter failed to set up.",
+            422: (
+                "The graph is not valid; all problems are listed. For a project, the converted graph and the report are included."
+            ),
         },
         parameters=(
-            Parameter("format", "What the body is.", {"type": "string", "enum": ["pypes", "pypes1"], "default": "pypes"}),
-            Parameter("name", "Name of the graph; a project has none, and needs it."),
+            Parameter("format", "Form of the body.", {"type": "string", "enum": ["pypes", "pypes1"], "default": "pypes"}),
+            Parameter("name", "Name of the graph; required for a project, which has none."),
             *AUTHORSHIP,
         ),
         body={"application/json": JSON_OBJECT},
@@ -76,7 +81,11 @@ class Graphs:
         report: list[dict[str, str]] = []
         if form == "pypes1":
             if not name:
-                raise BadRequest("a project has no name; say ?name=", code="request.invalid", where="name")
+                raise BadRequest(
+                    "a project of the original Pypes has no name; add ?name=NAME to the address",
+                    code="request.invalid",
+                    where="name",
+                )
             imported = await self._worker.control.graphs.convert(name, graph)
             graph, report = imported["graph"], imported["report"]
         elif form != "pypes":
@@ -85,7 +94,7 @@ class Graphs:
         try:
             deployed = await self._worker.control.graphs.put(name, graph, *authorship(req), [0])
         except Changed as error:
-            raise Conflict("there is a graph of that name; PUT changes it", code="graph.exists", where=name) from error
+            raise Conflict("a graph of that name exists already; change it with PUT", code="graph.exists", where=name) from error
         except InvalidGraph as error:
             if form == "pypes":
                 raise
@@ -111,7 +120,7 @@ class Graphs:
         errors={
             400: "The body is not JSON, or If-Match is no entity tag.",
             409: NOT_SET_UP,
-            412: "Another version is live than If-Match says, or there is one already.",
+            412: "The live version is not the one in If-Match, or with If-None-Match the graph exists already.",
             422: "The graph is not valid; all problems are listed.",
         },
         parameters=(IF_MATCH, IF_NONE_MATCH, *AUTHORSHIP),
@@ -126,16 +135,19 @@ class Graphs:
         answer(resp, deployed)
 
     @operation(
-        "Take a graph down when all that was accepted for it is done; it takes no more from now on",
-        {204: Answer("It is gone; its versions are kept.")},
+        "Remove a graph once all documents accepted for it are done; it accepts none from now on",
+        {204: Answer("The graph is removed; its versions are kept.")},
         errors={
             404: UNKNOWN,
-            409: "Not done within grace_s, because its destination is down, it is paused or has failed: nothing has changed.",
+            409: (
+                "The graph did not finish within grace_s, because its destination is down, it is paused or it has failed: "
+                "nothing has changed."
+            ),
             412: CHANGED,
         },
         parameters=(
             IF_MATCH,
-            Parameter("force", "true: at once; what is queued goes to the dead letters.", BOOLEAN),
+            Parameter("force", "true: remove at once; queued documents become dead letters.", BOOLEAN),
         ),
     )
     async def on_delete_one(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The guard: who may talk to the server at all. Plain ASGI in front of Falcon, run for every request.
+"""The guard, which admits or refuses clients. Plain ASGI in front of Falcon, run for every request.
 
 - ``Host`` must be a name the server was told (or that of its own address): a web page that resolves its own name to this
   machine (DNS rebinding) is refused.
@@ -101,7 +101,8 @@ class Guard:
             send = _shared(send, origin)
         if origin is not None and method not in SAFE_METHODS and not self._is_good_origin(origin, host):
             foreign = Forbidden(
-                "pages of this origin may not change anything here; list it in origins if that is wanted", code="origin.foreign"
+                "pages of this origin may not change anything on this node; add the origin to origins in pypes.ini to allow them",
+                code="origin.foreign",
             )
             return problems.send(send, foreign)
         if self._token is not None and not self._is_authorized(token) and scope["path"] not in OPEN_PATHS:
@@ -111,7 +112,7 @@ class Guard:
             return problems.send(send, error, headers={"connection": "close"})
         if self._state() == "draining":
             if method not in SAFE_METHODS:
-                message = "the node is stopping and takes nothing new; try another node, or this one later"
+                message = "the node is stopping and accepts nothing new; try another node, or this one later"
                 return problems.send(send, Draining(message))
             send = _closing(send)
         return self._app(scope, receive, send)
@@ -167,17 +168,20 @@ def _bare(host: str) -> str:
 def _bad_host(host: bytes | None) -> PypesError:
     if host is None:
         return BadRequest("the request has no Host header", code="host.missing")
-    return Forbidden("the server does not go by this name; add it to hosts in pypes.ini if it should", code="host.foreign")
+    return Forbidden(
+        "the Host header names a server that this node does not answer for; add the name to hosts in pypes.ini if it should",
+        code="host.foreign",
+    )
 
 
 def _bad_token(token: bytes | None) -> Forbidden:
     if token is None:
-        return Forbidden("a token is required: send Authorization: Bearer TOKEN", code="token.missing")
-    return Forbidden("the token is not right: compare it with the server's token file", code="token.invalid")
+        return Forbidden("a bearer token is required: send Authorization: Bearer TOKEN", code="token.missing")
+    return Forbidden("the bearer token is wrong: compare it with the server's token file", code="token.invalid")
 
 
 async def _allow(send: Send, origin: bytes) -> None:
-    """Answer a browser that asks what a page of a listed origin may do; it sends no token along (Fetch standard, 4.8)."""
+    """Answer the preflight request of a browser for a listed origin; it carries no token (Fetch standard, 4.8)."""
     await send({"type": "http.response.start", "status": 204, "headers": [*_cors(origin), *PREFLIGHT]})
     await send({"type": "http.response.body", "body": b""})
 

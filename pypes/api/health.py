@@ -13,7 +13,7 @@ from pypes.api.request import Request
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
 
-HEALTH = obj(status=TEXT, node={**COUNT, "description": "The number of the node, which is part of its receipts."})
+HEALTH = obj(status=TEXT, node={**COUNT, "description": "Number of the node, part of the ids of its receipts."})
 READINESS = obj({"degraded": {"type": "object", "additionalProperties": TEXT}}, status=TEXT)
 
 
@@ -39,10 +39,13 @@ class Readiness:
     @operation(
         "Whether the server takes documents",
         {
-            200: Answer("It does. degraded names the graphs that cannot run, whose documents wait, and why.", READINESS),
+            200: Answer(
+                "The server takes documents. degraded names the graphs that cannot run, with the reason; their documents wait.",
+                READINESS,
+            ),
             503: Answer(
-                "Not now. status says why: starting, draining, failing (its disk), failed (the default graph, or every graph, "
-                "cannot run), cut off (this process has lost the supervisor, and is being replaced).",
+                "Not now. status gives the reason: starting, draining, failing (its disk), failed (the default graph, or every "
+                "graph, cannot run), cut off (this process has lost the supervisor and is being replaced).",
                 READINESS,
             ),
         },

@@ -1,4 +1,4 @@
-"""Keys of what is sent: one that there is not is refused, since what it was meant to say would be left out in silence."""
+"""Check of the keys in a request: an unknown key is refused, since ignoring it would hide a mistake."""
 
 from __future__ import annotations
 

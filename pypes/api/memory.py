@@ -1,4 +1,4 @@
-"""The memory that bodies may take while they are being received: one budget for all of an ingest worker.
+"""Budget of memory for the bodies that an ingest worker is receiving.
 
 Each body holds a share that grows and shrinks with what is kept of it. What does not fit waits a little, its client's connection
 being paused meanwhile, and is then refused with 429. The oldest body always gets what it needs, so that bodies which wait for
@@ -72,7 +72,7 @@ class Memory:
                 await future
         except TimeoutError:
             raise QueueFull(
-                "so much is being received that there is no memory for more; post again after the time in Retry-After",
+                "the memory for bodies being received is used up; post again after the time in Retry-After",
                 code="receiving.full",
                 retry_after_s=RETRY_S,
             ) from None
@@ -90,7 +90,7 @@ class Memory:
 
 
 class Share:
-    """What one body holds of the budget, until the end of the ``with`` block."""
+    """Share of the budget that one body holds, until the end of the ``with`` block."""
 
     __slots__ = ("_age", "_memory", "held_bytes")
 

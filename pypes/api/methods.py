@@ -1,4 +1,4 @@
-"""What may be called in place of a method that an address does not take; made from what the responders say of themselves."""
+"""Alternatives to a method that an address does not support; made from the responders' own descriptions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ METHODS = ("GET", "POST", "PUT", "DELETE")
 #: What no address takes, although it is asked for: documents are not kept here.
 _INSTEAD: Mapping[tuple[str, str], str] = MappingProxyType(
     {
-        ("docs", "GET"): "documents are passed on and not kept here; GET /receipts/{id}/documents tells what became of them",
+        ("docs", "GET"): "documents are passed on and not kept here; GET /receipts/{id}/documents gives the outcome of each",
         (
             "filters",
             "POST",
-        ): "a form with _method=PUT or DELETE is read by POST nowhere: send that method itself, and JSON with PUT",
+        ): "POST does not read _method=PUT or DELETE from a form: send PUT (with JSON) or DELETE itself",
     }
 )
 
@@ -33,7 +33,7 @@ class Methods:
                     found[method] = responder.operation.summary
 
     def hint(self, template: str, method: str) -> str:
-        """What may be called in place of a method that an address does not take: here, and elsewhere."""
+        """Alternatives to a method that an address does not support: at this address, and elsewhere."""
         allowed = self._summaries[template].items()
         here = "; ".join(f"{name}: {summary[0].lower()}{summary[1:]}" for name, summary in allowed)
         family = template.split("/")[1]

@@ -1,4 +1,4 @@
-"""``/openapi.json``: made from what the responders say about themselves, so that it cannot disagree with them."""
+"""``/openapi.json``: made from the responders' own descriptions, so that the two cannot disagree."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ VERSION = "3.1.0"
 
 PROBLEM: Schema = obj(
     {
-        "where": {**TEXT, "description": "What it is about: a filter, a line and column."},
+        "where": {**TEXT, "description": "Place of the problem: a filter, or a line and column."},
         "errors": {
             "type": "array",
             "items": obj({"code": TEXT}, path=TEXT, message=TEXT),
-            "description": "All problems, where there are several.",
+            "description": "All problems, if there are several.",
         },
     },
     type=TEXT,
     title=TEXT,
     status={"type": "integer"},
-    code={**TEXT, "description": "Stable; what programs go by."},
-    detail={**TEXT, "description": "For people: what is wrong and what to do."},
+    code={**TEXT, "description": "Stable code for programs to match on."},
+    detail={**TEXT, "description": "Sentence for people: the problem and its remedy."},
 )
 
 #: What any request may be answered with, said once; safe methods never see the second group.
 ALWAYS = {
     400: "The request is malformed.",
     401: "The token is missing or wrong.",
-    403: "The Host is not one of this server's, or a foreign Origin tries to change something.",
+    403: "The Host is not a name of this server, or a foreign Origin tries to change something.",
     500: "A bug of the server.",
 }
-CHANGING = {413: "The body is too long.", 503: "The node is stopping, or cannot do this now."}
+CHANGING = {413: "The body is too long.", 503: "The node is stopping, or cannot serve the request now."}
 
 METHODS = ("get", "put", "post", "delete")
 
@@ -61,7 +61,7 @@ def document(routes: Iterable[tuple[str, Any, str]], version: str) -> dict[str, 
         "info": {
             "title": "Pypes",
             "version": version,
-            "description": "Push documents in, follow them by their receipts, change the graphs they run through.",
+            "description": "Push documents in, follow them by their receipts, and change the graphs that process them.",
         },
         "paths": paths,
         "components": {
@@ -119,7 +119,7 @@ def _problem(status: int, text: str) -> dict[str, Any]:
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
     if status in (429, 503, 507):
-        result["headers"] = {"Retry-After": {"description": "Seconds until it is worth trying again.", "schema": TEXT}}
+        result["headers"] = {"Retry-After": {"description": "Seconds to wait before trying again.", "schema": TEXT}}
     return result
 
 

@@ -1,4 +1,4 @@
-"""What a responder says about itself: the one place from which ``/openapi.json`` is made."""
+"""Description of a responder: the only source of ``/openapi.json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client may ask for besides having its documents taken: by the query or by header fields of a request to ``/docs``."""
+"""Options of a request to ``/docs``, given in its query or header fields."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ PLAIN = Options()
 PARAMETERS = (
     Parameter(
         "on_error",
-        "What a line of NDJSON or an element of a JSON array that cannot be read does: refuse the whole body, or become a dead "
-        "letter of the receipt while the others are taken.",
+        (
+            "Treatment of a line of NDJSON or an element of a JSON array that cannot be read: refuse the whole body, or "
+            "put that one among the dead letters of the receipt and accept the others."
+        ),
         {"type": "string", "enum": ["refuse", "deadletter"]},
     ),
     Parameter(
@@ -41,12 +43,12 @@ PARAMETERS = (
     ),
     Parameter(
         "folders",
-        "keep: names of files keep the folders in them, but for drives and dots; otherwise they are cut off.",
+        "keep: names of files keep their folders, without drives and dots; by default the folders are cut off.",
         {"type": "string", "enum": ["cut", "keep"]},
     ),
     Parameter(
         "callback",
-        "Where the finished receipt is posted, signed; its host must be one that the server's configuration allows.",
+        "Address to which the finished receipt is posted, signed; the server's configuration must allow its host.",
         {"type": "string", "format": "uri"},
     ),
     Parameter(
@@ -65,7 +67,7 @@ PARAMETERS = (
 
 
 def options_of(req: Request, limits: Limits, hosts: Collection[str]) -> Options:
-    """What a request asks for; ``hosts`` are those to which callbacks may go.
+    """Parse the options of a request; ``hosts`` lists the hosts to which callbacks may go.
 
     Raises :class:`BadRequest` for what has no meaning, :class:`Forbidden` (``callback.host``) for another host.
     """
@@ -87,7 +89,7 @@ def options_of(req: Request, limits: Limits, hosts: Collection[str]) -> Options:
 def _checked_key(key: str, limits: Limits) -> str:
     if not 0 < len(key) <= limits.idempotency_key_bytes:
         raise BadRequest(
-            f"an Idempotency-Key has 1 to {limits.idempotency_key_bytes} bytes; a UUID does",
+            f"an Idempotency-Key must have 1 to {limits.idempotency_key_bytes} bytes; use a UUID, for example",
             code="idempotency.key",
             where="Idempotency-Key",
         )

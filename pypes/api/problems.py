@@ -83,7 +83,7 @@ def document(status: int, code: str, detail: str, where: str = "", problems: tup
 
 
 def headers_of(error: PypesError) -> dict[str, str]:
-    """What the response says besides the document: when to come back, and that the connection is about to end."""
+    """Header fields beside the problem document: the time to retry after, and the end of the connection."""
     headers = {}
     if isinstance(error, errors.Unavailable):
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
@@ -118,11 +118,11 @@ async def _on_http_error(
     status = error.status_code
     if status == 404:
         today = former.today(req.path)
-        detail = f"there is nothing at {req.path}; {today or '/openapi.json lists what there is'}"
+        detail = f"no resource has the address {req.path}; {today or '/openapi.json lists what there is'}"
     elif status == 405:
         allowed = error.headers.get("Allow", "") if isinstance(error.headers, dict) else ""
         hint = hints(req.uri_template, req.method) if hints is not None and req.uri_template else ""
-        detail = f"{req.method} is not possible here; this address takes {allowed}{f': {hint}' if hint else ''}"
+        detail = f"{req.method} is not possible at this address, which takes {allowed}{f': {hint}' if hint else ''}"
     else:
         detail = error.description or error.title or HTTPStatus(status).phrase
     headers = dict(error.headers or {})
@@ -132,7 +132,7 @@ async def _on_http_error(
 
 async def _on_bug(req: Request, resp: falcon.asgi.Response, error: Exception, params: Any) -> None:
     log.error("request failed", extra={"method": req.method, "path": req.path}, exc_info=error)
-    detail = f"{type(error).__name__}: this is a bug of the server; its log has the traceback"
+    detail = f"{type(error).__name__}: this is a bug of the server; the log of the server has the traceback"
     answer(resp, document(500, errors.InternalError.code, detail), {})
     await _clear(req, resp)
 
@@ -151,7 +151,7 @@ def answer(resp: falcon.asgi.Response, body: Mapping[str, Any], headers: Mapping
 
 
 async def _clear(req: Request, resp: falcon.asgi.Response) -> None:
-    """Take what is left of the body, so that the client gets to read the answer; give up on what is too long."""
+    """Read the rest of the body, so that the client gets to read the answer; give up on a rest that is too long."""
     if not await req.discard():
         resp.set_header("connection", "close")
 

@@ -96,7 +96,7 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def waits_since(self) -> float | None:
-        """When it began to wait for a request; ``None`` while one is under way."""
+        """Start of the wait for a request; ``None`` while one is under way."""
         if self._refused_at is not None:
             return self._refused_at
         return None if self._unanswered or self._is_in_body else self._waits_since
@@ -171,7 +171,7 @@ class Protocol(HttpToolsProtocol):
             self._refuse_trailers()
 
     def _refuse_trailers(self) -> None:
-        detail = f"trailers and chunk extensions have at most {MAX_OVERHEAD_BYTES} bytes; they mean nothing here: leave them out"
+        detail = f"trailers and chunk extensions have at most {MAX_OVERHEAD_BYTES} bytes; the server ignores them: leave them out"
         self._refuse(431, "http.trailers_too_large", detail)
 
     def _discard(self, size: int) -> None:
@@ -220,7 +220,7 @@ class Protocol(HttpToolsProtocol):
         self._is_offer = self.parser.should_upgrade()
         if self._is_offer:
             if self.parser.get_method() == b"CONNECT":
-                self._refuse(501, "http.connect", "this is no proxy: CONNECT is not possible")
+                self._refuse(501, "http.connect", "this server is no proxy: CONNECT is not possible")
             return
         if b"#" in self.url:
             # the parser would leave out what follows, and two documents had one id

@@ -29,13 +29,15 @@ END_OF_TIME = 253_402_300_800.0
 
 _OFFSET_WITHOUT_PLUS = re.compile(r" (\d\d:\d\d)$")
 
-WAIT = Parameter("wait", f"Seconds to wait for it to be finished, at most {MAX_WAIT_S:g}.", {"type": "number", "minimum": 0})
+WAIT = Parameter(
+    "wait", f"Seconds to wait until the receipt is finished, at most {MAX_WAIT_S:g}.", {"type": "number", "minimum": 0}
+)
 LIMIT = Parameter(
     "limit", f"Entries of a page, {PAGE} unless said otherwise.", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE}
 )
 SINCE = Parameter(
     "since",
-    "Only what is not older: RFC 3339, or seconds since the epoch.",
+    "Only entries since this time: RFC 3339, or seconds since the epoch.",
     {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0, "exclusiveMaximum": 253402300800}]},
 )
 #: Lists that grow show what came last; the other order is for whoever reads all of it.
@@ -45,10 +47,10 @@ LISTED = (
     Parameter(
         "limit", f"Entries of a page, {MAX_PAGE} unless said otherwise.", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE}
     ),
-    Parameter("after", "Go on behind this entry: follow the Link of the page before.", TEXT),
+    Parameter("after", "Continue after this entry: follow the Link of the previous page.", TEXT),
 )
 LINK = {"Link": 'The next page, rel="next", if there is one.'}
-AFTER = Parameter("after", "Go on behind this id: next of the page before.", TEXT)
+AFTER = Parameter("after", "Continue after this id: next of the previous page.", TEXT)
 
 
 def invalid(name: str, message: str) -> BadRequest:
@@ -77,7 +79,7 @@ def criterion_of(req: Request, name: str) -> str | None:
 
 def invalid_empty(name: str) -> BadRequest:
     """The refusal of a criterion that is empty."""
-    return invalid(name, "something to look for, and not empty; leave it out to look for any")
+    return invalid(name, "a text that is not empty; leave the parameter out to match any value")
 
 
 def choice_of(req: Request, name: str, options: Sequence[str]) -> str | None:
@@ -99,17 +101,17 @@ def number_of(req: Request, name: str, default: int, least: int, most: int) -> i
 
 
 def is_newest_first(req: Request) -> bool:
-    """Whether a list begins with what came last. Raises :class:`BadRequest`."""
+    """True if the list begins with the newest entry. Raises :class:`BadRequest`."""
     return choice_of(req, "order", ("newest", "oldest")) != "oldest"
 
 
 def limit_of(req: Request) -> int:
-    """How many entries the page may have."""
+    """Largest number of entries on the page."""
     return number_of(req, "limit", PAGE, 1, MAX_PAGE)
 
 
 async def answer_page(req: Request, resp: Response, page: Callable[..., Awaitable[Page]], after: str | int | None) -> None:
-    """Answer with a page of what the supervisor lists: an array, and the way to the next one in ``Link`` (RFC 8288)."""
+    """Answer with a page of a list of the supervisor: an array, with the address of the next page in ``Link`` (RFC 8288)."""
     limit = number_of(req, "limit", MAX_PAGE, 1, MAX_PAGE)
     found = await page(limit=limit, after=after)
     if found.next is not None:
@@ -119,7 +121,7 @@ async def answer_page(req: Request, resp: Response, page: Callable[..., Awaitabl
 
 
 def wait_of(req: Request) -> float:
-    """How long to wait, in seconds; what is more than is granted is cut. Raises :class:`BadRequest`."""
+    """Seconds to wait, cut to the granted maximum. Raises :class:`BadRequest`."""
     text: str | None = req.get_param("wait")
     if not text:
         return 0.0

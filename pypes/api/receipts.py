@@ -48,17 +48,17 @@ MAYBE_TIME: Schema = {"type": ["string", "null"], "format": "date-time"}
 VERSION: Schema = {
     "type": ["integer", "null"],
     "minimum": 1,
-    "description": "That of the graph it ran in; null while it has not, or if it never came so far.",
+    "description": "Version of the graph that ran the delivery; null before the first run.",
 }
 
 #: The same document in another delivery.
 ELSEWHERE = obj({"outcome": {"type": ["string", "null"]}}, receipt=TEXT, index=COUNT)
 RECEIPT = obj(
     {
-        "reason": {**TEXT, "description": "Why it waits, if that is because of its graph."},
+        "reason": {**TEXT, "description": "Reason for waiting, if the graph is the reason."},
         "replay_of": {
             **obj(receipt=TEXT, deadletter=TEXT, start=TEXT),
-            "description": "Of a replay, where it comes from; start is the filter it began at, empty for the adapters.",
+            "description": "Origin of a replay; start is the filter at which the replay began, empty for the adapters.",
         },
         "replays": {
             "type": "array",
@@ -91,8 +91,8 @@ DOCUMENT = obj(
     route=MAYBE_TEXT,
 )
 UNKNOWN = "No such receipt."
-FORGOTTEN = "There was one, and it is forgotten by now: receipts are kept for a time."
-BUSY = "The worker that knows is being restarted, or its disk fails."
+FORGOTTEN = "The receipt existed and is forgotten by now: receipts are kept for a limited time."
+BUSY = "The worker that keeps the receipt restarts, or its disk fails."
 
 
 class Receipts:
@@ -128,15 +128,15 @@ class Receipts:
             try:
                 ReceiptId.parse(after)
             except NotFound:
-                raise invalid("after", "the id of a receipt: next of the page before") from None
+                raise invalid("after", "the id of a receipt: next of the previous page") from None
         newest, graph = is_newest_first(req), criterion_of(req, "graph") or ""
         found = await self._worker.records.receipts(state, since, limit, after, newest=newest, graph=graph)
         more = found[-1].receipt if len(found) == limit else None
         resp.data = orjson.dumps({"receipts": [receipt.to_obj() for receipt in found], "next": more})
 
     @operation(
-        "Where a delivery is; the numbers count documents",
-        {200: Answer("Its state; failed means that at least one document went to the dead letters.", RECEIPT)},
+        "State of a delivery; the numbers count documents",
+        {200: Answer("The receipt; failed means that at least one document became a dead letter.", RECEIPT)},
         errors={404: UNKNOWN, 410: FORGOTTEN, 503: BUSY},
         parameters=(WAIT,),
     )
@@ -146,7 +146,7 @@ class Receipts:
         resp.data = orjson.dumps(receipt.to_obj())
 
     @operation(
-        "What became of the documents of a delivery, one by one",
+        "Outcome of each document of a delivery",
         {
             200: Answer(
                 "A page of them in their order; next is null on the last one. publishers are those that took it, filter is the "
@@ -157,7 +157,7 @@ class Receipts:
             )
         },
         errors={404: UNKNOWN, 410: FORGOTTEN, 503: BUSY},
-        parameters=(LIMIT, Parameter("after", "Go on behind this index: next of the page before.", COUNT)),
+        parameters=(LIMIT, Parameter("after", "Continue after this index: next of the previous page.", COUNT)),
     )
     async def on_get_documents(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
         limit, after = limit_of(req), number_of(req, "after", -1, 0, MAX_INDEX)

@@ -1,4 +1,4 @@
-"""How the body of a POST is taken: checked while it arrives, in a file if it is large, within one budget of memory and disk."""
+"""Reception of the body of a POST: checked while it arrives, in a file if it is large, within one budget of memory and disk."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Reception:
         return asyncio.get_running_loop().run_in_executor(self._threads, fn, *args)
 
     async def check(self, header: Header, body: bytes, check: Callable[..., T], *args: Any) -> T:
-        """What ``check`` says to a body that is there whole."""
+        """Result of ``check`` for a body that is complete."""
         size = len(body)
         if size <= _inline_bytes(header):
             return check(*args)
@@ -122,7 +122,7 @@ def _is_inflated(header: Header) -> bool:
 
 
 async def _blocks(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """What arrives after ``head``, in blocks worth a thread's while."""
+    """The body after ``head``, in blocks large enough to be worth a thread."""
     parts = [head]
     size = len(head)
     async for chunk in chunks:

@@ -63,7 +63,7 @@ class Request(falcon.asgi.Request):
         return None if event.get("more_body") else event.get("body", b"")
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """What has not been taken of the body yet, as it arrives; raises :class:`Disconnected`."""
+        """The unread rest of the body, as it arrives; raises :class:`Disconnected`."""
         while not self._is_complete:
             event: Any = await self._receive() if self._is_begun else self._first_event
             self._is_begun = True
@@ -110,11 +110,11 @@ class Request(falcon.asgi.Request):
             # curl calls everything a form that is not called otherwise: only what is no JSON can be one
             if error.code == "request.malformed" and self.header(b"content-type").startswith(FORM):
                 instead = former.instead_of_form(self.method, self.path)
-                raise BadRequest(f"a form is not read here; send {instead}", code="request.form") from error
+                raise BadRequest(f"this address reads no forms; send {instead}", code="request.form") from error
             raise
 
     async def discard(self) -> bool:
-        """Read what is left of the body and throw it away; False if it was too long for that."""
+        """Read and discard the rest of the body; False if it was too long for that."""
         event: Any = self._first_event
         if self._is_complete or not (self._is_begun or event.get("more_body")):
             return True
@@ -134,7 +134,7 @@ class Request(falcon.asgi.Request):
 
 
 def too_large(max_bytes: int) -> TooLarge:
-    return TooLarge(f"the body is longer than the {max_bytes} bytes that are possible here; send less at a time")
+    return TooLarge(f"the body is longer than the {max_bytes} bytes that this address accepts; send less at a time")
 
 
 def too_deep() -> InvalidInput:

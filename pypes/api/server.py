@@ -95,7 +95,7 @@ class OnlyArbiter(Arbiter):  # type: ignore[misc]
 
 
 def _heartbeat_dir(config: WorkerConfig) -> str:
-    """Where workers touch a file as a sign of life: in memory if possible, so that a busy disk does not look like a hang."""
+    """Folder where workers touch a file as a life sign: in memory if possible, so that a busy disk does not look like a hang."""
     memory = Path("/dev/shm")
     return str(memory) if memory.is_dir() and os.access(memory, os.W_OK) else config.runtime_dir
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DIFFERENCES = obj(missing=COUNT, added=COUNT, changed=COUNT, fields={"type": "object", "additionalProperties": COUNT})
 REPORT = obj(
     {
-        "different": {**COUNT, "description": "Documents of which the versions made different things."},
+        "different": {**COUNT, "description": "Documents for which the two versions gave different results."},
         "publishers": {"type": "object", "additionalProperties": DIFFERENCES},
         "fates": {"type": "array", "items": obj(live=TEXT, candidate=TEXT, documents=COUNT)},
         "examples": {"type": "array", "items": JSON_OBJECT},
@@ -31,11 +31,14 @@ REPORT = obj(
     version=COUNT,
     state={"type": "string", "enum": ["starting", "running", "done", "ended"]},
     incomplete=BOOLEAN,
-    error={"type": ["object", "null"], "description": "Why it ended early: code, message, where."},
+    error={"type": ["object", "null"], "description": "Reason for an early end: code, message, where."},
     started=TIME,
     wanted=COUNT,
     documents=COUNT,
-    missed={**COUNT, "description": "Deliveries that were not copied: it could not keep up, they were too large or run again."},
+    missed={
+        **COUNT,
+        "description": "Deliveries that were not copied: too large, run again, or too many for the shadow to keep up.",
+    },
 )
 NO_SHADOW = "No such graph or shadow."
 
@@ -48,19 +51,19 @@ class Shadows:
 
     @operation(
         "Run a candidate version on copies of live deliveries and compare it with the live one",
-        {202: Answer("It is being started.", obj(shadow=TEXT))},
+        {202: Answer("The shadow is being started.", obj(shadow=TEXT))},
         errors={
-            400: "The body is no such request.",
+            400: "The body is not a valid request.",
             404: UNKNOWN,
-            409: "The graph has a shadow, or the node has as many as it may.",
+            409: "The graph has a shadow already, or the node has as many as it may.",
             422: "The candidate is not valid.",
         },
         body={
             "application/json": obj(
                 {
                     "graph": {**JSON_OBJECT, "description": "The candidate."},
-                    "documents": {**COUNT, "description": "After so many it ends; 1000 unless given."},
-                    "record": {**COUNT, "description": "Instead of comparing: so many deliveries become tests."},
+                    "documents": {**COUNT, "description": "Number of documents after which the shadow ends; 1000 by default."},
+                    "record": {**COUNT, "description": "Number of deliveries to turn into tests, instead of comparing."},
                     "redact": {"type": "array", "items": TEXT, "description": "Fields replaced before a test is made."},
                 }
             )
@@ -81,7 +84,7 @@ class Shadows:
         resp.set_header("location", f"{req.path}/{found['shadow']}")
         resp.data = orjson.dumps(found)
 
-    @operation("What a shadow has found so far", {200: Answer("The report.", REPORT)}, errors={404: NO_SHADOW})
+    @operation("Report of a shadow so far", {200: Answer("The report.", REPORT)}, errors={404: NO_SHADOW})
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str, id: str) -> None:
         resp.data = orjson.dumps(await self._worker.control.trials.shadow_report(name, id))
 

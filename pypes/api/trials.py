@@ -32,16 +32,16 @@ STEP = obj(
 
 
 class Trials:
-    """Trying out what is, or would be, deployed."""
+    """Dry runs and checks of a deployed graph or of a candidate."""
 
     def __init__(self, worker: IngestWorker) -> None:
         self._worker = worker
 
     @operation(
-        "Say what is wrong with a graph, without deploying it",
+        "Check a graph without deploying it",
         {
             200: Answer(
-                "Whether it could be deployed under this name, and everything against it.",
+                "The verdict on deploying the graph under this name, with all problems.",
                 obj(valid=BOOLEAN, errors=PROBLEMS),
             )
         },
@@ -53,15 +53,15 @@ class Trials:
         resp.data = orjson.dumps(await self._worker.control.trials.validate(name, graph))
 
     @operation(
-        "Run one body through a graph and show what each filter made of it; nothing is published",
+        "Run one body through a graph and show the results of each filter; nothing is published",
         {
             200: Answer(
-                "Filter by filter, in the order in which they run.",
+                "The results of the filters, in the order in which they run.",
                 obj(steps={"type": "array", "items": STEP}, published=COUNT, dropped=COUNT, failures={"type": "array"}),
             )
         },
         errors={
-            400: "The body is no such request, or what is posted would be refused.",
+            400: "The body is not a valid request, or /docs would refuse the posted document.",
             404: UNKNOWN,
             409: "A filter could not be set up, or the trial died or took too long.",
             413: "The report is too large; try with a smaller document.",
@@ -69,7 +69,7 @@ class Trials:
         },
         body={
             "application/json": obj(
-                {"graph": {**JSON_OBJECT, "description": "The graph to try; else the deployed one."}},
+                {"graph": {**JSON_OBJECT, "description": "Graph to try; by default the deployed one."}},
                 content_type=TEXT,
                 body={"description": 'Text, or {"base64": TEXT}.'},
             )

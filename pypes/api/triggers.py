@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Confirms that a run may delete however much it finds gone.
 _CONFIRM = Parameter(
     "confirm",
-    "deletions: delete whatever the sources find gone, also if it is most of what they know (see `stopped`).",
+    "deletions: delete everything that the sources find gone, even if that is most of what they know (see `stopped`).",
     {"type": "string", "enum": ["deletions"]},
 )
 
@@ -37,16 +37,18 @@ class Triggers:
         "Run the sources of a graph once",
         {
             202: Answer(
-                "They run, whatever dies meanwhile. The names are of those that fetch. `stopped` says of each whose run before "
-                "would have deleted too much what it found.",
+                (
+                    "The sources run, even if a process dies meanwhile. The names are those of the filters that fetch. "
+                    "`stopped` gives, for each source whose last run would have deleted too much, the finding of that run."
+                ),
                 obj(graph=TEXT, sources=NAMES, stopped=_STOPPED),
             )
         },
         parameters=(_CONFIRM,),
         errors={
-            400: "`confirm` is something else than `deletions`.",
+            400: "`confirm` is not `deletions`.",
             404: UNKNOWN,
-            409: "They run already, the graph has none, is paused, or could not be set up.",
+            409: "The sources run already, or the graph has none, is paused, or could not be set up.",
             503: "The worker that owns the graph is being started, or the server is stopping.",
         },
     )
@@ -58,11 +60,13 @@ class Triggers:
         resp.data = orjson.dumps({"graph": name, "sources": runs.sources, "stopped": runs.stopped})
 
     @operation(
-        "Look at the sources of a graph",
+        "State of the sources of a graph",
         {
             200: Answer(
-                "`running`: they run now, or wait to. `stopped`: filter → why it deletes nothing until that is confirmed. "
-                "`failed`: filter → the error with which its last run ended.",
+                (
+                    "`running`: the sources run or wait to run. `stopped`: filter → the reason why it deletes nothing "
+                    "until a confirmation. `failed`: filter → the error that ended its last run."
+                ),
                 obj(graph=TEXT, sources=NAMES, running=BOOLEAN, stopped=_STOPPED, failed=_STOPPED),
             )
         },

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 #: What a version ran with: one digest, and the distributions and load files that it is made of.
 CODE = obj(digest=TEXT, parts={"type": "array", "items": obj(name=TEXT, version=TEXT, digest=TEXT)})
-OTHER_CODE = {"type": "array", "items": TEXT, "description": "What would be different now, a sentence each."}
+OTHER_CODE = {
+    "type": "array",
+    "items": TEXT,
+    "description": "Differences from a deployment of this version now, one sentence each.",
+}
 VERSION = obj(
     {"error": TEXT, "code": CODE, "other_code": OTHER_CODE},
     version=COUNT,
@@ -43,7 +47,7 @@ class Versions:
 
     @operation(
         "All versions of a graph, the newest first",
-        {200: Answer("Who made each, when and why.", {"type": "array", "items": VERSION}, LINK)},
+        {200: Answer("Author, time and reason of each version.", {"type": "array", "items": VERSION}, LINK)},
         errors={404: UNKNOWN},
         parameters=LISTED,
     )
@@ -52,9 +56,9 @@ class Versions:
         await answer_page(req, resp, partial(self._worker.control.versions.page, name), after)
 
     @operation(
-        "One version (n), or what changed between two (a...b)",
+        "One version (n), or the changes between two (a...b)",
         {200: Answer("The version with its graph, or the difference.", {"anyOf": [VERSION, DIFF]})},
-        errors={400: "Neither a number nor two with three dots between.", 404: NO_VERSION},
+        errors={400: "The version is neither a number nor two numbers with three dots between.", 404: NO_VERSION},
     )
     async def on_get_one(self, req: Request, resp: falcon.asgi.Response, name: str, version: str) -> None:
         old, dots, new = version.partition("...")
@@ -69,7 +73,13 @@ class Versions:
     @operation(
         "Deploy an earlier version again, as a new one",
         {200: Answer("It is live.", ROLLED_BACK, ETAG)},
-        errors={400: "No version is named.", 404: NO_VERSION, 409: NOT_SET_UP, 412: CHANGED, 422: "It is not valid any more."},
+        errors={
+            400: "No version is named.",
+            404: NO_VERSION,
+            409: NOT_SET_UP,
+            412: CHANGED,
+            422: "The version is not valid any more.",
+        },
         parameters=(IF_MATCH, *AUTHORSHIP),
         body={"application/json": obj(version=COUNT)},
     )
@@ -81,7 +91,7 @@ class Versions:
         answer(resp, await self._worker.control.graphs.rollback(name, version, *authorship(req), expected(req)))
 
     @operation(
-        "Accept and keep the documents of a graph, and run none",
+        "Pause a graph: its documents are accepted and kept, none are run",
         {200: Answer("It is paused.", GRAPH, ETAG)},
         errors={404: UNKNOWN},
     )
@@ -90,7 +100,9 @@ class Versions:
         answer(resp, await self._worker.control.graphs.pause(name, True))
 
     @operation(
-        "Go on with what was kept while the graph was paused", {200: Answer("It runs.", GRAPH, ETAG)}, errors={404: UNKNOWN}
+        "Resume a graph: run the documents kept while it was paused",
+        {200: Answer("It runs.", GRAPH, ETAG)},
+        errors={404: UNKNOWN},
     )
     async def on_post_resume(self, req: Request, resp: falcon.asgi.Response, name: str) -> None:
         await req.discard()

@@ -68,7 +68,7 @@ class StoppableServer(Server):
 
 
 class ApiWorker(UvicornWorker):  # type: ignore[misc]
-    """Runs the application; stops when the arbiter says so, and at once when arbiter or supervisor are gone.
+    """Runs the application; stops on request of the arbiter, and at once when arbiter or supervisor are gone.
 
     What is not finished when it stops stays in its shard, and goes to whoever opens that next.
     """

@@ -349,6 +349,6 @@ def test_a_dead_letter_tells_name_and_declared_type(node: Node, query: str, name
     receipt = ask(node, "POST", "/docs" + query, body, MULTIPART, Prefer="wait=10").json()["receipt"]
     (letter,) = [one for one in node.get("/deadletters").json()["deadletters"] if one["receipt"] == receipt]
     assert letter["code"] == "graph.no_adapter"
-    assert "application/pdf (found in the content, which was declared as text/plain)" in letter["error"]
+    assert "application/pdf (detected from the content, which was declared as text/plain)" in letter["error"]
     meta = node.get(f"/deadletters/{letter['id']}").json()["packet"]["meta"]
     assert (meta["filename"], meta["mimetype"], meta["declared_type"]) == (name, "application/pdf", "text/plain")

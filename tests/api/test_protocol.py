@@ -321,7 +321,7 @@ def test_few_descriptors_mean_few_connections(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     try:
         with serving(tmp_path) as server:
-            assert "file descriptors are short" in server.log()
+            assert "too few file descriptors" in server.log()
             assert server.post().status == 202
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
