@@ -46,14 +46,14 @@ SHOWN_CHARS = 1000
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What an instance needs to know: the graph and the components it uses, in their JSON forms."""
+    """Input of an instance: the graph and the components it uses, in their JSON forms."""
 
     graph: dict[str, Any]
     components: dict[str, dict[str, Any]]
 
 
 class NotRunning(msgspec.Struct, frozen=True, tag=True):
-    """What an instance reports in place of a :class:`Tally` if the graph cannot be set up in it."""
+    """Report of an instance that could not set up the graph, in place of a :class:`Tally`."""
 
     message: str
     code: str
@@ -61,7 +61,7 @@ class NotRunning(msgspec.Struct, frozen=True, tag=True):
 
 
 class Tally(msgspec.Struct, tag=True):
-    """What became of a portion; ``failures`` are (where, filter, code, error), the first of them."""
+    """Outcome of a portion; ``failures`` holds the first failures, as (where, filter, code, error)."""
 
     size: int = 0
     published: int = 0
@@ -135,7 +135,7 @@ class Batch:
         intake.epoch = self._scheduler.submit(feed)
 
     def _open(self, piece: Piece) -> Arrived:
-        """Read a piece if it is small or a part, check it, and count its documents. Raises what is wrong with it."""
+        """Read a piece if it is small or a part, check it, and count its documents. Raises the error of a bad piece."""
         header = Header(
             graph=self._graph,
             content_type=piece.content_type,

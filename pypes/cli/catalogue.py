@@ -1,4 +1,4 @@
-"""What the commands that need components share: the ``--load`` option and discovery with the user's cache."""
+"""Common parts of the commands that need components: the ``--load`` option and discovery with the user's cache."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def load_option(command: Command) -> Command:
         "load_files",
         multiple=True,
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="Python file whose components are registered as well.",
+        help="Python file whose components are available too.",
     )(command)
 
 

@@ -1,4 +1,4 @@
-"""What the commands that talk to a running node have in common: where it is, the token, and how it answers."""
+"""Common parts of the commands that talk to a running node: its address, the token, and its answers."""
 
 from __future__ import annotations
 
@@ -73,11 +73,11 @@ def node_options(command: F) -> F:
     with_client.__doc__ = command.__doc__
     with_client.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     for option in (
-        click.option("--json", "as_json", is_flag=True, help="JSON instead of text."),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text."),
         click.option(
             "--token-file",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="File that holds the token; otherwise PYPES_TOKEN does.",
+            help="File that holds the bearer token; by default PYPES_TOKEN holds the token.",
         ),
         click.option(
             "--url", envvar="PYPES_URL", default="http://127.0.0.1:8080", show_default=True, help="Address of the node."
@@ -89,7 +89,9 @@ def node_options(command: F) -> F:
 
 def oldest_first(command: F) -> F:
     """``--oldest-first`` of a command that lists what comes; it gets ``is_oldest_first`` for it."""
-    return click.option("--oldest-first", "is_oldest_first", is_flag=True, help="Oldest first instead of newest.")(command)
+    return click.option("--oldest-first", "is_oldest_first", is_flag=True, help="List the oldest first instead of the newest.")(
+        command
+    )
 
 
 def print_json(value: Any) -> None:

@@ -21,7 +21,7 @@ from pypes.registry import Catalogue
 @click.command()
 @click.argument("name", required=False)
 @load_option
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def components(name: str | None, load_files: tuple[Path, ...], as_json: bool) -> None:
     """List the components by kind, or show all about the component NAME."""
     catalogue = find_components(load_files, is_complete=False)

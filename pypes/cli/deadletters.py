@@ -18,16 +18,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def criteria(command: F) -> F:
-    """Options that say which dead letters are meant; the command gets them by their names."""
+    """Add the options that select dead letters; the command gets them by their names."""
     for option in (
-        click.option("--since", help="Only what is not older: 2026-11-21T08:00:00Z, or seconds since the epoch."),
+        click.option("--since", help="Only entries since this time: 2026-11-21T08:00:00Z, or seconds since the epoch."),
         click.option("--index", type=click.IntRange(0), help="Only those of the document with this ordinal in its delivery."),
-        click.option("--route", help="Only those of documents with this route."),
-        click.option("--file", help="Only those of the file with this name."),
-        click.option("--id", help="Only those of the document with this id."),
-        click.option("--receipt", help="Only those that this delivery left."),
-        click.option("--code", help="Only those with this error code."),
-        click.option("--filter", help="Only those that failed in this filter."),
+        click.option("--route", help="Only dead letters of documents with this route."),
+        click.option("--file", help="Only dead letters of the file with this name."),
+        click.option("--id", help="Only dead letters of the document with this id."),
+        click.option("--receipt", help="Only dead letters of the delivery with this receipt."),
+        click.option("--code", help="Only dead letters with this error code."),
+        click.option("--filter", help="Only dead letters that failed in this filter."),
         click.option("--graph", help="Only those of this graph."),
     ):
         command = option(command)
@@ -36,16 +36,16 @@ def criteria(command: F) -> F:
 
 @click.group()
 def deadletters() -> None:
-    """Look at documents that could not be processed; mend, replay and delete them."""
+    """List documents that could not be processed; edit, replay and delete them."""
 
 
 @deadletters.command("list")
 @node_options
 @criteria
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many at most.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Most entries to list.")
 @oldest_first
 def listing(client: Client, as_json: bool, limit: int, is_oldest_first: bool, **query: str | int | None) -> None:
-    """List dead letters, those of the newest deliveries first."""
+    """List dead letters, newest deliveries first."""
     order = "oldest" if is_oldest_first else None
     found = [*client.pages("/deadletters", {**query, "order": order}, "deadletters", limit)]
     if as_json:
@@ -86,7 +86,7 @@ def groups(client: Client, as_json: bool, **query: str | int | None) -> None:
 @click.argument("id")
 @node_options
 def show(client: Client, as_json: bool, id: str) -> None:
-    """Show the dead letter ID: what failed, why, and the packet."""
+    """Show the dead letter ID: document, error and packet."""
     found = client.ask("GET", f"/deadletters/{id}")
     if as_json:
         print_json(found)
@@ -112,7 +112,7 @@ def show(client: Client, as_json: bool, id: str) -> None:
     help="File with the packet (- for standard input) instead of the editor.",
 )
 def edit(client: Client, as_json: bool, id: str, file: TextIO | None) -> None:
-    """Give the dead letter ID another packet: {"fields": {…}, "meta": {…}}; replay it then."""
+    """Replace the packet of the dead letter ID: {"fields": {…}, "meta": {…}}; then replay the letter."""
     if file is None:
         packet = client.ask("GET", f"/deadletters/{id}")["packet"]
         text = click.edit(_indented(packet or {"fields": {}, "meta": {}}), extension=".json")
@@ -127,12 +127,12 @@ def edit(client: Client, as_json: bool, id: str, file: TextIO | None) -> None:
         if file is None:  # nobody should have to type it again
             with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="packet-", suffix=".json", delete=False) as kept:
                 kept.write(text)
-            click.echo(f"what you wrote is kept; mend it, then: pypes deadletters edit {id} --file {kept.name}", err=True)
+            click.echo(f"your text is kept; correct the file, then run: pypes deadletters edit {id} --file {kept.name}", err=True)
         raise
     if as_json:
         print_json(found)
     else:
-        click.echo(f"changed; now: pypes deadletters replay {id}")
+        click.echo(f"packet replaced; run the document again with: pypes deadletters replay {id}")
 
 
 @deadletters.command()
@@ -146,9 +146,15 @@ def edit(client: Client, as_json: bool, id: str, file: TextIO | None) -> None:
     type=click.Choice(["filter", "start"]),
     default="filter",
     show_default=True,
-    help="From the filter in which it failed on, or the document as it was received from the start: without edits.",
+    help="filter: from the filter that failed, with the packet; start: from the start, as received, without edits.",
 )
-@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 10_000), help="How many at most, without IDS.")
+@click.option(
+    "--limit",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="Most dead letters to replay, if no IDS are given.",
+)
 def replay(
     client: Client, as_json: bool, ids: tuple[str, ...], is_all: bool, origin: str, limit: int, **query: str | int | None
 ) -> None:
@@ -188,7 +194,7 @@ def replay(
 @click.option("--all", "is_all", is_flag=True, help="All there are.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(client: Client, as_json: bool, ids: tuple[str, ...], is_all: bool, yes: bool, **query: str | int | None) -> None:
-    """Delete dead letters: those with IDS, or those that match. What is deleted is lost."""
+    """Delete dead letters: those with IDS, or those that match. They cannot be restored."""
     _choose(ids, is_all, query)
     if not ids and not yes:
         found = client.ask("GET", "/deadletters", {**query, "group": "code"})["groups"]
@@ -206,7 +212,7 @@ def delete(client: Client, as_json: bool, ids: tuple[str, ...], is_all: bool, ye
 
 
 def _document(document: dict[str, Any]) -> str:
-    """What a person knows a document by, the most telling first."""
+    """Name of a document for a person, the most telling part first."""
     index, named = (
         document["index"],
         [f"{name} {document[name]}" for name in ("file", "id", "route") if document[name] is not None],
@@ -220,7 +226,7 @@ def _packet(text: str) -> Any:
         packet = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise InvalidInput(
-            f"this is not JSON: {error.msg} at line {error.lineno} column {error.colno}", code="packet.malformed"
+            f"the packet is not JSON: {error.msg} at line {error.lineno} column {error.colno}", code="packet.malformed"
         ) from error
     numbers.check(text.encode())
     return packet
@@ -230,7 +236,7 @@ def _choose(ids: tuple[str, ...], is_all: bool, query: dict[str, str | int | Non
     """Raise unless exactly one way of saying which was used."""
     has_query = any(value is not None for value in query.values())
     if bool(ids) + is_all + has_query != 1:
-        raise click.UsageError("say which: ids, or criteria (such as --graph, --code or --file), or --all")
+        raise click.UsageError("name the dead letters: by IDS, by criteria (such as --graph, --code or --file), or with --all")
 
 
 def _indented(value: Any) -> str:

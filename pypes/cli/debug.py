@@ -30,12 +30,12 @@ SHOWN_CHARS = 200
 @click.command()
 @click.argument("graph", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--type", "content_type", help="Media type of the file; else by its name.")
-@click.option("--publish", is_flag=True, help="Let the publishers publish; otherwise probes stand in for them.")
-@click.option("--json", "as_json", is_flag=True, help="The steps as JSON.")
+@click.option("--type", "content_type", help="Media type of the file; by default derived from its name.")
+@click.option("--publish", is_flag=True, help="Let the publishers publish; by default probes take their place.")
+@click.option("--json", "as_json", is_flag=True, help="Print the steps as JSON.")
 @load_option
 def debug(graph: Path, file: Path, content_type: str | None, publish: bool, as_json: bool, load_files: tuple[Path, ...]) -> None:
-    """Run FILE through GRAPH and show what each filter made of it. breakpoint() works in components. Exit code 1 if it failed."""
+    """Run FILE through GRAPH and show the results of each filter. breakpoint() works in components. Exit code 1 if it failed."""
     parsed = loads(graph.read_bytes())
     catalogue = find_components(load_files)
     problems = check(parsed, catalogue, os.environ, has_fleet=True, paths=Paths())

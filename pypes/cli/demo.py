@@ -36,9 +36,9 @@ SHOWN_FAILURES = 5
 @click.command()
 @click.option("--graphs", default="graphs", show_default=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), help="Data directory to keep; else one that goes with the demo."
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Data directory to keep; by default a temporary one."
 )
-@click.option("--files", "max_files", type=click.IntRange(1), help="Feed at most this many files.")
+@click.option("--files", "max_files", type=click.IntRange(1), help="Most files to feed.")
 @click.option("--exit", "exits", is_flag=True, help="Stop after the search instead of leaving the server running.")
 def demo(graphs: Path, data: Path | None, max_files: int | None, exits: bool) -> None:
     """Start a server, feed it Python's own library, search it, and leave it running until Ctrl-C."""
@@ -109,7 +109,7 @@ def _wait_until_ready(server: subprocess.Popen[bytes], address: str, log: Path) 
                     return
             time.sleep(POLL_S)
     tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-    raise Unavailable(f"the server did not get ready; the end of its log:\n{tail}", code="demo.not_ready")
+    raise Unavailable(f"the server did not become ready; the end of its log:\n{tail}", code="demo.not_ready")
 
 
 def _feed(console: Console, address: str, max_files: int | None) -> None:

@@ -1,4 +1,4 @@
-"""``pypes feed``: walk directories and post what is found."""
+"""``pypes feed``: walk directories and post the files found."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def _template(template: str | None, *, is_standard: bool, name: str) -> str:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True, path_type=Path))
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(1), help="Files per POST.")
 @click.option("--gzip", "compress", is_flag=True, help="Compress what is posted.")
-@click.option("--ext", "suffixes", multiple=True, help="Take only files of these suffixes from directories: html,txt.")
-@click.option("--connections", default=4, show_default=True, type=click.IntRange(1), help="Connections used at once.")
+@click.option("--ext", "suffixes", multiple=True, help="Feed only files with these suffixes from directories: html,txt.")
+@click.option("--connections", default=4, show_default=True, type=click.IntRange(1), help="Most connections at once.")
 @click.option(
     "--lane",
     type=click.Choice(["live", "bulk"]),
@@ -57,7 +57,9 @@ def _template(template: str | None, *, is_standard: bool, name: str) -> str:
     show_default=True,
     help="bulk is for backfills: it runs only as fast as live documents leave room.",
 )
-@click.option("--idempotent", is_flag=True, help="Post with keys, so that nothing arrives twice when an answer is lost.")
+@click.option(
+    "--idempotent", is_flag=True, help="Send an Idempotency-Key with each request, so that a lost answer doubles no document."
+)
 @click.option(
     "--id",
     "template",
@@ -70,29 +72,31 @@ def _template(template: str | None, *, is_standard: bool, name: str) -> str:
     "--changed",
     "only_changed",
     is_flag=True,
-    help="Leave out files that are as they were when they were last fed, but for those that failed.",
+    help="Skip files that have not changed since they were last fed and did not fail.",
 )
 @click.option(
     "--deletions/--no-deletions",
     default=True,
     show_default=True,
-    help="Delete the documents of files that an earlier run fed and that are gone from their directory.",
+    help="Delete documents of files that an earlier run fed and that have since left their directory.",
 )
 @click.option(
     "--moved-from",
     type=click.Path(path_type=Path),
     metavar="DIRECTORY",
-    help="The directory's former path: what was fed from there is remembered as fed from the one given now.",
+    help="Former path of the directory: files fed from there count as fed from the directory given now.",
 )
-@click.option("--yes-delete", is_flag=True, help="Delete even if more than half of what was fed is gone.")
+@click.option("--yes-delete", is_flag=True, help="Delete even if more than half of the files fed before are gone.")
 @click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Directory in which runs are remembered.",
+    help="Directory for the records of earlier runs.",
     show_default=False,
 )
-@click.option("--wait", "follow", is_flag=True, help="Wait until everything is published, and name what failed.")
-@click.option("--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File that holds the token.")
+@click.option("--wait", "follow", is_flag=True, help="Wait until everything is published, and name the files that failed.")
+@click.option(
+    "--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File that holds the bearer token."
+)
 def feed(
     url: str,
     paths: tuple[Path, ...],
@@ -125,7 +129,7 @@ def feed(
     passed_over: list[tuple[Path, str]] = []
 
     def tell_absence(reason: str) -> None:
-        console.print(f"nobody answers, trying again for half a minute: {reason}", markup=False)
+        console.print(f"the server does not answer, trying again for half a minute: {reason}", markup=False)
 
     feeder = Feeder(
         url,
@@ -139,7 +143,10 @@ def feed(
     )
     has_ids = not (no_id or feeder.asker.has_id)
     if only_changed and not has_ids:
-        raise click.UsageError("--changed needs what earlier runs remembered; leave --no-id out, and post to a route, not an id")
+        raise click.UsageError(
+            "--changed needs the records of earlier runs, which --no-id and posting to an id do without; leave --no-id "
+            "out, and post to a route"
+        )
     is_standard = DASH in paths
     if (is_standard and len(paths) > 1) or (not is_standard and (media or name)):
         raise click.UsageError("standard input (-) is fed alone; --type and --name are only for that")
@@ -148,7 +155,7 @@ def feed(
     template = _template(template, is_standard=is_standard, name=name) if has_ids else ""
     roots = [path for path in paths if path.is_dir() and not is_standard] if has_ids else []
     if moved_from is not None and len(roots) != 1:
-        raise click.UsageError("--moved-from needs the one directory that has the files now, and ids")
+        raise click.UsageError("--moved-from needs exactly one directory, the one that has the files now, and ids")
     patience_s = None if follow else PATIENCE_S
     with ExitStack() as stack:
         remembered = Remembering(state or default_folder(), feeder.address, roots, template, moved_from)

@@ -13,8 +13,8 @@ from pypes.graph import codec, pypes1
 
 @click.command("import-project")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", help="Name of the graph; by default that of the file.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the graph; standard output.")
+@click.option("--name", help="Name of the graph; by default the name of the file.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File for the graph; by default standard output.")
 @load_option
 def import_project(file: Path, name: str | None, output: Path | None, load_files: tuple[Path, ...]) -> None:
     """Read FILE, a project of the original Pypes, and write the graph it makes; what has no counterpart is reported."""

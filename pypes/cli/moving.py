@@ -23,7 +23,7 @@ FORM = 1
 @click.option(
     "--format", "form", type=click.Choice(["pypes", "pypes1"]), default="pypes", help="pypes1: a project of the original."
 )
-@click.option("--graph", "name", help="The graph that becomes a project; by default the only one.")
+@click.option("--graph", "name", help="Graph to export as a project; needed if there are several.")
 @node_options
 def export(client: Client, as_json: bool, form: str, name: str | None) -> None:
     """Write the live graphs of a node and its drafts to standard output, as JSON. Parameters keep their ${NAME}.
@@ -56,7 +56,7 @@ def _export_project(client: Client, name: str | None) -> None:
 
 
 def _spec(client: Client, name: str) -> ComponentSpec | None:
-    """What a node knows of a component, ``None`` if it has it no more."""
+    """A node's description of a component, ``None`` if the node no longer has it."""
     try:
         shown = client.ask("GET", f"/components/{name}")
     except InvalidInput:
@@ -99,7 +99,7 @@ def _read(file: Path) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise InvalidInput(f"{file} is not JSON: {error}", code="import.malformed") from error
     if not isinstance(node, dict) or node.get("pypes_node") != FORM:
-        raise InvalidInput(f"{file} was not written by `pypes export` of this release", code="import.form")
+        raise InvalidInput(f"{file} was not written by the `pypes export` of this release", code="import.form")
     return node
 
 

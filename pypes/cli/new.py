@@ -35,8 +35,8 @@ def new() -> None:
 
 @new.command()
 @click.argument("name")
-@click.option("--kind", type=click.Choice(list(KINDS)), default="transformer", show_default=True, help="What it begins as.")
-@click.option("--into", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder to put it into.")
+@click.option("--kind", type=click.Choice(list(KINDS)), default="transformer", show_default=True, help="Kind of the component.")
+@click.option("--into", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder for the new files.")
 def component(name: str, kind: str, into: Path) -> None:
     """A distribution with the component NAME (LikeThis): code, entry point, tests, README."""
     if not name.isidentifier() or keyword.iskeyword(name):
@@ -59,21 +59,23 @@ def component(name: str, kind: str, into: Path) -> None:
 
 @new.command()
 @click.argument("name")
-@click.option("--into", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder whose graphs/ it goes to.")
+@click.option(
+    "--into", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder whose graphs/ gets the new graph."
+)
 def graph(name: str, into: Path) -> None:
     """A graph NAME with a test: graphs/NAME.json."""
     if not NAME.fullmatch(name):
         raise InvalidInput("a graph's name has 1 to 64 letters, digits, - and _", code="new.name", where=name)
     path = into / "graphs" / f"{name}.json"
     if path.exists():
-        raise InvalidInput("it exists already; choose another name", code="new.exists", where=str(path))
+        raise InvalidInput("the name is taken; choose another one", code="new.exists", where=str(path))
     _make("graph", {"graph": name}, into, adds=True)
     click.echo(str(path))
 
 
 @new.command()
 @click.argument("name")
-@click.option("--into", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder to put it into.")
+@click.option("--into", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder for the new files.")
 def project(name: str, into: Path) -> None:
     """A folder NAME for a node: settings, a graph with tests, a component in a file, a Makefile."""
     if not NAME.fullmatch(name):
@@ -104,7 +106,7 @@ def _make(template: str, context: dict[str, str], into: Path, *, adds: bool = Fa
             default_config=True,
         )
     except OutputDirExistsException as error:
-        raise InvalidInput("it exists already; choose another name", code="new.exists", where=str(into)) from error
+        raise InvalidInput("the name is taken; choose another one", code="new.exists", where=str(into)) from error
     return Path(made)
 
 
@@ -117,7 +119,7 @@ def _note_origins(made: Path, *distributions: str) -> None:
 
 
 def _tell(made: Path, into: Path, *commands: str) -> None:
-    """Print what was made, and to standard error the commands that come next; ``{}`` in them is its folder."""
+    """Print the new files, and to standard error the next commands; ``{}`` in them stands for the folder."""
     name = made.relative_to(into.resolve())
     click.echo(str(name))
     click.echo("next:", err=True)

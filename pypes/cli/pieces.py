@@ -33,7 +33,7 @@ class Piece(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """Where it is, for a person."""
+        """Place of the piece, for a person."""
         return f"{self.name} from byte {self.start}" if self.start else self.name
 
 

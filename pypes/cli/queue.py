@@ -61,7 +61,7 @@ def check(data_dir: Path, shard: int | None) -> None:
 @queue.command()
 @_DATA
 @_SHARD
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of text.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def stats(data_dir: Path, shard: int | None, as_json: bool) -> None:
     """Show how much is in the queues; also while the node runs."""
     everything = []
@@ -126,11 +126,11 @@ def _numbers(data_dir: Path, shard: int | None) -> list[int]:
     # Shards would make the folder: whoever names a wrong one should hear of it instead
     numbers = Shards(data_dir).numbers() if folder.is_dir() else []
     if shard is not None and shard not in numbers:
-        there = f"there are {', '.join(map(str, numbers))}" if numbers else "there are none; is this the node's data directory?"
+        there = f"there are {', '.join(map(str, numbers))}" if numbers else "there are none; give the node's data directory"
         raise StoreError(f"there is no shard {shard}; {there}", code="store.no_such_shard", where=str(data_dir))
     if not numbers:
         raise StoreError(
-            "there are no queues; is this the node's data directory?", code="store.no_such_shard", where=str(data_dir)
+            "the directory has no queues; give the node's data directory", code="store.no_such_shard", where=str(data_dir)
         )
     return [shard] if shard is not None else numbers
 

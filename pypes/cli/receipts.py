@@ -21,8 +21,8 @@ def receipts() -> None:
 @node_options
 @click.option("--state", type=click.Choice(["queued", "processing", "done", "failed"]), help="Only those in it.")
 @click.option("--graph", help="Only those of this graph.")
-@click.option("--since", help="Only what is not older: 2026-11-21T08:00:00Z, or seconds since the epoch.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="How many at most.")
+@click.option("--since", help="Only entries since this time: 2026-11-21T08:00:00Z, or seconds since the epoch.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1), help="Most entries to list.")
 @oldest_first
 def listing(
     client: Client, as_json: bool, state: str | None, graph: str | None, since: str | None, limit: int, is_oldest_first: bool
@@ -40,10 +40,10 @@ def listing(
 @receipts.command()
 @click.argument("receipt")
 @node_options
-@click.option("--wait", "wait_s", type=click.FloatRange(0, 60), help="Seconds to wait for it to be finished.")
+@click.option("--wait", "wait_s", type=click.FloatRange(0, 60), help="Seconds to wait until the delivery is finished.")
 @click.option("--documents", "limit", default=DOCUMENTS, show_default=True, type=click.IntRange(0), help="How many documents.")
 def show(client: Client, as_json: bool, receipt: str, wait_s: float | None, limit: int) -> None:
-    """Show the RECEIPT and what became of its documents. Exit code 1 if one failed."""
+    """Show the RECEIPT and the outcome of its documents. Exit code 1 if one failed."""
     found = client.ask("GET", f"/receipts/{receipt}", {"wait": wait_s})
     documents = [*client.pages(f"/receipts/{receipt}/documents", {}, "documents", limit)]
     if as_json:
@@ -77,7 +77,7 @@ def show(client: Client, as_json: bool, receipt: str, wait_s: float | None, limi
 
 
 def _document(document: dict[str, Any]) -> str:
-    """What a person knows a document by, as far as the node does."""
+    """Name of a document for a person, as far as the node knows it."""
     named = [f"{name} {document[name]}" for name in ("file", "id", "route") if document.get(name) is not None]
     return ", ".join(named)
 
@@ -92,5 +92,5 @@ def _letter(document: dict[str, Any]) -> str | None:
 
 
 def _by(document: dict[str, Any]) -> str:
-    """Who did it: the publishers that took it, and the filter in which it was dropped or failed."""
+    """Publishers that took the document, and the filter that dropped it or in which it failed."""
     return ", ".join([*document["publishers"], *([document["filter"]] if document["filter"] else [])])

@@ -21,13 +21,15 @@ POLL_S = 0.2
 @click.command()
 @click.argument("graph")
 @click.option("--sample", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many posts.")
-@click.option("--redact", default="", metavar="FIELD,…", help="Fields whose values are replaced, in what is posted and expected.")
+@click.option(
+    "--redact", default="", metavar="FIELD,…", help="Fields whose values are replaced, both in posted and in expected documents."
+)
 @click.option(
     "--into",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Graph file that gets the tests; otherwise they go to standard output.",
+    help="Graph file to add the tests to; by default they go to standard output.",
 )
-@click.option("--wait", "wait_s", default=60.0, show_default=True, help="Longest wait for so many posts, in seconds.")
+@click.option("--wait", "wait_s", default=60.0, show_default=True, help="Longest wait for the posts, in seconds.")
 @node_options
 def record(client: Client, as_json: bool, graph: str, sample: int, redact: str, into: Path | None, wait_s: float) -> None:
     """Turn the next posts that GRAPH processes into tests. Nothing is published by it; fields that vary are left out."""

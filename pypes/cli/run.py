@@ -32,8 +32,10 @@ from pypes.runtime.graphs.check import check
 @click.command()
 @click.argument("graph", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("files", nargs=-1, type=click.Path(exists=True, allow_dash=True, path_type=Path))
-@click.option("--instances", default=1, show_default=True, type=click.IntRange(0), help="Processes to use; 0: one per core.")
-@click.option("--type", "content_type", help="Media type of the input; else by file name, and NDJSON on standard input.")
+@click.option("--instances", default=1, show_default=True, type=click.IntRange(0), help="Number of processes; 0: one per core.")
+@click.option(
+    "--type", "content_type", help="Media type of the input; by default derived from the file name, NDJSON for standard input."
+)
 @load_option
 def run(graph: Path, files: tuple[Path, ...], instances: int, content_type: str | None, load_files: tuple[Path, ...]) -> None:
     """Run GRAPH over FILES, directories or standard input (-, the default) and publish what comes of them.
@@ -90,7 +92,7 @@ def _pieces(files: Iterable[Path], content_type: str | None) -> Iterator[Piece]:
 def standard_input() -> BinaryIO:
     """Standard input without a buffer: a thread that is interrupted while it reads into one aborts the interpreter."""
     if sys.stdin is None:
-        raise InvalidInput("standard input is closed; name files, or pipe documents in", code="run.no_input")
+        raise InvalidInput("standard input is closed; give FILES, or pipe documents in", code="run.no_input")
     return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
 
 
@@ -177,7 +179,10 @@ class _Child:
             report = read_frame(self._reports)
             if report is None:
                 raise ComponentError(
-                    f"an instance died with exit code {self._process.wait()}; what it was working on may not be published",
+                    (
+                        f"an instance died with exit code {self._process.wait()}; the documents in progress may be "
+                        "unpublished; run them again"
+                    ),
                     code="run.instance_died",
                 )
             outstanding -= 1

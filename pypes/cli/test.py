@@ -26,7 +26,7 @@ from pypes.runtime.trials.trial import Trial
 
 @dataclass
 class Result:
-    """What came of one test; ``error`` if it could not be run at all."""
+    """Result of one test; ``error`` if the test could not be run at all."""
 
     graph: str
     name: str
@@ -42,7 +42,7 @@ class Result:
 @click.command()
 @click.argument("graphs", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @load_option
-@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JUnit XML, too.")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JUnit XML too.")
 def test(graphs: tuple[Path, ...], load_files: tuple[Path, ...], junit: Path | None) -> None:
     """Run the tests in GRAPHS in this process; nothing is published. Exit code 1 if one fails."""
     catalogue = find_components(load_files)

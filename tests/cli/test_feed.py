@@ -239,7 +239,7 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over_in_silence(
     os.mkfifo(folder / "pipe")
     result = CliRunner().invoke(feed, [server.url, str(folder)])
     assert f"passed over: {folder / 'closed'}: Permission denied" in result.output
-    assert f"passed over: {folder / 'pipe'}: it is no regular file" in result.output
+    assert f"passed over: {folder / 'pipe'}: not a regular file" in result.output
     assert "10 documents accepted" in result.output
     assert result.exit_code == 1
     (folder / "closed").rmdir()

@@ -98,7 +98,7 @@ def test_a_running_node_is_not_disturbed(tmp_path: Path) -> None:
 
 
 def test_a_wrong_folder_or_shard_is_named(tmp_path: Path) -> None:
-    assert "there are no queues" in run("check", tmp_path).output
+    assert "the directory has no queues" in run("check", tmp_path).output
     assert not list(tmp_path.iterdir())
 
     async def work(queue: EmbeddedQueue) -> None:

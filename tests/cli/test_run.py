@@ -157,7 +157,7 @@ def test_a_reader_that_leaves_ends_the_command(place: Path) -> None:
 
 def test_a_closed_input_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)  # as Python finds it if descriptor 0 is closed
-    with pytest.raises(InvalidInput, match="standard input is closed; name files"):
+    with pytest.raises(InvalidInput, match="standard input is closed; give FILES"):
         standard_input()
 
 

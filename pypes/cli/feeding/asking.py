@@ -64,7 +64,7 @@ class Asker:
         return self.ask("GET", f"{path}?{urlencode(query)}" if query else path, None, {})
 
     def ask(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> dict[str, Any]:
-        """Ask until there is an answer that trying again would not change.
+        """Ask until an answer comes that another attempt would not change.
 
         Attempts are counted from the last time that anybody's question was answered well: a server that is busy, but goes on,
         is waited for. Raises ``InvalidInput`` for what is refused, ``Unavailable`` where it does not go on (then nothing more

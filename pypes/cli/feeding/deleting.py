@@ -93,7 +93,7 @@ def note(memory: Memory, ids: Collection[str]) -> dict[str, Owed]:
 
 
 def delete(memory: Memory, noted: dict[str, Owed], feeder: Feeder) -> None:
-    """Ask for deletions that are noted. Raises as ``Asker.ask``; what was not accepted then is as it was before."""
+    """Request the noted deletions. Raises as ``Asker.ask``; deletions that were not accepted stay noted."""
     owed = memory.state.owed
     try:
         for receipt, some in feeder.delete(list(noted)):
@@ -108,7 +108,7 @@ def delete(memory: Memory, noted: dict[str, Owed], feeder: Feeder) -> None:
 
 
 def clear(memory: Memory, asker: Asker) -> None:
-    """Delete the dead letters of what was accepted again, or is deleted. Raises as ``Asker.ask``."""
+    """Delete the dead letters of documents that were accepted again or are deleted. Raises as ``Asker.ask``."""
     letters = memory.state.superseded
     while letters:
         receipt, id = letters[-1]

@@ -1,4 +1,4 @@
-"""What became of documents that earlier runs fed and did not wait for."""
+"""Outcome of documents that earlier runs fed and did not wait for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_RECEIPTS = 10 * PAGE
 
 
 def learn(state: State, asker: Asker) -> None:
-    """Find files that became dead letters: they have changed, as it were, and what is fed again replaces the letter.
+    """Find files that became dead letters: they count as changed, and feeding them again replaces the letter.
 
     Raises as ``Asker.ask``.
     """

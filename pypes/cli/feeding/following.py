@@ -1,4 +1,4 @@
-"""What became of the documents of a receipt, told of the files that they came in."""
+"""Outcome of the documents of a receipt, reported by file."""
 
 from __future__ import annotations
 

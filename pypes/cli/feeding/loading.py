@@ -23,8 +23,8 @@ WHOLE_BYTES = 4 << 20
 LINE_TYPES = frozenset({"text/plain", "text/csv", "text/tab-separated-values"})
 LAST_LINE_BYTES = 1 << 20
 
-CHANGED = "it changed while it was read; feed it again"
-UNFINISHED = "something still writes to it; feed it again when it is complete"
+CHANGED = "the file changed while it was read; feed it again"
+UNFINISHED = "a program still writes to the file; feed it again when it is complete"
 
 
 Stamp = tuple[int, int]
@@ -35,7 +35,7 @@ UNKNOWN: Stamp = (-1, -1)
 
 @dataclass(slots=True)
 class Loaded:
-    """A file that is ready to be sent. ``content`` is ``None`` if it is to be streamed: ``size`` bytes from the beginning.
+    """A file ready to be sent. ``content`` is ``None`` if the first ``size`` bytes are streamed from the file.
 
     ``is_one``: it is certainly one document. ``id`` is the id of that, ``is_own`` if it says so itself. ``stamp`` are the size
     and the time of modification of the file that this is the content of, :data:`UNKNOWN` if it is not all of it. ``is_lines``:
@@ -117,7 +117,7 @@ def load(file: File) -> Loaded:
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """What tells that a file has changed."""
+    """Stamp of a file that differs once the file has changed."""
     return status.st_size, status.st_mtime_ns
 
 

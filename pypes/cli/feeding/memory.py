@@ -31,12 +31,12 @@ DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def default_folder() -> Path:
-    """Where runs are remembered, by the XDG Base Directory Specification."""
+    """Folder for the records of runs, by the XDG Base Directory Specification."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "pypes" / "feed"
 
 
 class Memory:
-    """What was fed from one folder to one address. Only one run has it at a time, until it is closed.
+    """Record of the files fed from one folder to one address. One run holds the record at a time, until it is closed.
 
     Raises :class:`Conflict` if another run has it, :class:`InvalidInput` if it cannot be written or is damaged. Its methods
     raise ``OSError`` where they write. Threads may share it.
@@ -86,7 +86,7 @@ class Memory:
         self._note("reserved", {file.id: file.name for file in files if file.id is not None})
 
     def claim(self, loaded: Iterable[Loaded]) -> None:
-        """Note what is about to be sent, as far as it is not known, so that a run that is killed forgets nothing."""
+        """Note documents before they are sent, unless known already, so that a killed run forgets nothing."""
         known = self.state.known
         self._note(
             "claims",
@@ -98,7 +98,7 @@ class Memory:
         )
 
     def take(self, accepted: Iterable[Loaded], receipt: str) -> None:
-        """Note what was accepted."""
+        """Note accepted documents."""
         fed = {loaded.file.name: entry(Known(loaded.id, loaded.stamp, receipt)) for loaded in accepted}
         try:
             self._note("fed", fed)
@@ -107,7 +107,7 @@ class Memory:
                 self.state.apply({"fed": fed})
 
     def unclaim(self, loaded: Loaded) -> None:
-        """Note that the server has refused a file: what was claimed for it is not there."""
+        """Note that the server has refused a file: the ids claimed for it hold no documents."""
         with self._lock:
             if loaded.id is not None and self.state.claims.get(loaded.id) == loaded.file.name:
                 del self.state.claims[loaded.id]
@@ -117,7 +117,7 @@ class Memory:
         self._note("asking", list(ids))
 
     def save(self) -> None:
-        """Write it, in place of what was there."""
+        """Write the record in place of the former one."""
         written = self._path.with_suffix(f".{os.getpid()}")
         self.state.generation += 1
         try:
@@ -135,7 +135,7 @@ class Memory:
         self._is_saved = True
 
     def close(self) -> None:
-        """Leave it to the next run, with the journal if that has what was not saved."""
+        """Release the record to the next run, keeping the journal if it has unsaved entries."""
         if self._is_saved:
             self._path.with_suffix(".journal").unlink(missing_ok=True)
         os.close(self._journal)
@@ -175,7 +175,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def states(folder: Path, address: str, ours: Iterable[str] = ()) -> Iterator[State]:
-    """What folders have at an address, but for ``ours``. Raises as :func:`peek`."""
+    """Ids that folders other than ``ours`` have at an address. Raises as :func:`peek`."""
     left_out = {_stem(address, root) for root in ours}
     for path in sorted(folder.glob(f"{_digest(address)}-*.json")):
         if path.stem not in left_out and (found := peek(path)) is not None:
@@ -200,7 +200,8 @@ def peek(path: Path) -> State | None:
                 found.apply(line)
     except DAMAGE as error:
         raise InvalidInput(
-            f"{path} is not what an earlier run wrote ({error}); remove it, and the run begins anew", code="feed.memory"
+            f"{path} is not a record of an earlier run ({error}); remove the file, and the next run starts without a record",
+            code="feed.memory",
         ) from error
     return found
 
@@ -250,8 +251,10 @@ def _locked(path: Path, root: Path) -> int:
 def unwritable(folder: Path, error: OSError) -> InvalidInput:
     """The error of a run that cannot be remembered."""
     return InvalidInput(
-        f"what is fed cannot be remembered in {folder}: {error.strerror or error}; give a folder that can be written to "
-        "with --state, or feed without ids and memory with --no-id",
+        (
+            f"no record of the run can be written to {folder}: {error.strerror or error}; give a writable folder with "
+            "--state, or feed without ids and records with --no-id"
+        ),
         code="feed.state",
     )
 

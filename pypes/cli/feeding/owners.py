@@ -1,4 +1,4 @@
-"""Owners: which folders have which ids at one address, so that one never replaces or deletes what is another's."""
+"""Owners of ids at one address, so that no folder replaces or deletes documents of another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pypes.cli.feeding.walking import File
 
 
 class Owner(NamedTuple):
-    """Who has an id: a folder, and the path of the file in it. ``is_going``: it is just being deleted there."""
+    """Owner of an id: a folder, and the path of the file in it. ``is_going``: its deletion is under way."""
 
     root: str
     name: str
@@ -20,7 +20,7 @@ class Owner(NamedTuple):
 
 
 class Owners:
-    """What other folders than ``ours`` have at an address."""
+    """Ids that folders other than ``ours`` have at an address."""
 
     def __init__(self, folder: Path, address: str, ours: Collection[str]) -> None:
         self._owners: dict[str, Owner] = {}
@@ -39,7 +39,7 @@ class Owners:
         return owner is not None and not owner.is_going
 
     def split(self, files: Iterable[File]) -> tuple[list[File], list[tuple[File, str]]]:
-        """The files that may be fed, and those that would replace what is another's, with the reason."""
+        """Files that may be fed, and files that would replace another folder's documents, with the reason."""
         free, taken = [], []
         for file in files:
             owner = self._owners.get(file.id) if file.id is not None else None
@@ -51,14 +51,14 @@ class Owners:
 
     def _reason(self, owner: Owner, file: File) -> str:
         if owner.is_going:
-            return f"the document {file.id!r} of {owner.root} is just being deleted; feed it again when that has been done"
+            return f"the document {file.id!r} of {owner.root} is being deleted at the moment; feed the file again afterwards"
         if owner.root in self.gone:
             return (
-                f"the document {file.id!r} was fed from {owner.root}, which is gone; if that was moved to "
+                f"the document {file.id!r} was fed from {owner.root}, which is gone; if that folder was moved to "
                 f"{file.root or file.path}, add --moved-from {owner.root}, else tell them apart with --id '{{root}}/{{path}}'"
             )
         return (
-            f"it would replace the document {file.id!r}, which was fed from {owner.root}; tell them apart with "
+            f"the file would replace the document {file.id!r}, which was fed from {owner.root}; tell them apart with "
             f"--id '{{root}}/{{path}}', or feed them to routes of their own; if the file was moved here, feed {owner.root} first"
         )
 

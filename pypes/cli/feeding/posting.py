@@ -30,7 +30,7 @@ DELETIONS = 500
 
 
 class Keeper(Protocol):
-    """Remembers what is sent. Called by several threads; what ``sending`` raises keeps the files from being sent."""
+    """Remembers sent files. Called by several threads; an exception from ``sending`` keeps the files from being sent."""
 
     def sending(self, files: Sequence[Loaded]) -> None: ...
 
@@ -77,7 +77,7 @@ class Feeder:
 
     @property
     def address(self) -> str:
-        """Where documents go, as runs are remembered by it: one spelling for the names of this machine."""
+        """Address of the documents, as a key of the records: one spelling for all names of this machine."""
         parts = urlsplit(self.asker.server)
         host = "127.0.0.1" if parts.hostname in ("localhost", "::1") else str(parts.hostname)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -116,9 +116,7 @@ class Feeder:
             try:
                 follow(self.asker, sent, self.report)
             except PypesError as error:
-                self.report.failures.append(
-                    (f"what became of receipt {sent.receipt} and those after it is not known", str(error))
-                )
+                self.report.failures.append((f"the outcome of receipt {sent.receipt} and of later ones is unknown", str(error)))
                 break
             self.followed += 1
             self.on_progress(self.report)

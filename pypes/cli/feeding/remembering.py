@@ -1,4 +1,4 @@
-"""Remembering: what a run deletes of what earlier runs fed, and what it leaves behind for the next one."""
+"""Deletions of documents that earlier runs fed, and the record that a run leaves for the next one."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from pypes.core.file_names import is_hidden
 from pypes.core.wording import counted
 from pypes.errors import InvalidInput, PypesError
 
-SEVERAL = "it has vanished, but its documents stay: they have no id of their file"
+SEVERAL = "the file has vanished, but its documents stay: their ids do not come from the file"
 NOT_REMEMBERED = "not remembered"
-UNDER_WAY = "its document is just being deleted; feed it again when that has been done"
+UNDER_WAY = "its document is being deleted at the moment; feed the file again afterwards"
 
 
 class Remembering:
@@ -45,7 +45,7 @@ class Remembering:
             for root in {root.resolve(): root for root in roots}.values():
                 if _would_be_fed(folder, root):
                     raise InvalidInput(
-                        f"what is remembered in {folder} would be fed with {root}; give a folder outside of it with --state",
+                        f"the records in {folder} would be fed with {root}; give a folder outside of {root} with --state",
                         code="feed.state",
                     )
                 self._memories[root] = Memory(folder, address, root, template)
@@ -65,7 +65,7 @@ class Remembering:
         return [file for file in files if file.root not in self._memories or self._memories[file.root].is_changed(file)]
 
     def claim(self, files: Iterable[File], feeder: Feeder) -> list[File]:
-        """The files that may be fed; those that would replace what is another folder's are refused."""
+        """Files that may be fed; files that would replace another folder's documents are refused."""
         if not self._folder.is_dir():
             return list(files)
         try:
@@ -112,7 +112,7 @@ class Remembering:
     # -- while it is sent: called by the threads of the feeder ---------------------------------------------
 
     def sending(self, files: Sequence[Loaded]) -> None:
-        """Note what is about to be sent. Raises :class:`InvalidInput` for what is just being deleted, and ``OSError``."""
+        """Note documents before they are sent. Raises :class:`InvalidInput` during their deletion, and ``OSError``."""
         for loaded in files:
             if loaded.id is not None and any(memory.state.is_going(loaded.id) for memory in self._memories.values()):
                 raise InvalidInput(UNDER_WAY, code="feed.under_way")
@@ -120,7 +120,7 @@ class Remembering:
             memory.claim(some)
 
     def accepted(self, files: Sequence[Loaded], receipt: str) -> None:
-        """Note what was accepted."""
+        """Note accepted documents."""
         for memory, some in self._by_memory(files):
             memory.take(some, receipt)
 
@@ -132,7 +132,7 @@ class Remembering:
     # -- at the end ------------------------------------------------------------------------------------------
 
     def keep(self, feeder: Feeder, *, is_through: bool = True, deletes: bool = True, patience_s: float | None = 0) -> None:
-        """Delete what is no more, and write down what is. What fails is told, not raised.
+        """Delete documents of vanished files, and save the record. Failures are reported, not raised.
 
         A run that is not through deletes nothing, and asks nobody.
         """
@@ -198,7 +198,7 @@ class Remembering:
                 memory.state.letters[name] = Letter(receipt, loaded.id)
 
     def _adopt(self, moved_from: Path, template: str) -> None:
-        """Take over what was fed from a folder that has been moved."""
+        """Take over the record of a folder that has been moved."""
         (memory,) = self._memories.values()
         if moved_from.exists():
             raise InvalidInput(f"{moved_from} is still there: --moved-from is for a folder that was moved", code="feed.moved")
@@ -206,7 +206,7 @@ class Remembering:
         if not (other.state.known or other.state.owed or other.state.claims):
             other.remove()
             raise InvalidInput(
-                f"nothing is known of {moved_from} at {self._address}; give it as it was when it was fed, and the same address",
+                f"no earlier run fed {moved_from} to {self._address}; give the path and the address of that run",
                 code="feed.moved",
             )
         memory.state.adopt(other.state)

@@ -1,4 +1,4 @@
-"""What became of what was fed: file by file, and in numbers."""
+"""Outcome of a run of ``pypes feed``: file by file, and in numbers."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Owed(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """Where the dead letters of a document are: those of a receipt with this id, ``None``: all of the receipt."""
+    """Place of the dead letters of a document: those of a receipt with this id, ``None``: all of the receipt."""
 
     receipt: str
     id: str | None
@@ -43,7 +43,7 @@ class Letter(NamedTuple):
 
 @dataclass(slots=True)
 class State:
-    """What is known of one folder at one address."""
+    """State of one folder at one address."""
 
     address: str
     root: str
@@ -64,7 +64,7 @@ class State:
     reserved: dict[str, str] = field(default_factory=dict)
 
     def take(self, fed: Mapping[str, Known]) -> None:
-        """Note what was accepted. The documents that its files were before are to be deleted."""
+        """Note accepted documents. Former documents of the same files await deletion."""
         for name, new in fed.items():
             old = self.known.get(name)
             self.known[name] = new
@@ -76,7 +76,7 @@ class State:
             self._supersede(name)
 
     def forget(self, name: str) -> None:
-        """Note that a file is gone; its documents are to be deleted."""
+        """Note that a file is gone; its documents await deletion."""
         known = self.known.pop(name, None)
         if known is not None and known.id is not None:
             self.owed[known.id] = Owed(known.receipt, MADE)
@@ -124,14 +124,14 @@ class State:
         yield from self.reserved.items()
 
     def apply(self, change: Mapping[str, Any]) -> None:
-        """Do what a line of the journal says; raises ``ValueError`` and its like."""
+        """Apply a line of the journal; raises ``ValueError`` and similar errors."""
         self.reserved.update(_texts(change.get("reserved", {})))
         self.claims.update(_texts(change.get("claims", {})))
         self.take({_name(name): _known(*entry) for name, entry in change.get("fed", {}).items()})
         self.owed.update({_text(id): Owed("", ASKED) for id in change.get("asking", ())})
 
     def written(self) -> str:
-        """All of it but what is reserved, as text."""
+        """The state without reserved ids, as text."""
         return json.dumps(
             {
                 "version": VERSION,

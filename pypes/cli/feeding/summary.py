@@ -1,4 +1,4 @@
-"""What a run of ``pypes feed`` says at its end."""
+"""Summary that a run of ``pypes feed`` prints at its end."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def tell(console: Console, what: str, files: Sequence[tuple[str, str]]) -> None:
 
 
 def plain(path: str) -> str:
-    """A path on one line: what a terminal would not show, or obey, as an escape."""
+    """A path on one line, with escapes for characters that a terminal would hide or obey."""
     return "".join(char if char.isprintable() else _escaped(char) for char in path)
 
 

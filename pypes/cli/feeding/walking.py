@@ -16,10 +16,10 @@ TEMPLATE = "{path}"
 PLACES = ("path", "name", "root")
 
 #: Why a pipe, a socket, a device or a link that leads nowhere is passed over.
-NOT_REGULAR = "it is no regular file"
-TEMPORARY = "its name is that of a temporary file"
+NOT_REGULAR = "not a regular file"
+TEMPORARY = "the name is that of a temporary file"
 EMPTY = "it is empty"
-LINKED = "it is a link to a folder; give the folder, too, if it is meant"
+LINKED = "a link to a folder; to feed the folder, give its path too"
 
 #: What is passed over in a folder without being missed.
 NO_DOCUMENTS = frozenset({NOT_REGULAR, TEMPORARY, EMPTY, LINKED})
@@ -62,7 +62,7 @@ def media_type(path: Path) -> str:
 
 
 def walk(paths: Iterable[Path], suffixes: Iterable[str] = (), on_passed: OnPassed = lambda path, reason: None) -> Iterator[Path]:
-    """All regular files under ``paths`` in a stable order, hidden ones left out.
+    """All regular files under ``paths`` in a stable order, without hidden ones.
 
     ``suffixes`` (with or without dot, one or several by commas) choose among them.
     A file that is named itself is taken whatever its name. ``on_passed`` is told, with the reason, of what is no regular file
@@ -118,10 +118,10 @@ def files_of(
         if other is file:
             found[file.path] = file
         elif other.root == file.root and "{path}" in template:
-            on_passed(file.path, f"{other.path} is the document {file.id!r}, too; rename one of them")
+            on_passed(file.path, f"{other.path} has the id {file.id!r} too; rename one of the two files")
         else:
             raise InvalidInput(
-                f"{other.path} and {file.path} would both be the document {file.id!r}; tell them apart with "
+                f"{other.path} and {file.path} would both get the id {file.id!r}; tell them apart with "
                 "--id '{root}/{path}', or feed them one after the other to routes of their own",
                 code="feed.same_id",
             )

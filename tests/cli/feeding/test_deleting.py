@@ -74,7 +74,7 @@ def test_what_is_just_being_deleted_is_fed_afterwards(server: Server, tmp_path: 
     (root / "a.txt").write_text("back")
     result = invoke(server.url, root)
     assert (result.exit_code, len(server.accepted)) == (1, 2)
-    assert f"not accepted: {root / 'a.txt'}: its document is just being deleted" in result.output
+    assert f"not accepted: {root / 'a.txt'}: its document is being deleted at the moment" in result.output
     server.unfinished = set()
     assert invoke(server.url, root).exit_code == 0
     assert (server.deleted, len(server.accepted)) == (["a.txt"], 3)
@@ -98,7 +98,7 @@ def test_what_is_forgotten_while_it_is_waited_for_is_told(server: Server, tmp_pa
     server.forgotten = {"0"}
     result = invoke(server.url, root, "--wait")
     assert result.exit_code == 1
-    assert "what became of receipt 0 and those after it is not known: 410 receipt.forgotten" in result.output
+    assert "the outcome of receipt 0 and of later ones is unknown: 410 receipt.forgotten" in result.output
     assert "1 document accepted" in result.output
 
 

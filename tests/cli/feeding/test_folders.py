@@ -38,14 +38,16 @@ def test_an_id_of_another_folder_is_refused_and_never_deleted(server: Server, tm
     assert invoke(server.url, one).exit_code == 0
     result = invoke(server.url, two)
     assert result.exit_code == 1
-    assert f"not accepted: {two / 'a.txt'}: it would replace the document 'a.txt', which was fed from {one}" in result.output
+    assert (
+        f"not accepted: {two / 'a.txt'}: the file would replace the document 'a.txt', which was fed from {one}" in result.output
+    )
     assert "--id '{root}/{path}'" in result.output
     assert sorted(server.ids) == ["a.txt", "b.txt", "c.txt"]
     (two / "a.txt").unlink()
     assert invoke(server.url, two).exit_code == 0
     assert server.deleted == []
     result = invoke(server.url, folder(tmp_path / "three", "a.txt") / "a.txt")
-    assert (result.exit_code, "it would replace" in result.output) == (1, True)
+    assert (result.exit_code, "the file would replace" in result.output) == (1, True)
     # the same file under the same id is no other one, and another route is another address
     assert invoke(server.url, one / "a.txt").exit_code == 0
     assert invoke(f"{server.url}/docs/elsewhere", tmp_path / "three").exit_code == 0
@@ -76,7 +78,7 @@ def test_what_one_folder_of_a_run_is_just_deleting_another_does_not_send(
     (two / "a.txt").write_text("moved")
     for roots in ([one, two], [two]):
         result = invoke(server.url, *roots)
-        assert (result.exit_code, "just being deleted" in result.output) == (1, True)
+        assert (result.exit_code, "being deleted at the moment" in result.output) == (1, True)
     server.unfinished = set()
     assert invoke(server.url, one, two).exit_code == 0
     assert (server.deleted, server.ids[-1]) == (["a.txt"], "b.txt")
@@ -90,7 +92,7 @@ def test_a_folder_that_was_moved_is_taken_over(server: Server, tmp_path: Path) -
     (new / "b.txt").unlink()
     result = invoke(server.url, new)
     assert result.exit_code == 1
-    assert f"was fed from {old}, which is gone; if that was moved to {new}, add --moved-from {old}" in result.output
+    assert f"was fed from {old}, which is gone; if that folder was moved to {new}, add --moved-from {old}" in result.output
     assert server.deleted == []
     server.accepted.clear()
     (new / "c.txt").write_text("changed")
@@ -100,7 +102,7 @@ def test_a_folder_that_was_moved_is_taken_over(server: Server, tmp_path: Path) -
     assert server.deleted == ["b.txt"]
     result = invoke(server.url, new, "--moved-from", old)
     assert isinstance(result.exception, InvalidInput)
-    assert "nothing is known of" in result.exception.message
+    assert "no earlier run fed" in result.exception.message
     result = invoke(server.url, new, "--moved-from", folder(old))
     assert isinstance(result.exception, InvalidInput)
     assert "is still there" in result.exception.message

@@ -112,7 +112,7 @@ def test_a_damaged_memory_is_named(tmp_path: Path, files: str) -> None:
         pass
     (path,) = tmp_path.glob("*.json")
     path.write_text(path.read_text().replace('"files": {}', f'"files": {files}'))
-    with pytest.raises(InvalidInput, match="is not what an earlier run wrote") as caught:
+    with pytest.raises(InvalidInput, match="is not a record of an earlier run") as caught:
         Memory(tmp_path, "http://x/docs", tmp_path, "{path}")
     assert caught.value.code == "feed.memory"
 

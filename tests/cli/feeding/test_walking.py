@@ -27,8 +27,8 @@ def test_walk_passes_over_what_is_no_file(tmp_path: Path) -> None:
     passed: list[str] = []
     found = walk([tmp_path, tmp_path / "pipe"], (), lambda path, reason: passed.append(f"{path.name}: {reason}"))
     assert [path.name for path in found] == ["a.txt"]
-    linked = "loop: it is a link to a folder; give the folder, too, if it is meant"
-    assert passed == [linked, *(f"{name}: it is no regular file" for name in ("dangling.txt", "pipe", "pipe"))]
+    linked = "loop: a link to a folder; to feed the folder, give its path too"
+    assert passed == [linked, *(f"{name}: not a regular file" for name in ("dangling.txt", "pipe", "pipe"))]
 
 
 def test_media_types(tmp_path: Path) -> None:
@@ -73,4 +73,4 @@ def test_names_that_are_not_utf_8_have_ids(tmp_path: Path) -> None:
     passed: list[str] = []
     found = files_of([tmp_path], (), lambda path, reason: passed.append(reason))
     assert [file.name for file in found] == ["gr%FCn.txt"]
-    assert passed == [f"{tmp_path / 'gr%FCn.txt'} is the document 'gr%FCn.txt', too; rename one of them"]
+    assert passed == [f"{tmp_path / 'gr%FCn.txt'} has the id 'gr%FCn.txt' too; rename one of the two files"]
