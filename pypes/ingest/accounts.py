@@ -1,4 +1,4 @@
-"""What a receipt knows of finished deliveries, told compactly.
+"""Accounts of finished deliveries, in a compact encoding for receipts.
 
 Nearly all deliveries of a commit end alike: the same graph, version, counts, publishers. The commit says that once, as a *kind*;
 a delivery has the number of its kind and two times. Only where documents of one delivery fared differently does it have
@@ -25,7 +25,7 @@ _UNKNOWN = {outcome: Fate(outcome) for outcome in ("published", "dropped", "fail
 
 
 class Kind(NamedTuple):
-    """How a delivery ended. ``takers`` and ``filter`` are those of all its documents, empty if they differ."""
+    """End of a delivery. ``takers`` and ``filter`` are those of all its documents, empty if they differ."""
 
     graph: str
     version: int
@@ -38,7 +38,7 @@ class Kind(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        """What became of every document; ``""`` if they fared differently."""
+        """Common outcome of all documents; ``""`` if their outcomes differ."""
         for outcome, count in (("published", self.published), ("dropped", self.dropped), ("failed", self.failed)):
             if count == self.accepted:
                 return outcome
@@ -55,7 +55,7 @@ class Account(NamedTuple):
 
 
 def kind_of(header: Header, outcome: Outcome) -> Kind:
-    """How a delivery ended that had this outcome."""
+    """Account of a delivery with this outcome."""
     fates = outcome.details.fates if outcome.details is not None else ()
     takers, filter = (fates[0].takers, fates[0].filter) if len(fates) == 1 else ((), "")
     if not fates and len(outcome.dead_letters) == 1 and outcome.failed == header.documents:
@@ -66,7 +66,7 @@ def kind_of(header: Header, outcome: Outcome) -> Kind:
 
 
 def details_of(documents: int, outcome: Outcome) -> Details | None:
-    """What the kind of a delivery cannot tell of its documents; ``None`` if it tells everything."""
+    """Details of the documents that the account alone does not show; ``None`` if it shows everything."""
     details, letters = outcome.details, outcome.dead_letters
     if details is None:
         if not letters and documents in (outcome.published, outcome.dropped, outcome.failed):
@@ -203,7 +203,7 @@ def report(account: Account, details: Details | None, limit: int, after: int) ->
 
 
 def report_pending(header: Header, limit: int, after: int) -> list[DocumentReport]:
-    """Up to ``limit`` documents of a delivery that is not finished, with what the request said of them."""
+    """Up to ``limit`` documents of an unfinished delivery, with their description in the request."""
     id, file, route = header.named
     places = range(after + 1, min(header.documents, after + 1 + limit))
     return [DocumentReport(i, "pending", id, file=file, route=route) for i in places]

@@ -8,7 +8,7 @@ from pypes.ingest.outcome import DeadLetter
 
 
 class LetterQuery(msgspec.Struct, frozen=True, gc=False):
-    """Which dead letters: empty text matches every one, ``since`` is seconds since the epoch.
+    """Criteria for dead letters: empty text matches every one, ``since`` is seconds since the epoch.
 
     ``document`` is the id of a document, ``index`` its ordinal in its delivery; a letter for a whole delivery matches each.
     """
@@ -38,7 +38,7 @@ class LetterQuery(msgspec.Struct, frozen=True, gc=False):
 
 
 class LetterGroup(msgspec.Struct, frozen=True, gc=False):
-    """How many dead letters failed alike; ``latest`` is the time of the last one, seconds since the epoch.
+    """Count of dead letters that failed alike; ``latest`` is the time of the last one, seconds since the epoch.
 
     ``failures`` is how many packets they stand for.
     """
@@ -52,7 +52,7 @@ class LetterGroup(msgspec.Struct, frozen=True, gc=False):
 
 
 class Replayed(msgspec.Struct, frozen=True, gc=False):
-    """What became of dead letters replayed together: the new ``receipt`` (empty if none went) and how many ``letters`` it took.
+    """Result of a replay: the new ``receipt`` (empty if no letter was replayed) and the number of ``letters`` in it.
 
     ``left`` are the ids of those that go on from their filters, each by itself. ``edits`` is how many of those that went had been
     edited: from the start a document runs as it was received.
@@ -65,7 +65,7 @@ class Replayed(msgspec.Struct, frozen=True, gc=False):
 
 
 class KeptLetter(msgspec.Struct, frozen=True, gc=False):
-    """A dead letter and what is kept of the body of its delivery.
+    """A dead letter and the kept part of the body of its delivery.
 
     ``has_body``: it can be replayed from the start. ``body`` is the body as received, ``None`` if it is not kept, is in a spool
     file, or larger than :data:`SHOWN_BYTES`; ``content_type``, ``encoding`` and ``size`` (bytes) are those of the body kept.

@@ -15,7 +15,7 @@ PACKETS = "application/vnd.pypes.packets+json"
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is known of a delivery besides its body; written before the body in the store and on the wire.
+    """Properties of a delivery besides its body; written before the body in the store and on the wire.
 
     ``content_type`` is the raw header value (``""`` if none was sent), ``encoding`` the content encoding of the
     stored body (``""``, ``gzip``, ``deflate`` or ``zstd``), ``documents`` how many documents it counts for, ``length`` the stored
@@ -57,7 +57,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def named(self) -> Named:
-        """What its documents are known by, as far as the request said it; an id is that of its only document."""
+        """Identity of the documents, as far as the request gave it; an id belongs to the only document."""
         return Named(self.id, self.filename, self.route)
 
     def encode(self) -> bytes:

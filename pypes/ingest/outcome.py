@@ -1,4 +1,4 @@
-"""What became of a delivery: document by document, and the dead letters it left."""
+"""Outcome of a delivery: document by document, with its dead letters."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def count(self) -> int:
-        """How many documents it names; 0 of a letter for the whole delivery."""
+        """Number of documents that the letter names; 0 for the whole delivery."""
         return sum(self.spans[1::2]) if self.spans else len(self.documents)
 
 
 class Fate(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What may become of a document: ``published``, ``dropped`` or ``failed``.
+    """Fate of a document: ``published``, ``dropped`` or ``failed``.
 
     ``takers`` are the publishers that committed it (also where it failed elsewhere), ``filter`` is the one that dropped
     it or in which it failed, empty if that is not known.
@@ -91,7 +91,7 @@ class Details(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Counts of documents of one delivery (their sum is what was accepted), their details, and its dead letters.
+    """Counts of documents of one delivery (their sum is the accepted number), their details, and its dead letters.
 
     ``version`` is that of the graph it ran in. ``details`` may be missing for a delivery that no instance ran.
     ``keeps_body``: the dead letters do not hold all there was, so the body as received must be kept. ``has_whole_packets``: those
@@ -147,7 +147,7 @@ def failed_whole(
 
 
 class Death(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """How an instance ended, as far as it is known.
+    """End of an instance, as far as known.
 
     ``cause`` is a phrase (``killed by SIGSEGV``, ``not done after 5 s``, ``over 512 MiB of memory``). ``filter`` and ``document``
     (ordinal within the delivery that ran alone) are what its note names, empty and -1 if it names none.
@@ -161,7 +161,7 @@ class Death(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def failure_told(receipt: str, graph: str, outcome: Outcome) -> dict[str, Any]:
-    """What a log line says of a delivery with documents that failed, and of the first of its dead letters."""
+    """Fields of a log line about a delivery with failed documents and the first of its dead letters."""
     told: dict[str, Any] = {"receipt": receipt, "graph": graph, "failed": outcome.failed}
     if outcome.dead_letters:
         first = outcome.dead_letters[0]
@@ -189,7 +189,7 @@ def dead_letter_id(receipt: str, document: int, filter: str, ordinal: int = 0) -
 
 
 def many_letter_id(receipt: str, filter: str, code: str) -> str:
-    """Id of the dead letter that stands for many failures: it sorts before all others of its receipt.
+    """Id of the dead letter that stands for many failures; sorts before all others of its receipt.
 
     So whoever replays or deletes in the order of ids comes to it first, and what it shares documents with goes along.
     """
@@ -204,5 +204,5 @@ def in_spans(spans: Iterable[int]) -> Iterator[int]:
 
 
 def receipt_of(letter_id: str) -> str:
-    """The receipt in a dead letter's id; any other text gives what is no receipt's id."""
+    """The receipt in a dead letter's id; other text gives an invalid receipt id."""
     return letter_id.rpartition("-")[0]

@@ -1,4 +1,4 @@
-"""Receipts: the id under which a delivery can be followed, and what is told about it.
+"""Receipts: the id under which a delivery can be followed, and its reported state.
 
 An id is a UUIDv7 (RFC 9562) whose free bits lead to the delivery without any index::
 
@@ -49,7 +49,7 @@ class ReceiptId(NamedTuple):
         except ValueError:
             number = -1
         if number < 0 or (number >> 76) & 0xF != 7 or (number >> 62) & 3 != 2:
-            raise NotFound("this is not the id of a receipt; use the one that POST /docs returned", code="receipt.not_found")
+            raise NotFound("the text is not the id of a receipt; use the id that POST /docs returned", code="receipt.not_found")
         high = (number >> 64) & 0xFFF
         return cls(
             node=(high & 0x3F) << 26 | (number >> 36) & 0x3FFFFFF,
@@ -61,7 +61,7 @@ class ReceiptId(NamedTuple):
 
     @property
     def received(self) -> float:
-        """When the delivery was accepted, in seconds of the node's time (:mod:`pypes.core.nodetime`)."""
+        """Time at which the delivery was accepted, in seconds of the node's time (:mod:`pypes.core.nodetime`)."""
         return time_of(self.key)
 
     def __str__(self) -> str:
@@ -85,7 +85,7 @@ class ReceiptIds:
 
 
 def received_of(receipt: str) -> float:
-    """When a delivery was accepted, in seconds of the node's time, read from its receipt's id."""
+    """Time at which a delivery was accepted, in seconds of the node's time, read from its receipt's id."""
     return int(receipt[:8] + receipt[9:13], 16) / 1000
 
 
@@ -118,7 +118,7 @@ def _second(seconds: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReplayOf:
-    """Where a replay comes from: the receipt whose documents it runs again, and the first of the dead letters it stands for.
+    """Origin of a replay: the receipt whose documents it runs again, and the first of the dead letters it stands for.
 
     ``start`` is where it began: the name of the filter, empty for the adapters.
     """
@@ -148,7 +148,7 @@ class ReplayedDocument:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Where a delivery is; the numbers count documents. ``state`` is queued, processing, done or failed.
+    """State of a delivery; the numbers count documents. ``state`` is queued, processing, done or failed.
 
     ``received``, ``started`` (first handed to an instance since its worker started) and ``finished`` are RFC 3339, ``None`` for
     what has not happened yet. ``version`` is that of the graph it ran in, 0 until it is finished, and if it never came so far;
@@ -184,7 +184,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class DocumentReport:
-    """What became of one document; ``index`` is its ordinal in the delivery.
+    """Outcome of one document; ``index`` is its ordinal in the delivery.
 
     ``outcome`` is published, dropped, failed or pending; ``publishers`` are those that took it (also if it failed elsewhere),
     ``filter`` is the one that dropped it or in which it failed (``""``: not known), ``deadletter`` the id of its dead letter.

@@ -15,7 +15,7 @@ from pypes.ingest.outcome import DeadLetter
 
 
 class Link(NamedTuple):
-    """What a replay runs again: documents of the delivery ``origin``, as spans of their ordinals there (none: all of it).
+    """Scope of a replay: documents of the delivery ``origin``, as spans of their ordinals there (none: all of them).
 
     ``letter`` is the first of the dead letters that went. ``start`` is the filter from which a packet goes on (empty: at the
     adapters), ``None`` of documents that run from the start.
@@ -28,7 +28,7 @@ class Link(NamedTuple):
 
     @property
     def number(self) -> int:
-        """How many documents of the other delivery run again; 0 if all of it does."""
+        """Number of documents of the other delivery that run again; 0 for all."""
         return sum(self.documents[1::2])
 
     def may_have(self, first: int, last: int) -> bool:
@@ -58,7 +58,7 @@ class Link(NamedTuple):
 
 
 def link_of(letters: Sequence[DeadLetter], header: Header, *, from_start: bool) -> Link:
-    """What the replay with this header runs again, of the documents of dead letters of one receipt."""
+    """Scope of the replay with this header, among the documents of dead letters of one receipt."""
     start = None if from_start else header.start
     documents: tuple[int, ...] = ()
     if all(map(_names_any, letters)):
@@ -113,14 +113,16 @@ def _names_any(letter: DeadLetter) -> bool:
 
 
 def from_filter(letter: DeadLetter, header: Header | None, *, is_edited: bool, is_needed: bool) -> tuple[Header, bytes]:
-    """Header and body of the delivery that goes on where ``letter`` failed, with its packet as it was or was edited to.
+    """Header and body of the delivery that resumes at the filter where ``letter`` failed, with its original or edited packet.
 
     ``header`` is that of the old delivery, as far as it is kept: order keys and lane are taken from it, so that the replay is in
     order behind what was taken since. ``is_needed``: the packet does not hold all there was. Raises :class:`Conflict`
     (``deadletters.not_kept``).
     """
     if not letter.packet or (is_needed and not is_edited):
-        raise Conflict("this dead letter does not hold the whole packet; replay it from the start", code="deadletters.not_kept")
+        raise Conflict(
+            "the dead letter does not hold the whole packet; replay the letter from the start", code="deadletters.not_kept"
+        )
     return Header(
         graph=letter.graph,
         content_type=PACKETS,
@@ -134,7 +136,7 @@ def from_filter(letter: DeadLetter, header: Header | None, *, is_edited: bool, i
 
 
 class _Order(TypedDict):
-    """How a replay stands in the order of its graph."""
+    """Order keys of a replay in its graph."""
 
     keys: bytes
     identities: tuple[Identity, ...]
@@ -170,7 +172,7 @@ def from_start(
     """
     if header is None or body is None:
         raise Conflict(
-            "the body of this dead letter's delivery is not kept; replay it from its filter, or post the document again",
+            "the body of the delivery is not kept; replay the dead letter from its filter, or post the document again",
             code="deadletters.not_kept",
         )
     documents: Sequence[int] = range(header.documents)

@@ -275,7 +275,10 @@ class MemoryReceipts(LinkedReceipts):
             return None
         finished = shelf.groups.get(rid.key)
         if finished is None and rid.key <= shelf.forgotten and rid.key not in shelf.backlog.groups:
-            raise Gone("this receipt was given out here and is forgotten by now", code="receipt.forgotten")
+            raise Gone(
+                "the receipt was issued here and has been forgotten; receipts are kept for a limited time",
+                code="receipt.forgotten",
+            )
         return finished.account(0) if finished is not None else None
 
     async def plain_documents(self, id: str, limit: int, after: int) -> list[DocumentReport] | None:
@@ -382,7 +385,7 @@ class MemoryLetters:
         shelf = self._shelf
         asked = [shelf.letters[id] for id in ids if id in shelf.letters]
         if not asked:
-            raise NotFound("there is no such dead letter", code="deadletters.not_found")
+            raise NotFound("no such dead letter; it may have been replayed or deleted", code="deadletters.not_found")
         first = [letter for letter in asked if from_start or starts_over(letter, is_edited=letter.id in shelf.edited)]
         if not first:
             return Replayed("", 0, tuple(letter.id for letter in asked))

@@ -1,1 +1,1 @@
-"""What waits, in memory: streams, order, leases, progress. Pure bookkeeping; no clock, no loop, no store."""
+"""Waiting deliveries in memory: streams, order, leases, progress. Pure bookkeeping; no clock, no loop, no store."""

@@ -1,4 +1,4 @@
-"""What waits in a queue, in memory: order, leases, delays and progress. Pure bookkeeping, no clock, no loop, no store."""
+"""Waiting deliveries of a queue, in memory: order, leases, delays and progress. Pure bookkeeping, no clock, no loop, no store."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Backlog:
 
     @property
     def bulk(self) -> tuple[int, int]:
-        """Deliveries and bytes of bulk lanes among what is unfinished."""
+        """Unfinished deliveries and bytes of bulk lanes."""
         lanes = [waiting for waiting in self._streams.values() if waiting.is_bulk]
         return sum(lane.deliveries for lane in lanes), sum(lane.bytes for lane in lanes)
 
@@ -57,7 +57,7 @@ class Backlog:
         return waiting is not None and waiting.deliveries > 0
 
     def supersede(self, documents: Iterable[Fresh]) -> None:
-        """Live documents came while bulk deliveries of their graph were unfinished.
+        """True if live documents came while bulk deliveries of their graph were unfinished.
 
         :meth:`add` notes that by itself; whoever restores a backlog says it again. Forgotten when the last of the bulk
         deliveries is finished.
@@ -161,7 +161,7 @@ class Backlog:
         return claims is not None and (claims.live.is_held or claims.bulk.is_held)
 
     def lease(self, stream: Stream, n: int, max_bytes: int) -> list[Lease]:
-        """As :meth:`Leasing.take`; what became due is to be brought back with :meth:`tick` before."""
+        """As :meth:`Leasing.take`; call :meth:`tick` first to bring back due deliveries."""
         leases: list[Lease] = []
         waiting = self._streams.get(stream)
         if waiting is not None and stream.graph not in self.held:
@@ -225,7 +225,7 @@ class Backlog:
         )
 
     def rerun(self, delivery: Delivery) -> Rerun | None:
-        """What is known of a delivery that does not run as if for the first time; None if nothing is."""
+        """History of a delivery that has run before; None for a first run."""
         superseded = Overtaken()
         waiting = delivery.waiting
         if delivery.header.keys and waiting is not None and waiting.is_bulk and waiting.stream.graph in self._claims:
@@ -275,7 +275,7 @@ class Backlog:
             heapq.heappush(self._delayed, (due, self._token, delivery))
 
     def tick(self, now: float) -> bool:
-        """Bring back what is due; True if there was any."""
+        """Bring back due deliveries; True if there were any."""
         found = False
         while self._delayed and self._delayed[0][0] <= now:
             delivery = heapq.heappop(self._delayed)[2]
@@ -285,5 +285,5 @@ class Backlog:
         return found
 
     def next_due(self) -> float | None:
-        """When :meth:`tick` has something to do next."""
+        """Time of the next work for :meth:`tick`."""
         return self._delayed[0][0] if self._delayed else None

@@ -1,4 +1,4 @@
-"""Which of the deliveries that wait have their bodies in memory, and which are in the store only. Pure bookkeeping."""
+"""Cache of bodies: tracks which waiting deliveries have theirs in memory, and which in the store only. Pure bookkeeping."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pypes.ingest.contracts.leasing import Stream
 
 
 class Cache:
-    """Bounds what is kept of those that wait to ``max_bytes`` (None: no bound).
+    """Bounds the bodies kept for waiting deliveries to ``max_bytes`` (None: no bound).
 
     What is beyond it is *cold* (only the key of its commit is kept) until :meth:`wanted` asks for it and :meth:`fill` brings it.
     ``streams`` share that room: one that nobody takes from makes place for the others.
@@ -56,7 +56,7 @@ class Cache:
         self._cold += 1
 
     def _share(self, limit: int, other: Waiting | None = None) -> int:
-        """What each stream may keep in memory while all (and this one) want to."""
+        """Bytes that each stream may keep in memory while all (and this one) compete."""
         return max(1, limit // max(1, sum(1 for w in self._streams.values() if w.warm or w.cold or w is other)))
 
     def _make_room(self, waiting: Waiting, size: int) -> bool:
@@ -104,7 +104,7 @@ class Cache:
         return Part(group, positions, size)
 
     def wanted(self, max_bytes: int, max_groups: int = 256) -> list[Part]:
-        """What goes next of a stream that keeps less than half its share, up to ``max_bytes`` (at least one commit)."""
+        """Next commits of a stream that keeps less than half its share, up to ``max_bytes`` (at least one commit)."""
         if not self._cold:
             return []
         limit = self._max_bytes
@@ -124,7 +124,7 @@ class Cache:
         return wanted
 
     def fill(self, part: Part, deliveries: Sequence[Delivery | None]) -> bool:
-        """Bring what :meth:`wanted` asked for: by position, None for what is finished or not of this stream.
+        """Add the bodies that :meth:`wanted` requested: by position, None for finished deliveries and other streams.
 
         To be called in that order. False if it stays in the store, because something in front of it went cold meanwhile.
         """

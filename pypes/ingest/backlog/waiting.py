@@ -130,7 +130,7 @@ class Part:
 
 
 class Waiting:
-    """One stream, in order of append; those given back go first.
+    """One stream, in order of append; returned deliveries go first.
 
     ``deliveries`` and ``bytes`` count what is unfinished, lent or not. ``ahead`` are deliveries that stand in line and were not
     lent yet, in order; those of them in ``free`` may run. Nothing in ``warm`` is newer than anything in ``cold``.

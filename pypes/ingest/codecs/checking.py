@@ -186,7 +186,9 @@ class MultipartChecker:
             self._sink(content).feed(plain)
         if isinstance(event, multipart.End):
             if not content.size:
-                raise BadRequest("it is empty, or a folder; leave it out, or send the files in it", code="ingest.empty")
+                raise BadRequest(
+                    "the file is empty, or a folder; leave the file out, or send the files of the folder", code="ingest.empty"
+                )
             sink = self._sink(content)
             if sink is not self._raw:
                 json.check_size(content.size, self._limits)
@@ -229,13 +231,14 @@ def sink_of(media: MediaType, limits: Limits, seen: Survey | None, given: str | 
 def _check_most(count: int, limits: Limits) -> None:
     if count > limits.documents_per_post:
         raise TooLarge(
-            f"one POST has at most {limits.documents_per_post} documents; send several", code="ingest.too_many_documents"
+            f"one POST may have at most {limits.documents_per_post} documents; send several POSTs",
+            code="ingest.too_many_documents",
         )
 
 
 def _check_count(count: int, header: Header, limits: Limits) -> None:
     if count == 0:
-        raise BadRequest("the body has no documents in it", code="ingest.not_documents")
+        raise BadRequest("the body has no documents; send at least one", code="ingest.not_documents")
     _check_most(count, limits)
     if count > 1 and header.id is not None:
         raise _several_documents()

@@ -126,17 +126,17 @@ class Inflater:
         seen = self._tally
         if seen.out_bytes > self._limits.decompressed_bytes:
             raise TooLarge(
-                f"the body inflates to more than {self._limits.decompressed_bytes} bytes; send it in parts",
+                f"the body inflates to more than {self._limits.decompressed_bytes} bytes; send the body in parts",
                 code="ingest.decompressed_too_large",
             )
         if seen.out_bytes > _FREE_BYTES and seen.out_bytes > self._limits.decompressed_ratio * seen.in_bytes:
             raise TooLarge(
-                f"the body inflates to more than {self._limits.decompressed_ratio} times its size; send it uncompressed",
+                f"the body inflates to more than {self._limits.decompressed_ratio} times its size; send the body uncompressed",
                 code="ingest.decompressed_ratio",
             )
 
     def _damaged(self, reason: str) -> BadRequest:
-        return BadRequest(f"the body is not sound {self._encoding}: {reason}", code="ingest.malformed_encoding")
+        return BadRequest(f"the body is not valid {self._encoding}: {reason}", code="ingest.malformed_encoding")
 
 
 def inflate(body: bytes, encoding: str, limits: Limits, max_bytes: int) -> bytes | None:

@@ -58,7 +58,7 @@ def given_of(fields: Iterable[tuple[str, str]]) -> Given:
             meta[name] = _decoded(encoded, where, "ingest.meta")
             size += len(name) + len(encoded)
             if len(meta) > MAX_META or size > MAX_META_BYTES:
-                raise _bad(f"one head has at most {MAX_META} metadata of {MAX_META_BYTES} bytes together; send fewer", where)
+                raise _bad(f"one head may have at most {MAX_META} metadata of {MAX_META_BYTES} bytes together; send fewer", where)
     return Given(id, tuple(meta.items())) if id is not None or meta else NOTHING
 
 

@@ -86,7 +86,7 @@ def check_size(size: int, limits: Limits) -> None:
 
 
 def not_documents() -> BadRequest:
-    return BadRequest("JSON must be an object or an array of objects, with at least one of them", code=NOT_DOCUMENTS)
+    return BadRequest("JSON must be an object, or an array of at least one object", code=NOT_DOCUMENTS)
 
 
 def check(body: bytes, limits: Limits) -> int:

@@ -58,7 +58,7 @@ def boundary_of(media: MediaType) -> bytes:
     """The boundary of a multipart type; raises :class:`BadRequest` if there is none."""
     boundary = media.parameters.get("boundary", "")
     if not 0 < len(boundary) <= 70:
-        raise BadRequest("multipart needs a boundary of up to 70 characters in its Content-Type", code="ingest.multipart")
+        raise BadRequest("multipart needs a boundary of at most 70 characters in its Content-Type", code="ingest.multipart")
     return boundary.encode("latin-1", "replace")
 
 
@@ -91,7 +91,7 @@ class Parser:
                 end = at if at >= 0 else max(0, len(buffer) - len(self._delimiter) + 1)
                 if self._state == "content" and end:
                     if self._part is None:
-                        raise _broken("a part has content and a file name, but the name is empty")
+                        raise _broken("a part has content and an empty file name; give the file a name")
                     yield Data(self._offset, bytes(buffer[:end]))
                 if at < 0:
                     self._drop(end)
@@ -134,11 +134,13 @@ class Parser:
     def finish(self) -> None:
         """Raises :class:`BadRequest` unless the closing boundary was seen."""
         if self._state == "head":
-            raise _broken("it ends within the head of a part")
+            raise _broken("the body ends within the head of a part")
         if self._state == "preamble":
-            raise _broken("its boundary is not in it; the boundary of the Content-Type must be that of the body")
+            raise _broken("the boundary of the Content-Type does not occur in the body; send the boundary that the body uses")
         if self._state != "epilogue":
-            raise _broken(f"it ends before the closing boundary{f', in file {self._part.filename!r}' if self._part else ''}")
+            raise _broken(
+                f"the body ends before the closing boundary{f', in file {self._part.filename!r}' if self._part else ''}"
+            )
 
     def _end_delimiter(self) -> bool:
         """Go on behind the line of a boundary, but for the break at its end; false if that has not arrived."""

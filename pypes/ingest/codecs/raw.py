@@ -61,13 +61,15 @@ class StreamBody(Body):
     def read(self) -> bytes:
         if self._size is not None and self._size > self._limits.packet_bytes:
             raise TooLarge(
-                f"a value of {self._size} bytes is more than a packet holds in memory; read it with packet.open",
+                f"a value of {self._size} bytes is more than a packet holds in memory; read the value with packet.open",
                 code="packet.too_large",
             )
         with self.open() as stream:
             data = stream.read(self._limits.packet_bytes + 1)
         if len(data) > self._limits.packet_bytes:
-            raise TooLarge("the value is more than a packet holds in memory; read it with packet.open", code="packet.too_large")
+            raise TooLarge(
+                "the value is more than a packet holds in memory; read the value with packet.open", code="packet.too_large"
+            )
         return data
 
 

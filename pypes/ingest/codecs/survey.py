@@ -88,8 +88,10 @@ class Survey:
         """Take a document that is only bytes; raises as :meth:`document`."""
         if self._is_ordered and self._given is None:
             raise MissingId(
-                "the graph keeps order by id, and what is not JSON has no id of its own; put it to /docs/{route}/{id}, or give "
-                "it a Pypes-Id",
+                (
+                    "the graph keeps order by id, and a body that is not JSON has no id of its own; put the document to "
+                    "/docs/{route}/{id}, or send a Pypes-Id"
+                ),
                 where=where,
             )
 
@@ -100,8 +102,10 @@ class Survey:
             raise MissingId(f"{where}: {error.message}", code=error.code, where=where) from error
         if id is None:
             raise MissingId(
-                f"the graph keeps order by id, and {where} has none that is text or a whole number; put one into the document "
-                "or the URL",
+                (
+                    f"the graph keeps order by id, and {where} has no id that is text or a whole number; put one into the "
+                    "document or the URL"
+                ),
                 where=where,
             )
         if not self._is_every:

@@ -43,7 +43,7 @@ class Base64:
         if not text:
             return b""
         if self._is_ended:
-            raise _damaged("base64", "something follows its padding")
+            raise _damaged("base64", "characters follow the padding")
         self._is_ended = text.endswith(b"=")
         try:
             return binascii.a2b_base64(text, strict_mode=True)
@@ -95,4 +95,4 @@ def transfer_of(name: str) -> Transfer | None:
 
 
 def _damaged(name: str, reason: str) -> BadRequest:
-    return BadRequest(f"the content is not sound {name}: {reason}", code="ingest.malformed_encoding")
+    return BadRequest(f"the content is not valid {name}: {reason}", code="ingest.malformed_encoding")

@@ -1,4 +1,4 @@
-"""What a queue does, in small contracts. Who uses a queue asks for the one it needs, and knows no implementation.
+"""The services of a queue, as small contracts. A caller depends on the contract it needs, and on no implementation.
 
 =================  =================================================  ==========================================
 contract           what it is for                                     who uses it

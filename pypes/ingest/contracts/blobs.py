@@ -10,7 +10,7 @@ from pypes.ingest.delivery import Spooled
 
 
 class BlobWriter(Protocol):
-    """Writes one blob: ``async with`` removes what was written unless :meth:`finish` was reached."""
+    """Writes one blob: ``async with`` removes the file unless :meth:`finish` was called."""
 
     size: int
 

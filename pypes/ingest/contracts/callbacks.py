@@ -24,11 +24,11 @@ class Callbacks(Protocol):
     on_due: Callable[[], None] | None
 
     async def due(self, now: float, limit: int) -> list[Callback]:
-        """Up to ``limit`` callbacks due at ``now`` (seconds since the epoch), the longest due first; only what is durable."""
+        """Up to ``limit`` durable callbacks due at ``now`` (seconds since the epoch), the longest due first."""
         ...
 
     async def next_due(self) -> float | None:
-        """When the next callback is due, seconds since the epoch; ``None`` if there is none."""
+        """Time at which the next callback is due, seconds since the epoch; ``None`` if there is none."""
         ...
 
     def done(self, receipt: str) -> None:

@@ -15,7 +15,7 @@ class Cursors(Protocol):
     """The cursors of the sources whose graphs a shard owns."""
 
     def append(self, header: Header, body: bytes, *cursors: Cursor) -> asyncio.Future[str]:
-        """As ``Intake.append``, for what a source fetched: its cursors are stored in the same transaction."""
+        """As ``Intake.append``, for fetched documents: the cursors of the source are stored in the same transaction."""
         ...
 
     def move(self, *cursors: Cursor) -> asyncio.Future[None]:

@@ -35,7 +35,7 @@ class Intake(Protocol):
         ...
 
     def check_room(self, size: int, graph: str = "", *, is_bulk: bool = False) -> None:
-        """Raise :class:`QueueFull` as :meth:`append` would for a body of ``size`` bytes now: before it is read, not after.
+        """Raise :class:`QueueFull` as :meth:`append` would for a body of ``size`` bytes now, before the body is read.
 
         Answered from what is known here. Without a ``graph``, only what is bounded for all of them together is looked at.
         """

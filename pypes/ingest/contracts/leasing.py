@@ -17,14 +17,14 @@ from pypes.ingest.protocol import Rerun
 
 
 class Stream(NamedTuple):
-    """What is leased independently of each other: a lane of a graph."""
+    """Unit of independent leasing: a lane of a graph."""
 
     graph: str
     is_bulk: bool
 
 
 class Lease(msgspec.Struct, frozen=True, gc=False):
-    """A delivery lent to whoever works on it; ``token`` fences out a holder that has lost it.
+    """A delivery lent to a dispatcher; ``token`` fences out a holder that has lost its lease.
 
     ``decoded`` is the body after decompression when the one who appended had it at hand and it is still in memory.
     ``is_suspect``: its last holder died with it. ``crashes``: deaths recorded while it ran alone. ``rerun``: what was known of
@@ -92,7 +92,7 @@ class Leasing(Protocol):
         ...
 
     def rerun(self, lease: Lease) -> Rerun | None:
-        """What is known of earlier runs of a delivery by now; ``None`` if nothing is."""
+        """Present knowledge of earlier runs of a delivery; ``None`` without any."""
         ...
 
     async def settled(self) -> None:
@@ -101,7 +101,7 @@ class Leasing(Protocol):
 
 
 class Settled(msgspec.Struct, frozen=True, gc=False):
-    """How one lease ended: with an ``outcome`` it is done, else it goes back, leasable after ``delay_s``.
+    """End of one lease: with an ``outcome`` the delivery is done, else it returns to the queue, leasable after ``delay_s``.
 
     ``id`` is that of its one document, see :meth:`Leasing.ack`.
     """

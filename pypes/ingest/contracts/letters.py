@@ -23,7 +23,7 @@ class Letters(Protocol):
         ...
 
     async def get(self, id: str) -> KeptLetter | None:
-        """One dead letter with what is kept of its delivery's body."""
+        """One dead letter with the kept part of its delivery's body."""
         ...
 
     async def groups(self, query: LetterQuery | None = None) -> list[LetterGroup]:

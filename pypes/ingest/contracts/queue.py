@@ -65,9 +65,9 @@ class Queue(Protocol):
         ...
 
     async def unfinished(self, graph: str) -> int:
-        """Deliveries of a graph that are not done; waits for what was on its way into the store before."""
+        """Deliveries of a graph that are not done; waits for earlier appends to reach the store."""
         ...
 
     async def close(self) -> None:
-        """Make durable what was appended and acknowledged, then let go of the store. Leases are void."""
+        """Make appends and acknowledgements durable, then release the store. Leases are void."""
         ...

@@ -11,7 +11,7 @@ class Receipts(Protocol):
     """The receipts of a shard, with what replays say of each other."""
 
     async def get(self, id: str) -> Receipt | None:
-        """Where a delivery is; ``None`` if this queue never had it.
+        """State of a delivery; ``None`` if this queue never had it.
 
         Raises :class:`Gone` (``receipt.forgotten``) for one that was given out and is forgotten by now, :class:`NotFound`
         for what is no id.
@@ -23,7 +23,7 @@ class Receipts(Protocol):
         ...
 
     async def documents(self, id: str, limit: int, after: int = -1) -> list[DocumentReport] | None:
-        """What became of up to ``limit`` documents of a delivery, in order, beyond the ordinal ``after``.
+        """Outcomes of up to ``limit`` documents of a delivery, in order, beyond the ordinal ``after``.
 
         ``None`` and errors as :meth:`get`.
         """

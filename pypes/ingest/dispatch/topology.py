@@ -57,8 +57,10 @@ class Topology:
             graph = self.default
         if graph is None:
             if self.graphs or self.failed:
-                raise NotDeployed("no graph has this route and none is the default; set `default`, or post to a route of a graph")
-            raise NotDeployed("no graph is deployed; PUT one to /graphs/{name}, then post again")
+                raise NotDeployed(
+                    "no graph has this route and no graph is the default; set `default`, or post to a route of a graph"
+                )
+            raise NotDeployed("no graph is deployed; PUT a graph to /graphs/{name}, then post again")
         return graph
 
     def _no_route(self, route: str) -> NotFound:
@@ -86,7 +88,7 @@ class Topology:
         if not self.instances or not self.runs.keys() >= self.instances.keys():
             return found  # an instance that is not listed runs all of them; without any, nothing runs, and the node is not ready
         running = frozenset().union(*self.runs.values())
-        return found | {name: "no instance that runs it is ready" for name in self.graphs if name not in running}
+        return found | {name: "no instance that runs the graph is ready" for name in self.graphs if name not in running}
 
 
 def cannot_serve(graphs: Collection[str], degraded: Container[str], default: str | None) -> bool:

@@ -60,7 +60,7 @@ def _blame(begun: Sent, death: Death, instance: int) -> bool:
     if known is not None and any(blame.document == document for blame in known.blames):
         return False
     extra = {**_told(begun), "index": document, "instance": instance, "filter": death.filter, "cause": death.cause}
-    log.warning("a document ended the instance that ran it alone", extra=extra)
+    log.warning("the instance died while it ran one document alone", extra=extra)
     begun.leasing.blame(lease, Blame(document, death.filter, death.cause))
     return True
 

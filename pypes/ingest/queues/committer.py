@@ -1,4 +1,4 @@
-"""Bringing what gathers into the store: one transaction at a time, in a thread; and what is done when the disk fails."""
+"""Commits gathered changes to the store, one transaction at a time, in a thread, and handles a failing disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ACK_DELAY_S = 0.01
 
 
 class Committer:
-    """Commits what is in ``outbox``: while one transaction syncs, the next gathers there.
+    """Commits the content of ``outbox``: while one transaction syncs, the next gathers there.
 
     ``on_committed(commit, result)`` is called when one is through, ``on_refused(appends, changes, error)`` when it failed: none
     of these was accepted, and nothing is before the store works again, which is tried every ``probe_s`` seconds.
@@ -78,13 +78,13 @@ class Committer:
         if isinstance(self.failure, StoreError):
             raise store_error(self.failure)
         raise StoreError(
-            "the queue's disk failed and takes nothing at the moment; post again later",
+            "the disk of the queue failed and accepts nothing at the moment; post again later",
             code="store.failed",
             where=str(self._store.path),
         )
 
     def kick_soon(self) -> None:
-        """Commit what is in the outbox after this turn of the loop, so that all requests read in one turn share a commit."""
+        """Commit the outbox after this turn of the loop, so that all requests read in one turn share a commit."""
         if not self._is_kicked and not self._is_busy:
             self._is_kicked = True
             self._loop.call_soon(self._kick)
@@ -135,8 +135,8 @@ class Committer:
     # -- a disk that fails -------------------------------------------------------------------------------
 
     def _take_back(self, commit: Commit, error: BaseException) -> None:
-        """A commit failed: nothing in it was accepted, and what it would have removed is still to be removed."""
-        log.error("the queue's store failed; nothing is accepted until it works again", exc_info=error)
+        """Handle a failed commit: nothing in it was accepted, and its removals remain to be done."""
+        log.error("the store of the queue failed; nothing is accepted until the store works again", exc_info=error)
         self.failure = error
         appends, changes = self.outbox.take_back(commit)
         # a row may be in the log all the same, and be found after a crash: its file stays until a later commit overwrote it
@@ -155,7 +155,7 @@ class Committer:
             self.failure = error
             self._loop.call_later(self._probe_s, self._probe)
             return
-        log.info("the queue's store works again")
+        log.info("the store of the queue works again")
         self.failure = None
         doubtful, self._doubtful_spools = self._doubtful_spools, []
         if doubtful:
@@ -168,14 +168,14 @@ class Committer:
 
     def _synced(self, _: object, error: BaseException | None) -> None:
         if error is not None and self.failure is None:
-            log.error("the queue's store failed to sync; nothing is accepted until it works again", exc_info=error)
+            log.error("the store of the queue failed to sync; nothing is accepted until the store works again", exc_info=error)
             self.failure = error
             self._loop.call_later(self._probe_s, self._probe)
 
     # -- waiting for the store ---------------------------------------------------------------------------
 
     async def settled(self) -> None:
-        """Wait until what was acknowledged so far is in the store (or the store failed)."""
+        """Wait until all acknowledgements so far are in the store (or the store failed)."""
         if self.failure is not None or not (self._is_busy or self.outbox):
             return
         number = self.outbox.taken
@@ -212,11 +212,11 @@ class Committer:
 
 def _removed(_: object, error: BaseException | None) -> None:
     if error is not None:
-        log.warning("spool files were not removed; they will be at the next start", exc_info=error)
+        log.warning("spool files could not be removed; the next start removes them", exc_info=error)
 
 
 def store_error(error: BaseException) -> StoreError:
     """One of its own for each who is told, of the same kind."""
     if isinstance(error, StoreError):
         return type(error)(error.message, code=error.code, where=error.where)
-    return StoreError(f"the queue's commit failed: {error!r}; see the log of the server")
+    return StoreError(f"the commit of the queue failed: {error!r}; see the log of the server")

@@ -1,4 +1,4 @@
-"""How fast a queue drains: deliveries and bytes acknowledged per second, of late."""
+"""Drain rate of a queue: deliveries and bytes acknowledged per second, recently."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_RETRY_S = 30.0
 
 
 class DrainRate:
-    """An exponentially weighted rate, from totals that it is shown now and then. ``now`` is in seconds.
+    """An exponentially weighted rate, computed from totals at intervals. ``now`` is in seconds.
 
     PERF: nothing is done per acknowledgement; whoever leases shows the totals.
     """

@@ -170,7 +170,7 @@ class EmbeddedQueue:
         if store.tail.broken:
             log.warning(
                 "the log of the queue ends in frames that cannot be read: the unsynced tail of a power cut, of which nothing was "
-                "acknowledged, or damage to what was; `pypes queue check` tells the same",
+                "acknowledged, or damage to what was; `pypes queue check` reports the same",
                 extra={"shard": shard.number, "frames": store.tail.broken, "valid": store.tail.valid},
             )
         spool = SpoolDir(shard.path / "spool", durability)

@@ -71,5 +71,5 @@ def check(key: Key, digest: bytes) -> None:
     """Raise :class:`Conflict` if a key was used before with a request that has another digest."""
     if digest != key.digest:
         raise Conflict(
-            "this idempotency key was used with another request; use a new key for each request", code="idempotency.mismatch"
+            "the idempotency key was used with another request; use a new key for each request", code="idempotency.mismatch"
         )

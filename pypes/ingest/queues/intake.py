@@ -76,7 +76,7 @@ class StoredIntake:
         cursors: tuple[Cursor, ...] = (),
         link: Link | None = None,
     ) -> asyncio.Future[str]:
-        """As :meth:`append`; the dead letters ``replays`` go and the ``cursors`` move in the same transaction.
+        """As :meth:`append`; removes the dead letters ``replays`` and moves the ``cursors`` in the same transaction.
 
         ``link`` says what a replay runs again, and is kept.
         """

@@ -113,7 +113,7 @@ class Lending:
         return None if delivery is None else self._backlog.rerun(delivery)
 
     async def settled(self) -> None:
-        """Nothing to wait for: what is settled here is known at once."""
+        """Returns at once: leases settled here take effect immediately."""
 
     # -- deaths of holders -------------------------------------------------------------------------------
 
@@ -190,7 +190,7 @@ class Lending:
                 _wake(waiter)
 
     def _recall(self, header: Header, outcome: Outcome) -> Kind:
-        """What is made of an outcome, kept for the next delivery that has the same."""
+        """Encoded outcome, kept for the next delivery with the same outcome."""
         kind = kind_of(header, outcome)
         if kind != self._last_kind:  # else the same object is told apart by nobody, and encoded once
             self._last_kind = kind
@@ -226,7 +226,7 @@ class Lending:
             self._loop.call_soon(self.notify)
 
     def notify(self, *, has_lost: bool = False) -> None:
-        """Tell whoever leases if something is leasable; or that something was lost which was to become so."""
+        """Notify callers of :meth:`lease` when a delivery is leasable, or when a delivery about to become leasable was lost."""
         self._is_notifying = False
         if self.on_ready is not None and (has_lost or self._backlog.is_leasable):
             self.on_ready()

@@ -21,7 +21,7 @@ from pypes.ingest.store.letter_reading import LetterReader
 
 
 class StoredLetters:
-    """Reads dead letters in a thread, after what was acknowledged before is in the store; changes go through the outbox."""
+    """Reads dead letters in a thread, once earlier acknowledgements are in the store; changes go through the outbox."""
 
     def __init__(
         self,
@@ -122,5 +122,7 @@ class StoredLetters:
 
     def _guard(self, ids: Collection[str]) -> None:
         if not self._replaying.isdisjoint(ids):
-            raise Conflict("this dead letter is being replayed already", code="deadletters.replaying")
+            raise Conflict(
+                "the dead letter is being replayed already; wait for the replay, then look again", code="deadletters.replaying"
+            )
         self._replaying.update(ids)

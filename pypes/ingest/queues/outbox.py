@@ -1,4 +1,4 @@
-"""What a queue has taken on but not yet in its store: appends, acknowledgements, dead letters, changes to those."""
+"""Pending changes of a queue that are not in its store yet: appends, acknowledgements, dead letters, changes to those."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ class Outbox:
         turn.row = (key, salt, len(taken), total, orjson.dumps(spools).decode() if spools else None, data)
 
     def written(self, commit: Commit) -> None:
-        """A commit is through: forget what was only needed to write it again."""
+        """Finish a successful commit: forget the data kept for a second attempt."""
         for group in commit.complete:
             if self._detail_bytes:
                 self._detail_bytes.pop(group.key, None)
@@ -308,7 +308,7 @@ class Outbox:
             self._unreadable.discard(group.key)
 
     def take_back(self, commit: Commit) -> tuple[list[Append], list[Change | Move]]:
-        """A commit failed: keep what it would have removed for the next; returns what is refused, later appends too."""
+        """Undo a failed commit: keep its removals for the next; returns the refused appends, later ones included."""
         turn = commit.turn
         self._complete = commit.complete + self._complete
         for key, group in commit.touched.items():

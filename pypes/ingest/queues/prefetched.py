@@ -1,4 +1,4 @@
-"""Prefetched: leasing that answers at once, from a queue that does not.
+"""Prefetching of leases: immediate answers from a queue that answers later.
 
 Leases are fetched ahead, up to a bound for each stream, and settled in batches, so that the dispatcher waits for no network. With
 ``ahead = 0``, only what was asked for is fetched. What was fetched and not taken goes back when this is closed.
@@ -160,7 +160,7 @@ class Prefetched:
             try:
                 await self._exchange()
             except (Unavailable, StoreError) as error:
-                log.warning("the queue cannot be reached; tried again", extra={"reason": str(error)})
+                log.warning("the queue cannot be reached; trying again", extra={"reason": str(error)})
                 self._must_look = True
                 await asyncio.sleep(self._retry_s)
             else:
@@ -178,7 +178,7 @@ class Prefetched:
                 told.set_result(None)
 
     async def _look(self) -> None:
-        """Bring what the queue has and was asked for."""
+        """Fetch the deliveries that were requested and are available."""
         if self._must_look:
             self._must_look = False
             streams, held = await self._remote.streams()
@@ -219,7 +219,7 @@ class Prefetched:
             self.on_ready()
 
     async def close(self) -> None:
-        """Give back what nobody took, tell what was settled, and end."""
+        """Return untaken leases, report settled ones, and end."""
         if self._is_closed:
             return
         self._is_closed = True

@@ -28,7 +28,7 @@ _LAST_KEY = 1 << 62
 
 
 class StoredReceipts(LinkedReceipts):
-    """Reads in a thread what the store has; what was acknowledged and is not yet there is waited for."""
+    """Reads receipts from the store in a thread, after waiting for acknowledgements that are not there yet."""
 
     def __init__(
         self,
@@ -95,7 +95,10 @@ class StoredReceipts(LinkedReceipts):
             accounts: Sequence[Account] = entry.accounts if entry.salt == rid.salt else ()
             return accounts[rid.position] if rid.position < len(accounts) else None
         if self._retention.has_forgotten(rid.key) and rid.key not in self._backlog.groups:
-            raise Gone("this receipt was given out here and is forgotten by now", code="receipt.forgotten")
+            raise Gone(
+                "the receipt was issued here and has been forgotten; receipts are kept for a limited time",
+                code="receipt.forgotten",
+            )
         return None
 
     async def plain_documents(self, id: str, limit: int, after: int) -> list[DocumentReport] | None:
@@ -163,7 +166,7 @@ class StoredReceipts(LinkedReceipts):
     async def _entries(
         self, state: str | None, first: int, last: int, page: int, *, newest: bool
     ) -> AsyncGenerator[tuple[ReceiptId, Account | None, Group | None], None]:
-        """What may be in a state, from a commit to another, in order; the group of what is not finished, or was not before."""
+        """Candidates for a state between two commits, in order, with the group of deliveries unfinished now or before."""
         has_finished = state in (None, "done", "failed")
         has_unfinished = state in (None, "queued", "processing")
         # what is finished while the store is read is in one of the two: its group knows its account

@@ -1,4 +1,4 @@
-"""Bringing back what a queue keeps in its store only: in time, and past whatever is damaged."""
+"""Reads bodies that a queue keeps only in its store back into memory: in time, and past damaged rows."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ class Refill:
             return
         if rows is None:
             if not self._failures:
-                log.error("the queue cannot read what waits in it; tried again until it can", exc_info=error)
+                log.error(
+                    "waiting deliveries cannot be read from the store; trying again until the read succeeds", exc_info=error
+                )
             self._failures += 1
             self._retry = self._loop.call_later(self._probe_s, self._try_again)
             return

@@ -19,7 +19,7 @@ Replay = tuple[str, Link]
 
 
 class LinkedReceipts(ABC):
-    """Puts together what a receipt says by itself and what is known of replays. A subclass finds both."""
+    """Combines a receipt with its replays. A subclass finds both."""
 
     @abstractmethod
     async def plain(self, id: str) -> Receipt | None:
@@ -31,7 +31,7 @@ class LinkedReceipts(ABC):
 
     @abstractmethod
     async def link_of(self, rid: ReceiptId) -> Link | None:
-        """What a delivery runs again, if it is a replay."""
+        """Origin of a delivery, if it is a replay."""
 
     @abstractmethod
     async def replays_of(self, origin: str, latest: int) -> list[Replay]:

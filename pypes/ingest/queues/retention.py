@@ -1,4 +1,4 @@
-"""How long receipts are kept: what the store has of them, and what was forgotten."""
+"""Retention of receipts: how much the store holds, and the limit up to which receipts were forgotten."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Retention:
 
     def _pruned(self, gone: tuple[int, int, int] | None, error: BaseException | None) -> None:
         if gone is None:
-            log.warning("old receipts were not forgotten; tried again later", exc_info=error)
+            log.warning("old receipts could not be removed; trying again later", exc_info=error)
             return
         count, size, horizon = gone
         self._count -= count

@@ -1,4 +1,4 @@
-"""Commits of which little is left: their rows are written anew without what is done, so that it does not stay on the disk.
+"""Rewriting of commits that are mostly done: their rows are written anew without finished deliveries, to free the disk.
 
 The row of a commit goes when all that is in it is done. A graph that is paused, or whose destination is down, would so keep the
 bodies of all graphs that shared commits with it.
@@ -30,7 +30,7 @@ class _Partial:
 
 
 class Rewriting:
-    """Keeps the commits that are done in part, and puts those that are to be looked at into the outbox of ``committer``.
+    """Tracks partly done commits, and puts those due for a check into the outbox of ``committer``.
 
     Whether a row is worth it is seen where it is read, in the transaction that writes it.
     """
@@ -43,13 +43,13 @@ class Rewriting:
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, group: Group) -> None:
-        """What is done of a commit is in the store; the rest is not."""
+        """Note that the finished part of a commit is in the store."""
         if group.key not in self._partial:
             self._partial[group.key] = _Partial(group, self._loop.time())
             self._set_timer()
 
     def committed(self, commit: Commit) -> None:
-        """What came of acknowledgements is in the store."""
+        """Note that the effects of acknowledgements are in the store."""
         if self._partial:
             for group in commit.complete:
                 self._partial.pop(group.key, None)
@@ -58,7 +58,7 @@ class Rewriting:
                 self.note(group)
 
     def look_again(self) -> None:
-        """The store failed: what was handed over may not have been looked at."""
+        """Handle a failed store: commits handed over may not have been checked."""
         for partial in self._partial.values():
             partial.looked_at = partial.group.entries
 

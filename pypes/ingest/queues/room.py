@@ -1,4 +1,4 @@
-"""Room: what a queue may still take on, in all and of each graph, and when there is more."""
+"""Room of a queue: the remaining capacity, in total and for each graph, and the time until there is more."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Room:
         if not is_repeatable:
             self.check(size)
         elif self._arriving_bytes + size > self._limits.queue_max_bytes:
-            raise QueueFull("so much is arriving that the queue has no room for more; post again after the time in Retry-After")
+            raise QueueFull("the queue has no room for more bodies at the moment; post again after the time in Retry-After")
         self._arriving_bytes += size
 
     def release_arriving(self, size: int) -> None:
@@ -160,11 +160,11 @@ class Room:
             reached = self._shares.reached_letters(graph)
             assert reached is not None
             log.warning(
-                "a graph has so many dead letters that nothing more of it is taken or run until some are replayed or deleted",
+                "a graph has too many dead letters: it accepts and runs nothing until some are replayed or deleted",
                 extra={"shard": self._shard, "graph": graph, "limit": reached.limit, "share": reached.share},
             )
         for graph in before - held:
-            log.info("there is room for dead letters of a graph again", extra={"shard": self._shard, "graph": graph})
+            log.info("a graph has room for dead letters again", extra={"shard": self._shard, "graph": graph})
         if before - held:
             self._on_freed()
 

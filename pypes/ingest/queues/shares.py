@@ -1,4 +1,4 @@
-"""What each graph takes of the bounds of a queue, so that one that fills up keeps no other from going on.
+"""Share of each graph in the bounds of a queue, so that a graph that fills up holds up no other.
 
 A graph may fill half of a bound. When more than nine tenths are taken, only graphs go on that have less than their equal part,
 one for each graph. Where there is only one, the whole bound is its. Pure bookkeeping.
@@ -18,7 +18,7 @@ SCARCE = 0.9
 
 
 class Use:
-    """What a graph has in the queue, and among the dead letters."""
+    """Usage of a graph in the queue, and among the dead letters."""
 
     __slots__ = ("bytes", "deliveries", "letter_bytes", "letters")
 
@@ -62,7 +62,7 @@ class Shares:
         self._judge()
 
     def _others(self, has_any: Callable[[Use], int]) -> int:
-        """How many graphs that are not deployed (any more) have something left."""
+        """Number of graphs that are no longer deployed and have deliveries or dead letters left."""
         return sum(1 for graph, use in self.uses.items() if graph not in self._deployed and has_any(use))
 
     # -- the queue ---------------------------------------------------------------------------------------

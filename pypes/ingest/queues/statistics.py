@@ -8,7 +8,7 @@ from pypes.ingest.queues.room import Room
 
 
 def stats_of(backlog: Backlog, room: Room, *, appended: int, now: float, is_failed: bool) -> QueueStats:
-    """What there is ``now`` (seconds of the node's clock), ``appended`` since the queue was opened."""
+    """Present counts of a queue; ``now`` is seconds of the node's clock, ``appended`` counts since the queue was opened."""
     room.show_drain()
     leased, delayed = len(backlog.leased), backlog.delayed
     bulk_deliveries, bulk_bytes = backlog.bulk

@@ -65,7 +65,9 @@ class Inspector:
         self._node = node
         self._shard = shard
         if not self.path.is_file():
-            raise StoreError("there is no queue in this shard", code="store.no_such_shard", where=str(folder))
+            raise StoreError(
+                "the shard has no queue; give the node's data directory", code="store.no_such_shard", where=str(folder)
+            )
         self._connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10.0
         )
@@ -75,7 +77,7 @@ class Inspector:
             self._index = LogIndex(self.path)
             refuse_newer(self._connection, self.format, self.path)
             if self.format == 0:
-                raise StoreError("this is not the store of a queue", code="store.damaged", where=str(self.path))
+                raise StoreError("the file is not the store of a queue", code="store.damaged", where=str(self.path))
         except sqlite3.Error as error:
             self.close()
             raise failure(error, self.path) from error

@@ -178,4 +178,4 @@ def _letter(row: Sequence[Any], traceback: str = "", packet: bytes = b"") -> Dea
 
 
 def _not_found() -> NotFound:
-    return NotFound("there is no such dead letter", code="deadletters.not_found")
+    return NotFound("no such dead letter; it may have been replayed or deleted", code="deadletters.not_found")

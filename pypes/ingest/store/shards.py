@@ -59,7 +59,10 @@ class Shards:
         text = path.read_text(encoding="ascii", errors="replace").strip()
         if not text.isdigit() or not 0 < int(text) <= MAX_SHARD + 1:
             raise StoreError(
-                "the number of owners cannot be read; write into it how many workers the node had at its first start",
+                (
+                    "the file with the number of owners cannot be read; write into the file how many workers the node had "
+                    "at its first start"
+                ),
                 code="store.damaged",
                 where=str(path),
             )
@@ -81,7 +84,9 @@ class Shards:
                 if time.monotonic() >= deadline:
                     os.close(fd)
                     raise StoreError(
-                        f"shard {number} is in use by another process; stop that one first", code="store.locked", where=str(path)
+                        f"shard {number} is in use by another process; stop that process first",
+                        code="store.locked",
+                        where=str(path),
                     ) from None
                 # flock has no timed wait, and a blocking one could not be given up
                 time.sleep(0.01)

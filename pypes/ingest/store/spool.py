@@ -139,7 +139,7 @@ def _failure(error: OSError, folder: Path) -> StoreError:
     if error.errno in _FULL:
         return StoreFull("the queue's disk is full; free some space, then post again", where=str(folder))
     return StoreError(
-        f"cannot write the spool file: {error.strerror or error}; see to the disk, then post again", where=str(folder)
+        f"the spool file cannot be written: {error.strerror or error}; repair the disk, then post again", where=str(folder)
     )
 
 

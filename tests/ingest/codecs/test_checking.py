@@ -194,7 +194,7 @@ def test_files_are_counted_by_their_own_type() -> None:
 def test_an_empty_file_is_refused_as_an_empty_body_is() -> None:
     body = part(b"fine", '; filename="a.txt"') + part(b"", '; filename="empty.txt"', "text/plain") + b"--XX--\r\n"
     assert code(both(body, MULTIPART)) == code(both(b"", "text/plain")) == "ingest.empty"
-    with pytest.raises(BadRequest, match=r"file 'empty\.txt': it is empty, or a folder"):
+    with pytest.raises(BadRequest, match=r"file 'empty\.txt': the file is empty, or a folder"):
         check(Header("g", content_type=MULTIPART), body, Limits())
 
 
@@ -225,10 +225,10 @@ def test_heads_that_other_programs_write(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (FILE, "it ends within the head of a part"),
-        (FILE + b"\r\n\r\nx", "it ends before the closing boundary, in file 'a.txt'"),
-        (FILE + b"\r\n\r\nx\r\n--XX\r\n", "it ends within the head of a part"),
-        (b"x", "its boundary is not in it"),
+        (FILE, "the body ends within the head of a part"),
+        (FILE + b"\r\n\r\nx", "the body ends before the closing boundary, in file 'a.txt'"),
+        (FILE + b"\r\n\r\nx\r\n--XX\r\n", "the body ends within the head of a part"),
+        (b"x", "the boundary of the Content-Type does not occur in the body"),
         (FILE + b"\nContent-Type: text/csv\r\n\r\nx\r\n--XX--\r\n", "ends with LF alone"),
         (FILE + b"\r\nnonsense\r\n\r\nx\r\n--XX--\r\n", "'nonsense' in the head of a part is no field"),
     ],

@@ -14,7 +14,7 @@ def test_which_graphs_only_queue() -> None:
     assert failed.degraded() == {"b": "no model"}
     assert failed.waiting == {"b", "c"}
     shared = Topology(graphs={"a": 1, "b": 1}, instances=SOCKETS, runs={1: frozenset("a"), 2: frozenset("a")})
-    assert shared.degraded() == {"b": "no instance that runs it is ready"}
+    assert shared.degraded() == {"b": "no instance that runs the graph is ready"}
     # one that is not listed runs all
     assert Topology(graphs={"a": 1, "b": 1}, instances=SOCKETS, runs={1: frozenset("a")}).degraded() == {}
 

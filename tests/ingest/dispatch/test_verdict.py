@@ -123,7 +123,7 @@ def test_log_lines_say_which_document_it_was(instances: list[ScriptedInstance], 
     harness.run(main())
     known = {"receipt": receipts[0], "graph": "g", "file": "x.csv", "route": "r"}
     for line, more in (
-        ("a document ended the instance that ran it alone", {"index": 1, "filter": "pdf", "cause": "killed by SIGSEGV"}),
+        ("the instance died while it ran one document alone", {"index": 1, "filter": "pdf", "cause": "killed by SIGSEGV"}),
         ("instance died while it ran one delivery alone", {"crashes": 1}),
         ("documents failed", {"failed": 3, "code": "instance.killed"}),
     ):

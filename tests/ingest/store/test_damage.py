@@ -311,7 +311,7 @@ def test_a_store_that_cannot_be_read_is_tried_again_at_its_own_pace_and_told_of_
         while Connection.tries < 2:
             lease_any(queue, 1, 1 << 20)
             await asyncio.sleep(0.001)
-        told = [record for record in caplog.records if "cannot read what waits" in record.getMessage()]
+        told = [record for record in caplog.records if "waiting deliveries cannot be read" in record.getMessage()]
         assert len(told) == 1
         Connection.is_resting = False
         assert [lease.id for lease in await take(queue, 1)] == [id]
