@@ -55,10 +55,10 @@ class ServerSettings:
     watch: bool = _key(True, "Deploy graph files as soon as they change.")
     default: str = _key(
         "",
-        "Graph for documents without a route that a graph names; empty: the only graph, or the only one without routes.",
+        "Graph for documents whose route no graph names; empty: the only graph, or the only one without routes.",
     )
     strict_routes: bool = _key(
-        False, "Refuse documents whose route no graph names (404, route.unknown), which the default graph takes otherwise."
+        False, "Refuse documents whose route no graph names (404, route.unknown), instead of giving them to the default graph."
     )
     token_file: Path | None = _path(None, "File that holds the bearer token; the variable PYPES_TOKEN may hold it instead.")  # noqa: RUF009 - a field
     hosts: tuple[str, ...] = _key((), "Further names under which clients reach the server (Host header), e.g. pypes.example.com.")
@@ -73,7 +73,7 @@ class ServerSettings:
     rolling: bool = _key(
         False, "Replace instances one by one instead of all beside the old ones: slower, but without twice the memory."
     )
-    setup_s: float = _key(60.0, "Longest time the filters of a graph may take to set up before its deployment is given up.")
+    setup_s: float = _key(60.0, "Longest time for the filters of a graph to set up; after that its deployment fails.")
     fleet: Path | None = _path(None, "Folder that the nodes of a fleet share, for graphs whose sources one of them runs.")  # noqa: RUF009 - a field
 
 
@@ -92,7 +92,7 @@ class ComponentSettings:
     """Section ``[components]``."""
 
     roots: tuple[Path, ...] = _key(
-        (), "Folders below which paths in parameters must lie, besides the data folder; empty: anywhere but in the node's own."
+        (), "Folders that must contain all paths in parameters, besides the data folder; empty: any folder but the node's own."
     )
 
 
@@ -126,7 +126,7 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
     #: The bearer token clients must show, ``None`` if there is none. Never logged.
     token: str | None = field(default=None, repr=False)
-    #: What callbacks are signed with, ``None`` if there are none. Never logged.
+    #: Secret that signs callbacks, ``None`` without one. Never logged.
     callback_secret: str | None = field(default=None, repr=False)
     #: The file that was read, ``None`` if there was none.
     source: Path | None = None
@@ -196,7 +196,7 @@ def is_loopback(host: str) -> bool:
 
 
 class _Reader:
-    """Gathers values from the weakest source to the strongest, and what is wrong with them."""
+    """Collects values and their problems, from the weakest source to the strongest."""
 
     def __init__(self) -> None:
         self.values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
@@ -234,7 +234,7 @@ class _Reader:
         if self.values["callbacks"].get("hosts"):
             self._problem(
                 "callbacks.hosts",
-                "callbacks must be signed, so that who gets them can tell that they come from here: give secret_file, too",
+                "callbacks must be signed, so that receivers can tell that they come from this node: give secret_file too",
             )
         return None
 
@@ -245,7 +245,7 @@ class _Reader:
             self._problem(key, f"cannot be read: {error}")
             return None
         if not secret:
-            self._problem(key, f"{path} is empty; write the {what} into it")
+            self._problem(key, f"{path} is empty; write the {what} into the file")
         return secret or None
 
     def build(self, token: str | None, callback_secret: str | None, source: Path | None) -> Settings:
@@ -280,7 +280,7 @@ def _unknown(key: str, section: str) -> str:
 
 
 def _convert(info: Any, value: Any, folder: Path) -> Any:
-    """Turn text (or a value already typed) into what the field is declared as; raises ``ValueError`` with a sentence."""
+    """Convert text (or a value already typed) to the declared type of the field; raises ``ValueError`` with a sentence."""
     kind = str(info.type)
     if kind == "str":
         text, options = str(value).strip(), info.metadata.get("options")
@@ -342,7 +342,7 @@ def _read_ini(path: Path) -> dict[str, str]:
 
 
 def _read_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the environment sets: every variable that starts with PYPES_ and the name of a section."""
+    """Settings in the environment: variables that start with PYPES_ and the name of a section."""
     found = {}
     for name, value in environ.items():
         section, _, option = name.removeprefix(PREFIX).partition("_")

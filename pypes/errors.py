@@ -6,25 +6,25 @@ Split by whose fault it is, so that a caller can tell what to do from the class 
     ├── InvalidInput          the caller sent or configured something wrong: mend it, then try again
     │   ├── BadRequest            a body that is not what its content type says
     │   ├── UnsupportedMedia      a content type or encoding that cannot be read
-    │   ├── TooLarge              over one of the limits (docs/limits.md)
+    │   ├── TooLarge              exceeds one of the limits (docs/limits.md)
     │   ├── InvalidGraph          a graph with problems; carries *all* of them
     │   ├── InvalidConfig         a flag, a key of pypes.ini or an environment variable
     │   ├── InvalidComponent      a component class that breaks the contract
     │   ├── BadId                 text that cannot be the id of a document
     │   ├── NotFound              no such graph, filter, component or receipt
-    │   ├── Gone                  there was one, and it is forgotten by now
-    │   ├── Conflict              at odds with what is there: another body under the same idempotency key, …
+    │   ├── Gone                  existed once, and is forgotten by now
+    │   ├── Conflict              contradicts the present state: another body under the same idempotency key, …
     │   └── Changed               somebody else changed it meanwhile (a precondition does not hold)
     ├── Forbidden             the caller may not do this (token, Host, Origin)
     ├── Unavailable           not now: try again later, nothing is broken
     │   ├── QueueFull             carries ``retry_after_s``
-    │   │   └── LettersFull           a graph has so many dead letters that nothing more of it is taken
+    │   │   └── LettersFull           a graph has too many dead letters to take more documents
     │   ├── NotDeployed           no graph would take the document
     │   └── Draining              the node is stopping
     ├── StoreError            the disk or the store under it failed: nothing was acknowledged
     │   └── StoreFull             there is no room on it
     ├── ComponentError        a component failed: at set-up, while running, or by standing still
-    └── InternalError         our own bug
+    └── InternalError         a bug of Pypes
 
 Three more are raised *by* components to steer what happens to a packet: :class:`Reject`, :class:`Retry` and :class:`Unreachable`.
 Every error carries a stable ``code`` (clients match on it), a sentence for a person, and ``where`` it is.
@@ -40,7 +40,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where (``path``, e.g. ``nodes.html.params.fields``), what, and its stable code."""
+    """One problem: its place (``path``, e.g. ``nodes.html.params.fields``), a sentence, and its stable code."""
 
     path: str
     message: str
@@ -99,7 +99,7 @@ class InvalidComponent(InvalidInput):
 
 
 class BadId(InvalidInput):
-    """Text that was meant as the id of a document, and cannot be one."""
+    """Text given as the id of a document that cannot be one."""
 
     code = "document.id"
 
@@ -125,7 +125,7 @@ class Forbidden(PypesError):
 
 
 class Unavailable(PypesError):
-    """Not now. ``retry_after_s`` says when to come back, in seconds."""
+    """A temporary condition. ``retry_after_s`` is the wait in seconds before the next attempt."""
 
     code = "unavailable"
 
@@ -191,13 +191,13 @@ class Retry(Exception):
         self.reason = reason
 
     def __str__(self) -> str:
-        return str(self.reason) or "retry asked for"
+        return str(self.reason) or "retry requested"
 
 
 class Unreachable(Retry):
     """Raised by a component: a service, or a destination, cannot be reached; nothing is wrong with the packet.
 
-    Costs no attempt: the filter rests, its wire fills, and it goes on by itself, in order, when the service answers again.
-    ``ConnectionError``, ``TimeoutError`` and what libraries raise when nobody is there mean the same: see
+    Costs no attempt: the filter rests, its wire fills, and it resumes by itself, in order, when the service answers again.
+    ``ConnectionError``, ``TimeoutError`` and similar exceptions of libraries have the same effect: see
     :mod:`pypes.core.unreachable`. Where nothing can rest, as in a component's own tests and in dry runs, it is a ``Retry``.
     """

@@ -149,7 +149,7 @@ class Packet(Contents):
             return io.BytesIO(value.encode())
         if isinstance(value, (bytes, bytearray, memoryview)):
             return io.BytesIO(value)
-        raise TypeError(f"field {attr!r} holds {type(value).__name__}, only one binary or text value can be opened")
+        raise TypeError(f"field {attr!r} holds {type(value).__name__}, only a single binary or text value can be opened")
 
     def drop_bodies(self) -> bool:
         """Delete the fields whose value is a :class:`Body`, which may be larger than memory; True if there were any."""

@@ -1,4 +1,4 @@
-"""Components: what third parties write, and what the built-in ones are made with.
+"""Components: the base classes that built-in and third-party components derive from.
 
 =================  ===========================================================================
 ``base``           :class:`Component`: ports, parameters, the methods to override, ``send``

@@ -20,7 +20,7 @@ KINDS: Mapping[str, str] = {
 
 
 class Adapter(Component):
-    """Turns what was posted into packets: bytes in field ``data`` become fields."""
+    """Turns a posted document into packets: bytes in field ``data`` become fields."""
 
     __metatype__ = "ADAPTER"
     #: Media types it reads, most specific match wins: ``text/html``, ``text/*``, ``*/*``.
@@ -48,7 +48,7 @@ class Source(Adapter):
     accepts: ClassVar[tuple[str, ...]] = ()
 
     def process(self, packet: Any) -> Any:
-        """Pass on what was fetched."""
+        """Pass on a fetched packet."""
         return packet
 
 
@@ -94,7 +94,7 @@ class Publisher(Component):
 
 
 def kind_of(component: Component | type[Component]) -> str:
-    """What kind a component is, ``PUBLISHER`` for example; empty if it does not say.
+    """The kind of a component, ``PUBLISHER`` for example; empty if the class declares none.
 
     Components of the original style say so in ``__metatype__`` only. Whatever asks for the kind asks here.
     """

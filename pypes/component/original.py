@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class OriginalStyle:
-    """What every component inherits so that those of the original run unchanged."""
+    """Base class of every component, with the methods that components of the original need to run unchanged."""
 
     class Params(Parameters):
         """No parameters."""
@@ -58,7 +58,7 @@ class OriginalStyle:
         return self._in_turn().receive(port)
 
     def receive_all(self, port: str) -> Iterator[Any]:
-        """Iterate over what waits on an input port. A cursor: what is not taken stays on the wire."""
+        """Iterate over the packets that wait on an input port. Packets that the loop does not reach stay on the wire."""
         return self._in_turn().receive_all(port)
 
     def yield_ctrl(self) -> None:

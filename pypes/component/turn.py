@@ -1,4 +1,4 @@
-"""Turn: what the scheduler lends a component while it runs; and the log of a component, which knows what it works on."""
+"""The turn that the scheduler lends a running component, and the log of a component, which names the packet in progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Turn(Protocol):
-    """What a component may ask of the scheduler in its turn; it does so through its own methods."""
+    """The scheduler's services for a component in its turn; a component reaches them through its own methods."""
 
     def receive(self, port: str) -> Any: ...
     def receive_all(self, port: str) -> Iterator[Any]: ...
@@ -26,7 +26,7 @@ class Turn(Protocol):
 
 
 class Running(Protocol):
-    """What a log must know of a component."""
+    """The attributes of a component that its log needs."""
 
     name: str
     graph_name: str

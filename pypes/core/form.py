@@ -48,7 +48,7 @@ def read(obj: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, 
         if not mark:
             continue
         if not isinstance(mark, dict):
-            raise _malformed(f"{where}.{MARK}", "must be an object with multi or base64")
+            raise _malformed(f"{where}.{MARK}", "must be an object with the key multi or base64")
         if base64 := mark.get("base64"):
             fields[name] = _from_base64(fields[name], base64, f"{where}.{MARK}.base64")
         if mark.get("multi") is False:

@@ -82,6 +82,8 @@ def _check(id: str) -> None:
     try:
         size = len(id.encode())
     except UnicodeEncodeError as error:
-        raise BadId("the id holds half a surrogate pair, which is no character; give the document another one") from error
+        raise BadId("the id holds half a surrogate pair, which is no character; give the document another id") from error
     if size > MAX_ID_BYTES:
-        raise BadId(f"the id has {size} bytes, {MAX_ID_BYTES} are possible; shorten it, for instance to a hash of itself")
+        raise BadId(
+            f"the id has {size} bytes, at most {MAX_ID_BYTES} are possible; shorten the id, for instance to a hash of itself"
+        )

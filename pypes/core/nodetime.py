@@ -123,12 +123,12 @@ class NodeTime(Clock):
             except Damaged as damaged:
                 found = None
                 if os.fstat(fd).st_size:
-                    told = f"the file of the node's clock is damaged and made anew: {damaged}"
+                    told = f"the file of the node's clock is damaged; a new one is written: {damaged}"
             state = self._begun(found)
             self._write(fd, state)
         jump_s = state.rows[-1].offset - found.rows[-1].offset if found is not None else 0.0
         if abs(jump_s) > JUMP_S:
-            told = f"the wall clock was set by {jump_s:+.0f} seconds while the node was down; ages go by the node's own time"
+            told = f"the wall clock was set by {jump_s:+.0f} seconds while the node was down; ages follow the node's own time"
         return self, told
 
     @classmethod

@@ -62,7 +62,7 @@ def check(text: bytes, what: str = "") -> None:
         if len(digits) > 2 * _LONG_DIGITS or not fits(int(digits)):
             shown = digits.decode() if len(digits) <= 2 * _LONG_DIGITS else f"{digits[:_LONG_DIGITS].decode()}…"
             raise BadRequest(
-                f"the number {shown} has more than 64 bits and would be changed on its way; send it as text",
+                f"the number {shown} has more than 64 bits and would lose digits; send the number as text",
                 code="ingest.number",
                 where=what.rstrip(", "),
             )

@@ -38,14 +38,14 @@ class Paths:
         try:
             full = os.path.realpath(Path(self.data_dir, path))
         except ValueError:
-            return "is no path: it holds a zero byte"
+            return "must not contain a zero byte"
         places = [full, *map(str, Path(full).parents)]
         what = self._owned(full, places)
         if what:
             return f"leads into {what}; name a file or folder of your own"
         roots = [os.path.realpath(root) for root in (self.data_dir, *self.roots)]
         if self.roots and not any(root in places for root in roots):
-            return "leads out of the folders that components may use; roots in [components] names them"
+            return "leads out of the folders that components may use; list its folder under roots in [components]"
         return ""
 
     def guarded(self) -> Guarded:

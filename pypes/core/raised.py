@@ -34,7 +34,7 @@ class Raised(NamedTuple):
         """Read an exception; never raises. ``clean`` takes secrets out of its text."""
         if isinstance(error, Retry):
             steers = "Unreachable" if isinstance(error, Unreachable) else "Retry"
-            return cls(steers, "retry.exhausted", _reason(error, clean) or "retry asked for", seconds(_of(error, "delay_s")))
+            return cls(steers, "retry.exhausted", _reason(error, clean) or "retry requested", seconds(_of(error, "delay_s")))
         if isinstance(error, Reject):
             return cls("Reject", code_of(_of(error, "code")), _reason(error, clean) or "rejected without a reason")
         return cls("", "component.raised", shown(error, clean))

@@ -40,7 +40,5 @@ def watched_thread(work: Callable[[], Any], name: str, on_failed: Callable[[], N
 
 def report(name: str, error: BaseException | None) -> None:
     """Log that background work has ended unasked, and of what."""
-    reason = (
-        "it ended, or was cancelled, although nobody had asked for it" if error is None else f"{type(error).__name__}: {error}"
-    )
+    reason = "the task ended or was cancelled unexpectedly" if error is None else f"{type(error).__name__}: {error}"
     log.critical("background work failed", extra={"work": name, "reason": reason}, exc_info=error)

@@ -35,8 +35,9 @@ def _held_branches(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iter
             past = reach(before, {(source, target) for source, target in wires if holder not in (source, target)})
             if name in past:
                 message = (
-                    f"documents also come here past {holder!r}, which holds packets: the two halves of a document never meet, "
-                    f"each is seen in a turn of its own; hold them behind the join, or before the branches part"
+                    f"documents also come here past {holder!r}, which holds packets: the two halves of a document never "
+                    "meet, since each arrives in a turn of its own; hold packets behind the join, or before the branches "
+                    "part"
                 )
                 yield Problem(f"nodes.{name}", message, "graph.held_branch")
 

@@ -209,7 +209,7 @@ class _Reader:
 
     def _post(self, path: str, post: Any) -> Post | None:
         if not isinstance(post, dict):
-            self._add(path, 'must be what is posted: {"content_type": TYPE, "body": …}')
+            self._add(path, 'must be the posted document: {"content_type": TYPE, "body": …}')
             return None
         self._known(post, _POST_KEYS, path)
         content_type = post.get("content_type", "application/json")
@@ -237,7 +237,7 @@ class _Reader:
 
     def _expectation(self, path: str, obj: Any) -> Expectation | None:
         if not isinstance(obj, dict) or not isinstance(obj.get("node"), str):
-            self._add(path, 'must say what arrives where: {"node": FILTER, "packets": 1, "fields": {…}}')
+            self._add(path, 'must name a filter and the packets that arrive there: {"node": FILTER, "packets": 1, "fields": {…}}')
             return None
         self._known(obj, _EXPECT_KEYS, path)
         if obj["node"] not in self._nodes:

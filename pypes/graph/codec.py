@@ -71,7 +71,7 @@ def loads(text: bytes | str) -> Graph:
         raise InvalidGraph(str(error), code="graph.malformed") from error
     # the JSON parser would silently keep the last one, and a filter would be gone
     doubles = [
-        Problem(key, f"the key {key!r} stands twice in one object; rename or remove one", "graph.form") for key in repeated
+        Problem(key, f"the key {key!r} occurs twice in one object; rename or remove one", "graph.form") for key in repeated
     ]
     return _read(obj, doubles)
 

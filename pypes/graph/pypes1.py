@@ -42,7 +42,7 @@ def loads(text: bytes | str, name: str, catalogue: Mapping[str, ComponentSpec]) 
     try:
         obj = json.loads(text)
     except RecursionError:
-        raise InvalidGraph("the project is nested too deeply to be one", code="graph.malformed") from None
+        raise InvalidGraph("the JSON is nested too deeply for a project", code="graph.malformed") from None
     except ValueError as error:
         raise InvalidGraph(f"the project is not JSON: {error}", code="graph.malformed") from error
     return from_obj(obj, name, catalogue)
@@ -52,7 +52,9 @@ def from_obj(obj: Any, name: str, catalogue: Mapping[str, ComponentSpec]) -> Imp
     """As :func:`loads`, from parsed JSON."""
     containers = obj.get("containers") if isinstance(obj, dict) else None
     if not isinstance(containers, list):
-        raise InvalidGraph("this is no project of the original Pypes: it has no list of containers", code="graph.malformed")
+        raise InvalidGraph(
+            "the file is no project of the original Pypes: the list of containers is missing", code="graph.malformed"
+        )
     reader = _Reader(catalogue)
     for place, container in enumerate(containers):
         reader.container(place, container)

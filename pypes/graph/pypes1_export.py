@@ -64,7 +64,7 @@ def _container(
     there = NAME_THERE.get(node.component)
     plugin = PLUGINS[there] if there is not None else None
     if plugin is None:
-        what = f"the original came without {node.component}; port it to there"
+        what = f"the original has no component {node.component}; port the component to the original"
         report.append(Problem(f"nodes.{node.name}", what, "pypes1.unknown_component"))
         params = dict(node.params)
     else:

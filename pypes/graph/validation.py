@@ -41,7 +41,7 @@ def validate(
     for node in graph.nodes.values():
         problems += _node_problems(node, catalogue, environ, paths)
         if len(problems) >= MOST_PROBLEMS:
-            return [*problems, Problem("", "there may be more problems; mend these, then look again", "graph.more_problems")]
+            return [*problems, Problem("", "there may be more problems; correct these, then check again", "graph.more_problems")]
     problems += _wire_problems(graph, catalogue)
     problems += _cycle_problems(graph)
     problems += _flow_problems(graph, catalogue)
@@ -99,7 +99,9 @@ def _node_problems(
         return
     params: Mapping[str, Any] = node.params
     for place in _hidden(params, f"{path}.params"):
-        yield Problem(place, "what was hidden when this was shown is missing; write it, best as ${NAME}", "param.hidden")
+        yield Problem(
+            place, "a secret was hidden here when the graph was shown; write its value, best as ${NAME}", "param.hidden"
+        )
     if environ is not None:
         try:
             params = expand(params, environ)
@@ -125,7 +127,7 @@ def _param_problems(params: Mapping[str, Any], schema: Mapping[str, Any], path: 
                     hint = _did_you_mean(name, known) or f"it has {', '.join(known) or 'no parameters'}"
                     yield Problem(f"{where}.{name}", f"unknown parameter; {hint}", "param.unknown")
             case "required":
-                yield Problem(f"{where}.{kind.property}", "is required and has no default; give it a value", "param.missing")
+                yield Problem(f"{where}.{kind.property}", "is required and has no default; give a value", "param.missing")
             case _:
                 value = error.instance
                 if not (unexpanded and isinstance(value, str) and VARIABLE.search(value)):
@@ -171,7 +173,7 @@ def _wire_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iter
     for index, wire in enumerate(graph.wires):
         path = f"wires.{index}"
         if wire in seen:
-            yield Problem(path, f"the wire {wire} is there twice; remove one", "graph.duplicate_wire")
+            yield Problem(path, f"the wire {wire} occurs twice; remove one", "graph.duplicate_wire")
         seen.add(wire)
         for name, port, is_output in ((wire.source, wire.output, True), (wire.target, wire.input, False)):
             node = graph.nodes.get(name)
@@ -213,7 +215,7 @@ def _flow_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iter
     takers = {name for name, spec in specs.items() if spec.accepts and name not in fed_by_wires | loose}
     forward |= {(source, taker) for source in loose for taker in takers}
     if not entries and not unknown:
-        yield Problem("nodes", "no adapter: nothing can come in; add one, such as JSON", "graph.no_adapter")
+        yield Problem("nodes", "the graph has no adapter, so nothing can come in; add one, such as JSON", "graph.no_adapter")
     elif graph.nodes:
         fed = reach(entries | unknown, forward)
         for name in graph.nodes:
@@ -221,12 +223,14 @@ def _flow_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iter
                 message = "no adapter feeds this filter; wire an output to one of its inputs, or remove it"
                 yield Problem(f"nodes.{name}", message, "graph.unreachable")
     if not exits and not unknown:
-        yield Problem("nodes", "no publisher: nothing would be kept; add one, such as JSONLines", "graph.no_publisher")
+        yield Problem(
+            "nodes", "the graph has no publisher, so nothing would be kept; add one, such as JSONLines", "graph.no_publisher"
+        )
     elif graph.nodes:
         leading = reach(exits | unknown, {(target, source) for source, target in forward})
         for name in graph.nodes:
             if name in entries and name not in leading:
-                message = "no publisher is reached from here, so its documents would be lost; wire it on to one"
+                message = "no wire leads from this filter to a publisher, so its documents would be lost; add one"
                 yield Problem(f"nodes.{name}", message, "graph.dead_end")
 
 

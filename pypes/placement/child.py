@@ -216,7 +216,10 @@ class ChildTurn:
                     raise fault
                 self._says.done(result)
             except wire.Unspeakable as error:
-                self._says.failure(wire.RAISED, Reject(f"what it makes cannot leave its process: {error}", "isolated.value"))
+                self._says.failure(
+                    wire.RAISED,
+                    Reject(f"a packet that the component made cannot be sent to the instance: {error}", "isolated.value"),
+                )
             except BaseException as error:  # also SystemExit, and what native code derives from BaseException itself
                 self._says.failure(wire.RAISED, error)
             self._packet = packet = None

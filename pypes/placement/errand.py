@@ -64,7 +64,7 @@ class Errand:
                     self._end(self._blamed(error))
                 self._process = None
             except wire.Unspeakable as error:
-                self._end(Reject(f"it cannot be sent to the process of filter {self._name}: {error}", "isolated.value"))
+                self._end(Reject(f"the packet cannot be sent to the process of filter {self._name}: {error}", "isolated.value"))
             except Retry as error:
                 self._end(error)
 
@@ -113,6 +113,8 @@ class Errand:
         if isinstance(error, _Exhausted):
             return error.error
         if isinstance(error, wire.Broken):
-            return Reject(f"its process made no sense ({error}) in filter {self._name}", "isolated.killed")
+            return Reject(
+                f"the process of the component sent an invalid answer ({error}) in filter {self._name}", "isolated.killed"
+            )
         reason = f"{error} in filter {self._name}"
         return Retry(0.0, reason) if error.is_outside else Reject(reason, "isolated.killed")

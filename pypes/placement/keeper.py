@@ -61,9 +61,12 @@ class Keeper:
             self._changed.wait_for(lambda: self._process or self._is_closed, self._wait_s)
             if self._process is not None and not self._is_closed:
                 return self._process
-            reason = f"its process is not set up in filter {self._name}"
+            reason = f"the process of the component is not set up in filter {self._name}"
             if self._failure is not None:
-                reason = f"it cannot be set up again in filter {self._name}: {type(self._failure).__name__}: {self._failure}"
+                reason = (
+                    f"the component cannot be set up again in filter {self._name}: {type(self._failure).__name__}: "
+                    f"{self._failure}"
+                )
             raise Unreachable(max(0.0, self._next_try - time.monotonic()), reason) from self._failure
 
     def give_up(self, process: Process) -> None:

@@ -174,7 +174,7 @@ class Process:
 
     def _logged(self, kind: int, payload: bytes | bytearray) -> None:
         if kind != wire.LOG:
-            raise wire.Broken(f"a frame of kind {kind} at the wrong time")
+            raise wire.Broken(f"an unexpected frame of kind {kind}")
         line = _decoded(payload, wire.Line)
         record = {"name": line.logger, "levelno": line.level, "levelname": logging.getLevelName(line.level), "msg": line.message}
         logging.getLogger(line.logger).handle(logging.makeLogRecord({**line.extra, **record}))
@@ -187,7 +187,7 @@ class Process:
             status = self._popen.wait(DYING_S)
         except subprocess.TimeoutExpired:
             self.kill()
-            return Died("it has closed its socket")
+            return Died("the process closed its socket")
         if status < 0:
             return Died(f"killed by {signal.Signals(-status).name}", is_outside=-status in _FROM_OUTSIDE)
         return Died(f"exited with status {status}")

@@ -58,7 +58,7 @@ def isolate(
     main = getattr(sys.modules.get("__main__"), "__spec__", None)
     if main is not None and main.name == "pypes.placement.child":
         raise InvalidComponent(
-            "a graph is started while the component is loaded in its own process; put that under if __name__ == '__main__'",
+            "loading the component in its own process starts a graph; put that code under if __name__ == '__main__'",
             where=cls.__name__,
         )
     home = (spec.module, spec.attr) if spec is not None else _home(cls)
@@ -171,6 +171,6 @@ def _home(cls: type[Component]) -> tuple[str, str]:
     attrs = [attr for attr, value in vars(module).items() if value is cls] if module is not None else []
     if not name or not attrs:
         raise InvalidComponent(
-            "an isolated component is loaded again in its own process: put it at the top level of a module", where=cls.__name__
+            "an isolated component is loaded again in its own process: define it at the top level of a module", where=cls.__name__
         )
     return name, attrs[0]

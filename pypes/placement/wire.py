@@ -236,7 +236,7 @@ class Values:
         if len(parts) == 1:
             return parts[0]
         if len(parts) != 3 or type(parts[0]) is not dict:
-            raise Broken("a value of odd parts")
+            raise Broken("a list with an odd number of parts")
         return Packet.from_parts(*parts)
 
     def _hook(self, value: Any) -> Any:
@@ -279,7 +279,7 @@ class InstanceValues(Values):
         try:
             return self.bodies[int.from_bytes(data, "little")]
         except IndexError as error:
-            raise Broken("a body that was not sent") from error
+            raise Broken("a body that was never sent") from error
 
 
 class ChildValues(Values):

@@ -65,7 +65,7 @@ class TestOwn:
 
     def test_no_message_repeats_the_path(self, data: Path) -> None:
         assert "000" not in paths(data).problem("shards/000/queue.db")
-        assert paths(data).problem("a\0b") == "is no path: it holds a zero byte"
+        assert paths(data).problem("a\0b") == "must not contain a zero byte"
 
 
 class TestRoots:

@@ -33,8 +33,8 @@ class NoText(Exception):
 
 
 RETRIES: list[tuple[Retry, float, str]] = [
-    (Retry(), 0.0, "retry asked for"),
-    (Retry(5), 5.0, "retry asked for"),
+    (Retry(), 0.0, "retry requested"),
+    (Retry(5), 5.0, "retry requested"),
     (Retry(5, "why"), 5.0, "why"),
     (Retry(delay_s=0.5, reason="why"), 0.5, "why"),
     (Retry("why"), 0.0, "why"),
@@ -44,20 +44,20 @@ RETRIES: list[tuple[Retry, float, str]] = [
     (Retry(5, ValueError("down")), 5.0, "ValueError: down"),
     (Retry({"status": 503}), 0.0, "{'status': 503}"),
     (Retry(timedelta(minutes=1), "why"), 60.0, "why"),
-    (Retry(Decimal("0.5")), 0.5, "retry asked for"),
-    (Retry(Fraction(1, 2)), 0.5, "retry asked for"),
-    (Retry(None), 0.0, "retry asked for"),
-    (Retry(None, None), 0.0, "retry asked for"),
+    (Retry(Decimal("0.5")), 0.5, "retry requested"),
+    (Retry(Fraction(1, 2)), 0.5, "retry requested"),
+    (Retry(None), 0.0, "retry requested"),
+    (Retry(None, None), 0.0, "retry requested"),
     (Retry(math.nan, "why"), 0.0, "why"),
-    (Retry(-3), 0.0, "retry asked for"),
-    (Retry(-math.inf), 0.0, "retry asked for"),
-    (Retry(math.inf), RETRY_LONGEST_S, "retry asked for"),
-    (Retry(10**400), RETRY_LONGEST_S, "retry asked for"),
-    (Retry(-(10**400)), 0.0, "retry asked for"),
-    (Retry(timedelta.max), RETRY_LONGEST_S, "retry asked for"),
+    (Retry(-3), 0.0, "retry requested"),
+    (Retry(-math.inf), 0.0, "retry requested"),
+    (Retry(math.inf), RETRY_LONGEST_S, "retry requested"),
+    (Retry(10**400), RETRY_LONGEST_S, "retry requested"),
+    (Retry(-(10**400)), 0.0, "retry requested"),
+    (Retry(timedelta.max), RETRY_LONGEST_S, "retry requested"),
     (Retry(1, 7), 1.0, "7"),
     (Retry("\ud800"), 0.0, "\\ud800"),
-    (Bare(), 0.0, "retry asked for"),
+    (Bare(), 0.0, "retry requested"),
 ]
 
 

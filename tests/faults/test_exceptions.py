@@ -92,7 +92,7 @@ class Fetching(Source):
 #: What is returned or raised besides, and what the dead letter says.
 STEERING = {
     "retry text": "service is down",
-    "retry nan": "retry asked for",
+    "retry nan": "retry requested",
     "reject object": "ValueError: no price",
     "a list": "process returned a list",
 }

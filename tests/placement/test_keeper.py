@@ -71,7 +71,9 @@ def test_packets_wait_for_one_that_cannot_be_set_up_again() -> None:
     keeper.first()
     starts.is_failing = True
     keeper.give_up(keeper.take())
-    with pytest.raises(Unreachable, match="it cannot be set up again in filter sample: OSError: no more processes") as caught:
+    with pytest.raises(
+        Unreachable, match="the component cannot be set up again in filter sample: OSError: no more processes"
+    ) as caught:
         keeper.take()
     assert isinstance(caught.value.__cause__, OSError)
     starts.is_failing = False

@@ -206,8 +206,11 @@ def test_the_instance_learns_that_a_service_is_not_there_whichever_class_said_so
 def test_what_cannot_travel_is_refused() -> None:
     found = run(samples.Apart(), [Packet.from_document({"lock": threading.Lock()}), Packet({"do": "odd"}), Packet()])
     assert [letter.code for letter in found.dead_letters] == ["isolated.value"] * 2
-    assert "it cannot be sent to the process of filter component" in found.dead_letters[0].error
-    assert "what it makes cannot leave its process: field 'lock': lock cannot" in found.dead_letters[1].error
+    assert "the packet cannot be sent to the process of filter component" in found.dead_letters[0].error
+    assert (
+        "a packet that the component made cannot be sent to the instance: field 'lock': lock cannot"
+        in found.dead_letters[1].error
+    )
     assert len(found.packets) == 1
 
 
@@ -274,7 +277,7 @@ def test_a_script_without_a_guard_is_told_to_have_one(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(UNGUARDED)
     done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "put that under if __name__ == '__main__'" in done.stderr
+    assert "put that code under if __name__ == '__main__'" in done.stderr
     (tmp_path / "guarded.py").write_text(UNGUARDED.replace("with Pipeline", "if __name__ == '__main__':\n  with Pipeline"))
     assert subprocess.run([sys.executable, "guarded.py"], cwd=tmp_path, check=False).returncode == 0
 

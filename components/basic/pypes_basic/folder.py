@@ -151,9 +151,9 @@ class Folder:
             else:
                 found[path] = status
         elif stat.S_ISLNK(status.st_mode):
-            self._pass(path, OSError("it is a symbolic link"))
+            self._pass(path, OSError("a symbolic link"))
         elif not stat.S_ISDIR(status.st_mode):
-            self._pass(path, OSError("it is no regular file"))
+            self._pass(path, OSError("not a regular file"))
 
     def _open_folder(self, fd: int, name: str, path: str) -> int:
         below = self._open_at(fd, name, path, _FOLDER)

@@ -84,7 +84,7 @@ class DraftCalls(Protocol):
         """Deploy a draft, which is gone then."""
 
     async def discard(self, name: str) -> None:
-        """Throw a draft away, its filters included."""
+        """Delete a draft with its filters."""
 
 
 class TrialCalls(Protocol):
@@ -103,7 +103,7 @@ class TrialCalls(Protocol):
         """Run a candidate on copies of live deliveries; returns ``{shadow: id}`` at once."""
 
     async def shadow_report(self, name: str, id: str) -> Shown:
-        """What a shadow has found so far."""
+        """Report of a shadow so far."""
 
     async def end_shadow(self, name: str, id: str) -> None:
         """End a shadow; its report stays for a while."""

@@ -157,10 +157,10 @@ class Fetching:
 def _frame(number: int, pair: Any, limits: Limits, secrets: Secrets) -> bytes:
     """What a source yielded, as a frame. Raises :class:`ComponentError` for what is no list of packets with a cursor."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise _invalid(f"a {type(pair).__name__}, not a pair of packets and the cursor behind them")
+        raise _invalid(f"a {type(pair).__name__}, not a pair of packets and their cursor")
     packets, cursor = pair
     if not isinstance(packets, list | tuple) or not all(isinstance(packet, Packet) for packet in packets):
-        raise _invalid(f"something else than a list of packets: {shown(packets, secrets.redact)}")
+        raise _invalid(f"a value that is no list of packets: {shown(packets, secrets.redact)}")
     try:
         json.dumps(cursor, allow_nan=False)  # the encoder below would write NaN as null, which is the beginning
         behind = orjson.dumps(cursor)
@@ -171,11 +171,13 @@ def _frame(number: int, pair: Any, limits: Limits, secrets: Secrets) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         places = (culprit_of(packet, orjson.dumps, (TypeError, ValueError, RecursionError)) for packet in packets)
         place = next((f", in {place}" for place in places if place), "")
-        raise _invalid(f"a packet that JSON cannot say{place}: {shown(error, secrets.redact)}") from error
+        raise _invalid(f"a packet that JSON cannot express{place}: {shown(error, secrets.redact)}") from error
     if len(body) > limits.json_bytes:
         raise ComponentError(
-            f"{counted(len(packets), 'packet')} of {len(body)} bytes came at once, the limit is {limits.json_bytes}; "
-            "yield fewer at a time, or raise limits.json_bytes",
+            (
+                f"{counted(len(packets), 'packet')} of {len(body)} bytes came at once, at most {limits.json_bytes} are "
+                "possible; yield fewer at a time, or raise limits.json_bytes"
+            ),
             code="source.too_large",
         )
     return protocol.fetched(number, len(packets), body, behind.decode())

@@ -157,7 +157,7 @@ class Intake:
                     found = [one for at, one in enumerate(found, ordinal) if at in wanted]  # type: ignore[assignment]
                 ordinal += size
                 if number + len(found) > end:
-                    raise BadRequest("there are more documents in the body than were counted", code="ingest.count")
+                    raise BadRequest("the body has more documents than were counted at its acceptance", code="ingest.count")
                 if not found:
                     continue
                 if isinstance(found[0], Unreadable):
@@ -178,7 +178,7 @@ class Intake:
                     first += len(run)
                 self._next = number
             if number < end:
-                raise BadRequest("there are fewer documents in the body than were counted", code="ingest.count")
+                raise BadRequest("the body has fewer documents than were counted at its acceptance", code="ingest.count")
         except Exception as error:
             # what was read so far runs on; the rest cannot be had
             self._fail(range(number, end), getattr(error, "code", "ingest.malformed"), error)
@@ -327,7 +327,7 @@ class Intake:
     def _refuse(self, media_type: str, packets: Sequence[Packet], numbers: Sequence[int]) -> None:
         for number, packet in zip(numbers, packets, strict=True):
             declared = packet.get_meta("declared_type")
-            found = f" (found in the content, which was declared as {declared})" if declared else ""
+            found = f" (detected from the content, which was declared as {declared})" if declared else ""
             reason = f"no adapter of the graph accepts {media_type}{found}; add one that does, then replay"
             self._dead_letter((number,), "graph.no_adapter", reason, packet)
 

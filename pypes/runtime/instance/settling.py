@@ -169,7 +169,7 @@ class Letters:
 
 def _of_many(failure: Failure, count: int, item: Item, spans: tuple[int, ...], graph: str, version: int) -> DeadLetter:
     """The dead letter that stands for many failures of one delivery; its error is that of the first."""
-    error = failure.error if count == 1 else f"{failure.error} (and {count - 1} more like this, without their packets)"
+    error = failure.error if count == 1 else f"{failure.error} (and {count - 1} more like this one, without their packets)"
     return DeadLetter(
         id=many_letter_id(item.receipt, failure.node, failure.code),
         documents=(),

@@ -153,7 +153,7 @@ class Breakers:
                 wire.make_room()
         if breaker.failures:
             seconds = round(core.clock() - breaker.since_s, 2)
-            task.component.log.info("destination is reached again", extra={"reason": breaker.reason, "seconds": seconds})
+            task.component.log.info("destination can be reached again", extra={"reason": breaker.reason, "seconds": seconds})
             self.on_change()
         for attempt, error in breaker.aside:
             task.stay_aside(attempt, error)

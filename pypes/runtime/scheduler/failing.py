@@ -137,7 +137,7 @@ class Failing:
         if isinstance(value, Packet) or raised.steers != "":
             return raised.reason
         wires = ", ".join(wire.label for wire in self._filter.wires)
-        return f"{raised.reason} (what came to it is no packet but a {type(value).__name__}: {wires})"
+        return f"{raised.reason} (the input was no packet but a {type(value).__name__}: {wires})"
 
     def _try_again(self, attempt: Attempt, origin: Origin, delay_s: float, port: str | None) -> None:
         """Put a packet back on its wire after a back-off that doubles with every try, with jitter."""

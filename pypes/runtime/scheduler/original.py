@@ -162,7 +162,7 @@ class OriginalTasklet(ReceivingTasklet):
             epoch = next(iter(self.holding.held))  # only a place holder: what it holds travels in a carrier
         if epoch is None:
             raise ComponentError(
-                "send() outside a turn: receive something first; what belongs to no delivery cannot be followed",
+                "send() outside a turn: receive a packet first, since a packet that belongs to no delivery cannot be followed",
                 code="component.no_turn",
                 where=self.name,
             )

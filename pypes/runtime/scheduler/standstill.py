@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 STANDSTILL_S: Final = 30.0
 LOOK_S: Final = 5.0
 
-REASON = "nothing works on it any more, which is a bug of Pypes; the log has more. Replay it, and please report it"
+REASON = "the document stands still, which is a bug of Pypes; the log has details. Replay the document, and please report the bug"
 
 
 class Standstill:
@@ -156,7 +156,7 @@ def _given_up(task: Tasklet) -> Iterator[tuple[Epoch, Any, Origin]]:
         except BaseException as error:  # the component would not end quietly
             task.component.log.error("turn failed", exc_info=error)
         task.greenlet = None
-        task.failed_step(InternalError("it stands still in the middle of its turn"))
+        task.failed_step(InternalError("the filter stands still in the middle of its turn"))
     for wire in task.wires:
         for waiting, (values, origins) in wire.waiting.items():
             for value, origin in zip(values, origins, strict=True):

@@ -433,7 +433,7 @@ class Tasklet(Filter):
             chunk = self.take(wires, epoch)
             if chunk is not None:
                 for value, origin in zip(*chunk, strict=True):
-                    self.dead_letter(epoch, value, origin, "component.stalled", "it yields without taking its input")
+                    self.dead_letter(epoch, value, origin, "component.stalled", "the filter yields without taking its input")
         self.end_turn()
 
     def publish(self, origins: Sequence[Origin]) -> None:

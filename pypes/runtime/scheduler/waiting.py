@@ -110,7 +110,7 @@ class Calls:
             # it is queued all the same, for a thread that there is already or that comes later
             if claim.acquire(blocking=False):
                 self.running -= 1
-                raise Retry(THREAD_RETRY_S, f"no thread for a blocking call: {error}") from error
+                raise Retry(THREAD_RETRY_S, f"no thread can be started for a blocking call: {error}") from error
         return future
 
     def _end(self, key: Any) -> None:

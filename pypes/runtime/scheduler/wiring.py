@@ -147,7 +147,7 @@ def _check_numbers(name: str, component: Component) -> None:
 def _tasklet_class(component: Component, is_join: bool) -> type[Tasklet]:
     if component.holds and is_publisher(component):
         raise InvalidComponent(
-            "a publisher cannot hold packets; put a batching operator before it", where=type(component).__name__
+            "a publisher cannot hold packets; put a batching operator before the publisher", where=type(component).__name__
         )
     check_concurrency(component)
     if component.is_original_style():

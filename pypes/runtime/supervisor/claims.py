@@ -39,7 +39,10 @@ class DataDir:
             holder = os.pread(self._fd, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(self._fd)
             raise InvalidConfig(
-                f"another server (pid {holder}) works on this data directory; stop it, or give this one its own with --data",
+                (
+                    f"another server (pid {holder}) works on this data directory; stop that server, or give this one a "
+                    "directory of its own with --data"
+                ),
                 code="config.data_locked",
                 where=str(path),
             ) from None
@@ -61,7 +64,9 @@ def claim_runtime_dir(data: Path) -> Path:
         path.mkdir(mode=0o700, exist_ok=True)
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            raise StoreError(f"{path} belongs to somebody else; remove it, or set XDG_RUNTIME_DIR", code="store.runtime_dir")
+            raise StoreError(
+                f"{path} belongs to another user; remove the folder, or set XDG_RUNTIME_DIR", code="store.runtime_dir"
+            )
         path.chmod(0o700)
         for entry in path.iterdir():
             entry.unlink()

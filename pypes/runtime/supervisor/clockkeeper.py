@@ -48,7 +48,7 @@ class ClockKeeper:
             jump_s = self.time.look()
             if jump_s:
                 self._log.warning(
-                    "the wall clock was set; ages and receipts go by the node's own time, schedules by the new one",
+                    "the wall clock was set; ages and receipts follow the node's own time, schedules the new wall clock",
                     seconds=round(jump_s, 3),
                 )
                 self._on_jump()
@@ -58,4 +58,4 @@ class ClockKeeper:
         except OSError as error:
             if not self._is_failing:
                 self._is_failing = True
-                self._log.error("the node's time cannot be noted down; tried again", reason=str(error))
+                self._log.error("the node's time cannot be recorded; trying again", reason=str(error))

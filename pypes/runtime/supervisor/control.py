@@ -90,7 +90,7 @@ class Control:
         try:
             await asyncio.wait([answering, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not answering.done():
-                raise Draining("the server is stopping; ask again when it is back")
+                raise Draining("the server is stopping; ask again after its restart")
             return masked(msgspec.to_builtins(answering.result()))
         finally:
             for task in (answering, stopping):

@@ -56,7 +56,7 @@ class Schedules:
                 delay_s = await self.tick()
             except PypesError as error:
                 # the disk, probably; it has been said elsewhere that it fails
-                self._log.error("schedules are not looked after", reason=str(error))
+                self._log.error("schedules cannot be checked", reason=str(error))
                 delay_s = RETRY_S
             try:
                 async with asyncio.timeout(delay_s):

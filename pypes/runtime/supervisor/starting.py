@@ -24,7 +24,7 @@ def check_start(settings: Settings, store: ControlStore) -> None:
     if "server.graphs" in settings.given and not folder.is_dir():
         what = "is no folder" if folder.exists() else "is not there"
         problems.append(
-            Problem("graphs", f"{folder} {what}; make that folder, or name the one with the graph files", "config.graphs")
+            Problem("graphs", f"{folder} {what}; create the folder, or name the one with the graph files", "config.graphs")
         )
     elif default and default not in (known := _known(settings, store)) and known and not store.versions(default):
         near = difflib.get_close_matches(default, known, 1)

@@ -177,7 +177,7 @@ class Supervisor:
                 self._log.warning("components cannot be used", distribution=broken.distribution, reason=broken.error)
         for overridden in catalogue.overridden:
             if overridden not in self._told:
-                self._log.warning("a load file takes the place of an installed component", reason=overridden)
+                self._log.warning("a load file replaces an installed component", reason=overridden)
         self._told = told
         return catalogue
 
@@ -219,7 +219,7 @@ class Supervisor:
             except (OSError, PypesError) as error:
                 if str(error) != reason:
                     reason = str(error)
-                    self._log.warning("graph files cannot be watched; tried again", folder=str(folder), reason=reason)
+                    self._log.warning("graph files cannot be watched; trying again", folder=str(folder), reason=reason)
             await asyncio.sleep(WATCH_MISSING_S)
 
     async def _reload(self) -> None:
@@ -231,7 +231,7 @@ class Supervisor:
                 fixed = {key: getattr(self.settings.server, key) for key in _FIXED}
                 for key in _FIXED:
                     if getattr(settings.server, key) != fixed[key]:
-                        self._log.warning("setting not changed", key=key, reason="it takes a restart")
+                        self._log.warning("setting not changed", key=key, reason="changing this setting takes a restart")
                 settings = replace(settings, server=replace(settings.server, **fixed))
                 catalogue = await self._discover(settings)
                 before = self._worker_config()
@@ -303,7 +303,9 @@ class Supervisor:
         if cannot_serve(self._deployments.live, failed, self._deployments.default()):
             if not self._has_said_failed:
                 self._has_said_failed = True
-                self._log.error("not ready", url=self.url, failed=failed, reason="they are tried again until they can be set up")
+                self._log.error(
+                    "not ready", url=self.url, failed=failed, reason="graphs that failed are tried again until they can be set up"
+                )
             return
         self._state = "ready"
         self._log.info(
@@ -359,7 +361,7 @@ class Supervisor:
         """Something that the server cannot do without has failed: stop in order, so that another one takes its place."""
         if not self._stop.is_set():
             self._failure = name
-            self._log.critical("stopping", reason=f"{name} failed; it takes a new process to go on")
+            self._log.critical("stopping", reason=f"{name} failed; a new process takes over")
             self._stop.set()
 
     async def _shut_down(self) -> None:

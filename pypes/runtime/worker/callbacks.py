@@ -68,7 +68,7 @@ def checked_url(url: str, hosts: Collection[str]) -> str:
     names = {f"{name}:{port or default}", *([name] if port in (None, default) else [])}
     if not any(one.lower() in names for one in hosts):
         raise Forbidden(
-            "receipts may not be posted to this host; add it to hosts in section [callbacks] of pypes.ini if they should",
+            "receipts may not be posted to this host; to allow the host, add it to hosts in section [callbacks] of pypes.ini",
             code="callback.host",
             where="callback",
         )
@@ -141,7 +141,7 @@ class Callbacks:
                     continue
                 next_due = await kept.next_due()
             except PypesError as error:
-                log.warning("callbacks cannot be read; tried again", extra={"error": str(error)})
+                log.warning("callbacks cannot be read; trying again", extra={"error": str(error)})
                 next_due = now + REST_S
             rest_s = None if next_due is None else max(COMMIT_S, next_due - self._clock())
             try:
@@ -155,7 +155,7 @@ class Callbacks:
             reason = await self._attempt(receipts, callback)
         except Exception as error:
             # one that we cannot deal with must not keep the others from being posted
-            log.exception("callback failed by a bug of ours", extra={"receipt": callback.receipt})
+            log.exception("callback failed because of a bug in Pypes", extra={"receipt": callback.receipt})
             reason = f"{type(error).__name__}: {error}"
         if reason is None:
             kept.done(callback.receipt)
@@ -168,7 +168,7 @@ class Callbacks:
             log.error("callback given up", extra=told)
             kept.done(callback.receipt)
             return math.inf
-        log.warning("callback failed; tried again later", extra=told)
+        log.warning("callback failed; trying again later", extra=told)
         kept.failed(callback.receipt, due)
         return due
 

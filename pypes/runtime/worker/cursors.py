@@ -102,7 +102,10 @@ class FleetCursor(OwnCursor):
             return
         if place.node == self._node:
             log.warning(
-                "this node has fetched more for the fleet than its shard knows of: it begins where the shard stands",
+                (
+                    "this node has fetched more for the fleet than its shard has recorded; fetching resumes from the "
+                    "record of the shard"
+                ),
                 extra={"graph": self._graph, "filter": self._source},
             )
             return
@@ -160,7 +163,7 @@ async def settle(queue: Queue, graph: str, node: int, found: Mapping[str, Level]
     for source, level in found.items():
         assert level.pending is not None
         if places.get(source, Place()).taken.get(str(node)) == level.pending.id:
-            log.info("what was fetched before a crash is enqueued", extra={"graph": graph, "filter": source})
+            log.info("documents fetched before a crash are enqueued", extra={"graph": graph, "filter": source})
             await _apply(queue, graph, source, level.pending)
         else:
             await queue.cursors.move((graph, source + _SUFFIX, _encode(Level(level.id))))

@@ -117,8 +117,10 @@ class Fleet:
             shared = msgspec.json.decode(data, type=Shared)
         except ValueError as error:  # of msgspec, or of the text in it
             raise StoreError(
-                f"the file of the fleet is damaged: {error}; put back a copy, or write {{}} into it: then the next node that "
-                "runs the sources begins at its own cursors",
+                (
+                    f"the file of the fleet is damaged: {error}; put back a copy, or write {{}} into it: then the next "
+                    "node that runs the sources resumes from its own cursors"
+                ),
                 code="fleet.damaged",
                 where=str(path),
             ) from error
@@ -231,8 +233,10 @@ class Lock:
 def missing(path: Path) -> StoreError:
     """The error for a file that has been there."""
     return StoreError(
-        "the file of the fleet is gone: is its directory mounted? Put it back, or write {} into a new one: then the next node "
-        "that runs the sources begins at its own cursors",
+        (
+            "the file of the fleet is gone: is its directory mounted? Put it back, or write {} into a new one: then the "
+            "next node that runs the sources resumes from its own cursors"
+        ),
         code="fleet.missing",
         where=str(path),
     )
@@ -244,7 +248,11 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "its file system has no locks" if error.errno in _NO_LOCKS else "see that it is there and can be written"
+        hint = (
+            "its file system supports no locks"
+            if error.errno in _NO_LOCKS
+            else "make sure that the directory exists and can be written"
+        )
         raise StoreError(
             f"the directory of the fleet cannot be used: {error.strerror or error}; {hint}",
             code="fleet.unreachable",

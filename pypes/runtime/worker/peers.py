@@ -172,7 +172,7 @@ class Peers:
     async def answer(self, number: int, name: str, params: dict[str, Any]) -> Any:
         """Do what another worker asks of a shard. Raises :class:`Unavailable` (``owner.closing``) if it is let go of."""
         if self._is_closing or number not in self._queues:
-            raise Unavailable("this worker lets go of the shard; ask its successor", code=CLOSING)
+            raise Unavailable("the worker is giving up the shard; ask again, its successor will answer", code=CLOSING)
         return await self._do(number, name, params)
 
     # -- stopping ---------------------------------------------------------------------------------------
@@ -205,12 +205,14 @@ def _is_open(connected: asyncio.Future[RpcClient]) -> bool:
 
 
 def _restarts() -> Unavailable:
-    return Unavailable("the worker that owns this is being restarted; ask again", code=_RESTARTS)
+    return Unavailable("the worker that owns the shard is being restarted; ask again", code=_RESTARTS)
 
 
 def _lost() -> Unavailable:
     return Unavailable(
-        "the worker that owns this ended before it answered, and may have done it; look before you repeat, "
-        "or post with an Idempotency-Key, which makes that safe",
+        (
+            "the worker that owns the shard ended before its answer, so the request may have been carried out; check "
+            "before repeating the request, or post with an Idempotency-Key, which makes that safe"
+        ),
         code="owner.lost",
     )

@@ -249,14 +249,14 @@ def _sum(one: LetterGroup, other: LetterGroup) -> LetterGroup:
 
 def _of_another_node(node: int, here: int) -> NotFound:
     return NotFound(
-        f"its id names node {node}, and this is node {here}: ask that node (GET /healthz tells the number of each)",
+        f"the id names node {node}, and this is node {here}: ask that node (GET /healthz tells the number of each)",
         code=ELSEWHERE,
     )
 
 
 def _no_receipt() -> NotFound:
-    return NotFound("there is no such receipt; it was never given out here", code="receipt.not_found")
+    return NotFound("no such receipt; this node never issued the id", code="receipt.not_found")
 
 
 def _no_letter() -> NotFound:
-    return NotFound("there is no such dead letter; it may have been replayed or deleted", code="deadletters.not_found")
+    return NotFound("no such dead letter; it may have been replayed or deleted", code="deadletters.not_found")

@@ -88,13 +88,15 @@ class Sources:
         if topology is None or not (graph in topology.graphs or graph in topology.failed):
             raise NotFound(f"there is no graph {graph!r}; GET /graphs lists them", code="graph.not_found", where=graph)
         if graph in topology.failed:
-            raise Conflict("the graph could not be set up; GET /graphs/{name} says why", code="graph.failed", where=graph)
+            raise Conflict("the graph could not be set up; GET /graphs/{name} gives the reason", code="graph.failed", where=graph)
         if graph in topology.closing:
             raise Conflict("the graph is being taken down", code="graph.closing", where=graph)
         if graph in topology.paused:
             raise Conflict("the graph is paused; resume it first", code="graph.paused", where=graph)
         if not topology.sources.get(graph):
-            raise Conflict("no filter of the graph fetches, so there is nothing to run", code="graph.no_source", where=graph)
+            raise Conflict(
+                "no filter of the graph fetches documents; add a source, such as Files", code="graph.no_source", where=graph
+            )
         return [node for node in topology.sources[graph] if node]
 
     async def trigger(self, queue: Queue, graph: str, at: float | None = None, *, is_confirmed: bool = False) -> list[str]:
@@ -109,7 +111,11 @@ class Sources:
             if self._is_stopped:
                 raise Draining("the server is stopping; trigger again later")
             if at is None and graph in self._runs:
-                raise Conflict("the sources of the graph are running; wait until they have", code="graph.triggered", where=graph)
+                raise Conflict(
+                    "the sources of the graph are running already; wait until they have finished",
+                    code="graph.triggered",
+                    where=graph,
+                )
             wanted = await Wanted.read(queue, graph)
             if at is not None:
                 # what lies ahead was noted by a clock that was wrong
@@ -139,7 +145,7 @@ class Sources:
         try:
             found = await Wanted.due(queue)
         except StoreError as error:
-            log.error("runs of sources are not taken up again; trigger them", extra={"error": str(error)})
+            log.error("interrupted runs of sources are not resumed; trigger the sources again", extra={"error": str(error)})
             return
         for graph in found:
             self._start(queue, graph)
@@ -247,9 +253,11 @@ class Sources:
             except StoreError as error:
                 if cursor.patience_s is not None:
                     raise  # the disk of another node may be better
-                log.warning("what was fetched is not stored yet", extra={"graph": graph, "filter": node, "error": str(error)})
+                log.warning("fetched documents are not stored yet", extra={"graph": graph, "filter": node, "error": str(error)})
                 await asyncio.sleep(STORE_RETRY_S)
-        await self._note(cursor.queue, graph, node, Ended(0, "the instances died that ran it; trigger it again", _DEATHS))
+        await self._note(
+            cursor.queue, graph, node, Ended(0, "the instances that ran the source died; trigger the source again", _DEATHS)
+        )
         return True
 
     async def _follow(self, link: Link, cursor: OwnCursor, graph: str, node: str, start: str) -> bool:
@@ -273,7 +281,7 @@ class Sources:
                 try:
                     header = header_of(graph, node, said, self._limits, is_ordered=graph in self._topology.ordered)
                 except PypesError as error:
-                    said = Ended(number, f"what was fetched cannot be taken: {error}", error.code)
+                    said = Ended(number, f"the fetched documents cannot be accepted: {error}", error.code)
                     await self._note(cursor.queue, graph, node, said)
                     return True
                 if not await self._sources(graph):
@@ -291,7 +299,11 @@ class Sources:
     async def _note(self, queue: Queue, graph: str, node: str, said: Ended) -> None:
         """Say how a run of a source has ended, and keep it as far as it needs somebody."""
         if said.error:
-            what = "a source stopped until deletions are confirmed" if said.code == TOO_MANY_DELETIONS else "a source failed"
+            what = (
+                "a source stopped; it resumes once its deletions are confirmed"
+                if said.code == TOO_MANY_DELETIONS
+                else "a source failed"
+            )
             level = logging.ERROR if said.code in (TOO_MANY_DELETIONS, _DEATHS) else logging.WARNING
             log.log(level, what, extra={"graph": graph, "filter": node, "error": said.error})
         async with self._lock:
@@ -362,7 +374,9 @@ class Sources:
         if not found:
             return
         if self._fleet is None and graph not in self._topology.fleet:
-            log.warning("this node has left its fleet: what it fetched last may be fetched again", extra={"graph": graph})
+            log.warning(
+                "this node has left its fleet: documents that it fetched last may be fetched again", extra={"graph": graph}
+            )
             await settle(queue, graph, 0, found, {})
         else:
             await settle(queue, graph, self._shared().node, found, await self._places(queue, graph))

@@ -198,7 +198,7 @@ class IngestWorker:
         it is being started, then raises :class:`Unavailable`. A spooled body comes from :meth:`spool` of the same graph and key.
         """
         if self._is_draining:
-            raise Draining("the server is stopping; post to another one, or again later")
+            raise Draining("the server is stopping; post to another server, or again later")
         if header.graph in self._topology.closing:
             raise NotDeployed("the graph is being taken down", code="graph.closing", where=header.graph)
         if key is None and header.graph not in self._topology.ordered:

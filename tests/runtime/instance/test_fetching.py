@@ -206,13 +206,13 @@ class Says(Source):
 ODD_PAIRS: list[tuple[Any, str]] = [
     ([Packet()], "not a pair"),
     (([Packet()], 1, 2), "not a pair"),
-    ((Packet(), 1), "something else than a list of packets"),
-    (("text", 1), "something else than a list of packets"),
-    (([{"id": 1}], 1), "something else than a list of packets"),
+    ((Packet(), 1), "a value that is no list of packets"),
+    (("text", 1), "a value that is no list of packets"),
+    (([{"id": 1}], 1), "a value that is no list of packets"),
     (([Packet()], float("nan")), "a cursor that is no JSON value"),
     (([Packet()], {"at": 1 << 80}), "a cursor that is no JSON value"),
     (([Packet()], "\ud800"), "a cursor that is no JSON value"),
-    (([Packet({"text": "\ud800"})], 1), "a packet that JSON cannot say, in field 'text': "),
+    (([Packet({"text": "\ud800"})], 1), "a packet that JSON cannot express, in field 'text': "),
 ]
 
 
@@ -235,7 +235,7 @@ def test_whatever_a_source_raises_ends_its_run(made: list[Node], kind: str) -> N
     assert 0 < len(ended.error) < 10_000
 
 
-@pytest.mark.parametrize(("source", "reason"), [(Large(), "the limit is 1000"), (Odd(), "TypeError")])
+@pytest.mark.parametrize(("source", "reason"), [(Large(), "at most 1000 are possible"), (Odd(), "TypeError")])
 def test_what_cannot_be_sent(made: list[Node], source: Source, reason: str) -> None:
     node = node_of(source, made)
     node.start()

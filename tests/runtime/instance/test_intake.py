@@ -349,7 +349,7 @@ def test_a_multitude_of_failures_is_one_dead_letter_beyond_the_first() -> None:
     assert (len(outcome.dead_letters), outcome.keeps_body, outcome.has_whole_packets) == (MOST_FAILURES + 1, True, True)
     [letter] = [letter for letter in outcome.dead_letters if letter.spans]
     assert (letter.documents, letter.spans, letter.failures, letter.packet) == ((), (MOST_FAILURES + 1, 40), 40, b"")
-    assert letter.error.endswith("(and 39 more like this, without their packets)")
+    assert letter.error.endswith("(and 39 more like this one, without their packets)")
     assert letter.id == min(letter.id for letter in outcome.dead_letters)
     # every document of the receipt leads to its letter
     assert outcome.details is not None

@@ -219,9 +219,9 @@ def test_who_fails_over_a_value_that_is_no_packet_says_where_it_came_from() -> N
 #: What is raised over a packet, and what its dead letter says.
 STEERING: dict[str, tuple[Callable[[], Exception], str, str]] = {
     "text": (lambda: Retry("service is down"), "retry.exhausted", "service is down"),
-    "none": (lambda: Retry(None), "retry.exhausted", "retry asked for"),
-    "nan": (lambda: Retry(math.nan), "retry.exhausted", "retry asked for"),
-    "negative": (lambda: Retry(-1e308), "retry.exhausted", "retry asked for"),
+    "none": (lambda: Retry(None), "retry.exhausted", "retry requested"),
+    "nan": (lambda: Retry(math.nan), "retry.exhausted", "retry requested"),
+    "negative": (lambda: Retry(-1e308), "retry.exhausted", "retry requested"),
     "unreachable": (lambda: Unreachable("index is down"), "retry.exhausted", "index is down"),
     "object": (lambda: Reject(ValueError("no price")), "rejected", "ValueError: no price"),
     "code": (lambda: Reject("no price", object()), "rejected", "no price"),  # type: ignore[arg-type]

@@ -75,7 +75,7 @@ def test_a_runtime_directory_that_is_a_link_is_refused(tmp_path: Path, monkeypat
     release_runtime_dir(path)
     path.symlink_to(tmp_path)
     try:
-        with pytest.raises(StoreError, match="belongs to somebody else"):
+        with pytest.raises(StoreError, match="belongs to another user"):
             claim_runtime_dir(tmp_path)
     finally:
         path.unlink()

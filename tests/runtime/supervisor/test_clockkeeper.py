@@ -48,7 +48,7 @@ def test_a_disk_that_fails_is_said_once_and_holds_nothing_up(
         patched.setattr(keeper.time, "beat", lambda: (_ for _ in ()).throw(OSError(28, "No space left on device")))
         for _ in range(3):
             keeper.look(is_beat=True)
-    assert [record.getMessage() for record in caplog.records] == ["the node's time cannot be noted down; tried again"]
+    assert [record.getMessage() for record in caplog.records] == ["the node's time cannot be recorded; trying again"]
     keeper.look(is_beat=True)
     assert clockkeeper.LOOK_S <= 1.0  # jumps are noticed within a second
 

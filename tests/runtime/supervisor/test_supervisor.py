@@ -253,7 +253,7 @@ def test_a_load_file_takes_the_place_of_what_is_installed(start_node: Start, tmp
     assert done["published"] == 1
     assert (tmp_path / "mine").exists()
     node.call("components.rescan")
-    told = [event for event in node.events if event["event"] == "a load file takes the place of an installed component"]
+    told = [event for event in node.events if event["event"] == "a load file replaces an installed component"]
     assert len(told) == 1
     assert "'Null' is that of null.py, not that of pypes-basic" in told[0]["reason"]
 

@@ -237,6 +237,6 @@ def test_what_a_shard_has_lost_is_fetched_again(tmp_path: Path, shared: Path, ca
             await worker.add(1)
             await worker.run(at=220.0)
             assert await worker.enqueued() == NUMBERS
-            assert "more for the fleet than its shard knows of" in caplog.text
+            assert "more for the fleet than its shard has recorded" in caplog.text
 
     run(main())

@@ -95,7 +95,7 @@ async def test_a_snapshot_says_which_shard_cannot_be_asked(supervisor: Superviso
             await second.stop()
             own, other = (await first.snapshot()).shards
             assert (own.queue is None, own.reason) == (False, "")
-            assert (other.queue, other.reason) == (None, "the worker that owns this is being restarted; ask again")
+            assert (other.queue, other.reason) == (None, "the worker that owns the shard is being restarted; ask again")
 
 
 @supervised

@@ -115,7 +115,7 @@ def test_a_source_that_kills_its_instances_is_given_up(tmp_path: Path) -> None:
             await worker.idle()
             assert await worker.enqueued() == []
             await worker.add(99)
-            assert "instances died" in (await worker.sources.runs(worker.queue, "g")).failed["source"]
+            assert "instances that ran the source died" in (await worker.sources.runs(worker.queue, "g")).failed["source"]
             await worker.sources.trigger(worker.queue, "g")
             await worker.idle()
             assert await worker.enqueued() == list(range(ALL))
@@ -385,7 +385,7 @@ def test_what_cannot_run_is_refused(tmp_path: Path) -> None:
             with pytest.raises(Conflict, match="paused"):
                 worker.sources.check("g")
             worker.announce(paused=frozenset(), sources={})
-            with pytest.raises(Conflict, match="nothing to run"):
+            with pytest.raises(Conflict, match="no filter of the graph fetches"):
                 worker.sources.check("g")
             worker.announce(graphs={}, failed={"g": "broken"})
             with pytest.raises(Conflict, match="could not be set up"):
