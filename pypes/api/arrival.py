@@ -70,6 +70,6 @@ class Arrival:
 
 
 def _identity(header: Header) -> bytes:
-    """Digest of the parts of a request, besides its body, that distinguish it from another request."""
+    """Encoded parts of a request, besides its body, that distinguish it from another request."""
     parts = (header.method, header.route, header.id, header.content_type, header.encoding, header.is_lenient)
     return msgspec.msgpack.encode((*parts, header.meta, header.keeps_folders) if header.meta or header.keeps_folders else parts)

@@ -38,7 +38,7 @@ _QUIET_S = 60.0
 
 
 class Connection(Protocol):
-    """State of a connection, as the door sees it."""
+    """A connection, as the door sees it."""
 
     @property
     def waits_since(self) -> float | None:
@@ -56,10 +56,10 @@ class Connection(Protocol):
 
 
 class Entry(Enum):
-    """Protocol factory for new connections."""
+    """Treatment of a new connection."""
 
     WELCOME = 1
-    #: Only questions how the node is are answered.
+    #: Only ``/healthz`` and ``/readyz`` are answered.
     PROBE = 2
     REFUSED = 3
 

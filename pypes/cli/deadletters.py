@@ -21,7 +21,9 @@ def criteria(command: F) -> F:
     """Add the options that select dead letters; the command gets them by their names."""
     for option in (
         click.option("--since", help="Only entries since this time: 2026-11-21T08:00:00Z, or seconds since the epoch."),
-        click.option("--index", type=click.IntRange(0), help="Only those of the document with this ordinal in its delivery."),
+        click.option(
+            "--index", type=click.IntRange(0), help="Only dead letters of the document with this ordinal in its delivery."
+        ),
         click.option("--route", help="Only dead letters of documents with this route."),
         click.option("--file", help="Only dead letters of the file with this name."),
         click.option("--id", help="Only dead letters of the document with this id."),

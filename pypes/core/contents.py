@@ -17,7 +17,7 @@ _new = object.__new__
 
 
 class Contents:
-    """What packets own or share, and how one that writes comes to own it; how values come in from outside and go out again."""
+    """Contents that packets own or share: copy on write, and conversion of values at the border to components."""
 
     # Each entry of _fields is a plain value, a list (the values of a field said to be multi-valued), Several or One.
     # PERF: one word of bits instead of a flag each, and no metadata dicts until there is metadata.

@@ -1,4 +1,4 @@
-"""Which part of a packet an encoder refuses, so that an error can name the field and not only a type."""
+"""Search for the part of a packet that an encoder refuses, so that an error can name the field."""
 
 from __future__ import annotations
 

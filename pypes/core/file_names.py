@@ -1,4 +1,4 @@
-"""Rules for the names of files that are documents: which are passed over, and what a document is called by its file."""
+"""Rules for files that are documents: files to pass over, and the name that a document gets from its file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def shown(path: str) -> str:
 
 
 def in_one_line(name: str) -> str:
-    """The name of a file as documents bear it: ``_`` for each control character and line break, as browsers save it.
+    """The name of a file as documents carry it: ``_`` for each control character and line break, as browsers save it.
 
     Such a name would end a header or a line of a log early, or be cut off at a NUL by whoever writes the file.
     """
@@ -57,7 +57,7 @@ def in_one_line(name: str) -> str:
 
 
 def shown_below(folder: str) -> tuple[str, ...]:
-    """How the paths of the files in a folder may begin as :func:`shown` gives them: names in it decide how it is written."""
+    """Possible beginnings of the paths of a folder's files from :func:`shown`: names in the folder decide its spelling."""
     return shown(folder), _quoted(folder)
 
 

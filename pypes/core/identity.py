@@ -47,7 +47,7 @@ class Identity(NamedTuple):
 
 
 class Named(NamedTuple):
-    """What a person knows a document by: its id, the name of its file, its route; ``None`` for what it does not have."""
+    """Identity of a document for a person: its id, the name of its file, its route; ``None`` for an absent one."""
 
     id: str | None = None
     file: str | None = None

@@ -26,7 +26,7 @@ class Lifeline:
         self.fd, self.writer = os.pipe()
 
     def close(self) -> None:
-        """End the lifeline: whoever watches it exits."""
+        """End the lifeline: processes that watch it exit."""
         for fd in (self.fd, self.writer):
             with contextlib.suppress(OSError):
                 os.close(fd)

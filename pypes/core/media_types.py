@@ -184,7 +184,7 @@ _PACKED_TYPES: Mapping[str, str] = MappingProxyType(
 
 
 class FileType(NamedTuple):
-    """What a file's name says of it.
+    """Type and compression of a file, from its name.
 
     ``type`` is the media type of its content, ``""`` if the name says nothing; ``compression`` is how that is compressed:
     ``""``, ``gzip``, ``zstd``, ``bzip2``, ``xz``, ``br``, ``compress``, ``lzma`` or ``lz4``.
@@ -203,7 +203,7 @@ _PLAIN: Mapping[str, FileType] = MappingProxyType({suffix: FileType(kind) for su
 
 
 def media_type_of(name: str) -> FileType:
-    """What the name of a file, or a path or URL path that ends with it, says of its type; upper and lower case alike."""
+    """Look up the type of a file by its name, or by a path or URL path that ends with it; upper and lower case alike."""
     stem, suffix = _split(name.replace("\\", "/").rpartition("/")[2].lower())
     if suffix in _PLAIN:  # PERF: as most are; the tables do not overlap
         return _PLAIN[suffix]
@@ -217,6 +217,6 @@ def media_type_of(name: str) -> FileType:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """What stands before and behind the last dot; a name that begins with its only dot is hidden and has no suffix."""
+    """Stem and suffix around the last dot; a name that begins with its only dot is hidden and has no suffix."""
     stem, _, suffix = name.rpartition(".")
     return (stem, suffix) if stem else (name, "")

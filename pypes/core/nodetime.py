@@ -36,7 +36,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock:
-    """A clock for what runs without a node: ``now`` is its time, and what is shown is the same.
+    """A clock for use without a node: ``now`` is both its time and the shown time.
 
     :class:`NodeTime` is that of a node.
     """
@@ -70,7 +70,7 @@ class Clock:
 
 
 class _State(msgspec.Struct, frozen=True):
-    """What the page holds. ``boot`` names the run of the machine in which ``base`` is valid.
+    """Contents of the page. ``boot`` names the run of the machine in which ``base`` is valid.
 
     ``beat`` is the elapsed time of that run when the page was written last, ``moved`` that of the last start or jump.
     """
@@ -111,7 +111,7 @@ class NodeTime(Clock):
         elapsed: Callable[[], float] = clock.elapsed,
         boot: str | None = None,
     ) -> tuple[NodeTime, str]:
-        """The node's time as its supervisor begins, from the file at ``path``; makes that if it is missing or damaged.
+        """The node's time at the start of its supervisor, from the file at ``path``; a missing or damaged file is written anew.
 
         Returns also what is worth a line in the log, or an empty text. Raises ``OSError``.
         """
@@ -225,7 +225,7 @@ class NodeTime(Clock):
                 self._write(fd, msgspec.structs.replace(state, base=base, rows=rows, beat=moved, moved=moved))
 
     def _current(self, fd: int) -> _State:
-        """What is in the file, which another process may have changed; what is known here if somebody has removed it."""
+        """Contents of the file, which another process may have changed; the last known contents if the file is gone."""
         try:
             return _read(os.pread(fd, _PAGE_BYTES, 0))
         except Damaged:
@@ -250,7 +250,7 @@ class NodeTime(Clock):
         return _State(self._boot, base, now, now, rows)
 
     def _offset(self, base: float | None = None) -> float:
-        """How far the wall clock is ahead, from the two readings that were closest together."""
+        """Lead of the wall clock, from the two readings that were closest together."""
         closest_s, offset = inf, 0.0
         for _ in range(_READINGS):
             before = self._elapsed()

@@ -1,4 +1,4 @@
-"""How far the wall clock was ahead of the node's own time, and what time it therefore was.
+"""Leads of the wall clock over the node's own time, and conversion between the two.
 
 The node's time moves only as time passes, so it is never ahead of the truth by more than it was when it began; a machine that
 is paused unseen leaves it behind. From that follows which of two readings of the wall clock was wrong:

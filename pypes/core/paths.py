@@ -31,7 +31,7 @@ class Paths:
     graphs: str = ""
 
     def problem(self, path: str) -> str:
-        """What is wrong with a path, as a sentence that does not repeat it (it may hold a secret); empty if nothing is.
+        """Problem of a path, as a sentence that does not repeat it (it may hold a secret); empty if there is none.
 
         Symbolic links, ``..`` and hard links are followed to where they lead *now*.
         """
@@ -49,11 +49,11 @@ class Paths:
         return ""
 
     def guarded(self) -> Guarded:
-        """What belongs to this node, as it lies on the disk now; for those who walk through folders."""
+        """Files and folders of this node, as they are on the disk now; for callers that walk through folders."""
         return Guarded(self.own)
 
     def _owned(self, full: str, places: list[str]) -> str:
-        """What of a node's own a path leads into."""
+        """The node's own file or folder that a path leads into."""
         if any(place in _KERNEL for place in places):
             return "the files of the kernel"
         for own, what in self.own:
@@ -86,7 +86,7 @@ class Guarded:
         self._files: set[tuple[int, int]] | None = None
 
     def what(self, found: os.stat_result) -> str:
-        """What a file or folder is to the node, by what ``stat`` says of it; empty if it is none of its own."""
+        """Role of a file or folder for the node, from the result of ``stat``; empty if the node does not own it."""
         identity = (found.st_dev, found.st_ino)
         if identity in self._known:
             return self._known[identity]

@@ -66,7 +66,7 @@ def _of(error: BaseException, name: str) -> Any:
 
 
 def seconds(value: Any) -> float:
-    """A wait that can be kept: what is no number, or none that anybody can wait for, is 0."""
+    """A valid wait in seconds: a value that is no number, or no possible wait, becomes 0."""
     try:
         found = value.total_seconds() if isinstance(value, timedelta) else float(value)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Returned: what a component's hooks may give back, checked where it enters the machinery."""
+"""Return values of a component's hooks, checked where they enter the machinery."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def unrun(result: Any, hook: str) -> Reject | None:
 
 
 def packets_of(results: Any, hook: str) -> Iterator[Any]:
-    """An iterator over what a hook returned that returns several. Raises :class:`Reject` for what is no collection of packets."""
+    """An iterator over the results of a hook that returns several. Raises :class:`Reject` for any other value."""
     if type(results) is list:  # PERF: as nearly always
         return iter(results)
     if results is None:
@@ -62,7 +62,7 @@ def packets_of(results: Any, hook: str) -> Iterator[Any]:
 
 
 def checked(results: list[Any], hook: str) -> list[Any]:
-    """What goes on of several results: without those that are ``None``. Raises :class:`Reject`."""
+    """The results that continue: those that are not ``None``. Raises :class:`Reject`."""
     if are_packets(results):
         return results
     for result in results:

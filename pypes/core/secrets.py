@@ -1,6 +1,6 @@
-"""Secrets: what must not be read in logs, errors and metadata, and how it is taken out of them.
+"""Secrets, and their removal from logs, errors and metadata.
 
-A secret is the value of an environment variable that a parameter names (``${NAME}``), and what stands before the ``@`` of an
+A secret is the value of an environment variable that a parameter names (``${NAME}``), or the text before the ``@`` of an
 address (``https://user:password@host``). A value shorter than :data:`MIN_CHARS` is not looked for: it would be found everywhere.
 One shorter than :data:`SURE_CHARS` is taken out only where it stands by itself, not within a longer word.
 """
@@ -23,10 +23,10 @@ VARIABLE: Final = re.compile(r"\$(\$?)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 MIN_CHARS: Final = 4
 SURE_CHARS: Final = 8
-#: Values that tell nobody anything and would be found everywhere.
+#: Values that reveal nothing and would be found everywhere.
 COMMON: Final = frozenset({"true", "false", "none", "null", "http", "https", "localhost", "127.0.0.1"})
 
-#: Stands for what has no name to be shown instead.
+#: Shown in place of a secret without a name.
 HIDDEN: Final = "***"
 #: User and password of an address. Linear: the class holds no ``/``, so no two matches are tried over the same text.
 _USERINFO: Final = re.compile(r"://[^/?#\s\"'<>\\]*@")
@@ -40,7 +40,7 @@ class Secrets:
     """The secrets that a process knows, and the redaction of text by them. Any thread may use it."""
 
     def __init__(self, known: Mapping[str, str] | None = None) -> None:
-        #: Secret → what is shown instead.
+        #: Secret → text shown instead.
         self.known: Mapping[str, str] = dict(known or {})
         self._text, self._sure = _pattern(self.known, MIN_CHARS), _pattern(self.known, SURE_CHARS)
 
@@ -52,7 +52,7 @@ class Secrets:
         return made
 
     def learn(self, value: Any, environ: Mapping[str, str]) -> None:
-        """Learn what ``${NAME}`` anywhere in JSON values stands for, and the passwords of addresses in them."""
+        """Learn the values of ``${NAME}`` anywhere in JSON values, and the passwords of addresses in them."""
         found: dict[str, str] = {}
         for text in _texts(value):
             for escaped, name in VARIABLE.findall(text):
@@ -85,7 +85,7 @@ class Secrets:
         return _each(value, self.redact)
 
     def clean_meta(self, meta: Mapping[str, Any]) -> dict[str, Any]:
-        """Metadata of a packet without secrets. What the server itself says of the document stays.
+        """Metadata of a packet without secrets. Metadata that the server itself sets stays.
 
         Short values are not looked for.
 
@@ -189,7 +189,7 @@ def _pattern(known: Mapping[str, str], least: int) -> re.Pattern[str] | None:
 
 
 def _alone(text: str) -> str:
-    """A short value, where it is not part of a longer word; what was escaped before it (``%3A``) is no word."""
+    """A short value that is not part of a longer word; an escape before it (``%3A``) is no word."""
     before = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}))" if text[0].isalnum() else ""
     after = r"(?![A-Za-z0-9])" if text[-1].isalnum() else ""
     return f"{before}{re.escape(text)}{after}"

@@ -122,7 +122,7 @@ def is_unreachable(error: BaseException) -> bool:
 
 
 def _verdict(error: BaseException) -> bool | BaseException | None:
-    """Whether it is; or the exception to ask instead; ``None`` if this one does not tell."""
+    """True or False; or the exception to examine instead; ``None`` if this one does not tell."""
     if isinstance(error, Retry | Reject):
         return isinstance(error, Unreachable)
     for cls in type(error).__mro__:

@@ -94,7 +94,7 @@ def deep(value: Any) -> Any:
 
 
 def size_of(value: Any) -> int:
-    """A cheap estimate in bytes of what a value takes in memory."""
+    """A cheap estimate of a value's size in memory, in bytes."""
     if isinstance(value, (str, bytes, bytearray)):
         return len(value) + 64
     if isinstance(value, (list, tuple)):

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def watched_thread(work: Callable[[], Any], name: str, on_failed: Callable[[], None] = exit_now) -> threading.Thread:
-    """Start a daemon thread; when ``work`` raises, that is logged and ``on_failed`` called, by default the process exits.
+    """Start a daemon thread; an exception from ``work`` is logged and ``on_failed`` called, by default to end the process.
 
     Work that returns has done what it was to do.
     """

@@ -28,7 +28,7 @@ class WatchedTasks:
         self._is_closing = False
 
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-        """Start work that comes to an end by itself; it may be cancelled by whoever holds the task."""
+        """Start work that ends by itself; holders of the task may cancel it."""
         return self._watch(work, name, is_lasting=False)
 
     def keep(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
@@ -69,7 +69,7 @@ class WatchedTasks:
 
 
 async def in_own_thread(call: Callable[[], T], name: str) -> T:
-    """What a blocking call gives that runs in a daemon thread of its own.
+    """Result of a blocking call that runs in a daemon thread of its own.
 
     Unlike a thread of the loop's executor it keeps nobody else waiting, nor the process from ending: who waits may be
     cancelled, and the call is left to itself then.

@@ -120,7 +120,7 @@ def _tear_down(component: Component) -> None:
 
 
 class Says:
-    """What the child says to the instance; from any of its threads."""
+    """Sends messages of the child to the instance, from any of its threads."""
 
     def __init__(self, channel: wire.Channel, secrets: Secrets) -> None:
         self._secrets = secrets

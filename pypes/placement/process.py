@@ -146,7 +146,7 @@ class Process:
         self._given_bytes -= self._given.popleft()[2]
 
     def answers(self, timeout_s: float) -> Iterator[tuple[int, bytes | bytearray]]:
-        """What it says of the packet, up to ``DONE`` or ``RAISED``. Raises :class:`Died`, ``TimeoutError``, :class:`wire.Broken`.
+        """Answers to the packet, up to ``DONE`` or ``RAISED``. Raises :class:`Died`, ``TimeoutError``, :class:`wire.Broken`.
 
         ``timeout_s`` is all the time it may take to say something; what passes between two ``next`` does not count.
         """
@@ -182,7 +182,7 @@ class Process:
     # -- ending it --------------------------------------------------------------------------------------
 
     def death(self) -> Died:
-        """What it has died of; one that still lives is killed."""
+        """Cause of the process's death; a process that still lives is killed."""
         try:
             status = self._popen.wait(DYING_S)
         except subprocess.TimeoutExpired:
@@ -217,7 +217,7 @@ class Process:
 
 
 def failure_in(payload: bytes | bytearray) -> wire.Failure:
-    """What is in a frame of ``RAISED`` or ``FAILED``. Raises :class:`wire.Broken`."""
+    """Contents of a frame of ``RAISED`` or ``FAILED``. Raises :class:`wire.Broken`."""
     failure: wire.Failure = _decoded(payload, wire.Failure)
     return failure
 

@@ -1,4 +1,4 @@
-"""The stand-in: what the scheduler sees of a component that runs in a process of its own."""
+"""The stand-in: represents to the scheduler a component that runs in a process of its own."""
 
 from __future__ import annotations
 

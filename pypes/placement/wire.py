@@ -1,4 +1,4 @@
-"""What an instance and the process of an isolated component say to each other: frames over a socket pair.
+"""Protocol between an instance and the process of an isolated component: frames over a socket pair.
 
 A frame is ``u64 length, u8 kind`` and that many bytes of msgpack; a value is the three parts of a packet, or the one of
 anything else::
@@ -46,7 +46,7 @@ _PACKET, _ONE, _SEVERAL, _BODY, _BODY_NUMBER = range(5)
 
 
 class Order(msgspec.Struct, frozen=True, array_like=True):
-    """What a child is to run. ``module`` and ``attr`` are those of ``ComponentSpec``; ``params`` as ``configure`` takes them."""
+    """Component that a child runs. ``module`` and ``attr`` are those of ``ComponentSpec``; ``params`` are for ``configure``."""
 
     module: str
     attr: str
@@ -76,7 +76,7 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Line(msgspec.Struct, frozen=True, array_like=True):
-    """A line that the component logged; ``extra`` is what was bound to it."""
+    """A line that the component logged; ``extra`` holds the values bound to it."""
 
     level: int
     logger: str
@@ -85,7 +85,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Broken(Exception):
-    """What came is no frame, or one over the limit: the other side is out of its mind."""
+    """Raised for an invalid frame, or one over the limit: the other side is broken."""
 
 
 class Patience:

@@ -117,7 +117,7 @@ def load(file: File) -> Loaded:
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """Stamp of a file that differs once the file has changed."""
+    """Stamp of a file, which differs once the file has changed."""
     return status.st_size, status.st_mtime_ns
 
 

@@ -57,7 +57,7 @@ class Backlog:
         return waiting is not None and waiting.deliveries > 0
 
     def supersede(self, documents: Iterable[Fresh]) -> None:
-        """True if live documents came while bulk deliveries of their graph were unfinished.
+        """Record live documents that came while bulk deliveries of their graph were unfinished.
 
         :meth:`add` notes that by itself; whoever restores a backlog says it again. Forgotten when the last of the bulk
         deliveries is finished.

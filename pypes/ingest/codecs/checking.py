@@ -1,4 +1,4 @@
-"""What an ingest worker does with a body before it accepts it: inflate, check the framing, count the documents."""
+"""Checks of a body before an ingest worker accepts it: inflate, check the framing, count the documents."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Sink(Protocol):
 
     @property
     def held_bytes(self) -> int:
-        """What it keeps of the body."""
+        """Bytes kept of the body."""
 
     @property
     def most_bytes(self) -> int:
-        """What it may keep of any body."""
+        """Most bytes kept of any body."""
 
     def feed(self, piece: bytes) -> None: ...
     def finish(self) -> int: ...
@@ -98,11 +98,11 @@ class Checker:
 
     @property
     def held_bytes(self) -> int:
-        """What it keeps of the body in memory, inflated."""
+        """Bytes of the inflated body kept in memory."""
         return HEAD_BYTES if self._sink is None else self._sink.held_bytes
 
     def most_bytes(self, size: int) -> int:
-        """What it may keep once it has been fed a chunk of ``size`` bytes."""
+        """Most bytes kept after a chunk of ``size`` bytes."""
         is_inflated = self._inflater is not None or self._content is not None
         grown = max(MIB, self._limits.decompressed_ratio * size) if is_inflated else size
         most = max(self._limits.json_bytes, self._limits.line_bytes) if self._sink is None else self._sink.most_bytes

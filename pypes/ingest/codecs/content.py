@@ -1,4 +1,4 @@
-"""What the content of a file is: by its label, by its name, and by its first bytes where the label cannot be right.
+"""Type of a file's content: by its label, by its name, and by its first bytes if the label cannot be right.
 
 Only bytes that no text begins with are believed, and only against ``text/*``, ``application/octet-stream`` and no label at all.
 """
@@ -78,7 +78,7 @@ _PACKED = frozenset({"application/gzip", "application/x-gzip", "application/x-gu
 
 
 class Content(msgspec.Struct, frozen=True, gc=False):
-    """What a content is: its type, and how it is compressed (``""``, ``gzip`` or ``zstd``) where the name of the file says so.
+    """Description of a content: its type, and its compression (``""``, ``gzip`` or ``zstd``) if the file name shows one.
 
     ``declared`` is the bare type it was declared as, where that cannot be right; otherwise ``""``.
     """
@@ -99,7 +99,7 @@ def is_plainly(media: MediaType, head: bytes) -> bool:
 
 
 def content_of(media: MediaType, filename: str, head: bytes) -> Content:
-    """What a content is that was declared as ``media`` and begins with ``head`` (its first ``HEAD_BYTES``, or all of it).
+    """Identify a content declared as ``media`` that begins with ``head`` (its first ``HEAD_BYTES``, or all of it).
 
     A compressed file is taken for what is in it only if its name says what that is and its first bytes say that it is compressed
     so: ``people.csv.gz`` is CSV. Otherwise it is what it is, ``application/gzip``.

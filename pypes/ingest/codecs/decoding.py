@@ -1,4 +1,4 @@
-"""What an instance does with a delivery: make packets of it, a wave at a time, whatever its size."""
+"""Decoding of a delivery in an instance: makes packets of it, a wave at a time, whatever its size."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _DRIVE = re.compile("[A-Za-z]:")
 
 
 def filename_of(disposition: str, *, keeps_folders: bool = False) -> str | None:
-    """The file's name from a Content-Disposition, ``None`` if it has none; folders in it are cut off unless they are to be kept.
+    """The file's name from a Content-Disposition, ``None`` if it has none; folders are cut off unless asked for.
 
     ``disposition`` is text as it was sent: each character stands for one byte. What is not UTF-8 is read as windows-1252.
     Browsers have sent names with single backslashes and without quotes around blanks: what is between two semicolons is taken.

@@ -37,7 +37,7 @@ NOTHING: Final = Given()
 
 
 def given_of(fields: Iterable[tuple[str, str]]) -> Given:
-    """What the fields of a head say; names are in lower case. Raises :class:`BadRequest` for what cannot be taken as it is."""
+    """Parse the fields of a head, with names in lower case. Raises :class:`BadRequest` for an invalid field."""
     id: str | None = None
     meta: dict[str, str] = {}
     size = 0

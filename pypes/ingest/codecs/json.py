@@ -136,7 +136,7 @@ def _item(body: bytes, item: bytes, limits: Limits, is_checked: bool) -> Any:
 
 
 def elements(body: bytes, limits: Limits) -> Iterator[dict[str, Any] | Unreadable]:
-    """The documents of a JSON body; what is no document in an array of them is given as :class:`Unreadable` in its place.
+    """The documents of a JSON body; an element of an array that is no document appears as :class:`Unreadable` in its place.
 
     Raises as :func:`documents` does for a body that is not JSON at all.
     """
@@ -184,12 +184,12 @@ class Checker:
 
     @property
     def held_bytes(self) -> int:
-        """What it keeps of the body."""
+        """Bytes kept of the body."""
         return len(self._body)
 
     @property
     def most_bytes(self) -> int:
-        """What it may keep of any body."""
+        """Most bytes kept of any body."""
         return self._limits.json_bytes
 
     def feed(self, piece: bytes) -> None:

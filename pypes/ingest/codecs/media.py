@@ -108,7 +108,7 @@ def parameters_of(rest: str) -> dict[str, str]:
 
 
 def match(accepts: Iterable[str], media_type: str) -> int:
-    """How specifically an adapter that accepts ``accepts`` matches a bare type: 0 not at all, 4 exactly.
+    """Specificity with which ``accepts`` of an adapter matches a bare type: 0 not at all, 4 exactly.
 
     1 is ``*/*``, 2 ``text/*``, 3 ``application/json`` for a type built on JSON.
     """

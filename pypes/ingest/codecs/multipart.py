@@ -204,7 +204,7 @@ def _unfolded(lines: list[str]) -> list[str]:
 
 
 def _part(all_fields: list[tuple[str, str]], is_form: bool, keeps_folders: bool) -> Part | None:
-    """What a head says; ``None`` for the input of a form for which no file was chosen."""
+    """Parse a head; ``None`` for a form input without a chosen file."""
     fields = dict(reversed(all_fields))
     own = [(name, value) for name, value in all_fields if name.startswith(PREFIX)]
     parameters = disposition_of(fields.get("content-disposition", ""))

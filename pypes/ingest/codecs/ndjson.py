@@ -201,12 +201,12 @@ class Checker:
 
     @property
     def held_bytes(self) -> int:
-        """What it keeps of the body."""
+        """Bytes kept of the body."""
         return len(self._rest)
 
     @property
     def most_bytes(self) -> int:
-        """What it may keep of any body."""
+        """Most bytes kept of any body."""
         return self._limits.line_bytes
 
     def feed(self, piece: bytes) -> None:

@@ -15,7 +15,7 @@ _OURS = ("receipt", "origin", "index")
 
 
 def documents(body: bytes, limits: Limits, meta: dict[str, Any] | None = None, first: int = 0) -> Iterator[Packet]:
-    """The packets of a body. ``meta`` fills in what a packet does not say of itself.
+    """The packets of a body. ``meta`` supplies metadata that a packet lacks.
 
     Its receipt is always ours, as is its ordinal; that of the first packet is ``first``.
     """

@@ -1,4 +1,4 @@
-"""What is learnt of a body beyond the number of its documents: which cannot be read, and the order keys of the others."""
+"""Survey of a body beyond the number of its documents: those that cannot be read, and the order keys of the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pypes.packet import Packet
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """What stands in the place of a document that cannot be read, in a body that was taken all the same.
+    """Stands in for an unreadable document, in a body that was accepted all the same.
 
     ``raw`` is its bytes after decompression, ``where`` the line or index; ``reason`` and ``code`` are those of the error.
     """

@@ -22,7 +22,7 @@ class Transfer(Protocol):
 
 
 class Base64:
-    """Keeps up to three characters back. Raises :class:`BadRequest` for what is not base64; blanks and line breaks are."""
+    """Decodes base64 with blanks and line breaks; holds back up to three characters. Raises :class:`BadRequest`."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -35,7 +35,7 @@ class Base64:
         return self._decode(text[:whole])
 
     def finish(self) -> bytes:
-        """What is left; the padding may be missing."""
+        """The rest; the padding may be missing."""
         rest, self._rest = self._rest, b""
         return self._decode(rest + b"=" * (-len(rest) % 4))
 
@@ -52,7 +52,7 @@ class Base64:
 
 
 class QuotedPrintable:
-    """Keeps up to two characters back. What is no escape stays as it is, as RFC 2045 (6.7) advises."""
+    """Decodes quoted-printable; holds back up to two characters. Invalid escapes stay as they are, as RFC 2045 (6.7) advises."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -88,7 +88,7 @@ def normalize_transfer(name: str) -> str:
 
 
 def transfer_of(name: str) -> Transfer | None:
-    """What undoes a transfer encoding as :func:`normalize_transfer` gives it; ``None`` where there is nothing to undo."""
+    """Decoder of a transfer encoding from :func:`normalize_transfer`; ``None`` if there is nothing to decode."""
     if not name:
         return None
     return Base64() if name == "base64" else QuotedPrintable()

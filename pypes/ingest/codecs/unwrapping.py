@@ -1,4 +1,4 @@
-"""What is around a content besides the encoding of the body that it came in: the wrappings of a part, and a compressed file."""
+"""Unwrapping of a content below the encoding of its body: the encodings of a part, and a compressed file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Unwrapped:
 
     @property
     def content(self) -> Content:
-        """What it is; known as soon as a piece has come out, or at the end."""
+        """Description of the content; known once a piece has come out, or at the end."""
         if self._content is None:
             self._content = content_of(self._media, self._filename, self._head[:HEAD_BYTES])
             if self._content.compression:

@@ -1,4 +1,4 @@
-"""What publishers have committed of deliveries that are out: they are not given it again if those run once more."""
+"""Commits of publishers for deliveries in flight, so that a second run does not give them the same documents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Committed:
         self._known.pop(receipt, None)
 
     def over(self, receipt: str, rerun: Rerun | None) -> Rerun | None:
-        """What is known of earlier runs of a delivery, with what was committed in them."""
+        """History of a delivery, with the commits of its earlier runs."""
         known = self._known.get(receipt)
         if known is None:
             return rerun

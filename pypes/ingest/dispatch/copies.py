@@ -1,4 +1,4 @@
-"""Copies of deliveries for shadows: written beside the live path, never in its way.
+"""Copies of deliveries for shadows: written beside the live path without delaying it.
 
 A copy is a ``DELIVER`` frame like that to an instance, and nobody answers. What the socket does not take at once is dropped. The
 number of an item counts the deliveries of the graph that this worker has handed over since it knows the shadow, so that gaps tell

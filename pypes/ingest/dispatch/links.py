@@ -89,7 +89,7 @@ class Links:
         self._on_connect()
 
     def flush(self) -> None:
-        """Write what was added."""
+        """Write the added deliveries."""
         for link in self:
             if link.items:
                 link.flush()

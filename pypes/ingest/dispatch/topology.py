@@ -1,4 +1,4 @@
-"""What an ingest worker knows of the node around it."""
+"""The node as an ingest worker knows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHOWN_ROUTES = 10
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What runs where, as the supervisor announces it: ``instances`` is id → socket path, ``graphs`` name → version.
+    """Instances and their graphs, as the supervisor announces them: ``instances`` is id → socket path, ``graphs`` name → version.
 
     ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
     ``paused``: graphs whose deliveries stay in the queues. ``closing``: those that take no more and finish what they have.

@@ -1,4 +1,4 @@
-"""Who is to blame for the death of an instance, and what follows for the deliveries that it had.
+"""Blame for the death of an instance, and its consequences for the deliveries in hand.
 
 Nobody can tell which of the deliveries that ran together killed an instance: all of them are suspects and run again alone. The
 one that was running alone is charged: with the document that the instance's note names, which is dead-lettered while the
@@ -22,9 +22,9 @@ MAX_CRASHES = 3
 
 
 def judge(link: Link, death: Death | None) -> Lease | None:
-    """Charge what an instance that is dead had in hand; takes out, and returns, what is dead-lettered.
+    """Charge the deliveries that a dead instance had in hand; removes and returns the one dead-lettered.
 
-    ``death``: as far as it is known.
+    ``death``: as far as known.
     """
     if link.begun is None:
         for sent in link.outstanding.values():
@@ -51,7 +51,7 @@ def judge(link: Link, death: Death | None) -> Lease | None:
 
 
 def _blame(begun: Sent, death: Death, instance: int) -> bool:
-    """Blame the document that the note names; False if it names none, or one that was to be left out already."""
+    """Blame the document that the note names; False if it names none, or one that is already left out."""
     lease = begun.lease
     document = 0 if lease.header.documents == 1 else death.document
     if not death.filter or document < 0:
@@ -66,5 +66,5 @@ def _blame(begun: Sent, death: Death, instance: int) -> bool:
 
 
 def _told(begun: Sent) -> dict[str, Any]:
-    """What a log line says of a delivery."""
+    """Fields of a log line about a delivery."""
     return {"receipt": begun.lease.id, "graph": begun.lease.header.graph, **begun.lease.header.named.told()}

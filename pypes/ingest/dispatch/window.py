@@ -1,4 +1,4 @@
-"""How much of a stream may be out at an instance, so that one whose publisher is stuck keeps no other waiting."""
+"""Window of a stream at an instance: limits the deliveries in flight, so that a stuck publisher keeps no other stream waiting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BULK_BYTES = 1 << 20
 
 
 class Window:
-    """What one stream has out on a link: ``count`` deliveries that weigh ``load`` bytes.
+    """Deliveries of one stream in flight on a link: ``count`` deliveries that weigh ``load`` bytes.
 
     ``moved_at``: when the first of them was sent, or one was acknowledged since; seconds of the loop's clock. ``was_pressed``:
     the instance was told to let go of them.
@@ -43,7 +43,7 @@ L = TypeVar("L", bound=Windowed)
 
 
 class Windows:
-    """What windows hold, and what weighs how much in them."""
+    """Sizes of windows, and weights of deliveries in them."""
 
     def __init__(self, limits: Limits) -> None:
         self._live = limits.window_deliveries, limits.window_bytes

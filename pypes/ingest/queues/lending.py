@@ -190,7 +190,7 @@ class Lending:
                 _wake(waiter)
 
     def _recall(self, header: Header, outcome: Outcome) -> Kind:
-        """Encoded outcome, kept for the next delivery with the same outcome."""
+        """Kind of a delivery with this outcome; the next one with the same outcome reuses the object."""
         kind = kind_of(header, outcome)
         if kind != self._last_kind:  # else the same object is told apart by nobody, and encoded once
             self._last_kind = kind
@@ -226,7 +226,7 @@ class Lending:
             self._loop.call_soon(self.notify)
 
     def notify(self, *, has_lost: bool = False) -> None:
-        """Notify callers of :meth:`lease` when a delivery is leasable, or when a delivery about to become leasable was lost."""
+        """Call ``on_ready`` if a delivery is leasable, or if one that was about to become leasable was lost."""
         self._is_notifying = False
         if self.on_ready is not None and (has_lost or self._backlog.is_leasable):
             self.on_ready()

@@ -1,4 +1,4 @@
-"""Looking into the store of a node that is stopped: what is wrong with it, how much is in it, what waits.
+"""Inspection of the store of a stopped node: its problems, its size, and the waiting deliveries.
 
 Everything is opened for reading only, so that a look changes nothing: not even the log that a crash left behind.
 """
@@ -39,7 +39,7 @@ class Unfinished(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShardStats:
-    """How much is in a shard; bytes of deliveries are those of whole commits, ``oldest`` is seconds since the epoch."""
+    """Contents of a shard in numbers; bytes of deliveries are those of whole commits, ``oldest`` is seconds since the epoch."""
 
     shard: int
     format: int
@@ -217,7 +217,7 @@ class Inspector:
     # -- how much ----------------------------------------------------------------------------------------
 
     def stats(self) -> ShardStats:
-        """How much there is. Raises :class:`StoreError`."""
+        """Count the contents. Raises :class:`StoreError`."""
         try:
             commits, entries, size, oldest = self._one("SELECT count(*), total(entries), total(size), min(key) FROM commits")
             done = sum(len(self._done(key)) for (key,) in self._connection.execute("SELECT key FROM progress").fetchall())

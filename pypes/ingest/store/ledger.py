@@ -28,7 +28,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ledger:
-    """Reads what a store keeps of the past."""
+    """Reads the history that a store keeps."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -74,7 +74,7 @@ class Ledger:
         return bool(self._store.read("SELECT 1 FROM replays LIMIT 1"))
 
     def link(self, key: int, position: int) -> Link | None:
-        """What a delivery runs again, if it is a replay."""
+        """Origin of a delivery, if it is a replay."""
         sql = "SELECT origin, letter, start, documents FROM replays WHERE key = ? AND position = ?"
         rows = self._store.read(sql, (key, position))
         return _link(*rows[0]) if rows else None

@@ -1,4 +1,4 @@
-"""The dead letters of a store, read: those that match a query, and what is kept to replay them. All methods block."""
+"""Reading of the dead letters of a store: those that match a query, and the data kept to replay them. All methods block."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LAST = "g"
 
 
 class Body(NamedTuple):
-    """What is kept of a delivery for its dead letters; ``is_needed``: their packets are not whole without it."""
+    """Body of a delivery kept for its dead letters; ``is_needed``: their packets are not whole without it."""
 
     header: Header | None
     body: bytes | Spooled | None
@@ -41,7 +41,7 @@ class Body(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Dead letters that go from the start together, those that go by themselves, and what is kept of their delivery.
+    """Dead letters replayed together from the start, those replayed by themselves, and the kept body of their delivery.
 
     ``edits`` is how many of ``letters`` were edited.
     """
@@ -101,7 +101,7 @@ class LetterReader:
     # -- for replays -------------------------------------------------------------------------------------
 
     def plan(self, ids: Sequence[str], is_from_start: bool) -> Plan:
-        """What a replay of dead letters of one receipt takes; raises :class:`NotFound` if none of them is there."""
+        """Read the material of a replay of dead letters of one receipt; raises :class:`NotFound` if none of them exists."""
         asked = orjson.dumps(ids).decode()
         sql = f"SELECT {_LETTER}, is_edited FROM {_LETTERS} WHERE id IN (SELECT value FROM json_each(?))"
         rows = self._store.read(sql, (asked,))

@@ -67,7 +67,7 @@ def remove(connection: sqlite3.Connection, ids: Iterable[str]) -> tuple[list[str
 
 
 def complete(connection: sqlite3.Connection) -> None:
-    """Find out by what the documents of dead letters are known that an earlier release wrote; forget those that it removed.
+    """Add the identities of documents to dead letters that an earlier release wrote; forget those that it removed.
 
     Takes about a second for 20,000 of them, once. What is damaged is left: nothing but these names depends on it.
     """
@@ -90,7 +90,7 @@ def complete(connection: sqlite3.Connection) -> None:
 
 
 def covers(documents: str, index: int) -> bool:
-    """Whether a dead letter with this column ``documents`` is of the document with that ordinal; SQL knows it by this name."""
+    """True if the column ``documents`` of a dead letter has that ordinal; SQL calls the function by this name."""
     named, spans, _ = documents_of(documents)
     if spans:
         return any(first <= index < first + count for first, count in zip(spans[::2], spans[1::2], strict=True))
@@ -98,7 +98,7 @@ def covers(documents: str, index: int) -> bool:
 
 
 def _found(connection: sqlite3.Connection, id: str, receipt: str, documents: str) -> Named:
-    """What the document of a dead letter is known by, as its packet and the header of its delivery say."""
+    """Identity of the document of a dead letter, from its packet and the header of its delivery."""
     named = Named()
     sql = "SELECT packet FROM packets WHERE id = ? AND length(packet) <= ?"
     for (packet,) in connection.execute(sql, (id, _READ_BYTES)).fetchall():
@@ -113,7 +113,7 @@ def _found(connection: sqlite3.Connection, id: str, receipt: str, documents: str
 
 
 def _said(packet: bytes) -> Named:
-    """What a packet in its JSON form says of its document."""
+    """Identity of a document from its packet in JSON form."""
     try:
         form = orjson.loads(packet)
         meta, fields = form.get("meta") or {}, form.get("fields") or {}

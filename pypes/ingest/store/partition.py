@@ -1,4 +1,4 @@
-"""Which streams the commits of a store belong to, read from their indexes when it is opened. All functions block."""
+"""Assignment of the commits of a store to streams, read from their indexes at its opening. All functions block."""
 
 from __future__ import annotations
 

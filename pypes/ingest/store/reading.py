@@ -34,7 +34,7 @@ _SCANNED = "SELECT key, salt, entries, size, spools FROM commits"
 
 
 def scan_commits(connection: sqlite3.Connection) -> tuple[list[tuple[int, int, int, int, str | None]], list[str]]:
-    """What :meth:`Store.scan` reads of the commits. Around a damaged page it reads from both ends."""
+    """Reads the commits for :meth:`Store.scan`. Around a damaged page it reads from both ends."""
     marked = {key for (key,) in connection.execute("SELECT key FROM damaged")}
     rows: list[tuple[int, int, int, int, str | None]] = []
     problems: list[str] = []
@@ -69,7 +69,7 @@ def letters_by_graph(connection: sqlite3.Connection) -> list[tuple[str, int, int
 
 
 def load_rows(connection: sqlite3.Connection, keys: list[int], path: Path, *, is_last_try: bool = False) -> list[Row]:
-    """What :meth:`Store.load` does, on any connection."""
+    """Implements :meth:`Store.load` on any connection."""
     try:
         found = connection.execute(
             "SELECT key, data, crc FROM commits WHERE key IN (SELECT value FROM json_each(?))", (orjson.dumps(keys).decode(),)
@@ -114,7 +114,7 @@ def _is_damage(error: sqlite3.Error) -> bool:
 
 
 def failure(error: sqlite3.Error, path: Path) -> StoreError:
-    """What an error of SQLite means to whoever posts: no room (507), or a store that does not work (503)."""
+    """Map an error of SQLite to an error for the client: no room (507), or a failed store (503)."""
     code = getattr(error, "sqlite_errorcode", 0)
     if code & 0xFF == sqlite3.SQLITE_FULL:
         return StoreFull("the queue's disk is full; free some space, then post again", where=str(path))

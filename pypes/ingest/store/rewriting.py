@@ -1,4 +1,4 @@
-"""Writing the row of a commit anew, without the bodies of what is done."""
+"""Rewrites the row of a commit without the bodies of finished deliveries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEAST_BYTES = 4096
 
 
 def rewrite(connection: sqlite3.Connection, key: int, done: Collection[int]) -> None:
-    """Leave out of a commit what is done, in the transaction that the caller began; nothing else of it changes.
+    """Remove finished deliveries from a commit, in the caller's transaction; the rest stays unchanged.
 
     Positions stay, so receipts lead where they did. Not done while more than half of the row is still needed, nor to a row that
     is damaged. That these positions are done must be in the store, or come with the same transaction: their bodies are gone then.

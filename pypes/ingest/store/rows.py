@@ -1,4 +1,4 @@
-"""How the store packs the deliveries of a commit into one row: a checksum, an index of headers, the bodies."""
+"""Format of the row that holds the deliveries of a commit: a checksum, an index of headers, the bodies."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
 
 def pack(entries: Iterable[tuple[Header, bytes | Spooled]]) -> bytes:
-    """Encode what a commit holds: length of the index, index (header, size, spool file), bodies one after another."""
+    """Encode the deliveries of a commit: length of the index, index (header, size, spool file), bodies one after another."""
     index: _Index = []
     bodies = []
     for header, body in entries:
@@ -57,7 +57,7 @@ def checksum(data: bytes) -> int:
 
 
 def index_bytes(prefix: bytes) -> int:
-    """How many bytes of a row its index takes with its length, from the first four."""
+    """Bytes of the index of a row, its length field included, from the first four bytes."""
     return 4 + int.from_bytes(prefix[:4], "little")
 
 

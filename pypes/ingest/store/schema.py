@@ -119,7 +119,7 @@ def upgrade(connection: sqlite3.Connection, version: str) -> None:
 
 
 def letter_row(letter: DeadLetter, receipt: str, packet_bytes: int) -> tuple[object, ...]:
-    """What :data:`INSERT_LETTER` takes."""
+    """Parameters of :data:`INSERT_LETTER`."""
     size = ROW_BYTES + packet_bytes + len(letter.traceback) + len(letter.error) + sum(map(len, filter(None, letter.named)))
     named: object = letter.documents
     if letter.spans:
@@ -142,7 +142,7 @@ def letter_row(letter: DeadLetter, receipt: str, packet_bytes: int) -> tuple[obj
 
 
 def documents_of(text: str) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """What the column ``documents`` says: ordinals, or spans of them; and how many failures the letter stands for."""
+    """Value of the column ``documents``: ordinals, or spans of them, with the number of failures that the letter stands for."""
     named = orjson.loads(text)
     if isinstance(named, dict):
         return (), tuple(named["spans"]), int(named["failures"])

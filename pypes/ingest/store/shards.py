@@ -40,7 +40,7 @@ class Shards:
         return sorted(int(entry.name) for entry in self.path.iterdir() if entry.name.isdigit())
 
     def owners(self, workers: int) -> int:
-        """How many shards own keys: as many as the node had ``workers`` at its first start; recorded then, never changed.
+        """Number of shards that own keys: the ``workers`` of the node's first start, recorded then and never changed.
 
         Blocks on the disk the first time. Raises :class:`StoreError` if the record is damaged.
         """

@@ -58,7 +58,7 @@ class SpoolDir:
             (self.path / name).unlink(missing_ok=True)
 
     def sweep(self, referenced: set[str]) -> int:
-        """Remove what a crash left behind; only for the one who holds the shard. Returns how many files."""
+        """Remove files that a crash left behind; the caller must hold the shard. Returns their number."""
         orphans = [entry.name for entry in self.path.iterdir() if entry.name not in referenced]
         self.remove(orphans)
         return len(orphans)

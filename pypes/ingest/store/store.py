@@ -162,7 +162,7 @@ class Store:
         return self._writer.execute("SELECT key, position, blames FROM crashes WHERE blames IS NOT NULL").fetchall()
 
     def fresh(self) -> list[Fresh]:
-        """What was taken while bulk deliveries of its graph waited."""
+        """Documents taken while bulk deliveries of their graph waited."""
         newer = self._writer.execute("SELECT graph, route, id, key FROM newer")
         known = [Fresh(graph, key_of(id), key, Identity(route, id)) for graph, route, id, key in newer]
         return known + [Fresh(*row) for row in self._writer.execute("SELECT graph, hash, key FROM fresh")]
@@ -187,7 +187,7 @@ class Store:
         return row
 
     def damage(self) -> list[str]:
-        """What cannot be read of receipts and dead letters, in words."""
+        """Problems with reading receipts and dead letters, in words."""
         problems = []
         for what, sql in (
             ("receipts", "SELECT max(key), total(bytes) FROM receipts"),

@@ -1,4 +1,4 @@
-"""What opening a store finds in it."""
+"""Survey of a store at its opening."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pypes.ingest.store.turn import Found, Totals
 
 
 class Survey(NamedTuple):
-    """What an embedded queue goes on from. ``problems``: what cannot be read, in words."""
+    """State from which an embedded queue resumes. ``problems`` describes unreadable data, in words."""
 
     found: list[Found]
     problems: list[str]
@@ -27,7 +27,7 @@ class Survey(NamedTuple):
 
 
 def survey(store: Store, spool: SpoolDir) -> Survey:
-    """Read what is unfinished, and sweep the spool files that no row names. Raises :class:`StoreError`; blocks."""
+    """Read unfinished deliveries, and remove the spool files that no row names. Raises :class:`StoreError`; blocks."""
     try:
         found, problems = store.scan()
         problems += store.damage()

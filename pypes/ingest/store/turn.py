@@ -1,4 +1,4 @@
-"""What goes into a store in one transaction, and what opening it finds: plain data."""
+"""Data that a store writes in one transaction, and finds at its opening."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pypes.ingest.store.partition import FoundPart
 
 
 class Found(NamedTuple):
-    """What opening a store finds of a commit, without reading bodies; ``done``: position → account of what was acknowledged."""
+    """A commit found at the opening of a store, without bodies; ``done``: position → account of an acknowledged delivery."""
 
     key: int
     salt: int
@@ -25,7 +25,7 @@ class Found(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What the store keeps besides deliveries; receipts are counted by delivery, bytes roughly.
+    """Size of the history in a store; receipts are counted by delivery, bytes roughly.
 
     ``letters`` are graph, count and bytes, the bytes with the bodies kept for them.
     """
@@ -36,7 +36,7 @@ class Totals(NamedTuple):
 
 
 class Remains(NamedTuple):
-    """What a delivery leaves behind when documents of it failed: its dead letters, its header, and its body if it is kept.
+    """Remains of a delivery with failed documents: its dead letters, its header, and its body if kept.
 
     ``is_needed``: the packets of the dead letters do not hold all there was. ``body`` is None if it is in the file ``spool``, or
     not kept.
@@ -124,7 +124,7 @@ class Turn:
         )
 
     def write_again(self, failed: Turn) -> None:
-        """Put what a turn that failed would have written of the past before what is in this one."""
+        """Prepend the changes of the failed write batch to this one, so that they commit first."""
         self.details[:0] = failed.details
         self.dead[:0] = failed.dead
         self.damaged[:0] = failed.damaged
@@ -135,7 +135,7 @@ class Turn:
 
 
 class Result(NamedTuple):
-    """What a commit changed: dead letters and their bytes by graph, which of those to be removed or edited there were.
+    """Effects of a commit: dead letters and their bytes by graph, and those that were found and removed or edited.
 
     ``spools`` are files to remove.
     """

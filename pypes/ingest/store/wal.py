@@ -1,4 +1,4 @@
-"""What lies behind the last commit in SQLite's write-ahead log: an unsynced tail, or damage.
+"""Frames behind the last commit in SQLite's write-ahead log: an unsynced tail, or damage.
 
 SQLite ends its reading of the log at the first frame whose checksum does not match, which is how a transaction that a power
 cut tore apart vanishes: it was not synced, so nobody was told that it is durable. A frame that was synced and went bad later
@@ -41,7 +41,7 @@ class LogIndex:
             self._fd = -1
 
     def tail(self) -> Tail:
-        """What lies behind the last commit; to be asked before anything is written. Blocks."""
+        """Examine the frames behind the last commit; call before anything is written. Blocks."""
         try:
             with self._log.open("rb") as log:
                 header = log.read(_HEADER_BYTES)
