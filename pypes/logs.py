@@ -88,7 +88,7 @@ class LineFormatter(logging.Formatter):
 
 
 def is_json(choice: str, stream: TextIO | None = None) -> bool:
-    """Whether lines shall be JSON, from the setting ``auto | console | json``; ``auto`` asks if ``stream`` is a terminal."""
+    """True if lines are JSON, by the setting ``auto | console | json``; ``auto`` checks whether ``stream`` is a terminal."""
     if choice == "auto":
         return not (stream or sys.stderr).isatty()
     return choice == "json"
@@ -97,7 +97,7 @@ def is_json(choice: str, stream: TextIO | None = None) -> bool:
 def configure(
     process: str, *, json: bool, level: str = "INFO", stream: TextIO | None = None, secrets: Secrets | None = None
 ) -> None:
-    """Send everything logged in this process to standard error, without ``secrets``; replaces what was configured before."""
+    """Send all log records of this process to standard error, without ``secrets``; replaces any earlier configuration."""
     out = stream or sys.stderr
     handler = logging.StreamHandler(out)
     handler.setFormatter(LineFormatter(process, json, is_colored=not json and out.isatty(), secrets=secrets))

@@ -1,4 +1,4 @@
-"""What ingest workers and instances say to each other over a unix socket.
+"""Protocol between ingest workers and instances, over a unix socket.
 
 A frame is its kind (1 byte), the lengths of head and body (4 bytes each, big-endian), the head (msgpack) and the body (raw)::
 
@@ -42,7 +42,7 @@ PREFIX_BYTES = _PREFIX.size
 
 
 class Rerun(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is known of a delivery that does not run as if for the first time.
+    """History of a delivery that has run before.
 
     ``blames``: documents that are dead-lettered at once. ``committed``: publisher → ordinals of documents that it has
     committed in an earlier run and must not be given again. ``superseded``: of which documents newer ones were taken while
@@ -122,7 +122,7 @@ class Trigger(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Fetched(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a source has fetched: ``documents`` packets as ``body`` holds them (see ``codecs.packets``), and the cursor behind."""
+    """Documents that a source has fetched: ``documents`` packets in ``body`` (see ``codecs.packets``), and the cursor after them."""
 
     number: int
     documents: int
@@ -267,7 +267,7 @@ Frame = tuple[int, bytes, bytes | memoryview]
 
 
 class FrameReader:
-    """Puts frames together from what a socket gave, whatever its portions; joins a long frame only once."""
+    """Assembles frames from the bytes of a socket, whatever their portions; joins a long frame only once."""
 
     __slots__ = ("_chunks", "_missing")
 
@@ -276,7 +276,7 @@ class FrameReader:
         self._missing = 0
 
     def feed(self, data: bytes) -> Sequence[Frame]:
-        """Take what was read; returns the frames that are complete now."""
+        """Add bytes that were read; returns the frames that are complete now."""
         if self._chunks:
             self._chunks.append(data)
             self._missing -= len(data)

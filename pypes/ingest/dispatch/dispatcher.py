@@ -69,7 +69,7 @@ class Dispatcher:
         self._became_ready(leasing)
 
     def apply(self, topology: Topology) -> None:
-        """Take up what the supervisor announced. Instances that are not in it get nothing more, and finish what they have."""
+        """Apply a topology of the supervisor. Instances missing from it get nothing more, and finish their deliveries."""
         self._handover.apply(topology)
         for queue in self._queues:
             queue.intake.deployed(topology.names)
@@ -81,7 +81,7 @@ class Dispatcher:
 
     @property
     def topology(self) -> Topology | None:
-        """What was announced last; ``None`` before the first time."""
+        """The last announced topology; ``None`` before the first one."""
         return self._handover.topology
 
     def elect(self, graph: str) -> Link | None:
@@ -279,7 +279,7 @@ class Dispatcher:
         return any(stats.deliveries > stats.delayed + stats.held for stats in (queue.stats() for queue in self._queues))
 
     def close(self) -> None:
-        """Close all connections. What is still out stays in the queues and is run again."""
+        """Close all connections. Deliveries in flight stay in the queues and run again."""
         self._is_closed = True
         self._handover.close()
         for queue in self._queues:

@@ -1,4 +1,4 @@
-"""Handing over: which deliveries go out next, and to which instances.
+"""Handing over: the choice of the next deliveries, and of the instances that get them.
 
 What is out is bounded per graph and instance, so that a graph whose publisher is stuck keeps no other waiting, and graphs take
 turns. Bulk goes out only while nothing live waits, a little at a time: what is live must not queue behind it in the instances.
@@ -144,7 +144,7 @@ class Handover:
         return full
 
     def _take_turns(self, links: list[Link]) -> list[Stream]:
-        """Hand over what the queues have, live before bulk; returns the streams of which some had no room."""
+        """Hand over waiting deliveries, live before bulk; returns the streams with deliveries for which there was no room."""
         assert self.topology is not None
         live: list[tuple[Leasing, Stream]] = []
         bulk: list[tuple[Leasing, Stream]] = []
@@ -166,7 +166,7 @@ class Handover:
         return full
 
     def _open_to(self, stream: Stream, links: list[Link]) -> list[Link]:
-        """Where a stream may go. While live documents come, bulk spares half of the instances, so that those find one idle."""
+        """Links that a stream may use. While live documents come, bulk spares half of the instances, so that those find one idle."""
         if stream.is_bulk and self._loop.time() - self._live_at <= LIVE_S:
             all_running = self.running([link for link in self._links if not link.is_retiring], stream)
             chosen = all_running[: max(1, len(all_running) // 2)]

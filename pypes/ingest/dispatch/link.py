@@ -1,4 +1,4 @@
-"""A link: the connection of an ingest worker to one instance, and what is out on it."""
+"""A link: the connection of an ingest worker to one instance, with the deliveries in flight on it."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Link:
         return window
 
     def take(self, number: int) -> Sent | None:
-        """What was handed over under a number is out no more; None if there is no such thing."""
+        """Removes a delivery from the set of those handed over, and returns it; None for an unknown number."""
         sent = self.outstanding.pop(number, None)
         if sent is not None:
             window = sent.window
@@ -156,7 +156,7 @@ class Link:
             self.write(head, *bodies)
 
     def write(self, *parts: bytes) -> None:
-        """Write now what the socket takes, the rest when it takes more. A dead other side is noticed by reading."""
+        """Write as much as the socket takes now, and the rest later. A dead peer is noticed by reading."""
         if not self.is_open:
             return
         if self._unsent:
