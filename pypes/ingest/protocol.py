@@ -122,7 +122,7 @@ class Trigger(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Fetched(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Documents that a source has fetched: ``documents`` packets in ``body`` (see ``codecs.packets``), and the cursor after them."""
+    """Documents that a source has fetched: ``documents`` packets in ``body`` (see ``codecs.packets``), and their cursor."""
 
     number: int
     documents: int

@@ -166,7 +166,7 @@ class Handover:
         return full
 
     def _open_to(self, stream: Stream, links: list[Link]) -> list[Link]:
-        """Links that a stream may use. While live documents come, bulk spares half of the instances, so that those find one idle."""
+        """Links open to a stream. While live documents come, bulk leaves half of the instances free for them."""
         if stream.is_bulk and self._loop.time() - self._live_at <= LIVE_S:
             all_running = self.running([link for link in self._links if not link.is_retiring], stream)
             chosen = all_running[: max(1, len(all_running) // 2)]
