@@ -103,5 +103,5 @@ def test_a_document_that_is_written_to_is_left_for_later(tmp_path: Path, monkeyp
         return found
 
     monkeypatch.setattr(os, "fstat", grow)
-    with pytest.raises(InvalidInput, match="still writes to it"):
+    with pytest.raises(InvalidInput, match="still writes to the file"):
         load(file)
