@@ -115,7 +115,7 @@ class Breakers:
         core.pause(task, rest_s, due)
         if is_new:
             task.component.log.warning(
-                "destination cannot be reached, resting", extra={"reason": reason, "seconds": round(rest_s, 2)}
+                "destination cannot be reached, the filter rests", extra={"reason": reason, "seconds": round(rest_s, 2)}
             )
             for wire in task.wires:
                 if wire.parked is not None and self._jams.extend(wire):
