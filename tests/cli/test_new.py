@@ -63,7 +63,7 @@ def test_a_graph_is_valid_and_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "graphs" / "one.json").write_text("mine")
     code, output = new("graph", "one", "--into", str(tmp_path))
     assert code == 1
-    assert "exists already" in output
+    assert "the name is taken" in output
     assert (tmp_path / "graphs" / "one.json").read_text() == "mine"
 
 
@@ -80,7 +80,7 @@ def test_a_project_is_whole(tmp_path: Path) -> None:
     assert (lint.returncode, lint.stdout) == (0, "graphs/documents.json: ok\n")
     code, output = new("project", "shop", "--into", str(tmp_path))
     assert code == 1
-    assert "exists already" in output
+    assert "the name is taken" in output
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def fail(tmp_path: Path, inject: str, status: int) -> None:
             big = node.post(b"x" * (2 << 20), content_type="text/plain")
             assert big.status == status, big.data
             assert node.get("/healthz").status == 200
-            assert "store failed" in node.log()
+            assert "the store of the queue failed" in node.log()
         until(lambda: post(f"probe-{len(posted)}") == 202, 20, "acknowledged again")
         assert [post(f"after-{n}") for n in range(10)] == [202] * 10
         node.wait_ready()
