@@ -329,8 +329,8 @@ class Epoch:
                 if flag & bit:
                     parent.mark((origin,), bit)
         for failure in self.dead_letters:
-            # one packet, one dead letter: it is kept with the first of the deliveries it was made of
-            first = self.parents[failure.documents[0]][0]
+            # one packet, one dead letter: it is kept with the first of the deliveries it was made of, or of all if with none
+            first = self.parents[failure.documents[0] if failure.documents else 0][0]
             origins = [self.parents[d][1] for d in failure.documents if self.parents[d][0] is first]
             first._keep(replace(failure, documents=flatten(origins)))
             for document in failure.documents:

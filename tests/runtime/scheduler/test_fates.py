@@ -13,6 +13,7 @@ from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.ingest.outcome import Fate
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler
+from pypes.runtime.scheduler.failures import Failure
 from tests.runtime.scheduler.destinations import submit
 from tests.runtime.scheduler.graphs import Keep, Pass, running
 
@@ -242,3 +243,14 @@ def test_what_fails_in_a_component_that_holds_is_made_of_nothing_else_at_the_err
         submit(scheduler, 4)
         scheduler.drain()
     assert [letter.documents for letter in done[0].dead_letters] == [(2,)]
+
+
+def test_a_failure_of_no_document_in_a_carrier_goes_to_its_first_delivery() -> None:
+    """What a filter sends over nothing that it took may fail as well; the deliveries end all the same."""
+    parents = [Epoch(Feed(iter(()), 2), holds=1) for _ in range(2)]
+    carrier = Epoch.carrier([(parents[0], (1,)), (parents[1], (0,))])
+    for documents in ((), (1,)):
+        carrier.fail(Failure(documents, "f", "F", "rejected", "no", "", b"", 1, 1.0))
+    carrier.settle_parents()
+    assert [[letter.documents for letter in parent.dead_letters] for parent in parents] == [[()], [(0,)]]
+    assert [parent.holds for parent in parents] == [1, 1]
