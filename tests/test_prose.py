@@ -17,17 +17,10 @@ OPENING = re.compile(r"\W*(What|Who|Which|How|Whether)\b")
 #: How many docstrings of each layer begin so. Lower the number when you mend some; never raise one.
 #: It may be a little late, so that branches which mend some need not all change this table.
 RECORDED: dict[str, int] = {
-    "api": 24,
-    "cli": 21,
-    "component": 4,
-    "config": 1,
-    "core": 20,
     "graph": 8,
-    "ingest": 108,
-    "logs": 1,
-    "placement": 7,
+    "ingest": 1,
     "registry": 9,
-    "runtime": 87,
+    "runtime": 86,
     "testing": 5,
 }
 LATE = 10
