@@ -20,7 +20,7 @@ AWAITED = {
     "core/watched.py": "the mechanism itself",
     "core/watched_tasks.py": "the mechanism itself",
     "runtime/graphs/disposable.py": "the end of a process, awaited by whoever ends it",
-    "runtime/pool/pool.py": "the ends of instances, waited for together",
+    "runtime/pool/parting.py": "the ends of instances, waited for together",
     "runtime/supervisor/control.py": "an answer, and the end of the server, whichever is first",
     "runtime/supervisor/supervisor.py": "start and stop, drain and hurry",
     "runtime/worker/cursors.py": "what must be through even if the run is cancelled",

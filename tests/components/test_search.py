@@ -190,7 +190,7 @@ class TestSQLiteSearch(ComponentSuite):
 
     def test_while_something_else_lies_there_it_waits(self, caplog: pytest.LogCaptureFixture) -> None:
         def restore() -> None:
-            until(lambda: "resting" in caplog.text, 10, "said that it waits")
+            until(lambda: "rests" in caplog.text, 10, "said that it waits")
             seen.append(self.path.read_text())
             self.path.unlink()
 

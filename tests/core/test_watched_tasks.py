@@ -40,7 +40,7 @@ def test_work_that_was_to_last_is_missed(work: Callable[[], Coroutine[Any, Any, 
     asyncio.run(run())
     record = caplog.records[0]
     assert (record.levelname, record.work) == ("CRITICAL", "some work")  # type: ignore[attr-defined]
-    assert ("KeyError: 'why'" if work is fails else "it ended") in record.reason  # type: ignore[attr-defined]
+    assert ("KeyError: 'why'" if work is fails else "the task ended") in record.reason  # type: ignore[attr-defined]
     assert (record.exc_info is not None) == (work is fails)
 
 

@@ -56,7 +56,7 @@ def test_missing_padding_is_made_up_for() -> None:
 @pytest.mark.parametrize("data", [b"SGVs*G8=", b"SGVsbG8=SGVs", b"SGVsbA==SGVsbA==", b"S"])
 @pytest.mark.parametrize("size", [1, 8, 100])
 def test_damaged_base64_is_refused(data: bytes, size: int) -> None:
-    with pytest.raises(BadRequest, match="not sound base64"):
+    with pytest.raises(BadRequest, match="not valid base64"):
         undone("base64", data, size)
 
 

@@ -130,12 +130,12 @@ def refusal(header: Header, body: bytes, limits: Limits = ROOMY) -> InvalidInput
 @pytest.mark.parametrize(
     ("fields", "content", "kind", "reason"),
     [
-        (("Content-Transfer-Encoding: base64",), b"***", BadRequest, "not sound base64"),
+        (("Content-Transfer-Encoding: base64",), b"***", BadRequest, "not valid base64"),
         (("Content-Transfer-Encoding: uuencode",), b"x", BadRequest, "'uuencode' is not known"),
         (("Content-Encoding: rot13",), b"x", UnsupportedMedia, "'rot13' is not known"),
-        (("Content-Encoding: gzip",), b"plain", BadRequest, "not sound gzip"),
-        ((), gzip.compress(CSV, mtime=0)[:-3], BadRequest, "not sound gzip: it ends too early"),
-        ((), gzip.compress(b"", mtime=0), BadRequest, "it is empty"),
+        (("Content-Encoding: gzip",), b"plain", BadRequest, "not valid gzip"),
+        ((), gzip.compress(CSV, mtime=0)[:-3], BadRequest, "not valid gzip: it ends too early"),
+        ((), gzip.compress(b"", mtime=0), BadRequest, "the file is empty"),
     ],
 )
 def test_damage_is_refused_with_the_name_of_the_file(
