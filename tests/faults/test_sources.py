@@ -77,7 +77,7 @@ def test_a_run_goes_on_whoever_is_killed(tmp_path: Path, victim: str) -> None:
     out = tmp_path / "out.jsonl"
     (tmp_path / "counting.py").write_text(COMPONENTS)
     with running(tmp_path, graph(out), "--load", str(tmp_path / "counting.py")) as node:
-        assert triggered(node)
+        until(lambda: triggered(node), 30, "triggered")
         for progress in (10, 50):
             until(lambda least=progress: len(receipts(out)) >= least, 20, f"{progress} published")
             kill(node, victim)
