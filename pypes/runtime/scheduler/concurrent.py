@@ -15,6 +15,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from pypes.core.returned import fault_of
 from pypes.core.shown import shown
 from pypes.packet import Packet
+from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.core import Ended, is_no_failure
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.origins import Origin, flatten
@@ -195,11 +196,12 @@ class ConcurrentTasklet(Tasklet):
         error = item.error
         if error is None and type(item.result) is not Packet and item.result is not None:
             error = fault_of(item.result, item.value)
-        if error is not None and not item.was_emitted and self.failing.is_unreachable(error):
+        is_unreachable = self.failing.is_unreachable(error)
+        if is_unreachable and not item.was_emitted:
             self.away.append(item)
             return
         if error is not None:
-            self.failing.failed(item.value, item.origin, error)
+            self.failing.failed(item.value, item.origin, charged(error) if is_unreachable else error)
         else:
             if item.result is not None:
                 item.sent.append(("out", item.result))

@@ -32,7 +32,7 @@ NOTHING_HELD: Final[Mapping[Epoch, Sequence[tuple[Any, Origin]]]] = MappingProxy
 
 
 class Tasklet(Filter):
-    """Base of the three ways in which a component is driven; subclasses say how a turn works on its input.
+    """Base of the ways in which a component is driven; subclasses say how a turn works on its input.
 
     A turn pins one epoch: all it takes belongs to it, and so does all it sends, until it yields.
     """

@@ -136,6 +136,30 @@ def test_a_packet_may_send_more_than_a_wire_holds() -> None:
     ]
 
 
+def test_what_had_sent_more_than_a_wire_holds_is_tried_again_and_sends_again() -> None:
+    """It cannot be taken back, so the packet does not wait with the others, but is no dead letter either."""
+
+    class Falters(Operator):
+        concurrency = 3
+
+        def setup(self) -> None:
+            self.tries = 0
+
+        def process(self, packet: Packet) -> None:
+            for each in range(10):
+                self.send("out", Packet({"n": each}))
+            self.tries += 1
+            if self.tries == 1:
+                raise ConnectionRefusedError("nobody")
+
+    end, done = Keep(), list[Epoch]()
+    with running({"ask": Falters(), "end": end}, WIRES, limits=Limits(wire_packets=4), on_done=done.append) as scheduler:
+        push(scheduler, "ask", 1)
+        scheduler.drain()
+    assert not done[0].dead_letters
+    assert end.numbers == [*range(10), *range(10)]
+
+
 def test_what_is_not_sent_on_was_dropped_here() -> None:
     class Even(Operator):
         concurrency = 3
