@@ -34,7 +34,7 @@ from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptIds,
 from pypes.ingest.replaying import Link, from_filter, link_of, starts_over, together
 from pypes.ingest.replaying import from_start as start_again
 from pypes.ingest.store.spool import SpoolDir
-from pypes.ingest.store.turn import Remains
+from pypes.ingest.store.write_batch import Remains
 
 
 async def step() -> None:
@@ -158,7 +158,7 @@ class MemoryIntake:
         return self.later(id)
 
     def later(self, receipt: str) -> asyncio.Future[str]:
-        """A future that is done some turns of the loop from now."""
+        """A future that is done some iterations of the loop from now."""
         future: asyncio.Future[str] = self._loop.create_future()
 
         def done() -> None:

@@ -5,7 +5,7 @@ supervisor says that the instance is dead and reaped (:meth:`Dispatcher.gone`); 
 
 Here is what instances say and what becomes of them; what goes out next, and where, is in :mod:`pypes.ingest.dispatch.handover`.
 
-Deliveries and acknowledgements cost neither task nor future each: all that became leasable in one turn of the loop goes out
+Deliveries and acknowledgements cost neither task nor future each: all that became leasable in one iteration of the loop goes out
 in one write per instance.
 """
 
@@ -103,7 +103,7 @@ class Dispatcher:
         self._schedule()
 
     def _schedule(self) -> None:
-        # after this turn of the loop, so that everything in it goes out together
+        # after this iteration of the loop, so that everything in it goes out together
         if not self._is_scheduled:
             self._is_scheduled = True
             self._loop.call_soon(self._pump)

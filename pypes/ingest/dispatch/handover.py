@@ -96,7 +96,7 @@ class Handover:
     def _streams_of(self, leasing: Leasing) -> tuple[list[Stream], bool]:
         """The streams that have something leasable, and whether there are others.
 
-        Those are of graphs that are gone: some of what they have becomes dead letters, the rest in the next turns of the loop.
+        Those are of graphs that are gone: some of their deliveries become dead letters, the rest in later iterations of the loop.
         """
         topology = self.topology
         assert topology is not None

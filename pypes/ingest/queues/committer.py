@@ -15,7 +15,7 @@ from pypes.ingest.queues.outbox import Append, Change, Commit, Move, Outbox
 from pypes.ingest.receipt import MAX_SALT, commit_key
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
-from pypes.ingest.store.turn import Result
+from pypes.ingest.store.write_batch import Result
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Committer:
         )
 
     def kick_soon(self) -> None:
-        """Commit the outbox after this turn of the loop, so that all requests read in one turn share a commit."""
+        """Commit the outbox after this iteration of the loop, so that all requests read in one iteration share a commit."""
         if not self._is_kicked and not self._is_busy:
             self._is_kicked = True
             self._loop.call_soon(self._kick)
@@ -109,10 +109,10 @@ class Committer:
         if commit is None:
             self._tell_settled(self.outbox.taken)
             return
-        if commit.turn.row is not None:
+        if commit.batch.row is not None:
             self._last_key = key
         self._is_busy = True
-        self._lane.submit(partial(self._store.commit, commit.turn), partial(self._committed, commit))
+        self._lane.submit(partial(self._store.commit, commit.batch), partial(self._committed, commit))
 
     def _committed(self, commit: Commit, result: Result | None, error: BaseException | None) -> None:
         self._is_busy = False

@@ -49,7 +49,7 @@ from pypes.ingest.store.shards import Shard
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
 from pypes.ingest.store.survey import Survey, survey
-from pypes.ingest.store.turn import Remains, Result
+from pypes.ingest.store.write_batch import Remains, Result
 
 log = logging.getLogger(__name__)
 
@@ -224,31 +224,31 @@ class EmbeddedQueue:
     # -- what a commit brought ---------------------------------------------------------------------------
 
     def _committed(self, commit: Commit, result: Result) -> None:
-        if commit.turn.row is not None:
+        if commit.batch.row is not None:
             self._admit(commit)
         if commit.complete:
             groups = self._backlog.groups
             for group in commit.complete:
                 del groups[group.key]
-            self._retention.count(commit.turn)
+            self._retention.count(commit.batch)
             if self._fresh_graphs:
                 self._forget_fresh()
         if commit.touched or commit.complete:
             self._rewriting.committed(commit)
-        if commit.turn.is_rare:
+        if commit.batch.is_rare:
             self._changed(commit, result)
 
     def _admit(self, commit: Commit) -> None:
-        assert commit.turn.row is not None
-        key, salt, count, size = commit.turn.row[:4]
+        assert commit.batch.row is not None
+        key, salt, count, size = commit.batch.row[:4]
         ids = ReceiptIds(self._node, self._claim.number, key, salt)
         group = Group(key, salt, size, count)
         deliveries = [
             Delivery(group, position, ids[position], append.header, append.body, append.decoded)
             for position, append in enumerate(commit.appends)
         ]
-        if commit.turn.fresh:
-            self._fresh_graphs.update(each.graph for each in commit.turn.fresh)
+        if commit.batch.fresh:
+            self._fresh_graphs.update(each.graph for each in commit.batch.fresh)
         self._backlog.add(group, list(deliveries))
         self._appended += count
         confirm = self.intake.confirm
@@ -265,9 +265,9 @@ class EmbeddedQueue:
 
     def _changed(self, commit: Commit, result: Result) -> None:
         """Dead letters came or went, callbacks came: bring the counts up to date and tell who waits for it."""
-        turn = commit.turn
+        batch = commit.batch
         # what came had been counted when it was acknowledged, as far as it was known then
-        counted = [(r.graph, -len(r.letters), -r.size if r.has_body else 0) for r in turn.dead]
+        counted = [(r.graph, -len(r.letters), -r.size if r.has_body else 0) for r in batch.dead]
         if counted or result.letters:
             self._room.add_letters([*result.letters, *counted])
         gone, edited = set(result.removed), set(result.edited)
@@ -277,7 +277,7 @@ class EmbeddedQueue:
         for move in commit.moves:
             if not move.future.done():
                 move.future.set_result(None)
-        if turn.callbacks and self.callbacks.on_due is not None:
+        if batch.callbacks and self.callbacks.on_due is not None:
             self.callbacks.on_due()
 
     def _refused(self, appends: list[Append], changes: list[Change | Move], error: BaseException) -> None:

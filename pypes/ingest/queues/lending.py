@@ -17,7 +17,7 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import Blame, Details, Outcome, failed_whole, failure_told
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queues.room import Room
-from pypes.ingest.store.turn import Remains
+from pypes.ingest.store.write_batch import Remains
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +220,7 @@ class Lending:
     # -- telling what became leasable --------------------------------------------------------------------
 
     def notify_soon(self) -> None:
-        """Tell after this turn of the loop, once for all that became leasable in it."""
+        """Tell after this iteration of the loop, once for all that became leasable in it."""
         if not self._is_notifying:
             self._is_notifying = True
             self._loop.call_soon(self.notify)

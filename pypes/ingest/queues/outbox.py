@@ -20,7 +20,7 @@ from pypes.ingest.receipt import MAX_INDEX, ReceiptIds
 from pypes.ingest.replaying import Link
 from pypes.ingest.store.rows import pack
 from pypes.ingest.store.schema import ROW_BYTES
-from pypes.ingest.store.turn import Remains, Turn
+from pypes.ingest.store.write_batch import Remains, WriteBatch
 
 _COMMIT_BYTES = 8 << 20  # inline bodies per commit: bounds memory and the time for which one sync holds up the next
 
@@ -81,11 +81,11 @@ class Change:
 class Commit:
     """A transaction on its way: what to tell to whom when it is through, or to take back when it failed."""
 
-    __slots__ = ("appends", "changes", "complete", "moves", "number", "spools", "touched", "turn")
+    __slots__ = ("appends", "batch", "changes", "complete", "moves", "number", "spools", "touched")
 
-    def __init__(self, number: int, turn: Turn) -> None:
+    def __init__(self, number: int, batch: WriteBatch) -> None:
         self.number = number
-        self.turn = turn
+        self.batch = batch
         self.appends: list[Append] = []
         self.changes: list[Change] = []
         self.moves: list[Move] = []
@@ -114,7 +114,7 @@ class Outbox:
         self._has_bulk = has_bulk
         self._clock = clock
         #: What is written as it came.
-        self._next = Turn()
+        self._next = WriteBatch()
         self._complete: list[Group] = []
         self._touched: dict[int, Group] = {}
         #: What the details of deliveries take in bytes, by commit key, until the commit is complete.
@@ -193,72 +193,72 @@ class Outbox:
 
     def take(self, key: int, salt: int) -> Commit | None:
         """Everything that goes into the next transaction, its appends under ``key``; None if there is nothing."""
-        turn, self._next = self._next, Turn()
-        commit = Commit(self.taken + 1, turn)
+        batch, self._next = self._next, WriteBatch()
+        commit = Commit(self.taken + 1, batch)
         if self.appends:
             self._take_appends(commit, key, salt)
         if self.changes:
             self._take_changes(commit)
         if self.moves:
             commit.moves, self.moves = self.moves, []
-            turn.cursors += [cursor for move in commit.moves for cursor in move.cursors]
+            batch.cursors += [cursor for move in commit.moves for cursor in move.cursors]
         if self._complete:
             self._take_complete(commit)
         if self.is_flush_due or self.rewrites:
             self.is_flush_due = False
             self._take_touched(commit)
         if self.rewrites:
-            self._take_rewrite(turn)
+            self._take_rewrite(batch)
         if self._crashes:
-            turn.crashes = [(key, position, count, blames) for (key, position), (count, blames) in self._crashes.items()]
+            batch.crashes = [(key, position, count, blames) for (key, position), (count, blames) in self._crashes.items()]
             self._crashes = {}
         if not self._touched:
             commit.spools, self._spent_spools = self._spent_spools, []
-        if turn.row is None and not (turn.receipts or turn.progress or turn.is_rare or commit.changes or commit.spools):
+        if batch.row is None and not (batch.receipts or batch.progress or batch.is_rare or commit.changes or commit.spools):
             return None
         self.taken = commit.number
         return commit
 
     def _take_complete(self, commit: Commit) -> None:
-        turn = commit.turn
+        batch = commit.batch
         commit.complete, self._complete = self._complete, []
         for group in commit.complete:
             key = group.key
             if key not in self._unreadable:
-                turn.done.append(key)
+                batch.done.append(key)
             accounts: list[Account] = group.outcomes  # type: ignore[assignment]
             text, has_failed = encode(accounts)
             size = ROW_BYTES + len(text)
             if self._detail_bytes:
                 size += self._detail_bytes.get(key, 0)
-            turn.receipts.append((key, group.salt, group.entries, int(has_failed), size, text))
+            batch.receipts.append((key, group.salt, group.entries, int(has_failed), size, text))
             if group.has_progress:
-                turn.progressed.append(key)
+                batch.progressed.append(key)
             if self._crashed and key in self._crashed:
-                turn.recovered.append(key)
+                batch.recovered.append(key)
 
     def _take_touched(self, commit: Commit) -> None:
         # a group that is half acknowledged will soon be complete: its progress is written only when that takes long
         commit.touched, self._touched = self._touched, {}
         for group in commit.touched.values():
-            commit.turn.progress.append((group.key, encode_some(group.outcomes or ())))
+            commit.batch.progress.append((group.key, encode_some(group.outcomes or ())))
             group.has_progress = True
 
-    def _take_rewrite(self, turn: Turn) -> None:
-        # what is done of it is in the store, or goes there with this turn: a body is never gone before that
-        while self.rewrites and turn.rewrite is None:
+    def _take_rewrite(self, batch: WriteBatch) -> None:
+        # what is done of it is in the store, or goes there with this batch: a body is never gone before that
+        while self.rewrites and batch.rewrite is None:
             group = self.rewrites.pop(0)
             if group.remaining and group.outcomes is not None and group.key not in self._unreadable:
                 done = frozenset(position for position, account in enumerate(group.outcomes) if account is not None)
-                turn.rewrite = (group.key, done)
+                batch.rewrite = (group.key, done)
 
     def _take_changes(self, commit: Commit) -> None:
         commit.changes, self.changes = self.changes, []
         for change in commit.changes:
             if change.packet is None:
-                commit.turn.removed += change.ids
+                commit.batch.removed += change.ids
             else:
-                commit.turn.edited += [(change.packet, id) for id in change.ids]
+                commit.batch.edited += [(change.packet, id) for id in change.ids]
 
     def _take_fitting(self) -> list[Append]:
         """The appends of one commit: at least one, and no more inline bodies than one may have."""
@@ -276,7 +276,7 @@ class Outbox:
     def _take_appends(self, commit: Commit, key: int, salt: int) -> None:
         commit.appends = taken = self._take_fitting()
         total = 0
-        turn = commit.turn
+        batch = commit.batch
         spools: list[str] = []
         for position, append in enumerate(taken):
             header = append.header
@@ -285,19 +285,19 @@ class Outbox:
                 spools.append(append.body.name)
             if append.key is not None:
                 id = ReceiptIds(self._node, self._shard, key, salt)[position]
-                turn.keys.append((append.key.name, append.key.digest, key, id))
+                batch.keys.append((append.key.name, append.key.digest, key, id))
             if append.replays:
-                turn.removed += append.replays
+                batch.removed += append.replays
             if append.link is not None:
                 id = ReceiptIds(self._node, self._shard, key, salt)[position]
                 origin, letter, start, documents = append.link
-                turn.replays.append((key, position, id, origin, letter, start, orjson.dumps(documents).decode()))
+                batch.replays.append((key, position, id, origin, letter, start, orjson.dumps(documents).decode()))
             if append.cursors:
-                turn.cursors += append.cursors
+                batch.cursors += append.cursors
             if header.keys and not header.is_bulk and self._has_bulk(header.graph):
-                turn.fresh += fresh_of(header.graph, header.keys, header.identities, key)
+                batch.fresh += fresh_of(header.graph, header.keys, header.identities, key)
         data = pack([(append.header, append.body) for append in taken])
-        turn.row = (key, salt, len(taken), total, orjson.dumps(spools).decode() if spools else None, data)
+        batch.row = (key, salt, len(taken), total, orjson.dumps(spools).decode() if spools else None, data)
 
     def written(self, commit: Commit) -> None:
         """Finish a successful commit: forget the data kept for a second attempt."""
@@ -309,14 +309,14 @@ class Outbox:
 
     def take_back(self, commit: Commit) -> tuple[list[Append], list[Change | Move]]:
         """Undo a failed commit: keep its removals for the next; returns the refused appends, later ones included."""
-        turn = commit.turn
+        batch = commit.batch
         self._complete = commit.complete + self._complete
         for key, group in commit.touched.items():
             if group.remaining:  # else it has become complete meanwhile
                 self._touched[key] = group
         self.is_flush_due = self.is_flush_due or bool(commit.touched)
-        self._next.write_again(turn)
-        self._crashes = {(key, position): (count, blames) for key, position, count, blames in turn.crashes} | self._crashes
+        self._next.write_again(batch)
+        self._crashes = {(key, position): (count, blames) for key, position, count, blames in batch.crashes} | self._crashes
         self._spent_spools = commit.spools + self._spent_spools
         refused, self.appends = commit.appends + self.appends, []
         changes: list[Change | Move] = [*commit.changes, *self.changes, *commit.moves, *self.moves]

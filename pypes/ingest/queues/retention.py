@@ -11,7 +11,7 @@ from pypes.core.nodetime import Clock
 from pypes.ingest.queues.lane import Lane
 from pypes.ingest.receipt import first_key
 from pypes.ingest.store.store import Store
-from pypes.ingest.store.turn import Totals, Turn
+from pypes.ingest.store.write_batch import Totals, WriteBatch
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ class Retention:
         """True if receipts of a commit may have been given out here and are not kept any more."""
         return self._born <= key <= self._forgotten
 
-    def count(self, turn: Turn) -> None:
-        """Receipts came with a turn; forget others in their place."""
-        for _, _, entries, _, added, _ in turn.receipts:
+    def count(self, batch: WriteBatch) -> None:
+        """Receipts came with a write batch; forget others in their place."""
+        for _, _, entries, _, added, _ in batch.receipts:
             self._count += entries
             self._bytes += added
         limits = self._limits

@@ -13,7 +13,7 @@ from pypes.core.identity import Named, id_of
 from pypes.errors import BadId
 from pypes.ingest.delivery import Header
 from pypes.ingest.store.schema import INSERT_BODY, INSERT_LETTER, INSERT_NAMED, INSERT_PACKET, documents_of, letter_row
-from pypes.ingest.store.turn import Remains
+from pypes.ingest.store.write_batch import Remains
 
 #: Longest packet of an earlier release that is read for what its document is known by, in bytes.
 _READ_BYTES = 1 << 16

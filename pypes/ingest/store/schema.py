@@ -58,11 +58,11 @@ CREATE TABLE IF NOT EXISTS replays (key INTEGER, position INTEGER, receipt TEXT,
 CREATE INDEX IF NOT EXISTS replays_origin ON replays (origin);
 """
 
-#: A whole turn as one statement: a row of this view.
-TURN = """
-CREATE TEMP VIEW turn AS SELECT 0 AS key, 0 AS salt, 0 AS entries, 0 AS size, 0 AS spools, 0 AS data, 0 AS crc,
+#: A whole write batch as one statement: a row of this view.
+WRITE_BATCH = """
+CREATE TEMP VIEW write_batch AS SELECT 0 AS key, 0 AS salt, 0 AS entries, 0 AS size, 0 AS spools, 0 AS data, 0 AS crc,
   0 AS done, 0 AS receipts, 0 AS progressed, 0 AS progress;
-CREATE TEMP TRIGGER turn_insert INSTEAD OF INSERT ON turn BEGIN
+CREATE TEMP TRIGGER write_batch_insert INSTEAD OF INSERT ON write_batch BEGIN
   INSERT INTO commits SELECT NEW.key, NEW.salt, NEW.entries, NEW.size, NEW.spools, NEW.data, NEW.crc WHERE NEW.key IS NOT NULL;
   DELETE FROM commits WHERE key IN (SELECT value FROM json_each(NEW.done));
   INSERT OR REPLACE INTO receipts SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),

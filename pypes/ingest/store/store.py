@@ -1,6 +1,6 @@
 """The SQLite file under an embedded queue: one row per group commit, so that its cost does not grow with the deliveries.
 
-All methods block; one thread commits, another reads. A whole turn (append what arrived, remove what was
+All methods block; one thread commits, another reads. A whole write batch (append what arrived, remove what was
 acknowledged, keep its receipts) is **one** SQL statement on a view with a trigger: each statement that Python steps
 gives up the interpreter lock and must win it back from a busy event loop, which costs more than the work itself.
 What is rarer than a delivery whose one document was published (dead letters, details, keys, callbacks, crashes) goes by
@@ -29,19 +29,19 @@ from pypes.ingest.store.rows import Row, checksum
 from pypes.ingest.store.schema import (
     ADDED,
     FORMAT,
-    TURN,
+    WRITE_BATCH,
     create,
     upgrade,
 )
-from pypes.ingest.store.turn import Found, Result, Totals, Turn
 from pypes.ingest.store.wal import LogIndex, Tail
+from pypes.ingest.store.write_batch import Found, Result, Totals, WriteBatch
 
 _PAGE_BYTES = 32768
 _WAL_PAGES = 1024  # 32 MiB: what is acknowledged soon after it arrived is overwritten in the log and never reaches the table
 _VACUUM_BYTES = 256 << 20
 
 _INSERT = "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?)"
-_INSERT_TURN = "INSERT INTO turn VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_BATCH = "INSERT INTO write_batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _NO_ROW = (None, None, None, None, None, None)
 
 
@@ -112,7 +112,7 @@ class Store:
             self._shrink()
         self._writer.executescript(f"BEGIN IMMEDIATE; {ADDED} COMMIT;")  # one sync, where there is something to add
         complete(self._writer)
-        self._writer.executescript(TURN)
+        self._writer.executescript(WRITE_BATCH)
 
     def _shrink(self) -> None:
         (pages,) = self._writer.execute("PRAGMA page_count").fetchone()
@@ -202,68 +202,68 @@ class Store:
 
     # -- committing --------------------------------------------------------------------------------------
 
-    def commit(self, turn: Turn) -> Result:
-        """Write a turn in one transaction; durable on return when durability is ``always``. Raises :class:`StoreError`."""
+    def commit(self, batch: WriteBatch) -> Result:
+        """Write a batch in one transaction; durable on return when durability is ``always``. Raises :class:`StoreError`."""
         try:
-            if not turn.is_rare:
-                self._commit_turn(turn)
+            if not batch.is_rare:
+                self._commit_batch(batch)
                 return _NOTHING
             self._writer.execute("BEGIN IMMEDIATE")
-            result = self._commit_rare(turn)
-            self._commit_turn(turn)
+            result = self._commit_rare(batch)
+            self._commit_batch(batch)
             self._writer.execute("COMMIT")
             return result
         except sqlite3.Error as error:
             self._rollback()
             raise failure(error, self.path) from error
 
-    def _commit_turn(self, turn: Turn) -> None:
-        row = _NO_ROW if turn.row is None else turn.row
-        crc = checksum(turn.row[5]) if turn.row is not None else None
-        if turn.receipts or turn.progress:
+    def _commit_batch(self, batch: WriteBatch) -> None:
+        row = _NO_ROW if batch.row is None else batch.row
+        crc = checksum(batch.row[5]) if batch.row is not None else None
+        if batch.receipts or batch.progress:
             acknowledged = (
-                orjson.dumps(turn.done).decode(),
-                orjson.dumps(turn.receipts).decode(),
-                orjson.dumps(turn.progressed).decode() if turn.progressed else None,
-                orjson.dumps(turn.progress).decode() if turn.progress else None,
+                orjson.dumps(batch.done).decode(),
+                orjson.dumps(batch.receipts).decode(),
+                orjson.dumps(batch.progressed).decode() if batch.progressed else None,
+                orjson.dumps(batch.progress).decode() if batch.progress else None,
             )
-            self._writer.execute(_INSERT_TURN, (*row, crc, *acknowledged))
-        elif turn.row is not None:
+            self._writer.execute(_INSERT_BATCH, (*row, crc, *acknowledged))
+        elif batch.row is not None:
             self._writer.execute(_INSERT, (*row, crc))
 
-    def _commit_rare(self, turn: Turn) -> Result:
+    def _commit_rare(self, batch: WriteBatch) -> Result:
         write, many = self._writer.execute, self._writer.executemany
-        many("INSERT OR REPLACE INTO details VALUES (?, ?, ?)", turn.details)
-        many("INSERT OR REPLACE INTO crashes VALUES (?, ?, ?, ?)", turn.crashes)
-        many("DELETE FROM crashes WHERE key = ?", [(key,) for key in turn.recovered])
-        many("INSERT OR REPLACE INTO damaged VALUES (?, ?)", turn.damaged)
-        many("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)", turn.keys)
-        many("INSERT OR REPLACE INTO callbacks VALUES (?, ?, ?, 0)", turn.callbacks)
-        many("UPDATE callbacks SET attempts = attempts + 1, due = ? WHERE receipt = ?", turn.postponed)
-        many("DELETE FROM callbacks WHERE receipt = ?", [(receipt,) for receipt in turn.called])
+        many("INSERT OR REPLACE INTO details VALUES (?, ?, ?)", batch.details)
+        many("INSERT OR REPLACE INTO crashes VALUES (?, ?, ?, ?)", batch.crashes)
+        many("DELETE FROM crashes WHERE key = ?", [(key,) for key in batch.recovered])
+        many("INSERT OR REPLACE INTO damaged VALUES (?, ?)", batch.damaged)
+        many("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)", batch.keys)
+        many("INSERT OR REPLACE INTO callbacks VALUES (?, ?, ?, 0)", batch.callbacks)
+        many("UPDATE callbacks SET attempts = attempts + 1, due = ? WHERE receipt = ?", batch.postponed)
+        many("DELETE FROM callbacks WHERE receipt = ?", [(receipt,) for receipt in batch.called])
         for table in ("fresh", "newer"):
-            many(f"DELETE FROM {table} WHERE graph = ?", [(graph,) for graph in turn.stale])
-        many("INSERT OR REPLACE INTO fresh VALUES (?, ?, ?)", [each[:3] for each in turn.fresh if each.identity is None])
+            many(f"DELETE FROM {table} WHERE graph = ?", [(graph,) for graph in batch.stale])
+        many("INSERT OR REPLACE INTO fresh VALUES (?, ?, ?)", [each[:3] for each in batch.fresh if each.identity is None])
         many(
             "INSERT OR REPLACE INTO newer VALUES (?, ?, ?, ?)",
-            [(each.graph, *each.identity, each.commit) for each in turn.fresh if each.identity is not None],
+            [(each.graph, *each.identity, each.commit) for each in batch.fresh if each.identity is not None],
         )
-        many("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", turn.cursors)
-        if turn.rewrite is not None:
-            rewrite(self._writer, *turn.rewrite)
+        many("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", batch.cursors)
+        if batch.rewrite is not None:
+            rewrite(self._writer, *batch.rewrite)
         letters: list[tuple[str, int, int]] = []
         edited = []
-        for packet, id in turn.edited:
+        for packet, id in batch.edited:
             sql = "SELECT graph, coalesce(length(packet), 0) FROM dead_letters JOIN packets USING (id) WHERE id = ?"
             for graph, before in write(sql, (id,)).fetchall():
                 write("UPDATE packets SET packet = ? WHERE id = ?", (packet, id))
                 write("UPDATE dead_letters SET is_edited = 1, size = size + ? WHERE id = ?", (len(packet) - before, id))
                 letters.append((graph, 0, len(packet) - before))
                 edited.append(id)
-        many("INSERT OR REPLACE INTO replays VALUES (?, ?, ?, ?, ?, ?, ?)", turn.replays)
-        removed, spools, freed = remove(self._writer, turn.removed)
+        many("INSERT OR REPLACE INTO replays VALUES (?, ?, ?, ?, ?, ?, ?)", batch.replays)
+        removed, spools, freed = remove(self._writer, batch.removed)
         letters += freed
-        letters += [bury(self._writer, remains) for remains in turn.dead]
+        letters += [bury(self._writer, remains) for remains in batch.dead]
         return Result(tuple(letters), tuple(removed), tuple(edited), tuple(spools))
 
     def sync(self) -> None:

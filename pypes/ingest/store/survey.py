@@ -11,7 +11,7 @@ from pypes.ingest.outcome import Blame
 from pypes.ingest.store.reading import decode_blames
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
-from pypes.ingest.store.turn import Found, Totals
+from pypes.ingest.store.write_batch import Found, Totals
 
 
 class Survey(NamedTuple):

@@ -8,7 +8,7 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.store.rewriting import rewrite
 from pypes.ingest.store.rows import Entry, pack
 from pypes.ingest.store.store import Store
-from pypes.ingest.store.turn import Turn
+from pypes.ingest.store.write_batch import WriteBatch
 
 KEY = 7 << 40
 BODIES: list[bytes | Spooled] = [b"a" * 3000, b"b" * 3000, b"c" * 3000, Spooled("/spool/one", 50), Spooled("/spool/two", 60)]
@@ -18,7 +18,7 @@ BODIES: list[bytes | Spooled] = [b"a" * 3000, b"b" * 3000, b"c" * 3000, Spooled(
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "queue.db")
     data = pack([(Header("g", id=str(n), is_bulk=n == 2), body) for n, body in enumerate(BODIES)])
-    store.commit(Turn(row=(KEY, 5, len(BODIES), 9110, '["one","two"]', data)))
+    store.commit(WriteBatch(row=(KEY, 5, len(BODIES), 9110, '["one","two"]', data)))
     return store
 
 
@@ -29,7 +29,7 @@ def row(store: Store) -> tuple[int, int, int, str | None]:
 
 @pytest.mark.parametrize(("done", "is_left"), [((), True), ((0, 3, 4), True), ((0, 1), False), ((0, 1, 2, 3, 4), False)])
 def test_a_row_shrinks_when_less_than_half_is_left(store: Store, done: tuple[int, ...], is_left: bool) -> None:
-    store.commit(Turn(rewrite=(KEY, frozenset(done))))
+    store.commit(WriteBatch(rewrite=(KEY, frozenset(done))))
     assert (row(store) == (5, 5, 9110, '["one","two"]')) is is_left
     [read] = store.load([KEY])
     assert read.entries is not None
@@ -44,10 +44,10 @@ def test_a_row_shrinks_when_less_than_half_is_left(store: Store, done: tuple[int
 
 
 def test_size_and_files_are_those_of_what_is_left(store: Store) -> None:
-    store.commit(Turn(rewrite=(KEY, frozenset((0, 1, 3)))))
+    store.commit(WriteBatch(rewrite=(KEY, frozenset((0, 1, 3)))))
     assert row(store) == (5, 5, 3060, '["two"]')
     # what is done already does not come back
-    store.commit(Turn(rewrite=(KEY, frozenset((0, 1, 2, 3, 4)))))
+    store.commit(WriteBatch(rewrite=(KEY, frozenset((0, 1, 2, 3, 4)))))
     assert row(store)[1:] == (5, 3060, '["two"]')
     store.close()
 

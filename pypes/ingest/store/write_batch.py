@@ -64,7 +64,7 @@ CommitRow = tuple[int, int, int, int, str | None, bytes]
 
 
 @dataclass(slots=True)
-class Turn:
+class WriteBatch:
     """Everything one transaction writes."""
 
     row: CommitRow | None = None
@@ -123,7 +123,7 @@ class Turn:
             or self.rewrite is not None
         )
 
-    def write_again(self, failed: Turn) -> None:
+    def write_again(self, failed: WriteBatch) -> None:
         """Prepend the changes of the failed write batch to this one, so that they commit first."""
         self.details[:0] = failed.details
         self.dead[:0] = failed.dead
