@@ -1,4 +1,4 @@
-"""Callbacks of a queue on a store: read in a thread, changed through the outbox."""
+"""Callbacks of a queue on a store: read in a thread, changed through the write buffer."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class StoredCallbacks:
         return due
 
     def done(self, receipt: str) -> None:
-        self._committer.outbox.called(receipt)
+        self._committer.buffer.called(receipt)
         self._committer.kick_soon()
 
     def failed(self, receipt: str, due: float) -> None:
-        self._committer.outbox.postponed(receipt, due)
+        self._committer.buffer.postponed(receipt, due)
         self._committer.kick_soon()

@@ -11,7 +11,7 @@ from functools import partial
 from pypes.errors import StoreError
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.queues.lane import Lane
-from pypes.ingest.queues.outbox import Append, Change, Commit, Move, Outbox
+from pypes.ingest.queues.write_buffer import Append, Change, Commit, Move, WriteBuffer
 from pypes.ingest.receipt import MAX_SALT, commit_key
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
@@ -23,7 +23,7 @@ _ACK_DELAY_S = 0.01
 
 
 class Committer:
-    """Commits the content of ``outbox``: while one transaction syncs, the next gathers there.
+    """Commits the content of ``buffer``: while one transaction syncs, the next gathers there.
 
     ``on_committed(commit, result)`` is called when one is through, ``on_refused(appends, changes, error)`` when it failed: none
     of these was accepted, and nothing is before the store works again, which is tried every ``probe_s`` seconds.
@@ -34,7 +34,7 @@ class Committer:
         lane: Lane,
         store: Store,
         spool: SpoolDir,
-        outbox: Outbox,
+        buffer: WriteBuffer,
         *,
         durability: str,
         interval_s: float,
@@ -44,7 +44,7 @@ class Committer:
         on_committed: Callable[[Commit, Result], None],
         on_refused: Callable[[list[Append], list[Change | Move], BaseException], None],
     ) -> None:
-        self.outbox = outbox
+        self.buffer = buffer
         #: Why nothing can be written at the moment, None if it can.
         self.failure: BaseException | None = None
         self.is_closed = False
@@ -84,7 +84,7 @@ class Committer:
         )
 
     def kick_soon(self) -> None:
-        """Commit the outbox after this iteration of the loop, so that all requests read in one iteration share a commit."""
+        """Commit the write buffer after this iteration of the loop, so that all requests read in one iteration share a commit."""
         if not self._is_kicked and not self._is_busy:
             self._is_kicked = True
             self._loop.call_soon(self._kick)
@@ -96,7 +96,7 @@ class Committer:
 
     def _flush(self) -> None:
         self._flush_timer = None
-        self.outbox.is_flush_due = True
+        self.buffer.is_flush_due = True
         if not self._is_busy:
             self._kick()
 
@@ -105,9 +105,9 @@ class Committer:
         if self._is_busy or self.failure is not None:
             return
         key = commit_key(self._clock(), self._last_key)
-        commit = self.outbox.take(key, self._random.getrandbits(MAX_SALT.bit_length()))
+        commit = self.buffer.take(key, self._random.getrandbits(MAX_SALT.bit_length()))
         if commit is None:
-            self._tell_settled(self.outbox.taken)
+            self._tell_settled(self.buffer.taken)
             return
         if commit.batch.row is not None:
             self._last_key = key
@@ -120,7 +120,7 @@ class Committer:
             assert error is not None
             self._take_back(commit, error)
             return
-        self.outbox.written(commit)
+        self.buffer.written(commit)
         self._on_committed(commit, result)
         if commit.spools or result.spools:
             self._remove([*commit.spools, *result.spools])
@@ -138,7 +138,7 @@ class Committer:
         """Handle a failed commit: nothing in it was accepted, and its removals remain to be done."""
         log.error("the store of the queue failed; nothing is accepted until the store works again", exc_info=error)
         self.failure = error
-        appends, changes = self.outbox.take_back(commit)
+        appends, changes = self.buffer.take_back(commit)
         # a row may be in the log all the same, and be found after a crash: its file stays until a later commit overwrote it
         self._doubtful_spools += [append.body.name for append in appends if isinstance(append.body, Spooled)]
         self._on_refused(appends, changes, error)
@@ -176,11 +176,11 @@ class Committer:
 
     async def settled(self) -> None:
         """Wait until all acknowledgements so far are in the store (or the store failed)."""
-        if self.failure is not None or not (self._is_busy or self.outbox):
+        if self.failure is not None or not (self._is_busy or self.buffer):
             return
-        number = self.outbox.taken
-        if self.outbox:
-            self.outbox.is_flush_due = True
+        number = self.buffer.taken
+        if self.buffer:
+            self.buffer.is_flush_due = True
             number += 1
             self.kick_soon()
         future: asyncio.Future[None] = self._loop.create_future()
@@ -193,7 +193,7 @@ class Committer:
             return
         waiting, self._waiting = self._waiting, []
         for due, future in waiting:
-            if number is not None and due > number and self.outbox:
+            if number is not None and due > number and self.buffer:
                 self._waiting.append((due, future))
             elif not future.done():
                 future.set_result(None)
@@ -204,7 +204,7 @@ class Committer:
         for timer in (self._flush_timer, self._sync_timer):
             if timer is not None:
                 timer.cancel()
-        while self.failure is None and (self._is_busy or self.outbox):
+        while self.failure is None and (self._is_busy or self.buffer):
             await self.settled()
         if self._durability == "interval" and self.failure is None:
             await self._lane.call(self._store.sync)

@@ -1,4 +1,4 @@
-"""Cursors of a queue on a store: read in a thread, moved through the outbox."""
+"""Cursors of a queue on a store: read in a thread, moved through the write buffer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.intake import StoredIntake
 from pypes.ingest.queues.lane import Lane
-from pypes.ingest.queues.outbox import Move
+from pypes.ingest.queues.write_buffer import Move
 from pypes.ingest.store.ledger import Ledger
 
 
@@ -29,7 +29,7 @@ class StoredCursors:
     def move(self, *cursors: Cursor) -> asyncio.Future[None]:
         self._committer.check()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._committer.outbox.moves.append(Move(cursors, future))
+        self._committer.buffer.moves.append(Move(cursors, future))
         self._committer.kick_soon()
         return future
 

@@ -34,7 +34,7 @@ from pypes.ingest.queues.intake import StoredIntake
 from pypes.ingest.queues.lane import Lane
 from pypes.ingest.queues.lending import Lending
 from pypes.ingest.queues.letters import StoredLetters
-from pypes.ingest.queues.outbox import Append, Change, Commit, Move, Outbox
+from pypes.ingest.queues.write_buffer import Append, Change, Commit, Move, WriteBuffer
 from pypes.ingest.queues.receipts import StoredReceipts
 from pypes.ingest.queues.refill import Refill
 from pypes.ingest.queues.retention import Retention
@@ -88,12 +88,12 @@ class EmbeddedQueue:
         self._reading = Lane(loop, f"pypes-read-{number}")
         # tokens of an earlier life of this queue must not be valid in this one
         self._backlog = Backlog(time.monotonic_ns(), limits.cache_bytes)
-        self._outbox = Outbox(node, number, self._backlog.has_bulk, clock.now)
+        self._buffer = WriteBuffer(node, number, self._backlog.has_bulk, clock.now)
         self._committer = Committer(
             self._writing,
             store,
             spool,
-            self._outbox,
+            self._buffer,
             durability=durability,
             interval_s=interval_s,
             probe_s=probe_s,
@@ -214,7 +214,7 @@ class EmbeddedQueue:
             if found.done:
                 self._rewriting.note(group)
             if found.crashes:
-                self._outbox.recall_crashes(found.key)
+                self._buffer.recall_crashes(found.key)
         for key, position, blames in known.blames:
             self._backlog.past[key, position] = Rerun(blames=blames)
         self._fresh_graphs.update(each.graph for each in known.fresh)
@@ -261,7 +261,7 @@ class EmbeddedQueue:
     def _forget_fresh(self) -> None:
         for graph in [graph for graph in self._fresh_graphs if not self._backlog.has_bulk(graph)]:
             self._fresh_graphs.discard(graph)
-            self._outbox.stale(graph)
+            self._buffer.stale(graph)
 
     def _changed(self, commit: Commit, result: Result) -> None:
         """Dead letters came or went, callbacks came: bring the counts up to date and tell who waits for it."""
@@ -292,11 +292,11 @@ class EmbeddedQueue:
     # -- what leasing brought ----------------------------------------------------------------------------
 
     def _finished(self, delivery: Delivery, account: Account, details: Details | None, remains: Remains | None) -> None:
-        self._outbox.finished(delivery, details, remains)
+        self._buffer.finished(delivery, details, remains)
         self._committer.flush_later()
 
     def _crashed(self, delivery: Delivery, blames: tuple[Blame, ...]) -> None:
-        self._outbox.crashed(delivery, blames)
+        self._buffer.crashed(delivery, blames)
         self._committer.kick_soon()
 
     # -- the rest ----------------------------------------------------------------------------------------

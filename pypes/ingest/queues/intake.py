@@ -1,4 +1,4 @@
-"""Intake of a queue on a store: deliveries gather in the outbox, and are confirmed by the commit that has them."""
+"""Intake of a queue on a store: deliveries gather in the write buffer, and are confirmed by the commit that has them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.queues.committer import Committer, store_error
 from pypes.ingest.queues.idempotency import Keys
 from pypes.ingest.queues.lane import Lane
-from pypes.ingest.queues.outbox import Append
 from pypes.ingest.queues.room import Room
+from pypes.ingest.queues.write_buffer import Append
 from pypes.ingest.replaying import Link
 from pypes.ingest.store.ledger import Ledger
 
@@ -91,7 +91,7 @@ class StoredIntake:
         except PypesError:
             self._discard(append.body)
             raise
-        self._committer.outbox.appends.append(append)
+        self._committer.buffer.appends.append(append)
         self._committer.kick_soon()
 
     def _discard(self, body: bytes | Spooled) -> None:

@@ -14,14 +14,14 @@ from pypes.ingest.outcome import DeadLetter
 from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.intake import StoredIntake
 from pypes.ingest.queues.lane import Lane
-from pypes.ingest.queues.outbox import Change
 from pypes.ingest.queues.receipts import StoredReceipts
+from pypes.ingest.queues.write_buffer import Change
 from pypes.ingest.replaying import from_filter, from_start, link_of
 from pypes.ingest.store.letter_reading import LetterReader
 
 
 class StoredLetters:
-    """Reads dead letters in a thread, once earlier acknowledgements are in the store; changes go through the outbox."""
+    """Reads dead letters in a thread, once earlier acknowledgements are in the store; changes go through the write buffer."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class StoredLetters:
         """Edit dead letters, or delete them (``packet`` is None); the future gives how many there were."""
         self._committer.check()
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._committer.outbox.changes.append(Change(ids, packet, future))
+        self._committer.buffer.changes.append(Change(ids, packet, future))
         self._committer.kick_soon()
         return future
 

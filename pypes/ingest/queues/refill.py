@@ -147,7 +147,7 @@ class Refill:
             reason,
             extra={"shard": self._shard, "commit": group.key, "receipts": receipts},
         )
-        self._committer.outbox.damaged(group, reason)
+        self._committer.buffer.damaged(group, reason)
         assert part.waiting is not None
         self._write_off(part.waiting.stream.graph, self._backlog.write_off(part))
         for delivery in unfinished:

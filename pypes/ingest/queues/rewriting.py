@@ -10,7 +10,7 @@ import asyncio
 
 from pypes.ingest.backlog.waiting import Group
 from pypes.ingest.queues.committer import Committer
-from pypes.ingest.queues.outbox import Commit
+from pypes.ingest.queues.write_buffer import Commit
 
 #: A commit that is done in part is looked at after this time, in seconds: until then it usually is done as a whole.
 REWRITE_S = 60.0
@@ -30,7 +30,7 @@ class _Partial:
 
 
 class Rewriting:
-    """Tracks partly done commits, and puts those due for a check into the outbox of ``committer``.
+    """Tracks partly done commits, and puts those due for a check into the write buffer of ``committer``.
 
     Whether a row is worth it is seen where it is read, in the transaction that writes it.
     """
@@ -73,7 +73,7 @@ class Rewriting:
         for partial in due:
             partial.looked_at = partial.group.remaining
         if due:
-            self._committer.outbox.rewrites += [partial.group for partial in due]
+            self._committer.buffer.rewrites += [partial.group for partial in due]
             self._committer.kick_soon()
         self._set_timer()
 
@@ -81,4 +81,4 @@ class Rewriting:
         if self._timer is not None:
             self._timer.cancel()
         self._partial.clear()
-        self._committer.outbox.rewrites.clear()
+        self._committer.buffer.rewrites.clear()

@@ -94,7 +94,7 @@ class Commit:
         self.spools: list[str] = []
 
 
-class Outbox:
+class WriteBuffer:
     """Gathers while one commit is on its way; :meth:`take` makes the next of it.
 
     ``has_bulk`` tells whether deliveries of the bulk lane of a graph wait: keys of live ones are then noted as fresh.
