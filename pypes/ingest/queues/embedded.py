@@ -34,7 +34,6 @@ from pypes.ingest.queues.intake import StoredIntake
 from pypes.ingest.queues.lane import Lane
 from pypes.ingest.queues.lending import Lending
 from pypes.ingest.queues.letters import StoredLetters
-from pypes.ingest.queues.write_buffer import Append, Change, Commit, Move, WriteBuffer
 from pypes.ingest.queues.receipts import StoredReceipts
 from pypes.ingest.queues.refill import Refill
 from pypes.ingest.queues.retention import Retention
@@ -42,13 +41,14 @@ from pypes.ingest.queues.rewriting import REWRITE_S, Rewriting
 from pypes.ingest.queues.room import Room
 from pypes.ingest.queues.statistics import stats_of
 from pypes.ingest.queues.telling import Telling
+from pypes.ingest.queues.write_buffer import Append, Change, Commit, Move, WriteBuffer
 from pypes.ingest.receipt import ReceiptIds, first_key, time_of
 from pypes.ingest.store.ledger import Ledger
 from pypes.ingest.store.letter_reading import LetterReader
+from pypes.ingest.store.recovery import Recovered, recover
 from pypes.ingest.store.shards import Shard
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
-from pypes.ingest.store.survey import Survey, survey
 from pypes.ingest.store.write_batch import Remains, Result
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class EmbeddedQueue:
         store: Store,
         spool: SpoolDir,
         shard: Shard,
-        found: Survey,
+        found: Recovered,
         *,
         node: int,
         limits: Limits,
@@ -175,7 +175,7 @@ class EmbeddedQueue:
             )
         spool = SpoolDir(shard.path / "spool", durability)
         try:
-            found = await loop.run_in_executor(None, survey, store, spool)
+            found = await loop.run_in_executor(None, recover, store, spool)
             # of a store that was here before its node kept a time, or that came from elsewhere
             clock.reach(time_of(found.last_key))
         except BaseException:
@@ -199,7 +199,7 @@ class EmbeddedQueue:
         queue._refill.fetch()
         return queue
 
-    def _restore(self, known: Survey) -> None:
+    def _restore(self, known: Recovered) -> None:
         for problem in known.problems:
             log.error("a part of the queue is damaged: %s", problem, extra={"shard": self._claim.number})
         for found in known.found:

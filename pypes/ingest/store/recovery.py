@@ -1,4 +1,4 @@
-"""Survey of a store at its opening."""
+"""Recovery of a store at its opening."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pypes.ingest.store.store import Store
 from pypes.ingest.store.write_batch import Found, Totals
 
 
-class Survey(NamedTuple):
+class Recovered(NamedTuple):
     """State from which an embedded queue resumes. ``problems`` describes unreadable data, in words."""
 
     found: list[Found]
@@ -26,7 +26,7 @@ class Survey(NamedTuple):
     fresh: list[Fresh]
 
 
-def survey(store: Store, spool: SpoolDir) -> Survey:
+def recover(store: Store, spool: SpoolDir) -> Recovered:
     """Read unfinished deliveries, and remove the spool files that no row names. Raises :class:`StoreError`; blocks."""
     try:
         found, problems = store.scan()
@@ -35,6 +35,6 @@ def survey(store: Store, spool: SpoolDir) -> Survey:
         if not problems:
             spool.sweep({name for each in found for name in each.spools} | set(store.kept_spools()))
         blames = [(key, position, decode_blames(data)) for key, position, data in store.blames()]
-        return Survey(found, problems, store.last_key(found), store.totals(), store.horizon(), blames, store.fresh())
+        return Recovered(found, problems, store.last_key(found), store.totals(), store.horizon(), blames, store.fresh())
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"the queue cannot be read: {error}; restore the shard from a copy", where=str(store.path)) from error
