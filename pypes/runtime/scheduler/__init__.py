@@ -2,6 +2,6 @@
 
 from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import BARRIER, FAILED, PUBLISHED, Batch, Epoch, Failure, Feed
-from pypes.runtime.scheduler.hub import Scheduler
+from pypes.runtime.scheduler.scheduler import Scheduler
 
 __all__ = ["BARRIER", "FAILED", "PUBLISHED", "Batch", "Epoch", "Failure", "Feed", "Scheduler", "as_json", "named"]
