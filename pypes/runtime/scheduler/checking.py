@@ -11,7 +11,7 @@ from pypes.runtime.scheduler.origins import Origin
 
 
 class Checking:
-    """The part of a tasklet that fails a packet here for which something was returned that should not go on."""
+    """The part of a driver that fails a packet here for which something was returned that should not go on."""
 
     __slots__ = ()
 

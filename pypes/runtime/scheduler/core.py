@@ -149,7 +149,7 @@ class Core:
 class Filter:
     """One filter of a running graph, as the policies know it: its wires, and what it has in hand.
 
-    The drivers (:mod:`pypes.runtime.scheduler.tasklet` and its subclasses) say how its component is run.
+    The drivers (:mod:`pypes.runtime.scheduler.driver` and its subclasses) say how its component is run.
     """
 
     # PERF: there are too many attributes for what an object is quick to look up in its dictionary

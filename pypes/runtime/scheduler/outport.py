@@ -19,7 +19,7 @@ class OutPort:
         self.values: list[Any] = []
         self.origins: list[Origin] = []
         #: The packets of the turn in the order in which a component that changes no order sends them on, and
-        #: whether it has done so until now: then they are not even in ``values`` (see ``OriginalTasklet``).
+        #: whether it has done so until now: then they are not even in ``values`` (see ``LoopDriver``).
         self.expected: Iterator[Any] = iter(())
         self.passing = False
         #: The position of the packet over which something was sent last, and where in ``values`` that begins.

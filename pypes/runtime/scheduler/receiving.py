@@ -1,4 +1,4 @@
-"""Receiving: what a component of the original style has taken in its turn, and which packet is under its cursor."""
+"""Receiving: the half of the loop driver that knows what the component took in its turn, and which packet is under its cursor."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from operator import length_hint
 from typing import Any
 
 from pypes.errors import ComponentError
+from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.outport import OutPort
-from pypes.runtime.scheduler.tasklet import Tasklet
 
 #: What a port expects that does not pass packets on; it has no state that could be shared by mistake.
 NOTHING_MORE: Iterator[Any] = iter(())
 
 
-class ReceivingTasklet(Tasklet):
-    """The half of :class:`OriginalTasklet` that takes packets.
+class ReceivingDriver(Driver):
+    """The half of :class:`LoopDriver` that takes packets.
 
     With one input port ``receive_all`` is a plain list iterator; what it has left tells which packet is under the
     cursor. With several ports the last packet taken from each is kept.

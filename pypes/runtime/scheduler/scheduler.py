@@ -25,13 +25,13 @@ from pypes.observe import Observer, guarded
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.commits import Commits
 from pypes.runtime.scheduler.core import PARKED, Core, Ended, is_no_failure
+from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch, Feed
 from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.observing import Observation
 from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.standstill import Standstill
-from pypes.runtime.scheduler.tasklet import Tasklet
 from pypes.runtime.scheduler.waiting import Calls
 from pypes.runtime.scheduler.watching import Watch
 from pypes.runtime.scheduler.wiring import attach, build, set_up, tear_down
@@ -264,7 +264,7 @@ class Scheduler:
                 self._is_cut = True
                 return True
 
-    def _begin_watched(self, task: Tasklet) -> None:
+    def _begin_watched(self, task: Driver) -> None:
         """A turn begins of which somebody wants to know.
 
         In a lone run, whatever it does, it is known what was committed before, and who it was.

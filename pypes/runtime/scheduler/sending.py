@@ -1,4 +1,4 @@
-"""Sending: what a component of the easy style sends while it works on a chunk, and in which order that goes on the wires."""
+"""Sending: the half of drivers that orders what a component sends while it works on a chunk, before it goes on the wires."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 from pypes.packet import Packet
 from pypes.runtime.scheduler.checking import Checking
+from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.outport import OutPort
-from pypes.runtime.scheduler.tasklet import Tasklet
 
 
-class Sending(Tasklet, Checking):
-    """The part of a :class:`ProcessTasklet` that sends."""
+class Sending(Driver, Checking):
+    """The part of a :class:`ProcessDriver` that sends."""
 
     __slots__ = ("emitted", "gone", "gone_at", "lost", "origins", "results", "sent", "sent_from", "values")
 

@@ -10,13 +10,13 @@ from pypes.core.identity import NAMELESS, Named
 from pypes.errors import InternalError
 from pypes.runtime.scheduler.core import Core
 from pypes.runtime.scheduler.dead import as_json, named
+from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import FAILED, Epoch
 from pypes.runtime.scheduler.failures import Failure
 from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.holding import Holding
 from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.policies import Policies
-from pypes.runtime.scheduler.tasklet import Tasklet
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Standstill:
         core: Core,
         policies: Policies,
         feeds: Feeds,
-        tasks: Sequence[Tasklet],
+        tasks: Sequence[Driver],
         epochs: Set[Epoch],
         graph: str,
         stands_still: Callable[[], bool],
@@ -74,7 +74,7 @@ class Standstill:
 
     def end_all(self) -> None:
         """Nothing would ever go on by itself: end all that is in flight, and leave the graph as it was before any of it."""
-        packets: dict[Epoch, list[tuple[Tasklet, Any, tuple[int, ...]]]] = {}
+        packets: dict[Epoch, list[tuple[Driver, Any, tuple[int, ...]]]] = {}
         state = [(task.name, task.blocks, sum(wire.packets for wire in task.wires)) for task in self._tasks]
         known = [f"{name}: blocked {blocks}, waiting {waiting}" for name, blocks, waiting in state if blocks or waiting]
         log.error("graph stands still", extra={"graph": self._graph, "filters": known})
@@ -90,7 +90,7 @@ class Standstill:
         core.ready.clear()
         self._end(set(self._epochs), packets)
 
-    def _end(self, epochs: set[Epoch], packets: dict[Epoch, list[tuple[Tasklet, Any, tuple[int, ...]]]]) -> None:
+    def _end(self, epochs: set[Epoch], packets: dict[Epoch, list[tuple[Driver, Any, tuple[int, ...]]]]) -> None:
         for epoch in epochs:
             if epoch not in self._epochs:
                 continue  # it was done by what was given up of another
@@ -148,7 +148,7 @@ class Standstill:
         return found
 
 
-def _given_up(task: Tasklet) -> Iterator[tuple[Epoch, Any, Origin]]:
+def _given_up(task: Driver) -> Iterator[tuple[Epoch, Any, Origin]]:
     """All packets that a filter has, with their epoch and origin; afterwards it is as before the first."""
     if task.is_working:
         try:

@@ -9,7 +9,7 @@ from pypes.component import Component
 from pypes.graph.model import Graph
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.core import Core
-from pypes.runtime.scheduler.tasklet import Tasklet
+from pypes.runtime.scheduler.driver import Driver
 
 
 class Watch:
@@ -31,7 +31,7 @@ class Watch:
     def progress(self) -> tuple[int, int]:
         """Changes whenever a turn is begun, or a packet within one is finished."""
         running = self._core.running
-        return self._core.turns, running.position() if isinstance(running, Tasklet) else 0
+        return self._core.turns, running.position() if isinstance(running, Driver) else 0
 
     def timeout_s(self, filter: str) -> float:
         """Longest work of a filter on one packet (or batch), in seconds. Raises ``KeyError`` for an unknown name."""

@@ -12,17 +12,17 @@ from pypes.errors import ComponentError, InvalidComponent
 from pypes.graph.model import Graph
 from pypes.graph.plan import Plan
 from pypes.observe import WireName
-from pypes.runtime.scheduler.batches import BatchTasklet
-from pypes.runtime.scheduler.concurrent import ConcurrentTasklet
+from pypes.runtime.scheduler.batch_driver import BatchDriver
+from pypes.runtime.scheduler.concurrent_driver import ConcurrentDriver
 from pypes.runtime.scheduler.core import Core, is_no_failure
-from pypes.runtime.scheduler.declarative import ProcessTasklet
+from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Roster
-from pypes.runtime.scheduler.holders import HoldingTasklet
+from pypes.runtime.scheduler.holding_driver import HoldingDriver
+from pypes.runtime.scheduler.loop_driver import LoopDriver
 from pypes.runtime.scheduler.observing import ObservedWire
-from pypes.runtime.scheduler.original import OriginalTasklet
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.policies import Policies
-from pypes.runtime.scheduler.tasklet import Tasklet
+from pypes.runtime.scheduler.process_driver import ProcessDriver
 from pypes.runtime.scheduler.wire import Wire
 
 #: Packets that a filter may work on at once: each has a thread.
@@ -35,9 +35,9 @@ _DIRECT = ("send", "receive", "receive_all", "yield_ctrl")
 class Wiring(NamedTuple):
     """``tasks`` are in the order in which they run."""
 
-    tasks: list[Tasklet]
+    tasks: list[Driver]
     wires: list[Wire]
-    by_name: dict[str, Tasklet]
+    by_name: dict[str, Driver]
     roster: Roster
 
 
@@ -46,7 +46,7 @@ def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str,
     for name, component in components.items():
         _check_numbers(name, component)
     plan = Plan(graph)
-    by_name: dict[str, Tasklet] = {}
+    by_name: dict[str, Driver] = {}
     # what sends on nothing may come last, publishers after whatever else may fail: see `on_committed`
     senders = {each.source for each in graph.wires}
     last = [name for name in plan.order if name not in senders and is_publisher(components[name])]
@@ -56,7 +56,7 @@ def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str,
         ports_of.setdefault(each.target, set()).add(each.input)
     for index, name in enumerate(order):
         is_join = len(ports_of.get(name, ())) > 1
-        task = by_name[name] = _tasklet_class(components[name], is_join)(core, policies, name, components[name], index)
+        task = by_name[name] = _driver_class(components[name], is_join)(core, policies, name, components[name], index)
         task.max_attempts = graph.nodes[name].max_attempts
     made = []
     for each in graph.wires:
@@ -76,14 +76,14 @@ def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str,
     return Wiring(list(by_name.values()), made, by_name, Roster(tuple(by_name), publishers, len(publishers) > 1))
 
 
-def _wire(core: Core, name: WireName, target: Tasklet) -> Wire:
+def _wire(core: Core, name: WireName, target: Driver) -> Wire:
     capacity = core.limits.wire_packets
     if core.observation is not None:
         return ObservedWire(name, capacity, target.bit, core.ready, core.observation)
     return Wire(str(name), capacity, target.bit, core.ready)
 
 
-def attach(tasks: list[Tasklet], graph_name: str) -> int:
+def attach(tasks: list[Driver], graph_name: str) -> int:
     """Let tasks work out what their turns need to know, and components find them; returns the bits of the joins."""
     joins = 0
     for task in reversed(tasks):  # downstream first: a filter looks at the one it leads to
@@ -101,7 +101,7 @@ def attach(tasks: list[Tasklet], graph_name: str) -> int:
     return joins
 
 
-def set_up(task: Tasklet) -> None:
+def set_up(task: Driver) -> None:
     """Set a component up. Raises ``ComponentError`` naming the filter."""
     try:
         fault = unrun(task.component.setup(), "setup")  # type: ignore[func-returns-value]
@@ -115,7 +115,7 @@ def set_up(task: Tasklet) -> None:
         ) from error
 
 
-def tear_down(task: Tasklet) -> None:
+def tear_down(task: Driver) -> None:
     """End what is left of a filter's turn, and tear its component down; what that raises is logged."""
     for end in (task.kill, task.component.teardown):
         try:
@@ -127,7 +127,7 @@ def tear_down(task: Tasklet) -> None:
     detach(task)
 
 
-def detach(task: Tasklet) -> None:
+def detach(task: Driver) -> None:
     """Undo :func:`attach` for a component."""
     for method in _DIRECT:
         task.component.__dict__.pop(method, None)
@@ -144,19 +144,19 @@ def _check_numbers(name: str, component: Component) -> None:
             raise InvalidComponent(f"{attribute} must be a number of at least 0, not {shown(value)}", where=name)
 
 
-def _tasklet_class(component: Component, is_join: bool) -> type[Tasklet]:
+def _driver_class(component: Component, is_join: bool) -> type[Driver]:
     if component.holds and is_publisher(component):
         raise InvalidComponent(
             "a publisher cannot hold packets; put a batching operator before the publisher", where=type(component).__name__
         )
     check_concurrency(component)
     if component.is_original_style():
-        return OriginalTasklet
+        return LoopDriver
     if component.process_batch is not None:
-        return BatchTasklet
+        return BatchDriver
     if component.concurrency > 1 and not is_join:
-        return ConcurrentTasklet
-    return HoldingTasklet if component.holds else ProcessTasklet
+        return ConcurrentDriver
+    return HoldingDriver if component.holds else ProcessDriver
 
 
 def check_concurrency(component: Component) -> None:

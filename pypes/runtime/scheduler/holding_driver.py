@@ -1,15 +1,15 @@
-"""Driving components of the easy style that hold packets beyond their turn."""
+"""The holding driver: runs components with ``process`` that hold packets beyond their turn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from pypes.runtime.scheduler.declarative import ProcessTasklet
 from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.process_driver import ProcessDriver
 
 
-class HoldingTasklet(ProcessTasklet):
+class HoldingDriver(ProcessDriver):
     """Calls ``process`` packet by packet, so that what is sent is known to be made of what was taken so far."""
 
     holds_whole_chunks = False

@@ -1,6 +1,7 @@
-"""Driving components that work on several packets at once: while calls of some run in threads, others are begun.
+"""The concurrent driver: runs components that work on several packets at once.
 
-Each packet is a *work item* with a greenlet, and a hold on its epoch, of its own. At most ``concurrency`` of them are out,
+While calls of some packets run in threads, others are begun. Each packet is a *work item* with a greenlet, and a hold on its
+epoch, of its own. At most ``concurrency`` of them are out,
 whichever deliveries they belong to. What they make goes on in the order in which they were taken.
 """
 
@@ -17,9 +18,9 @@ from pypes.core.shown import shown
 from pypes.packet import Packet
 from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.core import Ended, is_no_failure
+from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.origins import Origin, flatten
-from pypes.runtime.scheduler.tasklet import Tasklet
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ class Item:
         "was_emitted",
     )
 
-    def __init__(self, filter: ConcurrentTasklet, epoch: Epoch, value: Any, origin: Origin) -> None:
+    def __init__(self, filter: ConcurrentDriver, epoch: Epoch, value: Any, origin: Origin) -> None:
         self.filter = filter
         self.epoch = epoch
         self.value = value
@@ -67,7 +68,7 @@ class Item:
             self.filter.core.ready.waiting |= self.filter.bit
 
 
-class ConcurrentTasklet(Tasklet):
+class ConcurrentDriver(Driver):
     """Calls ``process`` for up to ``concurrency`` packets at once; see the module."""
 
     sees_packets_alone = True

@@ -1,4 +1,4 @@
-"""Driving components of the easy style that work on batches: ``process_batch``."""
+"""The batch driver: runs components with ``process_batch``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pypes.core.returned import are_packets, checked, packets_of, unrun
 from pypes.errors import Retry
 from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.core import is_no_failure
-from pypes.runtime.scheduler.declarative import ProcessTasklet
 from pypes.runtime.scheduler.origins import Origin, flatten
 from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.process_driver import ProcessDriver
 
 HOOK = "process_batch"
 
@@ -32,7 +32,7 @@ class Whole(Sequence[Origin]):
         return flatten(self._origins)
 
 
-class BatchTasklet(ProcessTasklet):
+class BatchDriver(ProcessDriver):
     """Calls ``process_batch`` with all that waits; when it raises, packet by packet, so that only the guilty one fails."""
 
     sees_packets_alone = False

@@ -1,4 +1,4 @@
-"""Driving components of the original style: a ``run`` loop that receives, sends and yields."""
+"""The loop driver: runs components of the original style, whose ``run`` loop receives, sends and yields."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pypes.errors import ComponentError
 from pypes.runtime.scheduler.core import Ended, is_no_failure
 from pypes.runtime.scheduler.origins import Origin, flatten
 from pypes.runtime.scheduler.outport import OutPort
-from pypes.runtime.scheduler.receiving import ReceivingTasklet
+from pypes.runtime.scheduler.receiving import ReceivingDriver
 
 MISSING = object()
 NOTHING: list[Any] = []
 
 
-class OriginalTasklet(ReceivingTasklet):
+class LoopDriver(ReceivingDriver):
     """Runs ``run()``; works out from what each sent packet was made."""
 
     __slots__ = ("gone_on", "home", "is_simple", "next_wire", "only_out", "others", "own", "ready", "send")

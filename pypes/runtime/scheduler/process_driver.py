@@ -1,4 +1,4 @@
-"""Driving components of the easy style: ``process`` and ``flush``."""
+"""The process driver: runs components with ``process``, and their ``flush``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.sending import Sending
 
 
-class ProcessTasklet(Sending):
+class ProcessDriver(Sending):
     """Calls ``process`` for every packet that waits.
 
     PERF: results come one per packet, so that their number tells which packet is under the cursor, also when ``process``
@@ -31,16 +31,16 @@ class ProcessTasklet(Sending):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.following: ProcessTasklet | None = None
+        self.following: ProcessDriver | None = None
         self.call = self.component.process
 
     def wired(self) -> None:
         super().wired()
         out = self.outs.get("out")
-        simple = type(self) is ProcessTasklet and not self.is_publisher
+        simple = type(self) is ProcessDriver and not self.is_publisher
         if simple and out is not None and len(out.wires) == 1:
             target = self.core.target_of(out.wires[0])
-            if isinstance(target, ProcessTasklet) and target.holding is None and len(target.wires) == 1:
+            if isinstance(target, ProcessDriver) and target.holding is None and len(target.wires) == 1:
                 # publishers take their turn after everything else (see `Scheduler`)
                 is_in_turn = not target.is_publisher or len(target.ancestors) == len(self.core.filters) - 1
                 self.following = target if is_in_turn and self.core.note is None and self.observation is None else None
@@ -78,7 +78,7 @@ class ProcessTasklet(Sending):
 
     def hand_on(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
         """Work on a chunk, and go on with what became of it in the following filters as long as they are idle."""
-        task: ProcessTasklet = self
+        task: ProcessDriver = self
         core = self.core
         broken = self.broken
         is_alone = len(values) == 1  # and stays so: what goes on is one result for each

@@ -12,7 +12,7 @@ from pypes.component import Component, Operator, Transformer
 from pypes.core.limits import Limits
 from pypes.errors import InvalidComponent
 from pypes.packet import Packet
-from pypes.runtime.scheduler import Epoch, Feed, Scheduler, concurrent
+from pypes.runtime.scheduler import Epoch, Feed, Scheduler, concurrent_driver
 from tests.runtime.scheduler.graphs import Keep, Pass, graph_of, packets, running
 
 WIRES = [("ask.out", "end.in")]
@@ -262,7 +262,7 @@ def test_a_fault_of_the_runtime_costs_what_was_out_and_nothing_else(monkeypatch:
     with running({"ask": asks, "end": end}, WIRES, on_done=done.append) as scheduler:
         push(scheduler, "ask", 3)
         scheduler.run()
-        monkeypatch.setattr(concurrent, "Item", fails)
+        monkeypatch.setattr(concurrent_driver, "Item", fails)
         push(scheduler, "ask", 2)
         scheduler.run()
         hold.set()

@@ -1,4 +1,4 @@
-"""Tasklet: one filter at run time, a greenlet with its wires and the bookkeeping of a turn."""
+"""A driver: one filter at run time with its wires, its greenlet and the bookkeeping of a turn."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STALL_BACKOFF_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 NOTHING_HELD: Final[Mapping[Epoch, Sequence[tuple[Any, Origin]]]] = MappingProxyType({})
 
 
-class Tasklet(Filter):
+class Driver(Filter):
     """Base of the ways in which a component is driven; subclasses say how a turn works on its input.
 
     A turn pins one epoch: all it takes belongs to it, and so does all it sends, until it yields.
