@@ -70,7 +70,7 @@ test: lint
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # TESTS=... measures a part; the page then says so
-TESTS ?= tests
+TESTS ?= tests components
 coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
 coverage: install-test
 	@rm -rf .coverage .coverage.*
@@ -78,7 +78,7 @@ coverage: install-test
 	$(BIN)/coverage combine --quiet
 	$(BIN)/python -m tests.covered $(TESTS)
 
-# MATRIX="3.12 3.13" chooses versions, MATRIX_TESTS=tests runs everything
+# MATRIX="3.12 3.13" chooses versions, MATRIX_TESTS="tests components" runs everything
 MATRIX ?= 3.11 3.12 3.13 3.14
 MATRIX_TESTS ?= tests/component tests/core tests/graph tests/ingest/codecs tests/placement/test_wire.py tests/registry \
   tests/runtime/scheduler tests/runtime/test_local.py

@@ -11,7 +11,8 @@ import pytest
 
 from pypes.testing import run_component
 from pypes_basic import files
-from tests.components.sources import fetch, files_in, flat, write
+
+from .sources import fetch, files_in, flat, write
 
 
 def test_batches_grow_with_what_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,8 @@ from pypes.errors import ComponentError, InvalidInput
 from pypes.testing import ComponentSuite, run_component
 from pypes_basic import files
 from pypes_basic.files import Files
-from tests.components.sources import Pairs, fetch, files_in, flat, names, write
+
+from .sources import Pairs, fetch, files_in, flat, names, write
 
 
 class TestFiles(ComponentSuite):

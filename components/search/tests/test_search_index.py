@@ -18,7 +18,8 @@ from pypes_search.index import Row, SearchIndex
 from pypes_search.query import EXCERPT_CHARS, count, search
 from pypes_search.schema import APPLICATION_ID, FORMAT
 from pypes_search.words import parted
-from tests.components import search_format_1
+
+from . import search_format_1
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What every test gets: property-test profiles, and a check that no process is left behind."""
+"""Set-up of every test, also of the distributions: profiles of property tests, and a search for processes left behind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ settings.load_profile("default")
 
 
 #: What takes longest, file by file: begun first, so that nobody waits in the end for one file that runs alone.
-LONGEST = ("faults/test_deployments.py", "test_templates.py", "faults/", "test_docs.py")
+LONGEST = ("tests/faults/test_deployments.py", "tests/test_templates.py", "tests/faults/", "tests/test_docs.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,8 +18,9 @@ from pypes.core.secrets import Secrets
 from pypes.errors import ComponentError, InvalidInput
 from pypes.testing import ComponentSuite, run_example
 from pypes_basic.fetch_url import FetchURL
-from tests.components.origin import Origin
-from tests.components.sources import fetch
+
+from .origin import Origin
+from .sources import fetch
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 
 from pypes.errors import ComponentError, InvalidInput
 from pypes_basic.files import Files
-from tests.components.sources import fetch, files_in, flat, write
+
+from .sources import fetch, files_in, flat, write
 
 
 def test_of_files_that_would_have_one_id_one_is_fetched(tmp_path: Path) -> None:

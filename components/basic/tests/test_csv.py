@@ -18,7 +18,8 @@ from pypes_basic.csv_adapter import CSV
 from pypes_basic.dialect import DELIMITERS, Dialect, dialect_of
 from pypes_basic.lines import blocks_of_lines
 from pypes_basic.rows import rows_of
-from tests.components.posting import posted
+
+from .posting import posted
 
 
 def rows(result: Result) -> list[dict[str, Any]]:

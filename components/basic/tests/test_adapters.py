@@ -10,7 +10,8 @@ from pypes.packet import Packet
 from pypes.testing import ComponentSuite, run_component
 from pypes_basic.json_adapter import JSON
 from pypes_basic.text_adapter import Text
-from tests.components.posting import posted
+
+from .posting import posted
 
 RUSSIAN = "Привет, это обычный русский текст. " * 20
 
