@@ -56,11 +56,13 @@ def test_what_is_like_a_long_number_costs_no_closer_look(value: list[object]) ->
 @given(st.integers(-(2**90), 2**90), st.text(max_size=20), st.lists(st.integers(LEAST, MOST), max_size=5))
 def test_what_passes_is_parsed_as_it_was_sent(number: int, text: str, others: list[int]) -> None:
     value = {text: others, "n": [text, number, text]}
-    body = orjson.dumps({text: others, "n": [text, 0, text]}).replace(b",0,", b",%d," % number)
+    key = orjson.dumps(text)
+    # by hand: no number of more than 64 bits is written by orjson
+    body = b'{%b:%b,"n":[%b,%d,%b]}' % (key, orjson.dumps(others), key, number, key)
     if fits(number):
         check(body)
-        assert orjson.loads(body) == value or text == "n"
-    elif b",%d," % number in body:
+        assert orjson.loads(body) == value
+    else:
         assert may_change(body)
         with pytest.raises(BadRequest):
             check(body)
