@@ -37,6 +37,8 @@ def test_distributions_agree(described: dict[str, Any]) -> None:
     assert described["version"] == pypes.__version__
     assert described["license"] == "Apache-2.0"
     assert described["description"]
+    assert described["long_description"].startswith("# ")
+    assert described["long_description_content_type"] == "text/markdown"
     assert described["keywords"] == sorted(described["keywords"])
     assert "Typing :: Typed" in described["classifiers"]
     oldest = int(re.fullmatch(r">=3\.(\d+)", described["python_requires"])[1])  # type: ignore[index]

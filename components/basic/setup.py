@@ -1,5 +1,7 @@
 """Builds ``pypes-basic``: the components that every graph needs, registered exactly as a third party's would be."""
 
+from pathlib import Path
+
 from setuptools import setup
 
 COMPONENTS = {
@@ -26,6 +28,8 @@ setup(
     name="pypes-basic",
     version="0.1.0",
     description="Basic components for Pypes: adapters, transformers, filters, operators and publishers",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     keywords=["components", "csv", "dataflow", "documents", "json", "pypes"],
     license="Apache-2.0",
     python_requires=">=3.11",

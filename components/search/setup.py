@@ -1,11 +1,15 @@
 """Builds ``pypes-search``: from HTML to a full-text index in one SQLite file, and the command that asks it."""
 
+from pathlib import Path
+
 from setuptools import setup
 
 setup(
     name="pypes-search",
     version="0.1.0",
     description="Search components for Pypes: HTML adapter and SQLite full-text index",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     keywords=["components", "documents", "full-text", "html", "pypes", "search", "sqlite"],
     license="Apache-2.0",
     python_requires=">=3.11",
