@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable
 
 from pypes.ingest.backlog.cache import Cache
-from pypes.ingest.backlog.claims import Claims
+from pypes.ingest.backlog.key_locks import KeyLocks
 from pypes.ingest.backlog.waiting import Delivery, Group, Part, Waiting
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
@@ -19,7 +19,7 @@ class Backlog:
     """Deliveries by stream, each in the order in which they were appended; those given back go first.
 
     Which of those that wait are in memory, up to ``max_cached_bytes``, is for :attr:`cache` to say. Deliveries with order keys
-    are let go by the :class:`Claims` of their graph.
+    are let go by the :class:`KeyLocks` of their graph.
     """
 
     def __init__(self, first_token: int, max_cached_bytes: int | None = None) -> None:
@@ -31,7 +31,7 @@ class Backlog:
         self.held: set[str] = set()
         self._streams: dict[Stream, Waiting] = {}
         self.cache = Cache(self._streams, max_cached_bytes)
-        self._claims: dict[str, Claims] = {}
+        self._locks: dict[str, KeyLocks] = {}
         self._delayed: list[tuple[float, int, Delivery]] = []
         self._token = first_token
         #: The time of day, ms since the epoch, which :meth:`lease` notes as the first hand-over; kept by whoever leases.
@@ -63,7 +63,7 @@ class Backlog:
         deliveries is finished.
         """
         for graph, key, commit, identity in documents:
-            known = self._claims_of(graph).fresh.setdefault(key, {})
+            known = self._locks_of(graph).fresh.setdefault(key, {})
             known[identity] = max(commit, known.get(identity, 0))
 
     def _waiting(self, stream: Stream) -> Waiting:
@@ -77,12 +77,12 @@ class Backlog:
         waiting = self._streams.get((header.graph, header.is_bulk))  # type: ignore[call-overload]
         return self._waiting(Stream(header.graph, header.is_bulk)) if waiting is None else waiting
 
-    def _claims_of(self, graph: str) -> Claims:
-        claims = self._claims.get(graph)
-        if claims is None:
+    def _locks_of(self, graph: str) -> KeyLocks:
+        locks = self._locks.get(graph)
+        if locks is None:
             live, bulk = self._waiting(Stream(graph, False)), self._waiting(Stream(graph, True))
-            self._claims[graph] = claims = Claims(live, bulk)
-        return claims
+            self._locks[graph] = locks = KeyLocks(live, bulk)
+        return locks
 
     # -- what comes --------------------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class Backlog:
         """Take out a delivery that was brought but never lent; it is the caller's to finish."""
         waiting = delivery.waiting
         assert waiting is not None
-        if delivery.has_claims:
+        if delivery.is_in_line:
             waiting.step_out(delivery)
             if delivery in waiting.free:
                 waiting.free.remove(delivery)
@@ -157,8 +157,8 @@ class Backlog:
 
     def is_held(self, graph: str) -> bool:
         """True if deliveries of a graph wait for others of their keys to be finished."""
-        claims = self._claims.get(graph)
-        return claims is not None and (claims.live.is_held or claims.bulk.is_held)
+        locks = self._locks.get(graph)
+        return locks is not None and (locks.live.is_held or locks.bulk.is_held)
 
     def lease(self, stream: Stream, n: int, max_bytes: int) -> list[Lease]:
         """As :meth:`Leasing.take`; call :meth:`tick` first to bring back due deliveries."""
@@ -184,7 +184,7 @@ class Backlog:
                 break
             delivery = source[0]
             if source is warm and delivery.header.keys:
-                if not waiting.look_at(delivery, self._claims_of(delivery.header.graph)):
+                if not waiting.look_at(delivery, self._locks_of(delivery.header.graph)):
                     break
                 warm.popleft()
                 has_progress = True
@@ -196,17 +196,17 @@ class Backlog:
             max_bytes -= size
             n -= 1
             leases.append(self._lend(waiting, delivery))
-        if self._claims and (has_progress or leases) and (claims := self._claims.get(waiting.stream.graph)) is not None:
-            claims.unbar(waiting)
+        if self._locks and (has_progress or leases) and (locks := self._locks.get(waiting.stream.graph)) is not None:
+            locks.unbar(waiting)
 
     def _lend(self, waiting: Waiting, delivery: Delivery) -> Lease:
         self._token = token = self._token + 1
         self.cache.take(waiting, delivery.cached_bytes)
-        if delivery.has_claims and not delivery.attempt:
+        if delivery.is_in_line and not delivery.attempt:
             waiting.step_out(delivery)
-            if delivery.is_aside:
-                self._claims[waiting.stream.graph].step_in(delivery)
-        rerun = self.rerun(delivery) if self.past or delivery.has_claims else None
+            if delivery.is_passable:
+                self._locks[waiting.stream.graph].lock(delivery)
+        rerun = self.rerun(delivery) if self.past or delivery.is_in_line else None
         delivery.token = token
         delivery.attempt += 1
         if not delivery.started:
@@ -228,8 +228,8 @@ class Backlog:
         """History of a delivery that has run before; None for a first run."""
         superseded = Overtaken()
         waiting = delivery.waiting
-        if delivery.header.keys and waiting is not None and waiting.is_bulk and waiting.stream.graph in self._claims:
-            superseded = self._claims[waiting.stream.graph].superseded(delivery)
+        if delivery.header.keys and waiting is not None and waiting.is_bulk and waiting.stream.graph in self._locks:
+            superseded = self._locks[waiting.stream.graph].superseded(delivery)
         past = self.past.get((delivery.group.key, delivery.position))
         if not any(superseded):
             return past
@@ -250,14 +250,14 @@ class Backlog:
         assert waiting is not None
         waiting.deliveries -= 1
         waiting.bytes -= len(delivery.body)
-        claims = self._claims.get(waiting.stream.graph) if self._claims else None
-        if claims is None:
+        locks = self._locks.get(waiting.stream.graph) if self._locks else None
+        if locks is None:
             return False
         if waiting.is_bulk and not waiting.deliveries:
-            claims.fresh.clear()
-        claims.unbar(None)
-        if delivery.has_claims:
-            for freed in claims.release(delivery):
+            locks.fresh.clear()
+        locks.unbar(None)
+        if delivery.is_in_line:
+            for freed in locks.release(delivery):
                 assert freed.waiting is not None
                 freed.waiting.free.append(freed)
         return True

@@ -1,6 +1,6 @@
 """Deliveries in memory: the commits they came in, and the streams in which they wait. Pure bookkeeping.
 
-What waits of one stream was given back, is let go by the claims of its graph, is at hand, or is in the store only.
+What waits of one stream was given back, is let go by the key locks of its graph, is at hand, or is in the store only.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _OVERHEAD_BYTES = 512  # what a waiting delivery takes in memory besides its bod
 class Delivery:
     """One delivery in memory. ``token`` is 0 unless leased, ``started`` the first hand-over, ms since the epoch (0: not yet).
 
-    ``waiting`` is its stream, from when it is in a backlog. In an ordered graph, ``has_claims`` from when it stands in the lines
-    of its keys until it is finished, ``waits`` counts those in which it is not first, ``is_aside`` while live ones may pass it.
+    ``waiting`` is its stream, from when it is in a backlog. In an ordered graph, ``is_in_line`` while it stands in the lines of its
+    keys, until it is finished; ``waits`` counts those in which it is not first, ``is_passable`` while live ones may pass it.
     """
 
     __slots__ = (
@@ -30,10 +30,10 @@ class Delivery:
         "crashes",
         "decoded",
         "group",
-        "has_claims",
         "header",
         "id",
-        "is_aside",
+        "is_in_line",
+        "is_passable",
         "is_suspect",
         "position",
         "started",
@@ -60,8 +60,8 @@ class Delivery:
         self.cached_bytes = inline + (len(decoded) if decoded else 0) + _OVERHEAD_BYTES
         self.waiting: Waiting | None = None
         self.waits = 0
-        self.has_claims = False
-        self.is_aside = False
+        self.is_in_line = False
+        self.is_passable = False
 
 
 class Group:
@@ -98,15 +98,15 @@ class Group:
 
 
 class Lines(Protocol):
-    """The lines in which deliveries of an ordered graph stand for their keys, see :class:`pypes.ingest.backlog.claims.Claims`."""
+    """The lines in which deliveries of an ordered graph stand for their keys, see :class:`.key_locks.KeyLocks`."""
 
     live: Waiting
     bulk: Waiting
     sole: Delivery | None
 
-    def take_all(self, delivery: Delivery) -> bool: ...
-    def stand(self, delivery: Delivery) -> bool: ...
-    def stand_aside(self, delivery: Delivery) -> bool: ...
+    def lock_all(self, delivery: Delivery) -> bool: ...
+    def request(self, delivery: Delivery) -> bool: ...
+    def request_passable(self, delivery: Delivery) -> bool: ...
 
 
 #: So many deliveries that stand in line, and so many keys of theirs, are looked past for one that may run.
@@ -184,7 +184,7 @@ class Waiting:
     def has_free(self) -> bool:
         """True if ``free`` begins with one that may run."""
         free = self.free
-        # one that stood aside may have been passed, or lent, since it was let go
+        # a passable one may have been passed, or lent, since it was let go
         while free and (free[0].waits or free[0].attempt):
             free.popleft()
         return bool(free)
@@ -199,15 +199,15 @@ class Waiting:
         self.is_barred = True
         return False
 
-    def look_at(self, delivery: Delivery, claims: Lines) -> bool:
+    def look_at(self, delivery: Delivery, locks: Lines) -> bool:
         """Put the first of ``warm``, which has keys, into its lines (and ``free`` if it may run); False if it must stay."""
-        if claims.sole is not None or len(self.ahead) >= AHEAD_DELIVERIES or self.ahead_keys >= AHEAD_KEYS:
+        if locks.sole is not None or len(self.ahead) >= AHEAD_DELIVERIES or self.ahead_keys >= AHEAD_KEYS:
             return self.bar()
         commit = delivery.group.key
-        other = claims.live if self.is_bulk else claims.bulk
+        other = locks.live if self.is_bulk else locks.bulk
         if self.is_bulk:
             head = other.head()
-            # what live deliveries of the same commit claim goes first: neither was acknowledged before the other
+            # what live deliveries of the same commit lock goes first: neither was acknowledged before the other
             if head is not None and head <= commit:
                 return self.bar()
         keys = delivery.header.keys
@@ -215,11 +215,11 @@ class Waiting:
             # it names no key that older bulk documents could be told to leave alone: it waits for them
             if not self.is_bulk and other.is_before(commit):
                 return self.bar()
-            if not claims.take_all(delivery):
+            if not locks.lock_all(delivery):
                 return self.bar()
             is_free = True
         else:
-            is_free = claims.stand_aside(delivery) if self.is_bulk else claims.stand(delivery)
+            is_free = locks.request_passable(delivery) if self.is_bulk else locks.request(delivery)
         self.ahead[delivery] = None
         self.ahead_keys += len(keys) // _KEY_BYTES
         if is_free:

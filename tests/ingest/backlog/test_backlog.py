@@ -1,4 +1,4 @@
-"""Streams, claims and the cache of a backlog, without a queue around it."""
+"""Streams, key locks and the cache of a backlog, without a queue around it."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ def test_live_in_order_with_everything_waits_for_older_bulk() -> None:
     assert kept.lease(BULK) == ["3.0"]
 
 
-def test_what_is_withdrawn_releases_nothing_that_it_never_claimed() -> None:
+def test_what_is_withdrawn_releases_nothing_that_it_never_locked() -> None:
     kept = Kept(1)
     kept.commit(live("a"))
     kept.commit(live("a"), live("a"))
@@ -253,7 +253,7 @@ def test_what_is_withdrawn_releases_nothing_that_it_never_claimed() -> None:
     kept.backlog.finish(held)
     assert kept.lease() == ["1.0"]
     waiting = kept.delivery("2.1")  # stands in line behind the one that is out
-    assert waiting.has_claims
+    assert waiting.is_in_line
     kept.backlog.withdraw(waiting)
     waiting.group.finish(1, DONE)
     kept.backlog.finish(waiting)

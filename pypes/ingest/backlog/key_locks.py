@@ -1,9 +1,9 @@
-"""Claims: which deliveries of an ordered graph may run beside each other, by the order keys of their documents.
+"""Key locks: which deliveries of an ordered graph may run beside each other, by the order keys of their documents.
 
 A delivery stands in one line for each of its keys, behind those that were appended before, and may run when it is first in all
-of them. It stays first until it is finished, through retries, delays and crashes. Bulk deliveries that were never lent
-stand in lines of their own: a live delivery does not wait for them but passes (and supersedes what they hold of its
-keys); from their first lease on they stand where all others do. Pure bookkeeping.
+of them: it holds the locks of its keys until it is finished, through retries, delays and crashes. Bulk deliveries that were
+never lent are *passable* and stand in lines of their own: a live delivery does not wait for them but passes (and supersedes
+what they hold of its keys); from their first lease on they stand where all others do. Pure bookkeeping.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 _NONE = Overtaken()
 
 
-class Claims:
-    """The lines of one graph. ``live`` and ``bulk`` are its streams.
+class KeyLocks:
+    """The key locks of one graph, each with the line of those that wait for it. ``live`` and ``bulk`` are its streams.
 
     ``sole`` is a delivery with :data:`EVERY` that was let go: nothing else of the graph is before it is finished. ``holders``
-    counts deliveries in lines (those of waiting bulk deliveries aside). ``fresh`` maps order keys, then identities (``None``: not
-    known) to the commit of the newest live document that came while bulk deliveries were unfinished.
+    counts deliveries in lines, passable ones not included. ``fresh`` maps order keys, then identities (``None``: not known) to the
+    commit of the newest live document that came while bulk deliveries were unfinished.
     """
 
     __slots__ = ("_bulk_lines", "_lines", "bulk", "fresh", "holders", "live", "sole")
@@ -38,16 +38,16 @@ class Claims:
         self._lines: dict[int, list[Delivery]] = {}
         self._bulk_lines: dict[int, list[Delivery]] = {}
 
-    def take_all(self, delivery: Delivery) -> bool:
+    def lock_all(self, delivery: Delivery) -> bool:
         """Let a delivery with :data:`EVERY` go if nothing else stands in any line."""
         if self.holders or self._bulk_lines:
             return False
         self.sole = delivery
         self.holders = 1
-        delivery.has_claims = True
+        delivery.is_in_line = True
         return True
 
-    def stand(self, delivery: Delivery) -> bool:
+    def request(self, delivery: Delivery) -> bool:
         """Put a live delivery into its lines; True if it is first in all of them."""
         for key in unpack_keys(delivery.header.keys):
             line = self._lines.get(key)
@@ -59,20 +59,20 @@ class Claims:
             if key in self._bulk_lines:
                 self._bulk_lines[key][0].waits += 1
         self.holders += 1
-        delivery.has_claims = True
+        delivery.is_in_line = True
         return delivery.waits == 0
 
-    def stand_aside(self, delivery: Delivery) -> bool:
-        """Put a bulk delivery into the lines of those that wait; True if nothing stands before it."""
+    def request_passable(self, delivery: Delivery) -> bool:
+        """Put a bulk delivery into the lines of the passable; True if nothing stands before it."""
         for key in unpack_keys(delivery.header.keys):
             line = self._bulk_lines.setdefault(key, [])
             if line or key in self._lines:
                 delivery.waits += 1
             line.append(delivery)
-        delivery.has_claims = delivery.is_aside = True
+        delivery.is_in_line = delivery.is_passable = True
         return delivery.waits == 0
 
-    def step_in(self, delivery: Delivery) -> None:
+    def lock(self, delivery: Delivery) -> None:
         """A bulk delivery before which nothing stands is lent: from now on live ones wait for it, too."""
         for key in unpack_keys(delivery.header.keys):
             line = self._bulk_lines[key]
@@ -80,25 +80,25 @@ class Claims:
             if not line:
                 del self._bulk_lines[key]
             self._lines[key] = [delivery]
-        delivery.is_aside = False
+        delivery.is_passable = False
         self.holders += 1
 
     def release(self, delivery: Delivery) -> list[Delivery]:
         """Take a delivery out of its lines, wherever it stands; returns those that nothing stands before any more."""
-        delivery.has_claims = False
+        delivery.is_in_line = False
         if self.sole is delivery:
             self.sole = None
             self.holders = 0
             return []
         freed: list[Delivery] = []
         for key in unpack_keys(delivery.header.keys):
-            if delivery.is_aside:
+            if delivery.is_passable:
                 self._leave(self._bulk_lines, key, delivery, freed, is_barred=key in self._lines)
                 continue
             self._leave(self._lines, key, delivery, freed, is_barred=False)
             if key not in self._lines and key in self._bulk_lines:
                 _advance(self._bulk_lines[key][0], freed)
-        if not delivery.is_aside:
+        if not delivery.is_passable:
             self.holders -= 1
         return freed
 
