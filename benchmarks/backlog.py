@@ -43,7 +43,7 @@ async def _acknowledge(queue: EmbeddedQueue) -> None:
 
 
 async def _round(folder: Path) -> tuple[float, float]:
-    queue = await EmbeddedQueue.open(Shards(folder).claim(0), node=1, limits=Limits())
+    queue = await EmbeddedQueue.open(Shards(folder).lock(0), node=1, limits=Limits())
     start = time.perf_counter()
     await _append(queue)
     appended = time.perf_counter()

@@ -132,7 +132,7 @@ async def bare(make: Callable[[Path], Commit], folder: Path, load: tuple[int, in
 
 async def queue(folder: Path, load: tuple[int, int, int]) -> dict[str, float]:
     """The real thing: append a backlog, acknowledge it (until that is durable), then both at once."""
-    embedded = await EmbeddedQueue.open(Shards(folder).claim(0), node=1, limits=Limits())
+    embedded = await EmbeddedQueue.open(Shards(folder).lock(0), node=1, limits=Limits())
     header = Header("g", length=load[1])
     found = {"append": await drive(lambda body: embedded.intake.append(header, body), *load)}
     acknowledged = 0

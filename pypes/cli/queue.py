@@ -41,7 +41,7 @@ def check(data_dir: Path, shard: int | None) -> None:
     found = 0
     for number in _numbers(data_dir, shard):
         try:
-            with _inspector(data_dir, number, is_claimed=True) as inspector:
+            with _inspector(data_dir, number, is_locked=True) as inspector:
                 problems = list(inspector.problems())
                 waiting = inspector.stats().deliveries if not problems else 0
         except StoreError as error:
@@ -66,7 +66,7 @@ def stats(data_dir: Path, shard: int | None, as_json: bool) -> None:
     """Show how much is in the queues; also while the node runs."""
     everything = []
     for number in _numbers(data_dir, shard):
-        with _inspector(data_dir, number, is_claimed=False) as inspector:
+        with _inspector(data_dir, number, is_locked=False) as inspector:
             everything.append(asdict(inspector.stats()))
     clock = node_clock(data_dir)
     for each in everything:
@@ -92,7 +92,7 @@ def export(data_dir: Path, shard: int | None) -> None:
     out = sys.stdout.buffer
     damaged = 0
     for number in _numbers(data_dir, shard):
-        with _inspector(data_dir, number, is_claimed=True) as inspector:
+        with _inspector(data_dir, number, is_locked=True) as inspector:
             for waiting in inspector.waiting():
                 if waiting.problem:
                     damaged += 1
@@ -136,13 +136,13 @@ def _numbers(data_dir: Path, shard: int | None) -> list[int]:
 
 
 @contextmanager
-def _inspector(data_dir: Path, number: int, *, is_claimed: bool) -> Iterator[Inspector]:
-    """Open a shard for reading; ``is_claimed``: only if no worker has it."""
+def _inspector(data_dir: Path, number: int, *, is_locked: bool) -> Iterator[Inspector]:
+    """Open a shard for reading; ``is_locked``: only if no worker has it."""
     shards = Shards(data_dir)
-    claim = None
-    if is_claimed:
+    locked = None
+    if is_locked:
         try:
-            claim = shards.claim(number)
+            locked = shards.lock(number)
         except StoreError as error:
             if error.code != "store.locked":
                 raise
@@ -154,5 +154,5 @@ def _inspector(data_dir: Path, number: int, *, is_claimed: bool) -> Iterator[Ins
         finally:
             inspector.close()
     finally:
-        if claim is not None:
-            claim.release()
+        if locked is not None:
+            locked.release()

@@ -28,7 +28,7 @@ def fill(data: Path, work: Callable[[EmbeddedQueue], Awaitable[None]], shard: in
     """Have ``work`` done with the queue of a shard, then close it."""
 
     async def main() -> None:
-        queue = await EmbeddedQueue.open(Shards(data).claim(shard), node=0, limits=Limits())
+        queue = await EmbeddedQueue.open(Shards(data).lock(shard), node=0, limits=Limits())
         try:
             async with asyncio.timeout(30):
                 await work(queue)

@@ -27,7 +27,7 @@ def run(main: Coroutine[Any, Any, None], within_s: float = 60) -> None:
 
 
 async def open_queue(data: Path, **options: Any) -> EmbeddedQueue:
-    return await EmbeddedQueue.open(Shards(data).claim(0), node=1, limits=options.pop("limits", Limits()), **options)
+    return await EmbeddedQueue.open(Shards(data).lock(0), node=1, limits=options.pop("limits", Limits()), **options)
 
 
 def lease_any(queue: Queue, n: int, max_bytes: int = MANY) -> list[Lease]:

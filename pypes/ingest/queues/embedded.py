@@ -78,7 +78,7 @@ class EmbeddedQueue:
         loop = asyncio.get_running_loop()
         self.blobs = spool
         self._node = node
-        self._claim = shard
+        self._shard = shard
         self._store = store
         self._clock = clock
         #: Graphs of which keys are noted as fresh.
@@ -161,7 +161,7 @@ class EmbeddedQueue:
         clock: Clock | None = None,
         connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
     ) -> EmbeddedQueue:
-        """Open the queue in a claimed shard, with everything in it that was not acknowledged. Raises :class:`StoreError`."""
+        """Open the queue in a locked shard, with everything in it that was not acknowledged. Raises :class:`StoreError`."""
         if durability not in ("always", "interval", "never"):
             raise InvalidConfig(f"must be always, interval or never, not {durability!r}", where="queue.durability")
         loop, clock = asyncio.get_running_loop(), clock or Clock()
@@ -201,7 +201,7 @@ class EmbeddedQueue:
 
     def _restore(self, known: Recovered) -> None:
         for problem in known.problems:
-            log.error("a part of the queue is damaged: %s", problem, extra={"shard": self._claim.number})
+            log.error("a part of the queue is damaged: %s", problem, extra={"shard": self._shard.number})
         for found in known.found:
             group = Group(found.key, found.salt, found.size, found.entries)
             for position, account in found.done.items():
@@ -241,7 +241,7 @@ class EmbeddedQueue:
     def _admit(self, commit: Commit) -> None:
         assert commit.batch.row is not None
         key, salt, count, size = commit.batch.row[:4]
-        ids = ReceiptIds(self._node, self._claim.number, key, salt)
+        ids = ReceiptIds(self._node, self._shard.number, key, salt)
         group = Group(key, salt, size, count)
         deliveries = [
             Delivery(group, position, ids[position], append.header, append.body, append.decoded)
@@ -319,4 +319,4 @@ class EmbeddedQueue:
         self._reading.stop()
         await self._writing.call(self._store.close)
         self._writing.stop()
-        self._claim.release()
+        self._shard.release()

@@ -1,4 +1,4 @@
-"""Shards: numbered slots of a data directory, each claimed by a lock that dies with its holder."""
+"""Shards: numbered slots of a data directory, each held by a lock that dies with its holder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pypes.ingest.store.spool import sync_folder
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A claimed slot: ``path`` is its folder, ours until :meth:`release` or the end of this process."""
+    """A locked slot: ``path`` is its folder, ours until :meth:`release` or the end of this process."""
 
     number: int
     path: Path
@@ -36,7 +36,7 @@ class Shards:
         self.path.mkdir(parents=True, exist_ok=True)
 
     def numbers(self) -> list[int]:
-        """Slots that exist, claimed or not, ascending."""
+        """Slots that exist, locked or not, ascending."""
         return sorted(int(entry.name) for entry in self.path.iterdir() if entry.name.isdigit())
 
     def owners(self, workers: int) -> int:
@@ -68,8 +68,8 @@ class Shards:
             )
         return int(text)
 
-    def claim(self, number: int, *, wait_s: float = 0.0) -> Shard:
-        """Claim a slot, making it if need be; blocks up to ``wait_s`` for a dying holder. Raises :class:`StoreError`."""
+    def lock(self, number: int, *, wait_s: float = 0.0) -> Shard:
+        """Lock a slot, making it if need be; blocks up to ``wait_s`` for a dying holder. Raises :class:`StoreError`."""
         if not 0 <= number <= MAX_SHARD:
             raise StoreError(f"shard {number} is out of range; a node has at most {MAX_SHARD + 1}", code="store.no_such_shard")
         path = self.path / f"{number:03d}"
@@ -96,12 +96,12 @@ class Shards:
         return Shard(number, path, fd)
 
     def adopt(self, first: int) -> list[Shard]:
-        """Claim every existing slot from ``first`` on (the number of workers) that no one holds: its worker is gone for good."""
+        """Lock every existing slot from ``first`` on (the number of workers) that no one holds: its worker is gone for good."""
         adopted = []
         for number in self.numbers():
             if number >= first:
                 try:
-                    adopted.append(self.claim(number))
+                    adopted.append(self.lock(number))
                 except StoreError as error:
                     if error.code != "store.locked":
                         raise

@@ -26,7 +26,7 @@ class SpoolDir:
         self.path = path
         self._is_synced = durability != "never"
         path.mkdir(parents=True, exist_ok=True)
-        # after the sync of the claim: without this one a power cut makes the folder vanish, with all that was synced in it
+        # after the sync of the slot: without this one a power cut makes the folder vanish, with all that was synced in it
         sync_folder(path.parent)
 
     def create(self) -> SpoolWriter:

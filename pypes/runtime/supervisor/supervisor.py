@@ -38,10 +38,10 @@ from pypes.runtime.graphs.versions import Versions
 from pypes.runtime.pool.pool import Pool
 from pypes.runtime.rpc import MAX_CONTROL_BYTES, RpcServer
 from pypes.runtime.supervisor.arbiter import Arbiter
-from pypes.runtime.supervisor.claims import DataDir, claim_runtime_dir, listen, release_runtime_dir
 from pypes.runtime.supervisor.clockkeeper import ClockKeeper
 from pypes.runtime.supervisor.closing import let_in_no_more
 from pypes.runtime.supervisor.control import Control
+from pypes.runtime.supervisor.locks import DataDir, listen, lock_runtime_dir, release_runtime_dir
 from pypes.runtime.supervisor.owners import Owners
 from pypes.runtime.supervisor.schedules import Schedules
 from pypes.runtime.supervisor.starting import check_start
@@ -105,7 +105,7 @@ class Supervisor:
 
     async def _serve(self, listener: socket.socket) -> None:
         self._listener = listener
-        self._runtime_dir = claim_runtime_dir(self.settings.server.data)
+        self._runtime_dir = lock_runtime_dir(self.settings.server.data)
         self._lifeline = Lifeline()
         adopt_orphans()
         watch_callbacks(asyncio.get_running_loop(), self._fail)

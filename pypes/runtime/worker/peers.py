@@ -126,7 +126,7 @@ class Peers:
         """True if this worker serves the shard now, perhaps because its worker is gone for good and it was free."""
         if number not in self._queues and number >= self._config.workers:
             try:
-                await self._open(self._shards.claim(number))
+                await self._open(self._shards.lock(number))
             except StoreError as error:
                 if error.code != "store.locked":
                     raise

@@ -95,7 +95,7 @@ class IngestWorker:
 
     @classmethod
     async def start(cls, config: WorkerConfig, on_failed: Callable[[], None] | None = None) -> IngestWorker:
-        """Claim a slot, open its queue, connect to the supervisor. Raises :class:`StoreError` or ``OSError``.
+        """Lock a slot, open its queue, connect to the supervisor. Raises :class:`StoreError` or ``OSError``.
 
         ``on_failed()`` is called once when something in it has failed without which it must not go on: the log has the cause
         then. See :func:`end_process`.
@@ -103,7 +103,7 @@ class IngestWorker:
         worker = cls(config, on_failed or (lambda: None))
         watch_callbacks(asyncio.get_running_loop(), worker._fail)
         try:
-            shard = await worker._claim_slot()
+            shard = await worker._lock_slot()
             worker._slot = shard.number
             worker._queue = await worker._open(shard)
             for abandoned in worker._shards.adopt(config.workers):
@@ -121,12 +121,12 @@ class IngestWorker:
             raise
         return worker
 
-    async def _claim_slot(self) -> Shard:
+    async def _lock_slot(self) -> Shard:
         deadline = time.monotonic() + self.config.grace_s + SLOT_WAIT_S
         while True:
             for number in range(self.config.workers):
                 try:
-                    return self._shards.claim(number)
+                    return self._shards.lock(number)
                 except StoreError as error:
                     if error.code != "store.locked" or (number == self.config.workers - 1 and time.monotonic() > deadline):
                         raise

@@ -62,7 +62,7 @@ class Reopened:
 async def check(data: Path, ledger: Ledger) -> list[str]:
     """Open the queue in ``data`` and name everything in it that breaks a promise."""
     try:
-        queue = await EmbeddedQueue.open(Shards(data).claim(0), node=1, limits=Limits(), durability="never")
+        queue = await EmbeddedQueue.open(Shards(data).lock(0), node=1, limits=Limits(), durability="never")
     except Exception as error:
         return [f"it does not open: {error!r}"]
     try:

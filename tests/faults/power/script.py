@@ -91,7 +91,7 @@ class Script:
 
     async def open(self) -> None:
         self.queue = await EmbeddedQueue.open(
-            Shards(self.folder).claim(0),
+            Shards(self.folder).lock(0),
             node=1,
             limits=Limits(),
             durability=self.durability,

@@ -28,7 +28,7 @@ def play(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
             if request.param == "memory":
                 queue = MemoryQueue(limits=Limits(**limits), node=7, shard=3)
             else:
-                queue = await EmbeddedQueue.open(Shards(tmp_path).claim(3), node=7, limits=Limits(**limits))
+                queue = await EmbeddedQueue.open(Shards(tmp_path).lock(3), node=7, limits=Limits(**limits))
             try:
                 await scenario(queue)
             finally:

@@ -82,7 +82,7 @@ from pypes.ingest.outcome import Outcome
 from pypes.ingest.store.shards import Shards
 
 async def main():
-    queue = await EmbeddedQueue.open(Shards(Path(sys.argv[1])).claim(0), node=1, limits=Limits())
+    queue = await EmbeddedQueue.open(Shards(Path(sys.argv[1])).lock(0), node=1, limits=Limits())
     def work():
         for n, lease in enumerate(lease_any(queue, 64, 1 << 30)):
             if n % 3:  # what is leased and not acknowledged must come again
@@ -141,7 +141,7 @@ def test_a_store_of_a_later_format_is_refused_with_the_version_needed(tmp_path: 
         with sqlite3.connect(tmp_path / "shards/000/queue.db") as connection:
             connection.execute("PRAGMA user_version = 99")
         connection.close()
-        shard = Shards(tmp_path).claim(0)
+        shard = Shards(tmp_path).lock(0)
         with pytest.raises(StoreError, match=r"format 99.*9\.1") as caught:
             await EmbeddedQueue.open(shard, node=1, limits=Limits())
         assert caught.value.code == "store.too_new"
@@ -152,7 +152,7 @@ def test_a_store_of_a_later_format_is_refused_with_the_version_needed(tmp_path: 
 
 def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     async def main() -> None:
-        shard = Shards(tmp_path).claim(0)
+        shard = Shards(tmp_path).lock(0)
         (shard.path / "queue.db").write_bytes(b"this is not a database" * 100)
         with pytest.raises(StoreError):
             await EmbeddedQueue.open(shard, node=1, limits=Limits())
@@ -163,7 +163,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_durability_is_refused(tmp_path: Path) -> None:
     async def main() -> None:
-        shard = Shards(tmp_path).claim(0)
+        shard = Shards(tmp_path).lock(0)
         with pytest.raises(InvalidConfig):
             await EmbeddedQueue.open(shard, node=1, limits=Limits(), durability="sometimes")
         shard.release()

@@ -18,7 +18,7 @@ from pypes.ingest.store.shards import Shards
 
 async def main():
     queue = await EmbeddedQueue.open(
-        Shards(Path(sys.argv[1])).claim(0), node=1, limits=Limits(), durability=sys.argv[2], probe_s=0.01
+        Shards(Path(sys.argv[1])).lock(0), node=1, limits=Limits(), durability=sys.argv[2], probe_s=0.01
     )
     for n in range(int(sys.argv[3])):
         body = b"marked body %d" % n

@@ -73,7 +73,7 @@ class OrderMachine(RuleBasedStateMachine):
         self.queue = self.runner.run(self._open())
 
     async def _open(self) -> EmbeddedQueue:
-        shard = Shards(self.folder).claim(0)
+        shard = Shards(self.folder).lock(0)
         return await EmbeddedQueue.open(shard, node=1, limits=Limits(cache_bytes=self.cache_bytes), durability="never")
 
     @rule(keys=st.lists(st.sets(st.sampled_from(KEYS), min_size=1, max_size=3), min_size=1, max_size=4), is_bulk=st.booleans())

@@ -60,7 +60,7 @@ class QueueMachine(RuleBasedStateMachine):
 
         # a cache of about three deliveries: most are read again
         limits = Limits(cache_bytes=2000, receipts_kept=10_000)
-        return await EmbeddedQueue.open(Shards(self.folder).claim(0), node=1, limits=limits, probe_s=0.001, connect=connect)
+        return await EmbeddedQueue.open(Shards(self.folder).lock(0), node=1, limits=limits, probe_s=0.001, connect=connect)
 
     @rule(n=st.integers(1, 5), size=st.integers(0, 1500))
     def append(self, n: int, size: int) -> None:

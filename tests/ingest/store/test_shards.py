@@ -12,7 +12,7 @@ _HOLDER = """
 import sys
 from pathlib import Path
 from pypes.ingest.store.shards import Shards
-shard = Shards(Path(sys.argv[1])).claim(0)
+shard = Shards(Path(sys.argv[1])).lock(0)
 sys.stdout.write("held\\n")
 sys.stdout.flush()
 sys.stdin.read()
@@ -28,22 +28,22 @@ def test_a_slot_has_one_holder_and_is_free_when_that_is_killed(tmp_path: Path) -
         assert holder.stdout.readline() == "held\n"
         shards = Shards(tmp_path)
         with pytest.raises(StoreError) as caught:
-            shards.claim(0)
+            shards.lock(0)
         assert caught.value.code == "store.locked"
         assert shards.adopt(0) == []
-        free = shards.claim(1)
+        free = shards.lock(1)
         assert free.number == 1
         free.release()
     finally:
         holder.kill()
         holder.communicate()
-    shards.claim(0, wait_s=10).release()
+    shards.lock(0, wait_s=10).release()
 
 
 def test_slots_beyond_the_workers_are_adopted(tmp_path: Path) -> None:
     shards = Shards(tmp_path)
     for number in (0, 1, 5):
-        shards.claim(number).release()
+        shards.lock(number).release()
     assert shards.numbers() == [0, 1, 5]
     adopted = shards.adopt(1)
     assert [shard.number for shard in adopted] == [1, 5]
@@ -53,10 +53,10 @@ def test_slots_beyond_the_workers_are_adopted(tmp_path: Path) -> None:
 
 def test_a_slot_out_of_range_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="256"):
-        Shards(tmp_path).claim(256)
+        Shards(tmp_path).lock(256)
 
 
-def test_a_claimed_shard_has_its_folders_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_shard_has_its_folders_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     real = os.fsync
 
@@ -65,7 +65,7 @@ def test_a_claimed_shard_has_its_folders_synced(tmp_path: Path, monkeypatch: pyt
         real(fd)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    Shards(tmp_path).claim(0).release()
+    Shards(tmp_path).lock(0).release()
     folders = (tmp_path, tmp_path / "shards", tmp_path / "shards" / "000")
     assert {folder.stat().st_ino for folder in folders} <= set(synced)
 

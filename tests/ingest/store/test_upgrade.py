@@ -165,7 +165,7 @@ def test_a_later_format_is_refused_with_the_version_needed(tmp_path: Path) -> No
             connection.execute("UPDATE meta SET value = '3.4' WHERE name = 'version'")
             connection.commit()
         before = os.stat(path).st_size  # noqa: PTH116 - the file, whatever pathlib thinks
-        shard = Shards(tmp_path).claim(0)
+        shard = Shards(tmp_path).lock(0)
         with pytest.raises(StoreError, match=r"run Pypes 3\.4 or newer") as caught:
             await EmbeddedQueue.open(shard, node=1, limits=Limits())
         assert caught.value.code == "store.too_new"

@@ -151,7 +151,7 @@ class Worker:
 
     async def __aenter__(self) -> Worker:
         self.queue = await EmbeddedQueue.open(
-            Shards(self.data).claim(0), node=self.node, limits=self.options.pop("limits", Limits()), **self.options
+            Shards(self.data).lock(0), node=self.node, limits=self.options.pop("limits", Limits()), **self.options
         )
         self.dispatcher = Dispatcher(Limits(), self.lost.put_nowait)
         fleet = None if self.fleet is None else Fleet(self.fleet, self.node)

@@ -1,4 +1,4 @@
-"""What a server claims for itself before it starts anything: the data directory, a runtime directory, and the port."""
+"""Locks of a server, taken before it starts anything: on the data directory, a runtime directory, and the port."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class DataDir:
         os.close(self._fd)
 
 
-def claim_runtime_dir(data: Path) -> Path:
+def lock_runtime_dir(data: Path) -> Path:
     """Make :func:`find_runtime_dir`, ours alone, and remove what a server that was killed left there."""
     path = find_runtime_dir(data)
     try:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from pypes.errors import InvalidConfig, StoreError
-from pypes.runtime.supervisor.claims import MAX_RUNTIME_DIR, DataDir, claim_runtime_dir, listen, release_runtime_dir
+from pypes.runtime.supervisor.locks import MAX_RUNTIME_DIR, DataDir, listen, lock_runtime_dir, release_runtime_dir
 
 HOLDER = """
 import sys
 from pathlib import Path
-from pypes.runtime.supervisor.claims import DataDir
+from pypes.runtime.supervisor.locks import DataDir
 held = DataDir(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
@@ -56,27 +56,27 @@ def test_the_runtime_directory_is_short_ours_and_empty(tmp_path: Path, monkeypat
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("x" * MAX_RUNTIME_DIR)))
     deep = tmp_path / ("y" * 100)
     deep.mkdir()
-    path = claim_runtime_dir(deep)
+    path = lock_runtime_dir(deep)
     try:
         assert len(str(path)) <= MAX_RUNTIME_DIR
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
         (path / "old.sock").touch()
-        assert claim_runtime_dir(deep) == path
+        assert lock_runtime_dir(deep) == path
         assert list(path.iterdir()) == []
-        assert claim_runtime_dir(tmp_path) != path
+        assert lock_runtime_dir(tmp_path) != path
     finally:
         release_runtime_dir(path)
-        release_runtime_dir(claim_runtime_dir(tmp_path))
+        release_runtime_dir(lock_runtime_dir(tmp_path))
 
 
 def test_a_runtime_directory_that_is_a_link_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/tmp")
-    path = claim_runtime_dir(tmp_path)
+    path = lock_runtime_dir(tmp_path)
     release_runtime_dir(path)
     path.symlink_to(tmp_path)
     try:
         with pytest.raises(StoreError, match="belongs to another user"):
-            claim_runtime_dir(tmp_path)
+            lock_runtime_dir(tmp_path)
     finally:
         path.unlink()
 
