@@ -14,7 +14,7 @@ from pypes.core.nodetime import Clock
 from pypes.errors import Conflict, Gone, NotFound, StoreError
 from pypes.ingest.accounts import Account, report, report_pending
 from pypes.ingest.backlog.backlog import Backlog
-from pypes.ingest.backlog.waiting import Delivery, Group
+from pypes.ingest.backlog.deliveries import Delivery, Group
 from pypes.ingest.contracts.callbacks import Callback
 from pypes.ingest.contracts.cursors import Cursor
 from pypes.ingest.contracts.intake import Key

@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Iterable
 
 from pypes.ingest.backlog.cache import Cache
+from pypes.ingest.backlog.deliveries import Delivery, Group, Part, StreamBacklog
 from pypes.ingest.backlog.key_locks import KeyLocks
-from pypes.ingest.backlog.waiting import Delivery, Group, Part, Waiting
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Fresh, Overtaken, fresh_of
@@ -29,7 +29,7 @@ class Backlog:
         self.past: dict[tuple[int, int], Rerun] = {}
         #: Graphs of which nothing is lent for now; kept by whoever leases.
         self.held: set[str] = set()
-        self._streams: dict[Stream, Waiting] = {}
+        self._streams: dict[Stream, StreamBacklog] = {}
         self.cache = Cache(self._streams, max_cached_bytes)
         self._locks: dict[str, KeyLocks] = {}
         self._delayed: list[tuple[float, int, Delivery]] = []
@@ -44,17 +44,17 @@ class Backlog:
     @property
     def bulk(self) -> tuple[int, int]:
         """Unfinished deliveries and bytes of bulk lanes."""
-        lanes = [waiting for waiting in self._streams.values() if waiting.is_bulk]
+        lanes = [backlog for backlog in self._streams.values() if backlog.is_bulk]
         return sum(lane.deliveries for lane in lanes), sum(lane.bytes for lane in lanes)
 
     def unfinished(self, graph: str) -> int:
         """Deliveries of a graph in both lanes, lent or not."""
-        return sum(waiting.deliveries for stream, waiting in self._streams.items() if stream.graph == graph)
+        return sum(backlog.deliveries for stream, backlog in self._streams.items() if stream.graph == graph)
 
     def has_bulk(self, graph: str) -> bool:
         """True while bulk deliveries of a graph are unfinished, lent or not."""
-        waiting = self._streams.get(Stream(graph, True))
-        return waiting is not None and waiting.deliveries > 0
+        backlog = self._streams.get(Stream(graph, True))
+        return backlog is not None and backlog.deliveries > 0
 
     def supersede(self, documents: Iterable[Fresh]) -> None:
         """Record live documents that came while bulk deliveries of their graph were unfinished.
@@ -66,21 +66,21 @@ class Backlog:
             known = self._locks_of(graph).fresh.setdefault(key, {})
             known[identity] = max(commit, known.get(identity, 0))
 
-    def _waiting(self, stream: Stream) -> Waiting:
-        waiting = self._streams.get(stream)
-        if waiting is None:
-            self._streams[stream] = waiting = Waiting(stream)
-        return waiting
+    def _backlog_of(self, stream: Stream) -> StreamBacklog:
+        backlog = self._streams.get(stream)
+        if backlog is None:
+            self._streams[stream] = backlog = StreamBacklog(stream)
+        return backlog
 
-    def _lane_of(self, header: Header) -> Waiting:
+    def _lane_of(self, header: Header) -> StreamBacklog:
         # a stream is equal to the tuple of what it holds, which is sooner made
-        waiting = self._streams.get((header.graph, header.is_bulk))  # type: ignore[call-overload]
-        return self._waiting(Stream(header.graph, header.is_bulk)) if waiting is None else waiting
+        backlog = self._streams.get((header.graph, header.is_bulk))  # type: ignore[call-overload]
+        return self._backlog_of(Stream(header.graph, header.is_bulk)) if backlog is None else backlog
 
     def _locks_of(self, graph: str) -> KeyLocks:
         locks = self._locks.get(graph)
         if locks is None:
-            live, bulk = self._waiting(Stream(graph, False)), self._waiting(Stream(graph, True))
+            live, bulk = self._backlog_of(Stream(graph, False)), self._backlog_of(Stream(graph, True))
             self._locks[graph] = locks = KeyLocks(live, bulk)
         return locks
 
@@ -103,57 +103,57 @@ class Backlog:
         for own in lanes.values():
             self._append(self._lane_of(own[0].header), group, own)
 
-    def _append(self, waiting: Waiting, group: Group, own: list[Delivery]) -> None:
+    def _append(self, backlog: StreamBacklog, group: Group, own: list[Delivery]) -> None:
         size = 0
         for delivery in own:
-            delivery.waiting = waiting
+            delivery.backlog = backlog
             size += delivery.cached_bytes
-            waiting.bytes += len(delivery.body)
+            backlog.bytes += len(delivery.body)
             header = delivery.header
-            if header.keys and not waiting.is_bulk and self.has_bulk(header.graph):
+            if header.keys and not backlog.is_bulk and self.has_bulk(header.graph):
                 self.supersede(fresh_of(header.graph, header.keys, header.identities, group.key))
-        waiting.deliveries += len(own)
-        self.cache.keep(waiting, group, own, size)
+        backlog.deliveries += len(own)
+        self.cache.keep(backlog, group, own, size)
 
     def restore(self, group: Group, parts: Iterable[tuple[Stream, list[int] | None, int, int]]) -> None:
         """Put a commit of an earlier life at the end, cold: stream, positions (None: all), deliveries and bytes unfinished."""
         self.groups[group.key] = group
         for stream, positions, deliveries, size in parts:
             if deliveries:
-                waiting = self._waiting(stream)
-                waiting.deliveries += deliveries
-                waiting.bytes += size
-                self.cache.defer(waiting, Part(group, positions, size))
+                backlog = self._backlog_of(stream)
+                backlog.deliveries += deliveries
+                backlog.bytes += size
+                self.cache.defer(backlog, Part(group, positions, size))
 
     def write_off(self, part: Part) -> int:
         """The bodies of a part that was brought are lost, its deliveries are without; returns how many bytes they had."""
-        assert part.waiting is not None
-        part.waiting.bytes -= part.bytes
+        assert part.backlog is not None
+        part.backlog.bytes -= part.bytes
         return part.bytes
 
     def withdraw(self, delivery: Delivery) -> None:
         """Take out a delivery that was brought but never lent; it is the caller's to finish."""
-        waiting = delivery.waiting
-        assert waiting is not None
+        backlog = delivery.backlog
+        assert backlog is not None
         if delivery.is_in_line:
-            waiting.step_out(delivery)
-            if delivery in waiting.free:
-                waiting.free.remove(delivery)
+            backlog.step_out(delivery)
+            if delivery in backlog.free:
+                backlog.free.remove(delivery)
         else:
-            waiting.warm.remove(delivery)
-        self.cache.take(waiting, delivery.cached_bytes)
+            backlog.warm.remove(delivery)
+        self.cache.take(backlog, delivery.cached_bytes)
 
     # -- leases ------------------------------------------------------------------------------------------
 
     @property
     def is_leasable(self) -> bool:
         held = self.held
-        return any(waiting.is_leasable and waiting.stream.graph not in held for waiting in self._streams.values())
+        return any(backlog.is_leasable and backlog.stream.graph not in held for backlog in self._streams.values())
 
     def streams(self) -> list[Stream]:
         """Streams with something at hand that may run; with order keys, :meth:`lease` may find that it may not yet."""
         held = self.held
-        return [w.stream for w in self._streams.values() if w.is_leasable and w.stream.graph not in held]
+        return [b.stream for b in self._streams.values() if b.is_leasable and b.stream.graph not in held]
 
     def is_held(self, graph: str) -> bool:
         """True if deliveries of a graph wait for others of their keys to be finished."""
@@ -163,20 +163,20 @@ class Backlog:
     def lease(self, stream: Stream, n: int, max_bytes: int) -> list[Lease]:
         """As :meth:`Leasing.take`; call :meth:`tick` first to bring back due deliveries."""
         leases: list[Lease] = []
-        waiting = self._streams.get(stream)
-        if waiting is not None and stream.graph not in self.held:
-            self._take(waiting, n, max_bytes, leases)
+        backlog = self._streams.get(stream)
+        if backlog is not None and stream.graph not in self.held:
+            self._take(backlog, n, max_bytes, leases)
         return leases
 
-    def _take(self, waiting: Waiting, n: int, max_bytes: int, leases: list[Lease]) -> None:
+    def _take(self, backlog: StreamBacklog, n: int, max_bytes: int, leases: list[Lease]) -> None:
         """Lend up to ``n`` of one stream."""
-        returned, free, warm = waiting.returned, waiting.free, waiting.warm
+        returned, free, warm = backlog.returned, backlog.free, backlog.warm
         has_progress = False
-        waiting.is_barred = False
+        backlog.is_barred = False
         while n > 0:
             if returned:
                 source = returned
-            elif free and waiting.has_free():
+            elif free and backlog.has_free():
                 source = free
             elif warm:
                 source = warm
@@ -184,7 +184,7 @@ class Backlog:
                 break
             delivery = source[0]
             if source is warm and delivery.header.keys:
-                if not waiting.look_at(delivery, self._locks_of(delivery.header.graph)):
+                if not backlog.look_at(delivery, self._locks_of(delivery.header.graph)):
                     break
                 warm.popleft()
                 has_progress = True
@@ -195,17 +195,17 @@ class Backlog:
             source.popleft()
             max_bytes -= size
             n -= 1
-            leases.append(self._lend(waiting, delivery))
-        if self._locks and (has_progress or leases) and (locks := self._locks.get(waiting.stream.graph)) is not None:
-            locks.unbar(waiting)
+            leases.append(self._lend(backlog, delivery))
+        if self._locks and (has_progress or leases) and (locks := self._locks.get(backlog.stream.graph)) is not None:
+            locks.unbar(backlog)
 
-    def _lend(self, waiting: Waiting, delivery: Delivery) -> Lease:
+    def _lend(self, backlog: StreamBacklog, delivery: Delivery) -> Lease:
         self._token = token = self._token + 1
-        self.cache.take(waiting, delivery.cached_bytes)
+        self.cache.take(backlog, delivery.cached_bytes)
         if delivery.is_in_line and not delivery.attempt:
-            waiting.step_out(delivery)
+            backlog.step_out(delivery)
             if delivery.is_passable:
-                self._locks[waiting.stream.graph].lock(delivery)
+                self._locks[backlog.stream.graph].lock(delivery)
         rerun = self.rerun(delivery) if self.past or delivery.is_in_line else None
         delivery.token = token
         delivery.attempt += 1
@@ -227,9 +227,9 @@ class Backlog:
     def rerun(self, delivery: Delivery) -> Rerun | None:
         """History of a delivery that has run before; None for a first run."""
         superseded = Overtaken()
-        waiting = delivery.waiting
-        if delivery.header.keys and waiting is not None and waiting.is_bulk and waiting.stream.graph in self._locks:
-            superseded = self._locks[waiting.stream.graph].superseded(delivery)
+        backlog = delivery.backlog
+        if delivery.header.keys and backlog is not None and backlog.is_bulk and backlog.stream.graph in self._locks:
+            superseded = self._locks[backlog.stream.graph].superseded(delivery)
         past = self.past.get((delivery.group.key, delivery.position))
         if not any(superseded):
             return past
@@ -246,30 +246,30 @@ class Backlog:
 
     def finish(self, delivery: Delivery) -> bool:
         """A delivery that was settled (or withdrawn) is finished; True if that may have made another one leasable."""
-        waiting = delivery.waiting
-        assert waiting is not None
-        waiting.deliveries -= 1
-        waiting.bytes -= len(delivery.body)
-        locks = self._locks.get(waiting.stream.graph) if self._locks else None
+        backlog = delivery.backlog
+        assert backlog is not None
+        backlog.deliveries -= 1
+        backlog.bytes -= len(delivery.body)
+        locks = self._locks.get(backlog.stream.graph) if self._locks else None
         if locks is None:
             return False
-        if waiting.is_bulk and not waiting.deliveries:
+        if backlog.is_bulk and not backlog.deliveries:
             locks.fresh.clear()
         locks.unbar(None)
         if delivery.is_in_line:
             for freed in locks.release(delivery):
-                assert freed.waiting is not None
-                freed.waiting.free.append(freed)
+                assert freed.backlog is not None
+                freed.backlog.free.append(freed)
         return True
 
     def give_back(self, delivery: Delivery, due: float | None = None) -> None:
         """Make a delivery whose lease ended leasable again, at ``due`` or now."""
-        waiting = delivery.waiting
-        assert waiting is not None
+        backlog = delivery.backlog
+        assert backlog is not None
         delivery.token = 0
-        self.cache.put(waiting, delivery.cached_bytes)
+        self.cache.put(backlog, delivery.cached_bytes)
         if due is None:
-            waiting.returned.append(delivery)
+            backlog.returned.append(delivery)
         else:
             self._token += 1
             heapq.heappush(self._delayed, (due, self._token, delivery))
@@ -279,8 +279,8 @@ class Backlog:
         found = False
         while self._delayed and self._delayed[0][0] <= now:
             delivery = heapq.heappop(self._delayed)[2]
-            assert delivery.waiting is not None
-            delivery.waiting.returned.append(delivery)
+            assert delivery.backlog is not None
+            delivery.backlog.returned.append(delivery)
             found = True
         return found
 

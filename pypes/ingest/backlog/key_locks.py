@@ -14,7 +14,7 @@ from pypes.ingest.ordering import EVERY, Overtaken, unpack_keys
 
 if TYPE_CHECKING:
     from pypes.core.identity import Identity
-    from pypes.ingest.backlog.waiting import Delivery, Waiting
+    from pypes.ingest.backlog.deliveries import Delivery, StreamBacklog
 
 _NONE = Overtaken()
 
@@ -23,13 +23,13 @@ class KeyLocks:
     """The key locks of one graph, each with the line of those that wait for it. ``live`` and ``bulk`` are its streams.
 
     ``sole`` is a delivery with :data:`EVERY` that was let go: nothing else of the graph is before it is finished. ``holders``
-    counts deliveries in lines, passable ones not included. ``fresh`` maps order keys, then identities (``None``: not known) to the
-    commit of the newest live document that came while bulk deliveries were unfinished.
+    counts deliveries in lines, passable ones not included. ``fresh`` maps order keys, then identities (``None``: not known) to
+    the commit of the newest live document that came while bulk deliveries were unfinished.
     """
 
     __slots__ = ("_bulk_lines", "_lines", "bulk", "fresh", "holders", "live", "sole")
 
-    def __init__(self, live: Waiting, bulk: Waiting) -> None:
+    def __init__(self, live: StreamBacklog, bulk: StreamBacklog) -> None:
         self.live = live
         self.bulk = bulk
         self.sole: Delivery | None = None
@@ -112,11 +112,11 @@ class KeyLocks:
         elif was_first and not is_barred:
             _advance(line[0], freed)
 
-    def unbar(self, taken_from: Waiting | None) -> None:
+    def unbar(self, taken_from: StreamBacklog | None) -> None:
         """Something was lent or stands in line now, or (None) was finished: look again at what could not even stand in line."""
-        for waiting in (self.live, self.bulk):
-            if waiting is not taken_from:
-                waiting.is_barred = False
+        for backlog in (self.live, self.bulk):
+            if backlog is not taken_from:
+                backlog.is_barred = False
 
     def superseded(self, delivery: Delivery) -> Overtaken:
         """Of which documents newer live ones were taken, among those that share an order key with a bulk delivery."""

@@ -23,7 +23,7 @@ from pypes.core.nodetime import Clock
 from pypes.errors import InvalidConfig
 from pypes.ingest.accounts import Account
 from pypes.ingest.backlog.backlog import Backlog
-from pypes.ingest.backlog.waiting import Delivery, Group
+from pypes.ingest.backlog.deliveries import Delivery, Group
 from pypes.ingest.contracts.queue import QueueStats
 from pypes.ingest.outcome import Blame, Details
 from pypes.ingest.protocol import Rerun

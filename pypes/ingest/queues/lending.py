@@ -11,7 +11,7 @@ from msgspec import structs
 from pypes.core.nodetime import Clock
 from pypes.ingest.accounts import Account, Kind, details_of, kind_of
 from pypes.ingest.backlog.backlog import Backlog
-from pypes.ingest.backlog.waiting import Delivery
+from pypes.ingest.backlog.deliveries import Delivery
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import Blame, Details, Outcome, failed_whole, failure_told
@@ -176,8 +176,8 @@ class Lending:
         # PERF: as Account(...), at half the cost
         account = tuple.__new__(Account, (kind, started, finished if finished > 0 else 0, id))
         group.finish(delivery.position, account)
-        assert delivery.waiting is not None
-        self._room.finished(delivery.waiting.stream.graph, len(delivery.body))
+        assert delivery.backlog is not None
+        self._room.finished(delivery.backlog.stream.graph, len(delivery.body))
         if self._backlog.past:
             self._backlog.past.pop((group.key, delivery.position), None)
         if self._backlog.finish(delivery):

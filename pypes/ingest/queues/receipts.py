@@ -11,7 +11,7 @@ from pypes.core.nodetime import Clock
 from pypes.errors import Gone
 from pypes.ingest.accounts import Account, report, report_pending
 from pypes.ingest.backlog.backlog import Backlog
-from pypes.ingest.backlog.waiting import Group
+from pypes.ingest.backlog.deliveries import Group
 from pypes.ingest.delivery import Header
 from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.lane import Lane

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from pypes.ingest.backlog.backlog import Backlog
-from pypes.ingest.backlog.waiting import Delivery, Part
+from pypes.ingest.backlog.deliveries import Delivery, Part
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.lane import Lane
@@ -108,7 +108,7 @@ class Refill:
             if self._backlog.cache.fill(part, deliveries) and row.entries is None:
                 damaged.append((part, deliveries, row.damage))
         for delivery in lost:
-            if delivery.waiting is None:  # it stays in the store for now
+            if delivery.backlog is None:  # it stays in the store for now
                 continue
             self._backlog.withdraw(delivery)
             self._bury(delivery, "store.spool_missing", "the file with the body is gone; post the document again")
@@ -148,8 +148,8 @@ class Refill:
             extra={"shard": self._shard, "commit": group.key, "receipts": receipts},
         )
         self._committer.buffer.damaged(group, reason)
-        assert part.waiting is not None
-        self._write_off(part.waiting.stream.graph, self._backlog.write_off(part))
+        assert part.backlog is not None
+        self._write_off(part.backlog.stream.graph, self._backlog.write_off(part))
         for delivery in unfinished:
             self._backlog.withdraw(delivery)
             text = f"{reason}; receipt {delivery.id} of shard {self._shard}: post the document again"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from pypes.ingest.backlog.waiting import Group
+from pypes.ingest.backlog.deliveries import Group
 from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.write_buffer import Commit
 

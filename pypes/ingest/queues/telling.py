@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypes.core.nodetime import Clock
 from pypes.ingest.accounts import Account
 from pypes.ingest.backlog.backlog import Backlog
-from pypes.ingest.backlog.waiting import Delivery, Group
+from pypes.ingest.backlog.deliveries import Delivery, Group
 from pypes.ingest.delivery import Header
 from pypes.ingest.receipt import Receipt, ReceiptId, rfc3339
 

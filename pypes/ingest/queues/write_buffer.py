@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from pypes.ingest.accounts import Account, encode, encode_some
-from pypes.ingest.backlog.waiting import Delivery, Group
+from pypes.ingest.backlog.deliveries import Delivery, Group
 from pypes.ingest.contracts.cursors import Cursor
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header, Spooled

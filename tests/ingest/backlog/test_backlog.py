@@ -7,7 +7,7 @@ from typing import Any
 from pypes.core.identity import Identity
 from pypes.ingest.accounts import Account, Kind
 from pypes.ingest.backlog.backlog import Backlog
-from pypes.ingest.backlog.waiting import AHEAD_DELIVERIES, Delivery, Group, Part
+from pypes.ingest.backlog.deliveries import AHEAD_DELIVERIES, Delivery, Group, Part
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import EVERY, Overtaken, key_of, pack_keys

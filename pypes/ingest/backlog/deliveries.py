@@ -1,4 +1,4 @@
-"""Deliveries in memory: the commits they came in, and the streams in which they wait. Pure bookkeeping.
+"""Deliveries of a backlog: the commits they came in, and the streams in which they wait. Pure bookkeeping.
 
 What waits of one stream was given back, is let go by the key locks of its graph, is at hand, or is in the store only.
 """
@@ -19,12 +19,13 @@ _OVERHEAD_BYTES = 512  # what a waiting delivery takes in memory besides its bod
 class Delivery:
     """One delivery in memory. ``token`` is 0 unless leased, ``started`` the first hand-over, ms since the epoch (0: not yet).
 
-    ``waiting`` is its stream, from when it is in a backlog. In an ordered graph, ``is_in_line`` while it stands in the lines of its
+    ``backlog`` is that of its stream, once it is in one. In an ordered graph, ``is_in_line`` while it stands in the lines of its
     keys, until it is finished; ``waits`` counts those in which it is not first, ``is_passable`` while live ones may pass it.
     """
 
     __slots__ = (
         "attempt",
+        "backlog",
         "body",
         "cached_bytes",
         "crashes",
@@ -38,7 +39,6 @@ class Delivery:
         "position",
         "started",
         "token",
-        "waiting",
         "waits",
     )
 
@@ -58,7 +58,7 @@ class Delivery:
         self.started = 0
         inline = 0 if isinstance(body, Spooled) else len(body)
         self.cached_bytes = inline + (len(decoded) if decoded else 0) + _OVERHEAD_BYTES
-        self.waiting: Waiting | None = None
+        self.backlog: StreamBacklog | None = None
         self.waits = 0
         self.is_in_line = False
         self.is_passable = False
@@ -100,8 +100,8 @@ class Group:
 class Lines(Protocol):
     """The lines in which deliveries of an ordered graph stand for their keys, see :class:`.key_locks.KeyLocks`."""
 
-    live: Waiting
-    bulk: Waiting
+    live: StreamBacklog
+    bulk: StreamBacklog
     sole: Delivery | None
 
     def lock_all(self, delivery: Delivery) -> bool: ...
@@ -119,18 +119,18 @@ _KEY_BYTES = 4
 class Part:
     """The deliveries of one commit and one stream that are in the store only; ``positions`` is None if they are all of it."""
 
-    __slots__ = ("bytes", "group", "positions", "waiting")
+    __slots__ = ("backlog", "bytes", "group", "positions")
 
     def __init__(self, group: Group, positions: list[int] | None, bytes: int) -> None:
         self.group = group
         self.positions = positions
         self.bytes = bytes
         #: Set while it is being read.
-        self.waiting: Waiting | None = None
+        self.backlog: StreamBacklog | None = None
 
 
-class Waiting:
-    """One stream, in order of append; returned deliveries go first.
+class StreamBacklog:
+    """The unfinished deliveries of one stream, in order of append; returned deliveries go first.
 
     ``deliveries`` and ``bytes`` count what is unfinished, lent or not. ``ahead`` are deliveries that stand in line and were not
     lent yet, in order; those of them in ``free`` may run. Nothing in ``warm`` is newer than anything in ``cold``.
