@@ -17,12 +17,13 @@ from pypes.component import Component
 from pypes.core.limits import Limits
 from pypes.core.raised import is_interruption
 from pypes.core.secrets import Secrets
+from pypes.runtime.scheduler.calls import Calls
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.observing import Observation
 from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.ready import Ready
-from pypes.runtime.scheduler.waiting import Calls, Timers
+from pypes.runtime.scheduler.timers import Timers
 from pypes.runtime.scheduler.wire import Wire
 
 T = TypeVar("T")

@@ -23,6 +23,7 @@ from pypes.errors import ComponentError
 from pypes.graph.model import Graph
 from pypes.observe import Observer, guarded
 from pypes.runtime.scheduler.breaker import Breakers
+from pypes.runtime.scheduler.calls import Calls
 from pypes.runtime.scheduler.commits import Commits
 from pypes.runtime.scheduler.core import PARKED, Core, Ended, is_no_failure
 from pypes.runtime.scheduler.driver import Driver
@@ -32,7 +33,6 @@ from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.observing import Observation
 from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.standstill import Standstill
-from pypes.runtime.scheduler.waiting import Calls
 from pypes.runtime.scheduler.watching import Watch
 from pypes.runtime.scheduler.wiring import attach, build, set_up, tear_down
 

@@ -1,4 +1,4 @@
-"""Calls in threads when there is no room for a thread, or hardly any memory."""
+"""Calls in threads, with and without room for a thread or memory."""
 
 from __future__ import annotations
 

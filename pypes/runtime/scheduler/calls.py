@@ -1,8 +1,7 @@
-"""What a scheduler waits for besides input: times to come, and calls that run in threads."""
+"""Blocking calls of components that run in threads beside the scheduler."""
 
 from __future__ import annotations
 
-import heapq
 import socket
 import threading
 import time
@@ -10,7 +9,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from itertools import count
 from select import select
 from typing import Any, TypeVar
 
@@ -22,33 +20,6 @@ THREADS = 8
 #: Wait before a call is tried again for which no thread could be started, and before its end is told without memory to do so.
 THREAD_RETRY_S = 1.0
 MEMORY_RETRY_S = 0.01
-
-
-class Timers:
-    """Calls that are due at a time of the clock, in seconds."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        #: The next one is first; empty if there is none.
-        self.heap: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = count()
-
-    def __bool__(self) -> bool:
-        return bool(self.heap)
-
-    @property
-    def next_s(self) -> float | None:
-        """When the next one is due, ``None`` if there is none."""
-        return self.heap[0][0] if self.heap else None
-
-    def after(self, delay_s: float, call: Callable[[], None]) -> None:
-        heapq.heappush(self.heap, (self._clock() + delay_s, next(self._order), call))
-
-    def fire(self) -> None:
-        """Make the calls that are due."""
-        now = self._clock()
-        while self.heap and self.heap[0][0] <= now:
-            heapq.heappop(self.heap)[2]()
 
 
 class Calls:
