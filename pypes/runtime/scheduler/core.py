@@ -1,7 +1,7 @@
 """The core of the scheduler: what its filters, policies and drivers share, and nothing of how they do their work.
 
-*Policies* decide what becomes of packets (retries, resting, holding, joining, relief of jams, commits); *drivers* run components
-(packet by packet, in batches, as loops). Both depend on this module, and it on neither.
+*Policies* decide what becomes of packets (retries, resting, holding, joining, relief of jams, reports of published documents);
+*drivers* run components (packet by packet, in batches, as loops). Both depend on this module, and it on neither.
 """
 
 from __future__ import annotations

@@ -49,7 +49,6 @@ class Driver(Filter):
         "chosen",
         "chunk",
         "commits",
-        "committing",
         "drops",
         "failing",
         "holding",
@@ -59,6 +58,7 @@ class Driver(Filter):
         "most",
         "observation",
         "only_wire",
+        "published",
         "reports",
         "resting",
         "stalls",
@@ -72,7 +72,7 @@ class Driver(Filter):
         self.resting = policies.resting
         #: The filters that rest; PERF: asked often, and nearly always empty.
         self.broken = policies.resting.open
-        self.committing = policies.commits
+        self.published = policies.published
         self.observation = core.observation
         self.name = name
         self.component = component
@@ -134,7 +134,7 @@ class Driver(Filter):
         self.drops = not self.is_publisher and self.holding is None
         #: Whether what it has committed is reported, and not given to it again in another run.
         self.is_remembered = self.is_publisher and not self.outs.keys() - {ERROR_PORT}
-        self.reports = self.is_remembered and self.committing is not None
+        self.reports = self.is_remembered and self.published is not None
 
     def is_connected(self, port: str) -> bool:
         return bool(self.outs.get(port)) or bool(self.inputs.get(port))
@@ -449,7 +449,7 @@ class Driver(Filter):
         if self.broken:
             self.resting.succeed(self)
         if self.reports:
-            self.committing.add(self, self.epoch, origins)  # type: ignore[union-attr]
+            self.published.add(self, self.epoch, origins)  # type: ignore[union-attr]
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         return self.core.offload(self, fn, args, kwargs)

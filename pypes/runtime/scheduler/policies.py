@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pypes.runtime.scheduler.breaker import Breakers
-from pypes.runtime.scheduler.commits import Commits
 from pypes.runtime.scheduler.jams import Jams
+from pypes.runtime.scheduler.published import Published
 
 
 class Policies(NamedTuple):
@@ -14,6 +14,6 @@ class Policies(NamedTuple):
 
     jams: Jams
     resting: Breakers
-    commits: Commits | None
+    published: Published | None
     #: Whether filters rest at all; else their packets fail.
     has_breakers: bool

@@ -24,7 +24,6 @@ from pypes.graph.model import Graph
 from pypes.observe import Observer, guarded
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.calls import Calls
-from pypes.runtime.scheduler.commits import Commits
 from pypes.runtime.scheduler.core import PARKED, Core, Ended, is_no_failure
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch, Feed
@@ -32,6 +31,7 @@ from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.observing import Observation
 from pypes.runtime.scheduler.policies import Policies
+from pypes.runtime.scheduler.published import Published
 from pypes.runtime.scheduler.standstill import Standstill
 from pypes.runtime.scheduler.watching import Watch
 from pypes.runtime.scheduler.wiring import attach, build, set_up, tear_down
@@ -86,8 +86,8 @@ class Scheduler:
         self._is_cut = False
         self.jams = Jams(core)
         self.resting = Breakers(core, self.jams)
-        self.commits = Commits(on_committed, self.resting) if on_committed is not None else None
-        policies = Policies(self.jams, self.resting, self.commits, has_breakers)
+        self.published = Published(on_committed, self.resting) if on_committed is not None else None
+        policies = Policies(self.jams, self.resting, self.published, has_breakers)
         self.tasks, self.wires, by_name, self.roster = build(core, policies, graph, components)
         core.filters, core.wires = self.tasks, self.wires
         self._joins = attach(self.tasks, graph.name)
@@ -154,8 +154,8 @@ class Scheduler:
             epoch.settle_parents()
             return
         self.epochs.discard(epoch)
-        if self.commits is not None and self.commits.open:
-            self.commits.forget(epoch)
+        if self.published is not None and self.published.open:
+            self.published.forget(epoch)
         if epoch.feed.committed:
             self.core.reruns -= 1
         self.on_done(epoch)
@@ -212,7 +212,7 @@ class Scheduler:
         """False if the runner was parked meanwhile, so that another one runs now."""
         until = self.core.clock() + SLICE_S
         # PERF: looked at before every wave, so as they are rather than asked
-        ended, timers, feeds, commits = self.core.calls.done, self.core.timers.heap, self.feeds, self.commits
+        ended, timers, feeds, published = self.core.calls.done, self.core.timers.heap, self.feeds, self.published
         fed, tasks, joins, is_watched = feeds.waiting, self.tasks, self._joins, self._is_watched
         while True:
             if ended:
@@ -251,9 +251,9 @@ class Scheduler:
                 self._end_watched()
             if fed and feeds.pull():
                 moved = True
-            if commits is not None and (commits.fresh or commits.open):
+            if published is not None and (published.fresh or published.open):
                 # after the feeds, because most epochs are done once theirs is found exhausted
-                commits.report()
+                published.report()
             if not (self.core.ready.waiting or fed or ended or timers or self.core.ready.blocked):
                 self._is_cut = False  # PERF: it need not be found out in another round that there is nothing
                 return True
@@ -270,8 +270,8 @@ class Scheduler:
         In a lone run, whatever it does, it is known what was committed before, and who it was.
         """
         if self.core.note is not None:
-            if self.commits is not None:
-                self.commits.report()
+            if self.published is not None:
+                self.published.report()
             self.core.note(task.name, self.feeds.fed - 1)
         if self._observation is not None:
             self._observation.begin_turn(task.name)

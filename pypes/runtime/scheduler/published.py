@@ -1,4 +1,4 @@
-"""Commits: which documents a publisher will not see again, although their epoch goes on."""
+"""Published documents: those that a publisher will not see again, although their epoch goes on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.tracking import DocumentTracker
 
 
-class Commits:
-    """Reports what publishers have committed as soon as nothing made of it is on its way to them any more.
+class Published:
+    """Reports the documents that publishers have committed, as soon as nothing made of them is on its way to these any more.
 
     A document counts as soon as it was in a commit; the rows of a table, all one document, are reported with the last of them.
     """

@@ -1,4 +1,4 @@
-"""What publishers have committed of epochs that go on."""
+"""Documents that publishers have committed of epochs that go on."""
 
 from __future__ import annotations
 
