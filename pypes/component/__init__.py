@@ -7,6 +7,7 @@
 ``example``        worked examples
 ``original``       the API of the original Pypes
 ``functions``      components made of functions
+``shared``         objects that several components use together
 ``turn``           what the scheduler lends a component
 =================  ===========================================================================
 
@@ -36,6 +37,7 @@ from pypes.component.kinds import (
     kind_of,
 )
 from pypes.component.parameters import Help, Parameters
+from pypes.component.shared import Resources
 from pypes.component.turn import FilterLog, Turn
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "Operator",
     "Parameters",
     "Publisher",
+    "Resources",
     "Source",
     "Transformer",
     "Turn",

@@ -17,17 +17,20 @@ The original style (Pypes 2010-2014) is :mod:`pypes.component.original`; both ru
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 
 from pypes.component.example import Example
 from pypes.component.original import OriginalStyle
 from pypes.component.parameters import convert, schema_of
+from pypes.component.shared import Shares
 from pypes.component.turn import FilterLog
 from pypes.core.paths import Paths
 from pypes.core.secrets import Secrets
 from pypes.errors import InvalidInput, Problem
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 ERROR_PORT = "error"
 
@@ -106,6 +109,7 @@ class Component(OriginalStyle):
         self.name = type(self).__name__
         self.graph_name = ""
         self.log = FilterLog(self)
+        self._shares = Shares(self)
         self.secrets = Secrets()
         params, problems = convert(self.Params, {})
         # required parameters come with `configure`; until then there is nothing to read
@@ -140,6 +144,25 @@ class Component(OriginalStyle):
 
     def teardown(self) -> None:
         """Close what ``setup`` opened. Called once, after the last turn; also when ``setup`` failed half-way."""
+
+    @overload
+    def shared(self, make: Callable[P, AbstractContextManager[T, Any]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
+    def shared(self, make: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    def shared(self, make: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """The result of ``make(*args, **kwargs)``, one object for all components of the process that ask for the same.
+
+        For ``setup`` and ``reconfigure``: clients, connection pools, models. Several components use it, and if they offload,
+        several threads at once. It is closed after :meth:`teardown` of the last component that has it: by its ``close()``, or by
+        leaving it, if it is a context manager without one (it was entered when it was made). See also :meth:`unshare`.
+
+        Raises what ``make`` raises, and ``ComponentError`` for an argument without a hash that is no list, dict or set.
+        """
+        return self._shares.take(make, args, kwargs)
+
+    def unshare(self, obj: Any) -> None:
+        """Give back an object of :meth:`shared` before ``teardown``, once for each time it was asked for."""
+        self._shares.give_back(obj)
 
     # -- parameters -------------------------------------------------------------------------------------
 

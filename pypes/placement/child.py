@@ -117,6 +117,7 @@ def _tear_down(component: Component) -> None:
         component.teardown()
     except BaseException:
         component.log.exception("teardown failed")
+    component._shares.give_back_all()
 
 
 class Says:

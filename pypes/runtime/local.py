@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from pypes.component import ERROR_PORT, Component, Publisher
+from pypes.component import ERROR_PORT, Component, Publisher, Resources
 from pypes.core.limits import Limits
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
@@ -75,6 +75,9 @@ class Pipeline:
             wires=tuple(Wire(*end) for end in ends),
         )
         _check(graph, components)
+        resources = Resources()
+        for component in components.values():
+            component._shares.resources = resources
         self.entries = [name for name in Plan(graph).order if not any(wire.target == name for wire in graph.wires)]
         #: Packets that failed, with the reason; grows until it is cleared by whoever reads it.
         self.dead_letters: list[Failure] = []

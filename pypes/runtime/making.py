@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pypes.component import Component
+from pypes.component import Component, Resources
 from pypes.core.paths import Paths
 from pypes.core.secrets import Secrets
 from pypes.graph.spec import ComponentSpec
@@ -17,11 +17,15 @@ from pypes.registry import make
 
 @dataclass(frozen=True)
 class Site:
-    """Where components are made: the environment, the rules for paths, and the secrets, which grow with what is made."""
+    """Where components are made: the environment, the rules for paths, the secrets, and the resources that components share.
+
+    Secrets and resources grow with what is made.
+    """
 
     paths: Paths = field(default_factory=Paths)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     secrets: Secrets = field(default_factory=Secrets)
+    resources: Resources = field(default_factory=Resources)
 
     def make(self, spec: ComponentSpec, params: Mapping[str, Any], filter: str) -> Component:
         """A component for a filter, configured and not yet set up.
@@ -32,6 +36,7 @@ class Site:
         component.data_dir = self.paths.data_dir
         component.paths = self.paths
         component.secrets = self.secrets
+        component._shares.resources = self.resources
         return component
 
     def checked(self, spec: ComponentSpec, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def _fetched(source: Component) -> list[Packet]:
         return [packet for packets, _ in fetch(None) for packet in packets]
     finally:
         source.teardown()
+        source._shares.give_back_all()
 
 
 def _differences(example: Example, result: Result, data_dir: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 import urllib.error
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -181,6 +182,13 @@ class Batch(Transformer):
             yield None
 
 
+@contextlib.contextmanager
+def says_when_closed(path: str) -> Iterator[None]:
+    yield
+    with Path(path).open("a") as file:
+        file.write("closed\n")
+
+
 class SetUp(Transformer):
     """Writes down its life in its data directory; set up for the second time, it fails."""
 
@@ -190,6 +198,7 @@ class SetUp(Transformer):
         lives = Path(self.data_dir, "lives")
         with lives.open("a") as file:
             file.write("setup\n")
+        self.shared(says_when_closed, str(lives))
         if lives.read_text().count("setup") == 2:
             raise OSError("no licence left")
 

@@ -219,7 +219,7 @@ def test_what_cannot_travel_is_refused() -> None:
 
 def test_set_up_and_torn_down_where_it_runs(tmp_path: Path) -> None:
     run(samples.SetUp(), [Packet()], data_dir=tmp_path)
-    assert (tmp_path / "lives").read_text() == "setup\nteardown\n"
+    assert (tmp_path / "lives").read_text() == "setup\nteardown\nclosed\n"
 
 
 def test_setting_up_again_is_tried_again(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_setting_up_again_is_tried_again(tmp_path: Path) -> None:
     found = run(samples.SetUp(), packets, data_dir=tmp_path)
     assert [letter.code for letter in found.dead_letters] == ["isolated.killed"]
     assert len(found.packets) == 2
-    assert (tmp_path / "lives").read_text() == "setup\nsetup\nteardown\nsetup\nteardown\n"
+    assert (tmp_path / "lives").read_text() == "setup\nsetup\nteardown\nclosed\nsetup\nteardown\nclosed\n"
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,23 @@ def test_a_link_that_has_come_since_is_found_when_the_component_is_made(tmp_path
     elsewhere.make(SPEC, {"path": str(tmp_path / "free" / "x")}, "keeps")
     with pytest.raises(InvalidInput, match="roots"):
         elsewhere.make(SPEC, {"path": str(tmp_path / "x")}, "keeps")
+
+
+class Shares(Transformer):
+    """Shares a list with whoever has the same secret."""
+
+    class Params(Parameters):
+        key: str = ""
+
+    def setup(self) -> None:
+        self.list = self.shared(list, self.params.key)
+
+
+def test_components_of_one_place_share_and_those_of_two_do_not() -> None:
+    spec = describe(Shares, module=__name__, attr="Shares")
+    here, there = Site(environ={"KEY": "s3cret-key"}), Site(environ={"KEY": "s3cret-key"})
+    made = [site.make(spec, {"key": key}, "shares") for site, key in ((here, "${KEY}"), (here, "s3cret-key"), (there, "${KEY}"))]
+    for component in made:
+        component.setup()
+    one, same, apart = [component.list for component in made]  # type: ignore[attr-defined]
+    assert one is same is not apart

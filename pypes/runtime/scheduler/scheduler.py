@@ -112,6 +112,8 @@ class Scheduler:
         """End the greenlets and tear the components down; one that raises is logged and does not keep the others."""
         for task in self.tasks:
             tear_down(task)
+        for task in self.tasks:  # after all of them: what one shares another may use until its own end
+            task.component._shares.give_back_all()
         runner, self.core.runner = self.core.runner, None
         if runner is not None and not runner.dead:
             # what a greenlet that is parked refers to would never be collected

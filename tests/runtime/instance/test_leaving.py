@@ -9,10 +9,16 @@ from typing import Any
 
 import psutil
 
-from pypes.graph.spec import ComponentSpec
+from pypes.component import Transformer
+from pypes.core.limits import Limits
+from pypes.graph.model import Graph, GraphNode
+from pypes.graph.spec import ComponentSpec, describe
 from pypes.ingest.delivery import Header
 from pypes.ingest.dispatch.topology import Topology
 from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.instance.leaving import Leaving
+from pypes.runtime.instance.runner import Runner
+from pypes.runtime.making import Site
 from tests.runtime.instance.harness import Process, Stage, spec_of, staged, until
 
 MODEL_BYTES = 64 << 20
@@ -93,3 +99,41 @@ async def test_what_runs_is_finished_what_waits_goes_elsewhere_and_memory_is_fre
     old.control.send(("stop", 20.0))
     assert await asyncio.to_thread(old.process.wait, 20.0) == 0
     assert stage.lost == []
+
+
+class Model:
+    def __init__(self, graph: str = "") -> None:
+        self.is_open = True
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+class Uses(Transformer):
+    """Uses a model that graphs share, and one of its graph alone."""
+
+    def setup(self) -> None:
+        self.models = [self.shared(Model), self.shared(Model, self.graph_name)]
+
+    def teardown(self) -> None:
+        assert all(model.is_open for model in self.models)
+
+
+def test_only_what_no_other_graph_uses_is_closed() -> None:
+    site = Site()
+    spec = describe(Uses, module=__name__, attr="Uses")
+    made, runners = [], []
+    for name in ("g", "h"):
+        nodes = {node: GraphNode(node, "Uses") for node in ("one", "two")}
+        components = {node: site.make(spec, {}, node) for node in nodes}
+        runners.append(Runner(Graph(name, nodes, ()), 1, components, Limits()))
+        runners[-1].scheduler.setup()
+        made.append(components["one"].models)  # type: ignore[attr-defined]
+        assert components["two"].models == made[-1]  # type: ignore[attr-defined]
+    (common, alone), (also, other) = made
+    assert common is also
+    leaving = Leaving()
+    for runner, are_open in zip(runners, ((True, False, True), (False, False, False)), strict=True):
+        leaving.begin(runner)
+        leaving.part(runner)
+        assert (common.is_open, alone.is_open, other.is_open) == are_open
