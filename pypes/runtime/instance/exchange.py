@@ -28,13 +28,13 @@ from pypes.core.nodetime import Clock
 from pypes.core.secrets import Secrets
 from pypes.ingest import protocol
 from pypes.ingest.protocol import Item
+from pypes.runtime.instance.acknowledging import no_graph
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.connection import Connection
 from pypes.runtime.instance.fetching import Fetching
 from pypes.runtime.instance.leaving import Leaving
 from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.runner import Runner
-from pypes.runtime.instance.settling import no_graph
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class Exchange:
             self._start()
             self._run_some()
             self._acknowledge()
-            self._settle_changes()
+            self._resolve_changes()
             if self._leaving and (left := self._leave()):
                 self.on_left(left)
             if all(runner.scheduler.is_idle for runner in self._all):
@@ -250,9 +250,9 @@ class Exchange:
             if not any(runner.has_waiting for runner in self._all):
                 self._is_pressed = False
 
-    def _settle_changes(self) -> None:
+    def _resolve_changes(self) -> None:
         for runner in self._all:
-            runner.settle_change()
+            runner.resolve_change()
 
     def _leave(self) -> list[str]:
         """Part with the graphs of which nothing is in flight any more; returns their names. Nothing refers to them then."""

@@ -19,11 +19,11 @@ from pypes.ingest.ordering import key_of
 from pypes.ingest.protocol import Item
 from pypes.ingest.receipt import received_of, rfc3339
 from pypes.packet import Packet
+from pypes.runtime.instance.acknowledging import acknowledge
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.names import id_in, keep_files
 from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.routing import Entry, Router, as_bytes
-from pypes.runtime.instance.settling import settle
 from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_json, named
 
 #: What a feed yields; ``BARRIER`` is of a class that is the scheduler's own.
@@ -97,10 +97,10 @@ class Intake:
             feed.committed = {publisher: frozenset(numbers) for publisher, numbers in committed.items()}
         return feed
 
-    def settle(self, graph: str, version: int) -> None:
+    def acknowledge(self, graph: str, version: int) -> None:
         """The epoch is done: give every delivery's outcome to its connection, as ``published`` or among ``outcomes``."""
         assert self.epoch is not None
-        settle(self, self.epoch, graph, version)
+        acknowledge(self, self.epoch, graph, version)
 
     # -- decoding ---------------------------------------------------------------------------------------
 

@@ -14,11 +14,11 @@ from pypes.core.returned import unrun
 from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
 from pypes.graph.model import Graph
+from pypes.runtime.instance.acknowledging import committed
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.routing import Router
-from pypes.runtime.instance.settling import committed
 from pypes.runtime.scheduler import Epoch, Scheduler
 
 #: Deliveries that wait together become one epoch of so much work at most, in seconds: nothing is acknowledged before its end.
@@ -228,7 +228,7 @@ class Runner:
     def is_changing(self) -> bool:
         return self._change is not None
 
-    def settle_change(self) -> None:
+    def resolve_change(self) -> None:
         """Take up the new parameters if nothing is in flight any more."""
         if self._change is None or self.scheduler.in_flight:
             return
@@ -263,7 +263,7 @@ class Runner:
         elif self._is_large(first):
             self._large_in_flight -= 1
         self._intakes.discard(intake)
-        intake.settle(self.name, self.version)
+        intake.acknowledge(self.name, self.version)
         intake.epoch = None  # or the two would keep each other alive until the next collection
 
     def _committed(self, epoch: Epoch, publisher: str, documents: Sequence[int]) -> None:

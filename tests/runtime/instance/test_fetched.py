@@ -65,7 +65,7 @@ class Bench:
         self.connection = Connection()
 
     def done(self, epoch: Epoch) -> None:
-        epoch.feed.deliveries[0].settle("g", 3)
+        epoch.feed.deliveries[0].acknowledge("g", 3)
 
     def put(self, packets: list[Packet]) -> Outcome:
         body = orjson.dumps([packet.to_json() for packet in packets])

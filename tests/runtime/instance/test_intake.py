@@ -92,7 +92,7 @@ class Bench:
         self.connection = Connection()
 
     def done(self, epoch: Epoch) -> None:
-        epoch.feed.deliveries[0].settle("g", 3)
+        epoch.feed.deliveries[0].acknowledge("g", 3)
 
     def put(self, *deliveries: tuple[Header, bytes], rerun: Rerun | None = None, note: Note | None = None) -> dict[int, Outcome]:
         items = [

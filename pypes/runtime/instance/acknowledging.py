@@ -1,4 +1,4 @@
-"""Settling: what became of the deliveries of an epoch that is done, document by document."""
+"""Acknowledging: what became of the deliveries of an epoch that is done, document by document."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Taken(Protocol):
     def superseded(self) -> Set[int]: ...
 
 
-def settle(intake: Taken, epoch: Epoch, graph: str, version: int) -> None:
+def acknowledge(intake: Taken, epoch: Epoch, graph: str, version: int) -> None:
     """Give each delivery of an intake its outcome: single documents that were published together, all others by themselves."""
     flags, ids = epoch.flags, intake.ids
     deliveries = intake.deliveries
