@@ -27,7 +27,7 @@ from pypes.ingest.contracts.leasing import Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queues.embedded import EmbeddedQueue
-from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.store.shards import Shards
 
 ROUNDS = 3
@@ -83,7 +83,7 @@ class Group:
 
     def __init__(self, commit: Commit) -> None:
         self._loop = asyncio.get_running_loop()
-        self._lane = Lane(self._loop, "commit")
+        self._thread = StoreThread(self._loop, "commit")
         self._commit = commit
         self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
         self._is_busy = False
@@ -99,7 +99,7 @@ class Group:
         if self._pending and not self._is_busy:
             self._is_busy = True
             batch, self._pending = self._pending, []
-            self._lane.submit(partial(self._commit, [body for body, _ in batch]), partial(self._done, batch))
+            self._thread.submit(partial(self._commit, [body for body, _ in batch]), partial(self._done, batch))
 
     def _done(self, batch: list[tuple[bytes, asyncio.Future[None]]], _: object, error: BaseException | None) -> None:
         if error is not None:

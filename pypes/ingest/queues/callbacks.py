@@ -7,14 +7,14 @@ from functools import partial
 
 from pypes.ingest.contracts.callbacks import Callback
 from pypes.ingest.queues.committer import Committer
-from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.store.ledger import Ledger
 
 
 class StoredCallbacks:
     """Implements :class:`pypes.ingest.contracts.callbacks.Callbacks`."""
 
-    def __init__(self, ledger: Ledger, reading: Lane, committer: Committer) -> None:
+    def __init__(self, ledger: Ledger, reading: StoreThread, committer: Committer) -> None:
         self.on_due: Callable[[], None] | None = None
         self._ledger = ledger
         self._reading = reading

@@ -10,7 +10,7 @@ from functools import partial
 
 from pypes.errors import StoreError
 from pypes.ingest.delivery import Spooled
-from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.queues.write_buffer import Append, Change, Commit, Move, WriteBuffer
 from pypes.ingest.receipt import MAX_SALT, commit_key
 from pypes.ingest.store.spool import SpoolDir
@@ -31,7 +31,7 @@ class Committer:
 
     def __init__(
         self,
-        lane: Lane,
+        thread: StoreThread,
         store: Store,
         spool: SpoolDir,
         buffer: WriteBuffer,
@@ -49,7 +49,7 @@ class Committer:
         self.failure: BaseException | None = None
         self.is_closed = False
         self._loop = asyncio.get_running_loop()
-        self._lane = lane
+        self._thread = thread
         self._store = store
         self._spool = spool
         self._durability = durability
@@ -112,7 +112,7 @@ class Committer:
         if commit.batch.row is not None:
             self._last_key = key
         self._is_busy = True
-        self._lane.submit(partial(self._store.commit, commit.batch), partial(self._committed, commit))
+        self._thread.submit(partial(self._store.commit, commit.batch), partial(self._committed, commit))
 
     def _committed(self, commit: Commit, result: Result | None, error: BaseException | None) -> None:
         self._is_busy = False
@@ -130,7 +130,7 @@ class Committer:
         self._kick()
 
     def _remove(self, spools: list[str]) -> None:
-        self._lane.submit(partial(self._spool.remove, spools), _removed)
+        self._thread.submit(partial(self._spool.remove, spools), _removed)
 
     # -- a disk that fails -------------------------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class Committer:
 
     def _probe(self) -> None:
         if not self.is_closed:
-            self._lane.submit(self._store.sync, self._probed)
+            self._thread.submit(self._store.sync, self._probed)
 
     def _probed(self, _: object, error: BaseException | None) -> None:
         if error is not None:
@@ -164,7 +164,7 @@ class Committer:
 
     def _sync(self) -> None:
         self._sync_timer = None
-        self._lane.submit(self._store.sync, self._synced)
+        self._thread.submit(self._store.sync, self._synced)
 
     def _synced(self, _: object, error: BaseException | None) -> None:
         if error is not None and self.failure is None:
@@ -207,7 +207,7 @@ class Committer:
         while self.failure is None and (self._is_busy or self.buffer):
             await self.settled()
         if self._durability == "interval" and self.failure is None:
-            await self._lane.call(self._store.sync)
+            await self._thread.call(self._store.sync)
 
 
 def _removed(_: object, error: BaseException | None) -> None:

@@ -9,7 +9,7 @@ from pypes.ingest.contracts.cursors import Cursor
 from pypes.ingest.delivery import Header
 from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.intake import StoredIntake
-from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.queues.write_buffer import Move
 from pypes.ingest.store.ledger import Ledger
 
@@ -17,7 +17,7 @@ from pypes.ingest.store.ledger import Ledger
 class StoredCursors:
     """Implements :class:`pypes.ingest.contracts.cursors.Cursors`."""
 
-    def __init__(self, ledger: Ledger, reading: Lane, committer: Committer, intake: StoredIntake) -> None:
+    def __init__(self, ledger: Ledger, reading: StoreThread, committer: Committer, intake: StoredIntake) -> None:
         self._ledger = ledger
         self._reading = reading
         self._committer = committer

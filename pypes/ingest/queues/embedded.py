@@ -31,7 +31,6 @@ from pypes.ingest.queues.callbacks import StoredCallbacks
 from pypes.ingest.queues.committer import Committer, store_error
 from pypes.ingest.queues.cursors import StoredCursors
 from pypes.ingest.queues.intake import StoredIntake
-from pypes.ingest.queues.lane import Lane
 from pypes.ingest.queues.lending import Lending
 from pypes.ingest.queues.letters import StoredLetters
 from pypes.ingest.queues.receipts import StoredReceipts
@@ -40,6 +39,7 @@ from pypes.ingest.queues.retention import Retention
 from pypes.ingest.queues.rewriting import REWRITE_S, Rewriting
 from pypes.ingest.queues.room import Room
 from pypes.ingest.queues.statistics import stats_of
+from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.queues.telling import Telling
 from pypes.ingest.queues.write_buffer import Append, Change, Commit, Move, WriteBuffer
 from pypes.ingest.receipt import ReceiptIds, first_key, time_of
@@ -84,8 +84,8 @@ class EmbeddedQueue:
         #: Graphs of which keys are noted as fresh.
         self._fresh_graphs: set[str] = set()
         self._appended = 0
-        self._writing = Lane(loop, f"pypes-commit-{number}")
-        self._reading = Lane(loop, f"pypes-read-{number}")
+        self._writing = StoreThread(loop, f"pypes-commit-{number}")
+        self._reading = StoreThread(loop, f"pypes-read-{number}")
         # tokens of an earlier life of this queue must not be valid in this one
         self._backlog = Backlog(time.monotonic_ns(), limits.cache_bytes)
         self._buffer = WriteBuffer(node, number, self._backlog.has_bulk, clock.now)

@@ -13,8 +13,8 @@ from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.queues.committer import Committer, store_error
 from pypes.ingest.queues.idempotency import Keys
-from pypes.ingest.queues.lane import Lane
 from pypes.ingest.queues.room import Room
+from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.queues.write_buffer import Append
 from pypes.ingest.replaying import Link
 from pypes.ingest.store.ledger import Ledger
@@ -23,7 +23,7 @@ from pypes.ingest.store.ledger import Ledger
 class StoredIntake:
     """Implements :class:`pypes.ingest.contracts.intake.Intake`."""
 
-    def __init__(self, room: Room, committer: Committer, ledger: Ledger, reading: Lane, blobs: Blobs) -> None:
+    def __init__(self, room: Room, committer: Committer, ledger: Ledger, reading: StoreThread, blobs: Blobs) -> None:
         self.keys = Keys()
         self._room = room
         self._committer = committer

@@ -13,8 +13,8 @@ from pypes.ingest.delivery import Spooled
 from pypes.ingest.outcome import DeadLetter
 from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.intake import StoredIntake
-from pypes.ingest.queues.lane import Lane
 from pypes.ingest.queues.receipts import StoredReceipts
+from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.queues.write_buffer import Change
 from pypes.ingest.replaying import from_filter, from_start, link_of
 from pypes.ingest.store.letter_reading import LetterReader
@@ -26,7 +26,7 @@ class StoredLetters:
     def __init__(
         self,
         reader: LetterReader,
-        reading: Lane,
+        reading: StoreThread,
         committer: Committer,
         intake: StoredIntake,
         receipts: StoredReceipts,

@@ -14,10 +14,10 @@ from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import Group
 from pypes.ingest.delivery import Header
 from pypes.ingest.queues.committer import Committer
-from pypes.ingest.queues.lane import Lane
 from pypes.ingest.queues.lending import Lending
 from pypes.ingest.queues.replays import LinkedReceipts, Replay
 from pypes.ingest.queues.retention import Retention
+from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.queues.telling import Telling
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
 from pypes.ingest.replaying import Link
@@ -36,7 +36,7 @@ class StoredReceipts(LinkedReceipts):
         backlog: Backlog,
         lending: Lending,
         ledger: Ledger,
-        reading: Lane,
+        reading: StoreThread,
         committer: Committer,
         retention: Retention,
         clock: Clock,

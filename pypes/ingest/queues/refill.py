@@ -12,7 +12,7 @@ from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import Delivery, Part
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.queues.committer import Committer
-from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.receipt import ReceiptIds
 from pypes.ingest.store.rows import Row
 from pypes.ingest.store.spool import SpoolDir
@@ -33,7 +33,7 @@ class Refill:
 
     def __init__(
         self,
-        lane: Lane,
+        thread: StoreThread,
         store: Store,
         spool: SpoolDir,
         backlog: Backlog,
@@ -50,7 +50,7 @@ class Refill:
         #: True while something is being read.
         self.is_busy = False
         self._loop = asyncio.get_running_loop()
-        self._lane = lane
+        self._thread = thread
         self._store = store
         self._spool = spool
         self._backlog = backlog
@@ -75,7 +75,7 @@ class Refill:
             self.is_busy = True
             keys = [part.group.key for part in wanted]
             is_last_try = self._failures >= _READ_TRIES and self._committer.failure is None
-            self._lane.submit(partial(self._store.load, keys, is_last_try=is_last_try), partial(self._fetched, wanted))
+            self._thread.submit(partial(self._store.load, keys, is_last_try=is_last_try), partial(self._fetched, wanted))
 
     def close(self) -> None:
         """Try nothing again."""

@@ -8,7 +8,7 @@ from functools import partial
 
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
-from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.receipt import first_key
 from pypes.ingest.store.store import Store
 from pypes.ingest.store.write_batch import Totals, WriteBatch
@@ -21,9 +21,11 @@ _PRUNE_S = 60.0
 class Retention:
     """Counts the receipts in a store, and has the oldest forgotten when there are too many or they are too old."""
 
-    def __init__(self, lane: Lane, store: Store, limits: Limits, clock: Clock, totals: Totals, horizon: tuple[int, int]) -> None:
+    def __init__(
+        self, thread: StoreThread, store: Store, limits: Limits, clock: Clock, totals: Totals, horizon: tuple[int, int]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._lane = lane
+        self._thread = thread
         self._store = store
         self._limits = limits
         self._clock = clock
@@ -54,7 +56,7 @@ class Retention:
             self.pruned_at = now
             # just after a start or a jump of the wall clock, how old anything is may be told wrong yet
             before = first_key(self._clock.ago(limits.receipts_s)) if self._clock.is_settled() else 0
-            self._lane.submit(partial(self._store.prune, before, max(0, surplus), max(0, surplus_bytes)), self._pruned)
+            self._thread.submit(partial(self._store.prune, before, max(0, surplus), max(0, surplus_bytes)), self._pruned)
 
     def _pruned(self, gone: tuple[int, int, int] | None, error: BaseException | None) -> None:
         if gone is None:

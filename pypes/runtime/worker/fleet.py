@@ -25,7 +25,7 @@ from typing import Any, Final
 import msgspec
 
 from pypes.errors import StoreError
-from pypes.ingest.queues.lane import Lane
+from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.store.spool import sync_folder
 
 #: Version of the form of the shared files.
@@ -73,7 +73,7 @@ class Fleet:
     def __init__(self, path: Path, node: int) -> None:
         self.path = path
         self.node = node
-        self._lane: Lane | None = None
+        self._thread: StoreThread | None = None
 
     async def read(self, graph: str) -> dict[str, Place] | None:
         """The places of a graph's sources; ``None`` if there is no file. Needs no lock: the file is always whole."""
@@ -92,15 +92,15 @@ class Fleet:
 
     def close(self) -> None:
         """End the thread behind what it was given, without waiting for it."""
-        if self._lane is not None:
-            self._lane.stop(wait=False)
-            self._lane = None
+        if self._thread is not None:
+            self._thread.stop(wait=False)
+            self._thread = None
 
     def call(self, job: Callable[[], Any]) -> asyncio.Future[Any]:
         """Run ``job`` in the thread."""
-        if self._lane is None:
-            self._lane = Lane(asyncio.get_running_loop(), "pypes-fleet")
-        return self._lane.call(job)
+        if self._thread is None:
+            self._thread = StoreThread(asyncio.get_running_loop(), "pypes-fleet")
+        return self._thread.call(job)
 
     # -- in the thread ----------------------------------------------------------------------------------
 

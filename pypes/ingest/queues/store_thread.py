@@ -12,7 +12,7 @@ from pypes.core.watched import watched_thread
 Job = tuple[Callable[[], Any], Callable[[Any, BaseException | None], None]]
 
 
-class Lane:
+class StoreThread:
     """Runs jobs in order in its own thread. Leaner than an executor: one hand-over each way per job."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, name: str) -> None:
