@@ -13,7 +13,6 @@ from pypes.api.components import Components
 from pypes.api.deadletters import DeadLetters
 from pypes.api.docs import Documents
 from pypes.api.drafts import Drafts
-from pypes.api.express import Express
 from pypes.api.filters import Filters
 from pypes.api.graphs import Graphs
 from pypes.api.guard import Guard
@@ -25,6 +24,7 @@ from pypes.api.receipts import Receipts
 from pypes.api.reception import Reception
 from pypes.api.request import Request
 from pypes.api.shadows import Shadows
+from pypes.api.short_path import ShortPath
 from pypes.api.status import Status
 from pypes.api.trials import Trials
 from pypes.api.triggers import Triggers
@@ -103,4 +103,4 @@ def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Eve
     for template, resource, suffix in table:
         app.add_route(template, resource, **({"suffix": suffix} if suffix else {}))
     problems.install(app, Methods(table).hint)
-    return Guard(Express(app, table[0][1]), config, lambda: worker.state, worker.check_room)
+    return Guard(ShortPath(app, table[0][1]), config, lambda: worker.state, worker.check_room)

@@ -1,4 +1,4 @@
-"""The express lane: ``POST /docs`` with a small body, by far the most frequent request, without Falcon around it.
+"""The short path: ``POST /docs`` with a small body, by far the most frequent request, without Falcon around it.
 
 PERF: Falcon's request, response and routing cost as much as checking a document, queueing it and handing it on together.
 Whatever is not quite usual goes to Falcon as if nothing had happened.
@@ -24,7 +24,7 @@ _UNUSUAL = frozenset(
 )
 
 
-class Express:
+class ShortPath:
     """An ASGI application in front of ``app``."""
 
     def __init__(self, app: App, documents: Documents) -> None:

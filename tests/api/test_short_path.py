@@ -1,4 +1,4 @@
-"""The express lane answers as Falcon does: ``/docs`` takes it, ``/docs/`` is the same address without it."""
+"""The short path answers as Falcon does: ``/docs`` takes it, ``/docs/`` is the same address without it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.api.test_docs import FILES, GRAPH, LINES, MULTIPART, NDJSON, ONE, PAC
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    with running(tmp_path_factory.mktemp("express"), GRAPH, workers=1, instances=1) as node:
+    with running(tmp_path_factory.mktemp("short_path"), GRAPH, workers=1, instances=1) as node:
         yield node
 
 
