@@ -101,9 +101,9 @@ class Pipeline:
 
     def push(self, packets: Sequence[Any]) -> list[Any]:
         """Run one wave of packets through the graph and return what came out of it."""
-        origins = range(len(packets))
+        lineages = range(len(packets))
         clones = [[p.clone() if hasattr(p, "clone") else p for p in packets] for _ in self.entries[1:]]
-        batches = [(entry, wave, origins) for entry, wave in zip(self.entries, [*clones, list(packets)], strict=True)]
+        batches = [(entry, wave, lineages) for entry, wave in zip(self.entries, [*clones, list(packets)], strict=True)]
         self._scheduler.submit(Feed(iter(batches), len(packets)))
         return self._drain()
 

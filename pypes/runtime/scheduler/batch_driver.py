@@ -12,24 +12,24 @@ from pypes.core.returned import are_packets, checked, packets_of, unrun
 from pypes.errors import Retry
 from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.core import is_no_failure
-from pypes.runtime.scheduler.origins import Origin, flatten
+from pypes.runtime.scheduler.lineage import Lineage, flatten
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.process_driver import ProcessDriver
 
 HOOK = "process_batch"
 
 
-class Whole(Sequence[Origin]):
-    """The origin of whatever a batch sends, whichever packet it may be made of; worked out only if it sends anything."""
+class Whole(Sequence[Lineage]):
+    """The lineage of whatever a batch sends, whichever packet it may be made of; worked out only if it sends anything."""
 
-    def __init__(self, origins: Sequence[Origin]) -> None:
-        self._origins = origins
+    def __init__(self, lineages: Sequence[Lineage]) -> None:
+        self._lineages = lineages
 
     def __len__(self) -> int:
         return 1
 
     def __getitem__(self, index: Any) -> Any:
-        return flatten(self._origins)
+        return flatten(self._lineages)
 
 
 class BatchDriver(ProcessDriver):
@@ -39,58 +39,58 @@ class BatchDriver(ProcessDriver):
 
     __slots__ = ()
 
-    def in_hand(self) -> Sequence[Origin]:
+    def in_hand(self) -> Sequence[Lineage]:
         return self.chunk
 
-    def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
+    def work_on(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
         if self.broken and len(values) > 1 and not self.is_publisher and self.failing.is_suspect(values[0]):
             error = None
-            self._one_by_one(values, origins)
-        elif (error := self._batch(values, origins)) is None:
+            self._one_by_one(values, lineages)
+        elif (error := self._batch(values, lineages)) is None:
             if self.broken:
                 self.resting.succeed(self)
         elif self.gone is None and self.failing.is_unreachable(error):
-            self.failing.rest(values, origins, error)
+            self.failing.rest(values, lineages, error)
         elif len(values) == 1 or self.gone is not None or isinstance(error, Retry):
             # what went on before it raised would go on once more if they were tried one by one
             gone = self.gone or ()
             error = charged(error) if self.failing.is_unreachable(error) else error
-            for value, origin in zip(values, origins, strict=True):
+            for value, lineage in zip(values, lineages, strict=True):
                 if id(value) not in gone:
-                    self.failing.failed(value, origin, error)
+                    self.failing.failed(value, lineage, error)
         else:
-            self._one_by_one(values, origins)
+            self._one_by_one(values, lineages)
         if self.attempts:
             self.failing.settle(self._pinned())
 
-    def _one_by_one(self, values: list[Any], origins: Sequence[Origin]) -> None:
-        for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
+    def _one_by_one(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
+        for i, (value, lineage) in enumerate(zip(values, lineages, strict=True)):
             self.core.turns += 1
-            error = self._batch([value], [origin])
+            error = self._batch([value], [lineage])
             if error is not None and self.gone is None and self.failing.is_unreachable(error):
-                self.failing.rest(values[i:], origins[i:], error)
+                self.failing.rest(values[i:], lineages[i:], error)
                 break
             if error is not None:
-                self.failing.failed(value, origin, charged(error) if self.failing.is_unreachable(error) else error)
+                self.failing.failed(value, lineage, charged(error) if self.failing.is_unreachable(error) else error)
             elif self.broken:
                 self.resting.succeed(self)
 
-    def _batch(self, values: list[Any], origins: Sequence[Origin]) -> BaseException | None:
+    def _batch(self, values: list[Any], lineages: Sequence[Lineage]) -> BaseException | None:
         """Work on packets together; returns what was raised, and then nothing more of theirs goes on."""
         try:
-            self._work_on_batch(values, origins)
+            self._work_on_batch(values, lineages)
         except BaseException as error:
             if is_no_failure(error):
                 raise
             self.sent.clear()
             for out in self.outs.values():
-                out.values, out.origins = [], []
+                out.values, out.lineages = [], []
             return error
         return None
 
-    def _work_on_batch(self, values: list[Any], origins: Sequence[Origin]) -> None:
-        whole = Whole(origins)
-        self.origins, self.results, self.emitted, self.gone = whole, [], 0, None
+    def _work_on_batch(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
+        whole = Whole(lineages)
+        self.lineages, self.results, self.emitted, self.gone = whole, [], 0, None
         self.sent_from.clear()
         assert self.component.process_batch is not None
         results = self.component.process_batch(values)
@@ -98,41 +98,41 @@ class BatchDriver(ProcessDriver):
         if results is not None and (out is None or self.is_publisher):
             results = _run(results, is_kept=out is not None)
         if self.is_publisher:
-            self.publish(origins)
+            self.publish(lineages)
         going_on: set[int] | None = set()
         if out is not None and results is not None:
-            going_on = self._emit_results(out, results, values, origins)
+            going_on = self._emit_results(out, results, values, lineages)
         if self.drops and going_on is not None and not self.sent_from:
-            self._pinned().drop(self.index, tuple(set(flatten(origins)) - going_on) if going_on else origins)
+            self._pinned().drop(self.index, tuple(set(flatten(lineages)) - going_on) if going_on else lineages)
         if self.sent and out is not None:
             self._emit_in_order(out)
         self._flush_ports()
         if self.holding is not None and self.holding.release_asked:
             self.holding.release()
 
-    def _emit_results(self, out: OutPort, results: Any, values: list[Any], origins: Sequence[Origin]) -> set[int] | None:
+    def _emit_results(self, out: OutPort, results: Any, values: list[Any], lineages: Sequence[Lineage]) -> set[int] | None:
         """Put results on the wires; returns of which documents there was one, ``None`` if that is all of them.
 
         Results may be a generator over more than memory holds: they go on a wire's capacity at a time.
         """
         if type(results) is list and len(results) == len(values) <= self.capacity and are_packets(results):
             # PERF: what nearly every batch comes to; a copy, for the list is the component's own
-            self.emit(out, self._pinned(), results[:], origins)
+            self.emit(out, self._pinned(), results[:], lineages)
             self.park_while_full()
             return None
         each = packets_of(results, HOOK)
         if isinstance(results, list):
             checked(results, HOOK)  # all of them, before the first goes on
-        by_identity: dict[int, Origin] | None = None
+        by_identity: dict[int, Lineage] | None = None
         aligned = length_hint(results, -1) == len(values)
         position = 0
         is_all = False
-        going_on: set[Origin] = set()
-        whole: Origin = ()
+        going_on: set[Lineage] = set()
+        whole: Lineage = ()
         while part := [value for _, value in zip(range(self.capacity), each, strict=False)]:
-            sources: Sequence[Origin] | None
+            sources: Sequence[Lineage] | None
             if aligned:
-                sources = origins[position : position + len(part)]
+                sources = lineages[position : position + len(part)]
                 position += len(part)
                 kept = [(v, o) for v, o in zip(part, sources, strict=True) if v is not None]
                 if len(kept) < len(part):
@@ -140,12 +140,12 @@ class BatchDriver(ProcessDriver):
                 is_all = len(part) == len(values)
             else:
                 part = checked(part, HOOK)
-                sources = _positional_origins(part, values, origins)
+                sources = _positional_lineages(part, values, lineages)
                 is_all = is_all or sources is not None
                 if sources is None:
                     if by_identity is None:
-                        by_identity = {id(value): origin for value, origin in zip(values, origins, strict=True)}
-                        whole = flatten(origins)
+                        by_identity = {id(value): lineage for value, lineage in zip(values, lineages, strict=True)}
+                        whole = flatten(lineages)
                     sources = [by_identity.get(id(value), whole) for value in part]
             if self.drops and not is_all:
                 going_on.update(sources)
@@ -165,6 +165,6 @@ def _run(results: Any, is_kept: bool) -> Any:
     return list(results) if is_kept else deque(results, maxlen=0)
 
 
-def _positional_origins(sent: Sequence[Any], taken: Sequence[Any], origins: Sequence[Origin]) -> Sequence[Origin] | None:
-    """The origins of ``taken`` if exactly those packets were sent on, in their order; else ``None``."""
-    return origins if len(sent) == len(taken) and all(map(is_, sent, taken)) else None
+def _positional_lineages(sent: Sequence[Any], taken: Sequence[Any], lineages: Sequence[Lineage]) -> Sequence[Lineage] | None:
+    """The lineages of ``taken`` if exactly those packets were sent on, in their order; else ``None``."""
+    return lineages if len(sent) == len(taken) and all(map(is_, sent, taken)) else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from pypes.core.returned import fault_of, unrun
 from pypes.runtime.scheduler.failing import Failing
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 
 
 class Checking:
@@ -16,7 +16,7 @@ class Checking:
     __slots__ = ()
 
     values: list[Any]
-    origins: Sequence[Origin]
+    lineages: Sequence[Lineage]
     results: list[Any]
     lost: list[int]
     failing: Failing
@@ -28,7 +28,7 @@ class Checking:
         if fault is not None:
             self.results[at] = None
             self.lost.append(at)
-            self.failing.failed(given, self.origins[at], fault)
+            self.failing.failed(given, self.lineages[at], fault)
 
     def _check_unrun(self, failed: list[int]) -> None:
         """Nobody takes what ``process`` returned; but where that is a generator or a coroutine, it has not done its work."""
@@ -36,4 +36,4 @@ class Checking:
             fault = unrun(result, "process")
             if fault is not None:
                 failed.append(at)
-                self.failing.failed(self.values[at], self.origins[at], fault)
+                self.failing.failed(self.values[at], self.lineages[at], fault)

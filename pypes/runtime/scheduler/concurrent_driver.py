@@ -20,7 +20,7 @@ from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.core import Ended, is_no_failure
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.origins import Origin, flatten
+from pypes.runtime.scheduler.lineage import Lineage, flatten
 
 T = TypeVar("T")
 
@@ -35,18 +35,18 @@ class Item:
         "greenlet",
         "is_done",
         "is_stalled",
-        "origin",
+        "lineage",
         "result",
         "sent",
         "value",
         "was_emitted",
     )
 
-    def __init__(self, filter: ConcurrentDriver, epoch: Epoch, value: Any, origin: Origin) -> None:
+    def __init__(self, filter: ConcurrentDriver, epoch: Epoch, value: Any, lineage: Lineage) -> None:
         self.filter = filter
         self.epoch = epoch
         self.value = value
-        self.origin = origin
+        self.lineage = lineage
         self.greenlet: greenlet | None = None
         self.sent: list[tuple[str, Any]] = []
         self.result: Any = None
@@ -82,7 +82,7 @@ class ConcurrentDriver(Driver):
         #: Items that can go on: their calls have ended.
         self.resumable: deque[Item] = deque()
         #: What was taken from a wire and not begun yet; its chunk's hold is kept until all of it has.
-        self.todo: tuple[Epoch, deque[tuple[Any, Origin]]] | None = None
+        self.todo: tuple[Epoch, deque[tuple[Any, Lineage]]] | None = None
         #: Items that could not reach a service: nothing more is begun, and when nothing is out any more they go back.
         self.away: list[Item] = []
         #: The item whose code runs now.
@@ -202,14 +202,14 @@ class ConcurrentDriver(Driver):
             self.away.append(item)
             return
         if error is not None:
-            self.failing.failed(item.value, item.origin, charged(error) if is_unreachable else error)
+            self.failing.failed(item.value, item.lineage, charged(error) if is_unreachable else error)
         else:
             if item.result is not None:
                 item.sent.append(("out", item.result))
             is_gone = not item.sent and not item.was_emitted
             self._emit_sent(item)
             if is_gone and self.drops:
-                item.epoch.drop(self.index, flatten((item.origin,)))
+                item.epoch.drop(self.index, flatten((item.lineage,)))
             if self.broken:
                 self.resting.succeed(self)
             attempt = self.attempts.get(id(item.value))
@@ -226,7 +226,7 @@ class ConcurrentDriver(Driver):
             out = self.outs.get(port)
             if out is not None:
                 item.was_emitted = True
-                self.emit(out, item.epoch, [data], [item.origin])
+                self.emit(out, item.epoch, [data], [item.lineage])
 
     def _rest(self) -> None:
         """Give back what could not reach a service, in its order, and what was not begun after it."""
@@ -234,15 +234,15 @@ class ConcurrentDriver(Driver):
         if self.todo is not None:
             epoch, left = self.todo
             self.todo = None
-            self.give_back(self.taken_from, epoch, [value for value, _ in left], [origin for _, origin in left])
+            self.give_back(self.taken_from, epoch, [value for value, _ in left], [lineage for _, lineage in left])
             epoch.release()
         for item in reversed(away[1:]):
-            self.give_back(self.taken_from, item.epoch, [item.value], [item.origin])
+            self.give_back(self.taken_from, item.epoch, [item.value], [item.lineage])
             item.epoch.release()
         first = away[0]
         assert first.error is not None
         self.epoch = first.epoch
-        self.failing.rest([first.value], [first.origin], first.error)
+        self.failing.rest([first.value], [first.lineage], first.error)
         self.epoch = None
         first.epoch.release()
 
@@ -282,14 +282,14 @@ class ConcurrentDriver(Driver):
     def is_working(self) -> bool:
         return bool(self.items or self.todo or self.away) or super().is_working
 
-    def in_hand(self) -> Sequence[Origin]:
+    def in_hand(self) -> Sequence[Lineage]:
         return ()  # told by `carried`, with the epoch of each
 
-    def carried(self) -> Iterator[tuple[Epoch, Sequence[Origin]]]:
+    def carried(self) -> Iterator[tuple[Epoch, Sequence[Lineage]]]:
         for item in (*self.items, *self.away):
-            yield item.epoch, (item.origin,)
+            yield item.epoch, (item.lineage,)
         if self.todo is not None:
-            yield self.todo[0], [origin for _, origin in self.todo[1]]
+            yield self.todo[0], [lineage for _, lineage in self.todo[1]]
         yield from super().carried()
 
     def has(self, epoch: Epoch) -> bool:
@@ -331,13 +331,13 @@ class ConcurrentDriver(Driver):
         self.away, self.working = [], None
         for item in (*items, *away):
             self.epoch = item.epoch
-            self.dead_letter(item.epoch, item.value, item.origin, "internal", reason, error)
+            self.dead_letter(item.epoch, item.value, item.lineage, "internal", reason, error)
             item.epoch.release()
         if self.todo is not None:
             epoch, left = self.todo
             self.todo = None
-            for value, origin in left:
-                self.dead_letter(epoch, value, origin, "internal", reason, error)
+            for value, lineage in left:
+                self.dead_letter(epoch, value, lineage, "internal", reason, error)
             epoch.release()
         self.epoch = None
         self.note_waiting()

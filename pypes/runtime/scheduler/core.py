@@ -19,8 +19,8 @@ from pypes.core.raised import is_interruption
 from pypes.core.secrets import Secrets
 from pypes.runtime.scheduler.calls import Calls
 from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.observing import Observation
-from pypes.runtime.scheduler.origins import Origin
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.ready import Ready
 from pypes.runtime.scheduler.timers import Timers
@@ -215,16 +215,16 @@ class Filter:
     # -- what it has ----------------------------------------------------------------------------------------
 
     @abstractmethod
-    def carried(self) -> Iterator[tuple[Epoch, Sequence[Origin]]]:
+    def carried(self) -> Iterator[tuple[Epoch, Sequence[Lineage]]]:
         """The documents of what this filter has in hand, of what waits for it and of what is to be retried."""
 
     @property
     @abstractmethod
-    def held(self) -> Mapping[Epoch, Sequence[tuple[Any, Origin]]]:
+    def held(self) -> Mapping[Epoch, Sequence[tuple[Any, Lineage]]]:
         """What its component keeps beyond its turn, by epoch."""
 
     @abstractmethod
-    def is_carrier_open(self, epoch: Epoch) -> bool:
+    def is_derived_open(self, epoch: Epoch) -> bool:
         """True for an epoch in which this filter may still send what it holds."""
 
     @abstractmethod
@@ -246,15 +246,15 @@ class Filter:
         """Have the component let go of what it holds in its next turn; True if that can be now."""
 
     @abstractmethod
-    def fan_out(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def fan_out(self, out: OutPort, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put packets on all wires of a port; clones on all but the last."""
 
     @abstractmethod
-    def put_back(self, values: list[Any], origins: Sequence[Origin]) -> None:
+    def put_back(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put packets of this turn back in front of what waits."""
 
     @abstractmethod
-    def give_back(self, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def give_back(self, wire: Wire, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put packets back in front of what waits on a wire."""
 
     @abstractmethod
@@ -262,7 +262,7 @@ class Filter:
         self,
         epoch: Epoch,
         value: Any,
-        origin: Origin,
+        lineage: Lineage,
         code: str,
         reason: str,
         error: BaseException | None = None,
@@ -282,12 +282,12 @@ class Filter:
 class Attempt:
     """A packet that is tried again, or stands aside while the one after it is tried."""
 
-    __slots__ = ("epoch", "origin", "since_s", "tries", "value", "waiting")
+    __slots__ = ("epoch", "lineage", "since_s", "tries", "value", "waiting")
 
-    def __init__(self, value: Any, epoch: Epoch, origin: Origin, since_s: float, tries: int = 1) -> None:
+    def __init__(self, value: Any, epoch: Epoch, lineage: Lineage, since_s: float, tries: int = 1) -> None:
         self.value = value
         self.epoch = epoch
-        self.origin = origin
+        self.lineage = lineage
         self.tries = tries
         #: Clock time of the first try.
         self.since_s = since_s

@@ -17,7 +17,7 @@ from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import Failing
 from pypes.runtime.scheduler.holding import Holding
 from pypes.runtime.scheduler.joining import Joining
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.wire import Wire
@@ -28,7 +28,7 @@ T = TypeVar("T")
 STALL_BACKOFF_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 #: What a component holds that holds nothing.
-NOTHING_HELD: Final[Mapping[Epoch, Sequence[tuple[Any, Origin]]]] = MappingProxyType({})
+NOTHING_HELD: Final[Mapping[Epoch, Sequence[tuple[Any, Lineage]]]] = MappingProxyType({})
 
 
 class Driver(Filter):
@@ -102,8 +102,8 @@ class Driver(Filter):
         #: The pinned epoch; ``chosen`` is the one a join was found to be ready for.
         self.epoch: Epoch | None = None
         self.chosen: Epoch | None = None
-        #: Origins of what it took last.
-        self.chunk: Sequence[Origin] = ()
+        #: Lineages of what it took last.
+        self.chunk: Sequence[Lineage] = ()
         self.triggers: list[Epoch] = []
         self.full_wires = 0
         self.stalls = 0
@@ -167,10 +167,10 @@ class Driver(Filter):
     # -- what policies ask and do -------------------------------------------------------------------------
 
     @property
-    def held(self) -> Mapping[Epoch, Sequence[tuple[Any, Origin]]]:
+    def held(self) -> Mapping[Epoch, Sequence[tuple[Any, Lineage]]]:
         return self.holding.held if self.holding is not None else NOTHING_HELD
 
-    def is_carrier_open(self, epoch: Epoch) -> bool:
+    def is_derived_open(self, epoch: Epoch) -> bool:
         return self.holding is not None and self.holding.is_open(epoch)
 
     def ask_flush(self) -> bool:
@@ -186,13 +186,13 @@ class Driver(Filter):
         self,
         epoch: Epoch,
         value: Any,
-        origin: Origin,
+        lineage: Lineage,
         code: str,
         reason: str,
         error: BaseException | None = None,
         attempts: int = 1,
     ) -> None:
-        self.failing.dead_letter(epoch, value, origin, code, reason, error, attempts)
+        self.failing.dead_letter(epoch, value, lineage, code, reason, error, attempts)
 
     def come_back(self, attempt: Attempt) -> None:
         self.failing.come_back(attempt)
@@ -242,10 +242,10 @@ class Driver(Filter):
                 return epoch
         return None
 
-    def take(self, wires: list[Wire], epoch: Epoch) -> tuple[list[Any], Sequence[Origin]] | None:
+    def take(self, wires: list[Wire], epoch: Epoch) -> tuple[list[Any], Sequence[Lineage]] | None:
         """Take the chunks of one epoch from the wires of a port, and pin the epoch."""
         values: list[Any] | None = None
-        origins: Sequence[Origin] = ()
+        lineages: Sequence[Lineage] = ()
         for wire in wires:
             chunk = wire.take(epoch) if self.joining is None else self.joining.take(wire, epoch)
             if chunk is None:
@@ -255,31 +255,31 @@ class Driver(Filter):
             else:
                 epoch.release()
             if values is None:
-                values, origins = chunk
+                values, lineages = chunk
             else:
-                values, origins = values + chunk[0], [*origins, *chunk[1]]
+                values, lineages = values + chunk[0], [*lineages, *chunk[1]]
         if values is None:
             return None
         self.taken_from = wires[0]
         if self.is_publisher:
             if self.core.reruns and self.is_remembered:
-                values, origins = self.skip_committed(epoch, values, origins)
+                values, lineages = self.skip_committed(epoch, values, lineages)
                 if not values:
                     return None
             if len(values) > self.most:  # from a wire that had to grow
                 wave = self.core.limits.wave_packets
-                self.put_back(values[wave:], origins[wave:])
-                values, origins = values[:wave], origins[:wave]
+                self.put_back(values[wave:], lineages[wave:])
+                values, lineages = values[:wave], lineages[:wave]
         if self.alone:
             self.alone -= 1
-            self.put_back(values[1:], origins[1:])
-            values, origins = values[:1], origins[:1]
+            self.put_back(values[1:], lineages[1:])
+            values, lineages = values[:1], lineages[:1]
         if self.holding is not None and self.holds_whole_chunks:
-            self.holding.hold(epoch, values, origins)
-        self.chunk = origins
+            self.holding.hold(epoch, values, lineages)
+        self.chunk = lineages
         if self.observation is not None:
             self.observation.taken(self.name, values)
-        return values, origins
+        return values, lineages
 
     def find_ready_epoch(self) -> bool:
         """For a join: choose the documents that its next turn takes; False if none is ready."""
@@ -294,44 +294,44 @@ class Driver(Filter):
         """For a join: whether its next turn can follow at once."""
         return self.joining is not None and not self.blocks and self.joining.has_ready
 
-    def put_back(self, values: list[Any], origins: Sequence[Origin]) -> None:
+    def put_back(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put packets of this turn back in front of what waits."""
         assert self.epoch is not None
         if values:
-            self.give_back(self.taken_from, self.epoch, values, origins)
+            self.give_back(self.taken_from, self.epoch, values, lineages)
 
-    def give_back(self, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def give_back(self, wire: Wire, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put packets back in front of what waits on a wire; the component does not hold them any more."""
         if self.holding is not None:
             self.holding.unhold(epoch, values)
         if self.joining is not None:
-            self.joining.put_back(wire, epoch, values, origins)
+            self.joining.put_back(wire, epoch, values, lineages)
         else:
-            wire.put_back(epoch, values, origins)
+            wire.put_back(epoch, values, lineages)
 
-    def skip_committed(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> tuple[list[Any], Sequence[Origin]]:
+    def skip_committed(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> tuple[list[Any], Sequence[Lineage]]:
         """For a publisher: leave out packets of which it has committed all documents in an earlier run."""
-        skipped = [origin for origin in origins if epoch.has_committed(self.name, origin)]
+        skipped = [lineage for lineage in lineages if epoch.has_committed(self.name, lineage)]
         if not skipped:
-            return values, origins
+            return values, lineages
         epoch.publish(self.name, skipped)
-        left = [(v, o) for v, o in zip(values, origins, strict=True) if not epoch.has_committed(self.name, o)]
-        return [value for value, _ in left], [origin for _, origin in left]
+        left = [(v, o) for v, o in zip(values, lineages, strict=True) if not epoch.has_committed(self.name, o)]
+        return [value for value, _ in left], [lineage for _, lineage in left]
 
-    def carried(self) -> Iterator[tuple[Epoch, Sequence[Origin]]]:
+    def carried(self) -> Iterator[tuple[Epoch, Sequence[Lineage]]]:
         """The documents of what this filter has in hand, of what waits for it and of what is to be retried."""
         if self.epoch is not None:
             yield self.epoch, self.in_hand()
         for wire in self.wires:
-            for epoch, (_, origins) in wire.waiting.items():
-                yield epoch, origins
+            for epoch, (_, lineages) in wire.waiting.items():
+                yield epoch, lineages
         for attempt in self.attempts.values():
             if attempt.waiting:
-                yield attempt.epoch, (attempt.origin,)
+                yield attempt.epoch, (attempt.lineage,)
         if self.joining is not None:
             yield from self.joining.carried()
 
-    def in_hand(self) -> Sequence[Origin]:
+    def in_hand(self) -> Sequence[Lineage]:
         """The documents of the turn in which it is parked."""
         raise NotImplementedError
 
@@ -358,27 +358,27 @@ class Driver(Filter):
             )
         return False
 
-    def emit(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def emit(self, out: OutPort, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put what the component sent on all wires of a port; it is made of all that the component holds, if it does."""
         if self.holding is not None and self.holding.held:
-            epoch, origin = self.holding.carrier()
-            origins = [origin] * len(values)
-        self.fan_out(out, epoch, values, origins)
+            epoch, lineage = self.holding.derived()
+            lineages = [lineage] * len(values)
+        self.fan_out(out, epoch, values, lineages)
 
-    def fan_out(self, out: OutPort, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def fan_out(self, out: OutPort, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put packets on all wires of a port; clones on all but the last."""
         wires = out.wires
         if len(wires) > 1:
             for wire in wires[:-1]:
-                self._put(wire, epoch, [v.clone() if isinstance(v, Packet) else v for v in values], origins)
-        self._put(wires[-1], epoch, values, origins)
+                self._put(wire, epoch, [v.clone() if isinstance(v, Packet) else v for v in values], lineages)
+        self._put(wires[-1], epoch, values, lineages)
 
-    def _put(self, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def _put(self, wire: Wire, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         if wire.overflowed and epoch in wire.overflowed:
-            values, origins = self.jams.refuse(self, wire, epoch, values, origins)
+            values, lineages = self.jams.refuse(self, wire, epoch, values, lineages)
             if not values:
                 return
-        if wire.put(epoch, values, origins) and wire.parked is None:
+        if wire.put(epoch, values, lineages) and wire.parked is None:
             self.park_at(wire)
 
     def park_at(self, wire: Wire) -> None:
@@ -432,24 +432,24 @@ class Driver(Filter):
         for wires in self.inputs.values():
             chunk = self.take(wires, epoch)
             if chunk is not None:
-                for value, origin in zip(*chunk, strict=True):
-                    self.dead_letter(epoch, value, origin, "component.stalled", "the filter yields without taking its input")
+                for value, lineage in zip(*chunk, strict=True):
+                    self.dead_letter(epoch, value, lineage, "component.stalled", "the filter yields without taking its input")
         self.end_turn()
 
-    def publish(self, origins: Sequence[Origin]) -> None:
+    def publish(self, lineages: Sequence[Lineage]) -> None:
         """Commit what this turn took, and report it."""
         if self.commits:
             result = self.component.commit()  # type: ignore[attr-defined]
             if result is not None and (fault := unrun(result, "commit")) is not None:
                 raise fault
         assert self.epoch is not None
-        self.epoch.publish(self.name, origins)
+        self.epoch.publish(self.name, lineages)
         if self.observation is not None:
-            self.observation.committed(self.name, len(origins))
+            self.observation.committed(self.name, len(lineages))
         if self.broken:
             self.resting.succeed(self)
         if self.reports:
-            self.published.add(self, self.epoch, origins)  # type: ignore[union-attr]
+            self.published.add(self, self.epoch, lineages)  # type: ignore[union-attr]
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         return self.core.offload(self, fn, args, kwargs)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from pypes.ingest.outcome import Fate
 from pypes.runtime.scheduler.failures import Failure as Failure
 from pypes.runtime.scheduler.failures import Failures
-from pypes.runtime.scheduler.origins import Origin, flatten
+from pypes.runtime.scheduler.lineage import Lineage, flatten
 
 PUBLISHED = 1
 FAILED = 2
@@ -138,22 +138,22 @@ class Epoch:
         self.entries: dict[Entry, int] = {}
         self.flags = bytearray(feed.documents)
         self.dead_letters: list[Failure] = []
-        #: For a carrier: whose documents it carries, in the order of its own ordinals.
-        self.parents: tuple[tuple[Epoch, Origin], ...] = ()
+        #: For a derived epoch: the documents it stands for, in the order of its own ordinals.
+        self.parents: tuple[tuple[Epoch, Lineage], ...] = ()
         #: By publisher, documents of which it has failed a packet: those it must see again in another run.
         self.refused: dict[str, set[int]] | None = None
         #: Where there are several publishers: what each has committed, as it came, until somebody asks; and by publisher
         #: a byte for each document that it took.
-        self._commits: list[tuple[str, Sequence[Origin]]] | None = None
+        self._commits: list[tuple[str, Sequence[Lineage]]] | None = None
         self._taken: dict[str, bytearray] | None = None
         #: The same of what filters dropped: as it came, and by document, the index of the filter that did it last, plus one.
-        self._drops: list[tuple[int, Sequence[Origin]]] | None = None
+        self._drops: list[tuple[int, Sequence[Lineage]]] | None = None
         self._dropped: array[int] | None = None
         #: Where documents failed whose dead letter another epoch has.
         self._failed_in: dict[int, str] | None = None
 
     @classmethod
-    def carrier(cls, held: Iterable[tuple[Epoch, Origin]]) -> Epoch:
+    def derived(cls, held: Iterable[tuple[Epoch, Lineage]]) -> Epoch:
         """An epoch for packets made of documents of several others: they are not done before it is."""
         parents = tuple(held)
         feed = Feed(iter(()), len(parents))
@@ -190,42 +190,42 @@ class Epoch:
         self.on_end(self)
 
     def distinct_parents(self) -> list[Epoch]:
-        """The epochs whose documents a carrier carries, each once."""
+        """The epochs from whose documents a derived epoch is made, each once."""
         return list({id(parent): parent for parent, _ in self.parents}.values())
 
     # -- what happens to documents --------------------------------------------------------------------------
 
-    def mark(self, origins: Iterable[Origin], bit: int) -> None:
+    def mark(self, lineages: Iterable[Lineage], bit: int) -> None:
         """Note an outcome for documents: ``PUBLISHED`` or ``FAILED``."""
         flags = self.flags
-        if isinstance(origins, range) and origins.step == 1:
-            part = slice(origins.start, origins.stop)
+        if isinstance(lineages, range) and lineages.step == 1:
+            part = slice(lineages.start, lineages.stop)
             flags[part] = flags[part].translate(_MARK[bit])
             return
-        for origin in origins:
-            if type(origin) is int:
-                flags[origin] |= bit
+        for lineage in lineages:
+            if type(lineage) is int:
+                flags[lineage] |= bit
             else:
-                self.mark(origin, bit)  # type: ignore[arg-type]
+                self.mark(lineage, bit)  # type: ignore[arg-type]
 
-    def publish(self, publisher: str, origins: Sequence[Origin]) -> None:
+    def publish(self, publisher: str, lineages: Sequence[Lineage]) -> None:
         """Note that a publisher has committed documents."""
-        self.mark(origins, PUBLISHED)
+        self.mark(lineages, PUBLISHED)
         if self.roster.is_shared:
-            for epoch, documents in self._roots_of(origins):
+            for epoch, documents in self._roots_of(lineages):
                 epoch._take(publisher, documents)
 
-    def _roots_of(self, origins: Sequence[Origin]) -> Iterable[tuple[Epoch, Sequence[Origin]]]:
+    def _roots_of(self, lineages: Sequence[Lineage]) -> Iterable[tuple[Epoch, Sequence[Lineage]]]:
         """As :meth:`roots`, but what is this epoch's own is left as it is."""
         if not self.parents:
-            return ((self, origins),)
-        return [(epoch, tuple(documents)) for epoch, documents in self.roots(origins)]
+            return ((self, lineages),)
+        return [(epoch, tuple(documents)) for epoch, documents in self.roots(lineages)]
 
-    def _take(self, publisher: str, origins: Sequence[Origin]) -> None:
+    def _take(self, publisher: str, lineages: Sequence[Lineage]) -> None:
         if self._commits is None:
-            self._commits = [(publisher, origins)]
+            self._commits = [(publisher, lineages)]
             return
-        self._commits.append((publisher, origins))
+        self._commits.append((publisher, lineages))
         if len(self._commits) > MOST_COMMITS:
             self._tables()
 
@@ -234,14 +234,14 @@ class Epoch:
         if self._taken is None:
             self._taken = {}
         commits, self._commits = self._commits or (), None
-        for publisher, origins in commits:
+        for publisher, lineages in commits:
             table = self._taken.get(publisher)
             if table is None:
                 table = self._taken[publisher] = bytearray(self.feed.documents)
-            if isinstance(origins, range) and origins.step == 1:
-                table[origins.start : origins.stop] = b"\1" * len(origins)
+            if isinstance(lineages, range) and lineages.step == 1:
+                table[lineages.start : lineages.stop] = b"\1" * len(lineages)
                 continue
-            for document in flatten(origins):
+            for document in flatten(lineages):
                 table[document] = 1
         return self._taken
 
@@ -260,16 +260,16 @@ class Epoch:
 
     def _keep(self, failure: Failure) -> None:
         if self.parents:
-            self.dead_letters.append(failure)  # a carrier is small, and hands each of them on
+            self.dead_letters.append(failure)  # a derived epoch is small, and hands each of them on
             return
         kept = self.dead_letters
         if not isinstance(kept, Failures):  # PERF: most epochs have none
             kept = self.dead_letters = Failures()
         kept.keep(failure, self._delivery_of(failure.documents))
 
-    def drop(self, filter: int, origins: Sequence[Origin]) -> None:
+    def drop(self, filter: int, lineages: Sequence[Lineage]) -> None:
         """Note that nothing of a document goes on from a filter (its place in the roster); a later drop takes its place."""
-        for epoch, documents in self._roots_of(origins):
+        for epoch, documents in self._roots_of(lineages):
             if epoch._drops is None:
                 epoch._drops = [(filter, documents)]
                 continue
@@ -285,54 +285,54 @@ class Epoch:
         drops, self._drops = self._drops, None
         if table is None:
             table = self._dropped = array("H", bytes(2 * self.feed.documents))
-        for filter, origins in drops:
-            if isinstance(origins, range) and origins.step == 1:
-                table[origins.start : origins.stop] = array("H", (filter + 1,)) * len(origins)
+        for filter, lineages in drops:
+            if isinstance(lineages, range) and lineages.step == 1:
+                table[lineages.start : lineages.stop] = array("H", (filter + 1,)) * len(lineages)
                 continue
-            for document in flatten(origins):
+            for document in flatten(lineages):
                 table[document] = filter + 1
         return table
 
-    def refuse(self, publisher: str, origins: Iterable[Origin]) -> None:
+    def refuse(self, publisher: str, lineages: Iterable[Lineage]) -> None:
         """Note that a packet made of these documents failed in a publisher."""
-        for epoch, documents in self.roots(origins):
+        for epoch, documents in self.roots(lineages):
             if epoch.refused is None:
                 epoch.refused = {}
             epoch.refused.setdefault(publisher, set()).update(documents)
 
-    def has_committed(self, publisher: str, origin: Origin) -> bool:
-        """True if a publisher has committed all documents in ``origin``, of which there is one at least, in an earlier run."""
-        documents = (origin,) if isinstance(origin, int) else origin
+    def has_committed(self, publisher: str, lineage: Lineage) -> bool:
+        """True if a publisher has committed all documents in ``lineage``, of which there is one at least, in an earlier run."""
+        documents = (lineage,) if isinstance(lineage, int) else lineage
         if self.parents:
             pairs = [self.parents[document] for document in documents]
             return bool(pairs) and all(parent.has_committed(publisher, each) for parent, each in pairs)
         committed = self.feed.committed.get(publisher, frozenset())
         return bool(documents) and committed.issuperset(documents)
 
-    def roots(self, origins: Iterable[Origin]) -> Iterable[tuple[Epoch, Iterable[int]]]:
-        """The documents in ``origins`` by the epoch that was fed: itself, or for a carrier those of which it has some."""
+    def roots(self, lineages: Iterable[Lineage]) -> Iterable[tuple[Epoch, Iterable[int]]]:
+        """The documents in ``lineages`` by the epoch that was fed: itself, or for a derived epoch those of which it has some."""
         if not self.parents:
-            if isinstance(origins, range) and origins.step == 1:
-                return ((self, origins),)
-            return ((self, flatten(origins)),)
+            if isinstance(lineages, range) and lineages.step == 1:
+                return ((self, lineages),)
+            return ((self, flatten(lineages)),)
         found: dict[Epoch, set[int]] = {}
-        for document in flatten(origins):
-            parent, origin = self.parents[document]
-            for epoch, documents in parent.roots((origin,)):
+        for document in flatten(lineages):
+            parent, lineage = self.parents[document]
+            for epoch, documents in parent.roots((lineage,)):
                 found.setdefault(epoch, set()).update(documents)
         return found.items()
 
-    def settle_parents(self) -> None:
-        """Hand an ended carrier's outcomes to its parents, and give up its holds on them."""
+    def report_to_parents(self) -> None:
+        """Hand an ended derived epoch's outcomes to its parents, and give up its holds on them."""
         for bit in (PUBLISHED, FAILED):
-            for flag, (parent, origin) in zip(self.flags, self.parents, strict=True):
+            for flag, (parent, lineage) in zip(self.flags, self.parents, strict=True):
                 if flag & bit:
-                    parent.mark((origin,), bit)
+                    parent.mark((lineage,), bit)
         for failure in self.dead_letters:
             # one packet, one dead letter: it is kept with the first of the deliveries it was made of, or of all if with none
             first = self.parents[failure.documents[0] if failure.documents else 0][0]
-            origins = [self.parents[d][1] for d in failure.documents if self.parents[d][0] is first]
-            first._keep(replace(failure, documents=flatten(origins)))
+            lineages = [self.parents[d][1] for d in failure.documents if self.parents[d][0] is first]
+            first._keep(replace(failure, documents=flatten(lineages)))
             for document in failure.documents:
                 self._hand_on_failure(document, failure.node)
         for document, filter in (self._failed_in or {}).items():
@@ -341,10 +341,10 @@ class Epoch:
             parent.release()
 
     def _hand_on_failure(self, document: int, filter: str) -> None:
-        parent, origin = self.parents[document]
+        parent, lineage = self.parents[document]
         if parent._failed_in is None:
             parent._failed_in = {}
-        for each in flatten((origin,)):
+        for each in flatten((lineage,)):
             parent._failed_in[each] = filter
 
     # -- what became of them --------------------------------------------------------------------------------

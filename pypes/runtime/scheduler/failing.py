@@ -15,7 +15,7 @@ from pypes.runtime.scheduler.breaker import UNKNOWN, Breakers, charged
 from pypes.runtime.scheduler.core import Attempt, Filter
 from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import Epoch, Failure
-from pypes.runtime.scheduler.origins import Origin, flatten
+from pypes.runtime.scheduler.lineage import Lineage, flatten
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.1, 60.0
 
@@ -55,30 +55,30 @@ class Failing:
         """True for a packet of which the next one is to tell whether it alone cannot reach the service."""
         return id(value) in self._filter.attempts or self._resting.is_suspect(self._filter, value)
 
-    def rest(self, values: list[Any], origins: Sequence[Origin], error: BaseException) -> None:
+    def rest(self, values: list[Any], lineages: Sequence[Lineage], error: BaseException) -> None:
         """The service cannot be reached: keep packets of this turn until it can, the first of them not for ever."""
         resting, first = self._resting, UNKNOWN if self._filter.is_publisher else values[0]
         if first is UNKNOWN:
             pass
         elif tries := resting.tries_of(self._filter, first):
-            self.give_up(first, origins[0], error, tries)
-            first, values, origins = UNKNOWN, values[1:], origins[1:]
-        elif self._steps_aside(values, origins, error):
-            values, origins = values[1:], origins[1:]
-            self._filter.put_back(values, origins)
+            self.give_up(first, lineages[0], error, tries)
+            first, values, lineages = UNKNOWN, values[1:], lineages[1:]
+        elif self._steps_aside(values, lineages, error):
+            values, lineages = values[1:], lineages[1:]
+            self._filter.put_back(values, lineages)
             return
-        self._filter.put_back(values, origins)
+        self._filter.put_back(values, lineages)
         resting.fail(self._filter, error, first)
 
-    def give_up(self, value: Any, origin: Origin, error: BaseException, tries: int) -> None:
+    def give_up(self, value: Any, lineage: Lineage, error: BaseException, tries: int) -> None:
         """A packet was the first for too long of those that could not reach the service."""
         assert self._filter.epoch is not None
         self._filter.attempts.pop(id(value), None)
         self._resting.open[self._filter].failures = 1  # another packet is first, to which no time was given yet
         raised = Raised.of(charged(error), self._core.secrets.redact)
-        self.dead_letter(self._filter.epoch, value, origin, raised.code, raised.reason, error, tries)
+        self.dead_letter(self._filter.epoch, value, lineage, raised.code, raised.reason, error, tries)
 
-    def _steps_aside(self, values: list[Any], origins: Sequence[Origin], error: BaseException) -> bool:
+    def _steps_aside(self, values: list[Any], lineages: Sequence[Lineage], error: BaseException) -> bool:
         """Have the first of these wait until the next one was tried, if it is suspected and there is a next one."""
         resting, first = self._resting, values[0]
         if self._filter.is_join or not self.is_suspect(first) or not resting.may_step_aside(self._filter):
@@ -88,7 +88,7 @@ class Failing:
         assert self._filter.epoch is not None
         attempt = self._filter.attempts.get(id(first))
         if attempt is None:
-            attempt = self._filter.attempts[id(first)] = Attempt(first, self._filter.epoch, origins[0], self._core.clock(), 0)
+            attempt = self._filter.attempts[id(first)] = Attempt(first, self._filter.epoch, lineages[0], self._core.clock(), 0)
         attempt.waiting = True
         self._filter.epoch.acquire()
         resting.step_aside(self._filter, attempt, error)
@@ -99,25 +99,25 @@ class Failing:
         attempt.waiting = False
         if not attempt.tries:
             del self._filter.attempts[id(attempt.value)]
-        self._filter.give_back(self._filter.wires[0], attempt.epoch, [attempt.value], [attempt.origin])
+        self._filter.give_back(self._filter.wires[0], attempt.epoch, [attempt.value], [attempt.lineage])
         attempt.epoch.release()
 
     def stay_aside(self, attempt: Attempt, error: BaseException) -> None:
         """The one that was tried instead got through: the suspected packet is tried again by itself."""
         own, self._filter.epoch = self._filter.epoch, attempt.epoch
         attempt.waiting = False
-        self.failed(attempt.value, attempt.origin, charged(error))
+        self.failed(attempt.value, attempt.lineage, charged(error))
         self._filter.epoch = own
         attempt.epoch.release()
 
-    def failed(self, value: Any, origin: Origin, error: BaseException, port: str | None = None) -> None:
+    def failed(self, value: Any, lineage: Lineage, error: BaseException, port: str | None = None) -> None:
         """A component raised over one packet: retry it, send it to the error port, or dead-letter it."""
         assert self._filter.epoch is not None
         raised = Raised.of(error, self._core.secrets.redact)
         if raised.delay_s is not None:
             attempt = self._filter.attempts.get(id(value))
             if attempt is None:
-                attempt = self._filter.attempts[id(value)] = Attempt(value, self._filter.epoch, origin, self._core.clock())
+                attempt = self._filter.attempts[id(value)] = Attempt(value, self._filter.epoch, lineage, self._core.clock())
             else:
                 attempt.tries += 1
             most = self._filter.component.max_attempts if self._filter.max_attempts is None else self._filter.max_attempts
@@ -125,12 +125,12 @@ class Failing:
             is_early = raised.steers == "Unreachable" and self._filter.rests and age_s < self._resting.patience_s
             if attempt.tries < most or is_early:
                 attempt.waiting = True
-                self._try_again(attempt, origin, raised.delay_s, port)
+                self._try_again(attempt, lineage, raised.delay_s, port)
                 return
             del self._filter.attempts[id(value)]
-            self.dead_letter(self._filter.epoch, value, origin, raised.code, raised.reason, error, attempt.tries)
+            self.dead_letter(self._filter.epoch, value, lineage, raised.code, raised.reason, error, attempt.tries)
         else:
-            self.dead_letter(self._filter.epoch, value, origin, raised.code, self._given(value, raised), error)
+            self.dead_letter(self._filter.epoch, value, lineage, raised.code, self._given(value, raised), error)
 
     def _given(self, value: Any, raised: Raised) -> str:
         """The reason; where the component was given no packet, with where that came from: it may not have expected it."""
@@ -139,17 +139,17 @@ class Failing:
         wires = ", ".join(wire.label for wire in self._filter.wires)
         return f"{raised.reason} (the input was no packet but a {type(value).__name__}: {wires})"
 
-    def _try_again(self, attempt: Attempt, origin: Origin, delay_s: float, port: str | None) -> None:
+    def _try_again(self, attempt: Attempt, lineage: Lineage, delay_s: float, port: str | None) -> None:
         """Put a packet back on its wire after a back-off that doubles with every try, with jitter."""
         core = self._core
         backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2.0 ** min(attempt.tries - 1, 16)) * core.rng.uniform(0.5, 1.0)
         wire = self._filter.inputs[port][0] if port in self._filter.inputs else self._filter.wires[0]
         attempt.epoch.acquire()
-        attempt.origin = origin
+        attempt.lineage = lineage
 
         def due() -> None:
             attempt.waiting = False
-            wire.hand_over(attempt.epoch, [attempt.value], [origin])
+            wire.hand_over(attempt.epoch, [attempt.value], [lineage])
 
         core.timers.after(max(delay_s, backoff), due)
 
@@ -157,7 +157,7 @@ class Failing:
         self,
         epoch: Epoch,
         value: Any,
-        origin: Origin,
+        lineage: Lineage,
         code: str,
         reason: str,
         error: BaseException | None = None,
@@ -167,14 +167,14 @@ class Failing:
         secrets = self._core.secrets
         reason = secrets.redact(reason)
         if self._filter.is_publisher:
-            epoch.refuse(self._filter.name, (origin,))
+            epoch.refuse(self._filter.name, (lineage,))
         out = self._filter.outs.get(ERROR_PORT)
-        if out is not None and (value is not None or origin != ()):  # a source that is triggered has nothing
+        if out is not None and (value is not None or lineage != ()):  # a source that is triggered has nothing
             if isinstance(value, Packet):
                 value.set_meta("error", {"filter": self._filter.name, "code": code, "error": reason})
-            self._filter.fan_out(out, epoch, [value], [origin])
+            self._filter.fan_out(out, epoch, [value], [lineage])
             return
-        documents = flatten((origin,))
+        documents = flatten((lineage,))
         if epoch.has_many_like(documents, self._filter.name, code):
             # PERF: a million of them are counted; a traceback takes half a millisecond
             epoch.fail(Failure(documents, self._filter.name, "", code, "", "", b"", attempts, 0.0, False))

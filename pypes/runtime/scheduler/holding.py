@@ -8,22 +8,22 @@ from typing import Any
 from pypes.core.shown import shown
 from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 
 
 class Holding:
-    """By epoch, the packets that a component has taken and not let go of, with their origins.
+    """By epoch, the packets that a component has taken and not let go of, with their lineages.
 
-    A packet it sends is made of all of them, so it travels in a carrier epoch that none of theirs outlives.
+    A packet it sends is made of all of them, so it travels in a derived epoch, which none of theirs outlives.
     """
 
     def __init__(self, filter: Filter) -> None:
         self._filter = filter
         #: The packets are kept as well, so that they are not lost should ``flush`` fail.
-        self.held: dict[Epoch, list[tuple[Any, Origin]]] = {}
+        self.held: dict[Epoch, list[tuple[Any, Lineage]]] = {}
         self.release_asked = False
         self.flush_asked = False
-        self._carrier: tuple[Epoch, Origin] | None = None
+        self._derived: tuple[Epoch, Lineage] | None = None
         #: By epoch, how many of its packets what was sent is made of; those after are dropped if nothing follows.
         self._carried: dict[Epoch, int] = {}
 
@@ -31,18 +31,18 @@ class Holding:
         return epoch in self.held
 
     def is_open(self, epoch: Epoch) -> bool:
-        """True for a carrier in which more may be sent."""
-        return self._carrier is not None and self._carrier[0] is epoch
+        """True for a derived epoch in which more may be sent."""
+        return self._derived is not None and self._derived[0] is epoch
 
-    def hold(self, epoch: Epoch, values: Sequence[Any], origins: Sequence[Origin]) -> None:
-        self._carrier = None
+    def hold(self, epoch: Epoch, values: Sequence[Any], lineages: Sequence[Lineage]) -> None:
+        self._derived = None
         if not self.held:
             core = self._filter.core
             core.timers.after(min(self._filter.component.max_hold_s, core.limits.hold_s), self._due)
         if epoch not in self.held:
             self.held[epoch] = []
             epoch.acquire()
-        self.held[epoch].extend(zip(values, origins, strict=True))
+        self.held[epoch].extend(zip(values, lineages, strict=True))
 
     def _due(self) -> None:
         """The component has held packets for as long as it may."""
@@ -69,30 +69,30 @@ class Holding:
             del self.held[epoch]
             epoch.release()
 
-    def carrier(self) -> tuple[Epoch, Origin]:
-        """The epoch and the origin of what is sent now; one epoch serves until something more is taken."""
-        if self._carrier is None or not self._carrier[0].is_open:
-            pairs = [(epoch, origin) for epoch, held in self.held.items() for _, origin in held]
-            epoch = Epoch.carrier(pairs)
-            self._carrier = epoch, tuple(range(len(pairs)))
+    def derived(self) -> tuple[Epoch, Lineage]:
+        """The epoch and the lineage of what is sent now; one epoch serves until something more is taken."""
+        if self._derived is None or not self._derived[0].is_open:
+            pairs = [(epoch, lineage) for epoch, held in self.held.items() for _, lineage in held]
+            epoch = Epoch.derived(pairs)
+            self._derived = epoch, tuple(range(len(pairs)))
             self._carried = {epoch: len(held) for epoch, held in self.held.items()}
-        return self._carrier
+        return self._derived
 
     def fail(self, error: BaseException) -> None:
         """``flush`` raised: everything held is dead-lettered, since nobody knows what the component would still send."""
         reason = shown(error, self._filter.core.secrets.redact)
         for epoch, held in self.held.items():
-            for value, origin in held:
-                self._filter.dead_letter(epoch, value, origin, "component.flush_failed", reason, error)
+            for value, lineage in held:
+                self._filter.dead_letter(epoch, value, lineage, "component.flush_failed", reason, error)
         self.release()
 
     def release(self) -> None:
         """Give up every hold. Called after what was sent is on its wires."""
         self.release_asked = self.flush_asked = False
-        self._carrier = None
+        self._derived = None
         held, self.held = self.held, {}
         carried, self._carried = self._carried, {}
         for epoch, pairs in held.items():
             if carried.get(epoch, 0) < len(pairs):
-                epoch.drop(self._filter.index, [origin for _, origin in pairs[carried.get(epoch, 0) :]])
+                epoch.drop(self._filter.index, [lineage for _, lineage in pairs[carried.get(epoch, 0) :]])
             epoch.release()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.process_driver import ProcessDriver
 
 
@@ -16,23 +16,23 @@ class HoldingDriver(ProcessDriver):
     __slots__ = ("behind",)
 
     #: What comes after the packet in hand; empty once that is back on the wire.
-    behind: list[tuple[list[Any], Sequence[Origin]]]
+    behind: list[tuple[list[Any], Sequence[Lineage]]]
 
-    def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
+    def work_on(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
         assert self.holding is not None
         epoch = self._pinned()
-        for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
+        for i, (value, lineage) in enumerate(zip(values, lineages, strict=True)):
             self.core.turns += 1
-            self.holding.hold(epoch, (value,), (origin,))
-            self.behind = [(values[i + 1 :], origins[i + 1 :])]
-            super().work_on([value], [origin])
+            self.holding.hold(epoch, (value,), (lineage,))
+            self.behind = [(values[i + 1 :], lineages[i + 1 :])]
+            super().work_on([value], [lineage])
             if not self.behind:
                 break
             if self.holding.release_asked:
                 self.holding.release()
 
-    def left_over(self, values: list[Any], origins: Sequence[Origin]) -> tuple[list[Any], Sequence[Origin]]:
+    def left_over(self, values: list[Any], lineages: Sequence[Lineage]) -> tuple[list[Any], Sequence[Lineage]]:
         assert self.holding is not None
         self.holding.unhold(self._pinned(), values)
         behind = self.behind.pop()
-        return [*values, *behind[0]], [*origins, *behind[1]]
+        return [*values, *behind[0]], [*lineages, *behind[1]]

@@ -11,7 +11,7 @@ from typing import Any
 
 from pypes.runtime.scheduler.core import Core, Filter
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.wire import Wire
 
 
@@ -77,18 +77,18 @@ class Jams:
             wire.overflowed.setdefault(epoch, set()).update(documents)
 
     def refuse(
-        self, task: Filter, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]
-    ) -> tuple[list[Any], Sequence[Origin]]:
+        self, task: Filter, wire: Wire, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]
+    ) -> tuple[list[Any], Sequence[Lineage]]:
         """Fail what ``task`` sends of documents that were given up on a wire; returns the others."""
         documents = wire.overflowed[epoch]
         reason = f"the wire {wire.label} is over its byte cap: a filter with several inputs waits for a document larger than that"
-        left: list[tuple[Any, Origin]] = []
-        for value, origin in zip(values, origins, strict=True):
-            if documents.isdisjoint((origin,) if isinstance(origin, int) else origin or (-1,)):
-                left.append((value, origin))
+        left: list[tuple[Any, Lineage]] = []
+        for value, lineage in zip(values, lineages, strict=True):
+            if documents.isdisjoint((lineage,) if isinstance(lineage, int) else lineage or (-1,)):
+                left.append((value, lineage))
             else:
-                task.dead_letter(epoch, value, origin, "wire.overflow", reason)
-        return [value for value, _ in left], [origin for _, origin in left]
+                task.dead_letter(epoch, value, lineage, "wire.overflow", reason)
+        return [value for value, _ in left], [lineage for _, lineage in left]
 
     def shrink(self, epoch: Epoch) -> None:
         """An epoch is done: wires that had to grow go back to their size when they are empty."""

@@ -9,12 +9,12 @@ from typing import Any
 from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.jams import Jams
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.tracking import DocumentTracker
 from pypes.runtime.scheduler.wire import Wire, size_of
 
 #: Values, and for each where it comes from.
-Chunk = tuple[list[Any], list[Origin]]
+Chunk = tuple[list[Any], list[Lineage]]
 
 
 class Group:
@@ -28,13 +28,13 @@ class Group:
         #: Groups were put together, so that the chunks are not in the order of the documents.
         self.is_merged = False
 
-    def add(self, wire: Wire, values: Iterable[Any], origins: Iterable[Origin]) -> None:
+    def add(self, wire: Wire, values: Iterable[Any], lineages: Iterable[Lineage]) -> None:
         chunk = self.chunks.get(wire)
         if chunk is None:
-            self.chunks[wire] = [*values], [*origins]
+            self.chunks[wire] = [*values], [*lineages]
         else:
             chunk[0].extend(values)
-            chunk[1].extend(origins)
+            chunk[1].extend(lineages)
 
     def absorb(self, other: Group) -> None:
         for wire, chunk in other.chunks.items():
@@ -44,9 +44,9 @@ class Group:
 
     def sort(self) -> None:
         """Put the packets on each wire in the order of their documents; those of one document keep theirs."""
-        for wire, (values, origins) in self.chunks.items():
-            places = sorted(range(len(values)), key=lambda at: _first(origins[at]))
-            self.chunks[wire] = [values[at] for at in places], [origins[at] for at in places]
+        for wire, (values, lineages) in self.chunks.items():
+            places = sorted(range(len(values)), key=lambda at: _first(lineages[at]))
+            self.chunks[wire] = [values[at] for at in places], [lineages[at] for at in places]
 
 
 class Joining:
@@ -76,7 +76,7 @@ class Joining:
         self._ready: deque[tuple[Epoch, Group]] = deque()
         #: What the next turn takes, or what the last one has left.
         self._epoch: Epoch | None = None
-        self._current: dict[Wire, tuple[list[Any], Sequence[Origin]]] = {}
+        self._current: dict[Wire, tuple[list[Any], Sequence[Lineage]]] = {}
         #: As of when nothing was found to be ready.
         self._looked_at: tuple[int, int] | None = None
 
@@ -97,7 +97,7 @@ class Joining:
     def has(self, epoch: Epoch) -> bool:
         return epoch in self._packets
 
-    def carried(self) -> Iterator[tuple[Epoch, Sequence[Origin]]]:
+    def carried(self) -> Iterator[tuple[Epoch, Sequence[Lineage]]]:
         """The documents of all that waits here."""
         for epoch, groups in self._open.items():
             yield epoch, [*groups]
@@ -106,8 +106,8 @@ class Joining:
         for epoch in self._apart:
             yield epoch, ((),)
         if self._epoch is not None:
-            for _, origins in self._current.values():
-                yield self._epoch, origins
+            for _, lineages in self._current.values():
+                yield self._epoch, lineages
 
     def next_epoch(self) -> Epoch | None:
         """The epoch of what the next turn takes, ``None`` if nothing is ready."""
@@ -128,7 +128,7 @@ class Joining:
     def _index(self, wire: Wire) -> None:
         """Sort all that waits on a wire by document. The wire's packets are still counted as such."""
         self._looked_at = None
-        for epoch, (values, origins) in wire.unload().items():
+        for epoch, (values, lineages) in wire.unload().items():
             known = self._packets.get(epoch)
             if known is None:
                 self._packets[epoch] = len(values)  # the chunk's count on the epoch becomes that of all that is here
@@ -138,19 +138,19 @@ class Joining:
             groups = self._open.get(epoch)
             if groups is None:
                 groups = self._open[epoch] = {}
-            for value, origin in zip(values, origins, strict=True):
-                if type(origin) is int:
-                    group = groups.get(origin)
+            for value, lineage in zip(values, lineages, strict=True):
+                if type(lineage) is int:
+                    group = groups.get(lineage)
                     if group is None:
-                        group = groups[origin] = Group([origin])
+                        group = groups[lineage] = Group([lineage])
                 else:
-                    group = self._group_of(epoch, groups, origin)  # type: ignore[arg-type]
+                    group = self._group_of(epoch, groups, lineage)  # type: ignore[arg-type]
                 chunk = group.chunks.get(wire)
                 if chunk is None:
-                    group.chunks[wire] = [value], [origin]
+                    group.chunks[wire] = [value], [lineage]
                 else:
                     chunk[0].append(value)
-                    chunk[1].append(origin)
+                    chunk[1].append(lineage)
 
     def _group_of(self, epoch: Epoch, groups: dict[int, Group], documents: tuple[int, ...]) -> Group:
         """The group that several documents have in common from now on."""
@@ -228,9 +228,9 @@ class Joining:
         for wire, (values, _) in group.chunks.items():
             self._leave(wire, len(values))
         wire = self._task.wires[0]
-        values, origins = self._one_after_the_other(group)
+        values, lineages = self._one_after_the_other(group)
         wire.enter(len(values))
-        self._current = {wire: (values, origins)}
+        self._current = {wire: (values, lineages)}
 
     def _leave(self, wire: Wire, packets: int) -> None:
         """Count packets as gone from a wire, which need not be longer than usual then."""
@@ -242,13 +242,13 @@ class Joining:
         """All packets of a group, document by document where it is known to which they belong."""
         chunks = [group.chunks[wire] for wire in self._task.wires if wire in group.chunks]
         values = [value for chunk in chunks for value in chunk[0]]
-        origins = [origin for chunk in chunks for origin in chunk[1]]
+        lineages = [lineage for chunk in chunks for lineage in chunk[1]]
         if len(group.documents) > 1:
-            places = sorted(range(len(values)), key=lambda at: _first(origins[at]))
-            values, origins = [values[at] for at in places], [origins[at] for at in places]
-        return values, origins
+            places = sorted(range(len(values)), key=lambda at: _first(lineages[at]))
+            values, lineages = [values[at] for at in places], [lineages[at] for at in places]
+        return values, lineages
 
-    def take(self, wire: Wire, epoch: Epoch) -> tuple[list[Any], Sequence[Origin]] | None:
+    def take(self, wire: Wire, epoch: Epoch) -> tuple[list[Any], Sequence[Lineage]] | None:
         """Remove and return what this turn has of a wire, with a count on the epoch; ``None`` if there is nothing."""
         chunk = self._current.pop(wire, None) if epoch is self._epoch else None
         if chunk is None:
@@ -262,7 +262,7 @@ class Joining:
         self._leave(wire, len(chunk[0]))
         return chunk
 
-    def put_back(self, wire: Wire, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def put_back(self, wire: Wire, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put what this turn did not take back in front."""
         wire.enter(len(values))
         wire.ready.waiting |= wire.bit
@@ -274,19 +274,19 @@ class Joining:
             self._packets[epoch] = len(values)
             epoch.acquire()
         if chunk is not None:
-            values, origins = values + chunk[0], [*origins, *chunk[1]]
-        self._current[wire] = values, origins
+            values, lineages = values + chunk[0], [*lineages, *chunk[1]]
+        self._current[wire] = values, lineages
 
-    def packets(self) -> Iterator[tuple[Epoch, Any, Origin]]:
-        """All that waits here, with its epoch and origin."""
+    def packets(self) -> Iterator[tuple[Epoch, Any, Lineage]]:
+        """All that waits here, with its epoch and lineage."""
         for epoch, group in (*self._groups(), *self._ready):
-            for values, origins in group.chunks.values():
-                for value, origin in zip(values, origins, strict=True):
-                    yield epoch, value, origin
+            for values, lineages in group.chunks.values():
+                for value, lineage in zip(values, lineages, strict=True):
+                    yield epoch, value, lineage
         if self._epoch is not None:
             for values, sources in self._current.values():
-                for value, origin in zip(values, sources, strict=True):
-                    yield self._epoch, value, origin
+                for value, lineage in zip(values, sources, strict=True):
+                    yield self._epoch, value, lineage
 
     # -- jams -------------------------------------------------------------------------------------------
 
@@ -324,5 +324,5 @@ def _together(groups: list[Group]) -> Group:
     return whole
 
 
-def _first(origin: Origin) -> int:
-    return origin if isinstance(origin, int) else origin[0] if origin else -1
+def _first(lineage: Lineage) -> int:
+    return lineage if isinstance(lineage, int) else lineage[0] if lineage else -1

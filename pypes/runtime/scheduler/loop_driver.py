@@ -13,7 +13,7 @@ from pypes.core.returned import fault_of, packets_of
 from pypes.core.shown import shown
 from pypes.errors import ComponentError
 from pypes.runtime.scheduler.core import Ended, is_no_failure
-from pypes.runtime.scheduler.origins import Origin, flatten
+from pypes.runtime.scheduler.lineage import Lineage, flatten
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.receiving import ReceivingDriver
 
@@ -31,8 +31,8 @@ class LoopDriver(ReceivingDriver):
         #: The greenlet that ``run`` lives in, and the runner it goes back to when it yields.
         self.own: greenlet | None = None
         self.home: greenlet | None = None
-        #: Origins of what was sent in this turn and is on its wires already.
-        self.gone_on: set[Origin] = set()
+        #: Lineages of what was sent in this turn and is on its wires already.
+        self.gone_on: set[Lineage] = set()
 
     def wired(self) -> None:
         super().wired()
@@ -83,17 +83,17 @@ class LoopDriver(ReceivingDriver):
         epoch = self.epoch
         if epoch is None:
             return
-        pairs = [*zip(self.taken, self.origins, strict=False), *zip(self.cursor_values, self.cursor_origins, strict=False)]
-        for values, origins in self.left.values():
-            pairs += zip(values, origins, strict=False)
-        for value, origin in pairs:
-            self.dead_letter(epoch, value, origin, "internal", shown(error, self.core.secrets.redact), error)
+        pairs = [*zip(self.taken, self.lineages, strict=False), *zip(self.cursor_values, self.cursor_lineages, strict=False)]
+        for values, lineages in self.left.values():
+            pairs += zip(values, lineages, strict=False)
+        for value, lineage in pairs:
+            self.dead_letter(epoch, value, lineage, "internal", shown(error, self.core.secrets.redact), error)
         self._forget_cursor()
-        self.taken, self.origins = [], []
+        self.taken, self.lineages = [], []
         self.left.clear()
         self.last.clear()
         for out in self.outs.values():
-            out.values, out.origins, out.passing = [], [], False
+            out.values, out.lineages, out.passing = [], [], False
             out.expected = iter(())
         self.end_turn()
 
@@ -120,53 +120,54 @@ class LoopDriver(ReceivingDriver):
             self._stop_passing(out, 0 if wanted is MISSING else 1)
         self.is_fresh = False
         out.values.append(data)
-        out.origins.append(self._origin_of(data) if self.hint is None else self._origin_under_cursor(data))
+        out.lineages.append(self._lineage_of(data) if self.hint is None else self._lineage_under_cursor(data))
         if len(out.values) >= self.capacity:
             self._flush(out)
             self.park_while_full()
         return True
 
-    def _origin_of(self, data: Any) -> Origin:
+    def _lineage_of(self, data: Any) -> Lineage:
         current = self.last
-        for value, origin in current.values():
+        for value, lineage in current.values():
             if value is data:
-                return origin
-        for value, origin in zip(reversed(self.taken), reversed(self.origins), strict=True):
+                return lineage
+        for value, lineage in zip(reversed(self.taken), reversed(self.lineages), strict=True):
             if value is data:
-                return origin
+                return lineage
         if current:
-            return flatten(origin for _, origin in current.values())
-        return flatten(self.origins)
+            return flatten(lineage for _, lineage in current.values())
+        return flatten(self.lineages)
 
-    def _origin_under_cursor(self, data: Any) -> Origin:
+    def _lineage_under_cursor(self, data: Any) -> Lineage:
         if self.by_identity is None:
-            self.by_identity = {id(value): origin for value, origin in zip(self.cursor_values, self.cursor_origins, strict=True)}
+            pairs = zip(self.cursor_values, self.cursor_lineages, strict=True)
+            self.by_identity = {id(value): lineage for value, lineage in pairs}
         own = self.by_identity.get(id(data))
         if own is not None:
             return own
         left = self.hint()  # type: ignore[misc]
         if not left and self._is_exhausted():
-            return flatten(self.cursor_origins)
-        return self.cursor_origins[len(self.cursor_values) - left - 1]
+            return flatten(self.cursor_lineages)
+        return self.cursor_lineages[len(self.cursor_values) - left - 1]
 
     def _flush(self, out: OutPort) -> None:
-        values, origins = out.values, out.origins
-        out.values, out.origins = [], []
+        values, lineages = out.values, out.lineages
+        out.values, out.lineages = [], []
         if self.drops:
-            self.gone_on.update(origins)
-        self._emit_pinned(out, values, origins)
+            self.gone_on.update(lineages)
+        self._emit_pinned(out, values, lineages)
 
-    def _emit_pinned(self, out: OutPort, values: list[Any], origins: Sequence[Origin]) -> None:
+    def _emit_pinned(self, out: OutPort, values: list[Any], lineages: Sequence[Lineage]) -> None:
         epoch = self.epoch
         if epoch is None and self.holding is not None and self.holding.held:
-            epoch = next(iter(self.holding.held))  # only a place holder: what it holds travels in a carrier
+            epoch = next(iter(self.holding.held))  # only a place holder: what it holds travels in a derived epoch
         if epoch is None:
             raise ComponentError(
                 "send() outside a turn: receive a packet first, since a packet that belongs to no delivery cannot be followed",
                 code="component.no_turn",
                 where=self.name,
             )
-        self.emit(out, epoch, values, origins)
+        self.emit(out, epoch, values, lineages)
 
     # -- turns ------------------------------------------------------------------------------------------
 
@@ -199,11 +200,11 @@ class LoopDriver(ReceivingDriver):
         wire, epoch = self.next_wire, self.epoch
         if epoch is None or wire.overflowed or self.attempts or self.broken:
             return False
-        if wire.hand_over(epoch, self.cursor_values, self.cursor_origins) and wire.parked is None:
+        if wire.hand_over(epoch, self.cursor_values, self.cursor_lineages) and wire.parked is None:
             self.park_at(wire)
         out.passing = False
         self.hint = self.epoch = None
-        self.cursor_values, self.cursor_origins = NOTHING, ()
+        self.cursor_values, self.cursor_lineages = NOTHING, ()
         self.is_fresh = True
         self.stalls = self.turned_away = 0
         if not self.only_wire.waiting:  # type: ignore[union-attr]
@@ -233,42 +234,42 @@ class LoopDriver(ReceivingDriver):
                 holding.fail(error)
         holding.release()
 
-    def _settle(self, *, raised: bool, failed: Sequence[Origin] = ()) -> None:
+    def _settle(self, *, raised: bool, failed: Sequence[Lineage] = ()) -> None:
         """Flush what was sent, commit, and put what was not taken back on the wires; ``failed`` are packets that did."""
         self.is_fresh = True
         if self.epoch is None:
             return
         epoch = self.epoch
-        leftover: list[tuple[str, list[Any], Sequence[Origin]]] = []
+        leftover: list[tuple[str, list[Any], Sequence[Lineage]]] = []
         hint = self.hint
         if hint is not None and not self.taken:  # the common case: one cursor, nothing else
             self._stop_all_passing()
-            taken, origins = self.cursor_values, self.cursor_origins
+            taken, lineages = self.cursor_values, self.cursor_lineages
             rest = hint()
             if rest:
                 done = len(taken) - rest
-                leftover.append((self.cursor_port, taken[done:], origins[done:]))
-                taken, origins = taken[:done], origins[:done]
+                leftover.append((self.cursor_port, taken[done:], lineages[done:]))
+                taken, lineages = taken[:done], lineages[:done]
             self._forget_cursor()
         else:
             if hint is not None:
                 self._close_cursor()
-            taken, origins = self.taken, self.origins
+            taken, lineages = self.taken, self.lineages
             leftover += [(port, values[::-1], rest[::-1]) for port, (values, rest) in self.left.items() if values]
-            self.taken, self.origins = [], []
+            self.taken, self.lineages = [], []
             self.left.clear()
             self.last.clear()
         if self.drops and taken:
-            self._note_drops(origins, failed)
+            self._note_drops(lineages, failed)
         for out in self.outs.values():
             if out.values:
                 self._flush(out)
         self.gone_on.clear()
-        for port, values, rest_origins in leftover:
-            self.give_back(self.inputs[port][0], epoch, values, rest_origins)
+        for port, values, rest_lineages in leftover:
+            self.give_back(self.inputs[port][0], epoch, values, rest_lineages)
         if not raised and taken:
             if self.is_publisher:
-                self._commit(taken, origins, self.ports)
+                self._commit(taken, lineages, self.ports)
             elif self.broken:
                 self.resting.succeed(self)
             if self.attempts:
@@ -277,40 +278,40 @@ class LoopDriver(ReceivingDriver):
         if self.holding is not None and self.holding.release_asked:
             self.holding.release()
 
-    def _note_drops(self, origins: Sequence[Origin], failed: Sequence[Origin]) -> None:
+    def _note_drops(self, lineages: Sequence[Lineage], failed: Sequence[Lineage]) -> None:
         """What was taken and not sent on is dropped, document by document."""
         sent = self.gone_on.union(failed)
         for out in self.outs.values():
-            if len(out.origins) == len(origins) and all(map(eq, out.origins, origins)):
+            if len(out.lineages) == len(lineages) and all(map(eq, out.lineages, lineages)):
                 return
-            sent.update(out.origins)
-        gone = set(flatten(origins)).difference(flatten(sent))
+            sent.update(out.lineages)
+        gone = set(flatten(lineages)).difference(flatten(sent))
         if gone:
             assert self.epoch is not None
             self.epoch.drop(self.index, tuple(gone))
 
-    def _commit(self, taken: list[Any], origins: Sequence[Origin], ports: list[str]) -> None:
+    def _commit(self, taken: list[Any], lineages: Sequence[Lineage], ports: list[str]) -> None:
         try:
-            self.publish(origins)
+            self.publish(lineages)
         except BaseException as error:
             if is_no_failure(error):
                 raise
             if self.failing.is_unreachable(error):
-                self._take_back(taken, origins, ports)
+                self._take_back(taken, lineages, ports)
                 self.resting.fail(self, error)
                 return
-            for value, origin, port in zip(taken, origins, ports or repeat(None), strict=False):
-                self.failing.failed(value, origin, error, port)
+            for value, lineage, port in zip(taken, lineages, ports or repeat(None), strict=False):
+                self.failing.failed(value, lineage, error, port)
 
-    def _take_back(self, values: list[Any], origins: Sequence[Origin], ports: list[str]) -> None:
+    def _take_back(self, values: list[Any], lineages: Sequence[Lineage], ports: list[str]) -> None:
         """Put packets back on the wires of the ports that they were taken from."""
         if not ports:
-            self.put_back(values, origins)
+            self.put_back(values, lineages)
             return
         for port in set(ports):
             own = [i for i, each in enumerate(ports) if each == port]
             self.taken_from = self.inputs[port][0]
-            self.put_back([values[i] for i in own], [origins[i] for i in own])
+            self.put_back([values[i] for i in own], [lineages[i] for i in own])
 
     def _failed_run(self, error: BaseException) -> None:
         """``run`` raised: the packet under the cursor failed, or, past the end, all that was not sent on."""
@@ -318,9 +319,9 @@ class LoopDriver(ReceivingDriver):
         if self.hint is not None:
             done = len(self.cursor_values) - self.hint()
             taken = [*self.taken, *self.cursor_values[:done]]
-            origins: list[Origin] = [*self.origins, *self.cursor_origins[:done]]
+            lineages: list[Lineage] = [*self.lineages, *self.cursor_lineages[:done]]
         else:
-            taken, origins = self.taken, self.origins
+            taken, lineages = self.taken, self.lineages
             exhausted = len(self.last) == 0
         is_unreachable = self.failing.is_unreachable(error)
         if not taken and is_unreachable:
@@ -340,14 +341,14 @@ class LoopDriver(ReceivingDriver):
             guilty = [i for i, value in enumerate(taken) if id(value) in current and id(value) not in sent]
         else:
             guilty = [len(taken) - 1]
-        failed = [origins[i] for i in guilty]
+        failed = [lineages[i] for i in guilty]
         ports = self.ports
         if not is_unreachable:
             for i in guilty:
-                self.failing.failed(taken[i], origins[i], error, ports[i] if ports else self.cursor_port or None)
+                self.failing.failed(taken[i], lineages[i], error, ports[i] if ports else self.cursor_port or None)
 
-        def chosen(places: list[int]) -> tuple[list[Any], list[Origin], list[str]]:
-            return [taken[i] for i in places], [origins[i] for i in places], [ports[i] for i in places] if ports else []
+        def chosen(places: list[int]) -> tuple[list[Any], list[Lineage], list[str]]:
+            return [taken[i] for i in places], [lineages[i] for i in places], [ports[i] for i in places] if ports else []
 
         self._settle(raised=True, failed=failed)  # what was not taken goes back first, to be last
         innocent = [i for i in range(len(taken)) if i not in guilty]
@@ -364,7 +365,7 @@ class LoopDriver(ReceivingDriver):
         if is_unreachable and not self.resting.is_resting(self):
             self.resting.fail(self, error)
 
-    def _rest_over(self, values: list[Any], origins: Sequence[Origin], ports: list[str], error: BaseException) -> None:
+    def _rest_over(self, values: list[Any], lineages: Sequence[Lineage], ports: list[str], error: BaseException) -> None:
         """Rest over packets that were taken; where these are several, they are given to ``run`` one by one from now on."""
         if not values:
             self.resting.fail(self, error)
@@ -372,11 +373,11 @@ class LoopDriver(ReceivingDriver):
         resting = self.resting
         if self.joining is None:
             self.alone += len(values)
-            self.failing.rest(values, origins, error)
+            self.failing.rest(values, lineages, error)
         elif tries := resting.tries_of(self, values[0]):
-            for value, origin in zip(values, origins, strict=True):
-                self.failing.give_up(value, origin, error, tries)
+            for value, lineage in zip(values, lineages, strict=True):
+                self.failing.give_up(value, lineage, error, tries)
             resting.fail(self, error)
         else:
-            self._take_back(values, origins, ports)
+            self._take_back(values, lineages, ports)
             resting.fail(self, error, values[0])

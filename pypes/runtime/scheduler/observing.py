@@ -8,7 +8,7 @@ from typing import Any
 
 from pypes.observe import Observer, WireName
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.ready import Ready
 from pypes.runtime.scheduler.wire import Wire
 
@@ -83,10 +83,10 @@ class ObservedWire(Wire):
         self._name = name
         self._observation = observation
 
-    def put(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> bool:
+    def put(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> bool:
         self._observation.sent(self._name, values)
-        return super().put(epoch, values, origins)
+        return super().put(epoch, values, lineages)
 
-    def feed(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> bool:
+    def feed(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> bool:
         self._observation.sent(WireName("", "", self._name.target, self._name.input), values)
-        return super().put(epoch, values, origins)
+        return super().put(epoch, values, lineages)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.wire import Wire
 
 
 class OutPort:
     """What one output port has sent in this turn and not yet put on its wires."""
 
-    __slots__ = ("at", "expected", "mark", "origins", "passing", "values", "wires")
+    __slots__ = ("at", "expected", "lineages", "mark", "passing", "values", "wires")
 
     def __init__(self, wires: list[Wire]) -> None:
         self.wires = wires
         self.values: list[Any] = []
-        self.origins: list[Origin] = []
+        self.lineages: list[Lineage] = []
         #: The packets of the turn in the order in which a component that changes no order sends them on, and
         #: whether it has done so until now: then they are not even in ``values`` (see ``LoopDriver``).
         self.expected: Iterator[Any] = iter(())

@@ -12,7 +12,7 @@ from pypes.packet import Packet
 from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.core import is_no_failure
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.sending import Sending
 
 
@@ -76,7 +76,7 @@ class ProcessDriver(Sending):
                     break
         self.end_turn()
 
-    def hand_on(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def hand_on(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Work on a chunk, and go on with what became of it in the following filters as long as they are idle."""
         task: ProcessDriver = self
         core = self.core
@@ -87,7 +87,7 @@ class ProcessDriver(Sending):
             following.blocks or following.epoch is not None or following.wires[0].waiting
         ):
             task.epoch = epoch
-            task.values, task.origins = values, origins
+            task.values, task.lineages = values, lineages
             try:
                 if is_alone:  # PERF: documents that come one by one make most chunks of a live feed
                     result = task.call(values[0])
@@ -115,18 +115,18 @@ class ProcessDriver(Sending):
             core.running = task = following
             values = results
         else:
-            task.epoch, task.chunk = epoch, origins
+            task.epoch, task.chunk = epoch, lineages
             if task.is_remembered and self.core.reruns:
-                values, origins = task.skip_committed(epoch, values, origins)
+                values, lineages = task.skip_committed(epoch, values, lineages)
             if values:
-                task.work_on(values, origins)
+                task.work_on(values, lineages)
             task.end_turn()
         if task is not self:
             self.note_waiting()
 
-    def work_on(self, values: list[Any], origins: Sequence[Origin]) -> None:
+    def work_on(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Process one chunk; afterwards everything that came of it is on the wires or accounted for."""
-        self.values, self.origins = values, origins
+        self.values, self.lineages = values, lineages
         try:
             self.process_all(values)
         except BaseException as error:
@@ -152,19 +152,19 @@ class ProcessDriver(Sending):
 
         Where that says that a service cannot be reached, it goes back to the wire with what comes after it.
         """
-        results, values, origins = self.results, self.values, self.origins
+        results, values, lineages = self.results, self.values, self.lineages
         failed = self.lost
-        waiting: tuple[list[Any], Sequence[Origin]] = ([], ())
+        waiting: tuple[list[Any], Sequence[Lineage]] = ([], ())
         unreachable: BaseException | None = None
         while error is not None:
             at = len(results)
             is_unreachable = self.failing.is_unreachable(error)
             if is_unreachable and self._unsend(at):
-                unreachable, waiting = error, self.left_over(values[at:], origins[at:])
-                values, origins = values[:at], origins[:at]
-                self.origins = origins
+                unreachable, waiting = error, self.left_over(values[at:], lineages[at:])
+                values, lineages = values[:at], lineages[:at]
+                self.lineages = lineages
                 break
-            self.failing.failed(values[at], origins[at], charged(error) if is_unreachable else error)
+            self.failing.failed(values[at], lineages[at], charged(error) if is_unreachable else error)
             results.append(None)
             failed.append(at)
             try:
@@ -177,7 +177,7 @@ class ProcessDriver(Sending):
         out = self.outs.get("out")
         if out is not None:
             if results and not self.sent_from and are_packets(results):
-                self.emit(out, self._pinned(), results, origins)
+                self.emit(out, self._pinned(), results, lineages)
             else:
                 self._emit_in_order(out)
                 if self.drops:
@@ -191,11 +191,11 @@ class ProcessDriver(Sending):
             self._flush_ports()
             self.sent_from.clear()
             self.gone_at = -1
-        self.results, self.values, self.origins, self.emitted, self.lost = [], [], (), 0, []
+        self.results, self.values, self.lineages, self.emitted, self.lost = [], [], (), 0, []
         if self.is_publisher:
             if unreachable is not None:
                 self.put_back(*waiting)
-            unreachable = self._commit(values, origins, failed) or unreachable
+            unreachable = self._commit(values, lineages, failed) or unreachable
             if unreachable is not None:
                 self.resting.fail(self, unreachable)
         else:
@@ -206,28 +206,28 @@ class ProcessDriver(Sending):
         if self.attempts:
             self.failing.settle(self._pinned())
 
-    def left_over(self, values: list[Any], origins: Sequence[Origin]) -> tuple[list[Any], Sequence[Origin]]:
+    def left_over(self, values: list[Any], lineages: Sequence[Lineage]) -> tuple[list[Any], Sequence[Lineage]]:
         """What goes back to the wire where the first of these packets cannot be worked on now."""
-        return values, origins
+        return values, lineages
 
     def _note_drops(self, positions: Sequence[int], failed: list[int]) -> None:
         """Of the packets at ``positions`` nothing was returned: those over which nothing was sent either are dropped."""
         others = self.sent_from.union(failed)
-        origins = self.origins
-        if others or len(positions) < len(origins):
-            origins = [origins[i] for i in positions if i not in others]
-        if origins:
-            self._pinned().drop(self.index, origins)
+        lineages = self.lineages
+        if others or len(positions) < len(lineages):
+            lineages = [lineages[i] for i in positions if i not in others]
+        if lineages:
+            self._pinned().drop(self.index, lineages)
 
     def position(self) -> int:
         return len(self.results)
 
-    def in_hand(self) -> Sequence[Origin]:
+    def in_hand(self) -> Sequence[Lineage]:
         if self.is_publisher or self.holding is not None:
             # the first is all there is where the chunk was handed on, the other where it is worked on packet by packet
-            return [*self.origins, *self.chunk]
+            return [*self.lineages, *self.chunk]
         # what comes before has gone on already, but for what waits to be sent together
-        return [*self.origins[self.emitted :], *(origin for out in self.outs.values() for origin in out.origins)]
+        return [*self.lineages[self.emitted :], *(lineage for out in self.outs.values() for lineage in out.lineages)]
 
     def current(self) -> Any:
         at = len(self.results)
@@ -239,44 +239,44 @@ class ProcessDriver(Sending):
 
     # -- publishing -------------------------------------------------------------------------------------
 
-    def _commit(self, values: list[Any], origins: Sequence[Origin], failed: list[int]) -> BaseException | None:
+    def _commit(self, values: list[Any], lineages: Sequence[Lineage], failed: list[int]) -> BaseException | None:
         """Commit what did not fail; what cannot be had through goes back to the wire, and the reason is returned."""
         if failed:
             good = [i for i in range(len(values)) if i not in set(failed)]
-            values, origins = [values[i] for i in good], [origins[i] for i in good]
+            values, lineages = [values[i] for i in good], [lineages[i] for i in good]
         if not values:
             return None
         try:
-            self.publish(origins)
+            self.publish(lineages)
         except BaseException as error:
             if is_no_failure(error):
                 raise
             if self.failing.is_unreachable(error):
-                self.put_back(values, origins)
+                self.put_back(values, lineages)
                 return error
             if len(values) == 1 or isinstance(error, Retry):
-                for value, origin in zip(values, origins, strict=True):
-                    self.failing.failed(value, origin, error)
+                for value, lineage in zip(values, lineages, strict=True):
+                    self.failing.failed(value, lineage, error)
                 return None
             # one packet must not fail its neighbours: do the work again, one by one
-            for i, (value, origin) in enumerate(zip(values, origins, strict=True)):
-                unreachable = self._one(value, origin)
+            for i, (value, lineage) in enumerate(zip(values, lineages, strict=True)):
+                unreachable = self._one(value, lineage)
                 if unreachable is not None:
-                    self.put_back(values[i:], origins[i:])
+                    self.put_back(values[i:], lineages[i:])
                     return unreachable
         return None
 
-    def _one(self, value: Any, origin: Origin) -> BaseException | None:
+    def _one(self, value: Any, lineage: Lineage) -> BaseException | None:
         self.core.turns += 1
         try:
             self.component.process(value)
-            self.publish((origin,))
+            self.publish((lineage,))
         except BaseException as error:
             if is_no_failure(error):
                 raise
             if self.failing.is_unreachable(error):
                 return error
-            self.failing.failed(value, origin, error)
+            self.failing.failed(value, lineage, error)
         return None
 
     def failed_step(self, error: BaseException) -> None:
@@ -287,11 +287,11 @@ class ProcessDriver(Sending):
         values, self.values = self.values, []
         if epoch is None:
             return
-        for value, origin in zip(values[at:], self.origins[at:], strict=False):
-            self.dead_letter(epoch, value, origin, "internal", shown(error, self.core.secrets.redact), error)
+        for value, lineage in zip(values[at:], self.lineages[at:], strict=False):
+            self.dead_letter(epoch, value, lineage, "internal", shown(error, self.core.secrets.redact), error)
         for out in self.outs.values():
-            out.values, out.origins = [], []
-        self.results, self.origins, self.sent, self.emitted, self.lost = [], (), [], 0, []
+            out.values, out.lineages = [], []
+        self.results, self.lineages, self.sent, self.emitted, self.lost = [], (), [], 0, []
         self.sent_from.clear()
         self.end_turn()
 
@@ -303,18 +303,18 @@ class ProcessDriver(Sending):
         if not holding.held:
             holding.release()
             return
-        # nothing is pinned here: whatever is sent travels in a carrier of all that is held
+        # nothing is pinned here: whatever is sent travels in a derived epoch of all that is held
         self.epoch = next(iter(holding.held))
         self.epoch.acquire()
-        origins: list[Origin] = [()]
-        self.results, self.origins, self.chunk, self.emitted = [], origins, (), 0
+        lineages: list[Lineage] = [()]
+        self.results, self.lineages, self.chunk, self.emitted = [], lineages, (), 0
         try:
             for result in packets_of(self.component.flush(), "flush"):
                 fault = fault_of(result, hook="flush")
                 if fault is not None:
                     raise fault
                 self.results.append(result)
-                origins.append(())
+                lineages.append(())
             out = self.outs.get("out")
             if out is not None:
                 self._emit_in_order(out)
@@ -326,6 +326,6 @@ class ProcessDriver(Sending):
             holding.fail(error)
         else:
             holding.release()
-        self.results, self.origins = [], ()
+        self.results, self.lineages = [], ()
         self.sent_from.clear()
         self.end_turn()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.tracking import DocumentTracker
 
 
@@ -21,13 +21,13 @@ class Published:
         self._call = call
         self._resting = resting
         #: What was committed since the last report.
-        self.fresh: list[tuple[Filter, Epoch, Sequence[Origin]]] = []
+        self.fresh: list[tuple[Filter, Epoch, Sequence[Lineage]]] = []
         #: Committed, but more is to come: by epoch (those that were fed) and publisher.
         self.open: dict[Epoch, dict[Filter, set[int]]] = {}
         self._trackers: dict[Filter, DocumentTracker] = {}
 
-    def add(self, task: Filter, epoch: Epoch, origins: Sequence[Origin]) -> None:
-        self.fresh.append((task, epoch, origins))
+    def add(self, task: Filter, epoch: Epoch, lineages: Sequence[Lineage]) -> None:
+        self.fresh.append((task, epoch, lineages))
 
     def forget(self, epoch: Epoch) -> None:
         """An epoch is done."""
@@ -41,8 +41,8 @@ class Published:
         if not fresh and not self.open:
             return
         committing = {task for task, _, _ in fresh}
-        for task, epoch, origins in fresh:
-            for root, documents in epoch.roots(origins):
+        for task, epoch, lineages in fresh:
+            for root, documents in epoch.roots(lineages):
                 if root.is_open:
                     self.open.setdefault(root, {}).setdefault(task, set()).update(documents)
         for root, publishers in list(self.open.items()):

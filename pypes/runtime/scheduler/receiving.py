@@ -8,7 +8,7 @@ from typing import Any
 
 from pypes.errors import ComponentError
 from pypes.runtime.scheduler.driver import Driver
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.outport import OutPort
 
 #: What a port expects that does not pass packets on; it has no state that could be shared by mistake.
@@ -25,35 +25,35 @@ class ReceivingDriver(Driver):
     __slots__ = (
         "by_identity",
         "cursor",
-        "cursor_origins",
+        "cursor_lineages",
         "cursor_port",
         "cursor_values",
         "hint",
         "is_fresh",
         "last",
         "left",
+        "lineages",
         "only_port",
-        "origins",
         "ports",
         "taken",
     )
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        #: What this turn took from its ports, in order, with origins beside.
+        #: What this turn took from its ports, in order, with lineages beside.
         self.taken: list[Any] = []
-        self.origins: list[Origin] = []
+        self.lineages: list[Lineage] = []
         #: For a join, the port of each packet taken.
         self.ports: list[str] = []
         #: Ports read in this turn: what is left of them, in reverse (the next packet is at the end).
-        self.left: dict[str, tuple[list[Any], list[Origin]]] = {}
-        self.last: dict[str, tuple[Any, Origin]] = {}
+        self.left: dict[str, tuple[list[Any], list[Lineage]]] = {}
+        self.last: dict[str, tuple[Any, Lineage]] = {}
         self.cursor: Iterator[Any] | None = None
         self.hint: Callable[[], int] | None = None
         self.cursor_values: list[Any] = []
-        self.cursor_origins: Sequence[Origin] = ()
+        self.cursor_lineages: Sequence[Lineage] = ()
         self.cursor_port = ""
-        self.by_identity: dict[int, Origin] | None = None
+        self.by_identity: dict[int, Lineage] | None = None
         #: The port, where the usual short cut may be taken.
         self.only_port: str | None = None
         #: True while nothing was taken or sent in this turn, so that a plain iterator will do.
@@ -80,12 +80,12 @@ class ReceivingDriver(Driver):
         first = wire.take_first()
         if first is None:
             return iter(())
-        self.epoch, values, origins = first
+        self.epoch, values, lineages = first
         self.is_fresh = False
-        return self._open_cursor(self.only_port, values, origins)  # type: ignore[arg-type]
+        return self._open_cursor(self.only_port, values, lineages)  # type: ignore[arg-type]
 
-    def _open_cursor(self, port: str, values: list[Any], origins: Sequence[Origin]) -> Iterator[Any]:
-        self.cursor_values, self.cursor_origins, self.cursor_port = values, origins, port
+    def _open_cursor(self, port: str, values: list[Any], lineages: Sequence[Lineage]) -> Iterator[Any]:
+        self.cursor_values, self.cursor_lineages, self.cursor_port = values, lineages, port
         for out in self.outs.values():
             out.expected = iter(values)
             out.passing = True
@@ -105,7 +105,7 @@ class ReceivingDriver(Driver):
             return None
         return item[0]
 
-    def _next(self, port: str) -> tuple[Any, Origin] | None:
+    def _next(self, port: str) -> tuple[Any, Lineage] | None:
         self.is_fresh = False
         if self.hint is not None:
             self._close_cursor()
@@ -117,13 +117,13 @@ class ReceivingDriver(Driver):
                 self._check_input(port)
                 return None
             left = self.left[port] = (chunk[0][::-1], list(chunk[1])[::-1])
-        value, origin = left[0].pop(), left[1].pop()
+        value, lineage = left[0].pop(), left[1].pop()
         self.taken.append(value)
-        self.origins.append(origin)
+        self.lineages.append(lineage)
         if self.is_join:
             self.ports.append(port)
-        self.last[port] = (value, origin)
-        return value, origin
+        self.last[port] = (value, lineage)
+        return value, lineage
 
     def _check_input(self, port: str) -> None:
         if not self.component.has_port(port):
@@ -139,24 +139,24 @@ class ReceivingDriver(Driver):
         self._stop_all_passing()
         done = len(self.cursor_values) - self.hint()
         self.taken += self.cursor_values[:done]
-        self.origins += self.cursor_origins[:done]
+        self.lineages += self.cursor_lineages[:done]
         if done < len(self.cursor_values):
-            self.left[self.cursor_port] = (self.cursor_values[done:][::-1], list(self.cursor_origins[done:])[::-1])
+            self.left[self.cursor_port] = (self.cursor_values[done:][::-1], list(self.cursor_lineages[done:])[::-1])
             if done:
-                self.last[self.cursor_port] = (self.taken[-1], self.origins[-1])
+                self.last[self.cursor_port] = (self.taken[-1], self.lineages[-1])
         self._forget_cursor()
 
     def _forget_cursor(self) -> None:
         self.cursor = self.hint = None
-        self.cursor_values, self.cursor_origins, self.by_identity = [], (), None
+        self.cursor_values, self.cursor_lineages, self.by_identity = [], (), None
 
     def position(self) -> int:
         hint = self.hint
         return len(self.taken) - (hint() if hint is not None else 0)
 
-    def in_hand(self) -> Sequence[Origin]:
-        left = [origin for _, origins in self.left.values() for origin in origins]
-        return [*self.origins, *self.cursor_origins, *left]
+    def in_hand(self) -> Sequence[Lineage]:
+        left = [lineage for _, lineages in self.left.values() for lineage in lineages]
+        return [*self.lineages, *self.cursor_lineages, *left]
 
     def current(self) -> Any:
         if self.hint is None:
@@ -171,7 +171,7 @@ class ReceivingDriver(Driver):
         out.expected = NOTHING_MORE
         if passed:  # PERF: a router has many ports that pass nothing
             out.values = self.cursor_values[:passed]
-            out.origins = list(self.cursor_origins[:passed])
+            out.lineages = list(self.cursor_lineages[:passed])
 
     def _stop_all_passing(self) -> None:
         for out in self.outs.values():

@@ -149,11 +149,11 @@ class Scheduler:
         return epoch
 
     def _ended(self, epoch: Epoch) -> None:
-        """Nobody has a hold on an epoch any more: report it, or hand a carrier's outcome to its parents."""
+        """Nobody has a hold on an epoch any more: report it, or hand a derived epoch's outcome to its parents."""
         if self.jams.grown:
             self.jams.shrink(epoch)
         if epoch.parents:
-            epoch.settle_parents()
+            epoch.report_to_parents()
             return
         self.epochs.discard(epoch)
         if self.published is not None and self.published.open:

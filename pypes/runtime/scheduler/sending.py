@@ -9,19 +9,19 @@ from pypes.packet import Packet
 from pypes.runtime.scheduler.checking import Checking
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.outport import OutPort
 
 
 class Sending(Driver, Checking):
     """The part of a :class:`ProcessDriver` that sends."""
 
-    __slots__ = ("emitted", "gone", "gone_at", "lost", "origins", "results", "sent", "sent_from", "values")
+    __slots__ = ("emitted", "gone", "gone_at", "lineages", "lost", "results", "sent", "sent_from", "values")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.values: list[Any] = []
-        self.origins: Sequence[Origin] = ()
+        self.lineages: Sequence[Lineage] = ()
         self.results: list[Any] = []
         #: Results before this position are on their way already.
         self.emitted = 0
@@ -49,7 +49,7 @@ class Sending(Driver, Checking):
             if out.at != at:
                 out.at, out.mark = at, len(out.values)
             out.values.append(data)
-            out.origins.append(self.origins[at])
+            out.lineages.append(self.lineages[at])
             waiting = len(out.values)
         if waiting > self.capacity:
             self.gone = self.gone or set()
@@ -79,11 +79,11 @@ class Sending(Driver, Checking):
             self.sent = own
         for out in self.outs.values():
             mark = out.mark if out.at == at else len(out.values)
-            values, origins = out.values[mark:], out.origins[mark:]
+            values, lineages = out.values[mark:], out.lineages[mark:]
             if mark:
-                del out.values[mark:], out.origins[mark:]
+                del out.values[mark:], out.lineages[mark:]
                 self._flush_port(out)
-                out.values, out.origins, out.at, out.mark = values, origins, at, 0
+                out.values, out.lineages, out.at, out.mark = values, lineages, at, 0
 
     def _pinned(self) -> Epoch:
         assert self.epoch is not None
@@ -99,15 +99,15 @@ class Sending(Driver, Checking):
         self.sent = [(position, data) for position, data in self.sent if position != at]
         for out in self.outs.values():
             if out.at == at:
-                del out.values[out.mark :], out.origins[out.mark :]
+                del out.values[out.mark :], out.lineages[out.mark :]
                 out.at = -1
         return True
 
     def _emit_in_order(self, out: OutPort) -> None:
         """Put results and what was sent between them on the wires, in the order in which they came to be."""
-        results, origins = self.results, self.origins
+        results, lineages = self.results, self.lineages
         values: list[Any] = []
-        sources: list[Origin] = []
+        sources: list[Lineage] = []
         start = self.emitted
         sent, self.sent = self.sent, []
         self.emitted = len(results)
@@ -118,14 +118,14 @@ class Sending(Driver, Checking):
             for i in range(start, at):
                 if results[i] is not None:
                     values.append(results[i])
-                    sources.append(origins[i])
+                    sources.append(lineages[i])
             start = max(start, at)
             values.append(data)
-            sources.append(origins[at])
+            sources.append(lineages[at])
         for i in range(start, len(results)):
             if results[i] is not None:
                 values.append(results[i])
-                sources.append(origins[i])
+                sources.append(lineages[i])
         if values:
             self.emit(out, self._pinned(), values, sources)
 
@@ -135,6 +135,6 @@ class Sending(Driver, Checking):
                 self._flush_port(out)
 
     def _flush_port(self, out: OutPort) -> None:
-        values, origins = out.values, out.origins
-        out.values, out.origins, out.at = [], [], -1
-        self.emit(out, self._pinned(), values, origins)
+        values, lineages = out.values, out.lineages
+        out.values, out.lineages, out.at = [], [], -1
+        self.emit(out, self._pinned(), values, lineages)

@@ -15,7 +15,7 @@ from pypes.runtime.scheduler.epoch import FAILED, Epoch
 from pypes.runtime.scheduler.failures import Failure
 from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.holding import Holding
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.policies import Policies
 
 log = logging.getLogger(__name__)
@@ -79,8 +79,8 @@ class Standstill:
         known = [f"{name}: blocked {blocks}, waiting {waiting}" for name, blocks, waiting in state if blocks or waiting]
         log.error("graph stands still", extra={"graph": self._graph, "filters": known})
         for task in self._tasks:
-            for epoch, value, origin in _given_up(task):
-                for root, documents in epoch.roots((origin,)):
+            for epoch, value, lineage in _given_up(task):
+                for root, documents in epoch.roots((lineage,)):
                     packets.setdefault(root, []).append((task, value, tuple(documents)))
                     break  # one packet, one dead letter
         core = self._core
@@ -148,8 +148,8 @@ class Standstill:
         return found
 
 
-def _given_up(task: Driver) -> Iterator[tuple[Epoch, Any, Origin]]:
-    """All packets that a filter has, with their epoch and origin; afterwards it is as before the first."""
+def _given_up(task: Driver) -> Iterator[tuple[Epoch, Any, Lineage]]:
+    """All packets that a filter has, with their epoch and lineage; afterwards it is as before the first."""
     if task.is_working:
         try:
             task.kill()
@@ -158,21 +158,21 @@ def _given_up(task: Driver) -> Iterator[tuple[Epoch, Any, Origin]]:
         task.greenlet = None
         task.failed_step(InternalError("the filter stands still in the middle of its turn"))
     for wire in task.wires:
-        for waiting, (values, origins) in wire.waiting.items():
-            for value, origin in zip(values, origins, strict=True):
-                yield waiting, value, origin
+        for waiting, (values, lineages) in wire.waiting.items():
+            for value, lineage in zip(values, lineages, strict=True):
+                yield waiting, value, lineage
         wire.clear(task.core.limits.wire_packets)
     for attempt in task.attempts.values():
         if attempt.waiting:
-            yield attempt.epoch, attempt.value, attempt.origin
+            yield attempt.epoch, attempt.value, attempt.lineage
     task.attempts.clear()
     if task.joining is not None:
         yield from task.joining.packets()
         task.joining = None
     if task.holding is not None:
         for epoch, held in task.holding.held.items():
-            for value, origin in held:
-                yield epoch, value, origin
+            for value, lineage in held:
+                yield epoch, value, lineage
         task.holding = Holding(task)
     task.triggers.clear()
     task.epoch = task.chosen = None

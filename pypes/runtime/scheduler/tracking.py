@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 
 from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 
 
 class DocumentTracker:
     """Tells which documents are final: fed completely, and carried by none of ``filters``.
 
     A document is final before a filter if none of its ancestors carries it, and behind it if the filter does not either.
-    What travels in a carrier is made of documents that were held. With ``follows_holds`` a document counts as carried
-    while it is held and while its carrier is; without, only what travels in the document's own epoch counts. What ``retries_of``
-    is to try again counts as carried, although that filter is not among ``filters``.
+    What travels in a derived epoch is made of documents that were held. With ``follows_holds`` a document counts as carried while
+    it is held and while an epoch derived from its own is open; without, only what travels in the document's own epoch counts.
+    What ``retries_of`` is to try again counts as carried, although that filter is not among ``filters``.
 
     PERF: nothing is counted while packets move; each question costs a look at what ``filters`` carry just then. So whoever asks
     does so once for many documents, and not again before something has moved.
@@ -28,7 +28,7 @@ class DocumentTracker:
         self._retries_of = retries_of
         self._follows_holds = follows_holds
         self._sources = [task for task in filters if not task.ancestors]
-        #: How many origins were looked at so far: the cost of all answers.
+        #: How many lineages were looked at so far: the cost of all answers.
         self.examined = 0
 
     def final(self, epoch: Epoch, documents: Iterable[int]) -> set[int]:
@@ -39,7 +39,7 @@ class DocumentTracker:
             below = self._complete_below(epoch)
             left = {document for document in left if document < below}
         if self._retries_of is not None and self._retries_of.attempts:
-            _remove([each.origin for each in self._retries_of.attempts.values() if each.waiting and each.epoch is epoch], left)
+            _remove([each.lineage for each in self._retries_of.attempts.values() if each.waiting and each.epoch is epoch], left)
         for task in self._filters:
             if not left:
                 break
@@ -54,27 +54,27 @@ class DocumentTracker:
 
     def _leave_out(self, task: Filter, epoch: Epoch, left: set[int]) -> None:
         """Remove what a filter carries from ``left``."""
-        for other, origins in task.carried():
+        for other, lineages in task.carried():
             if other is epoch:
-                self.examined += len(origins)
-                _remove(origins, left)
+                self.examined += len(lineages)
+                _remove(lineages, left)
             elif self._follows_holds and other.parents:
-                self._remove_roots(other, origins, epoch, left)
+                self._remove_roots(other, lineages, epoch, left)
         if not self._follows_holds:
-            if task.is_carrier_open(epoch):  # more may be sent in it
+            if task.is_derived_open(epoch):  # more may be sent in it
                 left.clear()
             return
         for other, pairs in task.held.items():
-            self._remove_roots(other, [origin for _, origin in pairs], epoch, left)
+            self._remove_roots(other, [lineage for _, lineage in pairs], epoch, left)
 
-    def _remove_roots(self, other: Epoch, origins: Sequence[Origin], epoch: Epoch, left: set[int]) -> None:
-        for root, documents in other.roots(origins):
+    def _remove_roots(self, other: Epoch, lineages: Sequence[Lineage], epoch: Epoch, left: set[int]) -> None:
+        for root, documents in other.roots(lineages):
             if root is epoch:
                 left.difference_update(documents)
 
 
-def _remove(origins: Iterable[Origin], left: set[int]) -> None:
-    left.difference_update(origins)
-    for origin in origins:
-        if type(origin) is tuple:
-            left.difference_update(origin)
+def _remove(lineages: Iterable[Lineage], left: set[int]) -> None:
+    left.difference_update(lineages)
+    for lineage in lineages:
+        if type(lineage) is tuple:
+            left.difference_update(lineage)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pypes.runtime.scheduler.epoch import Epoch
-from pypes.runtime.scheduler.origins import Origin
+from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.ready import Blockable, Ready
 
-#: Packets of one epoch with their origins beside them (a list, or a ``range`` where the documents are consecutive).
-Chunk = tuple[list[Any], Sequence[Origin]]
+#: Packets of one epoch with their lineages beside them (a list, or a ``range`` where the documents are consecutive).
+Chunk = tuple[list[Any], Sequence[Lineage]]
 
 
 class Sender(Blockable, Protocol):
@@ -53,12 +53,12 @@ class Wire:
 
     # -- putting ------------------------------------------------------------------------------------------
 
-    def put(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> bool:
+    def put(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> bool:
         """Append; takes ownership of ``values``. True if the wire is full."""
         if epoch in self.waiting:
-            self._join(epoch, values, origins)
+            self._join(epoch, values, lineages)
         else:
-            self.waiting[epoch] = (values, origins)
+            self.waiting[epoch] = (values, lineages)
             epoch._holds += 1  # PERF: as acquire(), without the call
         self.packets = packets = self.packets + len(values)
         self.ready.waiting |= self.bit
@@ -67,34 +67,34 @@ class Wire:
     #: The same for a feed: these packets come from no filter.
     feed = put
 
-    def hand_over(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> bool:
+    def hand_over(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> bool:
         """As :meth:`put`, with a hold on the epoch that the caller has and gives up."""
         if epoch in self.waiting:
-            self._join(epoch, values, origins)
+            self._join(epoch, values, lineages)
             epoch.release()
         else:
-            self.waiting[epoch] = (values, origins)
+            self.waiting[epoch] = (values, lineages)
         self.packets = packets = self.packets + len(values)
         self.ready.waiting |= self.bit
         return packets >= self.capacity
 
-    def _join(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def _join(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         held, sources = self.waiting[epoch]
         if type(held) is not Gathered:  # these may be somebody else's, too
             held, sources = Gathered(held), [*sources]
             self.waiting[epoch] = held, sources
         held += values
-        sources += origins  # type: ignore[operator]
+        sources += lineages  # type: ignore[operator]
 
-    def put_back(self, epoch: Epoch, values: list[Any], origins: Sequence[Origin]) -> None:
+    def put_back(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put what a component did not take back in front."""
         self.packets += len(values)
         chunk = self.waiting.pop(epoch, None)
         if chunk is None:
             epoch.acquire()
         else:
-            values, origins = values + chunk[0], [*origins, *chunk[1]]
-        self.waiting = {epoch: (values, origins), **self.waiting}
+            values, lineages = values + chunk[0], [*lineages, *chunk[1]]
+        self.waiting = {epoch: (values, lineages), **self.waiting}
         self.ready.waiting |= self.bit
 
     # -- taking -------------------------------------------------------------------------------------------
@@ -108,20 +108,20 @@ class Wire:
                 self.make_room()
         return chunk
 
-    def take_first(self) -> tuple[Epoch, list[Any], Sequence[Origin]] | None:
+    def take_first(self) -> tuple[Epoch, list[Any], Sequence[Lineage]] | None:
         """Remove and return the oldest chunk, with its hold; ``None`` if none waits."""
         waiting = self.waiting
         if not waiting:
             return None
         if len(waiting) == 1:  # PERF: as it nearly always is
-            epoch, (values, origins) = waiting.popitem()
+            epoch, (values, lineages) = waiting.popitem()
         else:
             epoch = next(iter(waiting))
-            values, origins = waiting.pop(epoch)
+            values, lineages = waiting.pop(epoch)
         self.packets -= len(values)
         if self.parked is not None:
             self.make_room()
-        return epoch, values, origins
+        return epoch, values, lineages
 
     def unload(self) -> dict[Epoch, Chunk]:
         """Remove all chunks, with their holds. The packets count as on the wire until :meth:`leave` says that they are not."""

@@ -189,7 +189,7 @@ def test_what_was_held_and_let_go_without_sending_is_dropped_there() -> None:
     assert fates(epoch) == [published, published, dropped, dropped, dropped]
 
 
-def test_carriers_hand_on_what_became_of_their_documents() -> None:
+def test_derived_epochs_hand_on_what_became_of_their_documents() -> None:
     class Picky(Operator):
         def process(self, packet: Packet) -> Packet | None:
             if packet.get("n") == 0:
@@ -245,12 +245,12 @@ def test_what_fails_in_a_component_that_holds_is_made_of_nothing_else_at_the_err
     assert [letter.documents for letter in done[0].dead_letters] == [(2,)]
 
 
-def test_a_failure_of_no_document_in_a_carrier_goes_to_its_first_delivery() -> None:
+def test_a_failure_of_no_document_in_a_derived_epoch_goes_to_its_first_delivery() -> None:
     """What a filter sends over nothing that it took may fail as well; the deliveries end all the same."""
     parents = [Epoch(Feed(iter(()), 2), holds=1) for _ in range(2)]
-    carrier = Epoch.carrier([(parents[0], (1,)), (parents[1], (0,))])
+    derived = Epoch.derived([(parents[0], (1,)), (parents[1], (0,))])
     for documents in ((), (1,)):
-        carrier.fail(Failure(documents, "f", "F", "rejected", "no", "", b"", 1, 1.0))
-    carrier.settle_parents()
+        derived.fail(Failure(documents, "f", "F", "rejected", "no", "", b"", 1, 1.0))
+    derived.report_to_parents()
     assert [[letter.documents for letter in parent.dead_letters] for parent in parents] == [[()], [(0,)]]
     assert [parent.holds for parent in parents] == [1, 1]

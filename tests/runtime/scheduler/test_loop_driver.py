@@ -155,7 +155,7 @@ def test_an_exception_past_the_end_costs_all_that_was_not_sent_on() -> None:
         assert sorted(f.documents for f in pipeline.dead_letters) == [(0,), (1,)]
 
 
-def test_origins_follow_the_packet_itself_the_cursor_and_the_whole() -> None:
+def test_lineages_follow_the_packet_itself_the_cursor_and_the_whole() -> None:
     class Remake(Component):
         """Sends new packets for most, and one made of all at the end."""
 
@@ -238,7 +238,7 @@ def test_a_trigger_runs_the_sources() -> None:
         assert numbers(pipeline.trigger()) == [3]
 
 
-def test_values_that_are_not_packets_travel_with_their_origin() -> None:
+def test_values_that_are_not_packets_travel_with_their_lineage() -> None:
     class Words(Component):
         def run(self) -> None:
             while True:

@@ -1,4 +1,4 @@
-"""Components of the easy style on the scheduler: order, isolation, origins, holds."""
+"""Components of the easy style on the scheduler: order, isolation, lineages, holds."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_batch_that_raises_is_tried_packet_by_packet() -> None:
         assert [f.documents for f in pipeline.dead_letters] == [(2,)]
 
 
-def test_batch_results_keep_the_origin_of_the_packet_they_are() -> None:
+def test_batch_results_keep_the_lineage_of_the_packet_they_are() -> None:
     class Reverse(Operator):
         def process_batch(self, packets: list[Packet]) -> list[Packet]:
             return [p for p in reversed(packets) if p.get("n") != 1]
@@ -186,7 +186,7 @@ def test_held_packets_are_let_go_when_nothing_else_moves() -> None:
     assert [p.get("pair") for p in found] == [[0, 1], [2, 3], 4]
 
 
-def test_a_packet_made_of_several_carries_all_their_origins() -> None:
+def test_a_packet_made_of_several_carries_all_their_lineages() -> None:
     class Fail(Publisher):
         def process(self, packet: Packet) -> None:
             if packet.get("pair") == [2, 3]:

@@ -142,7 +142,7 @@ def test_what_waits_to_be_tried_again_is_not_reported() -> None:
         scheduler.drain()
 
 
-def test_what_is_held_is_not_reported_and_carriers_report_for_their_documents() -> None:
+def test_what_is_held_is_not_reported_and_derived_epochs_report_for_their_documents() -> None:
     class Hold(Operator):
         holds = True
 
