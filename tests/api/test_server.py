@@ -139,6 +139,7 @@ def test_the_token_is_asked_for(tmp_path: Path) -> None:
     with serving(tmp_path, token="secret") as server:
         assert server.post().status == 401
         assert server.get("/openapi.json").status == 401
+        assert server.get("/status").status == 401
         assert server.post(Authorization="Bearer secret").status == 202
 
 
