@@ -227,24 +227,11 @@ def _set_up(
             components[node] = component
             if is_publisher(component):
                 component.durability = spec.durability  # type: ignore[attr-defined]
-            _announce(component, control, name, node)
         node = ""
         runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits, clock, site.secrets)
-        runner.scheduler.setup()
+        runner.scheduler.setup(lambda filter: control.send(("setup", name, filter)))
     except ComponentError as error:
         raise _SetupFailed(name, error.where or node, error, site.secrets.redact) from error
     except BaseException as error:
         raise _SetupFailed(name, node, error, site.secrets.redact) from error
     return runner
-
-
-def _announce(component: Component, control: Any, graph: str, node: str) -> None:
-    """Have a component say that its set-up begins, so that one that hangs can be named."""
-    set_up = component.setup
-
-    def announced() -> None:
-        del component.setup
-        control.send(("setup", graph, node))
-        set_up()
-
-    component.setup = announced  # type: ignore[method-assign]

@@ -99,10 +99,14 @@ class Scheduler:
 
     # -- building and ending ------------------------------------------------------------------------------
 
-    def setup(self) -> None:
-        """Set up all components in topological order. Raises ``ComponentError`` naming the filter; then all are torn down."""
+    def setup(self, on_filter: Callable[[str], None] = lambda filter: None) -> None:
+        """Set up all components in topological order. Raises ``ComponentError`` naming the filter; then all are torn down.
+
+        ``on_filter`` is called with the name of each filter before its set-up, so that one that hangs can be named.
+        """
         try:
             for task in self.tasks:
+                on_filter(task.name)
                 set_up(task)
         except BaseException:
             self.teardown()

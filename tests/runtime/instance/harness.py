@@ -119,6 +119,11 @@ class Away(Publisher):
 class Bad(Publisher):
     def setup(self):
         raise RuntimeError("no disk today")
+
+
+class Promise(Publisher):
+    async def setup(self):
+        raise AssertionError("nobody runs it")
 '''
 
 #: What the process runs: the specification comes as the first message of the control pipe.
@@ -256,7 +261,7 @@ def spec_of(
         graphs={"g": (1, graph)},
         components={
             name: ComponentSpec(name=name, module=str(parts), attr=name).to_obj()
-            for name in ("In", "Bytes", "Old", "Hold", "Out", "Away", "Bad")
+            for name in ("In", "Bytes", "Old", "Hold", "Out", "Away", "Bad", "Promise")
         },
         limits=limits,
         note=str(folder / f"i-{id}.note"),

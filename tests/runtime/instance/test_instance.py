@@ -264,13 +264,17 @@ async def test_stop_waits_no_longer_than_its_grace_for_a_destination_that_is_awa
     process.close()
 
 
-def test_a_filter_that_cannot_be_set_up_is_named(tmp_path: Path) -> None:
-    process = Process(spec_of(tmp_path, 1, Limits(), publisher="Bad"))
+@pytest.mark.parametrize(
+    ("publisher", "told", "error"),
+    [("Bad", "no disk today", "RuntimeError"), ("Promise", "setup returned a coroutine: it is called as an ordinary", "Reject")],
+)
+def test_a_filter_that_cannot_be_set_up_is_named(tmp_path: Path, publisher: str, told: str, error: str) -> None:
+    process = Process(spec_of(tmp_path, 1, Limits(), publisher=publisher))
     try:
         _, graph, node, message, trace = process.hear("failed")
         assert (graph, node) == ("g", "out")
-        assert "no disk today" in message
-        assert "RuntimeError" in trace
+        assert told in message
+        assert error in trace
         assert process.process.wait(WAIT_S) == 1
     finally:
         process.close()

@@ -17,7 +17,7 @@ from pypes.packet import Packet
 from pypes.runtime.local import Pipeline
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler
 from tests.runtime.scheduler.exceptions import RAISING
-from tests.runtime.scheduler.graphs import Keep, Pass, packets, running
+from tests.runtime.scheduler.graphs import Keep, Pass, graph_of, packets, running
 
 
 @pytest.fixture(autouse=True)
@@ -266,6 +266,20 @@ def test_set_up_names_the_filter_and_tears_all_down(kind: str) -> None:
         Pipeline(nodes={"odd": Odd, "after": After}, wires=[("odd.out", "after.in")])
     assert (caught.value.code, caught.value.where) == ("graph.setup_failed", "odd")
     assert ended == ["odd", "after"]
+
+
+def test_set_up_says_of_each_filter_when_it_begins() -> None:
+    begun: list[str] = []
+
+    class Odd(Transformer):
+        def setup(self) -> None:
+            begun.append("set up")
+
+    nodes = {"odd": Odd(), "after": Keep()}
+    scheduler = Scheduler(graph_of(nodes, [("odd.out", "after.in")]), nodes)
+    scheduler.setup(begun.append)
+    scheduler.teardown()
+    assert begun == ["odd", "set up", "after"]
 
 
 def test_a_filter_that_is_ended_in_the_middle_of_a_turn_is_no_failure() -> None:
