@@ -74,6 +74,9 @@ class ServerSettings:
         False, "Replace instances one by one instead of all beside the old ones: slower, but without twice the memory."
     )
     setup_s: float = _key(60.0, "Longest time for the filters of a graph to set up; after that its deployment fails.")
+    consolidate_s: float = _key(
+        60.0, "Time without a deployment after which the instances of several become one set again; 0: never."
+    )
     fleet: Path | None = _path(None, "Folder that the nodes of a fleet share, for graphs whose sources one of them runs.")  # noqa: RUF009 - a field
 
 

@@ -20,3 +20,32 @@ def machine_memory_bytes() -> int:
         except (OSError, ValueError):  # no such group, or no limit
             continue
     return memory
+
+
+def available_memory_bytes() -> int | None:
+    """Memory that processes could still take, of the machine and of its control group; ``None`` if nobody knows."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, StopIteration):
+        return None
+    group = Path("/sys/fs/cgroup")
+    try:
+        used = int((group / "memory.current").read_text(encoding="ascii"))
+        # what is cached of files counts as used there, and is given up when memory is needed
+        stat = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
+        return min(free, int((group / "memory.max").read_text(encoding="ascii")) - used + int(stat["inactive_file"]))
+    except (OSError, ValueError, KeyError):  # no such group, or no limit
+        return free
+
+
+def resident_bytes(pid: int | str = "self") -> int:
+    """Resident memory of a process, by default this one; 0 where it cannot be had."""
+    try:
+        with Path(f"/proc/{pid}/statm").open("rb", buffering=0) as file:
+            return int(file.read(128).split()[1]) * _PAGE_BYTES
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096

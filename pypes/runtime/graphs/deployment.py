@@ -23,6 +23,7 @@ from pypes.graph import codec
 from pypes.graph.diff import only_parameters
 from pypes.registry import Catalogue, component_files
 from pypes.runtime.graphs.check import scrub
+from pypes.runtime.graphs.consolidation import Consolidation
 from pypes.runtime.graphs.deployed import Deployed
 from pypes.runtime.graphs.files import GraphFile, GraphFiles
 from pypes.runtime.graphs.launching import Launcher
@@ -66,6 +67,7 @@ class Deployments(Deployed):
         self._discover = discover
         self._tasks = WatchedTasks(on_failed)
         self._retry: asyncio.Task[None] | None = None
+        self.consolidation = Consolidation(self, self.launcher, pool, self._lock)
         self._log = logs.get("pypes.deployments")
 
     # -- what is changed --------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ that never ends) this thread cannot tick either: that is seen from outside, by :
 from __future__ import annotations
 
 import logging
-import os
 import resource
 import sys
 import threading
@@ -22,6 +21,7 @@ from typing import Protocol
 
 from pypes.core.lifeline import exit_now
 from pypes.core.limits import MIB
+from pypes.core.machine import resident_bytes
 from pypes.core.watched import watched_thread
 from pypes.runtime.instance.note import Note
 
@@ -198,18 +198,6 @@ def is_stopped(pid: int) -> bool:
         return sys.platform.startswith("linux")
     # the command, in parentheses, may hold anything
     return stat[stat.rindex(b")") + 2 :][:1] in b"TtZX"
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process; 0 where it cannot be had."""
-    try:
-        with Path("/proc/self/statm").open("rb", buffering=0) as file:
-            return int(file.read(128).split()[1]) * _PAGE_BYTES
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 def limit_memory(max_bytes: int) -> None:

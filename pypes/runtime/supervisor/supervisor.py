@@ -163,6 +163,7 @@ class Supervisor:
         self._started.set()
         self._announce()
         self._tasks.keep(self._schedules.run(), "schedules")
+        self._tasks.keep(self._deployments.consolidation.run(), "consolidation")
         if self.settings.server.watch:
             self._tasks.keep(self._watch(files), "graph files")
 

@@ -77,7 +77,7 @@ def test_nothing_acknowledged_is_lost_and_everything_is_told(tmp_path: Path) -> 
     with (
         small_disk(base / "data") as disk,
         Destination(tmp_path / "taken.jsonl") as destination,
-        running(base, destination, graphs, PYPES_SERVER_ROLLING=rolling, **clock.environ) as node,
+        running(base, destination, graphs, PYPES_SERVER_ROLLING=rolling, PYPES_SERVER_CONSOLIDATE_S="2", **clock.environ) as node,
     ):
         tables = [Tables(node.url, f"table{n}", random.Random(rng.random()), stop) for n in range(CLIENTS["tables"])]
         clients: list[Client | Tables] = [*tables]

@@ -1,0 +1,99 @@
+"""Consolidation: the generations of several deployments become one again when nothing has been deployed for a while.
+
+Each deployment starts instances for what it changes, beside those that run. So their number grows, and with it the memory that
+each takes without any graph, and their competition for the cores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from pypes import logs
+from pypes.core.machine import available_memory_bytes, resident_bytes
+from pypes.runtime.graphs.check import scrub
+from pypes.runtime.graphs.deployed import Deployed
+from pypes.runtime.graphs.launching import Launcher
+from pypes.runtime.pool.generation import SetupFailed
+from pypes.runtime.pool.pool import Pool
+
+#: Time between two looks whether there is something to do.
+LOOK_S = 5.0
+#: Shortest time between two attempts, as a multiple of ``consolidate_s``.
+PAUSE = 10
+#: How many times ``instances`` may serve before there is something to do.
+MOST = 2
+
+
+@dataclass(frozen=True)
+class State:
+    """Figures that decide: processes that serve, and times in seconds of a monotonic clock."""
+
+    processes: int
+    #: As the settings have them.
+    instances: int
+    quiet_s: float
+    changed_at: float
+    tried_at: float | None
+
+    def is_due(self, now: float) -> bool:
+        if self.quiet_s <= 0 or self.processes <= MOST * self.instances:
+            return False
+        is_rested = self.tried_at is None or now - self.tried_at >= PAUSE * self.quiet_s
+        return is_rested and now - self.changed_at >= self.quiet_s
+
+
+class Consolidation:
+    """Starts all graphs in one generation and lets it take over; whatever is deployed meanwhile goes before.
+
+    ``lock`` is that of deployments, which is held only while the generation takes over. If it cannot be set up, nothing changes.
+    """
+
+    def __init__(self, deployed: Deployed, launcher: Launcher, pool: Pool, lock: asyncio.Lock) -> None:
+        self._deployed = deployed
+        self._launcher = launcher
+        self._pool = pool
+        self._lock = lock
+        self._tried_at: float | None = None
+        self._log = logs.get("pypes.deployments")
+
+    async def run(self) -> None:
+        """Look every few seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(min(LOOK_S, self._deployed.settings.server.consolidate_s or LOOK_S))
+            if self._state().is_due(time.monotonic()):
+                self._tried_at = time.monotonic()
+                await self._consolidate()
+
+    def _state(self) -> State:
+        server = self._deployed.settings.server
+        processes = sum(len(generation.slots) for generation in self._pool.live)
+        return State(processes, server.instances, server.consolidate_s, self._launcher.changed_at, self._tried_at)
+
+    async def _consolidate(self) -> None:
+        wanted = self._launcher.running()
+        if not all(map(self._launcher.is_current, wanted.values())):
+            # its processes would take up other code than what was deployed: that is for SIGHUP
+            self._log.info("instances not consolidated", reason="the code of components has changed")
+            return
+        needed = sum(map(resident_bytes, {instance.pid for instance in self._pool.ready()}))
+        available = available_memory_bytes()
+        if available is None or available < needed:
+            self._log.info("instances not consolidated", reason="memory", needed_bytes=needed, available_bytes=available)
+            return
+        before = (self._deployed.settings, self._deployed.catalogue, self._launcher.changed_at)
+        try:
+            generation = await self._launcher.start(wanted)
+        except SetupFailed as error:
+            graphs = [graph.graph for graph in wanted.values()]
+            self._log.warning("instances not consolidated", reason=scrub(error.failure.message, graphs), where=error.where)
+            return
+        async with self._lock:
+            is_same = before == (self._deployed.settings, self._deployed.catalogue, self._launcher.changed_at)
+            if is_same and wanted == self._launcher.running():
+                processes = self._state().processes
+                self._launcher.go_live(generation)
+                self._log.info("instances consolidated", graphs=len(wanted), before=processes, now=len(generation.slots))
+                return
+        await self._pool.discard(generation)
