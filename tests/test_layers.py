@@ -46,19 +46,19 @@ ROOMS: dict[str, dict[str, tuple[str, ...]]] = {
         "scheduler": (),
         "instance": ("scheduler",),
         "trials": ("scheduler", "instance"),
-        "pool": ("instance",),
-        "graphs": ("pool", "trials", "instance", "contracts"),
+        "generations": ("instance",),
+        "graphs": ("generations", "trials", "instance", "contracts"),
         "rpc": (),
         "contracts": ("rpc",),
         "worker": ("rpc", "contracts"),
-        "supervisor": ("graphs", "pool", "worker", "rpc", "contracts"),
+        "supervisor": ("graphs", "generations", "worker", "rpc", "contracts"),
     },
 }
 
 #: Who may import what. A trailing slash is a folder.
 ONLY = {
     "greenlet": ("runtime/scheduler/",),
-    "multiprocessing": ("runtime/pool/generation.py", "runtime/pool/pool.py", "runtime/supervisor/supervisor.py"),
+    "multiprocessing": ("runtime/generations/", "runtime/supervisor/supervisor.py"),
     "importlib.metadata": ("registry/",),
     "falcon": ("api/",),
     "click": ("cli/",),

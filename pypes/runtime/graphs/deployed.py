@@ -16,10 +16,10 @@ from pypes.graph.schedule import sources
 from pypes.ingest.dispatch.topology import Topology
 from pypes.registry import Catalogue, Code, codes_of, differences, digest_of
 from pypes.runtime.folders import paths_of
+from pypes.runtime.generations.generation import SetupFailure
+from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import NO_FLEET, check, scrub
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
-from pypes.runtime.pool.generation import SetupFailure
-from pypes.runtime.pool.pool import Pool
 
 #: Largest graph: beyond, to check it would keep the node from everything else for seconds.
 MOST_FILTERS, MOST_WIRES = 2000, 10_000
@@ -28,7 +28,7 @@ MOST_FILTERS, MOST_WIRES = 2000, 10_000
 class Deployed:
     """The graphs of this node. ``catalogue`` is ``None`` until components were discovered."""
 
-    def __init__(self, store: ControlStore, pool: Pool, settings: Settings) -> None:
+    def __init__(self, store: ControlStore, generations: Generations, settings: Settings) -> None:
         self.settings = settings
         self.catalogue: Catalogue | None = None
         #: Deployed graphs by name; those in ``failed`` are deployed but could not be set up when the node started.
@@ -38,21 +38,21 @@ class Deployed:
         self.paused: set[str] = store.paused()
         #: Graphs that take no more, and go when what they have is done.
         self.closing: set[str] = set()
-        self._pool = pool
+        self._generations = generations
 
     def topology(self) -> Topology:
         """What ingest workers must know. Deliveries for a graph that could not be set up are accepted and wait."""
         graphs = {name: graph.version for name, graph in self.live.items() if name not in self.failed}
-        ready = self._pool.ready()
+        ready = self._generations.ready()
         return Topology(
-            generation=self._pool.number,
+            generation=self._generations.number,
             instances={i.spec.id: i.spec.socket for i in ready},
             graphs=graphs,
             failed=self.reasons(),
             routes={route: name for name, graph in self.live.items() for route in graph.graph.get("routes", ())},
             default=self.default(),
             ordered=frozenset(name for name, graph in self.live.items() if graph.graph.get("order_by")),
-            retiring={i.spec.id: i.spec.socket for i in self._pool.retiring()},
+            retiring={i.spec.id: i.spec.socket for i in self._generations.retiring()},
             paused=frozenset(self.paused & self.live.keys()),
             closing=frozenset(self.closing),
             runs={i.spec.id: runs for i in ready if not (runs := frozenset(i.hosts)) >= graphs.keys()},
@@ -88,7 +88,7 @@ class Deployed:
                 "filters": sorted(g.graph["nodes"]),
                 "routes": list(g.graph.get("routes", ())),
                 **({"error": self._error(g.name)} if g.name in self.failed else {}),
-                **({"resting": resting} if (resting := self._pool.resting(g.name)) else {}),
+                **({"resting": resting} if (resting := self._generations.resting(g.name)) else {}),
             }
             for _, g in sorted(self.live.items())
         ]
@@ -106,7 +106,7 @@ class Deployed:
             shown["code"] = digest_of(graph.code)
         if name in self.failed:
             shown["error"] = self._error(name)
-        if resting := self._pool.resting(name):
+        if resting := self._generations.resting(name):
             shown["resting"] = resting
         return shown
 
@@ -124,7 +124,7 @@ class Deployed:
             return "closing"
         if name in self.paused:
             return "paused"
-        return "live" if self._pool.live else "starting"
+        return "live" if self._generations.live else "starting"
 
     @property
     def paths(self) -> Paths:

@@ -22,15 +22,15 @@ from pypes.errors import Changed, Conflict, PypesError, Unavailable
 from pypes.graph import codec
 from pypes.graph.diff import only_parameters
 from pypes.registry import Catalogue, component_files
+from pypes.runtime.generations.backoff import Backoff
+from pypes.runtime.generations.generation import SetupFailed, SetupFailure
+from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.consolidation import Consolidation
 from pypes.runtime.graphs.deployed import Deployed
 from pypes.runtime.graphs.files import GraphFile, GraphFiles
 from pypes.runtime.graphs.launching import Launcher
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
-from pypes.runtime.pool.backoff import Backoff
-from pypes.runtime.pool.generation import SetupFailed, SetupFailure
-from pypes.runtime.pool.pool import Pool
 
 #: First and longest pause between two attempts to bring up a graph that was deployed once but cannot be set up now.
 FIRST_RETRY_S, RETRY_S = 1.0, 60.0
@@ -50,16 +50,16 @@ class Deployments(Deployed):
     def __init__(
         self,
         store: ControlStore,
-        pool: Pool,
+        generations: Generations,
         settings: Settings,
         unfinished: Callable[[str], Awaitable[int | None]],
         on_change: Callable[[], None],
         on_failed: OnFailed,
         discover: Callable[[Settings], Awaitable[Catalogue]],
     ) -> None:
-        super().__init__(store, pool, settings)
+        super().__init__(store, generations, settings)
         self._store = store
-        self.launcher = Launcher(self, store, pool)
+        self.launcher = Launcher(self, store, generations)
         self._unfinished = unfinished
         self._on_change = on_change
         self._files = GraphFiles(store)
@@ -119,7 +119,7 @@ class Deployments(Deployed):
         try:
             self._store.deploy(new)
         except PypesError:
-            await self._pool.discard(generation)
+            await self._generations.discard(generation)
             raise
         self.live[new.name] = new
         self.failed.pop(new.name, None)
@@ -132,7 +132,7 @@ class Deployments(Deployed):
         If an instance cannot take them up, a new generation is started, which has them from its set-up.
         """
         old = self.live.get(new.name)
-        if old is None or new.name in self.failed or self._pool.live is None:
+        if old is None or new.name in self.failed or self._generations.live is None:
             return False
         changed = only_parameters(codec.from_obj(old.graph), codec.from_obj(new.graph))
         assert self.catalogue is not None
@@ -141,7 +141,7 @@ class Deployments(Deployed):
             return False
         params = {node: nodes[node].get("params", {}) for node in changed}
         new = replace(new, code=old.code)
-        reason = await self._pool.reconfigure(new.name, new.version, new.graph, params, self.settings.server.setup_s)
+        reason = await self._generations.reconfigure(new.name, new.version, new.graph, params, self.settings.server.setup_s)
         try:
             if not reason:
                 self._store.deploy(new)
@@ -246,7 +246,7 @@ class Deployments(Deployed):
             self.catalogue, self.settings = catalogue, settings
             try:
                 fresh = self._files.fresh(settings.server.graphs, self.checked)
-                is_start = not self._pool.live
+                is_start = not self._generations.live
                 stored = {n: g for n, g in self.live.items() if is_start or self.missing(g) or not self.launcher.is_current(g)}
                 if settings.server.rolling and (stored or fresh):
                     stored = dict(self.live)

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from pypes import logs
 from pypes.errors import PypesError
+from pypes.runtime.generations.generation import Generation, SetupFailed, SetupFailure
+from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.deployed import Deployed
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.instance.instance import InstanceSpec
-from pypes.runtime.pool.generation import Generation, SetupFailed, SetupFailure
-from pypes.runtime.pool.pool import Pool
 
 #: Generations that may serve at a time: the next one takes over all graphs, however soon it comes.
 MOST_GENERATIONS = 8
@@ -22,10 +22,10 @@ MOST_GENERATIONS = 8
 class Launcher:
     """Starts generations for the graphs of ``deployed`` and lets them take over. ``changed_at`` is when one did last."""
 
-    def __init__(self, deployed: Deployed, store: ControlStore, pool: Pool) -> None:
+    def __init__(self, deployed: Deployed, store: ControlStore, generations: Generations) -> None:
         self._deployed = deployed
         self._store = store
-        self._pool = pool
+        self._generations = generations
         self._log = logs.get("pypes.deployments")
         self.changed_at = time.monotonic()
 
@@ -40,11 +40,11 @@ class Launcher:
     @property
     def has_to_move(self) -> bool:
         """True if what runs has to move with whatever is started: there is room for no more generations, or instances."""
-        return self._deployed.settings.server.rolling or len(self._pool.live) >= MOST_GENERATIONS
+        return self._deployed.settings.server.rolling or len(self._generations.live) >= MOST_GENERATIONS
 
     def is_current(self, graph: StoredGraph) -> bool:
         """True if a graph runs as it would if it were started now: same definition, settings, components and code."""
-        generation = self._pool.hosting(graph.name)
+        generation = self._generations.hosting(graph.name)
         if generation is None or generation.count != self._deployed.settings.server.instances:
             return False
         now, then = self._template({graph.name: graph}), generation.template
@@ -67,8 +67,8 @@ class Launcher:
         template = self._template(wanted)
         try:
             if s.server.rolling:
-                return await self._pool.roll(template, s.server.instances, s.server.setup_s, s.limits.grace_s)
-            return await self._pool.start(template, s.server.instances, s.server.setup_s)
+                return await self._generations.roll(template, s.server.instances, s.server.setup_s, s.limits.grace_s)
+            return await self._generations.start(template, s.server.instances, s.server.setup_s)
         except SetupFailed as error:
             f = error.failure
             graphs = [graph.graph for graph in wanted.values()]
@@ -79,7 +79,7 @@ class Launcher:
     def go_live(self, generation: Generation | None, gone: Collection[str] = ()) -> None:
         """Let a generation take over its graphs, and what is ``gone`` end; remember with which code it runs."""
         self.changed_at = time.monotonic()
-        self._pool.switch(generation, self._deployed.settings.limits.grace_s, gone)
+        self._generations.switch(generation, self._deployed.settings.limits.grace_s, gone)
         if generation is None:
             return
         try:

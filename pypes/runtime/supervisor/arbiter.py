@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from pypes import logs
 from pypes.core.lifeline import ProcessGroup
-from pypes.runtime.pool.backoff import FIRST_S, Backoff
+from pypes.runtime.generations.backoff import FIRST_S, Backoff
 from pypes.runtime.worker.config import WorkerConfig
 
 #: What the arbiter runs; the number of the descriptor with its configuration follows.

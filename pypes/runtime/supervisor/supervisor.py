@@ -27,6 +27,7 @@ from pypes.ingest.dispatch.topology import Topology, cannot_serve
 from pypes.ingest.outcome import Death
 from pypes.registry import Catalogue, discover
 from pypes.runtime.contracts.supervisor import InstanceStatus, NodeStatus
+from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployment import Deployments
 from pypes.runtime.graphs.drafts import GraphDrafts
 from pypes.runtime.graphs.dryrun import DryRuns
@@ -35,7 +36,6 @@ from pypes.runtime.graphs.filters import Filters
 from pypes.runtime.graphs.shadows import Shadows
 from pypes.runtime.graphs.store import ControlStore
 from pypes.runtime.graphs.versions import Versions
-from pypes.runtime.pool.pool import Pool
 from pypes.runtime.rpc import MAX_CONTROL_BYTES, RpcServer
 from pypes.runtime.supervisor.arbiter import Arbiter
 from pypes.runtime.supervisor.clockkeeper import ClockKeeper
@@ -109,10 +109,10 @@ class Supervisor:
         self._lifeline = Lifeline()
         adopt_orphans()
         watch_callbacks(asyncio.get_running_loop(), self._fail)
-        self._pool = Pool(self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail)
+        self._generations = Generations(self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail)
         owners = Owners(self.settings.server.data, self._runtime_dir, self.settings.server.workers)
         self._deployments = Deployments(
-            self._store, self._pool, self.settings, owners.unfinished, self._announce, self._fail, self._discover
+            self._store, self._generations, self.settings, owners.unfinished, self._announce, self._fail, self._discover
         )
         self._workers = Workers(self._topology, self._look_ready, self._fail)
         self._arbiter = Arbiter(self._worker_config)
@@ -129,7 +129,7 @@ class Supervisor:
             filters,
             self._workers,
             self._status,
-            self._pool.lost,
+            self._generations.lost,
             self._rescan,
             self._started.wait,
             self._stop.wait,
@@ -295,7 +295,7 @@ class Supervisor:
         self._workers.tell_gone(id, death)
 
     def _is_up(self) -> bool:
-        return self._started.is_set() and (not self._pool.live or bool(self._pool.ready()))
+        return self._started.is_set() and (not self._generations.live or bool(self._generations.ready()))
 
     def _look_ready(self) -> None:
         if self._state != "starting" or not (self._is_up() and self._workers.is_ready):
@@ -314,7 +314,7 @@ class Supervisor:
             url=self.url,
             seconds=round(time.monotonic() - self._created, 3),
             workers=self.settings.server.workers,
-            instances=len(self._pool.ready()),
+            instances=len(self._generations.ready()),
             graphs=sorted(self._deployments.live.keys() - failed.keys()),
             **({"failed": failed} if failed else {}),
         )
@@ -330,10 +330,10 @@ class Supervisor:
             pid=os.getpid(),
             url=self.url,
             uptime_s=round(time.monotonic() - self._created, 3),
-            generation=self._pool.number,
+            generation=self._generations.number,
             arbiter=self._arbiter.pid,
             workers=self._workers.status(),
-            instances=[InstanceStatus(**each) for each in self._pool.status()],
+            instances=[InstanceStatus(**each) for each in self._generations.status()],
             graphs=self._deployments.summaries(),
             default=self._deployments.default(),
         )
@@ -349,7 +349,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
 
     def _reap(self) -> None:
-        self._pool.reap()
+        self._generations.reap()
         self._arbiter.reap()
 
     def _asked_to_stop(self, number: int) -> None:
@@ -382,7 +382,7 @@ class Supervisor:
             if isinstance(error, Exception):
                 self._log.error("draining failed", exc_info=error)
         self._arbiter.kill()
-        await self._pool.kill()
+        await self._generations.kill()
         await self._arbiter.stop(0.0)
         await self._server.close()
         self._lifeline.close()
@@ -392,7 +392,7 @@ class Supervisor:
     async def _drain(self) -> None:
         deadline = time.monotonic() + self.settings.limits.grace_s
         await self._workers.drain(self.settings.limits.grace_s)
-        await self._pool.stop(max(deadline - time.monotonic(), 0.0))
+        await self._generations.stop(max(deadline - time.monotonic(), 0.0))
         queued = self._workers.queued()
         if queued:
             self._log.warning("deliveries stay queued until the next start", queued=queued)

@@ -14,22 +14,22 @@ import pytest
 from pypes.config import load_settings
 from pypes.errors import InvalidGraph
 from pypes.registry import discover
+from pypes.runtime.generations.generation import Generation, Instance
+from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployed import Deployed
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.instance.instance import InstanceSpec
-from pypes.runtime.pool.generation import Generation, Instance
-from pypes.runtime.pool.pool import Pool
 
 
 @contextmanager
 def deployed(folder: Path, flags: dict[str, Any] | None = None) -> Iterator[Deployed]:
     settings = load_settings(flags=flags or {}, environ={}, folder=folder)
     reading, writing = os.pipe()
-    pool = Pool(folder, reading, lambda: None, lambda *_: None, lambda *_: None)
+    generations = Generations(folder, reading, lambda: None, lambda *_: None, lambda *_: None)
     os.close(reading)
     os.close(writing)
     with closing(ControlStore(folder / "control.db")) as store:
-        yield Deployed(store, pool, settings)
+        yield Deployed(store, generations, settings)
 
 
 @pytest.mark.parametrize("is_strict", [True, False])
@@ -49,8 +49,8 @@ def test_a_graph_says_which_of_its_filters_rest(tmp_path: Path) -> None:
                 instance = generation.slots[slot] = Instance(spec, lambda _: None, lambda _: None)
                 instance._heard(("ready",))
                 instance._heard(("resting", "g", {"ask": (since, f"TimeoutError: {since:.0f}")}))
-            found._pool.live = [generation]
-            found._pool._generations.append(generation)
+            found._generations.live = [generation]
+            found._generations._all.append(generation)
             expected = {
                 "filter": "ask",
                 "since": "2027-01-15T08:00:00.000Z",

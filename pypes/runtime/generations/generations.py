@@ -1,4 +1,4 @@
-"""The pool: graph instances, in generations.
+"""The generations of a node: the instances that each deployment started.
 
 A new generation is started beside the others; only when all of its instances are ready does it take over its graphs. The others
 let go of those, and one with nothing left drains and ends: the generations that serve host different graphs, each graph in one.
@@ -25,10 +25,10 @@ from pypes import logs
 from pypes.core.lifeline import ProcessGroup
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.ingest.outcome import Death
+from pypes.runtime.generations.backoff import FIRST_S
+from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, in_words
+from pypes.runtime.generations.parting import end, part
 from pypes.runtime.instance.instance import InstanceSpec
-from pypes.runtime.pool.backoff import FIRST_S
-from pypes.runtime.pool.generation import Generation, Instance, SetupFailure, in_words
-from pypes.runtime.pool.parting import end, part
 
 #: How often an instance may die during set-up without saying why before its generation is given up.
 DEATHS_AT_SETUP = 3
@@ -36,7 +36,7 @@ DEATHS_AT_SETUP = 3
 LOOK_S = 0.25
 
 
-class Pool:
+class Generations:
     """Starts, watches and replaces instances. Used in the supervisor's event loop; :meth:`reap` is its SIGCHLD handler.
 
     ``on_change()`` is called when the set of ready instances changed, ``on_gone(id, death)`` after an instance was reaped,
@@ -61,7 +61,7 @@ class Pool:
         self._lifeline = Connection(os.dup(lifeline_fd), writable=False)
         self._on_change = on_change
         self._on_gone = on_gone
-        self._generations: list[Generation] = []
+        self._all: list[Generation] = []
         self._leftovers: list[ProcessGroup] = []
         self._draining: set[asyncio.Task[None]] = set()
         self._tasks = WatchedTasks(on_failed)
@@ -112,7 +112,7 @@ class Pool:
     def _new(self, template: InstanceSpec, count: int) -> Generation:
         self._last_generation += 1
         generation = Generation(self._last_generation, template, count)
-        self._generations.append(generation)
+        self._all.append(generation)
         return generation
 
     async def _settle(self, generation: Generation, timeout_s: float) -> None:
@@ -196,8 +196,8 @@ class Pool:
         self._forget(generation)
 
     def _forget(self, generation: Generation) -> None:
-        if generation in self._generations:
-            self._generations.remove(generation)
+        if generation in self._all:
+            self._all.remove(generation)
 
     async def stop(self, grace_s: float) -> None:
         """Stop everything: instances that are ready finish what they have within ``grace_s``, others are killed."""
@@ -211,7 +211,7 @@ class Pool:
     async def kill(self) -> None:
         """Kill whatever there is and wait until it is reaped."""
         self.live, self._incoming = [], None
-        await asyncio.gather(*(self.discard(generation) for generation in list(self._generations)))
+        await asyncio.gather(*(self.discard(generation) for generation in list(self._all)))
 
     # -- processes --------------------------------------------------------------------------------------
 
@@ -220,7 +220,7 @@ class Pool:
 
         One that stops is left to: its grace is over, it tears down, and will soon be gone by itself.
         """
-        for generation in self._generations:
+        for generation in self._all:
             for instance in generation.instances:
                 if instance.spec.id == id:
                     if instance.state == "stopping":
@@ -239,7 +239,7 @@ class Pool:
 
     def reap(self) -> None:
         """Collect instances that ended. To be called on SIGCHLD; spurious calls do no harm."""
-        for generation in list(self._generations):
+        for generation in list(self._all):
             for instance in generation.instances:
                 left = instance.reap()
                 if left is not None:
@@ -248,12 +248,12 @@ class Pool:
 
     def ready(self) -> list[Instance]:
         """Instances that take deliveries."""
-        serving = [generation for generation in self._generations if self._serves(generation)]
+        serving = [generation for generation in self._all if self._serves(generation)]
         return [i for generation in serving for i in generation.serving if i.state == "ready"]
 
     def retiring(self) -> list[Instance]:
         """Instances of former generations that finish what they have."""
-        return [i for generation in self._generations for i in generation.instances if i.state == "stopping"]
+        return [i for generation in self._all for i in generation.instances if i.state == "stopping"]
 
     def resting(self, graph: str) -> list[dict[str, Any]]:
         """Filters of a graph that wait for a service: ``{filter, since, reason, instances}`` each, as of who began first."""
@@ -286,7 +286,7 @@ class Pool:
         """Every instance there is, for ``status``."""
         return [
             {"id": i.spec.id, "generation": g.number, "pid": i.pid, "state": i.state, "graphs": sorted(i.hosts)}
-            for g in self._generations
+            for g in self._all
             for i in g.instances
         ]
 
@@ -333,11 +333,11 @@ class Pool:
     def _look(self) -> None:
         """Every now and then: end instances that hang where their own watchdog cannot run."""
         self._looks = None
-        for generation in self._generations:
+        for generation in self._all:
             for instance in generation.instances:
                 if reason := instance.look():
                     self._kill(generation, instance, reason)
-        if self._generations:
+        if self._all:
             self._looks = asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
     def _exited(self, generation: Generation, slot: int, instance: Instance) -> None:

@@ -20,12 +20,12 @@ from typing import Any
 from pypes.core.lifeline import ProcessGroup
 from pypes.errors import ComponentError
 from pypes.ingest.outcome import Death
+from pypes.runtime.generations.backoff import Backoff
+from pypes.runtime.generations.places import places
 from pypes.runtime.instance.entry import run_instance
 from pypes.runtime.instance.instance import InstanceSpec
 from pypes.runtime.instance.note import Note, death_of
 from pypes.runtime.instance.watchdog import Stillness
-from pypes.runtime.pool.backoff import Backoff
-from pypes.runtime.pool.places import places
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Instance:
         self.spec = spec
         self.state = "starting"
         self.failure: SetupFailure | None = None
-        #: Why it was killed by the pool, if the pool says.
+        #: Why it was killed from here, if that is known.
         self.killed_for = ""
         #: It ends because it does not let go of a graph, and another one follows at once.
         self.is_replaced = False

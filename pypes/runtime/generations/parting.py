@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from pypes import logs
-from pypes.runtime.pool.generation import Generation, Instance
+from pypes.runtime.generations.generation import Generation, Instance
 
 #: What an instance gets beyond its grace to tear down, before it is killed.
 TEARDOWN_S = 2.0

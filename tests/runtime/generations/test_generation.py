@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from pypes.ingest.outcome import Death
+from pypes.runtime.generations.generation import Generation, SetupFailure, in_words
 from pypes.runtime.instance.instance import InstanceSpec
-from pypes.runtime.pool.generation import Generation, SetupFailure, in_words
 
 
 @pytest.mark.parametrize(

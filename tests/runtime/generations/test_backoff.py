@@ -1,4 +1,4 @@
-from pypes.runtime.pool.backoff import HEALTHY_S, LONGEST_S, Backoff
+from pypes.runtime.generations.backoff import HEALTHY_S, LONGEST_S, Backoff
 
 
 def test_the_first_restart_is_not_delayed_and_the_others_ever_more() -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypes.runtime.pool.places import places
+from pypes.runtime.generations.places import places
 
 
 def test_graphs_without_a_bound_are_everywhere() -> None:
