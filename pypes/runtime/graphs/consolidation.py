@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from pypes import logs
 from pypes.core.machine import available_memory_bytes, resident_bytes
+from pypes.runtime.generations.generation import SetupFailed
+from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.deployed import Deployed
 from pypes.runtime.graphs.launching import Launcher
-from pypes.runtime.pool.generation import SetupFailed
-from pypes.runtime.pool.pool import Pool
 
 #: Time between two looks whether there is something to do.
 LOOK_S = 5.0
@@ -50,10 +50,10 @@ class Consolidation:
     ``lock`` is that of deployments, which is held only while the generation takes over. If it cannot be set up, nothing changes.
     """
 
-    def __init__(self, deployed: Deployed, launcher: Launcher, pool: Pool, lock: asyncio.Lock) -> None:
+    def __init__(self, deployed: Deployed, launcher: Launcher, generations: Generations, lock: asyncio.Lock) -> None:
         self._deployed = deployed
         self._launcher = launcher
-        self._pool = pool
+        self._generations = generations
         self._lock = lock
         self._tried_at: float | None = None
         self._log = logs.get("pypes.deployments")
@@ -68,7 +68,7 @@ class Consolidation:
 
     def _state(self) -> State:
         server = self._deployed.settings.server
-        processes = sum(len(generation.slots) for generation in self._pool.live)
+        processes = sum(len(generation.slots) for generation in self._generations.live)
         return State(processes, server.instances, server.consolidate_s, self._launcher.changed_at, self._tried_at)
 
     async def _consolidate(self) -> None:
@@ -77,7 +77,7 @@ class Consolidation:
             # its processes would take up other code than what was deployed: that is for SIGHUP
             self._log.info("instances not consolidated", reason="the code of components has changed")
             return
-        needed = sum(map(resident_bytes, {instance.pid for instance in self._pool.ready()}))
+        needed = sum(map(resident_bytes, {instance.pid for instance in self._generations.ready()}))
         available = available_memory_bytes()
         if available is None or available < needed:
             self._log.info("instances not consolidated", reason="memory", needed_bytes=needed, available_bytes=available)
@@ -96,4 +96,4 @@ class Consolidation:
                 self._launcher.go_live(generation)
                 self._log.info("instances consolidated", graphs=len(wanted), before=processes, now=len(generation.slots))
                 return
-        await self._pool.discard(generation)
+        await self._generations.discard(generation)

@@ -67,7 +67,7 @@ class Deployments(Deployed):
         self._discover = discover
         self._tasks = WatchedTasks(on_failed)
         self._retry: asyncio.Task[None] | None = None
-        self.consolidation = Consolidation(self, self.launcher, pool, self._lock)
+        self.consolidation = Consolidation(self, self.launcher, generations, self._lock)
         self._log = logs.get("pypes.deployments")
 
     # -- what is changed --------------------------------------------------------------------------------
