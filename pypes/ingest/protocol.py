@@ -3,7 +3,7 @@
 A frame is its kind (1 byte), the lengths of head and body (4 bytes each, big-endian), the head (msgpack) and the body (raw)::
 
     worker → instance   DELIVER   Items: many deliveries; the body holds theirs one after the other
-                        PRESSURE  the window is full and more waits: let go of what components hold
+                        FLUSH     the window is full and more waits: let go of what components hold
                         TRIGGER   run a source once, from its cursor on
                         MORE      what the source fetched is stored: it may go on
                         ENOUGH    nobody takes what the source fetches any more
@@ -32,7 +32,7 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Overtaken
 from pypes.ingest.outcome import Blame, Outcome
 
-DELIVER, PRESSURE, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD, TRIGGER, MORE, FETCHED, ENDED, ENOUGH, LEFT = range(1, 15)
+DELIVER, FLUSH, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD, TRIGGER, MORE, FETCHED, ENDED, ENOUGH, LEFT = range(1, 15)
 
 #: Most that is read from a socket at once, in bytes.
 READ_BYTES = 1 << 18

@@ -21,7 +21,7 @@ def stream_of(batches: list[list[bytes]]) -> bytes:
             number += 1
             items.append(Item(number, f"r{number}", Header("g", length=len(body)), len(body), is_decoded=bool(number % 2)))
         stream += protocol.deliver(items, sum(map(len, bodies))) + b"".join(bodies)
-        stream += protocol.signal(protocol.PRESSURE)
+        stream += protocol.signal(protocol.FLUSH)
     return stream
 
 
@@ -39,7 +39,7 @@ def test_deliveries_come_out_as_they_went_in(batches: list[list[bytes]], sizes: 
         start += size
     numbers = iter(range(1, 1000))
     assert found == [[(next(numbers), body) for body in bodies] for bodies in batches]
-    assert kinds == [protocol.DELIVER, protocol.PRESSURE] * len(batches)
+    assert kinds == [protocol.DELIVER, protocol.FLUSH] * len(batches)
 
 
 def test_acknowledgements_carry_outcomes_and_dead_letters() -> None:

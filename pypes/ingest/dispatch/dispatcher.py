@@ -119,18 +119,18 @@ class Dispatcher:
             handover.bury()
         self._links.flush()
         if self._drained is not None:
-            self._links.press()
+            self._links.request_flush()
             self._check_drained()
         elif not links and (handover.again or handover.ready):
-            self._links.press()
+            self._links.request_flush()
         else:
             for stream in full:
-                self._links.press_stream(stream)
+                self._links.request_flush_of_stream(stream)
             for graph in handover.topology.ordered:
                 if any(queue.leasing.is_held(graph) for queue in self._queues):
-                    self._links.press_graph(graph)
+                    self._links.request_flush_of_graph(graph)
             for graph in handover.topology.closing:
-                self._links.press_graph(graph)
+                self._links.request_flush_of_graph(graph)
 
     # -- what instances say -----------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ class Link:
         "load",
         "outstanding",
         "takes_more",
-        "was_pressed",
+        "was_flush_requested",
         "windows",
     )
 
@@ -88,7 +88,7 @@ class Link:
         self.is_open = True
         self.is_retiring = False
         self.takes_more = True
-        self.was_pressed = False
+        self.was_flush_requested = False
         self.items: list[Item] = []
         self.bodies: list[bytes] = []
         self._loop = loop
@@ -133,7 +133,7 @@ class Link:
             window.moved_at = now
         window.count += 1
         window.load += sent.weight
-        window.was_pressed = False
+        window.was_flush_requested = False
         body = lease.body
         if isinstance(body, Spooled):
             self.items.append(Item(number, lease.id, lease.header, 0, False, sent.is_alone, body.path, sent.rerun))

@@ -93,27 +93,27 @@ class Links:
         for link in self:
             if link.items:
                 link.flush()
-                link.was_pressed = False
+                link.was_flush_requested = False
 
-    def press(self) -> None:
+    def request_flush(self) -> None:
         """Every window is full and more waits: have the instances let go of what their components hold."""
         for link in self:
-            if link.is_open and not link.was_pressed:
-                link.was_pressed = True
-                link.write(protocol.signal(protocol.PRESSURE))
+            if link.is_open and not link.was_flush_requested:
+                link.was_flush_requested = True
+                link.write(protocol.signal(protocol.FLUSH))
 
-    def press_stream(self, stream: Stream) -> None:
+    def request_flush_of_stream(self, stream: Stream) -> None:
         """A stream waits for what it has out: have the instances let go of that."""
         for link in self:
             window = link.windows.get(stream)
-            if link.is_open and window is not None and window.count and not window.was_pressed:
-                window.was_pressed = True
-                link.write(protocol.signal(protocol.PRESSURE))
+            if link.is_open and window is not None and window.count and not window.was_flush_requested:
+                window.was_flush_requested = True
+                link.write(protocol.signal(protocol.FLUSH))
 
-    def press_graph(self, graph: str) -> None:
-        """As :meth:`press_stream`, for both lanes of a graph."""
+    def request_flush_of_graph(self, graph: str) -> None:
+        """As :meth:`request_flush_of_stream`, for both lanes of a graph."""
         for is_bulk in (False, True):
-            self.press_stream(Stream(graph, is_bulk))
+            self.request_flush_of_stream(Stream(graph, is_bulk))
 
     def close(self) -> None:
         """Close all connections for good."""

@@ -20,17 +20,17 @@ BULK_BYTES = 1 << 20
 class Window:
     """Deliveries of one stream in flight on a link: ``count`` deliveries that weigh ``load`` bytes.
 
-    ``moved_at``: when the first of them was sent, or one was acknowledged since; seconds of the loop's clock. ``was_pressed``:
-    the instance was told to let go of them.
+    ``moved_at``: when the first of them was sent, or one was acknowledged since; seconds of the loop's clock.
+    ``was_flush_requested``: the instance was asked to let go of them.
     """
 
-    __slots__ = ("count", "load", "moved_at", "was_pressed")
+    __slots__ = ("count", "load", "moved_at", "was_flush_requested")
 
     def __init__(self) -> None:
         self.count = 0
         self.load = 0
         self.moved_at = 0.0
-        self.was_pressed = False
+        self.was_flush_requested = False
 
 
 class Windowed(Protocol):

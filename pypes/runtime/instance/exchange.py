@@ -69,7 +69,7 @@ class Exchange:
         self._newcomers: set[Connection] = set()
         #: True while workers are still to be told that a lone run is over.
         self._is_telling = False
-        self._is_pressed = False
+        self._is_flush_requested = False
         self._stop_at: float | None = None
         listener.setblocking(False)
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
@@ -243,12 +243,12 @@ class Exchange:
     def _let_go(self) -> None:
         """Nothing moves: if somebody waits for the epochs in flight to end, components must not hold packets any longer."""
         is_changing = any(runner.is_changing for runner in self._all)
-        if is_changing or self._is_pressed or self._alone or self._lone is not None or self._stop_at is not None:
+        if is_changing or self._is_flush_requested or self._alone or self._lone is not None or self._stop_at is not None:
             for runner in self._all:
                 if runner.scheduler.in_flight:
                     runner.scheduler.flush_holds()
             if not any(runner.has_waiting for runner in self._all):
-                self._is_pressed = False
+                self._is_flush_requested = False
 
     def _resolve_changes(self) -> None:
         for runner in self._all:
@@ -313,11 +313,11 @@ class Exchange:
             return
         for kind, head, body in connection.reader.feed(data):
             if kind == protocol.DELIVER:
-                self._is_pressed = False
+                self._is_flush_requested = False
                 for item, own in protocol.read_items(head, body):
                     self._take(connection, item, own)
-            elif kind == protocol.PRESSURE:
-                self._is_pressed = True
+            elif kind == protocol.FLUSH:
+                self._is_flush_requested = True
             elif kind == protocol.TRIGGER:
                 trigger = protocol.read_trigger(head)
                 if trigger.graph in self._leaving.left:

@@ -31,7 +31,7 @@ class ScriptedInstance:
         self.path = str(path)
         self.items: list[Item] = []
         self.bodies: dict[int, bytes] = {}
-        self.pressed = 0
+        self.flush_requests = 0
         self.is_closed = False
         self._reader = FrameReader()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -57,8 +57,8 @@ class ScriptedInstance:
                         for item, own in protocol.read_items(head, body):
                             self.items.append(item)
                             self.bodies[item.number] = own
-                    elif kind == protocol.PRESSURE:
-                        self.pressed += 1
+                    elif kind == protocol.FLUSH:
+                        self.flush_requests += 1
 
     async def got(self, count: int) -> list[Item]:
         await self.until(lambda: len(self.items) >= count)

@@ -100,7 +100,7 @@ async def test_drain_finishes_the_queue_and_presses(instances: list[ScriptedInst
         drained = asyncio.ensure_future(dispatcher.drain(10))
         for count in (1, 2, 3):
             items = await instances[0].got(count)
-            await instances[0].until(lambda count=count: instances[0].pressed >= count)  # type: ignore[misc]
+            await instances[0].until(lambda count=count: instances[0].flush_requests >= count)  # type: ignore[misc]
             await instances[0].say(protocol.acks([protocol.Published(1, ("out",), [items[-1].number], [])], []))
         assert await drained == 0
         assert queue.stats().deliveries == 0
@@ -114,7 +114,7 @@ async def test_drain_without_finishing_waits_for_what_is_out_only(instances: lis
         dispatcher.apply(topology(instances[0]))
         [item] = await instances[0].got(1)
         drained = asyncio.ensure_future(dispatcher.drain(10, finish=False))
-        await instances[0].until(lambda: instances[0].pressed > 0)
+        await instances[0].until(lambda: instances[0].flush_requests > 0)
         await instances[0].say(protocol.acks([protocol.Published(1, ("out",), [item.number], [])], []))
         assert await drained == 0
         await queue.leasing.settled()

@@ -33,10 +33,10 @@ async def test_a_full_window_presses_and_opens_with_acknowledgements(instances: 
         for _ in range(5):
             await post(queue)
         dispatcher.apply(topology(instances[0]))
-        await instances[0].until(lambda: instances[0].pressed > 0)
+        await instances[0].until(lambda: instances[0].flush_requests > 0)
         assert len(instances[0].items) == 2
         await instances[0].say(protocol.acks([protocol.Published(1, ("out",), [instances[0].items[0].number], [])], []))
-        await instances[0].until(lambda: len(instances[0].items) == 3 and instances[0].pressed > 1)
+        await instances[0].until(lambda: len(instances[0].items) == 3 and instances[0].flush_requests > 1)
         assert dispatcher.outstanding == 2
 
 
@@ -169,7 +169,7 @@ async def test_a_stuck_live_lane_does_not_hold_bulk_back(instances: list[Scripte
 
 @run
 async def test_documents_of_one_key_go_one_after_the_other(instances: list[ScriptedInstance]) -> None:
-    """What holds the later one back is pressed: a component may wait for more before it lets go."""
+    """What holds the later one back gets a flush request: a component may wait for more before it lets go."""
     async with dispatching() as (dispatcher, queue, _):
         a, b = pack_keys([key_of("a")]), pack_keys([key_of("b")])
         first, second, other = await post(queue, keys=a), await post(queue, keys=a), await post(queue, keys=b)
@@ -178,7 +178,7 @@ async def test_documents_of_one_key_go_one_after_the_other(instances: list[Scrip
         await instances[0].say(protocol.held([]))
         items = await instances[0].got(2)
         assert [item.receipt for item in items] == [first, other]
-        await instances[0].until(lambda: instances[0].pressed == 1)
+        await instances[0].until(lambda: instances[0].flush_requests == 1)
         await instances[0].say(published(items[0]))
         items = await instances[0].got(3)
         assert items[2].receipt == second

@@ -202,7 +202,7 @@ async def test_order_is_kept_when_a_worker_dies_and_its_instance_does_not(stage:
 
 
 @staged(window_deliveries=4)
-async def test_pressure_makes_components_let_go(stage: Stage) -> None:
+async def test_a_flush_request_makes_components_let_go(stage: Stage) -> None:
     stage.hold = True
     ids = [await stage.post({"n": n}) for n in range(13)]
     stage.start()
