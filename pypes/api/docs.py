@@ -129,7 +129,7 @@ class Documents:
             accepted = await self.accept(
                 req.method, content_type, whole, encoding=encoding, route=route, id=id, filename=filename, meta=meta
             )
-            _tell(resp, *accepted)
+            _accept(resp, *accepted)
             return
         # resolved first: what no graph would take is not worth reading
         graph = self._worker.resolve(route)
@@ -189,7 +189,7 @@ class Documents:
         return await self._worker.submit(header, body, decoded), documents, header.graph
 
     async def _answer(self, resp: falcon.asgi.Response, wanted: Options, receipt: str, arrival: Arrival) -> None:
-        _tell(resp, receipt, arrival.header.documents, arrival.header.graph, arrival.rejected if wanted.is_lenient else None)
+        _accept(resp, receipt, arrival.header.documents, arrival.header.graph, arrival.rejected if wanted.is_lenient else None)
         if not wanted.wait_s:
             return
         try:
@@ -262,7 +262,7 @@ def _check_names(route: str | None, id: str | None) -> None:
             raise BadRequest(f"{name} in the URL: {error.message}", code=error.code, where=name) from error
 
 
-def _tell(resp: falcon.asgi.Response, receipt: str, documents: int, graph: str, rejected: int | None = None) -> None:
+def _accept(resp: falcon.asgi.Response, receipt: str, documents: int, graph: str, rejected: int | None = None) -> None:
     resp.status = 202
     resp.set_header(GRAPH, graph)
     resp.set_header("location", f"/receipts/{receipt}")

@@ -73,7 +73,7 @@ class Door:
         self._open: set[Connection] = set()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._told_at = -_QUIET_S
+        self._logged_at = -_QUIET_S
         if self.most < limits.connections:
             log.warning(
                 (
@@ -108,8 +108,8 @@ class Door:
             self._open.discard(connection)
             connection.evict()
         now = self._loop.time()
-        if now - self._told_at >= _QUIET_S:
-            self._told_at = now
+        if now - self._logged_at >= _QUIET_S:
+            self._logged_at = now
             log.warning(
                 "too many connections: the longest idle ones are closed to make room for new ones",
                 extra={"connections": self.most, "waiting": len(waiting)},

@@ -57,7 +57,7 @@ class Named(NamedTuple):
         """These names, and of ``other`` those that are missing."""
         return Named(*(own if own is not None else its for own, its in zip(self, other, strict=True)))
 
-    def told(self) -> dict[str, str]:
+    def log_fields(self) -> dict[str, str]:
         """The names there are, for a log line."""
         return {key: name for key, name in self._asdict().items() if name is not None}
 

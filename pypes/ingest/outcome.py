@@ -160,23 +160,23 @@ class Death(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_outside: bool = False
 
 
-def failure_told(receipt: str, graph: str, outcome: Outcome) -> dict[str, Any]:
+def failure_log_fields(receipt: str, graph: str, outcome: Outcome) -> dict[str, Any]:
     """Fields of a log line about a delivery with failed documents and the first of its dead letters."""
-    told: dict[str, Any] = {"receipt": receipt, "graph": graph, "failed": outcome.failed}
+    fields: dict[str, Any] = {"receipt": receipt, "graph": graph, "failed": outcome.failed}
     if outcome.dead_letters:
         first = outcome.dead_letters[0]
-        told |= {
+        fields |= {
             "dead_letters": len(outcome.dead_letters),
             "filter": first.filter,
             "code": first.code,
             "error": first.error[:200],
         }
         if first.index is not None:
-            told["index"] = first.index
-        told |= first.named.told()
+            fields["index"] = first.index
+        fields |= first.named.log_fields()
         if first.attempts > 1:
-            told["attempts"] = first.attempts
-    return told
+            fields["attempts"] = first.attempts
+    return fields
 
 
 def dead_letter_id(receipt: str, document: int, filter: str, ordinal: int = 0) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pypes.core.identity import Named
-from pypes.ingest.outcome import DeadLetter, Outcome, failure_told
+from pypes.ingest.outcome import DeadLetter, Outcome, failure_log_fields
 
 
 def letter(**fields: Any) -> DeadLetter:
@@ -38,8 +38,8 @@ BASE = {"receipt": "r", "graph": "g", "failed": 1, "dead_letters": 1, "filter": 
     ],
 )
 def test_a_log_line_says_which_document_failed(fields: dict[str, Any], told: dict[str, Any]) -> None:
-    assert failure_told("r", "g", Outcome(failed=1, dead_letters=(letter(**fields),))) == {**BASE, **told}
+    assert failure_log_fields("r", "g", Outcome(failed=1, dead_letters=(letter(**fields),))) == {**BASE, **told}
 
 
 def test_without_letters_it_says_how_many_failed() -> None:
-    assert failure_told("r", "g", Outcome(failed=2)) == {"receipt": "r", "graph": "g", "failed": 2}
+    assert failure_log_fields("r", "g", Outcome(failed=2)) == {"receipt": "r", "graph": "g", "failed": 2}

@@ -24,7 +24,7 @@ from pypes.ingest.dispatch.link import Link
 from pypes.ingest.dispatch.links import Links
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.verdict import judge
-from pypes.ingest.outcome import Death, Details, Fate, Outcome, failure_told
+from pypes.ingest.outcome import Death, Details, Fate, Outcome, failure_log_fields
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Dispatcher:
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._queues: list[Queue] = []
-        self._links = Links(self._heard, self._ended, self._schedule)
+        self._links = Links(self._on_message, self._ended, self._schedule)
         self._handover = Handover(limits, self._links, self._schedule)
         self._outcomes: dict[tuple[int, tuple[str, ...]], Outcome] = {}
         self._is_scheduled = False
@@ -134,7 +134,7 @@ class Dispatcher:
 
     # -- what instances say -----------------------------------------------------------------------------
 
-    def _heard(self, link: Link, kind: int, head: bytes) -> None:
+    def _on_message(self, link: Link, kind: int, head: bytes) -> None:
         if kind == protocol.ACKS:
             self._acknowledge(link, protocol.read_acks(head))
         elif kind == protocol.BEGIN:
@@ -289,4 +289,4 @@ class Dispatcher:
 
 def _report(lease: Lease, outcome: Outcome) -> None:
     """One line for a delivery with documents that failed; the dead letters have the rest."""
-    log.warning("documents failed", extra=failure_told(lease.id, lease.header.graph, outcome))
+    log.warning("documents failed", extra=failure_log_fields(lease.id, lease.header.graph, outcome))

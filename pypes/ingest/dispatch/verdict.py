@@ -39,7 +39,7 @@ def judge(link: Link, death: Death | None) -> Lease | None:
     if death is not None and _blame(begun, death, link.id):
         return None
     crashes = begun.leasing.record_crash(begun.lease)
-    extra = {**_told(begun), "instance": link.id, "crashes": crashes}
+    extra = {**_log_fields(begun), "instance": link.id, "crashes": crashes}
     log.warning("instance died while it ran one delivery alone", extra=extra)
     if crashes < MAX_CRASHES:
         return None
@@ -59,12 +59,12 @@ def _blame(begun: Sent, death: Death, instance: int) -> bool:
     known = begun.leasing.rerun(lease)
     if known is not None and any(blame.document == document for blame in known.blames):
         return False
-    extra = {**_told(begun), "index": document, "instance": instance, "filter": death.filter, "cause": death.cause}
+    extra = {**_log_fields(begun), "index": document, "instance": instance, "filter": death.filter, "cause": death.cause}
     log.warning("the instance died while it ran one document alone", extra=extra)
     begun.leasing.blame(lease, Blame(document, death.filter, death.cause))
     return True
 
 
-def _told(begun: Sent) -> dict[str, Any]:
+def _log_fields(begun: Sent) -> dict[str, Any]:
     """Fields of a log line about a delivery."""
-    return {"receipt": begun.lease.id, "graph": begun.lease.header.graph, **begun.lease.header.named.told()}
+    return {"receipt": begun.lease.id, "graph": begun.lease.header.graph, **begun.lease.header.named.log_fields()}

@@ -107,7 +107,7 @@ class Committer:
         key = commit_key(self._clock(), self._last_key)
         commit = self.buffer.take(key, self._random.getrandbits(MAX_SALT.bit_length()))
         if commit is None:
-            self._tell_settled(self.buffer.taken)
+            self._notify_settled(self.buffer.taken)
             return
         if commit.batch.row is not None:
             self._last_key = key
@@ -126,7 +126,7 @@ class Committer:
             self._remove([*commit.spools, *result.spools])
         if self._durability == "interval" and self._sync_timer is None:
             self._sync_timer = self._loop.call_later(self._interval_s, self._sync)
-        self._tell_settled(commit.number)
+        self._notify_settled(commit.number)
         self._kick()
 
     def _remove(self, spools: list[str]) -> None:
@@ -142,7 +142,7 @@ class Committer:
         # a row may be in the log all the same, and be found after a crash: its file stays until a later commit overwrote it
         self._doubtful_spools += [append.body.name for append in appends if isinstance(append.body, Spooled)]
         self._on_refused(appends, changes, error)
-        self._tell_settled(None)
+        self._notify_settled(None)
         if not self.is_closed:
             self._loop.call_later(self._probe_s, self._probe)
 
@@ -187,7 +187,7 @@ class Committer:
         self._waiting.append((number, future))
         await future
 
-    def _tell_settled(self, number: int | None) -> None:
+    def _notify_settled(self, number: int | None) -> None:
         """The commit ``number`` is through, or the store failed: nothing more is going to be written for now."""
         if not self._waiting:
             return

@@ -14,7 +14,7 @@ from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import Delivery
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.outcome import Blame, Details, Outcome, failed_whole, failure_told
+from pypes.ingest.outcome import Blame, Details, Outcome, failed_whole, failure_log_fields
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queues.room import Room
 from pypes.ingest.store.write_batch import Remains
@@ -148,7 +148,7 @@ class Lending:
             remains = self._remains(delivery, outcome)
         else:
             remains = Remains(delivery.id, outcome.dead_letters, header.encode(), None, None, len(body), True)
-        log.warning("documents failed", extra=failure_told(delivery.id, header.graph, outcome))
+        log.warning("documents failed", extra=failure_log_fields(delivery.id, header.graph, outcome))
         self._finish(delivery, outcome, remains, header.id)
 
     def _remains(self, delivery: Delivery, outcome: Outcome) -> Remains:

@@ -17,7 +17,7 @@ from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.errors import StoreError, Unavailable
 from pypes.ingest.contracts.leasing import Lease, RemoteLeasing, Settled, Stream
 from pypes.ingest.delivery import Spooled
-from pypes.ingest.outcome import Blame, Outcome, failed_whole, failure_told
+from pypes.ingest.outcome import Blame, Outcome, failed_whole, failure_log_fields
 from pypes.ingest.protocol import Rerun
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Prefetched:
         self._blames: dict[int, tuple[Blame, ...]] = {}
         self._is_busy = False
         #: Done at the end of the exchange that is going on, or of the next one.
-        self._told: asyncio.Future[None] | None = None
+        self._on_settled: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
         self._is_closed = False
         remote.on_ready = self._look_again
@@ -92,7 +92,7 @@ class Prefetched:
     def dead_letter(self, lease: Lease, code: str, reason: str) -> bool:
         outcome = failed_whole(lease.id, lease.header, code, reason, attempts=lease.attempt, time=wall())
         if lease.token in self._out:
-            log.warning("documents failed", extra=failure_told(lease.id, lease.header.graph, outcome))
+            log.warning("documents failed", extra=failure_log_fields(lease.id, lease.header.graph, outcome))
         return self._settle(lease, Settled(lease.token, outcome, lease.header.id))
 
     def _settle(self, lease: Lease, settled: Settled) -> bool:
@@ -130,9 +130,9 @@ class Prefetched:
 
     async def settled(self) -> None:
         while self._settled or self._notes or self._is_busy:
-            told = self._told = self._told or asyncio.get_running_loop().create_future()
+            future = self._on_settled = self._on_settled or asyncio.get_running_loop().create_future()
             self._wake.set()
-            await asyncio.shield(told)
+            await asyncio.shield(future)
 
     # -- what the queue tells ----------------------------------------------------------------------------
 
@@ -173,9 +173,9 @@ class Prefetched:
             await self._look()
         finally:
             self._is_busy = False
-            told, self._told = self._told, None
-            if told is not None:
-                told.set_result(None)
+            future, self._on_settled = self._on_settled, None
+            if future is not None:
+                future.set_result(None)
 
     async def _look(self) -> None:
         """Fetch the deliveries that were requested and are available."""

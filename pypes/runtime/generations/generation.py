@@ -80,7 +80,7 @@ class Instance:
         self._on_ready = on_ready
         self._on_exit = on_exit
         self._setting_up = ("", "")
-        self._told_to_leave: set[str] = set()
+        self._asked_to_leave: set[str] = set()
         #: Resolved with "" when new parameters are in force, or with the reason why they are not.
         self._reconfigured: asyncio.Future[str] | None = None
 
@@ -120,9 +120,9 @@ class Instance:
                 self.killed_for = f"what it said cannot be read: {type(error).__name__}"
                 self.kill()
                 return
-            self._heard(message)
+            self._on_message(message)
 
-    def _heard(self, message: tuple[Any, ...]) -> None:
+    def _on_message(self, message: tuple[Any, ...]) -> None:
         if message[0] == "ready" and self.state == "starting":
             self.state = "ready"
             self.settled.set()
@@ -151,14 +151,14 @@ class Instance:
 
     def leave(self) -> None:
         """Tell it to let go of the graphs that are not among :attr:`hosts` any more. Returns at once."""
-        told = self.spec.graphs.keys() - self.hosts - self._told_to_leave
-        if told:
-            self._told_to_leave |= told
-            self.leaving |= told
+        asked = self.spec.graphs.keys() - self.hosts - self._asked_to_leave
+        if asked:
+            self._asked_to_leave |= asked
+            self.leaving |= asked
             self.has_left.clear()
             # one that is still being set up does it then; one that is ending has nothing to let go of
             with contextlib.suppress(OSError):
-                self._control.send(("leave", sorted(told)))
+                self._control.send(("leave", sorted(asked)))
 
     def hang(self, timeout_s: float) -> SetupFailure:
         """What to say when set-up takes too long."""

@@ -19,17 +19,18 @@ REAP_POLL_S = 0.01
 class Disposable:
     """One process with all that it starts, killed by :meth:`end`; no thread waits for it.
 
-    It is ``python -m module FD``, FD being the lifeline of the supervisor, which it has to watch. It hears what :meth:`tell`
-    writes on its standard input and answers in lines of at most ``max_line_bytes``. ``is_heard``: its standard error is kept for
-    :attr:`last_words`; otherwise it is ours. Made in the main thread, within the loop. Raises ``OSError`` if there can be none.
+    It is ``python -m module FD``, FD being the lifeline of the supervisor, which it has to watch. It reads what :meth:`send`
+    writes to its standard input and answers in lines of at most ``max_line_bytes``. ``keeps_errors``: its standard error is
+    kept for :attr:`last_words`; otherwise it is ours. Made in the main thread, within the loop. Raises ``OSError`` if there can
+    be none.
     """
 
-    def __init__(self, module: str, lifeline_fd: int, max_line_bytes: int, *, is_heard: bool = False) -> None:
+    def __init__(self, module: str, lifeline_fd: int, max_line_bytes: int, *, keeps_errors: bool = False) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, str(lifeline_fd)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if is_heard else None,
+            stderr=subprocess.PIPE if keeps_errors else None,
             pass_fds=(lifeline_fd,),
             process_group=0,
         )
@@ -42,7 +43,7 @@ class Disposable:
     def pid(self) -> int:
         return self._process.pid
 
-    async def tell(self, order: bytes) -> None:
+    async def send(self, order: bytes) -> None:
         """Write the whole of what it is to do, and begin to listen. Nothing happens if it has died: listening tells."""
         loop = asyncio.get_running_loop()
         process = self._process

@@ -72,12 +72,12 @@ class DryRuns:
 
     async def _try(self, job: bytes, graph: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         try:
-            process = Disposable("pypes.runtime.trials.trial", self._lifeline_fd, MAX_REPORT_BYTES + 1, is_heard=True)
+            process = Disposable("pypes.runtime.trials.trial", self._lifeline_fd, MAX_REPORT_BYTES + 1, keeps_errors=True)
         except OSError as error:
             raise Unavailable(f"no process can be started: {error}", code="dryrun.not_started", retry_after_s=BUSY_S) from error
         try:
             async with asyncio.timeout(timeout_s):
-                await process.tell(job)
+                await process.send(job)
                 line = await process.line()
         except TimeoutError:
             raise ComponentError(f"the trial was not done after {timeout_s:g} s", code="dryrun.timeout") from None

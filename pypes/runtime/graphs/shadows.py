@@ -211,7 +211,7 @@ class Shadows:
     async def _follow(self, shadow: Shadow, process: Disposable, job: Job) -> None:
         """Hear what the process reports until it says that it is done, or ends."""
         setup_s = self._deployments.settings.server.setup_s
-        await process.tell(msgspec.json.encode(job) + b"\n")
+        await process.send(msgspec.json.encode(job) + b"\n")
         while shadow.state != "done":
             try:
                 async with asyncio.timeout(setup_s if shadow.state == "starting" else None):
@@ -222,9 +222,9 @@ class Shadows:
                 return
             if not line.endswith(b"\n"):
                 return
-            self._heard(shadow, msgspec.json.decode(line))
+            self._on_report(shadow, msgspec.json.decode(line))
 
-    def _heard(self, shadow: Shadow, said: dict[str, Any]) -> None:
+    def _on_report(self, shadow: Shadow, said: dict[str, Any]) -> None:
         if "error" in said:
             shadow.error = {**said["error"], "code": "shadow.setup_failed"}
         elif "is_ready" in said:

@@ -195,7 +195,7 @@ class Exchange:
             self._write(connection)
         self._start()
 
-    def _tell_held(self) -> None:
+    def _send_held(self) -> None:
         """Tell those that came what is held for them, and that it is not any more."""
         # whoever had their queues before is gone, though its end may not have been read yet
         poll = select.poll()
@@ -216,7 +216,7 @@ class Exchange:
 
     def _acknowledge(self) -> None:
         if self._newcomers:
-            self._tell_held()
+            self._send_held()
         for connection in self._connections.values():
             if connection.published or connection.outcomes or connection.unsent:
                 connection.gather()

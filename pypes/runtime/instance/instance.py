@@ -107,7 +107,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
         free()
         control.send(("left", graphs))
 
-    def told() -> None:
+    def on_message() -> None:
         try:
             message = control.recv()
         except (EOFError, OSError):
@@ -127,9 +127,9 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
             else:
                 runners[graph].change(version, params, answer)
 
-    exchange.watch(control.fileno(), told)
+    exchange.watch(control.fileno(), on_message)
     exchange.on_left = left
-    _tell_resting(control, runners)
+    _report_resting(control, runners)
     # what set-up left will not be collected: spare the collector from looking at it
     gc.collect()
     gc.freeze()
@@ -186,19 +186,19 @@ def _answer(control: Any, site: Site, graph: str, version: int) -> Callable[[str
     return lambda error: control.send(("reconfigured", graph, version, site.secrets.redact(error)))
 
 
-def _tell_resting(control: Any, runners: Mapping[str, Runner]) -> None:
+def _report_resting(control: Any, runners: Mapping[str, Runner]) -> None:
     for name, runner in runners.items():
-        runner.scheduler.resting.on_change = _resting_teller(control, name, runner)
+        runner.scheduler.resting.on_change = _resting_reporter(control, name, runner)
 
 
-def _resting_teller(control: Any, graph: str, runner: Runner) -> Callable[[], None]:
+def _resting_reporter(control: Any, graph: str, runner: Runner) -> Callable[[], None]:
     """Tells the supervisor which filters of a graph rest, and why; not while it does not read, since nothing may wait for it."""
 
-    def tell() -> None:
+    def report() -> None:
         if select.select([], [control], [], 0.0)[1]:
             control.send(("resting", graph, runner.scheduler.resting.reasons()))
 
-    return tell
+    return report
 
 
 def _spec_of(spec: InstanceSpec, graph: str, node: str) -> ComponentSpec:

@@ -139,7 +139,7 @@ async def answer(contract: type[C], implementation: C, method: str, params: Mapp
     return await getattr(implementation, method)(**known.received(params))
 
 
-def hear(contract: type[C], implementation: C, event: str, params: Mapping[str, Any]) -> None:
+def handle_event(contract: type[C], implementation: C, event: str, params: Mapping[str, Any]) -> None:
     """Pass an event that has arrived to the method of its name."""
     known = _find(contract, event)
     getattr(implementation, event)(**known.received(params))

@@ -150,11 +150,11 @@ class RpcClient:
     async def _listen(self) -> None:
         try:
             while line := await self._reader.readline():
-                self._heard(msgspec.json.decode(line))
+                self._on_message(msgspec.json.decode(line))
         except ConnectionError:
             pass  # the same as its end
 
-    def _heard(self, message: dict[str, Any]) -> None:
+    def _on_message(self, message: dict[str, Any]) -> None:
         if "event" in message:
             if self._on_event is not None:
                 self._on_event(message["event"], message["params"])
@@ -245,7 +245,7 @@ class RpcServer:
         self.peers.add(peer)
         try:
             while line := await reader.readline():
-                self._heard(peer, msgspec.json.decode(line))
+                self._on_message(peer, msgspec.json.decode(line))
         except ConnectionError:
             pass  # a broken connection ends like a closed one
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -260,7 +260,7 @@ class RpcServer:
             if self._on_gone is not None:
                 self._on_gone(peer)
 
-    def _heard(self, peer: Peer, message: dict[str, Any]) -> None:
+    def _on_message(self, peer: Peer, message: dict[str, Any]) -> None:
         if "cancel" in message:
             peer.give_up(message["cancel"])
             return

@@ -80,7 +80,7 @@ class Supervisor:
         self._failure = ""
         self._reloading = asyncio.Lock()
         #: What was last said of the components, so that it is said once.
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._has_said_failed = False
 
     async def run(self) -> None:
@@ -172,14 +172,14 @@ class Supervisor:
         cache.mkdir(exist_ok=True)
         # an import may hang, and shall hold up nothing but itself
         catalogue = await in_own_thread(partial(discover, settings.server.load, cache), "discovery")
-        told = {f"{one}: {one.error}" for one in catalogue.broken} | set(catalogue.overridden)
+        found = {f"{one}: {one.error}" for one in catalogue.broken} | set(catalogue.overridden)
         for broken in catalogue.broken:
-            if f"{broken}: {broken.error}" not in self._told:
+            if f"{broken}: {broken.error}" not in self._reported:
                 self._log.warning("components cannot be used", distribution=broken.distribution, reason=broken.error)
         for overridden in catalogue.overridden:
-            if overridden not in self._told:
+            if overridden not in self._reported:
                 self._log.warning("a load file replaces an installed component", reason=overridden)
-        self._told = told
+        self._reported = found
         return catalogue
 
     async def _rescan(self) -> dict[str, list[str]]:
@@ -278,7 +278,7 @@ class Supervisor:
             log_level=s.log.level,
         )
 
-    # -- what children tell -----------------------------------------------------------------------------
+    # -- reports of children -----------------------------------------------------------------------------
 
     def _topology(self) -> Topology:
         return replace(self._deployments.topology(), shadows=self._shadows.sockets(), is_settled=self._is_up())
@@ -292,7 +292,7 @@ class Supervisor:
         self._schedules.wake()
 
     def _instance_gone(self, id: int, death: Death) -> None:
-        self._workers.tell_gone(id, death)
+        self._workers.announce_gone(id, death)
 
     def _is_up(self) -> bool:
         return self._started.is_set() and (not self._generations.live or bool(self._generations.ready()))

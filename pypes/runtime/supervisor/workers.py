@@ -24,11 +24,11 @@ ROLL_S = 30.0
 
 @dataclass(slots=True)
 class Worker:
-    """A connected worker; ``tell`` pushes events to it, ``queued`` is what it reported when it had drained."""
+    """A connected worker; ``events`` pushes events to it, ``queued`` is what it reported when it had drained."""
 
     pid: int
     slot: int
-    tell: WorkerEvents
+    events: WorkerEvents
     is_ready: bool = False
     queued: int | None = None
 
@@ -49,7 +49,7 @@ class Workers:
         """A worker introduces itself; the answer is the topology."""
         worker = self._known[peer] = Worker(pid, slot, events(WorkerEvents, peer.notify))
         if self._grace_s is not None:
-            worker.tell.drain(self._grace_s)
+            worker.events.drain(self._grace_s)
         self._notify()
         return self._topology()
 
@@ -74,12 +74,12 @@ class Workers:
         """Tell all workers the topology."""
         topology = self._topology()
         for worker in self._known.values():
-            worker.tell.topology(topology)
+            worker.events.topology(topology)
 
-    def tell_gone(self, instance: int, death: Death) -> None:
+    def announce_gone(self, instance: int, death: Death) -> None:
         """Tell all workers that an instance is dead and reaped, and of what it died."""
         for worker in self._known.values():
-            worker.tell.gone(instance, death)
+            worker.events.gone(instance, death)
 
     @property
     def is_ready(self) -> bool:
@@ -94,7 +94,7 @@ class Workers:
         """Have all workers refuse documents and finish their queues; returns when they have, or after ``grace_s``."""
         self._grace_s = grace_s
         for worker in self._known.values():
-            worker.tell.drain(grace_s)
+            worker.events.drain(grace_s)
         # a little longer than the workers themselves wait: they report what stays queued
         await self._until(lambda: all(worker.queued is not None for worker in self._known.values()), grace_s + 1.0)
 

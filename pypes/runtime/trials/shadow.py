@@ -145,7 +145,7 @@ class Service:
         #: By connection, the number that comes next if no copy was left out.
         self._next: dict[socket.socket, int] = {}
         self._missed = 0
-        self._told_at = 0.0
+        self._reported_at = 0.0
         self._has_news = True
         self._selector.register(listener, selectors.EVENT_READ)
 
@@ -153,19 +153,19 @@ class Service:
         while not self._work.is_done:
             timeout_s = None
             if self._has_news:
-                timeout_s = max(0.0, self._told_at + REPORT_S - time.monotonic())
+                timeout_s = max(0.0, self._reported_at + REPORT_S - time.monotonic())
             ready = self._selector.select(timeout_s)
             for key, _ in ready:
                 if key.fileobj is self._listener:
                     self._accept()
                 elif isinstance(key.fileobj, socket.socket):
                     self._read(key.fileobj)
-            if self._has_news and time.monotonic() - self._told_at >= REPORT_S:
-                self._tell(False)
-        self._tell(True)
+            if self._has_news and time.monotonic() - self._reported_at >= REPORT_S:
+                self._send_report(False)
+        self._send_report(True)
 
-    def _tell(self, is_done: bool) -> None:
-        self._told_at, self._has_news = time.monotonic(), False
+    def _send_report(self, is_done: bool) -> None:
+        self._reported_at, self._has_news = time.monotonic(), False
         self._report({**self._secrets.shown(self._work.to_obj()), "missed": self._missed, "is_done": is_done})
 
     def _accept(self) -> None:
@@ -192,8 +192,8 @@ class Service:
                     if not self._work.is_done:
                         self._has_news = True
                         self._missed += not self._work.take(Arrived(None, item, own))
-                    if self._has_news and time.monotonic() - self._told_at >= REPORT_S:
-                        self._tell(False)
+                    if self._has_news and time.monotonic() - self._reported_at >= REPORT_S:
+                        self._send_report(False)
 
 
 def main(lifeline: int) -> None:

@@ -107,7 +107,7 @@ class Fleet:
     def load(self, graph: str) -> Shared | None:
         """What the file of a graph holds; ``None`` if there is none in a directory that is there."""
         path = self.path / f"{graph}.json"
-        with _told(path):
+        with _translated_errors(path):
             try:
                 data = path.read_bytes()
             except FileNotFoundError:
@@ -135,7 +135,7 @@ class Fleet:
     def save(self, graph: str, shared: Shared, check: Callable[[], None]) -> None:
         """Replace the file of a graph, unless ``check`` raises at the last moment; returns when that is durable."""
         path, fresh = self.path / f"{graph}.json", self.path / f"{graph}.{self.node}.tmp"
-        with _told(path):
+        with _translated_errors(path):
             with fresh.open("wb") as file:
                 file.write(msgspec.json.encode(shared))
                 file.flush()
@@ -208,7 +208,7 @@ class Lock:
 
     def acquire(self) -> None:
         path = self._fleet.path / f"{self._graph}.lock"
-        with _told(path):
+        with _translated_errors(path):
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -243,7 +243,7 @@ def missing(path: Path) -> StoreError:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _translated_errors(path: Path) -> Iterator[None]:
     """Errors of the file system as :class:`StoreError`."""
     try:
         yield

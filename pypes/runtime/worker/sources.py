@@ -78,7 +78,7 @@ class Sources:
         #: Held while what is stored of a graph's runs is read and changed.
         self._lock = asyncio.Lock()
         self._is_stopped = False
-        dispatcher.on_fetch = self._heard
+        dispatcher.on_fetch = self._on_fetch
         dispatcher.on_gone = self._gone
         dispatcher.on_left = self._left
 
@@ -401,7 +401,7 @@ class Sources:
 
     # -- what instances say -----------------------------------------------------------------------------
 
-    def _heard(self, link: Link, kind: int, head: bytes) -> None:
+    def _on_fetch(self, link: Link, kind: int, head: bytes) -> None:
         said = protocol.read_fetched(head) if kind == protocol.FETCHED else protocol.read_ended(head)
         stream = self._streams.get(said.number)
         if stream is not None and stream.link is link:

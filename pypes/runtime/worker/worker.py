@@ -34,7 +34,7 @@ from pypes.runtime.contracts.control import Control
 from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.contracts.supervisor import WorkerCalls, WorkerEvents
 from pypes.runtime.rpc import MAX_CONTROL_BYTES, Peer, RpcClient, RpcServer
-from pypes.runtime.rpc.contract import hear, stub
+from pypes.runtime.rpc.contract import handle_event, stub
 from pypes.runtime.worker.callbacks import Callbacks
 from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.desk import Append, ShardDesk
@@ -80,7 +80,7 @@ class IngestWorker:
         self._topology = Topology()
         self._owners = self._shards.owners(config.workers)
         self._is_deployed = False
-        self._has_heard = False
+        self._has_topology = False
         self._is_draining = False
         self._tasks = WatchedTasks(self._fail)
         self._callbacks = Callbacks(
@@ -108,12 +108,12 @@ class IngestWorker:
             worker._queue = await worker._open(shard)
             for abandoned in worker._shards.adopt(config.workers):
                 await worker._open(abandoned)
-            told = partial(hear, WorkerEvents, _Told(worker))
-            worker._client = await RpcClient.connect(config.control_socket, told, worker._control_lost, MAX_CONTROL_BYTES)
+            on_event = partial(handle_event, WorkerEvents, _Events(worker))
+            worker._client = await RpcClient.connect(config.control_socket, on_event, worker._control_lost, MAX_CONTROL_BYTES)
             worker.control = Control(worker._client.carry)
             worker._supervisor = stub(WorkerCalls, worker._client.carry)
             topology = await worker._supervisor.hello(os.getpid(), shard.number)
-            if not worker._has_heard:
+            if not worker._has_topology:
                 worker._apply(topology)
             await worker._supervisor.ready()
         except BaseException:
@@ -339,14 +339,14 @@ class IngestWorker:
             await self._client.close()
 
 
-class _Told:
+class _Events:
     """Does what the supervisor tells a worker, see :class:`WorkerEvents`."""
 
     def __init__(self, worker: IngestWorker) -> None:
         self._worker = worker
 
     def topology(self, topology: Topology) -> None:
-        self._worker._has_heard = True
+        self._worker._has_topology = True
         self._worker._apply(topology)
 
     def gone(self, id: int, death: Death) -> None:

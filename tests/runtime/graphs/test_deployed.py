@@ -47,8 +47,8 @@ def test_a_graph_says_which_of_its_filters_rest(tmp_path: Path) -> None:
             generation = Generation(1, spec, 2)
             for slot, since in enumerate((1_800_000_060.0, 1_800_000_000.0)):
                 instance = generation.slots[slot] = Instance(spec, lambda _: None, lambda _: None)
-                instance._heard(("ready",))
-                instance._heard(("resting", "g", {"ask": (since, f"TimeoutError: {since:.0f}")}))
+                instance._on_message(("ready",))
+                instance._on_message(("resting", "g", {"ask": (since, f"TimeoutError: {since:.0f}")}))
             found._generations.live = [generation]
             found._generations._all.append(generation)
             expected = {
@@ -60,7 +60,7 @@ def test_a_graph_says_which_of_its_filters_rest(tmp_path: Path) -> None:
             assert found.get("g")["resting"] == [expected]
             assert [each.get("resting") for each in found.summaries()] == [[expected], None]
             for instance in generation.instances:
-                instance._heard(("resting", "g", {}))
+                instance._on_message(("resting", "g", {}))
             assert "resting" not in found.get("g")
 
     asyncio.run(tell())

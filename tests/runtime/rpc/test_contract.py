@@ -10,7 +10,7 @@ import pytest
 from pypes.errors import PypesError
 from pypes.ingest.dispatch.topology import Topology
 from pypes.runtime.contracts import control, shard, supervisor
-from pypes.runtime.rpc.contract import Method, answer, events, hear, methods_of, once, stub, while_wanted
+from pypes.runtime.rpc.contract import Method, answer, events, handle_event, methods_of, once, stub, while_wanted
 
 
 class Parcel(msgspec.Struct, frozen=True):
@@ -119,11 +119,11 @@ def test_a_result_of_another_type_is_an_error_of_the_caller() -> None:
 
 def test_events_arrive_as_they_were_told() -> None:
     desk, parcel = Desk(), Parcel("news", {3: 0.1})
-    bell = events(Bell, lambda name, **params: hear(Bell, desk, name, over_the_wire(params)))
+    bell = events(Bell, lambda name, **params: handle_event(Bell, desk, name, over_the_wire(params)))
     bell.ring(2, parcel)
     assert desk.heard == [(2, parcel)]
     with pytest.raises(PypesError, match="Bell has no method 'knock'"):
-        hear(Bell, desk, "knock", {})
+        handle_event(Bell, desk, "knock", {})
 
 
 def test_a_topology_travels_whole() -> None:
@@ -151,7 +151,7 @@ def test_a_topology_travels_whole() -> None:
             raise AssertionError
 
     def carry(name: str, **params: Any) -> None:
-        hear(supervisor.WorkerEvents, Worker(), name, over_the_wire(params))
+        handle_event(supervisor.WorkerEvents, Worker(), name, over_the_wire(params))
 
     events(supervisor.WorkerEvents, carry).topology(told)
     assert heard == [told]
