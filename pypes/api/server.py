@@ -63,7 +63,7 @@ class Application(BaseApplication):  # type: ignore[misc]
         settings = {
             "bind": f"fd://{config.listen_fd}",
             "workers": config.workers,
-            "worker_class": "pypes.api.worker.ApiWorker",
+            "worker_class": "pypes.api.worker.GunicornWorker",
             "logger_class": Logger,
             "loglevel": config.log_level.lower(),
             "accesslog": None,

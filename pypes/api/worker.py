@@ -67,7 +67,7 @@ class StoppableServer(Server):
         await super().shutdown(sockets)
 
 
-class ApiWorker(UvicornWorker):  # type: ignore[misc]
+class GunicornWorker(UvicornWorker):  # type: ignore[misc]
     """Runs the application; stops on request of the arbiter, and at once when arbiter or supervisor are gone.
 
     What is not finished when it stops stays in its shard, and goes to whoever opens that next.

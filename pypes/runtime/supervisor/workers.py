@@ -23,8 +23,8 @@ ROLL_S = 30.0
 
 
 @dataclass(slots=True)
-class Worker:
-    """A connected worker; ``events`` pushes events to it, ``queued`` is what it reported when it had drained."""
+class WorkerConnection:
+    """The connection of a worker: ``events`` pushes events to it, ``queued`` is what it reported when it had drained."""
 
     pid: int
     slot: int
@@ -39,7 +39,7 @@ class Workers:
     def __init__(self, topology: Callable[[], Topology], on_change: Callable[[], None], on_failed: OnFailed) -> None:
         self._topology = topology
         self._on_change = on_change
-        self._known: dict[Peer, Worker] = {}
+        self._known: dict[Peer, WorkerConnection] = {}
         self._changed = asyncio.Condition()
         self._grace_s: float | None = None
         self._tasks = WatchedTasks(on_failed)
@@ -47,7 +47,7 @@ class Workers:
 
     def hello(self, peer: Peer, pid: int, slot: int) -> Topology:
         """A worker introduces itself; the answer is the topology."""
-        worker = self._known[peer] = Worker(pid, slot, events(WorkerEvents, peer.notify))
+        worker = self._known[peer] = WorkerConnection(pid, slot, events(WorkerEvents, peer.notify))
         if self._grace_s is not None:
             worker.events.drain(self._grace_s)
         self._notify()
@@ -116,7 +116,7 @@ class Workers:
                 return
             self._log.info("worker rolled", pid=old.pid)
 
-    def _worker(self, peer: Peer) -> Worker:
+    def _worker(self, peer: Peer) -> WorkerConnection:
         if peer not in self._known:
             raise BadRequest("say hello first", code="control.no_hello")
         return self._known[peer]
