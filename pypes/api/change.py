@@ -34,7 +34,7 @@ def answer(resp: falcon.asgi.Response, graph: dict[str, Any]) -> None:
 
 
 def expected(req: Request) -> list[int] | None:
-    """The versions one of which must be live, from the preconditions, as in ``Deployments.put``; raises :class:`BadRequest`."""
+    """The versions one of which must be live, from the preconditions, as in ``Deployer.put``; raises :class:`BadRequest`."""
     if req.header(b"if-none-match").strip() == "*":
         return [0]
     tags = req.header(b"if-match").strip()

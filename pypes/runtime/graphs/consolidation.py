@@ -15,7 +15,7 @@ from pypes.core.machine import available_memory_bytes, resident_bytes
 from pypes.runtime.generations.generation import SetupFailed
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import scrub
-from pypes.runtime.graphs.deployed import Deployed
+from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.launching import Launcher
 
 #: Time between two looks whether there is something to do.
@@ -47,10 +47,10 @@ class State:
 class Consolidation:
     """Starts all graphs in one generation and lets it take over; whatever is deployed meanwhile goes before.
 
-    ``lock`` is that of deployments, which is held only while the generation takes over. If it cannot be set up, nothing changes.
+    ``lock`` is that of the deployer, which is held only while the generation takes over. If it cannot be set up, nothing changes.
     """
 
-    def __init__(self, deployed: Deployed, launcher: Launcher, generations: Generations, lock: asyncio.Lock) -> None:
+    def __init__(self, deployed: DeployedGraphs, launcher: Launcher, generations: Generations, lock: asyncio.Lock) -> None:
         self._deployed = deployed
         self._launcher = launcher
         self._generations = generations

@@ -1,4 +1,4 @@
-"""What is deployed: which graphs in which versions, and how that is shown. How it changes, ``deployment`` knows."""
+"""The deployed graphs: their versions, and how they are shown. ``deployer`` changes them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pypes.runtime.graphs.store import ControlStore, StoredGraph
 MOST_FILTERS, MOST_WIRES = 2000, 10_000
 
 
-class Deployed:
+class DeployedGraphs:
     """The graphs of this node. ``catalogue`` is ``None`` until components were discovered."""
 
     def __init__(self, store: ControlStore, generations: Generations, settings: Settings) -> None:

@@ -13,16 +13,16 @@ from pypes.errors import Conflict, InvalidGraph, InvalidInput, NotFound
 from pypes.graph import codec
 from pypes.graph.codec import NAME
 from pypes.runtime.graphs.check import check
-from pypes.runtime.graphs.deployment import Deployments
+from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.store import ControlStore
 
 
 class GraphDrafts:
     """Keeps drafts on the server until they are deployed or discarded."""
 
-    def __init__(self, store: ControlStore, deployments: Deployments) -> None:
+    def __init__(self, store: ControlStore, deployer: Deployer) -> None:
         self._store = store
-        self._deployments = deployments
+        self._deployer = deployer
 
     def all(self) -> list[dict[str, Any]]:
         """All drafts of graphs: ``{name, wires}``, with the ids of filters in the ends."""
@@ -37,7 +37,7 @@ class GraphDrafts:
         if not NAME.fullmatch(name):
             raise InvalidInput("a graph's name has 1 to 64 letters, digits, - and _", code="graph.name", where=name)
         ends = self._end(name, source, "outputs"), self._end(name, target, "inputs")
-        most = self._deployments.settings.limits.drafts_kept
+        most = self._deployer.settings.limits.drafts_kept
         if self._store.wire_count() >= most and ends not in self._store.wires(name):
             raise Conflict(f"there are {most} drafted wires (limits.drafts_kept); deploy or discard some", code="drafts.full")
         self._store.put_wire(name, *ends)
@@ -52,14 +52,14 @@ class GraphDrafts:
         """The draft: ``{name, graph, names, errors}``: ids of filters → their names in the graph, and what is wrong yet."""
         graph, names = self._build(name)
         try:
-            assert self._deployments.catalogue is not None
-            has_fleet = self._deployments.settings.server.fleet is not None
+            assert self._deployer.catalogue is not None
+            has_fleet = self._deployer.settings.server.fleet is not None
             problems = check(
                 codec.from_obj(graph),
-                self._deployments.catalogue,
+                self._deployer.catalogue,
                 os.environ,
                 has_fleet=has_fleet,
-                paths=self._deployments.paths,
+                paths=self._deployer.paths,
             )
         except InvalidGraph as error:
             problems = list(error.problems)
@@ -67,9 +67,9 @@ class GraphDrafts:
         return {"name": name, "graph": graph, "names": names, "errors": errors}
 
     async def deploy(self, name: str, by: str = "", note: str = "") -> dict[str, Any]:
-        """Deploy the draft, as :meth:`Deployments.put`; then it is gone. If it cannot be deployed, it stays."""
+        """Deploy the draft, as :meth:`Deployer.put`; then it is gone. If it cannot be deployed, it stays."""
         graph, names = self._build(name)
-        deployed = await self._deployments.put(name, graph, by, note)
+        deployed = await self._deployer.put(name, graph, by, note)
         self._store.discard(name, names)
         return deployed
 
@@ -84,7 +84,7 @@ class GraphDrafts:
         wires = self._store.wires(name)
         if not wires:
             raise NotFound(f"there is no draft of graph {name!r}; draw a wire first", code="graph.no_draft", where=name)
-        live = self._deployments.live.get(name)
+        live = self._deployer.live.get(name)
         graph: dict[str, Any] = dict(live.graph) if live is not None else {"pypes": codec.FORM, "name": name}
         nodes = dict(graph.get("nodes", {}))
         names: dict[str, str] = {}
@@ -104,12 +104,12 @@ class GraphDrafts:
     def _end(self, name: str, end: str, side: str) -> str:
         """Check an end of a wire and bring it to the form in which it is stored."""
         id, _, port = self._plain(name, end).rpartition(".")
-        live = self._deployments.live.get(name)
+        live = self._deployer.live.get(name)
         component = live.graph["nodes"][id]["component"] if live is not None and id in live.graph["nodes"] else None
         if component is None:
             component = self._store.draft(id).component
-        assert self._deployments.catalogue is not None
-        spec = self._deployments.catalogue.used(component, end)
+        assert self._deployer.catalogue is not None
+        spec = self._deployer.catalogue.used(component, end)
         if port not in getattr(spec, side) and not (side == "outputs" and port == "error"):
             known = ", ".join(getattr(spec, side)) or "none"
             raise InvalidInput(

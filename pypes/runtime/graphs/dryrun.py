@@ -14,7 +14,7 @@ import msgspec
 
 from pypes.errors import BadRequest, ComponentError, InvalidGraph, Problem, TooLarge, Unavailable
 from pypes.runtime.graphs.check import scrub
-from pypes.runtime.graphs.deployment import Deployments
+from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.disposable import Disposable
 from pypes.runtime.trials.dryrun_job import MAX_REPORT_BYTES, Job
 
@@ -27,15 +27,15 @@ DYING_S = 1.0
 class DryRuns:
     """Validates graphs and tries them out; nothing of it is deployed or published."""
 
-    def __init__(self, deployments: Deployments, lifeline_fd: int) -> None:
-        self._deployments = deployments
+    def __init__(self, deployer: Deployer, lifeline_fd: int) -> None:
+        self._deployer = deployer
         self._lifeline_fd = lifeline_fd
         self._running = 0
 
     def validate(self, name: str, obj: Any) -> dict[str, Any]:
         """``{valid, errors: [{path, message, code}]}``: everything that would keep a graph from being deployed as ``name``."""
         try:
-            self._deployments.checked(name, obj)
+            self._deployer.checked(name, obj)
         except InvalidGraph as error:
             listed = error.problems or (Problem("", error.message, error.code),)
             return {"valid": False, "errors": [problem.to_obj() for problem in listed]}
@@ -48,14 +48,14 @@ class DryRuns:
         server would refuse, :class:`ComponentError` when a filter cannot be set up or the trial takes too long or dies,
         :class:`TooLarge` when there is too much to report, or :class:`Unavailable` while ``dryruns`` of them run.
         """
-        limits = self._deployments.settings.limits
-        obj = self._deployments.checked(name, graph) if graph is not None else self._deployments.get(name)["graph"]
+        limits = self._deployer.settings.limits
+        obj = self._deployer.checked(name, graph) if graph is not None else self._deployer.get(name)["graph"]
         job = Job(
             graph=obj,
-            components=self._deployments.components_of(obj),
+            components=self._deployer.components_of(obj),
             posts=[{"content_type": content_type, "body": _base64(body)}],
-            paths=self._deployments.paths,
-            max_memory_bytes=self._deployments.settings.server.max_memory_bytes,
+            paths=self._deployer.paths,
+            max_memory_bytes=self._deployer.settings.server.max_memory_bytes,
         )
         if self._running >= limits.dryruns:
             raise Unavailable(f"{limits.dryruns} dry runs are under way; try again", code="dryrun.busy", retry_after_s=BUSY_S)

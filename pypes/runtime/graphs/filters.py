@@ -20,22 +20,22 @@ from pypes.errors import Changed, Conflict, InvalidComponent, InvalidInput, NotF
 from pypes.graph.model import Graph, GraphNode
 from pypes.graph.spec import ComponentSpec
 from pypes.runtime.graphs.check import check
-from pypes.runtime.graphs.deployment import Deployments
+from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.store import ControlStore, Draft
 
 
 class Filters:
     """Creates, shows, changes and deletes filters. A filter is ``{id, component, kind, inputs, outputs, params, schema}``."""
 
-    def __init__(self, store: ControlStore, deployments: Deployments) -> None:
+    def __init__(self, store: ControlStore, deployer: Deployer) -> None:
         self._store = store
-        self._deployments = deployments
+        self._deployer = deployer
 
     def summaries(self) -> list[dict[str, Any]]:
         """All filters, those of deployed graphs first."""
         deployed = [
             self._shown(f"{g.name}.{node}", node_obj)
-            for _, g in sorted(self._deployments.live.items())
+            for _, g in sorted(self._deployer.live.items())
             for node, node_obj in sorted(g.graph["nodes"].items())
         ]
         return deployed + [self._draft(draft) for draft in self._store.drafts()]
@@ -56,7 +56,7 @@ class Filters:
         return self._draft(draft)
 
     def _put(self, draft: Draft) -> None:
-        limits = self._deployments.settings.limits
+        limits = self._deployer.settings.limits
         count, size = self._store.drafts_beside(draft.id)
         if count >= limits.drafts_kept:
             raise Conflict(f"there are {count} drafts (limits.drafts_kept); deploy or delete some", code="drafts.full")
@@ -73,7 +73,7 @@ class Filters:
     ) -> dict[str, Any]:
         """Replace a filter's parameters; for one of a deployed graph, returns when the new version is live.
 
-        ``by``, ``note`` and ``expected`` are about that version, as in :meth:`Deployments.put`.
+        ``by``, ``note`` and ``expected`` are about that version, as in :meth:`Deployer.put`.
         """
         if "." not in id:
             old = self._store.draft(id)
@@ -111,10 +111,10 @@ class Filters:
         name = id.partition(".")[0]
         while True:
             self._deployed(id)
-            live = self._deployments.live[name]
+            live = self._deployer.live[name]
             wanted = [live.version] if expected is None else expected
             try:
-                await self._deployments.put(name, change(live.graph), by, note, wanted)
+                await self._deployer.put(name, change(live.graph), by, note, wanted)
             except Changed:
                 if expected is not None:
                     raise
@@ -123,7 +123,7 @@ class Filters:
 
     def _deployed(self, id: str) -> dict[str, Any]:
         name, _, node = id.partition(".")
-        graph = self._deployments.live.get(name)
+        graph = self._deployer.live.get(name)
         if graph is None or node not in graph.graph["nodes"]:
             raise NotFound(f"there is no filter {id!r}; GET /filters lists them", code="filter.not_found", where=id)
         found: dict[str, Any] = graph.graph["nodes"][node]
@@ -134,8 +134,8 @@ class Filters:
 
     def _shown(self, id: str, node: Mapping[str, Any]) -> dict[str, Any]:
         shown = {"id": id, "component": node["component"], "params": node.get("params", {})}
-        assert self._deployments.catalogue is not None
-        spec = self._deployments.catalogue.get(node["component"])
+        assert self._deployer.catalogue is not None
+        spec = self._deployer.catalogue.get(node["component"])
         if spec is None:
             # uninstalled since: the filter is still there, and can be deleted
             return {**shown, "kind": None, "inputs": [], "outputs": [], "schema": {}}
@@ -151,13 +151,13 @@ class Filters:
         if not isinstance(params, dict):
             raise InvalidInput("params is a JSON object: parameter name to value", code="param.invalid", where="params")
         spec = self._spec(component)
-        assert self._deployments.catalogue is not None
+        assert self._deployer.catalogue is not None
         lenient = replace(spec, schema={key: value for key, value in spec.schema.items() if key != "required"})
         graph = Graph(name="draft", nodes={"filter": GraphNode("filter", component, params)}, wires=())
         prefix = "nodes.filter.params"
         problems = [
             replace(p, path=p.path.removeprefix("nodes.filter."))
-            for p in check(graph, {component: lenient}, os.environ, paths=self._deployments.paths)
+            for p in check(graph, {component: lenient}, os.environ, paths=self._deployer.paths)
             if p.path.startswith(prefix)
         ]
         if problems:
@@ -165,8 +165,8 @@ class Filters:
         return params
 
     def _spec(self, component: str) -> ComponentSpec:
-        assert self._deployments.catalogue is not None
-        spec = self._deployments.catalogue.used(component, "component")
+        assert self._deployer.catalogue is not None
+        spec = self._deployer.catalogue.used(component, "component")
         if spec.error:
             raise InvalidComponent(f"component {component!r} cannot be used: {spec.error}", code=spec.error_code, where=component)
         return spec

@@ -11,7 +11,7 @@ from pypes.errors import PypesError
 from pypes.runtime.generations.generation import Generation, SetupFailed, SetupFailure
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import scrub
-from pypes.runtime.graphs.deployed import Deployed
+from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.instance.instance import InstanceSpec
 
@@ -22,7 +22,7 @@ MOST_GENERATIONS = 8
 class Launcher:
     """Starts generations for the graphs of ``deployed`` and lets them take over. ``changed_at`` is when one did last."""
 
-    def __init__(self, deployed: Deployed, store: ControlStore, generations: Generations) -> None:
+    def __init__(self, deployed: DeployedGraphs, store: ControlStore, generations: Generations) -> None:
         self._deployed = deployed
         self._store = store
         self._generations = generations

@@ -22,7 +22,7 @@ from pypes.core.clock import wall
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.errors import BadRequest, Conflict, NotFound
 from pypes.runtime.graphs.check import scrub
-from pypes.runtime.graphs.deployment import Deployments
+from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.disposable import Disposable
 from pypes.runtime.trials.shadow_job import Job
 
@@ -83,13 +83,13 @@ class Shadows:
 
     def __init__(
         self,
-        deployments: Deployments,
+        deployer: Deployer,
         runtime_dir: Path,
         lifeline_fd: int,
         on_change: Callable[[], None],
         on_failed: OnFailed,
     ) -> None:
-        self._deployments = deployments
+        self._deployer = deployer
         self._runtime_dir = runtime_dir
         self._lifeline_fd = lifeline_fd
         self._on_change = on_change
@@ -111,12 +111,12 @@ class Shadows:
         deliveries become tests. Raises :class:`NotFound`, :class:`InvalidGraph`, :class:`BadRequest`, or :class:`Conflict` while
         the graph has a shadow.
         """
-        live = self._deployments.get(name)
+        live = self._deployer.get(name)
         if record and graph is not None:
             raise BadRequest("what is recorded is the deployed graph; leave out graph or record", code="request.invalid")
         if not record and graph is None:
             raise BadRequest('send {"graph": {…}}: the version to compare with the live one', code="request.invalid")
-        candidate = None if graph is None else self._deployments.checked(name, graph)
+        candidate = None if graph is None else self._deployer.checked(name, graph)
         running = [shadow for shadow in self._known.values() if not shadow.is_over]
         if any(shadow.graph == name for shadow in running):
             raise Conflict("the graph has a shadow already; DELETE it, or wait for its end", code="shadow.running", where=name)
@@ -126,16 +126,16 @@ class Shadows:
         id = secrets.token_hex(8)
         shadow = Shadow(id, name, live["version"], record or documents, str(self._runtime_dir / f"s-{id}.sock"))
         graphs = [live["graph"]] if candidate is None else [live["graph"], candidate]
-        settings = self._deployments.settings
+        settings = self._deployer.settings
         job = Job(
             socket=shadow.socket,
             live=live["graph"],
             candidate=candidate,
-            components=self._deployments.components_of(*graphs),
+            components=self._deployer.components_of(*graphs),
             documents=documents,
             record=record,
             redact=list(redact),
-            paths=self._deployments.paths,
+            paths=self._deployer.paths,
             limits=settings.limits,
             max_memory_bytes=settings.server.max_memory_bytes,
             log_json=logs.is_json(settings.log.format),
@@ -210,7 +210,7 @@ class Shadows:
 
     async def _follow(self, shadow: Shadow, process: Disposable, job: Job) -> None:
         """Hear what the process reports until it says that it is done, or ends."""
-        setup_s = self._deployments.settings.server.setup_s
+        setup_s = self._deployer.settings.server.setup_s
         await process.send(msgspec.json.encode(job) + b"\n")
         while shadow.state != "done":
             try:

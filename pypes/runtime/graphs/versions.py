@@ -8,16 +8,16 @@ from pypes.graph import codec
 from pypes.graph.diff import diff
 from pypes.ingest.receipt import rfc3339
 from pypes.registry import Code, digest_of
-from pypes.runtime.graphs.deployment import Deployments
+from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 
 
 class Versions:
     """Reads the stored versions. They outlive the graph: those of a deleted one are still there."""
 
-    def __init__(self, store: ControlStore, deployments: Deployments) -> None:
+    def __init__(self, store: ControlStore, deployer: Deployer) -> None:
         self._store = store
-        self._deployments = deployments
+        self._deployer = deployer
 
     def all(self, name: str) -> list[dict[str, Any]]:
         """All versions, the newest first: ``{version, time, by, note, state}``, and ``error`` of one that failed.
@@ -27,7 +27,7 @@ class Versions:
         """
         found = self._store.versions(name)
         if not found:
-            self._deployments.get(name)
+            self._deployer.get(name)
         known: dict[tuple[str, str], Code] = {}
         return [self._shown(version, known) for version in found]
 
@@ -42,7 +42,7 @@ class Versions:
         return {"from": old, "to": new, "diff": diff(before, after)}
 
     def _shown(self, stored: StoredGraph, known: dict[tuple[str, str], Code]) -> dict[str, Any]:
-        live = self._deployments.live.get(stored.name)
+        live = self._deployer.live.get(stored.name)
         is_live = live is not None and live.version == stored.version
         shown: dict[str, Any] = {
             "version": stored.version,
@@ -54,5 +54,5 @@ class Versions:
         if stored.code:
             parts = [{"name": code.name, "version": code.version, "digest": code.digest} for code in stored.code]
             shown["code"] = {"digest": digest_of(stored.code), "parts": parts}
-        shown |= self._deployments.other_code(stored, known)
+        shown |= self._deployer.other_code(stored, known)
         return {**shown, "error": stored.error} if stored.error else shown

@@ -28,7 +28,7 @@ from pypes.runtime.rpc.contract import answer, methods_of
 
 if TYPE_CHECKING:
     from pypes.ingest.dispatch.topology import Topology
-    from pypes.runtime.graphs.deployment import Deployments
+    from pypes.runtime.graphs.deployer import Deployer
     from pypes.runtime.graphs.drafts import GraphDrafts
     from pypes.runtime.graphs.dryrun import DryRuns
     from pypes.runtime.graphs.filters import Filters
@@ -47,7 +47,7 @@ class Control:
 
     def __init__(
         self,
-        deployments: Deployments,
+        deployer: Deployer,
         versions: Versions,
         drafts: GraphDrafts,
         dryruns: DryRuns,
@@ -65,7 +65,7 @@ class Control:
         self._lost = lost
         self._wait_started = wait_started
         self._wait_stopping = wait_stopping
-        graphs, components = _Graphs(deployments), _Components(deployments, rescan)
+        graphs, components = _Graphs(deployer), _Components(deployer, rescan)
         tried = _Trials(dryruns, shadows)
         self._desks: Mapping[str, Answer] = {
             "graphs": lambda method, params: answer(GraphCalls, graphs, method, params),
@@ -124,21 +124,21 @@ class _Session:
 
 
 class _Graphs:
-    def __init__(self, deployments: Deployments) -> None:
-        self._deployments = deployments
-        self.put = deployments.put
-        self.delete = deployments.delete
-        self.rollback = deployments.rollback
-        self.pause = deployments.pause
+    def __init__(self, deployer: Deployer) -> None:
+        self._deployer = deployer
+        self.put = deployer.put
+        self.delete = deployer.delete
+        self.rollback = deployer.rollback
+        self.pause = deployer.pause
 
     async def page(self, limit: int, after: str | None = None) -> Page:
-        return page(GRAPHS, self._deployments.summaries(), limit, after)
+        return page(GRAPHS, self._deployer.summaries(), limit, after)
 
     async def get(self, name: str) -> Shown:
-        return self._deployments.get(name)
+        return self._deployer.get(name)
 
     async def convert(self, name: str, obj: Any) -> Shown:
-        catalogue = self._deployments.catalogue
+        catalogue = self._deployer.catalogue
         assert catalogue is not None
         imported = pypes1.from_obj(obj, name, catalogue)
         return {"graph": codec.to_obj(imported.graph), "report": [problem.to_obj() for problem in imported.report]}
@@ -211,22 +211,22 @@ class _Filters:
 
 
 class _Components:
-    def __init__(self, deployments: Deployments, rescan: Callable[[], Awaitable[dict[str, list[str]]]]) -> None:
-        self._deployments = deployments
+    def __init__(self, deployer: Deployer, rescan: Callable[[], Awaitable[dict[str, list[str]]]]) -> None:
+        self._deployer = deployer
         self._rescan = rescan
 
     async def page(self, limit: int, after: str | None = None) -> Page:
-        catalogue = self._deployments.catalogue
+        catalogue = self._deployer.catalogue
         assert catalogue is not None
         return page(COMPONENTS, [spec.to_obj() for spec in catalogue.values()], limit, after)
 
     async def get(self, name: str) -> Shown:
-        catalogue = self._deployments.catalogue
+        catalogue = self._deployer.catalogue
         assert catalogue is not None
         return catalogue.find(name).to_obj()
 
     async def kinds(self, node: str) -> list[str]:
-        catalogue = self._deployments.catalogue
+        catalogue = self._deployer.catalogue
         assert catalogue is not None
         return catalogue.by_kind(node)
 

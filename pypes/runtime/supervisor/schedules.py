@@ -16,7 +16,7 @@ from pypes import logs
 from pypes.core.clock import wall
 from pypes.errors import PypesError
 from pypes.graph.schedule import AHEAD_S, following, latest
-from pypes.runtime.graphs.deployment import Deployments
+from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 
 #: A time that is noticed later than this was missed: the server was down, or the graph paused.
@@ -33,12 +33,12 @@ class Schedules:
     def __init__(
         self,
         store: ControlStore,
-        deployments: Deployments,
+        deployer: Deployer,
         fire: Callable[[str, float], Awaitable[None]],
         clock: Callable[[], float] = wall,
     ) -> None:
         self._store = store
-        self._deployments = deployments
+        self._deployer = deployer
         self._fire = fire
         self._clock = clock
         self._woken = asyncio.Event()
@@ -67,13 +67,13 @@ class Schedules:
     async def tick(self) -> float:
         """Trigger all graphs whose time has come; returns after how many seconds to look again."""
         # a version that goes while this runs is none of those that are looked at
-        scheduled = [graph for graph in self._deployments.live.values() if graph.graph.get("schedule")]
+        scheduled = [graph for graph in self._deployer.live.values() if graph.graph.get("schedule")]
         delays = await asyncio.gather(*(self._look(graph) for graph in scheduled if self._can_run(graph.name)))
         return min(delays, default=SLEEP_S)
 
     def _can_run(self, name: str) -> bool:
         # their times are missed times once they run again
-        deployed = self._deployments
+        deployed = self._deployer
         return name not in deployed.failed and name not in deployed.paused and name not in deployed.closing
 
     async def _look(self, graph: StoredGraph) -> float:
@@ -99,7 +99,7 @@ class Schedules:
                 self._log.warning("sources not triggered yet", graph=graph.name, reason=str(error))
                 return RETRY_S
             self._log.info("sources triggered", graph=graph.name, at=due)
-        if graph.name in self._deployments.live:  # else what was remembered of it is gone, and shall be
+        if graph.name in self._deployer.live:  # else what was remembered of it is gone, and shall be
             self._store.set_fired(graph.name, schedule, due)
         return self._delay_s(schedule, now)
 

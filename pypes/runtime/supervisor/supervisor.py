@@ -28,7 +28,7 @@ from pypes.ingest.outcome import Death
 from pypes.registry import Catalogue, discover
 from pypes.runtime.contracts.supervisor import InstanceStatus, NodeStatus
 from pypes.runtime.generations.generations import Generations
-from pypes.runtime.graphs.deployment import Deployments
+from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.drafts import GraphDrafts
 from pypes.runtime.graphs.dryrun import DryRuns
 from pypes.runtime.graphs.files import Stamp, is_graph_file, stamps_of
@@ -111,20 +111,20 @@ class Supervisor:
         watch_callbacks(asyncio.get_running_loop(), self._fail)
         self._generations = Generations(self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail)
         owners = Owners(self.settings.server.data, self._runtime_dir, self.settings.server.workers)
-        self._deployments = Deployments(
+        self._deployer = Deployer(
             self._store, self._generations, self.settings, owners.unfinished, self._announce, self._fail, self._discover
         )
         self._workers = Workers(self._topology, self._look_ready, self._fail)
         self._arbiter = Arbiter(self._worker_config)
-        self._schedules = Schedules(self._store, self._deployments, owners.fire)
-        filters = Filters(self._store, self._deployments)
-        versions = Versions(self._store, self._deployments)
-        self._shadows = Shadows(self._deployments, self._runtime_dir, self._lifeline.fd, self._announce, self._fail)
+        self._schedules = Schedules(self._store, self._deployer, owners.fire)
+        filters = Filters(self._store, self._deployer)
+        versions = Versions(self._store, self._deployer)
+        self._shadows = Shadows(self._deployer, self._runtime_dir, self._lifeline.fd, self._announce, self._fail)
         control = Control(
-            self._deployments,
+            self._deployer,
             versions,
-            GraphDrafts(self._store, self._deployments),
-            DryRuns(self._deployments, self._lifeline.fd),
+            GraphDrafts(self._store, self._deployer),
+            DryRuns(self._deployer, self._lifeline.fd),
             self._shadows,
             filters,
             self._workers,
@@ -159,11 +159,11 @@ class Supervisor:
         self._tasks.keep(self._clock.run(), "clock")
         catalogue = await self._discover(self.settings)
         files = stamps_of(self.settings.server.graphs)
-        await self._deployments.bring_up(catalogue, self.settings)
+        await self._deployer.bring_up(catalogue, self.settings)
         self._started.set()
         self._announce()
         self._tasks.keep(self._schedules.run(), "schedules")
-        self._tasks.keep(self._deployments.consolidation.run(), "consolidation")
+        self._tasks.keep(self._deployer.consolidation.run(), "consolidation")
         if self.settings.server.watch:
             self._tasks.keep(self._watch(files), "graph files")
 
@@ -185,8 +185,8 @@ class Supervisor:
     async def _rescan(self) -> dict[str, list[str]]:
         """Discover components anew; graphs that run keep what they have imported until they are deployed again."""
         async with self._reloading:
-            before = set(self._deployments.catalogue or ())
-            after = self._deployments.catalogue = await self._discover(self.settings)
+            before = set(self._deployer.catalogue or ())
+            after = self._deployer.catalogue = await self._discover(self.settings)
             found = {"added": sorted(after.keys() - before), "removed": sorted(before - after.keys())}
             self._log.info("components rescanned", **found)
             return found
@@ -214,7 +214,7 @@ class Supervisor:
                     if changes or now != seen:
                         seen = now
                         async with self._reloading:
-                            await self._deployments.load_files()
+                            await self._deployer.load_files()
             except FileNotFoundError:
                 pass  # there is no such folder yet; the watcher cannot wait for one
             except (OSError, PypesError) as error:
@@ -236,11 +236,11 @@ class Supervisor:
                 settings = replace(settings, server=replace(settings.server, **fixed))
                 catalogue = await self._discover(settings)
                 before = self._worker_config()
-                await self._deployments.bring_up(catalogue, settings)
+                await self._deployer.bring_up(catalogue, settings)
             except PypesError as error:
                 self._log.error("reload failed, everything stays as it was", reason=str(error))
                 return
-            if self._deployments.settings is not settings:
+            if self._deployer.settings is not settings:
                 return  # bring_up has said why
             self.settings = settings
             logs.configure("supervisor", json=logs.is_json(settings.log.format), level=settings.log.level)
@@ -249,7 +249,7 @@ class Supervisor:
                 await self._arbiter.stop(settings.limits.grace_s + CLOSE_S)
                 self._arbiter.start()
             self._announce()
-            self._log.info("reloaded", graphs=sorted(self._deployments.live))
+            self._log.info("reloaded", graphs=sorted(self._deployer.live))
 
     def _worker_config(self) -> WorkerConfig:
         s = self.settings
@@ -281,7 +281,7 @@ class Supervisor:
     # -- reports of children -----------------------------------------------------------------------------
 
     def _topology(self) -> Topology:
-        return replace(self._deployments.topology(), shadows=self._shadows.sockets(), is_settled=self._is_up())
+        return replace(self._deployer.topology(), shadows=self._shadows.sockets(), is_settled=self._is_up())
 
     def _announce(self) -> None:
         self._workers.announce()
@@ -300,8 +300,8 @@ class Supervisor:
     def _look_ready(self) -> None:
         if self._state != "starting" or not (self._is_up() and self._workers.is_ready):
             return
-        failed = self._deployments.reasons()
-        if cannot_serve(self._deployments.live, failed, self._deployments.default()):
+        failed = self._deployer.reasons()
+        if cannot_serve(self._deployer.live, failed, self._deployer.default()):
             if not self._has_said_failed:
                 self._has_said_failed = True
                 self._log.error(
@@ -315,7 +315,7 @@ class Supervisor:
             seconds=round(time.monotonic() - self._created, 3),
             workers=self.settings.server.workers,
             instances=len(self._generations.ready()),
-            graphs=sorted(self._deployments.live.keys() - failed.keys()),
+            graphs=sorted(self._deployer.live.keys() - failed.keys()),
             **({"failed": failed} if failed else {}),
         )
 
@@ -334,8 +334,8 @@ class Supervisor:
             arbiter=self._arbiter.pid,
             workers=self._workers.status(),
             instances=[InstanceStatus(**each) for each in self._generations.status()],
-            graphs=self._deployments.summaries(),
-            default=self._deployments.default(),
+            graphs=self._deployer.summaries(),
+            default=self._deployer.default(),
         )
 
     # -- signals and the end ----------------------------------------------------------------------------
@@ -370,7 +370,7 @@ class Supervisor:
         self._state = "draining"
         await self._asked.close()
         await self._tasks.close()
-        await self._deployments.close()
+        await self._deployer.close()
         await self._shadows.close()
         orderly = asyncio.create_task(self._drain())
         hurry = asyncio.ensure_future(self._must_hurry.wait())

@@ -16,20 +16,20 @@ from pypes.errors import InvalidGraph
 from pypes.registry import discover
 from pypes.runtime.generations.generation import Generation, Instance
 from pypes.runtime.generations.generations import Generations
-from pypes.runtime.graphs.deployed import Deployed
+from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.instance.instance import InstanceSpec
 
 
 @contextmanager
-def deployed(folder: Path, flags: dict[str, Any] | None = None) -> Iterator[Deployed]:
+def deployed(folder: Path, flags: dict[str, Any] | None = None) -> Iterator[DeployedGraphs]:
     settings = load_settings(flags=flags or {}, environ={}, folder=folder)
     reading, writing = os.pipe()
     generations = Generations(folder, reading, lambda: None, lambda *_: None, lambda *_: None)
     os.close(reading)
     os.close(writing)
     with closing(ControlStore(folder / "control.db")) as store:
-        yield Deployed(store, generations, settings)
+        yield DeployedGraphs(store, generations, settings)
 
 
 @pytest.mark.parametrize("is_strict", [True, False])

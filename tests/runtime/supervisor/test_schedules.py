@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from pypes.errors import Unavailable
-from pypes.runtime.graphs.deployment import Deployments
+from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.supervisor.schedules import LATE_S, RETRY_S, SLEEP_S, Schedules
 
@@ -18,7 +18,7 @@ NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp()
 
 
 class Deployed:
-    """What schedules ask of the deployments."""
+    """The part of the deployer that schedules ask."""
 
     def __init__(self, **graphs: dict[str, Any]) -> None:
         self.live = {name: StoredGraph(name, 1, graph, 0.0) for name, graph in graphs.items()}
@@ -42,8 +42,8 @@ class Node:
         self._begin()
 
     def _begin(self) -> None:
-        deployments = cast(Deployments, self.deployed)
-        self.schedules = Schedules(self.store, deployments, self._fire, clock=lambda: self.now)
+        deployer = cast(Deployer, self.deployed)
+        self.schedules = Schedules(self.store, deployer, self._fire, clock=lambda: self.now)
 
     async def _fire(self, graph: str, at: float) -> None:
         if not self.is_reachable:

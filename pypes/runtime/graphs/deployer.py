@@ -1,4 +1,4 @@
-"""Deployments: which graphs run, in which version, and how that changes on a live node.
+"""The deployer: changes which graphs run, and in which version, on a live node.
 
 The stored versions are the truth. A change is tried out before it is stored: a new generation of instances is started with the
 graph that changed, beside those that run. When all of them are ready the version is stored and the new generation takes the
@@ -27,7 +27,7 @@ from pypes.runtime.generations.generation import SetupFailed, SetupFailure
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.consolidation import Consolidation
-from pypes.runtime.graphs.deployed import Deployed
+from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.files import GraphFile, GraphFiles
 from pypes.runtime.graphs.launching import Launcher
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
@@ -40,7 +40,7 @@ LOOK_S = 0.5
 DRAIN_POLL_S = 0.05
 
 
-class Deployments(Deployed):
+class Deployer(DeployedGraphs):
     """Changes what is deployed: one thing at a time, in the order in which it was asked for.
 
     ``unfinished(graph)`` gives how many deliveries of a graph in ``closing`` are not done yet, ``None`` if nobody knows; it
