@@ -1,4 +1,4 @@
-"""The process of an isolated component: ``python -m pypes.placement.child FD PARENT`` (see :mod:`pypes.placement.wire`).
+"""The process of an isolated component: ``python -m pypes.placement.child FD PARENT`` (see :mod:`pypes.placement.frames`).
 
 It takes one packet after the other until the socket ends, and dies with its parent.
 """
@@ -28,7 +28,7 @@ from pypes.core.secrets import Secrets
 from pypes.core.shown import REASON_CHARS, Clean, bounded, shown, trace_of
 from pypes.core.unreachable import is_unreachable
 from pypes.errors import ComponentError, Reject
-from pypes.placement import wire
+from pypes.placement import frames
 from pypes.registry.loading import resolve
 
 T = TypeVar("T")
@@ -46,11 +46,11 @@ def main() -> None:
     die_with_parent(parent)
     sock = socket.socket(fileno=fd)
     watch([fd])
-    channel = wire.Channel(sock, sys.maxsize)
+    channel = frames.Channel(sock, sys.maxsize)
     first = channel.read()
     if first is None:
         os._exit(0)
-    order = msgspec.msgpack.decode(first[1], type=wire.Order)
+    order = msgspec.msgpack.decode(first[1], type=frames.Order)
     _confine(order.max_bytes)
     secrets = Secrets(order.secrets)
     says = Says(channel, secrets)
@@ -66,13 +66,13 @@ def main() -> None:
         if fault is not None:
             raise fault
     except BaseException as error:
-        says.failure(wire.FAILED, error)
+        says.failure(frames.FAILED, error)
         status = 1
     else:
         # what set-up left will not be collected: spare the collector from looking at it
         gc.collect()
         gc.freeze()
-        says.plain(wire.READY, None)
+        says.plain(frames.READY, None)
         turn.run(channel)
     if component is not None:
         with contextlib.suppress(OSError):  # the instance does not listen any more
@@ -99,7 +99,7 @@ def _confine(max_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def _made(order: wire.Order, secrets: Secrets) -> Component:
+def _made(order: frames.Order, secrets: Secrets) -> Component:
     found = resolve(order.module, order.attr)
     if not (isinstance(found, type) and issubclass(found, Component)):
         raise ComponentError(f"{order.module}:{order.attr} is no component class", code="component.broken", where=order.name)
@@ -123,9 +123,9 @@ def _tear_down(component: Component) -> None:
 class Says:
     """Sends messages of the child to the instance, from any of its threads."""
 
-    def __init__(self, channel: wire.Channel, secrets: Secrets) -> None:
+    def __init__(self, channel: frames.Channel, secrets: Secrets) -> None:
         self._secrets = secrets
-        self.values = wire.ChildValues()
+        self.values = frames.ChildValues()
         self._channel = channel
         self._lock = threading.RLock()
 
@@ -136,31 +136,31 @@ class Says:
 
     def done(self, result: Any) -> None:
         with self._lock:
-            self._channel.write(wire.DONE, self.values.encode(result))
+            self._channel.write(frames.DONE, self.values.encode(result))
 
     def sent(self, port: str, value: Any) -> None:
         with self._lock:
-            self._channel.keep(wire.SENT, self.values.encode(value, port))
+            self._channel.keep(frames.SENT, self.values.encode(value, port))
 
     def failure(self, kind: int, error: BaseException) -> None:
         try:
-            failure = _failure(error, self._secrets.redact, is_over_packet=kind == wire.RAISED)
+            failure = _failure(error, self._secrets.redact, is_over_packet=kind == frames.RAISED)
         except MemoryError:
-            failure = wire.Failure("MemoryError", "", "", is_exhausted=True)
+            failure = frames.Failure("MemoryError", "", "", is_exhausted=True)
         self.plain(kind, failure)
 
 
-def _failure(error: BaseException, clean: Clean, *, is_over_packet: bool = True) -> wire.Failure:
+def _failure(error: BaseException, clean: Clean, *, is_over_packet: bool = True) -> frames.Failure:
     name = bounded(type(error).__name__, REASON_CHARS)
     with contextlib.suppress(BaseException):  # a class may have its own idea of attributes
         error = error.with_traceback(_own_part(error))
     trace = trace_of(error, clean)
     steers, code, reason, delay_s = Raised.of(error, clean)
     if steers:
-        return wire.Failure(name, reason, trace, steers, code, delay_s or 0.0)
+        return frames.Failure(name, reason, trace, steers, code, delay_s or 0.0)
     if is_over_packet and is_unreachable(error):  # the instance gets no class by which it could tell
-        return wire.Failure(name, reason, trace, "Unreachable", "retry.exhausted")
-    return wire.Failure(name, shown(error, clean, named=False), trace, is_exhausted=isinstance(error, MemoryError))
+        return frames.Failure(name, reason, trace, "Unreachable", "retry.exhausted")
+    return frames.Failure(name, shown(error, clean, named=False), trace, is_exhausted=isinstance(error, MemoryError))
 
 
 def _own_part(error: BaseException) -> Any:
@@ -184,10 +184,10 @@ class Forward(logging.Handler):
             extra["exception"] = logs.trace_of(record)
         message = record.getMessage()
         try:
-            self._says.plain(wire.LOG, wire.Line(record.levelno, record.name, message, extra))
+            self._says.plain(frames.LOG, frames.Line(record.levelno, record.name, message, extra))
         except TypeError:  # a value that msgpack has no words for
             shown = {key: repr(value) for key, value in extra.items()}
-            self._says.plain(wire.LOG, wire.Line(record.levelno, record.name, message, shown))
+            self._says.plain(frames.LOG, frames.Line(record.levelno, record.name, message, shown))
 
 
 class ChildTurn:
@@ -199,7 +199,7 @@ class ChildTurn:
         self._says = says
         self._packet: Any = None
 
-    def run(self, channel: wire.Channel) -> None:
+    def run(self, channel: frames.Channel) -> None:
         """Process packets until there will be no more."""
         values = self._says.values
         process = self._component.process
@@ -216,20 +216,20 @@ class ChildTurn:
                 if fault is not None:
                     raise fault
                 self._says.done(result)
-            except wire.Unspeakable as error:
+            except frames.Unspeakable as error:
                 self._says.failure(
-                    wire.RAISED,
+                    frames.RAISED,
                     Reject(f"a packet that the component made cannot be sent to the instance: {error}", "isolated.value"),
                 )
             except BaseException as error:  # also SystemExit, and what native code derives from BaseException itself
-                self._says.failure(wire.RAISED, error)
+                self._says.failure(frames.RAISED, error)
             self._packet = packet = None
 
-    def _next(self, channel: wire.Channel) -> bytes | bytearray | None:
+    def _next(self, channel: frames.Channel) -> bytes | bytearray | None:
         try:
             frame = channel.read()
         except MemoryError as error:
-            self._says.failure(wire.RAISED, error)
+            self._says.failure(frames.RAISED, error)
             return None  # a part of it was read: there is no telling where the next one begins
         return None if frame is None else frame[1]
 

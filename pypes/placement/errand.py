@@ -7,7 +7,7 @@ from typing import Any
 
 from pypes.core.limits import MIB
 from pypes.errors import Reject, Retry
-from pypes.placement import wire
+from pypes.placement import frames
 from pypes.placement.keeper import Keeper
 from pypes.placement.process import Died, Process, failure_in, raised
 
@@ -58,12 +58,12 @@ class Errand:
             except TimeoutError:
                 self._give_up()
                 self._end(Reject(f"not done after {self._timeout_s:g} s in filter {self._name}", "isolated.timeout"))
-            except (Died, wire.Broken, _Exhausted) as error:
+            except (Died, frames.Broken, _Exhausted) as error:
                 self._give_up()
                 if self._was_fresh or self._has_sent:
                     self._end(self._blamed(error))
                 self._process = None
-            except wire.Unspeakable as error:
+            except frames.Unspeakable as error:
                 self._end(Reject(f"the packet cannot be sent to the process of filter {self._name}: {error}", "isolated.value"))
             except Retry as error:
                 self._end(error)
@@ -82,15 +82,15 @@ class Errand:
         assert self._process is not None
         size = 0
         for kind, payload in self._answers:
-            if kind == wire.RAISED:
+            if kind == frames.RAISED:
                 failure = failure_in(payload)
                 if failure.is_exhausted:
                     raise _Exhausted(raised(failure))
                 self._process.finished()
                 self._end(raised(failure))
                 return
-            port, value = self._process.decode(payload, has_port=kind == wire.SENT)
-            if kind == wire.DONE:
+            port, value = self._process.decode(payload, has_port=kind == frames.SENT)
+            if kind == frames.DONE:
                 self._process.finished()
                 self.result = value
                 self.is_over = True
@@ -109,10 +109,10 @@ class Errand:
         self.error = error
         self.is_over = True
 
-    def _blamed(self, error: Died | wire.Broken | _Exhausted) -> Exception:
+    def _blamed(self, error: Died | frames.Broken | _Exhausted) -> Exception:
         if isinstance(error, _Exhausted):
             return error.error
-        if isinstance(error, wire.Broken):
+        if isinstance(error, frames.Broken):
             return Reject(
                 f"the process of the component sent an invalid answer ({error}) in filter {self._name}", "isolated.killed"
             )

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from pypes.core.watched import watched_thread
 from pypes.errors import ComponentError, Unreachable
+from pypes.placement.frames import Broken
 from pypes.placement.process import Died, Process
-from pypes.placement.wire import Broken
 
 #: Setting up again must not take longer than this; between two tries that failed there is a back-off.
 SETUP_S = 120.0

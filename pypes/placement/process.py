@@ -20,7 +20,7 @@ from pypes.core.limits import KIB, MIB
 from pypes.core.shown import REASON_CHARS, TRACE_CHARS, bounded
 from pypes.core.values import Body
 from pypes.errors import Reject, Retry, Unreachable
-from pypes.placement import wire
+from pypes.placement import frames
 
 #: A child that was told to tear down is killed after this time.
 TEARDOWN_S = 1.0
@@ -54,7 +54,7 @@ class Process:
     The kernel kills the child when the *thread* that started it ends (``PR_SET_PDEATHSIG``): start it in one that stays.
     """
 
-    def __init__(self, order: wire.Order) -> None:
+    def __init__(self, order: frames.Order) -> None:
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
@@ -70,8 +70,8 @@ class Process:
             )
             on_error.pop_all()
         self.pid = self._popen.pid
-        self._channel = wire.Channel(ours, order.max_bytes)
-        self._values = wire.InstanceValues()
+        self._channel = frames.Channel(ours, order.max_bytes)
+        self._values = frames.InstanceValues()
         #: True until it has finished with a packet: whatever happens with the first one is that packet's own doing.
         self.is_fresh = True
         self._order = order
@@ -84,13 +84,13 @@ class Process:
     def wait_ready(self, timeout_s: float | None) -> None:
         """Block until the component is set up. Raises what its ``setup`` raised, :class:`Died` or ``TimeoutError``."""
         try:
-            self._channel.write(wire.ORDER, msgspec.msgpack.encode(self._order))
+            self._channel.write(frames.ORDER, msgspec.msgpack.encode(self._order))
             patience = None if timeout_s is None else self._patience(timeout_s)
             while True:
                 kind, payload = self._read(patience)
-                if kind == wire.READY:
+                if kind == frames.READY:
                     return
-                if kind == wire.FAILED:
+                if kind == frames.FAILED:
                     raise raised(failure_in(payload))
                 self._logged(kind, payload)
         except OSError as error:
@@ -99,7 +99,7 @@ class Process:
             raise self.death() from error
 
     def give(self, value: Any) -> None:
-        """Have it work on ``value``, unless it was given that ahead. Raises :class:`wire.Unspeakable`."""
+        """Have it work on ``value``, unless it was given that ahead. Raises :class:`frames.Unspeakable`."""
         if not self._given:
             self._send(value)
 
@@ -119,7 +119,7 @@ class Process:
                 return
             try:
                 self._send(value, AHEAD_BYTES)
-            except (wire.Unspeakable, _TooMuch):
+            except (frames.Unspeakable, _TooMuch):
                 return  # it is met again when its turn comes
 
     def _send(self, value: Any, max_bytes: int = sys.maxsize) -> None:
@@ -131,10 +131,10 @@ class Process:
         self._given_bytes += len(payload)
         # if it has died, what it said before can still be read, and tells which value it died of
         with contextlib.suppress(OSError):
-            self._channel.write(wire.VALUE, payload)
+            self._channel.write(frames.VALUE, payload)
 
     def decode(self, payload: bytes | bytearray, *, has_port: bool) -> tuple[str, Any]:
-        """Port and value of ``SENT``, the value of ``DONE``. Raises :class:`wire.Broken`."""
+        """Port and value of ``SENT``, the value of ``DONE``. Raises :class:`frames.Broken`."""
         self._values.bodies = self._given[0][1]
         parts = self._values.decode(payload)
         port = parts.pop(0) if has_port and parts else ""
@@ -146,24 +146,24 @@ class Process:
         self._given_bytes -= self._given.popleft()[2]
 
     def answers(self, timeout_s: float) -> Iterator[tuple[int, bytes | bytearray]]:
-        """Answers to the packet, up to ``DONE`` or ``RAISED``. Raises :class:`Died`, ``TimeoutError``, :class:`wire.Broken`.
+        """Answers to the packet, up to ``DONE`` or ``RAISED``. Raises :class:`Died`, ``TimeoutError``, :class:`frames.Broken`.
 
         ``timeout_s`` is all the time it may take to say something; what passes between two ``next`` does not count.
         """
         patience = self._patience(timeout_s)
         while True:
             kind, payload = self._read(patience)
-            if kind in (wire.SENT, wire.DONE, wire.RAISED):
+            if kind in (frames.SENT, frames.DONE, frames.RAISED):
                 yield kind, payload
             else:
                 self._logged(kind, payload)
-            if kind in (wire.DONE, wire.RAISED):
+            if kind in (frames.DONE, frames.RAISED):
                 return
 
-    def _patience(self, timeout_s: float) -> wire.Patience:
-        return wire.Patience(timeout_s, lambda: _is_stopped(self.pid))
+    def _patience(self, timeout_s: float) -> frames.Patience:
+        return frames.Patience(timeout_s, lambda: _is_stopped(self.pid))
 
-    def _read(self, patience: wire.Patience | None) -> tuple[int, bytes | bytearray]:
+    def _read(self, patience: frames.Patience | None) -> tuple[int, bytes | bytearray]:
         try:
             frame = self._channel.read(patience)
         except ConnectionError as error:
@@ -173,9 +173,9 @@ class Process:
         return frame
 
     def _logged(self, kind: int, payload: bytes | bytearray) -> None:
-        if kind != wire.LOG:
-            raise wire.Broken(f"an unexpected frame of kind {kind}")
-        line = _decoded(payload, wire.Line)
+        if kind != frames.LOG:
+            raise frames.Broken(f"an unexpected frame of kind {kind}")
+        line = _decoded(payload, frames.Line)
         record = {"name": line.logger, "levelno": line.level, "levelname": logging.getLevelName(line.level), "msg": line.message}
         logging.getLogger(line.logger).handle(logging.makeLogRecord({**line.extra, **record}))
 
@@ -216,13 +216,13 @@ class Process:
         self._channel.close()
 
 
-def failure_in(payload: bytes | bytearray) -> wire.Failure:
-    """Contents of a frame of ``RAISED`` or ``FAILED``. Raises :class:`wire.Broken`."""
-    failure: wire.Failure = _decoded(payload, wire.Failure)
+def failure_in(payload: bytes | bytearray) -> frames.Failure:
+    """Contents of a frame of ``RAISED`` or ``FAILED``. Raises :class:`frames.Broken`."""
+    failure: frames.Failure = _decoded(payload, frames.Failure)
     return failure
 
 
-def raised(failure: wire.Failure) -> Exception:
+def raised(failure: frames.Failure) -> Exception:
     """The exception of which the child told: the ones that steer as they are, others in a class of the same name."""
     error: Exception
     message = bounded(failure.message, REASON_CHARS)
@@ -252,7 +252,7 @@ def _decoded(payload: bytes | bytearray, kind: Any) -> Any:
     try:
         return msgspec.msgpack.decode(payload, type=kind)
     except ValueError as error:
-        raise wire.Broken(str(error)) from error
+        raise frames.Broken(str(error)) from error
 
 
 def _is_stopped(pid: int) -> bool:

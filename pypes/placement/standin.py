@@ -16,7 +16,7 @@ from pypes.core.limits import Limits
 from pypes.errors import InvalidComponent
 from pypes.graph.spec import ComponentSpec, check_isolation
 from pypes.packet import Packet
-from pypes.placement import wire
+from pypes.placement import frames
 from pypes.placement.errand import Errand
 from pypes.placement.keeper import Keeper
 from pypes.placement.process import AHEAD_VALUES, Process
@@ -97,7 +97,7 @@ class StandIn(Component):
 
     def setup(self) -> None:
         ports = {*self.get_out_ports(), *self.get_in_ports(), ERROR_PORT}
-        order = wire.Order(
+        order = frames.Order(
             module=self._home[0],
             attr=self._home[1],
             name=self.name,

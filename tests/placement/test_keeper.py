@@ -11,15 +11,15 @@ import pytest
 from pypes.core.limits import MIB
 from pypes.errors import Unreachable
 from pypes.packet import Packet
-from pypes.placement import wire
+from pypes.placement import frames
 from pypes.placement.keeper import Keeper
 from pypes.placement.process import Died, Process
 from pypes.testing.node import until
 from tests.placement import samples
 
 
-def order(name: str = "Apart", data_dir: Path | None = None) -> wire.Order:
-    return wire.Order(
+def order(name: str = "Apart", data_dir: Path | None = None) -> frames.Order:
+    return frames.Order(
         module=samples.__file__,
         attr=name,
         name="sample",
@@ -115,7 +115,7 @@ def test_what_was_sent_ahead_is_not_sent_again() -> None:
         process.give(packet)
         process.give_ahead(packets[number + 1 :])
         [(kind, payload)] = process.answers(10)
-        assert kind == wire.DONE
+        assert kind == frames.DONE
         assert process.decode(payload, has_port=False)[1].get("n") == number
         process.finished()
     process.end()
@@ -130,8 +130,8 @@ def test_what_was_done_before_it_died_counts() -> None:
     child = psutil.Process(process.pid)
     until(lambda: child.status() == psutil.STATUS_ZOMBIE, 20, "it has died of the second packet")
     process.give_ahead([bad, later])
-    [(kind, _)] = process.answers(wire.SLICE_S)
-    assert kind == wire.DONE
+    [(kind, _)] = process.answers(frames.SLICE_S)
+    assert kind == frames.DONE
     process.finished()
     assert process.expects(bad)
     with pytest.raises(Died, match="killed by SIGABRT"):

@@ -17,7 +17,7 @@ from pypes.core.limits import Limits
 from pypes.core.values import One, Several
 from pypes.ingest.codecs.raw import StreamBody
 from pypes.packet import Packet
-from pypes.placement import wire
+from pypes.placement import frames
 
 plain = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.floats(allow_nan=False), st.text(max_size=9), st.binary(max_size=9)
@@ -37,7 +37,7 @@ def shape(entry: Any) -> Any:
 
 
 def there_and_back(value: Any) -> Any:
-    here, there = wire.InstanceValues(), wire.ChildValues()
+    here, there = frames.InstanceValues(), frames.ChildValues()
     arrived = there.value(there.decode(here.encode(value)))
     return here.value(here.decode(there.encode(arrived)))
 
@@ -66,7 +66,7 @@ def test_a_body_comes_back_as_the_one_that_was_sent() -> None:
     packet = Packet()
     packet.set("one", bodies[0])
     packet.set("all", list(bodies), multi=True)
-    here, there = wire.InstanceValues(), wire.ChildValues()
+    here, there = frames.InstanceValues(), frames.ChildValues()
     arrived = there.value(there.decode(here.encode(packet)))
     assert arrived.get("one") == b"first"
     arrived.delete("one")
@@ -79,8 +79,8 @@ def test_a_body_comes_back_as_the_one_that_was_sent() -> None:
     "value", [object(), 2**70, "\ud800", Packet.from_document({"lock": threading.Lock()})], ids=lambda v: type(v).__name__
 )
 def test_what_has_no_words_is_refused(value: Any) -> None:
-    with pytest.raises(wire.Unspeakable):
-        wire.InstanceValues().encode(value)
+    with pytest.raises(frames.Unspeakable):
+        frames.InstanceValues().encode(value)
 
 
 @pytest.mark.parametrize(
@@ -103,16 +103,16 @@ def test_the_error_names_the_field(part: str, place: str) -> None:
             packet.set_meta("lock", object())
         case "field_meta":
             packet.set_meta("lock", object(), "title")
-    with pytest.raises(wire.Unspeakable, match=f"^{place}object cannot travel to another process"):
-        wire.InstanceValues().encode(packet)
+    with pytest.raises(frames.Unspeakable, match=f"^{place}object cannot travel to another process"):
+        frames.InstanceValues().encode(packet)
 
 
 def test_a_list_too_deep_is_refused() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(wire.Unspeakable):
-        wire.InstanceValues().encode(deep)
+    with pytest.raises(frames.Unspeakable):
+        frames.InstanceValues().encode(deep)
     while deep:  # taken apart by hand: the interpreter would need as deep a stack
         deep = deep[0]
 
@@ -131,8 +131,8 @@ def test_a_list_too_deep_is_refused() -> None:
     ids=["empty", "unused byte", "text", "two parts", "fields that are none", "a pickled body", "a body never sent"],
 )
 def test_an_instance_trusts_no_child(data: bytes) -> None:
-    values = wire.InstanceValues()
-    with pytest.raises(wire.Broken):
+    values = frames.InstanceValues()
+    with pytest.raises(frames.Broken):
         values.value(values.decode(data))
 
 
@@ -144,57 +144,57 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def test_frames_arrive_whole_and_in_order(ends: tuple[socket.socket, socket.socket]) -> None:
-    ours, theirs = wire.Channel(ends[0], 1 << 30), wire.Channel(ends[1], 1 << 30)
+    ours, theirs = frames.Channel(ends[0], 1 << 30), frames.Channel(ends[1], 1 << 30)
     sizes = [0, 1, 65_535, 65_536, 3_000_000, 5, 70_000, 0]
 
     def send() -> None:
         for size in sizes:
-            theirs.keep(wire.SENT, b"k" * (size // 3))
-            theirs.write(wire.DONE, b"w" * size)
+            theirs.keep(frames.SENT, b"k" * (size // 3))
+            theirs.write(frames.DONE, b"w" * size)
         theirs.end()
 
     sender = threading.Thread(target=send)
     sender.start()
     for size in sizes:
-        assert ours.read(wire.Patience(10)) == (wire.SENT, b"k" * (size // 3))
-        assert ours.read() == (wire.DONE, b"w" * size)
+        assert ours.read(frames.Patience(10)) == (frames.SENT, b"k" * (size // 3))
+        assert ours.read() == (frames.DONE, b"w" * size)
     assert ours.read() is None
     sender.join()
 
 
 def test_reading_has_an_end(ends: tuple[socket.socket, socket.socket]) -> None:
     with pytest.raises(TimeoutError):
-        wire.Channel(ends[0], 10).read(wire.Patience(0.001))
+        frames.Channel(ends[0], 10).read(frames.Patience(0.001))
     ends[1].sendall(b"\1")  # less than a frame
     with pytest.raises(TimeoutError):
-        wire.Channel(ends[0], 10).read(wire.Patience(0.001))
+        frames.Channel(ends[0], 10).read(frames.Patience(0.001))
 
 
 def test_what_has_come_is_read_however_late_it_is(ends: tuple[socket.socket, socket.socket]) -> None:
-    wire.Channel(ends[1], 10).write(wire.DONE, b"x")
-    assert wire.Channel(ends[0], 10).read(wire.Patience(0)) == (wire.DONE, b"x")
+    frames.Channel(ends[1], 10).write(frames.DONE, b"x")
+    assert frames.Channel(ends[0], 10).read(frames.Patience(0)) == (frames.DONE, b"x")
 
 
 def test_no_time_passes_while_the_other_side_is_stopped() -> None:
     stopped = iter([True, True, False])
-    patience = wire.Patience(wire.SLICE_S, lambda: next(stopped))
+    patience = frames.Patience(frames.SLICE_S, lambda: next(stopped))
     polls: list[float] = []
     with pytest.raises(TimeoutError):
         patience.wait(lambda ms: polls.append(ms) or threading.Event().wait(ms / 1000))  # type: ignore[func-returns-value]
     assert len(polls) == 3
 
 
-@pytest.mark.parametrize("head", [(1 << 40, wire.DONE), (1, 99)])
+@pytest.mark.parametrize("head", [(1 << 40, frames.DONE), (1, 99)])
 def test_an_odd_frame_is_refused(ends: tuple[socket.socket, socket.socket], head: tuple[int, int]) -> None:
     ends[1].sendall(head[0].to_bytes(8, "little") + bytes([head[1]]))
-    with pytest.raises(wire.Broken):
-        wire.Channel(ends[0], 1 << 20).read(wire.Patience(5))
+    with pytest.raises(frames.Broken):
+        frames.Channel(ends[0], 1 << 20).read(frames.Patience(5))
 
 
 def test_an_end_in_the_middle_is_an_end(ends: tuple[socket.socket, socket.socket]) -> None:
     for size in (10, 1 << 20):
         one, other = socket.socketpair()
         with one, other:
-            other.sendall(size.to_bytes(8, "little") + bytes([wire.DONE]) + b"short")
+            other.sendall(size.to_bytes(8, "little") + bytes([frames.DONE]) + b"short")
             other.shutdown(socket.SHUT_WR)
-            assert wire.Channel(one, 1 << 30).read(wire.Patience(5)) is None
+            assert frames.Channel(one, 1 << 30).read(frames.Patience(5)) is None
