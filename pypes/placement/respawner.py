@@ -1,4 +1,4 @@
-"""Keeper: sees to it that an isolated component always has a process that is set up."""
+"""Respawner: sees to it that an isolated component always has a process that is set up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RETRY_FIRST_S, RETRY_MOST_S = 0.1, 30.0
 WAIT_S = 60.0
 
 
-class Keeper:
+class Respawner:
     """Starts processes in a thread of its own, the next one as soon as one is given up."""
 
     def __init__(self, name: str, start: Callable[[], Process], wait_s: float = WAIT_S) -> None:
@@ -35,7 +35,7 @@ class Keeper:
         self._tries = 0
         self._next_try = 0.0
         self._is_closed = False
-        # the processes die with the thread that starts them: it lives as long as the keeper
+        # the processes die with the thread that starts them: it lives as long as the respawner
         self._thread = self._start_thread()
 
     def _start_thread(self) -> threading.Thread:

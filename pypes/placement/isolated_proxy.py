@@ -1,4 +1,4 @@
-"""The stand-in: represents to the scheduler a component that runs in a process of its own."""
+"""Isolated proxy: represents to the scheduler a component that runs in a process of its own."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pypes.errors import InvalidComponent
 from pypes.graph.spec import ComponentSpec, check_isolation
 from pypes.packet import Packet
 from pypes.placement import frames
-from pypes.placement.errand import Errand
-from pypes.placement.keeper import Keeper
+from pypes.placement.call import Call
 from pypes.placement.process import AHEAD_VALUES, Process
+from pypes.placement.respawner import Respawner
 
-#: Packets for which one call in a thread waits.
+#: Packets for which one offload waits.
 RUN_VALUES = 32
 
 #: Where the kinds of components are defined.
@@ -42,14 +42,14 @@ def isolate(
     child and blocks until the component is set up there, ``teardown`` ends it. Of ``component`` only the parameters get there.
 
     ``timeout_s`` is the time the component may work on one packet, asked for packet by packet if it is a callable; by default
-    the component's own or else ``limits.filter_s``. The stand-in watches it itself, and its own ``timeout_s`` is infinite: its
+    the component's own or else ``limits.filter_s``. The proxy watches it itself, and its own ``timeout_s`` is infinite: its
     offloaded calls take longer now and then (a new child is set up meanwhile) and must not be taken for hanging.
     ``limits.isolated_bytes`` bounds the child's address space. ``spec`` says where the class is; without it, the class must be
     at the top level of a module.
 
     Raises :class:`InvalidComponent` for a component that cannot be isolated.
     """
-    if isinstance(component, StandIn):
+    if isinstance(component, IsolatedProxy):
         return component
     cls = type(component)
     check_isolation(cls)
@@ -66,7 +66,7 @@ def isolate(
     names = ("__doc__", "__module__", "__metatype__", "Params", "accepts", "joins")
     own = {name: getattr(cls, name) for name in names if hasattr(cls, name)}
     # under the same name, because that is what logs and dead letters call it
-    made: StandIn = type(cls.__name__, (StandIn, kinds[0]), own)()
+    made: IsolatedProxy = type(cls.__name__, (IsolatedProxy, kinds[0]), own)()
     made._inputs, made._outputs = component._inputs, component._outputs
     made._parameters, made.params = component._parameters, component.params
     made.max_attempts, made.data_dir, made.name = component.max_attempts, component.data_dir, component.name
@@ -78,7 +78,7 @@ def isolate(
     return made
 
 
-class StandIn(Component):
+class IsolatedProxy(Component):
     """Sends packets to the child, and what it makes of them on; made by :func:`isolate`."""
 
     isolated = True
@@ -87,13 +87,13 @@ class StandIn(Component):
     _home: tuple[str, str]
     _max_bytes: int
     _limit_s: Callable[[], float]
-    _keeper: Keeper | None = None
-    _latest: Errand | None = None
+    _respawner: Respawner | None = None
+    _latest: Call | None = None
 
     def __init__(self) -> None:
         super().__init__()
         #: Begun already, for the packets that come next.
-        self._errands: deque[Errand] = deque()
+        self._calls: deque[Call] = deque()
 
     def setup(self) -> None:
         ports = {*self.get_out_ports(), *self.get_in_ports(), ERROR_PORT}
@@ -109,47 +109,47 @@ class StandIn(Component):
             log_level=logging.getLogger().level,
             secrets=dict(self.secrets.known),
         )
-        self._keeper = Keeper(self.name, lambda: Process(order))
-        self._keeper.first()
+        self._respawner = Respawner(self.name, lambda: Process(order))
+        self._respawner.first()
 
     def process(self, packet: Any) -> Any:
-        errand = self._errand_of(packet)
+        call = self._call_of(packet)
         while True:
-            for port, value in errand.parts:
+            for port, value in call.parts:
                 self.send(port, value)
-            if errand.is_over:
+            if call.is_over:
                 break
-            self.offload(errand.go_on)
-        if errand.error is not None:
-            raise errand.error
+            self.offload(call.go_on)
+        if call.error is not None:
+            raise call.error
         # it was checked where it was made; what came back as it was given is the same for whoever asks for more than equality
-        is_same = not isinstance(errand.result, Packet) and type(errand.result) is type(packet) and errand.result == packet
-        return packet if is_same else errand.result
+        is_same = not isinstance(call.result, Packet) and type(call.result) is type(packet) and call.result == packet
+        return packet if is_same else call.result
 
-    def _errand_of(self, packet: Any) -> Errand:
-        """The errand with ``packet``, begun and perhaps over: one call in a thread does it for several packets."""
-        if not self._errands or self._errands[0].value is not packet:
+    def _call_of(self, packet: Any) -> Call:
+        """The call with ``packet``, begun and perhaps over: several packets are sent in one offload."""
+        if not self._calls or self._calls[0].value is not packet:
             assert self._turn is not None
-            self._errands.clear()
+            self._calls.clear()
             self.offload(self._run, [packet, *self._turn.upcoming(RUN_VALUES)])
-        return self._errands.popleft()
+        return self._calls.popleft()
 
     def _run(self, packets: Sequence[Any]) -> None:
-        """Run errands up to the first that has something to send on, which must happen before more is read. In a thread."""
-        assert self._keeper is not None
+        """Run calls up to the first that has something to send on, which must happen before more is read. In a thread."""
+        assert self._respawner is not None
         for number, packet in enumerate(packets, 1):
             following = packets[number : number + AHEAD_VALUES]
-            errand = self._latest = Errand(self._keeper, packet, self._limit_s(), self.name, following)
-            self._errands.append(errand)
-            errand.go_on()
-            if errand.parts:
+            call = self._latest = Call(self._respawner, packet, self._limit_s(), self.name, following)
+            self._calls.append(call)
+            call.go_on()
+            if call.parts:
                 return
 
     def teardown(self) -> None:
-        if self._keeper is not None:
-            self._keeper.close(is_busy=self._latest is not None and not self._latest.is_over)
-            self._keeper = self._latest = None
-            self._errands.clear()
+        if self._respawner is not None:
+            self._respawner.close(is_busy=self._latest is not None and not self._latest.is_over)
+            self._respawner = self._latest = None
+            self._calls.clear()
 
 
 def _plain(component: Component) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Errand: one packet's way to the process of an isolated component and back."""
+"""Call: one packet's way to the process of an isolated component and back."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from pypes.core.limits import MIB
 from pypes.errors import Reject, Retry
 from pypes.placement import frames
-from pypes.placement.keeper import Keeper
 from pypes.placement.process import Died, Process, failure_in, raised
+from pypes.placement.respawner import Respawner
 
 #: What is taken at once from a child that sends a great deal.
 PART_VALUES, PART_BYTES = 256, MIB
@@ -23,21 +23,21 @@ class _Exhausted(Exception):
         self.error = error
 
 
-class Errand:
+class Call:
     """Has the component work on ``value``, until :attr:`is_over`; what goes wrong is kept as :attr:`error`.
 
     A packet is blamed for the death of its process, or for using up its memory, only if that was a fresh one. Otherwise those
-    before it may be the reason, and it is tried again in a fresh one. ``following`` are the values of the errands to come.
+    before it may be the reason, and it is tried again in a fresh one. ``following`` are the values of the calls to come.
     """
 
-    def __init__(self, keeper: Keeper, value: Any, timeout_s: float, name: str, following: Sequence[Any] = ()) -> None:
+    def __init__(self, respawner: Respawner, value: Any, timeout_s: float, name: str, following: Sequence[Any] = ()) -> None:
         self.value = value
         self.is_over = False
         #: Ports and values that the component has sent, and that are to be sent on now.
         self.parts: list[tuple[str, Any]] = []
         self.result: Any = None
         self.error: Exception | None = None
-        self._keeper = keeper
+        self._respawner = respawner
         self._timeout_s = timeout_s
         self._name = name
         self._following = following
@@ -69,10 +69,10 @@ class Errand:
                 self._end(error)
 
     def _begin(self) -> None:
-        process = self._keeper.take()
+        process = self._respawner.take()
         if not process.expects(self.value):
-            self._keeper.give_up(process)
-            process = self._keeper.take()
+            self._respawner.give_up(process)
+            process = self._respawner.take()
         self._process, self._was_fresh = process, process.is_fresh
         process.give(self.value)
         process.give_ahead(self._following)
@@ -103,7 +103,7 @@ class Errand:
 
     def _give_up(self) -> None:
         assert self._process is not None
-        self._keeper.give_up(self._process)
+        self._respawner.give_up(self._process)
 
     def _end(self, error: Exception) -> None:
         self.error = error

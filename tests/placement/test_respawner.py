@@ -12,8 +12,8 @@ from pypes.core.limits import MIB
 from pypes.errors import Unreachable
 from pypes.packet import Packet
 from pypes.placement import frames
-from pypes.placement.keeper import Keeper
 from pypes.placement.process import Died, Process
+from pypes.placement.respawner import Respawner
 from pypes.testing.node import until
 from tests.placement import samples
 
@@ -45,64 +45,64 @@ class Starts:
 
 
 def test_the_first_one_is_waited_for_and_replaced_when_given_up() -> None:
-    keeper = Keeper("sample", Starts())
-    keeper.first()
-    first = keeper.take()
-    assert keeper.take() is first
-    keeper.give_up(first)
-    keeper.give_up(first)  # told twice
-    second = keeper.take()
+    respawner = Respawner("sample", Starts())
+    respawner.first()
+    first = respawner.take()
+    assert respawner.take() is first
+    respawner.give_up(first)
+    respawner.give_up(first)  # told twice
+    second = respawner.take()
     assert second.pid != first.pid
-    keeper.close(is_busy=False)
+    respawner.close(is_busy=False)
 
 
 def test_a_first_one_that_cannot_be_is_told() -> None:
     starts = Starts()
     starts.is_failing = True
-    keeper = Keeper("sample", starts)
+    respawner = Respawner("sample", starts)
     with pytest.raises(OSError, match="no more processes"):
-        keeper.first()
-    keeper.close(is_busy=False)
+        respawner.first()
+    respawner.close(is_busy=False)
 
 
 def test_packets_wait_for_one_that_cannot_be_set_up_again() -> None:
     starts = Starts()
-    keeper = Keeper("sample", starts, wait_s=0.05)
-    keeper.first()
+    respawner = Respawner("sample", starts, wait_s=0.05)
+    respawner.first()
     starts.is_failing = True
-    keeper.give_up(keeper.take())
+    respawner.give_up(respawner.take())
     with pytest.raises(
         Unreachable, match="the component cannot be set up again in filter sample: OSError: no more processes"
     ) as caught:
-        keeper.take()
+        respawner.take()
     assert isinstance(caught.value.__cause__, OSError)
     starts.is_failing = False
-    until(lambda: is_up(keeper), 10, "it is set up again")
-    keeper.close(is_busy=False)
+    until(lambda: is_up(respawner), 10, "it is set up again")
+    respawner.close(is_busy=False)
 
 
-def is_up(keeper: Keeper) -> bool:
+def is_up(respawner: Respawner) -> bool:
     try:
-        keeper.take()
+        respawner.take()
     except Unreachable:
         return False
     return True
 
 
 def test_closed_while_one_is_set_up(tmp_path: Path) -> None:
-    keeper = Keeper("sample", lambda: Process(order("SlowToStart", tmp_path)))
+    respawner = Respawner("sample", lambda: Process(order("SlowToStart", tmp_path)))
     until(lambda: (tmp_path / "started").exists(), 20, "set-up has begun")
-    keeper.close(is_busy=False)
+    respawner.close(is_busy=False)
     with pytest.raises(Unreachable):
-        keeper.take()
+        respawner.take()
 
 
 def test_closed_while_one_is_busy() -> None:
-    keeper = Keeper("sample", Starts())
-    keeper.first()
-    process = keeper.take()
+    respawner = Respawner("sample", Starts())
+    respawner.first()
+    process = respawner.take()
     process.give(Packet({"do": "hang_deaf"}))
-    keeper.close(is_busy=True)
+    respawner.close(is_busy=True)
     assert str(process.death()) == "killed by SIGKILL"
 
 
