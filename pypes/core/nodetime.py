@@ -24,7 +24,7 @@ from zlib import crc32
 import msgspec
 
 from pypes.core import clock
-from pypes.core.offsets import JUMP_S, SETTLE_S, Offsets, Row, jumped, started
+from pypes.core.offsets import JUMP_S, STEADY_S, Offsets, Row, jumped, started
 
 #: Name of the file in the data directory.
 FILE = "clock"
@@ -61,7 +61,7 @@ class Clock:
         """The time of this clock ``age_s`` seconds ago."""
         return self.now() - age_s
 
-    def is_settled(self) -> bool:
+    def is_steady(self) -> bool:
         """False while it is too early to forget anything for its age."""
         return True
 
@@ -168,10 +168,10 @@ class NodeTime(Clock):
         self._refresh()
         return self._offsets.ago(self._now(), age_s)
 
-    def is_settled(self) -> bool:
-        """False within :data:`SETTLE_S` of a start of the node or a jump of the wall clock."""
+    def is_steady(self) -> bool:
+        """False within :data:`STEADY_S` of a start of the node or a jump of the wall clock."""
         self._refresh()
-        return self._elapsed() - self._state.moved >= SETTLE_S
+        return self._elapsed() - self._state.moved >= STEADY_S
 
     def _refresh(self) -> None:
         if _HEAD.unpack_from(self._page)[0] == self._change:

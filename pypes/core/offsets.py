@@ -5,7 +5,7 @@ is paused unseen leaves it behind. From that follows which of two readings of th
 
 - A clock that is set back was wrong before: what happened since is shown by the later, lower offset.
 - A clock that is set back and later forward again was wrong in between.
-- A clock that is set within :data:`SETTLE_S` was still being set: the later offset counts.
+- A clock that is set within :data:`STEADY_S` was still being set: the later offset counts.
 - A clock that is set forward and stays there was right before, too: the machine was paused.
 """
 
@@ -19,7 +19,7 @@ from typing import NamedTuple
 #: A smaller change of the offset is no jump.
 JUMP_S = 1.0
 #: For how long after a jump, or a start, the wall clock may still be being set.
-SETTLE_S = 600.0
+STEADY_S = 600.0
 #: More jumps than these are not kept apart; the oldest go first.
 MAX_ROWS = 200
 
@@ -116,7 +116,7 @@ def _shown(rows: Sequence[Row]) -> list[float]:
         following = rows[index + 1] if index + 1 < len(rows) else None
         if following is None or following.passed:
             offset = row.offset  # what comes later says nothing of it
-        elif following.first - row.first < SETTLE_S:
+        elif following.first - row.first < STEADY_S:
             offset = shown[-1]
         else:
             offset = min(row.offset, shown[-1])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pypes.core.nodetime import Clock, NodeTime, node_clock
-from pypes.core.offsets import SETTLE_S
+from pypes.core.offsets import STEADY_S
 
 DAY = 86_400.0
 BEGIN = 1_800_000_000.0
@@ -59,14 +59,14 @@ def test_it_begins_with_the_wall_clock_and_moves_as_time_passes(machine: Machine
 @pytest.mark.parametrize("jump", [DAY, -DAY, 8 * DAY])
 def test_a_jump_moves_neither_it_nor_any_age_and_is_over_when_the_clock_is_right(machine: Machine, jump: float) -> None:
     clock, worker = machine.supervisor(), machine.worker()
-    machine.pass_time(2 * SETTLE_S)
-    assert worker.is_settled()
+    machine.pass_time(2 * STEADY_S)
+    assert worker.is_steady()
     received = worker.now()
     machine.wall += jump
     assert clock.look() == jump
     assert (worker.now(), worker.fresh()) == (received, received)
     assert worker.ago(100.0) == received - 100.0
-    assert not worker.is_settled()
+    assert not worker.is_steady()
     assert worker.shown(worker.now()) == machine.wall
     machine.pass_time(40.0)
     during = worker.now()
@@ -75,9 +75,9 @@ def test_a_jump_moves_neither_it_nor_any_age_and_is_over_when_the_clock_is_right
     machine.pass_time(1.0)
     assert (worker.shown(received), worker.shown(during), worker.shown(worker.now())) == (received, during, machine.wall)
     assert worker.first(received) == received
-    assert not worker.is_settled()
-    machine.pass_time(SETTLE_S)
-    assert worker.is_settled()
+    assert not worker.is_steady()
+    machine.pass_time(STEADY_S)
+    assert worker.is_steady()
 
 
 def test_a_restart_of_the_node_goes_on_whatever_the_clock_did_meanwhile(machine: Machine) -> None:
@@ -93,7 +93,7 @@ def test_a_restart_of_the_node_goes_on_whatever_the_clock_did_meanwhile(machine:
     clock = machine.supervisor()
     assert clock.now() == BEGIN + 120
     assert clock.shown(BEGIN + 90) == BEGIN + 90
-    assert not clock.is_settled()
+    assert not clock.is_steady()
 
 
 def test_a_restart_of_the_machine_counts_the_time_that_it_was_off(machine: Machine) -> None:
@@ -129,12 +129,12 @@ def test_a_machine_that_comes_up_in_the_future_ages_nothing(machine: Machine) ->
     clock.beat()
     machine.start_anew(off_s=8 * DAY)
     clock = machine.supervisor()
-    assert not clock.is_settled()
+    assert not clock.is_steady()
     machine.pass_time(60.0)
     machine.wall -= 8 * DAY
     clock.look()
-    machine.pass_time(SETTLE_S)
-    assert clock.is_settled()
+    machine.pass_time(STEADY_S)
+    assert clock.is_steady()
     assert clock.now() > BEGIN + 8 * DAY  # keys never go back
     assert clock.ago(3600.0) < BEGIN + 3600 < clock.ago(600.0)
     assert clock.shown(BEGIN) == BEGIN
@@ -157,10 +157,10 @@ def test_what_was_counted_before_is_never_counted_again_nor_shown_ahead(machine:
     assert worker.now() == other.fresh() == clock.fresh() == BEGIN + DAY
     assert other.shown(other.now()) == machine.wall
     assert clock.look() == 0.0
-    machine.pass_time(2 * SETTLE_S)
-    assert other.ago(3 * SETTLE_S) == BEGIN - SETTLE_S  # the day that was skipped made nothing older
-    machine.pass_time(SETTLE_S)
-    assert machine.supervisor().now() == BEGIN + DAY + 3 * SETTLE_S
+    machine.pass_time(2 * STEADY_S)
+    assert other.ago(3 * STEADY_S) == BEGIN - STEADY_S  # the day that was skipped made nothing older
+    machine.pass_time(STEADY_S)
+    assert machine.supervisor().now() == BEGIN + DAY + 3 * STEADY_S
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 100, os.urandom(16384)], ids=["empty", "short", "noise"])

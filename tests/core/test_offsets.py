@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pypes.core.offsets import MAX_ROWS, SETTLE_S, Offsets, Row, jumped, started
+from pypes.core.offsets import MAX_ROWS, STEADY_S, Offsets, Row, jumped, started
 
 DAY = 86_400.0
 #: The node began at this time with a clock that was right.
@@ -53,7 +53,7 @@ def test_a_clock_that_was_ahead_from_the_start_is_put_right_for_all() -> None:
 
 def test_a_clock_that_is_first_set_after_the_start_counts_from_the_start() -> None:
     years = 50 * 365 * DAY
-    told = Told().jump(SETTLE_S / 2, years)
+    told = Told().jump(STEADY_S / 2, years)
     assert (told.shown(1), told.shown(HOUR)) == (years, years)
 
 
@@ -95,5 +95,5 @@ def test_a_time_of_day_that_was_never_shown_leads_to_the_next_one() -> None:
 def test_a_clock_that_never_rests_is_remembered_within_bounds() -> None:
     told = Told()
     for number in range(3 * MAX_ROWS):
-        told.jump(number * 2 * SETTLE_S, number * 10.0)
+        told.jump(number * 2 * STEADY_S, number * 10.0)
     assert len(told.rows) == MAX_ROWS

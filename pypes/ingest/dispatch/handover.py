@@ -88,7 +88,7 @@ class Handover:
         for leasing in list(self.ready):
             self._streams_of(leasing)
         assert self.topology is not None
-        if self.topology.is_settled:
+        if self.topology.is_complete:
             for stream in [stream for stream in self.again if not self.topology.has(stream.graph)]:
                 for sent in self.again.pop(stream):
                     self._has_graph(sent.leasing, sent.lease)
@@ -101,7 +101,7 @@ class Handover:
         topology = self.topology
         assert topology is not None
         streams = leasing.streams()
-        if not topology.is_settled:
+        if not topology.is_complete:
             return streams, False
         # the stream without a name is of what cannot be read
         gone = [stream for stream in streams if stream.graph and not topology.has(stream.graph)]

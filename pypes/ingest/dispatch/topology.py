@@ -21,7 +21,7 @@ class Topology:
     ``shadows``: graph → socket that copies of its deliveries go to. ``runs``: instances that run only these graphs; ``weights``:
     the share of a graph, 1 unless given. ``retiring`` is as ``instances``: former generations that finish what they have.
     ``sources``: graph → its filters that fetch, or an empty name if it has only such as the original had. ``fleet``: graphs whose
-    sources one node of the fleet runs each time. ``is_settled``: a graph that is not named is not deployed, not just not yet.
+    sources one node of the fleet runs each time. ``is_complete``: a graph that is not named is not deployed, not just not yet.
     ``strict_routes``: what has a route that no graph names is refused; otherwise the default graph takes it.
     """
 
@@ -40,7 +40,7 @@ class Topology:
     shadows: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fleet: frozenset[str] = frozenset()
-    is_settled: bool = True
+    is_complete: bool = True
     strict_routes: bool = False
 
     @property
@@ -52,7 +52,7 @@ class Topology:
         """Name of the graph that takes documents of a route; raises :class:`NotDeployed`, or :class:`NotFound` if strict."""
         graph = self.default if route is None else self.routes.get(route)
         if graph is None and route is not None:
-            if self.strict_routes and self.is_settled:
+            if self.strict_routes and self.is_complete:
                 raise self._no_route(route)
             graph = self.default
         if graph is None:

@@ -55,7 +55,7 @@ class Retention:
         ):
             self.pruned_at = now
             # just after a start or a jump of the wall clock, how old anything is may be told wrong yet
-            before = first_key(self._clock.ago(limits.receipts_s)) if self._clock.is_settled() else 0
+            before = first_key(self._clock.ago(limits.receipts_s)) if self._clock.is_steady() else 0
             self._thread.submit(partial(self._store.prune, before, max(0, surplus), max(0, surplus_bytes)), self._pruned)
 
     def _pruned(self, gone: tuple[int, int, int] | None, error: BaseException | None) -> None:

@@ -69,7 +69,7 @@ class Instance:
         self.resting: dict[str, Mapping[str, tuple[float, str]]] = {}
         self.exited = asyncio.Event()
         #: Set when it is ready, or has ended before.
-        self.settled = asyncio.Event()
+        self.setup_ended = asyncio.Event()
         #: Graphs that it is to run; and those that it was told to let go of and has not yet.
         self.hosts = set(spec.graphs)
         self.leaving: set[str] = set()
@@ -125,7 +125,7 @@ class Instance:
     def _on_message(self, message: tuple[Any, ...]) -> None:
         if message[0] == "ready" and self.state == "starting":
             self.state = "ready"
-            self.settled.set()
+            self.setup_ended.set()
             self._on_ready(self)
         elif message[0] == "setup":
             self._setting_up = (message[1], message[2])
@@ -197,7 +197,7 @@ class Instance:
         self._control.close()
         self._process.close()
         self.remove_files()
-        for event in (self.exited, self.settled, self.has_left):
+        for event in (self.exited, self.setup_ended, self.has_left):
             event.set()
         if self._reconfigured is not None and not self._reconfigured.done():
             self._reconfigured.set_result("it died")
@@ -277,18 +277,18 @@ class Generation:
         """Wait anew: for instances in the first ``count`` slots."""
         self._expected = count
         #: Resolved when all that are expected are ready, or with the :class:`SetupFailed` that prevented it.
-        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.setup_ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def look(self) -> None:
         """An instance is ready: are all that are expected?"""
         expected = self.slots[: self._expected]
-        if not self.settled.done() and all(i is not None and i.state == "ready" for i in expected):
-            self.settled.set_result(None)
+        if not self.setup_ended.done() and all(i is not None and i.state == "ready" for i in expected):
+            self.setup_ended.set_result(None)
 
     def is_open(self, slot: int) -> bool:
         """True if an instance that is not there any more is to be replaced."""
         return not self.is_retired and slot not in self.vacant
 
     def fail(self, failure: SetupFailure) -> None:
-        if not self.settled.done():
-            self.settled.set_exception(SetupFailed(failure))
+        if not self.setup_ended.done():
+            self.setup_ended.set_exception(SetupFailed(failure))

@@ -81,7 +81,7 @@ class Generations:
         try:
             for slot in range(len(generation.slots)):
                 self._launch(generation, slot)
-            await self._settle(generation, timeout_s)
+            await self._await_setup(generation, timeout_s)
         except BaseException:
             await self.discard(generation)
             raise
@@ -103,7 +103,7 @@ class Generations:
                 if slot < len(generation.slots):
                     generation.expect(slot + 1)
                     self._launch(generation, slot)
-                    await self._settle(generation, timeout_s)
+                    await self._await_setup(generation, timeout_s)
         except BaseException:
             await self.discard(generation)
             raise
@@ -115,12 +115,12 @@ class Generations:
         self._all.append(generation)
         return generation
 
-    async def _settle(self, generation: Generation, timeout_s: float) -> None:
-        done, _ = await asyncio.wait([generation.settled], timeout=timeout_s)
+    async def _await_setup(self, generation: Generation, timeout_s: float) -> None:
+        done, _ = await asyncio.wait([generation.setup_ended], timeout=timeout_s)
         if not done:
             starting = [i.hang(timeout_s) for i in generation.instances if i.state == "starting"]
             generation.fail(starting[0] if starting else SetupFailure("", "", "no process could be started; see the log"))
-        generation.settled.result()
+        generation.setup_ended.result()
 
     async def _vacate(self, generation: Generation, slot: int) -> None:
         """End the instance in a slot, and let none follow it."""
@@ -179,8 +179,8 @@ class Generations:
                 instance.kill()
             await asyncio.gather(*(instance.exited.wait() for instance in generation.instances))
             self._forget(generation)
-        if generation.settled.done():
-            generation.settled.exception()  # whoever waited has been told
+        if generation.setup_ended.done():
+            generation.setup_ended.exception()  # whoever waited has been told
 
     def _give_back(self) -> None:
         """Fill the places again that the live generations had left."""
@@ -358,7 +358,7 @@ class Generations:
         else:
             delay_s = generation.backoffs[slot].delay_s(time.monotonic() - instance.started)
         is_hopeless = instance.failure or generation.backoffs[slot].deaths >= DEATHS_AT_SETUP
-        if instance.was_starting and not generation.settled.done() and is_hopeless:
+        if instance.was_starting and not generation.setup_ended.done() and is_hopeless:
             generation.fail(instance.death_at_setup())
             return
         reason = instance.failure.error().message if instance.failure else f"it {in_words(instance.death)}"

@@ -69,4 +69,4 @@ async def _replace(generation: Generation, slot: int, instance: Instance, on_cha
     if following is not None:
         # one after the other, so that what they host is not without any
         with suppress(TimeoutError):
-            await asyncio.wait_for(following.settled.wait(), REPLACED_S)
+            await asyncio.wait_for(following.setup_ended.wait(), REPLACED_S)

@@ -61,7 +61,7 @@ class BatchDriver(ProcessDriver):
         else:
             self._one_by_one(values, lineages)
         if self.attempts:
-            self.failing.settle(self._pinned())
+            self.failing.forget_successes(self._pinned())
 
     def _one_by_one(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
         for i, (value, lineage) in enumerate(zip(values, lineages, strict=True)):

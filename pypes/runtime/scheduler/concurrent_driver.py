@@ -99,9 +99,9 @@ class ConcurrentDriver(Driver):
     def step(self) -> None:
         while self.resumable:
             self._go_on(self.resumable.popleft())
-        self._settle()
+        self._finish_in_order()
         while not (self.away or self.full_wires) and len(self.items) < self.width and self._begin_next():
-            self._settle()
+            self._finish_in_order()
         if self.away and not self.items:
             self._rest()
         self.epoch = None
@@ -177,7 +177,7 @@ class ConcurrentDriver(Driver):
 
     # -- how items end ------------------------------------------------------------------------------------
 
-    def _settle(self) -> None:
+    def _finish_in_order(self) -> None:
         """Account for the items that are done, in their order; have the first one send that sends more than a wire holds."""
         while self.items and not self.full_wires:
             item = self.items[0]
@@ -301,8 +301,8 @@ class ConcurrentDriver(Driver):
         can_begin = len(items) < self.width and not self.away
         has_input = self.todo is not None or bool(self.triggers) or any(wire.waiting for wire in self.wires)
         head = items[0] if items else None
-        can_settle = head is not None and (head.is_done or head.is_stalled)
-        if not (self.resumable or can_settle or (can_begin and has_input)):
+        can_finish = head is not None and (head.is_done or head.is_stalled)
+        if not (self.resumable or can_finish or (can_begin and has_input)):
             ready.waiting &= ~self.bit
 
     # -- the end --------------------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ class Driver(Filter):
     # -- what a component may ask of its turn, where its style has no better answer ---------------------------
 
     def release(self) -> None:
-        """What the component held so far goes with what it has sent; settled at the end of the packet or turn."""
+        """Let what the component held so far go with what it has sent, at the end of the packet or turn."""
         if self.holding is not None:
             self.holding.release_asked = True
 

@@ -186,11 +186,11 @@ class Failing:
         packet, is_whole = as_json(value, secrets)
         epoch.fail(Failure(documents, self._filter.name, name, code, reason, trace, packet, attempts, now, is_whole, None, names))
 
-    def settle(self, epoch: Epoch) -> None:
+    def forget_successes(self, epoch: Epoch) -> None:
         """Forget the attempts of packets that got through in this turn (those not yet due keep theirs)."""
-        settled = [key for key, attempt in self._filter.attempts.items() if not attempt.waiting and attempt.epoch is epoch]
-        if settled and self._filter in self._resting.open:
+        done = [key for key, attempt in self._filter.attempts.items() if not attempt.waiting and attempt.epoch is epoch]
+        if done and self._filter in self._resting.open:
             back = {id(value) for wire in self._filter.wires if epoch in wire.waiting for value in wire.waiting[epoch][0]}
-            settled = [key for key in settled if key not in back]
-        for key in settled:
+            done = [key for key in done if key not in back]
+        for key in done:
             del self._filter.attempts[key]

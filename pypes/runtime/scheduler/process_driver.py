@@ -109,7 +109,7 @@ class ProcessDriver(Sending):
             if broken:
                 self.resting.succeed(task)
             if task.attempts:
-                task.failing.settle(epoch)
+                task.failing.forget_successes(epoch)
             if not is_alone:
                 task.results = []
             core.running = task = following
@@ -204,7 +204,7 @@ class ProcessDriver(Sending):
             if unreachable is not None:
                 self.failing.rest(*waiting, unreachable)
         if self.attempts:
-            self.failing.settle(self._pinned())
+            self.failing.forget_successes(self._pinned())
 
     def left_over(self, values: list[Any], lineages: Sequence[Lineage]) -> tuple[list[Any], Sequence[Lineage]]:
         """What goes back to the wire where the first of these packets cannot be worked on now."""

@@ -281,7 +281,7 @@ class Supervisor:
     # -- reports of children -----------------------------------------------------------------------------
 
     def _topology(self) -> Topology:
-        return replace(self._deployer.topology(), shadows=self._shadows.sockets(), is_settled=self._is_up())
+        return replace(self._deployer.topology(), shadows=self._shadows.sockets(), is_complete=self._is_up())
 
     def _announce(self) -> None:
         self._workers.announce()

@@ -164,7 +164,7 @@ class Callbacks:
         due = now + backoff_s(callback.attempts, self._jitter)
         told = {"receipt": callback.receipt, "url": callback.url, "attempts": callback.attempts + 1, "error": reason}
         is_old = self._times.ago(self._limits.callback_s - (due - now)) > received_of(callback.receipt)
-        if is_old and self._times.is_settled():
+        if is_old and self._times.is_steady():
             log.error("callback given up", extra=told)
             kept.done(callback.receipt)
             return math.inf

@@ -158,7 +158,7 @@ async def doubtful(queue: Queue, graph: str) -> dict[str, Level]:
     return {source: level for source, level in found.items() if level.pending is not None}
 
 
-async def settle(queue: Queue, graph: str, node: int, found: Mapping[str, Level], places: Mapping[str, Place]) -> None:
+async def resolve(queue: Queue, graph: str, node: int, found: Mapping[str, Level], places: Mapping[str, Place]) -> None:
     """Enqueue what is pending and was taken by this node, forget what was not. Raises :class:`StoreError`."""
     for source, level in found.items():
         assert level.pending is not None
@@ -175,7 +175,7 @@ async def _level(queue: Queue, graph: str, source: str) -> Level:
 
 
 async def _apply(queue: Queue, graph: str, source: str, pending: Pending) -> None:
-    """Enqueue what was taken: nobody else will. If this raises :class:`StoreError`, it is to be settled before anything else."""
+    """Enqueue what was taken: nobody else will. If this raises :class:`StoreError`, it is to be resolved before anything else."""
     cursors = (graph, source, pending.cursor), (graph, source + _SUFFIX, _encode(Level(pending.id)))
     if pending.header is None:
         await queue.cursors.move(*cursors)

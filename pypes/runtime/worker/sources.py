@@ -25,7 +25,7 @@ from pypes.ingest.dispatch.link import Link
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.protocol import Ended, Fetched
 from pypes.runtime.contracts.shard import Runs
-from pypes.runtime.worker.cursors import FleetCursor, OwnCursor, doubtful, settle
+from pypes.runtime.worker.cursors import FleetCursor, OwnCursor, doubtful, resolve
 from pypes.runtime.worker.enqueuing import header_of
 from pypes.runtime.worker.fleet import Fleet, HandedOver, Lock, Place, missing
 from pypes.runtime.worker.together import together
@@ -175,19 +175,19 @@ class Sources:
             log.error("a run of sources failed", extra={"graph": graph}, exc_info=error)
 
     async def _run(self, queue: Queue, graph: str) -> None:
-        is_settled = False
+        is_resolved = False
         while True:
             nodes = await self._sources(graph)
             try:
-                if not is_settled:
-                    await self._settle(queue, graph)
-                    is_settled = True
+                if not is_resolved:
+                    await self._resolve(queue, graph)
+                    is_resolved = True
                 if not nodes or graph not in self._topology.fleet:
                     break
                 if await self._take_turn(queue, graph):
                     return
             except (StoreError, HandedOver) as error:
-                is_settled = False
+                is_resolved = False
                 self._hold_up(graph, str(error), logging.ERROR if isinstance(error, StoreError) else logging.WARNING)
             await asyncio.sleep(TURN_POLL_S)
         await asyncio.gather(*(self._source(OwnCursor(queue, graph, node), graph, node) for node in nodes))
@@ -368,7 +368,7 @@ class Sources:
             wanted.has_met = True
             await wanted.store(queue, graph)
 
-    async def _settle(self, queue: Queue, graph: str) -> None:
+    async def _resolve(self, queue: Queue, graph: str) -> None:
         """Bring to an end what a crash, or a failure, has left between the file of the fleet and the queue."""
         found = await doubtful(queue, graph)
         if not found:
@@ -377,9 +377,9 @@ class Sources:
             log.warning(
                 "this node has left its fleet: documents that it fetched last may be fetched again", extra={"graph": graph}
             )
-            await settle(queue, graph, 0, found, {})
+            await resolve(queue, graph, 0, found, {})
         else:
-            await settle(queue, graph, self._shared().node, found, await self._places(queue, graph))
+            await resolve(queue, graph, self._shared().node, found, await self._places(queue, graph))
 
     async def _places(self, queue: Queue, graph: str) -> dict[str, Place]:
         fleet = self._shared()

@@ -278,7 +278,7 @@ class IngestWorker:
 
     def _apply(self, topology: Topology) -> None:
         self._topology = topology
-        self._is_deployed = topology.is_settled
+        self._is_deployed = topology.is_complete
         self._dispatcher.apply(topology)
 
     def _lost(self, instance: int) -> None:

@@ -262,7 +262,7 @@ async def test_what_waits_for_a_graph_that_is_gone_is_dead_without_any_instance(
     async with dispatching() as (dispatcher, queue, _):
         receipts = [await post(queue, graph="gone") for _ in range(3 * BURIED_AT_ONCE)]
         kept = await post(queue)
-        dispatcher.apply(Topology(generation=1, graphs=GRAPHS, is_settled=False))
+        dispatcher.apply(Topology(generation=1, graphs=GRAPHS, is_complete=False))
         await asyncio.sleep(0)
         assert queue.stats().deliveries == 3 * BURIED_AT_ONCE + 1
         dispatcher.apply(Topology(generation=2, graphs=GRAPHS))

@@ -63,4 +63,4 @@ def test_a_strict_node_refuses_a_route_that_no_graph_names() -> None:
 
 def test_a_strict_node_says_not_yet_while_its_graphs_are_not_known() -> None:
     with pytest.raises(NotDeployed):
-        Topology(strict_routes=True, is_settled=False).resolve("news")
+        Topology(strict_routes=True, is_complete=False).resolve("news")

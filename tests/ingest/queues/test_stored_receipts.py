@@ -11,7 +11,7 @@ import pytest
 from pypes.core.identity import Identity
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock, NodeTime
-from pypes.core.offsets import SETTLE_S
+from pypes.core.offsets import STEADY_S
 from pypes.errors import Conflict, Gone, QueueFull, StoreError
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header
@@ -148,11 +148,11 @@ def test_a_wall_clock_that_jumps_ages_no_receipt_and_no_key(tmp_path: Path, jump
         key = Key("k", b"d")
         repeated = await queue.intake.append(Header("g", documents=1), b"x", key=key)
         await take(queue, 1)
-        pass_time(SETTLE_S)
+        pass_time(STEADY_S)
         now["wall"] += jump
         clock.look()
         await look_for_the_old()
-        pass_time(2 * SETTLE_S)  # and it stays wrong
+        pass_time(2 * STEADY_S)  # and it stays wrong
         await look_for_the_old()
         assert await queue.receipts.get(old) is not None
         assert await queue.intake.append(Header("g", documents=1), b"x", key=key) == repeated
@@ -189,7 +189,7 @@ def test_nothing_is_forgotten_for_its_age_just_after_a_start(tmp_path: Path) -> 
                 now["wall"] += 30 * 86_400.0  # the machine was off for so long, or its clock is wrong
         queue = await open_queue(tmp_path, clock=clock)
         assert await queue.receipts.get(old) is not None
-        now["elapsed"] += SETTLE_S
+        now["elapsed"] += STEADY_S
         queue._retention.pruned_at -= 1000
         await work_off(queue, 1)
         await queue._writing.call(lambda: None)

@@ -136,7 +136,7 @@ def test_a_topology_travels_whole() -> None:
         ordered=frozenset({"g"}),
         runs={12: frozenset({"g"})},
         sources={"g": ["files"]},
-        is_settled=False,
+        is_complete=False,
     )
     heard: list[Topology] = []
 

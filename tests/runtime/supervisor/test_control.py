@@ -29,4 +29,4 @@ def test_the_answer_to_hello_is_the_topology(node: Any, a_graph: Any) -> None:
     assert [int(id) for id in topology["instances"]] == list(node.instances())
     assert topology["graphs"] == {"g": 1}
     assert topology["routes"] == {"news": "g"}
-    assert (topology["default"], topology["is_settled"], topology["failed"]) == ("g", True, {})
+    assert (topology["default"], topology["is_complete"], topology["failed"]) == ("g", True, {})

@@ -122,7 +122,7 @@ class Failing(sqlite3.Connection):
 
 
 @pytest.mark.parametrize("fails_at", range(2, 9))
-def test_what_the_disk_did_not_take_is_settled(tmp_path: Path, shared: Path, fails_at: int) -> None:
+def test_what_the_disk_did_not_take_is_resolved(tmp_path: Path, shared: Path, fails_at: int) -> None:
     async def main() -> None:
         Failing.cursors, Failing.fails_at = 0, fails_at
         async with Worker(tmp_path, fleet=shared, connect=partial(sqlite3.connect, factory=Failing), probe_s=0.005) as worker:
