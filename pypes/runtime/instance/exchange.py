@@ -1,6 +1,6 @@
 """The exchange of an instance: a selector loop between the sockets of the ingest workers and the graphs.
 
-Each turn reads what the workers sent, lets the graphs take it, runs them for a slice of time, and writes the acknowledgements.
+Each round reads what the workers sent, lets the graphs take it, runs them for a slice of time, and writes the acknowledgements.
 A delivery that must run alone waits until nothing else is in flight, but for what waits in graphs that rest, which do not run
 then. Then all workers are told, and only when they can know it (the frames are in the kernel's hands, which outlive this
 process) does it start; in the same way they learn of its end before anything else starts. If it comes to rest itself, it is
@@ -121,7 +121,7 @@ class Exchange:
                 key.data()
 
     def _run_some(self) -> None:
-        """A slice for each graph with something to do; where weights differ, the lighter ones leave out turns."""
+        """A slice for each graph with something to do; where weights differ, the lighter ones leave out rounds."""
         busy = [runner for runner in self._running if not runner.scheduler.is_idle or runner.is_due]
         most = max((runner.weight for runner in busy), default=1)
         for runner in busy:

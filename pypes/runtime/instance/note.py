@@ -3,7 +3,7 @@
 The instance writes, the supervisor reads it once the process is reaped, and while it runs to see that its interpreter still
 moves. Little-endian, :data:`SIZE` bytes; texts are UTF-8, padded with zeros and cut off where there is no room::
 
-    0    u64    ticks: one more with every turn of the watchdog's thread
+    0    u64    ticks: one more with every round of the watchdog's thread
     8    f64    seconds after which a thread that does not tick is one that cannot, whatever runs
     16   f64    the same while the turn noted below runs; 0 if none is
     24   u8     activity: NOTHING, TURN or DECODING

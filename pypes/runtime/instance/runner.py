@@ -52,7 +52,7 @@ class Runner:
         self.weight = graph.weight
         #: Nothing is begun any more; what waits will be given back.
         self.is_leaving = False
-        #: Share of a turn that it has saved up; see the exchange.
+        #: Share of a slice that it has saved up; see the exchange.
         self.credit = 0.0
         self._clock = clock or Clock()
         self.scheduler = Scheduler(

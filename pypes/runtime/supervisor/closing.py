@@ -16,7 +16,7 @@ import struct
 import sys
 
 #: What a handshake takes that has begun, and a busy loop to accept: nobody is told when either is over.
-STEADY_S = 0.05
+HANDSHAKE_S = 0.05
 WAIT_S = 1.0
 
 _SO_ATTACH_FILTER = 26
@@ -46,7 +46,7 @@ async def let_in_no_more(listener: socket.socket) -> None:
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
         deadline = asyncio.get_running_loop().time() + WAIT_S
         while True:
-            await asyncio.sleep(STEADY_S)
+            await asyncio.sleep(HANDSHAKE_S)
             if waiting(listener) == 0 or asyncio.get_running_loop().time() > deadline:
                 return
 

@@ -53,7 +53,7 @@ class Compared:
         self._trials = {"live": live, "candidate": candidate}
         self._spent_s: dict[str, dict[str, float]] = {}
         self._comparison = Comparison(secrets.shown)
-        self._turn = 0
+        self._runs = 0
 
     @property
     def is_done(self) -> bool:
@@ -61,8 +61,8 @@ class Compared:
 
     def take(self, waiting: Arrived) -> bool:
         """Run a copy through both versions, whichever was second last time first: caches and the like favour nobody."""
-        self._turn += 1
-        order = ["live", "candidate"] if self._turn % 2 else ["candidate", "live"]
+        self._runs += 1
+        order = ["live", "candidate"] if self._runs % 2 else ["candidate", "live"]
         found = {}
         for side in order:
             trial = self._trials[side]

@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 ELECT_POLL_S = 0.05
 #: Wait before what the store did not take is fetched again.
 STORE_RETRY_S = 1.0
-#: How often it is looked whether it is this node's turn to run the sources for the fleet.
-TURN_POLL_S = 1.0
+#: Seconds between two looks at whether this node is the next to run the sources for the fleet.
+FLEET_POLL_S = 1.0
 #: Instances that may die one after the other under a source, with nothing stored in between, before its run is given up.
 MAX_DEATHS = 5
 
@@ -184,12 +184,12 @@ class Sources:
                     is_resolved = True
                 if not nodes or graph not in self._topology.fleet:
                     break
-                if await self._take_turn(queue, graph):
+                if await self._run_for_fleet(queue, graph):
                     return
             except (StoreError, HandedOver) as error:
                 is_resolved = False
                 self._hold_up(graph, str(error), logging.ERROR if isinstance(error, StoreError) else logging.WARNING)
-            await asyncio.sleep(TURN_POLL_S)
+            await asyncio.sleep(FLEET_POLL_S)
         await asyncio.gather(*(self._source(OwnCursor(queue, graph, node), graph, node) for node in nodes))
         await self._end(queue, graph)
 
@@ -313,8 +313,8 @@ class Sources:
 
     # -- a run of the fleet -----------------------------------------------------------------------------
 
-    async def _take_turn(self, queue: Queue, graph: str) -> bool:
-        """Run what is due for the fleet if it is this node's turn; True when nothing is wanted any more."""
+    async def _run_for_fleet(self, queue: Queue, graph: str) -> bool:
+        """Run what is due for the fleet if this node is the next to; True when nothing is wanted any more."""
         if self._dispatcher.elect(graph) is None:
             # another node may have one: not even the lock is taken
             self._hold_up(graph, _NO_INSTANCE, logging.INFO)
