@@ -20,4 +20,4 @@ def shared(tmp_path: Path) -> Path:
 @pytest.fixture
 def quick_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for its turn in a fleet looks at once."""
-    monkeypatch.setattr(sources, "TURN_POLL_S", 0.005)
+    monkeypatch.setattr(sources, "FLEET_POLL_S", 0.005)

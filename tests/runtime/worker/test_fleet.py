@@ -235,7 +235,7 @@ def test_a_directory_that_goes_away_holds_the_run_up(
                 instance.go_on()
             await until(lambda: reasons(caplog))
             for _ in range(20):  # it is tried again, and said once
-                await asyncio.sleep(sources.TURN_POLL_S)
+                await asyncio.sleep(sources.FLEET_POLL_S)
             assert len(set(reasons(caplog))) == len(reasons(caplog))
             assert all(str(shared) in reason for reason in reasons(caplog))
             come_back()
