@@ -1,1 +1,1 @@
-"""What a graph is, how it is written down, and what is wrong with one. Nothing here runs a graph."""
+"""Graphs: their model, their JSON form, and the checks that find their faults. Nothing here runs a graph."""

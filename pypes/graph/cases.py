@@ -46,7 +46,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What must arrive at one filter."""
+    """The packets that must arrive at one filter."""
 
     node: str
     packets: int | None = None

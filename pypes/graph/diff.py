@@ -1,4 +1,4 @@
-"""What two versions of a graph differ in, in terms of filters, wires and parameters."""
+"""The difference of two versions of a graph, in terms of filters, wires and parameters."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ class _Reader:
 
 
 def _base(wanted: Any) -> str:
-    """What a filter may be called, near ``wanted``, with room for a number; empty if nothing of it can stay."""
+    """A valid name for a filter, close to ``wanted``, with room for a number; empty if nothing of that can stay."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", str(wanted)).strip("-").lower()[:56].strip("-")
 
 

@@ -41,7 +41,7 @@ class Plugin(NamedTuple):
 
 
 def _renamed(names: Mapping[str, str], value: Any) -> Any:
-    """What a choice of the original is called here; what was no choice there, and may be of any type, stays."""
+    """The present name of a choice of the original; any other value, of whatever type, stays."""
     return names.get(value, value) if isinstance(value, str) else value
 
 

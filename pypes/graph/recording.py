@@ -37,7 +37,7 @@ def redacted_body(body: bytes, codec: str, fields: Collection[str]) -> bytes | N
 
 
 def post_of(body: bytes, content_type: str, encoding: str, others: Mapping[str, str | None]) -> dict[str, Any]:
-    """What was posted, as a test says it; ``others`` are ``route``, ``id``, ``filename`` and ``method``."""
+    """A POST in the form of a graph's tests; ``others`` are ``route``, ``id``, ``filename`` and ``method``."""
     post: dict[str, Any] = {"content_type": content_type, "body": {"base64": base64.b64encode(body).decode()}}
     if encoding:
         post["encoding"] = encoding

@@ -19,7 +19,7 @@ AHEAD_S = 60.0
 
 
 def why_invalid(schedule: str) -> str:
-    """What is wrong with a schedule, empty if nothing is."""
+    """The fault of a schedule in words, empty if it has none."""
     if len(schedule.split()) != _FIELDS:
         return "it has five fields: minute, hour, day of the month, month, day of the week"
     try:

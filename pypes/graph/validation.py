@@ -202,7 +202,7 @@ def _cycle_problems(graph: Graph) -> Iterator[Problem]:
 
 
 def _flow_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
-    """What never gets a document, and documents that never get anywhere."""
+    """Filters that never get a document, and documents that never reach a publisher."""
     specs = {name: spec for name, node in graph.nodes.items() if (spec := catalogue.get(node.component)) and not spec.error}
     # what is unknown might be anything: then only say what is certain
     unknown = graph.nodes.keys() - specs.keys()

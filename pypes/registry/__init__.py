@@ -1,4 +1,4 @@
-"""Which components there are: found through entry points, described in disposable processes, imported only by instances.
+"""The installed components: found through entry points, described in disposable processes, imported only by instances.
 
 The names below are loaded when first used: an instance that imports a component needs nothing of the discovery, and neither
 does the process that describes one.

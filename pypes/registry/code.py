@@ -62,7 +62,7 @@ def digest_of(codes: Sequence[Code]) -> str:
 
 
 def differences(then: Iterable[Code], now: Iterable[Code]) -> list[str]:
-    """What is not as it was, a sentence for each distribution and load file."""
+    """The changes between two records of code: a sentence for each distribution and load file that differs."""
     before: Mapping[str, Code] = {code.name: code for code in then}
     after: Mapping[str, Code] = {code.name: code for code in now}
     told = []

@@ -41,7 +41,7 @@ _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class Acted(PermissionError):
-    """What a constructor did was not done."""
+    """Refusal of an action with effects outside of the process, which a constructor tried."""
 
 
 class TookLong(BaseException):
@@ -115,7 +115,7 @@ def _takes_arguments(function: FunctionType) -> bool:
 
 
 def _mentions(function: FunctionType, cls: type, seen: set[int]) -> bool:
-    """Whether a function, or what it may call, has a name that declares in it."""
+    """True if the code of a function, or of one that it may call, names a method that declares ports or parameters."""
     if id(function) in seen:
         return False
     seen.add(id(function))
@@ -143,7 +143,7 @@ def _is_filled(cell: Any) -> bool:
 
 
 def _action(event: str, args: tuple[Any, ...]) -> str:
-    """What an audit event does outside of the process, in words; empty for what does nothing."""
+    """The effect of an audit event outside of the process, in words; empty if it has none."""
     if event == "open":
         path, mode, flags = (*args, None, None, None)[:3]
         is_writing = any(letter in mode for letter in "wax+") if isinstance(mode, str) else bool((flags or 0) & _WRITES)

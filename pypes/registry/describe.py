@@ -30,7 +30,7 @@ from pypes.registry.missing import checked, lack, needs_of
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What to describe: ``components`` is a list of name, module and attribute; or all that a load ``file`` defines."""
+    """Components to be described: a list of name, module and attribute, or all that a load ``file`` defines."""
 
     distribution: str
     version: str
@@ -105,7 +105,7 @@ def _defined_in(path: Path) -> list[tuple[str, str, str]]:
 
 
 def _reason(error: BaseException, needs: Mapping[str, str]) -> str:
-    """What went wrong, where in the component's code unless the contract itself says it, and which library is missing."""
+    """A failure in words: the missing library, the place in the component's code unless the contract itself raised, the error."""
     return f"{lack(needs, needs)}: {_error(error)}" if needs else _error(error)
 
 

@@ -28,7 +28,7 @@ KEPT_STDERR_BYTES: Final = 8192
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What came of an order: a spec for each component, with an ``error`` where it cannot be used, and the files it depends on.
+    """The result of an order: a spec for each component, with an ``error`` where it cannot be used, and the files it depends on.
 
     ``error`` says what is wrong with the whole or with a part of it. Only a description without one may be remembered.
     """

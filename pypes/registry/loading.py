@@ -57,7 +57,7 @@ def make(spec: ComponentSpec, params: Mapping[str, Any], filter: str, clean: Cle
 
 
 def resolve(module: str, attr: str) -> object:
-    """What ``attr`` (dots allowed) names in ``module``, a module's name or the path of a load file."""
+    """The object that ``attr`` (dots allowed) names in ``module``, a module's name or the path of a load file."""
     found: object = load_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
     for part in attr.split("."):
         found = getattr(found, part)

@@ -1,4 +1,4 @@
-"""What component authors and our own tests use: run one component, and the behaviour every component must show."""
+"""Aids for tests of component authors and of Pypes: running one component, and the behaviour that every component must show."""
 
 from pypes.testing.component import Result, run_component
 from pypes.testing.example import run_example

@@ -22,7 +22,7 @@ class WallClock:
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """What to add to the environment of a node."""
+        """The variables to add to the environment of a node."""
         return {VARIABLE: str(self._path)}
 
     def jump(self, seconds: float) -> None:

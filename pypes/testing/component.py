@@ -14,14 +14,14 @@ from pypes.runtime.scheduler import Batch, Epoch, Failure, Feed, Scheduler
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run gave: packets by output port, and what went to the dead letters."""
+    """The result of a run: packets by output port, and dead letters."""
 
     outputs: Mapping[str, list[Any]]
     dead_letters: tuple[Failure, ...]
 
     @property
     def packets(self) -> list[Any]:
-        """What was sent to ``out``."""
+        """The packets that were sent to ``out``."""
         return self.outputs.get("out", [])
 
 

@@ -68,7 +68,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a publisher handed over at once; ``is_cut`` says that it was taken, but the publisher was not told."""
+    """Documents that a publisher handed over at once; ``is_cut``: they were taken, but the publisher was not told."""
 
     documents: list[Any]
     is_cut: bool

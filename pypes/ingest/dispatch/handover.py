@@ -121,7 +121,7 @@ class Handover:
                 self.again.setdefault(sent.stream, deque()).appendleft(sent)
 
     def take_back(self, link: Link) -> None:
-        """What is out on a link is to be handed over again, before all else."""
+        """Have the deliveries that are out on a link handed over again, before all others."""
         for sent in reversed(link.outstanding.values()):
             self.again.setdefault(sent.stream, deque()).appendleft(sent)
         link.outstanding.clear()

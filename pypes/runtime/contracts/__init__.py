@@ -1,1 +1,1 @@
-"""What the processes of a node may ask of each other: one contract for each purpose, see :mod:`pypes.runtime.rpc.contract`."""
+"""Contracts of the calls between the processes of a node, one for each purpose; see :mod:`pypes.runtime.rpc.contract`."""

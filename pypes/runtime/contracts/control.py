@@ -1,4 +1,4 @@
-"""What clients ask of the supervisor through an ingest worker: graphs, versions, drafts, trials, filters, components.
+"""Calls of clients to the supervisor, through an ingest worker: graphs, versions, drafts, trials, filters, components.
 
 What is shown to clients travels as JSON values, in the form that the HTTP interface documents. All calls may raise errors of
 :mod:`pypes.errors`, and :class:`Unavailable` while the supervisor starts or stops.
@@ -62,7 +62,7 @@ class VersionCalls(Protocol):
         """One version with its graph."""
 
     async def compare(self, name: str, old: int, new: int) -> Shown:
-        """What changed between two versions."""
+        """The difference of two versions."""
 
 
 class DraftCalls(Protocol):

@@ -1,4 +1,4 @@
-"""What may be asked of whoever serves a shard: other workers ask for what it owns, the supervisor about its graphs."""
+"""Calls to the worker that serves a shard: other workers ask for what the shard owns, the supervisor about its graphs."""
 
 from __future__ import annotations
 
@@ -82,10 +82,10 @@ class ShardCalls(Protocol):
         """Run the sources of a graph once; what was stopped is as it was before. ``is_confirmed``: it may delete however much."""
 
     async def runs(self, graph: str) -> Runs:
-        """What there is to say of the sources of a graph."""
+        """The state of the sources of a graph, and of their runs."""
 
     async def stats(self) -> QueueStats:
         """A snapshot of the queue."""
 
     async def unfinished(self, graph: str) -> int | None:
-        """How many deliveries of a closing graph are not done; ``None`` while the worker does not know that it is closing."""
+        """The number of unfinished deliveries of a closing graph; ``None`` while the worker does not know that it is closing."""

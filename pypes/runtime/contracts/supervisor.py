@@ -1,4 +1,4 @@
-"""What an ingest worker asks of the supervisor for itself, and what it is told unasked.
+"""Calls of an ingest worker to the supervisor on its own behalf, and the events that the supervisor pushes.
 
 A worker's life: ``hello`` first, then ``ready`` once it serves. The supervisor pushes ``topology`` whenever it changed, ``gone``
 for each instance that is dead and reaped, and ``drain`` at the end, which the worker answers with ``drained``.

@@ -1,4 +1,4 @@
-"""How long to wait before a child that died is started again."""
+"""Back-off: the wait before a child that died is started again."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class Backoff:
         return 0.0 if self.deaths == 1 else min(FIRST_S * 2.0 ** (self.deaths - 2), LONGEST_S)
 
     def forgive(self) -> None:
-        """What it died of is known and will not be met again: its next death starts from nothing."""
+        """Count from nothing at the next death: the cause of the last ones is known and will not be met again."""
         self.deaths = 0

@@ -161,7 +161,7 @@ class Instance:
                 self._control.send(("leave", sorted(asked)))
 
     def hang(self, timeout_s: float) -> SetupFailure:
-        """What to say when set-up takes too long."""
+        """The failure of a set-up that takes too long."""
         return SetupFailure(*self._setting_up, f"not done after {timeout_s:g} s (setup_s)")
 
     def stop(self, grace_s: float) -> None:
@@ -220,7 +220,7 @@ class Instance:
 
 
 def in_words(death: Death) -> str:
-    """How an instance ended: what follows "it" or "the instance" in a sentence."""
+    """The end of an instance in words that follow "it" or "the instance" in a sentence."""
     cause = death.cause
     if not cause.startswith("exited"):  # ``killed by SIGSEGV``, ``not done after 5 s``, ``over 512 MiB of memory``, ``stopped``
         cause = f"was {cause}"

@@ -41,7 +41,7 @@ class DeployedGraphs:
         self._generations = generations
 
     def topology(self) -> Topology:
-        """What ingest workers must know. Deliveries for a graph that could not be set up are accepted and wait."""
+        """The topology for ingest workers. Deliveries for a graph that could not be set up are accepted and wait."""
         graphs = {name: graph.version for name, graph in self.live.items() if name not in self.failed}
         ready = self._generations.ready()
         return Topology(
@@ -170,7 +170,7 @@ class DeployedGraphs:
         return canonical
 
     def components_of(self, *graphs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """What the catalogue has of the components that graphs use, as JSON values, by name."""
+        """The descriptions of the components that graphs use, as JSON values, by name."""
         assert self.catalogue is not None
         used = {node["component"] for graph in graphs for node in graph["nodes"].values()}
         return {name: self.catalogue[name].to_obj() for name in sorted(used)}

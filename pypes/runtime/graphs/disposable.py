@@ -85,7 +85,7 @@ class Disposable:
         return status
 
     async def exit_status(self, timeout_s: float) -> int:
-        """How it ended, if it is about to end by itself; it is killed after ``timeout_s``."""
+        """Wait for the process to end by itself, kill it after ``timeout_s``, and return its exit status."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self._process.poll() is None:  # noqa: ASYNC110

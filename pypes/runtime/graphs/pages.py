@@ -27,7 +27,7 @@ def _drafts_last(entry: Mapping[str, Any]) -> Any:
 
 
 class Listing(NamedTuple):
-    """How a list is cut into pages: the field that tells its entries apart, and the order in which it has them."""
+    """The rule by which a list is cut into pages: the field that tells its entries apart, and their order."""
 
     field: str
     order: Callable[[Mapping[str, Any]], Any]

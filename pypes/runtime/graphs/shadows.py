@@ -61,7 +61,7 @@ class Shadow:
         Path(self.socket).unlink(missing_ok=True)
 
     def report(self) -> dict[str, Any]:
-        """What it has found; ``incomplete`` unless it has seen all it was to see."""
+        """The findings so far; ``incomplete`` unless it has compared the requested number of documents."""
         started = datetime.fromtimestamp(self.started, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return {
             "shadow": self.id,

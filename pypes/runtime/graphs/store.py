@@ -1,4 +1,4 @@
-"""What the control plane must remember: graph versions, drafts of filters, which files were loaded. SQLite, one file per node."""
+"""The store of the control plane: graph versions, drafts of filters, loaded files. SQLite, one file per node."""
 
 from __future__ import annotations
 
@@ -199,13 +199,13 @@ class ControlStore:
         return Draft(rows[0][0], rows[0][1], msgspec.json.decode(rows[0][2]))
 
     def drafts_beside(self, id: str) -> tuple[int, int]:
-        """How many other drafts there are, and how many bytes their parameters have."""
+        """The number of the other drafts, and of the bytes of their parameters."""
         sql = "select count(*), coalesce(sum(length(cast(params as blob))), 0) from drafts where id <> ?"
         count, size = self._rows(sql, id)[0]
         return int(count), int(size)
 
     def wire_count(self) -> int:
-        """How many wires are drafted for all graphs together."""
+        """The number of drafted wires of all graphs together."""
         return int(self._rows("select count(*) from wires")[0][0])
 
     def put_draft(self, draft: Draft) -> None:

@@ -37,7 +37,7 @@ class Versions:
         return {**self._shown(stored, {}), "graph": stored.graph}
 
     def compare(self, name: str, old: int, new: int) -> dict[str, Any]:
-        """What changed from ``old`` to ``new``: ``{from, to, diff}`` (see :func:`pypes.graph.diff.diff`)."""
+        """The changes from ``old`` to ``new``: ``{from, to, diff}`` (see :func:`pypes.graph.diff.diff`)."""
         before, after = (codec.from_obj(self._store.version(name, number).graph) for number in (old, new))
         return {"from": old, "to": new, "diff": diff(before, after)}
 

@@ -18,7 +18,7 @@ SUPERSEDED = Fate("dropped", (), "(superseded)")
 
 
 class Taken(Protocol):
-    """What was taken in together: deliveries whose documents are numbered through (see :class:`Intake`)."""
+    """Deliveries that were taken in together, whose documents are numbered through (see :class:`Intake`)."""
 
     @property
     def deliveries(self) -> Sequence[Arrived]: ...
@@ -155,7 +155,7 @@ class Letters:
             self._name(letter.id, failure.documents)
 
     def _named(self, failure: Failure, header: Header, count: int, first: int) -> Named:
-        """What the document of a failure is known by: as it came, then as its packet said, then as the request did."""
+        """The names of the document of a failure: as it came, else as its packet said, else as the request did."""
         if count != 1:
             return Named(None, failure.named.file, failure.named.route).over(header.named)
         return Named(self._intake.ids.get(first)).over(failure.named).over(header.named)

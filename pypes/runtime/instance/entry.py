@@ -1,4 +1,4 @@
-"""What a fresh instance process runs first: it ties its life to the supervisor's before anything is imported that is slow."""
+"""The entry of a fresh instance process: ties its life to the supervisor's before anything is imported that is slow."""
 
 from __future__ import annotations
 

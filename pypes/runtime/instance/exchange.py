@@ -142,7 +142,7 @@ class Exchange:
         return [] if self._is_telling else self._all
 
     def _next_alone(self) -> Arrived | None:
-        """What may begin to run alone now, because nothing else moves and nothing is in its graph."""
+        """A delivery that may begin to run alone now, because nothing else moves and nothing is in its graph."""
         if not self._alone or self._lone is not None or self._stop_at is not None:
             return None
         if any(runner.scheduler.in_flight and not runner.scheduler.is_resting for runner in self._all):
@@ -150,7 +150,7 @@ class Exchange:
         return next((waiting for waiting in self._alone if not self._runner_of(waiting).scheduler.in_flight), None)
 
     def _timeout_s(self) -> float | None:
-        """How long to wait for sockets: not at all while there is something to do."""
+        """The longest wait for sockets: none while there is something to do."""
         deadline = self._stop_at
         if self._may_start and any(runner.can_start for runner in self._all):
             return 0.0

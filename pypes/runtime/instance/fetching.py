@@ -81,7 +81,7 @@ class Fetching:
             watched_thread(work, f"pypes-fetch-{trigger.node}")
 
     def go_on(self, connection: Any, number: int) -> None:
-        """What a run has said last is stored."""
+        """Let a run go on, since the last pair that it yielded is stored."""
         run = self._runs.get((connection, number))
         if run is not None:
             run.stored.release()
@@ -155,7 +155,7 @@ class Fetching:
 
 
 def _frame(number: int, pair: Any, limits: Limits, secrets: Secrets) -> bytes:
-    """What a source yielded, as a frame. Raises :class:`ComponentError` for what is no list of packets with a cursor."""
+    """A frame with what a source yielded. Raises :class:`ComponentError` for all but a list of packets with a cursor."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise _invalid(f"a {type(pair).__name__}, not a pair of packets and their cursor")
     packets, cursor = pair

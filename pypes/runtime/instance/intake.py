@@ -83,7 +83,7 @@ class Intake:
         self._since_barrier: set[str] = set()
 
     def feed(self) -> Feed:
-        """What to submit to the scheduler, once."""
+        """The feed that is to be submitted to the scheduler, once."""
         feed = Feed(self._batches(), self.documents, (self,), complete=self._complete, bases=self.bases)
         if not self._has_reruns:
             return feed

@@ -1,4 +1,4 @@
-"""What documents are known by, as an intake keeps it for the receipt."""
+"""The names of documents, as an intake keeps them for the receipt."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def _text(padded: bytes) -> str:
 
 
 def death_of(exitcode: int, noted: Noted, *, was_stopping: bool = False) -> Death:
-    """How a process ended, from its exit code (negative: the signal) and its note.
+    """The cause of a process's end, from its exit code (negative: the signal) and its note.
 
     SIGKILL without a reason in the note is from outside, and so is any signal that a process does not get by its own doing.
     """

@@ -181,7 +181,7 @@ class Runner:
         self._start([waiting], note)
 
     def end_alone(self, note: Note) -> None:
-        """What ran by itself is done."""
+        """End a lone run."""
         self.scheduler.note = None
         note.rest()
 

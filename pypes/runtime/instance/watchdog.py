@@ -39,7 +39,7 @@ MEMORY_TICKS = 2
 
 
 class Watched(Protocol):
-    """What is watched of a scheduler, from another thread (see :class:`pypes.runtime.scheduler.Scheduler`)."""
+    """The properties of a scheduler that another thread watches (see :class:`pypes.runtime.scheduler.Scheduler`)."""
 
     @property
     def current(self) -> str: ...
@@ -50,7 +50,7 @@ class Watched(Protocol):
 
 
 class _Count:
-    """How long one scheduler has been at the same thing, in seconds that the process could use."""
+    """A clock of the time that one scheduler spends on the same thing, in seconds that the process could use."""
 
     def __init__(self, scheduler: Watched) -> None:
         self.scheduler = scheduler
@@ -159,7 +159,7 @@ def _stacks() -> list[str]:
 
 
 class Stillness:
-    """How long an instance has not ticked while it could have, as its supervisor sees it."""
+    """The supervisor's watch on an instance: the time for which it has not ticked while it could have."""
 
     def __init__(self, pid: int, note: Note, clock: Callable[[], float] = time.monotonic) -> None:
         self._pid = pid

@@ -22,7 +22,7 @@ UNKNOWN: Final = object()
 
 
 def charged(error: BaseException) -> Retry:
-    """What a packet is tried again with that failed to reach a service which others reach."""
+    """The retry for a packet that failed to reach a service which others reach."""
     if isinstance(error, Retry):
         return error
     retry = Unreachable(0.0, error)
@@ -65,7 +65,7 @@ class Breakers:
         return breaker is not None and (breaker.first is value or bool(breaker.aside))
 
     def tries_of(self, task: Filter, value: Any) -> int:
-        """How often a packet was the first to fail, if that has lasted too long; else 0."""
+        """The number of times that a packet was the first to fail, if that has lasted too long; else 0."""
         breaker = self.open.get(task)
         if breaker is None or breaker.first is not value or breaker.aside:
             return 0

@@ -22,7 +22,7 @@ class Checking:
     failing: Failing
 
     def _check_result(self, at: int) -> None:
-        """What ``process`` returned for a packet is no packet: the packet fails here if that should not go on."""
+        """Fail a packet here for which ``process`` returned something else than a packet, if that should not go on."""
         given = self.values[at] if at < len(self.values) else None
         fault = fault_of(self.results[at], given)
         if fault is not None:

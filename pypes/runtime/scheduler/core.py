@@ -41,7 +41,7 @@ def is_no_failure(error: BaseException) -> bool:
 
 
 class Core:
-    """What the parts of one running graph have in common. One thread owns it."""
+    """The state that the parts of one running graph share. One thread owns it."""
 
     def __init__(
         self,
@@ -221,7 +221,7 @@ class Filter:
     @property
     @abstractmethod
     def held(self) -> Mapping[Epoch, Sequence[tuple[Any, Lineage]]]:
-        """What its component keeps beyond its turn, by epoch."""
+        """The packets that its component keeps beyond its turn, by epoch."""
 
     @abstractmethod
     def is_derived_open(self, epoch: Epoch) -> bool:

@@ -47,7 +47,7 @@ def written(value: Any, secrets: Secrets | None = None) -> tuple[bytes, bool]:
 
 
 def named(value: Any, secrets: Secrets | None = None) -> Named:
-    """What the document of a packet is known by, without ``secrets``."""
+    """The names of the document of a packet, without ``secrets``."""
     if not isinstance(value, Packet):
         return Named()
     try:

@@ -146,7 +146,7 @@ class Driver(Filter):
         raise NotImplementedError
 
     def position(self) -> int:
-        """How far a turn has got, in packets; asked by other threads."""
+        """The progress of a turn, in packets; asked by other threads."""
         raise NotImplementedError
 
     def failed_step(self, error: BaseException) -> None:

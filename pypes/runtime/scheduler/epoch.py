@@ -89,7 +89,7 @@ _ENDED: Final = -(1 << 60)
 
 
 class Epoch:
-    """What is in flight together: one delivery, or several small ones that were waiting together.
+    """Deliveries in flight together: one, or several small ones that were waiting together.
 
     It is open while anybody has a *hold* on it: chunks on wires, a filter that has one in hand (pinned), components that hold
     packets of it, retries that are due later, and the feed until it is exhausted. Each calls :meth:`acquire` once and
@@ -373,7 +373,7 @@ class Epoch:
         return publishers if len(found) == len(publishers) else tuple(found)
 
     def fate_of(self, document: int) -> Fate:
-        """What became of one document: its takers, and the filter that dropped it or in which it failed, if that is known.
+        """The fate of one document: its takers, and the filter that dropped it or in which it failed, if that is known.
 
         Where it was dropped in several branches it is the one that dropped it last; where it failed several times, one of those.
         """

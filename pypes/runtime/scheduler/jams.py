@@ -70,7 +70,7 @@ class Jams:
         return wire.size_bytes() + self._core.target_of(wire).unloaded_bytes(wire)
 
     def _give_up(self, wire: Wire) -> None:
-        """What is still sent here of the document that has most on the wire fails."""
+        """Fail all that is still sent here of the document that has most on the wire."""
         found = self._core.target_of(wire).largest(wire)
         if found is not None:
             epoch, documents = found

@@ -50,7 +50,7 @@ class Group:
 
 
 class Joining:
-    """What waits at a join, by document, and what its next turn takes.
+    """The packets that wait at a join, by document, and the choice of those for its next turn.
 
     A document is ready when it is final before the join (see :class:`DocumentTracker`). Chunks are taken from the wires
     and sorted by document once; they count as on their wires until their document's turn comes, so that memory stays bounded.

@@ -279,7 +279,7 @@ class LoopDriver(ReceivingDriver):
             self.holding.release()
 
     def _note_drops(self, lineages: Sequence[Lineage], failed: Sequence[Lineage]) -> None:
-        """What was taken and not sent on is dropped, document by document."""
+        """Note documents as dropped that were taken and not sent on."""
         sent = self.gone_on.union(failed)
         for out in self.outs.values():
             if len(out.lineages) == len(lineages) and all(map(eq, out.lineages, lineages)):

@@ -10,7 +10,7 @@ from pypes.runtime.scheduler.wire import Wire
 
 
 class OutPort:
-    """What one output port has sent in this turn and not yet put on its wires."""
+    """Packets that were sent by one output port in this turn and are not yet on its wires."""
 
     __slots__ = ("at", "expected", "lineages", "mark", "passing", "values", "wires")
 

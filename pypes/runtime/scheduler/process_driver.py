@@ -207,7 +207,7 @@ class ProcessDriver(Sending):
             self.failing.forget_successes(self._pinned())
 
     def left_over(self, values: list[Any], lineages: Sequence[Lineage]) -> tuple[list[Any], Sequence[Lineage]]:
-        """What goes back to the wire where the first of these packets cannot be worked on now."""
+        """Packets that go back to the wire when the first of these cannot be worked on now."""
         return values, lineages
 
     def _note_drops(self, positions: Sequence[int], failed: list[int]) -> None:

@@ -209,7 +209,7 @@ class Scheduler:
             self.standstill.look()
 
     def _loop(self) -> None:
-        """What a runner does: slice after slice, until a filter is parked in it."""
+        """The loop of a runner: slice after slice, until a filter is parked in it."""
         me = getcurrent()
         while self._run_slice(me):
             self.core.caller.switch()

@@ -52,6 +52,6 @@ async def let_in_no_more(listener: socket.socket) -> None:
 
 
 def waiting(listener: socket.socket) -> int:
-    """How many connections wait to be accepted (Linux). Raises ``OSError``."""
+    """The number of connections that wait to be accepted (Linux). Raises ``OSError``."""
     info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _WAITING_AT + 4)
     return int(struct.unpack_from("I", info, _WAITING_AT)[0])

@@ -1,4 +1,4 @@
-"""What clients ask of the supervisor, answered: each contract of :mod:`pypes.runtime.contracts.control` by a small class."""
+"""Answers to the calls of clients: a small class for each contract of :mod:`pypes.runtime.contracts.control`."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Owners:
         await self._asked(number).trigger(graph, at)
 
     async def unfinished(self, graph: str) -> int | None:
-        """How many deliveries of a graph that is closing are not done yet; ``None`` if a worker still lets some in."""
+        """The number of deliveries of a closing graph that are not done yet; ``None`` if a worker still lets some in."""
         numbers = await asyncio.to_thread(self._shards.numbers)
         counts = await asyncio.gather(*(self._asked(number).unfinished(graph) for number in numbers))
         return None if None in counts else sum(count for count in counts if count is not None)

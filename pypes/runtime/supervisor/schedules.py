@@ -45,7 +45,7 @@ class Schedules:
         self._log = logs.get("pypes.schedules")
 
     def wake(self) -> None:
-        """What is deployed has changed, or the clock was set."""
+        """Look at the schedules anew: graphs were deployed or removed, or the clock was set."""
         self._woken.set()
 
     async def run(self) -> None:

@@ -20,7 +20,7 @@ Clean = Callable[[Any], Any]
 
 
 class Publisher:
-    """What differs at one publisher: packets that only one version gave, fields (by name) of those that both gave."""
+    """Differences at one publisher: packets that only one version gave, fields (by name) of those that both gave."""
 
     def __init__(self) -> None:
         self.missing = 0
@@ -83,7 +83,7 @@ class Comparison:
         return found
 
     def to_obj(self) -> dict[str, Any]:
-        """What was found so far, as JSON values."""
+        """The findings so far, as JSON values."""
         return {
             "documents": self.documents,
             "different": self.different,

@@ -1,4 +1,4 @@
-"""What a trial for the node is to do: plain data, so that the supervisor need not import what does it."""
+"""The job of a trial for the node: plain data, so that the supervisor need not import the trial."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_REPORT_BYTES = 32 << 20
 
 
 class Job(msgspec.Struct, kw_only=True):
-    """What a trial must know; ``posts`` are as in the tests of a graph."""
+    """The input of a trial; ``posts`` are as in the tests of a graph."""
 
     graph: dict[str, Any]
     components: dict[str, dict[str, Any]]

@@ -1,4 +1,4 @@
-"""What a shadow is to do: plain data, so that the supervisor need not import what does it."""
+"""The job of a shadow: plain data, so that the supervisor need not import the shadow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_RECORDED = 1000
 
 
 class Job(msgspec.Struct, kw_only=True):
-    """What a shadow must know. It ends after so many ``documents``, or posts when it is to ``record``."""
+    """The input of a shadow. It ends after so many ``documents``, or posts when it is to ``record``."""
 
     socket: str
     live: dict[str, Any]

@@ -40,7 +40,7 @@ from pypes.runtime.trials.sight import Probe, Sight
 
 
 class Step(msgspec.Struct):
-    """What one filter did: packets (JSON form) that came in, and went out by port; how many it dropped; what failed in it."""
+    """The work of one filter: packets (JSON form) that came in, and went out by port; how many it dropped; its error."""
 
     filter: str
     component: str
@@ -52,7 +52,7 @@ class Step(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """What came of a trial; the numbers count documents. ``failures`` are ``{filter, code, error, traceback}``."""
+    """The result of a trial; the numbers count documents. ``failures`` are ``{filter, code, error, traceback}``."""
 
     steps: list[Step]
     published: int
@@ -76,7 +76,7 @@ class Report(msgspec.Struct):
 
 
 class Passage(NamedTuple):
-    """What became of one document: packets (JSON form) that reached publishers, its fate, its dead letters as in a report."""
+    """The result for one document: packets (JSON form) that reached publishers, its fate, its dead letters as in a report."""
 
     arrived: dict[str, list[dict[str, Any]]]
     fate: str

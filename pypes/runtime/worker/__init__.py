@@ -1,1 +1,1 @@
-"""What an ingest worker does besides HTTP: its shards, the other workers, callbacks, sources."""
+"""The ingest worker without its HTTP: its shards, the other workers, callbacks, sources."""

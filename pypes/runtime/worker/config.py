@@ -1,4 +1,4 @@
-"""What an ingest worker is told when it starts."""
+"""The configuration that an ingest worker starts with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pypes.core.limits import Limits
 
 
 class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What the supervisor tells gunicorn and its ingest workers.
+    """The configuration of gunicorn and its ingest workers, as the supervisor sends it.
 
     It travels as JSON through an inherited file descriptor whose number is the only argument of
     ``python -m pypes.api.server``: :meth:`read` takes it there. ``listen_fd`` is the bound, listening socket;

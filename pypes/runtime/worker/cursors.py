@@ -36,7 +36,7 @@ _SUFFIX = ":fleet"
 
 
 class Pending(msgspec.Struct):
-    """What was fetched under an id and is not in the queue yet; without ``header`` it is a cursor alone."""
+    """Documents that were fetched under an id and are not in the queue yet; without ``header`` it is a cursor alone."""
 
     id: str
     cursor: str
@@ -45,7 +45,7 @@ class Pending(msgspec.Struct):
 
 
 class Level(msgspec.Struct, omit_defaults=True):
-    """What a shard keeps of a source beside its cursor: the id under which the fleet had fetched when the two were level."""
+    """The record of a source in a shard beside its cursor: the id under which the fleet had fetched when the two were level."""
 
     id: str = ""
     pending: Pending | None = None

@@ -37,7 +37,7 @@ _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class Place(msgspec.Struct, omit_defaults=True):
-    """How far the fleet has come with one source.
+    """The position of the fleet in one source.
 
     ``at`` is the last scheduled time that is over, in seconds since the epoch. ``cursor`` (JSON text) lies behind what ``node``
     fetched under ``id`` (empty: nothing was fetched yet). ``taken`` is node → id of what it fetched last, for as long as that may
@@ -52,7 +52,7 @@ class Place(msgspec.Struct, omit_defaults=True):
 
 
 class Shared(msgspec.Struct):
-    """What ``GRAPH.json`` holds: the version of its form, and a place for each source."""
+    """The contents of ``GRAPH.json``: the version of its form, and a place for each source."""
 
     pypes: int = FORM
     sources: dict[str, Place] = msgspec.field(default_factory=dict)
@@ -105,7 +105,7 @@ class Fleet:
     # -- in the thread ----------------------------------------------------------------------------------
 
     def load(self, graph: str) -> Shared | None:
-        """What the file of a graph holds; ``None`` if there is none in a directory that is there."""
+        """Read the file of a graph; ``None`` if there is none in a directory that is there."""
         path = self.path / f"{graph}.json"
         with _translated_errors(path):
             try:

@@ -1,4 +1,4 @@
-"""What is known of deliveries and dead letters, whichever shard has it: by id it is asked, lists are merged."""
+"""Receipts and dead letters of a node: looked up in the shard that their id names, or merged from the lists of all shards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ELSEWHERE = "receipt.other_node"
 
 @dataclass
 class ReplayedMany:
-    """What became of dead letters replayed at once: how many went, how many edits that cost, the receipts, and the others."""
+    """The result of replaying dead letters at once: how many went, how many edits that cost, the receipts, and those refused."""
 
     count: int = 0
     edits: int = 0
@@ -91,7 +91,7 @@ class Records:
         return receipt
 
     async def documents(self, id: str, limit: int, after: int) -> list[DocumentReport]:
-        """What became of the documents of a delivery; raises as :meth:`receipt`."""
+        """The fates of the documents of a delivery; raises as :meth:`receipt`."""
         found = await self._owner_of(id).documents(id, limit, after)
         if found is None:
             raise _no_receipt()

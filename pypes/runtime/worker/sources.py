@@ -52,7 +52,7 @@ class _Replaced(Exception):
 
 
 class _Stream:
-    """What an instance says of one run; at last whether it ended in order, or died."""
+    """The messages of an instance about one run; the last says whether it ended in order, or died."""
 
     def __init__(self, link: Link, graph: str) -> None:
         self.link = link
@@ -136,7 +136,7 @@ class Sources:
         return Runs(before.sources, True, before.stopped, before.failed)
 
     async def runs(self, queue: Queue, graph: str) -> Runs:
-        """What there is to say of the sources of a graph; raises as :meth:`check` does."""
+        """The state of the sources of a graph, and of their runs; raises as :meth:`check` does."""
         nodes = self.check(graph)
         return (await Wanted.read(queue, graph)).runs(nodes, is_running=graph in self._runs)
 

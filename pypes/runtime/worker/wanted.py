@@ -1,4 +1,4 @@
-"""What is wanted of the sources of a graph: kept in the shard that owns it, so that it outlives whoever was told."""
+"""Wanted runs of the sources of a graph: kept in the shard that owns it, so that they outlive the worker that was asked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOO_MANY_DELETIONS = "source.too_many_deletions"
 
 
 class Wanted(msgspec.Struct):
-    """What is stored of a graph's runs: the scheduled time of the last one (0: none yet), and whether one is due or under way.
+    """The record of a graph's runs: the scheduled time of the last one (0: none yet), and whether one is due or under way.
 
     ``is_manual``: somebody has asked for it, so it is due whatever the time is. ``has_met``: the graph's file of the fleet was
     there once, so it must not be missing. ``is_confirmed``: whoever asked confirmed deletions. ``stopped``: filter → what it
@@ -34,7 +34,7 @@ class Wanted(msgspec.Struct):
 
     @classmethod
     async def read(cls, queue: Queue, graph: str) -> Wanted:
-        """What is wanted of one graph."""
+        """Read the record of one graph."""
         text = (await queue.cursors.of_filter(_NAME, graph)).get(graph)
         return cls() if text is None else msgspec.json.decode(text, type=cls)
 
@@ -63,6 +63,6 @@ class Wanted(msgspec.Struct):
         return (self.stopped, self.failed) != before
 
     def runs(self, sources: list[str], *, is_running: bool) -> Runs:
-        """What there is to say of these sources."""
+        """The state of these sources, and of their runs."""
         stopped, failed = ({name: of[name] for name in sources if name in of} for of in (self.stopped, self.failed))
         return Runs(sources, is_running, stopped, failed)

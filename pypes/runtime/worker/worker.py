@@ -162,7 +162,7 @@ class IngestWorker:
         return "ready" if self._is_deployed else "starting"
 
     def readiness(self) -> tuple[str, dict[str, str]]:
-        """Whether documents would be taken and run, and which graphs would only queue them, with the reason.
+        """The readiness to take and run documents, and the graphs that would only queue them, with the reason.
 
         ``ready``, or else ``draining``, ``starting`` until the graphs run, ``failing`` while appends fail, ``cut off`` without a
         connection to the supervisor, or ``failed`` when the default graph, or every graph, cannot run.
@@ -263,7 +263,7 @@ class IngestWorker:
         return await self._peers.shard(owner).run(graph, is_confirmed)
 
     async def runs(self, graph: str) -> Runs:
-        """What there is to say of the sources of a graph. Raises as :meth:`trigger` does."""
+        """The state of the sources of a graph, and of their runs. Raises as :meth:`trigger` does."""
         self._sources.check(graph)
         return await self._peers.shard(owner_of(graph, self._owners)).runs(graph)
 
@@ -271,7 +271,7 @@ class IngestWorker:
         return ShardDesk(queue, self._sources, lambda graph: graph in self._topology.closing, append)
 
     async def _answer(self, number: int, peer: Peer, method: str, params: dict[str, Any]) -> Any:
-        """What other workers ask about a shard."""
+        """Answer a call of another worker to a shard."""
         return await self._peers.answer(number, method, params)
 
     # -- the supervisor ---------------------------------------------------------------------------------
