@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -18,13 +18,26 @@ class WireName(NamedTuple):
         return f"{f'{self.source}.{self.output}' if self.source else '(entry)'} -> {self.target}.{self.input}"
 
 
+class Settlement(NamedTuple):
+    """Deliveries of a graph that were done together, and how many of their documents fared how.
+
+    ``dead_letters`` are those that they left: one may be of several documents, and a document may have several.
+    """
+
+    deliveries: int
+    published: int
+    dropped: int
+    failed: int
+    dead_letters: int
+
+
 class Observer:
     """Base of whatever wants to know how work goes on. Override the hooks of interest.
 
-    Hooks are called in the thread and process that does the work, once for a chunk of packets and never for each packet. They
-    must be quick, must not block and must not change what they are shown. One that raises switches its observer off, and the log
-    says so; the work goes on. A graph without an observer does without the calls, and one with an observer takes no short cuts:
-    every packet goes over its wire.
+    Hooks are called in the thread and process that does the work, once for a chunk of packets or a batch of deliveries and never
+    for each. They must be quick, must not block and must not change what they are shown. One that raises switches its observer
+    off, and the log says so; the work goes on. A graph without an observer does without the calls, and one with an observer takes
+    no short cuts: every packet goes over its wire.
     """
 
     # -- a running graph ----------------------------------------------------------------------------------
@@ -51,4 +64,49 @@ class Observer:
         """Packets of an epoch that ends go to the dead letters, all for errors of one ``code``.
 
         ``filter`` is empty if they could not even be read.
+        """
+
+    # -- the queues of an ingest worker, in its event loop -------------------------------------------------
+
+    def deliveries_accepted(self, graph: str, deliveries: int, documents: int, size: int) -> None:
+        """Deliveries of a graph, replays and fetched ones included, became durable in one write batch.
+
+        ``size`` is that of their bodies, in bytes.
+        """
+
+    def deliveries_leased(self, graph: str, deliveries: int) -> None:
+        """Deliveries leave the queue to be handed to instances. One that is given back to the queue is leased again."""
+
+    def deliveries_settled(self, graph: str, settlement: Settlement) -> None:
+        """Deliveries are done, all that were acknowledged in one iteration of the event loop.
+
+        That is durable with the next write batch: a crash before it means that they run, and are settled, again.
+        """
+
+    # -- deployments and instances, in the event loop of the supervisor ------------------------------------
+
+    def deployment_began(self, graphs: Mapping[str, int]) -> None:
+        """Versions of graphs, by name, are about to be set up, or given new parameters while they run.
+
+        Mostly it is the one graph that was deployed; at the start of a node, and when processes are consolidated, all of them.
+        What began is switched or failed, unless the node stops before.
+        """
+
+    def deployment_switched(self, graphs: Mapping[str, int], seconds: float) -> None:
+        """These versions have taken over, so long after their deployment began."""
+
+    def deployment_failed(self, graphs: Mapping[str, int], reason: str) -> None:
+        """These versions do not take over; what ran before still runs. ``reason`` holds no secrets."""
+
+    def graph_undeployed(self, graph: str) -> None:
+        """A graph was taken down."""
+
+    def instance_started(self, instance: int, graphs: Collection[str], seconds: float) -> None:
+        """An instance has set up its graphs, so long after its process was started, and takes deliveries."""
+
+    def instance_ended(self, instance: int, reason: str, filter: str) -> None:
+        """An instance was reaped, whether it had been ready or not.
+
+        ``reason`` is a phrase such as ``stopped`` or ``killed by SIGSEGV``. ``filter`` is the one that ended it, empty if that is
+        not known.
         """

@@ -33,6 +33,7 @@ from pypes.ingest.queues.cursors import StoredCursors
 from pypes.ingest.queues.intake import StoredIntake
 from pypes.ingest.queues.lending import Lending
 from pypes.ingest.queues.letters import StoredLetters
+from pypes.ingest.queues.observing import Observation
 from pypes.ingest.queues.receipts import StoredReceipts
 from pypes.ingest.queues.refill import Refill
 from pypes.ingest.queues.retention import Retention
@@ -50,6 +51,7 @@ from pypes.ingest.store.shards import Shard
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
 from pypes.ingest.store.write_batch import Remains, Result
+from pypes.observe import Observer, guarded
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class EmbeddedQueue:
         probe_s: float,
         rewrite_s: float,
         clock: Clock,
+        observer: Observer | None,
     ) -> None:
         number = shard.number
         loop = asyncio.get_running_loop()
@@ -84,6 +87,8 @@ class EmbeddedQueue:
         #: Graphs of which keys are noted as fresh.
         self._fresh_graphs: set[str] = set()
         self._appended = 0
+        watching = guarded(observer)
+        self._observation = observation = Observation(watching) if watching is not None else None
         self._writing = StoreThread(loop, f"pypes-commit-{number}")
         self._reading = StoreThread(loop, f"pypes-read-{number}")
         # tokens of an earlier life of this queue must not be valid in this one
@@ -108,9 +113,10 @@ class EmbeddedQueue:
             self._room,
             clock,
             max_kept_bytes=limits.dead_letter_body_bytes,
-            on_finished=self._finished,
+            on_finished=self._finished if observation is None else observation.before(self._finished),
             on_crashed=self._crashed,
             fetch=lambda: self._refill.fetch(),
+            on_leased=None if observation is None else observation.leased,
         )
         self._refill = Refill(
             self._reading,
@@ -159,9 +165,13 @@ class EmbeddedQueue:
         rewrite_s: float = REWRITE_S,
         version: str = "",
         clock: Clock | None = None,
+        observer: Observer | None = None,
         connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
     ) -> EmbeddedQueue:
-        """Open the queue in a locked shard, with everything in it that was not acknowledged. Raises :class:`StoreError`."""
+        """Open the queue in a locked shard, with everything in it that was not acknowledged. Raises :class:`StoreError`.
+
+        An ``observer`` is told of deliveries.
+        """
         if durability not in ("always", "interval", "never"):
             raise InvalidConfig(f"must be always, interval or never, not {durability!r}", where="queue.durability")
         loop, clock = asyncio.get_running_loop(), clock or Clock()
@@ -195,6 +205,7 @@ class EmbeddedQueue:
             probe_s=probe_s,
             rewrite_s=rewrite_s,
             clock=clock,
+            observer=observer,
         )
         queue._refill.fetch()
         return queue
@@ -254,6 +265,8 @@ class EmbeddedQueue:
         confirm = self.intake.confirm
         for append, delivery in zip(commit.appends, deliveries, strict=True):
             confirm(append, delivery.id)
+        if self._observation is not None:
+            self._observation.accepted(commit.appends)
         self.leasing.notify()
         if self._backlog.cache.is_starved:
             self._refill.fetch()

@@ -30,6 +30,7 @@ class Lending:
 
     ``on_finished`` keeps what became of a delivery, ``on_crashed(delivery, blames)`` that it saw its holder die. ``fetch()`` is
     to bring what goes next of what is in the store only, unless enough is in memory, and then to call :meth:`notify`.
+    ``on_leased(graph, deliveries)`` hears of what was lent at once.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Lending:
         on_finished: OnFinished,
         on_crashed: Callable[[Delivery, tuple[Blame, ...]], None],
         fetch: Callable[[], None],
+        on_leased: Callable[[str, int], None] | None = None,
     ) -> None:
         self.on_ready: Callable[[], None] | None = None
         self.on_lost: Callable[[Lease], None] | None = None
@@ -52,6 +54,7 @@ class Lending:
         self._on_finished = on_finished
         self._on_crashed = on_crashed
         self._fetch = fetch
+        self._on_leased = on_leased
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._is_notifying = False
@@ -79,6 +82,8 @@ class Lending:
         leases = backlog.lease(stream, n, max_bytes)
         if backlog.cache.has_cold:
             self._fetch()
+        if self._on_leased is not None and leases:
+            self._on_leased(stream.graph, len(leases))
         return leases
 
     def ack(self, lease: Lease, outcome: Outcome, id: str | None = None) -> bool:

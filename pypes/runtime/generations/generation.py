@@ -244,6 +244,8 @@ class Generation:
         self.slots: list[Instance | None] = [None] * len(self.places)
         self.backoffs = [Backoff() for _ in self.slots]
         self.is_retired = False
+        #: When it was begun, by the monotonic clock.
+        self.began = time.monotonic()
         #: Slots that stay empty: a successor has taken their place.
         self.vacant: set[int] = set()
         self.expect(len(self.slots))

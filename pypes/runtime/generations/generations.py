@@ -25,6 +25,7 @@ from pypes import logs
 from pypes.core.lifeline import ProcessGroup
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.ingest.outcome import Death
+from pypes.observe import Observer, guarded
 from pypes.runtime.generations.backoff import FIRST_S
 from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, in_words
 from pypes.runtime.generations.parting import end, part
@@ -41,7 +42,7 @@ class Generations:
 
     ``on_change()`` is called when the set of ready instances changed, ``on_gone(id, death)`` after an instance was reaped,
     ``on_failed(name)`` when a bug of ours has left it in a state that it cannot go on from.
-    ``lifeline_fd`` is the reading end of the supervisor's lifeline.
+    ``lifeline_fd`` is the reading end of the supervisor's lifeline. An ``observer`` is told of instances.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Generations:
         on_change: Callable[[], None],
         on_gone: Callable[[int, Death], None],
         on_failed: OnFailed,
+        observer: Observer | None = None,
     ) -> None:
         #: The generations that serve, the oldest first.
         self.live: list[Generation] = []
@@ -61,6 +63,7 @@ class Generations:
         self._lifeline = Connection(os.dup(lifeline_fd), writable=False)
         self._on_change = on_change
         self._on_gone = on_gone
+        self._observer = guarded(observer) or Observer()
         self._all: list[Generation] = []
         self._leftovers: list[ProcessGroup] = []
         self._draining: set[asyncio.Task[None]] = set()
@@ -305,9 +308,9 @@ class Generations:
         Path(spec.socket).unlink(missing_ok=True)
 
         def is_ready(instance: Instance) -> None:
-            self._log.debug(
-                "instance ready", instance=spec.id, pid=instance.pid, seconds=round(time.monotonic() - instance.started, 3)
-            )
+            seconds = time.monotonic() - instance.started
+            self._log.debug("instance ready", instance=spec.id, pid=instance.pid, seconds=round(seconds, 3))
+            self._observer.instance_started(spec.id, sorted(spec.graphs), seconds)
             generation.look()
             if self._serves(generation):
                 self._on_change()
@@ -343,6 +346,7 @@ class Generations:
     def _exited(self, generation: Generation, slot: int, instance: Instance) -> None:
         """An instance was reaped: say so, then replace it unless its generation is over."""
         self._on_gone(instance.spec.id, instance.death)
+        self._observer.instance_ended(instance.spec.id, instance.death.cause, instance.death.filter)
         if not generation.is_open(slot):
             if not instance.was_stopping or instance.exitcode != 0:
                 self._log.debug("instance ended", instance=instance.spec.id, reason=instance.death.cause)

@@ -96,4 +96,4 @@ class Consolidation:
                 self._launcher.go_live(generation)
                 self._log.info("instances consolidated", graphs=len(wanted), before=processes, now=len(generation.slots))
                 return
-        await self._generations.discard(generation)
+        await self._launcher.give_up(generation, "something was deployed meanwhile")

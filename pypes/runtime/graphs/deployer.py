@@ -21,6 +21,7 @@ from pypes.core.wording import counted
 from pypes.errors import Changed, Conflict, PypesError, Unavailable
 from pypes.graph import codec
 from pypes.graph.diff import only_parameters
+from pypes.observe import Observer, guarded
 from pypes.registry import Catalogue, component_files
 from pypes.runtime.generations.backoff import Backoff
 from pypes.runtime.generations.generation import SetupFailed, SetupFailure
@@ -45,6 +46,7 @@ class Deployer(DeployedGraphs):
 
     ``unfinished(graph)`` gives how many deliveries of a graph in ``closing`` are not done yet, ``None`` if nobody knows; it
     raises :class:`Unavailable`. ``discover`` finds the components there are now, for graphs that cannot do without some.
+    An ``observer`` is told of each deployment.
     """
 
     def __init__(
@@ -56,10 +58,12 @@ class Deployer(DeployedGraphs):
         on_change: Callable[[], None],
         on_failed: OnFailed,
         discover: Callable[[Settings], Awaitable[Catalogue]],
+        observer: Observer | None = None,
     ) -> None:
         super().__init__(store, generations, settings)
         self._store = store
-        self.launcher = Launcher(self, store, generations)
+        self._observer = guarded(observer) or Observer()
+        self.launcher = Launcher(self, store, generations, self._observer)
         self._unfinished = unfinished
         self._on_change = on_change
         self._files = GraphFiles(store)
@@ -118,8 +122,8 @@ class Deployer(DeployedGraphs):
             raise
         try:
             self._store.deploy(new)
-        except PypesError:
-            await self._generations.discard(generation)
+        except PypesError as error:
+            await self.launcher.give_up(generation, str(error))
             raise
         self.live[new.name] = new
         self.failed.pop(new.name, None)
@@ -141,15 +145,19 @@ class Deployer(DeployedGraphs):
             return False
         params = {node: nodes[node].get("params", {}) for node in changed}
         new = replace(new, code=old.code)
+        versions, began = {new.name: new.version}, time.monotonic()
+        self._observer.deployment_began(versions)
         reason = await self._generations.reconfigure(new.name, new.version, new.graph, params, self.settings.server.setup_s)
         try:
             if not reason:
                 self._store.deploy(new)
-        except PypesError:
+        except PypesError as error:
+            self._observer.deployment_failed(versions, str(error))
             await self._restore(old)
             raise
         if reason:
             self._log.warning("parameters not changed in place", graph=new.name, version=new.version, reason=reason)
+            self._observer.deployment_failed(versions, reason)
             try:
                 await self._replace(new)
             except PypesError:
@@ -157,6 +165,7 @@ class Deployer(DeployedGraphs):
                 raise
             return True
         self.live[new.name] = new
+        self._observer.deployment_switched(versions, time.monotonic() - began)
         self._on_change()
         self._log.info("parameters changed", graph=new.name, version=new.version, filters=sorted(changed), by=new.author)
         return True

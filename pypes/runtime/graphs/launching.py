@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from pypes import logs
 from pypes.errors import PypesError
+from pypes.observe import Observer
 from pypes.runtime.generations.generation import Generation, SetupFailed, SetupFailure
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import scrub
@@ -22,10 +23,11 @@ MOST_GENERATIONS = 8
 class Launcher:
     """Starts generations for the graphs of ``deployed`` and lets them take over. ``changed_at`` is when one did last."""
 
-    def __init__(self, deployed: DeployedGraphs, store: ControlStore, generations: Generations) -> None:
+    def __init__(self, deployed: DeployedGraphs, store: ControlStore, generations: Generations, observer: Observer) -> None:
         self._deployed = deployed
         self._store = store
         self._generations = generations
+        self._observer = observer
         self._log = logs.get("pypes.deployments")
         self.changed_at = time.monotonic()
 
@@ -59,7 +61,19 @@ class Launcher:
         )
 
     async def start(self, wanted: Mapping[str, StoredGraph]) -> Generation:
-        """Start a generation with these graphs and no others. Raises :class:`SetupFailed`, and nothing has changed then."""
+        """Start a generation with these graphs and no others. Raises :class:`SetupFailed`, and nothing has changed then.
+
+        Call :meth:`go_live` or :meth:`give_up` with what it returns.
+        """
+        versions = {name: graph.version for name, graph in wanted.items()}
+        self._observer.deployment_began(versions)
+        try:
+            return await self._start(wanted)
+        except SetupFailed as error:
+            self._observer.deployment_failed(versions, str(error))
+            raise
+
+    async def _start(self, wanted: Mapping[str, StoredGraph]) -> Generation:
         for graph in wanted.values():
             if (missing := self._deployed.missing(graph)) is not None:
                 raise SetupFailed(missing)
@@ -80,12 +94,20 @@ class Launcher:
         """Let a generation take over its graphs, and what is ``gone`` end; remember with which code it runs."""
         self.changed_at = time.monotonic()
         self._generations.switch(generation, self._deployed.settings.limits.grace_s, gone)
+        for graph in gone:
+            self._observer.graph_undeployed(graph)
         if generation is None:
             return
+        self._observer.deployment_switched(_versions(generation), time.monotonic() - generation.began)
         try:
             self._deployed.note_code(self._store, generation.graphs)
         except PypesError as error:  # it runs all the same
             self._log.warning("the code of graphs is not recorded", reason=str(error))
+
+    async def give_up(self, generation: Generation, reason: str) -> None:
+        """End a generation that is not to take over after all."""
+        await self._generations.discard(generation)
+        self._observer.deployment_failed(_versions(generation), reason)
 
     def _template(self, graphs: Mapping[str, StoredGraph]) -> InstanceSpec:
         s = self._deployed.settings
@@ -104,3 +126,7 @@ class Launcher:
             log_level=s.log.level,
             max_memory_bytes=s.server.max_memory_bytes,
         )
+
+
+def _versions(generation: Generation) -> dict[str, int]:
+    return {name: version for name, (version, _) in generation.template.graphs.items()}

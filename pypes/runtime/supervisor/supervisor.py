@@ -12,11 +12,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-
-from watchfiles import awatch
 
 from pypes import logs
 from pypes.config import Settings
@@ -25,13 +23,14 @@ from pypes.core.watched_tasks import WatchedTasks, in_own_thread, watch_callback
 from pypes.errors import InternalError, PypesError
 from pypes.ingest.dispatch.topology import Topology, cannot_serve
 from pypes.ingest.outcome import Death
+from pypes.observe import Observer, guarded
 from pypes.registry import Catalogue, discover
 from pypes.runtime.contracts.supervisor import InstanceStatus, NodeStatus
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.drafts import GraphDrafts
 from pypes.runtime.graphs.dryrun import DryRuns
-from pypes.runtime.graphs.files import Stamp, is_graph_file, stamps_of
+from pypes.runtime.graphs.files import stamps_of
 from pypes.runtime.graphs.filters import Filters
 from pypes.runtime.graphs.shadows import Shadows
 from pypes.runtime.graphs.store import ControlStore
@@ -45,29 +44,24 @@ from pypes.runtime.supervisor.locks import DataDir, listen, lock_runtime_dir, re
 from pypes.runtime.supervisor.owners import Owners
 from pypes.runtime.supervisor.schedules import Schedules
 from pypes.runtime.supervisor.starting import check_start
+from pypes.runtime.supervisor.watching import watch
 from pypes.runtime.supervisor.workers import Workers
 from pypes.runtime.worker.config import WorkerConfig
 
 #: What gunicorn gets to stop its workers after they have drained; they have only to close their stores.
 CLOSE_S = 5.0
 
-#: A graph file is read when nothing has changed for so long: editors write in several steps.
-WATCH_MS = 100
-#: How often it is looked whether something has changed that the watcher has not told.
-WATCH_LOOK_MS = 5000
-#: Time between two attempts to watch a folder of graphs that is not there yet, or cannot be watched.
-WATCH_MISSING_S = 5.0
-
 #: Settings that a running server cannot change.
 _FIXED = ("bind", "data")
 
 
 class Supervisor:
-    """One node. ``load`` reads the settings anew (on SIGHUP)."""
+    """One node. ``load`` reads the settings anew (on SIGHUP). An ``observer`` is told of deployments and instances."""
 
-    def __init__(self, settings: Settings, load: Callable[[], Settings]) -> None:
+    def __init__(self, settings: Settings, load: Callable[[], Settings], *, observer: Observer | None = None) -> None:
         self.settings = settings
         self._load = load
+        self._observer = guarded(observer)
         self._created = time.monotonic()
         self._log = logs.get("pypes.supervisor")
         self._state = "starting"
@@ -109,10 +103,19 @@ class Supervisor:
         self._lifeline = Lifeline()
         adopt_orphans()
         watch_callbacks(asyncio.get_running_loop(), self._fail)
-        self._generations = Generations(self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail)
+        self._generations = Generations(
+            self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail, self._observer
+        )
         owners = Owners(self.settings.server.data, self._runtime_dir, self.settings.server.workers)
         self._deployer = Deployer(
-            self._store, self._generations, self.settings, owners.unfinished, self._announce, self._fail, self._discover
+            self._store,
+            self._generations,
+            self.settings,
+            owners.unfinished,
+            self._announce,
+            self._fail,
+            self._discover,
+            self._observer,
         )
         self._workers = Workers(self._topology, self._look_ready, self._fail)
         self._arbiter = Arbiter(self._worker_config)
@@ -165,7 +168,7 @@ class Supervisor:
         self._tasks.keep(self._schedules.run(), "schedules")
         self._tasks.keep(self._deployer.consolidation.run(), "consolidation")
         if self.settings.server.watch:
-            self._tasks.keep(self._watch(files), "graph files")
+            self._tasks.keep(watch(self.settings.server.graphs, files, self._files_changed), "graph files")
 
     async def _discover(self, settings: Settings) -> Catalogue:
         cache = settings.server.data / "cache"
@@ -191,37 +194,9 @@ class Supervisor:
             self._log.info("components rescanned", **found)
             return found
 
-    async def _watch(self, seen: Mapping[str, Stamp]) -> None:
-        """Deploy graph files as they change; one that cannot be is reported, and what ran before still runs.
-
-        ``seen`` are the files that were read last. What changed before the watcher had begun, or unseen by it, is found by
-        looking every few seconds.
-        """
-        folder = self.settings.server.graphs
-        reason = ""
-        while True:
-            try:
-                async for changes in awatch(
-                    folder,
-                    watch_filter=is_graph_file,
-                    recursive=False,
-                    debounce=WATCH_MS,
-                    step=WATCH_MS,
-                    rust_timeout=WATCH_LOOK_MS,
-                    yield_on_timeout=True,
-                ):
-                    now = stamps_of(folder)
-                    if changes or now != seen:
-                        seen = now
-                        async with self._reloading:
-                            await self._deployer.load_files()
-            except FileNotFoundError:
-                pass  # there is no such folder yet; the watcher cannot wait for one
-            except (OSError, PypesError) as error:
-                if str(error) != reason:
-                    reason = str(error)
-                    self._log.warning("graph files cannot be watched; trying again", folder=str(folder), reason=reason)
-            await asyncio.sleep(WATCH_MISSING_S)
+    async def _files_changed(self) -> None:
+        async with self._reloading:
+            await self._deployer.load_files()
 
     async def _reload(self) -> None:
         """SIGHUP: nothing changes unless all of it is valid and the graphs can be set up."""

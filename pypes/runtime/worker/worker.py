@@ -30,6 +30,7 @@ from pypes.ingest.outcome import Death
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import Receipt
 from pypes.ingest.store.shards import Shard, Shards, owner_of
+from pypes.observe import Observer, guarded
 from pypes.runtime.contracts.control import Control
 from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.contracts.supervisor import WorkerCalls, WorkerEvents
@@ -62,9 +63,10 @@ class IngestWorker:
     once) are drained by whoever starts first.
     """
 
-    def __init__(self, config: WorkerConfig, on_failed: Callable[[], None]) -> None:
+    def __init__(self, config: WorkerConfig, on_failed: Callable[[], None], observer: Observer | None) -> None:
         self.config = config
         self._on_failed = on_failed
+        self._observer = guarded(observer)
         self._has_failed = False
         self.limits: Limits = config.limits
         self._shards = Shards(Path(config.data_dir))
@@ -94,13 +96,15 @@ class IngestWorker:
         self._slot: int
 
     @classmethod
-    async def start(cls, config: WorkerConfig, on_failed: Callable[[], None] | None = None) -> IngestWorker:
+    async def start(
+        cls, config: WorkerConfig, on_failed: Callable[[], None] | None = None, *, observer: Observer | None = None
+    ) -> IngestWorker:
         """Lock a slot, open its queue, connect to the supervisor. Raises :class:`StoreError` or ``OSError``.
 
         ``on_failed()`` is called once when something in it has failed without which it must not go on: the log has the cause
-        then. See :func:`end_process`.
+        then. See :func:`end_process`. An ``observer`` is told of the deliveries of all its queues.
         """
-        worker = cls(config, on_failed or (lambda: None))
+        worker = cls(config, on_failed or (lambda: None), observer)
         watch_callbacks(asyncio.get_running_loop(), worker._fail)
         try:
             shard = await worker._lock_slot()
@@ -142,6 +146,7 @@ class IngestWorker:
             interval_s=config.interval_s,
             version=__version__,
             clock=self._clock,
+            observer=self._observer,
         )
         self._queues[shard.number] = queue
         server = RpcServer(partial(self._answer, shard.number))

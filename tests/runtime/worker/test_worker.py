@@ -10,6 +10,7 @@ import pytest
 from pypes.core.limits import Limits
 from pypes.errors import Draining, NotDeployed, NotFound, Unavailable
 from pypes.ingest.receipt import ReceiptId
+from pypes.observe import Observer, Settlement
 from pypes.runtime.worker.worker import IngestWorker
 from tests.runtime.worker.supervised import Supervisor, header, supervised
 
@@ -27,6 +28,31 @@ async def test_a_document_is_accepted_handed_over_and_followed(supervisor: Super
         assert worker.queue_stats()[0].deliveries == 0
     finally:
         await worker.stop()
+
+
+class Notes(Observer):
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+
+    def deliveries_accepted(self, graph: str, deliveries: int, documents: int, size: int) -> None:
+        self.calls.append(("accepted", graph, deliveries, documents, size))
+
+    def deliveries_leased(self, graph: str, deliveries: int) -> None:
+        self.calls.append(("leased", graph, deliveries))
+
+    def deliveries_settled(self, graph: str, settlement: Settlement) -> None:
+        self.calls.append(("settled", graph, settlement))
+
+
+@supervised
+async def test_an_observer_is_told_of_deliveries(supervisor: Supervisor) -> None:
+    notes = Notes()
+    worker = await IngestWorker.start(supervisor.config(), observer=notes)
+    try:
+        await worker.receipt(await worker.submit(header("n"), b"{}", b"{}"), 10)
+    finally:
+        await worker.stop()
+    assert notes.calls == [("accepted", "n", 1, 1, 2), ("leased", "n", 1), ("settled", "n", Settlement(1, 1, 0, 0, 0))]
 
 
 @supervised
