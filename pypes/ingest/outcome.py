@@ -150,7 +150,7 @@ class Death(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """End of an instance, as far as known.
 
     ``cause`` is a phrase (``killed by SIGSEGV``, ``not done after 5 s``, ``over 512 MiB of memory``). ``filter`` and ``document``
-    (ordinal within the delivery that ran alone) are what its note names, empty and -1 if it names none.
+    (ordinal within the delivery that ran alone) are what its crash record names, empty and -1 if it names none.
     ``is_outside``: somebody else's kill; it says nothing about what ran.
     """
 

@@ -1,7 +1,7 @@
 """Blame for the death of an instance, and its consequences for the deliveries in hand.
 
 Nobody can tell which of the deliveries that ran together killed an instance: all of them are suspects and run again alone. The
-one that was running alone is charged: with the document that the instance's note names, which is dead-lettered while the
+one that was running alone is charged: with the document that the instance's crash record names, which is dead-lettered while the
 others run, or, if it names none, with a crash, of which the third is the last. What somebody else's kill hits is charged
 with nothing.
 """
@@ -51,7 +51,7 @@ def judge(link: Link, death: Death | None) -> Lease | None:
 
 
 def _blame(begun: Sent, death: Death, instance: int) -> bool:
-    """Blame the document that the note names; False if it names none, or one that is already left out."""
+    """Blame the document that the crash record names; False if it names none, or one that is already left out."""
     lease = begun.lease
     document = 0 if lease.header.documents == 1 else death.document
     if not death.filter or document < 0:

@@ -22,9 +22,9 @@ from pypes.errors import ComponentError
 from pypes.ingest.outcome import Death
 from pypes.runtime.generations.backoff import Backoff
 from pypes.runtime.generations.places import places
+from pypes.runtime.instance.crash_record import CrashRecord, death_of
 from pypes.runtime.instance.entry import run_instance
 from pypes.runtime.instance.instance import InstanceSpec
-from pypes.runtime.instance.note import Note, death_of
 from pypes.runtime.instance.watchdog import Stillness
 
 log = logging.getLogger(__name__)
@@ -86,8 +86,8 @@ class Instance:
 
     def start(self, lifeline: Any) -> None:
         """Start the process; blocks for a few milliseconds."""
-        Note.create(self.spec.note)
-        self._note = Note(self.spec.note)
+        CrashRecord.create(self.spec.crash_record)
+        self._record = CrashRecord(self.spec.crash_record)
         context = multiprocessing.get_context("spawn")
         self._control, theirs = context.Pipe()
         self._process = context.Process(
@@ -100,7 +100,7 @@ class Instance:
         theirs.close()
         self.pid = self._process.pid or 0
         self._group = ProcessGroup(self.pid)
-        self._stillness = Stillness(self.pid, self._note)
+        self._stillness = Stillness(self.pid, self._record)
         asyncio.get_running_loop().add_reader(self._control.fileno(), self._read)
 
     def _read(self) -> None:
@@ -190,8 +190,8 @@ class Instance:
         self._read_rest()
         self.exitcode = self._process.exitcode
         self.was_stopping, self.was_starting = self.state == "stopping", self.state == "starting"
-        self.death = death_of(self.exitcode, self._note.read(), was_stopping=self.was_stopping)
-        self._note.close()
+        self.death = death_of(self.exitcode, self._record.read(), was_stopping=self.was_stopping)
+        self._record.close()
         self.state = "gone"
         self._group.signal(signal.SIGKILL)
         self._control.close()
@@ -210,8 +210,8 @@ class Instance:
         loop.remove_reader(self._control.fileno())
 
     def remove_files(self) -> None:
-        """Remove its socket and its note."""
-        for path in (self.spec.socket, self.spec.note):
+        """Remove its socket and its crash record."""
+        for path in (self.spec.socket, self.spec.crash_record):
             Path(path).unlink(missing_ok=True)
 
     def death_at_setup(self) -> SetupFailure:

@@ -3,9 +3,9 @@
 A new generation is started beside the others; only when all of its instances are ready does it take over its graphs. The others
 let go of those, and one with nothing left drains and ends: the generations that serve host different graphs, each graph in one.
 Where memory is short it takes over instance by instance instead, each when the one in its place has ended.
-An instance that dies is reaped first, then announced as gone, then replaced: a delivery is never in two living instances. How it
-died is told as far as its exit code and its note tell it, once. An instance whose interpreter does not move any more is ended
-from here.
+An instance that dies is reaped first, then announced as gone, then replaced: a delivery is never in two living instances. The
+reason is announced once, as far as its exit code and its crash record tell it. An instance whose interpreter does not move any
+more is ended from here.
 """
 
 from __future__ import annotations
@@ -303,7 +303,7 @@ class Generations:
             generation=generation.number,
             socket=str(self._runtime_dir / f"i-{self._last_id}.sock"),
             graphs={name: found for name, found in generation.template.graphs.items() if name in generation.places[slot]},
-            note=str(self._runtime_dir / f"i-{self._last_id}.note"),
+            crash_record=str(self._runtime_dir / f"i-{self._last_id}.note"),
         )
         Path(spec.socket).unlink(missing_ok=True)
 

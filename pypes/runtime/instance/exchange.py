@@ -31,9 +31,9 @@ from pypes.ingest.protocol import Item
 from pypes.runtime.instance.acknowledging import no_graph
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.connection import Connection
+from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.fetching import Fetching
 from pypes.runtime.instance.leaving import Leaving
-from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.runner import Runner
 
 log = logging.getLogger(__name__)
@@ -48,13 +48,13 @@ class Exchange:
         self,
         runners: dict[str, Runner],
         listener: socket.socket,
-        note: Note | None = None,
+        record: CrashRecord | None = None,
         clock: Clock | None = None,
         secrets: Secrets | None = None,
     ) -> None:
         self._clock = clock or Clock()
         self._runners = runners
-        self._note = note or Note()
+        self._record = record or CrashRecord()
         self._all = list(runners.values())
         self._leaving = Leaving()
         self.on_left: Callable[[list[str]], None] = lambda graphs: None
@@ -183,7 +183,7 @@ class Exchange:
         if self._lone is not None:
             if not self._lone_started and not any(connection.unsent for connection in self._connections.values()):
                 self._lone_started = True
-                self._runner_of(self._lone).start_alone(self._lone, self._note)
+                self._runner_of(self._lone).start_alone(self._lone, self._record)
         elif (waiting := self._next_alone()) is not None:
             self._begin(waiting)
 
@@ -226,7 +226,7 @@ class Exchange:
         runner = self._runner_of(self._lone)
         if runner.scheduler.in_flight and not runner.scheduler.is_resting:
             return
-        runner.end_alone(self._note)
+        runner.end_alone(self._record)
         self._lone = None
         waiting = self._next_alone()
         if waiting is not None:

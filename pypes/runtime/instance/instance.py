@@ -14,7 +14,7 @@ one acknowledgement frame per epoch. The supervisor talks to it over a pipe::
                             ("stop", grace_s)                               drain: finish what runs, flush, teardown, exit 0
 
 It ignores SIGTERM and SIGINT and dies with the supervisor (see :mod:`pypes.runtime.instance.entry`). How it ends in any
-other way can be read from its exit code and its note (:mod:`pypes.runtime.instance.note`).
+other way can be read from its exit code and its crash record (:mod:`pypes.runtime.instance.crash_record`).
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from pypes.errors import ComponentError, InvalidInput, PypesError
 from pypes.graph import codec
 from pypes.graph.spec import ComponentSpec
 from pypes.placement import isolate
+from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.exchange import BACKLOG, Exchange
 from pypes.runtime.instance.leaving import free
-from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.runner import Runner
 from pypes.runtime.instance.watchdog import Watchdog, Watched, limit_memory
 from pypes.runtime.making import Site
@@ -70,8 +70,8 @@ class InstanceSpec:
     load_files: tuple[str, ...] = ()
     log_json: bool = False
     log_level: str = "INFO"
-    #: Path of its note, made by whoever starts it; memory that it may use, 0 for no bound.
-    note: str = ""
+    #: Path of its crash record, made by whoever starts it; memory that it may use, 0 for no bound.
+    crash_record: str = ""
     max_memory_bytes: int = 0
 
 
@@ -84,7 +84,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     site = Site(replace(spec.paths, data_dir=spec.data_dir))
     logs.configure(f"instance-{spec.id}", json=spec.log_json, level=spec.log_level, secrets=site.secrets)
     logs.catch_uncaught()
-    note = Note(spec.note)
+    record = CrashRecord(spec.crash_record)
     if spec.max_memory_bytes:
         limit_memory(spec.max_memory_bytes)
     runners: dict[str, Runner] = {}
@@ -100,7 +100,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(spec.socket)
     listener.listen(BACKLOG)
-    exchange = Exchange(runners, listener, note, clock, site.secrets)
+    exchange = Exchange(runners, listener, record, clock, site.secrets)
 
     def left(graphs: list[str]) -> None:
         watchdog.watch(*_watched(runners))
@@ -134,7 +134,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     gc.collect()
     gc.freeze()
     watches, shortest_s = _watched(runners)
-    watchdog = Watchdog(watches, note, shortest_s=shortest_s, max_memory_bytes=spec.max_memory_bytes)
+    watchdog = Watchdog(watches, record, shortest_s=shortest_s, max_memory_bytes=spec.max_memory_bytes)
     del watches
     watchdog.start()
     control.send(("ready",))
@@ -165,7 +165,7 @@ def _watched(runners: Mapping[str, Runner]) -> tuple[list[Watched], float]:
     watches: list[Watched] = [scheduler.watch for scheduler in schedulers]
     timeouts_s = [scheduler.watch.timeout_s(filter) for scheduler in schedulers for filter in scheduler.graph.nodes]
     # nobody can see from outside which filter keeps the interpreter to itself: the least patient one decides. If that was
-    # another one's right, no harm is done: what was in flight runs again alone, where each turn is noted with its own time
+    # another one's right, no harm is done: what was in flight runs again alone, where each turn is recorded with its own time
     return watches, min(timeouts_s, default=0.0)
 
 

@@ -21,8 +21,8 @@ from pypes.ingest.receipt import received_of, rfc3339
 from pypes.packet import Packet
 from pypes.runtime.instance.acknowledging import acknowledge
 from pypes.runtime.instance.arrived import Arrived
+from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.names import id_in, keep_files
-from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.routing import Entry, Router, as_bytes
 from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_json, named
 
@@ -34,7 +34,7 @@ class Intake:
     """Deliveries of one graph; their documents are numbered through. ``epoch`` is set once the feed is submitted.
 
     ``wave`` is the most packets of a batch, as the limits have it unless a smaller one is wanted. ``is_ordered``: documents of
-    the same id go in one after the other. With a ``note``, all documents do, and it says when the body is being read.
+    the same id go in one after the other. With a ``record``, all documents do, and it says when the body is being read.
     """
 
     epoch: Epoch | None = None
@@ -53,7 +53,7 @@ class Intake:
         *,
         wave: int = 0,
         is_ordered: bool = False,
-        note: Note | None = None,
+        record: CrashRecord | None = None,
     ) -> None:
         self.deliveries = deliveries
         #: Ids of documents that have one, by number.
@@ -67,7 +67,7 @@ class Intake:
         self._clock = clock or Clock()
         self._wave = wave if 0 < wave < limits.wave_packets else limits.wave_packets
         self._is_ordered = is_ordered
-        self._note = note
+        self._record = record
         total = 0
         for _, item, _ in deliveries:
             self.bases.append(total)
@@ -107,7 +107,7 @@ class Intake:
     def _batches(self) -> Iterator[Fed]:
         """Packets by adapter, gathered over deliveries up to a wave; a delivery that cannot be read fails alone."""
         wave, gathered = self._wave, self._gathered
-        may_be_lone = self._note is None and not self._is_ordered
+        may_be_lone = self._record is None and not self._is_ordered
         for base, waiting in zip(self.bases, self.deliveries, strict=True):
             _, item, body = waiting
             if may_be_lone and item.header.documents == 1 and item.rerun is None:
@@ -146,8 +146,8 @@ class Intake:
         try:
             batches = self._decode(item, waiting.body)
             while True:
-                if self._note is not None:
-                    self._note.decoding()
+                if self._record is not None:
+                    self._record.decoding()
                 batch = next(batches, None)
                 if batch is None or (wanted and number == end):
                     break
@@ -186,9 +186,9 @@ class Intake:
     def _enter(self, entries: Sequence[Entry], media_type: str, packets: list[Packet], numbers: Sequence[int]) -> Iterator[Fed]:
         if not entries:
             self._refuse(media_type, packets, numbers)
-        elif self._note is not None or self._is_ordered:
+        elif self._record is not None or self._is_ordered:
             for packet, at in zip(packets, numbers, strict=True):
-                yield from self._in_order(entries, media_type, packet, at, self._note is not None)
+                yield from self._in_order(entries, media_type, packet, at, self._record is not None)
         else:
             yield from self._gather(entries, media_type, packets, numbers)
 

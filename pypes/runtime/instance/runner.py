@@ -16,8 +16,8 @@ from pypes.core.shown import shown
 from pypes.graph.model import Graph
 from pypes.runtime.instance.acknowledging import committed
 from pypes.runtime.instance.arrived import Arrived
+from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.intake import Intake
-from pypes.runtime.instance.note import Note
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.scheduler import Epoch, Scheduler
 
@@ -173,26 +173,26 @@ class Runner:
                 room_bytes -= len(following.body)
         self._start(taken)
 
-    def start_alone(self, waiting: Arrived, note: Note) -> None:
-        """Put in a delivery by itself, one document after the other; the note says which filter is at which of them."""
+    def start_alone(self, waiting: Arrived, record: CrashRecord) -> None:
+        """Put in a delivery by itself, one document after the other; the record says which filter is at which of them."""
         scheduler = self.scheduler
-        note.decoding()
-        scheduler.note = lambda filter, document: note.turn(filter, document, scheduler.watch.timeout_s(filter))
-        self._start([waiting], note)
+        record.decoding()
+        scheduler.record_turn = lambda filter, document: record.turn(filter, document, scheduler.watch.timeout_s(filter))
+        self._start([waiting], record)
 
-    def end_alone(self, note: Note) -> None:
+    def end_alone(self, record: CrashRecord) -> None:
         """End a lone run."""
-        self.scheduler.note = None
-        note.rest()
+        self.scheduler.record_turn = None
+        record.rest()
 
-    def _start(self, deliveries: list[Arrived], note: Note | None = None) -> None:
+    def _start(self, deliveries: list[Arrived], record: CrashRecord | None = None) -> None:
         is_bulk = deliveries[0].item.header.is_bulk
         if is_bulk:
             self._bulk_in_flight += 1
         elif self._is_large(deliveries[0]):
             self._large_in_flight += 1
         wave = self._bulk_room if is_bulk else 0
-        intake = Intake(deliveries, self._router, self._limits, self._clock, wave=wave, is_ordered=self.is_ordered, note=note)
+        intake = Intake(deliveries, self._router, self._limits, self._clock, wave=wave, is_ordered=self.is_ordered, record=record)
         if self.is_ordered:
             self._intakes.add(intake)
         intake.epoch = self.scheduler.submit(intake.feed())

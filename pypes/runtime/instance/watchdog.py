@@ -3,7 +3,7 @@
 It counts the time for which one filter is at work without finishing anything, a little with every tick. A process that was
 stopped, or a machine that slept, makes one tick late: that is counted as if it were hardly late at all, so that nothing is
 taken for hanging that had no chance to run. Where a component keeps the interpreter to itself (a C call, a regular expression
-that never ends) this thread cannot tick either: that is seen from outside, by :class:`Stillness`, from the ticks in the note.
+that never ends) this thread cannot tick either: :class:`Stillness` sees that from outside, from the ticks in the crash record.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pypes.core.lifeline import exit_now
 from pypes.core.limits import MIB
 from pypes.core.machine import resident_bytes
 from pypes.core.watched import watched_thread
-from pypes.runtime.instance.note import Note
+from pypes.runtime.instance.crash_record import CrashRecord
 
 log = logging.getLogger(__name__)
 
@@ -81,20 +81,20 @@ class Watchdog:
     """Watches ``schedulers``; :meth:`start` it once, in the process that it watches.
 
     ``max_memory_bytes`` is resident memory, 0 for no bound. ``end`` is called in the watchdog's thread, after the reason was
-    noted, and does not return.
+    recorded, and does not return.
     """
 
     def __init__(
         self,
         schedulers: Collection[Watched],
-        note: Note,
+        record: CrashRecord,
         *,
         shortest_s: float,
         max_memory_bytes: int = 0,
         clock: Callable[[], float] = time.monotonic,
         end: Callable[[], None] = exit_now,
     ) -> None:
-        self._note = note
+        self._record = record
         self._counts: list[_Count] = []
         self.watch(schedulers, shortest_s)
         self._max_memory_bytes = max_memory_bytes
@@ -131,7 +131,7 @@ class Watchdog:
         missed_s = max(0.0, elapsed_s - MOST_S)
         elapsed_s -= missed_s
         self._ticks += 1
-        self._note.tick(self._shortest_s)
+        self._record.tick(self._shortest_s)
         for count in self._counts:
             late = count.late(elapsed_s, missed_s)
             if late:
@@ -142,7 +142,7 @@ class Watchdog:
             self._give_up(f"over {self._max_memory_bytes // MIB} MiB of memory", by)
 
     def _give_up(self, reason: str, filter: str) -> None:
-        self._note.end(reason, filter)
+        self._record.end(reason, filter)
         # should the log be held by what hangs, the supervisor will see that this thread does not tick any more
         log.critical("instance ends", extra={"reason": reason, "filter": filter, "stacks": _stacks()})
         self._end()
@@ -161,27 +161,27 @@ def _stacks() -> list[str]:
 class Stillness:
     """The supervisor's watch on an instance: the time for which it has not ticked while it could have."""
 
-    def __init__(self, pid: int, note: Note, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, pid: int, record: CrashRecord, clock: Callable[[], float] = time.monotonic) -> None:
         self._pid = pid
-        self._note = note
+        self._record = record
         self._clock = clock
         self._ticks = 0
         self._still_s = 0.0
         self._last = clock()
 
     def look(self) -> str:
-        """Once every :data:`TICK_S` or a few; returns why the process should be ended, which the note then says, or ``""``."""
+        """Once every :data:`TICK_S` or a few; returns why the process should be ended, which the record then says, or ``""``."""
         now = self._clock()
         elapsed_s, self._last = now - self._last, now
-        noted = self._note.read()
-        if noted.ticks != self._ticks or is_stopped(self._pid):
-            self._ticks, self._still_s = noted.ticks, 0.0
+        recorded = self._record.read()
+        if recorded.ticks != self._ticks or is_stopped(self._pid):
+            self._ticks, self._still_s = recorded.ticks, 0.0
             return ""
         self._still_s += min(elapsed_s, MOST_S)
-        if not noted.ticks or self._still_s <= noted.limit_s + MOST_S:
+        if not recorded.ticks or self._still_s <= recorded.limit_s + MOST_S:
             return ""
-        reason = overtime(noted.limit_s)
-        self._note.end(reason, noted.filter)
+        reason = overtime(recorded.limit_s)
+        self._record.end(reason, recorded.filter)
         return reason
 
 

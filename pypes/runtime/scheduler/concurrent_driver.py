@@ -92,7 +92,7 @@ class ConcurrentDriver(Driver):
     @property
     def width(self) -> int:
         """Items that may be out at once: one where it must be known which is to blame, and where a service is tried again."""
-        return 1 if self.core.note is not None or self in self.broken else self.component.concurrency
+        return 1 if self.core.record_turn is not None or self in self.broken else self.component.concurrency
 
     # -- a turn -------------------------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ class Core:
         #: Epochs in flight of which publishers have committed something in an earlier run.
         self.reruns = 0
         #: Called before each turn of a lone run with the filter and the document that was fed last.
-        self.note: Callable[[str, int], None] | None = None
+        self.record_turn: Callable[[str, int], None] | None = None
         #: Who called ``run``, and the greenlet that runs the filters for it; see :meth:`park`.
         self.caller = getcurrent()
         self.runner: greenlet | None = None

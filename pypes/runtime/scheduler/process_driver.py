@@ -43,7 +43,7 @@ class ProcessDriver(Sending):
             if isinstance(target, ProcessDriver) and target.holding is None and len(target.wires) == 1:
                 # publishers take their turn after everything else (see `Scheduler`)
                 is_in_turn = not target.is_publisher or len(target.ancestors) == len(self.core.filters) - 1
-                self.following = target if is_in_turn and self.core.note is None and self.observation is None else None
+                self.following = target if is_in_turn and self.core.record_turn is None and self.observation is None else None
 
     def step(self) -> None:
         if self.greenlet is not None:  # parked in the middle of its turn

@@ -49,7 +49,7 @@ class Scheduler:
     published, dropped or dead-lettered.
 
     ``on_committed`` is called with an epoch, a publisher and documents that it will not see again in this run, unless the
-    epoch is done with that commit: before the next wave, in a lone run (see :attr:`note`) before the next turn. Publishers
+    epoch is done with that commit: before the next wave, in a lone run (see :attr:`record_turn`) before the next turn. Publishers
     take their turn after all other filters of a wave, so that little is published of what a filter ends the process over.
     Documents of which a packet failed in the publisher are not reported, nor is anything of publishers that send on.
 
@@ -169,19 +169,19 @@ class Scheduler:
     # -- lone runs --------------------------------------------------------------------------------------
 
     @property
-    def note(self) -> Callable[[str, int], None] | None:
+    def record_turn(self) -> Callable[[str, int], None] | None:
         """Called before each turn with the filter and the document that was fed last; set for lone runs only.
 
         The document is right where a feed has a ``BARRIER`` after each.
         """
-        return self.core.note
+        return self.core.record_turn
 
-    @note.setter
-    def note(self, note: Callable[[str, int], None] | None) -> None:
-        self.core.note = note
-        self._is_watched = note is not None or self._observation is not None
+    @record_turn.setter
+    def record_turn(self, record_turn: Callable[[str, int], None] | None) -> None:
+        self.core.record_turn = record_turn
+        self._is_watched = record_turn is not None or self._observation is not None
         for task in self.tasks:
-            task.wired()  # what is noted takes no short cuts
+            task.wired()  # what is recorded takes no short cuts
 
     # -- running ----------------------------------------------------------------------------------------
 
@@ -275,10 +275,10 @@ class Scheduler:
 
         In a lone run, whatever it does, it is known what was committed before, and who it was.
         """
-        if self.core.note is not None:
+        if self.core.record_turn is not None:
             if self.published is not None:
                 self.published.report()
-            self.core.note(task.name, self.feeds.fed - 1)
+            self.core.record_turn(task.name, self.feeds.fed - 1)
         if self._observation is not None:
             self._observation.begin_turn(task.name)
 

@@ -20,8 +20,8 @@ from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import Death
 from pypes.ingest.receipt import Receipt
+from pypes.runtime.instance.crash_record import CrashRecord, death_of
 from pypes.runtime.instance.instance import InstanceSpec
-from pypes.runtime.instance.note import Note, death_of
 from tests.ingest.memory import MemoryQueue
 
 WAIT_S = 20.0
@@ -143,7 +143,7 @@ class Process:
     def __init__(self, spec: InstanceSpec) -> None:
         ours, theirs = socket.socketpair()
         self.spec = spec
-        Note.create(spec.note)
+        CrashRecord.create(spec.crash_record)
         self.process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(theirs.fileno())], pass_fds=[theirs.fileno()])
         theirs.close()
         self.control = Connection(ours.detach())
@@ -163,7 +163,7 @@ class Process:
 
     def death(self) -> Death:
         """Of what it died, once it has."""
-        return death_of(self.process.wait(WAIT_S), Note(self.spec.note).read())
+        return death_of(self.process.wait(WAIT_S), CrashRecord(self.spec.crash_record).read())
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -264,7 +264,7 @@ def spec_of(
             for name in ("In", "Bytes", "Old", "Hold", "Out", "Away", "Bad", "Promise")
         },
         limits=limits,
-        note=str(folder / f"i-{id}.note"),
+        crash_record=str(folder / f"i-{id}.note"),
     )
 
 

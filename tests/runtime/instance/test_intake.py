@@ -20,8 +20,8 @@ from pypes.ingest.outcome import Blame, Details, Fate, Outcome
 from pypes.ingest.protocol import Item, Published, Rerun
 from pypes.ingest.receipt import ReceiptId
 from pypes.runtime.instance.arrived import Arrived
+from pypes.runtime.instance.crash_record import DECODING, CrashRecord
 from pypes.runtime.instance.intake import Intake
-from pypes.runtime.instance.note import DECODING, Note
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.scheduler import Epoch, Scheduler
 from pypes.runtime.scheduler.failures import MOST_FAILURES
@@ -94,12 +94,14 @@ class Bench:
     def done(self, epoch: Epoch) -> None:
         epoch.feed.deliveries[0].acknowledge("g", 3)
 
-    def put(self, *deliveries: tuple[Header, bytes], rerun: Rerun | None = None, note: Note | None = None) -> dict[int, Outcome]:
+    def put(
+        self, *deliveries: tuple[Header, bytes], rerun: Rerun | None = None, record: CrashRecord | None = None
+    ) -> dict[int, Outcome]:
         items = [
             Arrived(self.connection, Item(number, receipt_of(number), header, len(body), rerun=rerun), body)
             for number, (header, body) in enumerate(deliveries)
         ]
-        intake = Intake(items, self.router, self.limits, is_ordered=self.is_ordered, note=note)
+        intake = Intake(items, self.router, self.limits, is_ordered=self.is_ordered, record=record)
         intake.epoch = self.scheduler.submit(intake.feed())
         self.scheduler.drain()
         return {**{number: Outcome(published=1) for number in self.connection.published}, **dict(self.connection.outcomes)}
@@ -331,11 +333,11 @@ def test_a_document_that_only_shares_the_hash_of_a_newer_one_is_not_dropped() ->
 
 
 def test_alone_documents_go_in_one_by_one_and_the_note_says_when_a_body_is_read() -> None:
-    bench, note = Bench("a", "b"), Note()
-    outcome = bench.put(many([{"n": 0}, {"n": 1, "do": "retry"}, {"n": 2}]), note=note)[0]
+    bench, record = Bench("a", "b"), CrashRecord()
+    outcome = bench.put(many([{"n": 0}, {"n": 1, "do": "retry"}, {"n": 2}]), record=record)[0]
     assert outcome.published == 3
     assert [fields["n"] for fields in bench.keep.kept] == [0, 0, 1, 1, 2, 2]
-    assert note.read().activity == DECODING
+    assert record.read().activity == DECODING
 
 
 def test_a_multitude_of_failures_is_one_dead_letter_beyond_the_first() -> None:

@@ -13,20 +13,20 @@ from pypes.ingest.outcome import Outcome
 from pypes.ingest.protocol import Item, Published
 from pypes.ingest.receipt import ReceiptId
 from pypes.runtime.instance.arrived import Arrived
-from pypes.runtime.instance.note import NOTHING, TURN, Note, Noted
+from pypes.runtime.instance.crash_record import NOTHING, TURN, CrashRecord, Recorded
 from pypes.runtime.instance.runner import BULK_FIRST, Runner
 
 
 class In(Adapter):
     accepts = ("application/json",)
-    note: Note | None = None
+    record: CrashRecord | None = None
 
     def setup(self) -> None:
-        self.seen: list[Noted] = []
+        self.seen: list[Recorded] = []
 
     def process(self, packet: Any) -> Any:
-        if self.note is not None:
-            self.seen.append(self.note.read())
+        if self.record is not None:
+            self.seen.append(self.record.read())
         return packet
 
 
@@ -122,16 +122,16 @@ def test_only_one_bulk_epoch_is_in_flight() -> None:
 
 
 def test_alone_each_turn_is_noted_with_its_document() -> None:
-    bench, note = Bench(filter_s=7.0), Note()
-    bench.source.note = note
-    bench.runner.start_alone(bench.waiting(5, 6, 7), note)
+    bench, record = Bench(filter_s=7.0), CrashRecord()
+    bench.source.record = record
+    bench.runner.start_alone(bench.waiting(5, 6, 7), record)
     bench.runner.scheduler.drain()
     assert [(seen.activity, seen.filter, seen.document, seen.limit_s) for seen in bench.source.seen] == [
         (TURN, "in", document, 7.0) for document in range(3)
     ]
-    bench.runner.end_alone(note)
-    assert note.read().activity == NOTHING
-    assert bench.runner.scheduler.note is None
+    bench.runner.end_alone(record)
+    assert record.read().activity == NOTHING
+    assert bench.runner.scheduler.record_turn is None
 
 
 def test_what_is_void_is_forgotten() -> None:

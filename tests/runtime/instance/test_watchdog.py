@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pypes.runtime.instance.note import Note
+from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.watchdog import MOST_S, Stillness, Watchdog, is_stopped
 from pypes.testing.node import until
 
@@ -44,11 +44,11 @@ class Bench:
     def __init__(self, max_memory_bytes: int = 0) -> None:
         self.clock = Clock()
         self.scheduler = Scheduler(self.clock)
-        self.note = Note()
+        self.record = CrashRecord()
         self.ends = 0
         self.dog = Watchdog(
             [self.scheduler],
-            self.note,
+            self.record,
             shortest_s=5.0,
             max_memory_bytes=max_memory_bytes,
             clock=self.clock,
@@ -72,7 +72,7 @@ def test_a_filter_that_finishes_nothing_for_its_time_ends_the_process() -> None:
     assert bench.ends == 0
     bench.pass_s(0.5)
     assert bench.ends == 1
-    assert (bench.note.read().reason, bench.note.read().ended_by) == ("not done after 5 s", "pdf")
+    assert (bench.record.read().reason, bench.record.read().ended_by) == ("not done after 5 s", "pdf")
 
 
 def test_progress_and_rest_begin_the_count_anew() -> None:
@@ -103,7 +103,7 @@ def test_a_call_in_a_thread_that_is_overdue_ends_the_process() -> None:
     bench.pass_s(4.9)
     assert not bench.ends
     bench.pass_s(0.5)
-    assert (bench.note.read().reason, bench.note.read().ended_by) == ("not done after 5 s", "call")
+    assert (bench.record.read().reason, bench.record.read().ended_by) == ("not done after 5 s", "call")
 
 
 def test_a_call_gets_the_time_for_which_the_process_was_stopped() -> None:
@@ -122,12 +122,12 @@ def test_too_much_memory_ends_the_process() -> None:
     bench = Bench(max_memory_bytes=1 << 20)
     bench.scheduler.current = "pdf"
     bench.pass_s(0.5)
-    assert (bench.note.read().reason, bench.note.read().ended_by) == ("over 1 MiB of memory", "pdf")
+    assert (bench.record.read().reason, bench.record.read().ended_by) == ("over 1 MiB of memory", "pdf")
 
 
 def test_an_interpreter_that_does_not_tick_is_seen_from_outside() -> None:
-    clock, note = Clock(), Note()
-    stillness = Stillness(os.getpid(), note, clock)
+    clock, record = Clock(), CrashRecord()
+    stillness = Stillness(os.getpid(), record, clock)
     clock.now += 100
     assert not stillness.look(), "one that has never ticked is not watched yet"
 
@@ -138,13 +138,13 @@ def test_an_interpreter_that_does_not_tick_is_seen_from_outside() -> None:
                 return reason
         return ""
 
-    note.tick(5.0)
+    record.tick(5.0)
     assert not watch(5.0)
-    note.tick(5.0)
+    record.tick(5.0)
     clock.now += 3600  # the supervisor itself did not run
     assert not watch(4.5)
     assert watch(4 * MOST_S) == "not done after 5 s"
-    assert note.read().reason == "not done after 5 s"
+    assert record.read().reason == "not done after 5 s"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

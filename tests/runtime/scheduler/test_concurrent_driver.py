@@ -217,7 +217,7 @@ def test_a_lone_run_works_on_one_at_a_time() -> None:
     """It must be known which packet is to blame if the process dies."""
     width, end = Width(), Keep()
     with running({"ask": Asks(width), "end": end}, WIRES) as scheduler:
-        scheduler.note = lambda name, document: None
+        scheduler.record_turn = lambda name, document: None
         push(scheduler, "ask", 9)
         scheduler.drain()
     assert width.most == 1

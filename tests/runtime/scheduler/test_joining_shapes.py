@@ -109,7 +109,7 @@ def test_a_lone_run_passes_a_join_document_by_document() -> None:
     noted: list[tuple[str, int]] = []
     batches: list[Any] = [part for n in range(3) for part in (("split", packets(1, n), (n,)), BARRIER)]
     with running(nodes, DIAMOND) as scheduler:
-        scheduler.note = lambda filter, document: noted.append((filter, document))
+        scheduler.record_turn = lambda filter, document: noted.append((filter, document))
         scheduler.submit(Feed(iter(batches), 3))
         scheduler.drain()
     assert [document for filter, document in noted if filter == "join"] == [0, 1, 2]

@@ -212,7 +212,7 @@ def test_a_lone_run_notes_every_turn_and_reports_before_the_next() -> None:
         log.append((publisher, *documents, "committed"))
 
     with running(nodes, wires, on_committed=committed) as scheduler:
-        scheduler.note = lambda filter, document: log.append((filter, document))
+        scheduler.record_turn = lambda filter, document: log.append((filter, document))
         scheduler.submit(Feed(batches(), 2))
         scheduler.drain()
     assert log == [

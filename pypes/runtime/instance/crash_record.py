@@ -1,18 +1,19 @@
-"""The note of an instance: what it is doing, in a mapped file that is still there when the process is not.
+"""The crash record of an instance: what it is doing, in a mapped file that is still there when the process is not.
 
 The instance writes, the supervisor reads it once the process is reaped, and while it runs to see that its interpreter still
 moves. Little-endian, :data:`SIZE` bytes; texts are UTF-8, padded with zeros and cut off where there is no room::
 
     0    u64    ticks: one more with every round of the watchdog's thread
     8    f64    seconds after which a thread that does not tick is one that cannot, whatever runs
-    16   f64    the same while the turn noted below runs; 0 if none is
+    16   f64    the same while the turn recorded below runs; 0 if none is
     24   u8     activity: NOTHING, TURN or DECODING
-    32   i64    document (ordinal within the delivery that runs alone), -1 if none is noted
+    32   i64    document (ordinal within the delivery that runs alone), -1 if none is recorded
     40   256 s  filter whose turn it is
     296  256 s  filter that was at it when the process was ended on purpose
     552  256 s  why the process was ended on purpose (``not done after 5 s``); written last
 
-Turns are noted only while a delivery runs alone; the watchdog's parts always.
+Turns are recorded only while a delivery runs alone; the watchdog's parts always. The file is ``i-N.note`` in the runtime
+directory, beside the socket of instance N.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ _OWN_SIGNALS = frozenset(
 )
 
 
-class Noted(NamedTuple):
-    """A note as it was found. ``filter`` and ``document`` are those of the turn, ``ended_by`` the filter behind ``reason``."""
+class Recorded(NamedTuple):
+    """Contents of a crash record: ``filter`` and ``document`` of the turn, ``ended_by`` the filter behind ``reason``."""
 
     ticks: int
     limit_s: float
@@ -53,8 +54,8 @@ class Noted(NamedTuple):
     reason: str
 
 
-class Note:
-    """A note that is open; ``path`` is a file made by :meth:`create`, without one nobody else can read it. Never blocks."""
+class CrashRecord:
+    """An open crash record; ``path`` is a file made by :meth:`create`, without one nobody else can read it. Never blocks."""
 
     def __init__(self, path: str = "") -> None:
         if path:
@@ -68,7 +69,7 @@ class Note:
 
     @staticmethod
     def create(path: str) -> None:
-        """Make an empty note, in place of one that is there. Raises ``OSError``."""
+        """Make an empty crash record, in place of one that is there. Raises ``OSError``."""
         data = bytearray(SIZE)
         _TURN.pack_into(data, _TURN_AT, 0.0, NOTHING, -1, b"")
         Path(path).write_bytes(data)
@@ -105,12 +106,12 @@ class Note:
 
     # -- the reader's part ------------------------------------------------------------------------------
 
-    def read(self) -> Noted:
+    def read(self) -> Recorded:
         ticks, limit_s = _TICKS.unpack_from(self._map, 0)
         turn_limit_s, activity, document, filter = _TURN.unpack_from(self._map, _TURN_AT)
         (ended_by,) = _TEXT.unpack_from(self._map, _BY_AT)
         (reason,) = _TEXT.unpack_from(self._map, _REASON_AT)
-        return Noted(ticks, turn_limit_s or limit_s, activity, document, _text(filter), _text(ended_by), _text(reason))
+        return Recorded(ticks, turn_limit_s or limit_s, activity, document, _text(filter), _text(ended_by), _text(reason))
 
     def close(self) -> None:
         self._map.close()
@@ -120,23 +121,23 @@ def _text(padded: bytes) -> str:
     return padded.rstrip(b"\0").decode(errors="ignore")
 
 
-def death_of(exitcode: int, noted: Noted, *, was_stopping: bool = False) -> Death:
-    """The cause of a process's end, from its exit code (negative: the signal) and its note.
+def death_of(exitcode: int, recorded: Recorded, *, was_stopping: bool = False) -> Death:
+    """The cause of a process's end, from its exit code (negative: the signal) and its crash record.
 
-    SIGKILL without a reason in the note is from outside, and so is any signal that a process does not get by its own doing.
+    SIGKILL without a reason in the record is from outside, and so is any signal that a process does not get by its own doing.
     """
     if exitcode == 0 and was_stopping:
         return Death("stopped", is_outside=True)
-    if noted.reason:
-        # a call in a thread may outlast the turns of others: who noted the reason knew better than the last turn
-        return Death(noted.reason, noted.ended_by or noted.filter, noted.document)
+    if recorded.reason:
+        # a call in a thread may outlast the turns of others: who recorded the reason knew better than the last turn
+        return Death(recorded.reason, recorded.ended_by or recorded.filter, recorded.document)
     if exitcode < 0:
         is_outside = -exitcode not in _OWN_SIGNALS
         cause = f"killed by {_signal_name(-exitcode)}"
     else:
         is_outside = False
         cause = f"exited with status {exitcode}"
-    return Death(cause, noted.filter, noted.document, is_outside)
+    return Death(cause, recorded.filter, recorded.document, is_outside)
 
 
 def _signal_name(number: int) -> str:
