@@ -146,7 +146,7 @@ def failed_whole(
     return Outcome(failed=header.documents, dead_letters=(letter,), keeps_body=keeps_body)
 
 
-class Death(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class ExitReason(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """End of an instance, as far as known.
 
     ``cause`` is a phrase (``killed by SIGSEGV``, ``not done after 5 s``, ``over 512 MiB of memory``). ``filter`` and ``document``

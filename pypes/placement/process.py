@@ -96,7 +96,7 @@ class Process:
         except OSError as error:
             if isinstance(error, TimeoutError):
                 raise
-            raise self.death() from error
+            raise self.died() from error
 
     def give(self, value: Any) -> None:
         """Have it work on ``value``, unless it was given that ahead. Raises :class:`frames.Unspeakable`."""
@@ -167,9 +167,9 @@ class Process:
         try:
             frame = self._channel.read(patience)
         except ConnectionError as error:
-            raise self.death() from error
+            raise self.died() from error
         if frame is None:
-            raise self.death()
+            raise self.died()
         return frame
 
     def _logged(self, kind: int, payload: bytes | bytearray) -> None:
@@ -181,7 +181,7 @@ class Process:
 
     # -- ending it --------------------------------------------------------------------------------------
 
-    def death(self) -> Died:
+    def died(self) -> Died:
         """Cause of the process's death; a process that still lives is killed."""
         try:
             status = self._popen.wait(DYING_S)

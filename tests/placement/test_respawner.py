@@ -103,7 +103,7 @@ def test_closed_while_one_is_busy() -> None:
     process = respawner.take()
     process.give(Packet({"do": "hang_deaf"}))
     respawner.close(is_busy=True)
-    assert str(process.death()) == "killed by SIGKILL"
+    assert str(process.died()) == "killed by SIGKILL"
 
 
 def test_what_was_sent_ahead_is_not_sent_again() -> None:

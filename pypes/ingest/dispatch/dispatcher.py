@@ -24,7 +24,7 @@ from pypes.ingest.dispatch.link import Link
 from pypes.ingest.dispatch.links import Links
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.verdict import judge
-from pypes.ingest.outcome import Death, Details, Fate, Outcome, failure_log_fields
+from pypes.ingest.outcome import Details, ExitReason, Fate, Outcome, failure_log_fields
 
 log = logging.getLogger(__name__)
 
@@ -216,10 +216,10 @@ class Dispatcher:
         log.info("instance lost", extra={"instance": link.id, "outstanding": len(link.outstanding)})
         self._on_lost(link.id)
 
-    def gone(self, id: int, death: Death | None = None) -> None:
+    def gone(self, id: int, reason: ExitReason | None = None) -> None:
         """The instance is dead and reaped: what it had goes elsewhere, suspects to be run alone.
 
-        ``death`` says how it ended, as far as that is known; :mod:`pypes.ingest.dispatch.verdict` has what follows from it.
+        ``reason`` says how it ended, as far as that is known; :mod:`pypes.ingest.dispatch.verdict` has what follows from it.
         """
         link = self._links.get(id)
         if link is None:
@@ -227,7 +227,7 @@ class Dispatcher:
         link.read_rest()
         # what it still said may have been its goodbye
         if self._links.get(id) is link:
-            ended = judge(link, death)
+            ended = judge(link, reason)
             if ended is not None:
                 self._handover.committed.forget(ended.id)
             self._take_back(link)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pypes.ingest.contracts.leasing import Lease
 from pypes.ingest.dispatch.link import Link, Sent
-from pypes.ingest.outcome import Blame, Death
+from pypes.ingest.outcome import Blame, ExitReason
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 MAX_CRASHES = 3
 
 
-def judge(link: Link, death: Death | None) -> Lease | None:
+def judge(link: Link, reason: ExitReason | None) -> Lease | None:
     """Charge the deliveries that a dead instance had in hand; removes and returns the one dead-lettered.
 
-    ``death``: as far as known.
+    ``reason``: as far as known.
     """
     if link.begun is None:
         for sent in link.outstanding.values():
@@ -34,9 +34,9 @@ def judge(link: Link, death: Death | None) -> Lease | None:
     if begun is None:
         return None  # the lone run was another worker's, or is over: nothing else was begun since
     begun.is_alone = True
-    if death is not None and death.is_outside:
+    if reason is not None and reason.is_outside:
         return None
-    if death is not None and _blame(begun, death, link.id):
+    if reason is not None and _blame(begun, reason, link.id):
         return None
     crashes = begun.leasing.record_crash(begun.lease)
     extra = {**_log_fields(begun), "instance": link.id, "crashes": crashes}
@@ -44,24 +44,24 @@ def judge(link: Link, death: Death | None) -> Lease | None:
     if crashes < MAX_CRASHES:
         return None
     link.take(link.begun)
-    cause = f" ({death.cause})" if death is not None and death.cause else ""
-    reason = f"the instance died {crashes} times while it ran nothing but this delivery{cause}"
-    begun.leasing.dead_letter(begun.lease, "instance.killed", reason)
+    cause = f" ({reason.cause})" if reason is not None and reason.cause else ""
+    error = f"the instance died {crashes} times while it ran nothing but this delivery{cause}"
+    begun.leasing.dead_letter(begun.lease, "instance.killed", error)
     return begun.lease
 
 
-def _blame(begun: Sent, death: Death, instance: int) -> bool:
+def _blame(begun: Sent, reason: ExitReason, instance: int) -> bool:
     """Blame the document that the crash record names; False if it names none, or one that is already left out."""
     lease = begun.lease
-    document = 0 if lease.header.documents == 1 else death.document
-    if not death.filter or document < 0:
+    document = 0 if lease.header.documents == 1 else reason.document
+    if not reason.filter or document < 0:
         return False
     known = begun.leasing.rerun(lease)
     if known is not None and any(blame.document == document for blame in known.blames):
         return False
-    extra = {**_log_fields(begun), "index": document, "instance": instance, "filter": death.filter, "cause": death.cause}
+    extra = {**_log_fields(begun), "index": document, "instance": instance, "filter": reason.filter, "cause": reason.cause}
     log.warning("the instance died while it ran one document alone", extra=extra)
-    begun.leasing.blame(lease, Blame(document, death.filter, death.cause))
+    begun.leasing.blame(lease, Blame(document, reason.filter, reason.cause))
     return True
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from pypes.ingest.dispatch.topology import Topology
-from pypes.ingest.outcome import Death
+from pypes.ingest.outcome import ExitReason
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
@@ -78,7 +78,8 @@ class WorkerEvents(Protocol):
     def topology(self, topology: Topology) -> None:
         """Tell what runs where; always complete."""
 
-    def gone(self, id: int, death: Death) -> None:
+    # the parameters are the keys of the message: this one has kept its name
+    def gone(self, id: int, death: ExitReason) -> None:
         """Tell that an instance is dead and reaped, and of what it died: what it had may go to another one."""
 
     def drain(self, grace_s: float) -> None:

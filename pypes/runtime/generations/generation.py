@@ -19,10 +19,10 @@ from typing import Any
 
 from pypes.core.lifeline import ProcessGroup
 from pypes.errors import ComponentError
-from pypes.ingest.outcome import Death
+from pypes.ingest.outcome import ExitReason
 from pypes.runtime.generations.backoff import Backoff
 from pypes.runtime.generations.places import places
-from pypes.runtime.instance.crash_record import CrashRecord, death_of
+from pypes.runtime.instance.crash_record import CrashRecord, exit_reason_of
 from pypes.runtime.instance.entry import run_instance
 from pypes.runtime.instance.instance import InstanceSpec
 from pypes.runtime.instance.watchdog import Stillness
@@ -190,7 +190,7 @@ class Instance:
         self._read_rest()
         self.exitcode = self._process.exitcode
         self.was_stopping, self.was_starting = self.state == "stopping", self.state == "starting"
-        self.death = death_of(self.exitcode, self._record.read(), was_stopping=self.was_stopping)
+        self.exit_reason = exit_reason_of(self.exitcode, self._record.read(), was_stopping=self.was_stopping)
         self._record.close()
         self.state = "gone"
         self._group.signal(signal.SIGKILL)
@@ -214,17 +214,17 @@ class Instance:
         for path in (self.spec.socket, self.spec.crash_record):
             Path(path).unlink(missing_ok=True)
 
-    def death_at_setup(self) -> SetupFailure:
+    def failure_at_setup(self) -> SetupFailure:
         """Why it ended before it was ready, as far as is known."""
-        return self.failure or SetupFailure(*self._setting_up, f"the instance {in_words(self.death)}")
+        return self.failure or SetupFailure(*self._setting_up, f"the instance {in_words(self.exit_reason)}")
 
 
-def in_words(death: Death) -> str:
+def in_words(reason: ExitReason) -> str:
     """The end of an instance in words that follow "it" or "the instance" in a sentence."""
-    cause = death.cause
+    cause = reason.cause
     if not cause.startswith("exited"):  # ``killed by SIGSEGV``, ``not done after 5 s``, ``over 512 MiB of memory``, ``stopped``
         cause = f"was {cause}"
-    return f"{cause} in filter {death.filter}" if death.filter else cause
+    return f"{cause} in filter {reason.filter}" if reason.filter else cause
 
 
 class Generation:

@@ -24,7 +24,7 @@ from typing import Any
 from pypes import logs
 from pypes.core.lifeline import ProcessGroup
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
-from pypes.ingest.outcome import Death
+from pypes.ingest.outcome import ExitReason
 from pypes.observe import Observer, guarded
 from pypes.runtime.generations.backoff import FIRST_S
 from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, in_words
@@ -40,7 +40,7 @@ LOOK_S = 0.25
 class Generations:
     """Starts, watches and replaces instances. Used in the supervisor's event loop; :meth:`reap` is its SIGCHLD handler.
 
-    ``on_change()`` is called when the set of ready instances changed, ``on_gone(id, death)`` after an instance was reaped,
+    ``on_change()`` is called when the set of ready instances changed, ``on_gone(id, reason)`` after an instance was reaped,
     ``on_failed(name)`` when a bug of ours has left it in a state that it cannot go on from.
     ``lifeline_fd`` is the reading end of the supervisor's lifeline. An ``observer`` is told of instances.
     """
@@ -50,7 +50,7 @@ class Generations:
         runtime_dir: Path,
         lifeline_fd: int,
         on_change: Callable[[], None],
-        on_gone: Callable[[int, Death], None],
+        on_gone: Callable[[int, ExitReason], None],
         on_failed: OnFailed,
         observer: Observer | None = None,
     ) -> None:
@@ -345,16 +345,16 @@ class Generations:
 
     def _exited(self, generation: Generation, slot: int, instance: Instance) -> None:
         """An instance was reaped: say so, then replace it unless its generation is over."""
-        self._on_gone(instance.spec.id, instance.death)
-        self._observer.instance_ended(instance.spec.id, instance.death.cause, instance.death.filter)
+        self._on_gone(instance.spec.id, instance.exit_reason)
+        self._observer.instance_ended(instance.spec.id, instance.exit_reason.cause, instance.exit_reason.filter)
         if not generation.is_open(slot):
             if not instance.was_stopping or instance.exitcode != 0:
-                self._log.debug("instance ended", instance=instance.spec.id, reason=instance.death.cause)
+                self._log.debug("instance ended", instance=instance.spec.id, reason=instance.exit_reason.cause)
             return
         if instance.is_replaced:
             self._launch(generation, slot)
             return
-        if instance.death.document >= 0 and not instance.death.is_outside:
+        if instance.exit_reason.document >= 0 and not instance.exit_reason.is_outside:
             # the document that did it will not come again: nor should several of them slow down the others
             for backoff in generation.backoffs:
                 backoff.forgive()
@@ -363,10 +363,10 @@ class Generations:
             delay_s = generation.backoffs[slot].delay_s(time.monotonic() - instance.started)
         is_hopeless = instance.failure or generation.backoffs[slot].deaths >= DEATHS_AT_SETUP
         if instance.was_starting and not generation.setup_ended.done() and is_hopeless:
-            generation.fail(instance.death_at_setup())
+            generation.fail(instance.failure_at_setup())
             return
-        reason = instance.failure.error().message if instance.failure else f"it {in_words(instance.death)}"
-        if instance.death.is_outside and instance.killed_for:
+        reason = instance.failure.error().message if instance.failure else f"it {in_words(instance.exit_reason)}"
+        if instance.exit_reason.is_outside and instance.killed_for:
             reason += f"; {instance.killed_for}"
         self._log.warning("instance died", instance=instance.spec.id, reason=reason, restart_s=delay_s)
         if self._serves(generation):

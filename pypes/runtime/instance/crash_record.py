@@ -24,7 +24,7 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-from pypes.ingest.outcome import Death
+from pypes.ingest.outcome import ExitReason
 
 NOTHING, TURN, DECODING = range(3)
 
@@ -121,23 +121,23 @@ def _text(padded: bytes) -> str:
     return padded.rstrip(b"\0").decode(errors="ignore")
 
 
-def death_of(exitcode: int, recorded: Recorded, *, was_stopping: bool = False) -> Death:
+def exit_reason_of(exitcode: int, recorded: Recorded, *, was_stopping: bool = False) -> ExitReason:
     """The cause of a process's end, from its exit code (negative: the signal) and its crash record.
 
     SIGKILL without a reason in the record is from outside, and so is any signal that a process does not get by its own doing.
     """
     if exitcode == 0 and was_stopping:
-        return Death("stopped", is_outside=True)
+        return ExitReason("stopped", is_outside=True)
     if recorded.reason:
         # a call in a thread may outlast the turns of others: who recorded the reason knew better than the last turn
-        return Death(recorded.reason, recorded.ended_by or recorded.filter, recorded.document)
+        return ExitReason(recorded.reason, recorded.ended_by or recorded.filter, recorded.document)
     if exitcode < 0:
         is_outside = -exitcode not in _OWN_SIGNALS
         cause = f"killed by {_signal_name(-exitcode)}"
     else:
         is_outside = False
         cause = f"exited with status {exitcode}"
-    return Death(cause, recorded.filter, recorded.document, is_outside)
+    return ExitReason(cause, recorded.filter, recorded.document, is_outside)
 
 
 def _signal_name(number: int) -> str:

@@ -22,7 +22,7 @@ from pypes.core.lifeline import Lifeline, adopt_orphans
 from pypes.core.watched_tasks import WatchedTasks, in_own_thread, watch_callbacks
 from pypes.errors import InternalError, PypesError
 from pypes.ingest.dispatch.topology import Topology, cannot_serve
-from pypes.ingest.outcome import Death
+from pypes.ingest.outcome import ExitReason
 from pypes.observe import Observer, guarded
 from pypes.registry import Catalogue, discover
 from pypes.runtime.contracts.supervisor import InstanceStatus, NodeStatus
@@ -266,8 +266,8 @@ class Supervisor:
     def _clock_jumped(self) -> None:
         self._schedules.wake()
 
-    def _instance_gone(self, id: int, death: Death) -> None:
-        self._workers.announce_gone(id, death)
+    def _instance_gone(self, id: int, reason: ExitReason) -> None:
+        self._workers.announce_gone(id, reason)
 
     def _is_up(self) -> bool:
         return self._started.is_set() and (not self._generations.live or bool(self._generations.ready()))

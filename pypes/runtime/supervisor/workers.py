@@ -13,7 +13,7 @@ from pypes import logs
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.errors import BadRequest
 from pypes.ingest.dispatch.topology import Topology
-from pypes.ingest.outcome import Death
+from pypes.ingest.outcome import ExitReason
 from pypes.runtime.contracts.supervisor import WorkerEvents, WorkerStatus
 from pypes.runtime.rpc import Peer
 from pypes.runtime.rpc.contract import events
@@ -76,10 +76,10 @@ class Workers:
         for worker in self._known.values():
             worker.events.topology(topology)
 
-    def announce_gone(self, instance: int, death: Death) -> None:
+    def announce_gone(self, instance: int, reason: ExitReason) -> None:
         """Tell all workers that an instance is dead and reaped, and of what it died."""
         for worker in self._known.values():
-            worker.events.gone(instance, death)
+            worker.events.gone(instance, reason)
 
     @property
     def is_ready(self) -> bool:

@@ -26,7 +26,7 @@ from pypes.ingest.contracts.queue import Queue, QueueStats
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.topology import Topology, cannot_serve
-from pypes.ingest.outcome import Death
+from pypes.ingest.outcome import ExitReason
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import Receipt
 from pypes.ingest.store.shards import Shard, Shards, owner_of
@@ -354,7 +354,7 @@ class _Events:
         self._worker._has_topology = True
         self._worker._apply(topology)
 
-    def gone(self, id: int, death: Death) -> None:
+    def gone(self, id: int, death: ExitReason) -> None:
         self._worker._dispatcher.gone(id, death)
 
     def drain(self, grace_s: float) -> None:

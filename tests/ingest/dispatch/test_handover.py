@@ -10,7 +10,7 @@ from pypes.ingest.dispatch.handover import BURIED_AT_ONCE, TURN_DELIVERIES
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.window import BULK_DELIVERIES
 from pypes.ingest.ordering import key_of, pack_keys
-from pypes.ingest.outcome import Death
+from pypes.ingest.outcome import ExitReason
 from tests.ingest.dispatch.harness import GRAPHS, TWO, ScriptedInstance, dispatching, post, published, run, state_of, topology
 from tests.ingest.harness import until
 
@@ -227,7 +227,7 @@ async def test_an_instance_that_is_gone_holds_nothing_any_more(instances: list[S
         await instances[1].got(0)
         await instances[1].say(protocol.held([]))
         instances[0].die()
-        dispatcher.gone(1, Death("killed by SIGKILL", is_outside=True))
+        dispatcher.gone(1, ExitReason("killed by SIGKILL", is_outside=True))
         await instances[1].got(1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pypes.ingest import protocol
-from pypes.ingest.outcome import Blame, Death
+from pypes.ingest.outcome import Blame, ExitReason
 from tests.ingest import harness
 from tests.ingest.dispatch.harness import ScriptedInstance, dispatching, post, run, state_of, topology
 
@@ -73,7 +73,7 @@ async def test_the_document_that_a_note_names_is_blamed_and_the_rest_runs_again(
         [item] = await instances[0].got(1)
         await instances[0].say(protocol.begin(item.number), protocol.committed(item.number, "out", [0]))
         instances[0].die()
-        dispatcher.gone(1, Death("killed by SIGSEGV", "pdf", 1))
+        dispatcher.gone(1, ExitReason("killed by SIGSEGV", "pdf", 1))
         # blamed already, and dead of the same: the note does not lead to who is guilty
         for number in (2, 3, 4):
             each = instances[number - 1]
@@ -83,7 +83,7 @@ async def test_the_document_that_a_note_names_is_blamed_and_the_rest_runs_again(
             assert item.rerun == protocol.Rerun((Blame(1, "pdf", "killed by SIGSEGV"),), {"out": (0,)})
             await each.say(protocol.begin(item.number))
             each.die()
-            dispatcher.gone(number, Death("killed by SIGSEGV", "pdf", 1))
+            dispatcher.gone(number, ExitReason("killed by SIGSEGV", "pdf", 1))
         assert await state_of(queue, receipt) == "failed"
         assert not dispatcher._handover.committed, "what is done is remembered no longer"
 
@@ -98,7 +98,7 @@ async def test_a_kill_from_outside_is_charged_to_nobody(instances: list[Scripted
             [item] = await each.got(1)
             await each.say(protocol.begin(item.number))
             each.die()
-            dispatcher.gone(number, Death("killed by SIGKILL", "pdf", 0, is_outside=True))
+            dispatcher.gone(number, ExitReason("killed by SIGKILL", "pdf", 0, is_outside=True))
         dispatcher.apply(topology(instances[4], first=5))
         [item] = await instances[4].got(1)
         assert (item.receipt, item.rerun) == (receipt, None)
@@ -116,7 +116,7 @@ def test_log_lines_say_which_document_it_was(instances: list[ScriptedInstance], 
                 [item] = await each.got(1)
                 await each.say(protocol.begin(item.number))
                 each.die()
-                dispatcher.gone(number, Death("killed by SIGSEGV", "pdf", 1))
+                dispatcher.gone(number, ExitReason("killed by SIGSEGV", "pdf", 1))
             assert await state_of(queue, receipt) == "failed"
             receipts.append(receipt)
 

@@ -6,24 +6,24 @@ import asyncio
 
 import pytest
 
-from pypes.ingest.outcome import Death
+from pypes.ingest.outcome import ExitReason
 from pypes.runtime.generations.generation import Generation, SetupFailure, in_words
 from pypes.runtime.instance.instance import InstanceSpec
 
 
 @pytest.mark.parametrize(
-    ("death", "words"),
+    ("reason", "words"),
     [
-        (Death("killed by SIGSEGV", "pdf", 3), "was killed by SIGSEGV in filter pdf"),
-        (Death("killed by SIGKILL", is_outside=True), "was killed by SIGKILL"),
-        (Death("not done after 2 s", "odd"), "was not done after 2 s in filter odd"),
-        (Death("over 512 MiB of memory", "odd", 0), "was over 512 MiB of memory in filter odd"),
-        (Death("exited with status 3", "odd", 0), "exited with status 3 in filter odd"),
-        (Death("stopped", is_outside=True), "was stopped"),
+        (ExitReason("killed by SIGSEGV", "pdf", 3), "was killed by SIGSEGV in filter pdf"),
+        (ExitReason("killed by SIGKILL", is_outside=True), "was killed by SIGKILL"),
+        (ExitReason("not done after 2 s", "odd"), "was not done after 2 s in filter odd"),
+        (ExitReason("over 512 MiB of memory", "odd", 0), "was over 512 MiB of memory in filter odd"),
+        (ExitReason("exited with status 3", "odd", 0), "exited with status 3 in filter odd"),
+        (ExitReason("stopped", is_outside=True), "was stopped"),
     ],
 )
-def test_every_cause_makes_a_sentence(death: Death, words: str) -> None:
-    assert in_words(death) == words
+def test_every_cause_makes_a_sentence(reason: ExitReason, words: str) -> None:
+    assert in_words(reason) == words
 
 
 def test_a_failed_setup_names_graph_and_filter() -> None:

@@ -18,9 +18,9 @@ from pypes.graph.spec import ComponentSpec
 from pypes.ingest.delivery import Header
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.topology import Topology
-from pypes.ingest.outcome import Death
+from pypes.ingest.outcome import ExitReason
 from pypes.ingest.receipt import Receipt
-from pypes.runtime.instance.crash_record import CrashRecord, death_of
+from pypes.runtime.instance.crash_record import CrashRecord, exit_reason_of
 from pypes.runtime.instance.instance import InstanceSpec
 from tests.ingest.memory import MemoryQueue
 
@@ -161,9 +161,9 @@ class Process:
         self.process.kill()
         self.process.wait()
 
-    def death(self) -> Death:
+    def exit_reason(self) -> ExitReason:
         """Of what it died, once it has."""
-        return death_of(self.process.wait(WAIT_S), CrashRecord(self.spec.crash_record).read())
+        return exit_reason_of(self.process.wait(WAIT_S), CrashRecord(self.spec.crash_record).read())
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -180,7 +180,7 @@ class Stage:
         self.queue = MemoryQueue(limits=limits)
         self.processes: dict[int, Process] = {}
         self.lost: list[int] = []
-        self.deaths: list[Death] = []
+        self.exit_reasons: list[ExitReason] = []
         self.last_id = 0
         self.restarts = False
         self.hold = False
@@ -214,9 +214,9 @@ class Stage:
             return  # it was told to stop
         process.kill()
         process.close()
-        self.deaths.append(process.death())
+        self.exit_reasons.append(process.exit_reason())
         for dispatcher in (self.dispatcher, *self.others):
-            dispatcher.gone(id, self.deaths[-1])
+            dispatcher.gone(id, self.exit_reasons[-1])
         self.announce()
         if self.restarts:
             self.start()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pypes.ingest.outcome import Death
-from pypes.runtime.instance.crash_record import DECODING, NOTHING, SIZE, TURN, CrashRecord, Recorded, death_of
+from pypes.ingest.outcome import ExitReason
+from pypes.runtime.instance.crash_record import DECODING, NOTHING, SIZE, TURN, CrashRecord, Recorded, exit_reason_of
 
 
 def recorded(activity: int = NOTHING, document: int = -1, filter: str = "", ended_by: str = "", reason: str = "") -> Recorded:
@@ -35,25 +35,25 @@ def test_what_is_written_through_one_mapping_is_read_through_another(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("exitcode", "record", "death"),
+    ("exitcode", "record", "exit_reason"),
     [
-        (-signal.SIGSEGV, recorded(TURN, 3, "pdf"), Death("killed by SIGSEGV", "pdf", 3)),
-        (-signal.SIGABRT, recorded(), Death("killed by SIGABRT")),
-        (-signal.SIGSEGV, recorded(DECODING), Death("killed by SIGSEGV")),
-        (3, recorded(TURN, 0, "pdf"), Death("exited with status 3", "pdf", 0)),
-        (0, recorded(TURN, 0, "pdf"), Death("exited with status 0", "pdf", 0)),
-        (-signal.SIGKILL, recorded(TURN, 3, "pdf"), Death("killed by SIGKILL", "pdf", 3, is_outside=True)),
-        (-signal.SIGHUP, recorded(TURN, 3, "pdf"), Death("killed by SIGHUP", "pdf", 3, is_outside=True)),
-        (-signal.SIGKILL, recorded(TURN, 3, "pdf", "pdf", "not done after 5 s"), Death("not done after 5 s", "pdf", 3)),
-        (-signal.SIGKILL, recorded(TURN, 3, "out", "pdf", "not done after 5 s"), Death("not done after 5 s", "pdf", 3)),
-        (-signal.SIGKILL, recorded(TURN, 3, "pdf", "", "over 64 MiB of memory"), Death("over 64 MiB of memory", "pdf", 3)),
-        (-signal.SIGKILL, recorded(NOTHING, -1, "", "pdf", "not done after 5 s"), Death("not done after 5 s", "pdf")),
-        (-signal.SIGKILL, recorded(DECODING, -1, "", "", "over 64 MiB of memory"), Death("over 64 MiB of memory")),
+        (-signal.SIGSEGV, recorded(TURN, 3, "pdf"), ExitReason("killed by SIGSEGV", "pdf", 3)),
+        (-signal.SIGABRT, recorded(), ExitReason("killed by SIGABRT")),
+        (-signal.SIGSEGV, recorded(DECODING), ExitReason("killed by SIGSEGV")),
+        (3, recorded(TURN, 0, "pdf"), ExitReason("exited with status 3", "pdf", 0)),
+        (0, recorded(TURN, 0, "pdf"), ExitReason("exited with status 0", "pdf", 0)),
+        (-signal.SIGKILL, recorded(TURN, 3, "pdf"), ExitReason("killed by SIGKILL", "pdf", 3, is_outside=True)),
+        (-signal.SIGHUP, recorded(TURN, 3, "pdf"), ExitReason("killed by SIGHUP", "pdf", 3, is_outside=True)),
+        (-signal.SIGKILL, recorded(TURN, 3, "pdf", "pdf", "not done after 5 s"), ExitReason("not done after 5 s", "pdf", 3)),
+        (-signal.SIGKILL, recorded(TURN, 3, "out", "pdf", "not done after 5 s"), ExitReason("not done after 5 s", "pdf", 3)),
+        (-signal.SIGKILL, recorded(TURN, 3, "pdf", "", "over 64 MiB of memory"), ExitReason("over 64 MiB of memory", "pdf", 3)),
+        (-signal.SIGKILL, recorded(NOTHING, -1, "", "pdf", "not done after 5 s"), ExitReason("not done after 5 s", "pdf")),
+        (-signal.SIGKILL, recorded(DECODING, -1, "", "", "over 64 MiB of memory"), ExitReason("over 64 MiB of memory")),
     ],
 )
-def test_how_it_died_follows_from_the_exit_code_and_the_record(exitcode: int, record: Recorded, death: Death) -> None:
-    assert death_of(exitcode, record) == death
+def test_how_it_died_follows_from_the_exit_code_and_the_record(exitcode: int, record: Recorded, exit_reason: ExitReason) -> None:
+    assert exit_reason_of(exitcode, record) == exit_reason
 
 
 def test_one_that_was_told_to_stop_and_did_is_nobodys_fault() -> None:
-    assert death_of(0, recorded(), was_stopping=True) == Death("stopped", is_outside=True)
+    assert exit_reason_of(0, recorded(), was_stopping=True) == ExitReason("stopped", is_outside=True)

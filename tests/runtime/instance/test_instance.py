@@ -16,8 +16,8 @@ from pypes.core.limits import Limits
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.ordering import key_of, pack_keys
-from pypes.ingest.outcome import Death
-from pypes.runtime.instance.crash_record import CrashRecord, death_of
+from pypes.ingest.outcome import ExitReason
+from pypes.runtime.instance.crash_record import CrashRecord, exit_reason_of
 from tests.ingest.memory import MemoryQueue
 from tests.runtime.instance.harness import WAIT_S, Process, Stage, spec_of, staged, until
 
@@ -127,7 +127,7 @@ async def test_poison_is_dead_lettered_after_one_lone_death_and_its_neighbours_p
     kept = await stage.queue.letters.get(letter.id)
     assert kept is not None
     assert json.loads(kept.letter.packet)["fields"] == {"n": 20, "do": "die"}
-    assert stage.deaths == [Death("killed by SIGABRT"), Death("killed by SIGABRT", "in", 0)]
+    assert stage.exit_reasons == [ExitReason("killed by SIGABRT"), ExitReason("killed by SIGABRT", "in", 0)]
 
 
 @staged()
@@ -257,7 +257,7 @@ async def test_stop_waits_no_longer_than_its_grace_for_a_destination_that_is_awa
     stage.processes.pop(1)
     process.control.send(("stop", 0.3))
     assert await asyncio.to_thread(process.process.wait, WAIT_S) == 0
-    assert death_of(0, CrashRecord(process.spec.crash_record).read(), was_stopping=True).is_outside
+    assert exit_reason_of(0, CrashRecord(process.spec.crash_record).read(), was_stopping=True).is_outside
     found = await stage.queue.receipts.get(id)
     assert found is not None
     assert not found.finished
