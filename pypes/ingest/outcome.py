@@ -116,7 +116,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return msgspec.msgpack.decode(data, type=cls)
 
 
-class Blame(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Poison(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A document that ended its instance while its delivery ran alone: it is dead-lettered instead of being run again."""
 
     document: int

@@ -30,7 +30,7 @@ import msgspec
 
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Overtaken
-from pypes.ingest.outcome import Blame, Outcome
+from pypes.ingest.outcome import Outcome, Poison
 
 DELIVER, FLUSH, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD, TRIGGER, MORE, FETCHED, ENDED, ENOUGH, LEFT = range(1, 15)
 
@@ -44,12 +44,12 @@ PREFIX_BYTES = _PREFIX.size
 class Rerun(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """History of a delivery that has run before.
 
-    ``blames``: documents that are dead-lettered at once. ``committed``: publisher → ordinals of documents that it has
+    ``poisons``: documents that are dead-lettered at once. ``committed``: publisher → ordinals of documents that it has
     committed in an earlier run and must not be given again. ``superseded``: of which documents newer ones were taken while
     this delivery waited in the bulk lane; those it holds of them are dropped.
     """
 
-    blames: tuple[Blame, ...] = ()
+    poisons: tuple[Poison, ...] = ()
     committed: dict[str, tuple[int, ...]] = {}
     superseded: Overtaken = Overtaken()
 

@@ -22,7 +22,7 @@ from pypes.ingest.contracts.leasing import Lease, Settled, Stream
 from pypes.ingest.contracts.queue import QueueStats
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.outcome import Blame, DeadLetter, Details, receipt_of
+from pypes.ingest.outcome import DeadLetter, Details, Poison, receipt_of
 from pypes.ingest.queues.idempotency import check
 from pypes.ingest.queues.lending import Lending
 from pypes.ingest.queues.prefetched import Prefetched
@@ -61,7 +61,7 @@ class Shelf:
             clock,
             max_kept_bytes=limits.dead_letter_body_bytes,
             on_finished=self.finished,
-            on_crashed=lambda delivery, blames: None,
+            on_crashed=lambda delivery, poisons: None,
             fetch=lambda: None,
         )
         self.appended = 0
@@ -220,13 +220,13 @@ class YieldingLeasing:
         await step()
         return leases
 
-    async def note(self, token: int, *, blame: Blame | None = None) -> None:
+    async def record_crash(self, token: int, *, poison: Poison | None = None) -> None:
         await self._step()
         if (lease := self.lent.get(token)) is not None:
-            if blame is None:
+            if poison is None:
                 self._lending.record_crash(lease)
             else:
-                self._lending.blame(lease, blame)
+                self._lending.record_poison(lease, poison)
 
     async def settle(self, batch: Sequence[Settled]) -> None:
         await self._step()

@@ -11,7 +11,7 @@ from pypes.ingest.backlog.key_locks import KeyLocks
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Fresh, Overtaken, fresh_of
-from pypes.ingest.outcome import Blame
+from pypes.ingest.outcome import Poison
 from pypes.ingest.protocol import Rerun
 
 
@@ -25,7 +25,7 @@ class Backlog:
     def __init__(self, first_token: int, max_cached_bytes: int | None = None) -> None:
         self.groups: dict[int, Group] = {}
         self.leased: dict[int, Delivery] = {}
-        #: What is known of earlier runs of deliveries, by commit key and position: blames.
+        #: What is known of earlier runs of deliveries, by commit key and position: poisons.
         self.past: dict[tuple[int, int], Rerun] = {}
         #: Graphs of which nothing is lent for now; kept by whoever leases.
         self.held: set[str] = set()
@@ -233,12 +233,12 @@ class Backlog:
         past = self.past.get((delivery.group.key, delivery.position))
         if not any(superseded):
             return past
-        return Rerun(superseded=superseded) if past is None else Rerun(past.blames, past.committed, superseded)
+        return Rerun(superseded=superseded) if past is None else Rerun(past.poisons, past.committed, superseded)
 
-    def blames(self, delivery: Delivery) -> tuple[Blame, ...]:
+    def poisons(self, delivery: Delivery) -> tuple[Poison, ...]:
         """The documents of a delivery that ended an instance."""
         past = self.past.get((delivery.group.key, delivery.position))
-        return past.blames if past is not None else ()
+        return past.poisons if past is not None else ()
 
     def settle(self, token: int) -> Delivery | None:
         """End a lease; the delivery is the caller's to finish or to give back. None if the lease is not valid."""

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.outcome import Blame, Outcome
+from pypes.ingest.outcome import Outcome, Poison
 from pypes.ingest.protocol import Rerun
 
 
@@ -87,7 +87,7 @@ class Leasing(Protocol):
         """Count a death of the holder while it ran this delivery alone; returns the count, which outlives a restart."""
         ...
 
-    def blame(self, lease: Lease, blame: Blame) -> None:
+    def record_poison(self, lease: Lease, poison: Poison) -> None:
         """Remember a document that ended its instance, durably with the next commit; the lease stays valid."""
         ...
 
@@ -129,8 +129,8 @@ class RemoteLeasing(Protocol):
         """Lend up to ``n`` deliveries of up to ``max_bytes`` in all (at least one); its time runs from now on."""
         ...
 
-    async def note(self, token: int, *, blame: Blame | None = None) -> None:
-        """Remember, durably on return, a death of the holder, by the document to blame or as one more crash."""
+    async def record_crash(self, token: int, *, poison: Poison | None = None) -> None:
+        """Remember, durably on return, that the holder died, by the document that did it or as one more crash."""
         ...
 
     async def settle(self, batch: Sequence[Settled]) -> None:

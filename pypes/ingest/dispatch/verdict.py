@@ -1,4 +1,4 @@
-"""Blame for the death of an instance, and its consequences for the deliveries in hand.
+"""Verdict on the end of an instance, and its consequences for the deliveries in hand.
 
 Nobody can tell which of the deliveries that ran together killed an instance: all of them are suspects and run again alone. The
 one that was running alone is charged: with the document that the instance's crash record names, which is dead-lettered while the
@@ -13,7 +13,7 @@ from typing import Any
 
 from pypes.ingest.contracts.leasing import Lease
 from pypes.ingest.dispatch.link import Link, Sent
-from pypes.ingest.outcome import Blame, ExitReason
+from pypes.ingest.outcome import ExitReason, Poison
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def judge(link: Link, reason: ExitReason | None) -> Lease | None:
     begun.is_alone = True
     if reason is not None and reason.is_outside:
         return None
-    if reason is not None and _blame(begun, reason, link.id):
+    if reason is not None and _charge(begun, reason, link.id):
         return None
     crashes = begun.leasing.record_crash(begun.lease)
     extra = {**_log_fields(begun), "instance": link.id, "crashes": crashes}
@@ -50,18 +50,18 @@ def judge(link: Link, reason: ExitReason | None) -> Lease | None:
     return begun.lease
 
 
-def _blame(begun: Sent, reason: ExitReason, instance: int) -> bool:
-    """Blame the document that the crash record names; False if it names none, or one that is already left out."""
+def _charge(begun: Sent, reason: ExitReason, instance: int) -> bool:
+    """Charge the document that the crash record names; False if it names none, or one that is already left out."""
     lease = begun.lease
     document = 0 if lease.header.documents == 1 else reason.document
     if not reason.filter or document < 0:
         return False
     known = begun.leasing.rerun(lease)
-    if known is not None and any(blame.document == document for blame in known.blames):
+    if known is not None and any(poison.document == document for poison in known.poisons):
         return False
     extra = {**_log_fields(begun), "index": document, "instance": instance, "filter": reason.filter, "cause": reason.cause}
     log.warning("the instance died while it ran one document alone", extra=extra)
-    begun.leasing.blame(lease, Blame(document, reason.filter, reason.cause))
+    begun.leasing.record_poison(lease, Poison(document, reason.filter, reason.cause))
     return True
 
 

@@ -25,7 +25,7 @@ from pypes.ingest.accounts import Account
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import Delivery, Group
 from pypes.ingest.contracts.queue import QueueStats
-from pypes.ingest.outcome import Blame, Details
+from pypes.ingest.outcome import Details, Poison
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queues.callbacks import StoredCallbacks
 from pypes.ingest.queues.committer import Committer, store_error
@@ -226,8 +226,8 @@ class EmbeddedQueue:
                 self._rewriting.note(group)
             if found.crashes:
                 self._buffer.recall_crashes(found.key)
-        for key, position, blames in known.blames:
-            self._backlog.past[key, position] = Rerun(blames=blames)
+        for key, position, poisons in known.poisons:
+            self._backlog.past[key, position] = Rerun(poisons=poisons)
         self._fresh_graphs.update(each.graph for each in known.fresh)
         self._backlog.supersede(known.fresh)
         self._room.set_letters(known.totals.letters)
@@ -308,8 +308,8 @@ class EmbeddedQueue:
         self._buffer.finished(delivery, details, remains)
         self._committer.flush_later()
 
-    def _crashed(self, delivery: Delivery, blames: tuple[Blame, ...]) -> None:
-        self._buffer.crashed(delivery, blames)
+    def _crashed(self, delivery: Delivery, poisons: tuple[Poison, ...]) -> None:
+        self._buffer.crashed(delivery, poisons)
         self._committer.kick_soon()
 
     # -- the rest ----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import Delivery
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header, Spooled
-from pypes.ingest.outcome import Blame, Details, Outcome, failed_whole, failure_log_fields
+from pypes.ingest.outcome import Details, Outcome, Poison, failed_whole, failure_log_fields
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queues.room import Room
 from pypes.ingest.store.write_batch import Remains
@@ -28,7 +28,7 @@ OnFinished = Callable[[Delivery, Account, Details | None, Remains | None], None]
 class Lending:
     """Implements :class:`pypes.ingest.contracts.leasing.Leasing` on a backlog.
 
-    ``on_finished`` keeps what became of a delivery, ``on_crashed(delivery, blames)`` that it saw its holder die. ``fetch()`` is
+    ``on_finished`` keeps what became of a delivery, ``on_crashed(delivery, poisons)`` that it saw its holder die. ``fetch()`` is
     to bring what goes next of what is in the store only, unless enough is in memory, and then to call :meth:`notify`.
     ``on_leased(graph, deliveries)`` hears of what was lent at once.
     """
@@ -41,7 +41,7 @@ class Lending:
         *,
         max_kept_bytes: int,
         on_finished: OnFinished,
-        on_crashed: Callable[[Delivery, tuple[Blame, ...]], None],
+        on_crashed: Callable[[Delivery, tuple[Poison, ...]], None],
         fetch: Callable[[], None],
         on_leased: Callable[[str, int], None] | None = None,
     ) -> None:
@@ -129,18 +129,18 @@ class Lending:
         delivery.crashes += 1
         group = delivery.group
         group.crashes = {**(group.crashes or {}), delivery.position: delivery.crashes}
-        self._on_crashed(delivery, self._backlog.blames(delivery))
+        self._on_crashed(delivery, self._backlog.poisons(delivery))
         return delivery.crashes
 
-    def blame(self, lease: Lease, blame: Blame) -> None:
+    def record_poison(self, lease: Lease, poison: Poison) -> None:
         delivery = self._backlog.leased.get(lease.token)
         if delivery is None:
             return
         place = (delivery.group.key, delivery.position)
         past = self._backlog.past.get(place) or Rerun()
-        others = tuple(other for other in past.blames if other.document != blame.document)
-        self._backlog.past[place] = structs.replace(past, blames=(*others, blame))
-        self._on_crashed(delivery, self._backlog.blames(delivery))
+        others = tuple(other for other in past.poisons if other.document != poison.document)
+        self._backlog.past[place] = structs.replace(past, poisons=(*others, poison))
+        self._on_crashed(delivery, self._backlog.poisons(delivery))
 
     # -- how deliveries end ------------------------------------------------------------------------------
 

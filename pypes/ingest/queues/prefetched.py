@@ -17,7 +17,7 @@ from pypes.core.watched_tasks import OnFailed, WatchedTasks
 from pypes.errors import StoreError, Unavailable
 from pypes.ingest.contracts.leasing import Lease, RemoteLeasing, Settled, Stream
 from pypes.ingest.delivery import Spooled
-from pypes.ingest.outcome import Blame, Outcome, failed_whole, failure_log_fields
+from pypes.ingest.outcome import Outcome, Poison, failed_whole, failure_log_fields
 from pypes.ingest.protocol import Rerun
 
 log = logging.getLogger(__name__)
@@ -46,9 +46,9 @@ class Prefetched:
         self._held: frozenset[str] = frozenset()
         self._must_look = True
         self._settled: list[Settled] = []
-        self._notes: list[tuple[int, Blame | None]] = []
+        self._unrecorded: list[tuple[int, Poison | None]] = []
         self._crashes: dict[int, int] = {}
-        self._blames: dict[int, tuple[Blame, ...]] = {}
+        self._poisons: dict[int, tuple[Poison, ...]] = {}
         self._is_busy = False
         #: Done at the end of the exchange that is going on, or of the next one.
         self._on_settled: asyncio.Future[None] | None = None
@@ -99,7 +99,7 @@ class Prefetched:
         if self._out.pop(lease.token, None) is None:
             return False
         self._crashes.pop(lease.token, None)
-        self._blames.pop(lease.token, None)
+        self._poisons.pop(lease.token, None)
         self._settled.append(settled)
         self._wake.set()
         return True
@@ -108,28 +108,28 @@ class Prefetched:
         crashes = self._crashes.get(lease.token, lease.crashes)
         if lease.token in self._out:
             crashes = self._crashes[lease.token] = crashes + 1
-            self._notes.append((lease.token, None))
+            self._unrecorded.append((lease.token, None))
             self._wake.set()
         return crashes
 
-    def blame(self, lease: Lease, blame: Blame) -> None:
+    def record_poison(self, lease: Lease, poison: Poison) -> None:
         if lease.token in self._out:
-            self._blames[lease.token] = (*self._blames.get(lease.token, ()), blame)
-            self._notes.append((lease.token, blame))
+            self._poisons[lease.token] = (*self._poisons.get(lease.token, ()), poison)
+            self._unrecorded.append((lease.token, poison))
             self._wake.set()
 
     def rerun(self, lease: Lease) -> Rerun | None:
-        blames = self._blames.get(lease.token)
+        poisons = self._poisons.get(lease.token)
         if lease.token not in self._out:
             return None
-        if not blames:
+        if not poisons:
             return lease.rerun
         known = lease.rerun or Rerun()
-        others = tuple(old for old in known.blames if all(old.document != new.document for new in blames))
-        return Rerun((*others, *blames), known.committed, known.superseded)
+        others = tuple(old for old in known.poisons if all(old.document != new.document for new in poisons))
+        return Rerun((*others, *poisons), known.committed, known.superseded)
 
     async def settled(self) -> None:
-        while self._settled or self._notes or self._is_busy:
+        while self._settled or self._unrecorded or self._is_busy:
             future = self._on_settled = self._on_settled or asyncio.get_running_loop().create_future()
             self._wake.set()
             await asyncio.shield(future)
@@ -144,7 +144,7 @@ class Prefetched:
         lease = self._out.pop(token, None)
         if lease is not None:
             self._crashes.pop(token, None)
-            self._blames.pop(token, None)
+            self._poisons.pop(token, None)
             if self.on_lost is not None:
                 self.on_lost(lease)
             return
@@ -193,10 +193,10 @@ class Prefetched:
 
     async def _flush(self) -> None:
         """Tell the queue what has happened here."""
-        while self._notes:
-            token, blame = self._notes[0]
-            await self._remote.note(token, blame=blame)
-            del self._notes[0]
+        while self._unrecorded:
+            token, poison = self._unrecorded[0]
+            await self._remote.record_crash(token, poison=poison)
+            del self._unrecorded[0]
         if self._settled:
             batch = self._settled[:]
             await self._remote.settle(batch)

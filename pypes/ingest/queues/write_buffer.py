@@ -15,7 +15,7 @@ from pypes.ingest.contracts.cursors import Cursor
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.ordering import fresh_of
-from pypes.ingest.outcome import Blame, Details
+from pypes.ingest.outcome import Details, Poison
 from pypes.ingest.receipt import MAX_INDEX, ReceiptIds
 from pypes.ingest.replaying import Link
 from pypes.ingest.store.rows import pack
@@ -170,9 +170,9 @@ class WriteBuffer:
         self._next.damaged.append((group.key, reason))
         self._unreadable.add(group.key)
 
-    def crashed(self, delivery: Delivery, blames: tuple[Blame, ...]) -> None:
+    def crashed(self, delivery: Delivery, poisons: tuple[Poison, ...]) -> None:
         key = delivery.group.key
-        self._crashes[key, delivery.position] = (delivery.crashes, _encode(blames) if blames else None)
+        self._crashes[key, delivery.position] = (delivery.crashes, _encode(poisons) if poisons else None)
         self._crashed.add(key)
 
     def recall_crashes(self, key: int) -> None:
@@ -210,7 +210,7 @@ class WriteBuffer:
         if self.rewrites:
             self._take_rewrite(batch)
         if self._crashes:
-            batch.crashes = [(key, position, count, blames) for (key, position), (count, blames) in self._crashes.items()]
+            batch.crashes = [(key, position, count, poisons) for (key, position), (count, poisons) in self._crashes.items()]
             self._crashes = {}
         if not self._touched:
             commit.spools, self._spent_spools = self._spent_spools, []
@@ -316,7 +316,7 @@ class WriteBuffer:
                 self._touched[key] = group
         self.is_flush_due = self.is_flush_due or bool(commit.touched)
         self._next.write_again(batch)
-        self._crashes = {(key, position): (count, blames) for key, position, count, blames in batch.crashes} | self._crashes
+        self._crashes = {(key, position): (count, poisons) for key, position, count, poisons in batch.crashes} | self._crashes
         self._spent_spools = commit.spools + self._spent_spools
         refused, self.appends = commit.appends + self.appends, []
         changes: list[Change | Move] = [*commit.changes, *self.changes, *commit.moves, *self.moves]

@@ -10,13 +10,13 @@ import msgspec
 import orjson
 
 from pypes.errors import StoreError, StoreFull
-from pypes.ingest.outcome import Blame
+from pypes.ingest.outcome import Poison
 from pypes.ingest.store.rows import Row, salvage, unpack
 from pypes.ingest.store.schema import FORMAT
 
 
-def decode_blames(data: bytes) -> tuple[Blame, ...]:
-    return msgspec.msgpack.decode(data, type=tuple[Blame, ...])
+def decode_poisons(data: bytes) -> tuple[Poison, ...]:
+    return msgspec.msgpack.decode(data, type=tuple[Poison, ...])
 
 
 def refuse_newer(connection: sqlite3.Connection, found: int, path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from pypes.errors import StoreError
 from pypes.ingest.ordering import Fresh
-from pypes.ingest.outcome import Blame
-from pypes.ingest.store.reading import decode_blames
+from pypes.ingest.outcome import Poison
+from pypes.ingest.store.reading import decode_poisons
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
 from pypes.ingest.store.write_batch import Found, Totals
@@ -22,7 +22,7 @@ class Recovered(NamedTuple):
     last_key: int
     totals: Totals
     horizon: tuple[int, int]
-    blames: list[tuple[int, int, tuple[Blame, ...]]]
+    poisons: list[tuple[int, int, tuple[Poison, ...]]]
     fresh: list[Fresh]
 
 
@@ -34,7 +34,7 @@ def recover(store: Store, spool: SpoolDir) -> Recovered:
         # with a part of the rows unknown, so is which files they name
         if not problems:
             spool.sweep({name for each in found for name in each.spools} | set(store.kept_spools()))
-        blames = [(key, position, decode_blames(data)) for key, position, data in store.blames()]
-        return Recovered(found, problems, store.last_key(found), store.totals(), store.horizon(), blames, store.fresh())
+        poisons = [(key, position, decode_poisons(data)) for key, position, data in store.poisons()]
+        return Recovered(found, problems, store.last_key(found), store.totals(), store.horizon(), poisons, store.fresh())
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"the queue cannot be read: {error}; restore the shard from a copy", where=str(store.path)) from error

@@ -23,7 +23,7 @@ _COMMITS = """CREATE TABLE commits
   (key INTEGER PRIMARY KEY, salt INTEGER, entries INTEGER, size INTEGER, spools TEXT, data BLOB, crc INTEGER)"""
 _PROGRESS = "CREATE TABLE progress (key INTEGER PRIMARY KEY, data TEXT)"
 
-#: Tables that format 1 does not have, or has in another form.
+#: Tables that format 1 does not have, or has in another form. ``blames`` of a crash are its poisons, encoded.
 _NEW = """
 CREATE TABLE receipts (key INTEGER PRIMARY KEY, salt INTEGER, entries INTEGER, failed INTEGER, bytes INTEGER, data TEXT);
 CREATE INDEX receipts_failed ON receipts (key) WHERE failed;

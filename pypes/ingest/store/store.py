@@ -157,8 +157,8 @@ class Store:
         found = dict(self._writer.execute("SELECT name, value FROM meta WHERE name IN ('born', 'forgotten')"))
         return int(found.get("born", 0)), int(found.get("forgotten", 0))
 
-    def blames(self) -> list[tuple[int, int, bytes]]:
-        """Key, position and encoded blames of every delivery that has any."""
+    def poisons(self) -> list[tuple[int, int, bytes]]:
+        """Key, position and encoded poisons of every delivery that has any."""
         return self._writer.execute("SELECT key, position, blames FROM crashes WHERE blames IS NOT NULL").fetchall()
 
     def fresh(self) -> list[Fresh]:

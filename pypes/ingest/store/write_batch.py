@@ -75,7 +75,7 @@ class WriteBatch:
     progress: list[tuple[int, str]] = field(default_factory=list)
     #: Key, position, encoded details.
     details: list[tuple[int, int, bytes]] = field(default_factory=list)
-    #: Key, position, count, encoded blames.
+    #: Key, position, count, encoded poisons.
     crashes: list[tuple[int, int, int, bytes | None]] = field(default_factory=list)
     recovered: list[int] = field(default_factory=list)
     dead: list[Remains] = field(default_factory=list)

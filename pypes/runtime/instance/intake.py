@@ -306,16 +306,16 @@ class Intake:
         """Take out what is known to end an instance, and what newer documents have made void."""
         rerun = item.rerun
         assert rerun is not None
-        blames = {base + blame.document: blame for blame in rerun.blames}
+        poisons = {base + poison.document: poison for poison in rerun.poisons}
         identities, keys = map(frozenset, rerun.superseded)
-        if not blames and not identities and not keys:
+        if not poisons and not identities and not keys:
             return packets, numbers
         left: list[tuple[Packet, int]] = []
         for packet, number in zip(packets, numbers, strict=True):
-            blame = blames.get(number)
-            if blame is not None:
-                reason = f"{blame.cause} in filter {blame.filter}"
-                self._dead_letter((number,), "instance.killed", reason, packet, blame.filter)
+            poison = poisons.get(number)
+            if poison is not None:
+                reason = f"{poison.cause} in filter {poison.filter}"
+                self._dead_letter((number,), "instance.killed", reason, packet, poison.filter)
             elif (identity := _identity_of(packet)) is not None and (identity in identities or key_of(identity.id) in keys):
                 self.superseded.add(number)
             else:

@@ -1,5 +1,5 @@
 from pypes.ingest.dispatch.committed import Committed
-from pypes.ingest.outcome import Blame
+from pypes.ingest.outcome import Poison
 from pypes.ingest.protocol import Rerun
 
 
@@ -10,9 +10,9 @@ def test_what_was_committed_is_told_until_it_is_forgotten() -> None:
     committed.add("r", "index", [4])
     committed.add("r", "copy", [0])
     assert committed
-    blame = Blame(1, "pdf", "killed by SIGSEGV")
+    poison = Poison(1, "pdf", "killed by SIGSEGV")
     assert committed.over("r", None) == Rerun(committed={"index": (0, 2, 4), "copy": (0,)})
-    assert committed.over("r", Rerun((blame,))) == Rerun((blame,), {"index": (0, 2, 4), "copy": (0,)})
+    assert committed.over("r", Rerun((poison,))) == Rerun((poison,), {"index": (0, 2, 4), "copy": (0,)})
     assert committed.over("other", None) is None
     committed.forget("r")
     assert committed.over("r", None) is None

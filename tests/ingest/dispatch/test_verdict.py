@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pypes.ingest import protocol
-from pypes.ingest.outcome import Blame, ExitReason
+from pypes.ingest.outcome import ExitReason, Poison
 from tests.ingest import harness
 from tests.ingest.dispatch.harness import ScriptedInstance, dispatching, post, run, state_of, topology
 
@@ -66,7 +66,9 @@ async def test_after_the_end_of_a_lone_run_all_are_suspects_again(instances: lis
 
 
 @run
-async def test_the_document_that_a_note_names_is_blamed_and_the_rest_runs_again(instances: list[ScriptedInstance]) -> None:
+async def test_the_document_that_a_crash_record_names_is_charged_and_the_rest_runs_again(
+    instances: list[ScriptedInstance],
+) -> None:
     async with dispatching() as (dispatcher, queue, _):
         receipt = await post(queue, documents=3)
         dispatcher.apply(topology(instances[0]))
@@ -74,13 +76,13 @@ async def test_the_document_that_a_note_names_is_blamed_and_the_rest_runs_again(
         await instances[0].say(protocol.begin(item.number), protocol.committed(item.number, "out", [0]))
         instances[0].die()
         dispatcher.gone(1, ExitReason("killed by SIGSEGV", "pdf", 1))
-        # blamed already, and dead of the same: the note does not lead to who is guilty
+        # charged already, and dead of the same: the crash record does not lead to who is guilty
         for number in (2, 3, 4):
             each = instances[number - 1]
             dispatcher.apply(topology(each, first=number))
             [item] = await each.got(1)
             assert (item.receipt, item.is_alone) == (receipt, True)
-            assert item.rerun == protocol.Rerun((Blame(1, "pdf", "killed by SIGSEGV"),), {"out": (0,)})
+            assert item.rerun == protocol.Rerun((Poison(1, "pdf", "killed by SIGSEGV"),), {"out": (0,)})
             await each.say(protocol.begin(item.number))
             each.die()
             dispatcher.gone(number, ExitReason("killed by SIGSEGV", "pdf", 1))

@@ -11,7 +11,7 @@ from pypes.ingest.contracts.leasing import Stream
 from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.ordering import key_of, pack_keys
-from pypes.ingest.outcome import Blame, Outcome
+from pypes.ingest.outcome import Outcome, Poison
 from pypes.ingest.protocol import Rerun
 from tests.ingest.harness import MANY, header, lease_any, some, take, until
 
@@ -170,16 +170,16 @@ def test_crashes_are_counted(play: Callable[..., None]) -> None:
     play(scenario)
 
 
-def test_blames_of_earlier_runs_are_told(play: Callable[..., None]) -> None:
+def test_poisons_of_earlier_runs_are_known(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
         await queue.intake.append(header(5), b"x")
         (lease,) = await take(queue)
         assert queue.leasing.rerun(lease) is None
-        queue.leasing.blame(lease, Blame(1, "pdf", "killed by SIGSEGV"))
-        queue.leasing.blame(lease, Blame(3, "pdf", "killed by SIGSEGV"))
+        queue.leasing.record_poison(lease, Poison(1, "pdf", "killed by SIGSEGV"))
+        queue.leasing.record_poison(lease, Poison(3, "pdf", "killed by SIGSEGV"))
         await queue.leasing.settled()
-        blames = (Blame(1, "pdf", "killed by SIGSEGV"), Blame(3, "pdf", "killed by SIGSEGV"))
-        known = Rerun(blames)
+        poisons = (Poison(1, "pdf", "killed by SIGSEGV"), Poison(3, "pdf", "killed by SIGSEGV"))
+        known = Rerun(poisons)
         assert queue.leasing.rerun(lease) == known
         queue.leasing.nack(lease, suspect=True)
         await queue.leasing.settled()

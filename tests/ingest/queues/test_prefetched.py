@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pypes.errors import StoreError
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
-from pypes.ingest.outcome import Blame, Outcome
+from pypes.ingest.outcome import Outcome, Poison
 from tests.ingest.harness import header, lease_any, run, take, until
 from tests.ingest.memory import MemoryQueue, step
 
@@ -97,7 +97,7 @@ def test_an_outage_loses_and_repeats_nothing() -> None:
         queue.remote.failure = StoreError("the network is down", code="store.failed")
         assert queue.leasing.ack(first, DONE)
         assert queue.leasing.record_crash(second) == 1
-        queue.leasing.blame(second, Blame(0, "pdf", "killed by SIGSEGV"))
+        queue.leasing.record_poison(second, Poison(0, "pdf", "killed by SIGSEGV"))
         await asyncio.sleep(0.03)  # more than one attempt
         assert queue.stats().acknowledged == 0
         queue.remote.failure = None
@@ -108,7 +108,7 @@ def test_an_outage_loses_and_repeats_nothing() -> None:
         again = next(lease for lease in await take(queue, 3) if lease.id == second.id)
         assert (again.crashes, again.is_suspect) == (1, True)
         assert again.rerun is not None
-        assert again.rerun.blames == (Blame(0, "pdf", "killed by SIGSEGV"),)
+        assert again.rerun.poisons == (Poison(0, "pdf", "killed by SIGSEGV"),)
 
     play(scenario)
 

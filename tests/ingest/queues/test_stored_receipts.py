@@ -16,7 +16,7 @@ from pypes.errors import Conflict, Gone, QueueFull, StoreError
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Overtaken, key_of, pack_keys
-from pypes.ingest.outcome import Blame, Details, Fate, Outcome
+from pypes.ingest.outcome import Details, Fate, Outcome, Poison
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import DocumentReport, ReceiptId
@@ -279,7 +279,7 @@ def test_a_failed_commit_keeps_what_it_took_and_frees_its_keys(tmp_path: Path) -
         FailingConnection.is_failing = True
         try:
             queue.leasing.ack(first, Outcome(failed=1, dead_letters=(dead,)))
-            queue.leasing.blame(second, Blame(0, "pdf", "killed by SIGSEGV"))
+            queue.leasing.record_poison(second, Poison(0, "pdf", "killed by SIGSEGV"))
             with pytest.raises(StoreError):
                 await queue.intake.append(Header("g"), b"x", None, key)
             with pytest.raises(StoreError):
@@ -295,7 +295,7 @@ def test_a_failed_commit_keeps_what_it_took_and_frees_its_keys(tmp_path: Path) -
         queue = await open_queue(tmp_path)
         assert queue.stats().dead_letters == 1
         again = (await take(queue, 2))[0]
-        assert (again.id, queue.leasing.rerun(again)) == (other, Rerun((Blame(0, "pdf", "killed by SIGSEGV"),)))
+        assert (again.id, queue.leasing.rerun(again)) == (other, Rerun((Poison(0, "pdf", "killed by SIGSEGV"),)))
         await queue.close()
 
     run(main())

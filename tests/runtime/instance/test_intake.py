@@ -16,7 +16,7 @@ from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.ingest.accounts import Account, kind_of, report
 from pypes.ingest.delivery import PACKETS, Header
 from pypes.ingest.ordering import Overtaken, key_of
-from pypes.ingest.outcome import Blame, Details, Fate, Outcome
+from pypes.ingest.outcome import Details, Fate, Outcome, Poison
 from pypes.ingest.protocol import Item, Published, Rerun
 from pypes.ingest.receipt import ReceiptId
 from pypes.runtime.instance.arrived import Arrived
@@ -284,9 +284,9 @@ def test_a_replay_may_start_at_any_filter() -> None:
     assert bench.keep.kept == [{"do": "raise"}]
 
 
-def test_blamed_documents_are_dead_lettered_and_their_neighbours_run() -> None:
+def test_poisons_are_dead_lettered_and_their_neighbours_run() -> None:
     bench = Bench()
-    rerun = Rerun(blames=(Blame(1, "in", "killed by SIGSEGV"),))
+    rerun = Rerun(poisons=(Poison(1, "in", "killed by SIGSEGV"),))
     outcome = bench.put(many([{"n": 0}, {"n": 1}, {"n": 2}]), rerun=rerun)[0]
     assert [fields["n"] for fields in bench.keep.kept] == [0, 2]
     [letter] = outcome.dead_letters
