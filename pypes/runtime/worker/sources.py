@@ -16,48 +16,22 @@ from collections.abc import Callable, Sequence
 
 from pypes.core.clock import wall
 from pypes.core.limits import Limits
-from pypes.errors import Conflict, Draining, NotFound, PypesError, StoreError
+from pypes.errors import Conflict, Draining, NotFound, StoreError
 from pypes.graph.schedule import AHEAD_S
-from pypes.ingest import protocol
 from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.dispatch.dispatcher import Dispatcher
-from pypes.ingest.dispatch.link import Link
 from pypes.ingest.dispatch.topology import Topology
-from pypes.ingest.protocol import Ended, Fetched
 from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.worker.cursors import FleetCursor, OwnCursor, doubtful, resolve
-from pypes.runtime.worker.enqueuing import header_of
 from pypes.runtime.worker.fleet import Fleet, HandedOver, Lock, Place, missing
+from pypes.runtime.worker.source_runner import NO_INSTANCE, SourceRunner
 from pypes.runtime.worker.together import together
-from pypes.runtime.worker.wanted import TOO_MANY_DELETIONS, Wanted
+from pypes.runtime.worker.wanted import Wanted
 
 log = logging.getLogger(__name__)
 
-#: How often it is looked for an instance while there is none.
-ELECT_POLL_S = 0.05
-#: Wait before what the store did not take is fetched again.
-STORE_RETRY_S = 1.0
 #: Seconds between two looks at whether this node is the next to run the sources for the fleet.
 FLEET_POLL_S = 1.0
-#: Instances that may die one after the other under a source, with nothing stored in between, before its run is given up.
-MAX_DEATHS = 5
-
-#: The code of a source that is given up because of that.
-_DEATHS = "source.deaths"
-_NO_INSTANCE = "no instance of this node runs the graph"
-
-
-class _Replaced(Exception):
-    """An instance let go of a graph in the middle of a run: others take over, perhaps with a new version of the graph."""
-
-
-class _Stream:
-    """The messages of an instance about one run; the last says whether it ended in order, or died."""
-
-    def __init__(self, link: Link, graph: str) -> None:
-        self.link = link
-        self.graph = graph
-        self.said: asyncio.Queue[Fetched | Ended | bool] = asyncio.Queue()
 
 
 class Sources:
@@ -67,20 +41,15 @@ class Sources:
         self, dispatcher: Dispatcher, limits: Limits, fleet: Fleet | None = None, clock: Callable[[], float] = wall
     ) -> None:
         self._dispatcher = dispatcher
-        self._limits = limits
         self._fleet = fleet
         self._clock = clock
-        self._streams: dict[int, _Stream] = {}
-        self._last_number = 0
         self._runs: dict[str, asyncio.Task[None]] = {}
         #: Why a run of the fleet does not go on, as it was logged last, by graph.
         self._held_up: dict[str, str] = {}
         #: Held while what is stored of a graph's runs is read and changed.
         self._lock = asyncio.Lock()
+        self._runner = SourceRunner(dispatcher, limits, self._lock)
         self._is_stopped = False
-        dispatcher.on_fetch = self._on_fetch
-        dispatcher.on_gone = self._gone
-        dispatcher.on_left = self._left
 
     def check(self, graph: str) -> list[str]:
         """The sources of a graph; raises :class:`NotFound`, or :class:`Conflict` if they cannot run now."""
@@ -177,7 +146,7 @@ class Sources:
     async def _run(self, queue: Queue, graph: str) -> None:
         is_resolved = False
         while True:
-            nodes = await self._sources(graph)
+            nodes = await self._runner.deployed(graph)
             try:
                 if not is_resolved:
                     await self._resolve(queue, graph)
@@ -190,7 +159,7 @@ class Sources:
                 is_resolved = False
                 self._hold_up(graph, str(error), logging.ERROR if isinstance(error, StoreError) else logging.WARNING)
             await asyncio.sleep(FLEET_POLL_S)
-        await asyncio.gather(*(self._source(OwnCursor(queue, graph, node), graph, node) for node in nodes))
+        await asyncio.gather(*(self._runner.run(OwnCursor(queue, graph, node), graph, node) for node in nodes))
         await self._end(queue, graph)
 
     async def _end(self, queue: Queue, graph: str, seen: Wanted | None = None) -> bool:
@@ -207,109 +176,7 @@ class Sources:
 
     @property
     def _topology(self) -> Topology:
-        assert self._dispatcher.topology is not None
-        return self._dispatcher.topology
-
-    async def _sources(self, graph: str) -> Sequence[str]:
-        """The sources of a graph as soon as it runs and takes documents; none if it is deployed no more."""
-        while True:
-            topology = self._dispatcher.topology
-            if topology is not None and graph not in topology.closing and (topology.instances or graph not in topology.graphs):
-                if graph in topology.graphs:
-                    return topology.sources.get(graph, ())
-                if graph not in topology.failed:
-                    return ()
-            await asyncio.sleep(ELECT_POLL_S)
-
-    async def _elected(self, graph: str, timeout_s: float | None = None) -> Link | None:
-        """An instance for a graph as soon as there is one; ``None`` if it is deployed no more. Raises :class:`HandedOver`."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while await self._sources(graph):
-                    link = self._dispatcher.elect(graph)
-                    if link is not None:
-                        return link
-                    await asyncio.sleep(ELECT_POLL_S)
-        except TimeoutError:
-            raise HandedOver(_NO_INSTANCE) from None
-        return None
-
-    async def _source(self, cursor: OwnCursor, graph: str, node: str) -> bool:
-        """Run one source to its end; False if its graph is deployed no more."""
-        deaths, before = 0, ""
-        while deaths < MAX_DEATHS:
-            link = await self._elected(graph, cursor.patience_s)
-            if link is None:
-                return False
-            try:
-                start = await cursor.read()
-                if start != before:
-                    deaths, before = 0, start
-                if await self._follow(link, cursor, graph, node, start):
-                    return graph in self._topology.graphs
-                deaths += 1
-            except _Replaced:
-                continue
-            except StoreError as error:
-                if cursor.patience_s is not None:
-                    raise  # the disk of another node may be better
-                log.warning("fetched documents are not stored yet", extra={"graph": graph, "filter": node, "error": str(error)})
-                await asyncio.sleep(STORE_RETRY_S)
-        await self._note(
-            cursor.queue, graph, node, Ended(0, "the instances that ran the source died; trigger the source again", _DEATHS)
-        )
-        return True
-
-    async def _follow(self, link: Link, cursor: OwnCursor, graph: str, node: str, start: str) -> bool:
-        """Have one instance run one source from its cursor on; True if it got to its end, or failed; False if it died.
-
-        Raises :class:`_Replaced` if it ended in order before that.
-        """
-        self._last_number = number = self._last_number + 1
-        stream = self._streams[number] = _Stream(link, graph)
-        is_over = False
-        try:
-            if not link.is_open:
-                return False
-            is_confirmed = (await Wanted.read(cursor.queue, graph)).is_confirmed
-            link.write(protocol.trigger(number, graph, node, start, is_confirmed=is_confirmed))
-            while not isinstance(said := await stream.said.get(), bool):
-                if isinstance(said, Ended):
-                    is_over = True
-                    await self._note(cursor.queue, graph, node, said)
-                    return True
-                try:
-                    header = header_of(graph, node, said, self._limits, is_ordered=graph in self._topology.ordered)
-                except PypesError as error:
-                    said = Ended(number, f"the fetched documents cannot be accepted: {error}", error.code)
-                    await self._note(cursor.queue, graph, node, said)
-                    return True
-                if not await self._sources(graph):
-                    return True  # it was taken down: what was fetched is fetched again when it is deployed the next time
-                await cursor.store(header, said)
-                link.write(protocol.more(number))
-            if said:
-                raise _Replaced
-            return False
-        finally:
-            del self._streams[number]
-            if not is_over and link.is_open:
-                link.write(protocol.enough(number))
-
-    async def _note(self, queue: Queue, graph: str, node: str, said: Ended) -> None:
-        """Say how a run of a source has ended, and keep it as far as it needs somebody."""
-        if said.error:
-            what = (
-                "a source stopped; it resumes once its deletions are confirmed"
-                if said.code == TOO_MANY_DELETIONS
-                else "a source failed"
-            )
-            level = logging.ERROR if said.code in (TOO_MANY_DELETIONS, _DEATHS) else logging.WARNING
-            log.log(level, what, extra={"graph": graph, "filter": node, "error": said.error})
-        async with self._lock:
-            wanted = await Wanted.read(queue, graph)
-            if wanted.note(node, said):
-                await wanted.store(queue, graph)
+        return self._runner.topology
 
     # -- a run of the fleet -----------------------------------------------------------------------------
 
@@ -317,7 +184,7 @@ class Sources:
         """Run what is due for the fleet if this node is the next to; True when nothing is wanted any more."""
         if self._dispatcher.elect(graph) is None:
             # another node may have one: not even the lock is taken
-            self._hold_up(graph, _NO_INSTANCE, logging.INFO)
+            self._hold_up(graph, NO_INSTANCE, logging.INFO)
             return False
         fleet = self._shared()
         lock = await fleet.lock(graph)
@@ -328,7 +195,7 @@ class Sources:
             await self._meet(queue, graph, lock)
             while True:
                 wanted, places = await Wanted.read(queue, graph), await self._places(queue, graph)
-                nodes = self._topology.sources.get(graph, ()) if await self._elected(graph, FleetCursor.patience_s) else ()
+                nodes = self._topology.sources.get(graph, ()) if await self._runner.elected(graph, FleetCursor.patience_s) else ()
                 due = [node for node in nodes if wanted.is_manual or self._is_due(wanted.at, places.get(node, Place()).at)]
                 if due:
                     await self._run_due(queue, graph, lock, due, places)
@@ -347,7 +214,7 @@ class Sources:
         for node, cursor in cursors.items():
             await cursor.level(places.get(node, Place()))
         log.info("sources run for the fleet", extra={"graph": graph, "filters": list(due)})
-        ended = await together(*(self._source(cursor, graph, node) for node, cursor in cursors.items()))
+        ended = await together(*(self._runner.run(cursor, graph, node) for node, cursor in cursors.items()))
         # a time that came meanwhile is part of the run
         at = (await Wanted.read(queue, graph)).at
         await lock.done([node for node, has_ended in zip(due, ended, strict=True) if has_ended], at, self._clock() + AHEAD_S)
@@ -398,21 +265,3 @@ class Sources:
         if self._held_up.get(graph) != reason:
             self._held_up[graph] = reason
             log.log(level, "a run of sources waits", extra={"graph": graph, "reason": reason, **more})
-
-    # -- what instances say -----------------------------------------------------------------------------
-
-    def _on_fetch(self, link: Link, kind: int, head: bytes) -> None:
-        said = protocol.read_fetched(head) if kind == protocol.FETCHED else protocol.read_ended(head)
-        stream = self._streams.get(said.number)
-        if stream is not None and stream.link is link:
-            stream.said.put_nowait(said)
-
-    def _gone(self, link: Link, is_orderly: bool) -> None:
-        for stream in self._streams.values():
-            if stream.link is link:
-                stream.said.put_nowait(is_orderly)
-
-    def _left(self, link: Link, graph: str) -> None:
-        for stream in self._streams.values():
-            if stream.link is link and stream.graph == graph:
-                stream.said.put_nowait(True)

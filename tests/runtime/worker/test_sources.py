@@ -15,8 +15,8 @@ from pypes.core.limits import Limits
 from pypes.errors import Conflict, Draining, NotFound
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import Outcome
-from pypes.runtime.worker import cursors, sources
-from pypes.runtime.worker.sources import MAX_DEATHS
+from pypes.runtime.worker import cursors, source_runner
+from pypes.runtime.worker.source_runner import MAX_DEATHS
 from pypes.runtime.worker.wanted import Wanted
 from tests.ingest.harness import lease_any
 from tests.runtime.worker.harness import ALL, Copies, Worker, run, until
@@ -221,7 +221,7 @@ class Failing(sqlite3.Connection):
 
 
 def test_what_the_disk_did_not_take_is_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "STORE_RETRY_S", 0.01)
+    monkeypatch.setattr(source_runner, "STORE_RETRY_S", 0.01)
 
     async def main() -> None:
         Failing.cursors = 0
