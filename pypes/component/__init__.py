@@ -8,7 +8,7 @@
 ``original``       the API of the original Pypes
 ``functions``      components made of functions
 ``shared``         objects that several components use together
-``turn``           what the scheduler lends a component
+``context``        what the scheduler gives a running component
 =================  ===========================================================================
 
 The package can be called: it is the decorator :func:`pypes.component.functions.component` then, because ``from pypes import
@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from pypes.component.base import ERROR_PORT, JOINS, Component
+from pypes.component.context import Context, FilterLog
 from pypes.component.example import Example
 from pypes.component.functions import component
 from pypes.component.kinds import (
@@ -38,7 +39,6 @@ from pypes.component.kinds import (
 )
 from pypes.component.parameters import Help, Parameters
 from pypes.component.shared import Resources
-from pypes.component.turn import FilterLog, Turn
 
 __all__ = [
     "ERROR_PORT",
@@ -46,6 +46,7 @@ __all__ = [
     "KINDS",
     "Adapter",
     "Component",
+    "Context",
     "Example",
     "Extractor",
     "Filter",
@@ -57,7 +58,6 @@ __all__ = [
     "Resources",
     "Source",
     "Transformer",
-    "Turn",
     "component",
     "is_publisher",
     "kind_of",

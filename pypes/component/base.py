@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 
+from pypes.component.context import FilterLog
 from pypes.component.example import Example
 from pypes.component.original import OriginalStyle
 from pypes.component.parameters import convert, schema_of
 from pypes.component.shared import Shares
-from pypes.component.turn import FilterLog
 from pypes.core.paths import Paths
 from pypes.core.secrets import Secrets
 from pypes.errors import InvalidInput, Problem
@@ -193,19 +193,19 @@ class Component(OriginalStyle):
 
     def send(self, port: str, data: Any) -> bool:
         """Send a packet on; False if no wire leads from ``port``. Parks this component while the wire is full."""
-        return self._in_turn().send(port, data)
+        return self._get_run_context().send(port, data)
 
     def is_connected(self, port: str) -> bool:
         """True if a wire leads to or from ``port`` in the running graph."""
-        return self._turn is not None and self._turn.is_connected(port)
+        return self._run_context is not None and self._run_context.is_connected(port)
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a blocking call in a thread; only this component waits for it. Raises what ``fn`` raises."""
-        return self._in_turn().offload(fn, *args, **kwargs)
+        return self._get_run_context().offload(fn, *args, **kwargs)
 
     def release(self) -> None:
         """Say that nothing taken so far is held any more (``holds = True``): all of it was sent on or dropped."""
-        self._in_turn().release()
+        self._get_run_context().release()
 
     @classmethod
     def is_original_style(cls) -> bool:

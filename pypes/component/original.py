@@ -14,7 +14,7 @@ from pypes.component.parameters import Parameters, convert
 from pypes.errors import ComponentError, InvalidInput
 
 if TYPE_CHECKING:
-    from pypes.component.turn import Turn
+    from pypes.component.context import Context
 
 
 class OriginalStyle:
@@ -31,7 +31,7 @@ class OriginalStyle:
     _outputs: dict[str, str | None]
     #: Name → value and options of what ``set_parameter`` declares.
     _parameters: dict[str, list[Any]]
-    _turn: Turn | None = None
+    _run_context: Context | None = None
 
     def process(self, packet: Any) -> Any:
         """The easy form of the loop, see :class:`pypes.component.base.Component`."""
@@ -39,7 +39,7 @@ class OriginalStyle:
 
     def send(self, port: str, data: Any) -> bool:
         """Send a packet on, see :class:`pypes.component.base.Component`."""
-        return self._in_turn().send(port, data)
+        return self._get_run_context().send(port, data)
 
     def run(self) -> None:
         """The loop of the original style. It never returns; this one is what ``process`` stands for."""
@@ -55,24 +55,24 @@ class OriginalStyle:
 
     def receive(self, port: str) -> Any:
         """Take one packet from an input port, or ``None`` if nothing waits there for this turn."""
-        return self._in_turn().receive(port)
+        return self._get_run_context().receive(port)
 
     def receive_all(self, port: str) -> Iterator[Any]:
         """Iterate over the packets that wait on an input port. Packets that the loop does not reach stay on the wire."""
-        return self._in_turn().receive_all(port)
+        return self._get_run_context().receive_all(port)
 
     def yield_ctrl(self) -> None:
         """End this turn: let the others run; returns when there is something to do again."""
-        self._in_turn().yield_ctrl()
+        self._get_run_context().yield_ctrl()
 
-    def _in_turn(self) -> Turn:
-        if self._turn is None:
+    def _get_run_context(self) -> Context:
+        if self._run_context is None:
             raise ComponentError(
                 "ports work only while a graph runs the component; use pypes.Pipeline or pypes.testing.run_component",
                 code="component.not_running",
                 where=self.name,
             )
-        return self._turn
+        return self._run_context
 
     # -- ports ------------------------------------------------------------------------------------------
 

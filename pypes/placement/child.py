@@ -61,7 +61,7 @@ def main() -> None:
     component: Component | None = None
     try:
         component = _made(order, secrets)
-        turn = component._turn = ChildTurn(component, frozenset(order.connected), says)
+        context = component._run_context = ChildContext(component, frozenset(order.connected), says)
         fault = unrun(component.setup(), "setup")  # type: ignore[func-returns-value]
         if fault is not None:
             raise fault
@@ -73,7 +73,7 @@ def main() -> None:
         gc.collect()
         gc.freeze()
         says.plain(frames.READY, None)
-        turn.run(channel)
+        context.run(channel)
     if component is not None:
         with contextlib.suppress(OSError):  # the instance does not listen any more
             _tear_down(component)
@@ -190,7 +190,7 @@ class Forward(logging.Handler):
             self._says.plain(frames.LOG, frames.Line(record.levelno, record.name, message, shown))
 
 
-class ChildTurn:
+class ChildContext:
     """The scheduler's part, as far as there is one here: the component finds its ports connected and its packets sent."""
 
     def __init__(self, component: Component, connected: frozenset[str], says: Says) -> None:

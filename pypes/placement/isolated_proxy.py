@@ -129,9 +129,9 @@ class IsolatedProxy(Component):
     def _call_of(self, packet: Any) -> Call:
         """The call with ``packet``, begun and perhaps over: several packets are sent in one offload."""
         if not self._calls or self._calls[0].value is not packet:
-            assert self._turn is not None
+            assert self._run_context is not None
             self._calls.clear()
-            self.offload(self._run, [packet, *self._turn.upcoming(RUN_VALUES)])
+            self.offload(self._run, [packet, *self._run_context.upcoming(RUN_VALUES)])
         return self._calls.popleft()
 
     def _run(self, packets: Sequence[Any]) -> None:

@@ -41,9 +41,9 @@ class Breaks(Transformer):
             case "raise":
                 raise ValueError("broken")
             case "stuck":  # as no component could, but a bug of the scheduler
-                core = self._turn.core
-                core.ready.block(self._turn)
-                core.park(self._turn)
+                core = self._run_context.core
+                core.ready.block(self._run_context)
+                core.park(self._run_context)
             case "exit":
                 import os
                 os._exit(3)

@@ -94,7 +94,7 @@ def attach(tasks: list[Driver], graph_name: str) -> int:
         component = task.component
         component.name = task.name
         component.graph_name = graph_name
-        component._turn = task
+        component._run_context = task
         for method in _DIRECT:  # PERF: one call less per packet
             if getattr(type(component), method) is getattr(Component, method):
                 setattr(component, method, getattr(task, method))
@@ -131,7 +131,7 @@ def detach(task: Driver) -> None:
     """Undo :func:`attach` for a component."""
     for method in _DIRECT:
         task.component.__dict__.pop(method, None)
-    task.component._turn = None
+    task.component._run_context = None
 
 
 def _check_numbers(name: str, component: Component) -> None:

@@ -184,8 +184,8 @@ def test_each_packet_is_the_current_one_when_its_code_runs() -> None:
 
         def process(self, packet: Packet) -> Packet:
             self.offload(together.wait, PATIENCE_S)
-            assert self._turn is not None
-            seen.append((packet.get("n"), self._turn.current().get("n")))
+            assert self._run_context is not None
+            seen.append((packet.get("n"), self._run_context.current().get("n")))
             return packet
 
     together = threading.Barrier(4)

@@ -116,9 +116,9 @@ def test_a_filter_that_was_left_in_the_middle_of_its_turn() -> None:
 
         def process(self, packet: Packet) -> Packet:
             if self.waits:
-                core: Any = self._turn.core  # type: ignore[union-attr]
-                core.ready.block(self._turn)
-                core.park(self._turn)
+                core: Any = self._run_context.core  # type: ignore[union-attr]
+                core.ready.block(self._run_context)
+                core.park(self._run_context)
             return packet
 
     clock, keep, odd = Clock(), Keep(), Waits()

@@ -1,4 +1,4 @@
-"""The turn that the scheduler lends a running component, and the log of a component, which names the packet in progress."""
+"""Context that the scheduler gives a running component, and the log of a component, which names the packet in progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pypes.packet import Packet
 T = TypeVar("T")
 
 
-class Turn(Protocol):
+class Context(Protocol):
     """The scheduler's services for a component in its turn; a component reaches them through its own methods."""
 
     def receive(self, port: str) -> Any: ...
@@ -30,7 +30,7 @@ class Running(Protocol):
 
     name: str
     graph_name: str
-    _turn: Turn | None
+    _run_context: Context | None
 
 
 class FilterLog(logging.LoggerAdapter[logging.Logger]):
@@ -43,7 +43,7 @@ class FilterLog(logging.LoggerAdapter[logging.Logger]):
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
         component = self._component
         bound: dict[str, Any] = {"graph": component.graph_name, "filter": component.name}
-        packet = component._turn.current() if component._turn is not None else None
+        packet = component._run_context.current() if component._run_context is not None else None
         if isinstance(packet, Packet):
             for meta in ("receipt", "id", "filename"):
                 value = packet.get_meta(meta)
