@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "pypes"
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted(
+    path
+    for pattern in ("pypes/**/*.py", "components/*/pypes_*/**/*.py")
+    for path in ROOT.glob(pattern)
+    if "templates" not in path.parts
+)
 
 #: Beginnings that leave a reader asking what the thing is: `What was handed over under a number …` for `Removes a delivery …`.
 OPENING = re.compile(r"\W*(What|Who|Which|How|Whether)\b")
@@ -26,9 +32,8 @@ def docstrings(source: str) -> Iterator[tuple[int, str]]:
 
 def test_no_docstring_begins_with_a_question() -> None:
     found = [
-        f"{path.relative_to(PACKAGE.parent)}:{line}: {text.splitlines()[0]}"
-        for path in sorted(PACKAGE.rglob("*.py"))
-        if "templates" not in path.parts
+        f"{path.relative_to(ROOT)}:{line}: {text.splitlines()[0]}"
+        for path in SOURCES
         for line, text in docstrings(path.read_text(encoding="utf-8"))
         if OPENING.match(text)
     ]

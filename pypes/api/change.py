@@ -15,7 +15,7 @@ ETAG = {"ETag": "The live version, in quotes."}
 IF_MATCH = Parameter("If-Match", "Entity tag of the version that must be live.", place="header")
 IF_NONE_MATCH = Parameter("If-None-Match", "*: the graph must not exist yet.", place="header")
 CHANGED = "The live version is not the one in If-Match."
-#: Who changes it and why: kept with the version.
+#: Parameters for the author of a change and its reason, which are kept with the version.
 AUTHORSHIP = (
     Parameter("by", "Author of the change; by default the address of the client."),
     Parameter("note", "Reason for the change."),

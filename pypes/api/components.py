@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PORTS = {"type": "object", "additionalProperties": {"type": "string"}}
 
-#: What a component makes of some packets: ``takes`` and ``gives`` are packets by port, in their JSON form; ``files`` are there
+#: An example of a component: ``takes`` and ``gives`` are packets by port, in their JSON form; ``files`` are there
 #: before and ``leaves`` afterwards, by path in the data directory.
 PACKETS = {"type": "object", "additionalProperties": {"type": "array", "items": JSON_OBJECT}}
 EXAMPLE = obj(

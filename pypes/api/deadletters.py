@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 #: Longest body of a request here: an edited packet.
 MAX_PACKET_BYTES = 64 * MIB
 
-#: How many dead letters one request replays, unless it says otherwise, and at most.
+#: Dead letters that one request replays, unless it says otherwise, and at most.
 REPLAYED = 1000
 MAX_REPLAYED = 10_000
 

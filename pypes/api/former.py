@@ -11,7 +11,7 @@ _PROJECT = (
 )
 _DATA = "documents go to /docs: POST /docs, or PUT /docs/{route}/{id}; DELETE /docs/{route}/{id} removes one"
 
-#: What to call today, by the beginning of an address; the first that fits.
+#: The calls of today, by the beginning of an address; the first that fits.
 _TODAY: Mapping[str, str] = MappingProxyType(
     {
         "/data/ui/trigger": "a graph is triggered by POST /graphs/{name}/trigger",

@@ -33,7 +33,7 @@ ANYWHERE = ("0.0.0.0", "::")
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-#: What pages of listed origins may send and read (CORS), and for how many seconds a browser need not ask again.
+#: Methods and headers for pages of listed origins (CORS), and the seconds for which a browser need not ask again.
 PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
     (

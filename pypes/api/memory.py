@@ -13,7 +13,7 @@ from types import TracebackType
 
 from pypes.errors import QueueFull
 
-#: How long a body waits for memory, in seconds, and when its client shall come back then.
+#: Seconds for which a body waits for memory, and after which its client shall come back if there was none.
 WAIT_S = 5.0
 RETRY_S = 2.0
 
@@ -28,11 +28,11 @@ class Memory:
         self._max_bytes = max_bytes
         self._wait_s = wait_s
         self._made = 0
-        #: What each share holds, by its age; those that hold nothing are left out.
+        #: The bytes that each share holds, by its age; those that hold nothing are left out.
         self._held: dict[int, int] = {}
         #: From the oldest share to the youngest.
         self._waiting: list[_Waiting] = []
-        #: What all shares hold together.
+        #: The bytes that all shares hold together.
         self.held_bytes = 0
 
     def share(self) -> Share:

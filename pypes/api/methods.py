@@ -8,7 +8,7 @@ from typing import Any
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 
-#: What no address takes, although it is asked for: documents are not kept here.
+#: Calls that no address takes, although clients make them: documents are not kept here.
 _INSTEAD: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("docs", "GET"): "documents are passed on and not kept here; GET /receipts/{id}/documents gives the outcome of each",

@@ -32,7 +32,7 @@ PROBLEM: Schema = obj(
     detail={**TEXT, "description": "Sentence for people: the problem and its remedy."},
 )
 
-#: What any request may be answered with, said once; safe methods never see the second group.
+#: Answers that any request may get, said once; safe methods never see the second group.
 ALWAYS = {
     400: "The request is malformed.",
     401: "The token is missing or wrong.",

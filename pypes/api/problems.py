@@ -53,7 +53,7 @@ _HTTP_CODES = {
     415: "http.unsupported_media",
 }
 
-#: What may be called in place of a method that an address (its template) does not take.
+#: A hint to what may be called in place of a method that an address (its template) does not take.
 Hints = Callable[[str, str], str]
 
 #: After this many seconds a client may try again what failed for lack of a working disk.

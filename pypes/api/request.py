@@ -15,7 +15,7 @@ from pypes.core import numbers
 from pypes.errors import BadRequest, InvalidInput, TooLarge
 from pypes.ingest.codecs.json import is_deeper, may_be_deeper
 
-#: How much of a body that was refused is read and thrown away, and for how long, before the connection is closed:
+#: Bytes of a refused body that are read and thrown away, and the time for that, before the connection is closed:
 #: clients that send before they read would otherwise see a reset instead of the answer.
 DISCARD_BYTES = 64 << 20
 DISCARD_S = 2.0
@@ -36,7 +36,7 @@ class Disconnected(Exception):
 class Request(falcon.asgi.Request):
     """Falcon's own stream ends alike when the body does and when the client goes away; here the two differ."""
 
-    #: What bodies share that are being received; ``None``: each has as much as it may be long.
+    #: The memory that all bodies being received share; ``None``: each has as much as it may be long.
     memory: ClassVar[Memory | None] = None
 
     _is_begun = False

@@ -18,7 +18,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 
 GRAPH = docs.GRAPH.encode()
 
-#: What no usual request carries: it changes how the body is read, or what is done with it.
+#: Headers that no usual request carries: they change how the body is read, or what is done with it.
 _UNUSUAL = frozenset(
     {b"content-encoding", b"content-disposition", b"expect", b"transfer-encoding", b"prefer", b"idempotency-key"}
 )

@@ -18,7 +18,7 @@ from pypes.errors import BadRequest
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
 
-#: What a version ran with: one digest, and the distributions and load files that it is made of.
+#: The code that a version ran with: one digest, and the distributions and load files that it is made of.
 CODE = obj(digest=TEXT, parts={"type": "array", "items": obj(name=TEXT, version=TEXT, digest=TEXT)})
 OTHER_CODE = {
     "type": "array",

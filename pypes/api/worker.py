@@ -29,10 +29,10 @@ from pypes.runtime.worker.worker import IngestWorker, end_process
 
 log = logging.getLogger(__name__)
 
-#: How often a worker shows that its loop runs.
+#: Seconds between two signs of a worker that its loop runs.
 HEARTBEAT_S = 5.0
 
-#: How long a worker that ends still answers on connections that are open, in seconds.
+#: Seconds for which a worker that ends still answers on open connections.
 LINGER_S = 0.5
 
 

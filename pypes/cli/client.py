@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: Entries that are asked for at a time.
 PAGE = 500
 
-#: How wide tables are where nobody knows the width: ids must be whole, since they are what is copied.
+#: Width of tables where nobody knows it: ids must be whole, since they are what is copied.
 WIDTH = 200
 
 

@@ -14,7 +14,7 @@ from pypes.core.wording import counted
 from pypes.errors import InvalidInput
 from pypes.graph.codec import dumps, from_obj, loads
 
-#: How often it is looked whether enough was recorded, in seconds.
+#: Seconds between two looks at whether enough was recorded.
 POLL_S = 0.2
 
 

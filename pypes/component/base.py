@@ -34,7 +34,7 @@ P = ParamSpec("P")
 
 ERROR_PORT = "error"
 
-#: What a turn of a component with several wired inputs may see; see :attr:`Component.joins`.
+#: The choices for what a turn of a component with several wired inputs sees; see :attr:`Component.joins`.
 JOINS = ("document", "wave")
 
 
@@ -57,11 +57,11 @@ class Component(OriginalStyle):
     holds: ClassVar[bool] = False
     max_hold_s: float = 1.0
 
-    #: What a turn sees where several input ports are wired: ``document``, all that came of one document, as soon as nothing more
+    #: The packets of a turn where several input ports are wired: ``document``, all of one document, as soon as nothing more
     #: of it can come; ``wave``, all documents that are ready then, for a component that can tell them apart.
     joins: ClassVar[str] = "document"
 
-    #: How often a packet that raises ``Retry`` is tried in all, before it is dead-lettered; a filter's
+    #: Attempts in all for a packet that raises ``Retry``, before it is dead-lettered; a filter's
     #: ``max_attempts`` in the graph goes before.
     max_attempts: int = 5
 
@@ -71,7 +71,7 @@ class Component(OriginalStyle):
 
     #: Packets that ``process`` may work on at once: while :meth:`offload` waits for one, the next is begun, so that calls to a
     #: service overlap. ``process`` must be written for that: between two offloaded calls, others of its packets may have run.
-    #: What goes on keeps the order of what came. Not for publishers, batches, loops, or components that hold packets; a filter
+    #: Results go on in the order of the packets. Not for publishers, batches, loops, or components that hold packets; a filter
     #: with several wired inputs works on one at a time.
     concurrency: int = 1
 
@@ -97,7 +97,7 @@ class Component(OriginalStyle):
     data_dir: str = "."
     #: Where paths in parameters may lead; a component that follows links asks it (``paths.problem``).
     paths: Paths = Paths()
-    #: What the ``${NAME}`` in parameters stand for. The node takes it out of logs, errors and tracebacks; what a component makes
+    #: The values of ``${NAME}`` in parameters. The node takes them out of logs, errors and tracebacks; what a component makes
     #: of its parameters for others to read (metadata, messages to elsewhere) it passes through ``secrets.redact``.
     secrets: Secrets
 

@@ -8,7 +8,7 @@ import re
 from typing import Final
 from urllib.parse import quote_from_bytes
 
-#: How programs name what they have not finished, or keep beside what is worked on: editors, browsers, clients of scp and FTP.
+#: Endings of files that programs have not finished, or keep beside others: editors, browsers, clients of scp and FTP.
 TEMPORARY_ENDS: Final = ("~", ".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".swp", ".swx")
 
 #: Longer ids are cut and end with a digest of the whole. An id may have 2,048 bytes; the rest is for the numbers that adapters

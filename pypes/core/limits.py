@@ -145,7 +145,7 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-#: What cannot be set, since it is the same everywhere on a document's way.
+#: Bounds that cannot be set, since they are the same everywhere on a document's way.
 _FIXED = (
     "Some limits are fixed. A route or an id of a document has at most 2,048 bytes of UTF-8 (400 in a URL or in `Pypes-Id`, 422",
     "in a graph with order, else a dead letter). The head of a request or part has at most 32 `Pypes-Meta-NAME` of 8 KiB",

@@ -20,8 +20,8 @@ _DIGITS: Final = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else 0 for
 _RUN: Final = b"000"
 _LONG_DIGITS: Final = 19
 
-#: What may stand before a number, as a comma; digits, as zeros; the sign; and anything else. So many zeros, behind a comma or a
-#: sign, are what may have more than 64 bits: neither a fraction nor the id of 19 digits that many services give.
+#: A map of bytes: those before a number to a comma, digits to zeros, the sign to itself, all else to an x. So many zeros, behind
+#: a comma or a sign, are what may have more than 64 bits: neither a fraction nor the id of 19 digits that many services give.
 _SHAPE: Final = bytes(
     ord("0" if chr(byte) in "0123456789" else "," if chr(byte) in "[:, \t\r\n" else "-" if chr(byte) == "-" else "x")
     for byte in range(256)

@@ -11,7 +11,7 @@ from pypes.packet import Packet
 
 CODE: Final = "component.returned"
 _PACKETS: Final = frozenset({Packet})
-#: What nobody means to send on as one value: several at once, a promise of a value, a yes or no.
+#: Types that nobody means to send on as one value: several at once, a promise of a value, a yes or no.
 _NO_VALUE: Final = (list, tuple, Mapping, Set, Iterator, bool, type, BaseException)
 
 

@@ -42,7 +42,7 @@ _KEYS: Final = (
 )
 
 
-#: What a filter may say besides component and params.
+#: Fields of a filter besides component and params.
 _OPTIONS: Final = ("timeout_s", "max_attempts")
 
 

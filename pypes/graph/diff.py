@@ -7,7 +7,7 @@ from typing import Any
 
 from pypes.graph.model import Graph, GraphNode
 
-#: What is compared as a whole, apart from filters and wires. Where filters are drawn changes nothing that runs.
+#: Fields that are compared as a whole, apart from filters and wires. Where filters are drawn changes nothing that runs.
 _GRAPH_FIELDS = ("description", "routes", "order_by", "weight", "max_instances", "schedule", "missed", "firing", "tests")
 
 

@@ -19,10 +19,10 @@ from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.pypes1_plugins import PLUGINS
 from pypes.graph.spec import ComponentSpec
 
-#: How far below one another the filters stand that one container became.
+#: Distance from one to the next of the filters that one container became, downwards.
 CHAIN_DISTANCE = 60
 
-#: How far from the corner of the canvas a filter may stand.
+#: Largest distance of a filter from the corner of the canvas.
 _FARTHEST = 1e9
 
 

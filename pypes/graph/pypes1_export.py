@@ -11,7 +11,7 @@ from pypes.graph.model import Graph, GraphNode
 from pypes.graph.pypes1_plugins import NAME_THERE, PLUGINS
 from pypes.graph.spec import ComponentSpec
 
-#: What of a graph a project has a place for.
+#: The fields of a graph that a project has a place for.
 _KEPT = frozenset({"name", "nodes", "wires", "layout"})
 #: Where filters are put that have no place, one below the other.
 _LEFT, _DISTANCE = 100, 120

@@ -10,7 +10,7 @@ Params = dict[str, Any]
 
 _MODES: Mapping[str, str] = MappingProxyType({"Abort": "keep", "Append": "append", "Overwrite": "overwrite"})
 _CASES: Mapping[str, str] = MappingProxyType({"lowercase": "lower", "UPPERCASE": "upper", "TitleCase": "title"})
-#: What the original's DropDocument calls any value.
+#: The word of the original's DropDocument for any value.
 _ANY = "_any_"
 
 

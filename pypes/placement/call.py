@@ -11,7 +11,7 @@ from pypes.placement import frames
 from pypes.placement.process import Died, Process, failure_in, raised
 from pypes.placement.respawner import Respawner
 
-#: What is taken at once from a child that sends a great deal.
+#: Values and bytes that are taken at once from a child that sends a great deal.
 PART_VALUES, PART_BYTES = 256, MIB
 
 

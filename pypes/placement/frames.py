@@ -57,7 +57,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
     max_bytes: int
     connected: tuple[str, ...]
     log_level: int
-    #: What is to be taken out of text: secret → what is shown instead.
+    #: Secrets that are taken out of text: secret → what is shown instead.
     secrets: dict[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -196,7 +196,7 @@ class Unspeakable(Exception):
     """A value that cannot travel to another process; the message says in which field it is, and of what type."""
 
 
-#: What the encoder raises for values that it has no words for.
+#: Errors of the encoder for values that it cannot express.
 _WORDLESS = (TypeError, OverflowError, RecursionError, UnicodeEncodeError)
 
 

@@ -27,7 +27,7 @@ TEARDOWN_S = 1.0
 #: One that has closed its socket has died or is about to.
 DYING_S = 5.0
 
-#: What is sent to a child before it asks for it. It must fit into the socket together with what the child has to say:
+#: Values and bytes sent to a child before it asks for them. They must fit into the socket together with what the child says:
 #: neither must wait for the other to read.
 AHEAD_VALUES, AHEAD_BYTES = 8, 256 * KIB
 SOCKET_BYTES = MIB

@@ -20,7 +20,7 @@ from pypes.errors import InvalidComponent
 #: Longest that a constructor may take, in seconds.
 INIT_S: Final = 5.0
 
-#: What a constructor that mentions it may declare: ports and parameters, and what else a description tells.
+#: Names with which a constructor may declare: ports and parameters, and what else a description tells.
 DECLARES: Final = frozenset(
     (
         *("add_input", "add_output", "remove_input", "remove_output", "set_port_description", "inputs", "outputs"),

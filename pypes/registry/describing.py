@@ -22,7 +22,7 @@ from pypes.registry.describe import Order
 #: An answer over this is no description; it would only fill this process' memory.
 MAX_ANSWER_BYTES: Final = 64 << 20
 
-#: What is kept of the end of standard error, to tell why a process died.
+#: The end of standard error that is kept, to tell why a process died.
 KEPT_STDERR_BYTES: Final = 8192
 
 

@@ -81,7 +81,7 @@ class Pipeline:
         self.entries = [name for name in Plan(graph).order if not any(wire.target == name for wire in graph.wires)]
         #: Packets that failed, with the reason; grows until it is cleared by whoever reads it.
         self.dead_letters: list[Failure] = []
-        #: What became of each packet of the last wave that was pushed, in their order: its takers (publishers, and output
+        #: The fates of the packets of the last wave that was pushed, in their order: its takers (publishers, and output
         #: ports without a wire), or the filter that dropped it or in which it failed.
         self.fates: list[Fate] = []
         self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done, observer=observer)

@@ -16,7 +16,7 @@ class WallClock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        #: How far it is ahead of the machine's clock, in seconds.
+        #: Seconds by which it is ahead of the machine's clock.
         self.shift_s = 0.0
         self.jump(0.0)
 

@@ -24,7 +24,7 @@ class ComponentSuite:
 
     component: ClassVar[type[Component]]
     params: ClassVar[dict[str, Any]] = {}
-    #: What ``${NAME}`` in the parameters of the example stand for.
+    #: Values for ``${NAME}`` in the parameters of the example.
     environ: ClassVar[dict[str, str]] = {}
 
     def make(self) -> Component:

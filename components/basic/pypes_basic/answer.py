@@ -11,7 +11,7 @@ import urllib3
 
 from pypes_basic.unpacking import unpack
 
-#: What an answer without Content-Type is (RFC 9110, 8.3).
+#: The media type of an answer without Content-Type (RFC 9110, 8.3).
 UNKNOWN = "application/octet-stream"
 
 #: Encodings of a content by the names that servers give them (RFC 9110, 8.4.1), and how they are unpacked.

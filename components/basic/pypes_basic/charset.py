@@ -1,4 +1,4 @@
-"""Which character set bytes are in: byte order mark, what was declared, UTF-8, and only then a guess."""
+"""Finding the character set of bytes: byte order mark, declaration, UTF-8, and only then a guess."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_ASCII: Final = bytes(range(0x80, 0x100))
 
 
 class Found(NamedTuple):
-    """Which character set a document is read in, and how that is known."""
+    """The character set that a document is read in, and how that is known."""
 
     charset: Charset
     #: The label that was declared, where it does not mean this character set.
@@ -139,7 +139,7 @@ def _is_utf_8(data: bytes) -> bool:
 
 
 def _is_damaged(around: bytes) -> bool:
-    """Whether these bytes are UTF-8 but for some that do not belong there."""
+    """True if these bytes are UTF-8 but for some that do not belong there."""
     text = around.decode("utf-8", "replace")
     replaced = text.count("\ufffd")
     return replaced <= _well_formed(around, text, replaced)

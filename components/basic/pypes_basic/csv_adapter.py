@@ -129,6 +129,6 @@ class CSV(Adapter):
                 send("out", from_document(fields, row))
 
     def _has_header(self, packet: Packet) -> bool:
-        """Whether the first row holds names, as the parameter says, or else the media type (RFC 4180, 3)."""
+        """True if the first row holds names, as the parameter says, or else the media type (RFC 4180, 3)."""
         said = self.params.header or packet.get_meta("header")
         return said == "present" or (said != "absent" and not self.params.columns)

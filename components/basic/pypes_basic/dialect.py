@@ -1,4 +1,4 @@
-"""How a table is written: what separates its cells, and which lines at its beginning are no part of it."""
+"""The dialect of a table: the separator of its cells, and the lines at its beginning that are no part of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from itertools import islice
 from typing import Final, Literal, NamedTuple
 
-#: What separates cells in tables found in the wild. Of two that fit as well, the one that is the rarer in ordinary text is it.
+#: Separators of cells in tables found in the wild. Of two that fit as well, the one that is the rarer in ordinary text is it.
 DELIMITERS: Final = ("\t", "|", ";", ",")
 USUAL: Final = ","
 
@@ -22,7 +22,7 @@ _SEP_LINE: Final = re.compile(r'"?sep=([^"\r\n]?)"?\s*', re.IGNORECASE)
 
 
 class Dialect(NamedTuple):
-    """What separates the cells of a table, and how many lines stand before its first row."""
+    """The separator of the cells of a table, and the number of lines before its first row."""
 
     delimiter: str
     skipped_lines: int
@@ -56,7 +56,7 @@ def _judged(lines: list[str], quotes: bool) -> str:
 
 
 def _fit(lines: list[str], delimiter: str, quotes: bool) -> tuple[bool, bool, bool, int, float]:
-    """How well a separator fits, greater is better.
+    """The fit of a separator, greater is better.
 
     Whether it is one at all, splits evenly, splits the header as the rows (decimal commas split rows evenly, too, but no
     header), into how many cells, and in what share of the rows.

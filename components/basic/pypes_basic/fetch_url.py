@@ -212,7 +212,7 @@ def _without_user(url: str, headers: Mapping[str, str]) -> tuple[str, dict[str, 
 
 
 def _told(error: Exception) -> str:
-    """What went wrong, and not how often it was tried, nor the names of a library's classes."""
+    """The cause of an error in words, without the number of attempts and the names of a library's classes."""
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         error = error.reason
     if isinstance(error, urllib3.exceptions.NewConnectionError):
@@ -224,7 +224,7 @@ def _told(error: Exception) -> str:
 
 
 def _problem(url: str) -> str:
-    """What is wrong with an address, without repeating it (it may hold a secret); empty if nothing is."""
+    """The fault of an address, without repeating it (it may hold a secret); empty if it has none."""
     try:
         parts = urlsplit(url)
         if not parts.hostname:

@@ -20,7 +20,7 @@ from pypes_basic.naming import deletion, id_help
 from pypes_basic.seen import Seen
 from pypes_basic.unpacking import can_unpack, unpack
 
-#: What is fetched and stored at once: so many files, or a share of those known, since the cursor with all of them is stored each
+#: Bounds of one fetch that is stored at once: so many files, or a share of those known, since the cursor with all is stored each
 #: time; or so many bytes. A larger file goes alone.
 BATCH_FILES = 256
 BATCH_SHARE = 16
@@ -31,7 +31,7 @@ META_BYTES = 1024
 MOST_META_BYTES = 1 << 16
 #: Files passed over that are named in the log; of the rest it says how many.
 NAMED = 10
-#: What is compressed as a whole and is no document by itself: it stays as it is.
+#: The type of a file that is compressed as a whole and no document by itself: it stays as it is.
 ARCHIVE = "application/x-tar"
 
 
@@ -125,7 +125,7 @@ class Files(Source):
             ) from error
 
     def _documents(self, folder: Folder, changed: Found, seen: Seen, living: set[str]) -> Iterator[tuple[list[Packet], Any]]:
-        """What is new or has changed. A document that has another id by now is deleted under the one it had."""
+        """Yield the documents that are new or have changed. One that has another id by now is deleted under the one it had."""
         if changed:
             # two looks instead of a comparison with the time: the clock that writes the files may be another one
             sleep(self.params.settle_s)
@@ -245,7 +245,7 @@ class Files(Source):
 
 
 def _type(name: str) -> tuple[str, str]:
-    """How a file is to be unpacked, empty if it is not, and the media type of what it holds."""
+    """The compression to unpack a file with, empty if it is not to be, and the media type of its contents."""
     kind = media_type_of(name)
     if kind.type and kind.type != ARCHIVE and can_unpack(kind.compression):
         return kind.compression, kind.type

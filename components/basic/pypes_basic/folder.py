@@ -218,5 +218,5 @@ def _pieces(fd: int, size: int) -> Iterator[bytes]:
 
 
 def stamp(status: os.stat_result) -> list[int]:
-    """What tells that a file has changed: its size and its time of modification."""
+    """The size and the time of modification of a file, by which a change is noticed."""
     return [status.st_size, status.st_mtime_ns]

@@ -115,7 +115,7 @@ def _fields(packet: Packet) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no form for: bytes as base64, anything else by its text."""
+    """The JSON form of a value that JSON has none for: bytes as base64, anything else by its text."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(value).decode()
     read = getattr(value, "read", None)

@@ -36,7 +36,7 @@ class LineFile:
         self._fd = -1
         #: Where our part of the open file begins, ``None`` if nobody knows: then nothing is cut off. -1: not looked up yet.
         self._ours_from: int | None = -1
-        #: How long the open file was when it was left last.
+        #: The length of the open file when it was left last.
         self._left_bytes = 0
         self._is_device = False
 

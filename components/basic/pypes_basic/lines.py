@@ -13,7 +13,7 @@ BLOCK_BYTES: Final = 64 * 1024
 
 
 class RowTooLongError(Exception):
-    """What would be one row is longer than the bound."""
+    """A row is longer than the bound."""
 
 
 def blocks_of_lines(body: BinaryIO, codec: str, max_chars: int) -> Iterator[list[str]]:

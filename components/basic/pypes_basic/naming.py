@@ -17,7 +17,7 @@ def id_help(made: str, *names: str) -> Meta:
 
 
 def deletion(id: str, **meta: str) -> Packet:
-    """What asks publishers to delete the document of an id; ``meta`` says where it was, and of which media type.
+    """A packet that asks publishers to delete the document of an id; ``meta`` says where it was, and of which media type.
 
     The type is that of the document: the adapters that took it take the deletion as well.
     """

@@ -26,7 +26,7 @@ class Seen:
 
     @property
     def entries(self) -> dict[str, list[Any]]:
-        """What the cursor holds; a copy."""
+        """A copy of the entries that the cursor holds."""
         return dict(self._entries)
 
     @property

@@ -17,7 +17,7 @@ _VENDOR_ROWS: Final = frozenset({13, 89, 90, 91, 92})
 
 
 def _meant(error: UnicodeDecodeError) -> tuple[str, int] | None:
-    """What the web reads at the place of an error, and where to go on; ``None`` if it finds an error there, too."""
+    """The text that the web reads at the place of an error, and where to go on; ``None`` if it finds an error there, too."""
     data, start = error.object, error.start
     if error.encoding == "charmap":
         # the free places of Windows' character sets are control characters

@@ -27,7 +27,7 @@ def can_unpack(compression: str) -> bool:
 
 
 def unpack(data: bytes, compression: str, max_bytes: int) -> bytes | None:
-    """What is compressed in ``data``, ``None`` if that is more than ``max_bytes``. Raises ``ValueError`` if it is not sound."""
+    """The content of compressed ``data``, ``None`` if it has more than ``max_bytes``. Raises ``ValueError`` if it is damaged."""
     content = bytearray()
     try:
         while data:

@@ -1,4 +1,4 @@
-"""What takes the parser minutes on large pages, where it cannot be stopped.
+"""Bounds on the parser's effort: markup that takes it minutes on large pages, where it cannot be stopped.
 
 At most tags it looks through the elements that are open, at each attribute through those before it, and at each ``<option>``
 through all of its ``<select>``. So long lists are made lists of no ``<select>``, and the open elements of pages that look deep
@@ -63,7 +63,7 @@ _VOID: Final = frozenset(
 _HEADINGS: Final = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _ROWS: Final = frozenset(("tbody", "thead", "tfoot", "caption", "colgroup"))
 _ITEMS: Final = frozenset(("li", "dd", "dt"))
-#: What ends the search for an element to close: outside of these, nothing is closed.
+#: Elements that end the search for one to close: outside of these, nothing is closed.
 _SCOPES: Final = frozenset(
     ["applet", "caption", "html", "table", "td", "th", "marquee", "object", "template", "foreignobject", "svg", "math"]
 )

@@ -18,7 +18,7 @@ from pypes_search.words import unbroken
 #: White space in HTML as in Python, and in no attribute that is meant to be read.
 SPACE: Final = "\f"
 
-#: What a reader does not see.
+#: Elements that a reader does not see.
 _INVISIBLE: Final = ("script", "style", "noscript", "template", "svg")
 #: Selects that, and what is not read in one line.
 OUT_OF_LINE: Final = ", ".join((*_INVISIBLE, "ruby"))
@@ -34,7 +34,7 @@ _NAME: Final = rf"(?:{_IN_LINE}|(?=[A-Z])(?i:{_IN_LINE}))"
 _ATTRIBUTES: Final = r"""[^<>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+')?+[^<>=]*+)*+"""
 #: Longer ones end a word: those that programs set within words are short, and a page may be nothing but their beginnings.
 _COMMENT: Final = r"!(?>--[\s\S]{0,100}?--|[^<>]{0,100})>|\?[^<>]{0,100}>"
-#: What may stand within a word, from behind its bracket.
+#: Markup that may stand within a word, from behind its bracket.
 _JOINING: Final = rf"(?:/?+{_NAME}(?:>|[\s/]{_ATTRIBUTES}>)|{_COMMENT})"
 # A bracket that a word stands in front of; unless an element ends here and white space follows, as mostly, or all tags up to the
 # next text are joining ones. PERF: what stands in front is looked for behind the bracket: a pattern that begins with the bracket

@@ -16,7 +16,7 @@ from pypes_search.effort import eased, is_too_nested
 from pypes_search.flow import OUT_OF_LINE, SPACE, plain, running_text, spaced
 from pypes_search.prescan import declared_charset
 
-#: What a page says about itself, against what its links are meant, and what does not belong to its text.
+#: Elements with what a page says about itself, with the base of its links, and those that do not belong to its text.
 NODES = f"meta[content], base[href], {OUT_OF_LINE}"
 #: Links within the page are passed over by the parser itself: pages of code have one per line.
 LINKS = 'a[href]:not([href^="#"])'

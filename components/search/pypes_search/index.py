@@ -38,7 +38,7 @@ SYNC_INTERVAL_S = 1.0
 CHECKPOINT_BYTES = 16 * 1024 * 1024
 MAX_LOG_BYTES = 64 * 1024 * 1024
 
-#: How often one batch is written anew because the file was taken away meanwhile.
+#: Most times that one batch is written anew because the file was taken away meanwhile.
 MAX_RENEWALS = 5
 
 
@@ -215,7 +215,7 @@ class SearchIndex:
         return not is_index(self.path) or (found.size < self._mark.size and found.size != self._known_bytes())
 
     def _known_bytes(self) -> int:
-        """How large the file is when it holds all that SQLite knows of: only its own VACUUM makes it smaller."""
+        """The size of the file when it holds all that SQLite knows of: only its own VACUUM makes it smaller."""
         assert self._db is not None
         try:
             pages, page_bytes = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))

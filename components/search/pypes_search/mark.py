@@ -21,7 +21,7 @@ _NO_DATABASE = -1
 
 
 class Mark(NamedTuple):
-    """What is known of a file from outside; all the same as before: nobody has written to it."""
+    """The properties of a file from outside; while they stay the same, nobody has written to it."""
 
     device: int
     inode: int
@@ -53,7 +53,7 @@ def refuse_foreign(path: Path) -> None:
 
 
 def _application(path: Path) -> int | None:
-    """Which program wrote a file, by its head alone; ``None`` if it cannot be told while SQLite writes to it."""
+    """The id of the program that wrote a file, by its head alone; ``None`` if it cannot be told while SQLite writes to it."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
             return int(db.execute("PRAGMA application_id").fetchone()[0])

@@ -84,7 +84,7 @@ def _attributes(head: bytes, at: int) -> tuple[dict[bytes, bytes], int]:
 
 
 def _label(attributes: dict[bytes, bytes]) -> str | None:
-    """What the attributes of a ``<meta>`` tag declare."""
+    """The label that the attributes of a ``<meta>`` tag declare."""
     if b"charset" in attributes:
         label = attributes[b"charset"]
     elif attributes.get(b"http-equiv") == b"content-type":

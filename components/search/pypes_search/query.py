@@ -29,7 +29,7 @@ FROM words JOIN documents d ON d.key = words.rowid WHERE words MATCH ? ORDER BY 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What a query found; ``score`` is higher for better matches."""
+    """A match of a query; ``score`` is higher for better matches."""
 
     id: str
     title: str

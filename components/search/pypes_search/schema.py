@@ -92,7 +92,7 @@ _DROP_INDEX: Final = (
 
 
 def newer(path: Path, version: int) -> StoreError:
-    """What to say of a format that is not known here."""
+    """The error for a format that is not known here."""
     return StoreError(f"{path} has format {version}; a newer pypes-search is needed for it", code="search.newer_format")
 
 

@@ -139,7 +139,7 @@ def _json(value: Any) -> bytes:
 
 
 def _digest(place: str, title: str, text: str, content: bytes, seen: Counter[tuple[str, bytes]]) -> str:
-    """What tells packets of one document apart, the same in every run. ``seen`` tells equal ones of one wave apart."""
+    """A key that tells packets of one document apart, the same in every run. ``seen`` tells equal ones of one wave apart."""
     digest = hashlib.blake2b(digest_size=16)
     for part in (title.encode("utf-8", "surrogatepass"), text.encode("utf-8", "surrogatepass"), content):
         digest.update(len(part).to_bytes(8, "little"))

@@ -1,4 +1,4 @@
-"""What is a word to the index, where SQLite's tokenizer would take more or less for one.
+"""Words of the index, where SQLite's tokenizer would take more or less for one.
 
 SQLite's tokenizer takes a run of letters for one word, which in Chinese, Japanese, Thai and their like is a whole sentence. In
 what is indexed, and in what is asked for, each of their letters therefore stands alone. Several of them in a query are a phrase,

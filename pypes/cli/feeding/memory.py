@@ -51,7 +51,7 @@ class Memory:
         self._is_saved = True
         try:
             found = peek(self._path)
-            #: What is known. Only this class and what runs alone change it.
+            #: The state as it is known. Only this class and what runs alone change it.
             self.state = found or State(address, resolved, template)
             self._is_same_template = self.state.template == template
             self.state.template = template

@@ -69,9 +69,9 @@ class Feeder:
         self.on_progress = on_progress
         self.keeper = keeper
         self.report = Report()
-        #: What was accepted, in the order of the answers.
+        #: The accepted deliveries, in the order of the answers.
         self.sent: list[Sent] = []
-        #: How many of them have ended.
+        #: The number of them that have ended.
         self.followed = 0
         self._lock = threading.Lock()
 

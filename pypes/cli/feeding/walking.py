@@ -21,7 +21,7 @@ TEMPORARY = "the name is that of a temporary file"
 EMPTY = "it is empty"
 LINKED = "a link to a folder; to feed the folder, give its path too"
 
-#: What is passed over in a folder without being missed.
+#: Reasons for which files of a folder are passed over without being missed.
 NO_DOCUMENTS = frozenset({NOT_REGULAR, TEMPORARY, EMPTY, LINKED})
 
 SNIFFED_BYTES = 4096

@@ -25,7 +25,7 @@ class Backlog:
     def __init__(self, first_token: int, max_cached_bytes: int | None = None) -> None:
         self.groups: dict[int, Group] = {}
         self.leased: dict[int, Delivery] = {}
-        #: What is known of earlier runs of deliveries, by commit key and position: poisons.
+        #: Records of earlier runs of deliveries, by commit key and position: poisons.
         self.past: dict[tuple[int, int], Rerun] = {}
         #: Graphs of which nothing is lent for now; kept by whoever leases.
         self.held: set[str] = set()

@@ -16,7 +16,7 @@ class Cache:
     """
 
     def __init__(self, streams: dict[Stream, StreamBacklog], max_bytes: int | None) -> None:
-        #: What is in memory of all that waits.
+        #: The bytes in memory of all deliveries that wait.
         self.bytes = 0
         self._streams = streams
         self._max_bytes = max_bytes

@@ -17,7 +17,7 @@ from pypes.ingest.codecs.survey import MissingId, Survey
 from pypes.ingest.codecs.unwrapping import Unwrapped
 from pypes.ingest.delivery import Header
 
-#: What a compressed body may inflate to and still be worth keeping beside it.
+#: Size to which a compressed body may inflate and still be worth keeping beside it.
 DECODED_BYTES = 8 * MIB
 
 

@@ -36,7 +36,7 @@ _MAGIC = re.compile(
     rb"|(?P<elf>\x7fELF)",
     re.DOTALL,
 )
-#: What these formats begin with; few texts do.
+#: The beginnings of these formats; few texts have them.
 _BEGINNINGS = frozenset(
     {
         *(b"\x1f\x8b", b"\x28\xb5", b"%P", b"PK", b"\x89P", b"\xff\xd8", b"GI", b"\xd0\xcf"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from isal import isal_zlib
 
-#: How such a body begins, and none that is compressed as a whole.
+#: The beginning of such a body, and of none that is compressed as a whole.
 BEGINNING = b"--"
 
 _HEAD_BYTES = 16 << 10

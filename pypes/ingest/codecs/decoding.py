@@ -26,7 +26,7 @@ Batch = tuple[str, list[Packet] | list[Unreadable]]
 
 _DEFAULTS = Limits()
 
-#: What a compressed body in memory may inflate to and still be a value in memory.
+#: Size to which a compressed body in memory may inflate and still be a value in memory.
 _SMALL_BYTES = 8 * MIB
 
 #: Stands for the ordinal of the only document of a delivery, which needs none.

@@ -18,7 +18,7 @@ ENCODINGS = frozenset({"", "gzip", "deflate", "zstd"})
 #: The ratio counts beyond this much output: small bodies of one repeated letter harm no one.
 _FREE_BYTES = MIB
 _PIECE_BYTES = 256 << 10
-#: What a decompressor is given at once after a member of the body has ended: it hands back a copy of all that it did not use,
+#: Bytes for a decompressor at once after a member of the body has ended: it hands back a copy of all that it did not use,
 #: and members may be as short as 20 bytes.
 _SHORT_BYTES = 4 << 10
 #: Largest window of zstd that a decoder need have (RFC 9659): it is memory for each body that is being inflated.

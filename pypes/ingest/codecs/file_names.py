@@ -14,11 +14,11 @@ from pypes.core.file_names import in_one_line
 
 #: From one semicolon to the next, but not to one within quotes.
 _PIECE = re.compile(r';((?:[^;"]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))*+)', re.DOTALL)
-#: What nearly all clients send.
+#: The form that nearly all clients send.
 _USUAL = re.compile(r'form-data; name="([^"\\%\x80-\xff]*)"; filename="([^"\\%\x80-\xff]*)"')
 #: A piece of a long value (``filename*0``, ``filename*1*``).
 _CONTINUED = re.compile(r"filename\*(\d{1,3})(\*?)")
-#: What forms write for a quote and for line breaks in a name, and nothing else (HTML standard, multipart/form-data).
+#: Escapes of forms for a quote and for line breaks in a name, and nothing else (HTML standard, multipart/form-data).
 _FORM_ESCAPE = re.compile("%(22|0D|0A)", re.IGNORECASE)
 #: Character sets that an extended value may name (RFC 8187; Latin-1 by RFC 5987, and meant as on the web), and their decoders.
 _EXTENDED = MappingProxyType({"utf-8": "utf-8", "": "utf-8", "iso-8859-1": "cp1252"})

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 from pypes.core.identity import OWN_METADATA, id_of
 from pypes.errors import BadId, BadRequest
 
-#: What the names of these fields begin with, in lower case.
+#: The beginning of the names of these fields, in lower case.
 PREFIX: Final = "pypes-"
 
 #: Bounds of one head.

@@ -10,7 +10,7 @@ from pypes.errors import BadRequest, InvalidInput
 from pypes.ingest.codecs import json
 from pypes.packet import Packet
 
-#: What a packet cannot say of itself: where its document came from.
+#: Metadata that a packet cannot say of itself: where its document came from.
 _OURS = ("receipt", "origin", "index")
 
 

@@ -102,7 +102,7 @@ def _cut(pieces: Iterator[bytes], size: int | None) -> Iterator[bytes]:
 class Checker:
     """Any bytes are one document."""
 
-    #: What it keeps of the body, and may keep of any.
+    #: Bytes that it keeps of the body, and may keep of any.
     held_bytes = 0
     most_bytes = 0
 

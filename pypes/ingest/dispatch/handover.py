@@ -21,7 +21,7 @@ from pypes.ingest.dispatch.window import Windows
 
 #: Deliveries of a graph that is gone that become dead letters at a time: a backlog may be long, and others wait meanwhile.
 BURIED_AT_ONCE = 64
-#: How long deliveries of a graph that could not be set up are put off.
+#: Time for which deliveries of a graph that could not be set up are put off.
 FAILED_GRAPH_S = 2.0
 _ANY_BYTES = 1 << 62
 #: Deliveries that a graph hands over before it is another's turn.
@@ -36,11 +36,11 @@ class Handover:
     """Puts what queues have into the batches of links with room. ``on_again()``: bulk that was held back may go; try again."""
 
     def __init__(self, limits: Limits, links: Links, on_again: Callable[[], None]) -> None:
-        #: What was announced last; ``None`` before the first time.
+        #: The topology that was announced last; ``None`` before the first time.
         self.topology: Topology | None = None
-        #: What may have something leasable, the one whose turn it is first.
+        #: Queues that may have something leasable, the next one to be asked first.
         self.ready: dict[Leasing, None] = {}
-        #: What came back from instances, to be handed over again.
+        #: Deliveries that came back from instances, to be handed over again.
         self.again: dict[Stream, deque[Sent]] = {}
         self.committed = Committed()
         self._windows = Windows(limits)

@@ -9,9 +9,9 @@ from pypes.core.limits import Limits
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Spooled
 
-#: What a delivery weighs in a window besides its body, in bytes.
+#: The weight of a delivery in a window besides its body, in bytes.
 OVERHEAD_BYTES = 512
-#: What the bulk lane of a graph has out at one instance, per ingest worker (one delivery at least): a few milliseconds of work.
+#: The window of the bulk lane of a graph at one instance, per ingest worker (one delivery at least): a few milliseconds of work.
 BULK_DELIVERIES = 64
 BULK_DOCUMENTS = 128
 BULK_BYTES = 1 << 20

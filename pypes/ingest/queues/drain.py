@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-#: What was acknowledged so many seconds ago counts for 1/e of what is acknowledged now.
+#: Age in seconds at which an acknowledgement counts for 1/e of one that comes now.
 _MEMORY_S = 10.0
 #: Totals shown sooner than so many seconds after the last are not looked at.
 _STEP_S = 0.5

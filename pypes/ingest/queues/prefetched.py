@@ -38,7 +38,7 @@ class Prefetched:
         self._ahead = ahead
         self._retry_s = retry_s
         self._at_hand: dict[Stream, deque[Lease]] = {}
-        #: What was taken and not settled, by token.
+        #: Leases that were taken and not settled, by token.
         self._out: dict[int, Lease] = {}
         #: Streams that may have more than is at hand, and how many deliveries of each were asked for in vain.
         self._open: set[Stream] = set()

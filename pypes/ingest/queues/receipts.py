@@ -49,7 +49,7 @@ class StoredReceipts(LinkedReceipts):
         self._committer = committer
         self._retention = retention
         self._times = clock
-        #: Whether anything was ever replayed; ``None`` as long as the store was not asked.
+        #: True if anything was ever replayed; ``None`` as long as the store was not asked.
         self._knows_replays: bool | None = None
 
     async def wait(self, id: str, wait_s: float) -> Receipt | None:

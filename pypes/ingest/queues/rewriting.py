@@ -25,7 +25,7 @@ class _Partial:
     def __init__(self, group: Group, since: float) -> None:
         self.group = group
         self.since = since
-        #: How many deliveries were left when its row was looked at last.
+        #: The number of deliveries that were left when its row was looked at last.
         self.looked_at = group.entries
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pypes.core.limits import Limits
 
-#: What one graph may take of a bound while there are others.
+#: The part of a bound that one graph may take while there are others.
 MOST = 0.5
 #: Part of a bound that is taken before it is kept for those graphs that have little of it.
 SCARCE = 0.9

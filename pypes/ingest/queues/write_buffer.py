@@ -107,17 +107,17 @@ class WriteBuffer:
         #: Commits done in part whose rows are to be written without what is done, one in each transaction.
         self.rewrites: list[Group] = []
         self.is_flush_due = False
-        #: How many commits were made of it so far.
+        #: The number of commits that were made of it so far.
         self.taken = 0
         self._node = node
         self._shard = shard
         self._has_bulk = has_bulk
         self._clock = clock
-        #: What is written as it came.
+        #: Changes that are written as they came.
         self._next = WriteBatch()
         self._complete: list[Group] = []
         self._touched: dict[int, Group] = {}
-        #: What the details of deliveries take in bytes, by commit key, until the commit is complete.
+        #: The bytes of the details of deliveries, by commit key, until the commit is complete.
         self._detail_bytes: dict[int, int] = {}
         #: Commits whose row stays where it is when they are complete.
         self._unreadable: set[int] = set()

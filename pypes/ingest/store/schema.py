@@ -15,7 +15,7 @@ from pypes.ingest.outcome import DeadLetter, dead_letter_id
 #: Format of the store; a store of a higher one is refused, a lower one upgraded.
 FORMAT = 2
 
-#: What a row of receipts or letters takes besides its texts, roughly; counts towards their bounds in bytes.
+#: The size of a row of receipts or letters besides its texts, roughly; counts towards their bounds in bytes.
 ROW_BYTES = 64
 
 _META = "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID"
@@ -72,7 +72,7 @@ CREATE TEMP TRIGGER write_batch_insert INSTEAD OF INSERT ON write_batch BEGIN
 END;
 """
 
-#: How many failures a dead letter stands for, as an expression over its row.
+#: The number of failures that a dead letter stands for, as an expression over its row.
 FAILURES = "CASE WHEN documents LIKE '{%' THEN json_extract(documents, '$.failures') ELSE 1 END"
 
 INSERT_LETTER = "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)"

@@ -69,7 +69,7 @@ class Store:
             self._writer = self._connect(connect)
             (found,) = self._writer.execute("PRAGMA user_version").fetchone()
             self._index = LogIndex(path)
-            #: What was found behind the last commit of the log when it was opened.
+            #: The tail that was found behind the last commit of the log when it was opened.
             self.tail: Tail = self._index.tail()
             self._prepare(found, version, born)
             self._reader = self._connect(connect)

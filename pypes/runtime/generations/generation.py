@@ -239,7 +239,7 @@ class Generation:
         self.template = template
         self.count = count
         most = {name: graph.get("max_instances") for name, (_, graph) in template.graphs.items()}
-        #: Which graphs the instance in each slot runs.
+        #: The graphs that the instance in each slot runs.
         self.places = [place for place in places(most, count) if place]
         self.slots: list[Instance | None] = [None] * len(self.places)
         self.backoffs = [Backoff() for _ in self.slots]

@@ -31,9 +31,9 @@ from pypes.runtime.generations.generation import Generation, Instance, SetupFail
 from pypes.runtime.generations.parting import end, part
 from pypes.runtime.instance.instance import InstanceSpec
 
-#: How often an instance may die during set-up without saying why before its generation is given up.
+#: Deaths of an instance during set-up, without saying why, after which its generation is given up.
 DEATHS_AT_SETUP = 3
-#: How often it is looked whether the interpreters of the instances still move.
+#: Seconds between two looks at whether the interpreters of the instances still move.
 LOOK_S = 0.25
 
 
@@ -56,7 +56,7 @@ class Generations:
     ) -> None:
         #: The generations that serve, the oldest first.
         self.live: list[Generation] = []
-        #: What takes the place of :attr:`live` instance by instance; those that are ready take deliveries like the others.
+        #: The generation that takes the place of :attr:`live` instance by instance; those that are ready take deliveries.
         self._incoming: Generation | None = None
         self._grace_s = 0.0
         self._runtime_dir = runtime_dir

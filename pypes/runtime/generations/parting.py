@@ -9,9 +9,9 @@ from contextlib import suppress
 from pypes import logs
 from pypes.runtime.generations.generation import Generation, Instance
 
-#: What an instance gets beyond its grace to tear down, before it is killed.
+#: Time for an instance to tear down beyond its grace, before it is killed.
 TEARDOWN_S = 2.0
-#: How long an instance that takes the place of another is waited for before the next one is replaced.
+#: Longest wait for an instance that takes the place of another, before the next one is replaced.
 REPLACED_S = 60.0
 
 log = logs.get("pypes.pool")

@@ -22,7 +22,7 @@ from pypes.runtime.graphs.launching import Launcher
 LOOK_S = 5.0
 #: Shortest time between two attempts, as a multiple of ``consolidate_s``.
 PAUSE = 10
-#: How many times ``instances`` may serve before there is something to do.
+#: The multiple of ``instances`` that may serve before there is something to do.
 MOST = 2
 
 

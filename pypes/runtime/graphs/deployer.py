@@ -37,7 +37,7 @@ from pypes.runtime.graphs.store import ControlStore, StoredGraph
 FIRST_RETRY_S, RETRY_S = 1.0, 60.0
 #: Time between two looks whether files of components have changed meanwhile: then it is tried at once.
 LOOK_S = 0.5
-#: How often it is looked whether a graph that is taken down has nothing left to do.
+#: Seconds between two looks at whether a graph that is taken down has nothing left to do.
 DRAIN_POLL_S = 0.05
 
 

@@ -10,7 +10,7 @@ import sys
 
 from pypes.core.lifeline import ProcessGroup
 
-#: What is kept of the end of standard error, to tell why a process died.
+#: The end of standard error that is kept, to tell why a process died.
 KEPT_STDERR_BYTES = 8192
 #: Time between two looks whether the last process of a group that was killed has ended: nobody tells, and it is soon.
 REAP_POLL_S = 0.01

@@ -14,7 +14,7 @@ from pypes.errors import InvalidGraph, PypesError
 from pypes.graph import codec
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 
-#: How the names of graph files end.
+#: The end of the names of graph files.
 SUFFIX = ".json"
 
 #: By which a file is known to have changed: bytes, and nanoseconds since the epoch.

@@ -13,7 +13,7 @@ from pypes.ingest.protocol import Item
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.scheduler import PUBLISHED, Epoch, Failure
 
-#: What stands for the filter that dropped a document because a newer one of its id was taken meanwhile.
+#: Stands for the filter that dropped a document because a newer one of its id was taken meanwhile.
 SUPERSEDED = Fate("dropped", (), "(superseded)")
 
 

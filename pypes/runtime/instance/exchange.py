@@ -62,7 +62,7 @@ class Exchange:
         self._selector = selectors.DefaultSelector()
         self._connections: dict[int, Connection] = {}
         self._alone: deque[Arrived] = deque()
-        #: What runs alone now, or is about to once everyone knows.
+        #: The delivery that runs alone now, or is about to once everyone knows.
         self._lone: Arrived | None = None
         self._lone_started = False
         #: Connections that were not told yet that no graph is held.

@@ -26,7 +26,7 @@ from pypes.runtime.instance.names import id_in, keep_files
 from pypes.runtime.instance.routing import Entry, Router, as_bytes
 from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_json, named
 
-#: What a feed yields; ``BARRIER`` is of a class that is the scheduler's own.
+#: An item that a feed yields; ``BARRIER`` is of a class that is the scheduler's own.
 Fed = Any
 
 

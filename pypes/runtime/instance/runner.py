@@ -67,7 +67,7 @@ class Runner:
         self._live: deque[Arrived] = deque()
         self._bulk: deque[Arrived] = deque()
         self.is_ordered = bool(graph.order_by)
-        #: What is in the graph, if it is ordered.
+        #: The intakes in the graph, if it is ordered.
         self._intakes: set[Intake] = set()
         self._router = Router(graph, components)
         self._limits = limits

@@ -56,7 +56,7 @@ class _Count:
         self.scheduler = scheduler
         self._at: tuple[str, tuple[int, int]] = ("", (0, 0))
         self._since_s = 0.0
-        #: What a call that is overdue by the clock is still given, since the process could not run for so long.
+        #: Time that a call which is overdue by the clock is still given, since the process could not run for so long.
         self._spare_s = 0.0
 
     def late(self, elapsed_s: float, missed_s: float) -> str:

@@ -15,7 +15,7 @@ from pypes.core.lifeline import ProcessGroup
 from pypes.runtime.generations.backoff import FIRST_S, Backoff
 from pypes.runtime.worker.config import WorkerConfig
 
-#: What the arbiter runs; the number of the descriptor with its configuration follows.
+#: The command line of the arbiter; the number of the descriptor with its configuration follows.
 COMMAND = (sys.executable, "-P", "-m", "pypes.api.server")
 
 #: Variables that would change gunicorn behind our back, and the token, which travels in the configuration.

@@ -15,7 +15,7 @@ import socket
 import struct
 import sys
 
-#: What a handshake takes that has begun, and a busy loop to accept: nobody is told when either is over.
+#: Time for a handshake that has begun, and for a busy loop to accept: nobody is told when either is over.
 HANDSHAKE_S = 0.05
 WAIT_S = 1.0
 

@@ -17,7 +17,7 @@ from pypes.errors import InvalidConfig, StoreError
 from pypes.runtime.folders import MAX_RUNTIME_DIR as MAX_RUNTIME_DIR
 from pypes.runtime.folders import find_runtime_dir as find_runtime_dir
 
-#: How long children of a server that was killed may take to let go of the port.
+#: Longest wait until children of a server that was killed let go of the port.
 PORT_WAIT_S = 5.0
 PORT_POLL_S = 0.02
 BACKLOG = 2048

@@ -48,7 +48,7 @@ from pypes.runtime.supervisor.watching import watch
 from pypes.runtime.supervisor.workers import Workers
 from pypes.runtime.worker.config import WorkerConfig
 
-#: What gunicorn gets to stop its workers after they have drained; they have only to close their stores.
+#: Time for gunicorn to stop its workers after they have drained; they have only to close their stores.
 CLOSE_S = 5.0
 
 #: Settings that a running server cannot change.
@@ -69,11 +69,11 @@ class Supervisor:
         self._must_hurry = asyncio.Event()
         self._started = asyncio.Event()
         self._tasks = WatchedTasks(self._fail)
-        #: What signals ask for: if it fails the log says so, and all else goes on.
+        #: Work that signals asked for: if it fails the log says so, and all else goes on.
         self._asked = WatchedTasks(lambda name: None)
         self._failure = ""
         self._reloading = asyncio.Lock()
-        #: What was last said of the components, so that it is said once.
+        #: The last reports about components, so that each is logged once.
         self._reported: set[str] = set()
         self._has_said_failed = False
 

@@ -37,7 +37,7 @@ from pypes.runtime.trials.comparison import Comparison
 from pypes.runtime.trials.shadow_job import Job
 from pypes.runtime.trials.trial import Trial
 
-#: How often progress is reported, in seconds.
+#: Seconds between two reports of progress.
 REPORT_S = 0.2
 #: Larger deliveries make no test.
 RECORDED_BYTES = 64 << 10

@@ -39,9 +39,9 @@ TIMEOUT_S = 10.0
 FIRST_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 600.0
 
-#: How long a queue that could not be asked is left alone.
+#: Wait before a queue that could not be asked is asked again.
 REST_S = 5.0
-#: How long to wait for the commit after which what was done is not due any more.
+#: Longest wait for the commit after which what was done is not due any more.
 COMMIT_S = 0.05
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -126,7 +126,7 @@ class Callbacks:
         self._tasks.keep(self._serve(kept, receipts, wake), "callbacks")
 
     async def _serve(self, kept: KeptCallbacks, receipts: Receipts, wake: asyncio.Event) -> None:
-        #: What was attempted, and when it is due again: the queue says so only after its next commit.
+        #: Attempted callbacks, and when they are due again: the queue says so only after its next commit.
         handled: dict[str, float] = {}
         while True:
             wake.clear()

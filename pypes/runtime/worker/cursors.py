@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 
 #: Longest wait before the queue is tried again that was full.
 FULL_RETRY_S = 5.0
-#: How long a source that is stopped may take to bring what it has fetched from the shared file to the queue.
+#: Time for a source that is stopped to bring what it has fetched from the shared file to the queue.
 FINISH_S = 3.0
 
-#: What a shard keeps of a source that a fleet shares has this behind the filter's name, in which it cannot be.
+#: Stands behind the filter's name, in which it cannot be, in the record of a source that a fleet shares.
 _SUFFIX = ":fleet"
 
 
@@ -54,7 +54,7 @@ class Level(msgspec.Struct, omit_defaults=True):
 class OwnCursor:
     """Of a source that every node runs for itself: the shard says how far it has come."""
 
-    #: How long to wait for an instance, or for room in the queue, before the run is left to another node; ``None``: for ever.
+    #: Longest wait for an instance, or for room in the queue, before the run is left to another node; ``None``: for ever.
     patience_s: float | None = None
 
     def __init__(self, queue: Queue, graph: str, source: str) -> None:

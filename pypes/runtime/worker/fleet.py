@@ -30,9 +30,9 @@ from pypes.ingest.store.spool import sync_folder
 
 #: Version of the form of the shared files.
 FORM: Final = 1
-#: What is read of the name of the process that holds a lock.
+#: Bytes that are read of the name of the process that holds a lock.
 _HOLDER_BYTES: Final = 256
-#: What a file system answers that has no locks, or cannot reach whoever keeps them.
+#: Errors of a file system that has no locks, or cannot reach whoever keeps them.
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 

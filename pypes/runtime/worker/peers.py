@@ -23,14 +23,14 @@ from pypes.runtime.rpc.contract import Method, answer, stub
 from pypes.runtime.worker.config import WorkerConfig
 from pypes.runtime.worker.desk import Append
 
-#: How long a request waits for the worker that owns a shard, while that one is being started.
+#: Longest wait of a request for the worker that owns a shard, while that one is being started.
 PEER_WAIT_S = 5.0
 PEER_POLL_S = 0.02
 
-#: How long an owner that lets go waits for its disk to take what was appended before.
+#: Longest wait of an owner that lets go for its disk to take what was appended before.
 FINISH_S = 5.0
 
-#: What an owner says that lets go of its shard: nothing was done, its successor is to be asked.
+#: The code of an owner that lets go of its shard: nothing was done, its successor is to be asked.
 CLOSING = "owner.closing"
 
 
@@ -59,7 +59,7 @@ class Peers:
         self._open = open
         self._desk = desk
         self._clients: dict[int, asyncio.Future[RpcClient]] = {}
-        #: What other workers asked to be appended and has not been answered.
+        #: Appends that other workers have asked for and that are not answered yet.
         self._appending: set[asyncio.Future[str]] = set()
         self._is_closing = False
 

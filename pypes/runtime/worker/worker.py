@@ -47,10 +47,10 @@ from pypes.runtime.worker.sources import Sources
 
 log = logging.getLogger(__name__)
 
-#: How long a worker waits for its slot beyond the grace that a dying one may take.
+#: Longest wait of a worker for its slot beyond the grace that a dying one may take.
 SLOT_WAIT_S = 10.0
 SLOT_POLL_S = 0.02
-#: What a stopping worker waits at most for acknowledgements: what is out then is run again by its successor.
+#: Longest wait of a stopping worker for acknowledgements: its successor runs again what is out then.
 STOP_WAIT_S = 5.0
 #: Larger bodies go to another worker as a file, not within a message.
 MESSAGE_BYTES = 4 << 20
@@ -88,7 +88,7 @@ class IngestWorker:
         self._callbacks = Callbacks(
             config.callback_hosts, config.callback_secret or "", config.limits, clock=self._clock, on_failed=self._fail
         )
-        #: What clients ask of the supervisor; what it raises comes back as the same error.
+        #: Calls of clients to the supervisor; an error that one raises comes back as the same error.
         self.control: Control
         self._supervisor: WorkerCalls
         self._client: RpcClient
