@@ -6,62 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import jsonschema_rs
 import pytest
 
 from pypes.testing.node import Node, running
-
-GRAPH: dict[str, Any] = {
-    "pypes": 1,
-    "name": "base",
-    "nodes": {
-        "json": {"component": "JSON", "params": {}},
-        "set": {"component": "SetField", "params": {"field": "seen", "value": "yes"}},
-        "null": {"component": "Null", "params": {}},
-    },
-    "wires": [["json.out", "set.in"], ["set.out", "null.in"]],
-}
+from tests.api.asking import GRAPH, Asker
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     with running(tmp_path_factory.mktemp("control"), GRAPH, workers=1, instances=1) as node:
         yield node
-
-
-@pytest.fixture(scope="module")
-def described(node: Node) -> dict[str, Any]:
-    document: dict[str, Any] = node.get("/openapi.json").json()
-    return document
-
-
-class Asker:
-    """Asks, and holds every answer against the description of the interface."""
-
-    def __init__(self, node: Node, described: dict[str, Any]) -> None:
-        self.node = node
-        self.described = described
-
-    def __call__(self, method: str, path: str, body: Any = None, *, template: str | None = None) -> tuple[int, Any]:
-        data = json.dumps(body).encode() if body is not None else None
-        answer = self.node.http.request(method, self.node.url + path, body=data, headers={"Content-Type": "application/json"})
-        responses = self.described["paths"][template or path.partition("?")[0]][method.lower()]["responses"]
-        assert str(answer.status) in responses, f"{method} {path} answered {answer.status}: {answer.data!r}"
-        content = responses[str(answer.status)].get("content", {})
-        if not content:
-            assert answer.data == b""
-            return answer.status, None
-        ((media, schema),) = content.items()
-        assert answer.headers["content-type"] == media
-        value = answer.json()
-        whole = {"components": self.described["components"], **schema["schema"]}
-        jsonschema_rs.validator_for(whole).validate(value)
-        return answer.status, value
-
-
-@pytest.fixture
-def ask(node: Node, described: dict[str, Any]) -> Asker:
-    return Asker(node, described)
 
 
 def test_components(ask: Asker) -> None:

@@ -15,13 +15,6 @@ from pypes.api import deadletters, receipts
 from pypes.testing.node import Node, running, until
 from tests.api.records import COMPONENTS, Hook, finished, get, post
 from tests.api.test_docs import NDJSON
-from tests.serving import in_thread
-
-
-@pytest.fixture(scope="module")
-def hook() -> Iterator[Hook]:
-    with in_thread(Hook()) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

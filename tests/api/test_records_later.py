@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,6 @@ from pypes.api import deadletters
 from pypes.testing.node import running, until
 from tests.api.harness import serving
 from tests.api.records import COMPONENTS, Hook, finished, get, post
-from tests.serving import in_thread
-
-
-@pytest.fixture(scope="module")
-def hook() -> Iterator[Hook]:
-    with in_thread(Hook()) as made:
-        yield made
 
 
 def test_keys_letters_and_callbacks_outlive_a_restart(tmp_path: Path, hook: Hook) -> None:

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from pypes.testing.node import Node, running, until
-from tests.api.test_control import GRAPH as BASE
-from tests.api.test_control import Asker
+from tests.api.asking import GRAPH as BASE
+from tests.api.asking import Asker
 from tests.faults.publications import publications
 
 PARTS = '''
@@ -78,11 +78,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     environ = {"PYPES_SERVER_SETUP_S": "10"}
     with running(base, graph(base), "--load", str(base / "parts.py"), workers=2, instances=1, environ=environ) as node:
         yield node
-
-
-@pytest.fixture
-def ask(node: Node) -> Asker:
-    return Asker(node, node.get("/openapi.json").json())
 
 
 class Watched:

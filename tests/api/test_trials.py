@@ -8,18 +8,13 @@ from typing import Any
 import pytest
 
 from pypes.testing.node import Node, running
-from tests.api.test_control import GRAPH, Asker
+from tests.api.asking import GRAPH, Asker
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     with running(tmp_path_factory.mktemp("trials"), GRAPH, workers=1, instances=1) as node:
         yield node
-
-
-@pytest.fixture
-def ask(node: Node) -> Asker:
-    return Asker(node, node.get("/openapi.json").json())
 
 
 def test_a_graph_is_validated_without_being_deployed(node: Node, ask: Asker) -> None:

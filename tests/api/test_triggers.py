@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pypes.testing.node import Node, running, until
-from tests.api.test_control import GRAPH, Asker
+from tests.api.asking import GRAPH, Asker
 from tests.snippets import ROOT, blocks_of
 
 TEMPLATE = "/graphs/{name}/trigger"
@@ -82,11 +82,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     flags = ("--load", str(base / "sources.py"), "--load", str(base / "rounds.py"))
     with running(base, GRAPH, *flags, workers=2, instances=2) as node:
         yield node
-
-
-@pytest.fixture
-def ask(node: Node) -> Asker:
-    return Asker(node, node.get("/openapi.json").json())
 
 
 def published(node: Node, name: str) -> list[dict[str, Any]]:

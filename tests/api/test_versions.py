@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pypes.testing.node import Node, running, until
-from tests.api.test_control import GRAPH, Asker
+from tests.api.asking import GRAPH, Asker
 
 OWN = """
 from pypes import Transformer
@@ -29,11 +29,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     (folder / "own.py").write_text(OWN)
     with running(folder, GRAPH, "--load", str(folder / "own.py"), workers=1, instances=1) as node:
         yield node
-
-
-@pytest.fixture
-def ask(node: Node) -> Asker:
-    return Asker(node, node.get("/openapi.json").json())
 
 
 def graph(name: str, value: str, **more: Any) -> dict[str, Any]:

@@ -19,13 +19,6 @@ from pypes.cli.feeding.posting import Feeder
 from pypes.cli.feeding.walking import files_of
 from pypes.errors import InvalidInput
 from tests.cli.feeding.server import Server
-from tests.serving import in_thread
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with in_thread(Server()) as made:
-        yield made
 
 
 @pytest.fixture

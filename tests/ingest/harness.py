@@ -73,6 +73,6 @@ def letter(receipt: str, document: int = 0, ordinal: int = 0) -> DeadLetter:
     return DeadLetter(id, (document,), "g", 1, "f", "F", "component.failed", "boom", "", 1, b'{"fields": {}}', 1.0)
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], Any]) -> None:
     while not condition():  # noqa: ASYNC110 - what is waited for tells no one; the deadline is that of run()
         await asyncio.sleep(0.001)

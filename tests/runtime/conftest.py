@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import pytest
 from pypes.runtime.folders import find_runtime_dir
 from pypes.runtime.rpc import RpcClient
 from pypes.testing.node import runs, share_descriptions
+from pypes.testing.node import until as poll
 
 WAIT_S = 20.0
 
@@ -129,11 +129,7 @@ def graph(name: str = "g", out: str = "", **params: Any) -> dict[str, Any]:
 
 def until(predicate: Callable[[], Any], what: str = "condition", timeout_s: float = WAIT_S) -> Any:
     """Poll until ``predicate`` is true; returns what it returned."""
-    deadline = time.monotonic() + timeout_s
-    while not (found := predicate()):
-        assert time.monotonic() < deadline, f"{what} did not come true within {timeout_s:g} s"
-        time.sleep(0.01)
-    return found
+    return poll(predicate, timeout_s, what)
 
 
 class Node:

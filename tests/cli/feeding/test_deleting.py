@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,11 @@ from click.testing import CliRunner, Result
 from pypes.cli import feed as command
 from pypes.cli.feed import feed
 from tests.cli.feeding.server import Server
-from tests.serving import in_thread
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
-    monkeypatch.setattr(command, "PATIENCE_S", 0, raising=False)
-    with in_thread(Server()) as made:
-        yield made
+@pytest.fixture(autouse=True)
+def _nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "PATIENCE_S", 0)
 
 
 def invoke(*arguments: str | Path) -> Result:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,6 @@ from pypes.cli import feed as command
 from pypes.cli.feed import feed
 from pypes.errors import InvalidInput
 from tests.cli.feeding.server import Server
-from tests.serving import in_thread
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
-    with in_thread(Server()) as made:
-        yield made
 
 
 def invoke(*arguments: str | Path) -> Result:

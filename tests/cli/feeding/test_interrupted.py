@@ -15,17 +15,13 @@ from click.testing import CliRunner
 from pypes.cli.feed import feed
 from pypes.errors import PypesError
 from tests.cli.feeding.server import Server
-from tests.serving import in_thread
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
-    with in_thread(Server()) as made:
-        try:
-            yield made
-        finally:
-            made.release.set()
+def server(server: Server) -> Iterator[Server]:
+    """What it holds back is answered in the end."""
+    yield server
+    server.release.set()
 
 
 def test_a_run_that_is_killed_forgets_nothing_and_keeps_others_out(server: Server, tmp_path: Path) -> None:

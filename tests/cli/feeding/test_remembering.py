@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from pypes.cli.feeding.posting import Feeder
 from pypes.cli.feeding.remembering import Remembering
 from pypes.cli.feeding.walking import files_of
 from tests.cli.feeding.server import Server
-from tests.serving import in_thread
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with in_thread(Server()) as made:
-        yield made
 
 
 def run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,6 @@ from click.testing import CliRunner, Result
 
 from pypes.cli.feed import feed
 from tests.cli.feeding.server import Server
-from tests.serving import in_thread
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ".state"))
-    with in_thread(Server()) as made:
-        yield made
 
 
 def invoke(*arguments: str, content: bytes = b"<p>x") -> Result:

@@ -13,14 +13,7 @@ import pytest
 from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.watchdog import MOST_S, Stillness, Watchdog, is_stopped
 from pypes.testing.node import until
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.runtime.clock import Clock
 
 
 class Scheduler:

@@ -7,15 +7,15 @@ import random
 from pypes.component import Publisher
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Feed, Scheduler
+from tests.runtime.clock import Clock
 from tests.runtime.scheduler.graphs import packets
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
+class NoRest(random.Random):
+    """No waiting: the least that may be drawn."""
 
-    def __call__(self) -> float:
-        return self.now
+    def uniform(self, a: float, b: float) -> float:
+        return 0.0
 
 
 class Highest(random.Random):

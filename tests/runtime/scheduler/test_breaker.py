@@ -13,9 +13,9 @@ from pypes.core.limits import Limits
 from pypes.errors import Retry, Unreachable
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Epoch
+from tests.runtime.clock import Clock
 from tests.runtime.scheduler.destinations import (
     EACH,
-    Clock,
     Destination,
     Highest,
     InBatch,

@@ -10,7 +10,8 @@ from pypes.component import Component, Operator
 from pypes.core.limits import Limits
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Epoch
-from tests.runtime.scheduler.destinations import Clock, Highest, pass_time, settle, submit
+from tests.runtime.clock import Clock
+from tests.runtime.scheduler.destinations import Highest, pass_time, settle, submit
 from tests.runtime.scheduler.graphs import Keep, Pass, running
 from tests.runtime.scheduler.test_resting import (
     WIRES,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pypes.errors import Retry
 from pypes.ingest.outcome import Fate
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Epoch, Feed
+from tests.runtime.scheduler.destinations import NoRest
 from tests.runtime.scheduler.graphs import running
 
 
@@ -135,11 +135,6 @@ class Keep(Publisher):
 
     def process(self, packet: Packet) -> None:
         self.found.append((packet.get("of"), packet.get("n")))
-
-
-class NoRest(random.Random):
-    def uniform(self, a: float, b: float) -> float:
-        return 0.0
 
 
 @dataclass

@@ -18,6 +18,7 @@ from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.ingest.outcome import Fate
 from pypes.packet import Packet
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Feed, Scheduler
+from tests.runtime.scheduler.destinations import NoRest
 
 #: What a filter does with the number n: what it sends on, by n; None raises.
 WORK: dict[str, Any] = {
@@ -156,11 +157,6 @@ class CollectLoop(Collect):
             for packet in self.receive_all("in"):
                 self.process(packet)
             self.yield_ctrl()
-
-
-class NoRest(random.Random):
-    def uniform(self, a: float, b: float) -> float:
-        return 0.0
 
 
 STYLES = [Easy, AtOnce, Batch, Loop, OneByOne]

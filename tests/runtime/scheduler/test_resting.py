@@ -11,7 +11,8 @@ from pypes.core.limits import Limits
 from pypes.errors import Unreachable
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Epoch, Scheduler
-from tests.runtime.scheduler.destinations import Clock, pass_time, settle, submit
+from tests.runtime.clock import Clock
+from tests.runtime.scheduler.destinations import pass_time, settle, submit
 from tests.runtime.scheduler.graphs import Keep, Pass, running
 
 

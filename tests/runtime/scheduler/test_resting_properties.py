@@ -12,7 +12,8 @@ import pytest
 from pypes.component import Component
 from pypes.core.limits import Limits
 from pypes.runtime.scheduler import Epoch, Feed
-from tests.runtime.scheduler.destinations import Clock, settle
+from tests.runtime.clock import Clock
+from tests.runtime.scheduler.destinations import settle
 from tests.runtime.scheduler.graphs import Keep, packets, running
 from tests.runtime.scheduler.test_resting import (
     AtOnce,

@@ -14,15 +14,8 @@ from pypes.packet import Packet
 from pypes.runtime.local import Pipeline
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler
 from pypes.runtime.scheduler.standstill import LOOK_S, STANDSTILL_S
+from tests.runtime.clock import Clock
 from tests.runtime.scheduler.graphs import Keep, Pass, packets, running
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def submit(scheduler: Scheduler, count: int = 1, start: int = 0) -> Epoch:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -26,7 +26,7 @@ from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
 from pypes.runtime.worker.fleet import Fleet
 from pypes.runtime.worker.sources import Sources
-from tests.ingest.harness import lease_any
+from tests.ingest.harness import lease_any, until
 
 #: What there is to fetch: the numbers below, two at a time.
 ALL = 14
@@ -236,19 +236,6 @@ def file_of(shared: Path) -> dict[str, Any]:
 def reasons(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Why runs waited, as it was logged."""
     return [str(record.__dict__["reason"]) for record in caplog.records if "reason" in record.__dict__]
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    while not condition():  # noqa: ASYNC110 - what is waited for tells no one; the deadline is that of run()
-        await asyncio.sleep(0.001)
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(20):
-            await main
-
-    asyncio.run(bounded())
 
 
 class Copying(sqlite3.Connection):

@@ -17,8 +17,8 @@ import pytest
 from pypes.errors import StoreError
 from pypes.ingest.store import spool
 from pypes.runtime.worker import cursors, fleet
-from tests.ingest.harness import lease_any
-from tests.runtime.worker.harness import ALL, Copies, Worker, file_of, run, two, until
+from tests.ingest.harness import lease_any, run, until
+from tests.runtime.worker.harness import ALL, Copies, Worker, file_of, two
 
 #: What there is to fetch.
 NUMBERS = list(range(ALL))

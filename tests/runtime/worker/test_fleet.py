@@ -19,7 +19,8 @@ from pypes.errors import StoreError
 from pypes.runtime.worker import cursors, sources
 from pypes.runtime.worker.fleet import Fleet, HandedOver, Place
 from pypes.runtime.worker.wanted import Wanted
-from tests.runtime.worker.harness import ALL, Worker, reasons, run, two, until
+from tests.ingest.harness import run, until
+from tests.runtime.worker.harness import ALL, Worker, reasons, two
 
 #: What there is to fetch.
 NUMBERS = list(range(ALL))

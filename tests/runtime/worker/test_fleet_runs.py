@@ -19,8 +19,8 @@ from pypes.runtime.worker import cursors
 from pypes.runtime.worker.cursors import FleetCursor
 from pypes.runtime.worker.fleet import Place
 from pypes.runtime.worker.wanted import Wanted
-from tests.ingest.harness import lease_any
-from tests.runtime.worker.harness import ALL, Worker, file_of, reasons, run, two, until
+from tests.ingest.harness import lease_any, run, until
+from tests.runtime.worker.harness import ALL, Worker, file_of, reasons, two
 
 #: What there is to fetch.
 NUMBERS = list(range(ALL))

@@ -18,8 +18,8 @@ from pypes.ingest.outcome import Outcome
 from pypes.runtime.worker import cursors, source_runner
 from pypes.runtime.worker.source_runner import MAX_DEATHS
 from pypes.runtime.worker.wanted import Wanted
-from tests.ingest.harness import lease_any
-from tests.runtime.worker.harness import ALL, Copies, Worker, run, until
+from tests.ingest.harness import lease_any, run, until
+from tests.runtime.worker.harness import ALL, Copies, Worker
 
 STEPS = ("triggered", "fetched", "stored", "ending")
 

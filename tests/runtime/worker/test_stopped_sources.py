@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pypes.runtime.contracts.shard import Runs
-from tests.runtime.worker.harness import Worker, run, until
+from tests.ingest.harness import run, until
+from tests.runtime.worker.harness import Worker
 
 
 def test_a_source_that_would_delete_too_much_is_stopped_until_that_is_confirmed(tmp_path: Path) -> None:
