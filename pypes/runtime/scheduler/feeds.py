@@ -1,4 +1,4 @@
-"""Feeds: what is to be fed into a running graph, pulled a wave at a time."""
+"""Feeds of a running graph, pulled a wave at a time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 from pypes.core.shown import shown
 from pypes.runtime.scheduler.core import Core, Filter
 from pypes.runtime.scheduler.dead import as_json, named
-from pypes.runtime.scheduler.epoch import BARRIER, Epoch, Failure
+from pypes.runtime.scheduler.epoch import Epoch, Failure
+from pypes.runtime.scheduler.feed import BARRIER
 
 
 class Feeds:
-    """The epochs that are fed, in turns. A feed puts one wave on a wire, and the next when that one was taken."""
+    """The epochs that are fed, one after the other. A feed puts one wave on a wire, and the next when that one was taken."""
 
     __slots__ = ("_by_name", "_core", "_joins", "fed", "waiting")
 

@@ -68,7 +68,7 @@ class LoopDriver(ReceivingDriver):
             try:
                 self.component.run()
                 # A loop that returns is run again when there is input for it; what it had taken is done with.
-                self._end_turn(raised=False)
+                self._flush_and_commit(raised=False)
             except BaseException as error:
                 if is_no_failure(error):
                     raise
@@ -174,7 +174,7 @@ class LoopDriver(ReceivingDriver):
     def yield_ctrl(self) -> None:
         out = self.only_out
         if out is None or not out.passing or length_hint(out.expected) or not self._pass_on(out):
-            self._end_turn(raised=False)
+            self._flush_and_commit(raised=False)
             self.end_turn()
         try:  # PERF: as in _go_home, without the call
             self.home.switch()  # type: ignore[union-attr]
@@ -234,7 +234,7 @@ class LoopDriver(ReceivingDriver):
                 holding.fail(error)
         holding.release()
 
-    def _end_turn(self, *, raised: bool, failed: Sequence[Lineage] = ()) -> None:
+    def _flush_and_commit(self, *, raised: bool, failed: Sequence[Lineage] = ()) -> None:
         """Flush what was sent, commit, and put what was not taken back on the wires; ``failed`` are packets that did."""
         self.is_fresh = True
         if self.epoch is None:
@@ -350,7 +350,7 @@ class LoopDriver(ReceivingDriver):
         def chosen(places: list[int]) -> tuple[list[Any], list[Lineage], list[str]]:
             return [taken[i] for i in places], [lineages[i] for i in places], [ports[i] for i in places] if ports else []
 
-        self._end_turn(raised=True, failed=failed)  # what was not taken goes back first, to be last
+        self._flush_and_commit(raised=True, failed=failed)  # what was not taken goes back first, to be last
         innocent = [i for i in range(len(taken)) if i not in guilty]
         if not self.is_publisher:
             if innocent and self.broken:

@@ -26,7 +26,8 @@ from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.calls import Calls
 from pypes.runtime.scheduler.core import PARKED, Core, Ended, is_no_failure
 from pypes.runtime.scheduler.driver import Driver
-from pypes.runtime.scheduler.epoch import Epoch, Feed
+from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.feed import Feed
 from pypes.runtime.scheduler.feeds import Feeds
 from pypes.runtime.scheduler.jams import Jams
 from pypes.runtime.scheduler.observing import Observation

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pypes.runtime.scheduler.epoch import Epoch, Feed
+from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.feed import Feed
 from pypes.runtime.scheduler.ready import Ready
 from pypes.runtime.scheduler.wire import Wire
 
