@@ -195,7 +195,7 @@ def _tally(epoch: Epoch) -> Tally:
     places = [piece.place for piece, waiting in sound for _ in range(waiting.documents)] if epoch.dead_letters else []
     for letter in epoch.dead_letters[:SHOWN_FAILURES]:
         place = places[letter.documents[0]] if letter.documents else ""
-        tally.failures.append((place, letter.node, letter.code, letter.error[:SHOWN_CHARS]))
+        tally.failures.append((place, letter.filter, letter.code, letter.error[:SHOWN_CHARS]))
     return tally
 
 

@@ -214,7 +214,7 @@ def _summarize(console: Console, tally: Tally, passed_s: float) -> None:
         f"{counted(done, 'document')} in {passed_s:.1f} s ({done / max(passed_s, 1e-9):,.0f}/s):"
         f" {tally.published} published, {tally.dropped} dropped, {tally.failed} failed"
     )
-    for where, node, code, error in tally.failures:
-        console.print(f"failed: {where}: {f'{node}: ' if node else ''}{error} [{code}]", markup=False)
+    for where, filter, code, error in tally.failures:
+        console.print(f"failed: {where}: {f'{filter}: ' if filter else ''}{error} [{code}]", markup=False)
     if tally.failed > len(tally.failures):
         console.print(f"… {tally.failed} documents failed in all")

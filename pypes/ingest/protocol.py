@@ -108,15 +108,15 @@ class Committed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Trigger(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Run the source ``node`` of a graph once; ``number`` is the worker's for this run.
+    """Run the source ``filter`` of a graph once; ``number`` is the worker's for this run.
 
-    ``cursor`` is where it stopped last (JSON text; empty: it has never run). Without ``node``, all filters that no wire leads to.
-    ``is_confirmed``: it may delete however much it finds gone.
+    ``cursor`` is where it stopped last (JSON text; empty: it has never run). Without ``filter``, all filters that no wire
+    leads to. ``is_confirmed``: it may delete however much it finds gone.
     """
 
     number: int
     graph: str
-    node: str = ""
+    filter: str = ""
     cursor: str = ""
     is_confirmed: bool = False
 
@@ -183,8 +183,8 @@ def held(graphs: Iterable[str]) -> bytes:
     return _PREFIX.pack(HELD, len(head), 0) + head
 
 
-def trigger(number: int, graph: str, node: str, cursor: str, *, is_confirmed: bool = False) -> bytes:
-    head = _encode(Trigger(number, graph, node, cursor, is_confirmed))
+def trigger(number: int, graph: str, filter: str, cursor: str, *, is_confirmed: bool = False) -> bytes:
+    head = _encode(Trigger(number, graph, filter, cursor, is_confirmed))
     return _PREFIX.pack(TRIGGER, len(head), 0) + head
 
 

@@ -449,15 +449,15 @@ class MemoryCursors:
         return future
 
     def _move(self, cursors: Sequence[Cursor]) -> None:
-        self._shelf.cursors |= {(graph, node): cursor for graph, node, cursor in cursors}
+        self._shelf.cursors |= {(graph, filter): cursor for graph, filter, cursor in cursors}
 
-    async def of_filter(self, node: str, graph: str | None = None) -> dict[str, str]:
+    async def of_filter(self, filter: str, graph: str | None = None) -> dict[str, str]:
         await step()
-        return {g: cursor for (g, n), cursor in self._shelf.cursors.items() if n == node and graph in (None, g)}
+        return {g: cursor for (g, f), cursor in self._shelf.cursors.items() if f == filter and graph in (None, g)}
 
     async def of_graph(self, graph: str) -> dict[str, str]:
         await step()
-        return {node: cursor for (g, node), cursor in self._shelf.cursors.items() if g == graph}
+        return {filter: cursor for (g, filter), cursor in self._shelf.cursors.items() if g == graph}
 
 
 class MemoryQueue:

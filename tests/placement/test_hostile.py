@@ -76,7 +76,7 @@ def test_each_costs_exactly_itself() -> None:
     # the flags count documents: each has exactly one fate, and only hostile ones have failed
     assert all(flag in (PUBLISHED, FAILED) for flag in epoch.flags)
     assert [n for n, flag in enumerate(epoch.flags) if flag == FAILED and n % 3 != 1] == []
-    fates = {letter.node: letter.code for letter in epoch.dead_letters}
+    fates = {letter.filter: letter.code for letter in epoch.dead_letters}
     assert len(fates) == len(epoch.dead_letters) == list(epoch.flags).count(FAILED)
     assert set(fates.values()) <= {*NEEDS_ISOLATION, "component.raised"}, fates
     # newer libraries may mend some of them; were it most, the documents would have to be replaced by worse ones

@@ -22,7 +22,7 @@ class Cursors(Protocol):
         """Store cursors alone, in one transaction; the future is done when they are durable. Raises :class:`StoreError`."""
         ...
 
-    async def of_filter(self, node: str, graph: str | None = None) -> dict[str, str]:
+    async def of_filter(self, filter: str, graph: str | None = None) -> dict[str, str]:
         """Stored cursors of the filters of one name, by graph; of one ``graph``, or of all."""
         ...
 

@@ -33,8 +33,8 @@ class StoredCursors:
         self._committer.kick_soon()
         return future
 
-    async def of_filter(self, node: str, graph: str | None = None) -> dict[str, str]:
-        found: dict[str, str] = await self._reading.call(partial(self._ledger.cursors_of_filter, node, graph))
+    async def of_filter(self, filter: str, graph: str | None = None) -> dict[str, str]:
+        found: dict[str, str] = await self._reading.call(partial(self._ledger.cursors_of_filter, filter, graph))
         return found
 
     async def of_graph(self, graph: str) -> dict[str, str]:

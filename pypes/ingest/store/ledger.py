@@ -97,10 +97,11 @@ class Ledger:
         due: float | None = self._store.read("SELECT min(due) FROM callbacks")[0][0]
         return due
 
-    def cursors_of_filter(self, node: str, graph: str | None) -> dict[str, str]:
+    def cursors_of_filter(self, filter: str, graph: str | None) -> dict[str, str]:
         """Cursors of the filters of one name, by graph; of one ``graph``, or of all."""
+        # the column ``node`` holds the name of the filter
         sql = "SELECT graph, cursor FROM cursors WHERE node = ? AND graph = coalesce(?, graph)"
-        return dict(self._store.read(sql, (node, graph)))
+        return dict(self._store.read(sql, (filter, graph)))
 
     def cursors_of_graph(self, graph: str) -> dict[str, str]:
         """Cursors of one graph, by filter."""

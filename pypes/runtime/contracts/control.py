@@ -110,7 +110,7 @@ class TrialCalls(Protocol):
 
 
 class FilterCalls(Protocol):
-    """Configured components: drafts, and the nodes of deployed graphs (``graph.node``)."""
+    """Configured components: drafts, and the nodes of deployed graphs (``graph.filter``)."""
 
     async def page(self, limit: int, after: str | None = None) -> Page:
         """Filters, drafts last."""

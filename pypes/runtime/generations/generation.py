@@ -32,16 +32,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SetupFailure:
-    """Why an instance did not become ready; ``graph`` and ``node`` are empty when it could not say."""
+    """Why an instance did not become ready; ``graph`` and ``filter`` are empty when it could not say."""
 
     graph: str
-    node: str
+    filter: str
     message: str
     traceback: str = ""
 
     def error(self) -> ComponentError:
-        where = ".".join(part for part in (self.graph, self.node) if part)
-        filter_ = f"filter {self.node!r}" if self.node else "an instance"
+        where = ".".join(part for part in (self.graph, self.filter) if part)
+        filter_ = f"filter {self.filter!r}" if self.filter else "an instance"
         return ComponentError(f"{filter_} could not be set up: {self.message}", code="graph.setup_failed", where=where)
 
 

@@ -196,13 +196,13 @@ class DeployedGraphs:
     def missing(self, graph: StoredGraph) -> SetupFailure | None:
         """A stored graph was valid once; what it needs may be gone since."""
         assert self.catalogue is not None
-        for node, filter_ in graph.graph["nodes"].items():
-            spec = self.catalogue.get(filter_["component"])
+        for filter, node in graph.graph["nodes"].items():
+            spec = self.catalogue.get(node["component"])
             if spec is None:
-                reason = f"component {filter_['component']!r} is not installed any more"
-                return SetupFailure(graph.name, node, "; ".join([reason, *self.catalogue.unread]))
+                reason = f"component {node['component']!r} is not installed any more"
+                return SetupFailure(graph.name, filter, "; ".join([reason, *self.catalogue.unread]))
             if spec.error:
-                return SetupFailure(graph.name, node, f"component {filter_['component']!r} cannot be used: {spec.error}")
+                return SetupFailure(graph.name, filter, f"component {node['component']!r} cannot be used: {spec.error}")
         if graph.graph.get("firing") == "fleet" and self.settings.server.fleet is None:
             return SetupFailure(graph.name, "", NO_FLEET)
         return None

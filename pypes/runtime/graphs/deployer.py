@@ -141,9 +141,9 @@ class Deployer(DeployedGraphs):
         changed = only_parameters(codec.from_obj(old.graph), codec.from_obj(new.graph))
         assert self.catalogue is not None
         nodes = new.graph["nodes"]
-        if changed is None or not all(self.catalogue[nodes[node]["component"]].reconfigures for node in changed):
+        if changed is None or not all(self.catalogue[nodes[filter]["component"]].reconfigures for filter in changed):
             return False
-        params = {node: nodes[node].get("params", {}) for node in changed}
+        params = {filter: nodes[filter].get("params", {}) for filter in changed}
         new = replace(new, code=old.code)
         versions, began = {new.name: new.version}, time.monotonic()
         self._observer.deployment_began(versions)

@@ -1,7 +1,7 @@
 """Drafts of graphs: filters that were created one by one, and the wires drawn between them, until they are deployed.
 
 An end of a wire is ``filter.port``: the filter is the id of a draft, or, to change a deployed graph, the name (or id,
-``graph.node``) of one of its filters. A draft begins with what is deployed under its name.
+``graph.filter``) of one of its filters. A draft begins with what is deployed under its name.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Filters as the REST interface names them: drafts, which belong to no graph yet, and the nodes of deployed graphs.
 
-The id of a draft is a UUIDv7; a filter of a deployed graph has the id ``graph.node``, and changing it deploys a new version of
+The id of a draft is a UUIDv7; a filter of a deployed graph has the id ``graph.filter``, and changing it deploys a new version of
 the graph.
 """
 
@@ -34,9 +34,9 @@ class Filters:
     def summaries(self) -> list[dict[str, Any]]:
         """All filters, those of deployed graphs first."""
         deployed = [
-            self._shown(f"{g.name}.{node}", node_obj)
+            self._shown(f"{g.name}.{filter}", node)
             for _, g in sorted(self._deployer.live.items())
-            for node, node_obj in sorted(g.graph["nodes"].items())
+            for filter, node in sorted(g.graph["nodes"].items())
         ]
         return deployed + [self._draft(draft) for draft in self._store.drafts()]
 
@@ -79,12 +79,12 @@ class Filters:
             old = self._store.draft(id)
             self._put(replace(old, params=self._checked(old.component, params)))
             return self.get(id)
-        node = id.partition(".")[2]
+        filter = id.partition(".")[2]
         checked = self._checked(self._deployed(id)["component"], params)
 
         def changed(graph: dict[str, Any]) -> dict[str, Any]:
             nodes = graph["nodes"]
-            return {**graph, "nodes": {**nodes, node: {**nodes[node], "params": checked}}}
+            return {**graph, "nodes": {**nodes, filter: {**nodes[filter], "params": checked}}}
 
         await self._change(id, changed, by, note, expected)
         return self.get(id)
@@ -94,12 +94,12 @@ class Filters:
         if "." not in id:
             self._store.delete_draft(id)
             return
-        node = id.partition(".")[2]
+        filter = id.partition(".")[2]
 
         def changed(graph: dict[str, Any]) -> dict[str, Any]:
-            nodes = {n: obj for n, obj in graph["nodes"].items() if n != node}
-            layout = {n: place for n, place in graph.get("layout", {}).items() if n != node}
-            wires = [wire for wire in graph["wires"] if node not in (end.partition(".")[0] for end in wire)]
+            nodes = {n: obj for n, obj in graph["nodes"].items() if n != filter}
+            layout = {n: place for n, place in graph.get("layout", {}).items() if n != filter}
+            wires = [wire for wire in graph["wires"] if filter not in (end.partition(".")[0] for end in wire)]
             return {**graph, "nodes": nodes, "wires": wires, **({"layout": layout} if "layout" in graph else {})}
 
         await self._change(id, changed, by, note, expected)
@@ -122,11 +122,11 @@ class Filters:
                 return
 
     def _deployed(self, id: str) -> dict[str, Any]:
-        name, _, node = id.partition(".")
+        name, _, filter = id.partition(".")
         graph = self._deployer.live.get(name)
-        if graph is None or node not in graph.graph["nodes"]:
+        if graph is None or filter not in graph.graph["nodes"]:
             raise NotFound(f"there is no filter {id!r}; GET /filters lists them", code="filter.not_found", where=id)
-        found: dict[str, Any] = graph.graph["nodes"][node]
+        found: dict[str, Any] = graph.graph["nodes"][filter]
         return found
 
     def _draft(self, draft: Draft) -> dict[str, Any]:

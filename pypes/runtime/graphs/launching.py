@@ -87,8 +87,8 @@ class Launcher:
             f = error.failure
             graphs = [graph.graph for graph in wanted.values()]
             if f.traceback:
-                self._log.warning("set-up failed", graph=f.graph, filter=f.node, traceback=scrub(f.traceback, graphs))
-            raise SetupFailed(SetupFailure(f.graph, f.node, scrub(f.message, graphs), scrub(f.traceback, graphs))) from None
+                self._log.warning("set-up failed", graph=f.graph, filter=f.filter, traceback=scrub(f.traceback, graphs))
+            raise SetupFailed(SetupFailure(f.graph, f.filter, scrub(f.message, graphs), scrub(f.traceback, graphs))) from None
 
     def go_live(self, generation: Generation | None, gone: Collection[str] = ()) -> None:
         """Let a generation take over its graphs, and what is ``gone`` end; remember with which code it runs."""

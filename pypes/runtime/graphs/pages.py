@@ -22,8 +22,8 @@ def _newest_first(entry: Mapping[str, Any]) -> Any:
 
 
 def _drafts_last(entry: Mapping[str, Any]) -> Any:
-    graph, dot, node = str(entry["id"]).partition(".")
-    return not dot, graph, node
+    graph, dot, filter = str(entry["id"]).partition(".")
+    return not dot, graph, filter
 
 
 class Listing(NamedTuple):

@@ -133,15 +133,15 @@ class Letters:
                 self.spans.setdefault(index, {})[letter.id] = letter.spans
                 continue
             end = base + item.header.documents
-            ordinal = seen.get((first, failure.node), 0)
-            seen[first, failure.node] = ordinal + 1
+            ordinal = seen.get((first, failure.filter), 0)
+            seen[first, failure.filter] = ordinal + 1
             documents = tuple(document - base for document in failure.documents if base <= document < end)
             letter = DeadLetter(
-                id=dead_letter_id(item.receipt, first - base, failure.node, ordinal),
+                id=dead_letter_id(item.receipt, first - base, failure.filter, ordinal),
                 documents=documents,
                 graph=graph,
                 version=version,
-                filter=failure.node,
+                filter=failure.filter,
                 component=failure.component,
                 code=failure.code,
                 error=failure.error,
@@ -171,11 +171,11 @@ def _of_many(failure: Failure, count: int, item: Item, spans: tuple[int, ...], g
     """The dead letter that stands for many failures of one delivery; its error is that of the first."""
     error = failure.error if count == 1 else f"{failure.error} (and {count - 1} more like this one, without their packets)"
     return DeadLetter(
-        id=many_letter_id(item.receipt, failure.node, failure.code),
+        id=many_letter_id(item.receipt, failure.filter, failure.code),
         documents=(),
         graph=graph,
         version=version,
-        filter=failure.node,
+        filter=failure.filter,
         component=failure.component,
         code=failure.code,
         error=error,

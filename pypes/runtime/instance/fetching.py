@@ -70,15 +70,15 @@ class Fetching:
             self._send(connection, protocol.ended(trigger.number, f"graph {trigger.graph!r} does not run here"))
         elif runner.is_leaving:
             pass  # the worker hears when the graph is gone from here, and asks another instance
-        elif not trigger.node:
+        elif not trigger.filter:
             runner.trigger(lambda error: self._send(connection, protocol.ended(trigger.number, error)))
-        elif (found := runner.source(trigger.node)) is None:
-            self._send(connection, protocol.ended(trigger.number, f"filter {trigger.node!r} does not fetch"))
+        elif (found := runner.source(trigger.filter)) is None:
+            self._send(connection, protocol.ended(trigger.number, f"filter {trigger.filter!r} does not fetch"))
         else:
             run = self._runs[place] = Run(trigger.graph)
             # one that hangs must not keep the process from ending
             work = partial(self._fetch, place, run, *found, trigger)
-            watched_thread(work, f"pypes-fetch-{trigger.node}")
+            watched_thread(work, f"pypes-fetch-{trigger.filter}")
 
     def go_on(self, connection: Any, number: int) -> None:
         """Let a run go on, since the last pair that it yielded is stored."""

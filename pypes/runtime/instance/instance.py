@@ -3,13 +3,13 @@
 Ingest workers connect to its unix socket and send deliveries; it decodes them, runs the schedulers, and answers with
 one acknowledgement frame per epoch. The supervisor talks to it over a pipe::
 
-    instance → supervisor   ("setup", graph, node)                          this filter's set-up begins
+    instance → supervisor   ("setup", graph, filter)                        this filter's set-up begins
                             ("ready",)                                      set-up done, the socket accepts
-                            ("failed", graph, node, message, traceback)     set-up failed; the process then exits with 1
+                            ("failed", graph, filter, message, traceback)   set-up failed; the process then exits with 1
                             ("reconfigured", graph, version, error)         new parameters are in force, or why they are not
                             ("left", [graph, …])                            graphs are torn down, as it was told
                             ("resting", graph, {filter: (since, reason)})   which filters wait for a service; when it changes
-    supervisor → instance   ("reconfigure", graph, version, {node: params}) take new parameters when nothing is in flight
+    supervisor → instance   ("reconfigure", graph, version, changes)        new parameters by filter; taken when nothing runs
                             ("leave", [graph, …])                           let go of graphs: finish what runs, teardown
                             ("stop", grace_s)                               drain: finish what runs, flush, teardown, exit 0
 
@@ -95,7 +95,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     except _SetupFailed as failed:
         for runner in runners.values():
             runner.scheduler.teardown()
-        control.send(("failed", failed.graph, failed.node, failed.message, failed.traceback))
+        control.send(("failed", failed.graph, failed.filter, failed.message, failed.traceback))
         sys.exit(1)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(spec.socket)
@@ -121,7 +121,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
             _, graph, version, changes = message
             answer = _answer(control, site, graph, version)
             try:
-                params = {node: site.checked(_spec_of(spec, graph, node), given) for node, given in changes.items()}
+                params = {filter: site.checked(_spec_of(spec, graph, filter), given) for filter, given in changes.items()}
             except InvalidInput as error:  # a link has come since the graph was checked
                 answer(error.message)
             else:
@@ -170,12 +170,12 @@ def _watched(runners: Mapping[str, Runner]) -> tuple[list[Watched], float]:
 
 
 class _SetupFailed(Exception):
-    """A filter, or a whole graph (``node`` is empty), could not be set up."""
+    """A filter, or a whole graph (``filter`` is empty), could not be set up."""
 
-    def __init__(self, graph: str, node: str, error: BaseException, clean: Clean) -> None:
+    def __init__(self, graph: str, filter: str, error: BaseException, clean: Clean) -> None:
         super().__init__(shown(error, clean))
         self.graph = graph
-        self.node = node
+        self.filter = filter
         cause = error.__cause__ or error
         self.message = clean(error.message) if isinstance(error, PypesError) else shown(error, clean)
         self.traceback = trace_of(cause, clean)
@@ -201,8 +201,8 @@ def _resting_reporter(control: Any, graph: str, runner: Runner) -> Callable[[], 
     return report
 
 
-def _spec_of(spec: InstanceSpec, graph: str, node: str) -> ComponentSpec:
-    component = spec.graphs[graph][1]["nodes"][node]["component"]
+def _spec_of(spec: InstanceSpec, graph: str, filter: str) -> ComponentSpec:
+    component = spec.graphs[graph][1]["nodes"][filter]["component"]
     return ComponentSpec.from_obj(spec.components[component])
 
 
@@ -210,28 +210,28 @@ def _set_up(
     spec: InstanceSpec, site: Site, name: str, version: int, obj: Mapping[str, Any], control: Any, clock: Clock
 ) -> Runner:
     """Import, make and configure the components of a graph, and set them up."""
-    node = ""
+    filter = ""
     try:
         graph = codec.from_obj(obj)
         components: dict[str, Component] = {}
         nodes = dict(graph.nodes)
-        for node, filter_ in graph.nodes.items():
-            control.send(("setup", name, node))
-            source = ComponentSpec.from_obj(spec.components[filter_.component])
-            component = site.make(source, filter_.params, node)
+        for filter, node in graph.nodes.items():
+            control.send(("setup", name, filter))
+            source = ComponentSpec.from_obj(spec.components[node.component])
+            component = site.make(source, node.params, filter)
             if component.isolated:
-                timeout_s = component.timeout_s if filter_.timeout_s is None else filter_.timeout_s
+                timeout_s = component.timeout_s if node.timeout_s is None else node.timeout_s
                 component = isolate(component, limits=spec.limits, timeout_s=timeout_s, spec=source)
                 # its time is kept where it runs
-                nodes[node] = replace(filter_, timeout_s=None)
-            components[node] = component
+                nodes[filter] = replace(node, timeout_s=None)
+            components[filter] = component
             if is_publisher(component):
                 component.durability = spec.durability  # type: ignore[attr-defined]
-        node = ""
+        filter = ""
         runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits, clock, site.secrets)
         runner.scheduler.setup(lambda filter: control.send(("setup", name, filter)))
     except ComponentError as error:
-        raise _SetupFailed(name, error.where or node, error, site.secrets.redact) from error
+        raise _SetupFailed(name, error.where or filter, error, site.secrets.redact) from error
     except BaseException as error:
-        raise _SetupFailed(name, node, error, site.secrets.redact) from error
+        raise _SetupFailed(name, filter, error, site.secrets.redact) from error
     return runner

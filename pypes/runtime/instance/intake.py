@@ -117,17 +117,17 @@ class Intake:
                     self._fail(range(base, base + 1), getattr(error, "code", "ingest.malformed"), error)
                     continue
                 if lone is not None:
-                    node, packet = lone
-                    found = gathered.get(node)
+                    filter, packet = lone
+                    found = gathered.get(filter)
                     if found is None:
-                        gathered[node] = ([packet], [base])
+                        gathered[filter] = ([packet], [base])
                     elif len(found[0]) < wave:
                         found[0].append(packet)
                         found[1].append(base)
                     else:
-                        gathered[node] = ([packet], [base])
+                        gathered[filter] = ([packet], [base])
                         self._next = base
-                        yield node, found[0], found[1]
+                        yield filter, found[0], found[1]
                     continue
             self._next = base
             yield from self._delivery(base, waiting)
@@ -202,13 +202,13 @@ class Intake:
                 own = [as_bytes(packet) for packet in own]
             for start in range(0, len(own), wave):
                 part, part_numbers = own[start : start + wave], numbers[start : start + wave]
-                found = gathered.get(entry.node)
+                found = gathered.get(entry.filter)
                 if found is not None and len(found[0]) + len(part) > wave:
-                    del gathered[entry.node]
-                    yield entry.node, found[0], found[1]
+                    del gathered[entry.filter]
+                    yield entry.filter, found[0], found[1]
                     found = None
                 if found is None:
-                    gathered[entry.node] = (part, [*part_numbers])
+                    gathered[entry.filter] = (part, [*part_numbers])
                 else:
                     found[0].extend(part)
                     found[1].extend(part_numbers)
@@ -237,9 +237,9 @@ class Intake:
     def _rest(self) -> Iterator[Batch]:
         gathered = self._gathered
         while gathered:
-            node = next(iter(gathered))
-            packets, numbers = gathered.pop(node)
-            yield node, packets, numbers
+            filter = next(iter(gathered))
+            packets, numbers = gathered.pop(filter)
+            yield filter, packets, numbers
 
     def _complete(self) -> int:
         """The number below which every packet of every document was yielded."""
@@ -283,7 +283,7 @@ class Intake:
                 own = id_of(fields["id"])
                 if own is not None and len(own) <= self._limits.receipt_ids_bytes:
                     self.ids[number] = own
-        return entry.node, Packet.from_document({"data": body} if entry.wants_bytes else fields, meta)
+        return entry.filter, Packet.from_document({"data": body} if entry.wants_bytes else fields, meta)
 
     def _keep_ids(self, packets: Sequence[Packet], number: int, base: int, room: int) -> int:
         """Keep ids for the receipt while there is room for those of the delivery, in bytes; returns what is left of it."""

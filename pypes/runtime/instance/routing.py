@@ -24,7 +24,7 @@ MAX_REMEMBERED = 1024
 class Entry:
     """An adapter that takes documents. ``wants_bytes``: in the original style, where a JSON document is bytes too."""
 
-    node: str
+    filter: str
     wants_bytes: bool = False
 
 

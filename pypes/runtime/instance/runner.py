@@ -209,9 +209,9 @@ class Runner:
 
     # -- sources ----------------------------------------------------------------------------------------
 
-    def source(self, node: str) -> tuple[Component, Limits] | None:
+    def source(self, filter: str) -> tuple[Component, Limits] | None:
         """A filter that fetches, and what its packets are bounded by; ``None`` if there is none of that name."""
-        component = self._components.get(node)
+        component = self._components.get(filter)
         return None if component is None or getattr(component, "fetch", None) is None else (component, self._limits)
 
     def trigger(self, on_done: Callable[[str], None]) -> None:
@@ -253,7 +253,7 @@ class Runner:
     def _done(self, epoch: Epoch) -> None:
         if not epoch.feed.deliveries:
             failed = epoch.dead_letters
-            self._triggered.pop(epoch)(f"{failed[0].node}: {failed[0].error}" if failed else "")
+            self._triggered.pop(epoch)(f"{failed[0].filter}: {failed[0].error}" if failed else "")
             return
         intake: Intake = epoch.feed.deliveries[0]
         self._finished += intake.documents

@@ -206,10 +206,10 @@ class Epoch:
         self.mark(failure.documents, FAILED)
         self._keep(failure)
 
-    def has_many_like(self, documents: Sequence[int], node: str, code: str) -> bool:
+    def has_many_like(self, documents: Sequence[int], filter: str, code: str) -> bool:
         """True if a failure of these documents would only be counted, with others of this filter and code."""
         kept = self.dead_letters
-        return isinstance(kept, Failures) and kept.has_many(self._delivery_of(documents), node, code)
+        return isinstance(kept, Failures) and kept.has_many(self._delivery_of(documents), filter, code)
 
     def _delivery_of(self, documents: Sequence[int]) -> int:
         return bisect_right(self.feed.bases, documents[0] if documents else 0) - 1
@@ -290,7 +290,7 @@ class Epoch:
             lineages = [self.parents[d][1] for d in failure.documents if self.parents[d][0] is first]
             first._keep(replace(failure, documents=flatten(lineages)))
             for document in failure.documents:
-                self._hand_on_failure(document, failure.node)
+                self._hand_on_failure(document, failure.filter)
         for document, filter in (self._failed_in or {}).items():
             self._hand_on_failure(document, filter)
         for parent in self.distinct_parents():
@@ -379,7 +379,7 @@ class Epoch:
         found = dict(self._failed_in or ())
         for failure in reversed(self.dead_letters):
             for document in failure.many or failure.documents:
-                found[document] = failure.node
+                found[document] = failure.filter
         return found
 
 

@@ -63,7 +63,7 @@ class Failure:
     """
 
     documents: tuple[int, ...]
-    node: str
+    filter: str
     component: str
     code: str
     error: str
@@ -89,9 +89,9 @@ class Failures(list[Failure]):
         self._counts: dict[int, int] = {}
         self._many: dict[tuple[int, str, str], Spans] = {}
 
-    def has_many(self, delivery: int, node: str, code: str) -> bool:
+    def has_many(self, delivery: int, filter: str, code: str) -> bool:
         """True if another failure of this kind is only counted."""
-        return (delivery, node, code) in self._many
+        return (delivery, filter, code) in self._many
 
     def keep(self, failure: Failure, delivery: int) -> None:
         """Take a failure of a delivery, given by its place in the feed."""
@@ -99,7 +99,7 @@ class Failures(list[Failure]):
         if count <= MOST_FAILURES:
             self.append(failure)
             return
-        kind = (delivery, failure.node, failure.code)
+        kind = (delivery, failure.filter, failure.code)
         spans = self._many.get(kind)
         if spans is None:
             spans = self._many[kind] = Spans()

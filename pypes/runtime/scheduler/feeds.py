@@ -70,25 +70,25 @@ class Feeds:
         if batch is BARRIER:
             epoch.at_barrier = True
             return True
-        node, packets, lineages = batch  # type: ignore[misc]
+        filter, packets, lineages = batch  # type: ignore[misc]
         if lineages:
             fed = self.fed = lineages[-1] + 1
             if fed > epoch.fed:
                 epoch.fed = fed
-        task = self._by_name.get(node)
+        task = self._by_name.get(filter)
         if task is None:
-            self._refuse(epoch, node, packets, lineages)
+            self._refuse(epoch, filter, packets, lineages)
             return True
         wire = task.entry
         wire.feed(epoch, list(packets), lineages)
         epoch.entries[wire] = self.fed
         return True
 
-    def _refuse(self, epoch: Epoch, node: str, packets: Sequence[Any], lineages: Sequence[int]) -> None:
+    def _refuse(self, epoch: Epoch, filter: str, packets: Sequence[Any], lineages: Sequence[int]) -> None:
         """Fail packets for a filter that the graph does not have, such as replays of what failed in an earlier version of it."""
-        reason = f"the graph has no filter {node!r} (any more); replay from the start"
+        reason = f"the graph has no filter {filter!r} (any more); replay from the start"
         now = self._core.wall_clock()
         for packet, lineage in zip(packets, lineages, strict=True):
             names = named(packet)
             form, is_whole = as_json(packet)
-            epoch.fail(Failure((lineage,), node, "", "replay.no_filter", reason, "", form, 1, now, is_whole, None, names))
+            epoch.fail(Failure((lineage,), filter, "", "replay.no_filter", reason, "", form, 1, now, is_whole, None, names))

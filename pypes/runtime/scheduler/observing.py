@@ -44,7 +44,7 @@ class Observation:
     def ended(self, epoch: Epoch) -> None:
         failed = Counter[tuple[str, str]]()
         for failure in epoch.dead_letters:
-            failed[failure.node, failure.code] += 1 if failure.many is None else failure.many.count
+            failed[failure.filter, failure.code] += 1 if failure.many is None else failure.many.count
         for (filter, code), packets in failed.items():
             self._call(self._observer.packets_failed, filter, code, packets)
         self._call(self._observer.epoch_ended, epoch.feed.documents)

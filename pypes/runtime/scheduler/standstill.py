@@ -122,14 +122,14 @@ class Standstill:
         self,
         epoch: Epoch,
         documents: tuple[int, ...],
-        node: str,
+        filter: str,
         component: str,
         packet: bytes,
         is_whole: bool,
         names: Named = NAMELESS,
     ) -> None:
         now = self._core.wall_clock()
-        epoch.fail(Failure(documents, node, component, "internal", REASON, "", packet, 1, now, is_whole, None, names))
+        epoch.fail(Failure(documents, filter, component, "internal", REASON, "", packet, 1, now, is_whole, None, names))
 
     def _carried(self) -> set[Epoch]:
         """The epochs that somebody has something of, as they were fed."""

@@ -167,9 +167,9 @@ class Trial:
         entering: list[list[tuple[str, Any]]] = [[] for _ in range(intake.documents)]
         for batch in feed.batches:
             if isinstance(batch, tuple):
-                node, packets, numbers = batch
+                filter, packets, numbers = batch
                 for packet, number in zip(packets, numbers, strict=True):
-                    entering[number].append((node, packet))
+                    entering[number].append((filter, packet))
         self._sight.clear()
         return [self._passage(number, packets, reading) for number, packets in enumerate(entering)]
 
@@ -177,7 +177,7 @@ class Trial:
         self._sight.clear_ends()
         flags, letters = reading.flags[number], [f for f in reading.dead_letters if number in f.documents]
         if packets:
-            self._scheduler.submit(Feed(iter([(node, [packet], [0]) for node, packet in packets]), 1))
+            self._scheduler.submit(Feed(iter([(filter, [packet], [0]) for filter, packet in packets]), 1))
             self._scheduler.drain()
             epoch = self._done.pop()
             flags |= epoch.flags[0]
@@ -220,7 +220,7 @@ class Trial:
 
 
 def _failures(letters: Iterable[Failure]) -> list[dict[str, Any]]:
-    return [{"filter": f.node, "code": f.code, "error": f.error, "traceback": f.traceback} for f in letters]
+    return [{"filter": f.filter, "code": f.code, "error": f.error, "traceback": f.traceback} for f in letters]
 
 
 def main(lifeline: int) -> None:

@@ -88,7 +88,7 @@ class SourceRunner:
             raise HandedOver(NO_INSTANCE) from None
         return None
 
-    async def run(self, cursor: OwnCursor, graph: str, node: str) -> bool:
+    async def run(self, cursor: OwnCursor, graph: str, source: str) -> bool:
         """Run one source to its end; False if its graph is deployed no more."""
         deaths, before = 0, ""
         while deaths < MAX_DEATHS:
@@ -99,7 +99,7 @@ class SourceRunner:
                 start = await cursor.read()
                 if start != before:
                     deaths, before = 0, start
-                if await self._follow(link, cursor, graph, node, start):
+                if await self._follow(link, cursor, graph, source, start):
                     return graph in self.topology.graphs
                 deaths += 1
             except _Replaced:
@@ -107,14 +107,14 @@ class SourceRunner:
             except StoreError as error:
                 if cursor.patience_s is not None:
                     raise  # the disk of another node may be better
-                log.warning("fetched documents are not stored yet", extra={"graph": graph, "filter": node, "error": str(error)})
+                log.warning("fetched documents are not stored yet", extra={"graph": graph, "filter": source, "error": str(error)})
                 await asyncio.sleep(STORE_RETRY_S)
         await self._note(
-            cursor.queue, graph, node, Ended(0, "the instances that ran the source died; trigger the source again", _DEATHS)
+            cursor.queue, graph, source, Ended(0, "the instances that ran the source died; trigger the source again", _DEATHS)
         )
         return True
 
-    async def _follow(self, link: Link, cursor: OwnCursor, graph: str, node: str, start: str) -> bool:
+    async def _follow(self, link: Link, cursor: OwnCursor, graph: str, source: str, start: str) -> bool:
         """Have one instance run one source from its cursor on; True if it got to its end, or failed; False if it died.
 
         Raises :class:`_Replaced` if it ended in order before that.
@@ -126,17 +126,17 @@ class SourceRunner:
             if not link.is_open:
                 return False
             is_confirmed = (await Wanted.read(cursor.queue, graph)).is_confirmed
-            link.write(protocol.trigger(number, graph, node, start, is_confirmed=is_confirmed))
+            link.write(protocol.trigger(number, graph, source, start, is_confirmed=is_confirmed))
             while not isinstance(said := await stream.said.get(), bool):
                 if isinstance(said, Ended):
                     is_over = True
-                    await self._note(cursor.queue, graph, node, said)
+                    await self._note(cursor.queue, graph, source, said)
                     return True
                 try:
-                    header = header_of(graph, node, said, self._limits, is_ordered=graph in self.topology.ordered)
+                    header = header_of(graph, source, said, self._limits, is_ordered=graph in self.topology.ordered)
                 except PypesError as error:
                     said = Ended(number, f"the fetched documents cannot be accepted: {error}", error.code)
-                    await self._note(cursor.queue, graph, node, said)
+                    await self._note(cursor.queue, graph, source, said)
                     return True
                 if not await self.deployed(graph):
                     return True  # it was taken down: what was fetched is fetched again when it is deployed the next time
@@ -150,7 +150,7 @@ class SourceRunner:
             if not is_over and link.is_open:
                 link.write(protocol.enough(number))
 
-    async def _note(self, queue: Queue, graph: str, node: str, said: Ended) -> None:
+    async def _note(self, queue: Queue, graph: str, source: str, said: Ended) -> None:
         """Say how a run of a source has ended, and keep it as far as it needs somebody."""
         if said.error:
             what = (
@@ -159,10 +159,10 @@ class SourceRunner:
                 else "a source failed"
             )
             level = logging.ERROR if said.code in (TOO_MANY_DELETIONS, _DEATHS) else logging.WARNING
-            log.log(level, what, extra={"graph": graph, "filter": node, "error": said.error})
+            log.log(level, what, extra={"graph": graph, "filter": source, "error": said.error})
         async with self._lock:
             wanted = await Wanted.read(queue, graph)
-            if wanted.note(node, said):
+            if wanted.note(source, said):
                 await wanted.store(queue, graph)
 
     # -- messages of instances --------------------------------------------------------------------------

@@ -66,7 +66,7 @@ class Sources:
             raise Conflict(
                 "no filter of the graph fetches documents; add a source, such as Files", code="graph.no_source", where=graph
             )
-        return [node for node in topology.sources[graph] if node]
+        return [source for source in topology.sources[graph] if source]
 
     async def trigger(self, queue: Queue, graph: str, at: float | None = None, *, is_confirmed: bool = False) -> list[str]:
         """Run the sources of a graph once; returns their names when it is stored that they are to run.
@@ -75,7 +75,7 @@ class Sources:
         and while a run is under way it counts as part of that. Without ``at``, that is :class:`Conflict` (``graph.triggered``).
         ``is_confirmed``: the run may delete however much it finds gone.
         """
-        nodes = self.check(graph)
+        sources = self.check(graph)
         async with self._lock:
             if self._is_stopped:
                 raise Draining("the server is stopping; trigger again later")
@@ -89,14 +89,14 @@ class Sources:
             if at is not None:
                 # what lies ahead was noted by a clock that was wrong
                 if at <= wanted.at <= self._clock() + AHEAD_S:
-                    return nodes
+                    return sources
                 wanted.at = at
             wanted.is_due = True
             wanted.is_manual = wanted.is_manual or at is None
             wanted.is_confirmed = wanted.is_confirmed or is_confirmed
             await wanted.store(queue, graph)
             self._start(queue, graph)
-        return nodes
+        return sources
 
     async def run(self, queue: Queue, graph: str, is_confirmed: bool) -> Runs:
         """As :meth:`trigger` by hand; what is stopped is as it was before."""
@@ -106,8 +106,8 @@ class Sources:
 
     async def runs(self, queue: Queue, graph: str) -> Runs:
         """The state of the sources of a graph, and of their runs; raises as :meth:`check` does."""
-        nodes = self.check(graph)
-        return (await Wanted.read(queue, graph)).runs(nodes, is_running=graph in self._runs)
+        sources = self.check(graph)
+        return (await Wanted.read(queue, graph)).runs(sources, is_running=graph in self._runs)
 
     async def resume(self, queue: Queue) -> None:
         """Take up the runs that the last one to serve a shard did not finish."""
@@ -146,12 +146,12 @@ class Sources:
     async def _run(self, queue: Queue, graph: str) -> None:
         is_resolved = False
         while True:
-            nodes = await self._runner.deployed(graph)
+            sources = await self._runner.deployed(graph)
             try:
                 if not is_resolved:
                     await self._resolve(queue, graph)
                     is_resolved = True
-                if not nodes or graph not in self._topology.fleet:
+                if not sources or graph not in self._topology.fleet:
                     break
                 if await self._run_for_fleet(queue, graph):
                     return
@@ -159,7 +159,7 @@ class Sources:
                 is_resolved = False
                 self._hold_up(graph, str(error), logging.ERROR if isinstance(error, StoreError) else logging.WARNING)
             await asyncio.sleep(FLEET_POLL_S)
-        await asyncio.gather(*(self._runner.run(OwnCursor(queue, graph, node), graph, node) for node in nodes))
+        await asyncio.gather(*(self._runner.run(OwnCursor(queue, graph, source), graph, source) for source in sources))
         await self._end(queue, graph)
 
     async def _end(self, queue: Queue, graph: str, seen: Wanted | None = None) -> bool:
@@ -195,8 +195,12 @@ class Sources:
             await self._meet(queue, graph, lock)
             while True:
                 wanted, places = await Wanted.read(queue, graph), await self._places(queue, graph)
-                nodes = self._topology.sources.get(graph, ()) if await self._runner.elected(graph, FleetCursor.patience_s) else ()
-                due = [node for node in nodes if wanted.is_manual or self._is_due(wanted.at, places.get(node, Place()).at)]
+                sources = (
+                    self._topology.sources.get(graph, ()) if await self._runner.elected(graph, FleetCursor.patience_s) else ()
+                )
+                due = [
+                    source for source in sources if wanted.is_manual or self._is_due(wanted.at, places.get(source, Place()).at)
+                ]
                 if due:
                     await self._run_due(queue, graph, lock, due, places)
                 elif await self._end(queue, graph, wanted):
@@ -210,14 +214,14 @@ class Sources:
 
     async def _run_due(self, queue: Queue, graph: str, lock: Lock, due: Sequence[str], places: dict[str, Place]) -> None:
         """Run these sources from where the fleet is, and say in its file when they have."""
-        cursors = {node: FleetCursor(queue, graph, node, self._shared().node, lock) for node in due}
-        for node, cursor in cursors.items():
-            await cursor.level(places.get(node, Place()))
+        cursors = {source: FleetCursor(queue, graph, source, self._shared().node, lock) for source in due}
+        for source, cursor in cursors.items():
+            await cursor.level(places.get(source, Place()))
         log.info("sources run for the fleet", extra={"graph": graph, "filters": list(due)})
-        ended = await together(*(self._runner.run(cursor, graph, node) for node, cursor in cursors.items()))
+        ended = await together(*(self._runner.run(cursor, graph, source) for source, cursor in cursors.items()))
         # a time that came meanwhile is part of the run
         at = (await Wanted.read(queue, graph)).at
-        await lock.done([node for node, has_ended in zip(due, ended, strict=True) if has_ended], at, self._clock() + AHEAD_S)
+        await lock.done([source for source, has_ended in zip(due, ended, strict=True) if has_ended], at, self._clock() + AHEAD_S)
         async with self._lock:
             wanted = await Wanted.read(queue, graph)
             wanted.is_manual = wanted.is_confirmed = False

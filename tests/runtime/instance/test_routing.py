@@ -57,8 +57,8 @@ def router(**nodes: type[Component]) -> Router:
 )
 def test_the_most_specific_match_takes_it(media_type: str, nodes: list[str]) -> None:
     found = router(html=Html, text=Text, same=Text, json=Json, any=Anything)
-    assert [entry.node for entry in found.entries(media_type)] == nodes
-    assert [entry.node for entry in found.entries(media_type)] == nodes
+    assert [entry.filter for entry in found.entries(media_type)] == nodes
+    assert [entry.filter for entry in found.entries(media_type)] == nodes
 
 
 def test_nobody_takes_what_no_adapter_accepts() -> None:
@@ -67,21 +67,21 @@ def test_nobody_takes_what_no_adapter_accepts() -> None:
 
 def test_adapters_in_the_original_style_take_anything_as_bytes() -> None:
     [entry] = router(old=Old).entries("application/json")
-    assert (entry.node, entry.wants_bytes) == ("old", True)
+    assert (entry.filter, entry.wants_bytes) == ("old", True)
 
 
 def test_an_adapter_behind_another_filter_takes_nothing_from_outside() -> None:
     nodes = {"a": Text, "b": Text}
     graph = Graph("g", {name: GraphNode(name, "Text") for name in nodes}, (Wire("a", "out", "b", "in"),))
     found = Router(graph, {name: cls() for name, cls in nodes.items()})
-    assert [entry.node for entry in found.entries("text/plain")] == ["a"]
+    assert [entry.filter for entry in found.entries("text/plain")] == ["a"]
 
 
 def test_the_short_way_is_only_for_json_to_one_adapter() -> None:
     one, two = router(json=Json, text=Text), router(a=Json, b=Json)
     route = one.json_route("Application/JSON; charset=utf-8")
     assert route is not None
-    assert (route.media_type, route.charset, route.entry.node) == ("application/json", "utf-8", "json")
+    assert (route.media_type, route.charset, route.entry.filter) == ("application/json", "utf-8", "json")
     assert one.json_route("text/plain") is None
     assert two.json_route("application/json") is None
 
@@ -120,7 +120,9 @@ def test_what_a_source_without_a_wire_fetched_goes_by_media_type() -> None:
         Packet({"data": b"d"}, {"mimetype": "image/png"}),
         Packet({}, {"mimetype": "text/html", "toolarge": 1}),
     ]
-    runs = [(kind, [entry.node for entry in entries], len(run)) for kind, entries, run in found.routed("loose", PACKETS, packets)]
+    runs = [
+        (kind, [entry.filter for entry in entries], len(run)) for kind, entries, run in found.routed("loose", PACKETS, packets)
+    ]
     assert runs == [
         ("text/html", ["html"], 2),
         ("text/csv", ["text"], 1),

@@ -113,7 +113,7 @@ def test_one_that_fails_costs_only_its_own_document() -> None:
         scheduler.drain()
     assert end.numbers == [1, 2, 4, 5, 7, 8]
     [epoch] = done
-    assert [(letter.documents, letter.node) for letter in epoch.dead_letters] == [((n,), "ask") for n in (0, 3, 6)]
+    assert [(letter.documents, letter.filter) for letter in epoch.dead_letters] == [((n,), "ask") for n in (0, 3, 6)]
 
 
 def test_a_packet_may_send_more_than_a_wire_holds() -> None:

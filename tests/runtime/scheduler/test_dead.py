@@ -123,4 +123,4 @@ def test_what_a_source_sends_while_it_holds_nothing_belongs_to_its_trigger() -> 
         while not scheduler.is_idle:
             scheduler.run()
     assert done == [epoch]
-    assert [(letter.node, letter.error) for letter in epoch.dead_letters] == [("end", "ValueError: not this one")]
+    assert [(letter.filter, letter.error) for letter in epoch.dead_letters] == [("end", "ValueError: not this one")]

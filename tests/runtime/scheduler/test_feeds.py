@@ -119,7 +119,7 @@ def test_documents_for_a_filter_that_is_not_there_fail() -> None:
         scheduler.drain()
     (epoch,) = done
     assert [epoch.fate_of(n).outcome for n in range(3)] == ["failed", "failed", "published"]
-    assert [(f.documents, f.node, f.code, f.is_whole) for f in epoch.dead_letters] == [
+    assert [(f.documents, f.filter, f.code, f.is_whole) for f in epoch.dead_letters] == [
         ((0,), "gone", "replay.no_filter", True),
         ((1,), "gone", "replay.no_filter", True),
     ]

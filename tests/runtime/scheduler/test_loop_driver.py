@@ -202,7 +202,7 @@ def test_a_filter_that_never_takes_its_input_is_stalled() -> None:
 
     with Pipeline(Add, Blind) as pipeline:
         list(pipeline.run(packets(2)))
-        assert [(f.documents, f.node, f.code) for f in pipeline.dead_letters] == [
+        assert [(f.documents, f.filter, f.code) for f in pipeline.dead_letters] == [
             ((0,), "blind2", "component.stalled"),
             ((1,), "blind2", "component.stalled"),
         ]

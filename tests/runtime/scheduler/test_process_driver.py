@@ -75,7 +75,7 @@ def test_one_bad_packet_costs_only_itself() -> None:
         found = numbers(list(pipeline.run(packets(10))))
         failures = pipeline.dead_letters
     assert found == [2 * n for n in range(10) if n not in (3, 5, 7)]
-    assert [(f.documents, f.node, f.component, f.code) for f in failures] == [
+    assert [(f.documents, f.filter, f.component, f.code) for f in failures] == [
         ((3,), "picky1", "Picky", "component.raised"),
         ((5,), "picky1", "Picky", "picky.five"),
         ((7,), "picky1", "Picky", "component.raised"),

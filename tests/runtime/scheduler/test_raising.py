@@ -184,7 +184,7 @@ def test_one_packet_fails(place: str, kind: str) -> None:
             *("published", "published", "published", "failed", "published", "published")
         ]
         [letter] = done[0].dead_letters
-        assert (letter.documents, letter.node) == ((3,), "odd")
+        assert (letter.documents, letter.filter) == ((3,), "odd")
         letter.error.encode(), letter.traceback.encode()
         assert letter.error
         assert len(letter.error) <= REASON_CHARS + 100

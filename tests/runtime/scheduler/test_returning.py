@@ -85,7 +85,7 @@ def test_the_filter_that_returned_it_fails(cls: type[Returns], kind: str) -> Non
         push(scheduler, [Packet({"n": 7})])
         push(scheduler, [Packet({"n": 3})])
     assert keep.numbers == [0, 1, 2, 4, 5, 7]
-    assert [[(each.node, each.code, each.documents) for each in epoch.dead_letters] for epoch in done] == [
+    assert [[(each.filter, each.code, each.documents) for each in epoch.dead_letters] for epoch in done] == [
         [("odd", "component.returned", (3,))],
         [],
         [("odd", "component.returned", (0,))],

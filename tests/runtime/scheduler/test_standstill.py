@@ -94,7 +94,7 @@ def test_what_is_parked_for_good_fails_with_its_packets_and_the_graph_goes_on() 
         scheduler.run()
         passes(scheduler, clock, STANDSTILL_S + 3 * LOOK_S)
         assert done == [epoch]
-        assert [(each.documents, each.node, each.code) for each in epoch.dead_letters] == [
+        assert [(each.documents, each.filter, each.code) for each in epoch.dead_letters] == [
             ((n,), "odd", "internal") for n in range(3)
         ]
         assert [orjson.loads(each.packet)["fields"] for each in epoch.dead_letters] == [{"n": n} for n in range(3)]

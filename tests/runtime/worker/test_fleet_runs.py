@@ -133,11 +133,11 @@ def test_filters_that_only_some_nodes_have(tmp_path: Path, shared: Path) -> None
             b.announce(sources={"g": ["new", "source"]})
             await a.run(at=100.0)
             await b.run(at=100.0)
-            assert [trigger.node for trigger in at_a.triggers] == ["source"]
-            assert [trigger.node for trigger in at_b.triggers] == ["new"]
+            assert [trigger.filter for trigger in at_a.triggers] == ["source"]
+            assert [trigger.filter for trigger in at_b.triggers] == ["new"]
             await b.run(at=160.0)
             await a.run(at=160.0)
-            assert sorted(trigger.node for trigger in at_b.triggers[1:]) == ["new", "source"]
+            assert sorted(trigger.filter for trigger in at_b.triggers[1:]) == ["new", "source"]
             assert len(at_a.triggers) == 1
 
     run(main())
