@@ -321,12 +321,16 @@ class Deployer(DeployedGraphs):
                     # nobody knows which graph is to blame: all of them are needed, so keep trying
                     self._log.error("instances do not start", reason=self._scrubbed(error.failure))
                     await asyncio.sleep(backoff.delay_s(0.0))
-        for name, file in (fresh | waiting).items():
-            self._store.deploy(file.graph)
-            self._store.loaded(file.path, file.digest)
-            self.live[name] = file.graph
-            if name in fresh:
-                self._log.info("graph deployed", graph=name, version=file.graph.version, file=file.path)
+        taken = fresh | waiting
+        try:
+            self._store.load((file.graph, file.path, file.digest) for file in taken.values())
+        except PypesError as error:
+            if generation is not None:
+                await self.launcher.give_up(generation, str(error))
+            raise
+        self.live |= {name: file.graph for name, file in taken.items()}
+        for name, file in fresh.items():
+            self._log.info("graph deployed", graph=name, version=file.graph.version, file=file.path)
         self.failed = {name: failure for name, failure in self.failed.items() if name not in wanted} | failed
         self.launcher.go_live(generation)
 

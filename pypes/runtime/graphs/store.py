@@ -140,7 +140,7 @@ class ControlStore:
 
     def deploy(self, graph: StoredGraph) -> None:
         """Store a version and put it in force."""
-        self._change((_INSERT_GRAPH, _values(graph)), ("insert or replace into live values (?, ?)", (graph.name, graph.version)))
+        self._change(*_deploy(graph))
 
     def record_code(self, name: str, version: int, code: tuple[Code, ...]) -> None:
         """Remember the code that a version runs with now."""
@@ -173,7 +173,11 @@ class ControlStore:
 
     def loaded(self, path: str, digest: str) -> None:
         """Remember that a graph file was loaded with this content."""
-        self._change(("insert or replace into files values (?, ?)", (path, digest)))
+        self._change(_loaded(path, digest))
+
+    def load(self, files: Iterable[tuple[StoredGraph, str, str]]) -> None:
+        """Put graphs of files in force, all or none, and remember with which content: graph, path and digest each."""
+        self._change(*(each for graph, path, digest in files for each in (*_deploy(graph), _loaded(path, digest))))
 
     def fired(self, graph: str) -> tuple[str, float] | None:
         """The schedule of a graph when its sources were last triggered by it, and the time for which they were."""
@@ -270,6 +274,16 @@ class ControlStore:
 
 _COLUMNS = "name, version, graph, created, author, note, error, code"
 _INSERT_GRAPH = f"insert into graphs ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def _deploy(graph: StoredGraph) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    """The statements that store a version and put it in force."""
+    return (_INSERT_GRAPH, _values(graph)), ("insert or replace into live values (?, ?)", (graph.name, graph.version))
+
+
+def _loaded(path: str, digest: str) -> tuple[str, tuple[Any, ...]]:
+    """The statement that remembers the content of a graph file."""
+    return "insert or replace into files values (?, ?)", (path, digest)
 
 
 def _stored(row: tuple[Any, ...]) -> StoredGraph:

@@ -41,12 +41,13 @@ async def watch(folder: Path, seen: Mapping[str, Stamp], on_change: Callable[[],
             ):
                 now = stamps_of(folder)
                 if changes or now != seen:
-                    seen = now
                     await on_change()
+                    seen = now  # not before: what could not be deployed is tried again
         except FileNotFoundError:
             pass  # there is no such folder yet; the watcher cannot wait for one
         except (OSError, PypesError) as error:
             if str(error) != reason:
                 reason = str(error)
-                log.warning("graph files cannot be watched; trying again", folder=str(folder), reason=reason)
+                failed = "deployed" if isinstance(error, PypesError) else "watched"
+                log.warning(f"graph files cannot be {failed}; trying again", folder=str(folder), reason=reason)
         await asyncio.sleep(WATCH_MISSING_S)

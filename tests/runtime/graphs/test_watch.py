@@ -1,7 +1,9 @@
 """The watched folder of graphs: what changes is deployed, what is wrong is reported, what REST deployed stays."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +78,18 @@ def test_what_has_changed_shows_in_the_stamps(tmp_path: Path) -> None:
     assert list(before) == ["g.json"]
     (folder / "g.json").write_text("{ }")
     assert stamps_of(folder) != before
+
+
+def test_a_file_that_cannot_be_stored_changes_nothing_and_is_tried_again(node: Any, a_graph: Any, wait_until: Until) -> None:
+    node.ready()
+    write(node, a_graph("g"))
+    wait_until(lambda: node.listed("graphs"), "the file is deployed")
+    instances = node.instances()
+    with closing(sqlite3.connect(node.folder / "data" / "control.db")) as db:
+        db.execute("create trigger full before insert on files begin select raise(abort, 'no room'); end")
+        write(node, a_graph("h"))
+        assert "no room" in node.event("graph files cannot be deployed; trying again")["reason"]
+        assert [graph["name"] for graph in node.listed("graphs")] == ["g"]
+        assert (node.instances(), len(node.call("status")["instances"])) == (instances, 1)
+        db.execute("drop trigger full")
+        wait_until(lambda: len(node.listed("graphs")) == 2, "the file is deployed once there is room")
