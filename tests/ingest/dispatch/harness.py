@@ -16,7 +16,7 @@ from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.protocol import FrameReader, Item
 from tests.ingest import harness
-from tests.ingest.memory import MemoryQueue
+from tests.ingest.memory.queue import MemoryQueue
 
 GRAPHS = {"g": 1}
 #: Deliveries that are fetched ahead of each stream: more than any test posts.

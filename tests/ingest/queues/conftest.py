@@ -10,7 +10,7 @@ from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.store.shards import Shards
 from tests.ingest.harness import run
-from tests.ingest.memory import MemoryQueue
+from tests.ingest.memory.queue import MemoryQueue
 
 Scenario = Callable[[Queue], Awaitable[None]]
 

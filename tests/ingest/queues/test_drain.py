@@ -6,7 +6,7 @@ from pypes.core.limits import Limits
 from pypes.errors import QueueFull
 from pypes.ingest.delivery import Header
 from pypes.ingest.queues.drain import DrainRate
-from tests.ingest.memory import MemoryQueue
+from tests.ingest.memory.queue import MemoryQueue
 
 
 def draining(per_second: int, size: int, seconds: float, since: float = 0.0) -> DrainRate:

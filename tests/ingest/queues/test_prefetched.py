@@ -10,7 +10,8 @@ from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome, Poison
 from tests.ingest.harness import header, lease_any, run, take, until
-from tests.ingest.memory import MemoryQueue, step
+from tests.ingest.memory.queue import MemoryQueue
+from tests.ingest.memory.step import step
 
 LIVE = Stream("g", False)
 DONE = Outcome(published=1)

@@ -18,7 +18,7 @@ from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.ordering import key_of, pack_keys
 from pypes.ingest.outcome import ExitReason
 from pypes.runtime.instance.crash_record import CrashRecord, exit_reason_of
-from tests.ingest.memory import MemoryQueue
+from tests.ingest.memory.queue import MemoryQueue
 from tests.runtime.instance.harness import WAIT_S, Process, Stage, spec_of, staged, until
 
 

@@ -1,0 +1,79 @@
+"""Receipts of a queue in memory."""
+
+from __future__ import annotations
+
+from pypes.errors import Gone
+from pypes.ingest.accounts import Account, report, report_pending
+from pypes.ingest.backlog.deliveries import Delivery
+from pypes.ingest.queues.replays import LinkedReceipts, Replay
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, ReceiptIds, first_key
+from pypes.ingest.replaying import Link
+from tests.ingest.memory.shelf import Shelf
+from tests.ingest.memory.step import step
+
+
+class MemoryReceipts(LinkedReceipts):
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    async def wait(self, id: str, wait_s: float) -> Receipt | None:
+        rid = ReceiptId.parse(id)
+        if wait_s > 0 and self._shelf.telling.group_of(rid, self._shelf.backlog) is not None:
+            await self._shelf.lending.wait_finished(rid.key, rid.position, wait_s)
+        return await self.get(id)
+
+    def _waiting(self, rid: ReceiptId) -> Delivery | None:
+        group = self._shelf.telling.group_of(rid, self._shelf.backlog)
+        return group.deliveries[0] if group is not None and group.deliveries is not None else None
+
+    async def plain(self, id: str) -> Receipt | None:
+        await step()
+        rid, telling = ReceiptId.parse(id), self._shelf.telling
+        if (delivery := self._waiting(rid)) is not None:
+            return telling.unfinished(rid, delivery.header, delivery)
+        account = self._account(rid)
+        return None if account is None else telling.finished(rid, account)
+
+    def _account(self, rid: ReceiptId) -> Account | None:
+        shelf = self._shelf
+        if rid.position or rid.salt or not shelf.telling.is_own(rid):
+            return None
+        finished = shelf.groups.get(rid.key)
+        if finished is None and rid.key <= shelf.forgotten and rid.key not in shelf.backlog.groups:
+            raise Gone(
+                "the receipt was issued here and has been forgotten; receipts are kept for a limited time",
+                code="receipt.forgotten",
+            )
+        return finished.account(0) if finished is not None else None
+
+    async def plain_documents(self, id: str, limit: int, after: int) -> list[DocumentReport] | None:
+        await step()
+        rid = ReceiptId.parse(id)
+        if (delivery := self._waiting(rid)) is not None:
+            return report_pending(delivery.header, limit, after)
+        account = self._account(rid)
+        return None if account is None else report(account, self._shelf.details.get(rid.key), limit, after)
+
+    async def link_of(self, rid: ReceiptId) -> Link | None:
+        await step()
+        return self._shelf.links.get(str(rid))
+
+    async def replays_of(self, origin: str, latest: int) -> list[Replay]:
+        await step()
+        found = [(receipt, link) for receipt, link in sorted(self._shelf.links.items(), reverse=True) if link.origin == origin]
+        return found[:latest]
+
+    async def find(
+        self, state: str | None, since: float, limit: int, after: str = "", *, newest: bool = False, graph: str = ""
+    ) -> list[Receipt]:
+        shelf = self._shelf
+        found: list[Receipt] = []
+        first = first_key(shelf.clock.first(since))
+        for key in sorted([*shelf.groups, *shelf.backlog.groups], reverse=newest):
+            id = ReceiptIds(shelf.node, shelf.shard, key, 0)[0]
+            is_beyond = not after or (id < after if newest else id > after)
+            if is_beyond and key >= first:
+                receipt = await self.plain(id)
+                if receipt is not None and state in (None, receipt.state) and graph in ("", receipt.graph):
+                    found.append(receipt)
+        return found[:limit]
