@@ -111,9 +111,12 @@ def test_letters_for_many_or_all_documents_lead_on_too(play: Callable[..., None]
         assert await replayed(queue, second) == {n: ReplayedDocument(again, n, "pending") for n in (0, 1)}
         found = await queue.receipts.get(second)
         assert found is not None
-        # a queue that leases ahead may have it under way already
-        assert found.replays[0] in (ReplayState(again, 2, "queued"), ReplayState(again, 2, "processing"))
-        assert len(found.replays) == 1
+        if isinstance(queue, EmbeddedQueue):  # one that leases ahead may have it under way already
+            assert found.replays == (ReplayState(again, 2, "queued"),)
+        assert [one.id for one in await take(queue)] == [again]
+        found = await queue.receipts.get(second)
+        assert found is not None
+        assert found.replays == (ReplayState(again, 2, "processing"),)
 
     play(scenario)
 
