@@ -147,7 +147,7 @@ def _order_of(header: Header | None, *, is_part: bool) -> _Order:
     """Order keys and lane of the old delivery. In a graph with order, a replay of some of its documents goes into the bulk lane.
 
     Which of its identities are theirs is not known. A live delivery that names them all would have what waits in the bulk lane
-    dropped for documents that do not come; in that lane it waits for its turn.
+    dropped for documents that do not come; in that lane it waits as others do.
     """
     if header is None:
         return _Order(keys=b"", identities=(), is_bulk=False)

@@ -1,7 +1,8 @@
 """Handing over: the choice of the next deliveries, and of the instances that get them.
 
-What is out is bounded per graph and instance, so that a graph whose publisher is stuck keeps no other waiting, and graphs take
-turns. Bulk goes out only while nothing live waits, a little at a time: what is live must not queue behind it in the instances.
+What is out is bounded per graph and instance, so that a graph whose publisher is stuck keeps no other waiting, and graphs are
+served in weighted round robin. Bulk goes out only while nothing live waits, a little at a time: what is live must not queue
+behind it in the instances.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ BURIED_AT_ONCE = 64
 #: Time for which deliveries of a graph that could not be set up are put off.
 FAILED_GRAPH_S = 2.0
 _ANY_BYTES = 1 << 62
-#: Deliveries that a graph hands over before it is another's turn.
-TURN_DELIVERIES = 64
+#: Deliveries that a graph hands over in one round; its weight multiplies them.
+QUANTUM_DELIVERIES = 64
 #: A graph of which nothing was acknowledged for this long, though its windows are full, does not hold bulk back, in seconds.
 STALLED_S = 1.0
 #: So long after a live document, bulk leaves half of the instances to the next, in seconds.
@@ -48,7 +49,7 @@ class Handover:
         self._on_again = on_again
         self._loop = asyncio.get_running_loop()
         self._copies = Copies(self._loop)
-        self._turn = 0
+        self._first = 0
         #: When a live delivery was last handed over.
         self._live_at = -LIVE_S
         self._last_number = 0
@@ -80,7 +81,7 @@ class Handover:
         if self.again:
             full += self._give_again(links)
         if self.ready:
-            full += self._take_turns(links)
+            full += self._hand_over_waiting(links)
         return full
 
     def bury(self) -> None:
@@ -143,7 +144,7 @@ class Handover:
                 del self.again[stream]
         return full
 
-    def _take_turns(self, links: list[Link]) -> list[Stream]:
+    def _hand_over_waiting(self, links: list[Link]) -> list[Stream]:
         """Hand over waiting deliveries, live before bulk; returns the streams with deliveries for which there was no room."""
         assert self.topology is not None
         live: list[tuple[Leasing, Stream]] = []
@@ -181,16 +182,16 @@ class Handover:
         return any(link.held is None or graph in link.held for link in self._links)
 
     def _hand_over(self, links: list[Link], streams: list[tuple[Leasing, Stream]]) -> list[Stream]:
-        """Let streams of one lane take turns until they have nothing or no room; returns those that had no room."""
+        """Serve streams of one lane in weighted round robin until they have nothing or no room; returns those without room."""
         assert self.topology is not None
         full: list[Stream] = []
         if len(streams) > 1:
             # whoever was first last time is not this time
-            self._turn = (self._turn + 1) % len(streams)
-            streams = streams[self._turn :] + streams[: self._turn]
-        turns = deque(streams)
-        while turns:
-            leasing, stream = turns.popleft()
+            self._first = (self._first + 1) % len(streams)
+            streams = streams[self._first :] + streams[: self._first]
+        rotation = deque(streams)
+        while rotation:
+            leasing, stream = rotation.popleft()
             open_links = self._windows.with_room(self._open_to(stream, links), stream)
             if not open_links:
                 full.append(stream)
@@ -200,12 +201,12 @@ class Handover:
             room_bytes = sum(window_bytes - link.window(stream).load for link in open_links)
             if stream.is_bulk:
                 room = 1  # its size says little of the work: how many documents it has is known only then
-            elif turns:
-                room = min(room, TURN_DELIVERIES * self.topology.weights.get(stream.graph, 1))
+            elif rotation:
+                room = min(room, QUANTUM_DELIVERIES * self.topology.weights.get(stream.graph, 1))
             leases = leasing.take(stream, room, room_bytes)
             if not leases:
                 continue
-            turns.append((leasing, stream))
+            rotation.append((leasing, stream))
             if self._copies:
                 self._copies.copy(stream.graph, leases)
             for lease in leases:

@@ -214,7 +214,7 @@ class Prefetched:
             self._open.discard(stream)
             return
         leases.extend(fetched)
-        self._look_again()  # whether more waits for its turn is another question now
+        self._look_again()  # whether more is there is another question now
         if self.on_ready is not None:
             self.on_ready()
 

@@ -1,4 +1,4 @@
-"""Which deliveries go out next, and where: windows, turns, lanes, ordered graphs, graphs that run on some instances only."""
+"""Which deliveries go out next, and where: windows, rounds, lanes, ordered graphs, graphs that run on some instances only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
-from pypes.ingest.dispatch.handover import BURIED_AT_ONCE, TURN_DELIVERIES
+from pypes.ingest.dispatch.handover import BURIED_AT_ONCE, QUANTUM_DELIVERIES
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.window import BULK_DELIVERIES
 from pypes.ingest.ordering import key_of, pack_keys
@@ -84,30 +84,30 @@ async def test_a_graph_that_is_stuck_keeps_no_other_waiting(instances: list[Scri
 
 
 @run
-async def test_graphs_take_turns(instances: list[ScriptedInstance]) -> None:
+async def test_graphs_hand_over_waiting(instances: list[ScriptedInstance]) -> None:
     async with dispatching() as (dispatcher, queue, _):
         for graph in ("g", "h"):
-            for _ in range(TURN_DELIVERIES + 1):
+            for _ in range(QUANTUM_DELIVERIES + 1):
                 await post(queue, graph=graph)
         dispatcher.apply(topology(instances[0], graphs=TWO))
-        items = await instances[0].got(2 * TURN_DELIVERIES + 2)
+        items = await instances[0].got(2 * QUANTUM_DELIVERIES + 2)
         graphs = [item.header.graph for item in items]
-        assert len(set(graphs[:TURN_DELIVERIES])) == 1
-        assert len(set(graphs[TURN_DELIVERIES : 2 * TURN_DELIVERIES])) == 1
-        assert graphs[0] != graphs[TURN_DELIVERIES]
+        assert len(set(graphs[:QUANTUM_DELIVERIES])) == 1
+        assert len(set(graphs[QUANTUM_DELIVERIES : 2 * QUANTUM_DELIVERIES])) == 1
+        assert graphs[0] != graphs[QUANTUM_DELIVERIES]
 
 
 @run
-async def test_turns_are_as_long_as_graphs_weigh(instances: list[ScriptedInstance]) -> None:
+async def test_rounds_are_as_long_as_graphs_weigh(instances: list[ScriptedInstance]) -> None:
     async with dispatching() as (dispatcher, queue, _):
-        for _ in range(TURN_DELIVERIES * 4):
+        for _ in range(QUANTUM_DELIVERIES * 4):
             await post(queue, graph="g")
             await post(queue, graph="h")
         dispatcher.apply(topology(instances[0], graphs={"g": 1, "h": 1}, weights={"h": 3}))
-        items = await instances[0].got(TURN_DELIVERIES * 8)
+        items = await instances[0].got(QUANTUM_DELIVERIES * 8)
         order = [item.header.graph for item in items]
-        first = order[: TURN_DELIVERIES * 4]
-        assert first.count("h") == TURN_DELIVERIES * 3
+        first = order[: QUANTUM_DELIVERIES * 4]
+        assert first.count("h") == QUANTUM_DELIVERIES * 3
 
 
 @run
