@@ -18,7 +18,7 @@ SOURCES = sorted(
 )
 
 #: Beginnings that leave a reader asking what the thing is: `What was handed over under a number …` for `Removes a delivery …`.
-OPENING = re.compile(r"\W*(What|Who|Which|How|Whether)\b")
+OPENING = re.compile(r"\W*(What|Who|Which|How|Whether|Why|Where|When)\b")
 
 
 def docstrings(source: str) -> Iterator[tuple[int, str]]:
@@ -47,9 +47,12 @@ def test_no_docstring_begins_with_a_question() -> None:
         ("``Which`` filters rest.", True),
         ("How often it is looked.", True),
         ("Whether the graph is gone.", True),
+        ("Why an instance died.", True),
+        ("Where a worker listens.", True),
         ("Whatever a client sends.", False),
         ("Removes a delivery; what is left waits.", False),
         ("However large a document is.", False),
+        ("Whenever an instance dies.", False),
     ],
 )
 def test_what_a_question_is(text: str, is_question: bool) -> None:

@@ -118,7 +118,7 @@ class Guard:
         return self._app(scope, receive, send)
 
     def _no_room(self, length: int, scope: Scope) -> PypesError | None:
-        """Why a body of this length need not even be read, ``None`` if it has to be."""
+        """The refusal of a body of this length that need not even be read, ``None`` if it has to be."""
         if length > self._max_bytes:
             return too_large(self._max_bytes)
         if length > self._spool_bytes and scope["path"].startswith("/docs"):

@@ -19,7 +19,7 @@ class Pace:
     """Lets bulk bodies in one after the other with room between while live documents come; without any, as they come."""
 
     def __init__(self) -> None:
-        #: When the last live document came, in seconds of the monotonic clock; set by whoever takes one.
+        #: The time of the last live document, in seconds of the monotonic clock; set by whoever takes one.
         self.live_at = -LIVE_S
         self._next_at = 0.0
         self._took_s = 0.0

@@ -24,7 +24,7 @@ KINDS = {
     "source": '{"path": "lines.txt"}',
 }
 
-#: Where pip took Pypes from on this machine, where that was no index: not for version control.
+#: The file with the place that pip took Pypes from on this machine, if that was no index: not for version control.
 LOCAL_FILE = "pypes-local.txt"
 
 

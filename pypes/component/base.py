@@ -93,9 +93,9 @@ class Component(OriginalStyle):
     #: (``component.missing_library``) at lint and deployment, before a packet comes.
     needs: ClassVar[Mapping[str, str]] = {}
 
-    #: Where relative paths in parameters begin: the node's data directory, or the working directory without a node.
+    #: The start of relative paths in parameters: the node's data directory, or the working directory without a node.
     data_dir: str = "."
-    #: Where paths in parameters may lead; a component that follows links asks it (``paths.problem``).
+    #: The rules for paths in parameters; a component that follows links asks them (``paths.problem``).
     paths: Paths = Paths()
     #: The values of ``${NAME}`` in parameters. The node takes them out of logs, errors and tracebacks; what a component makes
     #: of its parameters for others to read (metadata, messages to elsewhere) it passes through ``secrets.redact``.

@@ -21,7 +21,7 @@ def are_packets(values: Sequence[Any]) -> bool:
 
 
 def fault_of(result: Any, given: Any = None, hook: str = "process") -> Reject | None:
-    """Why a hook should not have returned this for ``given``; ``None`` if it may.
+    """The fault of a hook that should not have returned this for ``given``; ``None`` if it may.
 
     It may return a packet, ``None``, what it was given, and any value that is neither several values nor the promise of one.
     """
@@ -35,7 +35,7 @@ def fault_of(result: Any, given: Any = None, hook: str = "process") -> Reject | 
 
 
 def unrun(result: Any, hook: str) -> Reject | None:
-    """Why nothing of a hook's work was done: it is a generator function, or ``async``; ``None`` if it is neither."""
+    """The fault of a hook none of whose work was done: it is a generator function, or ``async``; ``None`` if it is neither."""
     if result is None or isinstance(result, Packet):
         return None
     if inspect.iscoroutine(result):

@@ -15,7 +15,7 @@ TRACE_CHARS: Final = 64_000
 #: Takes out of a text what must not be read in it, secrets. It has to come before the cut, or half of one would be left there.
 Clean = Callable[[str], str]
 
-#: Where the code of Pypes lies; that of components lies elsewhere.
+#: The folder of the code of Pypes; that of components lies elsewhere.
 _OURS: Final = f"{Path(__file__).parent.parent}{os.sep}"
 
 #: Of a text that is longer, beginning and end are cleaned that are so many times as long as what is kept of them.

@@ -81,7 +81,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where what happened is not what was expected: ``expected`` and ``found`` are JSON values."""
+    """A difference between the expected and the actual result: ``expected`` and ``found`` are JSON values."""
 
     what: str
     expected: Any

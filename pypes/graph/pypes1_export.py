@@ -13,7 +13,7 @@ from pypes.graph.spec import ComponentSpec
 
 #: The fields of a graph that a project has a place for.
 _KEPT = frozenset({"name", "nodes", "wires", "layout"})
-#: Where filters are put that have no place, one below the other.
+#: The place of filters that have none, one below the other.
 _LEFT, _DISTANCE = 100, 120
 
 

@@ -1,4 +1,4 @@
-"""When the sources of a graph run, and which they are. Times are in UTC: no hour is there twice a year, and none is missing."""
+"""Schedules: the times at which the sources of a graph run. They are in UTC: no hour comes twice a year, and none is missing."""
 
 from __future__ import annotations
 

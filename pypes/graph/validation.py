@@ -135,7 +135,7 @@ def _param_problems(params: Mapping[str, Any], schema: Mapping[str, Any], path: 
 
 
 def _hidden(value: Any, place: str) -> Iterator[str]:
-    """Where a password is missing because it was hidden in what the client read."""
+    """The places at which a password is missing because it was hidden in what the client read."""
     if isinstance(value, str):
         if holds_mask(value):
             yield place

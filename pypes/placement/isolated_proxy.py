@@ -24,7 +24,7 @@ from pypes.placement.respawner import Respawner
 #: Packets for which one offload waits.
 RUN_VALUES = 32
 
-#: Where the kinds of components are defined.
+#: The module in which the kinds of components are defined.
 CONTRACT = "pypes.component."
 
 

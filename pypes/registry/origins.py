@@ -1,4 +1,4 @@
-"""Where an installed distribution came from, if pip took it from no index (PEP 610)."""
+"""The origin of an installed distribution, if pip took it from no index (PEP 610)."""
 
 from __future__ import annotations
 

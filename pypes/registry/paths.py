@@ -1,4 +1,4 @@
-"""Where distributions lie that were installed in place (``pip install -e``) since this process began."""
+"""Paths of distributions that were installed in place (``pip install -e``) since this process began."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pypes.registry import make
 
 @dataclass(frozen=True)
 class Site:
-    """Where components are made: the environment, the rules for paths, the secrets, and the resources that components share.
+    """The site at which components are made: environment, rules for paths, secrets, and the resources that components share.
 
     Secrets and resources grow with what is made.
     """

@@ -26,7 +26,7 @@ class Result:
 
 
 class _Source(Component):
-    """Where a test's packets for one port come in."""
+    """The entry of a test's packets for one port."""
 
     def run(self) -> None:
         while True:

@@ -146,7 +146,7 @@ def _is_damaged(around: bytes) -> bool:
 
 
 def fitting(open_body: Callable[[], AbstractContextManager[BinaryIO]], charset: Charset) -> Misfit | None:
-    """Where the first byte is that is not of this character set, or ``None``. Reads to the end in blocks, or to that byte."""
+    """The place of the first byte that is not of this character set, or ``None``. Reads in blocks to the end, or to that byte."""
     with open_body() as body:
         block = body.read(GUESSED_BYTES)
         at = split_mark(block[:4])[0]

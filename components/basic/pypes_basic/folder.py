@@ -175,7 +175,7 @@ class Folder:
         return Path(self._target(path)).lstat()
 
     def _target(self, path: str) -> str:
-        """Where a link leads; raises ``OSError`` if it may not lead there."""
+        """The target of a link; raises ``OSError`` if it may not lead there."""
         target = os.path.realpath(self._home / path)
         if problem := self._paths.problem(target):
             raise OSError(f"the link {problem}")

@@ -34,7 +34,7 @@ class LineFile:
         self.path = path
         self.max_bytes = max_bytes
         self._fd = -1
-        #: Where our part of the open file begins, ``None`` if nobody knows: then nothing is cut off. -1: not looked up yet.
+        #: The start of our part of the open file, ``None`` if nobody knows: then nothing is cut off. -1: not looked up yet.
         self._ours_from: int | None = -1
         #: The length of the open file when it was left last.
         self._left_bytes = 0

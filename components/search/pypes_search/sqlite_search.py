@@ -128,7 +128,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _place(packet: Packet) -> str:
-    """Where the document ran first: receipt and ordinal in the delivery; empty outside of a server."""
+    """The first run of the document: receipt and ordinal in the delivery; empty outside of a server."""
     receipt = packet.get_meta("origin") or packet.get_meta("receipt")
     index = packet.get_meta("index")
     return f"{receipt}/{index if type(index) is int else 0:07}" if receipt else ""

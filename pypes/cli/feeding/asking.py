@@ -50,7 +50,7 @@ class Asker:
         self.on_absence = on_absence
         self._successes = 0
         self._is_absent = False
-        #: Why nothing more is tried.
+        #: The reason why nothing more is tried.
         self._given_up = ""
         self._lock = threading.Lock()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}

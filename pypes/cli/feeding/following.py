@@ -63,7 +63,7 @@ def documents(asker: Asker, receipt: str) -> Iterator[dict[str, Any]]:
 
 
 def reason(asker: Asker, receipt: str, document: dict[str, Any], *, is_short: bool = False) -> str:
-    """Why a document failed, and where it is kept. ``is_short``: only where, which takes no question."""
+    """The reason why a document failed, and where it is kept. ``is_short``: only where, which takes no question."""
     letter = document["deadletter"]
     if letter is None:
         return f"failed in {document['filter'] or 'an adapter'}; see pypes receipts show {receipt}"

@@ -15,7 +15,7 @@ from pypes.errors import InvalidInput
 TEMPLATE = "{path}"
 PLACES = ("path", "name", "root")
 
-#: Why a pipe, a socket, a device or a link that leads nowhere is passed over.
+#: The reason why a pipe, a socket, a device or a link that leads nowhere is passed over.
 NOT_REGULAR = "not a regular file"
 TEMPORARY = "the name is that of a temporary file"
 EMPTY = "it is empty"

@@ -50,7 +50,7 @@ class Handover:
         self._loop = asyncio.get_running_loop()
         self._copies = Copies(self._loop)
         self._first = 0
-        #: When a live delivery was last handed over.
+        #: The time at which a live delivery was last handed over.
         self._live_at = -LIVE_S
         self._last_number = 0
         self._bulk_timer: asyncio.TimerHandle | None = None

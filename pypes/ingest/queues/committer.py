@@ -45,7 +45,7 @@ class Committer:
         on_refused: Callable[[list[Append], list[Change | Move], BaseException], None],
     ) -> None:
         self.buffer = buffer
-        #: Why nothing can be written at the moment, None if it can.
+        #: The reason why nothing can be written at the moment, ``None`` if something can.
         self.failure: BaseException | None = None
         self.is_closed = False
         self._loop = asyncio.get_running_loop()

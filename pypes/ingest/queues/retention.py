@@ -33,7 +33,7 @@ class Retention:
         self._bytes = totals.receipt_bytes
         #: The least commit key that may have been given out here, and the greatest that was forgotten.
         self._born, self._forgotten = horizon
-        #: When it was last looked at what is too old, by the loop's clock.
+        #: The time at which receipts that are too old were last looked for, by the loop's clock.
         self.pruned_at = self._loop.time()
 
     def has_forgotten(self, key: int) -> bool:

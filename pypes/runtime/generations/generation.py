@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SetupFailure:
-    """Why an instance did not become ready; ``graph`` and ``filter`` are empty when it could not say."""
+    """The reason why an instance did not become ready; ``graph`` and ``filter`` are empty when it could not say."""
 
     graph: str
     filter: str
@@ -61,7 +61,7 @@ class Instance:
         self.spec = spec
         self.state = "starting"
         self.failure: SetupFailure | None = None
-        #: Why it was killed from here, if that is known.
+        #: The reason for which it was killed from here, if that is known.
         self.killed_for = ""
         #: It ends because it does not let go of a graph, and another one follows at once.
         self.is_replaced = False
@@ -180,7 +180,7 @@ class Instance:
             self._group.signal(signal.SIGKILL)
 
     def look(self) -> str:
-        """Why it is to be killed: its interpreter has not moved for longer than any filter may take; else ``""``."""
+        """The reason to kill it: its interpreter has not moved for longer than any filter may take; else ``""``."""
         return self._stillness.look() if self.state in ("ready", "stopping") else ""
 
     def reap(self) -> ProcessGroup | None:
@@ -215,7 +215,7 @@ class Instance:
             Path(path).unlink(missing_ok=True)
 
     def failure_at_setup(self) -> SetupFailure:
-        """Why it ended before it was ready, as far as is known."""
+        """The reason why it ended before it was ready, as far as is known."""
         return self.failure or SetupFailure(*self._setting_up, f"the instance {in_words(self.exit_reason)}")
 
 
@@ -244,7 +244,7 @@ class Generation:
         self.slots: list[Instance | None] = [None] * len(self.places)
         self.backoffs = [Backoff() for _ in self.slots]
         self.is_retired = False
-        #: When it was begun, by the monotonic clock.
+        #: The time of its start, by the monotonic clock.
         self.began = time.monotonic()
         #: Slots that stay empty: a successor has taken their place.
         self.vacant: set[int] = set()

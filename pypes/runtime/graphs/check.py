@@ -13,7 +13,7 @@ from pypes.graph.model import Graph
 from pypes.graph.spec import ComponentSpec
 from pypes.graph.validation import validate
 
-#: Why a graph with ``firing: fleet`` cannot be deployed.
+#: The reason why a graph with ``firing: fleet`` cannot be deployed.
 NO_FLEET = "this node is in no fleet; say with --fleet (fleet in [server]) which folder its nodes share, or remove firing"
 
 

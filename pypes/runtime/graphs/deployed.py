@@ -114,7 +114,7 @@ class DeployedGraphs:
         return scrub(str(self.failed[name].error()), [self.live[name].graph])
 
     def reasons(self) -> dict[str, str]:
-        """Why graphs could not be set up, by name."""
+        """The reasons why graphs could not be set up, by name."""
         return {name: scrub(failure.message, [self.live[name].graph]) for name, failure in self.failed.items()}
 
     def _state(self, name: str) -> str:
@@ -128,7 +128,7 @@ class DeployedGraphs:
 
     @property
     def paths(self) -> Paths:
-        """Where parameters that are paths may lead on this node."""
+        """The places to which parameters that are paths may lead on this node."""
         return paths_of(self.settings)
 
     # -- what may be ------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.disposable import Disposable
 from pypes.runtime.trials.dryrun_job import MAX_REPORT_BYTES, Job
 
-#: When a client may try again that found all places taken.
+#: Seconds after which a client may try again that found all places taken.
 BUSY_S = 1.0
 #: A process that says no more has died, or is about to.
 DYING_S = 1.0

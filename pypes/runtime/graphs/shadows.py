@@ -47,7 +47,7 @@ class Shadow:
         self.state = "starting"
         self.error: dict[str, Any] | None = None
         self.found: dict[str, Any] = {}
-        #: When it was started, by the wall clock and by the monotonic one.
+        #: The time of its start, by the wall clock and by the monotonic one.
         self.started, self.began_s = wall(), time.monotonic()
         self.process: Disposable | None = None
         self.was_told_to_end = False

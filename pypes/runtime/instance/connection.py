@@ -29,7 +29,7 @@ class Connection:
             self.published, self.outcomes = {}, []
 
     def published_by(self, graph: str, version: int, takers: tuple[str, ...]) -> Published:
-        """Where the deliveries of one document are gathered that these publishers of ``graph`` have committed."""
+        """The list that gathers deliveries of one document which these publishers of ``graph`` have committed."""
         found = self.published.get((graph, version, takers))
         if found is None:
             found = self.published[graph, version, takers] = Published(version, takers, [], [])

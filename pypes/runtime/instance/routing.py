@@ -67,7 +67,7 @@ class Router:
         return found
 
     def routed(self, start: str, media_type: str, packets: list[Packet]) -> Iterator[tuple[str, tuple[Entry, ...], list[Packet]]]:
-        """Where documents of one delivery enter the graph, in runs of neighbours, each with its media type.
+        """The adapters at which documents of one delivery enter the graph, in runs of neighbours, each with its media type.
 
         A replay starts at any filter (none of its name fails in the scheduler). What a loose source fetched goes by media type
         packet by packet, a deletion where the document went. What has no fields is no document: the source's ``process`` sees it.

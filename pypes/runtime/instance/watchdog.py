@@ -149,7 +149,7 @@ class Watchdog:
 
 
 def _stacks() -> list[str]:
-    """Where the threads of this process are, the innermost call of each first; those that only wait for work are left out."""
+    """The stacks of the threads of this process, the innermost call first; threads that only wait for work are left out."""
     found = []
     for frame in sys._current_frames().values():
         calls = [f"{call.filename}:{call.lineno} {call.name}" for call in reversed(traceback.extract_stack(frame)[-STACK_CALLS:])]

@@ -21,7 +21,7 @@ class Timers:
 
     @property
     def next_s(self) -> float | None:
-        """When the next one is due, ``None`` if there is none."""
+        """The time at which the next one is due, ``None`` if there is none."""
         return self.heap[0][0] if self.heap else None
 
     def after(self, delay_s: float, call: Callable[[], None]) -> None:

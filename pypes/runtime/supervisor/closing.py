@@ -32,7 +32,7 @@ _REFUSE_SYN = b"".join(
     )
 )
 
-#: Where the kernel tells of a listener how many connections wait (``tcpi_unacked`` of ``struct tcp_info``).
+#: Offset of the number of connections that wait at a listener (``tcpi_unacked`` of ``struct tcp_info``).
 _WAITING_AT = 24
 
 

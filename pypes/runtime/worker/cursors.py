@@ -63,7 +63,7 @@ class OwnCursor:
         self._source = source
 
     async def read(self) -> str:
-        """Where to begin; empty for the first time."""
+        """The cursor to begin at; empty for the first time."""
         # filters of the original style, which the empty name stands for, have none
         return (await self.queue.cursors.of_filter(self._source, self._graph)).get(self._graph, "") if self._source else ""
 

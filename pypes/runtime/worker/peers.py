@@ -35,7 +35,7 @@ CLOSING = "owner.closing"
 
 
 def worker_socket(runtime_dir: Path, shard: int) -> Path:
-    """Where the worker that serves a shard listens."""
+    """The address at which the worker that serves a shard listens."""
     return runtime_dir / f"w-{shard}.sock"
 
 
@@ -64,7 +64,7 @@ class Peers:
         self._is_closing = False
 
     def socket_of(self, number: int) -> str:
-        """Where the worker that serves a shard listens."""
+        """The address at which the worker that serves a shard listens."""
         return str(worker_socket(Path(self._config.runtime_dir), number))
 
     def numbers(self) -> list[int]:

@@ -71,7 +71,7 @@ class Records:
     # -- receipts ---------------------------------------------------------------------------------------
 
     async def receipt(self, id: str, wait_s: float = 0.0) -> Receipt:
-        """Where a delivery is; waits up to ``wait_s`` for its end. Raises :class:`NotFound`, or :class:`Gone` once forgotten."""
+        """The receipt of a delivery, after its end or ``wait_s``. Raises :class:`NotFound`, or :class:`Gone` once forgotten."""
         found = await self._owner_of(id).wait_receipt(id, wait_s)
         if found is None:
             raise _no_receipt()

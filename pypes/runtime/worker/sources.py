@@ -44,7 +44,7 @@ class Sources:
         self._fleet = fleet
         self._clock = clock
         self._runs: dict[str, asyncio.Task[None]] = {}
-        #: Why a run of the fleet does not go on, as it was logged last, by graph.
+        #: By graph, the reason why a run of the fleet does not go on, as it was logged last.
         self._held_up: dict[str, str] = {}
         #: Held while what is stored of a graph's runs is read and changed.
         self._lock = asyncio.Lock()

@@ -252,7 +252,7 @@ class IngestWorker:
         return await snapshot(self.config.node, self._supervisor, self._peers)
 
     async def receipt(self, id: str, wait_s: float = 0.0) -> Receipt:
-        """Where a delivery is, whichever worker has it; as :meth:`Records.receipt`."""
+        """The receipt of a delivery, whichever worker has it; as :meth:`Records.receipt`."""
         return await self.records.receipt(id, wait_s)
 
     async def trigger(self, graph: str, *, is_confirmed: bool = False) -> Runs:
