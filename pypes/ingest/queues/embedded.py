@@ -34,6 +34,7 @@ from pypes.ingest.queues.intake import StoredIntake
 from pypes.ingest.queues.lending import Lending
 from pypes.ingest.queues.letters import StoredLetters
 from pypes.ingest.queues.observing import Observation
+from pypes.ingest.queues.receipt_maker import ReceiptMaker
 from pypes.ingest.queues.receipts import StoredReceipts
 from pypes.ingest.queues.refill import Refill
 from pypes.ingest.queues.retention import Retention
@@ -41,7 +42,6 @@ from pypes.ingest.queues.rewriting import REWRITE_S, Rewriting
 from pypes.ingest.queues.room import Room
 from pypes.ingest.queues.statistics import stats_of
 from pypes.ingest.queues.store_thread import StoreThread
-from pypes.ingest.queues.telling import Telling
 from pypes.ingest.queues.write_buffer import Append, Change, Commit, Move, WriteBuffer
 from pypes.ingest.receipt import ReceiptIds, first_key, time_of
 from pypes.ingest.store.ledger import Ledger
@@ -137,7 +137,7 @@ class EmbeddedQueue:
         ledger = Ledger(store)
         self.intake = StoredIntake(self._room, self._committer, ledger, self._reading, spool)
         self.receipts = StoredReceipts(
-            Telling(node, number, clock),
+            ReceiptMaker(node, number, clock),
             self._backlog,
             self.leasing,
             ledger,

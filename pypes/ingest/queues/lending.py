@@ -222,7 +222,7 @@ class Lending:
             if not waiters and self._waiters.get((key, position)) is waiters:
                 del self._waiters[key, position]
 
-    # -- telling what became leasable --------------------------------------------------------------------
+    # -- notice of what became leasable ------------------------------------------------------------------
 
     def notify_soon(self) -> None:
         """Tell after this iteration of the loop, once for all that became leasable in it."""

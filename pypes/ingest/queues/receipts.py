@@ -15,10 +15,10 @@ from pypes.ingest.backlog.deliveries import Group
 from pypes.ingest.delivery import Header
 from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.lending import Lending
+from pypes.ingest.queues.receipt_maker import ReceiptMaker
 from pypes.ingest.queues.replays import LinkedReceipts, Replay
 from pypes.ingest.queues.retention import Retention
 from pypes.ingest.queues.store_thread import StoreThread
-from pypes.ingest.queues.telling import Telling
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
 from pypes.ingest.replaying import Link
 from pypes.ingest.store.ledger import Ledger
@@ -32,7 +32,7 @@ class StoredReceipts(LinkedReceipts):
 
     def __init__(
         self,
-        telling: Telling,
+        maker: ReceiptMaker,
         backlog: Backlog,
         lending: Lending,
         ledger: Ledger,
@@ -41,7 +41,7 @@ class StoredReceipts(LinkedReceipts):
         retention: Retention,
         clock: Clock,
     ) -> None:
-        self._telling = telling
+        self._maker = maker
         self._backlog = backlog
         self._lending = lending
         self._ledger = ledger
@@ -60,7 +60,7 @@ class StoredReceipts(LinkedReceipts):
         return await self.get(id)
 
     def _find(self, rid: ReceiptId) -> Group | None:
-        return self._telling.group_of(rid, self._backlog)
+        return self._maker.group_of(rid, self._backlog)
 
     async def plain(self, id: str) -> Receipt | None:
         rid = ReceiptId.parse(id)
@@ -68,16 +68,16 @@ class StoredReceipts(LinkedReceipts):
         if group is not None:
             account = group.account(rid.position)
             if account is not None:
-                return self._telling.finished(rid, account)
+                return self._maker.finished(rid, account)
             header = await self._header(group, rid.position)
             if header is not None:
                 delivery = group.deliveries[rid.position] if group.deliveries is not None else None
                 account = group.account(rid.position)  # finished while its header was read
                 if account is not None:
-                    return self._telling.finished(rid, account)
-                return self._telling.unfinished(rid, header, delivery)
+                    return self._maker.finished(rid, account)
+                return self._maker.unfinished(rid, header, delivery)
         account = await self._account(rid)
-        return self._telling.finished(rid, account) if account is not None else None
+        return self._maker.finished(rid, account) if account is not None else None
 
     async def _header(self, group: Group, position: int) -> Header | None:
         """The header of an unfinished delivery, from memory or the store; ``None`` if it is there no more."""
@@ -88,7 +88,7 @@ class StoredReceipts(LinkedReceipts):
 
     async def _account(self, rid: ReceiptId) -> Account | None:
         """The account of a finished delivery in the store. Raises :class:`Gone` if it was forgotten."""
-        if not self._telling.is_own(rid):
+        if not self._maker.is_own(rid):
             return None
         entry = await self._reading.call(partial(self._ledger.entry, rid.key))
         if entry is not None:
@@ -197,19 +197,19 @@ class StoredReceipts(LinkedReceipts):
                 for position in places:
                     account = accounts[position]
                     if (account is None and has_unfinished) or (account is not None and has_finished):
-                        yield self._telling.id_of(key, position, salt), account, group
+                        yield self._maker.id_of(key, position, salt), account, group
             if until is None:
                 return
             first, last = (first, until - 1) if newest else (until + 1, last)
 
     async def _listed(self, rid: ReceiptId, account: Account | None, group: Group | None) -> Receipt | None:
         if account is not None:
-            return self._telling.finished(rid, account)
+            return self._maker.finished(rid, account)
         assert group is not None
         header = await self._header(group, rid.position)
         if (account := group.account(rid.position)) is not None:
-            return self._telling.finished(rid, account)
+            return self._maker.finished(rid, account)
         if header is None:
             return None
         delivery = group.deliveries[rid.position] if group.deliveries is not None else None
-        return self._telling.unfinished(rid, header, delivery)
+        return self._maker.unfinished(rid, header, delivery)

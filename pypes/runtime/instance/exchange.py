@@ -68,7 +68,7 @@ class Exchange:
         #: Connections that were not told yet that no graph is held.
         self._newcomers: set[Connection] = set()
         #: True while workers are still to be told that a lone run is over.
-        self._is_telling = False
+        self._has_unsent = False
         self._is_flush_requested = False
         self._stop_at: float | None = None
         listener.setblocking(False)
@@ -139,7 +139,7 @@ class Exchange:
         """The graphs that may run now."""
         if self._lone is not None:
             return [self._runner_of(self._lone)]
-        return [] if self._is_telling else self._all
+        return [] if self._has_unsent else self._all
 
     def _next_alone(self) -> Arrived | None:
         """A delivery that may begin to run alone now, because nothing else moves and nothing is in its graph."""
@@ -160,13 +160,13 @@ class Exchange:
             due = runner.scheduler.runs_at()
             if due is not None and (deadline is None or due < deadline):
                 deadline = due
-        if not self._is_telling and self._next_alone() is not None:
+        if not self._has_unsent and self._next_alone() is not None:
             return 0.0
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 
     @property
     def _may_start(self) -> bool:
-        if self._lone is not None or self._is_telling or self._stop_at is not None:
+        if self._lone is not None or self._has_unsent or self._stop_at is not None:
             return False
         # what must run alone in a graph that rests keeps nobody waiting
         return all(self._runner_of(waiting).scheduler.is_resting for waiting in self._alone)
@@ -177,8 +177,8 @@ class Exchange:
                 if runner.can_start:
                     runner.start_next()
             return
-        if self._is_telling:
-            self._is_telling = any(connection.unsent for connection in self._connections.values())
+        if self._has_unsent:
+            self._has_unsent = any(connection.unsent for connection in self._connections.values())
             return
         if self._lone is not None:
             if not self._lone_started and not any(connection.unsent for connection in self._connections.values()):
@@ -235,7 +235,7 @@ class Exchange:
         for connection in self._connections.values():
             connection.unsent += protocol.signal(protocol.END)
             self._write(connection)
-        self._is_telling = any(connection.unsent for connection in self._connections.values())
+        self._has_unsent = any(connection.unsent for connection in self._connections.values())
 
     def _runner_of(self, waiting: Arrived) -> Runner:
         return self._runners[waiting.item.header.graph]

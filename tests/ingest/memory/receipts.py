@@ -18,25 +18,25 @@ class MemoryReceipts(LinkedReceipts):
 
     async def wait(self, id: str, wait_s: float) -> Receipt | None:
         rid = ReceiptId.parse(id)
-        if wait_s > 0 and self._shelf.telling.group_of(rid, self._shelf.backlog) is not None:
+        if wait_s > 0 and self._shelf.maker.group_of(rid, self._shelf.backlog) is not None:
             await self._shelf.lending.wait_finished(rid.key, rid.position, wait_s)
         return await self.get(id)
 
     def _waiting(self, rid: ReceiptId) -> Delivery | None:
-        group = self._shelf.telling.group_of(rid, self._shelf.backlog)
+        group = self._shelf.maker.group_of(rid, self._shelf.backlog)
         return group.deliveries[0] if group is not None and group.deliveries is not None else None
 
     async def plain(self, id: str) -> Receipt | None:
         await step()
-        rid, telling = ReceiptId.parse(id), self._shelf.telling
+        rid, maker = ReceiptId.parse(id), self._shelf.maker
         if (delivery := self._waiting(rid)) is not None:
-            return telling.unfinished(rid, delivery.header, delivery)
+            return maker.unfinished(rid, delivery.header, delivery)
         account = self._account(rid)
-        return None if account is None else telling.finished(rid, account)
+        return None if account is None else maker.finished(rid, account)
 
     def _account(self, rid: ReceiptId) -> Account | None:
         shelf = self._shelf
-        if rid.position or rid.salt or not shelf.telling.is_own(rid):
+        if rid.position or rid.salt or not shelf.maker.is_own(rid):
             return None
         finished = shelf.groups.get(rid.key)
         if finished is None and rid.key <= shelf.forgotten and rid.key not in shelf.backlog.groups:

@@ -14,8 +14,8 @@ from pypes.ingest.contracts.callbacks import Callback
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, Details
 from pypes.ingest.queues.lending import Lending
+from pypes.ingest.queues.receipt_maker import ReceiptMaker
 from pypes.ingest.queues.room import Room
-from pypes.ingest.queues.telling import Telling
 from pypes.ingest.receipt import ReceiptIds, commit_key
 from pypes.ingest.replaying import Link
 from pypes.ingest.store.write_batch import Remains
@@ -31,7 +31,7 @@ class Shelf:
         self.node = node
         self.shard = shard
         self.clock = clock
-        self.telling = Telling(node, shard, clock)
+        self.maker = ReceiptMaker(node, shard, clock)
         self.backlog = Backlog(first_token=1)
         self.room = Room(limits, self.backlog.held, shard, lambda: self.lending.notify_soon())
         self.callbacks = MemoryCallbacks()

@@ -1,4 +1,4 @@
-"""Telling: a delivery of the backlog, or an account of a finished one, as the receipt that is shown."""
+"""Receipt maker: shows a delivery of the backlog, or the account of a finished one, as a receipt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pypes.ingest.delivery import Header
 from pypes.ingest.receipt import Receipt, ReceiptId, rfc3339
 
 
-class Telling:
+class ReceiptMaker:
     """Makes the receipts of one shard of a node."""
 
     def __init__(self, node: int, shard: int, clock: Clock) -> None:
