@@ -160,7 +160,7 @@ def feed(
     with ExitStack() as stack:
         remembered = Remembering(state or default_folder(), feeder.address, roots, template, moved_from)
         remembering = stack.enter_context(remembered)
-        feeder.keeper = remembering
+        feeder.recorder = remembering
         if is_standard:
             kept = Path(stack.enter_context(TemporaryDirectory(prefix="pypes-feed-")), "body")
             body = read_all(sys.stdin.buffer, kept, name=name, media=media, template=template)
@@ -194,12 +194,12 @@ def feed(
     report = feeder.report
     feeder.close()
     tell(console, "passed over", [(str(path), reason) for path, reason in passed_over])
-    for what, path, reason in remembering.told:
+    for what, path, reason in remembering.messages:
         tell(console, what, [(path, reason)])
     summarize(console, report, time.monotonic() - started_s, follow=follow, graphs=feeder.asker.graphs)
     # what is no file was never there to be posted; what could not be looked into may hold some, and what was named was meant
     is_missed = any(reason not in NO_DOCUMENTS or path in paths for path, reason in passed_over)
-    is_missed = is_missed or any(what == NOT_REMEMBERED for what, *_ in remembering.told)
+    is_missed = is_missed or any(what == NOT_REMEMBERED for what, *_ in remembering.messages)
     if is_missed or report.failures or report.dead or report.failed:
         raise SystemExit(1)
 

@@ -186,10 +186,10 @@ class _Child:
                     code="run.instance_died",
                 )
             outstanding -= 1
-            told = msgspec.msgpack.decode(report, type=Tally | NotRunning)
-            if isinstance(told, NotRunning):
-                raise ComponentError(told.message, code=told.code, where=told.where)
-            yield told
+            tally = msgspec.msgpack.decode(report, type=Tally | NotRunning)
+            if isinstance(tally, NotRunning):
+                raise ComponentError(tally.message, code=tally.code, where=tally.where)
+            yield tally
         if self._process.wait():
             raise ComponentError(f"an instance ended with exit code {self._process.returncode}", code="run.instance_died")
 

@@ -116,20 +116,20 @@ class NodeTime(Clock):
         Returns also what is worth a line in the log, or an empty text. Raises ``OSError``.
         """
         self = cls(path, wall, elapsed, _boot_id() if boot is None else boot)
-        told = ""
+        message = ""
         with _locked(path) as fd:
             try:
                 found = _read(os.pread(fd, _PAGE_BYTES, 0))
             except Damaged as damaged:
                 found = None
                 if os.fstat(fd).st_size:
-                    told = f"the file of the node's clock is damaged; a new one is written: {damaged}"
+                    message = f"the file of the node's clock is damaged; a new one is written: {damaged}"
             state = self._begun(found)
             self._write(fd, state)
         jump_s = state.rows[-1].offset - found.rows[-1].offset if found is not None else 0.0
         if abs(jump_s) > JUMP_S:
-            told = f"the wall clock was set by {jump_s:+.0f} seconds while the node was down; ages follow the node's own time"
-        return self, told
+            message = f"the wall clock was set by {jump_s:+.0f} seconds while the node was down; ages follow the node's own time"
+        return self, message
 
     @classmethod
     def map(

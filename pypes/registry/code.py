@@ -65,20 +65,20 @@ def differences(then: Iterable[Code], now: Iterable[Code]) -> list[str]:
     """The changes between two records of code: a sentence for each distribution and load file that differs."""
     before: Mapping[str, Code] = {code.name: code for code in then}
     after: Mapping[str, Code] = {code.name: code for code in now}
-    told = []
+    found = []
     for name in sorted(before.keys() | after.keys()):
         old, new = before.get(name), after.get(name)
         if old == new:
             continue
         if old is None:
-            told.append(f"{new} was not used")
+            found.append(f"{new} was not used")
         elif new is None or (not new.digest and not new.version):
-            told.append(f"{old} is not there any more")
+            found.append(f"{old} is not there any more")
         elif old.version != new.version:
-            told.append(f"{old} is {new.version or 'a file'} now")
+            found.append(f"{old} is {new.version or 'a file'} now")
         else:
-            told.append(f"{old} has other content now (digest {old.digest or 'unknown'}, now {new.digest or 'unknown'})")
-    return told
+            found.append(f"{old} has other content now (digest {old.digest or 'unknown'}, now {new.digest or 'unknown'})")
+    return found
 
 
 def _digest(data: bytes) -> str:

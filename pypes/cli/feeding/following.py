@@ -42,9 +42,9 @@ def follow(asker: Asker, sent: Sent, report: Report) -> None:
         loaded.has_failed = True
         named += 1
         if len(sent.loaded) > 1 or named <= NAMED_FAILURES:
-            told = reason(asker, sent.receipt, document, is_short=len(report.dead) >= SHOWN_FAILURES)
+            text = reason(asker, sent.receipt, document, is_short=len(report.dead) >= SHOWN_FAILURES)
             place = f" (document {index})" if sent.accepted > 1 and len(sent.loaded) == 1 else ""
-            report.dead.append((f"{loaded.file}{place}", told))
+            report.dead.append((f"{loaded.file}{place}", text))
         elif named == NAMED_FAILURES + 1:
             more = found["failed"] - NAMED_FAILURES
             report.dead.append((str(loaded.file), f"{more} more of its documents failed; pypes receipts show {sent.receipt}"))

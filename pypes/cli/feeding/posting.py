@@ -29,7 +29,7 @@ BATCH_BYTES = WHOLE_BYTES
 DELETIONS = 500
 
 
-class Keeper(Protocol):
+class Recorder(Protocol):
     """Remembers sent files. Called by several threads; an exception from ``sending`` keeps the files from being sent."""
 
     def sending(self, files: Sequence[Loaded]) -> None: ...
@@ -58,7 +58,7 @@ class Feeder:
         idempotent: bool = False,
         on_progress: Callable[[Report], None] = lambda report: None,
         on_absence: Callable[[str], None] = lambda reason: None,
-        keeper: Keeper | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.asker = Asker(url, token=token, connections=connections, on_absence=on_absence)
         self.path = f"{self.asker.path}?folders=keep" + ("" if lane == "live" else f"&lane={lane}")
@@ -67,7 +67,7 @@ class Feeder:
         self.compress = compress
         self.connections = connections
         self.on_progress = on_progress
-        self.keeper = keeper
+        self.recorder = recorder
         self.report = Report()
         #: The accepted deliveries, in the order of the answers.
         self.sent: list[Sent] = []
@@ -158,13 +158,13 @@ class Feeder:
     def _post_loaded(self, files: Sequence[Loaded]) -> None:
         """Post files in one body; one that is refused is posted file by file, so that only the guilty one stays behind."""
         try:
-            if self.keeper is not None:
-                self.keeper.sending(files)
+            if self.recorder is not None:
+                self.recorder.sending(files)
             answer = self._post_one(files[0]) if len(files) == 1 else self._post_many(files)
         except InvalidInput as error:
             if len(files) == 1:
-                if self.keeper is not None:
-                    self.keeper.refused(files[0])
+                if self.recorder is not None:
+                    self.recorder.refused(files[0])
                 self.refuse(files[0].file, str(error), files[0].media_type)
             else:
                 for loaded in files:
@@ -189,8 +189,8 @@ class Feeder:
                 kind.files += 1
                 kind.accepted += accepted if len(files) == 1 else 1
             self.on_progress(self.report)
-        if self.keeper is not None:
-            self.keeper.accepted(files, answer["receipt"])
+        if self.recorder is not None:
+            self.recorder.accepted(files, answer["receipt"])
 
     def _post_one(self, loaded: Loaded) -> dict[str, Any]:
         headers = {"Content-Type": loaded.media_type, **_identity(loaded)}

@@ -32,7 +32,7 @@ UNDER_WAY = "its document is being deleted at the moment; feed the file again af
 class Remembering:
     """The memories of the folders that one run feeds, until it is closed: a context manager.
 
-    ``told`` are words about files, each with what it is about.
+    ``messages`` are about files: subject, place and text.
     """
 
     def __init__(self, folder: Path, address: str, roots: Iterable[Path], template: str, moved_from: Path | None = None) -> None:
@@ -40,7 +40,7 @@ class Remembering:
         self._address = address
         self._memories: dict[Path, Memory] = {}
         self._vanished: dict[Path, list[str]] = {}
-        self.told: list[tuple[str, str, str]] = []
+        self.messages: list[tuple[str, str, str]] = []
         with ExitStack() as stack:
             for root in {root.resolve(): root for root in roots}.values():
                 if _would_be_fed(folder, root):
@@ -80,10 +80,10 @@ class Remembering:
             feeder.refuse(file, reason)
         if any(not memory.state.known for memory in self._memories.values()):
             for gone, number in owners.gone.items():
-                told = (
+                message = (
                     f"{counted(number, 'known file')} came from there; if it is a folder of this run now, add --moved-from {gone}"
                 )
-                self.told.append(("gone", gone, told))
+                self.messages.append(("gone", gone, message))
         return free
 
     def look(self, *, is_confirmed: bool) -> None:
@@ -107,7 +107,7 @@ class Remembering:
             for memory in self._memories.values():
                 learn(memory.state, feeder.asker)
         except PypesError as error:
-            self.told.append(("not known", "what became of earlier runs", str(error)))
+            self.messages.append(("not known", "what became of earlier runs", str(error)))
 
     # -- while it is sent: called by the threads of the feeder ---------------------------------------------
 
@@ -151,11 +151,11 @@ class Remembering:
         for root, memory in self._memories.items():
             waiting = sum(owed.stage != FAILED for owed in memory.state.owed.values())
             if is_through and deletes and waiting:
-                self.told.append(("deletions under way", str(root), f"{waiting}; the next run sees whether they succeeded"))
+                self.messages.append(("deletions under way", str(root), f"{waiting}; the next run sees whether they succeeded"))
             try:
                 memory.save()
             except OSError as error:
-                self.told.append((NOT_REMEMBERED, str(root), f"{error}; make room, and feed it again"))
+                self.messages.append((NOT_REMEMBERED, str(root), f"{error}; make room, and feed it again"))
 
     def _delete(self, feeder: Feeder, receipts: Receipts) -> None:
         for root, names in self._vanished.items():
@@ -166,7 +166,7 @@ class Remembering:
                     continue
                 known = memory.state.known.get(name)
                 if known is not None and known.id is None:
-                    self.told.append(("kept", str(root / name), SEVERAL))
+                    self.messages.append(("kept", str(root / name), SEVERAL))
                 memory.state.forget(name)
         live = {id for memory in self._memories.values() for id, _ in memory.state.ids()}
         for memory in self._memories.values():

@@ -33,8 +33,8 @@ def summarize(console: Console, report: Report, passed_s: float, *, follow: bool
 def tell(console: Console, what: str, files: Sequence[tuple[str, str]]) -> None:
     """A line for each file, up to a number."""
     for path, reason in files[:SHOWN_FAILURES]:
-        told = "\n".join(map(plain, reason.splitlines()))
-        console.print(f"{what}: {plain(path)}: {told}", highlight=False, markup=False)
+        text = "\n".join(map(plain, reason.splitlines()))
+        console.print(f"{what}: {plain(path)}: {text}", highlight=False, markup=False)
     if len(files) > SHOWN_FAILURES:
         console.print(f"… and {len(files) - SHOWN_FAILURES} more", highlight=False)
 

@@ -12,7 +12,7 @@ from pypes.errors import InternalError
 from pypes.ingest.codecs import json, multipart, ndjson, packets
 from pypes.ingest.codecs.content import HEAD_BYTES, content_of, is_plainly, needs_head
 from pypes.ingest.codecs.encodings import inflate, pieces_of
-from pypes.ingest.codecs.media import JSON, TOLD, MediaType, parse
+from pypes.ingest.codecs.media import DESCRIPTIVE, JSON, MediaType, parse
 from pypes.ingest.codecs.passage import Passage
 from pypes.ingest.codecs.raw import StreamBody, UnwrappedBody
 from pypes.ingest.codecs.survey import Unreadable
@@ -117,8 +117,8 @@ def _head(source: bytes | Spooled, encoding: str, limits: Limits) -> bytes:
 
 def _say_type(meta: dict[str, Any], media: MediaType) -> None:
     meta["mimetype"] = media.type
-    if media.told:
-        meta.update(media.told)
+    if media.descriptive:
+        meta.update(media.descriptive)
 
 
 def _structured(
@@ -198,7 +198,7 @@ def _parts(
     number: int,
     keeps_folders: bool,
 ) -> Iterator[tuple[str, list[Packet]]]:
-    for name in TOLD:
+    for name in DESCRIPTIVE:
         meta.pop(name, None)
     passage = Passage(source, encoding, limits) if encoding else None
     kept: list[bytes] = []

@@ -26,21 +26,21 @@ _EXTENDED = MappingProxyType({"utf-8": "utf-8", "": "utf-8", "iso-8859-1": "cp12
 _ESCAPE = re.compile(r"\\(.)")
 _FORM = "application/x-www-form-urlencoded"
 
-#: Parameters of media types that adapters are told of: the character set, and whether a table has a header (RFC 4180, 3).
-TOLD: Final = ("charset", "header")
+#: Parameters of media types that say how to read a body: the character set, and whether a table has a header (RFC 4180, 3).
+DESCRIPTIVE: Final = ("charset", "header")
 
 
 class MediaType(NamedTuple):
     """A parsed Content-Type: the bare type in lower case, its parameters, and the ``codec`` that reads it.
 
-    ``told`` are the parameters that documents have as metadata. ``is_vague``: the first bytes have a say in what it is.
+    ``descriptive`` are the parameters that documents have as metadata. ``is_vague``: the first bytes have a say in what it is.
     """
 
     type: str
     parameters: Mapping[str, str]
     codec: str  # json, ndjson, multipart, packets, raw
     # PERF: asked for every document, and made once
-    told: Mapping[str, str]
+    descriptive: Mapping[str, str]
     is_vague: bool
 
 
@@ -82,8 +82,8 @@ def _parse(content_type: str) -> MediaType:
     charset = parameters.get("charset", "utf-8").lower()
     if codec in ("json", "ndjson", "packets") and charset not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMedia(f"JSON must be encoded in UTF-8, not {charset[:_REMEMBERED_CHARS]} (RFC 8259); convert it first")
-    told = MappingProxyType({name: parameters[name] for name in TOLD if name in parameters})
-    return MediaType(bare, parameters, codec, told, is_vague=bare == OCTETS or bare.startswith("text/"))
+    descriptive = MappingProxyType({name: parameters[name] for name in DESCRIPTIVE if name in parameters})
+    return MediaType(bare, parameters, codec, descriptive, is_vague=bare == OCTETS or bare.startswith("text/"))
 
 
 def is_json(bare: str) -> bool:

@@ -260,9 +260,9 @@ class Generations:
 
     def resting(self, graph: str) -> list[dict[str, Any]]:
         """Filters of a graph that wait for a service: ``{filter, since, reason, instances}`` each, as of who began first."""
-        told = [(name, *each) for i in self.ready() if graph in i.hosts for name, each in i.resting.get(graph, {}).items()]
-        counts = Counter(name for name, _, _ in told)
-        first = {name: (since, reason) for name, since, reason in sorted(told, reverse=True)}
+        resting = [(name, *each) for i in self.ready() if graph in i.hosts for name, each in i.resting.get(graph, {}).items()]
+        counts = Counter(name for name, _, _ in resting)
+        first = {name: (since, reason) for name, since, reason in sorted(resting, reverse=True)}
         return [
             {
                 "filter": name,

@@ -28,11 +28,11 @@ class ClockKeeper:
         self._is_failing = False
         path = data_dir / FILE
         try:
-            self.time, told = NodeTime.start(path)
+            self.time, message = NodeTime.start(path)
         except OSError as error:
             raise StoreError(f"the file of the node's clock cannot be written: {error}", where=str(path)) from error
-        if told:
-            self._log.warning(told, path=str(path))
+        if message:
+            self._log.warning(message, path=str(path))
 
     async def run(self) -> None:
         """Look at the wall clock until cancelled."""

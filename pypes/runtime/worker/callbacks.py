@@ -162,13 +162,13 @@ class Callbacks:
             return math.inf
         now = self._clock()
         due = now + backoff_s(callback.attempts, self._jitter)
-        told = {"receipt": callback.receipt, "url": callback.url, "attempts": callback.attempts + 1, "error": reason}
+        fields = {"receipt": callback.receipt, "url": callback.url, "attempts": callback.attempts + 1, "error": reason}
         is_old = self._times.ago(self._limits.callback_s - (due - now)) > received_of(callback.receipt)
         if is_old and self._times.is_steady():
-            log.error("callback given up", extra=told)
+            log.error("callback given up", extra=fields)
             kept.done(callback.receipt)
             return math.inf
-        log.warning("callback failed; trying again later", extra=told)
+        log.warning("callback failed; trying again later", extra=fields)
         kept.failed(callback.receipt, due)
         return due
 

@@ -23,7 +23,7 @@ def run(
     files = list(files_of([root], template=template))
     when_walked()
     with Remembering(root.parent / "state", f"{server.url}/docs", [root], template) as memories:
-        feeder.keeper = memories
+        feeder.recorder = memories
         memories.look(is_confirmed=False)
         when_looked()
         feeder.feed(files)
