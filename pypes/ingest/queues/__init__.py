@@ -1,1 +1,1 @@
-"""The queues of :mod:`pypes.ingest.queue`: what all of them do alike, the one in memory, the embedded one and its parts."""
+"""The embedded queue and its parts, one for each of :mod:`pypes.ingest.contracts`, and leasing over a network."""

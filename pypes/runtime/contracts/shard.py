@@ -28,7 +28,7 @@ class Runs(msgspec.Struct, frozen=True):
 
 
 class ShardCalls(Protocol):
-    """The owner of a shard: receipts and dead letters as :class:`pypes.ingest.queue.Queue` has them, deliveries, sources.
+    """Calls to the owner of a shard: receipts and dead letters as in :mod:`pypes.ingest.contracts`, deliveries, sources.
 
     Raises :class:`Unavailable` (``owner.closing``) from an owner that lets go of the shard: nothing was done.
     """
