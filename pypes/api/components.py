@@ -29,13 +29,14 @@ EXAMPLE = obj(
 
 #: ``error`` says why a component cannot be used: its distribution could not be imported, or a library that it needs is not
 #: installed. ``needs`` maps modules to the lines that install them, ``missing`` names those that are not there. An ``isolated``
-#: component runs in a process of its own; one that ``fetches`` is a source, which triggers and schedules run. ``icon`` is the
-#: name of one of Lucide's.
+#: component runs in a process of its own; one that ``fetches`` is a source, which triggers and schedules run. A filter of one
+#: that ``batches`` may have the options ``batch_size``, ``batch_bytes`` and ``batch_s``. ``icon`` is the name of one of Lucide's.
 COMPONENT = obj(
     {
         "error": {"type": ["string", "null"]},
         "accepts": {"type": "array", "items": TEXT},
         "isolated": BOOLEAN,
+        "batches": BOOLEAN,
         "fetches": BOOLEAN,
         "icon": TEXT,
         "tags": NAMES,

@@ -3,6 +3,7 @@
 =================  ===========================================================================
 ``base``           :class:`Component`: ports, parameters, the methods to override, ``send``
 ``kinds``          adapters, sources, filters, transformers, extractors, operators, publishers
+``batching``       how many packets a call of ``process_batch`` gets
 ``parameters``     ``Params`` classes: typed parameters with help
 ``example``        worked examples
 ``original``       the API of the original Pypes
@@ -22,6 +23,7 @@ from types import ModuleType
 from typing import Any
 
 from pypes.component.base import ERROR_PORT, JOINS, Component
+from pypes.component.batching import BATCH_OPTIONS, Batching, batch_problem, check_batching, takes_batches
 from pypes.component.context import Context, FilterLog
 from pypes.component.example import Example
 from pypes.component.functions import component
@@ -41,10 +43,12 @@ from pypes.component.parameters import Help, Parameters
 from pypes.component.shared import Resources
 
 __all__ = [
+    "BATCH_OPTIONS",
     "ERROR_PORT",
     "JOINS",
     "KINDS",
     "Adapter",
+    "Batching",
     "Component",
     "Context",
     "Example",
@@ -58,9 +62,13 @@ __all__ = [
     "Resources",
     "Source",
     "Transformer",
+    "Turn",
+    "batch_problem",
+    "check_batching",
     "component",
     "is_publisher",
     "kind_of",
+    "takes_batches",
 ]
 
 

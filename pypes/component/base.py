@@ -69,6 +69,15 @@ class Component(OriginalStyle):
     #: node's limit ``filter_s`` says. A filter's ``timeout_s`` in the graph goes before.
     timeout_s: float | None = None
 
+    #: Bounds of one call of :attr:`process_batch`; options of the same names of a filter in the graph go before. At most
+    #: ``batch_size`` packets (``None``: as many as wait), of about ``batch_bytes`` together, as ``Packet.size_bytes`` estimates
+    #: them (a larger packet comes alone; ``None``: of any size); and the first of them waits up to ``batch_s`` seconds for the
+    #: others, whichever deliveries they belong to. Nothing waits while a flush is asked for: at drain, while others wait for
+    #: room, where one document runs alone. A filter with several wired inputs gets one document at a time instead.
+    batch_size: int | None = None
+    batch_bytes: int | None = None
+    batch_s: float = 0.0
+
     #: Packets that ``process`` may work on at once: while :meth:`offload` waits for one, the next is begun, so that calls to a
     #: service overlap. ``process`` must be written for that: between two offloaded calls, others of its packets may have run.
     #: Results go on in the order of the packets. Not for publishers, batches, loops, or components that hold packets; a filter
@@ -127,8 +136,8 @@ class Component(OriginalStyle):
         """
         raise NotImplementedError(f"{type(self).__name__} has neither process, process_batch nor run")
 
-    #: Override instead of ``process`` where a batch costs less than its packets: takes a list (never empty, at most
-    #: one wave), returns an iterable of what goes on, one or none per packet or any number. When it raises, the packets
+    #: Override instead of ``process`` where a batch costs less than its packets: takes a list (never empty, at most one wave, or
+    #: ``batch_size``), returns an iterable of what goes on, one or none per packet or any number. When it raises, the packets
     #: are tried again one by one, so that only the guilty one is dead-lettered: work that a batch did
     #: before it raised must be undone (a transaction) or harmless to repeat.
     process_batch: Callable[[list[Any]], Iterable[Any] | None] | None = None

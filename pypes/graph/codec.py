@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
+from pypes.component import BATCH_OPTIONS, batch_problem
 from pypes.core import numbers
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
@@ -43,7 +44,7 @@ _KEYS: Final = (
 
 
 #: Fields of a filter besides component and params.
-_OPTIONS: Final = ("timeout_s", "max_attempts")
+FILTER_OPTIONS: Final = ("timeout_s", "max_attempts", *BATCH_OPTIONS)
 
 
 def loads(text: bytes | str) -> Graph:
@@ -127,7 +128,7 @@ def dumps(graph: Graph) -> str:
 
 
 def _node(node: GraphNode) -> dict[str, Any]:
-    options = {name: value for name in _OPTIONS if (value := getattr(node, name)) is not None}
+    options = {name: value for name in FILTER_OPTIONS if (value := getattr(node, name)) is not None}
     return {"component": node.component, "params": dict(node.params), **options}
 
 
@@ -227,8 +228,8 @@ class _Reader:
                 self.add(path, 'must be an object: {"component": NAME, "params": {…}}')
                 continue
             for key in node:
-                if key not in ("component", "params", *_OPTIONS):
-                    self.add(f"{path}.{key}", f"unknown key; a filter has component, params, {', '.join(_OPTIONS)}")
+                if key not in ("component", "params", *FILTER_OPTIONS):
+                    self.add(f"{path}.{key}", f"unknown key; a filter has component, params, {', '.join(FILTER_OPTIONS)}")
             component = node.get("component")
             if not isinstance(component, str) or not component:
                 self.add(f"{path}.component", "is required: the name of a component")
@@ -239,6 +240,7 @@ class _Reader:
                 self._object(node.get("params", {}), f"{path}.params"),
                 self._timeout_s(node.get("timeout_s"), f"{path}.timeout_s"),
                 self._attempts(node.get("max_attempts"), f"{path}.max_attempts"),
+                *(self._batch_option(node, name, path) for name in BATCH_OPTIONS),
             )
         return nodes
 
@@ -288,6 +290,14 @@ class _Reader:
         if value is None or (type(value) is int and value > 0):
             return value
         self.add(path, "must be a whole number greater than zero")
+        return None
+
+    def _batch_option(self, node: Mapping[str, Any], option: str, path: str) -> Any:
+        value = node.get(option)
+        reason = "" if value is None else batch_problem(option, value)
+        if not reason:
+            return value
+        self.add(f"{path}.{option}", reason)
         return None
 
     def wires(self, value: Any) -> tuple[Wire, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pypes.graph.codec import FILTER_OPTIONS
 from pypes.graph.model import Graph, GraphNode
 
 #: Fields that are compared as a whole, apart from filters and wires. Where filters are drawn changes nothing that runs.
@@ -14,8 +15,8 @@ _GRAPH_FIELDS = ("description", "routes", "order_by", "weight", "max_instances",
 def diff(old: Graph, new: Graph) -> dict[str, Any]:
     """The way from ``old`` to ``new`` as plain JSON values; empty if they run alike and are described alike.
 
-    ``filters`` has ``added`` and ``removed`` (names) and ``changed``: name → what changed of it (``component``, ``timeout_s``,
-    ``max_attempts``: ``[old, new]``; ``params``: parameter → ``[old, new]``, a parameter that is not given being ``null``).
+    ``filters`` has ``added`` and ``removed`` (names) and ``changed``: name → what changed of it (``component``, and the options
+    such as ``timeout_s``: ``[old, new]``; ``params``: parameter → ``[old, new]``, a parameter that is not given being ``null``).
     ``wires`` has ``added`` and ``removed``. Every other key that differs has ``[old, new]``. A renamed filter is one removed
     and one added.
     """
@@ -58,7 +59,7 @@ def _filters(old: Mapping[str, GraphNode], new: Mapping[str, GraphNode]) -> dict
 def _changes(old: GraphNode, new: GraphNode) -> dict[str, Any]:
     changes: dict[str, Any] = {
         name: [getattr(old, name), getattr(new, name)]
-        for name in ("component", "timeout_s", "max_attempts")
+        for name in ("component", *FILTER_OPTIONS)
         if getattr(old, name) != getattr(new, name)
     }
     params = {

@@ -11,7 +11,8 @@ from typing import Any
 class GraphNode:
     """One configured component: a *filter*, as the REST interface calls it.
 
-    ``timeout_s`` bounds its work on one packet (or batch), ``max_attempts`` how often one that raises ``Retry`` is tried;
+    ``timeout_s`` bounds its work on one packet (or batch), ``max_attempts`` how often one that raises ``Retry`` is tried,
+    and ``batch_size``, ``batch_bytes`` and ``batch_s`` what one call of ``process_batch`` gets (:mod:`pypes.component.batching`);
     ``None``: as the node's limits and the component have it.
     """
 
@@ -20,6 +21,9 @@ class GraphNode:
     params: Mapping[str, Any] = field(default_factory=dict)
     timeout_s: float | None = None
     max_attempts: int | None = None
+    batch_size: int | None = None
+    batch_bytes: int | None = None
+    batch_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pypes.component import ERROR_PORT, JOINS, KINDS, Component, Example, is_publisher, kind_of
+from pypes.component import ERROR_PORT, JOINS, KINDS, Component, Example, check_batching, is_publisher, kind_of, takes_batches
 from pypes.core import numbers
 from pypes.errors import BadRequest, InvalidComponent
 
@@ -32,6 +32,8 @@ class ComponentSpec:
     ``inputs`` and ``outputs`` map ports to descriptions, without the implicit ``error``. ``module`` is a module's name or the
     path of a load file, ``attr`` the name of the class in it.
 
+    ``batches``: packets are gathered for it as ``batch_size``, ``batch_bytes`` and ``batch_s`` of a filter say.
+
     ``icon``, ``tags``, ``example`` (``Example.to_obj``) and ``needs`` are those of the class. ``missing`` names the modules of
     ``needs`` that are not installed here, or a module without which that of the component cannot be imported: then ``error``
     says so, and the component is a placeholder that no graph can use until they are installed.
@@ -48,6 +50,7 @@ class ComponentSpec:
     accepts: tuple[str, ...] = ()
     original: bool = False
     holds: bool = False
+    batches: bool = False
     isolated: bool = False
     reconfigures: bool = False
     fetches: bool = False
@@ -101,6 +104,7 @@ def describe(
         )
     if made.isolated:
         check_isolation(cls)
+    check_batching(made)
     if made.joins not in JOINS:
         raise InvalidComponent(f"joins is {made.joins!r}; use one of {', '.join(map(repr, JOINS))}", where=cls.__name__)
     schema = made.schema()
@@ -117,6 +121,7 @@ def describe(
         accepts=tuple(getattr(cls, "accepts", ("*/*",))) if kind == "ADAPTER" else (),
         original=cls.is_original_style(),
         holds=bool(made.holds),
+        batches=takes_batches(made),
         # what runs in a process of its own is set up anew there
         reconfigures=made.reconfigure is not None and not made.isolated,
         isolated=bool(made.isolated),

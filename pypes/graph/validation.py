@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pypes.component import ERROR_PORT
+from pypes.component import BATCH_OPTIONS, ERROR_PORT
 from pypes.component.parameters import paths_in
 from pypes.core.paths import Paths
 from pypes.core.secrets import VARIABLE, holds_mask
@@ -43,6 +43,7 @@ def validate(
         if len(problems) >= MOST_PROBLEMS:
             return [*problems, Problem("", "there may be more problems; correct these, then check again", "graph.more_problems")]
     problems += _wire_problems(graph, catalogue)
+    problems += _join_problems(graph)
     problems += _cycle_problems(graph)
     problems += _flow_problems(graph, catalogue)
     if graph.schedule and not sources(graph, catalogue) and all(node.component in catalogue for node in graph.nodes.values()):
@@ -97,6 +98,13 @@ def _node_problems(
         source = f" of {spec.distribution} {spec.version}".rstrip() if spec.distribution else ""
         yield Problem(f"{path}.component", f"component {spec.name!r}{source} cannot be used: {spec.error}", spec.error_code)
         return
+    batching = [option for option in BATCH_OPTIONS if getattr(node, option) is not None]
+    if batching and not spec.batches:
+        message = (
+            f"{spec.name} gets no batches; these options are for components with process_batch that are not isolated and do not "
+            f"hold packets. Leave out {', '.join(batching)}"
+        )
+        yield Problem(f"{path}.{batching[0]}", message, "graph.no_batches")
     params: Mapping[str, Any] = node.params
     for place in _hidden(params, f"{path}.params"):
         yield Problem(
@@ -189,6 +197,17 @@ def _wire_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iter
                 side = "output" if is_output else "input"
                 hint = _did_you_mean(port, ports) or (f"it has {', '.join(ports)}" if ports else "it has none")
                 yield Problem(path, f"filter {name!r} ({spec.name}) has no {side} {port!r}; {hint}", "graph.unknown_port")
+
+
+def _join_problems(graph: Graph) -> Iterator[Problem]:
+    inputs: dict[str, set[str]] = {}
+    for wire in graph.wires:
+        inputs.setdefault(wire.target, set()).add(wire.input)
+    for name, node in graph.nodes.items():
+        for option in BATCH_OPTIONS:
+            if len(inputs.get(name, ())) > 1 and getattr(node, option) is not None:
+                message = "a filter with several wired inputs gets one document at a time, so nothing is gathered; leave it out"
+                yield Problem(f"nodes.{name}.{option}", message, "graph.no_batches")
 
 
 def _cycle_problems(graph: Graph) -> Iterator[Problem]:

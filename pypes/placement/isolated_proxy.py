@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from pypes.component import ERROR_PORT, Component
+from pypes.component import ERROR_PORT, Component, check_batching
 from pypes.core.limits import Limits
 from pypes.errors import InvalidComponent
 from pypes.graph.spec import ComponentSpec, check_isolation
@@ -53,6 +53,7 @@ def isolate(
         return component
     cls = type(component)
     check_isolation(cls)
+    check_batching(component)
     if sys.platform == "win32":
         raise InvalidComponent("isolated components run on Linux and macOS only", where=cls.__name__)
     main = getattr(sys.modules.get("__main__"), "__spec__", None)

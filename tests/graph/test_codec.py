@@ -161,6 +161,18 @@ GOOD: dict[str, Any] = {"pypes": 1, "name": "g", "nodes": {"a": {"component": "A
         ({"nodes": {"a": {}}}, "nodes.a.component", "graph.form"),
         ({"nodes": {"a": {"component": "A", "param": {}}}}, "nodes.a.param", "graph.form"),
         ({"nodes": {"a": {"component": "A", "params": []}}}, "nodes.a.params", "graph.form"),
+        *(
+            ({"nodes": {"a": {"component": "A", option: value}}}, f"nodes.a.{option}", "graph.form")
+            for option, value in (
+                ("timeout_s", 0),
+                ("max_attempts", 0),
+                ("batch_size", 0),
+                ("batch_size", 1_000_000),
+                ("batch_bytes", "1 MiB"),
+                ("batch_s", -1),
+                ("batch_s", True),
+            )
+        ),
         ({"wires": {}}, "wires", "graph.form"),
         ({"wires": [["a.out"]]}, "wires.0", "graph.form"),
         ({"wires": [["a.out", "a"]]}, "wires.0", "graph.form"),
@@ -212,3 +224,19 @@ def test_what_is_as_without_it_is_not_written() -> None:
 def test_a_parameter_of_more_than_64_bits_is_refused(number: str) -> None:
     with pytest.raises(InvalidGraph, match="64 bits"):
         loads(f'{{"pypes": 1, "name": "g", "nodes": {{"a": {{"component": "A", "params": {{"n": {number}}}}}}}, "wires": []}}')
+
+
+def test_options_of_a_filter_stay_as_they_are() -> None:
+    node = {
+        "component": "A",
+        "params": {},
+        "timeout_s": 5,
+        "max_attempts": 2,
+        "batch_size": 32,
+        "batch_bytes": 1000,
+        "batch_s": 0,
+    }
+    graph = from_obj({"pypes": 1, "name": "g", "nodes": {"a": node}})
+    assert graph.nodes["a"].batch_size == 32
+    assert graph.nodes["a"].batch_s == 0
+    assert to_obj(graph)["nodes"]["a"] == node

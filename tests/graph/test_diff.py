@@ -63,8 +63,16 @@ def test_only_parameters() -> None:
     assert only_parameters(OLD, replace(with_set(params={"field": "b"}), description="new", routes=("a",))) == {"set"}
     assert only_parameters(OLD, with_set(component="CopyField")) is None
     assert only_parameters(OLD, with_set(max_attempts=3)) is None
+    assert only_parameters(OLD, with_set(batch_s=0.5)) is None
     assert only_parameters(OLD, replace(OLD, wires=())) is None
     assert only_parameters(OLD, replace(OLD, order_by="id")) is None
     assert only_parameters(OLD, replace(OLD, weight=2)) is None
     assert only_parameters(OLD, replace(OLD, max_instances=1)) is None
     assert only_parameters(OLD, replace(OLD, schedule="0 * * * *", missed="skip", firing="fleet")) == set()
+
+
+def test_options_of_batches() -> None:
+    new = with_set(batch_size=10, batch_bytes=1 << 20, batch_s=0.5)
+    assert diff(OLD, new) == {
+        "filters": {"changed": {"set": {"batch_size": [None, 10], "batch_bytes": [None, 1 << 20], "batch_s": [None, 0.5]}}}
+    }

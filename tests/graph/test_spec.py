@@ -178,3 +178,28 @@ def test_what_its_constructor_raises_goes_through() -> None:
 
     with pytest.raises(OSError, match="no licence"):
         describe(Failing)
+
+
+def test_whether_it_gets_batches() -> None:
+    class Batches(Filter):
+        batch_size = 10
+
+        def process_batch(self, packets: list[Any]) -> list[Any]:
+            return packets
+
+    class Alone(Batches):
+        isolated = True
+
+    class Singly(Filter):
+        batch_size = 10
+
+        def process(self, packet: Any) -> Any:
+            return packet
+
+    spec = describe(Batches)
+    assert spec.batches
+    assert ComponentSpec.from_obj(json.loads(json.dumps(spec.to_obj()))) == spec
+    assert not describe(Publisher).batches
+    for cls in (Alone, Singly):
+        with pytest.raises(InvalidComponent, match="leave out batch_size"):
+            describe(cls)

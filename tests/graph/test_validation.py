@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from pypes.component import Adapter, Component, Publisher, Source, Transformer
+from pypes.component import Adapter, Component, Operator, Publisher, Source, Transformer
 from pypes.component.parameters import Help, Parameters
 from pypes.errors import InvalidInput
 from pypes.graph.codec import from_obj
@@ -34,6 +34,16 @@ class Change(Transformer):
 class Keep(Publisher):
     """Keeps."""
 
+    def process_batch(self, packets: list[Any]) -> None: ...
+
+
+class Pair(Operator):
+    """Pairs."""
+
+    inputs = {"in": "", "in2": ""}
+
+    def process_batch(self, packets: list[Any]) -> None: ...
+
 
 class Fetch(Transformer):
     """Fetches for itself."""
@@ -48,7 +58,7 @@ class Pages(Source):
         yield [], None
 
 
-CATALOGUE: dict[str, ComponentSpec] = {cls.__name__: describe(cls) for cls in (Read, Change, Keep, Fetch, Pages)}
+CATALOGUE: dict[str, ComponentSpec] = {cls.__name__: describe(cls) for cls in (Read, Change, Keep, Pair, Fetch, Pages)}
 CATALOGUE["Crashing"] = ComponentSpec("Crashing", distribution="other", version="2.0", error="killed by SIGABRT")
 
 CATALOGUE["Lacking"] = replace(
@@ -251,3 +261,18 @@ def test_original_style_parameters_are_checked() -> None:
     obj = {"pypes": 1, "name": "g", "nodes": {**GOOD["nodes"], "change": {"component": "Original", "params": {"case": "x"}}}}
     found = validate(from_obj({**obj, "wires": GOOD["wires"]}), catalogue)
     assert [(p.path, p.code) for p in found] == [("nodes.change.params.case", "param.invalid")]
+
+
+def test_options_of_batches_on_a_component_that_gets_none() -> None:
+    change = {"component": "Change", "params": {"fields": ["a"]}, "batch_size": 10, "batch_s": 0}
+    assert problems(nodes={"change": change}) == [("nodes.change.batch_size", "graph.no_batches")]
+    assert "Change gets no batches" in messages(nodes={"change": change})
+    assert "Leave out batch_size, batch_s" in messages(nodes={"change": change})
+    assert problems(nodes={"keep": {"component": "Keep", "batch_size": 10, "batch_bytes": 1000, "batch_s": 0.5}}) == []
+
+
+def test_options_of_batches_on_a_filter_that_gets_one_document_at_a_time() -> None:
+    nodes = {"pair": {"component": "Pair", "batch_s": 1.0}}
+    wires = [["read.out", "change.in"], ["change.out", "pair.in"], ["pair.out", "keep.in"]]
+    assert problems(nodes=nodes, wires=wires) == []
+    assert problems(nodes=nodes, wires=[*wires, ["read.out", "pair.in2"]]) == [("nodes.pair.batch_s", "graph.no_batches")]

@@ -92,6 +92,16 @@ def test_a_class_that_nobody_else_finds_is_refused() -> None:
     with pytest.raises(InvalidComponent, match="a publisher cannot be isolated"):
         isolate(Publishes(), limits=LIMITS)
 
+    class Batches(Transformer):
+        isolated = True
+        batch_size = 10
+
+        def process_batch(self, packets: list[Any]) -> list[Any]:
+            return packets
+
+    with pytest.raises(InvalidComponent, match="gets one packet at a time; leave out batch_size"):
+        isolate(Batches(), limits=LIMITS)
+
 
 # -- what comes of packets --------------------------------------------------------------------------------
 

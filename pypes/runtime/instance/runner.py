@@ -125,7 +125,10 @@ class Runner:
             if self._bulk_in_flight and not self._large_in_flight:
                 return True
             return self._large_in_flight > 0 and self._is_time()
-        return bool(self._bulk) and not self._bulk_in_flight and self.scheduler.is_idle
+        if not self._bulk or not self.scheduler.is_idle:
+            return False
+        # a filter that waits for more to take at once must not wait for what waits for it
+        return not self._bulk_in_flight or self.scheduler.is_gathering
 
     @property
     def is_due(self) -> bool:

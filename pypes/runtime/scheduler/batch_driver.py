@@ -12,6 +12,7 @@ from pypes.core.returned import are_packets, checked, packets_of, unrun
 from pypes.errors import Retry
 from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.core import is_no_failure
+from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.lineage import Lineage, flatten
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.process_driver import ProcessDriver
@@ -37,12 +38,25 @@ class BatchDriver(ProcessDriver):
 
     sees_packets_alone = False
 
-    __slots__ = ()
+    __slots__ = ("at", "taken")
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        #: The batch that is worked on, and how many of its packets are accounted for.
+        self.taken: tuple[list[Any], Sequence[Lineage]] = ([], ())
+        self.at = 0
 
     def in_hand(self) -> Sequence[Lineage]:
         return self.chunk
 
     def work_on(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
+        self.taken, self.at = (values, lineages), 0
+        self._work_on(values, lineages)
+        self.taken = [], ()
+        if self.attempts:
+            self.forget_successes(values)
+
+    def _work_on(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
         if self.broken and len(values) > 1 and not self.is_publisher and self.failing.is_suspect(values[0]):
             error = None
             self._one_by_one(values, lineages)
@@ -50,30 +64,54 @@ class BatchDriver(ProcessDriver):
             if self.broken:
                 self.resting.succeed(self)
         elif self.gone is None and self.failing.is_unreachable(error):
-            self.failing.rest(values, lineages, error)
+            self.rest(values, lineages, error)
         elif len(values) == 1 or self.gone is not None or isinstance(error, Retry):
             # what went on before it raised would go on once more if they were tried one by one
             gone = self.gone or ()
             error = charged(error) if self.failing.is_unreachable(error) else error
-            for value, lineage in zip(values, lineages, strict=True):
+            for i, (value, lineage) in enumerate(zip(values, lineages, strict=True)):
+                self.at = i
                 if id(value) not in gone:
-                    self.failing.failed(value, lineage, error)
+                    self.failing.failed(value, self.apart(lineage), error)
         else:
             self._one_by_one(values, lineages)
-        if self.attempts:
-            self.failing.forget_successes(self._pinned())
 
     def _one_by_one(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
         for i, (value, lineage) in enumerate(zip(values, lineages, strict=True)):
             self.core.turns += 1
-            error = self._batch([value], [lineage])
+            self.at = i
+            own = self.apart(lineage)
+            error = self._batch([value], [own])
             if error is not None and self.gone is None and self.failing.is_unreachable(error):
-                self.failing.rest(values[i:], lineages[i:], error)
+                self.rest(values[i:], lineages[i:], error)
                 break
             if error is not None:
-                self.failing.failed(value, lineage, charged(error) if self.failing.is_unreachable(error) else error)
+                self.failing.failed(value, own, charged(error) if self.failing.is_unreachable(error) else error)
             elif self.broken:
                 self.resting.succeed(self)
+
+    # -- packets of a batch by themselves ---------------------------------------------------------------------
+
+    def apart(self, lineage: Lineage) -> Lineage:
+        """Go on with one packet of the batch alone: pin its own epoch; returns its lineage there."""
+        return lineage
+
+    def rest(self, values: list[Any], lineages: Sequence[Lineage], error: BaseException) -> None:
+        """The service cannot be reached: keep the last packets of the batch, which these are, until it can."""
+        self.failing.rest(values, lineages, error)
+
+    def forget_successes(self, values: list[Any]) -> None:
+        """Forget the attempts of packets that got through in this turn."""
+        self.failing.forget_successes(self._pinned())
+
+    def unfinished(self) -> Iterator[tuple[Epoch, Any, Lineage]]:
+        gone = self.gone or ()
+        for value, lineage in zip(self.taken[0][self.at :], self.taken[1][self.at :], strict=True):
+            if id(value) not in gone:
+                own = self.apart(lineage)
+                yield self._pinned(), value, own
+
+    # -- a call -----------------------------------------------------------------------------------------------
 
     def _batch(self, values: list[Any], lineages: Sequence[Lineage]) -> BaseException | None:
         """Work on packets together; returns what was raised, and then nothing more of theirs goes on."""

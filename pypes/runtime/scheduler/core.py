@@ -139,10 +139,10 @@ class Core:
     # -- holding --------------------------------------------------------------------------------------------
 
     def flush_holds(self) -> bool:
-        """Ask every component that holds packets to let them go; True if one can do so now."""
+        """Ask every filter that holds or gathers packets to let them go; True if one can do so now."""
         found = False
         for filter in self.filters:
-            if filter.held and filter.ask_flush():
+            if (filter.held or self.ready.gathering & filter.bit) and filter.ask_flush():
                 found = True
         return found
 
@@ -243,7 +243,7 @@ class Filter:
 
     @abstractmethod
     def ask_flush(self) -> bool:
-        """Have the component let go of what it holds in its next turn; True if that can be now."""
+        """Have the filter let go of what it holds or gathers in its next turn; True if that can be now."""
 
     @abstractmethod
     def fan_out(self, out: OutPort, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:

@@ -64,6 +64,7 @@ class Driver(Filter):
         "stalls",
         "taken_from",
         "turned_away",
+        "wire_capacity",
     )
 
     def __init__(self, core: Core, policies: Policies, name: str, component: Component, index: int) -> None:
@@ -78,6 +79,8 @@ class Driver(Filter):
         self.component = component
         #: How many packets a port gathers before they go on the wire.
         self.capacity = core.limits.wire_packets
+        #: Packets that a wire to it holds.
+        self.wire_capacity = core.limits.wire_packets
         #: As the graph says, before what the component says.
         self.max_attempts: int | None = None
         self.index = index
@@ -321,7 +324,7 @@ class Driver(Filter):
     def carried(self) -> Iterator[tuple[Epoch, Sequence[Lineage]]]:
         """The documents of what this filter has in hand, of what waits for it and of what is to be retried."""
         if self.epoch is not None:
-            yield self.epoch, self.in_hand()
+            yield from self.pinned()
         for wire in self.wires:
             for epoch, (_, lineages) in wire.waiting.items():
                 yield epoch, lineages
@@ -330,6 +333,11 @@ class Driver(Filter):
                 yield attempt.epoch, (attempt.lineage,)
         if self.joining is not None:
             yield from self.joining.carried()
+
+    def pinned(self) -> Iterator[tuple[Epoch, Sequence[Lineage]]]:
+        """The documents of the turn in which it is parked, by epoch."""
+        assert self.epoch is not None
+        yield self.epoch, self.in_hand()
 
     def in_hand(self) -> Sequence[Lineage]:
         """The documents of the turn in which it is parked."""

@@ -45,9 +45,9 @@ class Feeds:
         if epoch.at_barrier:
             return epoch.holds == 1  # the feed's own
         # PERF: asked twice for every epoch, so that a generator would cost more than what it looks at
-        for wire in epoch.entries:  # noqa: SIM110
-            # a join may take nothing before more was fed: it waits until a document is complete
-            if epoch in wire.waiting and not wire.bit & self._joins:
+        for wire in epoch.entries:
+            # a join waits until a document is complete, and others may wait for more to take at once: neither is to wait here
+            if epoch in wire.waiting and not wire.bit & (self._joins | self._core.ready.gathering):
                 return False
         return True
 

@@ -57,7 +57,7 @@ class Jams:
 
     def restore(self, wire: Wire) -> None:
         """A wire need not be longer than usual any more; what is on it stays."""
-        wire.capacity = self._core.limits.wire_packets
+        wire.capacity = wire.usual_capacity
         self.grown.discard(wire)
         if wire.parked is not None:
             wire.make_room()
@@ -95,5 +95,5 @@ class Jams:
         for wire in list(self.grown):
             wire.overflowed.pop(epoch, None)
             if not wire.packets:
-                wire.capacity = self._core.limits.wire_packets
+                wire.capacity = wire.usual_capacity
                 self.grown.discard(wire)

@@ -235,7 +235,7 @@ class Joining:
     def _leave(self, wire: Wire, packets: int) -> None:
         """Count packets as gone from a wire, which need not be longer than usual then."""
         wire.leave(packets)
-        if wire in self._jams.grown and not wire.is_shut and wire.packets < self._task.core.limits.wire_packets:
+        if wire in self._jams.grown and not wire.is_shut and wire.packets < wire.usual_capacity:
             self._jams.restore(wire)
 
     def _one_after_the_other(self, group: Group) -> Chunk:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pypes.core.returned import are_packets, fault_of, packets_of
@@ -26,6 +26,8 @@ class ProcessDriver(Sending):
     """
 
     sees_packets_alone = True
+    #: Whether the filter before may hand it a chunk past the wire.
+    is_handed_chunks = True
 
     __slots__ = ("call", "following")
 
@@ -40,7 +42,12 @@ class ProcessDriver(Sending):
         simple = type(self) is ProcessDriver and not self.is_publisher
         if simple and out is not None and len(out.wires) == 1:
             target = self.core.target_of(out.wires[0])
-            if isinstance(target, ProcessDriver) and target.holding is None and len(target.wires) == 1:
+            if (
+                isinstance(target, ProcessDriver)
+                and target.is_handed_chunks
+                and target.holding is None
+                and len(target.wires) == 1
+            ):
                 # publishers take their turn after everything else (see `Scheduler`)
                 is_in_turn = not target.is_publisher or len(target.ancestors) == len(self.core.filters) - 1
                 self.following = target if is_in_turn and self.core.record_turn is None and self.observation is None else None
@@ -283,17 +290,22 @@ class ProcessDriver(Sending):
         """Something outside the component's methods raised, our own bug: what was in hand goes to the dead letters."""
         if not is_no_failure(error):
             self.component.log.error("turn failed", exc_info=error)
-        epoch, at = self.epoch, len(self.results)
-        values, self.values = self.values, []
-        if epoch is None:
+        if self.epoch is None:
             return
-        for value, lineage in zip(values[at:], self.lineages[at:], strict=False):
+        unfinished, self.values = [*self.unfinished()], []
+        for epoch, value, lineage in unfinished:
             self.dead_letter(epoch, value, lineage, "internal", shown(error, self.core.secrets.redact), error)
         for out in self.outs.values():
             out.values, out.lineages = [], []
         self.results, self.lineages, self.sent, self.emitted, self.lost = [], (), [], 0, []
         self.sent_from.clear()
         self.end_turn()
+
+    def unfinished(self) -> Iterator[tuple[Epoch, Any, Lineage]]:
+        """The packets of the turn that are not accounted for."""
+        at = len(self.results)
+        for value, lineage in zip(self.values[at:], self.lineages[at:], strict=False):
+            yield self._pinned(), value, lineage
 
     # -- holding ----------------------------------------------------------------------------------------
 

@@ -13,17 +13,19 @@ class Blockable(Protocol):
 
 
 class Ready:
-    """Two bit masks over the filters, so that finding the next one costs the same however many are idle.
+    """Bit masks over the filters, so that finding the next one costs the same however many are idle.
 
     ``waiting``: filters that have something to do; ``blocked``: filters that must not run now, each for as many reasons as its
-    ``blocks`` count (a full wire ahead, an offloaded call, a back-off). Only these methods change that count.
+    ``blocks`` count (a full wire ahead, an offloaded call, a back-off). Only these methods change that count. ``gathering``:
+    filters that leave packets on their wires for now, so that more come to take with them.
     """
 
-    __slots__ = ("blocked", "waiting")
+    __slots__ = ("blocked", "gathering", "waiting")
 
     def __init__(self) -> None:
         self.waiting = 0
         self.blocked = 0
+        self.gathering = 0
 
     def block(self, filter: Blockable) -> None:
         """Keep a filter from running for one more reason."""
@@ -38,4 +40,4 @@ class Ready:
 
     def clear(self) -> None:
         """Forget all; the filters' own counts are theirs to forget."""
-        self.waiting = self.blocked = 0
+        self.waiting = self.blocked = self.gathering = 0

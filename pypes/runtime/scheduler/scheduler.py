@@ -219,13 +219,14 @@ class Scheduler:
         """False if the runner was parked meanwhile, so that another one runs now."""
         until = self.core.clock() + SLICE_S
         # PERF: looked at before every wave, so as they are rather than asked
-        ended, timers, feeds, published = self.core.calls.done, self.core.timers.heap, self.feeds, self.published
+        ended, feeds, published = self.core.calls.done, self.feeds, self.published
+        timers, alarms = self.core.timers.heap, self.core.timers.alarms
         fed, tasks, joins, is_watched = feeds.waiting, self.tasks, self._joins, self._is_watched
         while True:
             if ended:
                 for caller in self.core.calls.ended():
                     caller.call_ended()
-            if timers:
+            if timers or alarms:
                 self.core.timers.fire()
             moved = False
             position = 0
@@ -261,7 +262,7 @@ class Scheduler:
             if published is not None and (published.fresh or published.open):
                 # after the feeds, because most epochs are done once theirs is found exhausted
                 published.report()
-            if not (self.core.ready.waiting or fed or ended or timers or self.core.ready.blocked):
+            if not (self.core.ready.waiting or fed or ended or timers or alarms or self.core.ready.blocked):
                 self._is_cut = False  # PERF: it need not be found out in another round that there is nothing
                 return True
             if not moved and not ended and not (self.core.ready.blocked and self.jams.resolve()):
@@ -319,7 +320,7 @@ class Scheduler:
         self.core.calls.wait(timeout_s)
 
     def flush_holds(self) -> bool:
-        """Ask every component that holds packets to let them go; True if one can do so now."""
+        """Ask every filter that holds or gathers packets to let them go; True if one can do so now."""
         return self.core.flush_holds()
 
     # -- what whoever drives it must know ---------------------------------------------------------------------
@@ -338,6 +339,11 @@ class Scheduler:
     def stands_still(self) -> bool:
         """True if something is in flight and nothing but new input would ever have ``run`` do anything: a bug of our own."""
         return self.in_flight > 0 and self.is_idle and not self.core.awaits_something
+
+    @property
+    def is_gathering(self) -> bool:
+        """True if a filter waits for more packets to take at once."""
+        return self.core.ready.gathering != 0
 
     @property
     def is_resting(self) -> bool:

@@ -161,7 +161,7 @@ def _given_up(task: Driver) -> Iterator[tuple[Epoch, Any, Lineage]]:
         for waiting, (values, lineages) in wire.waiting.items():
             for value, lineage in zip(values, lineages, strict=True):
                 yield waiting, value, lineage
-        wire.clear(task.core.limits.wire_packets)
+        wire.clear()
     for attempt in task.attempts.values():
         if attempt.waiting:
             yield attempt.epoch, attempt.value, attempt.lineage

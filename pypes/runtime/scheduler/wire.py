@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from pypes.runtime.scheduler.epoch import Epoch
@@ -30,19 +30,33 @@ class Wire:
 
     Only its methods change what it counts: the packets, and for each chunk one hold on its epoch. What is taken off brings the
     hold of its chunk along, to whoever took it. ``capacity`` bounds the packets, not strictly: a sender is stopped once the wire
-    is full, so that one flush may go over it.
+    is full, so that one flush may go over it; ``usual_capacity`` is what that is unless a jam had it grow.
     """
 
-    __slots__ = ("bit", "capacity", "is_shut", "label", "overflowed", "packets", "parked", "ready", "waiting")
+    __slots__ = (
+        "begun",
+        "bit",
+        "capacity",
+        "is_shut",
+        "label",
+        "overflowed",
+        "packets",
+        "parked",
+        "ready",
+        "usual_capacity",
+        "waiting",
+    )
 
     def __init__(self, label: str, capacity: int, bit: int, ready: Ready) -> None:
         self.label = label
-        self.capacity = capacity
+        self.capacity = self.usual_capacity = capacity
         #: The consumer's bit in the masks of ``ready``.
         self.bit = bit
         self.ready = ready
         self.packets = 0
         self.waiting: dict[Epoch, Chunk] = {}
+        #: Packets left of the first chunk as it was when a part of it was taken; 0 if none was.
+        self.begun = 0
         #: The filter that waits for room here, if any. A wire has one source, hence at most one.
         self.parked: Sender | None = None
         #: While the consumer rests, room that it makes by trying is not the sender's to fill.
@@ -95,6 +109,27 @@ class Wire:
         else:
             values, lineages = values + chunk[0], [*lineages, *chunk[1]]
         self.waiting = {epoch: (values, lineages), **self.waiting}
+        self.begun = 0
+        self.ready.waiting |= self.bit
+
+    def put_back_each(self, packets: Iterable[tuple[Epoch, Any, Lineage]]) -> None:
+        """As :meth:`put_back`, for packets of several epochs, in their order."""
+        front: dict[Epoch, tuple[list[Any], list[Lineage]]] = {}
+        for epoch, value, lineage in packets:
+            if epoch not in front:
+                front[epoch] = [], []
+            front[epoch][0].append(value)
+            front[epoch][1].append(lineage)
+            self.packets += 1
+        for epoch, (values, lineages) in front.items():
+            chunk = self.waiting.pop(epoch, None)
+            if chunk is None:
+                epoch.acquire()
+            else:
+                values += chunk[0]
+                lineages += chunk[1]
+        self.waiting = {**front, **self.waiting}
+        self.begun = 0
         self.ready.waiting |= self.bit
 
     # -- taking -------------------------------------------------------------------------------------------
@@ -119,6 +154,36 @@ class Wire:
             epoch = next(iter(waiting))
             values, lineages = waiting.pop(epoch)
         self.packets -= len(values)
+        if self.parked is not None:
+            self.make_room()
+        return epoch, values, lineages
+
+    def take_part(self, count: int) -> tuple[Epoch, list[Any], Sequence[Lineage]] | None:
+        """Remove and return at most ``count`` packets of the oldest chunk, with a hold; ``None`` if none waits.
+
+        What comes to a chunk of which a part was taken counts as a chunk of its own, which is behind the others: a long epoch
+        must not keep the others waiting.
+        """
+        epoch = next(iter(self.waiting), None)
+        if epoch is None:
+            return None
+        values, lineages = self.waiting[epoch]
+        size, old = len(values), self.begun or len(values)
+        count = min(count, old)
+        if count == size:
+            del self.waiting[epoch]
+        else:
+            if type(values) is not Gathered:
+                values, lineages = Gathered(values), [*lineages]
+                self.waiting[epoch] = values, lineages
+            part = values[:count], lineages[:count]
+            del values[:count], lineages[:count]
+            values, lineages = part
+            epoch.acquire()
+        self.begun = old - count
+        if not self.begun and count < size:
+            self.waiting[epoch] = self.waiting.pop(epoch)
+        self.packets -= count
         if self.parked is not None:
             self.make_room()
         return epoch, values, lineages
@@ -161,11 +226,12 @@ class Wire:
         sender.full_wires -= 1
         self.ready.unblock(sender)
 
-    def clear(self, capacity: int) -> None:
+    def clear(self) -> None:
         """Forget what waits and who waits for room: the wire is as new. The holds of its chunks are void."""
         self.waiting = {}
         self.overflowed = {}
-        self.packets, self.capacity, self.parked, self.is_shut = 0, capacity, None, False
+        self.packets = self.begun = 0
+        self.capacity, self.parked, self.is_shut = self.usual_capacity, None, False
 
     def size_bytes(self) -> int:
         """Estimated bytes of what waits; used only where a wire must grow, so it may be slow."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pypes.component import Component, is_publisher
+from pypes.component import Batching, Component, check_batching, is_publisher
 from pypes.core.returned import unrun
 from pypes.core.shown import shown
 from pypes.errors import ComponentError, InvalidComponent
@@ -17,6 +17,7 @@ from pypes.runtime.scheduler.concurrent_driver import ConcurrentDriver
 from pypes.runtime.scheduler.core import Core, is_no_failure
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Roster
+from pypes.runtime.scheduler.gathering_driver import GatheringDriver
 from pypes.runtime.scheduler.holding_driver import HoldingDriver
 from pypes.runtime.scheduler.loop_driver import LoopDriver
 from pypes.runtime.scheduler.observing import ObservedWire
@@ -55,9 +56,16 @@ def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str,
     for each in graph.wires:
         ports_of.setdefault(each.target, set()).add(each.input)
     for index, name in enumerate(order):
+        component, node = components[name], graph.nodes[name]
+        batching = Batching.of(component, node)
+        check_batching(component, batching)
         is_join = len(ports_of.get(name, ())) > 1
-        task = by_name[name] = _driver_class(components[name], is_join)(core, policies, name, components[name], index)
-        task.max_attempts = graph.nodes[name].max_attempts
+        is_gathering = batching.is_given and not is_join
+        driver_class = GatheringDriver if is_gathering else _driver_class(component, is_join)
+        task = by_name[name] = driver_class(core, policies, name, component, index)
+        task.max_attempts = node.max_attempts
+        if isinstance(task, GatheringDriver):
+            task.gather(batching)
     made = []
     for each in graph.wires:
         source, target = by_name[each.source], by_name[each.target]
@@ -77,7 +85,7 @@ def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str,
 
 
 def _wire(core: Core, name: WireName, target: Driver) -> Wire:
-    capacity = core.limits.wire_packets
+    capacity = target.wire_capacity
     if core.observation is not None:
         return ObservedWire(name, capacity, target.bit, core.ready, core.observation)
     return Wire(str(name), capacity, target.bit, core.ready)

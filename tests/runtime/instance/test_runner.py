@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from pypes.component import Adapter, Publisher
 from pypes.core.limits import Limits
 from pypes.graph.model import Graph, GraphNode, Wire
@@ -109,6 +111,20 @@ def test_a_large_bulk_delivery_lets_a_live_one_pass_between_its_waves() -> None:
     assert max(bench.keep.batches) <= BULK_FIRST
     assert bench.keep.kept.index(-1) <= 2 * BULK_FIRST
     assert len(bench.keep.kept) == 2001
+
+
+@pytest.mark.parametrize("is_bulk", [False, True])
+def test_deliveries_go_on_while_a_filter_waits_for_more_of_them(is_bulk: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Keep, "batch_size", 5)
+    monkeypatch.setattr(Keep, "batch_s", 50.0)
+    bench = Bench()
+    for n in range(12):
+        bench.put(n, is_bulk=is_bulk)
+        assert bench.runner.can_start
+        bench.runner.start_next()
+        bench.runner.run()
+    assert bench.keep.batches == [5, 5]
+    assert bench.runner.scheduler.in_flight == 2
 
 
 def test_only_one_bulk_epoch_is_in_flight() -> None:

@@ -70,6 +70,17 @@ class AtOnce(Easy):
         return self.offload(super().work, packet)
 
 
+class Gathers(Filter):
+    """Gets batches of several deliveries."""
+
+    batch_size = 5
+    batch_s = 60.0
+
+    def process_batch(self, packets: list[Packet]) -> list[Packet | None]:
+        found = [self.work(packet.clone()) for packet in packets]
+        return [each[0] if each else None for each in found]
+
+
 class Loop(Filter):
     def run(self) -> None:
         while True:
@@ -173,7 +184,8 @@ def shapes(draw: st.DrawFn) -> Shape:
         else:
             source = draw(st.integers(0, place - 1))
             kind = draw(st.sampled_from(["pass", "drop", "fail", "retry", "many"]))
-            filters.append((draw(st.sampled_from([Easy, AtOnce, Loop, OneByOne])), kind, (source,)))
+            styles = [Easy, AtOnce, Loop, OneByOne, *([Gathers] if kind in ("pass", "drop", "fail") else [])]
+            filters.append((draw(st.sampled_from(styles)), kind, (source,)))
             ordered.append(ordered[source] and kind != "retry")
     return Shape(filters)
 
@@ -196,7 +208,7 @@ def run(shape: Shape, deliveries: Sequence[Sequence[int]], limits: Limits) -> To
             scheduler.submit(Feed(batches(), len(documents), [documents]))
         scheduler.drain()
         assert all(wire.packets == 0 and not wire.overflowed for wire in scheduler.wires)
-        assert all(wire.capacity == limits.wire_packets for wire in scheduler.wires)
+        assert all(wire.capacity == wire.usual_capacity for wire in scheduler.wires)
     published: dict[int, list[tuple[str, int]]] = defaultdict(list)
     for name, node in nodes.items():
         if isinstance(node, Keep):

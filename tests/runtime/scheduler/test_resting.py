@@ -61,6 +61,13 @@ class InBatch(Enriches, Transformer):
         return packets
 
 
+class Gathers(InBatch):
+    """Asks for small batches of whatever comes."""
+
+    batch_size = 3
+    batch_s = 2.0
+
+
 class InLoop(Enriches, Component):
     def run(self) -> None:
         while True:

@@ -17,6 +17,7 @@ from tests.runtime.scheduler.destinations import settle
 from tests.runtime.scheduler.graphs import Keep, packets, running
 from tests.runtime.scheduler.test_resting import (
     AtOnce,
+    Gathers,
     Holds,
     InBatch,
     InLoop,
@@ -27,7 +28,7 @@ from tests.runtime.scheduler.test_resting import (
     come_to_an_end,
 )
 
-KINDS: tuple[Any, ...] = (InProcess, AtOnce, InBatch, InLoop, TakesAll, SendsFirst)
+KINDS: tuple[Any, ...] = (InProcess, AtOnce, InBatch, Gathers, InLoop, TakesAll, SendsFirst)
 
 
 class Away(Service):

@@ -115,3 +115,65 @@ def test_sizes_are_estimated_for_anything() -> None:
     own = wire()
     own.put(epoch(), ["text", None], range(2))
     assert own.size_bytes() > 0
+
+
+def test_a_part_of_the_oldest_chunk_is_taken_with_a_hold() -> None:
+    ended: list[Epoch] = []
+    own, one, two = wire(), epoch(ended), epoch(ended)
+    assert own.take_part(3) is None
+    own.put(one, [1, 2, 3], range(3))
+    own.put(two, [4], [0])
+    assert own.take_part(2) == (one, [1, 2], [0, 1])
+    assert (own.packets, one.holds) == (2, 2)
+    assert own.take_part(2) == (one, [3], [2])
+    assert (own.packets, one.holds) == (1, 2)
+    one.release()
+    one.release()
+    assert ended == [one]
+    assert own.take_part(2) == (two, [4], [0])
+    assert (own.packets, two.holds) == (0, 1)
+
+
+def test_what_comes_to_a_chunk_that_was_begun_waits_behind_the_others() -> None:
+    own, one, two = wire(), epoch(), epoch()
+    own.put(one, [1, 2, 3], range(3))
+    own.put(two, [4], [0])
+    assert own.take_part(1) == (one, [1], [0])
+    own.put(one, [5], [3])
+    assert own.take_part(9) == (one, [2, 3], [1, 2])
+    assert own.take_part(9) == (two, [4], [0])
+    assert own.take_part(9) == (one, [5], [3])
+
+
+def test_a_part_makes_room() -> None:
+    own, sender = wire(2), Filter(4)
+    one = epoch()
+    own.put(one, [1, 2, 3], range(3))
+    own.park(sender)
+    own.take_part(1)
+    assert sender.full_wires == 1
+    own.take_part(1)
+    assert sender.full_wires == 0
+
+
+def test_packets_of_several_epochs_are_put_back_in_their_order() -> None:
+    own, one, two = wire(), epoch(), epoch()
+    own.put(one, [1, 2, 3], range(3))
+    own.put(two, [4], [0])
+    parts = [own.take_part(9), own.take_part(9)]
+    own.put(two, [5], [1])
+    own.put(one, [6], [3])
+    packets = [(part[0], value, lineage) for part in parts if part for value, lineage in zip(*part[1:], strict=True)]
+    own.put_back_each(packets)
+    assert (own.packets, one.holds, two.holds) == (6, 2, 2)
+    assert [(each, chunk[0]) for each, chunk in own.waiting.items()] == [(one, [1, 2, 3, 6]), (two, [4, 5])]
+    assert own.take_part(9) == (one, [1, 2, 3, 6], [0, 1, 2, 3])
+
+
+def test_a_wire_that_is_cleared_is_as_new() -> None:
+    own = wire(2)
+    own.capacity = 8
+    own.put(epoch(), [1, 2, 3], range(3))
+    own.take_part(1)
+    own.clear()
+    assert (own.packets, own.capacity, own.begun, own.waiting) == (0, 2, 0, {})
