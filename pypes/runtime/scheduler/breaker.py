@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pypes.core.raised import Raised
 from pypes.errors import Retry, Unreachable
@@ -28,6 +28,13 @@ def charged(error: BaseException) -> Retry:
     retry = Unreachable(0.0, error)
     retry.__cause__ = error
     return retry
+
+
+class Retries(Protocol):
+    """Takes back the suspected packets of a filter."""
+
+    def come_back(self, attempt: Attempt) -> None: ...
+    def stay_aside(self, attempt: Attempt, error: BaseException) -> None: ...
 
 
 class Breakers:
@@ -79,9 +86,9 @@ class Breakers:
         most = 1 + int((self._core.clock() - breaker.since_s) / self.patience_s)
         return len(breaker.aside) < min(most, MOST_ASIDE)
 
-    def step_aside(self, task: Filter, attempt: Attempt, error: BaseException) -> None:
-        """Have a packet wait until the one after it was tried."""
-        self._of(task).aside.append((attempt, error))
+    def step_aside(self, task: Filter, attempt: Attempt, error: BaseException, retries: Retries) -> None:
+        """Have a packet wait until the one after it was tried; ``retries`` takes it back then."""
+        self._of(task).aside.append((attempt, error, retries))
 
     def _of(self, task: Filter) -> Breaker:
         breaker = self.open.get(task)
@@ -100,8 +107,8 @@ class Breakers:
         rest_s = min(REST_MOST_S, REST_FIRST_S * 2.0 ** min(breaker.failures, 16)) * self._core.rng.uniform(0.5, 1.0)
         breaker.failures += 1
         aside, breaker.aside = breaker.aside, []
-        for attempt, _ in reversed(aside):
-            task.come_back(attempt)
+        for attempt, _, retries in reversed(aside):
+            retries.come_back(attempt)
             first = attempt.value
         if first is not breaker.first:
             breaker.first, breaker.first_s = first, core.clock()
@@ -155,8 +162,8 @@ class Breakers:
             seconds = round(core.clock() - breaker.since_s, 2)
             task.component.log.info("destination can be reached again", extra={"reason": breaker.reason, "seconds": seconds})
             self.on_change()
-        for attempt, error in breaker.aside:
-            task.stay_aside(attempt, error)
+        for attempt, error, retries in breaker.aside:
+            retries.stay_aside(attempt, error)
 
     def reasons(self) -> dict[str, tuple[float, str]]:
         """By filter that rests, since when (seconds since the epoch) and why."""
@@ -188,6 +195,6 @@ class Breaker:
         self.first: Any = UNKNOWN
         self.first_s = since_s
         #: Suspected packets that wait for the one after them to be tried, and what they failed of.
-        self.aside: list[tuple[Attempt, BaseException]] = []
+        self.aside: list[tuple[Attempt, BaseException, Retries]] = []
         self.reason = ""
         self.until: float | None = None

@@ -331,13 +331,13 @@ class ConcurrentDriver(Driver):
         self.away, self.working = [], None
         for item in (*items, *away):
             self.epoch = item.epoch
-            self.dead_letter(item.epoch, item.value, item.lineage, "internal", reason, error)
+            self.failing.dead_letter(item.epoch, item.value, item.lineage, "internal", reason, error)
             item.epoch.release()
         if self.todo is not None:
             epoch, left = self.todo
             self.todo = None
             for value, lineage in left:
-                self.dead_letter(epoch, value, lineage, "internal", reason, error)
+                self.failing.dead_letter(epoch, value, lineage, "internal", reason, error)
             epoch.release()
         self.epoch = None
         self.note_waiting()

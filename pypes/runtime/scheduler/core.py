@@ -257,27 +257,6 @@ class Filter:
     def give_back(self, wire: Wire, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put packets back in front of what waits on a wire."""
 
-    @abstractmethod
-    def dead_letter(
-        self,
-        epoch: Epoch,
-        value: Any,
-        lineage: Lineage,
-        code: str,
-        reason: str,
-        error: BaseException | None = None,
-        attempts: int = 1,
-    ) -> None:
-        """Hand a packet to the wired ``error`` port, or else keep it with the epoch for the dead letters."""
-
-    @abstractmethod
-    def come_back(self, attempt: Attempt) -> None:
-        """Put a packet that stood aside back in front."""
-
-    @abstractmethod
-    def stay_aside(self, attempt: Attempt, error: BaseException) -> None:
-        """Try a packet that stood aside again by itself."""
-
 
 class Attempt:
     """A packet that is tried again, or stands aside while the one after it is tried."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from pypes.component import ERROR_PORT, Component, Publisher, is_publisher
 from pypes.core.returned import unrun
-from pypes.errors import ComponentError
 from pypes.packet import Packet
+from pypes.runtime.scheduler.context import FilterContext
 from pypes.runtime.scheduler.core import Attempt, Core, Filter
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import Failing
@@ -20,18 +20,15 @@ from pypes.runtime.scheduler.joining import Joining
 from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.policies import Policies
+from pypes.runtime.scheduler.published import without_committed
+from pypes.runtime.scheduler.stalling import Stall
 from pypes.runtime.scheduler.wire import Wire
-
-T = TypeVar("T")
-
-#: A filter that leaves its input untaken is tried again after these waits, then its input is dead-lettered.
-STALL_BACKOFF_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 #: What a component holds that holds nothing.
 NOTHING_HELD: Final[Mapping[Epoch, Sequence[tuple[Any, Lineage]]]] = MappingProxyType({})
 
 
-class Driver(Filter):
+class Driver(FilterContext):
     """Base of the ways in which a component is driven; subclasses say how a turn works on its input.
 
     A turn pins one epoch: all it takes belongs to it, and so does all it sends, until it yields.
@@ -51,7 +48,6 @@ class Driver(Filter):
         "commits",
         "drops",
         "failing",
-        "holding",
         "is_remembered",
         "jams",
         "joining",
@@ -61,9 +57,8 @@ class Driver(Filter):
         "published",
         "reports",
         "resting",
-        "stalls",
+        "stall",
         "taken_from",
-        "turned_away",
         "wire_capacity",
     )
 
@@ -109,8 +104,8 @@ class Driver(Filter):
         self.chunk: Sequence[Lineage] = ()
         self.triggers: list[Epoch] = []
         self.full_wires = 0
-        self.stalls = 0
-        self.turned_away = 0
+        #: Set from when it yields without taking its input until it takes some.
+        self.stall: Stall | None = None
         #: So many packets are given to it one by one, since it is not known over which of them it failed to reach a service.
         self.alone = 0
         #: Why it must not run now, counted: wires that are full, an offloaded call, a back-off.
@@ -118,7 +113,7 @@ class Driver(Filter):
         #: Packets that raised Retry, by identity (the packet is kept, so that its id stays its own).
         self.attempts: dict[int, Attempt] = {}
         self.failing = Failing(self, policies.resting)
-        self.holding = Holding(self) if component.holds else None
+        self.holding = Holding(self, self.failing) if component.holds else None
         #: Where it goes on when it was parked in the middle of a turn.
         self.greenlet: greenlet | None = None
 
@@ -138,9 +133,6 @@ class Driver(Filter):
         #: Whether what it has committed is reported, and not given to it again in another run.
         self.is_remembered = self.is_publisher and not self.outs.keys() - {ERROR_PORT}
         self.reports = self.is_remembered and self.published is not None
-
-    def is_connected(self, port: str) -> bool:
-        return bool(self.outs.get(port)) or bool(self.inputs.get(port))
 
     # -- running ----------------------------------------------------------------------------------------
 
@@ -185,50 +177,7 @@ class Driver(Filter):
     def largest(self, wire: Wire) -> tuple[Epoch, list[int]] | None:
         return self.joining.largest(wire) if self.joining is not None else None
 
-    def dead_letter(
-        self,
-        epoch: Epoch,
-        value: Any,
-        lineage: Lineage,
-        code: str,
-        reason: str,
-        error: BaseException | None = None,
-        attempts: int = 1,
-    ) -> None:
-        self.failing.dead_letter(epoch, value, lineage, code, reason, error, attempts)
-
-    def come_back(self, attempt: Attempt) -> None:
-        self.failing.come_back(attempt)
-
-    def stay_aside(self, attempt: Attempt, error: BaseException) -> None:
-        self.failing.stay_aside(attempt, error)
-
-    # -- what a component may ask of its turn, where its style has no better answer ---------------------------
-
-    def release(self) -> None:
-        """Let what the component held so far go with what it has sent, at the end of the packet or turn."""
-        if self.holding is not None:
-            self.holding.release_asked = True
-
-    def current(self) -> Any:
-        """The packet that is worked on, ``None`` if there is none or it is one of many."""
-        return None
-
-    def upcoming(self, count: int) -> Sequence[Any]:
-        """The packets that are worked on next in this turn, as far as they are known, at most so many."""
-        return ()
-
-    def receive(self, port: str) -> Any:
-        raise _only_in_run("receive", self.name)
-
-    def receive_all(self, port: str) -> Iterator[Any]:
-        raise _only_in_run("receive_all", self.name)
-
-    def yield_ctrl(self) -> None:
-        raise _only_in_run("yield_ctrl", self.name)
-
-    def send(self, port: str, data: Any) -> bool:
-        raise NotImplementedError
+    # -- letting go -------------------------------------------------------------------------------------
 
     def flush(self) -> None:
         """Let the component send on what it holds; runs in its own greenlet."""
@@ -266,7 +215,7 @@ class Driver(Filter):
         self.taken_from = wires[0]
         if self.is_publisher:
             if self.core.reruns and self.is_remembered:
-                values, lineages = self.skip_committed(epoch, values, lineages)
+                values, lineages = without_committed(self.name, epoch, values, lineages)
                 if not values:
                     return None
             if len(values) > self.most:  # from a wire that had to grow
@@ -312,15 +261,6 @@ class Driver(Filter):
         else:
             wire.put_back(epoch, values, lineages)
 
-    def skip_committed(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> tuple[list[Any], Sequence[Lineage]]:
-        """For a publisher: leave out packets of which it has committed all documents in an earlier run."""
-        skipped = [lineage for lineage in lineages if epoch.has_committed(self.name, lineage)]
-        if not skipped:
-            return values, lineages
-        epoch.publish(self.name, skipped)
-        left = [(v, o) for v, o in zip(values, lineages, strict=True) if not epoch.has_committed(self.name, o)]
-        return [value for value, _ in left], [lineage for _, lineage in left]
-
     def carried(self) -> Iterator[tuple[Epoch, Sequence[Lineage]]]:
         """The documents of what this filter has in hand, of what waits for it and of what is to be retried."""
         if self.epoch is not None:
@@ -356,16 +296,6 @@ class Driver(Filter):
 
     # -- sending ----------------------------------------------------------------------------------------
 
-    def unwired(self, port: str) -> bool:
-        """``send`` to a port without a wire: False for a port that exists, an error for one that does not."""
-        if port != ERROR_PORT and not self.component.has_port(port):
-            raise ComponentError(
-                f"no output port {port!r}; it has {', '.join(self.component.get_out_ports()) or 'none'}",
-                code="component.no_port",
-                where=self.name,
-            )
-        return False
-
     def emit(self, out: OutPort, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put what the component sent on all wires of a port; it is made of all that the component holds, if it does."""
         if self.holding is not None and self.holding.held:
@@ -383,7 +313,7 @@ class Driver(Filter):
 
     def _put(self, wire: Wire, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         if wire.overflowed and epoch in wire.overflowed:
-            values, lineages = self.jams.refuse(self, wire, epoch, values, lineages)
+            values, lineages = self.jams.refuse(self.failing.dead_letter, wire, epoch, values, lineages)
             if not values:
                 return
         if wire.put(epoch, values, lineages) and wire.parked is None:
@@ -407,10 +337,12 @@ class Driver(Filter):
         epoch = self.epoch
         if epoch is not None:
             self.epoch = self.chosen = None
-            self.stalls = self.turned_away = 0
+            self.stall = None
             epoch.release()
         elif self.joining.has_current if self.joining is not None else any(wire.waiting for wire in self.wires):
-            self._stalled()
+            self.stall = self.stall or Stall()
+            if self.stall.is_over(self):
+                self._give_up_input()
         self.note_waiting()
         if self.broken:
             self.resting.end_turn(self)
@@ -423,16 +355,9 @@ class Driver(Filter):
         if not (only.waiting if only is not None else any(wire.waiting for wire in self.wires)) and not self.triggers:
             self.core.ready.waiting &= ~self.bit
 
-    def _stalled(self) -> None:
-        """It yielded without taking the input it has: the second time in a row it is given back-off, then up."""
-        self.turned_away += 1
-        if self.turned_away < 2:
-            return
-        if self.stalls < len(STALL_BACKOFF_S):
-            self.core.pause(self, STALL_BACKOFF_S[self.stalls])
-            self.stalls += 1
-            return
-        self.stalls = self.turned_away = 0
+    def _give_up_input(self) -> None:
+        """Dead-letter the input that the component leaves untaken."""
+        self.stall = None
         epoch = self.next_epoch()
         self.chosen = None
         if epoch is None:
@@ -441,7 +366,8 @@ class Driver(Filter):
             chunk = self.take(wires, epoch)
             if chunk is not None:
                 for value, lineage in zip(*chunk, strict=True):
-                    self.dead_letter(epoch, value, lineage, "component.stalled", "the filter yields without taking its input")
+                    reason = "the filter yields without taking its input"
+                    self.failing.dead_letter(epoch, value, lineage, "component.stalled", reason)
         self.end_turn()
 
     def publish(self, lineages: Sequence[Lineage]) -> None:
@@ -458,14 +384,3 @@ class Driver(Filter):
             self.resting.succeed(self)
         if self.reports:
             self.published.add(self, self.epoch, lineages)  # type: ignore[union-attr]
-
-    def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        return self.core.offload(self, fn, args, kwargs)
-
-
-def _only_in_run(method: str, name: str) -> ComponentError:
-    return ComponentError(
-        f"{method} belongs to the run() loop of the original style; with process() packets are handed to the component",
-        code="component.style",
-        where=name,
-    )

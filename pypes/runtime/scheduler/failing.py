@@ -91,7 +91,7 @@ class Failing:
             attempt = self._filter.attempts[id(first)] = Attempt(first, self._filter.epoch, lineages[0], self._core.clock(), 0)
         attempt.waiting = True
         self._filter.epoch.acquire()
-        resting.step_aside(self._filter, attempt, error)
+        resting.step_aside(self._filter, attempt, error, self)
         return True
 
     def come_back(self, attempt: Attempt) -> None:

@@ -16,6 +16,7 @@ from pypes.runtime.scheduler.batch_driver import BatchDriver
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.published import without_committed
 from pypes.runtime.scheduler.sizes import Sizes
 from pypes.runtime.scheduler.wire import Wire
 
@@ -178,7 +179,7 @@ class GatheringDriver(BatchDriver):
         self, parts: Sequence[tuple[Epoch, list[Any], Sequence[Lineage]]]
     ) -> Iterator[tuple[Epoch, list[Any], Sequence[Lineage]]]:
         for epoch, values, lineages in parts:
-            left, left_lineages = self.skip_committed(epoch, values, lineages)
+            left, left_lineages = without_committed(self.name, epoch, values, lineages)
             if left:
                 yield epoch, left, left_lineages
             else:

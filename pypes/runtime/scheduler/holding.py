@@ -8,6 +8,7 @@ from typing import Any
 from pypes.core.shown import shown
 from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.failing import Failing
 from pypes.runtime.scheduler.lineage import Lineage
 
 
@@ -17,8 +18,9 @@ class Holding:
     A packet it sends is made of all of them, so it travels in a derived epoch, which none of theirs outlives.
     """
 
-    def __init__(self, filter: Filter) -> None:
+    def __init__(self, filter: Filter, failing: Failing) -> None:
         self._filter = filter
+        self._failing = failing
         #: The packets are kept as well, so that they are not lost should ``flush`` fail.
         self.held: dict[Epoch, list[tuple[Any, Lineage]]] = {}
         self.release_asked = False
@@ -83,7 +85,7 @@ class Holding:
         reason = shown(error, self._filter.core.secrets.redact)
         for epoch, held in self.held.items():
             for value, lineage in held:
-                self._filter.dead_letter(epoch, value, lineage, "component.flush_failed", reason, error)
+                self._failing.dead_letter(epoch, value, lineage, "component.flush_failed", reason, error)
         self.release()
 
     def release(self) -> None:

@@ -6,10 +6,10 @@ Scheduling of Process Networks, 1995): when nothing can run, the smallest full q
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from pypes.runtime.scheduler.core import Core, Filter
+from pypes.runtime.scheduler.core import Core
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.wire import Wire
@@ -77,9 +77,14 @@ class Jams:
             wire.overflowed.setdefault(epoch, set()).update(documents)
 
     def refuse(
-        self, task: Filter, wire: Wire, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]
+        self,
+        fail: Callable[[Epoch, Any, Lineage, str, str], None],
+        wire: Wire,
+        epoch: Epoch,
+        values: list[Any],
+        lineages: Sequence[Lineage],
     ) -> tuple[list[Any], Sequence[Lineage]]:
-        """Fail what ``task`` sends of documents that were given up on a wire; returns the others."""
+        """Fail packets of documents that were given up on a wire; returns the others."""
         documents = wire.overflowed[epoch]
         reason = f"the wire {wire.label} is over its byte cap: a filter with several inputs waits for a document larger than that"
         left: list[tuple[Any, Lineage]] = []
@@ -87,7 +92,7 @@ class Jams:
             if documents.isdisjoint((lineage,) if isinstance(lineage, int) else lineage or (-1,)):
                 left.append((value, lineage))
             else:
-                task.dead_letter(epoch, value, lineage, "wire.overflow", reason)
+                fail(epoch, value, lineage, "wire.overflow", reason)
         return [value for value, _ in left], [lineage for _, lineage in left]
 
     def shrink(self, epoch: Epoch) -> None:

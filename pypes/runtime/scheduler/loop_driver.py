@@ -87,7 +87,7 @@ class LoopDriver(ReceivingDriver):
         for values, lineages in self.left.values():
             pairs += zip(values, lineages, strict=False)
         for value, lineage in pairs:
-            self.dead_letter(epoch, value, lineage, "internal", shown(error, self.core.secrets.redact), error)
+            self.failing.dead_letter(epoch, value, lineage, "internal", shown(error, self.core.secrets.redact), error)
         self._forget_cursor()
         self.taken, self.lineages = [], []
         self.left.clear()
@@ -206,7 +206,7 @@ class LoopDriver(ReceivingDriver):
         self.hint = self.epoch = None
         self.cursor_values, self.cursor_lineages = NOTHING, ()
         self.is_fresh = True
-        self.stalls = self.turned_away = 0
+        self.stall = None
         if not self.only_wire.waiting:  # type: ignore[union-attr]
             self.ready.waiting &= self.others
         return True
@@ -325,7 +325,7 @@ class LoopDriver(ReceivingDriver):
             exhausted = len(self.last) == 0
         is_unreachable = self.failing.is_unreachable(error)
         if not taken and is_unreachable:
-            self.stalls = self.turned_away = 0
+            self.stall = None
             self.resting.fail(self, error)
             return
         if not taken:

@@ -13,6 +13,7 @@ from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.core import is_no_failure
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.lineage import Lineage
+from pypes.runtime.scheduler.published import without_committed
 from pypes.runtime.scheduler.sending import Sending
 
 
@@ -124,7 +125,7 @@ class ProcessDriver(Sending):
         else:
             task.epoch, task.chunk = epoch, lineages
             if task.is_remembered and self.core.reruns:
-                values, lineages = task.skip_committed(epoch, values, lineages)
+                values, lineages = without_committed(task.name, epoch, values, lineages)
             if values:
                 task.work_on(values, lineages)
             task.end_turn()
@@ -294,7 +295,7 @@ class ProcessDriver(Sending):
             return
         unfinished, self.values = [*self.unfinished()], []
         for epoch, value, lineage in unfinished:
-            self.dead_letter(epoch, value, lineage, "internal", shown(error, self.core.secrets.redact), error)
+            self.failing.dead_letter(epoch, value, lineage, "internal", shown(error, self.core.secrets.redact), error)
         for out in self.outs.values():
             out.values, out.lineages = [], []
         self.results, self.lineages, self.sent, self.emitted, self.lost = [], (), [], 0, []

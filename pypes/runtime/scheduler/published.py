@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.core import Filter
@@ -66,3 +67,15 @@ class Published:
             tracker = self._trackers[task] = DocumentTracker((task, *task.ancestors), follows_holds=True)
         refused = root.refused.get(task.name) if root.refused is not None else None
         return tracker.final(root, committed - refused if refused else committed)
+
+
+def without_committed(
+    publisher: str, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]
+) -> tuple[list[Any], Sequence[Lineage]]:
+    """Leave out packets of which a publisher has committed all documents in an earlier run; they count as published."""
+    skipped = [lineage for lineage in lineages if epoch.has_committed(publisher, lineage)]
+    if not skipped:
+        return values, lineages
+    epoch.publish(publisher, skipped)
+    left = [(v, o) for v, o in zip(values, lineages, strict=True) if not epoch.has_committed(publisher, o)]
+    return [value for value, _ in left], [lineage for _, lineage in left]

@@ -173,8 +173,9 @@ def _given_up(task: Driver) -> Iterator[tuple[Epoch, Any, Lineage]]:
         for epoch, held in task.holding.held.items():
             for value, lineage in held:
                 yield epoch, value, lineage
-        task.holding = Holding(task)
+        task.holding = Holding(task, task.failing)
     task.triggers.clear()
     task.epoch = task.chosen = None
-    task.blocks = task.full_wires = task.stalls = task.turned_away = 0
+    task.blocks = task.full_wires = 0
+    task.stall = None
     task.wired()

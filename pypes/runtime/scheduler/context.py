@@ -1,0 +1,73 @@
+"""The context of a component in a running graph: the calls that it may make in its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from pypes.component import ERROR_PORT
+from pypes.errors import ComponentError
+from pypes.runtime.scheduler.core import Filter
+from pypes.runtime.scheduler.holding import Holding
+
+T = TypeVar("T")
+
+
+class FilterContext(Filter):
+    """A filter as its component knows it (:class:`pypes.component.context.Context`).
+
+    These are the answers where a style of component has no better one.
+    """
+
+    __slots__ = ("holding",)
+
+    holding: Holding | None
+
+    def is_connected(self, port: str) -> bool:
+        return bool(self.outs.get(port)) or bool(self.inputs.get(port))
+
+    def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return self.core.offload(self, fn, args, kwargs)
+
+    def release(self) -> None:
+        """Let what the component held so far go with what it has sent, at the end of the packet or turn."""
+        if self.holding is not None:
+            self.holding.release_asked = True
+
+    def current(self) -> Any:
+        """The packet that is worked on, ``None`` if there is none or it is one of many."""
+        return None
+
+    def upcoming(self, count: int) -> Sequence[Any]:
+        """The packets that are worked on next in this turn, as far as they are known, at most so many."""
+        return ()
+
+    def receive(self, port: str) -> Any:
+        raise _only_in_run("receive", self.name)
+
+    def receive_all(self, port: str) -> Iterator[Any]:
+        raise _only_in_run("receive_all", self.name)
+
+    def yield_ctrl(self) -> None:
+        raise _only_in_run("yield_ctrl", self.name)
+
+    def send(self, port: str, data: Any) -> bool:
+        raise NotImplementedError
+
+    def unwired(self, port: str) -> bool:
+        """``send`` to a port without a wire: False for a port that exists, an error for one that does not."""
+        if port != ERROR_PORT and not self.component.has_port(port):
+            raise ComponentError(
+                f"no output port {port!r}; it has {', '.join(self.component.get_out_ports()) or 'none'}",
+                code="component.no_port",
+                where=self.name,
+            )
+        return False
+
+
+def _only_in_run(method: str, name: str) -> ComponentError:
+    return ComponentError(
+        f"{method} belongs to the run() loop of the original style; with process() packets are handed to the component",
+        code="component.style",
+        where=name,
+    )
