@@ -1,4 +1,4 @@
-"""Docstrings begin with a noun or a verb."""
+"""Docstrings, and comments of attributes, begin with a noun or a verb."""
 
 from __future__ import annotations
 
@@ -30,11 +30,22 @@ def docstrings(source: str) -> Iterator[tuple[int, str]]:
                 yield getattr(node, "lineno", 1), text
 
 
-def test_no_docstring_begins_with_a_question() -> None:
+def comments(source: str) -> Iterator[tuple[int, str]]:
+    """Line and text of the first line of every comment on an attribute."""
+    former = ""
+    for number, line in enumerate(source.splitlines(), 1):
+        marker, _, text = line.strip().partition("#: ")
+        if not marker and text and not former.startswith("#: "):
+            yield number, text
+        former = line.strip()
+
+
+def test_none_begins_with_a_question() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}: {text.splitlines()[0]}"
         for path in SOURCES
-        for line, text in docstrings(path.read_text(encoding="utf-8"))
+        for read in (docstrings, comments)
+        for line, text in read(path.read_text(encoding="utf-8"))
         if OPENING.match(text)
     ]
     assert not found, "name what these are, or do:\n" + "\n".join(found)
@@ -58,3 +69,8 @@ def test_no_docstring_begins_with_a_question() -> None:
 def test_what_a_question_is(text: str, is_question: bool) -> None:
     [(line, found)] = docstrings(f'class A:\n    """{text}"""\n')
     assert (line, bool(OPENING.match(found))) == (1, is_question)
+
+
+def test_comments_of_attributes_are_found() -> None:
+    source = "class A:\n    x = 1  # it is one\n    #: How many.\n    #: What counts.\n    y: int\n"
+    assert [*comments(source)] == [(3, "How many.")]

@@ -77,11 +77,11 @@ class ConcurrentDriver(Driver):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        #: What is out, in the order in which it was taken.
+        #: Items that are out, in the order in which they were taken.
         self.items: deque[Item] = deque()
         #: Items that can go on: their calls have ended.
         self.resumable: deque[Item] = deque()
-        #: What was taken from a wire and not begun yet; its chunk's hold is kept until all of it has.
+        #: Packets that were taken from a wire and not begun yet; the hold of their chunk is kept until all of them have.
         self.todo: tuple[Epoch, deque[tuple[Any, Lineage]]] | None = None
         #: Items that could not reach a service: nothing more is begun, and when nothing is out any more they go back.
         self.away: list[Item] = []

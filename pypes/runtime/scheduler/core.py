@@ -74,7 +74,7 @@ class Core:
         self.reruns = 0
         #: Called before each turn of a lone run with the filter and the document that was fed last.
         self.record_turn: Callable[[str, int], None] | None = None
-        #: Who called ``run``, and the greenlet that runs the filters for it; see :meth:`park`.
+        #: The greenlet that called ``run``, and the one that runs the filters for it; see :meth:`park`.
         self.caller = getcurrent()
         self.runner: greenlet | None = None
 
@@ -194,7 +194,7 @@ class Filter:
     ancestors: tuple[Filter, ...]
     is_join: bool
     is_publisher: bool
-    #: Whether it waits for a service that cannot be reached; what has no input is only triggered again.
+    #: True if it waits for a service that cannot be reached; a filter without inputs is only triggered again.
     rests: bool
     #: As the graph says, before what the component says.
     max_attempts: int | None
@@ -204,7 +204,7 @@ class Filter:
     triggers: list[Epoch]
     #: Packets that are tried again, by identity (the packet is kept, so that its id stays its own).
     attempts: dict[int, Attempt]
-    #: Where it goes on when it was parked in the middle of a turn.
+    #: The greenlet to go on in when it was parked in the middle of a turn.
     greenlet: greenlet | None
 
     def call_ended(self) -> None:

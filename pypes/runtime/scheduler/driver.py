@@ -24,7 +24,7 @@ from pypes.runtime.scheduler.published import without_committed
 from pypes.runtime.scheduler.stalling import Stall
 from pypes.runtime.scheduler.wire import Wire
 
-#: What a component holds that holds nothing.
+#: The packets of a component that holds none.
 NOTHING_HELD: Final[Mapping[Epoch, Sequence[tuple[Any, Lineage]]]] = MappingProxyType({})
 
 
@@ -34,9 +34,9 @@ class Driver(FilterContext):
     A turn pins one epoch: all it takes belongs to it, and so does all it sends, until it yields.
     """
 
-    #: Whether a chunk counts as held from when it is taken, or packet by packet as the subclass says.
+    #: True if a chunk counts as held from when it is taken; False: packet by packet, as the subclass says.
     holds_whole_chunks = True
-    #: Whether the component is called packet by packet, so that a turn of several documents is for it as many turns of one.
+    #: True if the component is called packet by packet, so that a turn of several documents is for it as many turns of one.
     sees_packets_alone = False
 
     __slots__ = (
@@ -72,7 +72,7 @@ class Driver(FilterContext):
         self.observation = core.observation
         self.name = name
         self.component = component
-        #: How many packets a port gathers before they go on the wire.
+        #: Packets that a port gathers before they go on the wire.
         self.capacity = core.limits.wire_packets
         #: Packets that a wire to it holds.
         self.wire_capacity = core.limits.wire_packets
@@ -83,17 +83,17 @@ class Driver(FilterContext):
         #: Most packets that a publisher takes at once: more than a wire holds only where it is full and one more flush came.
         self.most = 2 * max(core.limits.wave_packets, core.limits.wire_packets)
         self.inputs: dict[str, list[Wire]] = {}
-        #: Where a feed puts its packets; set when the graph is built.
+        #: The wire on which a feed puts its packets; set when the graph is built.
         self.entry: Wire
         self.outs: dict[str, OutPort] = {}
         self.ancestors: tuple[Filter, ...] = ()
         self.is_join = False
-        #: What waits at a join.
+        #: The packets that wait at a join.
         self.joining: Joining | None = None
         self.is_publisher = is_publisher(component)
         #: False for publishers that only say that they are, as in the original style: what they took counts when their turn ends.
         self.commits = isinstance(component, Publisher)
-        #: Whether it waits for a service that cannot be reached; what has no input is only triggered again.
+        #: True if it waits for a service that cannot be reached; a filter without inputs is only triggered again.
         self.rests = policies.has_breakers and (self.is_publisher or bool(component.get_in_ports()))
         #: The wire that it took from last, for what must go back.
         self.taken_from: Wire
@@ -108,13 +108,13 @@ class Driver(FilterContext):
         self.stall: Stall | None = None
         #: So many packets are given to it one by one, since it is not known over which of them it failed to reach a service.
         self.alone = 0
-        #: Why it must not run now, counted: wires that are full, an offloaded call, a back-off.
+        #: The number of reasons why it must not run now: wires that are full, an offloaded call, a back-off.
         self.blocks = 0
         #: Packets that raised Retry, by identity (the packet is kept, so that its id stays its own).
         self.attempts: dict[int, Attempt] = {}
         self.failing = Failing(self, policies.resting)
         self.holding = Holding(self, self.failing) if component.holds else None
-        #: Where it goes on when it was parked in the middle of a turn.
+        #: The greenlet to go on in when it was parked in the middle of a turn.
         self.greenlet: greenlet | None = None
 
     # -- wiring -----------------------------------------------------------------------------------------
@@ -128,9 +128,9 @@ class Driver(FilterContext):
         if self.is_join and self.joining is None:
             in_order = self.component.joins != "wave" and self.sees_packets_alone
             self.joining = Joining(self, self.jams, takes_many=in_order or self.component.joins == "wave", in_order=in_order)
-        #: Whether what it takes and does not send on in its turn is dropped.
+        #: True if packets that it takes and does not send on in its turn are dropped.
         self.drops = not self.is_publisher and self.holding is None
-        #: Whether what it has committed is reported, and not given to it again in another run.
+        #: True if the documents that it has committed are reported, and not given to it again in another run.
         self.is_remembered = self.is_publisher and not self.outs.keys() - {ERROR_PORT}
         self.reports = self.is_remembered and self.published is not None
 

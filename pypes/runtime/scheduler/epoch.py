@@ -40,7 +40,7 @@ class Entry(Protocol):
     waiting: Any
 
 
-#: What the count of an epoch says after it was ended by force: whatever is still given up of it, it does not end again.
+#: The count of an epoch that was ended by force: whichever holds are still given up, it does not end again.
 _ENDED: Final = -(1 << 60)
 
 
@@ -98,14 +98,14 @@ class Epoch:
         self.parents: tuple[tuple[Epoch, Lineage], ...] = ()
         #: By publisher, documents of which it has failed a packet: those it must see again in another run.
         self.refused: dict[str, set[int]] | None = None
-        #: Where there are several publishers: what each has committed, as it came, until somebody asks; and by publisher
-        #: a byte for each document that it took.
+        #: The commits of several publishers as they came, until a fate is asked for; then by publisher a byte for each document
+        #: that it took.
         self._commits: list[tuple[str, Sequence[Lineage]]] | None = None
         self._taken: dict[str, bytearray] | None = None
-        #: The same of what filters dropped: as it came, and by document, the index of the filter that did it last, plus one.
+        #: The same for drops: as they came, and by document the index of the filter that dropped it last, plus one.
         self._drops: list[tuple[int, Sequence[Lineage]]] | None = None
         self._dropped: array[int] | None = None
-        #: Where documents failed whose dead letter another epoch has.
+        #: The filters in which documents failed whose dead letter another epoch has.
         self._failed_in: dict[int, str] | None = None
 
     @classmethod

@@ -19,7 +19,7 @@ class Spans:
     __slots__ = ("_flat", "count")
 
     def __init__(self) -> None:
-        #: How many failures there were; a document may have several.
+        #: The number of failures; a document may have several.
         self.count = 0
         self._flat = array("Q")
 
@@ -75,7 +75,7 @@ class Failure:
     #: documents came from must be kept as well.
     is_whole: bool = True
     many: Spans | None = field(default=None, compare=False)
-    #: What the packet said of itself.
+    #: The names that the packet gave itself.
     named: Named = NAMELESS
 
 

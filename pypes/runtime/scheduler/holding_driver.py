@@ -15,7 +15,7 @@ class HoldingDriver(ProcessDriver):
     holds_whole_chunks = False
     __slots__ = ("behind",)
 
-    #: What comes after the packet in hand; empty once that is back on the wire.
+    #: The packets after the one in hand; empty once that is back on the wire.
     behind: list[tuple[list[Any], Sequence[Lineage]]]
 
     def work_on(self, values: list[Any], lineages: Sequence[Lineage]) -> None:

@@ -22,7 +22,7 @@ class Jams:
         self._core = core
         #: Wires beyond their usual size.
         self.grown: set[Wire] = set()
-        #: How often that was the only way on.
+        #: The number of times that this was the only way on.
         self.count = 0
 
     def resolve(self) -> bool:

@@ -65,7 +65,7 @@ class Joining:
         self._jams = jams
         self._takes_many = takes_many
         self._in_order = in_order
-        #: What the join itself retries is waited for, too: packets that failed together meet again.
+        #: Waits for the retries of the join itself, too: packets that failed together meet again.
         self.tracker = DocumentTracker(task.ancestors, follows_holds=False, retries_of=task)
         #: By epoch, the groups that are not ready, by each of their documents.
         self._open: dict[Epoch, dict[int, Group]] = {}
@@ -74,7 +74,7 @@ class Joining:
         #: By epoch, how many packets there are here; together they count once for the epoch.
         self._packets: dict[Epoch, int] = {}
         self._ready: deque[tuple[Epoch, Group]] = deque()
-        #: What the next turn takes, or what the last one has left.
+        #: The packets for the next turn, or those that the last one has left.
         self._epoch: Epoch | None = None
         self._current: dict[Wire, tuple[list[Any], Sequence[Lineage]]] = {}
         #: As of when nothing was found to be ready.

@@ -15,5 +15,5 @@ class Policies(NamedTuple):
     jams: Jams
     resting: Breakers
     published: Published | None
-    #: Whether filters rest at all; else their packets fail.
+    #: True if filters rest at all; else their packets fail.
     has_breakers: bool

@@ -27,7 +27,7 @@ class ProcessDriver(Sending):
     """
 
     sees_packets_alone = True
-    #: Whether the filter before may hand it a chunk past the wire.
+    #: True if the filter before may hand it a chunk past the wire.
     is_handed_chunks = True
 
     __slots__ = ("call", "following")

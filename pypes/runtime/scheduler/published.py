@@ -21,7 +21,7 @@ class Published:
     def __init__(self, call: Callable[[Epoch, str, Sequence[int]], None], resting: Breakers) -> None:
         self._call = call
         self._resting = resting
-        #: What was committed since the last report.
+        #: Commits since the last report.
         self.fresh: list[tuple[Filter, Epoch, Sequence[Lineage]]] = []
         #: Committed, but more is to come: by epoch (those that were fed) and publisher.
         self.open: dict[Epoch, dict[Filter, set[int]]] = {}

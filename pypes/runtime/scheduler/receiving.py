@@ -11,7 +11,7 @@ from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.outport import OutPort
 
-#: What a port expects that does not pass packets on; it has no state that could be shared by mistake.
+#: Stands for the expected packets of a port that does not pass any on; it has no state that could be shared by mistake.
 NOTHING_MORE: Iterator[Any] = iter(())
 
 
@@ -40,7 +40,7 @@ class ReceivingDriver(Driver):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        #: What this turn took from its ports, in order, with lineages beside.
+        #: The packets that this turn took from its ports, in order, with lineages beside.
         self.taken: list[Any] = []
         self.lineages: list[Lineage] = []
         #: For a join, the port of each packet taken.

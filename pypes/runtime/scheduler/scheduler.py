@@ -39,7 +39,7 @@ from pypes.runtime.scheduler.wiring import attach, build, set_up, tear_down
 
 T = TypeVar("T")
 
-#: How long :meth:`Scheduler.run` works before it lets its caller look at sockets, in seconds.
+#: Seconds for which :meth:`Scheduler.run` works before it lets its caller look at sockets.
 SLICE_S = 0.005
 
 
@@ -77,11 +77,11 @@ class Scheduler:
         self._observation = Observation(watching, graph.name, clock) if watching is not None else None
         rng = rng or random.Random()
         core = self.core = Core(limits or Limits(), clock, wall_clock, rng, secrets or Secrets(), self._observation)
-        #: Whether anybody wants to know when a turn begins.
+        #: True if an observer, or the crash record, is to know when a turn begins.
         self._is_watched = watching is not None
         self.on_done = on_done if self._observation is None else self._observation.before(on_done)
         self.graph = graph
-        #: What is in flight, as it was fed.
+        #: The epochs in flight, as they were fed.
         self.epochs: set[Epoch] = set()
         #: The last slice ended because its time was over: whether there is a jam to resolve is not known.
         self._is_cut = False

@@ -25,7 +25,7 @@ class Sending(Driver, Checking):
         self.results: list[Any] = []
         #: Results before this position are on their way already.
         self.emitted = 0
-        #: What ``send('out')`` sent while a chunk is worked on: (position among the results, packet).
+        #: Packets that ``send('out')`` sent while a chunk is worked on: (position among the results, packet).
         self.sent: list[tuple[int, Any]] = []
         #: Positions in this chunk of packets over which anything was sent, to any port.
         self.sent_from: set[int] = set()

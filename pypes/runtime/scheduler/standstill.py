@@ -20,7 +20,7 @@ from pypes.runtime.scheduler.policies import Policies
 
 log = logging.getLogger(__name__)
 
-#: How long nothing must be able to end an epoch before it is ended, and how often that is looked at, in seconds.
+#: Seconds for which nothing must be able to end an epoch before it is ended, and between two looks at that.
 STANDSTILL_S: Final = 30.0
 LOOK_S: Final = 5.0
 
@@ -53,7 +53,7 @@ class Standstill:
         self._stands_still = stands_still
         #: Clock time from which it is to be looked again.
         self.look_at = core.clock() + LOOK_S
-        #: When it was first seen that nothing can end it, by epoch.
+        #: By epoch, the time at which it was first seen that nothing can end it.
         self._since: dict[Epoch, float] = {}
         self._turns = 0
 

@@ -28,7 +28,7 @@ class DocumentTracker:
         self._retries_of = retries_of
         self._follows_holds = follows_holds
         self._sources = [task for task in filters if not task.ancestors]
-        #: How many lineages were looked at so far: the cost of all answers.
+        #: The number of lineages that were looked at so far: the cost of all answers.
         self.examined = 0
 
     def final(self, epoch: Epoch, documents: Iterable[int]) -> set[int]:

@@ -29,7 +29,7 @@ from pypes.runtime.scheduler.wire import Wire
 #: Packets that a filter may work on at once: each has a thread.
 MOST_CONCURRENCY = 64
 
-#: What a component finds on itself while it is in a graph, instead of the methods that look for the task first.
+#: Methods that a component finds on itself while it is in a graph, instead of those that look for the driver first.
 _DIRECT = ("send", "receive", "receive_all", "yield_ctrl")
 
 
