@@ -58,51 +58,51 @@ class Breakers:
         #: Called when a filter has begun to rest, or need not any more; not for each time it tries in vain.
         self.on_change: Callable[[], None] = lambda: None
 
-    def is_resting(self, task: Filter) -> bool:
-        breaker = self.open.get(task)
+    def is_resting(self, filter: Filter) -> bool:
+        breaker = self.open.get(filter)
         return breaker is not None and breaker.until is not None
 
     @property
     def patience_s(self) -> float:
         return max(1.0, min(PATIENCE_S, self._core.limits.unreachable_s))
 
-    def is_suspect(self, task: Filter, value: Any) -> bool:
+    def is_suspect(self, filter: Filter, value: Any) -> bool:
         """True for the packet that was the first not to get through when the filter tried last, and the one after it."""
-        breaker = self.open.get(task)
+        breaker = self.open.get(filter)
         return breaker is not None and (breaker.first is value or bool(breaker.aside))
 
-    def tries_of(self, task: Filter, value: Any) -> int:
+    def tries_of(self, filter: Filter, value: Any) -> int:
         """The number of times that a packet was the first to fail, if that has lasted too long; else 0."""
-        breaker = self.open.get(task)
+        breaker = self.open.get(filter)
         if breaker is None or breaker.first is not value or breaker.aside:
             return 0
         return breaker.failures + 1 if self._core.clock() - breaker.first_s >= self._core.limits.unreachable_s else 0
 
-    def may_step_aside(self, task: Filter) -> bool:
+    def may_step_aside(self, filter: Filter) -> bool:
         """True unless as many packets stand aside as may at a time."""
-        breaker = self.open.get(task)
+        breaker = self.open.get(filter)
         if breaker is None:
             return True
         most = 1 + int((self._core.clock() - breaker.since_s) / self.patience_s)
         return len(breaker.aside) < min(most, MOST_ASIDE)
 
-    def step_aside(self, task: Filter, attempt: Attempt, error: BaseException, retries: Retries) -> None:
+    def step_aside(self, filter: Filter, attempt: Attempt, error: BaseException, retries: Retries) -> None:
         """Have a packet wait until the one after it was tried; ``retries`` takes it back then."""
-        self._of(task).aside.append((attempt, error, retries))
+        self._of(filter).aside.append((attempt, error, retries))
 
-    def _of(self, task: Filter) -> Breaker:
-        breaker = self.open.get(task)
+    def _of(self, filter: Filter) -> Breaker:
+        breaker = self.open.get(filter)
         if breaker is None:
-            breaker = self.open[task] = Breaker(self._core.clock(), self._core.wall_clock())
-            for wire in task.wires:
+            breaker = self.open[filter] = Breaker(self._core.clock(), self._core.wall_clock())
+            for wire in filter.wires:
                 wire.is_shut = True
         return breaker
 
-    def fail(self, task: Filter, error: BaseException, first: Any = UNKNOWN) -> None:
+    def fail(self, filter: Filter, error: BaseException, first: Any = UNKNOWN) -> None:
         """A filter could not reach its service: have it rest. ``first`` is the packet over which it noticed."""
         core = self._core
         reason = Raised.of(error, core.secrets.redact).reason
-        breaker = self._of(task)
+        breaker = self._of(filter)
         is_new = not breaker.failures
         rest_s = min(REST_MOST_S, REST_FIRST_S * 2.0 ** min(breaker.failures, 16)) * self._core.rng.uniform(0.5, 1.0)
         breaker.failures += 1
@@ -117,42 +117,42 @@ class Breakers:
 
         def due() -> None:
             breaker.until = None
-            self._let_on(task)
+            self._let_on(filter)
 
-        core.pause(task, rest_s, due)
+        core.pause(filter, rest_s, due)
         if is_new:
-            task.component.log.warning(
+            filter.component.log.warning(
                 "destination cannot be reached, the filter rests", extra={"reason": reason, "seconds": round(rest_s, 2)}
             )
-            for wire in task.wires:
+            for wire in filter.wires:
                 if wire.parked is not None and self._jams.extend(wire):
                     wire.unpark()
             self.on_change()
 
-    def end_turn(self, task: Filter) -> None:
+    def end_turn(self, filter: Filter) -> None:
         """A filter has ended a turn: where packets stand aside and nothing is left to be tried, none of it has told anything."""
-        breaker = self.open.get(task)
+        breaker = self.open.get(filter)
         if breaker is None:
             return
         if breaker.aside:
-            if not any(wire.waiting for wire in task.wires):
-                self.fail(task, breaker.aside[0][1])
+            if not any(wire.waiting for wire in filter.wires):
+                self.fail(filter, breaker.aside[0][1])
         elif breaker.until is None:
-            self._let_on(task)
+            self._let_on(filter)
 
-    def _let_on(self, task: Filter) -> None:
+    def _let_on(self, filter: Filter) -> None:
         """Let senders go on where what was tried has failed, or was given up: what tells more must come from them."""
-        for wire in task.wires:
+        for wire in filter.wires:
             if wire.parked is not None and not wire.is_full():
                 wire.unpark()
 
-    def succeed(self, task: Filter) -> None:
+    def succeed(self, filter: Filter) -> None:
         """A filter got through, a publisher with a commit."""
         core = self._core
-        breaker = self.open.pop(task, None)
+        breaker = self.open.pop(filter, None)
         if breaker is None:
             return
-        for wire in task.wires:
+        for wire in filter.wires:
             wire.is_shut = False
             if breaker.failures:
                 self._jams.restore(wire)
@@ -160,25 +160,25 @@ class Breakers:
                 wire.make_room()
         if breaker.failures:
             seconds = round(core.clock() - breaker.since_s, 2)
-            task.component.log.info("destination can be reached again", extra={"reason": breaker.reason, "seconds": seconds})
+            filter.component.log.info("destination can be reached again", extra={"reason": breaker.reason, "seconds": seconds})
             self.on_change()
         for attempt, error, retries in breaker.aside:
             retries.stay_aside(attempt, error)
 
     def reasons(self) -> dict[str, tuple[float, str]]:
         """By filter that rests, since when (seconds since the epoch) and why."""
-        return {task.name: (breaker.since, breaker.reason) for task, breaker in self.open.items() if breaker.failures}
+        return {filter.name: (breaker.since, breaker.reason) for filter, breaker in self.open.items() if breaker.failures}
 
     def states(self) -> dict[str, dict[str, Any]]:
         now = self._core.clock()
         return {
-            task.name: {
+            filter.name: {
                 "state": "trying" if breaker.until is None else "open",
                 "since": breaker.since,
                 "reason": breaker.reason,
                 "next_s": 0.0 if breaker.until is None else max(0.0, breaker.until - now),
             }
-            for task, breaker in list(self.open.items())
+            for filter, breaker in list(self.open.items())
         }
 
 

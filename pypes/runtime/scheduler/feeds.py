@@ -75,11 +75,11 @@ class Feeds:
             fed = self.fed = lineages[-1] + 1
             if fed > epoch.fed:
                 epoch.fed = fed
-        task = self._by_name.get(filter)
-        if task is None:
+        target = self._by_name.get(filter)
+        if target is None:
             self._refuse(epoch, filter, packets, lineages)
             return True
-        wire = task.entry
+        wire = target.entry
         wire.feed(epoch, list(packets), lineages)
         epoch.entries[wire] = self.fed
         return True

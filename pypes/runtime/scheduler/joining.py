@@ -60,13 +60,13 @@ class Joining:
     one chunk, document by document and within these port by port.
     """
 
-    def __init__(self, task: Filter, jams: Jams, *, takes_many: bool, in_order: bool) -> None:
-        self._task = task
+    def __init__(self, filter: Filter, jams: Jams, *, takes_many: bool, in_order: bool) -> None:
+        self._filter = filter
         self._jams = jams
         self._takes_many = takes_many
         self._in_order = in_order
         #: Waits for the retries of the join itself, too: packets that failed together meet again.
-        self.tracker = DocumentTracker(task.ancestors, follows_holds=False, retries_of=task)
+        self.tracker = DocumentTracker(filter.ancestors, follows_holds=False, retries_of=filter)
         #: By epoch, the groups that are not ready, by each of their documents.
         self._open: dict[Epoch, dict[int, Group]] = {}
         #: By epoch, what belongs to no document: sources were triggered.
@@ -113,7 +113,7 @@ class Joining:
         """The epoch of what the next turn takes, ``None`` if nothing is ready."""
         if self._current:
             return self._epoch
-        for wire in self._task.wires:
+        for wire in self._filter.wires:
             if wire.waiting:
                 self._index(wire)
         if not self._ready:
@@ -179,7 +179,7 @@ class Joining:
 
     def _look(self) -> None:
         """Find what is ready, unless nothing has moved since it was last looked for in vain."""
-        core = self._task.core
+        core = self._filter.core
         now = core.turns, core.pulls
         if now == self._looked_at:
             return
@@ -193,9 +193,9 @@ class Joining:
             if not groups:
                 del self._open[epoch]
         for epoch in [*self._apart]:
-            is_retried = any(each.waiting and each.epoch is epoch for each in self._task.attempts.values())
+            is_retried = any(each.waiting and each.epoch is epoch for each in self._filter.attempts.values())
             is_fed = epoch.at_barrier or not epoch.feeding
-            if is_fed and not is_retried and not any(task.has(epoch) for task in self._task.ancestors):
+            if is_fed and not is_retried and not any(filter.has(epoch) for filter in self._filter.ancestors):
                 self._ready.append((epoch, self._apart.pop(epoch)))
         if not self._ready:
             self._looked_at = now
@@ -227,7 +227,7 @@ class Joining:
         # all in one chunk: as if it had come by one wire
         for wire, (values, _) in group.chunks.items():
             self._leave(wire, len(values))
-        wire = self._task.wires[0]
+        wire = self._filter.wires[0]
         values, lineages = self._one_after_the_other(group)
         wire.enter(len(values))
         self._current = {wire: (values, lineages)}
@@ -240,7 +240,7 @@ class Joining:
 
     def _one_after_the_other(self, group: Group) -> Chunk:
         """All packets of a group, document by document where it is known to which they belong."""
-        chunks = [group.chunks[wire] for wire in self._task.wires if wire in group.chunks]
+        chunks = [group.chunks[wire] for wire in self._filter.wires if wire in group.chunks]
         values = [value for chunk in chunks for value in chunk[0]]
         lineages = [lineage for chunk in chunks for lineage in chunk[1]]
         if len(group.documents) > 1:

@@ -86,50 +86,50 @@ class ProcessDriver(Sending):
 
     def hand_on(self, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Work on a chunk, and go on with what became of it in the following filters as long as they are idle."""
-        task: ProcessDriver = self
+        driver: ProcessDriver = self
         core = self.core
         broken = self.broken
         is_alone = len(values) == 1  # and stays so: what goes on is one result for each
         error: BaseException | None = None
-        while (following := task.following) is not None and not (
+        while (following := driver.following) is not None and not (
             following.blocks or following.epoch is not None or following.wires[0].waiting
         ):
-            task.epoch = epoch
-            task.values, task.lineages = values, lineages
+            driver.epoch = epoch
+            driver.values, driver.lineages = values, lineages
             try:
                 if is_alone:  # PERF: documents that come one by one make most chunks of a live feed
-                    result = task.call(values[0])
+                    result = driver.call(values[0])
                     results, goes_on = [result], type(result) is Packet
                 else:
-                    results = task.results
-                    goes_on = task.process_all(values) or are_packets(results)
+                    results = driver.results
+                    goes_on = driver.process_all(values) or are_packets(results)
             except BaseException as raised:
                 if is_no_failure(raised):
                     raise
-                results, error, goes_on = task.results, raised, False
-            if task.sent_from or not goes_on:
-                task.results = results
-                task.finish_chunk(error)
-                task.end_turn()
+                results, error, goes_on = driver.results, raised, False
+            if driver.sent_from or not goes_on:
+                driver.results = results
+                driver.finish_chunk(error)
+                driver.end_turn()
                 break
             # the pin on the epoch passes to the following filter
-            task.epoch = None
+            driver.epoch = None
             if broken:
-                self.resting.succeed(task)
-            if task.attempts:
-                task.failing.forget_successes(epoch)
+                self.resting.succeed(driver)
+            if driver.attempts:
+                driver.failing.forget_successes(epoch)
             if not is_alone:
-                task.results = []
-            core.running = task = following
+                driver.results = []
+            core.running = driver = following
             values = results
         else:
-            task.epoch, task.chunk = epoch, lineages
-            if task.is_remembered and self.core.reruns:
-                values, lineages = without_committed(task.name, epoch, values, lineages)
+            driver.epoch, driver.chunk = epoch, lineages
+            if driver.is_remembered and self.core.reruns:
+                values, lineages = without_committed(driver.name, epoch, values, lineages)
             if values:
-                task.work_on(values, lineages)
-            task.end_turn()
-        if task is not self:
+                driver.work_on(values, lineages)
+            driver.end_turn()
+        if driver is not self:
             self.note_waiting()
 
     def work_on(self, values: list[Any], lineages: Sequence[Lineage]) -> None:

@@ -27,8 +27,8 @@ class Published:
         self.open: dict[Epoch, dict[Filter, set[int]]] = {}
         self._trackers: dict[Filter, DocumentTracker] = {}
 
-    def add(self, task: Filter, epoch: Epoch, lineages: Sequence[Lineage]) -> None:
-        self.fresh.append((task, epoch, lineages))
+    def add(self, filter: Filter, epoch: Epoch, lineages: Sequence[Lineage]) -> None:
+        self.fresh.append((filter, epoch, lineages))
 
     def forget(self, epoch: Epoch) -> None:
         """An epoch is done."""
@@ -41,31 +41,31 @@ class Published:
         self.fresh.clear()
         if not fresh and not self.open:
             return
-        committing = {task for task, _, _ in fresh}
-        for task, epoch, lineages in fresh:
+        committing = {filter for filter, _, _ in fresh}
+        for filter, epoch, lineages in fresh:
             for root, documents in epoch.roots(lineages):
                 if root.is_open:
-                    self.open.setdefault(root, {}).setdefault(task, set()).update(documents)
+                    self.open.setdefault(root, {}).setdefault(filter, set()).update(documents)
         for root, publishers in list(self.open.items()):
-            for task, committed in list(publishers.items()):
-                if task in self._resting.open and task not in committing:
+            for filter, committed in list(publishers.items()):
+                if filter in self._resting.open and filter not in committing:
                     continue  # PERF: what waits for one that rests may be much, and looking at it again tells nothing new
-                final = self._final(root, task, committed)
+                final = self._final(root, filter, committed)
                 if not final:
                     continue
                 committed -= final
                 if not committed:
-                    del publishers[task]
-                self._call(root, task.name, sorted(final))
+                    del publishers[filter]
+                self._call(root, filter.name, sorted(final))
             if not publishers:
                 del self.open[root]
 
-    def _final(self, root: Epoch, task: Filter, committed: set[int]) -> set[int]:
+    def _final(self, root: Epoch, filter: Filter, committed: set[int]) -> set[int]:
         """Those of ``committed`` of which nothing failed here and nothing more can come."""
-        tracker = self._trackers.get(task)
+        tracker = self._trackers.get(filter)
         if tracker is None:
-            tracker = self._trackers[task] = DocumentTracker((task, *task.ancestors), follows_holds=True)
-        refused = root.refused.get(task.name) if root.refused is not None else None
+            tracker = self._trackers[filter] = DocumentTracker((filter, *filter.ancestors), follows_holds=True)
+        refused = root.refused.get(filter.name) if root.refused is not None else None
         return tracker.final(root, committed - refused if refused else committed)
 
 

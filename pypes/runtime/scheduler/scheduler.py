@@ -89,11 +89,11 @@ class Scheduler:
         self.resting = Breakers(core, self.jams)
         self.published = Published(on_committed, self.resting) if on_committed is not None else None
         policies = Policies(self.jams, self.resting, self.published, has_breakers)
-        self.tasks, self.wires, by_name, self.roster = build(core, policies, graph, components)
-        core.filters, core.wires = self.tasks, self.wires
-        self._joins = attach(self.tasks, graph.name)
+        self.drivers, self.wires, by_name, self.roster = build(core, policies, graph, components)
+        core.filters, core.wires = self.drivers, self.wires
+        self._joins = attach(self.drivers, graph.name)
         self.feeds = Feeds(core, by_name, self._joins)
-        self.standstill = Standstill(core, policies, self.feeds, self.tasks, self.epochs, graph.name, lambda: self.stands_still)
+        self.standstill = Standstill(core, policies, self.feeds, self.drivers, self.epochs, graph.name, lambda: self.stands_still)
         self.watch = Watch(core, self.resting, graph, components)
         # last: it has sockets to close
         core.calls = Calls(clock, sum(component.concurrency for component in components.values()))
@@ -106,19 +106,19 @@ class Scheduler:
         ``on_filter`` is called with the name of each filter before its set-up, so that one that hangs can be named.
         """
         try:
-            for task in self.tasks:
-                on_filter(task.name)
-                set_up(task)
+            for driver in self.drivers:
+                on_filter(driver.name)
+                set_up(driver)
         except BaseException:
             self.teardown()
             raise
 
     def teardown(self) -> None:
         """End the greenlets and tear the components down; one that raises is logged and does not keep the others."""
-        for task in self.tasks:
-            tear_down(task)
-        for task in self.tasks:  # after all of them: what one shares another may use until its own end
-            task.component._shares.give_back_all()
+        for driver in self.drivers:
+            tear_down(driver)
+        for driver in self.drivers:  # after all of them: what one shares another may use until its own end
+            driver.component._shares.give_back_all()
         runner, self.core.runner = self.core.runner, None
         if runner is not None and not runner.dead:
             # what a greenlet that is parked refers to would never be collected
@@ -144,11 +144,11 @@ class Scheduler:
         """Run the sources once: filters that no wire leads to, with an epoch of no documents."""
         epoch = Epoch(Feed(iter(()), 0), self.roster, self._ended)
         self.epochs.add(epoch)
-        sources = [task for task in self.tasks if not task.ancestors]
-        for task in sources:
-            task.triggers.append(epoch)
+        sources = [driver for driver in self.drivers if not driver.ancestors]
+        for driver in sources:
+            driver.triggers.append(epoch)
             epoch.acquire()
-            self.core.ready.waiting |= task.bit
+            self.core.ready.waiting |= driver.bit
         if self._observation is not None:
             self._observation.began(epoch)
         return epoch
@@ -181,8 +181,8 @@ class Scheduler:
     def record_turn(self, record_turn: Callable[[str, int], None] | None) -> None:
         self.core.record_turn = record_turn
         self._is_watched = record_turn is not None or self._observation is not None
-        for task in self.tasks:
-            task.wired()  # what is recorded takes no short cuts
+        for driver in self.drivers:
+            driver.wired()  # what is recorded takes no short cuts
 
     # -- running ----------------------------------------------------------------------------------------
 
@@ -193,7 +193,7 @@ class Scheduler:
         if self._is_cut or ready & ~self._joins or self.core.calls.has_ended:
             return False
         # a join that waits for its ancestors, and a feed whose last wave waits for a blocked filter, move only after those
-        if ready and any(task.bit & ready and task.find_ready_epoch() for task in self.tasks):
+        if ready and any(driver.bit & ready and driver.find_ready_epoch() for driver in self.drivers):
             return False
         return not any(map(self.feeds.can_pull, self.feeds.waiting))
 
@@ -221,7 +221,7 @@ class Scheduler:
         # PERF: looked at before every wave, so as they are rather than asked
         ended, feeds, published = self.core.calls.done, self.feeds, self.published
         timers, alarms = self.core.timers.heap, self.core.timers.alarms
-        fed, tasks, joins, is_watched = feeds.waiting, self.tasks, self._joins, self._is_watched
+        fed, drivers, joins, is_watched = feeds.waiting, self.drivers, self._joins, self._is_watched
         while True:
             if ended:
                 for caller in self.core.calls.ended():
@@ -233,16 +233,16 @@ class Scheduler:
             # a wave: every filter that has something to do, once, in topological order
             while ready := (self.core.ready.waiting & ~self.core.ready.blocked) >> position:
                 position += (ready & -ready).bit_length()
-                task = tasks[position - 1]
-                if joins and task.is_join and not task.find_ready_epoch():
+                driver = drivers[position - 1]
+                if joins and driver.is_join and not driver.find_ready_epoch():
                     continue
                 moved = True
                 self.core.turns += 1
-                self.core.running = task
+                self.core.running = driver
                 if is_watched:
-                    self._begin_watched(task)
+                    self._begin_watched(driver)
                 try:
-                    task.step()
+                    driver.step()
                 except BaseException as error:
                     if isinstance(error, Ended):
                         raise
@@ -252,7 +252,7 @@ class Scheduler:
                         raise
                 if self.core.runner is not me:
                     return False
-                if joins and task.is_join and task.has_more:
+                if joins and driver.is_join and driver.has_more:
                     position -= 1  # a turn for each document
             self.core.running = None
             if is_watched:
@@ -272,7 +272,7 @@ class Scheduler:
                 self._is_cut = True
                 return True
 
-    def _begin_watched(self, task: Driver) -> None:
+    def _begin_watched(self, driver: Driver) -> None:
         """A turn begins of which somebody wants to know.
 
         In a lone run, whatever it does, it is known what was committed before, and who it was.
@@ -280,9 +280,9 @@ class Scheduler:
         if self.core.record_turn is not None:
             if self.published is not None:
                 self.published.report()
-            self.core.record_turn(task.name, self.feeds.fed - 1)
+            self.core.record_turn(driver.name, self.feeds.fed - 1)
         if self._observation is not None:
-            self._observation.begin_turn(task.name)
+            self._observation.begin_turn(driver.name)
 
     def _end_watched(self) -> None:
         """A wave is over: what comes next is no filter's time."""
@@ -291,9 +291,9 @@ class Scheduler:
 
     def _recover(self, me: greenlet, error: BaseException) -> None:
         """Our own bug: whoever had something in hand here gives it to the dead letters, and the others go on."""
-        for task in self.tasks:
-            if task.epoch is not None and (task.greenlet is None or task.greenlet is me or task.greenlet.dead):
-                task.failed_step(error)
+        for driver in self.drivers:
+            if driver.epoch is not None and (driver.greenlet is None or driver.greenlet is me or driver.greenlet.dead):
+                driver.failed_step(error)
 
     def drain(self) -> None:
         """Run until every epoch is done, waiting as needed; held packets are let go when nothing else moves. Blocks.

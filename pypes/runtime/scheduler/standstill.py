@@ -39,7 +39,7 @@ class Standstill:
         core: Core,
         policies: Policies,
         feeds: Feeds,
-        tasks: Sequence[Driver],
+        drivers: Sequence[Driver],
         epochs: Set[Epoch],
         graph: str,
         stands_still: Callable[[], bool],
@@ -47,7 +47,7 @@ class Standstill:
         self._core = core
         self._policies = policies
         self._feeds = feeds
-        self._tasks = tasks
+        self._drivers = drivers
         self._epochs = epochs
         self._graph = graph
         self._stands_still = stands_still
@@ -75,13 +75,13 @@ class Standstill:
     def end_all(self) -> None:
         """Nothing would ever go on by itself: end all that is in flight, and leave the graph as it was before any of it."""
         packets: dict[Epoch, list[tuple[Driver, Any, tuple[int, ...]]]] = {}
-        state = [(task.name, task.blocks, sum(wire.packets for wire in task.wires)) for task in self._tasks]
+        state = [(driver.name, driver.blocks, sum(wire.packets for wire in driver.wires)) for driver in self._drivers]
         known = [f"{name}: blocked {blocks}, waiting {waiting}" for name, blocks, waiting in state if blocks or waiting]
         log.error("graph stands still", extra={"graph": self._graph, "filters": known})
-        for task in self._tasks:
-            for epoch, value, lineage in _given_up(task):
+        for driver in self._drivers:
+            for epoch, value, lineage in _given_up(driver):
                 for root, documents in epoch.roots((lineage,)):
-                    packets.setdefault(root, []).append((task, value, tuple(documents)))
+                    packets.setdefault(root, []).append((driver, value, tuple(documents)))
                     break  # one packet, one dead letter
         core = self._core
         self._feeds.waiting.clear()
@@ -98,10 +98,10 @@ class Standstill:
             known = {"documents": epoch.feed.documents, "fed": epoch.fed, "feeding": epoch.feeding, "holds": epoch.holds}
             log.error("documents stand still", extra={"graph": self._graph, **known})
             found = packets.get(epoch, ())
-            for task, value, documents in found:
+            for driver, value, documents in found:
                 names = named(value, self._core.secrets)
                 form, is_whole = as_json(value, self._core.secrets)
-                self._fail(epoch, documents, task.name, type(task.component).__name__, form, is_whole, names)
+                self._fail(epoch, documents, driver.name, type(driver.component).__name__, form, is_whole, names)
             # where nothing was found of it, nobody knows of which documents something is missing
             fates, runs = epoch.fates()
             kept = {"published", "dropped"} if found and not epoch.feeding else set()
@@ -134,11 +134,11 @@ class Standstill:
     def _carried(self) -> set[Epoch]:
         """The epochs that somebody has something of, as they were fed."""
         found: set[Epoch] = set(self._feeds.waiting)
-        for task in self._tasks:
-            found.update(task.triggers)
-            if task.holding is not None:
-                found.update(task.holding.held)
-            found.update(epoch for epoch, _ in task.carried())
+        for driver in self._drivers:
+            found.update(driver.triggers)
+            if driver.holding is not None:
+                found.update(driver.holding.held)
+            found.update(epoch for epoch, _ in driver.carried())
         waiting = list(found)
         while waiting:
             for parent, _ in waiting.pop().parents:
@@ -148,34 +148,34 @@ class Standstill:
         return found
 
 
-def _given_up(task: Driver) -> Iterator[tuple[Epoch, Any, Lineage]]:
+def _given_up(driver: Driver) -> Iterator[tuple[Epoch, Any, Lineage]]:
     """All packets that a filter has, with their epoch and lineage; afterwards it is as before the first."""
-    if task.is_working:
+    if driver.is_working:
         try:
-            task.kill()
+            driver.kill()
         except BaseException as error:  # the component would not end quietly
-            task.component.log.error("turn failed", exc_info=error)
-        task.greenlet = None
-        task.failed_step(InternalError("the filter stands still in the middle of its turn"))
-    for wire in task.wires:
+            driver.component.log.error("turn failed", exc_info=error)
+        driver.greenlet = None
+        driver.failed_step(InternalError("the filter stands still in the middle of its turn"))
+    for wire in driver.wires:
         for waiting, (values, lineages) in wire.waiting.items():
             for value, lineage in zip(values, lineages, strict=True):
                 yield waiting, value, lineage
         wire.clear()
-    for attempt in task.attempts.values():
+    for attempt in driver.attempts.values():
         if attempt.waiting:
             yield attempt.epoch, attempt.value, attempt.lineage
-    task.attempts.clear()
-    if task.joining is not None:
-        yield from task.joining.packets()
-        task.joining = None
-    if task.holding is not None:
-        for epoch, held in task.holding.held.items():
+    driver.attempts.clear()
+    if driver.joining is not None:
+        yield from driver.joining.packets()
+        driver.joining = None
+    if driver.holding is not None:
+        for epoch, held in driver.holding.held.items():
             for value, lineage in held:
                 yield epoch, value, lineage
-        task.holding = Holding(task, task.failing)
-    task.triggers.clear()
-    task.epoch = task.chosen = None
-    task.blocks = task.full_wires = 0
-    task.stall = None
-    task.wired()
+        driver.holding = Holding(driver, driver.failing)
+    driver.triggers.clear()
+    driver.epoch = driver.chosen = None
+    driver.blocks = driver.full_wires = 0
+    driver.stall = None
+    driver.wired()

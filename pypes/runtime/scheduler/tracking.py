@@ -27,7 +27,7 @@ class DocumentTracker:
         self._filters = filters
         self._retries_of = retries_of
         self._follows_holds = follows_holds
-        self._sources = [task for task in filters if not task.ancestors]
+        self._sources = [filter for filter in filters if not filter.ancestors]
         #: The number of lineages that were looked at so far: the cost of all answers.
         self.examined = 0
 
@@ -40,10 +40,10 @@ class DocumentTracker:
             left = {document for document in left if document < below}
         if self._retries_of is not None and self._retries_of.attempts:
             _remove([each.lineage for each in self._retries_of.attempts.values() if each.waiting and each.epoch is epoch], left)
-        for task in self._filters:
+        for filter in self._filters:
             if not left:
                 break
-            self._leave_out(task, epoch, left)
+            self._leave_out(filter, epoch, left)
         return left
 
     def _complete_below(self, epoch: Epoch) -> int:
@@ -52,19 +52,19 @@ class DocumentTracker:
             return epoch.feed.complete()
         return min(epoch.entries.get(source.entry, 0) for source in self._sources)
 
-    def _leave_out(self, task: Filter, epoch: Epoch, left: set[int]) -> None:
+    def _leave_out(self, filter: Filter, epoch: Epoch, left: set[int]) -> None:
         """Remove what a filter carries from ``left``."""
-        for other, lineages in task.carried():
+        for other, lineages in filter.carried():
             if other is epoch:
                 self.examined += len(lineages)
                 _remove(lineages, left)
             elif self._follows_holds and other.parents:
                 self._remove_roots(other, lineages, epoch, left)
         if not self._follows_holds:
-            if task.is_derived_open(epoch):  # more may be sent in it
+            if filter.is_derived_open(epoch):  # more may be sent in it
                 left.clear()
             return
-        for other, pairs in task.held.items():
+        for other, pairs in filter.held.items():
             self._remove_roots(other, [lineage for _, lineage in pairs], epoch, left)
 
     def _remove_roots(self, other: Epoch, lineages: Sequence[Lineage], epoch: Epoch, left: set[int]) -> None:

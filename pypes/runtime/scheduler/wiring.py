@@ -34,16 +34,16 @@ _DIRECT = ("send", "receive", "receive_all", "yield_ctrl")
 
 
 class Wiring(NamedTuple):
-    """``tasks`` are in the order in which they run."""
+    """``drivers`` are in the order in which they run."""
 
-    tasks: list[Driver]
+    drivers: list[Driver]
     wires: list[Wire]
     by_name: dict[str, Driver]
     roster: Roster
 
 
 def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str, Component]) -> Wiring:
-    """Make tasks and wires of a graph. Call :func:`attach` when the scheduler has them."""
+    """Make drivers and wires of a graph. Call :func:`attach` when the scheduler has them."""
     for name, component in components.items():
         _check_numbers(name, component)
     plan = Plan(graph)
@@ -62,10 +62,10 @@ def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str,
         is_join = len(ports_of.get(name, ())) > 1
         is_gathering = batching.is_given and not is_join
         driver_class = GatheringDriver if is_gathering else _driver_class(component, is_join)
-        task = by_name[name] = driver_class(core, policies, name, component, index)
-        task.max_attempts = node.max_attempts
-        if isinstance(task, GatheringDriver):
-            task.gather(batching)
+        driver = by_name[name] = driver_class(core, policies, name, component, index)
+        driver.max_attempts = node.max_attempts
+        if isinstance(driver, GatheringDriver):
+            driver.gather(batching)
     made = []
     for each in graph.wires:
         source, target = by_name[each.source], by_name[each.target]
@@ -73,14 +73,14 @@ def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str,
         source.outs.setdefault(each.output, OutPort([])).wires.append(wire)
         target.inputs.setdefault(each.input, []).append(wire)
         made.append(wire)
-    for name, task in by_name.items():
-        ports = task.component.get_in_ports()
+    for name, driver in by_name.items():
+        ports = driver.component.get_in_ports()
         ports = (["in"] if "in" in ports or not ports else []) + ports
-        if not task.inputs:
-            task.inputs[ports[0]] = [_wire(core, WireName("", "", name, ports[0]), task)]
-        task.entry = next(task.inputs[port][0] for port in ports if port in task.inputs)
-        task.ancestors = tuple(by_name[a] for a in plan.ancestors[name])
-    publishers = tuple(task.name for task in by_name.values() if task.is_publisher)
+        if not driver.inputs:
+            driver.inputs[ports[0]] = [_wire(core, WireName("", "", name, ports[0]), driver)]
+        driver.entry = next(driver.inputs[port][0] for port in ports if port in driver.inputs)
+        driver.ancestors = tuple(by_name[a] for a in plan.ancestors[name])
+    publishers = tuple(driver.name for driver in by_name.values() if driver.is_publisher)
     return Wiring(list(by_name.values()), made, by_name, Roster(tuple(by_name), publishers, len(publishers) > 1))
 
 
@@ -91,55 +91,55 @@ def _wire(core: Core, name: WireName, target: Driver) -> Wire:
     return Wire(str(name), capacity, target.bit, core.ready)
 
 
-def attach(tasks: list[Driver], graph_name: str) -> int:
-    """Let tasks work out what their turns need to know, and components find them; returns the bits of the joins."""
+def attach(drivers: list[Driver], graph_name: str) -> int:
+    """Let drivers work out what their turns need to know, and components find them; returns the bits of the joins."""
     joins = 0
-    for task in reversed(tasks):  # downstream first: a filter looks at the one it leads to
-        task.wired()
-        if task.is_join:
-            joins |= task.bit
-    for task in tasks:
-        component = task.component
-        component.name = task.name
+    for driver in reversed(drivers):  # downstream first: a filter looks at the one it leads to
+        driver.wired()
+        if driver.is_join:
+            joins |= driver.bit
+    for driver in drivers:
+        component = driver.component
+        component.name = driver.name
         component.graph_name = graph_name
-        component._run_context = task
+        component._run_context = driver
         for method in _DIRECT:  # PERF: one call less per packet
             if getattr(type(component), method) is getattr(Component, method):
-                setattr(component, method, getattr(task, method))
+                setattr(component, method, getattr(driver, method))
     return joins
 
 
-def set_up(task: Driver) -> None:
+def set_up(driver: Driver) -> None:
     """Set a component up. Raises ``ComponentError`` naming the filter."""
     try:
-        fault = unrun(task.component.setup(), "setup")  # type: ignore[func-returns-value]
+        fault = unrun(driver.component.setup(), "setup")  # type: ignore[func-returns-value]
         if fault is not None:
             raise fault
     except BaseException as error:
         if is_no_failure(error):
             raise
         raise ComponentError(
-            f"set-up failed: {shown(error, task.core.secrets.redact)}", code="graph.setup_failed", where=task.name
+            f"set-up failed: {shown(error, driver.core.secrets.redact)}", code="graph.setup_failed", where=driver.name
         ) from error
 
 
-def tear_down(task: Driver) -> None:
+def tear_down(driver: Driver) -> None:
     """End what is left of a filter's turn, and tear its component down; what that raises is logged."""
-    for end in (task.kill, task.component.teardown):
+    for end in (driver.kill, driver.component.teardown):
         try:
             end()
         except BaseException as error:
             if is_no_failure(error):
                 raise
-            task.component.log.exception("teardown failed")
-    detach(task)
+            driver.component.log.exception("teardown failed")
+    detach(driver)
 
 
-def detach(task: Driver) -> None:
+def detach(driver: Driver) -> None:
     """Undo :func:`attach` for a component."""
     for method in _DIRECT:
-        task.component.__dict__.pop(method, None)
-    task.component._run_context = None
+        driver.component.__dict__.pop(method, None)
+    driver.component._run_context = None
 
 
 def _check_numbers(name: str, component: Component) -> None:

@@ -163,7 +163,7 @@ def test_it_is_due_when_it_is_to_be_looked_for_what_stands_still() -> None:
     bench = Bench()
     bench.put(1)
     bench.runner.start_next()
-    bench.runner.scheduler.tasks[0].blocks += 1
+    bench.runner.scheduler.drivers[0].blocks += 1
     bench.runner.scheduler.core.ready.blocked |= 1
     bench.runner.run()
     assert not bench.runner.is_due

@@ -161,7 +161,7 @@ def test_a_delivery_of_any_length_passes_in_bounded_memory_and_linear_work() -> 
 
             scheduler.submit(Feed(batches(), count))
             scheduler.drain()
-            joining = scheduler.tasks[[task.name for task in scheduler.tasks].index("join")].joining
+            joining = scheduler.drivers[[driver.name for driver in scheduler.drivers].index("join")].joining
             assert joining is not None
             work[count] = scheduler.core.turns + joining.tracker.examined
         assert done[0].dead_letters == []

@@ -75,8 +75,8 @@ def test_others_go_on_beside_it() -> None:
         leaked = submit(scheduler)
         scheduler.run()
         # it is lost from where it waits to be tried again, with its count
-        [key] = [key for key, attempt in scheduler.tasks[1].attempts.items() if attempt.epoch is leaked]
-        del scheduler.tasks[1].attempts[key]
+        [key] = [key for key, attempt in scheduler.drivers[1].attempts.items() if attempt.epoch is leaked]
+        del scheduler.drivers[1].attempts[key]
         scheduler.core.timers.heap.pop()
         passes(scheduler, clock, STANDSTILL_S + 3 * LOOK_S)
         assert done == [leaked]
@@ -89,7 +89,7 @@ def test_what_is_parked_for_good_fails_with_its_packets_and_the_graph_goes_on() 
     done: list[Epoch] = []
     nodes = {"start": Pass(), "odd": Pass(), "keep": keep}
     with running(nodes, [("start.out", "odd.in"), ("odd.out", "keep.in")], on_done=done.append, clock=clock) as scheduler:
-        scheduler.core.ready.block(scheduler.tasks[1])  # and nobody will let go of it
+        scheduler.core.ready.block(scheduler.drivers[1])  # and nobody will let go of it
         epoch = submit(scheduler, 3)
         scheduler.run()
         passes(scheduler, clock, STANDSTILL_S + 3 * LOOK_S)
@@ -168,7 +168,7 @@ def test_a_trigger_that_stands_still_is_told_as_failed() -> None:
 def test_a_pipeline_ends_with_an_error() -> None:
     with Pipeline(Pass) as pipeline:
         scheduler = pipeline._scheduler
-        scheduler.core.ready.block(scheduler.tasks[0])
+        scheduler.core.ready.block(scheduler.drivers[0])
         with pytest.raises(ComponentError) as caught:
             pipeline.push(packets(1))
         assert caught.value.code == "scheduler.stuck"
