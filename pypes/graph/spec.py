@@ -154,7 +154,7 @@ def _is_need(module: Any, line: Any) -> bool:
 
 
 def _as_json(make: Callable[[], Any], complaint: str, component: str) -> bytes:
-    """JSON text of what ``make`` returns. Raises :class:`InvalidComponent` where it cannot be told in JSON."""
+    """JSON text of what ``make`` returns. Raises :class:`InvalidComponent` if JSON cannot express it."""
     try:
         text = msgspec.json.encode(make())
         # the API cannot say longer integers

@@ -95,7 +95,7 @@ class Constructor:
 
 
 def declares(cls: type[Component]) -> bool:
-    """True if the constructor of a class may declare something, or if that cannot be told."""
+    """True if the constructor of a class may declare something, or if that cannot be known."""
     seen: set[int] = set()
     for base in cls.__mro__:
         if base is Component:

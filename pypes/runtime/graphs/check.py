@@ -1,4 +1,4 @@
-"""Checks a graph as this node would run it: with the environment's values in place, none of which is told."""
+"""Checks a graph as this node would run it: with the environment's values in place, none of which is shown."""
 
 from __future__ import annotations
 

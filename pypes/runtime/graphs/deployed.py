@@ -189,7 +189,7 @@ class DeployedGraphs:
                 store.record_code(name, graph.version, code)
 
     def other_code(self, stored: StoredGraph, known: dict[tuple[str, str], Code] | None = None) -> dict[str, list[str]]:
-        """``other_code``: what is not as it was when a version ran, a sentence each; nothing if nothing is, or nobody knows."""
+        """``other_code``: the changes of code since a version ran, a sentence each; nothing if none are known."""
         found = differences(stored.code, self.code_of(stored.graph, known)) if stored.code else []
         return {"other_code": found} if found else {}
 

@@ -105,7 +105,7 @@ class RpcClient:
 
     @property
     def is_open(self) -> bool:
-        """False once the connection has ended, whoever ended it: what was not answered by then never will be."""
+        """False once either side has ended the connection: calls that are not answered by then never will be."""
         return not (self._writer.is_closing() or self._task.done())
 
     async def call(self, method: str, /, timeout_s: float | None = None, **params: Any) -> Any:

@@ -47,7 +47,7 @@ _ENDED: Final = -(1 << 60)
 class Epoch:
     """Deliveries in flight together: one, or several small ones that were waiting together.
 
-    It is open while anybody has a *hold* on it: chunks on wires, a filter that has one in hand (pinned), components that hold
+    It is open while there is a *hold* on it: chunks on wires, a filter that has one in hand (pinned), components that hold
     packets of it, retries that are due later, and the feed until it is exhausted. Each calls :meth:`acquire` once and
     :meth:`release` once, or passes its hold on; with the last one, ``on_end`` is called. Nobody else changes the count.
 
@@ -133,7 +133,7 @@ class Epoch:
 
     @property
     def is_open(self) -> bool:
-        """True while anybody has a hold on it."""
+        """True while there is a hold on it."""
         return self._holds > 0
 
     @property

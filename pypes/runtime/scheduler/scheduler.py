@@ -154,7 +154,7 @@ class Scheduler:
         return epoch
 
     def _ended(self, epoch: Epoch) -> None:
-        """Nobody has a hold on an epoch any more: report it, or hand a derived epoch's outcome to its parents."""
+        """The last hold on an epoch was released: report it, or hand a derived epoch's outcome to its parents."""
         if self.jams.grown:
             self.jams.shrink(epoch)
         if epoch.parents:
@@ -273,7 +273,7 @@ class Scheduler:
                 return True
 
     def _begin_watched(self, driver: Driver) -> None:
-        """A turn begins of which somebody wants to know.
+        """A turn begins that an observer, or the crash record, is to know of.
 
         In a lone run, whatever it does, it is known what was committed before, and who it was.
         """
@@ -323,7 +323,7 @@ class Scheduler:
         """Ask every filter that holds or gathers packets to let them go; True if one can do so now."""
         return self.core.flush_holds()
 
-    # -- what whoever drives it must know ---------------------------------------------------------------------
+    # -- state for the instance ---------------------------------------------------------------------
 
     @property
     def in_flight(self) -> int:

@@ -132,7 +132,7 @@ class Standstill:
         epoch.fail(Failure(documents, filter, component, "internal", REASON, "", packet, 1, now, is_whole, None, names))
 
     def _carried(self) -> set[Epoch]:
-        """The epochs that somebody has something of, as they were fed."""
+        """The epochs of which a feed or a filter has something, with those that they are derived from."""
         found: set[Epoch] = set(self._feeds.waiting)
         for driver in self._drivers:
             found.update(driver.triggers)

@@ -151,7 +151,7 @@ class SourceRunner:
                 link.write(protocol.enough(number))
 
     async def _note(self, queue: Queue, graph: str, source: str, said: Ended) -> None:
-        """Say how a run of a source has ended, and keep it as far as it needs somebody."""
+        """Log the end of a run of a source, and record it where an operator has to act."""
         if said.error:
             what = (
                 "a source stopped; it resumes once its deletions are confirmed"
