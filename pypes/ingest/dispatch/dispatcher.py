@@ -66,6 +66,7 @@ class Dispatcher:
             queue.intake.deployed(self._handover.topology.names)
         leasing = queue.leasing
         leasing.on_ready = lambda: self._became_ready(leasing)
+        leasing.on_lost = self._handover.forget
         self._became_ready(leasing)
 
     def apply(self, topology: Topology) -> None:
@@ -283,7 +284,7 @@ class Dispatcher:
         self._is_closed = True
         self._handover.close()
         for queue in self._queues:
-            queue.leasing.on_ready = None
+            queue.leasing.on_ready = queue.leasing.on_lost = None
         self._links.close()
 
 

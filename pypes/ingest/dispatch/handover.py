@@ -127,6 +127,16 @@ class Handover:
             self.again.setdefault(sent.stream, deque()).appendleft(sent)
         link.outstanding.clear()
 
+    def forget(self, lease: Lease) -> None:
+        """Do not hand over again what another holder may have by now. A run that is under way ends without effect."""
+        self.committed.forget(lease.id)
+        for stream, waiting in list(self.again.items()):
+            left = [sent for sent in waiting if sent.lease is not lease]
+            if not left:
+                del self.again[stream]
+            elif len(left) < len(waiting):
+                self.again[stream] = deque(left)
+
     def _give_again(self, links: list[Link]) -> list[Stream]:
         """Hand over what came back from other instances; returns the streams of which some had no room."""
         full = []

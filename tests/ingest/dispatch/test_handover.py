@@ -335,3 +335,27 @@ async def test_what_an_instance_lets_go_of_goes_elsewhere_and_never_back(instanc
         await one.say(published(*[item for item in one.items if item.header.graph == "h"]))
         assert [await state_of(queue, receipt) for receipt in (kept, also)] == ["done"] * 2
         assert lost.empty()
+
+
+@run
+async def test_what_came_back_and_was_lent_to_another_holder_is_not_handed_over_again(instances: list[ScriptedInstance]) -> None:
+    one, two = instances[:2]
+    async with dispatching() as (dispatcher, queue, lost):
+        receipt = await post(queue, documents=2)
+        dispatcher.apply(topology(one))
+        [item] = await one.got(1)
+        await one.say(protocol.committed(item.number, "out", [0]))
+        one.die()
+        assert await asyncio.wait_for(lost.get(), 10) == 1
+        dispatcher.apply(Topology(graphs=GRAPHS))
+        dispatcher.gone(1)
+        [lease] = queue.remote.lent.values()
+        queue.remote.take_away(lease)
+        assert (dispatcher.outstanding, dispatcher._handover.committed._known) == (0, {})
+        # whoever has it now is this worker once more, with another lease
+        dispatcher.apply(topology(two, first=2))
+        [again] = await two.got(1)
+        await two.say(published(again))
+        assert await state_of(queue, receipt) == "done"
+        await post(queue)
+        assert len(await two.got(2)) == 2
