@@ -124,6 +124,71 @@ def test_a_packet_that_alone_cannot_reach_its_service_is_found() -> None:
     assert run.letters == [(1, "retry.exhausted")]
 
 
+def test_a_retry_is_counted_where_a_delivery_is_worked_on_in_several_batches() -> None:
+    gather = Gathers(2, 1.0)
+    gather.max_attempts = 3
+    gather.bad = {n: Retry(2.0) for n in range(5)}
+    with Run(gather) as run:
+        run.push(5)
+        for _ in range(30):
+            if run.scheduler.in_flight:
+                pass_time(run.scheduler, run.clock)
+    assert run.letters == [(n, "retry.exhausted") for n in range(5)]
+    assert sum(map(len, gather.batches)) == 15
+
+
+def test_what_could_not_reach_its_service_does_not_wait_for_others_as_well() -> None:
+    gather = Gathers(3, 10.0)
+    gather.outage = ConnectionRefusedError("nobody")
+    with Run(gather) as run:
+        run.push(1)
+        assert [pass_time(run.scheduler, run.clock) for _ in range(3)] == [10.0, 0.5, 1.0]
+        assert gather.batches == [[0]] * 3
+
+
+def test_what_goes_back_is_measured_again() -> None:
+    gather = Gathers(max_bytes=1000, wait_s=1.0)
+    gather.outage = ConnectionRefusedError("nobody")
+    with Run(gather) as run:
+        sized = [Packet({"n": n, "text": "x" * size}) for n, size in enumerate([900, 100, 100, 100])]
+        run.scheduler.submit(Feed(iter([("in", sized, range(4))]), 4, [0]))
+        settle(run.scheduler)
+        assert gather.batches == [[0]]
+        gather.outage = None
+        while run.scheduler.in_flight:
+            pass_time(run.scheduler, run.clock)
+    assert gather.batches == [[0], [0], [1, 2, 3]]
+
+
+def test_wires_that_had_to_grow_hold_a_batch_again() -> None:
+    gather = Gathers(8, 1.0)
+    gather.outage = ConnectionRefusedError("nobody")
+    with Run(gather, limits=Limits(wire_packets=4, wave_packets=4)) as run:
+        waves = [("in", packets(4, start), range(start, start + 4)) for start in range(0, 60, 4)]
+        run.scheduler.submit(Feed(iter(waves), 60, [0]))
+        pass_time(run.scheduler, run.clock)
+        [wire] = run.scheduler.tasks[1].wires
+        assert wire.capacity > wire.usual_capacity
+        gather.outage = None
+        while run.scheduler.in_flight:
+            pass_time(run.scheduler, run.clock)
+        assert wire.capacity == wire.usual_capacity == 8
+    assert run.end.numbers == [*range(60)]
+
+
+def test_a_packet_that_is_given_up_is_the_right_one_of_its_delivery() -> None:
+    gather = Gathers(4, 1.0)
+    gather.bad = {n: ConnectionRefusedError("neither I") for n in (1, 2)}
+    with Run(gather, limits=Limits(unreachable_s=60.0)) as run:
+        run.push(1, 2, 1)
+        for _ in range(200):
+            if not run.scheduler.in_flight:
+                break
+            pass_time(run.scheduler, run.clock)
+    assert sorted(run.end.numbers) == [0, 3]
+    assert run.letters == [(1, "retry.exhausted"), (2, "retry.exhausted")]
+
+
 @pytest.mark.parametrize("error", [ConnectionRefusedError("down"), Retry(1.0)])
 def test_a_publisher_commits_all_when_its_destination_is_back(error: Exception) -> None:
     last = GathersLast(3, 1.0)
@@ -196,6 +261,22 @@ def test_a_batch_that_is_parked_for_good_fails_and_the_graph_goes_on() -> None:
         gather.parks = False
         run.push(1, 1)
         assert run.end.numbers == [0, 1]
+
+
+def test_what_has_gone_on_of_a_batch_that_is_parked_for_good_does_not_fail() -> None:
+    class Parks(Gathers):
+        def made(self, packets: list[Packet]) -> Iterator[Packet]:
+            yield from packets[:300]
+            core: Any = self._run_context.core  # type: ignore[union-attr]
+            core.ready.block(self._run_context)
+            core.park(self._run_context)
+
+    with Run(Parks(400, LONG_S)) as run:
+        run.push(100, 200, 100)
+        with pytest.raises(ComponentError, match="stood still"):
+            run.scheduler.drain()
+    assert run.end.numbers == [*range(256)]
+    assert run.letters == [(n, "internal") for n in range(256, 400)]
 
 
 def test_what_is_given_up_while_it_waits_for_a_batch_leaves_nothing_behind() -> None:
