@@ -140,9 +140,17 @@ class Core:
 
     def flush_holds(self) -> bool:
         """Ask every filter that holds or gathers packets to let them go; True if one can do so now."""
-        found = False
+        found = self.flush_batches()
         for filter in self.filters:
-            if (filter.held or self.ready.gathering & filter.bit) and filter.ask_flush():
+            if filter.held and filter.ask_flush():
+                found = True
+        return found
+
+    def flush_batches(self) -> bool:
+        """The same of those that gather packets only."""
+        found = False
+        for filter in self.filters if self.ready.gathering else ():
+            if self.ready.gathering & filter.bit and filter.ask_flush():
                 found = True
         return found
 

@@ -41,6 +41,11 @@ class Feeds:
             self._core.pulls += 1
         return moved
 
+    @property
+    def are_at_barrier(self) -> bool:
+        """True if a feed waits until all that it has fed is finished."""
+        return any(epoch.at_barrier for epoch in self.waiting)
+
     def can_pull(self, epoch: Epoch) -> bool:
         if epoch.at_barrier:
             return epoch.holds == 1  # the feed's own

@@ -265,12 +265,19 @@ class Scheduler:
             if not (self.core.ready.waiting or fed or ended or timers or alarms or self.core.ready.blocked):
                 self._is_cut = False  # PERF: it need not be found out in another round that there is nothing
                 return True
-            if not moved and not ended and not (self.core.ready.blocked and self.jams.resolve()):
+            if not moved and not ended and not self._relieve():
                 self._is_cut = False
                 return True
             if self.core.clock() >= until:
                 self._is_cut = True
                 return True
+
+    def _relieve(self) -> bool:
+        """Nothing moves: let those go on for which a feed, or a join, waits; True if a filter can run now."""
+        ready = self.core.ready
+        if ready.gathering and self.feeds.are_at_barrier and self.core.flush_batches():
+            return True
+        return ready.blocked != 0 and self.jams.resolve()
 
     def _begin_watched(self, driver: Driver) -> None:
         """A turn begins that an observer, or the crash record, is to know of.

@@ -169,6 +169,16 @@ def test_a_lone_run_waits_for_nothing() -> None:
         assert not scheduler.in_flight
 
 
+def test_documents_that_must_follow_each_other_do_not_wait_for_a_batch() -> None:
+    gather, clock = Gathers(4, LONG_S), Clock()
+    with running(chain(gather), WIRES, clock=clock) as scheduler:
+        parts: list[Any] = [("in", packets(2), range(2)), BARRIER, ("in", packets(1, 2), range(2, 3))]
+        scheduler.submit(Feed(iter(parts), 3))
+        settle(scheduler)
+        assert gather.batches == [[0, 1]]
+        assert scheduler.in_flight == 1
+
+
 def test_a_pipeline_waits_for_nothing() -> None:
     gather = Gathers(100, LONG_S)
     with Pipeline(Pass, gather, limits=Limits(wave_packets=150)) as pipeline:

@@ -167,7 +167,7 @@ def test_wires_that_had_to_grow_hold_a_batch_again() -> None:
         waves = [("in", packets(4, start), range(start, start + 4)) for start in range(0, 60, 4)]
         run.scheduler.submit(Feed(iter(waves), 60, [0]))
         pass_time(run.scheduler, run.clock)
-        [wire] = run.scheduler.tasks[1].wires
+        [wire] = run.scheduler.drivers[1].wires
         assert wire.capacity > wire.usual_capacity
         gather.outage = None
         while run.scheduler.in_flight:
