@@ -96,7 +96,10 @@ class Leasing(Protocol):
         ...
 
     async def settled(self) -> None:
-        """Wait until the queue knows of all that was settled here: from then on receipts and dead letters show it."""
+        """Wait until the queue knows of all that was settled here: from then on receipts and dead letters show it.
+
+        Raises :class:`pypes.errors.Unavailable` if the queue was closed and could not be reached before.
+        """
         ...
 
 

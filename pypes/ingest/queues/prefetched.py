@@ -54,6 +54,8 @@ class Prefetched:
         self._on_settled: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
         self._is_closed = False
+        #: Closed, and nothing is tried any more.
+        self._is_over = False
         remote.on_ready = self._look_again
         remote.on_lost = self._lose
         self._tasks = WatchedTasks(on_failed)
@@ -130,6 +132,8 @@ class Prefetched:
 
     async def settled(self) -> None:
         while self._settled or self._unrecorded or self._is_busy:
+            if self._is_over:
+                raise Unavailable("what was settled could not be stored before the queue was closed", code="store.closed")
             future = self._on_settled = self._on_settled or asyncio.get_running_loop().create_future()
             self._wake.set()
             await asyncio.shield(future)
@@ -173,9 +177,12 @@ class Prefetched:
             await self._look()
         finally:
             self._is_busy = False
-            future, self._on_settled = self._on_settled, None
-            if future is not None:
-                future.set_result(None)
+            self._wake_waiting()
+
+    def _wake_waiting(self) -> None:
+        future, self._on_settled = self._on_settled, None
+        if future is not None:
+            future.set_result(None)
 
     async def _look(self) -> None:
         """Fetch the deliveries that were requested and are available."""
@@ -229,4 +236,8 @@ class Prefetched:
         self._remote.on_ready = self._remote.on_lost = None
         self._settled += [Settled(lease.token) for leases in self._at_hand.values() for lease in leases]
         self._at_hand.clear()
-        await self._flush()
+        try:
+            await self._flush()
+        finally:
+            self._is_over = True
+            self._wake_waiting()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from pypes.errors import StoreError
+import pytest
+
+from pypes.errors import StoreError, Unavailable
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome, Poison
@@ -123,5 +125,21 @@ def test_streams_do_not_take_each_others_place() -> None:
         await step()  # until they are here
         assert [lease.header.graph for lease in queue.leasing.take(Stream("h", False), 9, 1 << 20)] == ["h"] * 3
         assert {lease.header.graph for lease in lease_any(queue, 3)} == {"g"}
+
+    play(scenario)
+
+
+def test_whoever_waits_for_what_could_not_be_stored_is_told_when_the_queue_is_closed() -> None:
+    async def scenario(queue: MemoryQueue) -> None:
+        await queue.intake.append(header(), b"x")
+        (lease,) = await take(queue)
+        queue.remote.failure = StoreError("the network is down", code="store.failed")
+        queue.leasing.ack(lease, DONE)
+        waiting = asyncio.ensure_future(queue.leasing.settled())
+        with pytest.raises(StoreError, match="the network is down"):
+            await queue.leasing.close()
+        with pytest.raises(Unavailable, match="before the queue was closed"):
+            await asyncio.wait_for(waiting, 10)
+        queue.remote.failure = None
 
     play(scenario)
