@@ -6,7 +6,7 @@ import inspect
 from collections import deque
 from collections.abc import Iterator, Sequence
 from operator import is_, length_hint
-from typing import Any
+from typing import Any, Final
 
 from pypes.core.returned import are_packets, checked, packets_of, unrun
 from pypes.errors import Retry
@@ -18,6 +18,8 @@ from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.process_driver import ProcessDriver
 
 HOOK = "process_batch"
+
+NOTHING_TAKEN: Final[tuple[Sequence[Any], Sequence[Lineage]]] = ((), ())
 
 
 class Whole(Sequence[Lineage]):
@@ -42,21 +44,15 @@ class BatchDriver(ProcessDriver):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        #: The batch that is worked on, and how many of its packets are accounted for.
-        self.taken: tuple[list[Any], Sequence[Lineage]] = ([], ())
+        #: The batch that is worked on, and how many of its packets are accounted for while they are tried one by one.
+        self.taken = NOTHING_TAKEN
         self.at = 0
 
     def in_hand(self) -> Sequence[Lineage]:
         return self.chunk
 
     def work_on(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
-        self.taken, self.at = (values, lineages), 0
-        self._work_on(values, lineages)
-        self.taken = [], ()
-        if self.attempts:
-            self.forget_successes(values)
-
-    def _work_on(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
+        self.taken = values, lineages
         if self.broken and len(values) > 1 and not self.is_publisher and self.failing.is_suspect(values[0]):
             error = None
             self._one_by_one(values, lineages)
@@ -73,8 +69,12 @@ class BatchDriver(ProcessDriver):
                 self.at = i
                 if id(value) not in gone:
                     self.failing.failed(value, self.apart(lineage), error)
+            self.at = 0
         else:
             self._one_by_one(values, lineages)
+        self.taken = NOTHING_TAKEN
+        if self.attempts:
+            self.forget_successes(values)
 
     def _one_by_one(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
         for i, (value, lineage) in enumerate(zip(values, lineages, strict=True)):
@@ -89,6 +89,7 @@ class BatchDriver(ProcessDriver):
                 self.failing.failed(value, own, charged(error) if self.failing.is_unreachable(error) else error)
             elif self.broken:
                 self.resting.succeed(self)
+        self.at = 0
 
     # -- packets of a batch by themselves ---------------------------------------------------------------------
 
@@ -110,6 +111,7 @@ class BatchDriver(ProcessDriver):
             if id(value) not in gone:
                 own = self.apart(lineage)
                 yield self._pinned(), value, own
+        self.at = 0
 
     # -- a call -----------------------------------------------------------------------------------------------
 
