@@ -13,6 +13,7 @@ from pypes.core.limits import Limits
 from pypes.observe import Observer, WireName
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Feed
+from tests.runtime.scheduler.gatherers import LONG_S, GathersLast, push
 from tests.runtime.scheduler.graphs import Keep, Pass, packets, running
 
 Make = Callable[[Callable[[], None]], Component]
@@ -198,3 +199,14 @@ def test_an_observer_that_raises_costs_no_document(hook: str, caplog: pytest.Log
             scheduler.drain()
     assert keep.numbers == [0, 1, 2, 3, 4, 5]
     assert [record.getMessage() for record in caplog.records] == [f"Broken raised in {hook} and is switched off"]
+
+
+def test_a_batch_of_several_deliveries_is_taken_and_committed_once() -> None:
+    notes, last = Notes(Clock()), GathersLast(3, LONG_S)
+    with running({"a": Pass(), "last": last}, [("a.out", "last.in")], observer=notes) as scheduler:
+        push(scheduler, "a", 1, 1, 1)
+        scheduler.run()
+        assert not scheduler.in_flight
+    assert notes.of("taken")[-1] == ["last", 3]
+    assert notes.of("committed") == [["last", 3]]
+    assert len(notes.of("ended")) == 3
