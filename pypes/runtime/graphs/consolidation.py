@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pypes import logs
@@ -17,6 +18,7 @@ from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.launching import Launcher
+from pypes.runtime.graphs.store import StoredGraph
 
 #: Time between two looks whether there is something to do.
 LOOK_S = 5.0
@@ -24,6 +26,7 @@ LOOK_S = 5.0
 PAUSE = 10
 #: The multiple of ``instances`` that may serve before there is something to do.
 MOST = 2
+CODE_CHANGED = "the code of components has changed"
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,11 @@ class State:
     quiet_s: float
     changed_at: float
     tried_at: float | None
+    #: Instances are replaced one by one: the next deployment takes over all graphs, and there is no room for any beside them.
+    is_rolling: bool
 
     def is_due(self, now: float) -> bool:
-        if self.quiet_s <= 0 or self.processes <= MOST * self.instances:
+        if self.quiet_s <= 0 or self.is_rolling or self.processes <= MOST * self.instances:
             return False
         is_rested = self.tried_at is None or now - self.tried_at >= PAUSE * self.quiet_s
         return is_rested and now - self.changed_at >= self.quiet_s
@@ -69,13 +74,11 @@ class Consolidation:
     def _state(self) -> State:
         server = self._deployed.settings.server
         processes = sum(len(generation.slots) for generation in self._generations.live)
-        return State(processes, server.instances, server.consolidate_s, self._launcher.changed_at, self._tried_at)
+        return State(processes, server.instances, server.consolidate_s, self._launcher.changed_at, self._tried_at, server.rolling)
 
     async def _consolidate(self) -> None:
         wanted = self._launcher.running()
-        if not all(map(self._launcher.is_current, wanted.values())):
-            # its processes would take up other code than what was deployed: that is for SIGHUP
-            self._log.info("instances not consolidated", reason="the code of components has changed")
+        if not self._is_current(wanted):
             return
         needed = sum(map(resident_bytes, {instance.pid for instance in self._generations.ready()}))
         available = available_memory_bytes()
@@ -91,9 +94,20 @@ class Consolidation:
             return
         async with self._lock:
             is_same = before == (self._deployed.settings, self._deployed.catalogue, self._launcher.changed_at)
-            if is_same and wanted == self._launcher.running():
+            if not is_same or wanted != self._launcher.running():
+                reason = "something was deployed meanwhile"
+            elif not self._is_current(wanted):
+                reason = CODE_CHANGED
+            else:
                 processes = self._state().processes
                 self._launcher.go_live(generation)
                 self._log.info("instances consolidated", graphs=len(wanted), before=processes, now=len(generation.slots))
                 return
-        await self._launcher.give_up(generation, "something was deployed meanwhile")
+        await self._launcher.give_up(generation, reason)
+
+    def _is_current(self, wanted: Mapping[str, StoredGraph]) -> bool:
+        """True if processes that are started now take up the code that was deployed; what has changed is for SIGHUP."""
+        is_current = all(map(self._launcher.is_current, wanted.values()))
+        if not is_current:
+            self._log.info("instances not consolidated", reason=CODE_CHANGED)
+        return is_current

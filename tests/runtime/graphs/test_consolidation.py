@@ -14,7 +14,7 @@ import pytest
 
 from pypes.runtime.graphs.consolidation import State
 
-DUE = State(processes=5, instances=2, quiet_s=60, changed_at=100, tried_at=None)
+DUE = State(processes=5, instances=2, quiet_s=60, changed_at=100, tried_at=None, is_rolling=False)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ DUE = State(processes=5, instances=2, quiet_s=60, changed_at=100, tried_at=None)
         ({"processes": 4}, False),  # twice as many as there should be is not too many
         ({"quiet_s": 0}, False),  # never
         ({"changed_at": 101}, False),
+        ({"is_rolling": True}, False),  # nothing is started beside what runs
         ({"tried_at": -440}, True),
         ({"tried_at": -439}, False),  # at most every ten times the quiet time
     ],
@@ -34,6 +35,7 @@ def test_it_is_due_when_too_many_processes_serve_and_nothing_was_deployed(change
 
 WRITES = '''
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +43,7 @@ from pypes import Help, Parameters, Publisher
 
 
 class Writes(Publisher):
-    """Writes the number of every document; cannot be set up in a graph while a file of its name says that it is away."""
+    """Writes the number of every document; while files with the name of its graph are there, its set-up fails, or waits."""
 
     class Params(Parameters):
         folder: Annotated[str, Help("Where to write.")]
@@ -49,6 +51,10 @@ class Writes(Publisher):
     def setup(self):
         if Path(self.params.folder, self.graph_name + ".away").exists():
             raise ConnectionError("the index is away")
+        if (wait := Path(self.params.folder, self.graph_name + ".wait")).exists():
+            wait.with_suffix(".waits").touch()
+            while wait.exists():
+                time.sleep(0.01)
 
     def process(self, packet):
         with open(Path(self.params.folder, self.graph_name + ".out"), "a") as file:
@@ -61,7 +67,7 @@ def test_generations_become_one_when_nothing_is_deployed(
 ) -> None:
     (tmp_path / "writes.py").write_text(WRITES)
     nodes = {"in": {"component": "JSON"}, "out": {"component": "Writes", "params": {"folder": str(tmp_path)}}}
-    node = start_node("--instances", "1", "--load", "writes.py", "--grace", "1", PYPES_SERVER_CONSOLIDATE_S="0.3")
+    node = start_node("--instances", "1", "--load", "writes.py", "--grace", "1", PYPES_SERVER_CONSOLIDATE_S="0.1")
     url = node.ready()
 
     def hosts() -> list[list[str]]:
@@ -81,7 +87,15 @@ def test_generations_become_one_when_nothing_is_deployed(
     assert node.event("instances not consolidated")["reason"] == "set-up failed: ConnectionError: the index is away"
     assert hosts() == [["a"], ["b"], ["c"]]
     posted(1)
+    # so does one during which the code of a component changes: it may have taken up either
+    (tmp_path / "a.wait").touch()
     (tmp_path / "a.away").unlink()
+    wait_until((tmp_path / "a.waits").exists, "the next set-up")
+    (tmp_path / "writes.py").write_text(WRITES + "# changed\n")
+    (tmp_path / "a.wait").unlink()
+    node.event("instances not consolidated", reason="the code of components has changed")
+    assert hosts() == [["a"], ["b"], ["c"]]
+    (tmp_path / "writes.py").write_text(WRITES)
     assert node.event("instances consolidated")["now"] == 1
     posted(2)
     wait_until(lambda: hosts() == [["a", "b", "c"]], "one instance with all graphs")
