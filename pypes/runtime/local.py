@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import isfunction
 from itertools import islice, pairwise
 from types import TracebackType
@@ -13,7 +13,7 @@ import msgspec
 
 from pypes.component import ERROR_PORT, Component, Publisher, Resources
 from pypes.core.limits import Limits
-from pypes.errors import InvalidGraph, Problem
+from pypes.errors import ComponentError, InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import Plan, find_cycle
 from pypes.ingest.outcome import Fate
@@ -85,6 +85,7 @@ class Pipeline:
         #: ports without a wire), or the filter that dropped it or in which it failed.
         self.fates: list[Fate] = []
         self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done, observer=observer)
+        self._is_running = False
         self._scheduler.setup()
 
     def _component(self, node: Node) -> Component:
@@ -100,20 +101,35 @@ class Pipeline:
             yield from self.push(wave)
 
     def push(self, packets: Sequence[Any]) -> list[Any]:
-        """Run one wave of packets through the graph and return what came out of it."""
+        """Run one wave of packets through the graph and return what came out of it.
+
+        Raises ``ComponentError`` (``pipeline.busy``) from within a component or an observer of this pipeline.
+        """
         lineages = range(len(packets))
         clones = [[p.clone() if hasattr(p, "clone") else p for p in packets] for _ in self.entries[1:]]
         batches = [(entry, wave, lineages) for entry, wave in zip(self.entries, [*clones, list(packets)], strict=True)]
-        self._scheduler.submit(Feed(iter(batches), len(packets)))
-        return self._drain()
+        return self._run(lambda: self._scheduler.submit(Feed(iter(batches), len(packets))))
 
     def trigger(self) -> list[Any]:
         """Run the sources once, as an empty trigger did in the original, and return what came out."""
-        self._scheduler.trigger()
-        return self._drain()
+        return self._run(self._scheduler.trigger)
 
-    def _drain(self) -> list[Any]:
-        self._scheduler.drain()
+    def _check_idle(self) -> None:
+        if self._is_running:
+            raise ComponentError(
+                "the pipeline is at work, so its components, observers and other threads can neither push, trigger nor close it; "
+                "do that after push or trigger has returned, or use a second pipeline",
+                code="pipeline.busy",
+            )
+
+    def _run(self, begin: Callable[[], object]) -> list[Any]:
+        self._check_idle()
+        self._is_running = True
+        try:
+            begin()
+            self._scheduler.drain()
+        finally:
+            self._is_running = False
         found: list[Any] = []
         for output in self._outputs:
             found += output.packets
@@ -128,6 +144,7 @@ class Pipeline:
 
     def close(self) -> None:
         """Tear the components down."""
+        self._check_idle()
         self._scheduler.teardown()
 
     def __enter__(self) -> Pipeline:

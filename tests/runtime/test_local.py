@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pypes import Filter, Graph, InvalidGraph, Packet, Pipeline, Transformer
+from pypes.errors import ComponentError
 from pypes.ingest.outcome import Fate
 from pypes.observe import Observer
 from tests.placement import samples
@@ -122,3 +123,31 @@ def test_an_observer_sees_a_pipeline() -> None:
     with Pipeline(Even, Same, observer=counts) as pipeline:
         list(pipeline.run(Packet({"n": n}) for n in range(5)))
     assert (counts.taken["even1"], counts.taken["same2"]) == (5, 3)
+
+
+@pytest.mark.parametrize("hook", ["epoch_began", "packets_sent", "packets_taken", "epoch_ended"])
+@pytest.mark.parametrize("call", ["push", "trigger", "close"])
+def test_an_observer_that_calls_back_is_refused_and_harms_nobody(hook: str, call: str, caplog: pytest.LogCaptureFixture) -> None:
+    def calls_back(self: Observer, *args: Any) -> None:
+        getattr(pipeline, call)(*([[Packet()]] if call == "push" else []))
+
+    observer = type("CallsBack", (Observer,), {hook: calls_back})()
+    with Pipeline(Shout, Shout, observer=observer) as pipeline:
+        assert [packet["title"] for packet in pipeline.push([Packet({"title": "a"})])] == ["A"]
+        assert [packet["title"] for packet in pipeline.push([Packet({"title": "b"})])] == ["B"]
+    [record] = [record for record in caplog.records if record.name.endswith("guard")]
+    assert record.getMessage() == f"CallsBack raised in {hook} and is switched off"
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], ComponentError)
+    assert record.exc_info[1].code == "pipeline.busy"
+
+
+def test_a_component_that_calls_back_fails_its_packet() -> None:
+    class Recurs(Transformer):
+        def process(self, packet: Packet) -> Packet:
+            return pipeline.push([packet])[0]  # type: ignore[no-any-return]
+
+    with Pipeline(Recurs) as pipeline:
+        assert pipeline.push([Packet()]) == []
+        assert pipeline.push([Packet()]) == []
+        assert ["the pipeline is at work" in letter.error for letter in pipeline.dead_letters] == [True, True]
