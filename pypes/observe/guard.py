@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from inspect import getmembers, isfunction
+from inspect import getmembers, isawaitable, iscoroutine, isfunction, isgenerator
 from typing import Any
 
 from pypes.observe.observer import Observer
@@ -28,12 +28,23 @@ class _Guarded(Observer):
 
         def guarded_hook(*args: Any) -> None:
             try:
-                hook(*args)
+                result = hook(*args)
+                if result is not None:
+                    _check(result)
             except Exception:
                 self.__dict__.clear()  # the empty hooks of the base class are left
                 log.exception("%s raised in %s and is switched off", type(observer).__name__, name)
 
         return guarded_hook
+
+
+def _check(result: Any) -> None:
+    """Raise ``TypeError`` if a hook has not run yet."""
+    if iscoroutine(result):
+        result.close()  # or Python warns that it was never awaited
+    elif not (isgenerator(result) or isawaitable(result)):
+        return
+    raise TypeError(f"the hook returned a {type(result).__name__}: it is called as an ordinary function, so define it with def")
 
 
 def guarded(observer: Observer | None) -> Observer | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import pytest
 
@@ -57,3 +58,23 @@ def test_hooks_that_are_not_overridden_are_not_called() -> None:
     assert observer is not None
     assert type(observer).packets_sent is Observer.packets_sent
     assert observer.__dict__.keys() == {"epoch_ended", "epoch_began"}
+
+
+class Unrun(Observer):
+    """Its hooks are called, and do nothing."""
+
+    async def epoch_began(self, graph: str, documents: int) -> None:  # type: ignore[override]
+        raise AssertionError("it runs")
+
+    def epoch_ended(self, graph: str, documents: int) -> Iterator[None]:  # type: ignore[override]
+        yield
+
+
+@pytest.mark.parametrize(("hook", "made"), [("epoch_began", "coroutine"), ("epoch_ended", "generator")])
+def test_a_hook_that_nobody_runs_is_said_so(hook: str, made: str, caplog: pytest.LogCaptureFixture) -> None:
+    observer = guarded(Unrun())
+    getattr(observer, hook)("good", 1)
+    getattr(observer, hook)("good", 1)
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert str(record.exc_info[1]).startswith(f"the hook returned a {made}: ")
