@@ -53,7 +53,7 @@ _AS_IT_COMES: Final = Batching()
 def batch_problem(option: str, value: Any) -> str:
     """The fault in the value of an option; empty if it has none."""
     if option == "batch_s":
-        is_time = type(value) in (int, float) and math.isfinite(value) and value >= 0
+        is_time = type(value) in (int, float) and 0 <= value < math.inf
         return "" if is_time else "must be a number of seconds, 0 or more"
     most = MOST_BATCH_SIZE if option == "batch_size" else math.inf
     if type(value) is int and 0 < value <= most:

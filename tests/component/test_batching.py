@@ -97,7 +97,8 @@ def test_values_that_are_none_are_refused(option: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("batch_size", MOST_BATCH_SIZE), ("batch_bytes", 1), ("batch_s", 0), ("batch_s", 9.5)]
+    ("option", "value"),
+    [("batch_size", MOST_BATCH_SIZE), ("batch_bytes", 1), ("batch_s", 0), ("batch_s", 9.5), ("batch_s", 10**400)],
 )
 def test_values_that_are_some(option: str, value: Any) -> None:
     assert batch_problem(option, value) == ""
