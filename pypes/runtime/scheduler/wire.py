@@ -239,6 +239,9 @@ class Wire:
 
 
 def size_of(value: Any) -> int:
-    """Estimated bytes of a packet, or of another value."""
-    measure = getattr(value, "size_bytes", None)
-    return measure() if measure is not None else 64 + len(str(value))
+    """Estimated bytes of a packet, or of another value, which may be of a class that cannot say."""
+    try:
+        measure = getattr(value, "size_bytes", None)
+        return max(0, int(measure() if callable(measure) else 64 + len(str(value))))
+    except Exception:
+        return 64

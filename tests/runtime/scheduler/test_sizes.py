@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pypes.runtime.scheduler import Epoch, Feed
 from pypes.runtime.scheduler.ready import Ready
 from pypes.runtime.scheduler.sizes import Sizes
-from pypes.runtime.scheduler.wire import Wire
+from pypes.runtime.scheduler.wire import Wire, size_of
 
 
 class Sized:
@@ -65,3 +67,24 @@ def test_after_packets_were_put_back_all_is_measured_again() -> None:
     sizes.clear()
     assert sizes.total([own]) == 35
     assert sizes.fitting(own, 5, is_first=False) == 1
+
+
+class Silent:
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+class Measured(Silent):
+    """Has a number of that name, as records of files do."""
+
+    size_bytes = 3
+
+
+class Negative(Silent):
+    def size_bytes(self) -> float:
+        return -7.5
+
+
+@pytest.mark.parametrize(("value", "size"), [(Silent(), 64), (Measured(), 64), (Negative(), 0), (None, 68), ([], 66)])
+def test_whatever_a_component_sends_has_a_size(value: Any, size: int) -> None:
+    assert size_of(value) == size
