@@ -80,6 +80,8 @@ class Feeds:
             fed = self.fed = lineages[-1] + 1
             if fed > epoch.fed:
                 epoch.fed = fed
+        if not packets:  # nothing would ever take it off the wire
+            return True
         target = self._by_name.get(filter)
         if target is None:
             self._refuse(epoch, filter, packets, lineages)

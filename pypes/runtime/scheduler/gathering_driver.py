@@ -30,7 +30,7 @@ class GatheringDriver(BatchDriver):
 
     is_handed_chunks = False
 
-    __slots__ = ("asked", "batch", "most_bytes", "order", "returned", "size", "sizes", "wait_s")
+    __slots__ = ("asked", "back", "batch", "most_bytes", "order", "returned", "size", "sizes", "wait_s")
 
     size: int
     most_bytes: int
@@ -44,6 +44,8 @@ class GatheringDriver(BatchDriver):
         self.batch: Epoch | None = None
         #: So many of the packets that wait do not wait any longer.
         self.asked = 0
+        #: So many of the packets at the front of the first wire were put back, whichever wire they came by: they go first.
+        self.back = 0
         #: Packets at the end of the batch that were put back.
         self.returned = 0
         #: Bytes of what waits, if they matter.
@@ -60,8 +62,10 @@ class GatheringDriver(BatchDriver):
     def wired(self) -> None:
         super().wired()
         self.order = self.wires
-        self.asked = 0
+        self.asked = self.back = 0
         self._wait_no_more()
+        if self._waiting:  # nobody else would have it look again at what it let wait
+            self.core.ready.waiting |= self.bit
         if self.sizes is not None:
             self.sizes.clear()
 
@@ -159,7 +163,7 @@ class GatheringDriver(BatchDriver):
         room, room_bytes = self.size, self.most_bytes
         if self.sizes is not None:
             self.sizes.total(self.wires)
-        for wire in self.order:
+        for wire in self.wires if self.back else self.order:
             while room:
                 most = room
                 if self.sizes is not None:
@@ -169,6 +173,7 @@ class GatheringDriver(BatchDriver):
                     break
                 parts.append(part)
                 room -= len(part[1])
+                self.back = max(0, self.back - len(part[1]))
                 if self.sizes is not None:
                     room_bytes -= self.sizes.take(wire, part[0], len(part[1]))
         if len(self.wires) > 1:  # the next batch begins with another one
@@ -229,14 +234,15 @@ class GatheringDriver(BatchDriver):
             return
         parents = self.batch.parents
         last = parents[len(parents) - len(values) :]
-        self._forget_sizes()
+        self._returned_to_front(len(values))
         self.taken_from.put_back_each((epoch, value, lineage) for (epoch, lineage), value in zip(last, values, strict=True))
 
     def give_back(self, wire: Wire, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
-        self._forget_sizes()
+        self._returned_to_front(len(values))
         super().give_back(wire, epoch, values, lineages)
 
-    def _forget_sizes(self) -> None:
+    def _returned_to_front(self, count: int) -> None:
+        self.back += count
         if self.sizes is not None:
             self.sizes.clear()
 

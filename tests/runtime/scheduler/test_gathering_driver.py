@@ -179,6 +179,28 @@ def test_documents_that_must_follow_each_other_do_not_wait_for_a_batch() -> None
         assert scheduler.in_flight == 1
 
 
+def test_a_lone_run_that_begins_while_a_batch_waits_lets_it_go() -> None:
+    gather, clock = Gathers(4, LONG_S), Clock()
+    with running(chain(gather), WIRES, clock=clock) as scheduler:
+        push(scheduler, "in", 1, 1)
+        settle(scheduler)
+        assert scheduler.is_gathering
+        scheduler.record_turn = lambda filter, document: None
+        settle(scheduler)
+        assert gather.batches == [[0, 1]]
+        assert not scheduler.in_flight
+
+
+@pytest.mark.parametrize("max_bytes", [None, 1000])
+def test_a_wave_of_nothing_ends_at_once(max_bytes: int | None) -> None:
+    gather = Gathers(4, LONG_S, max_bytes=max_bytes)
+    with running({"gather": gather, "end": Keep()}, WIRES[1:], clock=Clock()) as scheduler:
+        push(scheduler, "gather", 0)
+        settle(scheduler)
+        assert not scheduler.in_flight
+    assert gather.batches == []
+
+
 def test_a_pipeline_waits_for_nothing() -> None:
     gather = Gathers(100, LONG_S)
     with Pipeline(Pass, gather, limits=Limits(wave_packets=150)) as pipeline:

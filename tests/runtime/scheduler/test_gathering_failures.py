@@ -111,6 +111,24 @@ def test_what_cannot_reach_its_service_goes_back_in_order_and_fails_nothing() ->
     assert len(run.done) == 4
 
 
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_what_goes_back_comes_first_again_whichever_wire_it_came_by(size: int) -> None:
+    gather, end, clock = Gathers(size, 1.0), Keep(), Clock()
+    gather.outage = ConnectionRefusedError("nobody")
+    wires = [("one.out", "gather.in"), ("two.out", "gather.in"), ("gather.out", "end.in")]
+    nodes: dict[str, Component] = {"one": Pass(), "two": Pass(), "gather": gather, "end": end}
+    with running(nodes, wires, clock=clock, rng=Highest()) as scheduler:
+        both = [("one", packets(4, 10), range(4)), ("two", packets(4, 20), range(4))]
+        scheduler.submit(Feed(iter(both), 4))
+        settle(scheduler)
+        pass_time(scheduler, clock)
+        gather.outage = None
+        while scheduler.in_flight:
+            pass_time(scheduler, clock)
+    assert [n for n in end.numbers if n < 20] == [10, 11, 12, 13]
+    assert [n for n in end.numbers if n >= 20] == [20, 21, 22, 23]
+
+
 def test_a_packet_that_alone_cannot_reach_its_service_is_found() -> None:
     gather = Gathers(4, 1.0)
     gather.bad = {1: ConnectionRefusedError("only I")}
