@@ -10,6 +10,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 
 from pypes.component import ERROR_PORT, Component, Publisher, is_publisher
 from pypes.core.returned import unrun
+from pypes.core.shown import shown
 from pypes.packet import Packet
 from pypes.runtime.scheduler.context import FilterContext
 from pypes.runtime.scheduler.core import Attempt, Core, Filter
@@ -342,7 +343,7 @@ class Driver(FilterContext):
         elif self.joining.has_current if self.joining is not None else any(wire.waiting for wire in self.wires):
             self.stall = self.stall or Stall()
             if self.stall.is_over(self):
-                self._give_up_input()
+                self._give_up_input("component.stalled", "the filter yields without taking its input")
         self.note_waiting()
         if self.broken:
             self.resting.end_turn(self)
@@ -355,19 +356,30 @@ class Driver(FilterContext):
         if not (only.waiting if only is not None else any(wire.waiting for wire in self.wires)) and not self.triggers:
             self.core.ready.waiting &= ~self.bit
 
-    def _give_up_input(self) -> None:
-        """Dead-letter the input that the component leaves untaken."""
+    def failed_before(self, error: BaseException) -> None:
+        """``step`` raised with nothing in hand, our own bug: try again a few times, then give up the input."""
+        self.component.log.error("turn failed", exc_info=error)
+        self.stall = self.stall or Stall()
+        if self.stall.is_over(self):
+            self._give_up_input("internal", shown(error, self.core.secrets.redact), error)
+
+    def _give_up_input(self, code: str, reason: str, error: BaseException | None = None) -> None:
+        """Dead-letter the input that is not taken."""
         self.stall = None
         epoch = self.next_epoch()
         self.chosen = None
         if epoch is None:
+            triggers, self.triggers = self.triggers, []
+            for trigger in triggers:
+                self.failing.dead_letter(trigger, None, (), code, reason, error)
+                trigger.release()
+            self.note_waiting()
             return
         for wires in self.inputs.values():
             chunk = self.take(wires, epoch)
             if chunk is not None:
                 for value, lineage in zip(*chunk, strict=True):
-                    reason = "the filter yields without taking its input"
-                    self.failing.dead_letter(epoch, value, lineage, "component.stalled", reason)
+                    self.failing.dead_letter(epoch, value, lineage, code, reason, error)
         self.end_turn()
 
     def publish(self, lineages: Sequence[Lineage]) -> None:

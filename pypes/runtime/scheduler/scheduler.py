@@ -298,9 +298,14 @@ class Scheduler:
 
     def _recover(self, me: greenlet, error: BaseException) -> None:
         """Our own bug: whoever had something in hand here gives it to the dead letters, and the others go on."""
+        is_charged = is_no_failure(error)
         for driver in self.drivers:
             if driver.epoch is not None and (driver.greenlet is None or driver.greenlet is me or driver.greenlet.dead):
                 driver.failed_step(error)
+                is_charged = True
+        if not is_charged:
+            assert self.core.running is not None
+            self.drivers[self.core.running.index].failed_before(error)
 
     def drain(self) -> None:
         """Run until every epoch is done, waiting as needed; held packets are let go when nothing else moves. Blocks.

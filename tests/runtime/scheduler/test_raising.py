@@ -16,6 +16,9 @@ from pypes.errors import ComponentError
 from pypes.packet import Packet
 from pypes.runtime.local import Pipeline
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler
+from pypes.runtime.scheduler.process_driver import ProcessDriver
+from tests.runtime.clock import Clock
+from tests.runtime.scheduler.destinations import pass_time
 from tests.runtime.scheduler.exceptions import RAISING
 from tests.runtime.scheduler.graphs import Keep, Pass, graph_of, packets, running
 
@@ -316,3 +319,38 @@ def test_a_user_who_interrupts_ends_the_run() -> None:
         push(scheduler, packets(1, 8))
         assert 8 in keep.numbers
         assert scheduler.in_flight == 0
+
+
+@pytest.mark.parametrize("is_triggered", [False, True])
+def test_a_fault_of_the_runtime_before_a_turn_has_anything_ends_what_waits(
+    is_triggered: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Bad(Pass):
+        inputs = {} if is_triggered else Pass.inputs
+
+    done: list[Epoch] = []
+    nodes = {"bad": Bad(), "last": Keep(), "other": Keep()}
+    clock = Clock()
+    with running(nodes, [("bad.out", "last.in")], clock=clock, on_done=done.append) as scheduler:
+        step = ProcessDriver.step
+
+        def fails(driver: ProcessDriver) -> None:
+            if driver.name == "bad":
+                raise MemoryError("bookkeeping")
+            step(driver)
+
+        monkeypatch.setattr(ProcessDriver, "step", fails)
+        if is_triggered:
+            scheduler.trigger()
+        else:
+            scheduler.submit(Feed(iter([("bad", packets(2), range(2)), ("other", packets(1), (2,))]), 3))
+        while not done:
+            pass_time(scheduler, clock)
+        assert [failure.code for failure in done[0].dead_letters] == ["internal"] * (1 if is_triggered else 2)
+        assert caplog.text.count("MemoryError: bookkeeping") == 8
+        monkeypatch.undo()
+        if not is_triggered:
+            assert done[0].fate_of(2).outcome == "published"
+            scheduler.submit(Feed(iter([("bad", packets(2), range(2))]), 2))
+            scheduler.run()
+            assert done[1].fate_of(0).outcome == "published"
