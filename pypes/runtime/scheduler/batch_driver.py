@@ -129,12 +129,12 @@ class BatchDriver(ProcessDriver):
         return None
 
     def _work_on_batch(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
-        whole = Whole(lineages)
-        self.lineages, self.results, self.emitted, self.gone = whole, [], 0, None
+        outs = self.outs  # PERF: a publisher has none as a rule, and sends nothing
+        self.lineages, self.results, self.emitted, self.gone = Whole(lineages) if outs else lineages, [], 0, None
         self.sent_from.clear()
         assert self.component.process_batch is not None
         results = self.component.process_batch(values)
-        out = self.outs.get("out")
+        out = outs.get("out")
         if results is not None and (out is None or self.is_publisher):
             results = _run(results, is_kept=out is not None)
         if self.is_publisher:
@@ -146,7 +146,8 @@ class BatchDriver(ProcessDriver):
             self._pinned().drop(self.index, tuple(set(flatten(lineages)) - going_on) if going_on else lineages)
         if self.sent and out is not None:
             self._emit_in_order(out)
-        self._flush_ports()
+        if outs:
+            self._flush_ports()
         if self.holding is not None and self.holding.release_asked:
             self.holding.release()
 

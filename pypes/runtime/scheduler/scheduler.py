@@ -130,7 +130,7 @@ class Scheduler:
 
     def submit(self, feed: Feed) -> Epoch:
         """Take a feed; it is pulled as there is room. Call :meth:`run` afterwards."""
-        epoch = Epoch(feed, self.roster, self._ended, holds=1)
+        epoch = Epoch(feed, self.roster, self._ended, 1)
         epoch.feeding = True
         self.epochs.add(epoch)
         if feed.committed:
@@ -189,7 +189,8 @@ class Scheduler:
     @property
     def is_idle(self) -> bool:
         """True if ``run`` would find nothing to do now."""
-        ready = self.core.ready.waiting & ~self.core.ready.blocked
+        states = self.core.ready
+        ready = states.waiting & ~states.blocked
         if self._is_cut or ready & ~self._joins or self.core.calls.has_ended:
             return False
         # a join that waits for its ancestors, and a feed whose last wave waits for a blocked filter, move only after those
@@ -199,14 +200,15 @@ class Scheduler:
 
     def run(self) -> None:
         """Run waves until nothing is ready, or a slice of time is used up; never blocks."""
-        self.core.caller = getcurrent()
+        core = self.core
+        core.caller = getcurrent()
         while True:
-            if self.core.runner is None:
-                self.core.runner = greenlet(self._loop)
+            if core.runner is None:
+                core.runner = greenlet(self._loop)
             # a runner in which a filter was parked belongs to that filter from then on: go on with another one
-            if self.core.runner.switch() is not PARKED:
+            if core.runner.switch() is not PARKED:
                 break
-        if self.epochs and self.core.clock() >= self.standstill.look_at:
+        if self.epochs and core.clock() >= self.standstill.look_at:
             self.standstill.look()
 
     def _loop(self) -> None:
@@ -217,28 +219,29 @@ class Scheduler:
 
     def _run_slice(self, me: greenlet) -> bool:
         """False if the runner was parked meanwhile, so that another one runs now."""
-        until = self.core.clock() + SLICE_S
         # PERF: looked at before every wave, so as they are rather than asked
-        ended, feeds, published = self.core.calls.done, self.feeds, self.published
-        timers, alarms = self.core.timers.heap, self.core.timers.alarms
+        core = self.core
+        until, states = core.clock() + SLICE_S, core.ready
+        ended, feeds, published = core.calls.done, self.feeds, self.published
+        timers, alarms = core.timers.heap, core.timers.alarms
         fed, drivers, joins, is_watched = feeds.waiting, self.drivers, self._joins, self._is_watched
         while True:
             if ended:
-                for caller in self.core.calls.ended():
+                for caller in core.calls.ended():
                     caller.call_ended()
             if timers or alarms:
-                self.core.timers.fire()
+                core.timers.fire()
             moved = False
             position = 0
             # a wave: every filter that has something to do, once, in topological order
-            while ready := (self.core.ready.waiting & ~self.core.ready.blocked) >> position:
+            while ready := (states.waiting & ~states.blocked) >> position:
                 position += (ready & -ready).bit_length()
                 driver = drivers[position - 1]
                 if joins and driver.is_join and not driver.find_ready_epoch():
                     continue
                 moved = True
-                self.core.turns += 1
-                self.core.running = driver
+                core.turns += 1
+                core.running = driver
                 if is_watched:
                     self._begin_watched(driver)
                 try:
@@ -248,13 +251,13 @@ class Scheduler:
                         raise
                     self._recover(me, error)
                     if is_no_failure(error):  # whoever called `run` is interrupted; another runner goes on if it is called again
-                        self.core.runner = None
+                        core.runner = None
                         raise
-                if self.core.runner is not me:
+                if core.runner is not me:
                     return False
                 if joins and driver.is_join and driver.has_more:
                     position -= 1  # a turn for each document
-            self.core.running = None
+            core.running = None
             if is_watched:
                 self._end_watched()
             if fed and feeds.pull():
@@ -262,13 +265,13 @@ class Scheduler:
             if published is not None and (published.fresh or published.open):
                 # after the feeds, because most epochs are done once theirs is found exhausted
                 published.report()
-            if not (self.core.ready.waiting or fed or ended or timers or alarms or self.core.ready.blocked):
+            if not (states.waiting or fed or ended or timers or alarms or states.blocked):
                 self._is_cut = False  # PERF: it need not be found out in another round that there is nothing
                 return True
             if not moved and not ended and not self._relieve():
                 self._is_cut = False
                 return True
-            if self.core.clock() >= until:
+            if core.clock() >= until:
                 self._is_cut = True
                 return True
 
