@@ -150,6 +150,10 @@ class Draining(Unavailable):
     code = "node.draining"
 
 
+class WorkerEnding(Unavailable):
+    code = "worker.ending"
+
+
 class StoreError(PypesError):
     code = "store.failed"
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from pypes.api.docs import Documents
+from pypes.api.short_path import ShortPath
 from pypes.testing.node import Node, running
 from tests.api.test_docs import FILES, GRAPH, LINES, MULTIPART, NDJSON, ONE, PACKETS, nested
 
@@ -54,3 +58,37 @@ def test_what_is_not_usual_goes_the_long_way(node: Node) -> None:
     assert node.post(b"hello", content_type="text/plain", **{"Content-Disposition": 'attachment; filename="a.txt"'}).status == 202
     assert node.http.request("GET", f"{node.url}/docs").status == 405
     assert node.post(ONE, **{"Pypes-Id": "%"}).json()["code"] == "document.id"
+
+
+@pytest.mark.parametrize(("path", "has_begun"), [("/docs", False), ("/graphs/g", False), ("/graphs/g", True)])
+def test_a_worker_that_ends_answers_what_it_cannot_wait_for(path: str, has_begun: bool) -> None:
+    class Waits:
+        async def accept(self, *_: Any) -> Any:
+            await asyncio.Event().wait()
+
+    async def waits(scope: Any, receive: Any, send: Any) -> None:
+        if has_begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.Event().wait()
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"{}"}
+
+    events: list[Any] = []
+
+    async def send(event: Any) -> None:
+        events.append(event)
+
+    async def main() -> None:
+        scope = {"path": path, "method": "POST", "query_string": b"", "headers": []}
+        answering = asyncio.ensure_future(ShortPath(waits, cast(Documents, Waits()))(scope, receive, send))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        answering.cancel("timeout graceful shutdown exceeded")
+        await asyncio.wait([answering])
+        assert answering.cancelled() is has_begun
+
+    asyncio.run(main())
+    assert events[0]["status"] == (200 if has_begun else 503)
+    if not has_begun:
+        assert json.loads(events[1]["body"])["code"] == "worker.ending"
