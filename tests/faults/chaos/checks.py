@@ -110,7 +110,8 @@ def duplicates(ledger: Ledger, taken: Taken, tally: Tally, deaths: int) -> tuple
 def disorder(ledger: Ledger, taken: Taken) -> Iterator[str]:
     """Versions of one document are published in the order in which they were acknowledged.
 
-    What was not acknowledged has no place in the order. A version may come again after a newer one, if that follows again.
+    What was not acknowledged has no place in the order. A version may come again after a newer one, if that follows again; or a
+    newer one than that, which had it left out when it was to run again.
     """
     for id, documents in ledger.versions():
         rank = {key_of(document): number for number, document in enumerate(documents)}
@@ -127,7 +128,10 @@ def disorder(ledger: Ledger, taken: Taken) -> Iterator[str]:
         newest = -1
         first_seen: set[int] = set()
         for at, number in enumerate(seen):
-            if number < newest and (number not in first_seen or last_at[newest] < at):
+            has_followed = last_at[newest] > at if newest >= 0 else True
+            if not has_followed and may_be_superseded(documents[newest]):
+                has_followed = any(later > newest and last > at for later, last in last_at.items())
+            if number < newest and (number not in first_seen or not has_followed):
                 yield f"id {id}: version {documents[number].serial} came after the newer {documents[newest].serial}"
                 break
             first_seen.add(number)

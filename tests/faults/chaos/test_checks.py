@@ -53,6 +53,12 @@ def test_a_document_of_the_bulk_lane_may_be_left_out_for_a_live_one_that_follows
     found.posted[1].is_bulk = True
     assert not list(checks.disorder(found, taken("1", "3")))
     assert not list(checks.superseded_unduly(found, taken("1", "3")))
+    # also when all of them run again: what the live one replaces by now does not
+    assert list(checks.disorder(found, taken("1", "2", "1")))
+    assert not list(checks.disorder(found, taken("1", "2", "1", "3")))
+    found.posted[1].is_bulk = False
+    assert "came after the newer" in next(checks.disorder(found, taken("1", "2", "1", "3")))
+    found.posted[1].is_bulk = True
     found.posted[1].posted_s = 103.0
     assert "2" in next(checks.superseded_unduly(found, taken("1", "3")))
     # a live one that nobody heard of may have come at any time
