@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ import pytest
 
 from pypes.runtime.folders import find_runtime_dir
 from pypes.testing.node import Node, running, until
+from tests.serving import in_thread
 
 #: Where it stands → the value. The password has what must be quoted in an address.
 MARKERS = {
@@ -110,36 +110,30 @@ class Fetches(Source):
 '''
 
 
-class Origin:
+class Origin(ThreadingHTTPServer):
     """A server that answers with all that it was asked with."""
 
     def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Echo)
         self.asked = ""
-        origin = self
+        self.address = f"127.0.0.1:{self.server_address[1]}"
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                origin.asked = f"{self.path} {dict(self.headers)}"
-                fails = self.path.startswith("/fails")
-                body = origin.asked.encode() if fails else b'{"how": "raise"}'
-                self.send_response(500 if fails else 200, f"no luck with {self.path} {self.headers.get('X-Api-Key')}")
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
 
-            def log_message(self, *_: Any) -> None:
-                pass
+class Echo(BaseHTTPRequestHandler):
+    server: Origin
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
+    def do_GET(self) -> None:
+        asked = self.server.asked = f"{self.path} {dict(self.headers)}"
+        fails = self.path.startswith("/fails")
+        body = asked.encode() if fails else b'{"how": "raise"}'
+        self.send_response(500 if fails else 200, f"no luck with {self.path} {self.headers.get('X-Api-Key')}")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def log_message(self, *_: Any) -> None:
+        pass
 
 
 def graph(name: str, nodes: dict[str, Any], *wires: str) -> dict[str, Any]:
@@ -171,9 +165,8 @@ def fetches(name: str, address: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def origin() -> Iterator[Origin]:
-    made = Origin()
-    yield made
-    made.close()
+    with in_thread(Origin()) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

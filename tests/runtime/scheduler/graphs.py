@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pypes.component import Component, Publisher, Transformer
+from pypes.component import Component, Operator, Publisher, Transformer
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Scheduler
@@ -37,6 +37,22 @@ def packets(count: int, start: int = 0) -> list[Packet]:
 class Pass(Transformer):
     def process(self, packet: Packet) -> Packet:
         return packet
+
+
+class Hold(Operator):
+    """Keeps packets until it is flushed."""
+
+    holds = True
+
+    def setup(self) -> None:
+        self.kept: list[Packet] = []
+
+    def process(self, packet: Packet) -> None:
+        self.kept.append(packet)
+
+    def flush(self) -> list[Packet]:
+        kept, self.kept = self.kept, []
+        return kept
 
 
 class Keep(Publisher):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pypes.component import Component, Operator, Transformer
+from pypes.component import Component, Transformer
 from pypes.core.limits import Limits
 from pypes.errors import Retry, Unreachable
 from pypes.packet import Packet
@@ -27,7 +27,7 @@ from tests.runtime.scheduler.destinations import (
     settle,
     submit,
 )
-from tests.runtime.scheduler.graphs import Keep, Pass, running
+from tests.runtime.scheduler.graphs import Hold, Keep, Pass, running
 
 WIRES = [("start.out", "end.in")]
 
@@ -223,20 +223,6 @@ def test_rests_have_jitter() -> None:
 
 
 def test_what_is_held_before_a_resting_publisher_does_not_make_it_spin() -> None:
-    class Hold(Operator):
-        holds = True
-
-        def setup(self) -> None:
-            self.kept: list[Packet] = []
-
-        def process(self, packet: Packet) -> None:
-            self.kept.append(packet)
-
-        def flush(self) -> None:
-            kept, self.kept = self.kept, []
-            for packet in kept:
-                self.send("out", packet)
-
     clock = Clock()
     end = InCommit()
     end.error = ConnectionError()

@@ -9,7 +9,7 @@ from pypes.component import Component, Operator, Publisher
 from pypes.ingest.outcome import Fate
 from pypes.packet import Packet
 from pypes.runtime.scheduler import BARRIER, PUBLISHED, Batch, Epoch, Feed
-from tests.runtime.scheduler.graphs import Keep, Pass, packets, running
+from tests.runtime.scheduler.graphs import Hold, Keep, Pass, packets, running
 
 CHAIN = [("start.out", "middle.in"), ("middle.out", "end.in")]
 
@@ -70,19 +70,6 @@ def test_a_join_lets_go_at_a_barrier() -> None:
 
 
 def test_a_barrier_waits_for_packets_that_are_held() -> None:
-    class Hold(Operator):
-        holds = True
-
-        def setup(self) -> None:
-            self.kept: list[Packet] = []
-
-        def process(self, packet: Packet) -> None:
-            self.kept.append(packet)
-
-        def flush(self) -> list[Packet]:
-            kept, self.kept = self.kept, []
-            return kept
-
     end = Keep()
     sizes: list[int] = []
 

@@ -11,7 +11,7 @@ from pypes.core.limits import Limits
 from pypes.errors import Retry
 from pypes.packet import Packet
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Batch, Epoch, Feed, Scheduler
-from tests.runtime.scheduler.graphs import packets, running
+from tests.runtime.scheduler.graphs import Hold, packets, running
 from tests.runtime.scheduler.joins import (
     DIAMOND,
     BatchTurns,
@@ -329,19 +329,6 @@ def test_a_join_waits_for_an_offloaded_call_of_a_branch() -> None:
 
 
 def test_a_join_does_not_wait_for_what_a_branch_holds() -> None:
-    class Hold(Operator):
-        holds = True
-
-        def setup(self) -> None:
-            self.kept: list[Packet] = []
-
-        def process(self, packet: Packet) -> None:
-            self.kept.append(packet)
-
-        def flush(self) -> list[Packet]:
-            kept, self.kept = self.kept, []
-            return kept
-
     nodes = diamond(Turns(), Hold())
     done: list[Epoch] = []
     with running(nodes, DIAMOND, clock=still, on_done=done.append, limits=Limits(wire_packets=4)) as scheduler:

@@ -11,7 +11,7 @@ from pypes.core.limits import Limits
 from pypes.errors import Retry
 from pypes.packet import Packet
 from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Feed
-from tests.runtime.scheduler.graphs import Keep, Pass, packets, running
+from tests.runtime.scheduler.graphs import Hold, Keep, Pass, packets, running
 
 
 class Reports:
@@ -143,19 +143,6 @@ def test_what_waits_to_be_tried_again_is_not_reported() -> None:
 
 
 def test_what_is_held_is_not_reported_and_derived_epochs_report_for_their_documents() -> None:
-    class Hold(Operator):
-        holds = True
-
-        def setup(self) -> None:
-            self.kept: list[Packet] = []
-
-        def process(self, packet: Packet) -> None:
-            self.kept.append(packet)
-
-        def flush(self) -> list[Packet]:
-            kept, self.kept = self.kept, []
-            return kept
-
     reports = Reports()
     later = Later()
     nodes = {"start": Pass(), "hold": Hold(), "end": Keep(), "later": later}
