@@ -20,6 +20,8 @@ class YieldingLeasing:
         self.lent: dict[int, Lease] = {}
         #: Raised by every call while it is set: the network is down.
         self.failure: Exception | None = None
+        #: How often it was.
+        self.refused = 0
 
     @property
     def on_ready(self) -> Callable[[], None] | None:
@@ -32,6 +34,7 @@ class YieldingLeasing:
     async def _step(self) -> None:
         await step()
         if self.failure is not None:
+            self.refused += 1
             raise self.failure
 
     async def streams(self) -> tuple[list[Stream], frozenset[str]]:

@@ -101,7 +101,7 @@ def test_an_outage_loses_and_repeats_nothing() -> None:
         assert queue.leasing.ack(first, DONE)
         assert queue.leasing.record_crash(second) == 1
         queue.leasing.record_poison(second, Poison(0, "pdf", "killed by SIGSEGV"))
-        await asyncio.sleep(0.03)  # more than one attempt
+        await until(lambda: queue.remote.refused > 1)
         assert queue.stats().acknowledged == 0
         queue.remote.failure = None
         await queue.leasing.settled()
