@@ -26,7 +26,7 @@ LOOK_S = 5.0
 PAUSE = 10
 #: The multiple of ``instances`` that may serve before there is something to do.
 MOST = 2
-CODE_CHANGED = "the code of components has changed"
+OTHER_CODE = "the code or settings are others than those that run, or cannot be compared; SIGHUP takes them up"
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Consolidation:
         wanted = self._launcher.running()
         if not self._is_current(wanted):
             return
-        needed = sum(map(resident_bytes, {instance.pid for instance in self._generations.ready()}))
+        needed = sum(resident_bytes(instance.pid) for instance in self._generations.ready())
         available = available_memory_bytes()
         if available is None or available < needed:
             self._log.info("instances not consolidated", reason="memory", needed_bytes=needed, available_bytes=available)
@@ -97,7 +97,7 @@ class Consolidation:
             if not is_same or wanted != self._launcher.running():
                 reason = "something was deployed meanwhile"
             elif not self._is_current(wanted):
-                reason = CODE_CHANGED
+                reason = OTHER_CODE
             else:
                 processes = self._state().processes
                 self._launcher.go_live(generation)
@@ -106,8 +106,8 @@ class Consolidation:
         await self._launcher.give_up(generation, reason)
 
     def _is_current(self, wanted: Mapping[str, StoredGraph]) -> bool:
-        """True if processes that are started now take up the code that was deployed; what has changed is for SIGHUP."""
+        """True if processes that are started now take up the code that was deployed; other code is for SIGHUP."""
         is_current = all(map(self._launcher.is_current, wanted.values()))
         if not is_current:
-            self._log.info("instances not consolidated", reason=CODE_CHANGED)
+            self._log.info("instances not consolidated", reason=OTHER_CODE)
         return is_current

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pypes.runtime.graphs.consolidation import State
+from pypes.runtime.graphs.consolidation import OTHER_CODE, State
 
 DUE = State(processes=5, instances=2, quiet_s=60, changed_at=100, tried_at=None, is_rolling=False)
 
@@ -93,7 +93,7 @@ def test_generations_become_one_when_nothing_is_deployed(
     wait_until((tmp_path / "a.waits").exists, "the next set-up")
     (tmp_path / "writes.py").write_text(WRITES + "# changed\n")
     (tmp_path / "a.wait").unlink()
-    node.event("instances not consolidated", reason="the code of components has changed")
+    node.event("instances not consolidated", reason=OTHER_CODE)
     assert hosts() == [["a"], ["b"], ["c"]]
     (tmp_path / "writes.py").write_text(WRITES)
     assert node.event("instances consolidated")["now"] == 1
