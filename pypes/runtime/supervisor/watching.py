@@ -42,7 +42,8 @@ async def watch(folder: Path, seen: Mapping[str, Stamp], on_change: Callable[[],
                 now = stamps_of(folder)
                 if changes or now != seen:
                     await on_change()
-                    seen = now  # not before: what could not be deployed is tried again
+                    # not before: what could not be deployed is tried again
+                    seen, reason = now, ""
         except FileNotFoundError:
             pass  # there is no such folder yet; the watcher cannot wait for one
         except (OSError, PypesError) as error:
