@@ -46,6 +46,43 @@ class Identity(NamedTuple):
     id: str
 
 
+class Version(NamedTuple):
+    """A version of a document, in the order in which they were accepted and run.
+
+    ``receipt`` and ``index`` are those of its first run, the ordinal within the delivery; ``run`` is the time of the node at
+    which this run was handed to an instance, in ms since the epoch (0: not known), so that a later run of the same
+    delivery, under another graph perhaps, goes before an earlier one.
+    """
+
+    receipt: str
+    index: int = 0
+    run: int = 0
+
+    @property
+    def text(self) -> str:
+        """Text that sorts as versions do: ``RECEIPT/0000003/0001790000000000``."""
+        return f"{self.receipt}/{self.index:07}/{self.run:016}"
+
+    @classmethod
+    def parse(cls, text: str) -> Version:
+        """Inverse of :attr:`text`; raises ``ValueError`` for anything else."""
+        receipt, index, run = text.rsplit("/", 2)
+        return cls(receipt, int(index), int(run))
+
+
+class Completed(NamedTuple):
+    """The end of a document at one component: nothing more of this version comes to it in this run.
+
+    ``is_whole``: nothing that was made of it failed on a way to this component, so what older versions left can go.
+    ``is_deleted``: this version deletes the document.
+    """
+
+    document: Identity
+    version: Version
+    is_whole: bool
+    is_deleted: bool = False
+
+
 class Named(NamedTuple):
     """Identity of a document for a person: its id, the name of its file, its route; ``None`` for an absent one."""
 

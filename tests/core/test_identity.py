@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pypes.core.identity import MAX_ID_BYTES, Identity, id_of
+from pypes.core.identity import MAX_ID_BYTES, Identity, Version, id_of
 from pypes.errors import BadId
 from pypes.packet import Packet
 
@@ -51,3 +51,9 @@ def test_the_same_id_under_two_routes_is_two_documents() -> None:
     found = [Packet({"id": 1}, meta).identity for meta in (None, {"route": "a"}, {"route": "b"}, {"route": "a", "id": "1"})]
     assert found == [Identity("", "1"), Identity("a", "1"), Identity("b", "1"), Identity("a", "1")]
     assert Packet({"text": "x"}, {"route": "a"}).identity is None
+
+
+def test_versions_are_in_the_order_of_their_receipts_documents_and_runs() -> None:
+    versions = [Version("01a", 2, 5), Version("01a", 2, 40), Version("01a", 10, 3), Version("01b", 0, 1)]
+    assert sorted(versions) == versions
+    assert [Version.parse(text) for text in sorted(version.text for version in versions)] == versions
