@@ -25,6 +25,7 @@ from pypes.component.example import Example
 from pypes.component.original import OriginalStyle
 from pypes.component.parameters import convert, schema_of
 from pypes.component.shared import Shares
+from pypes.core.identity import Completed
 from pypes.core.paths import Paths
 from pypes.core.secrets import Secrets
 from pypes.errors import InvalidInput, Problem
@@ -146,6 +147,10 @@ class Component(OriginalStyle):
     #: parameters, which :attr:`params` is by then. When it raises, the change is given up. Without it, a change of
     #: parameters starts new instances, where ``setup`` runs as ever.
     reconfigure: Callable[[Any], None] | None = None
+
+    #: Override to be told that nothing more of some documents comes here in this run; see the component guide. Returns how many
+    #: parts of older versions were removed.
+    complete: Callable[[list[Completed]], int | None] | None = None
 
     def flush(self) -> Iterable[Any] | None:
         """Send or return everything this component holds (``holds = True``); after it, it holds nothing."""
