@@ -255,6 +255,8 @@ class Intake:
         header = item.header
         if not body.startswith(b"{") or (header.encoding and not item.is_decoded) or header.is_lenient:
             return None
+        if header.meta or header.origin is not None:
+            return None
         route = self._router.json_route(header.content_type)
         if route is None:
             return None

@@ -42,12 +42,14 @@ class In(Adapter):
 class Keep(Publisher):
     def setup(self) -> None:
         self.kept: list[dict[str, Any]] = []
+        self.packets: list[Any] = []
         self.batches: list[int] = []
 
     def process_batch(self, packets: list[Any]) -> None:
         if any(packet.get("refuse") == self.name for packet in packets):
             raise ValueError("not here")
         self.batches.append(len(packets))
+        self.packets += packets
         self.kept += [packet.to_json()["fields"] for packet in packets]
 
 
@@ -234,6 +236,13 @@ def test_single_documents_are_gathered_by_who_took_them_with_their_ids() -> None
     assert batches["left", "right"] == Published(3, ("left", "right"), [0, 1, 3, 4, 5], [None, "a", None, "2", "of the URL"])
     [letter] = outcomes[2].dead_letters
     assert outcomes[2].details == Details((Fate("failed", ("right",), "left"),), (1, 0), {0: "1"}, {0: letter.id})
+
+
+def test_a_single_document_has_the_metadata_given_with_it_and_its_first_receipt_in_a_replay() -> None:
+    bench = Bench()
+    bench.put(one({"n": 1}, meta=(("acl", "staff"),)), one({"n": 2}, replays="r", origin=("first", 0)), one({"n": 3}))
+    found = [[packet.get_meta(name) for name in ("acl", "origin")] for packet in bench.keep.packets]
+    assert sorted(found, key=str) == [["staff", None], [None, "first"], [None, None]]
 
 
 def test_ids_that_take_too_much_room_are_not_kept_at_all() -> None:
