@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Final, Self
 
-from pypes.core.contents import EXPOSED, Contents
+from pypes.core.contents import EXPOSED
 from pypes.core.form import read, write
-from pypes.core.identity import Identity, id_of
+from pypes.core.identified import Identified
 from pypes.core.values import PLAIN, Body, Several, deep, loaded, pack, size_of, values_of
 
 __all__ = ["Body", "Packet"]
@@ -19,7 +19,7 @@ _MISSING: Final = object()
 _new = object.__new__
 
 
-class Packet(Contents):
+class Packet(Identified):
     """Ordered lists of values under names, and metadata for the packet and for each field.
 
     A packet is always true (it has no length). ``clone`` is copy-on-write: the two share everything until one of
@@ -233,29 +233,6 @@ class Packet(Contents):
         """Sorted names of the packet's metadata, and of each field's."""
         return sorted(self._meta or ()), {name: sorted(metas) for name, metas in (self._field_meta or {}).items()}
 
-    @property
-    def is_deletion(self) -> bool:
-        """True if the packet asks publishers to delete the document of its id."""
-        return self._meta is not None and self._meta.get("requestmethod") == "DELETE"
-
-    @property
-    def id(self) -> str | None:
-        """The id of the document: the metadata ``id``, or else the field, if that is text or a whole number; ``None`` without.
-
-        Raises ``BadId`` for text that cannot be an id.
-        """
-        given = None if self._meta is None else self._meta.get("id")
-        return id_of(self._fields.get("id") if given is None else given)
-
-    @property
-    def identity(self) -> Identity | None:
-        """Route and id: what makes this the same document as another one; ``None`` without an id. Raises as :attr:`id` does."""
-        id = self.id
-        if id is None:
-            return None
-        route = None if self._meta is None else self._meta.get("route")
-        return Identity(route if type(route) is str else "", id)
-
     # -- whole packets -----------------------------------------------------------------------------------
 
     def clone(self, metas: bool = True) -> Self:
@@ -271,11 +248,14 @@ class Packet(Contents):
         return packet
 
     def merge(self, other: Packet, metas: bool = False) -> None:
-        """Take over the fields of another packet, its values replacing; with ``metas`` its metadata too."""
+        """Take over the fields of another packet, its values replacing; with ``metas`` its metadata too.
+
+        It stays the document, or the part, that it is; from a part, not even the id is taken.
+        """
         self._own_fields().update({name: deep(value) for name, value in other._fields.items()})
         if metas:
             if other._meta:
-                self._own_meta().update(deep(other._meta))
+                self._own_meta().update(deep(self._without_place(other._meta)))
             if other._field_meta:
                 self._own_field_meta().update(deep(other._field_meta))
 

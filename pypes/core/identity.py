@@ -23,18 +23,21 @@ OWN_METADATA: Final = frozenset(
         "charset_guessed",
         "contentlength",
         "declared_type",
+        "document",
         "filename",
         "header",
         "id",
         "index",
         "mimetype",
         "origin",
+        "part",
         "processingtime",
         "receipt",
         "replaced_characters",
         "requestmethod",
         "route",
         "row",
+        "run",
     }
 )
 
@@ -55,7 +58,7 @@ class Version(NamedTuple):
     """
 
     receipt: str
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # nobody looks for values with the method of a tuple
     run: int = 0
 
     @property
