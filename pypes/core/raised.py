@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from pypes.core.shown import Clean, shown
-from pypes.errors import Reject, Retry, Unreachable
+from pypes.errors import BadId, Reject, Retry, Unreachable
 
 #: The longest wait that a component may ask for with ``Retry``, in seconds.
 RETRY_LONGEST_S: Final = 86_400.0
@@ -37,6 +37,8 @@ class Raised(NamedTuple):
             return cls(steers, "retry.exhausted", _reason(error, clean) or "retry requested", seconds(_of(error, "delay_s")))
         if isinstance(error, Reject):
             return cls("Reject", code_of(_of(error, "code")), _reason(error, clean) or "rejected without a reason")
+        if isinstance(error, BadId):  # the packet's own, or that of a part made of it
+            return cls("", BadId.code, shown(error.message, clean))
         return cls("", "component.raised", shown(error, clean))
 
 

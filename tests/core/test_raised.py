@@ -15,7 +15,7 @@ import pytest
 from pypes.core.raised import RETRY_LONGEST_S, Raised
 from pypes.core.secrets import Secrets
 from pypes.core.shown import REASON_CHARS, TRACE_CHARS, bounded, shown, trace_of
-from pypes.errors import Reject, Retry, Unreachable
+from pypes.errors import BadId, Reject, Retry, Unreachable
 
 
 class Code(StrEnum):
@@ -97,6 +97,10 @@ def test_attributes_that_were_set_afterwards_are_looked_at_as_well() -> None:
 )
 def test_rejections(error: Reject, code: str, reason: str) -> None:
     assert Raised.of(error) == ("Reject", code, reason, None)
+
+
+def test_an_id_that_cannot_be_one_has_its_own_code() -> None:
+    assert Raised.of(BadId("too long")) == ("", "document.id", "too long", None)
 
 
 def test_without_a_reason_it_is_what_it_was_raised_from() -> None:
