@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any, BinaryIO, ClassVar, Literal, cast
+from typing import Annotated, Any, BinaryIO, ClassVar, Final, Literal, cast
 
 from pypes import Adapter, Example, Help, Packet, Parameters, Reject
 from pypes_basic.charset import GUESSED_BYTES, Found, settle
@@ -17,6 +17,9 @@ from pypes_basic.undefined import REPLACE, STRICT
 
 TSV = "text/tab-separated-values"
 
+#: More rows than a table can have.
+MOST_ROWS: Final = 10**12
+
 
 class CSV(Adapter):
     """Turn each row into a packet whose fields are named by the header row.
@@ -24,8 +27,10 @@ class CSV(Adapter):
     Rows are sent on one by one while the document is being read, so that its size does not matter; before, its character set is
     looked at to the end. Blank lines do not count, and neither does a first line ``sep=;``, which names the separator.
     Columns of the same name make a multi-valued field; a column without a name and cells beyond the header become
-    ``column_N``. The number of the row is left in the packet's metadata as ``row``; where the document has an id, the row's is
-    ``ID/ROW``. Where a quote is never closed, or a cell or row is too large, the document fails there: rows before it were sent.
+    ``column_N``. The number of the row is left in the packet's metadata as ``row``. Where the table has an id, its rows are its
+    parts ``row=1``, ``row=2`` …, or are called by the value of ``id_column``: inserting a row then changes no other one. Where it
+    has none, ``id_column`` makes each row a document of its own. Where a quote is never closed, or a cell or row is too large,
+    the document fails there: rows before it were sent.
     """
 
     icon = "table"
@@ -56,6 +61,9 @@ class CSV(Adapter):
         quotes: Annotated[
             bool, Help("Whether double quotes enclose cells; false: they are text, as the definition of TSV has it.")
         ] = True
+        id_column: Annotated[
+            str, Help("Column whose values tell rows apart, within the table where that has an id; empty: the row's number.")
+        ] = ""
         max_cell: Annotated[int, Help("Characters of the longest cell; beyond, a quote was left open.", ge=1)] = 16 * 1024 * 1024
         max_row: Annotated[
             int,
@@ -105,9 +113,15 @@ class CSV(Adapter):
     def _send_rows(self, packet: Packet, rows: Iterator[list[list[str]]], found: Found) -> None:
         columns = Columns(self.params.columns) if self.params.columns else None
         has_header = self._has_header(packet)
-        meta = packet.get_metas()[0]
-        meta.update(found.metadata)
-        document_id = meta.get("id")
+        table = Packet.from_document({}, {**packet.get_metas()[0], **found.metadata})
+        column = self.params.id_column
+        has_names = bool(table.part) or table.id is not None
+        meta = {**table.get_metas()[0], "row": 0}
+        is_plain, id, part = not has_names and not column, "", ""
+        if has_names and not column:
+            table.derive("row", MOST_ROWS)  # no row has a longer id: what is too long is told before the first row is sent
+            first = table.derive("row", 0, meta={"row": 0})
+            meta, id, part = first.get_metas()[0], (first.id or "")[:-1], first.part[:-1]
         send = self.send
         from_document = Packet.from_document
         number = 0
@@ -123,12 +137,31 @@ class CSV(Adapter):
                 columns = Columns([""] * len(filled[0]))
             for fields in columns.fields_of(filled):
                 number += 1
-                row = {**meta, "row": number}
-                if document_id is not None:
-                    row["id"] = f"{document_id}/{number}"
-                send("out", from_document(fields, row))
+                # PERF: the same as deriving row after row, with all worked out before but for the number
+                if is_plain:
+                    row = from_document(fields, {**meta, "row": number})
+                elif id:
+                    row = from_document(fields, {**meta, "row": number, "part": f"{part}{number}", "id": f"{id}{number}"})
+                elif not column:
+                    row = from_document(fields, {**meta, "row": number, "part": f"{part}{number}"})
+                else:
+                    row = _called(table, column, fields, number)
+                send("out", row)
 
     def _has_header(self, packet: Packet) -> bool:
         """True if the first row holds names, as the parameter says, or else the media type (RFC 4180, 3)."""
         said = self.params.header or packet.get_meta("header")
         return said == "present" or (said != "absent" and not self.params.columns)
+
+
+def _called(table: Packet, column: str, fields: dict[str, Any], number: int) -> Packet:
+    """A row that is called by the value of a column: a part of its table, or a document of its own where that has no id."""
+    value = fields.get(column)
+    if type(value) is not str or not value:
+        reason = (
+            f"row {number} has no value in the column {column!r}, which tells rows apart; give it one, or name another column"
+        )
+        raise Reject(reason, "csv.no_id")
+    if table.part or table.id is not None:
+        return table.derive("row", value, fields, {"row": number})
+    return Packet.from_document(fields, {**table.get_metas()[0], "row": number, "id": value})

@@ -18,7 +18,7 @@ class JSON(Adapter):
 
     What is posted the server has parsed already, so it passes as it is; so do packets in their own JSON form, and deletions.
     A file that a source fetched is parsed here: an object, an array of objects, or one in each line. Where the file has an id,
-    the documents of an array or of lines have ``ID/1``, ``ID/2`` …
+    the objects of an array or of lines are its parts ``row=1``, ``row=2`` …
     """
 
     icon = "braces"
@@ -52,27 +52,27 @@ def _is_file(packet: Packet) -> bool:
 
 
 def _documents(packet: Packet) -> Iterator[Packet]:
-    meta = packet.get_metas()[0]
     try:
         text = packet.get("data").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Reject(f"byte {error.start}: not UTF-8, which JSON must be; convert the file", "json.charset") from error
-    if meta.get("mimetype") in LINES:
+    if packet.get_meta("mimetype") in LINES:
         found = [(f"line {at}: ", _parse(line, f"line {at}: ")) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
     else:
         value = _parse(text, "")
         if isinstance(value, dict):
-            yield Packet.from_document(value, meta)
+            yield Packet.from_document(value, packet.get_metas()[0])
             return
         found = [(f"element {at}: ", one) for at, one in enumerate(value, 1)] if isinstance(value, list) else [("", value)]
     for place, value in found:
         if not isinstance(value, dict):
             raise Reject(f"{place}a document is a JSON object; put the value into one", "json.not_documents")
+    has_names = packet.id is not None or packet.part
     for number, (_, value) in enumerate(found, 1):
-        own = {**meta, "row": number}
-        if "id" in meta:
-            own["id"] = f"{meta['id']}/{number}"
-        yield Packet.from_document(value, own)
+        if has_names:
+            yield packet.derive("row", number, value, {"row": number})
+        else:
+            yield Packet.from_document(value, {**packet.get_metas()[0], "row": number})
 
 
 def _parse(text: str, place: str) -> Any:

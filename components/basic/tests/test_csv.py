@@ -95,9 +95,39 @@ class TestCSV(ComponentSuite):
     def test_forms(self, data: bytes, meta: dict[str, Any], params: dict[str, Any], expected: list[dict[str, Any]]) -> None:
         assert rows(run_component(CSV, [posted(data, **meta)], **params)) == expected
 
-    def test_rows_of_a_document_with_an_id_have_ids_of_their_own(self) -> None:
-        result = run_component(CSV, [posted(b"a\n1\n2\n", id="doc")])
-        assert [packet.get_meta("id") for packet in result.packets] == ["doc/1", "doc/2"]
+    @pytest.mark.parametrize(
+        ("meta", "params", "names"),
+        [
+            ({"id": "t"}, {}, [("t/row=1", "t", "row=1"), ("t/row=2", "t", "row=2")]),
+            ({"id": 7}, {}, [("7/row=1", "7", "row=1"), ("7/row=2", "7", "row=2")]),
+            ({"id": "t"}, {"id_column": "sku"}, [("t/row=x%2F1", "t", "row=x%2F1"), ("t/row=y", "t", "row=y")]),
+            ({}, {"id_column": "sku"}, [("x/1", "x/1", ""), ("y", "y", "")]),
+            ({}, {}, [("5", "5", ""), ("6", "6", "")]),  # by their fields
+            (
+                {"id": "m/member=a", "document": "m", "part": "member=a"},
+                {},
+                [("m/member=a/row=1", "m", "member=a/row=1"), ("m/member=a/row=2", "m", "member=a/row=2")],
+            ),
+            ({"part": "member=a"}, {}, [("5", None, "member=a/row=1"), ("6", None, "member=a/row=2")]),
+            ({"part": "member=a"}, {"id_column": "sku"}, [("5", None, "member=a/row=x%2F1"), ("6", None, "member=a/row=y")]),
+        ],
+    )
+    def test_rows_are_parts_of_a_table_with_an_identity(self, meta: Any, params: Any, names: list[Any]) -> None:
+        result = run_component(CSV, [posted(b"sku,id\nx/1,5\ny,6\n", **meta)], **params)
+        assert not result.dead_letters
+        found = [(row.id, row.document.id if row.document else None, row.part) for row in result.packets]
+        assert found == names
+        assert [row.get_meta("row") for row in result.packets] == [1, 2]
+
+    @pytest.mark.parametrize("column", ["sku", "other"])
+    def test_a_row_without_a_value_in_the_column_of_ids_fails_there(self, column: str) -> None:
+        result = run_component(CSV, [posted(b'sku\nx\n""\nz\n')], id_column=column)
+        (failure,) = result.dead_letters
+        assert (failure.code, len(result.packets)) == ("csv.no_id", {"sku": 1, "other": 0}[column])
+
+    def test_an_id_that_leaves_no_room_for_those_of_rows_is_told_before_the_first_row(self) -> None:
+        result = run_component(CSV, [posted(b"a\n1\n", id="x" * 2040)])
+        assert ([failure.code for failure in result.dead_letters], result.packets) == (["document.id"], [])
 
     def test_it_streams(self) -> None:
         class Long(Body):

@@ -92,11 +92,11 @@ def test_a_mixed_folder(tmp_path: Path, is_ordered: bool) -> None:
         [
             ("a.txt", {"text": "hello"}),
             ("b.json", {"n": 1}),
-            ("c.json/1", {"n": 2}),
-            ("c.json/2", {"n": 3, "id": "own"}),
-            ("d.jsonl/1", {"n": 4}),
-            ("d.jsonl/2", {"n": 5}),
-            ("e.csv.gz/1", {"n": "6"}),
+            ("c.json/row=1", {"n": 2}),
+            ("c.json/row=2", {"n": 3, "id": "own"}),
+            ("d.jsonl/row=1", {"n": 4}),
+            ("d.jsonl/row=2", {"n": 5}),
+            ("e.csv.gz/row=1", {"n": "6"}),
         ],
         key=str,
     )

@@ -12,9 +12,10 @@ class TestContract(ComponentSuite):
     component = {{cookiecutter.component}}
 
 
-def test_a_packet_for_each_line() -> None:
-    packets = run_component({{cookiecutter.component}}, [Packet({"data": b"one\n\ntwo\n"})]).packets
-    assert [(packet.get("text"), packet.get_meta("row")) for packet in packets] == [("one", 1), ("two", 3)]
+def test_a_part_for_each_line() -> None:
+    document = Packet({"data": b"one\n\ntwo\n"}, {"id": "notes"})
+    packets = run_component({{cookiecutter.component}}, [document]).packets
+    assert [(packet.get("text"), packet.id) for packet in packets] == [("one", "notes/line=1"), ("two", "notes/line=3")]
 
 
 def test_a_deletion_passes() -> None:

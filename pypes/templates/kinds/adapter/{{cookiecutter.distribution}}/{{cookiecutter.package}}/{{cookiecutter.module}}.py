@@ -11,14 +11,14 @@ from pypes.packet import Packet
 
 
 class {{cookiecutter.component}}(Adapter):
-    """Make a packet of every line that has text. (Replace this by what yours does: it is shown in the catalogue.)"""
+    """Make a part of every line that has text. (Replace this by what yours does: it is shown in the catalogue.)"""
 
     icon = "file"
     tags = ("format", "text")
     #: Shown in the catalogue, and run as a test by ComponentSuite.
     example = Example(
         takes=Packet({"data": b"one\n\ntwo\n"}),
-        gives=[Packet({"text": "one"}, {"row": 1}), Packet({"text": "two"}, {"row": 3})],
+        gives=[Packet({"text": "one"}, {"part": "line=1"}), Packet({"text": "two"}, {"part": "line=3"})],
     )
 
     #: Media types of the documents that a graph hands to this adapter; ``text/*`` takes all that no other adapter names.
@@ -28,16 +28,12 @@ class {{cookiecutter.component}}(Adapter):
         field: Annotated[str, Help("Field that takes the line.", min_length=1)] = "text"
 
     def process(self, packet: Packet) -> Packet | None:
-        """Send a packet for each line; a deletion passes as it is, or what was published stays."""
+        """Send a part for each line; a deletion passes as it is, or what was published stays."""
         if packet.is_deletion:
             return packet
         # a stream: the document may be larger than memory
         with packet.open("data") as body, TextIOWrapper(body, encoding="utf-8", errors="replace") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    row = packet.clone()
-                    row.delete("data")
-                    row.set(self.params.field, line.strip())
-                    row.set_meta("row", number)
-                    self.send("out", row)
+                    self.send("out", packet.derive("line", number, {self.params.field: line.strip()}))
         return None
