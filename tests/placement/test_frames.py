@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pypes.core.identity import Identity, Version
 from pypes.core.limits import Limits
 from pypes.core.values import One, Several
 from pypes.ingest.codecs.raw import StreamBody
@@ -52,6 +53,12 @@ def test_a_packet_arrives_as_it_was(fields: dict[str, Any], meta: Any, data: st.
     assert {name: shape(entry) for name, entry in got.items()} == {name: shape(entry) for name, entry in fields.items()}
     assert list(got) == list(fields)
     assert (got_meta, got_field_meta) == (meta, field_meta)
+
+
+def test_a_part_arrives_as_the_part_that_it_was() -> None:
+    part = Packet({}, {"id": "sheet", "route": "r", "receipt": "01a", "index": 3, "run": 9}).derive("row", 1, {"a": 1})
+    found = there_and_back(part)
+    assert (found.document, found.part, found.version) == (Identity("r", "sheet"), "row=1", Version("01a", 3, 9))
 
 
 def test_what_is_no_packet_arrives_too() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any, BinaryIO, cast
 
+from pypes.core.identity import OWN_METADATA
 from pypes.core.limits import MIB, Limits
 from pypes.errors import InternalError
 from pypes.ingest.codecs import json, multipart, ndjson, packets
@@ -34,7 +35,14 @@ _ONLY = -1
 
 
 def documents(
-    header: Header, source: bytes | Spooled, receipt: str, received: float, *, decoded: bool = False, limits: Limits = _DEFAULTS
+    header: Header,
+    source: bytes | Spooled,
+    receipt: str,
+    received: float,
+    *,
+    decoded: bool = False,
+    limits: Limits = _DEFAULTS,
+    run: int = 0,
 ) -> Iterator[Batch]:
     """The documents of a delivery as packets, lazily, in their order.
 
@@ -42,9 +50,12 @@ def documents(
     checked when it was accepted, so an error raised here (``BadRequest``, ``OSError``) means that it is not what it was.
     A batch is either all packets or, only where ``header.is_lenient``, all :class:`Unreadable`.
 
-    A document without an id of its own, of a delivery of several, has the metadata ``index``, its ordinal there.
+    A document without an id of its own, of a delivery of several, has the metadata ``index``, its ordinal there. ``run`` is the
+    time of this run in ms, where versions of documents matter: it becomes metadata, and those with an id have ``index``, too.
     """
     meta = _metadata(header, receipt, received)
+    if run:
+        meta["run"] = run
     number = 0 if header.origin is None else header.origin[1]
     if header.documents == 1 and not header.only and not number:
         number = _ONLY
@@ -89,7 +100,7 @@ def documents(
         yield media.type, [Packet.from_document({"data": value}, meta)]
         return
     if media.codec != "multipart" and isinstance(source, bytes) and not encoding and not compression:
-        yield from _structured(media, [source], meta, limits, number, header.is_lenient)
+        yield from _structured(media, [source], meta, limits, number, header)
         return
     with _open(source) as file:
         pieces = pieces_of(file, encoding, limits)
@@ -97,7 +108,7 @@ def documents(
             yield from _wave(_parts(media, pieces, source, encoding, meta, limits, number, header.keeps_folders), limits)
         else:
             plain = unwrapped(pieces, Layers(compression=compression), limits)
-            yield from _structured(media, plain, meta, limits, number, header.is_lenient)
+            yield from _structured(media, plain, meta, limits, number, header)
 
 
 def _head(source: bytes | Spooled, encoding: str, limits: Limits) -> bytes:
@@ -122,23 +133,26 @@ def _say_type(meta: dict[str, Any], media: MediaType) -> None:
 
 
 def _structured(
-    media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int, is_lenient: bool
+    media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int, header: Header
 ) -> Iterator[Batch]:
-    if is_lenient and media.codec in ("ndjson", "json"):
+    if header.is_lenient and media.codec in ("ndjson", "json"):
         yield from _lenient(media, pieces, meta, limits, number)
     else:
-        yield from _strict(media, pieces, meta, limits, number)
+        # a client cannot name the filter where its documents begin
+        yield from _strict(media, pieces, meta, limits, number, is_foreign=not header.start)
 
 
 def _placed(found: list[dict[str, Any]], meta: dict[str, Any], number: int) -> list[Packet]:
     """Packets of JSON documents, the first of which has this ordinal.
 
-    PERF: those with an id share their metadata.
+    PERF: those with an id share their metadata, unless their versions matter.
     """
     make = Packet.from_document
     has_id = "id" in meta
     if number < 0:
         return [make(fields, meta, shared=True) for fields in found]
+    if "run" in meta:
+        return [make(fields, {**meta, "index": at}) for at, fields in enumerate(found, number)]
     return [
         make(fields, meta, shared=True)
         if has_id or ((id := fields.get("id")) and type(id) is str) or type(id) is int
@@ -164,7 +178,7 @@ def _lenient(media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], li
 
 
 def _strict(
-    media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int
+    media: MediaType, pieces: Iterable[bytes], meta: dict[str, Any], limits: Limits, number: int, *, is_foreign: bool = True
 ) -> Iterator[tuple[str, list[Packet]]]:
     size = limits.wave_packets
     if media.codec == "ndjson":
@@ -177,7 +191,7 @@ def _strict(
         return
     body = _gather(pieces, limits)
     if media.codec == "packets":
-        stream = packets.documents(body, limits, meta, max(number, 0))
+        stream = packets.documents(body, limits, meta, max(number, 0), is_foreign=is_foreign)
         while wave := list(islice(stream, size)):
             yield media.type, wave
         return
@@ -234,7 +248,7 @@ def _parts(
                     number += len(found)
             continue
         if number >= 0:
-            if "id" not in own:
+            if "id" not in own or "run" in own:
                 own["index"] = number
             number += 1
         value: bytes | StreamBody
@@ -271,7 +285,9 @@ def _metadata(header: Header, receipt: str, received: float) -> dict[str, Any]:
         "receipt": receipt,
         "processingtime": rfc3339(received),
     }
-    meta = {**dict(header.meta), **own} if header.meta else own
+    # an earlier release may have taken as given what is our own today
+    given = {name: value for name, value in header.meta if name not in OWN_METADATA}
+    meta = {**given, **own} if given else own
     if header.origin is not None:
         meta["origin"] = header.origin[0]
     if header.route is not None:

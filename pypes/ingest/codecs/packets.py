@@ -10,22 +10,28 @@ from pypes.errors import BadRequest, InvalidInput
 from pypes.ingest.codecs import json
 from pypes.packet import Packet
 
-#: Metadata that a packet cannot say of itself: where its document came from.
-_OURS = ("receipt", "origin", "index")
+#: Metadata that a packet cannot say of itself: where its document came from, and which run of it this is.
+_OURS = ("receipt", "origin", "index", "run")
+#: Metadata that only a packet that has been in the graph says of itself.
+_PLACE = ("document", "part")
 
 
-def documents(body: bytes, limits: Limits, meta: dict[str, Any] | None = None, first: int = 0) -> Iterator[Packet]:
+def documents(
+    body: bytes, limits: Limits, meta: dict[str, Any] | None = None, first: int = 0, *, is_foreign: bool = True
+) -> Iterator[Packet]:
     """The packets of a body. ``meta`` supplies metadata that a packet lacks.
 
-    Its receipt is always ours, as is its ordinal; that of the first packet is ``first``.
+    Its receipt is always ours, as is its ordinal; that of the first packet is ``first``. Those of a body that is foreign, not
+    made here of a dead letter or by a source, are documents and no parts.
     """
+    ours = _OURS + _PLACE if is_foreign else _OURS
     for number, value in enumerate(json.documents(body, limits), 1):
         try:
             packet = Packet.from_json(value)
         except InvalidInput as error:
             raise BadRequest(f"packet {number} is malformed: {error}", where=f"packet {number}") from error
         if meta is not None:
-            for name in _OURS:
+            for name in ours:
                 packet.delete_meta(name)
             for name, default in meta.items():
                 if not packet.has_meta(name):

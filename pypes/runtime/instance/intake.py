@@ -68,6 +68,8 @@ class Intake:
         self._wave = wave if 0 < wave < limits.wave_packets else limits.wave_packets
         self._is_ordered = is_ordered
         self._record = record
+        #: Time of this run of all its documents, in ms, where that matters; else 0.
+        self._run = int(self._clock.now() * 1000) if router.wants_versions else 0
         total = 0
         for _, item, _ in deliveries:
             self.bases.append(total)
@@ -248,7 +250,7 @@ class Intake:
     def _decode(self, item: Item, body: bytes) -> Iterator[tuple[str, list[Packet] | list[Unreadable]]]:
         source = Spooled(item.path, item.header.length) if item.path else body
         received = self._clock.shown(received_of(item.receipt))
-        return documents(item.header, source, item.receipt, received, decoded=item.is_decoded, limits=self._limits)
+        return documents(item.header, source, item.receipt, received, decoded=item.is_decoded, limits=self._limits, run=self._run)
 
     def _lone_object(self, item: Item, body: bytes, number: int) -> tuple[str, Packet] | None:
         """PERF: most deliveries are one small JSON object for one adapter; ``None`` for any other (see ``codecs.documents``)."""
@@ -277,6 +279,8 @@ class Intake:
             meta["filename"] = header.filename
         if charset is not None:
             meta["charset"] = charset
+        if self._run:
+            meta["run"] = self._run
         fields = orjson.loads(body)
         if header.id is not None:
             meta["id"] = self.ids[number] = header.id

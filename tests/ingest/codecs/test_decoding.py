@@ -2,10 +2,12 @@
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
+from pypes.core.identity import Version
 from pypes.core.limits import MIB, Limits
 from pypes.errors import BadRequest, TooLarge
 from pypes.ingest.codecs import check, documents
@@ -15,9 +17,9 @@ from pypes.packet import Packet
 MULTIPART = "multipart/form-data; boundary=XX"
 
 
-def read(header: Header, body: bytes | Spooled, limits: Limits | None = None) -> list[tuple[str, list[Packet]]]:
+def read(header: Header, body: bytes | Spooled, limits: Limits | None = None, run: int = 0) -> list[tuple[str, list[Packet]]]:
     batches = []
-    for route, batch in documents(header, body, "receipt", 1.5, limits=limits or Limits()):
+    for route, batch in documents(header, body, "receipt", 1.5, limits=limits or Limits(), run=run):
         packets = [each for each in batch if isinstance(each, Packet)]
         assert len(packets) == len(batch), "some could not be read"
         batches.append((route, packets))
@@ -158,6 +160,56 @@ def test_a_large_file_within_a_spooled_body_is_a_handle(tmp_path: Path) -> None:
     with packet.open("data") as stream:
         assert stream.read(3) == b"yyy"
         assert len(stream.read()) == 2 * MIB - 3
+
+
+@pytest.mark.parametrize(("header", "kept"), [({}, None), ({"replays": "letter"}, None), ({"start": "source"}, "row=1")])
+def test_only_packets_made_here_say_of_what_they_are_part(header: dict[str, Any], kept: str | None) -> None:
+    row = Packet({}, {"id": "sheet", "run": 3}).derive("row", 1, {"a": 1}).to_json()
+    body = orjson.dumps([row, row])
+    for way in (Header("g", content_type=PACKETS, **header), Header("g", content_type=PACKETS, documents=2, **header)):
+        packets = flat(read(way, body))
+        found = [[packet.get_meta(name) for name in ("part", "document", "run", "id")] for packet in packets]
+        assert found == [[kept, "sheet" if kept else None, None, "sheet/row=1"]] * 2
+
+
+def test_packets_in_a_multipart_body_are_foreign() -> None:
+    body = part(orjson.dumps({"fields": {}, "meta": {"part": "row=1", "run": 3}}), "a", PACKETS) + b"--XX--\r\n"
+    (packet,) = flat(read(Header("g", content_type=MULTIPART), body))
+    assert (packet.part, packet.has_meta("run")) == ("", False)
+
+
+def test_what_an_earlier_release_took_as_given_is_no_place_in_a_document() -> None:
+    header = Header("g", content_type="application/json", meta=(("part", "2"), ("run", "x"), ("acl", "staff")))
+    (packet,) = flat(read(header, b"{}"))
+    assert (packet.part, packet.has_meta("run"), packet.get_meta("acl")) == ("", False, "staff")
+
+
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        ("application/json", b'[{"id": "a"}, {}]'),
+        ("application/x-ndjson", b'{"id": "a"}\n{}\n'),
+        (PACKETS, b'[{"fields": {"id": "a"}}, {"fields": {}}]'),
+        (MULTIPART, None),
+    ],
+)
+def test_where_versions_are_compared_every_document_says_its_own(form: str, body: bytes | None) -> None:
+    if body is None:
+        named = part(b"x", "b.txt", "text/plain").replace(b"Content-Type", b"Pypes-Id: a\r\nContent-Type")
+        body = part(b"x", "a.txt", "text/plain") + named + b"--XX--\r\n"
+    header = Header("g", content_type=form, documents=2)
+    assert [packet.version for packet in flat(read(header, body, run=9))] == [Version("receipt", 0, 9), Version("receipt", 1, 9)]
+    again = Header("g", content_type=form, documents=2, origin=("first", 5))
+    assert [packet.version for packet in flat(read(again, body, run=9))] == [Version("first", 5, 9), Version("first", 6, 9)]
+    assert not any(packet.has_meta("run") for packet in flat(read(header, body)))
+
+
+@pytest.mark.parametrize(
+    "header", [{"method": "DELETE", "id": "a"}, {"content_type": "text/plain"}, {"content_type": "text/json"}]
+)
+def test_a_single_document_says_its_version(header: dict[str, Any]) -> None:
+    (packet,) = flat(read(Header("g", **header), b"{}", run=9))
+    assert packet.version == Version("receipt", 0, 9)
 
 
 def test_packets_keep_their_own_metadata() -> None:

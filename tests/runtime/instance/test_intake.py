@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pypes.component import Adapter, Publisher
 from pypes.core.identity import Identity, Named
@@ -19,6 +20,8 @@ from pypes.ingest.ordering import Overtaken, key_of
 from pypes.ingest.outcome import Details, Fate, Outcome, Poison
 from pypes.ingest.protocol import Item, Published, Rerun
 from pypes.ingest.receipt import ReceiptId
+from pypes.ingest.replaying import from_filter
+from pypes.packet import Packet
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.crash_record import DECODING, CrashRecord
 from pypes.runtime.instance.intake import Intake
@@ -80,8 +83,8 @@ class Bench:
         names = adapters or ("in",)
         self.keeps = {name: Keep() for name in publishers}
         self.keep = self.keeps[publishers[0]]
-        components = {**{name: In() for name in names}, **self.keeps}
-        graph = Graph(
+        components = self.components = {**{name: In() for name in names}, **self.keeps}
+        graph = self.graph = Graph(
             "g",
             {name: GraphNode(name, type(c).__name__) for name, c in components.items()},
             tuple(Wire(name, "out", publisher, "in") for name in names for publisher in publishers),
@@ -243,6 +246,30 @@ def test_a_single_document_has_the_metadata_given_with_it_and_its_first_receipt_
     bench.put(one({"n": 1}, meta=(("acl", "staff"),)), one({"n": 2}, replays="r", origin=("first", 0)), one({"n": 3}))
     found = [[packet.get_meta(name) for name in ("acl", "origin")] for packet in bench.keep.packets]
     assert sorted(found, key=str) == [["staff", None], [None, "first"], [None, None]]
+
+
+@pytest.mark.parametrize("is_wanted", [False, True])
+def test_documents_say_which_run_they_are_of_where_somebody_asks(is_wanted: bool) -> None:
+    bench = Bench()
+    if is_wanted:
+        bench.keep.complete = lambda documents: None
+    bench.router = Router(bench.graph, bench.components)
+    bench.put(one({"id": "a"}), one({"id": "b"}, meta=(("acl", "x"),)), many([{"id": "c"}, {"id": "d"}]))
+    found = sorted((packet.id, packet.version.index, packet.get_meta("run")) for packet in bench.keep.packets)
+    run = found[0][2]
+    assert type(run) is (int if is_wanted else type(None))
+    assert found == [("a", 0, run), ("b", 0, run), ("c", 0, run), ("d", 1 if is_wanted else 0, run)]
+
+
+def test_a_part_that_failed_is_the_same_part_in_its_replay() -> None:
+    bench = Bench()
+    row = Packet({}, {"id": "sheet", "route": "r"}).derive("row", 7, {"refuse": "out"})
+    outcome = bench.put((Header("g", content_type=PACKETS, start="out"), json.dumps(row.to_json()).encode()))[0]
+    (letter,) = outcome.dead_letters
+    bench.keep.process_batch = bench.keep.packets.extend  # type: ignore[method-assign,assignment]
+    bench.put(from_filter(replace(letter, graph="g", filter="out"), None, is_edited=False, is_needed=False))
+    (packet,) = bench.keep.packets
+    assert (packet.document, packet.part, packet.id) == (Identity("r", "sheet"), "row=7", "sheet/row=7")
 
 
 def test_ids_that_take_too_much_room_are_not_kept_at_all() -> None:
