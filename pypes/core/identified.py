@@ -92,6 +92,7 @@ class Identified(Contents):
             derived["id"] = id_of(f"{document}/{part}")
         else:
             derived.pop("id", None)
+        derived.pop("made", None)
         packet = _new(type(self))
         packet._fields = {} if fields is None else fields
         packet._meta = derived
@@ -107,7 +108,7 @@ class Identified(Contents):
         """Metadata of another packet without what makes that one a part, or would make this part another one."""
         if not (self.part or "part" in meta):
             return meta
-        return {name: value for name, value in meta.items() if name not in ("id", "document", "part")}
+        return {name: value for name, value in meta.items() if name not in ("id", "document", "part", "made")}
 
     @property
     def _route(self) -> str:

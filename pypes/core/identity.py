@@ -28,6 +28,7 @@ OWN_METADATA: Final = frozenset(
         "header",
         "id",
         "index",
+        "made",
         "mimetype",
         "origin",
         "part",

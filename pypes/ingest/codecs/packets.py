@@ -13,7 +13,7 @@ from pypes.packet import Packet
 #: Metadata that a packet cannot say of itself: where its document came from, and which run of it this is.
 _OURS = ("receipt", "origin", "index", "run")
 #: Metadata that only a packet that has been in the graph says of itself.
-_PLACE = ("document", "part")
+_PLACE = ("document", "part", "made")
 
 
 def documents(

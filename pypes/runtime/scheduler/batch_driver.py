@@ -40,13 +40,15 @@ class BatchDriver(ProcessDriver):
 
     sees_packets_alone = False
 
-    __slots__ = ("at", "taken")
+    __slots__ = ("at", "only", "taken")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         #: The batch that is worked on, and how many of its packets are accounted for while they are tried one by one.
         self.taken = NOTHING_TAKEN
         self.at = 0
+        #: The packet that alone makes up the batch, with its lineage, where what is made of it is named.
+        self.only: tuple[Any, Lineage] | None = None
 
     def in_hand(self) -> Sequence[Lineage]:
         return self.chunk
@@ -113,6 +115,10 @@ class BatchDriver(ProcessDriver):
                 yield self._pinned(), value, own
         self.at = 0
 
+    def name_sent(self, data: Any, at: int) -> None:
+        if self.only is not None:
+            self.naming.sent(data, *self.only)  # type: ignore[union-attr]
+
     # -- a call -----------------------------------------------------------------------------------------------
 
     def _batch(self, values: list[Any], lineages: Sequence[Lineage]) -> BaseException | None:
@@ -132,6 +138,10 @@ class BatchDriver(ProcessDriver):
         outs = self.outs  # PERF: a publisher has none as a rule, and sends nothing
         self.lineages, self.results, self.emitted, self.gone = Whole(lineages) if outs else lineages, [], 0, None
         self.sent_from.clear()
+        if self.naming is not None:
+            self.naming.forget()
+            # of several packets nobody knows which one it is that something is made of
+            self.only = (values[0], lineages[0]) if len(values) == 1 else None
         assert self.component.process_batch is not None
         results = self.component.process_batch(values)
         out = outs.get("out")
@@ -157,6 +167,8 @@ class BatchDriver(ProcessDriver):
         Results may be a generator over more than memory holds: they go on a wire's capacity at a time.
         """
         if type(results) is list and len(results) == len(values) <= self.capacity and are_packets(results):
+            if self.naming is not None:
+                self.naming.returned(results, values, lineages)
             # PERF: what nearly every batch comes to; a copy, for the list is the component's own
             self.emit(out, self._pinned(), results[:], lineages)
             self.park_while_full()
@@ -174,6 +186,8 @@ class BatchDriver(ProcessDriver):
             sources: Sequence[Lineage] | None
             if aligned:
                 sources = lineages[position : position + len(part)]
+                if self.naming is not None:
+                    self.naming.returned(part, values[position : position + len(part)], sources)
                 position += len(part)
                 kept = [(v, o) for v, o in zip(part, sources, strict=True) if v is not None]
                 if len(kept) < len(part):
@@ -188,6 +202,9 @@ class BatchDriver(ProcessDriver):
                         by_identity = {id(value): lineage for value, lineage in zip(values, lineages, strict=True)}
                         whole = flatten(lineages)
                     sources = [by_identity.get(id(value), whole) for value in part]
+                if self.only is not None:
+                    for value in part:
+                        self.naming.sent(value, *self.only)  # type: ignore[union-attr]
             if self.drops and not is_all:
                 going_on.update(sources)
             if part:

@@ -200,11 +200,15 @@ class ConcurrentDriver(Driver):
         is_unreachable = self.failing.is_unreachable(error)
         if is_unreachable and not item.was_emitted:
             self.away.append(item)
+            if self.naming is not None:
+                self.naming.forget(item.value)
             return
         if error is not None:
             self.failing.failed(item.value, item.lineage, charged(error) if is_unreachable else error)
         else:
             if item.result is not None:
+                if self.naming is not None:
+                    self.naming.sent(item.result, item.value, item.lineage)
                 item.sent.append(("out", item.result))
             is_gone = not item.sent and not item.was_emitted
             self._emit_sent(item)
@@ -215,6 +219,8 @@ class ConcurrentDriver(Driver):
             attempt = self.attempts.get(id(item.value))
             if attempt is not None and not attempt.waiting:
                 del self.attempts[id(item.value)]
+        if self.naming is not None:
+            self.naming.forget(item.value)
         self.epoch = None
         item.epoch.release()
 
@@ -253,6 +259,8 @@ class ConcurrentDriver(Driver):
             return self.unwired(port)
         item = self.working
         assert item is not None
+        if self.naming is not None:
+            self.naming.sent(data, item.value, item.lineage)
         item.sent.append((port, data))
         if len(item.sent) > self.capacity:
             item.is_stalled = True

@@ -19,6 +19,7 @@ from pypes.runtime.scheduler.failing import Failing
 from pypes.runtime.scheduler.holding import Holding
 from pypes.runtime.scheduler.joining import Joining
 from pypes.runtime.scheduler.lineage import Lineage
+from pypes.runtime.scheduler.naming import Naming
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.published import without_committed
@@ -53,6 +54,7 @@ class Driver(FilterContext):
         "jams",
         "joining",
         "most",
+        "naming",
         "observation",
         "only_wire",
         "published",
@@ -115,6 +117,8 @@ class Driver(FilterContext):
         self.attempts: dict[int, Attempt] = {}
         self.failing = Failing(self, policies.resting)
         self.holding = Holding(self, self.failing) if component.holds else None
+        #: Names what it makes, where somebody asks for names. Of what is held, several packets may be made of several documents.
+        self.naming = Naming() if policies.wants_names and self.holding is None else None
         #: The greenlet to go on in when it was parked in the middle of a turn.
         self.greenlet: greenlet | None = None
 

@@ -119,8 +119,11 @@ class LoopDriver(ReceivingDriver):
         if out.passing:
             self._stop_passing(out, 0 if wanted is MISSING else 1)
         self.is_fresh = False
+        lineage = self._lineage_of(data) if self.hint is None else self._lineage_under_cursor(data)
+        if self.naming is not None:
+            self.naming.sent(data, self.parent_of(data), lineage)
         out.values.append(data)
-        out.lineages.append(self._lineage_of(data) if self.hint is None else self._lineage_under_cursor(data))
+        out.lineages.append(lineage)
         if len(out.values) >= self.capacity:
             self._flush(out)
             self.park_while_full()
@@ -265,6 +268,8 @@ class LoopDriver(ReceivingDriver):
             if out.values:
                 self._flush(out)
         self.gone_on.clear()
+        if self.naming is not None:
+            self.naming.forget()
         for port, values, rest_lineages in leftover:
             self.give_back(self.inputs[port][0], epoch, values, rest_lineages)
         if not raised and taken:

@@ -17,3 +17,5 @@ class Policies(NamedTuple):
     published: Published | None
     #: True if filters rest at all; else their packets fail.
     has_breakers: bool
+    #: True if somebody asks of which document a packet is: filters name what they make.
+    wants_names: bool = False

@@ -112,6 +112,9 @@ class ProcessDriver(Sending):
                 driver.finish_chunk(error)
                 driver.end_turn()
                 break
+            if driver.naming is not None:
+                driver.naming.returned(results, values, lineages)
+                driver.naming.forget()
             # the pin on the epoch passes to the following filter
             driver.epoch = None
             if broken:
@@ -185,6 +188,8 @@ class ProcessDriver(Sending):
         out = self.outs.get("out")
         if out is not None:
             if results and not self.sent_from and are_packets(results):
+                if self.naming is not None:
+                    self.naming.returned(results, values, lineages)
                 self.emit(out, self._pinned(), results, lineages)
             else:
                 self._emit_in_order(out)
@@ -199,6 +204,8 @@ class ProcessDriver(Sending):
             self._flush_ports()
             self.sent_from.clear()
             self.gone_at = -1
+        if self.naming is not None:
+            self.naming.forget()
         self.results, self.values, self.lineages, self.emitted, self.lost = [], [], (), 0, []
         if self.is_publisher:
             if unreachable is not None:

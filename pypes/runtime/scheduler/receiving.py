@@ -7,6 +7,7 @@ from operator import length_hint
 from typing import Any
 
 from pypes.errors import ComponentError
+from pypes.packet import Packet
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.outport import OutPort
@@ -163,6 +164,21 @@ class ReceivingDriver(Driver):
             return self.taken[-1] if self.last else None
         done = len(self.cursor_values) - self.hint()
         return self.cursor_values[done - 1] if done else None
+
+    def parent_of(self, data: Any) -> Any:
+        """The packet that ``data``, which is sent now, is made of: that under the cursor, or itself if it was taken.
+
+        ``None`` if nobody can say: past the end of the input, or between parts at a join.
+        """
+        if self.hint is not None:
+            if self.by_identity is not None and id(data) in self.by_identity:
+                return data
+            return None if self._is_exhausted() else self.current()
+        if any(value is data for value in self.taken):
+            return data
+        found = [value for value, _ in self.last.values()]
+        is_sure = len(found) == 1 or len({value.part for value in found if isinstance(value, Packet)}) == 1
+        return found[0] if is_sure else None
 
     def _stop_passing(self, out: OutPort, ahead: int = 0) -> None:
         """Write down what a port has passed on so far; ``ahead`` is what was taken from ``expected`` beyond that."""

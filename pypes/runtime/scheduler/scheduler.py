@@ -88,7 +88,8 @@ class Scheduler:
         self.jams = Jams(core)
         self.resting = Breakers(core, self.jams)
         self.published = Published(on_committed, self.resting) if on_committed is not None else None
-        policies = Policies(self.jams, self.resting, self.published, has_breakers)
+        wants_names = any(component.complete is not None for component in components.values())
+        policies = Policies(self.jams, self.resting, self.published, has_breakers, wants_names)
         self.drivers, self.wires, by_name, self.roster = build(core, policies, graph, components)
         core.filters, core.wires = self.drivers, self.wires
         self._joins = attach(self.drivers, graph.name)

@@ -41,6 +41,8 @@ class Sending(Driver, Checking):
         if out is None:
             return self.unwired(port)
         at = len(self.results)
+        if self.naming is not None:
+            self.name_sent(data, at)
         self.sent_from.add(at)
         if port == "out":
             self.sent.append((at, data))
@@ -69,6 +71,12 @@ class Sending(Driver, Checking):
                     self._emit_in_order(main)
                 self.park_while_full()
         return True
+
+    def name_sent(self, data: Any, at: int) -> None:
+        """Name a packet that is sent over the packet at ``at``."""
+        assert self.naming is not None
+        if at < len(self.values):
+            self.naming.sent(data, self.values[at], self.lineages[at])
 
     def _flush_before(self, at: int) -> None:
         """Put on the wires what comes of earlier packets than the one at ``at``, whose own can still be taken back."""
@@ -114,6 +122,8 @@ class Sending(Driver, Checking):
         for at in range(start, len(results)):
             if type(results[at]) is not Packet and results[at] is not None:
                 self._check_result(at)
+        if self.naming is not None:
+            self.naming.returned(results[start:], self.values[start:], lineages[start:])
         for at, data in sent:
             for i in range(start, at):
                 if results[i] is not None:
