@@ -11,6 +11,8 @@ from pypes.errors import BadId
 
 #: Metadata that say which document it is, beside its id.
 _ORIGIN: Final = ("route", "receipt", "origin", "index", "run", "requestmethod")
+#: Metadata that name a packet.
+NAMING: Final = frozenset({*_ORIGIN, "id", "document", "part", "made"})
 
 
 def is_named(packet: Identified) -> bool:

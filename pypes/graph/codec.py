@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 
 from pypes.component import BATCH_OPTIONS, batch_problem
 from pypes.core import numbers
+from pypes.core.naming import NAMING
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.schedule import why_invalid
@@ -31,6 +32,7 @@ _KEYS: Final = (
     "description",
     "routes",
     "order_by",
+    "inherit",
     "weight",
     "max_instances",
     "schedule",
@@ -91,6 +93,8 @@ def to_obj(graph: Graph) -> dict[str, Any]:
         obj["routes"] = sorted(graph.routes)
     if graph.order_by:
         obj["order_by"] = graph.order_by
+    if graph.inherit:
+        obj["inherit"] = sorted(graph.inherit)
     if graph.weight != 1:
         obj["weight"] = graph.weight
     if graph.max_instances is not None:
@@ -157,6 +161,7 @@ def _read(obj: Any, problems: list[Problem]) -> Graph:
         description=reader.text(obj.get("description", ""), "description"),
         routes=reader.routes(obj.get("routes", [])),
         order_by=reader.order_by(obj.get("order_by", "")),
+        inherit=reader.inherit(obj.get("inherit", [])),
         weight=reader.weight(obj.get("weight", 1)),
         max_instances=reader.max_instances(obj.get("max_instances")),
         schedule=reader.schedule(obj.get("schedule", "")),
@@ -249,6 +254,20 @@ class _Reader:
             return str(value)
         self.add("order_by", 'must be "id": documents of the same id are processed in the order of their acknowledgement')
         return ""
+
+    def inherit(self, value: Any) -> tuple[str, ...]:
+        names: list[str] = []
+        for index, name in enumerate(self._array(value, "inherit")):
+            path = f"inherit.{index}"
+            if not isinstance(name, str) or not name:
+                self.add(path, 'must be the name of metadata, such as "acl"')
+            elif name in NAMING:
+                self.add(path, f"every packet made of a document has {name!r} anyway, or one of its own; leave it out")
+            elif name in names:
+                self.add(path, f"metadata {name!r} is listed twice; remove one")
+            else:
+                names.append(name)
+        return tuple(names)
 
     def weight(self, value: Any) -> int:
         if type(value) is int and 0 < value <= MAX_WEIGHT:

@@ -9,7 +9,18 @@ from pypes.graph.codec import FILTER_OPTIONS
 from pypes.graph.model import Graph, GraphNode
 
 #: Fields that are compared as a whole, apart from filters and wires. Where filters are drawn changes nothing that runs.
-_GRAPH_FIELDS = ("description", "routes", "order_by", "weight", "max_instances", "schedule", "missed", "firing", "tests")
+_GRAPH_FIELDS = (
+    "description",
+    "routes",
+    "order_by",
+    "inherit",
+    "weight",
+    "max_instances",
+    "schedule",
+    "missed",
+    "firing",
+    "tests",
+)
 
 
 def diff(old: Graph, new: Graph) -> dict[str, Any]:
@@ -30,7 +41,7 @@ def diff(old: Graph, new: Graph) -> dict[str, Any]:
         found["wires"] = {key: ends for key, ends in wires.items() if ends}
     for name in _GRAPH_FIELDS:
         one, other = getattr(old, name), getattr(new, name)
-        if name == "routes":
+        if name in ("routes", "inherit"):
             one, other = sorted(one), sorted(other)
         if one != other:
             found[name] = [_plain(one), _plain(other)]
@@ -44,7 +55,7 @@ def only_parameters(old: Graph, new: Graph) -> set[str] | None:
     """
     found = diff(old, new)
     filters = found.pop("filters", {})
-    if found.keys() & {"wires", "order_by", "weight", "max_instances"} or filters.keys() - {"changed"}:
+    if found.keys() & {"wires", "order_by", "inherit", "weight", "max_instances"} or filters.keys() - {"changed"}:
         return None
     changed: dict[str, dict[str, Any]] = filters.get("changed", {})
     return set(changed) if all(set(what) == {"params"} for what in changed.values()) else None

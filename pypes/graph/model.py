@@ -45,7 +45,7 @@ class Graph:
 
     ``order_by`` is ``"id"`` where documents of the same id must be processed in the order of their acknowledgement, else empty.
     ``weight`` is its share of the time where several graphs have something to do, ``max_instances`` how many instances run it
-    at most (``None``: all).
+    at most (``None``: all). ``inherit`` names the metadata of a document that reach every packet made of it.
     ``schedule`` says in the form of cron when its sources run by themselves, ``missed`` what becomes of a time at which no server
     was there: ``"once"`` (they run when one is) or ``"skip"``, ``firing`` where they run each time: on every ``"node"``, or on
     one of the ``"fleet"``.
@@ -64,3 +64,4 @@ class Graph:
     tests: tuple[Mapping[str, Any], ...] = ()
     weight: int = 1
     max_instances: int | None = None
+    inherit: tuple[str, ...] = ()

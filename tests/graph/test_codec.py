@@ -47,6 +47,7 @@ def graphs(draw: st.DrawFn) -> Graph:
         description=draw(st.text(st.characters(codec="utf-8"))),
         routes=tuple(draw(st.lists(names, unique=True, max_size=3))),
         order_by=draw(st.sampled_from(["", "id"])),
+        inherit=tuple(draw(st.lists(st.sampled_from(["acl", "tenant", "source"]), unique=True))),
         weight=draw(st.integers(1, 10)),
         max_instances=draw(st.none() | st.integers(1, 100)),
         schedule=draw(st.sampled_from(["", "*/5 * * * *"])),
@@ -70,6 +71,7 @@ def test_what_was_written_is_read_again(graph: Graph) -> None:
     )
     assert sorted(map(str, again.wires)) == sorted(map(str, graph.wires))
     assert sorted(again.routes) == sorted(graph.routes)
+    assert sorted(again.inherit) == sorted(graph.inherit)
     assert again.tests == graph.tests
     assert from_obj(to_obj(graph)) == again
 
@@ -210,6 +212,23 @@ def test_shares_are_whole_numbers(key: str, value: Any) -> None:
     with pytest.raises(InvalidGraph) as refused:
         from_obj({"pypes": 1, "name": "g", "nodes": {}, key: value})
     assert [problem.path for problem in refused.value.problems] == [key]
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("acl", "inherit"),
+        ([""], "inherit.0"),
+        ([7], "inherit.0"),
+        (["acl", "acl"], "inherit.1"),
+        (["acl", "id"], "inherit.1"),
+        (["part"], "inherit.0"),
+    ],
+)
+def test_what_is_inherited_are_names_of_metadata(value: Any, path: str) -> None:
+    with pytest.raises(InvalidGraph) as refused:
+        from_obj({"pypes": 1, "name": "g", "nodes": {}, "inherit": value})
+    assert [problem.path for problem in refused.value.problems] == [path]
 
 
 def test_what_is_as_without_it_is_not_written() -> None:

@@ -66,9 +66,16 @@ def test_only_parameters() -> None:
     assert only_parameters(OLD, with_set(batch_s=0.5)) is None
     assert only_parameters(OLD, replace(OLD, wires=())) is None
     assert only_parameters(OLD, replace(OLD, order_by="id")) is None
+    assert only_parameters(OLD, replace(OLD, inherit=("acl",))) is None
     assert only_parameters(OLD, replace(OLD, weight=2)) is None
     assert only_parameters(OLD, replace(OLD, max_instances=1)) is None
     assert only_parameters(OLD, replace(OLD, schedule="0 * * * *", missed="skip", firing="fleet")) == set()
+
+
+def test_what_is_inherited_has_no_order() -> None:
+    old, new = replace(OLD, inherit=("acl", "tenant")), replace(OLD, inherit=("tenant", "acl"))
+    assert diff(old, new) == {}
+    assert diff(old, OLD) == {"inherit": [["acl", "tenant"], []]}
 
 
 def test_options_of_batches() -> None:

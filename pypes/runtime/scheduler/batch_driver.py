@@ -116,8 +116,15 @@ class BatchDriver(ProcessDriver):
         self.at = 0
 
     def name_sent(self, data: Any, at: int) -> None:
+        self._name(data, self.taken[0])
+
+    def _name(self, value: Any, parents: Sequence[Any]) -> None:
+        """Name what is made of a batch, in which only a packet that is alone is known to be the one."""
+        assert self.naming is not None
         if self.only is not None:
-            self.naming.sent(data, *self.only)  # type: ignore[union-attr]
+            self.naming.sent(value, *self.only)
+        else:
+            self.naming.made_of(value, parents)
 
     # -- a call -----------------------------------------------------------------------------------------------
 
@@ -202,9 +209,9 @@ class BatchDriver(ProcessDriver):
                         by_identity = {id(value): lineage for value, lineage in zip(values, lineages, strict=True)}
                         whole = flatten(lineages)
                     sources = [by_identity.get(id(value), whole) for value in part]
-                if self.only is not None:
+                if self.naming is not None:
                     for value in part:
-                        self.naming.sent(value, *self.only)  # type: ignore[union-attr]
+                        self._name(value, values)
             if self.drops and not is_all:
                 going_on.update(sources)
             if part:

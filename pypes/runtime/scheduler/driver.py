@@ -19,7 +19,6 @@ from pypes.runtime.scheduler.failing import Failing
 from pypes.runtime.scheduler.holding import Holding
 from pypes.runtime.scheduler.joining import Joining
 from pypes.runtime.scheduler.lineage import Lineage
-from pypes.runtime.scheduler.naming import Naming
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.published import without_committed
@@ -50,6 +49,7 @@ class Driver(FilterContext):
         "commits",
         "drops",
         "failing",
+        "inheriting",
         "is_remembered",
         "jams",
         "joining",
@@ -117,8 +117,8 @@ class Driver(FilterContext):
         self.attempts: dict[int, Attempt] = {}
         self.failing = Failing(self, policies.resting)
         self.holding = Holding(self, self.failing) if component.holds else None
-        #: Names what it makes, where somebody asks for names. Of what is held, several packets may be made of several documents.
-        self.naming = Naming() if policies.wants_names and self.holding is None else None
+        #: Names what it makes, and gives it the metadata that the graph inherits, where somebody asks for that.
+        self.naming, self.inheriting = policies.naming(holds=component.holds)
         #: The greenlet to go on in when it was parked in the middle of a turn.
         self.greenlet: greenlet | None = None
 
@@ -223,6 +223,10 @@ class Driver(FilterContext):
                 values, lineages = without_committed(self.name, epoch, values, lineages)
                 if not values:
                     return None
+            if self.inheriting is not None:
+                values, lineages = self.inheriting.without_missing(self.failing.dead_letter, epoch, values, lineages)
+                if not values:
+                    return None
             if len(values) > self.most:  # from a wire that had to grow
                 wave = self.core.limits.wave_packets
                 self.put_back(values[wave:], lineages[wave:])
@@ -306,11 +310,17 @@ class Driver(FilterContext):
         if self.holding is not None and self.holding.held:
             epoch, lineage = self.holding.derived()
             lineages = [lineage] * len(values)
+            if self.inheriting is not None:
+                self.inheriting.give(values, (value for held in self.holding.held.values() for value, _ in held))
         self.fan_out(out, epoch, values, lineages)
 
     def fan_out(self, out: OutPort, epoch: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         """Put packets on all wires of a port; clones on all but the last."""
         wires = out.wires
+        if self.inheriting is not None:
+            values, lineages = self.inheriting.without_conflicts(self.failing.dead_letter, epoch, values, lineages)
+            if not values:
+                return
         if len(wires) > 1:
             for wire in wires[:-1]:
                 self._put(wire, epoch, [v.clone() if isinstance(v, Packet) else v for v in values], lineages)

@@ -63,6 +63,7 @@ class Epoch:
         "_holds",
         "_taken",
         "at_barrier",
+        "borne",
         "dead_letters",
         "entries",
         "fed",
@@ -93,6 +94,8 @@ class Epoch:
         #: Wires on which the feed has put something, with the ordinal below which it has.
         self.entries: dict[Entry, int] = {}
         self.flags = bytearray(feed.documents)
+        #: By name of metadata that the graph inherits, a byte for each document that had it when it was fed.
+        self.borne: dict[str, bytearray] = {}
         self.dead_letters: list[Failure] = []
         #: For a derived epoch: the documents it stands for, in the order of its own ordinals.
         self.parents: tuple[tuple[Epoch, Lineage], ...] = ()

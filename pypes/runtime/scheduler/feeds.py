@@ -11,18 +11,21 @@ from pypes.runtime.scheduler.core import Core, Filter
 from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import Epoch, Failure
 from pypes.runtime.scheduler.feed import BARRIER
+from pypes.runtime.scheduler.inheriting import note
 
 
 class Feeds:
     """The epochs that are fed, one after the other. A feed puts one wave on a wire, and the next when that one was taken."""
 
-    __slots__ = ("_by_name", "_core", "_joins", "fed", "waiting")
+    __slots__ = ("_by_name", "_core", "_inherit", "_joins", "fed", "waiting")
 
-    def __init__(self, core: Core, by_name: Mapping[str, Filter], joins: int) -> None:
+    def __init__(self, core: Core, by_name: Mapping[str, Filter], joins: int, inherit: tuple[str, ...] = ()) -> None:
         self._core = core
         self._by_name = by_name
         #: Bits of the filters that are joins.
         self._joins = joins
+        #: Metadata of documents that is to be kept in mind.
+        self._inherit = inherit
         self.waiting: deque[Epoch] = deque()
         #: The ordinal after that of the document that was fed last.
         self.fed = 0
@@ -82,6 +85,8 @@ class Feeds:
                 epoch.fed = fed
         if not packets:  # nothing would ever take it off the wire
             return True
+        if self._inherit:
+            note(self._inherit, epoch, packets, lineages)
         target = self._by_name.get(filter)
         if target is None:
             self._refuse(epoch, filter, packets, lineages)

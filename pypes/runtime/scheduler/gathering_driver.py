@@ -14,6 +14,7 @@ from typing import Any
 from pypes.component import Batching
 from pypes.runtime.scheduler.batch_driver import BatchDriver
 from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.inheriting import Inheriting
 from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.published import without_committed
@@ -137,6 +138,8 @@ class GatheringDriver(BatchDriver):
         self.asked = max(0, self.asked - taken)
         if self.is_remembered and self.core.reruns:
             parts = [*self._without_committed(parts)]
+        if self.is_publisher and self.inheriting is not None:
+            parts = [*self._without_missing(parts, self.inheriting)]
         if not parts:
             return []
         epoch = parts[0][0]
@@ -185,6 +188,16 @@ class GatheringDriver(BatchDriver):
     ) -> Iterator[tuple[Epoch, list[Any], Sequence[Lineage]]]:
         for epoch, values, lineages in parts:
             left, left_lineages = without_committed(self.name, epoch, values, lineages)
+            if left:
+                yield epoch, left, left_lineages
+            else:
+                epoch.release()
+
+    def _without_missing(
+        self, parts: Sequence[tuple[Epoch, list[Any], Sequence[Lineage]]], inheriting: Inheriting
+    ) -> Iterator[tuple[Epoch, list[Any], Sequence[Lineage]]]:
+        for epoch, values, lineages in parts:
+            left, left_lineages = inheriting.without_missing(self.failing.dead_letter, epoch, values, lineages)
             if left:
                 yield epoch, left, left_lineages
             else:

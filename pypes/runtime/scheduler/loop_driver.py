@@ -121,7 +121,11 @@ class LoopDriver(ReceivingDriver):
         self.is_fresh = False
         lineage = self._lineage_of(data) if self.hint is None else self._lineage_under_cursor(data)
         if self.naming is not None:
-            self.naming.sent(data, self.parent_of(data), lineage)
+            parent = self.parent_of(data)
+            if parent is not None:
+                self.naming.sent(data, parent, lineage)
+            else:
+                self.naming.made_of(data, self.cursor_values or self.taken)
         out.values.append(data)
         out.lineages.append(lineage)
         if len(out.values) >= self.capacity:

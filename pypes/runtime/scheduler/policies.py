@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pypes.runtime.scheduler.breaker import Breakers
+from pypes.runtime.scheduler.inheriting import Inheriting
 from pypes.runtime.scheduler.jams import Jams
+from pypes.runtime.scheduler.naming import Naming
 from pypes.runtime.scheduler.published import Published
 
 
@@ -19,3 +21,13 @@ class Policies(NamedTuple):
     has_breakers: bool
     #: True if somebody asks of which document a packet is: filters name what they make.
     wants_names: bool = False
+    #: Names of metadata that reach every packet made of a document.
+    inherit: tuple[str, ...] = ()
+
+    def naming(self, *, holds: bool) -> tuple[Naming | None, Inheriting | None]:
+        """The bookkeeping of names and of inherited metadata for one filter, where they are wanted.
+
+        What a filter makes of packets that it holds is made of all of them, and gets no name.
+        """
+        inheriting = Inheriting(self.inherit) if self.inherit else None
+        return Naming(inheriting) if self.wants_names and not holds else None, inheriting

@@ -129,6 +129,8 @@ class ProcessDriver(Sending):
             driver.epoch, driver.chunk = epoch, lineages
             if driver.is_remembered and self.core.reruns:
                 values, lineages = without_committed(driver.name, epoch, values, lineages)
+            if driver.is_publisher and driver.inheriting is not None:
+                values, lineages = driver.inheriting.without_missing(driver.failing.dead_letter, epoch, values, lineages)
             if values:
                 driver.work_on(values, lineages)
             driver.end_turn()

@@ -88,12 +88,12 @@ class Scheduler:
         self.jams = Jams(core)
         self.resting = Breakers(core, self.jams)
         self.published = Published(on_committed, self.resting) if on_committed is not None else None
-        wants_names = any(component.complete is not None for component in components.values())
-        policies = Policies(self.jams, self.resting, self.published, has_breakers, wants_names)
+        wants_names = bool(graph.inherit) or any(component.complete is not None for component in components.values())
+        policies = Policies(self.jams, self.resting, self.published, has_breakers, wants_names, graph.inherit)
         self.drivers, self.wires, by_name, self.roster = build(core, policies, graph, components)
         core.filters, core.wires = self.drivers, self.wires
         self._joins = attach(self.drivers, graph.name)
-        self.feeds = Feeds(core, by_name, self._joins)
+        self.feeds = Feeds(core, by_name, self._joins, graph.inherit)
         self.standstill = Standstill(core, policies, self.feeds, self.drivers, self.epochs, graph.name, lambda: self.stands_still)
         self.watch = Watch(core, self.resting, graph, components)
         # last: it has sockets to close
