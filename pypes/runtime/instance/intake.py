@@ -35,6 +35,7 @@ class Intake:
 
     ``wave`` is the most packets of a batch, as the limits have it unless a smaller one is wanted. ``is_ordered``: documents of
     the same id go in one after the other. With a ``record``, all documents do, and it says when the body is being read.
+    ``run`` is the time of this run in ms, 0: now.
     """
 
     epoch: Epoch | None = None
@@ -54,6 +55,7 @@ class Intake:
         wave: int = 0,
         is_ordered: bool = False,
         record: CrashRecord | None = None,
+        run: int = 0,
     ) -> None:
         self.deliveries = deliveries
         #: Ids of documents that have one, by number.
@@ -69,7 +71,7 @@ class Intake:
         self._is_ordered = is_ordered
         self._record = record
         #: Time of this run of all its documents, in ms, where that matters; else 0.
-        self._run = int(self._clock.now() * 1000) if router.wants_versions else 0
+        self._run = (run or int(self._clock.now() * 1000)) if router.wants_versions else 0
         total = 0
         for _, item, _ in deliveries:
             self.bases.append(total)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -75,6 +75,10 @@ class Report(msgspec.Struct):
         return msgspec.structs.replace(self, steps=steps, failures=secrets.redacted(self.failures))
 
 
+#: The time at which documents run in a trial, in ms: the same in all, so that what comes of them can be compared.
+_RUN: Final = 1
+
+
 class Passage(NamedTuple):
     """The result for one document: packets (JSON form) that reached publishers, its fate, its dead letters as in a report."""
 
@@ -108,7 +112,7 @@ class Trial:
         for name, node in graph.nodes.items():
             component = self._site.make(specs[node.component], node.params, name)
             if is_publisher(component) and not publishes:
-                component = Probe(component.get_in_ports())
+                component = Probe(component.get_in_ports(), is_told=component.complete is not None)
                 self._ends.append(name)
             components[name] = component
         self._router = Router(graph, components)
@@ -152,7 +156,7 @@ class Trial:
     def push(self, deliveries: Sequence[Arrived]) -> Report:
         """Push deliveries through the graph together; as :meth:`run`. Meant for a trial that has wires in sight."""
         self._sight.clear()
-        intake = Intake(deliveries, self._router, self._limits)
+        intake = Intake(deliveries, self._router, self._limits, run=_RUN)
         intake.epoch = self._scheduler.submit(intake.feed())
         self._scheduler.drain()
         intake.epoch = None
@@ -160,7 +164,7 @@ class Trial:
 
     def each(self, delivery: Arrived) -> list[Passage]:
         """Push the documents of a delivery through the graph one by one, so that what arrives can be told apart. Blocks."""
-        intake = Intake([delivery], self._router, self._limits)
+        intake = Intake([delivery], self._router, self._limits, run=_RUN)
         feed = intake.feed()
         # what cannot be read fails in it; it never runs
         reading = intake.epoch = Epoch(feed)

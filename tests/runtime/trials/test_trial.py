@@ -22,7 +22,7 @@ from pypes.registry import Catalogue
 from pypes.runtime.trials.trial import Report, Trial
 
 PARTS = '''
-from pypes import Adapter, Component, Publisher, Transformer
+from pypes import Adapter, Component, Packet, Publisher, Transformer
 
 
 class In(Adapter):
@@ -77,6 +77,21 @@ class File(Publisher):
 
     def process(self, packet):
         open("published", "a").close()
+
+
+class Told(File):
+    """Is told of completed documents."""
+
+    def complete(self, documents):
+        pass
+
+
+class Twice(Transformer):
+    """Makes two packets of one."""
+
+    def process(self, packet):
+        self.send("out", Packet({"n": 1}))
+        return Packet({"n": 2})
 '''
 
 
@@ -122,6 +137,15 @@ def test_every_packet_on_its_way_is_seen_and_nothing_published(catalogue: Catalo
     assert (steps["odd"].error["code"], "ValueError: no" in steps["odd"].error["traceback"]) == ("component.raised", True)
     assert steps["odd"].ms > 0
     assert not (tmp_path / "published").exists()
+
+
+def test_packets_have_the_names_that_they_would_be_published_under_and_come_out_alike_each_time(catalogue: Catalogue) -> None:
+    with Trial(graph("Twice", "Told"), catalogue) as trial, Trial(graph("Twice", "Told"), catalogue) as other:
+        taken, again = (
+            {step.filter: step for step in each.run(posts({"id": "d"})).steps}["file"].taken for each in (trial, other)
+        )
+    assert [(packet["meta"].get("part"), packet["meta"].get("id")) for packet in taken] == [(None, "d"), ("~2", "d/~2")]
+    assert [packet["meta"]["run"] for packet in taken + again] == [1] * 4
 
 
 @pytest.mark.parametrize("file", ["File", "OldFile"])
