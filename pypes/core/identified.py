@@ -38,7 +38,10 @@ class Identified(Contents):
     def identity(self) -> Identity | None:
         """Route and id: what makes this the same packet as another one; ``None`` without an id. Raises as :attr:`id` does."""
         id = self.id
-        return None if id is None else Identity(self._route, id)
+        if id is None:
+            return None
+        route = None if self._meta is None else self._meta.get("route")
+        return Identity(route if type(route) is str else "", id)
 
     @property
     def document(self) -> Identity | None:
@@ -46,8 +49,8 @@ class Identified(Contents):
         meta = self._meta
         if meta is None or not meta.get("part"):
             return self.identity
-        id = id_of(meta.get("document"))
-        return None if id is None else Identity(self._route, id)
+        id, route = id_of(meta.get("document")), meta.get("route")
+        return None if id is None else Identity(route if type(route) is str else "", id)
 
     @property
     def part(self) -> str:
@@ -109,8 +112,3 @@ class Identified(Contents):
         if not (self.part or "part" in meta):
             return meta
         return {name: value for name, value in meta.items() if name not in ("id", "document", "part", "made")}
-
-    @property
-    def _route(self) -> str:
-        route = None if self._meta is None else self._meta.get("route")
-        return route if type(route) is str else ""
