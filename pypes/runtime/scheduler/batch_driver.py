@@ -79,9 +79,17 @@ class BatchDriver(ProcessDriver):
             self.forget_successes(values)
 
     def _one_by_one(self, values: list[Any], lineages: Sequence[Lineage]) -> None:
+        pinned = self._pinned()
+        try:
+            self._each(pinned, values, lineages)
+        finally:
+            self.unaccounted = None
+
+    def _each(self, pinned: Epoch, values: list[Any], lineages: Sequence[Lineage]) -> None:
         for i, (value, lineage) in enumerate(zip(values, lineages, strict=True)):
             self.core.turns += 1
             self.at = i
+            self.unaccounted = pinned, lineages[i + 1 :]
             own = self.apart(lineage)
             error = self._batch([value], [own])
             if error is not None and self.gone is None and self.failing.is_unreachable(error):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -155,6 +155,15 @@ class Core:
         return found
 
 
+class Hearing(Protocol):
+    """A filter that is told of complete documents, as its turns know it; ``open`` are those of which it has yet to be told."""
+
+    @property
+    def open(self) -> Mapping[Epoch, Mapping[int, Any]]: ...
+    def tell_with(self, epoch: Epoch, lineages: Sequence[Lineage]) -> Any: ...
+    def settle(self, told: Any) -> None: ...
+
+
 class Filter:
     """One filter of a running graph, as the policies know it: its wires, and what it has in hand.
 
@@ -177,9 +186,12 @@ class Filter:
         "inputs",
         "is_join",
         "is_publisher",
+        "listener",
         "max_attempts",
         "name",
         "outs",
+        "reach",
+        "reach_beside_error",
         "rests",
         "triggers",
         "wires",
@@ -200,10 +212,15 @@ class Filter:
     entry: Wire
     outs: dict[str, OutPort]
     ancestors: tuple[Filter, ...]
+    #: The bits of this filter and of all those behind it; and without those that lie behind its error port alone.
+    reach: int
+    reach_beside_error: int
     is_join: bool
     is_publisher: bool
     #: True if it waits for a service that cannot be reached; a filter without inputs is only triggered again.
     rests: bool
+    #: Set if its component is told of complete documents.
+    listener: Hearing | None
     #: As the graph says, before what the component says.
     max_attempts: int | None
     #: The pinned epoch: all that the present turn takes and sends belongs to it.

@@ -13,7 +13,7 @@ from pypes.core.returned import unrun
 from pypes.core.shown import shown
 from pypes.packet import Packet
 from pypes.runtime.scheduler.context import FilterContext
-from pypes.runtime.scheduler.core import Attempt, Core, Filter
+from pypes.runtime.scheduler.core import Attempt, Core, Filter, Hearing
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import Failing
 from pypes.runtime.scheduler.holding import Holding
@@ -62,6 +62,7 @@ class Driver(FilterContext):
         "resting",
         "stall",
         "taken_from",
+        "unaccounted",
         "wire_capacity",
     )
 
@@ -91,12 +92,14 @@ class Driver(FilterContext):
         self.outs: dict[str, OutPort] = {}
         self.ancestors: tuple[Filter, ...] = ()
         self.is_join = False
+        self.listener: Hearing | None = None
+        #: Packets of this turn that are committed after those of the present commit.
+        self.unaccounted: tuple[Epoch, Sequence[Lineage]] | None = None
         #: The packets that wait at a join.
         self.joining: Joining | None = None
         self.is_publisher = is_publisher(component)
         #: False for publishers that only say that they are, as in the original style: what they took counts when their turn ends.
         self.commits = isinstance(component, Publisher)
-        #: True if it waits for a service that cannot be reached; a filter without inputs is only triggered again.
         self.rests = policies.has_breakers and (self.is_publisher or bool(component.get_in_ports()))
         #: The wire that it took from last, for what must go back.
         self.taken_from: Wire
@@ -111,7 +114,6 @@ class Driver(FilterContext):
         self.stall: Stall | None = None
         #: So many packets are given to it one by one, since it is not known over which of them it failed to reach a service.
         self.alone = 0
-        #: The number of reasons why it must not run now: wires that are full, an offloaded call, a back-off.
         self.blocks = 0
         #: Packets that raised Retry, by identity (the packet is kept, so that its id stays its own).
         self.attempts: dict[int, Attempt] = {}
@@ -274,6 +276,10 @@ class Driver(FilterContext):
         """The documents of what this filter has in hand, of what waits for it and of what is to be retried."""
         if self.epoch is not None:
             yield from self.pinned()
+        yield from self.waiting()
+
+    def waiting(self) -> Iterator[tuple[Epoch, Sequence[Lineage]]]:
+        """The documents of what waits for this filter, and of what is to be retried."""
         for wire in self.wires:
             for epoch, (_, lineages) in wire.waiting.items():
                 yield epoch, lineages
@@ -396,13 +402,20 @@ class Driver(FilterContext):
                     self.failing.dead_letter(epoch, value, lineage, code, reason, error)
         self.end_turn()
 
-    def publish(self, lineages: Sequence[Lineage]) -> None:
-        """Commit what this turn took, and report it."""
+    def commit(self) -> None:
+        """Have the component commit, if it does; raises what that raises."""
         if self.commits:
             result = self.component.commit()  # type: ignore[attr-defined]
             if result is not None and (fault := unrun(result, "commit")) is not None:
                 raise fault
+
+    def publish(self, lineages: Sequence[Lineage]) -> None:
+        """Commit what this turn took, and what it completes, and report it."""
         assert self.epoch is not None
+        told = self.listener.tell_with(self.epoch, lineages) if self.listener is not None else None
+        self.commit()
+        if told is not None:
+            self.listener.settle(told)  # type: ignore[union-attr]
         self.epoch.publish(self.name, lineages)
         if self.observation is not None:
             self.observation.committed(self.name, len(lineages))

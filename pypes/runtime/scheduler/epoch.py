@@ -10,6 +10,7 @@ from itertools import groupby, repeat
 from typing import Any, Final, NamedTuple, Protocol
 
 from pypes.ingest.outcome import Fate
+from pypes.runtime.scheduler.completions import EVERYWHERE, Completions
 from pypes.runtime.scheduler.failures import Failure as Failure
 from pypes.runtime.scheduler.failures import Failures
 from pypes.runtime.scheduler.feed import Feed
@@ -64,6 +65,7 @@ class Epoch:
         "_taken",
         "at_barrier",
         "borne",
+        "completions",
         "dead_letters",
         "entries",
         "fed",
@@ -99,6 +101,8 @@ class Epoch:
         self.dead_letters: list[Failure] = []
         #: For a derived epoch: the documents it stands for, in the order of its own ordinals.
         self.parents: tuple[tuple[Epoch, Lineage], ...] = ()
+        #: Set where components are told of documents that are complete.
+        self.completions: Completions | None = None
         #: By publisher, documents of which it has failed a packet: those it must see again in another run.
         self.refused: dict[str, set[int]] | None = None
         #: The commits of several publishers as they came, until a fate is asked for; then by publisher a byte for each document
@@ -204,10 +208,17 @@ class Epoch:
                 table[document] = 1
         return self._taken
 
-    def fail(self, failure: Failure) -> None:
-        """Keep a dead letter; its documents count as failed."""
+    def fail(self, failure: Failure, where: int = EVERYWHERE) -> None:
+        """Keep a dead letter; its documents count as failed, and are not whole at the filters of these bits."""
         self.mark(failure.documents, FAILED)
+        self.spoil(failure.documents, where)
         self._keep(failure)
+
+    def spoil(self, lineages: Iterable[Lineage], where: int) -> None:
+        """Note that something of documents failed that is missing at the filters of these bits."""
+        for epoch, documents in self.roots(lineages):
+            if epoch.completions is not None:
+                epoch.completions.spoil(documents, where)
 
     def has_many_like(self, documents: Sequence[int], filter: str, code: str) -> bool:
         """True if a failure of these documents would only be counted, with others of this filter and code."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,11 @@ from pypes.runtime.scheduler.epoch import Epoch, Failure
 from pypes.runtime.scheduler.lineage import Lineage, flatten
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.1, 60.0
+
+
+def backoff_s(tries: int, rng: random.Random) -> float:
+    """The wait after so many tries, in seconds: it doubles with every one, with jitter."""
+    return min(RETRY_MOST_S, RETRY_FIRST_S * 2.0 ** min(tries - 1, 16)) * rng.uniform(0.5, 1.0)
 
 
 def _told(error: BaseException, clean: Clean) -> str:
@@ -120,10 +126,9 @@ class Failing:
                 attempt = self._filter.attempts[id(value)] = Attempt(value, self._filter.epoch, lineage, self._core.clock())
             else:
                 attempt.tries += 1
-            most = self._filter.component.max_attempts if self._filter.max_attempts is None else self._filter.max_attempts
             age_s = self._core.clock() - attempt.since_s
             is_early = raised.steers == "Unreachable" and self._filter.rests and age_s < self._resting.patience_s
-            if attempt.tries < most or is_early:
+            if attempt.tries < self.most_attempts or is_early:
                 attempt.waiting = True
                 self._try_again(attempt, lineage, raised.delay_s, port)
                 return
@@ -142,7 +147,7 @@ class Failing:
     def _try_again(self, attempt: Attempt, lineage: Lineage, delay_s: float, port: str | None) -> None:
         """Put a packet back on its wire after a back-off that doubles with every try, with jitter."""
         core = self._core
-        backoff = min(RETRY_MOST_S, RETRY_FIRST_S * 2.0 ** min(attempt.tries - 1, 16)) * core.rng.uniform(0.5, 1.0)
+        backoff = backoff_s(attempt.tries, core.rng)
         wire = self._filter.inputs[port][0] if port in self._filter.inputs else self._filter.wires[0]
         attempt.epoch.acquire()
         attempt.lineage = lineage
@@ -172,19 +177,45 @@ class Failing:
         if out is not None and (value is not None or lineage != ()):  # a source that is triggered has nothing
             if isinstance(value, Packet):
                 value.set_meta("error", {"filter": self._filter.name, "code": code, "error": reason})
+            epoch.spoil((lineage,), self._filter.reach_beside_error)
             self._filter.fan_out(out, epoch, [value], [lineage])
             return
-        documents = flatten((lineage,))
+        documents, reach = flatten((lineage,)), self._filter.reach
         if epoch.has_many_like(documents, self._filter.name, code):
             # PERF: a million of them are counted; a traceback takes half a millisecond
-            epoch.fail(Failure(documents, self._filter.name, "", code, "", "", b"", attempts, 0.0, False))
+            epoch.fail(Failure(documents, self._filter.name, "", code, "", "", b"", attempts, 0.0, False), reach)
             return
         trace = _told(error, secrets.redact) if error is not None else ""
         name = type(self._filter.component).__name__
         now = self._core.wall_clock()
         names = named(value, secrets)
         packet, is_whole = as_json(value, secrets)
-        epoch.fail(Failure(documents, self._filter.name, name, code, reason, trace, packet, attempts, now, is_whole, None, names))
+        failure = Failure(documents, self._filter.name, name, code, reason, trace, packet, attempts, now, is_whole, None, names)
+        epoch.fail(failure, reach)
+
+    def fail_document(self, epoch: Epoch, document: int, error: BaseException, attempts: int) -> None:
+        """Dead-letter a document, of which there is no packet here, over which ``complete`` raised; or say so in the log only.
+
+        The latter where a packet of it has failed here already: one of its letters is enough to run it again.
+        """
+        filter, clean = self._filter, self._core.secrets.redact
+        raised = Raised.of(error, clean)
+        if filter.name in (epoch.refused or ()) and document in epoch.refused[filter.name]:  # type: ignore[index]
+            filter.component.log.error("complete failed", extra={"reason": raised.reason})
+            return
+        if filter.is_publisher:
+            epoch.refuse(filter.name, (document,))
+        name, code = type(filter.component).__name__, raised.code if raised.steers else "component.complete"
+        trace, now = _told(error, clean), self._core.wall_clock()
+        epoch.fail(
+            Failure((document,), filter.name, name, code, raised.reason, trace, b"", attempts, now, False), self._filter.reach
+        )
+
+    @property
+    def most_attempts(self) -> int:
+        """Attempts in all for what asks to be tried again."""
+        own = self._filter.max_attempts
+        return self._filter.component.max_attempts if own is None else own
 
     def forget_successes(self, epoch: Epoch) -> None:
         """Forget the attempts of packets that got through in this turn (those not yet due keep theirs)."""

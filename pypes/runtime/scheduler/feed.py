@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pypes.runtime.scheduler.completions import Known
+
 
 class _Nothing(dict[str, frozenset[int]]):
     """PERF: one for all feeds, where a factory would make one for each; nobody writes to it."""
@@ -42,6 +44,9 @@ class Feed:
     leads to has been fed beyond it. It matters to what is reported as committed while the feed still lasts.
 
     ``bases`` are the ordinals of the first documents of deliveries that are fed together.
+
+    ``identities`` has the documents that have one, by ascending ordinals: those that components are told of when nothing more of
+    them can come. Whoever decodes puts them in before it yields anything of them; those that are complete are taken out.
     """
 
     batches: Iterator[Batch | _Barrier]
@@ -50,3 +55,4 @@ class Feed:
     committed: Mapping[str, frozenset[int]] = _NOTHING
     complete: Callable[[], int] | None = None
     bases: Sequence[int] = (0,)
+    identities: dict[int, Known] | None = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pypes.core.shown import shown
+from pypes.runtime.scheduler.completing import Completing
 from pypes.runtime.scheduler.core import Core, Filter
 from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import Epoch, Failure
@@ -17,7 +18,7 @@ from pypes.runtime.scheduler.inheriting import note
 class Feeds:
     """The epochs that are fed, one after the other. A feed puts one wave on a wire, and the next when that one was taken."""
 
-    __slots__ = ("_by_name", "_core", "_inherit", "_joins", "fed", "waiting")
+    __slots__ = ("_by_name", "_core", "_inherit", "_joins", "completing", "fed", "waiting")
 
     def __init__(self, core: Core, by_name: Mapping[str, Filter], joins: int, inherit: tuple[str, ...] = ()) -> None:
         self._core = core
@@ -27,6 +28,8 @@ class Feeds:
         #: Metadata of documents that is to be kept in mind.
         self._inherit = inherit
         self.waiting: deque[Epoch] = deque()
+        #: Set where components are told of complete documents.
+        self.completing: Completing | None = None
         #: The ordinal after that of the document that was fed last.
         self.fed = 0
 
@@ -52,6 +55,8 @@ class Feeds:
     def can_pull(self, epoch: Epoch) -> bool:
         if epoch.at_barrier:
             return epoch.holds == 1  # the feed's own
+        if self.completing is not None and self.completing.is_clogged:
+            return False
         # PERF: asked twice for every epoch, so that a generator would cost more than what it looks at
         for wire in epoch.entries:
             # a join waits until a document is complete, and others may wait for more to take at once: neither is to wait here
@@ -73,6 +78,8 @@ class Feeds:
             batch = None
         if batch is None:
             epoch.feeding = False
+            if self.completing is not None:
+                self.completing.note(epoch)
             epoch.release()
             return True
         if batch is BARRIER:
@@ -83,6 +90,8 @@ class Feeds:
             fed = self.fed = lineages[-1] + 1
             if fed > epoch.fed:
                 epoch.fed = fed
+        if self.completing is not None:
+            self.completing.note(epoch)
         if not packets:  # nothing would ever take it off the wire
             return True
         if self._inherit:

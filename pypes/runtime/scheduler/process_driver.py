@@ -275,12 +275,20 @@ class ProcessDriver(Sending):
                 for value, lineage in zip(values, lineages, strict=True):
                     self.failing.failed(value, lineage, error)
                 return None
-            # one packet must not fail its neighbours: do the work again, one by one
+            return self._commit_apart(values, lineages)
+        return None
+
+    def _commit_apart(self, values: list[Any], lineages: Sequence[Lineage]) -> BaseException | None:
+        """One packet must not fail its neighbours: do the work again, one by one."""
+        try:
             for i, (value, lineage) in enumerate(zip(values, lineages, strict=True)):
+                self.unaccounted = self._pinned(), lineages[i + 1 :]
                 unreachable = self._one(value, lineage)
                 if unreachable is not None:
                     self.put_back(values[i:], lineages[i:])
                     return unreachable
+        finally:
+            self.unaccounted = None
         return None
 
     def _one(self, value: Any, lineage: Lineage) -> BaseException | None:

@@ -66,7 +66,10 @@ class Published:
         if tracker is None:
             tracker = self._trackers[filter] = DocumentTracker((filter, *filter.ancestors), follows_holds=True)
         refused = root.refused.get(filter.name) if root.refused is not None else None
-        return tracker.final(root, committed - refused if refused else committed)
+        left = committed - refused if refused else committed
+        if filter.listener is not None:  # in another run it is to be told of those again
+            left = left - filter.listener.open.get(root, {}).keys()
+        return tracker.final(root, left)
 
 
 def without_committed(

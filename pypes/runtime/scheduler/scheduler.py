@@ -24,6 +24,7 @@ from pypes.graph.model import Graph
 from pypes.observe import Observer, guarded
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.calls import Calls
+from pypes.runtime.scheduler.completing import Completing
 from pypes.runtime.scheduler.core import PARKED, Core, Ended, is_no_failure
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch
@@ -94,7 +95,11 @@ class Scheduler:
         core.filters, core.wires = self.drivers, self.wires
         self._joins = attach(self.drivers, graph.name)
         self.feeds = Feeds(core, by_name, self._joins, graph.inherit)
-        self.standstill = Standstill(core, policies, self.feeds, self.drivers, self.epochs, graph.name, lambda: self.stands_still)
+        told = [driver for driver in self.drivers if driver.component.complete is not None]
+        self.completing = self.feeds.completing = Completing(core, self.resting, told, self._begin_watched) if told else None
+        self.standstill = Standstill(
+            core, policies, self.feeds, self.drivers, self.epochs, graph.name, lambda: self.stands_still, self.completing
+        )
         self.watch = Watch(core, self.resting, graph, components)
         # last: it has sockets to close
         core.calls = Calls(clock, sum(component.concurrency for component in components.values()))
@@ -116,6 +121,8 @@ class Scheduler:
 
     def teardown(self) -> None:
         """End the greenlets and tear the components down; one that raises is logged and does not keep the others."""
+        if self.completing is not None:
+            self.completing.clear()
         for driver in self.drivers:
             tear_down(driver)
         for driver in self.drivers:  # after all of them: what one shares another may use until its own end
@@ -134,6 +141,8 @@ class Scheduler:
         epoch = Epoch(feed, self.roster, self._ended, 1)
         epoch.feeding = True
         self.epochs.add(epoch)
+        if self.completing is not None:
+            self.completing.submit(epoch)
         if feed.committed:
             self.core.reruns += 1
         self.feeds.waiting.append(epoch)
@@ -164,6 +173,8 @@ class Scheduler:
         self.epochs.discard(epoch)
         if self.published is not None and self.published.open:
             self.published.forget(epoch)
+        if self.completing is not None and self.completing.open:
+            self.completing.forget(epoch)
         if epoch.feed.committed:
             self.core.reruns -= 1
         self.on_done(epoch)
@@ -223,7 +234,7 @@ class Scheduler:
         # PERF: looked at before every wave, so as they are rather than asked
         core = self.core
         until, states = core.clock() + SLICE_S, core.ready
-        ended, feeds, published = core.calls.done, self.feeds, self.published
+        ended, feeds, published, completing = core.calls.done, self.feeds, self.published, self.completing
         timers, alarms = core.timers.heap, core.timers.alarms
         fed, drivers, joins, is_watched = feeds.waiting, self.drivers, self._joins, self._is_watched
         while True:
@@ -262,6 +273,8 @@ class Scheduler:
             if is_watched:
                 self._end_watched()
             if fed and feeds.pull():
+                moved = True
+            if completing is not None and completing.open and completing.run():
                 moved = True
             if published is not None and (published.fresh or published.open):
                 # after the feeds, because most epochs are done once theirs is found exhausted

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pypes.core.identity import NAMELESS, Named
 from pypes.errors import InternalError
+from pypes.runtime.scheduler.completing import Completing
 from pypes.runtime.scheduler.core import Core
 from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.driver import Driver
@@ -43,6 +44,7 @@ class Standstill:
         epochs: Set[Epoch],
         graph: str,
         stands_still: Callable[[], bool],
+        completing: Completing | None = None,
     ) -> None:
         self._core = core
         self._policies = policies
@@ -51,6 +53,7 @@ class Standstill:
         self._epochs = epochs
         self._graph = graph
         self._stands_still = stands_still
+        self._completing = completing
         #: Clock time from which it is to be looked again.
         self.look_at = core.clock() + LOOK_S
         #: By epoch, the time at which it was first seen that nothing can end it.
@@ -84,6 +87,8 @@ class Standstill:
                     packets.setdefault(root, []).append((driver, value, tuple(documents)))
                     break  # one packet, one dead letter
         core = self._core
+        if self._completing is not None:
+            self._completing.clear()
         self._feeds.waiting.clear()
         self._policies.resting.open.clear()
         self._policies.jams.grown.clear()
@@ -139,6 +144,8 @@ class Standstill:
             if driver.holding is not None:
                 found.update(driver.holding.held)
             found.update(epoch for epoch, _ in driver.carried())
+        if self._completing is not None:
+            found.update(self._completing.awaiting())
         waiting = list(found)
         while waiting:
             for parent, _ in waiting.pop().parents:

@@ -31,35 +31,43 @@ class DocumentTracker:
         #: The number of lineages that were looked at so far: the cost of all answers.
         self.examined = 0
 
-    def final(self, epoch: Epoch, documents: Iterable[int]) -> set[int]:
-        """Those of ``documents`` of an epoch that are final."""
+    def final(self, epoch: Epoch, documents: Iterable[int], besides: Iterable[tuple[Epoch, Sequence[Lineage]]] = ()) -> set[int]:
+        """Those of ``documents`` of an epoch that are final, and not among what is somewhere ``besides``."""
         left = set(documents)
         self.examined += len(left)
-        if epoch.feeding and not epoch.at_barrier:
+        if epoch.feeding:
             below = self._complete_below(epoch)
             left = {document for document in left if document < below}
         if self._retries_of is not None and self._retries_of.attempts:
             _remove([each.lineage for each in self._retries_of.attempts.values() if each.waiting and each.epoch is epoch], left)
+        if left:
+            self._leave_out(besides, epoch, left)
         for filter in self._filters:
             if not left:
                 break
-            self._leave_out(filter, epoch, left)
+            self._leave_out(filter.carried(), epoch, left)
+            self._leave_out_held(filter, epoch, left)
         return left
 
     def _complete_below(self, epoch: Epoch) -> int:
         """The ordinal below which documents have been fed wholly to whatever leads here."""
         if epoch.feed.complete is not None:
             return epoch.feed.complete()
+        if epoch.at_barrier:
+            return epoch.fed
         return min(epoch.entries.get(source.entry, 0) for source in self._sources)
 
-    def _leave_out(self, filter: Filter, epoch: Epoch, left: set[int]) -> None:
-        """Remove what a filter carries from ``left``."""
-        for other, lineages in filter.carried():
+    def _leave_out(self, carried: Iterable[tuple[Epoch, Sequence[Lineage]]], epoch: Epoch, left: set[int]) -> None:
+        """Remove what is carried from ``left``."""
+        for other, lineages in carried:
             if other is epoch:
                 self.examined += len(lineages)
                 _remove(lineages, left)
             elif self._follows_holds and other.parents:
                 self._remove_roots(other, lineages, epoch, left)
+
+    def _leave_out_held(self, filter: Filter, epoch: Epoch, left: set[int]) -> None:
+        """Remove what a filter holds from ``left``."""
         if not self._follows_holds:
             if filter.is_derived_open(epoch):  # more may be sent in it
                 left.clear()

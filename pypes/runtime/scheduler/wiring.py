@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from pypes.component import Batching, Component, check_batching, is_publisher
+from pypes.component import ERROR_PORT, Batching, Component, check_batching, is_publisher
 from pypes.core.returned import unrun
 from pypes.core.shown import shown
 from pypes.errors import ComponentError, InvalidComponent
@@ -80,8 +80,22 @@ def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str,
             driver.inputs[ports[0]] = [_wire(core, WireName("", "", name, ports[0]), driver)]
         driver.entry = next(driver.inputs[port][0] for port in ports if port in driver.inputs)
         driver.ancestors = tuple(by_name[a] for a in plan.ancestors[name])
+    drivers = list(by_name.values())
+    for driver in reversed(drivers):
+        driver.reach_beside_error = driver.bit | _reach(driver, drivers, lambda port: port != ERROR_PORT)
+        driver.reach = driver.bit | _reach(driver, drivers, lambda port: True)
     publishers = tuple(driver.name for driver in by_name.values() if driver.is_publisher)
-    return Wiring(list(by_name.values()), made, by_name, Roster(tuple(by_name), publishers, len(publishers) > 1))
+    return Wiring(drivers, made, by_name, Roster(tuple(by_name), publishers, len(publishers) > 1))
+
+
+def _reach(driver: Driver, drivers: list[Driver], counts: Callable[[str], bool]) -> int:
+    """The bits of all filters behind some ports of one; those after it have theirs already."""
+    found = 0
+    for port, out in driver.outs.items():
+        if counts(port):
+            for wire in out.wires:
+                found |= drivers[wire.bit.bit_length() - 1].reach
+    return found
 
 
 def _wire(core: Core, name: WireName, target: Driver) -> Wire:

@@ -1,0 +1,214 @@
+"""Completing: components are told of documents of which nothing more can come to them.
+
+A filter is told of a document when that is final behind it (see :class:`DocumentTracker`), also where nothing of it ever came
+there. A publisher that commits the last of a document is told in that turn, before the commit, so that one transaction serves
+both (:meth:`Listener.tell_with`). All others are told between their turns (:meth:`Completing.run`), in a greenlet of their own,
+so that they may wait for a call; the filter does not run meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from pypes.core.identity import Identity
+from pypes.core.raised import Raised
+from pypes.runtime.scheduler.breaker import Breakers
+from pypes.runtime.scheduler.completions import Completions
+from pypes.runtime.scheduler.core import Core, is_no_failure
+from pypes.runtime.scheduler.driver import Driver
+from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.failing import backoff_s
+from pypes.runtime.scheduler.listening import Listener, Open
+from pypes.runtime.scheduler.telling import Telling
+
+#: Documents that may wait to be told of at a filter that cannot take the news, before feeds wait for it.
+MOST_UNTOLD: Final = 10_000
+
+
+class Completing:
+    """The filters of a graph that are told of complete documents, and the documents of which they have yet to be told.
+
+    An epoch has one hold for all of its documents that are open, whichever filters are to be told of them.
+    """
+
+    def __init__(self, core: Core, resting: Breakers, drivers: Sequence[Driver], begin: Callable[[Driver], None]) -> None:
+        self._core = core
+        self._resting = resting
+        #: Called before a filter is told between its turns.
+        self._begin = begin
+        self.listeners = [Listener(driver, self._closed) for driver in drivers]
+        self._bits = 0
+        for listener in self.listeners:
+            self._bits |= listener.driver.bit
+        #: The epochs with documents that are open.
+        self.open: dict[Epoch, Completions] = {}
+        #: The newest version of each document that is open.
+        self._newest: dict[Identity, Open] = {}
+        self._resumable: deque[Telling] = deque()
+
+    # -- documents come and go ------------------------------------------------------------------------------
+
+    def submit(self, epoch: Epoch) -> None:
+        """An epoch is to be fed."""
+        if epoch.feed.identities is not None:
+            epoch.completions = Completions(epoch.feed.identities)
+
+    def note(self, epoch: Epoch) -> None:
+        """Take up the documents of an epoch that have been fed. Called after each batch, and when the feed ends."""
+        completions = epoch.completions
+        if completions is None:
+            return
+        feed = epoch.feed
+        if not epoch.feeding:
+            below = feed.documents
+        else:
+            below = epoch.fed if feed.complete is None else feed.complete()
+        if not (fresh := completions.fresh(below)):
+            return
+        if epoch not in self.open:
+            self.open[epoch] = completions
+            epoch.acquire()
+        completions.open += len(fresh)
+        found = {ordinal: self._line_up(epoch, ordinal, completions) for ordinal in fresh}
+        for listener in self.listeners:
+            listener.add(epoch, found)
+
+    def _line_up(self, epoch: Epoch, ordinal: int, completions: Completions) -> Open:
+        """A document that is open from now on, behind older versions of it that are, and before newer ones."""
+        document = Open(epoch, ordinal, completions.known[ordinal], self._bits)
+        newest = self._newest.get(document.known.document)
+        if newest is None or newest.known.version <= document.known.version:
+            document.older = newest
+            self._newest[document.known.document] = document
+            return document
+        while newest.older is not None and newest.older.known.version > document.known.version:
+            newest = newest.older
+        document.older, newest.older = newest.older, document
+        return document
+
+    def _closed(self, document: Open) -> None:
+        """Every filter has been told of a document."""
+        document.older = None
+        if self._newest.get(document.known.document) is document:
+            del self._newest[document.known.document]
+        completions = self.open[document.epoch]
+        completions.known.pop(document.ordinal, None)
+        completions.spoiled.pop(document.ordinal, None)
+        completions.open -= 1
+        if not completions.open:
+            del self.open[document.epoch]
+            document.epoch.release()
+
+    def forget(self, epoch: Epoch) -> None:
+        """An epoch was ended by force: nobody is told of what is left of it."""
+        if self.open.pop(epoch, None) is None:
+            return
+        for listener in self.listeners:
+            for document in listener.forget(epoch):
+                document.left, document.older = 0, None
+                if self._newest.get(document.known.document) is document:
+                    del self._newest[document.known.document]
+
+    # -- between turns --------------------------------------------------------------------------------------
+
+    def run(self) -> bool:
+        """Tell every filter that can be told now; True if anything moved. Called between the turns of filters."""
+        try:
+            return self._run()
+        except BaseException:
+            self._core.runner = (
+                None  # whoever called `Scheduler.run` is interrupted; another runner goes on if it is called again
+            )
+            raise
+
+    def _run(self) -> bool:
+        moved = False
+        while self._resumable:
+            self._resumable.popleft().go_on()
+            moved = True
+        for listener in self.listeners:
+            driver = listener.driver
+            if not listener.open or driver.blocks or driver.epoch is not None:
+                continue
+            if due := listener.due():
+                self._begin(driver)
+                self._core.turns += 1
+                self._core.running = driver
+                Telling(listener, self._resumable.append, partial(self._tell, listener, due)).go_on()
+                self._core.running = None
+                moved = True
+        return moved
+
+    def _tell(self, listener: Listener, documents: Sequence[Open]) -> None:
+        """Tell a filter of documents, and have it commit; those that it fails over are given up one by one."""
+        error = self._try(listener, documents)
+        if error is None or self._waits(listener, error):
+            return
+        if len(documents) > 1:
+            for document in documents:
+                self._core.turns += 1
+                error = self._try(listener, (document,))
+                if error is not None:
+                    if self._waits(listener, error):
+                        return
+                    listener.give_up(document, error)
+        else:
+            listener.give_up(documents[0], error)
+
+    def _try(self, listener: Listener, documents: Sequence[Open]) -> BaseException | None:
+        try:
+            told = listener.tell(documents)
+            listener.driver.commit()
+        except BaseException as error:
+            if is_no_failure(error):
+                raise
+            return error
+        listener.settle(told)
+        if listener.driver in self._resting.open:
+            self._resting.succeed(listener.driver)
+        return None
+
+    def _waits(self, listener: Listener, error: BaseException) -> bool:
+        """True if a filter is to be told again later: its service cannot be reached, or it asks for that."""
+        driver, core = listener.driver, self._core
+        if driver.failing.is_unreachable(error):
+            self._resting.fail(driver, error)
+            return True
+        delay_s = Raised.of(error, core.secrets.redact).delay_s
+        if delay_s is None:
+            return False
+        listener.tries += 1
+        if listener.tries >= driver.failing.most_attempts:
+            return False
+        core.pause(driver, max(delay_s, backoff_s(listener.tries, core.rng)))
+        return True
+
+    # -- what others ask ------------------------------------------------------------------------------------
+
+    @property
+    def is_clogged(self) -> bool:
+        """True if feeds are to wait until a filter can be told again."""
+        return any(
+            each.untold > MOST_UNTOLD and (each.driver in self._resting.open or each.telling is not None or each.tries > 0)
+            for each in self.listeners
+        )
+
+    def awaiting(self) -> set[Epoch]:
+        """The epochs with documents of which a filter cannot be told now, or not before older versions."""
+        found: set[Epoch] = set()
+        for listener in self.listeners:
+            driver = listener.driver
+            is_busy = bool(driver.blocks) or driver.epoch is not None
+            found.update(epoch for epoch in listener.open if is_busy or listener.is_behind(epoch))
+        return found
+
+    def clear(self) -> None:
+        """End what filters do that are being told; the graph is ended, or as new."""
+        for listener in self.listeners:
+            if listener.telling is not None:
+                listener.telling.kill()
+            listener.tries = 0
+        self._resumable.clear()

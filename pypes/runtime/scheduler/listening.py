@@ -1,0 +1,213 @@
+"""Listening: one filter that is told of complete documents, and those of which it has yet to be told."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, groupby
+from typing import Any, Final
+
+from pypes.core.identity import Completed
+from pypes.core.returned import CODE, unrun
+from pypes.errors import ComponentError, Reject
+from pypes.runtime.scheduler.completions import Known
+from pypes.runtime.scheduler.driver import Driver
+from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.lineage import Lineage
+from pypes.runtime.scheduler.tracking import DocumentTracker
+
+HOOK: Final = "complete"
+
+#: Methods of a component that belong to its turns.
+_IN_TURNS: Final[tuple[str, ...]] = ("send", "receive", "receive_all", "yield_ctrl")
+
+
+class Open:
+    """A document of which some filter has yet to be told; ``left`` are the bits of these, ``older`` an older version of it."""
+
+    __slots__ = ("epoch", "known", "left", "older", "ordinal")
+
+    def __init__(self, epoch: Epoch, ordinal: int, known: Known, left: int) -> None:
+        self.epoch = epoch
+        self.ordinal = ordinal
+        self.known = known
+        self.left = left
+        self.older: Open | None = None
+
+    @property
+    def delivery(self) -> int:
+        """The place of its delivery among those that are fed together."""
+        return bisect_right(self.epoch.feed.bases, self.ordinal) - 1
+
+
+class Told:
+    """Documents of which a component has been told in a turn, and what that has removed, before the commit."""
+
+    __slots__ = ("documents", "removed")
+
+    def __init__(self) -> None:
+        self.documents: list[Open] = []
+        self.removed: list[tuple[Epoch, int, int]] = []
+
+
+class Listener:
+    """A filter whose component overrides ``complete``, with the open documents, by epoch and ordinal."""
+
+    def __init__(self, driver: Driver, on_closed: Callable[[Open], None]) -> None:
+        self.driver = driver
+        driver.listener = self
+        self._on_closed = on_closed
+        self.open: dict[Epoch, dict[int, Open]] = {}
+        #: The number of them.
+        self.untold = 0
+        #: It is being told between its turns, and waits for a call.
+        self.telling: Any = None
+        #: Number of times in a row that it has asked to be told later.
+        self.tries = 0
+        #: Tell what is final before the filter, and behind it.
+        self._before = DocumentTracker(driver.ancestors, follows_holds=True)
+        self._behind = DocumentTracker((driver, *driver.ancestors), follows_holds=True)
+        #: As of when nothing was found to be due.
+        self._looked_at: tuple[int, int] | None = None
+
+    def add(self, epoch: Epoch, documents: Mapping[int, Open]) -> None:
+        self._looked_at = None
+        self.untold += len(documents)
+        known = self.open.get(epoch)
+        if known is None:
+            self.open[epoch] = dict(documents)
+        else:
+            known.update(documents)
+
+    def forget(self, epoch: Epoch) -> Iterable[Open]:
+        """Forget the documents of an epoch, and return them."""
+        documents = self.open.pop(epoch, {})
+        self.untold -= len(documents)
+        return documents.values()
+
+    # -- what is due ----------------------------------------------------------------------------------------
+
+    def due(self) -> list[Open]:
+        """The documents of which nothing more can come, unless nothing has moved since there were none."""
+        core = self.driver.core
+        now = core.turns, core.pulls
+        if now == self._looked_at:
+            return []
+        found: dict[Open, None] = {}
+        for epoch, documents in self.open.items():
+            self._add_in_order(found, documents, self._behind.final(epoch, documents))
+        if not found:
+            self._looked_at = now
+        return list(found)
+
+    def _add_in_order(self, found: dict[Open, None], documents: Mapping[int, Open], final: set[int]) -> None:
+        """Add those that are final, by ordinal, without newer versions of what is not."""
+        bit = self.driver.bit
+        for ordinal in sorted(final):
+            document = documents[ordinal]
+            older = document.older
+            if older is None or not older.left & bit or older in found:
+                found[document] = None
+
+    def is_behind(self, epoch: Epoch) -> bool:
+        """True if a document of an epoch waits for an older version of it."""
+        bit = self.driver.bit
+        return any(each.older is not None and each.older.left & bit for each in self.open.get(epoch, {}).values())
+
+    # -- telling --------------------------------------------------------------------------------------------
+
+    def tell_with(self, epoch: Epoch, lineages: Sequence[Lineage]) -> Told | None:
+        """In a turn that is about to commit packets: tell of the documents that end with these."""
+        due: dict[Open, None] = {}
+        for root, documents in ((epoch, lineages),) if not epoch.parents else epoch.roots(lineages):
+            known = self.open.get(root)
+            if known and (own := _among(known, documents)):
+                final = self._before.final(root, own, chain(self.driver.waiting(), self._unaccounted()))
+                self._add_in_order(due, known, final)
+        return self.tell(due) if due else None
+
+    def _unaccounted(self) -> Iterable[tuple[Epoch, Sequence[Lineage]]]:
+        left = self.driver.unaccounted
+        return () if left is None else (left,)
+
+    def tell(self, documents: Iterable[Open]) -> Told:
+        """Call ``complete``, once for each delivery, so that it is known what was removed for which; raises what that raises."""
+        component = self.driver.component
+        assert component.complete is not None
+        told = Told()
+        attributes: dict[str, Any] = component.__dict__
+        own = {name: attributes[name] for name in _IN_TURNS if name in attributes}
+        attributes.update(dict.fromkeys(_IN_TURNS, self._refuse))
+        try:
+            for (epoch, delivery), group in groupby(documents, lambda each: (each.epoch, each.delivery)):
+                each = list(group)
+                count = component.complete([self._completed(document) for document in each])
+                if count is not None and (fault := _fault_of(count)) is not None:
+                    raise fault
+                told.documents += each
+                if count:
+                    told.removed.append((epoch, delivery, count))
+        finally:
+            for name in _IN_TURNS:
+                del attributes[name]
+            attributes.update(own)
+        return told
+
+    def _completed(self, document: Open) -> Completed:
+        epoch, known = document.epoch, document.known
+        assert epoch.completions is not None
+        is_spoiled = epoch.completions.spoiled.get(document.ordinal, 0) & self.driver.bit
+        is_whole = not (is_spoiled or known.is_partial or epoch.has_committed(self.driver.name, document.ordinal))
+        return Completed(known.document, known.version, is_whole, known.is_deleted)
+
+    def _refuse(self, *args: Any) -> Any:
+        raise ComponentError(
+            "complete() takes and sends no packets: send those of a document while it is worked on",
+            code="component.no_turn",
+            where=self.driver.name,
+        )
+
+    def settle(self, told: Told) -> None:
+        """Take note that a commit has made durable what the component was told."""
+        self.tries = 0
+        for epoch, delivery, count in told.removed:
+            assert epoch.completions is not None
+            epoch.completions.count_removed(self.driver.name, delivery, count)
+        for document in told.documents:
+            self._close(document)
+
+    def give_up(self, document: Open, error: BaseException) -> None:
+        """The component cannot be told of a document, which has failed in it."""
+        tries, self.tries = max(1, self.tries), 0
+        self.driver.failing.fail_document(document.epoch, document.ordinal, error, tries)
+        self._close(document)
+
+    def _close(self, document: Open) -> None:
+        documents = self.open.get(document.epoch)
+        if documents is None or documents.pop(document.ordinal, None) is None:
+            return  # its epoch was ended by force meanwhile
+        self.untold -= 1
+        if not documents:
+            del self.open[document.epoch]
+        document.left &= ~self.driver.bit
+        if not document.left:
+            self._on_closed(document)
+
+
+def _among(open: Mapping[int, Open], lineages: Iterable[Lineage]) -> set[int]:
+    """The open documents in ``lineages``."""
+    unique = set(lineages)  # PERF: the parts of a document have the same one
+    found: set[int] = open.keys() & unique
+    for lineage in unique - found:
+        if type(lineage) is tuple:
+            found.update(open.keys() & lineage)
+    return found
+
+
+def _fault_of(count: Any) -> Reject | None:
+    """The fault in what ``complete`` returned."""
+    fault = unrun(count, HOOK)
+    if fault is None and (type(count) is not int or count < 0):
+        made = type(count).__name__
+        fault = Reject(f"{HOOK} returned a {made}, not how many parts were removed: return a number or None", CODE)
+    return fault
