@@ -22,6 +22,7 @@ from pypes.packet import Packet
 from pypes.runtime.instance.acknowledging import acknowledge
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.crash_record import CrashRecord
+from pypes.runtime.instance.identities import Identities
 from pypes.runtime.instance.names import id_in, keep_files
 from pypes.runtime.instance.routing import Entry, Router, as_bytes
 from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_json, named
@@ -36,6 +37,7 @@ class Intake:
     ``wave`` is the most packets of a batch, as the limits have it unless a smaller one is wanted. ``is_ordered``: documents of
     the same id go in one after the other. With a ``record``, all documents do, and it says when the body is being read.
     ``run`` is the time of this run in ms, 0: now.
+    ``has_identities``: the feed says which documents have one, for components that are told when nothing more of them comes.
     """
 
     epoch: Epoch | None = None
@@ -56,6 +58,7 @@ class Intake:
         is_ordered: bool = False,
         record: CrashRecord | None = None,
         run: int = 0,
+        has_identities: bool = False,
     ) -> None:
         self.deliveries = deliveries
         #: Ids of documents that have one, by number.
@@ -67,6 +70,7 @@ class Intake:
         self._router = router
         self._limits = limits
         self._clock = clock or Clock()
+        self._identities = Identities(int(self._clock.now() * 1000)) if has_identities else None
         self._wave = wave if 0 < wave < limits.wave_packets else limits.wave_packets
         self._is_ordered = is_ordered
         self._record = record
@@ -89,6 +93,8 @@ class Intake:
     def feed(self) -> Feed:
         """The feed that is to be submitted to the scheduler, once."""
         feed = Feed(self._batches(), self.documents, (self,), complete=self._complete, bases=self.bases)
+        if self._identities is not None:
+            feed.identities = self._identities.known
         if not self._has_reruns:
             return feed
         committed: dict[str, set[int]] = {}
@@ -118,6 +124,7 @@ class Intake:
                 try:
                     lone = self._lone_object(item, body, base)
                 except Exception as error:
+                    self._note_unread(item, base)
                     self._fail(range(base, base + 1), getattr(error, "code", "ingest.malformed"), error)
                     continue
                 if lone is not None:
@@ -156,10 +163,11 @@ class Intake:
                 if batch is None or (wanted and number == end):
                     break
                 media_type, found = batch
-                size = len(found)
+                ordinals: Sequence[int] = range(ordinal, ordinal + len(found))
+                ordinal += len(found)
                 if wanted:
-                    found = [one for at, one in enumerate(found, ordinal) if at in wanted]  # type: ignore[assignment]
-                ordinal += size
+                    found = [one for at, one in zip(ordinals, found, strict=True) if at in wanted]  # type: ignore[assignment]
+                    ordinals = [at for at in ordinals if at in wanted]
                 if number + len(found) > end:
                     raise BadRequest("the body has more documents than were counted at its acceptance", code="ingest.count")
                 if not found:
@@ -171,6 +179,8 @@ class Intake:
                 packets: list[Packet] = found
                 numbers: Sequence[int] = range(number, number + len(packets))
                 room = self._keep_ids(packets, number, base, room)
+                if self._identities is not None:
+                    self._identities.add(item, packets, number, ordinals)
                 if is_multipart:
                     room = keep_files(self.files, packets, number, room)
                 number += len(packets)
@@ -185,6 +195,7 @@ class Intake:
                 raise BadRequest("the body has fewer documents than were counted at its acceptance", code="ingest.count")
         except Exception as error:
             # what was read so far runs on; the rest cannot be had
+            self._note_unread(item, base)
             self._fail(range(number, end), getattr(error, "code", "ingest.malformed"), error)
 
     def _enter(self, entries: Sequence[Entry], media_type: str, packets: list[Packet], numbers: Sequence[int]) -> Iterator[Fed]:
@@ -206,6 +217,8 @@ class Intake:
                 own = [as_bytes(packet) for packet in own]
             for start in range(0, len(own), wave):
                 part, part_numbers = own[start : start + wave], numbers[start : start + wave]
+                if position == len(entries):
+                    self._next = part_numbers[0]  # what comes before is yielded, or gathered
                 found = gathered.get(entry.filter)
                 if found is not None and len(found[0]) + len(part) > wave:
                     del gathered[entry.filter]
@@ -284,13 +297,16 @@ class Intake:
         if self._run:
             meta["run"] = self._run
         fields = orjson.loads(body)
-        if header.id is not None:
-            meta["id"] = self.ids[number] = header.id
+        own = header.id
+        if own is not None:
+            meta["id"] = self.ids[number] = own
         elif "id" in fields:
             with suppress(BadId):  # publishers will tell
                 own = id_of(fields["id"])
                 if own is not None and len(own) <= self._limits.receipt_ids_bytes:
                     self.ids[number] = own
+        if self._identities is not None and own is not None:
+            self._identities.add_lone(item, number, own)
         return entry.filter, Packet.from_document({"data": body} if entry.wants_bytes else fields, meta)
 
     def _keep_ids(self, packets: Sequence[Packet], number: int, base: int, room: int) -> int:
@@ -326,6 +342,8 @@ class Intake:
                 self._dead_letter((number,), "instance.killed", reason, packet, poison.filter)
             elif (identity := _identity_of(packet)) is not None and (identity in identities or key_of(identity.id) in keys):
                 self.superseded.add(number)
+                if self._identities is not None:
+                    self._identities.supersede(number)
             else:
                 left.append((packet, number))
         return [packet for packet, _ in left], [number for _, number in left]
@@ -350,6 +368,10 @@ class Intake:
             except UnicodeDecodeError:
                 data = one.raw
             self._dead_letter((at,), one.code, one.reason, Packet.from_document({"data": data}, meta))
+
+    def _note_unread(self, item: Item, number: int) -> None:
+        if self._identities is not None and item.header.id is not None and item.header.documents == 1:
+            self._identities.add_lone(item, number, item.header.id)
 
     def _fail(self, numbers: range, code: str, error: Exception) -> None:
         reason = error.message if isinstance(error, PypesError) else shown(error)

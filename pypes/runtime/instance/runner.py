@@ -195,7 +195,16 @@ class Runner:
         elif self._is_large(deliveries[0]):
             self._large_in_flight += 1
         wave = self._bulk_room if is_bulk else 0
-        intake = Intake(deliveries, self._router, self._limits, self._clock, wave=wave, is_ordered=self.is_ordered, record=record)
+        intake = Intake(
+            deliveries,
+            self._router,
+            self._limits,
+            self._clock,
+            wave=wave,
+            is_ordered=self.is_ordered,
+            record=record,
+            has_identities=self.scheduler.completing is not None,
+        )
         if self.is_ordered:
             self._intakes.add(intake)
         intake.epoch = self.scheduler.submit(intake.feed())

@@ -78,10 +78,15 @@ class Bench:
     """A graph of publishers behind adapters, and a way to put deliveries through it."""
 
     def __init__(
-        self, *adapters: str, limits: Limits | None = None, publishers: Sequence[str] = ("out",), is_ordered: bool = False
+        self,
+        *adapters: str,
+        limits: Limits | None = None,
+        publishers: Sequence[str] = ("out",),
+        is_ordered: bool = False,
+        keep: type[Keep] = Keep,
     ) -> None:
         names = adapters or ("in",)
-        self.keeps = {name: Keep() for name in publishers}
+        self.keeps = {name: keep() for name in publishers}
         self.keep = self.keeps[publishers[0]]
         components = self.components = {**{name: In() for name in names}, **self.keeps}
         graph = self.graph = Graph(
@@ -106,7 +111,8 @@ class Bench:
             Arrived(self.connection, Item(number, receipt_of(number), header, len(body), rerun=rerun), body)
             for number, (header, body) in enumerate(deliveries)
         ]
-        intake = Intake(items, self.router, self.limits, is_ordered=self.is_ordered, record=record)
+        has_identities = self.scheduler.completing is not None
+        intake = Intake(items, self.router, self.limits, is_ordered=self.is_ordered, record=record, has_identities=has_identities)
         intake.epoch = self.scheduler.submit(intake.feed())
         self.scheduler.drain()
         return {**{number: Outcome(published=1) for number in self.connection.published}, **dict(self.connection.outcomes)}
