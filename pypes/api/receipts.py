@@ -65,6 +65,11 @@ RECEIPT = obj(
             "items": obj(receipt=TEXT, documents=COUNT, state={"type": "string", "enum": list(STATES)}),
             "description": "The deliveries that run its failed documents again, the newest first.",
         },
+        "removed": {
+            "type": "object",
+            "additionalProperties": COUNT,
+            "description": "By publisher, how many parts of older versions of its documents it has removed.",
+        },
     },
     receipt=TEXT,
     state={"type": "string", "enum": list(STATES)},

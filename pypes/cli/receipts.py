@@ -49,13 +49,15 @@ def show(client: Client, as_json: bool, receipt: str, wait_s: float | None, limi
     if as_json:
         print_json({**found, "documents": documents})
     else:
-        came, replays = found.pop("replay_of", None), found.pop("replays", ())
+        came, replays, removed = found.pop("replay_of", None), found.pop("replays", ()), found.pop("removed", {})
         for name, value in found.items():
             click.echo(f"{name:12}{'' if value is None else value}")
         if came is not None:
             click.echo(
                 f"{'replay of':12}{came['receipt']} (dead letter {came['deadletter']}), from {came['start'] or 'the start'}"
             )
+        for publisher, count in removed.items():
+            click.echo(f"{'removed':12}{counted(count, 'part')} of older versions, by {publisher}")
         for replay in replays:
             click.echo(f"{'replayed in':12}{replay['receipt']}: {counted(replay['documents'], 'document')}, {replay['state']}")
         if documents:

@@ -25,7 +25,11 @@ _UNKNOWN = {outcome: Fate(outcome) for outcome in ("published", "dropped", "fail
 
 
 class Kind(NamedTuple):
-    """End of a delivery. ``takers`` and ``filter`` are those of all its documents, empty if they differ."""
+    """End of a delivery. ``takers`` and ``filter`` are those of all its documents, empty if they differ.
+
+    ``removed`` are publishers, in their order, that have removed parts of older versions, with how many; it is stored only
+    where there are any.
+    """
 
     graph: str
     version: int
@@ -35,6 +39,17 @@ class Kind(NamedTuple):
     failed: int
     takers: tuple[str, ...]
     filter: str
+    removed: tuple[tuple[str, int], ...] = ()
+
+    def to_obj(self) -> list[Any]:
+        return [*self] if self.removed else [*self[:-1]]
+
+    @classmethod
+    def from_obj(cls, form: Sequence[Any]) -> Kind:
+        """Inverse of :meth:`to_obj`; raises ``TypeError`` or ``ValueError`` for anything else."""
+        graph, version, accepted, published, dropped, failed, takers, filter, *rest = form
+        removed = tuple((name, count) for name, count in rest[0]) if rest else ()
+        return cls(graph, version, accepted, published, dropped, failed, tuple(takers), filter, removed)
 
     @property
     def outcome(self) -> str:
@@ -60,9 +75,9 @@ def kind_of(header: Header, outcome: Outcome) -> Kind:
     takers, filter = (fates[0].takers, fates[0].filter) if len(fates) == 1 else ((), "")
     if not fates and len(outcome.dead_letters) == 1 and outcome.failed == header.documents:
         filter = outcome.dead_letters[0].filter
-    return Kind(
-        header.graph, outcome.version, header.documents, outcome.published, outcome.dropped, outcome.failed, takers, filter
-    )
+    removed = tuple(sorted(outcome.removed.items())) if outcome.removed else ()
+    counts = outcome.published, outcome.dropped, outcome.failed
+    return Kind(header.graph, outcome.version, header.documents, *counts, takers, filter, removed)
 
 
 def details_of(documents: int, outcome: Outcome) -> Details | None:
@@ -129,7 +144,7 @@ def encode(accounts: Sequence[Account]) -> tuple[str, bool]:
         if id is not None:
             has_ids = True
     ids = [account[3] for account in accounts] if has_ids else 0
-    return orjson.dumps([[list(kind) for kind in kinds], numbers if len(kinds) > 1 else 0, times, ids]).decode(), has_failed
+    return orjson.dumps([[kind.to_obj() for kind in kinds], numbers if len(kinds) > 1 else 0, times, ids]).decode(), has_failed
 
 
 def decode(data: str | bytes) -> list[Account]:
@@ -140,7 +155,7 @@ def decode(data: str | bytes) -> list[Account]:
 def _decode(obj: Any) -> Iterator[Account]:
     try:
         forms, numbers, times, ids = obj
-        kinds = [Kind(g, v, a, p, d, f, tuple(takers), filter) for g, v, a, p, d, f, takers, filter in forms]
+        kinds = [Kind.from_obj(form) for form in forms]
         for position in range(len(times) // 2):
             kind = kinds[numbers[position] if numbers else 0]
             yield Account(kind, times[2 * position], times[2 * position + 1], ids[position] if ids else None)

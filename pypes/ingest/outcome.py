@@ -95,7 +95,8 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``version`` is that of the graph it ran in. ``details`` may be missing for a delivery that no instance ran.
     ``keeps_body``: the dead letters do not hold all there was, so the body as received must be kept. ``has_whole_packets``: those
-    of them that have a packet hold all of it, and can be replayed without the body.
+    of them that have a packet hold all of it, and can be replayed without the body. ``removed`` has by publisher how many parts
+    of older versions it has removed when it was told that the documents are complete.
     """
 
     published: int = 0
@@ -106,6 +107,7 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
     version: int = 0
     details: Details | None = None
     has_whole_packets: bool = False
+    removed: dict[str, int] | None = None
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)

@@ -154,7 +154,8 @@ class Receipt:
     what has not happened yet. ``version`` is that of the graph it ran in, 0 until it is finished, and if it never came so far;
     it is shown as ``None`` then. ``reason`` says why it waits, if it is known to be because of its graph.
     ``replay_of`` tells where a replay comes from, ``replays`` which deliveries run
-    its failed documents again, the newest first; both only where one receipt is asked for.
+    its failed documents again, the newest first; both only where one receipt is asked for. ``removed`` has by publisher how
+    many parts of older versions of its documents are gone.
     """
 
     receipt: str
@@ -172,11 +173,12 @@ class Receipt:
     reason: str | None = None
     replay_of: ReplayOf | None = None
     replays: tuple[ReplayState, ...] = ()
+    removed: dict[str, int] | None = None
 
     def to_obj(self) -> dict[str, Any]:
         shown = asdict(self)
         shown["version"] = self.version or None
-        for name in ("reason", "replay_of", "replays"):
+        for name in ("reason", "replay_of", "replays", "removed"):
             if not shown[name]:
                 del shown[name]
         return shown

@@ -18,6 +18,7 @@ KINDS = st.builds(
     st.integers(0, 3),
     st.lists(st.text(max_size=3), max_size=2).map(tuple),
     st.text(max_size=3),
+    st.lists(st.tuples(st.text(max_size=3), st.integers(1, 9)), max_size=2).map(tuple),
 )
 ACCOUNTS = st.builds(Account, KINDS, st.integers(-1, 10**9), st.integers(0, 10**9), st.none() | st.text(max_size=5))
 
@@ -33,6 +34,13 @@ def test_accounts_come_back_as_they_were(accounts: list[Account]) -> None:
 def test_accounts_of_some_come_back_by_position(accounts: list[Account | None]) -> None:
     found = {position: account for position, account in enumerate(accounts) if account is not None}
     assert decode_some(encode_some(accounts)) == found
+
+
+def test_accounts_without_removed_parts_are_as_an_earlier_release_wrote_them() -> None:
+    account = Account(Kind("g", 2, 1, 1, 0, 0, ("index",), ""), 3, 4, "a")
+    stored = '[[["g",2,1,1,0,0,["index"],""]],0,[3,4],["a"]]'
+    assert encode([account]) == (stored, False)
+    assert decode(stored) == [account]
 
 
 def test_what_is_no_account_is_refused() -> None:

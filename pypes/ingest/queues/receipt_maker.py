@@ -71,4 +71,5 @@ class ReceiptMaker:
             finished=self._time(rid.received + finished / 1000),
             graph=kind.graph,
             version=kind.version,
+            removed=dict(kind.removed) or None,
         )

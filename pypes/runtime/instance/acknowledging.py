@@ -38,7 +38,8 @@ def acknowledge(intake: Taken, epoch: Epoch, graph: str, version: int) -> None:
     """Give each delivery of an intake its outcome: single documents that were published together, all others by themselves."""
     flags, ids = epoch.flags, intake.ids
     deliveries = intake.deliveries
-    if not epoch.dead_letters and intake.documents == len(deliveries) == flags.count(PUBLISHED):
+    removed = epoch.completions.removed_by if epoch.completions is not None and epoch.completions.removed else None
+    if not epoch.dead_letters and not removed and intake.documents == len(deliveries) == flags.count(PUBLISHED):
         takers = epoch.takers
         if takers:
             last = None
@@ -56,7 +57,8 @@ def acknowledge(intake: Taken, epoch: Epoch, graph: str, version: int) -> None:
     kept = Letters(intake, epoch.dead_letters, graph, version) if epoch.dead_letters else None
     for index, (base, (connection, item, _)) in enumerate(zip(intake.bases, deliveries, strict=True)):
         count = item.header.documents
-        if count == 1 and flags[base] == PUBLISHED:
+        gone = removed(index) or None if removed is not None else None
+        if count == 1 and flags[base] == PUBLISHED and gone is None:
             takers = epoch.fate_of(base).takers
             if takers:
                 connection.published_by(graph, version, takers).add(item.number, ids.get(base))
@@ -75,13 +77,13 @@ def acknowledge(intake: Taken, epoch: Epoch, graph: str, version: int) -> None:
         failed = count - published - dropped
         if kept is None or index not in kept.by_delivery:
             details = Details(fates, runs, own_ids or None, files=own_files)
-            outcome = Outcome(published, dropped, failed, (), False, version, details)
+            outcome = Outcome(published, dropped, failed, (), False, version, details, removed=gone)
         else:
             details = Details(fates, runs, own_ids or None, kept.ids.get(index), kept.spans.get(index), own_files)
             is_partial, needs_body = index in kept.partial, index in kept.without_packet
             letters = tuple(kept.by_delivery[index])
             outcome = Outcome(
-                published, dropped, failed, letters, is_partial or needs_body, version, details, has_whole_packets=not is_partial
+                published, dropped, failed, letters, is_partial or needs_body, version, details, not is_partial, gone
             )
         connection.outcomes.append((item.number, outcome))
 

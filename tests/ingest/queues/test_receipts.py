@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 
 from pypes.errors import NotFound
 from pypes.ingest.contracts.queue import Queue
@@ -48,6 +49,24 @@ def test_a_receipt_follows_its_delivery(play: Callable[..., None]) -> None:
             assert receipt is not None
             assert (receipt.state, receipt.failed) == ("failed", 1)
             assert [found.error for found in await queue.letters.find()] == ["boom"]
+
+    play(scenario)
+
+
+def test_a_receipt_says_how_many_parts_of_older_versions_are_gone(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        plain, removing = [await queue.intake.append(header(), b"x") for _ in range(2)]
+        first, second = await take(queue, 2)
+        assert queue.leasing.ack(first, published("left"))
+        assert queue.leasing.ack(second, structs.replace(published("left"), removed={"right": 2, "left": 10}))
+        for _ in range(2):  # before and after it is in the store
+            receipt = await queue.receipts.get(plain)
+            assert receipt is not None
+            assert "removed" not in receipt.to_obj()
+            receipt = await queue.receipts.get(removing)
+            assert receipt is not None
+            assert receipt.to_obj()["removed"] == {"left": 10, "right": 2}
+            await queue.leasing.settled()
 
     play(scenario)
 
