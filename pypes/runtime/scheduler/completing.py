@@ -9,9 +9,9 @@ so that they may wait for a call; the filter does not run meanwhile.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from pypes.core.identity import Identity
 from pypes.core.raised import Raised
@@ -21,6 +21,7 @@ from pypes.runtime.scheduler.core import Core, is_no_failure
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import backoff_s
+from pypes.runtime.scheduler.feed import BARRIER
 from pypes.runtime.scheduler.listening import Listener, Open
 from pypes.runtime.scheduler.telling import Telling
 
@@ -52,20 +53,27 @@ class Completing:
     # -- documents come and go ------------------------------------------------------------------------------
 
     def submit(self, epoch: Epoch) -> None:
-        """An epoch is to be fed."""
-        if epoch.feed.identities is not None:
-            epoch.completions = Completions(epoch.feed.identities)
-
-    def note(self, epoch: Epoch) -> None:
-        """Take up the documents of an epoch that have been fed. Called after each batch, and when the feed ends."""
-        completions = epoch.completions
-        if completions is None:
-            return
+        """Follow an epoch that is to be fed."""
         feed = epoch.feed
-        if not epoch.feeding:
-            below = feed.documents
-        else:
-            below = epoch.fed if feed.complete is None else feed.complete()
+        if feed.identities is not None:
+            completions = epoch.completions = Completions(feed.identities)
+            feed.batches = self._following(epoch, completions, feed.batches)
+
+    def _following(self, epoch: Epoch, completions: Completions, batches: Iterator[Any]) -> Iterator[Any]:
+        """The batches of an epoch; its documents are taken up with the batch that completes them."""
+        complete, fed = epoch.feed.complete, 0
+        try:
+            for batch in batches:
+                if batch is not BARRIER and batch[2]:
+                    fed = max(fed, batch[2][-1] + 1)
+                self._take_up(epoch, completions, fed if complete is None else complete())
+                yield batch
+        except Exception:
+            self._take_up(epoch, completions, epoch.feed.documents)
+            raise
+        self._take_up(epoch, completions, epoch.feed.documents)
+
+    def _take_up(self, epoch: Epoch, completions: Completions, below: int) -> None:
         if not (fresh := completions.fresh(below)):
             return
         if epoch not in self.open:

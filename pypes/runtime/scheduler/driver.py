@@ -404,15 +404,14 @@ class Driver(FilterContext):
 
     def commit(self) -> None:
         """Have the component commit, if it does; raises what that raises."""
-        if self.commits:
-            result = self.component.commit()  # type: ignore[attr-defined]
-            if result is not None and (fault := unrun(result, "commit")) is not None:
-                raise fault
+        result = self.component.commit() if self.commits else None  # type: ignore[attr-defined]
+        if result is not None and (fault := unrun(result, "commit")) is not None:
+            raise fault
 
     def publish(self, lineages: Sequence[Lineage]) -> None:
         """Commit what this turn took, and what it completes, and report it."""
         assert self.epoch is not None
-        told = self.listener.tell_with(self.epoch, lineages) if self.listener is not None else None
+        told = None if self.listener is None else self.listener.tell_with(self.epoch, lineages)
         self.commit()
         if told is not None:
             self.listener.settle(told)  # type: ignore[union-attr]

@@ -36,6 +36,8 @@ class Feeds:
     def pull(self) -> bool:
         """Let every feed put one wave on its wire, unless its last one still waits there; True if one did, or ended."""
         moved = False
+        if self.completing is not None and self.completing.is_clogged:
+            return False
         waiting = self.waiting
         for _ in range(len(waiting)):
             epoch = waiting.popleft()
@@ -48,6 +50,12 @@ class Feeds:
         return moved
 
     @property
+    def can_any_pull(self) -> bool:
+        """True if :meth:`pull` would do something now."""
+        is_clogged = self.completing is not None and self.completing.is_clogged
+        return not is_clogged and any(map(self.can_pull, self.waiting))
+
+    @property
     def are_at_barrier(self) -> bool:
         """True if a feed waits until all that it has fed is finished."""
         return any(epoch.at_barrier for epoch in self.waiting)
@@ -55,8 +63,6 @@ class Feeds:
     def can_pull(self, epoch: Epoch) -> bool:
         if epoch.at_barrier:
             return epoch.holds == 1  # the feed's own
-        if self.completing is not None and self.completing.is_clogged:
-            return False
         # PERF: asked twice for every epoch, so that a generator would cost more than what it looks at
         for wire in epoch.entries:
             # a join waits until a document is complete, and others may wait for more to take at once: neither is to wait here
@@ -78,8 +84,6 @@ class Feeds:
             batch = None
         if batch is None:
             epoch.feeding = False
-            if self.completing is not None:
-                self.completing.note(epoch)
             epoch.release()
             return True
         if batch is BARRIER:
@@ -90,8 +94,6 @@ class Feeds:
             fed = self.fed = lineages[-1] + 1
             if fed > epoch.fed:
                 epoch.fed = fed
-        if self.completing is not None:
-            self.completing.note(epoch)
         if not packets:  # nothing would ever take it off the wire
             return True
         if self._inherit:

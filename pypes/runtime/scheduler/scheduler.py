@@ -173,8 +173,6 @@ class Scheduler:
         self.epochs.discard(epoch)
         if self.published is not None and self.published.open:
             self.published.forget(epoch)
-        if self.completing is not None and self.completing.open:
-            self.completing.forget(epoch)
         if epoch.feed.committed:
             self.core.reruns -= 1
         self.on_done(epoch)
@@ -208,7 +206,7 @@ class Scheduler:
         # a join that waits for its ancestors, and a feed whose last wave waits for a blocked filter, move only after those
         if ready and any(driver.bit & ready and driver.find_ready_epoch() for driver in self.drivers):
             return False
-        return not any(map(self.feeds.can_pull, self.feeds.waiting))
+        return not self.feeds.can_any_pull
 
     def run(self) -> None:
         """Run waves until nothing is ready, or a slice of time is used up; never blocks."""

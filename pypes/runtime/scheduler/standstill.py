@@ -121,6 +121,8 @@ class Standstill:
             if not epoch.feed.documents:  # of sources that were triggered
                 self._fail(epoch, (), "", "", b"", True)
             epoch.feeding = False
+            if self._completing is not None:
+                self._completing.forget(epoch)
             epoch.force_end()
 
     def _fail(
