@@ -188,6 +188,8 @@ def check_isolation(cls: type[Component]) -> None:
         reason = "a component that fetches cannot be isolated: isolate the work in a filter behind it"
     elif cls.holds:
         reason = "a component that holds packets cannot be isolated; hold them in an operator behind it"
+    elif cls.complete is not None:
+        reason = "a component that is told of complete documents cannot be isolated; be told in a filter behind it"
     else:
         return
     raise InvalidComponent(reason, where=cls.__name__)

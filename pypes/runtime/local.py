@@ -12,14 +12,17 @@ from typing import Any
 import msgspec
 
 from pypes.component import ERROR_PORT, Component, Publisher, Resources
+from pypes.core.identity import Version
 from pypes.core.limits import Limits
-from pypes.errors import ComponentError, InvalidGraph, Problem
+from pypes.errors import BadId, ComponentError, InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import Plan, find_cycle
 from pypes.ingest.outcome import Fate
 from pypes.observe import Observer
+from pypes.packet import Packet
 from pypes.placement import isolate
 from pypes.runtime.scheduler import Epoch, Failure, Feed, Scheduler
+from pypes.runtime.scheduler.completions import Known
 
 #: A filter of a pipeline: a class, or an instance (configured by its maker).
 Node = Component | type[Component]
@@ -43,6 +46,9 @@ class Pipeline:
     in :attr:`dead_letters`, and :attr:`fates` tells of each packet what became of it. A publisher whose destination cannot be
     reached keeps its packets until it can, and :meth:`run` waits for that; the log says so. Use it as a context manager, or call
     :meth:`close`. An ``observer`` (:mod:`pypes.observe`) sees the packets on their way and the time of each filter.
+
+    Components that override ``complete`` are told of packets with an identity. The versions of these are in their metadata
+    ``receipt`` (or ``origin``), ``index`` and ``run``, as in a node.
     """
 
     def __init__(
@@ -108,7 +114,8 @@ class Pipeline:
         lineages = range(len(packets))
         clones = [[p.clone() if hasattr(p, "clone") else p for p in packets] for _ in self.entries[1:]]
         batches = [(entry, wave, lineages) for entry, wave in zip(self.entries, [*clones, list(packets)], strict=True)]
-        return self._run(lambda: self._scheduler.submit(Feed(iter(batches), len(packets))))
+        identities = _identities(packets) if self._scheduler.completing is not None else None
+        return self._run(lambda: self._scheduler.submit(Feed(iter(batches), len(packets), identities=identities)))
 
     def trigger(self) -> list[Any]:
         """Run the sources once, as an empty trigger did in the original, and return what came out."""
@@ -192,3 +199,29 @@ def _check(graph: Graph, components: Mapping[str, Component]) -> None:
         problems.append(Problem("wires", f"they close a cycle: {' -> '.join(cycle)}", "graph.cycle"))
     if problems:
         raise InvalidGraph("the pipeline cannot be built", problems=problems)
+
+
+def _identities(packets: Sequence[Any]) -> dict[int, Known]:
+    """The packets that are documents with an identity, by their place."""
+    found = {}
+    for place, packet in enumerate(packets):
+        if not isinstance(packet, Packet):
+            continue
+        try:
+            identity = packet.identity
+        except BadId:  # publishers will tell
+            continue
+        if identity is not None:
+            found[place] = Known(identity, _version(packet), packet.is_deletion)
+    return found
+
+
+def _version(packet: Packet) -> Version:
+    receipt, index, run = (
+        packet.get_meta("origin") or packet.get_meta("receipt"),
+        packet.get_meta("index"),
+        packet.get_meta("run"),
+    )
+    return Version(
+        receipt if isinstance(receipt, str) else "", index if isinstance(index, int) else 0, run if isinstance(run, int) else 0
+    )

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pypes import Filter, Graph, InvalidGraph, Packet, Pipeline, Transformer
+from pypes import Filter, Graph, InvalidGraph, Packet, Pipeline, Publisher, Transformer
+from pypes.core.identity import Completed, Identity, Version
 from pypes.errors import ComponentError
 from pypes.ingest.outcome import Fate
 from pypes.observe import Observer
@@ -26,6 +27,36 @@ def test_ten_lines_are_enough() -> None:
     with Pipeline(Shout) as pipeline:
         titles = [packet["title"] for packet in pipeline.run([Packet({"title": "hello"})])]
     assert titles == ["HELLO"]
+
+
+def test_components_are_told_of_packets_with_an_identity() -> None:
+    class Index(Publisher):
+        def setup(self) -> None:
+            self.told: list[Completed] = []
+
+        def process(self, packet: Packet) -> None:
+            if packet["n"] == 1:
+                raise ValueError
+
+        def complete(self, documents: list[Completed]) -> None:
+            self.told += documents
+
+    index = Index()
+    with Pipeline(Shout, index) as pipeline:
+        versions: list[dict[str, Any]] = [
+            {},
+            {"receipt": "r"},
+            {"receipt": "r", "index": 3, "run": 5, "route": "people", "requestmethod": "DELETE"},
+        ]
+        pipeline.push([Packet({"title": "x", "id": n, "n": n}, meta) for n, meta in enumerate(versions)])
+        pipeline.push([Packet({"title": "x", "n": 0}), Packet({"title": "x", "n": 0, "id": "x" * 3000})])
+    told = sorted(index.told)
+    assert [each.document for each in told] == [Identity("", "0"), Identity("", "1"), Identity("people", "2")]
+    assert [(each.version, each.is_whole, each.is_deleted) for each in told] == [
+        (Version(""), True, False),
+        (Version("r"), False, False),
+        (Version("r", 3, 5), True, True),
+    ]
 
 
 def shout(packet: Packet) -> Packet:
