@@ -9,10 +9,8 @@ from typing import Any, Final
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from pypes.component import ERROR_PORT, Component, Publisher, is_publisher
-from pypes.core.returned import unrun
 from pypes.core.shown import shown
 from pypes.packet import Packet
-from pypes.runtime.scheduler.context import FilterContext
 from pypes.runtime.scheduler.core import Attempt, Core, Filter, Hearing
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.failing import Failing
@@ -22,6 +20,7 @@ from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.policies import Policies
 from pypes.runtime.scheduler.published import without_committed
+from pypes.runtime.scheduler.publishing import Publishing
 from pypes.runtime.scheduler.stalling import Stall
 from pypes.runtime.scheduler.wire import Wire
 
@@ -29,7 +28,7 @@ from pypes.runtime.scheduler.wire import Wire
 NOTHING_HELD: Final[Mapping[Epoch, Sequence[tuple[Any, Lineage]]]] = MappingProxyType({})
 
 
-class Driver(FilterContext):
+class Driver(Publishing):
     """Base of the ways in which a component is driven; subclasses say how a turn works on its input.
 
     A turn pins one epoch: all it takes belongs to it, and so does all it sends, until it yields.
@@ -42,11 +41,9 @@ class Driver(FilterContext):
 
     __slots__ = (
         "alone",
-        "broken",
         "capacity",
         "chosen",
         "chunk",
-        "commits",
         "drops",
         "failing",
         "inheriting",
@@ -55,14 +52,9 @@ class Driver(FilterContext):
         "joining",
         "most",
         "naming",
-        "observation",
         "only_wire",
-        "published",
-        "reports",
-        "resting",
         "stall",
         "taken_from",
-        "unaccounted",
         "wire_capacity",
     )
 
@@ -70,7 +62,6 @@ class Driver(FilterContext):
         self.core = core
         self.jams = policies.jams
         self.resting = policies.resting
-        #: The filters that rest; PERF: asked often, and nearly always empty.
         self.broken = policies.resting.open
         self.published = policies.published
         self.observation = core.observation
@@ -93,12 +84,10 @@ class Driver(FilterContext):
         self.ancestors: tuple[Filter, ...] = ()
         self.is_join = False
         self.listener: Hearing | None = None
-        #: Packets of this turn that are committed after those of the present commit.
         self.unaccounted: tuple[Epoch, Sequence[Lineage]] | None = None
         #: The packets that wait at a join.
         self.joining: Joining | None = None
         self.is_publisher = is_publisher(component)
-        #: False for publishers that only say that they are, as in the original style: what they took counts when their turn ends.
         self.commits = isinstance(component, Publisher)
         self.rests = policies.has_breakers and (self.is_publisher or bool(component.get_in_ports()))
         #: The wire that it took from last, for what must go back.
@@ -401,24 +390,3 @@ class Driver(FilterContext):
                 for value, lineage in zip(*chunk, strict=True):
                     self.failing.dead_letter(epoch, value, lineage, code, reason, error)
         self.end_turn()
-
-    def commit(self) -> None:
-        """Have the component commit, if it does; raises what that raises."""
-        result = self.component.commit() if self.commits else None  # type: ignore[attr-defined]
-        if result is not None and (fault := unrun(result, "commit")) is not None:
-            raise fault
-
-    def publish(self, lineages: Sequence[Lineage]) -> None:
-        """Commit what this turn took, and what it completes, and report it."""
-        assert self.epoch is not None
-        told = None if self.listener is None else self.listener.tell_with(self.epoch, lineages)
-        self.commit()
-        if told is not None:
-            self.listener.settle(told)  # type: ignore[union-attr]
-        self.epoch.publish(self.name, lineages)
-        if self.observation is not None:
-            self.observation.committed(self.name, len(lineages))
-        if self.broken:
-            self.resting.succeed(self)
-        if self.reports:
-            self.published.add(self, self.epoch, lineages)  # type: ignore[union-attr]

@@ -1,0 +1,53 @@
+"""Publishing: the part of a driver that has a component commit what it took, and tells of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pypes.core.returned import unrun
+from pypes.runtime.scheduler.breaker import Breaker, Breakers
+from pypes.runtime.scheduler.context import FilterContext
+from pypes.runtime.scheduler.core import Filter
+from pypes.runtime.scheduler.epoch import Epoch
+from pypes.runtime.scheduler.lineage import Lineage
+from pypes.runtime.scheduler.observing import Observation
+from pypes.runtime.scheduler.published import Published
+
+
+class Publishing(FilterContext):
+    """The part of a :class:`Driver` that publishes."""
+
+    __slots__ = ("broken", "commits", "observation", "published", "reports", "resting", "unaccounted")
+
+    #: False for publishers that only say that they are, as in the original style: what they took counts when their turn ends.
+    commits: bool
+    #: True if the documents that it has committed are reported.
+    reports: bool
+    published: Published | None
+    observation: Observation | None
+    resting: Breakers
+    #: The filters that rest; PERF: asked often, and nearly always empty.
+    broken: Mapping[Filter, Breaker]
+    #: Packets of this turn that are committed after those of the present commit.
+    unaccounted: tuple[Epoch, Sequence[Lineage]] | None
+
+    def commit(self) -> None:
+        """Have the component commit, if it does; raises what that raises."""
+        result = self.component.commit() if self.commits else None  # type: ignore[attr-defined]
+        if result is not None and (fault := unrun(result, "commit")) is not None:
+            raise fault
+
+    def publish(self, lineages: Sequence[Lineage]) -> None:
+        """Commit what this turn took, and what it completes, and report it."""
+        assert self.epoch is not None
+        told = None if self.listener is None else self.listener.tell_with(self.epoch, lineages)
+        self.commit()
+        if told is not None:
+            self.listener.settle(told)  # type: ignore[union-attr]
+        self.epoch.publish(self.name, lineages)
+        if self.observation is not None:
+            self.observation.committed(self.name, len(lineages))
+        if self.broken:
+            self.resting.succeed(self)
+        if self.reports:
+            self.published.add(self, self.epoch, lineages)  # type: ignore[union-attr]
