@@ -35,11 +35,18 @@ class Completing:
     An epoch has one hold for all of its documents that are open, whichever filters are to be told of them.
     """
 
-    def __init__(self, core: Core, resting: Breakers, drivers: Sequence[Driver], begin: Callable[[Driver], None]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        resting: Breakers,
+        drivers: Sequence[Driver],
+        begin: Callable[[Driver], None],
+        end: Callable[[], None],
+    ) -> None:
         self._core = core
         self._resting = resting
-        #: Called before a filter is told between its turns.
-        self._begin = begin
+        #: Called before a filter is told between its turns, and afterwards.
+        self._begin, self._end = begin, end
         self.listeners = [Listener(driver, self._closed) for driver in drivers]
         self._bits = 0
         for listener in self.listeners:
@@ -144,9 +151,8 @@ class Completing:
             if due := listener.due():
                 self._begin(driver)
                 self._core.turns += 1
-                self._core.running = driver
                 Telling(listener, self._resumable.append, partial(self._tell, listener, due)).go_on()
-                self._core.running = None
+                self._end()
                 moved = True
         return moved
 

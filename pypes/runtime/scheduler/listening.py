@@ -67,6 +67,7 @@ class Listener:
         #: Tell what is final before the filter, and behind it.
         self._before = DocumentTracker(driver.ancestors, follows_holds=True)
         self._behind = DocumentTracker((driver, *driver.ancestors), follows_holds=True)
+        self._refusals = dict.fromkeys(_IN_TURNS, self._refuse)
         #: As of when nothing was found to be due.
         self._looked_at: tuple[int, int] | None = None
 
@@ -122,9 +123,15 @@ class Listener:
         for root, documents in ((epoch, lineages),) if not epoch.parents else epoch.roots(lineages):
             known = self.open.get(root)
             if known and (own := _among(known, documents)):
-                final = self._before.final(root, own, chain(self.driver.waiting(), self._unaccounted()))
-                self._add_in_order(due, known, final)
+                if not self._is_all_there_is(root):
+                    own = self._before.final(root, own, chain(self.driver.waiting(), self._unaccounted()))
+                self._add_in_order(due, known, own)
         return self.tell(due) if due else None
+
+    def _is_all_there_is(self, epoch: Epoch) -> bool:
+        """PERF: True if an epoch has no holds but those of this turn, of its feed, and of its open documents."""
+        is_known = not epoch.feeding or epoch.feed.complete is not None
+        return is_known and epoch.holds == 2 + epoch.feeding and self.driver.unaccounted is None and epoch is self.driver.epoch
 
     def _unaccounted(self) -> Iterable[tuple[Epoch, Sequence[Lineage]]]:
         left = self.driver.unaccounted
@@ -137,28 +144,32 @@ class Listener:
         told = Told()
         attributes: dict[str, Any] = component.__dict__
         own = {name: attributes[name] for name in _IN_TURNS if name in attributes}
-        attributes.update(dict.fromkeys(_IN_TURNS, self._refuse))
+        attributes.update(self._refusals)
         try:
-            for (epoch, delivery), group in groupby(documents, lambda each: (each.epoch, each.delivery)):
-                each = list(group)
-                count = component.complete([self._completed(document) for document in each])
+            for (epoch, delivery), each in _by_delivery(list(documents)):
+                count = component.complete(self._completed(epoch, each))
                 if count is not None and (fault := _fault_of(count)) is not None:
                     raise fault
                 told.documents += each
                 if count:
                     told.removed.append((epoch, delivery, count))
         finally:
-            for name in _IN_TURNS:
-                del attributes[name]
             attributes.update(own)
+            for name in _IN_TURNS if len(own) < len(_IN_TURNS) else ():
+                if name not in own:
+                    del attributes[name]
         return told
 
-    def _completed(self, document: Open) -> Completed:
-        epoch, known = document.epoch, document.known
+    def _completed(self, epoch: Epoch, documents: Sequence[Open]) -> list[Completed]:
         assert epoch.completions is not None
-        is_spoiled = epoch.completions.spoiled.get(document.ordinal, 0) & self.driver.bit
-        is_whole = not (is_spoiled or known.is_partial or epoch.has_committed(self.driver.name, document.ordinal))
-        return Completed(known.document, known.version, is_whole, known.is_deleted)
+        bit, spoiled = self.driver.bit, epoch.completions.spoiled
+        committed = epoch.feed.committed.get(self.driver.name, ())
+        found = []
+        for each in documents:
+            identity, version, is_deleted, is_partial = each.known
+            is_lost = is_partial or (spoiled and spoiled.get(each.ordinal, 0) & bit) or (committed and each.ordinal in committed)
+            found.append(Completed(identity, version, not is_lost, is_deleted))
+        return found
 
     def _refuse(self, *args: Any) -> Any:
         raise ComponentError(
@@ -192,6 +203,14 @@ class Listener:
         document.left &= ~self.driver.bit
         if not document.left:
             self._on_closed(document)
+
+
+def _by_delivery(documents: list[Open]) -> Iterable[tuple[tuple[Epoch, int], Sequence[Open]]]:
+    """Documents by epoch and delivery, in their order."""
+    epoch = documents[0].epoch
+    if len(epoch.feed.bases) == 1 and documents[-1].epoch is epoch:  # PERF: a large delivery, or a small one that came alone
+        return (((epoch, 0), documents),)
+    return [(key, list(group)) for key, group in groupby(documents, lambda each: (each.epoch, each.delivery))]
 
 
 def _among(open: Mapping[int, Open], lineages: Iterable[Lineage]) -> set[int]:

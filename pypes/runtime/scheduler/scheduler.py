@@ -96,7 +96,10 @@ class Scheduler:
         self._joins = attach(self.drivers, graph.name)
         self.feeds = Feeds(core, by_name, self._joins, graph.inherit)
         told = [driver for driver in self.drivers if driver.component.complete is not None]
-        self.completing = self.feeds.completing = Completing(core, self.resting, told, self._begin_watched) if told else None
+        self.completing = None
+        if told:
+            self.completing = Completing(core, self.resting, told, self._begin_watched, self._end_watched)
+        self.feeds.completing = self.completing
         self.standstill = Standstill(
             core, policies, self.feeds, self.drivers, self.epochs, graph.name, lambda: self.stands_still, self.completing
         )

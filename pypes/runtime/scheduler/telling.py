@@ -35,7 +35,8 @@ class Telling:
 
     def go_on(self) -> None:
         """Run until it waits for something, or is done."""
-        component = self._driver.component
+        component, core = self._driver.component, self._driver.core
+        core.running = self._driver
         self._greenlet.parent = getcurrent()
         self._listener.telling = self
         component._run_context = _Context(self._driver, self)
@@ -43,6 +44,7 @@ class Telling:
             self._greenlet.switch()
         finally:
             component._run_context = self._driver
+            core.running = None
             if self._greenlet.dead:
                 self._listener.telling = None
 
