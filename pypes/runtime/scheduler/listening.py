@@ -70,9 +70,12 @@ class Listener:
         self._refusals = dict.fromkeys(_IN_TURNS, self._refuse)
         #: As of when nothing was found to be due.
         self._looked_at: tuple[int, int] | None = None
+        self._passed_over: tuple[int, int] | None = None
 
     def add(self, epoch: Epoch, documents: Mapping[int, Open]) -> None:
-        self._looked_at = None
+        if not self.open:  # nothing can be due before a filter has had a turn, unless none is to have one
+            core = self.driver.core
+            self._looked_at = core.turns, core.pulls
         self.untold += len(documents)
         known = self.open.get(epoch)
         if known is None:
@@ -93,6 +96,10 @@ class Listener:
         core = self.driver.core
         now = core.turns, core.pulls
         if now == self._looked_at:
+            return []
+        is_fresh = self._looked_at is not None and self._looked_at[0] == now[0] and self._passed_over != now
+        if is_fresh and core.ready.waiting & ~core.ready.blocked:
+            self._passed_over = now  # PERF: documents were fed, and have their first turn in the next wave
             return []
         found: dict[Open, None] = {}
         for epoch, documents in self.open.items():
