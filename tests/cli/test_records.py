@@ -268,7 +268,8 @@ class TestReceipts:
         path = f"/receipts/{RECEIPT['receipt']}"
         origin = {"receipt": AGAIN, "deadletter": f"{AGAIN}-12", "start": "pdf"}
         replays = [{"receipt": AGAIN, "documents": 1, "state": "done"}]
-        server.answers["GET", path] = 200, {**RECEIPT, "replay_of": origin, "replays": replays}
+        removed = {"index": 1, "lines": 30}
+        server.answers["GET", path] = 200, {**RECEIPT, "replay_of": origin, "replays": replays, "removed": removed}
         replay = {"receipt": AGAIN, "index": 0, "outcome": "published"}
         documents = [{**DOCUMENTS[1], "file": "a.pdf", "route": "files", "replay": replay}]
         server.answers["GET", f"{path}/documents"] = 200, paged("documents", documents, "index")
@@ -276,6 +277,8 @@ class TestReceipts:
         lines = [" ".join(line.split()) for line in result.output.splitlines()]
         assert f"replay of {AGAIN} (dead letter {AGAIN}-12), from pdf" in lines
         assert f"replayed in {AGAIN}: 1 document, done" in lines
+        assert "removed 1 part of older versions, by index" in lines
+        assert "removed 30 parts of older versions, by lines" in lines
         assert "file a.pdf" in result.output
         assert "published in" in result.output
 

@@ -268,3 +268,45 @@ def test_feeds_wait_while_too_many_documents_wait_to_be_told_of(monkeypatch: pyt
             pass_time(scheduler, clock)
         nothing_is_left(scheduler)
     assert len(fed) == len(index.told) == 200
+
+
+def test_a_document_that_is_too_large_for_a_join_is_not_whole_behind_it() -> None:
+    class Splits(Operator):
+        """As many packets as the document says into one branch, one into the other."""
+
+        outputs = {"out": "", "other": ""}
+
+        def process(self, packet: Packet) -> Packet:
+            for _ in range(packet.get("rows")):
+                self.send("other", Packet({"text": "x" * 100}))
+            return packet
+
+    class Join(Operator):
+        inputs = {"in": "", "in2": ""}
+
+        def process(self, packet: Packet) -> Packet:
+            return packet
+
+    class Counts(Index):
+        def process(self, packet: Packet) -> None:
+            return None
+
+    before, behind = Counts(), Counts()
+    nodes = {"splits": Splits(), "a": Pass(), "b": Pass(), "join": Join(), "behind": behind, "before": before}
+    wires = [
+        ("splits.out", "a.in"),
+        ("a.out", "join.in"),
+        ("splits.other", "b.in"),
+        ("b.out", "join.in2"),
+        ("join.out", "behind.in"),
+    ]
+    done: list[Epoch] = []
+    limits = Limits(wire_packets=4, wire_bytes=4096)
+    with running(nodes, [*wires, ("a.out", "before.in")], on_done=done.append, limits=limits) as scheduler:
+        given = [Packet({"rows": rows}) for rows in (3, 400, 5)]
+        scheduler.submit(follow([("splits", given, range(3))], 3))
+        scheduler.drain()
+        nothing_is_left(scheduler)
+    assert {letter.code for letter in done[0].dead_letters} == {"wire.overflow"}
+    assert sorted(behind.told) == [("0", True), ("1", False), ("2", True)]
+    assert sorted(before.told) == [(str(n), True) for n in range(3)]
