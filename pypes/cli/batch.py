@@ -129,8 +129,7 @@ class Batch:
             except (PypesError, OSError) as error:
                 tally.failed += 1
                 tally.failures.append((piece.place, "", getattr(error, "code", "run.unreadable"), str(error)))
-        has_identities = self._scheduler.completing is not None
-        intake = Intake([waiting for _, waiting in sound], self._router, self.limits, has_identities=has_identities)
+        intake = Intake([waiting for _, waiting in sound], self._router, self.limits)
         feed = intake.feed()
         feed.deliveries = (tally, sound, intake)
         intake.epoch = self._scheduler.submit(feed)

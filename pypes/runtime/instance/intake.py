@@ -36,8 +36,7 @@ class Intake:
 
     ``wave`` is the most packets of a batch, as the limits have it unless a smaller one is wanted. ``is_ordered``: documents of
     the same id go in one after the other. With a ``record``, all documents do, and it says when the body is being read.
-    ``run`` is the time of this run in ms, 0: now.
-    ``has_identities``: the feed says which documents have one, for components that are told when nothing more of them comes.
+    ``run`` is the time of this run in ms, 0: now. Where components compare versions, the feed says which documents have identities.
     """
 
     epoch: Epoch | None = None
@@ -58,7 +57,6 @@ class Intake:
         is_ordered: bool = False,
         record: CrashRecord | None = None,
         run: int = 0,
-        has_identities: bool = False,
     ) -> None:
         self.deliveries = deliveries
         #: Ids of documents that have one, by number.
@@ -70,12 +68,12 @@ class Intake:
         self._router = router
         self._limits = limits
         self._clock = clock or Clock()
-        self._identities = Identities(int(self._clock.now() * 1000)) if has_identities else None
         self._wave = wave if 0 < wave < limits.wave_packets else limits.wave_packets
         self._is_ordered = is_ordered
         self._record = record
         #: Time of this run of all its documents, in ms, where that matters; else 0.
         self._run = (run or int(self._clock.now() * 1000)) if router.wants_versions else 0
+        self._identities = Identities(self._run) if router.wants_versions else None
         total = 0
         for _, item, _ in deliveries:
             self.bases.append(total)

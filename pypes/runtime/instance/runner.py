@@ -203,7 +203,6 @@ class Runner:
             wave=wave,
             is_ordered=self.is_ordered,
             record=record,
-            has_identities=self.scheduler.completing is not None,
         )
         if self.is_ordered:
             self._intakes.add(intake)

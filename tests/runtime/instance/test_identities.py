@@ -76,6 +76,13 @@ def test_documents_with_an_id_are_told_with_their_versions(bench_of: Make) -> No
     assert int(before * 1000) <= runs.pop() <= wall() * 1000
 
 
+def test_packets_and_news_are_of_one_run(bench_of: Make) -> None:
+    bench, index = bench_of()
+    bench.put(one({"id": "a"}), many([{"id": "b"}, {"id": "c"}]), run=1790000000000)
+    assert {packet.version for packet in index.packets} == {each.version for each in index.told}
+    assert {each.version.run for each in index.told} == {1790000000000}
+
+
 def test_small_deliveries_and_waves_of_large_ones_have_one_commit_for_packets_and_news(bench_of: Make) -> None:
     bench, index = bench_of(limits=Limits(wave_packets=8))
     bench.put(*[one({"id": n}) for n in range(6)])

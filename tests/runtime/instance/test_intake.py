@@ -105,14 +105,13 @@ class Bench:
         epoch.feed.deliveries[0].acknowledge("g", 3)
 
     def put(
-        self, *deliveries: tuple[Header, bytes], rerun: Rerun | None = None, record: CrashRecord | None = None
+        self, *deliveries: tuple[Header, bytes], rerun: Rerun | None = None, record: CrashRecord | None = None, run: int = 0
     ) -> dict[int, Outcome]:
         items = [
             Arrived(self.connection, Item(number, receipt_of(number), header, len(body), rerun=rerun), body)
             for number, (header, body) in enumerate(deliveries)
         ]
-        has_identities = self.scheduler.completing is not None
-        intake = Intake(items, self.router, self.limits, is_ordered=self.is_ordered, record=record, has_identities=has_identities)
+        intake = Intake(items, self.router, self.limits, is_ordered=self.is_ordered, record=record, run=run)
         intake.epoch = self.scheduler.submit(intake.feed())
         self.scheduler.drain()
         return {**{number: Outcome(published=1) for number in self.connection.published}, **dict(self.connection.outcomes)}
