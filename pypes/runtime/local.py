@@ -208,20 +208,9 @@ def _identities(packets: Sequence[Any]) -> dict[int, Known]:
         if not isinstance(packet, Packet):
             continue
         try:
-            identity = packet.identity
+            document = packet.document
         except BadId:  # publishers will tell
             continue
-        if identity is not None:
-            found[place] = Known(identity, _version(packet), packet.is_deletion)
+        if document is not None:
+            found[place] = Known(document, packet.version or Version(""), packet.is_deletion, is_partial=bool(packet.part))
     return found
-
-
-def _version(packet: Packet) -> Version:
-    receipt, index, run = (
-        packet.get_meta("origin") or packet.get_meta("receipt"),
-        packet.get_meta("index"),
-        packet.get_meta("run"),
-    )
-    return Version(
-        receipt if isinstance(receipt, str) else "", index if isinstance(index, int) else 0, run if isinstance(run, int) else 0
-    )

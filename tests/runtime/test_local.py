@@ -59,6 +59,24 @@ def test_components_are_told_of_packets_with_an_identity() -> None:
     ]
 
 
+def test_components_are_told_of_the_documents_of_parts() -> None:
+    class Index(Publisher):
+        def setup(self) -> None:
+            self.told: list[Completed] = []
+
+        def process(self, packet: Packet) -> None: ...
+
+        def complete(self, documents: list[Completed]) -> None:
+            self.told += documents
+
+    index = Index()
+    with Pipeline(Shout, index) as pipeline:
+        table = Packet({}, {"id": "a", "route": "r", "origin": "first", "receipt": "second", "index": 2})
+        pipeline.push([table.derive("row", 1, {"title": "x"})])
+    told = [(each.document, each.version, each.is_whole) for each in index.told]
+    assert told == [(Identity("r", "a"), Version("first", 2), False)]
+
+
 def shout(packet: Packet) -> Packet:
     return packet
 

@@ -49,6 +49,6 @@ class Identities:
 
 def _document_of(packet: Packet) -> Identity | None:
     try:
-        return packet.identity
+        return packet.document
     except BadId:
         return None

@@ -15,7 +15,9 @@ from pypes.ingest.delivery import PACKETS, Header
 from pypes.ingest.ordering import Overtaken
 from pypes.ingest.outcome import Poison
 from pypes.ingest.protocol import Rerun
+from pypes.packet import Packet
 from pypes.runtime.instance.crash_record import CrashRecord
+from pypes.runtime.instance.routing import Router
 from tests.runtime.instance.test_intake import Bench, Keep, many, one, receipt_of
 
 
@@ -74,6 +76,19 @@ def test_documents_with_an_id_are_told_with_their_versions(bench_of: Make) -> No
     runs = {each.version.run for each in index.told}
     assert len(runs) == 1
     assert int(before * 1000) <= runs.pop() <= wall() * 1000
+
+
+@pytest.mark.parametrize("is_wanted", [False, True])
+def test_documents_say_which_run_they_are_of_where_somebody_asks(is_wanted: bool) -> None:
+    bench = Bench()
+    if is_wanted:
+        bench.keep.complete = lambda documents: None
+    bench.router = Router(bench.graph, bench.components)
+    bench.put(one({"id": "a"}), one({"id": "b"}, meta=(("acl", "x"),)), many([{"id": "c"}, {"id": "d"}]))
+    found = sorted((packet.id, packet.version.index, packet.get_meta("run")) for packet in bench.keep.packets)
+    run = found[0][2]
+    assert type(run) is (int if is_wanted else type(None))
+    assert found == [("a", 0, run), ("b", 0, run), ("c", 0, run), ("d", 1 if is_wanted else 0, run)]
 
 
 def test_packets_and_news_are_of_one_run(bench_of: Make) -> None:
@@ -155,6 +170,15 @@ def test_a_replay_from_a_filter_is_not_whole(bench_of: Make) -> None:
     packets = json.dumps({"fields": {"id": "a"}, "meta": {}}).encode()
     bench.put((Header("g", content_type=PACKETS, replays="x", start="out", origin=("first", 3)), packets))
     assert index.short == [("a", 3, False)]
+
+
+def test_parts_in_a_replay_are_of_their_document(bench_of: Make) -> None:
+    bench, index = bench_of()
+    part = Packet({"n": 1}, {"id": "a", "route": "r"}).derive("row", 1, {"n": 2})
+    body = json.dumps(part.to_json()).encode()
+    bench.put((Header("g", content_type=PACKETS, replays="x", start="out", origin=("first", 3)), body))
+    assert [(packet.document, packet.part) for packet in index.packets] == [(Identity("r", "a"), "row=1")]
+    assert [(each.document, each.is_whole) for each in index.told] == [(Identity("r", "a"), False)]
 
 
 def test_what_runs_again_without_some_documents(bench_of: Make) -> None:
