@@ -10,6 +10,7 @@ import pytest
 
 from pypes.component import Adapter, Component, Example, Filter, Operator, Parameters, Publisher
 from pypes.component.functions import component
+from pypes.core.identity import Completed
 from pypes.errors import InvalidComponent
 from pypes.graph.spec import ComponentSpec, describe
 from pypes.packet import Packet
@@ -149,7 +150,15 @@ def test_what_cannot_be_isolated_is_refused() -> None:
     class Loops(Original):
         isolated = True
 
-    for refused, advice in ((Publishes, "in a filter before it"), (Holds, "in an operator behind it"), (Loops, "with process")):
+    class Told(Filter):
+        isolated = True
+
+        def complete(self, documents: list[Completed]) -> None: ...
+
+    for refused, advice in (
+        *((Publishes, "in a filter before it"), (Holds, "in an operator behind it"), (Loops, "with process")),
+        (Told, "be told in a filter behind it"),
+    ):
         with pytest.raises(InvalidComponent, match=advice):
             describe(refused)
 
