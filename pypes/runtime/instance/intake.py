@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +24,7 @@ from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.identities import Identities
 from pypes.runtime.instance.names import id_in, keep_files
+from pypes.runtime.instance.reruns import committed_of
 from pypes.runtime.instance.routing import Entry, Router, as_bytes
 from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_json, named
 
@@ -36,7 +37,8 @@ class Intake:
 
     ``wave`` is the most packets of a batch, as the limits have it unless a smaller one is wanted. ``is_ordered``: documents of
     the same id go in one after the other. With a ``record``, all documents do, and it says when the body is being read.
-    ``run`` is the time of this run in ms, 0: now. Where components compare versions, the feed says which documents have identities.
+    ``run`` is the time of this run in ms, 0: now. Where components compare versions, the feed says
+    which documents have identities.
     """
 
     epoch: Epoch | None = None
@@ -93,16 +95,8 @@ class Intake:
         feed = Feed(self._batches(), self.documents, (self,), complete=self._complete, bases=self.bases)
         if self._identities is not None:
             feed.identities = self._identities.known
-        if not self._has_reruns:
-            return feed
-        committed: dict[str, set[int]] = {}
-        for base, waiting in zip(self.bases, self.deliveries, strict=True):
-            if waiting.item.rerun is not None:
-                for publisher, ordinals in waiting.item.rerun.committed.items():
-                    known = _without_gap(ordinals) if self._is_ordered else ordinals
-                    committed.setdefault(publisher, set()).update(base + ordinal for ordinal in known)
-        if committed:
-            feed.committed = {publisher: frozenset(numbers) for publisher, numbers in committed.items()}
+        if self._has_reruns:
+            feed.committed = committed_of(self.bases, self.deliveries, is_ordered=self._is_ordered)
         return feed
 
     def acknowledge(self, graph: str, version: int) -> None:
@@ -388,15 +382,3 @@ class Intake:
 
 def _identity_of(packet: Packet) -> Identity | None:
     return None if id_in(packet) is None else packet.identity
-
-
-def _without_gap(ordinals: Iterable[int]) -> range:
-    """Of committed documents, those before the first that was not.
-
-    In an ordered graph, what comes again must be followed by whatever newer of its id had come after it.
-    """
-    known = set(ordinals)
-    end = 0
-    while end in known:
-        end += 1
-    return range(end)

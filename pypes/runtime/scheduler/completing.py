@@ -226,3 +226,11 @@ class Completing:
                 listener.telling.kill()
             listener.tries = 0
         self._resumable.clear()
+
+
+def completing_of(
+    core: Core, resting: Breakers, drivers: Sequence[Driver], begin: Callable[[Driver], None], end: Callable[[], None]
+) -> Completing | None:
+    """The completing of a graph, for those of its filters that are to be told; ``None`` if there are none."""
+    told = [driver for driver in drivers if driver.component.complete is not None]
+    return Completing(core, resting, told, begin, end) if told else None

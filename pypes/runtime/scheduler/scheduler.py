@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -24,7 +23,7 @@ from pypes.graph.model import Graph
 from pypes.observe import Observer, guarded
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.calls import Calls
-from pypes.runtime.scheduler.completing import Completing
+from pypes.runtime.scheduler.completing import completing_of
 from pypes.runtime.scheduler.core import PARKED, Core, Ended, is_no_failure
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch
@@ -37,8 +36,6 @@ from pypes.runtime.scheduler.published import Published
 from pypes.runtime.scheduler.standstill import Standstill
 from pypes.runtime.scheduler.watching import Watch
 from pypes.runtime.scheduler.wiring import attach, build, set_up, tear_down
-
-T = TypeVar("T")
 
 #: Seconds for which :meth:`Scheduler.run` works before it lets its caller look at sockets.
 SLICE_S = 0.005
@@ -95,10 +92,7 @@ class Scheduler:
         core.filters, core.wires = self.drivers, self.wires
         self._joins = attach(self.drivers, graph.name)
         self.feeds = Feeds(core, by_name, self._joins, graph.inherit)
-        told = [driver for driver in self.drivers if driver.component.complete is not None]
-        self.completing = None
-        if told:
-            self.completing = Completing(core, self.resting, told, self._begin_watched, self._end_watched)
+        self.completing = completing_of(core, self.resting, self.drivers, self._begin_watched, self._end_watched)
         self.feeds.completing = self.completing
         self.standstill = Standstill(
             core, policies, self.feeds, self.drivers, self.epochs, graph.name, lambda: self.stands_still, self.completing

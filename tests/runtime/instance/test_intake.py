@@ -253,19 +253,6 @@ def test_a_single_document_has_the_metadata_given_with_it_and_its_first_receipt_
     assert sorted(found, key=str) == [["staff", None], [None, "first"], [None, None]]
 
 
-@pytest.mark.parametrize("is_wanted", [False, True])
-def test_documents_say_which_run_they_are_of_where_somebody_asks(is_wanted: bool) -> None:
-    bench = Bench()
-    if is_wanted:
-        bench.keep.complete = lambda documents: None
-    bench.router = Router(bench.graph, bench.components)
-    bench.put(one({"id": "a"}), one({"id": "b"}, meta=(("acl", "x"),)), many([{"id": "c"}, {"id": "d"}]))
-    found = sorted((packet.id, packet.version.index, packet.get_meta("run")) for packet in bench.keep.packets)
-    run = found[0][2]
-    assert type(run) is (int if is_wanted else type(None))
-    assert found == [("a", 0, run), ("b", 0, run), ("c", 0, run), ("d", 1 if is_wanted else 0, run)]
-
-
 def test_a_part_that_failed_is_the_same_part_in_its_replay() -> None:
     bench = Bench()
     row = Packet({}, {"id": "sheet", "route": "r"}).derive("row", 7, {"refuse": "out"})
