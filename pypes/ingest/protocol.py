@@ -45,13 +45,15 @@ class Rerun(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """History of a delivery that has run before.
 
     ``poisons``: documents that are dead-lettered at once. ``committed``: publisher → ordinals of documents that it has
-    committed in an earlier run and must not be given again. ``superseded``: of which documents newer ones were taken while
+    committed in an earlier run and must not be given again; ``version`` is that of the graph which ran then, 0 if there were
+    several. ``superseded``: of which documents newer ones were taken while
     this delivery waited in the bulk lane; those it holds of them are dropped.
     """
 
     poisons: tuple[Poison, ...] = ()
     committed: dict[str, tuple[int, ...]] = {}
     superseded: Overtaken = Overtaken()
+    version: int = 0
 
 
 class Item(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -100,11 +102,12 @@ class Acks(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Committed(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A publisher has committed these documents (ordinals) of a delivery: it will never see them again."""
+    """A publisher has committed these documents (ordinals) of a delivery under a version of the graph."""
 
     number: int
     publisher: str
     documents: list[int]
+    version: int
 
 
 class Trigger(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -168,8 +171,8 @@ def acks(published: list[Published], outcomes: list[tuple[int, Outcome]]) -> byt
     return _PREFIX.pack(ACKS, len(head), 0) + head
 
 
-def committed(number: int, publisher: str, documents: list[int]) -> bytes:
-    head = _encode(Committed(number, publisher, documents))
+def committed(number: int, publisher: str, documents: list[int], version: int) -> bytes:
+    head = _encode(Committed(number, publisher, documents, version))
     return _PREFIX.pack(COMMITTED, len(head), 0) + head
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
+from msgspec import structs
+
 from pypes.ingest.backlog.cache import Cache
 from pypes.ingest.backlog.deliveries import Delivery, Group, Part, StreamBacklog
 from pypes.ingest.backlog.key_locks import KeyLocks
@@ -233,7 +235,7 @@ class Backlog:
         past = self.past.get((delivery.group.key, delivery.position))
         if not any(superseded):
             return past
-        return Rerun(superseded=superseded) if past is None else Rerun(past.poisons, past.committed, superseded)
+        return structs.replace(past or Rerun(), superseded=superseded)
 
     def poisons(self, delivery: Delivery) -> tuple[Poison, ...]:
         """The documents of a delivery that ended an instance."""

@@ -10,17 +10,20 @@ from pypes.ingest.protocol import Rerun
 
 
 class Committed:
-    """By receipt and publisher, the ordinals of documents; kept while this process lives, until the delivery is settled."""
+    """By receipt, version of the graph and publisher, the ordinals of documents.
+
+    They are kept while this process lives, until the delivery is settled.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[str, set[int]]] = {}
+        self._known: dict[str, dict[int, dict[str, set[int]]]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._known)
 
-    def add(self, receipt: str, publisher: str, documents: Sequence[int]) -> None:
-        """Remember that a publisher has committed documents of a delivery."""
-        self._known.setdefault(receipt, {}).setdefault(publisher, set()).update(documents)
+    def add(self, receipt: str, publisher: str, documents: Sequence[int], version: int) -> None:
+        """Remember that a publisher has committed documents of a delivery under a version of the graph."""
+        self._known.setdefault(receipt, {}).setdefault(version, {}).setdefault(publisher, set()).update(documents)
 
     def forget(self, receipt: str) -> None:
         """Forget a delivery that is done."""
@@ -31,5 +34,7 @@ class Committed:
         known = self._known.get(receipt)
         if known is None:
             return rerun
-        committed = {publisher: tuple(sorted(documents)) for publisher, documents in known.items()}
-        return structs.replace(rerun or Rerun(), committed=committed)
+        publishers = {publisher for committed in known.values() for publisher in committed}
+        committed = {name: tuple(sorted(set().union(*(each.get(name, ()) for each in known.values())))) for name in publishers}
+        version = next(iter(known)) if len(known) == 1 else 0
+        return structs.replace(rerun or Rerun(), committed=committed, version=version)

@@ -146,7 +146,7 @@ class Dispatcher:
             said = protocol.read_committed(head)
             sent = link.outstanding.get(said.number)
             if sent is not None:
-                self._handover.committed.add(sent.lease.id, said.publisher, said.documents)
+                self._handover.committed.add(sent.lease.id, said.publisher, said.documents, said.version)
         elif kind == protocol.HELD:
             link.held = protocol.read_held(head)
             self._schedule()

@@ -11,6 +11,8 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
+from msgspec import structs
+
 from pypes.core.clock import wall
 from pypes.core.limits import MIB
 from pypes.core.watched_tasks import OnFailed, WatchedTasks
@@ -128,7 +130,7 @@ class Prefetched:
             return lease.rerun
         known = lease.rerun or Rerun()
         others = tuple(old for old in known.poisons if all(old.document != new.document for new in poisons))
-        return Rerun((*others, *poisons), known.committed, known.superseded)
+        return structs.replace(known, poisons=(*others, *poisons))
 
     async def settled(self) -> None:
         while self._settled or self._unrecorded or self._is_busy:

@@ -191,7 +191,7 @@ def _of_many(failure: Failure, count: int, item: Item, spans: tuple[int, ...], g
     )
 
 
-def committed(intake: Taken, publisher: str, numbers: Sequence[int]) -> None:
+def committed(intake: Taken, publisher: str, numbers: Sequence[int], version: int) -> None:
     """Tell the connections at once which documents a publisher will not see again, though their deliveries are not done."""
     bases = intake.bases
     at = 0
@@ -202,7 +202,7 @@ def committed(intake: Taken, publisher: str, numbers: Sequence[int]) -> None:
         connection, item, _ = intake.deliveries[index]
         end = base + item.header.documents
         stop = bisect_right(numbers, end - 1, at)
-        connection.committed(item.number, publisher, [number - base for number in numbers[at:stop]])
+        connection.committed(item.number, publisher, [number - base for number in numbers[at:stop]], version)
         at = stop
 
 

@@ -35,9 +35,9 @@ class Connection:
             found = self.published[graph, version, takers] = Published(version, takers, [], [])
         return found
 
-    def committed(self, number: int, publisher: str, documents: list[int]) -> None:
+    def committed(self, number: int, publisher: str, documents: list[int], version: int) -> None:
         """Tell of documents of a delivery that is not done yet. Does not block: what the socket does not take goes later."""
-        self.unsent += protocol.committed(number, publisher, documents)
+        self.unsent += protocol.committed(number, publisher, documents, version)
         self.flush()
 
     def flush(self) -> None:

@@ -37,8 +37,8 @@ class Intake:
 
     ``wave`` is the most packets of a batch, as the limits have it unless a smaller one is wanted. ``is_ordered``: documents of
     the same id go in one after the other. With a ``record``, all documents do, and it says when the body is being read.
-    ``run`` is the time of this run in ms, 0: now. Where components compare versions, the feed says
-    which documents have identities.
+    ``run`` is the time of this run in ms, 0: now; ``version`` that of the graph. Where components compare versions of
+    documents, the feed says which documents have identities.
     """
 
     epoch: Epoch | None = None
@@ -59,6 +59,7 @@ class Intake:
         is_ordered: bool = False,
         record: CrashRecord | None = None,
         run: int = 0,
+        version: int = 0,
     ) -> None:
         self.deliveries = deliveries
         #: Ids of documents that have one, by number.
@@ -73,9 +74,10 @@ class Intake:
         self._wave = wave if 0 < wave < limits.wave_packets else limits.wave_packets
         self._is_ordered = is_ordered
         self._record = record
+        self._version = version
         #: Time of this run of all its documents, in ms, where that matters; else 0.
-        self._run = (run or int(self._clock.now() * 1000)) if router.wants_versions else 0
-        self._identities = Identities(self._run) if router.wants_versions else None
+        self._run = (run or int(self._clock.now() * 1000)) if router.told else 0
+        self._identities = Identities(self._run) if router.told else None
         total = 0
         for _, item, _ in deliveries:
             self.bases.append(total)
@@ -96,7 +98,9 @@ class Intake:
         if self._identities is not None:
             feed.identities = self._identities.known
         if self._has_reruns:
-            feed.committed = committed_of(self.bases, self.deliveries, is_ordered=self._is_ordered)
+            feed.committed = committed_of(
+                self.bases, self.deliveries, self._router.told, self._version, is_ordered=self._is_ordered
+            )
         return feed
 
     def acknowledge(self, graph: str, version: int) -> None:

@@ -44,8 +44,8 @@ class Router:
         fetching = [name for name, component in components.items() if getattr(component, "fetch", None) is not None]
         #: Sources that no wire leads on from: what they fetch goes to the adapters by its media type.
         self.loose = loose_sources(graph, fetching)
-        #: True if a component compares versions of documents: these have the index and the time of their run, then.
-        self.wants_versions = any(component.complete is not None for component in components.values())
+        #: Filters that are told of complete documents, and compare versions of them.
+        self.told = frozenset(name for name, component in components.items() if component.complete is not None)
         self._accepts: list[tuple[Entry, Sequence[str]]] = [
             (Entry(name, component.is_original_style()), getattr(component, "accepts", Adapter.accepts))
             for name, component in components.items()

@@ -203,6 +203,7 @@ class Runner:
             wave=wave,
             is_ordered=self.is_ordered,
             record=record,
+            version=self.version,
         )
         if self.is_ordered:
             self._intakes.add(intake)
@@ -280,4 +281,4 @@ class Runner:
     def _committed(self, epoch: Epoch, publisher: str, documents: Sequence[int]) -> None:
         feed: Sequence[Any] = epoch.feed.deliveries
         if feed:
-            committed(feed[0], publisher, documents)
+            committed(feed[0], publisher, documents, self.version)

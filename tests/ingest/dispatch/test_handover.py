@@ -303,7 +303,7 @@ async def test_what_was_committed_of_a_delivery_whose_graph_is_gone_is_forgotten
         receipt = await post(queue, documents=2)
         dispatcher.apply(topology(instances[0]))
         [item] = await instances[0].got(1)
-        await instances[0].say(protocol.committed(item.number, "out", [0]))
+        await instances[0].say(protocol.committed(item.number, "out", [0], 1))
         instances[0].die()
         dispatcher.gone(1)
         assert dispatcher._handover.committed
@@ -344,7 +344,7 @@ async def test_what_came_back_and_was_lent_to_another_holder_is_not_handed_over_
         receipt = await post(queue, documents=2)
         dispatcher.apply(topology(one))
         [item] = await one.got(1)
-        await one.say(protocol.committed(item.number, "out", [0]))
+        await one.say(protocol.committed(item.number, "out", [0], 1))
         one.die()
         assert await asyncio.wait_for(lost.get(), 10) == 1
         dispatcher.apply(Topology(graphs=GRAPHS))

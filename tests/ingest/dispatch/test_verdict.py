@@ -73,7 +73,7 @@ async def test_the_document_that_a_crash_record_names_is_charged_and_the_rest_ru
         receipt = await post(queue, documents=3)
         dispatcher.apply(topology(instances[0]))
         [item] = await instances[0].got(1)
-        await instances[0].say(protocol.begin(item.number), protocol.committed(item.number, "out", [0]))
+        await instances[0].say(protocol.begin(item.number), protocol.committed(item.number, "out", [0], 1))
         instances[0].die()
         dispatcher.gone(1, ExitReason("killed by SIGSEGV", "pdf", 1))
         # charged already, and dead of the same: the crash record does not lead to who is guilty
@@ -82,7 +82,7 @@ async def test_the_document_that_a_crash_record_names_is_charged_and_the_rest_ru
             dispatcher.apply(topology(each, first=number))
             [item] = await each.got(1)
             assert (item.receipt, item.is_alone) == (receipt, True)
-            assert item.rerun == protocol.Rerun((Poison(1, "pdf", "killed by SIGSEGV"),), {"out": (0,)})
+            assert item.rerun == protocol.Rerun((Poison(1, "pdf", "killed by SIGSEGV"),), {"out": (0,)}, version=1)
             await each.say(protocol.begin(item.number))
             each.die()
             dispatcher.gone(number, ExitReason("killed by SIGSEGV", "pdf", 1))

@@ -188,6 +188,16 @@ def test_what_runs_again_without_some_documents(bench_of: Make) -> None:
     assert sorted(index.short) == [("0", 0, False), ("1", 1, False), ("2", 2, False), ("3", 3, True)]
 
 
+@pytest.mark.parametrize("version", [0, 6, 7])
+def test_what_was_committed_under_another_version_is_published_again(bench_of: Make, version: int) -> None:
+    """That one may have split documents otherwise: what the earlier run left can go only when all of it is there again."""
+    bench, index = bench_of()
+    bench.put(many([{"id": n} for n in range(2)]), rerun=Rerun(committed={"out": (0,)}, version=version), version=7)
+    known = version == 7
+    assert [fields["id"] for fields in index.kept] == [0, 1][known:]
+    assert sorted(index.short) == [("0", 0, not known), ("1", 1, True)]
+
+
 def test_an_ordered_graph_is_told_of_one_version_after_the_other(bench_of: Make) -> None:
     bench, index = bench_of(is_ordered=True)
     bench.put(many([{"id": 1, "do": "retry"}, {"id": 2}, {"id": 1}, {"id": 3}, {"id": 2, "do": "drop"}]))

@@ -70,7 +70,7 @@ class Connection:
     def published(self) -> list[int]:
         return [number for batch in self.batches.values() for number in batch.numbers]
 
-    def committed(self, number: int, publisher: str, documents: list[int]) -> None:
+    def committed(self, number: int, publisher: str, documents: list[int], version: int) -> None:
         self.commits.append((number, publisher, documents))
 
 
@@ -105,13 +105,18 @@ class Bench:
         epoch.feed.deliveries[0].acknowledge("g", 3)
 
     def put(
-        self, *deliveries: tuple[Header, bytes], rerun: Rerun | None = None, record: CrashRecord | None = None, run: int = 0
+        self,
+        *deliveries: tuple[Header, bytes],
+        rerun: Rerun | None = None,
+        record: CrashRecord | None = None,
+        run: int = 0,
+        version: int = 0,
     ) -> dict[int, Outcome]:
         items = [
             Arrived(self.connection, Item(number, receipt_of(number), header, len(body), rerun=rerun), body)
             for number, (header, body) in enumerate(deliveries)
         ]
-        intake = Intake(items, self.router, self.limits, is_ordered=self.is_ordered, record=record, run=run)
+        intake = Intake(items, self.router, self.limits, is_ordered=self.is_ordered, record=record, run=run, version=version)
         intake.epoch = self.scheduler.submit(intake.feed())
         self.scheduler.drain()
         return {**{number: Outcome(published=1) for number in self.connection.published}, **dict(self.connection.outcomes)}

@@ -51,7 +51,7 @@ class Connection:
     def published_by(self, graph: str, version: int, takers: tuple[str, ...]) -> Published:
         return self.batch
 
-    def committed(self, number: int, publisher: str, documents: list[int]) -> None:
+    def committed(self, number: int, publisher: str, documents: list[int], version: int) -> None:
         self.commits.append((number, publisher, documents))
 
 
