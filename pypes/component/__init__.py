@@ -22,7 +22,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from pypes.component.base import ERROR_PORT, JOINS, Component
+from pypes.component.base import ERROR_PORT, JOINS, Component, is_told
 from pypes.component.batching import BATCH_OPTIONS, Batching, batch_problem, check_batching, takes_batches
 from pypes.component.context import Context, FilterLog
 from pypes.component.example import Example
@@ -67,6 +67,7 @@ __all__ = [
     "check_batching",
     "component",
     "is_publisher",
+    "is_told",
     "kind_of",
     "takes_batches",
 ]

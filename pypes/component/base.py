@@ -152,6 +152,11 @@ class Component(OriginalStyle):
     #: parts of older versions were removed.
     complete: Callable[[list[Completed]], int | None] | None = None
 
+    #: Override to be told that documents are done everywhere in the graph: all that was made of them has ended, whatever
+    #: publishers took of it is committed, and those that override ``complete`` were told. The deliveries of the documents are
+    #: acknowledged afterwards. ``is_whole``: nothing of the document failed anywhere.
+    conclude: Callable[[list[Completed]], None] | None = None
+
     def flush(self) -> Iterable[Any] | None:
         """Send or return everything this component holds (``holds = True``); after it, it holds nothing."""
         return None
@@ -221,7 +226,19 @@ class Component(OriginalStyle):
         """Say that nothing taken so far is held any more (``holds = True``): all of it was sent on or dropped."""
         self._get_run_context().release()
 
+    def keep(self, packet: Any) -> None:
+        """Say that a packet, which is dropped in this turn, leaves its document as it is in all that lies behind this filter.
+
+        Components behind it are not told that the document is complete, so that they remove nothing of it.
+        """
+        self._get_run_context().keep(packet)
+
     @classmethod
     def is_original_style(cls) -> bool:
         """True if the class brings its own ``run`` loop."""
         return cls.run is not Component.run
+
+
+def is_told(component: Component | type[Component]) -> bool:
+    """True for a component that is told what becomes of documents."""
+    return component.complete is not None or component.conclude is not None

@@ -10,7 +10,18 @@ from typing import Any, Final
 
 import msgspec
 
-from pypes.component import ERROR_PORT, JOINS, KINDS, Component, Example, check_batching, is_publisher, kind_of, takes_batches
+from pypes.component import (
+    ERROR_PORT,
+    JOINS,
+    KINDS,
+    Component,
+    Example,
+    check_batching,
+    is_publisher,
+    is_told,
+    kind_of,
+    takes_batches,
+)
 from pypes.core import numbers
 from pypes.errors import BadRequest, InvalidComponent
 
@@ -188,7 +199,7 @@ def check_isolation(cls: type[Component]) -> None:
         reason = "a component that fetches cannot be isolated: isolate the work in a filter behind it"
     elif cls.holds:
         reason = "a component that holds packets cannot be isolated; hold them in an operator behind it"
-    elif cls.complete is not None:
+    elif is_told(cls):
         reason = "a component that is told of complete documents cannot be isolated; be told in a filter behind it"
     else:
         return

@@ -271,6 +271,13 @@ class ChildContext:
     def release(self) -> None:
         """Nothing is held here."""
 
+    def keep(self, packet: Any) -> None:
+        raise ComponentError(
+            "keep does not reach the graph from a process of its own; set isolated = False",
+            code="component.style",
+            where=self._component.name,
+        )
+
     def receive(self, port: str) -> Any:
         raise self._only_in_run("receive")
 

@@ -76,8 +76,8 @@ class Intake:
         self._record = record
         self._version = version
         #: Time of this run of all its documents, in ms, where that matters; else 0.
-        self._run = (run or int(self._clock.now() * 1000)) if router.told else 0
-        self._identities = Identities(self._run) if router.told else None
+        self._run = (run or int(self._clock.now() * 1000)) if router.wants_versions else 0
+        self._identities = Identities(self._run) if router.wants_versions else None
         total = 0
         for _, item, _ in deliveries:
             self.bases.append(total)

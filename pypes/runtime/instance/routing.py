@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import orjson
 
-from pypes.component import Adapter, Component, kind_of
+from pypes.component import Adapter, Component, is_told, kind_of
 from pypes.graph.model import Graph
 from pypes.graph.schedule import loose_sources
 from pypes.ingest.codecs import media
@@ -46,6 +46,8 @@ class Router:
         self.loose = loose_sources(graph, fetching)
         #: Filters that are told of complete documents, and compare versions of them.
         self.told = frozenset(name for name, component in components.items() if component.complete is not None)
+        #: True if a component is told of documents: these have the index and the time of their run, then.
+        self.wants_versions = any(map(is_told, components.values()))
         self._accepts: list[tuple[Entry, Sequence[str]]] = [
             (Entry(name, component.is_original_style()), getattr(component, "accepts", Adapter.accepts))
             for name, component in components.items()

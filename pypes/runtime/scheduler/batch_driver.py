@@ -153,6 +153,7 @@ class BatchDriver(ProcessDriver):
         outs = self.outs  # PERF: a publisher has none as a rule, and sends nothing
         self.lineages, self.results, self.emitted, self.gone = Whole(lineages) if outs else lineages, [], 0, None
         self.sent_from.clear()
+        self.kept.clear()
         if self.naming is not None:
             self.naming.forget()
             # of several packets nobody knows which one it is that something is made of
@@ -173,6 +174,8 @@ class BatchDriver(ProcessDriver):
             self._emit_in_order(out)
         if outs:
             self._flush_ports()
+        if self.kept:
+            self.note_kept(values, lineages)
         if self.holding is not None and self.holding.release_asked:
             self.holding.release()
 

@@ -1,9 +1,10 @@
-"""Completing: components are told of documents of which nothing more can come to them.
+"""Completing: components are told of documents of which nothing more can come to them, or to any filter.
 
 A filter is told of a document when that is final behind it (see :class:`DocumentTracker`), also where nothing of it ever came
 there. A publisher that commits the last of a document is told in that turn, before the commit, so that one transaction serves
 both (:meth:`Listener.tell_with`). All others are told between their turns (:meth:`Completing.run`), in a greenlet of their own,
-so that they may wait for a call; the filter does not run meanwhile.
+so that they may wait for a call; the filter does not run meanwhile. Last of all come those that are told when a document is done
+everywhere (:class:`Concluding`).
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
+from pypes.component import is_told
 from pypes.core.identity import Identity
 from pypes.core.raised import Raised
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.completions import Completions
+from pypes.runtime.scheduler.concluding import Concluding
 from pypes.runtime.scheduler.core import Core, is_no_failure
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch
@@ -47,10 +50,14 @@ class Completing:
         self._resting = resting
         #: Called before a filter is told between its turns, and afterwards.
         self._begin, self._end = begin, end
-        self.listeners = [Listener(driver, self._closed) for driver in drivers]
-        self._bits = 0
+        self.listeners = [Listener(driver, self._closed) for driver in drivers if driver.component.complete is not None]
         for listener in self.listeners:
-            self._bits |= listener.driver.bit
+            listener.driver.listener = listener
+        self._bits = sum(listener.bit for listener in self.listeners)
+        for driver in drivers:
+            if driver.component.conclude is not None:
+                self.listeners.append(Concluding(driver, drivers, self._bits, self._closed))
+        self._bits = sum(listener.bit for listener in self.listeners)
         #: The epochs with documents that are open.
         self.open: dict[Epoch, Completions] = {}
         #: The newest version of each document that is open.
@@ -110,8 +117,7 @@ class Completing:
         if self._newest.get(document.known.document) is document:
             del self._newest[document.known.document]
         completions = self.open[document.epoch]
-        completions.known.pop(document.ordinal, None)
-        completions.spoiled.pop(document.ordinal, None)
+        completions.forget(document.ordinal)
         completions.open -= 1
         if not completions.open:
             del self.open[document.epoch]
@@ -142,6 +148,7 @@ class Completing:
     def _run(self) -> bool:
         moved = False
         while self._resumable:
+            self._core.turns += 1  # others may be told now
             self._resumable.popleft().go_on()
             moved = True
         for listener in self.listeners:
@@ -175,7 +182,8 @@ class Completing:
     def _try(self, listener: Listener, documents: Sequence[Open]) -> BaseException | None:
         try:
             told = listener.tell(documents)
-            listener.driver.commit()
+            if not told.is_empty:
+                listener.driver.commit()
         except BaseException as error:
             if is_no_failure(error):
                 raise
@@ -232,5 +240,4 @@ def completing_of(
     core: Core, resting: Breakers, drivers: Sequence[Driver], begin: Callable[[Driver], None], end: Callable[[], None]
 ) -> Completing | None:
     """The completing of a graph, for those of its filters that are to be told; ``None`` if there are none."""
-    told = [driver for driver in drivers if driver.component.complete is not None]
-    return Completing(core, resting, told, begin, end) if told else None
+    return Completing(core, resting, drivers, begin, end) if any(is_told(driver.component) for driver in drivers) else None

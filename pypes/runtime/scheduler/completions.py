@@ -28,15 +28,17 @@ class Completions:
 
     ``known`` is filled by the feed, with ascending ordinals, before it yields anything of a document; what is complete
     everywhere is taken out of it. ``spoiled`` has for those of which something failed the bits of the filters at which they are
-    not whole for that reason. ``removed`` has by publisher and delivery (its place in the feed) how many parts of older versions
-    have gone. ``open`` documents together have one hold on the epoch.
+    not whole for that reason. ``kept`` has for those that are to stay as they are at some filters the bits of these, which are
+    not told of them. ``removed`` has by publisher and delivery (its place in the feed) how many older parts have gone.
+    ``open`` documents together have one hold on the epoch.
     """
 
-    __slots__ = ("known", "noted", "open", "removed", "spoiled")
+    __slots__ = ("kept", "known", "noted", "open", "removed", "spoiled")
 
     def __init__(self, known: dict[int, Known]) -> None:
         self.known = known
         self.spoiled: dict[int, int] = {}
+        self.kept: dict[int, int] = {}
         self.removed: dict[str, dict[int, int]] = {}
         self.open = 0
         #: The greatest ordinal that was taken up.
@@ -60,6 +62,18 @@ class Completions:
         for document in documents:
             if document in self.known:
                 self.spoiled[document] = self.spoiled.get(document, 0) | where
+
+    def keep(self, documents: Iterable[int], where: int) -> None:
+        """Note that documents are to stay as they are at some filters (their bits)."""
+        for document in documents:
+            if document in self.known:
+                self.kept[document] = self.kept.get(document, 0) | where
+
+    def forget(self, document: int) -> None:
+        """Forget a document that is complete everywhere."""
+        self.known.pop(document, None)
+        self.spoiled.pop(document, None)
+        self.kept.pop(document, None)
 
     def count_removed(self, publisher: str, delivery: int, count: int) -> None:
         """Count parts of older versions that a publisher has removed."""

@@ -34,6 +34,7 @@ class Item:
         "filter",
         "greenlet",
         "is_done",
+        "is_kept",
         "is_stalled",
         "lineage",
         "result",
@@ -55,6 +56,8 @@ class Item:
         #: It has sent more than a wire holds, and waits for its turn to send, or for room.
         self.is_stalled = False
         self.was_emitted = False
+        #: Its document is to stay as it is behind this filter.
+        self.is_kept = False
 
     @property
     def name(self) -> str:
@@ -214,6 +217,8 @@ class ConcurrentDriver(Driver):
             self._emit_sent(item)
             if is_gone and self.drops:
                 item.epoch.drop(self.index, flatten((item.lineage,)))
+                if item.is_kept:
+                    self.keep_behind(item.epoch, (item.lineage,))
             if self.broken:
                 self.resting.succeed(self)
             attempt = self.attempts.get(id(item.value))
@@ -269,6 +274,10 @@ class ConcurrentDriver(Driver):
             item.is_stalled = False
             self._emit_sent(item)
         return True
+
+    def keep(self, packet: Any) -> None:
+        assert self.working is not None
+        self.working.is_kept = True
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         item = self.working

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 from pypes.component import ERROR_PORT
 from pypes.errors import ComponentError
 from pypes.runtime.scheduler.core import Filter
+from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.holding import Holding
+from pypes.runtime.scheduler.lineage import Lineage
 
 T = TypeVar("T")
 
@@ -33,6 +35,20 @@ class FilterContext(Filter):
         """Let what the component held so far go with what it has sent, at the end of the packet or turn."""
         if self.holding is not None:
             self.holding.release_asked = True
+
+    def keep(self, packet: Any) -> None:
+        raise ComponentError(
+            "keep belongs to process() and process_batch() of components that hold nothing: only there it is known that nothing "
+            "of the packet goes on",
+            code="component.style",
+            where=self.name,
+        )
+
+    def keep_behind(self, epoch: Epoch, lineages: Sequence[Lineage]) -> None:
+        """Nothing of these documents goes on, and what is behind this filter is not to be told of them."""
+        for root, documents in epoch.roots(lineages):
+            if root.completions is not None:
+                root.completions.keep(documents, self.reach & ~self.bit)
 
     def current(self) -> Any:
         """The packet that is worked on, ``None`` if there is none or it is one of many."""

@@ -41,11 +41,15 @@ class Open:
 
 
 class Told:
-    """Documents of which a component has been told in a turn, and what that has removed, before the commit."""
+    """Documents of which a component has been told in a turn, and what that has removed, before the commit.
 
-    __slots__ = ("documents", "removed")
+    ``is_empty``: it was called for none of them, because they stay here as they are.
+    """
+
+    __slots__ = ("documents", "is_empty", "removed")
 
     def __init__(self) -> None:
+        self.is_empty = True
         self.documents: list[Open] = []
         self.removed: list[tuple[Epoch, int, int]] = []
 
@@ -53,9 +57,13 @@ class Told:
 class Listener:
     """A filter whose component overrides ``complete``, with the open documents, by epoch and ordinal."""
 
+    #: The method of the component that is called.
+    hook = HOOK
+
     def __init__(self, driver: Driver, on_closed: Callable[[Open], None]) -> None:
         self.driver = driver
-        driver.listener = self
+        #: Its bit among those that are told.
+        self.bit = driver.bit
         self._on_closed = on_closed
         self.open: dict[Epoch, dict[int, Open]] = {}
         #: The number of them.
@@ -103,14 +111,18 @@ class Listener:
             return []
         found: dict[Open, None] = {}
         for epoch, documents in self.open.items():
-            self._add_in_order(found, documents, self._behind.final(epoch, documents))
+            self._add_in_order(found, documents, self.final(epoch, documents))
         if not found:
             self._looked_at = now
         return list(found)
 
+    def final(self, epoch: Epoch, documents: Mapping[int, Open]) -> set[int]:
+        """Those of the documents of an epoch of which nothing more can come."""
+        return self._behind.final(epoch, documents)
+
     def _add_in_order(self, found: dict[Open, None], documents: Mapping[int, Open], final: set[int]) -> None:
         """Add those that are final, by ordinal, without newer versions of what is not."""
-        bit = self.driver.bit
+        bit = self.bit
         for ordinal in sorted(final):
             document = documents[ordinal]
             older = document.older
@@ -119,7 +131,7 @@ class Listener:
 
     def is_behind(self, epoch: Epoch) -> bool:
         """True if a document of an epoch waits for an older version of it."""
-        bit = self.driver.bit
+        bit = self.bit
         return any(each.older is not None and each.older.left & bit for each in self.open.get(epoch, {}).values())
 
     # -- telling --------------------------------------------------------------------------------------------
@@ -145,21 +157,13 @@ class Listener:
         return () if left is None else (left,)
 
     def tell(self, documents: Iterable[Open]) -> Told:
-        """Call ``complete``, once for each delivery, so that it is known what was removed for which; raises what that raises."""
-        component = self.driver.component
-        assert component.complete is not None
+        """Tell the component, which has no packets meanwhile; raises what it raises."""
         told = Told()
-        attributes: dict[str, Any] = component.__dict__
+        attributes: dict[str, Any] = self.driver.component.__dict__
         own = {name: attributes[name] for name in _IN_TURNS if name in attributes}
         attributes.update(self._refusals)
         try:
-            for (epoch, delivery), each in _by_delivery(list(documents)):
-                count = component.complete(self._completed(epoch, each))
-                if count is not None and (fault := _fault_of(count)) is not None:
-                    raise fault
-                told.documents += each
-                if count:
-                    told.removed.append((epoch, delivery, count))
+            self.call(documents, told)
         finally:
             attributes.update(own)
             for name in _IN_TURNS if len(own) < len(_IN_TURNS) else ():
@@ -167,20 +171,48 @@ class Listener:
                     del attributes[name]
         return told
 
-    def _completed(self, epoch: Epoch, documents: Sequence[Open]) -> list[Completed]:
+    def call(self, documents: Iterable[Open], told: Told) -> None:
+        """Call ``complete``, once for each delivery, so that it is known what was removed for which."""
+        complete = self.driver.component.complete
+        assert complete is not None
+        for (epoch, delivery), each in by_delivery(list(documents)):
+            told.documents += each
+            if not (heard := self._heard(epoch, each)):
+                continue
+            told.is_empty = False
+            count = complete(self.completed(epoch, heard))
+            if count is not None and (fault := _fault_of(count)) is not None:
+                raise fault
+            if count:
+                told.removed.append((epoch, delivery, count))
+
+    def _heard(self, epoch: Epoch, documents: Sequence[Open]) -> Sequence[Open]:
+        """Those of which the component is to be told: not of what is to stay here as it is."""
         assert epoch.completions is not None
-        bit, spoiled = self.driver.bit, epoch.completions.spoiled
-        committed = epoch.feed.committed.get(self.driver.name, ())
+        kept, bit = epoch.completions.kept, self.driver.bit
+        return [each for each in documents if not kept.get(each.ordinal, 0) & bit] if kept else documents
+
+    def completed(self, epoch: Epoch, documents: Sequence[Open]) -> list[Completed]:
+        """Documents as the component is told of them."""
+        assert epoch.completions is not None
+        is_certain = not epoch.completions.spoiled and not epoch.feed.committed
         found = []
         for each in documents:
             identity, version, is_deleted, is_partial = each.known
-            is_lost = is_partial or (spoiled and spoiled.get(each.ordinal, 0) & bit) or (committed and each.ordinal in committed)
-            found.append(Completed(identity, version, not is_lost, is_deleted))
+            is_whole = not is_partial and (is_certain or not self.is_lost(epoch, each))
+            found.append(Completed(identity, version, is_whole, is_deleted))
         return found
+
+    def is_lost(self, epoch: Epoch, document: Open) -> bool:
+        """True if something of a document failed on a way to here, or was committed here in an earlier run."""
+        assert epoch.completions is not None
+        if epoch.completions.spoiled.get(document.ordinal, 0) & self.driver.bit:
+            return True
+        return document.ordinal in epoch.feed.committed.get(self.driver.name, ())
 
     def _refuse(self, *args: Any) -> Any:
         raise ComponentError(
-            "complete() takes and sends no packets: send those of a document while it is worked on",
+            f"{self.hook}() takes and sends no packets: send those of a document while it is worked on",
             code="component.no_turn",
             where=self.driver.name,
         )
@@ -192,27 +224,28 @@ class Listener:
             assert epoch.completions is not None
             epoch.completions.count_removed(self.driver.name, delivery, count)
         for document in told.documents:
-            self._close(document)
+            self.close(document)
 
     def give_up(self, document: Open, error: BaseException) -> None:
         """The component cannot be told of a document, which has failed in it."""
         tries, self.tries = max(1, self.tries), 0
         self.driver.failing.fail_document(document.epoch, document.ordinal, error, tries)
-        self._close(document)
+        self.close(document)
 
-    def _close(self, document: Open) -> None:
+    def close(self, document: Open) -> None:
+        """The component need not be told of a document any more."""
         documents = self.open.get(document.epoch)
         if documents is None or documents.pop(document.ordinal, None) is None:
             return  # its epoch was ended by force meanwhile
         self.untold -= 1
         if not documents:
             del self.open[document.epoch]
-        document.left &= ~self.driver.bit
+        document.left &= ~self.bit
         if not document.left:
             self._on_closed(document)
 
 
-def _by_delivery(documents: list[Open]) -> Iterable[tuple[tuple[Epoch, int], Sequence[Open]]]:
+def by_delivery(documents: list[Open]) -> Iterable[tuple[tuple[Epoch, int], Sequence[Open]]]:
     """Documents by epoch and delivery, in their order."""
     epoch = documents[0].epoch
     if len(epoch.feed.bases) == 1 and documents[-1].epoch is epoch:  # PERF: a large delivery, or a small one that came alone

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from pypes.component import Component
+from pypes.component import Component, is_told
 from pypes.core.clock import wall
 from pypes.core.limits import Limits
 from pypes.core.secrets import Secrets
@@ -86,7 +86,7 @@ class Scheduler:
         self.jams = Jams(core)
         self.resting = Breakers(core, self.jams)
         self.published = Published(on_committed, self.resting) if on_committed is not None else None
-        wants_names = bool(graph.inherit) or any(component.complete is not None for component in components.values())
+        wants_names = bool(graph.inherit) or any(map(is_told, components.values()))
         policies = Policies(self.jams, self.resting, self.published, has_breakers, wants_names, graph.inherit)
         self.drivers, self.wires, by_name, self.roster = build(core, policies, graph, components)
         core.filters, core.wires = self.drivers, self.wires
@@ -274,7 +274,8 @@ class Scheduler:
             if published is not None and (published.fresh or published.open):
                 # after the feeds, because most epochs are done once theirs is found exhausted
                 published.report()
-            if not (states.waiting or fed or ended or timers or alarms or states.blocked):
+            may_tell = moved and completing is not None and completing.open
+            if not (states.waiting or fed or ended or timers or alarms or states.blocked or may_tell):
                 self._is_cut = False  # PERF: it need not be found out in another round that there is nothing
                 return True
             if not moved and not ended and not self._relieve():

@@ -16,7 +16,7 @@ from pypes.runtime.scheduler.outport import OutPort
 class Sending(Driver, Checking):
     """The part of a :class:`ProcessDriver` that sends."""
 
-    __slots__ = ("emitted", "gone", "gone_at", "lineages", "lost", "results", "sent", "sent_from", "values")
+    __slots__ = ("emitted", "gone", "gone_at", "kept", "lineages", "lost", "results", "sent", "sent_from", "values")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -33,6 +33,8 @@ class Sending(Driver, Checking):
         self.lost: list[int] = []
         #: Once something of a chunk has gone on that is still worked on: the packets that did, by identity.
         self.gone: set[int] | None = None
+        #: Packets of this turn whose documents are to stay as they are behind this filter.
+        self.kept: list[Any] = []
         #: The position of a packet that sent more than a wire holds, some of which has gone on.
         self.gone_at = -1
 
@@ -71,6 +73,18 @@ class Sending(Driver, Checking):
                     self._emit_in_order(main)
                 self.park_while_full()
         return True
+
+    def keep(self, packet: Any) -> None:
+        if self.holding is not None:
+            super().keep(packet)
+        self.kept.append(packet)
+
+    def note_kept(self, values: Sequence[Any], lineages: Sequence[Lineage]) -> None:
+        """Of these packets nothing went on: what is behind is not told of the documents of those that were kept."""
+        kept = {id(packet) for packet in self.kept}
+        self.kept.clear()
+        own = [lineage for value, lineage in zip(values, lineages, strict=True) if id(value) in kept]
+        self.keep_behind(self._pinned(), own)
 
     def name_sent(self, data: Any, at: int) -> None:
         """Name a packet that is sent over the packet at ``at``."""
