@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from time import sleep
 from typing import Annotated, Any
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
@@ -20,6 +21,8 @@ from pypes_basic.naming import deletion, id_help
 
 #: The server says that there will not be anything under this address again (RFC 9110, 15.5.11).
 GONE = 410
+#: There is nothing, for now or for good; servers say so, too, while they are being mended.
+MISSING = 404
 MOVED = (301, 302, 303, 307, 308)
 MAX_REDIRECTS = 5
 ATTEMPTS = 3
@@ -32,8 +35,9 @@ class FetchURL(Source):
     """Fetch a URL if it has changed since: bytes in ``data``, and ``url``, ``filename``, ``mimetype``, ``charset``, ``modified``.
 
     The id of the document is the URL unless ``id`` says otherwise, so that a changed page replaces it. An answer 410 (gone)
-    deletes it; 404 does not, and is an error of the run as other statuses are. An answer without content is no document, and
-    changes nothing: the log says so.
+    deletes it at once; 404 (not found) does when a second look, ``confirm_s`` later, finds no page either. A page that was never
+    there, and other statuses, are errors of the run. An answer without content is no document, and changes nothing: the log
+    says so.
 
     It asks with what ``ETag`` and ``Last-Modified`` said last. Where a server knows neither, the content is compared. A user
     and a password in the URL are sent as Basic authentication. Where a redirect leads to another scheme, host or port, neither
@@ -51,11 +55,12 @@ class FetchURL(Source):
     class Params(Parameters):
         url: Annotated[str, Help("What to fetch, http or https.", pattern="^https?://")]
         id: Annotated[str, id_help("Id of the document, made of {url} or {name}, its last part", "url", "name")] = "{url}"
-        deletions: Annotated[bool, Help("Delete the document when the server answers 410 (gone).")] = True
+        deletions: Annotated[bool, Help("Delete the document when the server answers 404 (not found) or 410 (gone).")] = True
+        confirm_s: Annotated[float, Help("A page that is not found is looked for again after so long.", ge=0, le=600)] = 2.0
         headers: Annotated[
             dict[str, str], Help("Headers of the request, such as Authorization; they do not follow a redirect to another host.")
         ] = {}
-        timeout_s: Annotated[float, Help("Longest time for the whole fetch, redirects and repeats included.", gt=0)] = 120.0
+        timeout_s: Annotated[float, Help("Longest time for a look, redirects and repeats included.", gt=0)] = 120.0
         max_bytes: Annotated[int, Help("A longer answer is an error.", ge=1)] = 32 * 1024 * 1024
 
     def setup(self) -> None:
@@ -79,19 +84,17 @@ class FetchURL(Source):
             conditions["If-None-Match"] = known["etag"]
         if known.get("modified"):
             conditions["If-Modified-Since"] = known["modified"]
-        with Deadline(self.params.timeout_s) as deadline:
-            try:
-                answer = self._get(deadline, conditions)
-            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                if deadline.is_over:
-                    raise self._too_slow() from None
-                raise ComponentError(self.secrets.redact(f"{self._shown}: {_told(error)}"), code="url.failed") from error
+        former = [self._deletion(known)] if known.get("id") and self.params.deletions else []
+        answer = self._look(conditions, may_be_missing=bool(former) or "gone" in known)
+        if answer.status == MISSING and former:
+            # one of several servers may not have the page yet, or not for a moment
+            sleep(self.params.confirm_s)
+            answer = self._look(conditions, may_be_missing=True)
         if answer.status == 304:
             if known:
                 return
             raise ComponentError(f"{self._shown} answered 304, although nothing was known of it", code="url.status")
-        former = [self._deletion(known)] if known.get("id") and self.params.deletions else []
-        if answer.status == GONE:
+        if answer.status in (GONE, MISSING):
             if not known.get("gone"):
                 self.log.warning("a page is gone", extra={"url": self._shown, "deleted": bool(former)})
                 yield former, {"url": self._shown, "gone": True}
@@ -120,8 +123,21 @@ class FetchURL(Source):
             packets += former
         yield packets, behind
 
+    def _look(self, conditions: Mapping[str, str], *, may_be_missing: bool) -> Answer:
+        """What is there now: an answer 200, 304, 410 or, if that is no error, 404; raises :class:`ComponentError` for all else."""
+        with Deadline(self.params.timeout_s) as deadline:
+            try:
+                answer = self._get(deadline, conditions)
+            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                if deadline.is_over:
+                    raise self._too_slow() from None
+                raise ComponentError(self.secrets.redact(f"{self._shown}: {_told(error)}"), code="url.failed") from error
+        if answer.status == MISSING and not may_be_missing:
+            raise ComponentError(f"{self._shown} answered 404: there is no such page", code="url.status")
+        return answer
+
     def _get(self, deadline: Deadline, conditions: Mapping[str, str]) -> Answer:
-        """The answer that redirects lead to at last; raises :class:`ComponentError` for another than 200, 304 and 410."""
+        """The answer that redirects lead to at last; raises :class:`ComponentError` for another than 200, 304, 404 and 410."""
         url, headers = self._url, {**self._headers, **conditions}
         http = deadline.pool(retries=urllib3.Retry(ATTEMPTS, redirect=False, respect_retry_after_header=False))
         try:
@@ -146,7 +162,7 @@ class FetchURL(Source):
 
     def _read(self, raw: urllib3.BaseHTTPResponse, deadline: Deadline) -> Answer:
         try:
-            if raw.status in (304, GONE):
+            if raw.status in (304, GONE, MISSING):
                 return Answer(raw.status, raw.headers)
             if raw.status != 200:
                 reason = self.secrets.redact((raw.reason or "")[:SHOWN_CHARS])

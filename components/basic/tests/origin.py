@@ -12,6 +12,8 @@ class Origin:
 
     def __init__(self) -> None:
         self.status = 200
+        #: The next answers that have another one.
+        self.statuses: list[int] = []
         self.body = b"hello"
         self.headers: dict[str, str] = {}
         self.asked: list[dict[str, str]] = []
@@ -23,7 +25,7 @@ class Origin:
                 origin.asked.append(asked)
                 tags = (("if-none-match", "ETag"), ("if-modified-since", "Last-Modified"))
                 is_same = any(asked.get(wanted, "") == origin.headers.get(tag) for wanted, tag in tags)
-                status = 304 if is_same else origin.status
+                status = origin.statuses.pop(0) if origin.statuses else 304 if is_same else origin.status
                 self.send_response(status)
                 for name, value in origin.headers.items():
                     self.send_header(name, value)

@@ -39,7 +39,7 @@ class TestFetchURL(ComponentSuite):
 
     def of(self, origin: Origin, path: str = "/a/feed%201.xml", **params: Any) -> FetchURL:
         source = FetchURL()
-        source.configure({"url": origin.url + path, **params})
+        source.configure({"url": origin.url + path, "confirm_s": 0, **params})
         return source
 
     def test_what_is_fetched(self, origin: Origin) -> None:
@@ -134,22 +134,47 @@ class TestFetchURL(ComponentSuite):
         origin.body = body
         assert fetch(source, cursor) == []
 
-    @pytest.mark.parametrize("deletions", [True, False])
-    def test_a_page_that_is_gone(self, origin: Origin, deletions: bool) -> None:
+    @pytest.mark.parametrize("status", [404, 410])
+    def test_a_page_that_is_gone(self, origin: Origin, status: int) -> None:
         origin.headers = {"Content-Type": "text/html"}
-        source = self.of(origin, deletions=deletions)
+        source = self.of(origin)
         ((_, cursor),) = fetch(source)
-        origin.status = 404
-        with pytest.raises(ComponentError, match="404"):
-            fetch(source, cursor)
-        origin.status = 410
+        origin.status = status
         ((packets, cursor),) = fetch(source, cursor)
         found = [(packet.id, packet.is_deletion, packet.get_meta("mimetype")) for packet in packets]
-        assert found == [(source._shown, True, "text/html")] * deletions
-        assert fetch(source, cursor) == []
+        assert found == [(source._shown, True, "text/html")]
+        assert len(origin.asked) == (3 if status == 404 else 2)
+        for origin.status in (404, 410):
+            assert fetch(source, cursor) == [], "it is gone by now"
         origin.status = 200
         ((packets, _),) = fetch(source, cursor)
         assert [packet.get("data") for packet in packets] == [b"hello"]
+
+    @pytest.mark.parametrize(("then", "headers"), [(200, {}), (200, {"ETag": '"1"'}), (503, {})])
+    def test_a_page_that_is_missing_for_a_moment_stays(self, origin: Origin, then: int, headers: dict[str, str]) -> None:
+        origin.headers = headers
+        source = self.of(origin)
+        ((_, cursor),) = fetch(source)
+        # a server that does not have it yet stands beside one that does
+        origin.statuses, origin.status = [404], then
+        if then == 200:
+            assert fetch(source, cursor) == []
+        else:
+            with pytest.raises(ComponentError, match="503"):
+                fetch(source, cursor)
+        assert len(origin.asked) == 3
+
+    def test_a_page_that_is_gone_and_whose_document_is_to_stay(self, origin: Origin) -> None:
+        source = self.of(origin, deletions=False)
+        ((_, cursor),) = fetch(source)
+        origin.status = 404
+        with pytest.raises(ComponentError, match="answered 404: there is no such page") as failed:
+            fetch(source, cursor)
+        assert failed.value.code == "url.status"
+        origin.status = 410
+        ((packets, cursor),) = fetch(source, cursor)
+        assert packets == []
+        assert fetch(source, cursor) == []
 
     def test_the_cursor_of_the_release_before(self, origin: Origin) -> None:
         """What it fetched has no id: it is not fetched again, and not deleted."""

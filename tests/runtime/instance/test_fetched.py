@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 import pytest
 
-from pypes.component import Publisher
+from pypes.component import Component, Filter, Publisher
+from pypes.core.identity import Completed, Identity
 from pypes.core.limits import Limits
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.ingest.delivery import PACKETS, Header
@@ -49,14 +50,36 @@ class Keep(Publisher):
         self.kept.append((packet.id, {"deleted": True} if packet.is_deletion else packet.to_json()["fields"]))
 
 
+class Index(Publisher):
+    """Notes which documents are told of as deleted, and what came of them until then."""
+
+    def setup(self) -> None:
+        self.taken: list[str | None] = []
+        self.told: list[tuple[Identity, bool, bool]] = []
+
+    def process(self, packet: Any) -> None:
+        self.taken.append(packet.id)
+
+    def complete(self, documents: list[Completed]) -> None:
+        self.told += [(each.document, each.is_whole, each.is_deleted) for each in documents]
+
+
+class OnlyRows(Filter):
+    """Drops what is no row of a table, deletions among it."""
+
+    def process(self, packet: Any) -> Any:
+        return packet if packet.part else None
+
+
 class Bench:
-    def __init__(self, files: Files, is_ordered: bool) -> None:
+    def __init__(self, files: Files, is_ordered: bool, **more: Component) -> None:
         self.keep = Keep()
-        components = {"files": files, "text": Text(), "csv": CSV(), "json": JSON(), "keep": self.keep}
+        components = {"files": files, "text": Text(), "csv": CSV(), "json": JSON(), "keep": self.keep, **more}
+        wires = [Wire(name, "out", "keep", "in") for name in ("text", "csv", "json")]
+        if more:
+            wires += [Wire("csv", "out", "only", "in"), Wire("only", "out", "index", "in"), Wire("text", "out", "beside", "in")]
         graph = Graph(
-            "g",
-            {name: GraphNode(name, type(component).__name__) for name, component in components.items()},
-            tuple(Wire(name, "out", "keep", "in") for name in ("text", "csv", "json")),
+            "g", {name: GraphNode(name, type(component).__name__) for name, component in components.items()}, tuple(wires)
         )
         self.is_ordered = is_ordered
         self.router = Router(graph, components)
@@ -67,9 +90,9 @@ class Bench:
     def done(self, epoch: Epoch) -> None:
         epoch.feed.deliveries[0].acknowledge("g", 3)
 
-    def put(self, packets: list[Packet]) -> Outcome:
+    def put(self, packets: list[Packet], start: str = "files", **header_of: Any) -> Outcome:
         body = orjson.dumps([packet.to_json() for packet in packets])
-        header = Header("g", content_type=PACKETS, documents=len(packets), length=len(body), start="files")
+        header = Header("g", content_type=PACKETS, documents=len(packets), length=len(body), start=start, **header_of)
         waiting = Arrived(self.connection, Item(1, receipt_of(1), header, len(body)), body)
         intake = Intake([waiting], self.router, Limits(), is_ordered=self.is_ordered)
         intake.epoch = self.scheduler.submit(intake.feed())
@@ -115,3 +138,26 @@ def test_a_mixed_folder(tmp_path: Path, is_ordered: bool) -> None:
     ((packets, _),) = files.fetch(cursor)
     bench.put(packets)
     assert sorted(bench.keep.kept, key=str) == [("a.txt", {"deleted": True}), ("e.csv.gz", {"deleted": True})]
+
+
+def test_the_deletion_of_a_table_reaches_every_publisher(tmp_path: Path) -> None:
+    """Also those before which the deletion is dropped, and those that its rows never came to."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "people.csv").write_text("name\nAda\nGrace\n")
+    files = Files()
+    files.configure({"directory": "in", "settle_s": 0})
+    files.data_dir = str(tmp_path)
+    index, beside = Index(), Index()
+    bench = Bench(files, is_ordered=False, only=OnlyRows(), index=index, beside=beside)
+    ((packets, cursor),) = files.fetch(None)
+    bench.put(packets)
+    people = Identity("", "people.csv")
+    assert (index.taken, beside.taken) == (["people.csv/row=1", "people.csv/row=2"], [])
+    assert index.told == beside.told == [(people, True, False)]
+    (tmp_path / "in" / "people.csv").unlink()
+    ((packets, _),) = files.fetch(cursor)
+    bench.put(packets)
+    # as `pypes feed` deletes, under a route
+    bench.put([Packet.from_document({}, {"id": "people.csv", "requestmethod": "DELETE"})], start="", route="staff")
+    assert index.told[1:] == beside.told[1:] == [(people, True, True), (Identity("staff", "people.csv"), True, True)]
+    assert index.taken[2:] == []
