@@ -5,24 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
-from typing import Any
+from typing import Any, Final
 
 from pypes.errors import Problem
 from pypes.graph.model import Graph
 from pypes.graph.spec import ComponentSpec
 
+#: Kinds of components whose packets all go on, as a rule.
+_COPYING: Final = ("ADAPTER", "TRANSFORMER", "EXTRACTOR")
+
 
 def advise(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> list[Problem]:
     """All that is worth a warning, in the order in which the graph is written. It must be valid (see ``validate``)."""
-    return [*_held_branches(graph, catalogue), *_shared_ids(graph, catalogue)]
+    return [*_held_branches(graph, catalogue), *_shared_ids(graph, catalogue), *_shared_parts(graph, catalogue)]
 
 
 def _held_branches(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
     """Joins that see of a document what came past a filter that holds packets, and later what that filter held."""
     wires = {(wire.source, wire.target) for wire in graph.wires}
-    ports: dict[str, set[str]] = {}
-    for wire in graph.wires:
-        ports.setdefault(wire.target, set()).add(wire.input)
+    ports = _wired_inputs(graph)
     holders = [name for name, node in graph.nodes.items() if (spec := catalogue.get(node.component)) is not None and spec.holds]
     backward = {(target, source) for source, target in wires}
     for name in graph.nodes:
@@ -61,6 +62,60 @@ def _shared_ids(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterato
                 f"takes the place of the other; begin the ids with a name, such as {other}/{template}"
             )
             yield Problem(f"nodes.{other}.params.id", message, "graph.shared_ids")
+
+
+def _shared_parts(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
+    """Filters that make parts of one kind of the same packets, on branches that end in one publisher.
+
+    Named are only those that get the same packets for certain: what drops or routes packets may stand between branches so that
+    each gets others.
+    """
+    specs = {name: spec for name, node in graph.nodes.items() if (spec := catalogue.get(node.component)) is not None}
+    splitters = [name for name, spec in specs.items() if spec.parts]
+    wires = {(wire.source, wire.target) for wire in graph.wires}
+    # a join may make one packet of those of two branches, and what drops or routes may give each branch others
+    joins = {name for name, ports in _wired_inputs(graph).items() if len(ports) > 1}
+    passing = {(source, target) for source, target in wires if target not in joins}
+    copying = {(source, target) for source, target in wires if source in specs and specs[source].kind in _COPYING}
+    for one, other in combinations(splitters, 2):
+        kinds = set(specs[one].parts).intersection(specs[other].parts)
+        if not kinds or other in reach((one,), wires) or one in reach((other,), wires):
+            continue
+        if not _get_the_same(one, other, graph, specs, copying):
+            continue
+        for publisher in sorted(reach((one,), passing) & reach((other,), passing)):
+            if publisher in specs and specs[publisher].kind == "PUBLISHER":
+                message = (
+                    f"{one!r} and {other!r} make parts of the same documents, and name them alike ({', '.join(sorted(kinds))}): "
+                    f"in {publisher!r} the parts of one replace those of the other; make parts of another kind in one of them, "
+                    "or publish them to different publishers"
+                )
+                yield Problem(f"nodes.{publisher}", message, "graph.shared_parts")
+
+
+def _get_the_same(
+    one: str, other: str, graph: Graph, specs: Mapping[str, ComponentSpec], copying: Collection[tuple[str, str]]
+) -> bool:
+    """True if two filters get copies of the same packets: of what comes out of one port, or enters at two adapters."""
+    if specs[one].kind == specs[other].kind == "ADAPTER" and set(specs[one].accepts) & set(specs[other].accepts):
+        return True
+    ports: dict[tuple[str, str], set[str]] = {}
+    for wire in graph.wires:
+        ports.setdefault((wire.source, wire.output), set()).add(wire.target)
+    return any(
+        one in reach((first,), copying) and other in reach((second,), copying)
+        for targets in ports.values()
+        for first in targets
+        for second in targets - {first}
+    )
+
+
+def _wired_inputs(graph: Graph) -> dict[str, set[str]]:
+    """The inputs of each filter to which wires lead."""
+    ports: dict[str, set[str]] = {}
+    for wire in graph.wires:
+        ports.setdefault(wire.target, set()).add(wire.input)
+    return ports
 
 
 def _values(params: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,12 +24,13 @@ from pypes.component import (
 )
 from pypes.core import numbers
 from pypes.errors import BadRequest, InvalidComponent
+from pypes.graph.part_kinds import part_kinds
 
 #: A longer example, in bytes of JSON, is no example: every instance is told of the components that it runs.
 MAX_EXAMPLE_BYTES: Final = 64 * 1024
 
 #: Fields that are lists in JSON.
-_LISTS: Final = ("accepts", "tags", "missing")
+_LISTS: Final = ("accepts", "parts", "tags", "missing")
 _WORD: Final = re.compile(r"[a-z0-9]+([-.][a-z0-9]+)*")
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -44,6 +45,8 @@ class ComponentSpec:
     path of a load file, ``attr`` the name of the class in it.
 
     ``batches``: packets are gathered for it as ``batch_size``, ``batch_bytes`` and ``batch_s`` of a filter say.
+
+    ``parts`` are the kinds of parts that its code says it makes (:mod:`pypes.graph.part_kinds`).
 
     ``icon``, ``tags``, ``example`` (``Example.to_obj``) and ``needs`` are those of the class. ``missing`` names the modules of
     ``needs`` that are not installed here, or a module without which that of the component cannot be imported: then ``error``
@@ -65,6 +68,7 @@ class ComponentSpec:
     isolated: bool = False
     reconfigures: bool = False
     fetches: bool = False
+    parts: tuple[str, ...] = ()
     icon: str = ""
     tags: tuple[str, ...] = ()
     example: Mapping[str, Any] | None = None
@@ -137,6 +141,7 @@ def describe(
         reconfigures=made.reconfigure is not None and not made.isolated,
         isolated=bool(made.isolated),
         fetches=getattr(made, "fetch", None) is not None,
+        parts=part_kinds(cls),
         **_shown(cls),
         module=module or cls.__module__,
         attr=attr or cls.__qualname__,

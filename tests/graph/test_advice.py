@@ -7,13 +7,15 @@ from typing import Annotated, Any
 
 import pytest
 
-from pypes.component import Adapter, Component, Operator, Publisher, Source
+from pypes.component import Adapter, Component, Filter, Operator, Publisher, Source, Transformer
 from pypes.component.parameters import Help, Parameters
 from pypes.graph.advice import advise
 from pypes.graph.codec import from_obj
-from pypes.graph.spec import describe
+from pypes.graph.spec import ComponentSpec, describe
 from pypes.graph.validation import validate
 from pypes.packet import Packet
+from pypes_basic.csv_adapter import CSV
+from pypes_basic.json_adapter import JSON
 
 
 class Read(Adapter):
@@ -116,3 +118,87 @@ def test_sources_whose_documents_would_have_the_same_ids(
     problems = advise(graph, catalogue)
     assert [problem.path for problem in problems] == places
     assert {problem.code for problem in problems} <= {"graph.shared_ids"}
+
+
+class Chunk(Transformer):
+    """Makes parts."""
+
+    def process(self, packet: Packet) -> None:
+        for number in range(2):
+            self.send("out", packet.derive("chunk", number))
+
+
+class Short(Chunk):
+    """Makes parts of the same kind."""
+
+
+class Page(Transformer):
+    """Makes parts of another kind, in a generator."""
+
+    def process(self, packet: Packet) -> None:
+        for page in (packet.derive("page", number) for number in range(2)):
+            self.send("out", page)
+
+
+class Any_(Transformer):
+    """Makes parts of a kind that is not known before it runs."""
+
+    def process(self, packet: Packet) -> Packet:
+        return packet.derive(packet.get("kind"), 1)
+
+
+class Language(Filter):
+    """Lets some pass."""
+
+
+PARTS = {**CATALOGUE, **{cls.__name__: describe(cls) for cls in (Chunk, Short, Page, Any_, Language)}}
+
+
+def test_kinds_of_parts_are_read_from_the_code() -> None:
+    assert {name: PARTS[name].parts for name in ("Chunk", "Short", "Page", "Any_", "Read")} == {
+        "Chunk": ("chunk",),
+        "Short": ("chunk",),
+        "Page": ("page",),
+        "Any_": (),
+        "Read": (),
+    }
+    assert (describe(CSV).parts, describe(JSON).parts) == (("row",), ("row",))
+    assert ComponentSpec.from_obj(PARTS["Chunk"].to_obj()) == PARTS["Chunk"]
+
+
+@pytest.mark.parametrize(
+    ("wires", "places"),
+    [
+        ("read>chunk read>short chunk>keep short>keep", ["nodes.keep"]),
+        ("read>look look>chunk read>short chunk>language short>keep language>keep", ["nodes.keep"]),
+        ("read>chunk read>short chunk>keep short>keep chunk>keep2 short>keep2", ["nodes.keep", "nodes.keep2"]),
+        # one behind the other, of different kinds, in different publishers
+        ("read>chunk chunk>short chunk>keep short>keep", []),
+        ("read>chunk read>page chunk>keep page>keep", []),
+        ("read>chunk read>short chunk>keep short>keep2", []),
+        # each may get others: what is filtered, routed, or goes out at two ports
+        ("read>language read>language2 language>chunk language2>short chunk>keep short>keep", []),
+        ("read>split split>chunk split.out2>short chunk>keep short>keep", []),
+        # a join may make one packet of two
+        ("read>chunk read>short chunk>join short>join.in2 join>keep", []),
+        # documents of one type go to both adapters
+        ("rows>keep rows2>keep", ["nodes.keep"]),
+        ("rows>keep lines>keep", []),
+    ],
+)
+def test_parts_of_one_name_on_two_branches(wires: str, places: list[str]) -> None:
+    pairs = [pair.split(">") for pair in wires.split()]
+    ends = [[a if "." in a else f"{a}.out", b if "." in b else f"{b}.in"] for a, b in pairs]
+    names = dict.fromkeys(end.partition(".")[0] for pair in ends for end in pair)
+    components = {"rows": "CSV", "lines": "JSON", "look": "Change"}
+    nodes = {name: {"component": components.get(name.rstrip("2"), name.rstrip("2").title())} for name in names}
+    graph = from_obj({"pypes": 1, "name": "g", "nodes": nodes, "wires": ends})
+    catalogue = {**PARTS, "CSV": describe(CSV), "JSON": describe(JSON), "Change": describe(Change)}
+    assert validate(graph, catalogue) == []
+    problems = advise(graph, catalogue)
+    assert [problem.path for problem in problems] == places
+    assert {problem.code for problem in problems} <= {"graph.shared_parts"}
+
+
+class Change(Transformer):
+    """Changes."""

@@ -124,7 +124,7 @@ class FetchURL(Source):
         yield packets, behind
 
     def _look(self, conditions: Mapping[str, str], *, may_be_missing: bool) -> Answer:
-        """What is there now: an answer 200, 304, 410 or, if that is no error, 404; raises :class:`ComponentError` for all else."""
+        """The answer as of now: 200, 304, 410 or, if that is no error, 404; raises :class:`ComponentError` for others."""
         with Deadline(self.params.timeout_s) as deadline:
             try:
                 answer = self._get(deadline, conditions)
