@@ -179,8 +179,9 @@ class DeadLetters:
         {
             202: Answer(
                 "count is how many are deliveries again, receipts are those of the deliveries: one for all dead letters of a "
-                "receipt that go from the start. refused names those that could not be replayed, and why. edits_forgotten: so "
-                "many of those that went had been edited, and their documents run from the start as they were received.",
+                "receipt that go from the start. Without from, letters go from their filters, but parts of documents with "
+                "versions from the start. refused names those that could not be replayed, and why. edits_forgotten: so many of "
+                "those that went had been edited, and their documents run from the start as they were received.",
                 obj(
                     {**EDITS, "refused": {"type": "array", "items": obj(id=TEXT, code=TEXT, detail=TEXT)}},
                     count=COUNT,
@@ -278,7 +279,7 @@ class DeadLetters:
         body={"application/json": obj({"from": FROM})},
     )
     async def on_post_one_replay(self, req: Request, resp: falcon.asgi.Response, id: str) -> None:
-        replayed = await self._worker.records.replay(id, _from_start(await _object(req, {"from"})))
+        replayed = await self._worker.records.replay(id, bool(_from_start(await _object(req, {"from"}))))
         resp.status = 202
         resp.set_header("location", f"/receipts/{replayed.receipt}")
         answer: dict[str, Any] = {"receipt": replayed.receipt}
@@ -317,8 +318,10 @@ def _text(wanted: dict[str, Any], name: str) -> str:
     return value or ""
 
 
-def _from_start(wanted: dict[str, Any]) -> bool:
-    value = wanted.get("from", "filter")
+def _from_start(wanted: dict[str, Any]) -> bool | None:
+    if "from" not in wanted:
+        return None
+    value = wanted["from"]
     if value not in ("filter", "start"):
         raise BadRequest('from must be "filter" or "start"', code="request.invalid", where="from")
     return bool(value == "start")

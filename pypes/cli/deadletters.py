@@ -146,9 +146,8 @@ def edit(client: Client, as_json: bool, id: str, file: TextIO | None) -> None:
     "--from",
     "origin",
     type=click.Choice(["filter", "start"]),
-    default="filter",
-    show_default=True,
-    help="filter: from the filter that failed, with the packet; start: from the start, as received, without edits.",
+    help="filter: from the filter that failed, with the packet; start: from the start, as received, without edits. "
+    "By default from the filter, but without IDS parts of documents with versions go from the start.",
 )
 @click.option(
     "--limit",
@@ -158,18 +157,20 @@ def edit(client: Client, as_json: bool, id: str, file: TextIO | None) -> None:
     help="Most dead letters to replay, if no IDS are given.",
 )
 def replay(
-    client: Client, as_json: bool, ids: tuple[str, ...], is_all: bool, origin: str, limit: int, **query: str | int | None
+    client: Client, as_json: bool, ids: tuple[str, ...], is_all: bool, origin: str | None, limit: int, **query: str | int | None
 ) -> None:
     """Process dead letters again: those with IDS, or those that match. Exit code 1 if one could not be replayed."""
     _choose(ids, is_all, query)
     if ids:
-        answers = [client.ask("POST", f"/deadletters/{id}/replay", body={"from": origin}) for id in ids]
+        answers = [client.ask("POST", f"/deadletters/{id}/replay", body={"from": origin or "filter"}) for id in ids]
         answer: dict[str, Any] = {"count": len(answers), "receipts": [one["receipt"] for one in answers]}
         if forgotten := sum(one.get("edits_forgotten", 0) for one in answers):
             answer["edits_forgotten"] = forgotten
     else:
         wanted = {name: value for name, value in query.items() if value is not None}
-        answer = client.ask("POST", "/deadletters/replay", body={**wanted, "from": origin, "limit": limit})
+        answer = client.ask(
+            "POST", "/deadletters/replay", body={**wanted, **({"from": origin} if origin else {}), "limit": limit}
+        )
     refused = answer.get("refused", [])
     if as_json:
         print_json(answer)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple, TypedDict
 
+import orjson
 from msgspec import structs
 
 from pypes.core.identity import Identity
@@ -80,6 +81,33 @@ def spans_of(ordinals: Iterable[int]) -> tuple[int, ...]:
 def starts_over(letter: DeadLetter, *, is_edited: bool) -> bool:
     """True if a dead letter can only go from the start: it failed before the first filter, or stands for many packets."""
     return not is_edited and (not letter.filter or bool(letter.spans))
+
+
+def from_the_start(
+    asked: Iterable[tuple[DeadLetter, bool]], parts: Container[str], *, is_wanted: bool | None
+) -> list[DeadLetter]:
+    """Those of dead letters, each with whether it was edited, that go from the start.
+
+    ``is_wanted`` None: they go from there if they are among ``parts`` (ids), of which a publisher shows the new version when it
+    has all of it, unless the packet of one such part of the same document was edited.
+    """
+    asked = list(asked)
+    edited = {document for letter, is_edited in asked if is_edited for document in letter.ordinals}
+    return [
+        letter
+        for letter, is_edited in asked
+        if is_wanted
+        or starts_over(letter, is_edited=is_edited)
+        or (is_wanted is None and letter.id in parts and edited.isdisjoint(letter.ordinals))
+    ]
+
+
+def is_versioned_part(packet: bytes) -> bool:
+    """True if a packet (its JSON form) is a part of a document of which some publisher compares versions."""
+    if not packet:
+        return False
+    meta = orjson.loads(packet).get("meta") or {}
+    return "document" in meta and "part" in meta and "run" in meta
 
 
 def together(asked: Iterable[DeadLetter], all_of_receipt: Sequence[DeadLetter]) -> list[DeadLetter]:

@@ -126,7 +126,7 @@ class TestDeadLetters:
         assert server.asked[0][2] == {"file": "a.pdf", "index": "4", "order": "oldest", "limit": "100"}
         server.answers["POST", "/deadletters/replay"] = 202, {"count": 1, "receipts": [AGAIN]}
         assert run(server, "deadletters", "replay", "--route", "files", "--id", "x").exit_code == 0
-        assert server.asked[-1][3] == {"route": "files", "id": "x", "from": "filter", "limit": 1000}
+        assert server.asked[-1][3] == {"route": "files", "id": "x", "limit": 1000}
 
     def test_pages_are_gone_through(self, server: Server) -> None:
         letters = [{**LETTER, "id": f"{n:04d}"} for n in range(1200)]
@@ -218,7 +218,7 @@ class TestDeadLetters:
         result = run(server, "deadletters", "replay", "--filter", "pdf")
         assert result.exit_code == 1
         assert "it is not there" in result.output
-        assert server.asked[0][3] == {"filter": "pdf", "from": "filter", "limit": 1000}
+        assert server.asked[0][3] == {"filter": "pdf", "limit": 1000}
 
     @pytest.mark.parametrize("command", ["replay", "delete"])
     @pytest.mark.parametrize("arguments", [[], ["x", "--all"], ["x", "--graph", "g"], ["--all", "--code", "c"]])

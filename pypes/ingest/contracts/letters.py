@@ -49,10 +49,11 @@ class Letters(Protocol):
         """
         ...
 
-    async def replay_together(self, ids: Sequence[str], from_start: bool) -> Replayed:
+    async def replay_together(self, ids: Sequence[str], from_start: bool | None) -> Replayed:
         """Turn dead letters of one receipt into one delivery that runs their documents from the start, body read once.
 
         Without ``from_start`` only those that cannot go on from their filter; the others are ``left``, each to be replayed by
-        itself. Raises as :meth:`replay`.
+        itself. If it is None, parts of documents whose versions matter go from the start as well, if none of them was edited:
+        publishers show a new version when they have all of it. Raises as :meth:`replay`.
         """
         ...

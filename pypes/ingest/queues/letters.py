@@ -89,10 +89,10 @@ class StoredLetters:
         finally:
             self._replaying.discard(id)
 
-    async def replay_together(self, ids: Sequence[str], from_start: bool) -> Replayed:
+    async def replay_together(self, ids: Sequence[str], from_start: bool | None) -> Replayed:
         return await self._replay(tuple(ids), from_start)
 
-    async def _replay(self, ids: tuple[str, ...], is_from_start: bool) -> Replayed:
+    async def _replay(self, ids: tuple[str, ...], is_from_start: bool | None) -> Replayed:
         """Replay those of the dead letters from the start that go from there, with all that are of the same documents."""
         await self._committer.settled()
         guarded = set(ids)

@@ -15,7 +15,7 @@ from pypes.errors import NotFound
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, receipt_of
-from pypes.ingest.replaying import starts_over, together
+from pypes.ingest.replaying import from_the_start, is_versioned_part, together
 from pypes.ingest.store.schema import FAILURES, documents_of
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
@@ -100,7 +100,7 @@ class LetterReader:
 
     # -- for replays -------------------------------------------------------------------------------------
 
-    def plan(self, ids: Sequence[str], is_from_start: bool) -> Plan:
+    def plan(self, ids: Sequence[str], is_from_start: bool | None) -> Plan:
         """Read the material of a replay of dead letters of one receipt; raises :class:`NotFound` if none of them exists."""
         asked = orjson.dumps(ids).decode()
         sql = f"SELECT {_LETTER}, is_edited FROM {_LETTERS} WHERE id IN (SELECT value FROM json_each(?))"
@@ -108,7 +108,8 @@ class LetterReader:
         if not rows:
             raise _not_found()
         found = [(_letter(row), bool(is_edited)) for *row, is_edited in rows]
-        first = [letter for letter, is_edited in found if is_from_start or starts_over(letter, is_edited=is_edited)]
+        parts = self._versioned_parts(asked) if is_from_start is None else frozenset()
+        first = from_the_start(found, parts, is_wanted=is_from_start)
         if not first:
             return Plan((), tuple(letter.id for letter, _ in found), Body(None, None, False))
         receipt = first[0].receipt
@@ -119,6 +120,12 @@ class LetterReader:
         gone = {letter.id for letter in letters}
         left = tuple(letter.id for letter, _ in found if letter.id not in gone)
         return Plan(letters, left, self._body(receipt), len(gone & edited))
+
+    def _versioned_parts(self, asked: str) -> frozenset[str]:
+        """The ids of dead letters, of those in a JSON list, whose packets are parts of documents that have versions."""
+        sql = "SELECT id, packet FROM packets WHERE id IN (SELECT value FROM json_each(?)) AND instr(packet, ?)"
+        rows = self._store.read(sql, (asked, b'"part"'))
+        return frozenset(id for id, packet in rows if is_versioned_part(packet))
 
     def single(self, id: str) -> tuple[DeadLetter, bool, Body]:
         """One dead letter with its packet, and whether that was edited; raises :class:`NotFound`."""

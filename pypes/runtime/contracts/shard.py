@@ -65,7 +65,7 @@ class ShardCalls(Protocol):
         """As ``Queue.replay``."""
 
     @once
-    async def replay_together(self, ids: list[str], from_start: bool) -> Replayed:
+    async def replay_together(self, ids: list[str], from_start: bool | None) -> Replayed:
         """As ``Queue.replay_together``."""
 
     @once

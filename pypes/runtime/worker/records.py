@@ -166,8 +166,8 @@ class Records:
         """The receipt of the delivery that goes on where a dead letter failed."""
         return await self._owner_of_letter(id).replay(id, from_start=False)
 
-    async def replay_all(self, query: LetterQuery, from_start: bool, limit: int) -> ReplayedMany:
-        """Replay ``limit`` dead letters that match, the oldest first.
+    async def replay_all(self, query: LetterQuery, from_start: bool | None, limit: int) -> ReplayedMany:
+        """Replay ``limit`` dead letters that match, the oldest first; ``from_start`` as for ``Queue.replay_together``.
 
         What goes from the start is one delivery for each receipt, so a receipt is not cut in two: there may be more of it than
         ``limit``. Ends early when the queue is full or the disk fails: what was not come to stays among the dead letters.
@@ -182,7 +182,7 @@ class Records:
         done.refused = [(letter, error) for letter, error in done.refused if not isinstance(error, NotFound)]
         return done
 
-    async def _portions(self, query: LetterQuery, from_start: bool, limit: int) -> AsyncIterator[list[list[DeadLetter]]]:
+    async def _portions(self, query: LetterQuery, from_start: bool | None, limit: int) -> AsyncIterator[list[list[DeadLetter]]]:
         """``limit`` dead letters that match, about :data:`PORTION` at a time, those of one receipt together."""
         portion: list[list[DeadLetter]] = []
         count = size = 0
@@ -208,11 +208,13 @@ class Records:
         if portion:
             yield portion
 
-    async def _replay_some(self, letters: list[DeadLetter], from_start: bool) -> ReplayedMany:
+    async def _replay_some(self, letters: list[DeadLetter], from_start: bool | None) -> ReplayedMany:
         """Replay dead letters of one receipt: first those that go from the start, together, then each of the others."""
         done = ReplayedMany()
-        first = [letter for letter in letters if from_start or starts_over(letter, is_edited=False)]
-        singles = [] if from_start else [letter for letter in letters if not starts_over(letter, is_edited=False)]
+        first, singles = letters, []
+        if from_start is False:
+            first = [letter for letter in letters if starts_over(letter, is_edited=False)]
+            singles = [letter for letter in letters if not starts_over(letter, is_edited=False)]
         if first:
             owner = self._owner_of_letter(first[0].id)
             ids = [letter.id for letter in first]

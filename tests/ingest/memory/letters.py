@@ -11,7 +11,7 @@ from pypes.errors import NotFound
 from pypes.ingest.deadletter import SHOWN_BYTES, KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import DeadLetter, receipt_of
-from pypes.ingest.replaying import from_filter, link_of, starts_over, together
+from pypes.ingest.replaying import from_filter, from_the_start, is_versioned_part, link_of, together
 from pypes.ingest.replaying import from_start as start_again
 from tests.ingest.memory.bodies import link_body
 from tests.ingest.memory.intake import MemoryIntake
@@ -85,13 +85,14 @@ class MemoryLetters:
         shelf.delete_letter(id)
         return await self._intake.later(receipt)
 
-    async def replay_together(self, ids: Sequence[str], from_start: bool) -> Replayed:
+    async def replay_together(self, ids: Sequence[str], from_start: bool | None) -> Replayed:
         await step()
         shelf = self._shelf
         asked = [shelf.letters[id] for id in ids if id in shelf.letters]
         if not asked:
             raise NotFound("no such dead letter; it may have been replayed or deleted", code="deadletters.not_found")
-        first = [letter for letter in asked if from_start or starts_over(letter, is_edited=letter.id in shelf.edited)]
+        parts = {letter.id for letter in asked if is_versioned_part(letter.packet)}
+        first = from_the_start(((letter, letter.id in shelf.edited) for letter in asked), parts, is_wanted=from_start)
         if not first:
             return Replayed("", 0, tuple(letter.id for letter in asked))
         origin = first[0].receipt

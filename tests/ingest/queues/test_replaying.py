@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
+import orjson
 import pytest
 from msgspec import structs
 
@@ -66,6 +68,34 @@ def test_edits_of_letters_that_go_from_the_start_are_counted(play: Callable[...,
         # the second goes along, the third does not
         assert (await queue.letters.replay_together([dead[0].id], from_start=True)).edits == 1
         assert (await queue.letters.replay_together([dead[3].id], from_start=True)).edits == 0
+
+    play(scenario)
+
+
+def part(receipt: str, row: int, **meta: Any) -> DeadLetter:
+    packet = orjson.dumps({"fields": {}, "meta": {"document": "t", "part": f"row={row}", **meta}})
+    return structs.replace(letter(receipt, 0, row), packet=packet)
+
+
+def test_parts_of_documents_with_versions_go_from_the_start_unless_it_is_said(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        await queue.intake.append(Header("g", content_type="text/csv", documents=3, length=4), b"rows")
+        (lease,) = await take(queue)
+        rows = [part(lease.id, n, run=1) for n in range(3)]
+        plain = structs.replace(part(lease.id, 3), documents=(1,))
+        edited = [structs.replace(part(lease.id, n, run=1), documents=(2,)) for n in (4, 5)]
+        dead = (*rows, plain, *edited)
+        queue.leasing.ack(lease, Outcome(0, 0, 3, dead, keeps_body=True, has_whole_packets=True))
+        await queue.leasing.settled()
+        assert len(await queue.letters.find()) == 6
+        assert await queue.letters.edit(edited[0].id, b'{"fields": {"n": 2}}')
+        asked = [one.id for one in (*rows[1:], plain, *edited)]
+        assert sorted((await queue.letters.replay_together(asked, from_start=False)).left) == sorted(asked)
+        replayed = await queue.letters.replay_together(asked, from_start=None)
+        # the row that was not asked for is of the same document, and so goes along
+        assert (replayed.letters, sorted(replayed.left)) == (3, sorted(one.id for one in (plain, *edited)))
+        (lease,) = await take(queue)
+        assert (lease.header.only, lease.header.start, lease.body) == ((0,), "", b"rows")
 
     play(scenario)
 
