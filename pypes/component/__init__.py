@@ -9,6 +9,7 @@
 ``original``       the API of the original Pypes
 ``functions``      components made of functions
 ``shared``         objects that several components use together
+``store``          entries that a component keeps beyond its life
 ``context``        what the scheduler gives a running component
 =================  ===========================================================================
 
@@ -41,6 +42,7 @@ from pypes.component.kinds import (
 )
 from pypes.component.parameters import Help, Parameters
 from pypes.component.shared import Resources
+from pypes.component.store import Changes, MemoryStore, MemoryStores, Store, Stores
 
 __all__ = [
     "BATCH_OPTIONS",
@@ -49,6 +51,7 @@ __all__ = [
     "KINDS",
     "Adapter",
     "Batching",
+    "Changes",
     "Component",
     "Context",
     "Example",
@@ -56,11 +59,15 @@ __all__ = [
     "Filter",
     "FilterLog",
     "Help",
+    "MemoryStore",
+    "MemoryStores",
     "Operator",
     "Parameters",
     "Publisher",
     "Resources",
     "Source",
+    "Store",
+    "Stores",
     "Transformer",
     "Turn",
     "batch_problem",

@@ -25,6 +25,7 @@ from pypes.component.example import Example
 from pypes.component.original import OriginalStyle
 from pypes.component.parameters import convert, schema_of
 from pypes.component.shared import Shares
+from pypes.component.store import MOST_ENTRIES, MemoryStores, Store, Stores
 from pypes.core.identity import Completed
 from pypes.core.paths import Paths
 from pypes.core.secrets import Secrets
@@ -110,6 +111,9 @@ class Component(OriginalStyle):
     #: The values of ``${NAME}`` in parameters. The node takes them out of logs, errors and tracebacks; what a component makes
     #: of its parameters for others to read (metadata, messages to elsewhere) it passes through ``secrets.redact``.
     secrets: Secrets
+    #: Digest of this filter and all behind it, for a component with ``conclude``: of their code, parameters, options and wires.
+    #: It is another one when any of these is; empty outside of a node.
+    behind: str = ""
 
     def __init__(self) -> None:
         self._inputs: dict[str, str | None] = dict(type(self).inputs)
@@ -120,6 +124,7 @@ class Component(OriginalStyle):
         self.graph_name = ""
         self.log = FilterLog(self)
         self._shares = Shares(self)
+        self._stores: Stores = MemoryStores()
         self.secrets = Secrets()
         params, problems = convert(self.Params, {})
         # required parameters come with `configure`; until then there is nothing to read
@@ -182,6 +187,14 @@ class Component(OriginalStyle):
     def unshare(self, obj: Any) -> None:
         """Give back an object of :meth:`shared` before ``teardown``, once for each time it was asked for."""
         self._shares.give_back(obj)
+
+    def open_store(self, most: int = MOST_ENTRIES) -> Store:
+        """The store of this filter, for ``setup``: entries that all of its instances share and that outlive them.
+
+        It keeps the ``most`` entries that were written last, and is closed after :meth:`teardown`. See
+        :mod:`pypes.component.store`.
+        """
+        return self.shared(self._stores.open, self.graph_name, self.name, type(self).__name__, most)
 
     # -- parameters -------------------------------------------------------------------------------------
 

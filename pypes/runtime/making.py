@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pypes.component import Component, Resources
+from pypes.component import Component, MemoryStores, Resources, Stores
 from pypes.core.paths import Paths
 from pypes.core.secrets import Secrets
 from pypes.graph.spec import ComponentSpec
@@ -17,15 +17,16 @@ from pypes.registry import make
 
 @dataclass(frozen=True)
 class Site:
-    """The site at which components are made: environment, rules for paths, secrets, and the resources that components share.
+    """The site at which components are made: environment, rules for paths, secrets, the resources that components share, stores.
 
-    Secrets and resources grow with what is made.
+    Secrets and resources grow with what is made. Stores are in memory, unless it is an instance of a node.
     """
 
     paths: Paths = field(default_factory=Paths)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     secrets: Secrets = field(default_factory=Secrets)
     resources: Resources = field(default_factory=Resources)
+    stores: Stores = field(default_factory=MemoryStores)
 
     def make(self, spec: ComponentSpec, params: Mapping[str, Any], filter: str) -> Component:
         """A component for a filter, configured and not yet set up.
@@ -37,6 +38,7 @@ class Site:
         component.paths = self.paths
         component.secrets = self.secrets
         component._shares.resources = self.resources
+        component._stores = self.stores
         return component
 
     def checked(self, spec: ComponentSpec, params: Mapping[str, Any]) -> dict[str, Any]:

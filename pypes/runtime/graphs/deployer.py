@@ -256,6 +256,8 @@ class Deployer(DeployedGraphs):
             try:
                 fresh = self._files.fresh(settings.server.graphs, self.checked)
                 is_start = not self._generations.live
+                if is_start:
+                    self.launcher.stores.tidy_all({name: graph.graph for name, graph in self.live.items()})
                 stored = {n: g for n, g in self.live.items() if is_start or self.missing(g) or not self.launcher.is_current(g)}
                 if settings.server.rolling and (stored or fresh):
                     stored = dict(self.live)

@@ -14,6 +14,7 @@ from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
+from pypes.runtime.graphs.stores import GraphStores
 from pypes.runtime.instance.instance import InstanceSpec
 
 #: Generations that may serve at a time: the next one takes over all graphs, however soon it comes.
@@ -28,6 +29,8 @@ class Launcher:
         self._store = store
         self._generations = generations
         self._observer = observer
+        #: The entries that filters keep on disk; they are deleted with these.
+        self.stores = GraphStores(deployed.settings.server.data)
         self._log = logs.get("pypes.deployments")
         self.changed_at = time.monotonic()
 
@@ -67,6 +70,9 @@ class Launcher:
         """
         versions = {name: graph.version for name, graph in wanted.items()}
         self._observer.deployment_began(versions)
+        for name, graph in wanted.items():
+            live = self._deployed.live.get(name)
+            self.stores.prepare(name, None if live is None else live.graph, graph.graph)
         try:
             return await self._start(wanted)
         except SetupFailed as error:
@@ -96,9 +102,12 @@ class Launcher:
         self._generations.switch(generation, self._deployed.settings.limits.grace_s, gone)
         for graph in gone:
             self._observer.graph_undeployed(graph)
+            self.stores.tidy(graph, None)
         if generation is None:
             return
         self._observer.deployment_switched(_versions(generation), time.monotonic() - generation.began)
+        for name in generation.graphs:
+            self.stores.tidy(name, self._deployed.live[name].graph)
         try:
             self._deployed.note_code(self._store, generation.graphs)
         except PypesError as error:  # it runs all the same

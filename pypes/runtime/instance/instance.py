@@ -27,6 +27,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -40,6 +41,8 @@ from pypes.errors import ComponentError, InvalidInput, PypesError
 from pypes.graph import codec
 from pypes.graph.spec import ComponentSpec
 from pypes.placement import isolate
+from pypes.runtime.file_store import STORES, FileStores
+from pypes.runtime.instance.behind import Behind
 from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.exchange import BACKLOG, Exchange
 from pypes.runtime.instance.leaving import free
@@ -81,17 +84,18 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     ``control`` is duplex. ``lifeline`` is the reading end of a pipe that nobody writes to (its end means that the supervisor is
     gone); whoever starts the process watches it. Exits with 1 when set-up failed, with 0 after a stop.
     """
-    site = Site(replace(spec.paths, data_dir=spec.data_dir))
+    site = Site(replace(spec.paths, data_dir=spec.data_dir), stores=FileStores(Path(spec.data_dir) / STORES))
     logs.configure(f"instance-{spec.id}", json=spec.log_json, level=spec.log_level, secrets=site.secrets)
     logs.catch_uncaught()
     record = CrashRecord(spec.crash_record)
     if spec.max_memory_bytes:
         limit_memory(spec.max_memory_bytes)
     runners: dict[str, Runner] = {}
+    behind: dict[str, Behind] = {}
     clock = node_clock(Path(spec.data_dir))
     try:
         for name, (version, obj) in spec.graphs.items():
-            runners[name] = _set_up(spec, site, name, version, obj, control, clock)
+            runners[name] = _set_up(spec, site, name, version, obj, control, clock, behind)
     except _SetupFailed as failed:
         for runner in runners.values():
             runner.scheduler.teardown()
@@ -119,7 +123,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
             exchange.leave(message[1])
         elif message[0] == "reconfigure":
             _, graph, version, changes = message
-            answer = _answer(control, site, graph, version)
+            answer = _answer(control, site, graph, version, partial(behind[graph].change, changes))
             try:
                 params = {filter: site.checked(_spec_of(spec, graph, filter), given) for filter, given in changes.items()}
             except InvalidInput as error:  # a link has come since the graph was checked
@@ -181,9 +185,15 @@ class _SetupFailed(Exception):
         self.traceback = trace_of(cause, clean)
 
 
-def _answer(control: Any, site: Site, graph: str, version: int) -> Callable[[str], None]:
+def _answer(control: Any, site: Site, graph: str, version: int, in_force: Callable[[], None]) -> Callable[[str], None]:
     """Tells the supervisor what came of new parameters: an empty text, or why they are not in force."""
-    return lambda error: control.send(("reconfigured", graph, version, site.secrets.redact(error)))
+
+    def answer(error: str) -> None:
+        if not error:
+            in_force()
+        control.send(("reconfigured", graph, version, site.secrets.redact(error)))
+
+    return answer
 
 
 def _report_resting(control: Any, runners: Mapping[str, Runner]) -> None:
@@ -207,7 +217,14 @@ def _spec_of(spec: InstanceSpec, graph: str, filter: str) -> ComponentSpec:
 
 
 def _set_up(
-    spec: InstanceSpec, site: Site, name: str, version: int, obj: Mapping[str, Any], control: Any, clock: Clock
+    spec: InstanceSpec,
+    site: Site,
+    name: str,
+    version: int,
+    obj: Mapping[str, Any],
+    control: Any,
+    clock: Clock,
+    behind: dict[str, Behind],
 ) -> Runner:
     """Import, make and configure the components of a graph, and set them up."""
     filter = ""
@@ -228,6 +245,7 @@ def _set_up(
             if is_publisher(component):
                 component.durability = spec.durability  # type: ignore[attr-defined]
         filter = ""
+        behind[name] = Behind(graph, spec.components, components)
         runner = Runner(replace(graph, nodes=nodes), version, components, spec.limits, clock, site.secrets)
         runner.scheduler.setup(lambda filter: control.send(("setup", name, filter)))
     except ComponentError as error:

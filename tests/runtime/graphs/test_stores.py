@@ -1,0 +1,65 @@
+"""Stores of graphs are shown and cleared, and go with the filters that they belong to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pypes.errors import NotFound
+from pypes.runtime.file_store import FileStores
+from pypes.runtime.graphs.stores import GraphStores
+from tests.component.test_store import got, put
+
+
+def graph(**components: str) -> Mapping[str, Any]:
+    return {"nodes": {name: {"component": component} for name, component in components.items()}}
+
+
+def filled(data: Path, *filters: str) -> FileStores:
+    """Stores with an entry each, of ``graph/filter``."""
+    files = FileStores(data / "stores")
+    for name in filters:
+        graph, _, filter = name.partition("/")
+        store = files.open(graph, filter, "C", 10)
+        put(store, a=b"1")
+        store.close()
+    return files
+
+
+def test_they_are_listed_and_cleared(tmp_path: Path) -> None:
+    filled(tmp_path, "g/one", "g/two", "other/one").path("g", "two").write_bytes(b"no database")
+    stores = GraphStores(tmp_path)
+    one, two = asyncio.run(stores.all("g"))
+    assert one.pop("bytes") > 0
+    assert one == {"filter": "one", "component": "C", "entries": 1, "most": 10}
+    assert two == {"filter": "two", "error": "it cannot be read: file is not a database"}
+    assert asyncio.run(stores.all("none")) == []
+    assert asyncio.run(stores.clear("g", "one")) == {"filter": "one", "cleared": 1}
+    assert asyncio.run(stores.all("g"))[0]["entries"] == 0
+    with pytest.raises(NotFound, match="no store"):
+        asyncio.run(stores.clear("g", "three"))
+
+
+def test_a_store_goes_with_its_filter_or_its_graph(tmp_path: Path) -> None:
+    files, stores = filled(tmp_path, "g/one", "g/two", "other/one"), GraphStores(tmp_path)
+    stores.tidy("g", graph(one="C", three="C"))
+    assert [*files.of("g")] == ["one"]
+    stores.tidy("g", None)
+    assert ([*files.of("g")], [*files.of("other")]) == ([], ["one"])
+    stores.tidy_all({"third": graph(one="C")})
+    assert [*files.of("other")] == []
+
+
+def test_a_filter_that_comes_back_begins_without_entries(tmp_path: Path) -> None:
+    files, stores = filled(tmp_path, "g/same", "g/new", "g/changed", "fresh/left"), GraphStores(tmp_path)
+    open = files.open("g", "new", "C", 10)
+    stores.prepare("g", graph(same="C", changed="A"), graph(same="C", new="C", changed="C"))
+    assert [*files.of("g")] == ["same"]
+    assert got(open, "a") == {}
+    open.close()
+    stores.prepare("fresh", None, graph(left="C"))
+    assert [*files.of("fresh")] == []
