@@ -90,6 +90,8 @@ class Pipeline:
         #: The fates of the packets of the last wave that was pushed, in their order: its takers (publishers, and output
         #: ports without a wire), or the filter that dropped it or in which it failed.
         self.fates: list[Fate] = []
+        #: Numbers of parts of older versions that publishers have removed for the last wave, by the name of the filter.
+        self.removed: dict[str, int] = {}
         self._scheduler = Scheduler(graph, components, limits=self.limits, on_done=self._done, observer=observer)
         self._is_running = False
         self._scheduler.setup()
@@ -148,6 +150,7 @@ class Pipeline:
         fates, runs = epoch.fates()
         named = [msgspec.structs.replace(fate, takers=tuple(self._ports.get(t, t) for t in fate.takers)) for fate in fates]
         self.fates = [named[place] for count, place in zip(runs[::2], runs[1::2], strict=True) for _ in range(count)]
+        self.removed = {} if epoch.completions is None else epoch.completions.removed_by(0)
 
     def close(self) -> None:
         """Tear the components down."""

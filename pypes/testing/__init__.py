@@ -2,6 +2,7 @@
 
 from pypes.testing.component import Result, run_component
 from pypes.testing.example import run_example
+from pypes.testing.publishers import PublisherSuite
 from pypes.testing.suite import ComponentSuite
 
-__all__ = ["ComponentSuite", "Result", "run_component", "run_example"]
+__all__ = ["ComponentSuite", "PublisherSuite", "Result", "run_component", "run_example"]

@@ -59,6 +59,20 @@ def test_components_are_told_of_packets_with_an_identity() -> None:
     ]
 
 
+def test_it_says_how_many_parts_publishers_removed() -> None:
+    class Removes(Publisher):
+        def process(self, packet: Packet) -> None: ...
+
+        def complete(self, documents: list[Completed]) -> int:
+            return len(documents)
+
+    with Pipeline(Removes) as pipeline:
+        pipeline.push([Packet({"id": "a"}), Packet({"id": "b"}), Packet({"n": 1})])
+        assert pipeline.removed == {"removes1": 2}
+        pipeline.push([Packet({"n": 1})])
+        assert pipeline.removed == {}
+
+
 def test_components_are_told_of_the_documents_of_parts() -> None:
     class Index(Publisher):
         def setup(self) -> None:
