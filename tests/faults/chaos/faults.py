@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,8 +97,22 @@ class Tally:
 class Faults:
     """Disturbs a node for some time, then puts everything right again."""
 
-    def __init__(self, node: Node, destination: Destination, disk: Disk, clock: WallClock, rng: random.Random) -> None:
+    def __init__(
+        self,
+        node: Node,
+        destination: Destination | None,
+        disk: Disk,
+        clock: WallClock,
+        rng: random.Random,
+        *,
+        weights: Mapping[str, float] = WEIGHTS,
+        roles: Sequence[str] = ROLES,
+        longest_wait_s: float = LONGEST_WAIT_S,
+    ) -> None:
         self.tally = Tally()
+        self._weights = weights
+        self._roles = roles
+        self._longest_wait_s = longest_wait_s
         self._node = node
         self._destination = destination
         self._disk = disk
@@ -114,10 +129,14 @@ class Faults:
     def run(self, seconds: float) -> Tally:
         """Disturb for ``seconds`` and until every role was killed; afterwards the node runs and nothing disturbs it."""
         end = time.monotonic() + seconds
-        names, weights = list(WEIGHTS), list(WEIGHTS.values())
+        return self.run_while(lambda: time.monotonic() < end or any(not self.tally.kills[role] for role in self._roles))
+
+    def run_while(self, goes_on: Callable[[], bool]) -> Tally:
+        """Disturb as long as ``goes_on`` says so; afterwards the node runs and nothing disturbs it."""
+        names, weights = list(self._weights), list(self._weights.values())
         try:
-            while time.monotonic() < end or any(not self.tally.kills[role] for role in ROLES):
-                self._wait(self._rng.uniform(0.05, LONGEST_WAIT_S))
+            while goes_on():
+                self._wait(self._rng.uniform(0.05, self._longest_wait_s))
                 self._put_right(time.monotonic())
                 self._see_that_it_runs()
                 getattr(self, "_" + self._rng.choices(names, weights)[0])()
@@ -137,6 +156,7 @@ class Faults:
                 paused[1].resume()
         if 0 < self._recovery_s <= now:
             self._recovery_s = 0.0
+            assert self._destination is not None
             self._destination.recover()
         if 0 < self._room_s <= now:
             self._room_s = 0.0
@@ -177,7 +197,8 @@ class Faults:
     def _victim(self, count: Counter[str]) -> tuple[str, psutil.Process] | None:
         """Any process, of the role that had least rather than of the others; the supervisor seldom."""
         rng = self._rng
-        role = min(ROLES, key=lambda role: (count[role], rng.random())) if rng.random() < 0.4 else rng.choice(ROLES[:3])
+        roles = self._roles
+        role = min(roles, key=lambda role: (count[role], rng.random())) if rng.random() < 0.4 else rng.choice(roles[:3])
         if role == "supervisor" and count[role] >= 2 + sum(count.values()) / 12:
             return None
         found = self._node.roles()[role]
@@ -211,6 +232,7 @@ class Faults:
             self.tally.pauses[role] += 1
 
     def _disturb_destination(self) -> None:
+        assert self._destination is not None
         name = self._rng.choice(("slow destination", "no destination", "cut destination"))
         if name == "slow destination":
             self._destination.delay(self._rng.uniform(0.05, 1.0))
@@ -250,12 +272,15 @@ class Faults:
         if self._deployment is not None and self._deployment.is_alive():
             return
         self._version += 1
-        path = self._rng.choice(sorted(self._node.graphs.glob("*.json")))
-        graph = {**json.loads(path.read_text()), "description": f"version {self._version}"}
-        # the description alone changes in place; this takes new instances
-        graph["nodes"]["look"]["max_attempts"] = 2 + self._version % 3 if self._rng.random() < 0.8 else 5
-        self._deployment = threading.Thread(target=self._put, args=(graph,), daemon=True)
+        self._deployment = threading.Thread(target=self._put, args=(self._next_version(),), daemon=True)
         self._deployment.start()
+
+    def _next_version(self) -> dict[str, object]:
+        path = self._rng.choice(sorted(self._node.graphs.glob("*.json")))
+        graph: dict[str, object] = {**json.loads(path.read_text()), "description": f"version {self._version}"}
+        # the description alone changes in place; this takes new instances
+        graph["nodes"]["look"]["max_attempts"] = 2 + self._version % 3 if self._rng.random() < 0.8 else 5  # type: ignore[index]
+        return graph
 
     def _put(self, graph: dict[str, object]) -> None:
         url, headers = f"{self._node.url}/graphs/{graph['name']}", {"Content-Type": "application/json"}
