@@ -27,7 +27,6 @@ AWAITED = {
     "runtime/worker/peers.py": "a connection that several callers wait for",
     "runtime/worker/sources.py": "runs whose end is logged; they can be triggered again",
     "runtime/worker/together.py": "runs of sources that end together",
-    "testing/flights.py": "a publisher under test, joined, and its error raised",
 }
 
 

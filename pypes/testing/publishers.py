@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Final
 import pytest
 
 from pypes.component import Component
-from pypes.testing.crashing import dies
-from pypes.testing.flights import INTERLEAVINGS, Flight
+from pypes.testing.flights import INTERLEAVINGS, Flight, dies
 from pypes.testing.posts import Post
 from pypes.testing.stage import Stage
 
@@ -205,6 +204,7 @@ class PublisherSuite:
         stage.post(Post(1, run=2, of="row=5"))
         stage.post(NEWER[newer])
 
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
     @pytest.mark.parametrize("newer", NEWER)
     @pytest.mark.parametrize("order", INTERLEAVINGS, ids=str)
     def test_two_instances_at_work_on_two_versions(self, tmp_path: Path, newer: str, order: tuple[int, ...]) -> None:

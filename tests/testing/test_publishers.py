@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 import pytest
 
 from pypes.packet import Packet
-from pypes.testing import PublisherSuite
+from pypes.testing import PublisherSuite, forked
 from tests.testing import shelves
 
 
@@ -101,9 +100,20 @@ def test_a_publisher_that_fails_is_told_from_one_that_shows_what_is_wrong(
 
 
 def test_nothing_of_it_is_left(tmp_path: Path) -> None:
-    before = threading.active_count()
+    own = psutil.Process()
+    before = own.num_fds(), own.num_threads(), own.children()
     TestShelf().test_two_instances_at_work_on_two_versions(tmp_path / "two", "parts", (0, 1, 1, 0))
     TestShelf().test_a_crash_between_any_two_steps(tmp_path / "crash", "empty")
-    assert threading.active_count() == before
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert (own.num_fds(), own.num_threads(), own.children()) == before
+
+
+def test_a_process_that_does_nothing_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = psutil.Process().children()
+    monkeypatch.setattr(forked, "MOST_S", 0.01)
+    waits = forked.Forked(forked.Forked.wait_for_parent)
+    with pytest.raises(AssertionError, match=r"did nothing for 0\.01 s"):
+        waits.wait_for_report()
+    ends = forked.Forked(lambda process: None)
+    with pytest.raises(AssertionError, match="without a report"):
+        ends.wait_for_report()
+    assert psutil.Process().children() == before
