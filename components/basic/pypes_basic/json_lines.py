@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import orjson
 
 from pypes import Example, Help, Packet, Parameters, Publisher, Reject, Retry, Unreachable
+from pypes.core.identity import Completed
 from pypes.errors import ComponentError
 from pypes_basic.line_file import LineFile, StandardOutput
+from pypes_basic.log_lines import end_of, line_of
 
 SYNC_INTERVAL_S = 1.0
 RETRY_S = 1.0
 
 
 class JSONLines(Publisher):
-    """Append every document to a file as one line of JSON; many instances may share one file.
+    """Append every packet to a file as one line of JSON; many instances may share one file.
 
-    A deletion becomes ``{"id": …, "deleted": true}``. A line that a crash tore is cut off before the next one is written. A file
+    A deletion becomes ``{"id": …, "deleted": true}``. In the form log, each line says of which version of which document it is,
+    and further lines which versions are whole: whoever folds the file (``pypes_basic.log_lines.fold``) sees whole documents,
+    the newest version of each, also after failures, replays and crashes. The other forms promise no more than the order in which
+    the node runs versions of one document: a line may come twice, and parts of older versions stand before those of newer ones.
+
+    A line that a crash tore is cut off before the next one is written. A file
     that holds something else than lines of JSON is refused: nothing but what was written here is ever cut off.
     """
 
@@ -41,9 +48,18 @@ class JSONLines(Publisher):
             Help("File to append to, from the data directory if relative; - is standard output.", path=True, min_length=1),
         ] = "-"
         form: Annotated[
-            Literal["fields", "packet"], Help("fields: the fields alone; packet: metadata as well, as the JSON adapter reads it.")
+            Literal["fields", "packet", "log"],
+            Help(
+                "fields: the fields alone; packet: metadata as well, as the JSON adapter reads it; "
+                "log: also the document, part and version of each, and which versions are whole."
+            ),
         ] = "fields"
         max_bytes: Annotated[int, Help("A file that would grow beyond this is renamed to NAME.N.SUFFIX; 0: never.", ge=0)] = 0
+
+    def configure(self, given: Mapping[str, Any]) -> None:
+        super().configure(given)
+        # with other forms, a graph pays nothing for what is not written
+        self.complete = self._end if self.params.form == "log" else None
 
     def setup(self) -> None:
         self._lines: list[bytes] = []
@@ -56,11 +72,15 @@ class JSONLines(Publisher):
             self._file.check()
 
     def process_batch(self, packets: list[Packet]) -> None:
-        content = _packet if self.params.form == "packet" else _fields
+        content = _CONTENT[self.params.form]
         try:
             self._lines += [_dumps(content(packet)) for packet in packets]
         except orjson.JSONEncodeError as error:
             raise Reject(f"{_unsayable(packets)}JSON cannot say it: {error}", "lines.value") from error
+
+    def _end(self, documents: list[Completed]) -> None:
+        """Write which versions have ended, and which of these are whole."""
+        self._lines += [_dumps(end_of(document)) for document in documents]
 
     def commit(self) -> None:
         if not self._lines:
@@ -112,6 +132,9 @@ def _fields(packet: Packet) -> dict[str, Any]:
     if packet.is_deletion:
         return {"id": packet.get_meta("id"), "deleted": True}
     return {name: values[0] if len(values) == 1 and not packet.is_multivalued(name) else values for name, values in packet}
+
+
+_CONTENT: Final[Mapping[str, Callable[[Packet], Any]]] = {"fields": _fields, "packet": _packet, "log": line_of}
 
 
 def _plain(value: Any) -> Any:
