@@ -18,7 +18,7 @@ from tests.wheels import ROOT, index_of_session, wheels_of_session
 # fmt: off
 COMPONENTS = {
     "JSON", "CSV", "Text", "HTML", "SetField", "CopyField", "RenameField", "DeleteField", "NormalizeCase", "DropDocument",
-    "Split", "Merge", "Collate", "Null", "Debug", "JSONLines", "SQLiteSearch",
+    "Unchanged", "Split", "Merge", "Collate", "Null", "Debug", "JSONLines", "SQLiteSearch",
     "Files", "FetchURL",
 }
 # fmt: on

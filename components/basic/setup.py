@@ -16,6 +16,7 @@ COMPONENTS = {
     "DeleteField": "delete_field",
     "NormalizeCase": "normalize_case",
     "DropDocument": "drop_document",
+    "Unchanged": "unchanged",
     "Split": "split",
     "Merge": "merge",
     "Collate": "collate",
@@ -35,7 +36,7 @@ setup(
     python_requires=">=3.11",
     packages=["pypes_basic"],
     package_data={"pypes_basic": ["py.typed"]},
-    install_requires=["pypes-server>=0.1", "chardet>=5", "orjson>=3.10", "urllib3>=2.2", "webencodings>=0.6"],
+    install_requires=["pypes-server>=0.1", "chardet>=5", "msgspec>=0.19", "orjson>=3.10", "urllib3>=2.2", "webencodings>=0.6"],
     entry_points={"pypes.components": [f"{name} = pypes_basic.{module}:{name}" for name, module in COMPONENTS.items()]},
     classifiers=[
         "Development Status :: 3 - Alpha",

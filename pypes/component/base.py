@@ -114,6 +114,8 @@ class Component(OriginalStyle):
     #: Digest of this filter and all behind it, for a component with ``conclude``: of their code, parameters, options and wires.
     #: It is another one when any of these is; empty outside of a node.
     behind: str = ""
+    #: Names of the metadata that the graph inherits.
+    inherits: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self._inputs: dict[str, str | None] = dict(type(self).inputs)

@@ -90,7 +90,7 @@ class Scheduler:
         policies = Policies(self.jams, self.resting, self.published, has_breakers, wants_names, graph.inherit)
         self.drivers, self.wires, by_name, self.roster = build(core, policies, graph, components)
         core.filters, core.wires = self.drivers, self.wires
-        self._joins = attach(self.drivers, graph.name)
+        self._joins = attach(self.drivers, graph)
         self.feeds = Feeds(core, by_name, self._joins, graph.inherit)
         self.completing = completing_of(core, self.resting, self.drivers, self._begin_watched, self._end_watched)
         self.feeds.completing = self.completing

@@ -19,7 +19,7 @@ class Telling:
     While its code runs it stands in for the filter as the component's context.
     """
 
-    __slots__ = ("_body", "_driver", "_greenlet", "_listener", "_on_resumable")
+    __slots__ = ("_body", "_driver", "_greenlet", "_is_waiting", "_listener", "_on_resumable")
 
     def __init__(self, listener: Listener, on_resumable: Callable[[Telling], None], body: Callable[[], None]) -> None:
         self._listener = listener
@@ -27,6 +27,7 @@ class Telling:
         self._on_resumable = on_resumable
         self._body = body
         self._greenlet = greenlet(body)
+        self._is_waiting = False
 
     @property
     def name(self) -> str:
@@ -51,6 +52,7 @@ class Telling:
     def call_ended(self) -> None:
         """A call that it waited for has ended."""
         if self._listener.telling is self:  # else it was given up meanwhile
+            self._is_waiting = False
             self._driver.core.ready.unblock(self._driver)
             self._on_resumable(self)
 
@@ -59,7 +61,8 @@ class Telling:
         core = self._driver.core
         future = core.calls.start(self, fn, args, kwargs)
         core.ready.block(self._driver)
-        while not future.done():
+        self._is_waiting = True
+        while self._is_waiting:  # also if the call has ended by now: the filter is blocked until that is told
             assert self._greenlet.parent is not None
             try:
                 self._greenlet.parent.switch()

@@ -105,7 +105,7 @@ def _wire(core: Core, name: WireName, target: Driver) -> Wire:
     return Wire(str(name), capacity, target.bit, core.ready)
 
 
-def attach(drivers: list[Driver], graph_name: str) -> int:
+def attach(drivers: list[Driver], graph: Graph) -> int:
     """Let drivers work out what their turns need to know, and components find them; returns the bits of the joins."""
     joins = 0
     for driver in reversed(drivers):  # downstream first: a filter looks at the one it leads to
@@ -115,7 +115,8 @@ def attach(drivers: list[Driver], graph_name: str) -> int:
     for driver in drivers:
         component = driver.component
         component.name = driver.name
-        component.graph_name = graph_name
+        component.graph_name = graph.name
+        component.inherits = graph.inherit
         component._run_context = driver
         for method in _DIRECT:  # PERF: one call less per packet
             if getattr(type(component), method) is getattr(Component, method):

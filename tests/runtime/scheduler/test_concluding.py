@@ -186,6 +186,24 @@ def test_it_may_wait_for_a_call_while_feeds_go_on_and_several_are_told() -> None
     assert sorted(slow.events) == sorted(second.events) == everything
 
 
+@pytest.mark.parametrize("hook", ["complete", "conclude"])
+def test_a_call_that_ends_at_once_lets_the_filter_go_on(hook: str) -> None:
+    class Quick(Ends):
+        pass
+
+    def told(documents: list[Completed]) -> None:
+        quick.offload(int)
+
+    setattr(Quick, hook, staticmethod(told))
+    quick, keep = Quick(), Keep()
+    with running({"quick": quick, "keep": keep}, [("quick.out", "keep.in")]) as scheduler:
+        for n in range(200):  # some of the calls end before it is looked whether they have
+            scheduler.submit(follow([("quick", packets(1, n), (0,))], 1))
+            scheduler.drain()
+        nothing_is_left(scheduler)
+    assert keep.numbers == [*range(200)]
+
+
 def test_what_it_raises_is_logged_and_tried_again_only_if_it_says_so(caplog: pytest.LogCaptureFixture) -> None:
     class Raises(Ends):
         tries = 0
