@@ -1,31 +1,51 @@
 """{{cookiecutter.component}}, run by the real scheduler."""
 
-import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pypes.packet import Packet
-from pypes.testing import ComponentSuite, run_component
+from pypes.testing import ComponentSuite, PublisherSuite, run_component
 
 from {{cookiecutter.package}}.{{cookiecutter.module}} import {{cookiecutter.component}}
+
+
+def parts(path: Path) -> list[tuple[str, str | None, str, str]]:
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute("SELECT route, id, part, value FROM parts").fetchall()
 
 
 class TestContract(ComponentSuite):
     """What every component must show: ports described, parameters with help, odd packets survived."""
 
     component = {{cookiecutter.component}}
-    params: ClassVar[dict[str, Any]] = {"path": os.devnull}
+    params: ClassVar[dict[str, Any]] = {"path": ":memory:"}
 
 
-def test_a_line_for_each_document(tmp_path: Path) -> None:
+class TestWholeDocuments(PublisherSuite):
+    """What every publisher of whole documents must show: versions replaced, shrunk and deleted, failures and crashes survived."""
+
+    component = {{cookiecutter.component}}
+    params: ClassVar[dict[str, Any]] = {"path": "titles.db", "field": "text"}
+    #: Readers may see a new version beside the old one, until it is whole.
+    shows_both = True
+
+    def seen(self, folder: Path) -> Iterable[tuple[str, str | None, str, str]]:
+        return parts(folder / "titles.db")
+
+
+def test_a_document_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "titles"
-    run_component({{cookiecutter.component}}, [Packet({"title": "one"}), Packet({"title": "two"})], path=str(path))
-    assert path.read_text() == '"one"\n"two"\n'
+    for title in ("one", "two"):
+        run_component({{cookiecutter.component}}, [Packet({"id": 1, "title": title})], path=str(path))
+    assert parts(path) == [("", "1", "", "two")]
 
 
 def test_what_cannot_be_written_fails_alone(tmp_path: Path) -> None:
     path = tmp_path / "titles"
-    packets = [Packet({"title": "one"}), Packet({"title": {"not": "one value"}}), Packet({"title": "two"})]
+    packets = [Packet({"id": n, "title": title}) for n, title in enumerate(["one", {"not": "one value"}, "two"])]
     result = run_component({{cookiecutter.component}}, packets, path=str(path))
-    assert path.read_text() == '"one"\n"two"\n'
+    assert [value for *_, value in parts(path)] == ["one", "two"]
     assert [failure.code for failure in result.dead_letters] == ["component.raised"]
