@@ -26,6 +26,7 @@ from pypes.api.request import Request
 from pypes.api.shadows import Shadows
 from pypes.api.short_path import ShortPath
 from pypes.api.status import Status
+from pypes.api.stores import Stores
 from pypes.api.trials import Trials
 from pypes.api.triggers import Triggers
 from pypes.api.versions import Versions
@@ -50,6 +51,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
     trials = Trials(worker)
     drafts = Drafts(worker)
     shadows = Shadows(worker)
+    stores = Stores(worker)
     table: list[tuple[str, Any, str]] = [
         ("/docs", documents, ""),
         ("/docs/{route}", documents, "route"),
@@ -80,6 +82,8 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
         ("/graphs/{name}/dryrun", trials, "dryrun"),
         ("/graphs/{name}/shadow", shadows, ""),
         ("/graphs/{name}/shadow/{id}", shadows, "one"),
+        ("/graphs/{name}/stores", stores, ""),
+        ("/graphs/{name}/stores/{filter}", stores, "one"),
         ("/graphs/{name}/trigger", Triggers(worker), ""),
         ("/graphs/{name}/pause", versions, "pause"),
         ("/graphs/{name}/resume", versions, "resume"),

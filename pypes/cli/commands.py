@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "feed": ("pypes.cli.feed", "feed"),
         "receipts": ("pypes.cli.receipts", "receipts"),
         "deadletters": ("pypes.cli.deadletters", "deadletters"),
+        "stores": ("pypes.cli.stores", "stores"),
         "queue": ("pypes.cli.queue", "queue"),
         "export": ("pypes.cli.moving", "export"),
         "import": ("pypes.cli.moving", "import_"),

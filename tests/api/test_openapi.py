@@ -58,6 +58,8 @@ def test_what_the_issue_lists_is_there() -> None:
         "/graphs/{name}/dryrun": {"post"},
         "/graphs/{name}/shadow": {"post"},
         "/graphs/{name}/shadow/{id}": {"get", "delete"},
+        "/graphs/{name}/stores": {"get"},
+        "/graphs/{name}/stores/{filter}": {"delete"},
         "/graphs/{name}/wires": {"post", "delete"},
         "/graphs/{name}/draft": {"get", "delete"},
         "/graphs/{name}/deploy": {"post"},

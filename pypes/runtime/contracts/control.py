@@ -144,6 +144,16 @@ class ComponentCalls(Protocol):
         """Look for components again: names that are ``added``, and ``removed``."""
 
 
+class StoreCalls(Protocol):
+    """The stores of filters on this node."""
+
+    async def page(self, name: str, limit: int, after: str | None = None) -> Page:
+        """Stores of a graph by filter. Raises :class:`NotFound`."""
+
+    async def clear(self, name: str, filter: str) -> Shown:
+        """Empty the store of a filter: ``{filter, cleared}``. Raises :class:`NotFound`."""
+
+
 class Control:
     """All that clients may ask, each group a contract of its own; ``caller`` does the calls, as ``graphs.put`` and so on."""
 
@@ -154,3 +164,4 @@ class Control:
         self.trials = stub(TrialCalls, caller, "trials.")
         self.filters = stub(FilterCalls, caller, "filters.")
         self.components = stub(ComponentCalls, caller, "components.")
+        self.stores = stub(StoreCalls, caller, "stores.")

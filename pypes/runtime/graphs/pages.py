@@ -17,6 +17,10 @@ def _by_name(entry: Mapping[str, Any]) -> Any:
     return entry["name"]
 
 
+def _by_filter(entry: Mapping[str, Any]) -> Any:
+    return entry["filter"]
+
+
 def _newest_first(entry: Mapping[str, Any]) -> Any:
     return -int(entry["version"])
 
@@ -34,6 +38,7 @@ class Listing(NamedTuple):
 
 
 GRAPHS = DRAFTS = COMPONENTS = Listing("name", _by_name)
+STORES = Listing("filter", _by_filter)
 VERSIONS = Listing("version", _newest_first)
 FILTERS = Listing("id", _drafts_last)
 

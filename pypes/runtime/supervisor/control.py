@@ -18,11 +18,12 @@ from pypes.runtime.contracts.control import (
     GraphCalls,
     Page,
     Shown,
+    StoreCalls,
     TrialCalls,
     VersionCalls,
 )
 from pypes.runtime.contracts.supervisor import NodeStatus, WorkerCalls
-from pypes.runtime.graphs.pages import COMPONENTS, DRAFTS, FILTERS, GRAPHS, VERSIONS, page
+from pypes.runtime.graphs.pages import COMPONENTS, DRAFTS, FILTERS, GRAPHS, STORES, VERSIONS, page
 from pypes.runtime.rpc import Peer
 from pypes.runtime.rpc.contract import answer, methods_of
 
@@ -73,6 +74,7 @@ class Control:
             "drafts": lambda method, params: answer(DraftCalls, _Drafts(drafts), method, params),
             "trials": lambda method, params: answer(TrialCalls, tried, method, params),
             "filters": lambda method, params: answer(FilterCalls, _Filters(filters), method, params),
+            "stores": lambda method, params: answer(StoreCalls, _Stores(deployer), method, params),
             "components": lambda method, params: answer(ComponentCalls, components, method, params),
         }
 
@@ -232,3 +234,17 @@ class _Components:
 
     async def rescan(self) -> dict[str, list[str]]:
         return await self._rescan()
+
+
+class _Stores:
+    def __init__(self, deployer: Deployer) -> None:
+        self._deployer = deployer
+        self._stores = deployer.launcher.stores
+
+    async def page(self, name: str, limit: int, after: str | None = None) -> Page:
+        self._deployer.get(name)
+        return page(STORES, await self._stores.all(name), limit, after)
+
+    async def clear(self, name: str, filter: str) -> Shown:
+        self._deployer.get(name)
+        return await self._stores.clear(name, filter)

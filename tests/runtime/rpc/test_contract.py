@@ -165,6 +165,7 @@ def test_a_topology_travels_whole() -> None:
         control.GraphCalls,
         control.VersionCalls,
         control.DraftCalls,
+        control.StoreCalls,
         control.TrialCalls,
         control.FilterCalls,
         control.ComponentCalls,
