@@ -73,7 +73,7 @@ class Listener:
         #: Number of times in a row that it has asked to be told later.
         self.tries = 0
         #: Tell what is final before the filter, and behind it.
-        self._before = DocumentTracker(driver.ancestors, follows_holds=True)
+        self._before = DocumentTracker(driver.ancestors, follows_holds=True, before=driver)
         self._behind = DocumentTracker((driver, *driver.ancestors), follows_holds=True)
         self._refusals = dict.fromkeys(_IN_TURNS, self._refuse)
         #: As of when nothing was found to be due.

@@ -15,7 +15,8 @@ class DocumentTracker:
     A document is final before a filter if none of its ancestors carries it, and behind it if the filter does not either.
     What travels in a derived epoch is made of documents that were held. With ``follows_holds`` a document counts as carried while
     it is held and while an epoch derived from its own is open; without, only what travels in the document's own epoch counts.
-    What ``retries_of`` is to try again counts as carried, although that filter is not among ``filters``.
+    What ``retries_of`` is to try again counts as carried, although that filter is not among ``filters``. ``before`` is the filter
+    that they lead to: where there are none, documents are fed to it.
 
     PERF: nothing is counted while packets move; each question costs a look at what ``filters`` carry just then. So whoever asks
     does so once for many documents, and not again before something has moved.
@@ -23,11 +24,13 @@ class DocumentTracker:
 
     __slots__ = ("_filters", "_follows_holds", "_retries_of", "_sources", "examined")
 
-    def __init__(self, filters: Sequence[Filter], *, follows_holds: bool, retries_of: Filter | None = None) -> None:
+    def __init__(
+        self, filters: Sequence[Filter], *, follows_holds: bool, retries_of: Filter | None = None, before: Filter | None = None
+    ) -> None:
         self._filters = filters
         self._retries_of = retries_of
         self._follows_holds = follows_holds
-        self._sources = [filter for filter in filters if not filter.ancestors]
+        self._sources = [filter for filter in filters or (before,) if filter is not None and not filter.ancestors]
         #: The number of lineages that were looked at so far: the cost of all answers.
         self.examined = 0
 

@@ -125,6 +125,18 @@ def test_a_large_document_is_told_of_with_its_last_part(kind: type[Index]) -> No
     assert ("put", 29) in index.events[: index.events.index(("told", "0", True))]
 
 
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_publisher_that_is_fed_itself_is_told_as_others_are(kind: type[Index]) -> None:
+    index = kind()
+    done: list[Epoch] = []
+    with running({"index": index}, [], on_done=done.append) as scheduler:
+        scheduler.submit(follow([("index", packets(3), range(3)), ("index", packets(2), range(3, 5))], 5))
+        scheduler.drain()
+        nothing_is_left(scheduler)
+    assert index.told == [(str(n), True) for n in range(5)]
+    assert not done[0].dead_letters
+
+
 def test_nothing_is_kept_for_each_part() -> None:
     """What a run of a document with many parts leaves in the books at any time does not grow with them."""
 
