@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from concurrent.futures import Future, wait
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from pypes.core.limits import Limits
 from pypes.errors import Retry
 from pypes.packet import Packet
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Scheduler
+from pypes.runtime.scheduler.calls import Calls
 from pypes.runtime.scheduler.standstill import LOOK_S, STANDSTILL_S
 from tests.runtime.clock import Clock
 from tests.runtime.scheduler.destinations import NoRest, pass_time, settle
@@ -198,6 +200,35 @@ def test_it_may_wait_for_a_call_while_others_go_on(kind: type[Offloads], n: int)
         nothing_is_left(scheduler)
     assert index.told == [("0", True)]
     assert index.events[-1] == ("commit",)
+
+
+@pytest.mark.parametrize("kind", [Offloads, OffloadsInLoop])
+@pytest.mark.parametrize("errors", [[], [Retry(0.001)]])
+def test_it_goes_on_after_a_call_that_ends_at_once(
+    errors: list[Exception], kind: type[Offloads], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Asks(kind):  # type: ignore[misc, valid-type]
+        def complete(self, documents: list[Completed]) -> int | None:
+            result = super().complete(documents)
+            if errors:
+                raise errors.pop()
+            return result  # type: ignore[no-any-return]
+
+    def start(calls: Calls, *args: Any) -> Future[Any]:
+        future = begin(calls, *args)
+        wait([future], 10)
+        return future
+
+    begin = Calls.start
+    monkeypatch.setattr(Calls, "start", start)
+    index = Asks()
+    index.may_go.set()
+    with running({"some": Fails(), "index": index}, [("some.out", "index.in")]) as scheduler:
+        for n in (1, 0):
+            scheduler.submit(follow([("some", packets(1, n), (0,))], 1))
+            scheduler.drain()
+        nothing_is_left(scheduler)
+    assert index.events[-3:] == [("put", 0), ("told", "0", True), ("commit",)]
 
 
 @pytest.mark.parametrize("kind", [Offloads, OffloadsInLoop])
