@@ -51,7 +51,8 @@ def documents(
     A batch is either all packets or, only where ``header.is_lenient``, all :class:`Unreadable`.
 
     A document without an id of its own, of a delivery of several, has the metadata ``index``, its ordinal there. ``run`` is the
-    time of this run in ms, where versions of documents matter: it becomes metadata, and those with an id have ``index``, too.
+    time of this run in ms, where versions of documents matter: then those with an id have it, and ``index``, too. Those without
+    one are never replaced, so that all of their runs are the same version.
     """
     meta = _metadata(header, receipt, received)
     if run:
@@ -97,6 +98,8 @@ def documents(
                 value = UnwrappedBody(value, Layers(compression=compression), limits)
         if number > 0:
             meta["index"] = number
+        if "id" not in meta:
+            meta.pop("run", None)
         yield media.type, [Packet.from_document({"data": value}, meta)]
         return
     if media.codec != "multipart" and isinstance(source, bytes) and not encoding and not compression:
@@ -149,10 +152,16 @@ def _placed(found: list[dict[str, Any]], meta: dict[str, Any], number: int) -> l
     """
     make = Packet.from_document
     has_id = "id" in meta
+    if "run" in meta:
+        bare = meta if has_id else {name: value for name, value in meta.items() if name != "run"}
+        metas = [
+            meta if has_id or ((id := fields.get("id")) and type(id) is str) or type(id) is int else bare for fields in found
+        ]
+        if number < 0:
+            return [make(fields, own, shared=True) for fields, own in zip(found, metas, strict=True)]
+        return [make(fields, {**own, "index": at}) for at, (fields, own) in enumerate(zip(found, metas, strict=True), number)]
     if number < 0:
         return [make(fields, meta, shared=True) for fields in found]
-    if "run" in meta:
-        return [make(fields, {**meta, "index": at}) for at, fields in enumerate(found, number)]
     return [
         make(fields, meta, shared=True)
         if has_id or ((id := fields.get("id")) and type(id) is str) or type(id) is int
@@ -251,6 +260,8 @@ def _parts(
             if "id" not in own or "run" in own:
                 own["index"] = number
             number += 1
+        if "id" not in own:
+            own.pop("run", None)
         value: bytes | StreamBody
         if content.size <= most_bytes:
             value = b"".join(kept)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pypes.core.limits import Limits
-from pypes.errors import BadRequest, InvalidInput
+from pypes.errors import BadId, BadRequest, InvalidInput
 from pypes.ingest.codecs import json
 from pypes.packet import Packet
 
@@ -38,7 +38,16 @@ def documents(
                     packet.set_meta(name, default)
             if first + number > 1:
                 packet.set_meta("index", first + number - 1)
+            if "run" in meta and not _has_document(packet):
+                packet.delete_meta("run")
         yield packet
+
+
+def _has_document(packet: Packet) -> bool:
+    try:
+        return packet.document is not None
+    except BadId:  # publishers will tell
+        return True
 
 
 def check(body: bytes, limits: Limits) -> int:

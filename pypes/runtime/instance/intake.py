@@ -290,8 +290,6 @@ class Intake:
             meta["filename"] = header.filename
         if charset is not None:
             meta["charset"] = charset
-        if self._run:
-            meta["run"] = self._run
         fields = orjson.loads(body)
         own = header.id
         if own is not None:
@@ -302,6 +300,7 @@ class Intake:
                 if own is not None and len(own) <= self._limits.receipt_ids_bytes:
                     self.ids[number] = own
         if self._identities is not None and own is not None:
+            meta["run"] = self._run
             self._identities.add_lone(item, number, own)
         return entry.filter, Packet.from_document({"data": body} if entry.wants_bytes else fields, meta)
 

@@ -193,23 +193,38 @@ def test_what_an_earlier_release_took_as_given_is_no_place_in_a_document() -> No
         (MULTIPART, None),
     ],
 )
-def test_where_versions_are_compared_every_document_says_its_own(form: str, body: bytes | None) -> None:
+def test_where_versions_are_compared_every_document_says_its_own_and_with_an_id_its_run(form: str, body: bytes | None) -> None:
     if body is None:
         named = part(b"x", "b.txt", "text/plain").replace(b"Content-Type", b"Pypes-Id: a\r\nContent-Type")
         body = part(b"x", "a.txt", "text/plain") + named + b"--XX--\r\n"
-    header = Header("g", content_type=form, documents=2)
-    assert [packet.version for packet in flat(read(header, body, run=9))] == [Version("receipt", 0, 9), Version("receipt", 1, 9)]
-    again = Header("g", content_type=form, documents=2, origin=("first", 5))
-    assert [packet.version for packet in flat(read(again, body, run=9))] == [Version("first", 5, 9), Version("first", 6, 9)]
+    for header, first in (
+        (Header("g", content_type=form, documents=2), Version("receipt", 0)),
+        (Header("g", content_type=form, documents=2, origin=("first", 5)), Version("first", 5)),
+    ):
+        found = flat(read(header, body, run=9))
+        assert [packet.version for packet in found] == [
+            Version(first.receipt, first.index + at, 9 if packet.id == "a" else 0) for at, packet in enumerate(found)
+        ]
+        assert sorted(packet.has_meta("run") for packet in found) == [False, True]
     assert not any(packet.has_meta("run") for packet in flat(read(header, body)))
 
 
 @pytest.mark.parametrize(
-    "header", [{"method": "DELETE", "id": "a"}, {"content_type": "text/plain"}, {"content_type": "text/json"}]
+    ("header", "body", "run"),
+    [
+        ({"method": "DELETE", "id": "a"}, b"", 9),
+        ({"content_type": "text/plain", "id": "a"}, b"{}", 9),
+        ({"content_type": "text/plain"}, b"{}", 0),
+        ({"content_type": "application/json", "id": "a"}, b"{}", 9),
+        ({"content_type": "application/json"}, b'{"id": 1}', 9),
+        ({"content_type": "application/json"}, b'{"id": ""}', 0),
+        ({"content_type": PACKETS}, b'{"fields": {"id": 1}}', 9),
+        ({"content_type": PACKETS}, b"{}", 0),
+    ],
 )
-def test_a_single_document_says_its_version(header: dict[str, Any]) -> None:
-    (packet,) = flat(read(Header("g", **header), b"{}", run=9))
-    assert packet.version == Version("receipt", 0, 9)
+def test_a_single_document_says_its_version_and_with_an_id_its_run(header: dict[str, Any], body: bytes, run: int) -> None:
+    (packet,) = flat(read(Header("g", **header), body, run=9))
+    assert packet.version == Version("receipt", 0, run)
 
 
 def test_packets_keep_their_own_metadata() -> None:

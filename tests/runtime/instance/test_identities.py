@@ -98,6 +98,13 @@ def test_packets_and_news_are_of_one_run(bench_of: Make) -> None:
     assert {each.version.run for each in index.told} == {1790000000000}
 
 
+def test_what_is_not_told_of_says_no_run(bench_of: Make) -> None:
+    bench, index = bench_of()
+    bench.put(one({"id": ""}), one({"a": 1}, meta=(("acl", "x"),)), many([{"id": None}, {"b": 1}]), run=1790000000000)
+    assert [packet.has_meta("run") for packet in index.packets] == [False] * 4
+    assert not index.told
+
+
 def test_small_deliveries_and_waves_of_large_ones_have_one_commit_for_packets_and_news(bench_of: Make) -> None:
     bench, index = bench_of(limits=Limits(wave_packets=8))
     bench.put(*[one({"id": n}) for n in range(6)])
