@@ -53,11 +53,13 @@ class Telling:
         """A call that it waited for has ended."""
         if self._listener.telling is self:  # else it was given up meanwhile
             self._is_waiting = False
-            self._driver.core.ready.unblock(self._driver)
             self._on_resumable(self)
 
     def offload(self, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
-        """Run a call in a thread, and leave the greenlet until it has ended."""
+        """Run a call in a thread, and leave the greenlet until it has ended.
+
+        The filter stays blocked until the greenlet goes on, so that no turn begins while it is being told.
+        """
         core = self._driver.core
         future = core.calls.start(self, fn, args, kwargs)
         core.ready.block(self._driver)
@@ -68,6 +70,7 @@ class Telling:
                 self._greenlet.parent.switch()
             except GreenletExit as error:
                 raise Ended from error
+        core.ready.unblock(self._driver)
         return future.result()
 
     def kill(self) -> None:

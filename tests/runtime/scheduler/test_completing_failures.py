@@ -203,6 +203,21 @@ def test_it_may_wait_for_a_call_while_others_go_on(kind: type[Offloads], n: int)
 
 
 @pytest.mark.parametrize("kind", [Offloads, OffloadsInLoop])
+def test_no_turn_begins_before_it_has_been_told(kind: type[Offloads]) -> None:
+    index = kind()
+    with running({"some": Fails(), "index": index}, [("some.out", "index.in")]) as scheduler:
+        scheduler.submit(follow([("some", packets(1, 1), (0,))], 1))
+        scheduler.run()
+        scheduler.submit(follow([("some", packets(1, 0), (0,))], 1, identities=known(0, receipt="s")))
+        scheduler.run()
+        index.may_go.set()
+        scheduler.drain()
+        nothing_is_left(scheduler)
+    told = [("told", "0", True), ("commit",)]
+    assert index.events == [*told, ("put", 0), *told]
+
+
+@pytest.mark.parametrize("kind", [Offloads, OffloadsInLoop])
 @pytest.mark.parametrize("errors", [[], [Retry(0.001)]])
 def test_it_goes_on_after_a_call_that_ends_at_once(
     errors: list[Exception], kind: type[Offloads], monkeypatch: pytest.MonkeyPatch
