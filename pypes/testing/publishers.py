@@ -155,6 +155,10 @@ class PublisherSuite:
         stage = self.stage(tmp_path)
         stage.post(first := Post(1, ROWS, fails=ROWS[1:2]))
         assert {tuple(each) for each in self.seen(tmp_path)} == first.made(), "what was published is not to be seen"
+        stage.post(replayed := Post(1, run=2, of=ROWS[1]))
+        assert {tuple(each) for each in self.seen(tmp_path)} == first.made() | replayed.made(), (
+            "a replayed part is not to be seen"
+        )
         stage.post(Post(2, ROWS[:1]))
 
     def test_the_replay_of_a_part_removes_nothing(self, tmp_path: Path) -> None:
@@ -185,6 +189,16 @@ class PublisherSuite:
         stage = self.stage(tmp_path)
         for post in CHANGES[change]:
             stage.post(post, is_told_twice=True)
+
+    @pytest.mark.parametrize("newer", NEWER)
+    def test_a_step_that_raises_is_tried_again(self, tmp_path: Path, newer: str) -> None:
+        step = steps = 1
+        while step <= steps:
+            stage = self.stage(tmp_path / str(step))
+            stage.post(Post(1, ROWS), Post(1, ROWS, id=None, index=1))
+            stage.post(NEWER[newer], Post(3, ("",), id=None, index=1), raises_at=step)
+            steps = stage.steps
+            step += 1
 
     # -- older versions ------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pypes.component import Component
 from pypes.core.identity import Completed, Version
 from pypes.core.limits import Limits
+from pypes.errors import Retry
 from pypes.runtime.local import Pipeline
 from pypes.testing.posts import Failing, Post, Seen, Splitting, Waiting
 
@@ -55,28 +56,35 @@ class Stage:
         self._documents: dict[tuple[str, str], _Document] = {}
         self._nameless: set[str] = set()
         self._flying_nameless: set[str] = set()
+        #: Number of steps of the last :meth:`post`.
+        self.steps = 0
 
     # -- posts ---------------------------------------------------------------------------------------------
 
-    def post(self, *posts: Post, is_told_twice: bool = False, is_watched: bool = True) -> int:
+    def post(self, *posts: Post, is_told_twice: bool = False, is_watched: bool = True, raises_at: int = 0) -> int:
         """Run posts as one delivery in a new publisher, and return how many parts it removed.
 
-        Compares after each step, if it ``is_watched``, and at the end.
+        Compares after each step, if it ``is_watched``, and at the end. The step of number ``raises_at`` raises ``Retry`` when it
+        is done.
         """
         self.begin(*posts)
         publisher = self.make()
         if is_told_twice:
             tell_twice(publisher)
         wrong: list[AssertionError] = []
+        self.steps = 0
 
         def on_step(step: str) -> None:
+            self.steps += 1
             try:
-                self.look(f"after {step} for {_names(posts)}")
+                if is_watched:
+                    self.look(f"after {step} for {_names(posts)}")
             except AssertionError as error:  # raised here, it would be a failure of the publisher
                 wrong.append(error)
+            if self.steps == raises_at:
+                raise Retry(0.0, f"{step} is to be tried again")
 
-        if is_watched:
-            watch(publisher, on_step)
+        watch(publisher, on_step)
         removed = self.run(publisher, posts)
         if wrong:
             raise wrong[0]

@@ -159,6 +159,16 @@ class TellsRunsApart(Shelf):
         return super().file_name(f"{part} {version.run}", version)
 
 
+class NumbersParts(Shelf):
+    """Numbers the packets that it takes, also those that it is given again."""
+
+    taken = 0
+
+    def file_name(self, part: str, version: Version) -> str:
+        self.taken += 1
+        return super().file_name(f"{part} {self.taken}", version)
+
+
 class WritesIds(Shelf):
     """Writes ids into names of folders."""
 

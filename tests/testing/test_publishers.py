@@ -43,6 +43,7 @@ WRONG: Final[tuple[tuple[type[shelves.Shelf], str, tuple[Any, ...], str], ...]] 
     (shelves.CountsWhatItKeeps, "deleting_what_is_not_there", (), ""),
     (shelves.TellsRunsApart, "the_replay_of_a_part_removes_nothing", (), "twice"),
     (shelves.TellsRunsApart, "documents_without_an_id_stay", (), "twice"),
+    (shelves.NumbersParts, "a_step_that_raises_is_tried_again", ("parts",), "twice"),
     (shelves.ForgetsTheRest, "a_replay_changes_nothing", ("more parts",), "no whole version"),
     (shelves.ForgetsTheRest, "a_first_version_that_fails_in_part_is_there_as_far_as_it_came", (), "not to be seen"),
     (shelves.WithoutRoutes, "the_same_id_under_two_routes_is_two_documents", (), ""),
