@@ -32,7 +32,11 @@ def main(database: Path, query: tuple[str, ...], limit: int, as_json: bool) -> N
 
 
 def as_obj(hit: Hit) -> dict[str, object]:
-    return {"id": hit.id, "title": hit.title, "score": hit.score, "snippet": hit.snippet, **orjson.loads(hit.fields)}
+    """The hit as JSON; a part says of which document it is, and where it stands there."""
+    place = {"document": hit.document, "part": hit.part} if hit.part else {}
+    route = {"route": hit.route} if hit.route else {}
+    of_it = {"id": hit.id, "title": hit.title, "score": hit.score, "snippet": hit.snippet}
+    return {**of_it, **route, **place, **orjson.loads(hit.fields)}
 
 
 def show(hits: list[Hit]) -> None:

@@ -6,30 +6,24 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, TypeVar
 
 if sys.platform != "win32":
     import fcntl
 
 from pypes.errors import StoreError
+from pypes_search.looking import Look, counted
 from pypes_search.mark import Mark, is_index, mark_of, refuse_foreign, remove_log, set_apart
 from pypes_search.query import BUSY_TIMEOUT_S
+from pypes_search.row import Of, Row, Told
 from pypes_search.schema import prepare
+from pypes_search.versions import complete, forget, has_leftovers, newest_whole, remove_leftovers
+from pypes_search.writing import insert, write
 
-UPSERT_HEAD = "INSERT INTO documents (id, title, text, fields, route, part, version, parted_title, parted_text) VALUES "
-# An unchanged document, as a re-run after a crash brings it, costs no work on the index.
-UPSERT_TAIL = (
-    " ON CONFLICT (id, route, part) DO UPDATE SET version = excluded.version, title = excluded.title, text = excluded.text,"
-    " fields = excluded.fields, parted_title = excluded.parted_title, parted_text = excluded.parted_text"
-    " WHERE (version, title, text, fields) IS NOT (excluded.version, excluded.title, excluded.text, excluded.fields)"
-)
-
-#: Rows per statement. One statement runs wholly without the interpreter lock, so that the graph goes on meanwhile;
-#: row by row, each would wait for its turn to get the lock back. Few sizes, so that their plans stay cached.
-ROWS_PER_STATEMENT = (64, 16, 4, 1)
+T = TypeVar("T")
 
 OPEN_TIMEOUT_S = 2.0
 SYNC_INTERVAL_S = 1.0
@@ -41,23 +35,12 @@ MAX_LOG_BYTES = 64 * 1024 * 1024
 #: Most times that one batch is written anew because the file was taken away meanwhile.
 MAX_RENEWALS = 5
 
-
-class Row(NamedTuple):
-    """A document, or a part of one, as the index keeps it, column by column; ``fields`` is JSON and comes back with a hit.
-
-    ``text`` None: delete the document with all its parts. ``version`` is where it ran first. ``parted_title`` and
-    ``parted_text`` are what is indexed, where that is not title and text themselves.
-    """
-
-    id: str
-    title: str = ""
-    text: str | None = None
-    fields: str = "{}"
-    route: str = ""
-    part: str = ""
-    version: str = ""
-    parted_title: str | None = None
-    parted_text: str | None = None
+#: So long a transaction may go on, once it is committed, with rows of older versions that are left to be removed.
+LEFTOVERS_S = 0.5
+#: Seconds between two looks for documents that have been gone for long enough.
+FORGET_INTERVAL_S = 60.0
+#: Seconds for which a document that is gone is remembered.
+TOMBSTONE_S = 86_400.0
 
 
 class SearchIndex:
@@ -70,11 +53,27 @@ class SearchIndex:
     removed, moved, emptied or replaced by another index, that or a new one is opened and the transaction written there.
     """
 
-    def __init__(self, path: Path, durability: str = "always") -> None:
-        """Open, upgrade or create the index. Raises ``StoreError`` if the file is another thing or of a newer format."""
+    def __init__(
+        self,
+        path: Path,
+        durability: str = "always",
+        *,
+        tombstone_s: float = TOMBSTONE_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Open, upgrade or create the index. Raises ``StoreError`` if the file is another thing or of a newer format.
+
+        ``clock`` gives the seconds since the epoch. For ``tombstone_s`` it is known of a document that it is gone.
+        """
         self.path = path
         self._durability = durability
+        self._tombstone_s = tombstone_s
+        self._clock = clock
         self._synced_s = time.monotonic()
+        self._forgot_s = 0.0
+        self._has_leftovers = False
+        #: Files that were opened, and transactions written to them.
+        self._changes = 0
         self._lock: IO[bytes] | None = None
         self._db: sqlite3.Connection | None = None
         self._log = -1
@@ -84,18 +83,30 @@ class SearchIndex:
         try:
             with self._writing():
                 self._open()
+            self._remove_leftovers()
         except BaseException:
             self.close()
             raise
 
-    def apply(self, rows: Sequence[Row]) -> None:
-        """Insert, replace and delete, in order and in one transaction; durable when it returns. Blocks.
+    def look(self, rows: Sequence[Row]) -> Look | None:
+        """Look for what there is for rows that are to be written; ``None`` if the file was taken away. Blocks."""
+        return self._read(lambda db: Look(db, rows, self._state(db)))
 
-        Raises ``StoreError`` while another thing lies under the name.
+    def counted(self, versions: Sequence[Of]) -> dict[Of, int]:
+        """Count the parts of older versions that go with versions of which no rows are to come. Blocks."""
+        return self._read(lambda db: counted(db, versions)) or {}
+
+    def apply(
+        self, rows: Sequence[Row], nameless: Sequence[Row] = (), told: Sequence[Told] = (), look: Look | None = None
+    ) -> None:
+        """Insert, replace and delete, in order, and end versions, in one transaction; durable when it returns. Blocks.
+
+        ``nameless`` are rows of documents without an id: they replace the same ones, and nothing else. ``look`` is what there was
+        for the rows. Raises ``StoreError`` while another thing lies under the name.
         """
         for _ in range(MAX_RENEWALS):
             try:
-                log_bytes = self._write(rows)
+                log_bytes = self._write(rows, nameless, told, look)
             except sqlite3.DatabaseError:
                 if self._is_current():
                     raise
@@ -105,6 +116,8 @@ class SearchIndex:
             if self._is_current():
                 if CHECKPOINT_BYTES <= log_bytes < MAX_LOG_BYTES:
                     self._checkpoint()
+                if self._has_leftovers:
+                    self._remove_leftovers()
                 return
         raise StoreError(f"{self.path} is taken away again and again while it is written", code="search.lost")
 
@@ -121,40 +134,70 @@ class SearchIndex:
 
     # -- transactions ------------------------------------------------------------------------------------
 
-    def _write(self, rows: Sequence[Row]) -> int:
+    def _write(self, rows: Sequence[Row], nameless: Sequence[Row], told: Sequence[Told], look: Look | None) -> int:
         """One transaction; returns how long the log is behind it, in bytes."""
         with self._writing():
             if not self._is_current():
                 self._renew()
             assert self._db is not None
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                for is_deletion, run in _runs(rows):
-                    if is_deletion:
-                        ids = [(row.id, row.route) for row in run]
-                        self._db.executemany("DELETE FROM documents WHERE id = ? AND route = ?", ids)
-                    else:
-                        self._upsert(run)
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+            db, now_ms = self._db, int(self._clock() * 1000)
+            with self._transaction():
+                insert(db, nameless)
+                if rows or told:
+                    if look is None or look.state != self._state(db):
+                        look = Look(db, rows)
+                    write(db, rows, look, newest_whole(told) if look.found else {}, now_ms)
+                    complete(db, told, look, now_ms)
+                    self._has_leftovers = has_leftovers(db)
+                    self._forget(db)
             log_bytes = os.fstat(self._log).st_size
             if log_bytes >= MAX_LOG_BYTES:
                 self._checkpoint()
             return log_bytes
 
-    def _upsert(self, rows: Sequence[Row]) -> None:
+    def _read(self, ask: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Ask the file that is open; ``None`` if it was taken away."""
+        try:
+            return None if self._db is None else ask(self._db)
+        except sqlite3.DatabaseError:
+            if self._is_current():
+                raise
+            return None
+
+    def _state(self, db: sqlite3.Connection) -> tuple[int, int]:
+        """The same as long as nobody writes."""
+        return self._changes, db.execute("PRAGMA data_version").fetchone()[0]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         assert self._db is not None
-        start = 0
-        for size in ROWS_PER_STATEMENT:
-            while len(rows) - start >= size:
-                values: list[str | None] = []
-                for row in rows[start : start + size]:
-                    values += row
-                self._db.execute(UPSERT_HEAD + ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * size) + UPSERT_TAIL, values)
-                start += size
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+            self._changes += 1
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _forget(self, db: sqlite3.Connection) -> None:
+        """Forget some of the documents that have been gone for long enough, now and then."""
+        now_s = time.monotonic()
+        if now_s - self._forgot_s >= FORGET_INTERVAL_S and not forget(db, int((self._clock() - self._tombstone_s) * 1000)):
+            self._forgot_s = now_s
+
+    def _remove_leftovers(self) -> None:
+        """Remove rows that are not seen any more, for a while; whoever writes next goes on with the rest."""
+        assert self._db is not None
+        end_s = time.monotonic() + LEFTOVERS_S
+        with self._writing():
+            while self._has_leftovers and time.monotonic() < end_s:
+                with self._transaction():
+                    remove_leftovers(self._db)
+                    self._has_leftovers = has_leftovers(self._db)
+                if os.fstat(self._log).st_size >= CHECKPOINT_BYTES:
+                    self._checkpoint()
 
     def _is_sync_due(self) -> bool:
         if self._durability == "interval":
@@ -196,6 +239,8 @@ class SearchIndex:
         if self._durability != "never":
             _sync(self._log)
             _sync_directory(self.path.parent)
+        self._has_leftovers = has_leftovers(self._db)
+        self._changes += 1
 
     def _is_current(self) -> bool:
         """True if the file under the name is the one that is open, and nobody else has written to it."""
@@ -292,18 +337,6 @@ class SearchIndex:
                         return self._lock
                 self._lock.close()
                 self._lock = None
-
-
-def _runs(rows: Iterable[Row]) -> Iterator[tuple[bool, list[Row]]]:
-    """Neighbours of one kind together: deletions, or documents."""
-    run: list[Row] = []
-    for row in rows:
-        if run and (run[0].text is None) != (row.text is None):
-            yield run[0].text is None, run
-            run = []
-        run.append(row)
-    if run:
-        yield run[0].text is None, run
 
 
 def _sync(fd: int) -> None:

@@ -11,26 +11,38 @@ from pypes_search.words import parted
 
 #: Format of the file; a newer one is refused, an older one upgraded by whoever opens it for writing.
 #: 1: one space of ids. 2: documents by route and id, their parts and versions; letters of scripts without spaces are words.
-FORMAT: Final = 2
+#: 3: the versions of a document beside one another, and which of them is seen.
+FORMAT: Final = 3
 #: Marks the file as ours ("Pyps").
 APPLICATION_ID: Final = 0x50797073
 
-# A document may be published in several parts. Its version is the place of its first run: receipt, ordinal in the delivery.
-# What is indexed stands in parted_*, where that differs from what is shown.
-# The index is told to merge small transactions later and more at once: a third less work than by its defaults.
-SCHEMA: Final = """
+# A document may be published in several parts, and in several versions (see :mod:`pypes_search.versions`), whose texts sort as
+# they came. What is indexed stands in parted_*, where that differs from what is shown.
+_TABLES: Final = """
 CREATE TABLE documents (
     key INTEGER PRIMARY KEY, route TEXT NOT NULL, id TEXT NOT NULL, part TEXT NOT NULL, version TEXT NOT NULL,
     title TEXT NOT NULL, text TEXT NOT NULL, fields TEXT NOT NULL, parted_title TEXT, parted_text TEXT,
-    UNIQUE (id, route, part)
+    UNIQUE (id, route, part, version)
 );
+CREATE TABLE versions (
+    id TEXT NOT NULL, route TEXT NOT NULL, version TEXT NOT NULL, gone_ms INTEGER, PRIMARY KEY (id, route)
+) WITHOUT ROWID;
+CREATE INDEX versions_gone ON versions (gone_ms) WHERE gone_ms IS NOT NULL;
+CREATE TABLE leftovers (id TEXT NOT NULL, route TEXT NOT NULL, part TEXT NOT NULL, PRIMARY KEY (id, route)) WITHOUT ROWID;
 CREATE VIEW indexed (key, title, text) AS
     SELECT key, coalesce(parted_title, title), coalesce(parted_text, text) FROM documents;
+"""
+
+# The index is told to merge small transactions later and more at once: a third less work than by its defaults.
+_WORDS: Final = """
 CREATE VIRTUAL TABLE words USING fts5(
     title, text, content='indexed', content_rowid='key', tokenize='unicode61 remove_diacritics 2'
 );
 INSERT INTO words (words, rank) VALUES ('rank', 'bm25(5.0, 1.0)');
 INSERT INTO words (words, rank) VALUES ('automerge', 16), ('crisismerge', 64), ('hashsize', 8388608);
+"""
+
+_TRIGGERS: Final = """
 CREATE TRIGGER documents_insert AFTER INSERT ON documents BEGIN
     INSERT INTO words (rowid, title, text)
         VALUES (new.key, coalesce(new.parted_title, new.title), coalesce(new.parted_text, new.text));
@@ -48,15 +60,42 @@ CREATE TRIGGER documents_update AFTER UPDATE OF title, text, parted_title, parte
 END;
 """
 
-# The route of a document stands among its metadata; where it came from is known only as far as its receipt.
+SCHEMA: Final = _TABLES + _WORDS + _TRIGGERS
+
+_PUT_ASIDE: Final = (
+    "".join(f"DROP TRIGGER documents_{event}; " for event in ("insert", "delete", "update"))
+    + "DROP VIEW IF EXISTS indexed; ALTER TABLE documents RENAME TO documents_old; "
+)
+
+# A row of a table was a document of its own, called by the table's id and its number. Of versions the receipt is known, and in
+# format 2 the ordinal; in format 1 the route stands among the metadata. The words stay as they are where their parting does.
 _UPGRADE: Final = """
 INSERT INTO documents
-    SELECT key, CASE json_type(fields, '$.meta.route') WHEN 'text' THEN json_extract(fields, '$.meta.route') ELSE '' END, id, '',
-        CASE json_type(fields, '$.meta.receipt') WHEN 'text' THEN json_extract(fields, '$.meta.receipt') ELSE '' END,
-        title, text, fields, parted(title), parted(text)
-    FROM documents_1 ORDER BY key;
-DROP TABLE documents_1;
+    SELECT key, route, CASE WHEN is_row THEN substr(id, 1, length(id) - length(number) - 1) ELSE id END,
+        CASE WHEN is_row THEN 'row=' || number ELSE part END,
+        CASE WHEN place = '' OR place = id THEN '' WHEN instr(place, '/') THEN place || '/0000000000000000'
+            ELSE place || '/0000000/0000000000000000' END,
+        title, text, fields, parted_title, parted_text
+    FROM (SELECT *, part = '' AND number > 0 AND id LIKE '_%%/' || number AS is_row FROM (
+        SELECT *, CASE json_type(fields, '$.meta.row') WHEN 'integer' THEN json_extract(fields, '$.meta.row') END AS number
+        FROM (%s)))
+    ORDER BY key;
+DROP TABLE documents_old;
 """
+_FROM_1: Final = """
+SELECT key, CASE json_type(fields, '$.meta.route') WHEN 'text' THEN json_extract(fields, '$.meta.route') ELSE '' END AS route,
+    id, '' AS part,
+    CASE json_type(fields, '$.meta.receipt') WHEN 'text' THEN json_extract(fields, '$.meta.receipt') ELSE '' END AS place,
+    title, text, fields, parted(title) AS parted_title, parted(text) AS parted_text
+FROM documents_old
+"""
+_FROM_2: Final = """
+SELECT key, route, id, part, version AS place, title, text, fields, parted_title, parted_text FROM documents_old
+"""
+_UPGRADES: Final = {
+    1: _PUT_ASIDE.replace("DROP VIEW", "DROP TABLE words; DROP VIEW") + SCHEMA + _UPGRADE % _FROM_1,
+    2: _PUT_ASIDE + _TABLES + _UPGRADE % _FROM_2 + _TRIGGERS,
+}
 
 
 def prepare(db: sqlite3.Connection, path: Path) -> None:
@@ -79,16 +118,11 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
         _run(db, SCHEMA)
     elif version < FORMAT:
         db.create_function("parted", 1, parted, deterministic=True)
-        _run(db, _DROP_INDEX + "ALTER TABLE documents RENAME TO documents_1; " + SCHEMA + _UPGRADE)
+        _run(db, _UPGRADES[version])
     else:
         return
     # into the file itself, where others see at once whose it is
     db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-
-_DROP_INDEX: Final = (
-    "".join(f"DROP TRIGGER documents_{event}; " for event in ("insert", "delete", "update")) + "DROP TABLE words; "
-)
 
 
 def newer(path: Path, version: int) -> StoreError:

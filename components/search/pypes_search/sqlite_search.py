@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 
 from pypes import Example, Help, Packet, Parameters, Publisher, Reject, Retry, Unreachable
+from pypes.core.identity import Completed, Identity
 from pypes.errors import BadId, StoreError
-from pypes_search.index import Row, SearchIndex
+from pypes_search.index import TOMBSTONE_S, SearchIndex
+from pypes_search.row import Row
+from pypes_search.turn import Turn
+from pypes_search.unended import Unended
 from pypes_search.words import parted
+
+T = TypeVar("T")
 
 RETRY_S = 1.0
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -29,8 +35,9 @@ KEPT_META = (
 class SQLiteSearch(Publisher):
     """Index documents for full-text search in one SQLite file (ask it with ``pypes-search``).
 
-    A document replaces the one of the same route and id (packet metadata or field ``id``); a DELETE removes it. One without an
-    id is known by its place, receipt and ordinal in the delivery, so that what is run again doubles nothing.
+    A document replaces the one of the same route and id (packet metadata or field ``id``) with all of its parts as soon as it is
+    complete; if something of it fails, the older one stays. A DELETE removes it. A document without an id is known by its place,
+    receipt and ordinal in the delivery, so that what is run again doubles nothing.
     Many instances may write to one file: they take turns, one transaction for each wave. If the file is removed or replaced, they
     make a new one, or go on with that; while something else lies there, they wait.
     """
@@ -48,47 +55,76 @@ class SQLiteSearch(Publisher):
         title: Annotated[str, Help("Field that holds the title; the file name stands in for it.")] = "title"
         fields: Annotated[list[str], Help("Fields to index as text; empty: all that hold text, but for those in omit.")] = []
         omit: Annotated[list[str], Help("Fields not to index when fields is empty; they are stored all the same.")] = ["links"]
+        tombstone_s: Annotated[
+            float, Help("How long it is known of a deleted document that older versions must not come back, in seconds.", ge=0)
+        ] = TOMBSTONE_S
 
     def setup(self) -> None:
-        self._rows: list[Row] = []
-        self._index = SearchIndex(Path(self.data_dir, self.params.path), self.durability)
+        params = self.params
+        self._index = SearchIndex(Path(self.data_dir, params.path), self.durability, tombstone_s=params.tombstone_s)
+        self._turn = Turn()
+        self._unended = Unended()
 
     def process_batch(self, packets: list[Packet]) -> None:
         seen: Counter[tuple[str, bytes]] = Counter()
-        self._rows += [self._row(packet, seen) for packet in packets]
+        rows: list[Row] = []
+        nameless: list[Row] = []
+        for packet in packets:
+            try:
+                document = packet.document
+            except BadId as error:
+                raise Reject(error.message, error.code) from error
+            (nameless if document is None else rows).append(self._row(packet, document, seen))
+        turn = self._turn
+        turn.rows += rows
+        turn.nameless += nameless
+        turn.look = None
+
+    def complete(self, documents: list[Completed]) -> int:
+        turn = self._turn
+        try:
+            if turn.look is None and turn.rows:
+                turn.look = self._ask(self._index.look, turn.rows)
+            total, unknown = turn.tell(documents)
+            if unknown:
+                counts = self._ask(self._index.counted, unknown)
+                total += sum(turn.count(of, count) for of, count in counts.items())
+        except BaseException:
+            self._turn = Turn()  # as after a commit that raised: the packets come again
+            raise
+        return total
 
     def commit(self) -> None:
-        rows, self._rows = self._rows, []
-        if rows:
-            # in a thread, without the interpreter lock: meanwhile the graph works on the next wave
-            try:
-                self.offload(self._index.apply, rows)
-            except sqlite3.OperationalError as error:  # a full disk or a foreign writer's lock may pass
-                raise Retry(RETRY_S, f"{self.params.path}: {error}") from error
-            except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode not in DAMAGED:
-                    raise
-                raise Unreachable(
-                    RETRY_S, f"{self.params.path} is damaged ({error}); put another index there, or none"
-                ) from error
-            except StoreError as error:  # another thing lies there, until somebody takes it away
-                raise Unreachable(RETRY_S, error.message) from error
+        turn, self._turn = self._turn, Turn()
+        if turn:
+            begun = turn.unended if turn.rows else ()
+            told = turn.told + self._unended.ending(turn.told, begun)
+            self._ask(self._index.apply, turn.rows, turn.nameless, told, turn.look)
+            self._unended.committed(turn.told, begun)
+
+    def _ask(self, fn: Callable[..., T], *args: Any) -> T:
+        """Call the index in a thread, without the interpreter lock: meanwhile the graph works on the next wave."""
+        try:
+            return self.offload(fn, *args)
+        except sqlite3.OperationalError as error:  # a full disk or a foreign writer's lock may pass
+            raise Retry(RETRY_S, f"{self.params.path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode not in DAMAGED:
+                raise
+            raise Unreachable(RETRY_S, f"{self.params.path} is damaged ({error}); put another index there, or none") from error
+        except StoreError as error:  # another thing lies there, until somebody takes it away
+            raise Unreachable(RETRY_S, error.message) from error
 
     def teardown(self) -> None:
         if hasattr(self, "_index"):
             self._index.close()
 
-    def _row(self, packet: Packet, seen: Counter[tuple[str, bytes]]) -> Row:
-        try:
-            given = packet.id
-        except BadId as error:
-            raise Reject(error.message, error.code) from error
-        route = packet.get_meta("route")
-        route = route if isinstance(route, str) else ""
+    def _row(self, packet: Packet, document: Identity | None, seen: Counter[tuple[str, bytes]]) -> Row:
+        version = packet.version
         if packet.is_deletion:
-            if given is None:
+            if document is None:
                 raise Reject("a deletion needs an id: DELETE /docs/{route}/{id}", "search.no_id")
-            return Row(given, route=route)
+            return Row(document.id, route=document.route, version="" if version is None else version.text)
         params = self.params
         texts: list[str] = []
         stored: dict[str, Any] = {}
@@ -98,19 +134,30 @@ class SQLiteSearch(Publisher):
                 title = " ".join(_texts(values))
                 continue
             if name in params.fields or not (params.fields or name in params.omit):
-                texts.extend(_texts(values))
+                for value in values:
+                    if type(value) is str:  # PERF: as mostly
+                        texts.append(value)
+                    else:
+                        texts.extend(_texts(value))
             if name != "text":
                 stored[name] = values[0] if len(values) == 1 and not packet.is_multivalued(name) else values
-        meta = {name: packet.get_meta(name) for name in KEPT_META if packet.has_meta(name)}
+        known = packet.parts()[1] or {}
+        meta = {name: known[name] for name in KEPT_META if name in known}
         text = "\n".join(texts)
         fields = _json({"fields": stored, "meta": meta}).decode()
-        place, part = _place(packet), ""
-        if given is None:
+        part = packet.part
+        if document is not None:
+            (route, id), key = document, "" if version is None else version.text
+        else:
             # several packets may be made of one document, and nothing says in which order
-            part = _digest(place, title, text, _json([stored, meta.get("row")]), seen)
-            given, part = (place, part) if place else (part, "")
+            given = packet.get_meta("route")
+            route = given if isinstance(given, str) else ""
+            place = "" if version is None else f"{version.receipt}/{version.index:07}"
+            content = [stored, meta.get("row"), part] if part else [stored, meta.get("row")]
+            digest = _digest(place, title, text, _json(content), seen)
+            id, part, key = (place, digest, "") if place else (digest, "", "")
         title = title or str(meta.get("filename") or "")
-        return Row(given, title, text, fields, route, part, place, parted(title), parted(text))
+        return Row(id, title, text, fields, route, part, key, parted(title), parted(text))
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -125,13 +172,6 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for one in value:
             yield from _texts(one)
-
-
-def _place(packet: Packet) -> str:
-    """The first run of the document: receipt and ordinal in the delivery; empty outside of a server."""
-    receipt = packet.get_meta("origin") or packet.get_meta("receipt")
-    index = packet.get_meta("index")
-    return f"{receipt}/{index if type(index) is int else 0:07}" if receipt else ""
 
 
 def _json(value: Any) -> bytes:

@@ -24,8 +24,9 @@ from pypes.testing import ComponentSuite, run_component
 from pypes.testing.node import until
 from pypes_search.command import main
 from pypes_search.html_adapter import HTML
-from pypes_search.index import SYNC_INTERVAL_S, Row, SearchIndex
+from pypes_search.index import SYNC_INTERVAL_S, SearchIndex
 from pypes_search.query import count, search
+from pypes_search.row import Row
 from pypes_search.sqlite_search import SQLiteSearch
 
 PAGE = b"""<!doctype html><html lang="en"><head><title> A  page </title>
@@ -204,6 +205,7 @@ class TestSQLiteSearch(ComponentSuite):
             restoring.start()
             assert list(pipeline.run([document("after", id="2")])) == []
             restoring.join(20)
+            assert not pipeline.dead_letters
         assert seen == ["somebody's file"]
         assert [hit.id for hit in search(self.path, "before OR after")] == ["2"]
 

@@ -14,12 +14,13 @@ import orjson
 import pytest
 
 from pypes.errors import StoreError
-from pypes_search.index import Row, SearchIndex
+from pypes_search.index import SearchIndex
 from pypes_search.query import EXCERPT_CHARS, count, search
+from pypes_search.row import Row, Told
 from pypes_search.schema import APPLICATION_ID, FORMAT
 from pypes_search.words import parted
 
-from . import search_format_1
+from . import search_format_1, search_format_2
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ class TestFormat:
             assert db.execute("PRAGMA user_version").fetchone() == (FORMAT,)
             found = db.execute("SELECT key, route, id, part, version, text, fields FROM documents ORDER BY key").fetchall()
         assert found == [
-            (1, "news", "a", "", "r1", texts[0], fields[0]),
+            (1, "news", "a", "", "r1/0000000/0000000000000000", texts[0], fields[0]),
             (2, "", "b", "", "", texts[1], fields[1]),
             (3, "", "c", "", "", texts[2], fields[2]),
         ]
@@ -69,6 +70,49 @@ class TestFormat:
         index.close()
         assert ids(path) == ["a", "b", "a"]
         assert not search(path, "plain")
+        check(path)
+
+    def test_an_index_of_format_2_is_upgraded_in_place(self, path: Path) -> None:
+        row_2, other_row, plain = (
+            orjson.dumps({"fields": {}, "meta": meta}).decode() for meta in ({"row": 2, "receipt": "r1"}, {"row": 3}, {})
+        )
+        place = "r2/0000003"
+        chinese = "我们在研究生命科学"
+        search_format_2.write(
+            path,
+            [
+                ("people", "sheet/2", "", "r1", "", "one of a table", row_2, None),
+                ("people", "sheet/7", "", "r1", "", "x", row_2, None),
+                ("people", "alone", "", "r1/0000001", "", chinese, plain, parted(chinese)),
+                ("", place, "digest", place, "", "nameless", other_row, None),
+                ("", "digest", "", "", "", "outside", plain, None),
+            ],
+        )
+        assert [(hit.id, hit.document, hit.part) for hit in search(path, "table")] == [("sheet/2", "sheet/2", "")]
+        SearchIndex(path).close()
+        with closing(sqlite3.connect(path)) as db:
+            assert db.execute("PRAGMA user_version").fetchone() == (FORMAT,)
+            assert db.execute("SELECT count(*) FROM versions").fetchone() == (0,)
+            found = db.execute("SELECT key, route, id, part, version, text, fields FROM documents ORDER BY key").fetchall()
+        zero = "/0000000000000000"
+        assert found == [
+            (1, "people", "sheet", "row=2", f"r1/0000000{zero}", "one of a table", row_2),
+            (2, "people", "sheet/7", "", f"r1/0000000{zero}", "x", row_2),
+            (3, "people", "alone", "", f"r1/0000001{zero}", chinese, plain),
+            (4, "", place, "digest", "", "nameless", other_row),
+            (5, "", "digest", "", "", "outside", plain),
+        ]
+        assert [(hit.id, hit.document, hit.part) for hit in search(path, "table")] == [("sheet/row=2", "sheet", "row=2")]
+        assert [hit.id for hit in search(path, "科学")] == ["alone"]
+        index = SearchIndex(path)
+        # a table of one row, and a delivery that was queued while the index was upgraded
+        new = Row("sheet", "", "another", route="people", part="row=1", version=f"r3/0000000/{1:016}")
+        told = Told("sheet", "people", new.version, is_whole=True)
+        index.apply([new], [Row(place, "", "nameless again", part="digest")], [told])
+        index.close()
+        assert ids(path) == ["sheet/7", "alone", place, "digest", "sheet"]
+        assert not search(path, "table")
+        assert count(path) == 5
         check(path)
 
     def test_an_upgrade_that_is_killed_has_changed_nothing(self, path: Path) -> None:

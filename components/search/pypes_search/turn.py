@@ -1,0 +1,70 @@
+"""Turn: what a publisher has taken since its last commit, and what it was told of documents meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from pypes.core.identity import Completed
+from pypes_search.looking import Look
+from pypes_search.row import NO_RUN, Key, Of, Row, Told
+
+#: Stands for the version of a deletion that has none: newer than all.
+_LAST: Final = "\U0010ffff"
+
+
+class Turn:
+    """Rows of documents with an id, and of those without, and the documents of which nothing more comes."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.nameless: list[Row] = []
+        self.told: list[Told] = []
+        #: The rows that the index has for these; looked up when that is first needed.
+        self.look: Look | None = None
+        #: By document, the parts that go with versions of this turn.
+        self._gone: dict[Key, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.nameless or self.told)
+
+    def tell(self, documents: Iterable[Completed]) -> tuple[int, list[Of]]:
+        """Note documents of which nothing more comes.
+
+        Returns how many parts of older versions go with them, and the versions of which the look does not know that.
+        """
+        total, unknown = 0, []
+        look, told = self.look, self.told
+        for (route, id), version, is_whole, is_deleted in documents:
+            text = version.text if version.receipt else ""
+            told.append(Told(id, route, text, is_whole, is_deleted))
+            if not is_whole:
+                continue
+            of = id, route, text
+            if text and look is not None:
+                if of in look.alone:  # PERF: as mostly
+                    continue
+                if of in look.counts:
+                    total += self.count(of, look.counts[of])
+                    continue
+            if text:
+                unknown.append(of)
+            elif is_deleted:
+                unknown.append((id, route, _LAST))
+        return total, unknown
+
+    def count(self, of: Of, count: int) -> int:
+        """The number of parts that go with a version, without those that go with an older one in this same turn."""
+        key = of[:2]
+        gone = self._gone.get(key, 0)
+        if count <= gone:
+            return 0
+        self._gone[key] = count
+        return count - gone
+
+    @property
+    def unended(self) -> set[Of]:
+        """The versions with rows in this turn of which nobody has told yet that they end."""
+        versions = {(row.id, row.route, row.version) for row in self.rows}
+        versions.difference_update([each[:3] for each in self.told])
+        return {of for of in versions if of[2] and not of[2].endswith(NO_RUN)} if versions else versions
