@@ -70,6 +70,15 @@ def test_every_check_is_failed_by_a_wrong_publisher() -> None:
     assert checks == {check for _, check, _, _ in WRONG}
 
 
+def test_readers_that_see_two_versions_at_once_must_be_told_so(tmp_path: Path) -> None:
+    class Suite(TestShelf):
+        shows_both = False
+
+    Suite().test_a_newer_version_replaces_the_older_one(tmp_path / "one", "one packet")
+    with pytest.raises(AssertionError, match="parts of several versions"):
+        Suite().test_a_newer_version_replaces_the_older_one(tmp_path / "parts", "other parts")
+
+
 def test_a_publisher_without_complete_is_none_of_whole_documents(tmp_path: Path) -> None:
     class Deaf(shelves.Shelf):
         complete = None  # type: ignore[assignment]
@@ -111,10 +120,13 @@ def test_nothing_of_it_is_left(tmp_path: Path) -> None:
 def test_a_process_that_does_nothing_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     before = psutil.Process().children()
     monkeypatch.setattr(forked, "MOST_S", 0.01)
-    waits = forked.Forked(forked.Forked.wait_for_parent)
     with pytest.raises(AssertionError, match=r"did nothing for 0\.01 s"):
-        waits.wait_for_report()
-    ends = forked.Forked(lambda process: None)
+        forked.Forked(forked.Forked.wait_for_parent).wait_for_report()
+    assert psutil.Process().children() == before
+
+
+def test_a_process_that_ends_before_it_reports_is_told_of() -> None:
+    before = psutil.Process().children()
     with pytest.raises(AssertionError, match="without a report"):
-        ends.wait_for_report()
+        forked.Forked(lambda process: None).wait_for_report()
     assert psutil.Process().children() == before

@@ -52,13 +52,13 @@ def fold(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 
     Of each document, these are the packets of its newest whole version: one that is ``complete`` or ``deleted``. While there is
     none, they are those of its newest delivery (all but the last number of ``version``, which is the run), each part as its
-    newest run has it. Documents without an id stay, each part as its newest run has it. A last line without a line break is
-    ignored.
+    newest run has it. Documents without an id stay, each part as its newest run has it. A line without a line break is
+    ignored, as a crash leaves it at the end of a file. Files that were renamed go in one after the other.
     """
     documents: dict[tuple[Any, ...], _Document] = {}
     for number, text in enumerate(lines):
         if not text.endswith(b"\n"):
-            break
+            continue
         line = orjson.loads(text)
         version = line["version"]
         name: tuple[Any, ...] = line["route"], line["document"]

@@ -65,6 +65,8 @@ def test_the_newest_whole_version_stands(lines: list[Any], stand: list[Any]) -> 
 def test_a_torn_line_is_not_there_yet() -> None:
     text = json.dumps(packet("1/0/1", "a")).encode()
     assert list(fold([text + b"\n", text[:20]])) == [packet("1/0/1", "a")]
+    # at the end of a file that was renamed after a crash
+    assert list(fold([text[:20], text + b"\n"])) == [packet("1/0/1", "a")]
 
 
 def test_lines_say_everything(tmp_path: Path) -> None:
