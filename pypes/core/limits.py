@@ -150,7 +150,8 @@ _FIXED = (
     "Some limits are fixed. A route or an id of a document has at most 2,048 bytes of UTF-8 (400 in a URL or in `Pypes-Id`, 422",
     "in a graph with order, else a dead letter). The head of a request or part has at most 32 `Pypes-Meta-NAME` of 8 KiB",
     "together (400). An integer has at most 64 bits (400). A number with a fraction or an exponent is an IEEE double.",
-    "The `batch_size` of a filter is at most 10,000 packets.",
+    "The `batch_size` of a filter is at most 10,000 packets. The store of a filter keeps as many entries as its component says:",
+    "`Unchanged` 1,000,000 `documents`, unless its parameter says otherwise; those that were written first go first.",
 )
 
 

@@ -155,9 +155,14 @@ def test_what_cannot_be_isolated_is_refused() -> None:
 
         def complete(self, documents: list[Completed]) -> None: ...
 
+    class Concludes(Filter):
+        isolated = True
+
+        def conclude(self, documents: list[Completed]) -> None: ...
+
     for refused, advice in (
         *((Publishes, "in a filter before it"), (Holds, "in an operator behind it"), (Loops, "with process")),
-        (Told, "be told in a filter behind it"),
+        *((Told, "be told in a filter behind it"), (Concludes, "be told in a filter behind it")),
     ):
         with pytest.raises(InvalidComponent, match=advice):
             describe(refused)

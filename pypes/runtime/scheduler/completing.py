@@ -117,7 +117,11 @@ class Completing:
         if self._newest.get(document.known.document) is document:
             del self._newest[document.known.document]
         completions = self.open[document.epoch]
-        completions.forget(document.ordinal)
+        ordinal = document.ordinal
+        completions.known.pop(ordinal, None)
+        if completions.spoiled or completions.kept:  # PERF: neither, as a rule
+            completions.spoiled.pop(ordinal, None)
+            completions.kept.pop(ordinal, None)
         completions.open -= 1
         if not completions.open:
             del self.open[document.epoch]

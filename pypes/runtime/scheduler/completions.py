@@ -69,12 +69,6 @@ class Completions:
             if document in self.known:
                 self.kept[document] = self.kept.get(document, 0) | where
 
-    def forget(self, document: int) -> None:
-        """Forget a document that is complete everywhere."""
-        self.known.pop(document, None)
-        self.spoiled.pop(document, None)
-        self.kept.pop(document, None)
-
     def count_removed(self, publisher: str, delivery: int, count: int) -> None:
         """Count parts of older versions that a publisher has removed."""
         counts = self.removed.setdefault(publisher, {})

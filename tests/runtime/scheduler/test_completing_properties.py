@@ -115,6 +115,7 @@ def identities(low: int, count: int) -> dict[int, Known]:
     st.sampled_from([0, 3, 7]),
     st.booleans(),
     st.sets(st.integers(0, 6)),
+    st.booleans(),
 )
 def test_every_document_is_told_of_once_at_each_end(
     graph: tuple[list[tuple[type[Component], str]], list[tuple[int, int]]],
@@ -125,6 +126,7 @@ def test_every_document_is_told_of_once_at_each_end(
     flaky: int,
     has_barriers: bool,
     holding: set[int],
+    waits: bool,
 ) -> None:
     nodes, wires = graph
     nodes = [(Holds if i in holding and kind in ("pass", "add") else style, kind) for i, (style, kind) in enumerate(nodes)]
@@ -139,11 +141,23 @@ def test_every_document_is_told_of_once_at_each_end(
     lines = [(f"n{a}.out", f"n{b}.in") for a, b in wires] + [(f"n{i}.out", f"end{i}.in") for i in ends]
     sources = [i for i in range(len(nodes)) if not any(b == i for _, b in wires)]
     done: list[Epoch] = []
+    concluded: dict[Document, bool] = {}
+
+    def conclude(documents: list[Completed]) -> None:
+        if waits:
+            components["n0"].offload(int)
+        for each in documents:
+            document = int(each.version.receipt), int(each.document.id)
+            assert document not in concluded
+            assert all(document in sink.told for sink in sinks.values())
+            concluded[document] = each.is_whole
+
+    components["n0"].conclude = conclude
 
     def ended(epoch: Epoch) -> None:
         low = epoch.feed.deliveries[0]
-        for each in sinks.values():
-            assert all((low, n) in each.told for n in range(low, low + epoch.feed.documents))
+        for told in (concluded, *(each.told for each in sinks.values())):
+            assert all((low, n) in told for n in range(low, low + epoch.feed.documents))
         done.append(epoch)
 
     def batches(low: int, high: int) -> Iterator[Any]:
@@ -176,6 +190,7 @@ def test_every_document_is_told_of_once_at_each_end(
             expected = Expected()
             for i in sources:
                 model(nodes, wires, i, n, expected)
+            assert concluded[low, n] is (fate.outcome != "failed")
             for name, each in sinks.items():
                 failed = {f"n{i}" for i in expected.failed}
                 if not any(style is Holds for style, _ in nodes):

@@ -204,14 +204,15 @@ def test_a_call_that_ends_at_once_lets_the_filter_go_on(hook: str) -> None:
     assert keep.numbers == [*range(200)]
 
 
-def test_what_it_raises_is_logged_and_tried_again_only_if_it_says_so(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("again", [Retry, Unreachable])
+def test_what_it_raises_is_logged_or_tried_again_if_it_says_so(again: type[Retry], caplog: pytest.LogCaptureFixture) -> None:
     class Raises(Ends):
         tries = 0
 
         def conclude(self, documents: list[Completed]) -> None:
             self.tries += 1
             if self.tries == 1:
-                raise Retry(0.001)
+                raise again(0.001)
             if documents[0].document.id == "1" or len(documents) > 1:
                 raise ValueError("no")
             super().conclude(documents)
@@ -222,7 +223,7 @@ def test_what_it_raises_is_logged_and_tried_again_only_if_it_says_so(caplog: pyt
         scheduler.drain()
         nothing_is_left(scheduler)
     assert raises.events == [("done", "0", True)]
-    assert [record.getMessage() for record in caplog.records] == ["conclude failed"]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == ["conclude failed"]
     assert done[0].flags == bytes((1, 1))
     assert not done[0].dead_letters
 
