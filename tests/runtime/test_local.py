@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from greenlet import getcurrent
 
-from pypes import Filter, Graph, InvalidGraph, Packet, Pipeline, Publisher, Transformer
+from pypes import Component, Filter, Graph, InvalidGraph, Packet, Pipeline, Publisher, Transformer
 from pypes.core.identity import Completed, Identity, Version
 from pypes.errors import ComponentError
 from pypes.ingest.outcome import Fate
 from pypes.observe import Observer
+from pypes.testing.node import until
 from tests.placement import samples
 
 
@@ -114,6 +118,47 @@ def test_what_is_no_component_is_refused_with_what_to_do(node: Any, said: str) -
             make()
         assert said in str(raised.value)
         assert raised.value.code == "pipeline.no_component"
+
+
+class Looping(Transformer):
+    def run(self) -> None:
+        while True:
+            for packet in self.receive_all("in"):
+                self.send("out", packet)
+            self.yield_ctrl()
+
+
+class Offloading(Publisher):
+    def process(self, packet: Packet) -> None:
+        self.offload(packet.get, "id")
+
+    def complete(self, documents: list[Completed]) -> None:
+        self.offload(len, documents)
+
+
+class Overlapping(Transformer):
+    concurrency = 2
+
+    def process(self, packet: Packet) -> Packet:
+        self.offload(packet.get, "id")
+        return packet
+
+
+@pytest.mark.parametrize("chain", [(Shout,), (Looping,), (Overlapping, Offloading), (Looping, Offloading)])
+def test_nothing_of_its_thread_is_left(chain: tuple[type[Component], ...]) -> None:
+    kept: list[Any] = []
+
+    def run() -> None:
+        with Pipeline(*chain) as pipeline:
+            pipeline.push([Packet({"id": n, "title": "a"}) for n in range(3)])
+        kept.extend([pipeline, weakref.ref(getcurrent())])
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    pipeline, main = kept
+    assert not pipeline.dead_letters
+    until(lambda: main() is None, 5.0, "the main greenlet of the thread has gone")
 
 
 def test_it_stays_usable_and_lazy() -> None:

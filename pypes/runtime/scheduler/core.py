@@ -75,7 +75,7 @@ class Core:
         #: Called before each turn of a lone run with the filter and the document that was fed last.
         self.record_turn: Callable[[str, int], None] | None = None
         #: The greenlet that called ``run``, and the one that runs the filters for it; see :meth:`park`.
-        self.caller = getcurrent()
+        self.caller: greenlet | None = getcurrent()
         self.runner: greenlet | None = None
 
     def target_of(self, wire: Wire) -> Filter:
@@ -96,6 +96,7 @@ class Core:
         try:
             if runner is me:
                 self.runner = None
+                assert self.caller is not None
                 self.caller.switch(PARKED)
             else:
                 assert runner is not None

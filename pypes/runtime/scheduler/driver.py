@@ -150,6 +150,10 @@ class Driver(Publishing):
             self.greenlet.parent = getcurrent()
             self.greenlet.throw(GreenletExit)
 
+    def let_go(self) -> None:
+        """Refer to no greenlet any more."""
+        self.greenlet = None
+
     @property
     def is_working(self) -> bool:
         """True while it has something in hand between its turns."""

@@ -61,6 +61,10 @@ class LoopDriver(ReceivingDriver):
         self.greenlet = self.own
         super().kill()
 
+    def let_go(self) -> None:
+        super().let_go()
+        self.own = self.home = None
+
     def _body(self) -> None:
         """The filter's own greenlet: ``run``, again and again."""
         while True:

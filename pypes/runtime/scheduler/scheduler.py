@@ -130,6 +130,10 @@ class Scheduler:
             runner.parent = getcurrent()
             runner.throw(GreenletExit)
         self.core.calls.close()
+        # the main greenlet of a thread must not outlive it: what another thread collects of it may crash the process
+        self.core.caller = None
+        for driver in self.drivers:
+            driver.let_go()
 
     # -- input ------------------------------------------------------------------------------------------
 
@@ -222,6 +226,7 @@ class Scheduler:
         """The loop of a runner: slice after slice, until a filter is parked in it."""
         me = getcurrent()
         while self._run_slice(me):
+            assert self.core.caller is not None
             self.core.caller.switch()
 
     def _run_slice(self, me: greenlet) -> bool:
