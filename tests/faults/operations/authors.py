@@ -175,10 +175,10 @@ class Author(threading.Thread):
             url = f"{self._url}/{quote(first.id, safe='')}"
             if first.kind == DELETION:
                 return "DELETE", url, b"", {}
-            return "PUT", url, _body(first), {"Content-Type": TYPES[first.kind]}
+            return "PUT", url, body_of(first), {"Content-Type": TYPES[first.kind]}
         fields = []
         for version in versions:
-            part = RequestField("file", _body(version), filename=f"{version.index}.{'csv' if version.kind == TABLE else 'txt'}")
+            part = RequestField("file", body_of(version), filename=f"{version.index}.{'csv' if version.kind == TABLE else 'txt'}")
             part.headers = {"Pypes-Id": quote(version.id, safe="")}
             part.make_multipart(content_type=TYPES[version.kind])
             fields.append(part)
@@ -298,7 +298,8 @@ class Author(threading.Thread):
         self.notes.violations.append(what)
 
 
-def _body(version: Version) -> bytes:
+def body_of(version: Version) -> bytes:
+    """The body that is posted."""
     if version.kind == TABLE:
         lines = ["number,text", *(f"{number},{item}" for number, item in enumerate(version.items))]
         return "".join(f"{line}\r\n" for line in lines).encode()

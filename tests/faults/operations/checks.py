@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from pypes.testing.node import Node, until
+from pypes_basic.log_lines import fold
 from tests.faults.chaos.checks import pages
-from tests.faults.operations.authors import Author
-from tests.faults.operations.model import Parts, Splitter, Version, misfit, out_of_order, untrue
+from tests.faults.operations import readers
+from tests.faults.operations.authors import TYPES, Author, body_of
+from tests.faults.operations.model import INDEX, TABLE, Parts, Splitter, Version, misfit, out_of_order, untrue
 
 DRAIN_S = 180.0
 #: Receipts that are asked for afterwards, at most.
 RECEIPTS = 1000
+#: Documents that are searched for, and those whose log is folded, each up to as many lines, at most.
+SEARCHED = 50
+FOLDED = 20
+
+_SERIAL = re.compile(r"(?:plain|ordered)\d+v\d+")
 
 #: By graph and publisher, what is seen of each document.
 Left = Mapping[tuple[str, str], Mapping[str, Parts]]
@@ -87,6 +97,61 @@ def untrue_letters(node: Node, authors: Iterable[Author]) -> Iterator[str]:
                 if count != version.bad:
                     place = f"receipt {version.receipt}/{version.index}"
                     yield f"{count} dead letters of {version.serial}, {place}, not {version.bad}"
+
+
+def unlike_hits(path: Path, shelf: Mapping[str, Parts], rng: random.Random) -> Iterator[str]:
+    """Documents of which a search in an index does not find the parts that it has, or finds others."""
+    known = sorted(id for id, parts in shelf.items() if parts)
+    for id in rng.sample(known, min(SEARCHED, len(known))):
+        word = _SERIAL.search(next(iter(shelf[id].values())))
+        assert word is not None
+        hits = readers.found_in_index(path, word[0])
+        if hits != {(id, part) for part in shelf[id]}:
+            yield f"a search for {word[0]} finds {sorted(hits)[:5]}, but of {id} there are {sorted(shelf[id])[:5]}"
+
+
+def broken_logs(path: Path, authors: Iterable[Author], splitters: Collection[Splitter], rng: random.Random) -> Iterator[str]:
+    """Documents of which a log, folded up to some line, has neither the newest version that was whole by then nor nothing of it.
+
+    A log shows afterwards what its readers would have seen at any time.
+    """
+    documents = {document.id: document for author in authors for document in author.documents}
+    sample = rng.sample(sorted(documents), min(FOLDED, len(documents)))
+    for id, lines in readers.lines_in_log(path, sample).items():
+        known = {(each.receipt, each.index): each for each in documents[id].versions if each.receipt}
+        for end in rng.sample(range(len(lines)), min(FOLDED, len(lines))):
+            newest = max((_whole_in(line) for line in lines[: end + 1]), default="")
+            receipt, _, rest = newest.partition("/")
+            version = known.get((receipt, int(rest.partition("/")[0] or 0)))
+            if version is None:
+                continue
+            found = {line["part"]: line["fields"]["text"] for line in fold(lines[: end + 1])}
+            if not any(version.parts(each) == found for each in splitters):
+                yield f"{id}: {newest} is whole in line {end} of {len(lines)} in {path.name}, but {len(found)} parts are left"
+
+
+def _whole_in(line: bytes) -> str:
+    """The version that a line of a log says to be whole; empty if it says nothing of that."""
+    if b'"complete":true' not in line and b'"deleted":true' not in line:
+        return ""
+    version: str = json.loads(line)["version"]
+    return version
+
+
+def miscounted(node: Node, graph: str) -> Iterator[str]:
+    """Receipts that do not say how many parts of older versions were removed, where nothing else goes on."""
+    id = f"calm/{graph}"
+    for number, (size, removed) in enumerate(((5, {}), (2, {INDEX: 3}), (4, {}), (0, {INDEX: 4}), (3, {}), (None, {INDEX: 3}))):
+        url = f"{node.url}/docs/{graph}/{id.replace('/', '%2F')}"
+        headers = {"Content-Type": TYPES[TABLE], "Prefer": "wait=10"}
+        if size is None:
+            answer = node.http.request("DELETE", url, headers={"Prefer": "wait=10"})
+        else:
+            items = tuple(f"row {row} of calm{number}" for row in range(size))
+            answer = node.http.request("PUT", url, body=body_of(Version(id, 1, "", TABLE, items)), headers=headers)
+        found = answer.json()
+        if found["state"] != "done" or (found.get("removed") or {}) != removed:
+            yield f"{graph}: a table of {size} rows removes {removed} parts; its receipt says {found}"
 
 
 def _by_receipt(authors: Iterable[Author], *, is_ordered: bool) -> dict[str, list[Version]]:

@@ -51,3 +51,10 @@ class Mended(Filter):
         if found is not None and not Path(self.params.folder, found[1]).exists():
             raise Reject(f"{found[0]} is not mended", code="test.poison")
         return packet
+
+
+class MendedMany(Mended):
+    """The same for batches of several deliveries: a batch with one that is refused is tried again packet by packet."""
+
+    def process_batch(self, packets: list[Packet]) -> list[Packet]:
+        return [self.process(packet) for packet in packets]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import random
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from tests.faults.operations.checks import broken_logs
 from tests.faults.operations.model import (
     DELETION,
     INDEX,
@@ -132,3 +136,19 @@ def test_receipts_say_what_became_of_versions() -> None:
     assert not list(untrue(versions, receipt))
     for wrong in ({"state": "done"}, {"published": 3}, {"dropped": 0}, {"failed": 0}, {"removed": {"json": 1}}):
         assert list(untrue(versions, receipt | wrong))
+
+
+def test_a_log_in_which_a_version_is_whole_before_it_is_there(tmp_path: Path) -> None:
+    author = SimpleNamespace(documents=[document("table:2", "table:1")])
+    path = tmp_path / "log"
+
+    def broken(*lines: str) -> list[str]:
+        path.write_text("".join(f'{{"document":"d","route":"","version":"{line}}}\n' for line in lines))
+        return list(broken_logs(path, cast(Any, [author]), SPLITTERS, random.Random(1)))
+
+    old = [f'r1/0/1","part":"row={row + 1}","fields":{{"text":"1.{row}"}}' for row in range(2)]
+    new = 'r2/0/1","part":"row=1","fields":{"text":"2.0"}'
+    assert not broken(*old, 'r1/0/1","complete":true', new, 'r2/0/1","complete":true')
+    assert not broken(*old, 'r1/0/1","complete":true', new, 'r2/0/1","complete":false')
+    assert "r1/0/1 is whole in line 1 of 3 in log, but 1 parts are left" in broken(old[0], 'r1/0/1","complete":true', old[1])[0]
+    assert broken(*old, 'r1/0/1","complete":true', 'r2/0/1","complete":true', new)

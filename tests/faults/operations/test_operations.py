@@ -17,12 +17,12 @@ from pypes.testing.clock import WallClock
 from pypes.testing.node import until
 from tests.faults.chaos.checks import few
 from tests.faults.chaos.faults import Disk, Tally
-from tests.faults.operations import checks
+from tests.faults.operations import checks, readers
 from tests.faults.operations.authors import Author
 from tests.faults.operations.disturbing import Disturbing
 from tests.faults.operations.model import INDEX, LOG
-from tests.faults.operations.node import GRAPHS, SPLITTERS, node_in
-from tests.faults.operations.readers import Reader, Shelf
+from tests.faults.operations.node import GRAPHS, SPLITTERS, Folders, node_in
+from tests.faults.operations.readers import Reader
 
 DISK_BYTES = 1 << 30
 #: Authors of each graph, in a short run and in a long one.
@@ -43,8 +43,8 @@ def small_disk(path: Path) -> Iterator[Disk]:
 @pytest.mark.timeout(3600)
 def test_publishers_are_left_with_what_the_model_says(tmp_path: Path) -> None:
     seed = int(os.environ.get("PYPES_OPERATIONS_SEED", random.randrange(1 << 30)))
-    operations = int(os.environ.get("PYPES_OPERATIONS", 3_000))
-    seconds = float(os.environ.get("PYPES_OPERATIONS_S", 10))
+    operations = int(os.environ.get("PYPES_OPERATIONS", 2_500))
+    seconds = float(os.environ.get("PYPES_OPERATIONS_S", 8))
     is_long = seconds > LONG_S
     print(f"\nseed {seed}")  # noqa: T201
     rng = random.Random(seed)
@@ -53,7 +53,9 @@ def test_publishers_are_left_with_what_the_model_says(tmp_path: Path) -> None:
     mended.mkdir()
     clock = WallClock(tmp_path / "clock")
     with small_disk(base / "data") as disk:
-        node = node_in(base, mended, workers=2, instances=2, **clock.environ)
+        data = base / "data"
+        folders = Folders(mended, logs=tmp_path if is_long else data)
+        node = node_in(base, folders, workers=2, instances=2, **clock.environ)
         try:
             node.start()
             node.wait_ready()
@@ -62,8 +64,8 @@ def test_publishers_are_left_with_what_the_model_says(tmp_path: Path) -> None:
                 for graph in GRAPHS
                 for number in range(AUTHORS[is_long])
             ]
-            reader = Reader(base / "data", authors, SPLITTERS, random.Random(rng.random()), stop)
-            disturbing = Disturbing(node, disk, clock, mended, rng, is_long=is_long)
+            reader = Reader(data, authors, SPLITTERS, random.Random(rng.random()), stop)
+            disturbing = Disturbing(node, disk, clock, folders, rng, is_long=is_long)
             began_s = time.monotonic()
 
             def goes_on() -> bool:
@@ -81,9 +83,8 @@ def test_publishers_are_left_with_what_the_model_says(tmp_path: Path) -> None:
             checks.drain(node)
             checks.learn_of_left_out(node, authors)
             left = {
-                (graph, name): Shelf(base / "data" / f"{graph}.{name}.db").everything()
-                for graph in GRAPHS
-                for name in (INDEX, LOG)
+                **{(graph, INDEX): readers.all_in_index(readers.index_path(data, graph), graph) for graph in GRAPHS},
+                **{(graph, LOG): readers.all_in_log(readers.log_path(folders.logs, graph), graph) for graph in GRAPHS},
             }
             _report(authors, reader, tally, time.monotonic() - began_s)
             findings = [
@@ -95,6 +96,11 @@ def test_publishers_are_left_with_what_the_model_says(tmp_path: Path) -> None:
                 *few(checks.untrue_receipts(node, authors, rng)),
                 *few(checks.untrue_letters(node, authors)),
             ]
+            for graph in GRAPHS:
+                own = [author for author in authors if author.graph == graph]
+                findings += few(checks.unlike_hits(readers.index_path(data, graph), left[graph, INDEX], rng))
+                findings += few(checks.broken_logs(readers.log_path(folders.logs, graph), own, SPLITTERS, rng))
+                findings += few(checks.miscounted(node, graph))
             status = node.stop()
             if status != 0:
                 findings.append(f"the server ended with {status}")
