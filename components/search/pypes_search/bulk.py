@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import orjson
@@ -32,10 +33,7 @@ class Bulk:
         start = 0
         for size in SIZES:
             while len(rows) - start >= size:
-                values: list[Any] = []
-                for row in rows[start : start + size]:
-                    values += row
-                values += more
+                values = [*chain.from_iterable(rows[start : start + size]), *more]
                 yield start, db.execute(self._statements[size], values)
                 start += size
 

@@ -8,7 +8,7 @@ from collections.abc import Container, Sequence
 from typing import Final, NamedTuple
 
 from pypes_search.bulk import Bulk
-from pypes_search.row import Key, Of, Row
+from pypes_search.row import Key, Of, Row, key_of, of_row, place_of, text_of
 
 #: For each row the version of its document that is seen, version and key of each row of the same part, and whether there are
 #: others; rows for which there is nothing are left out.
@@ -55,14 +55,16 @@ class Look:
         self.state = state
         #: By the place of a row, those that are there.
         self.found, others = find(db, rows)
-        versions: list[Of] = [(row[0], row[4], row[6]) for row in rows]  # PERF: id, route, version
+        versions = list(map(of_row, rows))
         #: Versions with one row, of documents without another part: nothing but older rows of the same part goes with these.
         self.alone = set(versions)
         #: Of the other versions, how many parts of older ones go with them.
         self.counts: dict[Of, int] = {}
-        if len(self.alone) < len(versions) or len({of[:2] for of in versions}) < len(versions):
-            others.update(key for key, count in Counter(of[:2] for of in versions).items() if count > 1)
-        others.update((row.id, row.route) for row in rows if row.text is None)
+        keys = list(map(key_of, rows))
+        if len(set(keys)) < len(keys):
+            others.update(key for key, count in Counter(keys).items() if count > 1)
+        if None in map(text_of, rows):
+            others.update(key for key, row in zip(keys, rows, strict=True) if row.text is None)
         if others:
             self._count(db, rows, versions, others)
 
@@ -87,7 +89,7 @@ def find(db: sqlite3.Connection, rows: Sequence[Row]) -> tuple[dict[int, There],
     """Find what is there for rows, by their place, and the documents with other parts than the one of their row."""
     found: dict[int, There] = {}
     others: set[Key] = set()
-    for place, (seen, version, key, has_others) in _FIND.ask(db, [(row[0], row[4], row[5]) for row in rows]):
+    for place, (seen, version, key, has_others) in _FIND.ask(db, list(map(place_of, rows))):
         if has_others:
             others.add((rows[place].id, rows[place].route))
         there = found.get(place)

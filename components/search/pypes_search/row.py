@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 #: The end of a version that nobody tells of when it is complete: the document had no identity when it was posted.
@@ -11,6 +13,8 @@ NO_RUN: Final = "/" + "0" * 16
 Key = tuple[str, str]
 #: A version of a document: id, route and version.
 Of = tuple[str, str, str]
+#: A version of which nothing more comes: id, route, version, whether it is whole, and whether it deletes the document.
+Told = tuple[str, str, str, bool, bool]
 
 
 class Row(NamedTuple):
@@ -31,11 +35,9 @@ class Row(NamedTuple):
     parted_text: str | None = None
 
 
-class Told(NamedTuple):
-    """A version of a document of which nothing more comes, as :class:`pypes.core.identity.Completed` has it."""
-
-    id: str
-    route: str
-    version: str
-    is_whole: bool
-    is_deleted: bool = False
+#: PERF: Columns of a row, without a call for each.
+key_of: Callable[[Row], Key] = itemgetter(0, 4)
+place_of: Callable[[Row], tuple[str, str, str]] = itemgetter(0, 4, 5)
+of_row: Callable[[Row], Of] = itemgetter(0, 4, 6)
+text_of: Callable[[Row], str | None] = itemgetter(2)
+of_told: Callable[[Told], Of] = itemgetter(0, 1, 2)

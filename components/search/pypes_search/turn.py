@@ -7,7 +7,7 @@ from typing import Final
 
 from pypes.core.identity import Completed
 from pypes_search.looking import Look
-from pypes_search.row import NO_RUN, Key, Of, Row, Told
+from pypes_search.row import NO_RUN, Key, Of, Row, Told, of_row, of_told
 
 #: Stands for the version of a deletion that has none: newer than all.
 _LAST: Final = "\U0010ffff"
@@ -37,7 +37,7 @@ class Turn:
         look, told = self.look, self.told
         for (route, id), version, is_whole, is_deleted in documents:
             text = version.text if version.receipt else ""
-            told.append(Told(id, route, text, is_whole, is_deleted))
+            told.append((id, route, text, is_whole, is_deleted))
             if not is_whole:
                 continue
             of = id, route, text
@@ -65,6 +65,6 @@ class Turn:
     @property
     def unended(self) -> set[Of]:
         """The versions with rows in this turn of which nobody has told yet that they end."""
-        versions = {(row.id, row.route, row.version) for row in self.rows}
-        versions.difference_update([each[:3] for each in self.told])
+        versions = set(map(of_row, self.rows))
+        versions.difference_update(map(of_told, self.told))
         return {of for of in versions if of[2] and not of[2].endswith(NO_RUN)} if versions else versions

@@ -29,15 +29,15 @@ class Unended:
         by_version: dict[str, set[Key]] = {}
         for id, route, version in begun:
             by_version.setdefault(version, set()).add((id, route))
-        found = []
+        found: list[Told] = []
         for id, route, version, is_whole, _ in told:
             others = self._documents.get(version, set()) | by_version.get(version, set())
-            found += [Told(*key, version, is_whole) for key in sorted(others) if key != (id, route)]
+            found += [(*key, version, is_whole, False) for key in sorted(others) if key != (id, route)]
         return found
 
     def committed(self, told: Iterable[Told], begun: Iterable[Of]) -> None:
         """Note what a turn has begun and ended."""
-        ended = {each.version for each in told}
+        ended = {version for _, _, version, *_ in told}
         if self._documents:
             for version in ended:
                 self._count -= len(self._documents.pop(version, ()))

@@ -16,7 +16,7 @@ import pytest
 from pypes.errors import StoreError
 from pypes_search.index import SearchIndex
 from pypes_search.query import EXCERPT_CHARS, count, search
-from pypes_search.row import Row, Told
+from pypes_search.row import Row
 from pypes_search.schema import APPLICATION_ID, FORMAT
 from pypes_search.words import parted
 
@@ -107,7 +107,7 @@ class TestFormat:
         index = SearchIndex(path)
         # a table of one row, and a delivery that was queued while the index was upgraded
         new = Row("sheet", "", "another", route="people", part="row=1", version=f"r3/0000000/{1:016}")
-        told = Told("sheet", "people", new.version, is_whole=True)
+        told = ("sheet", "people", new.version, True, False)
         index.apply([new], [Row(place, "", "nameless again", part="digest")], [told])
         index.close()
         assert ids(path) == ["sheet/7", "alone", place, "digest", "sheet"]

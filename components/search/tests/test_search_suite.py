@@ -13,8 +13,14 @@ from pypes_search.query import search
 from pypes_search.sqlite_search import SQLiteSearch
 
 
+class Unsynced(SQLiteSearch):
+    """Survives the end of its process, and no power cut."""
+
+    durability = "never"
+
+
 class TestWholeDocuments(PublisherSuite):
-    component = SQLiteSearch
+    component = Unsynced
 
     def fields(self, text: str) -> Mapping[str, Any]:
         return {"text": "word", "said": text}

@@ -30,7 +30,7 @@ def gone(of: int, id: str = "a") -> Row:
 
 
 def told(of: int, is_whole: bool = True, *, id: str = "a", is_deleted: bool = False, run: int = 1) -> Told:
-    return Told(id, "", version(of, run), is_whole, is_deleted)
+    return id, "", version(of, run), is_whole, is_deleted
 
 
 class Bench:
@@ -44,12 +44,12 @@ class Bench:
     def put(self, *changes: Row | Told) -> int:
         """One transaction, as a publisher would have it; returns what it would say was removed."""
         put = [each for each in changes if isinstance(each, Row)]
-        ends = [each for each in changes if isinstance(each, Told)]
+        ends = [each for each in changes if not isinstance(each, Row)]
         look = self.index.look(put)
         assert look is not None
         known = dict.fromkeys(look.alone, 0) | look.counts
-        count = sum(known.get(end[:3], 0) for end in ends if end.is_whole)
-        count += sum(self.index.counted([end[:3] for end in ends if end.is_whole and end[:3] not in known]).values())
+        count = sum(known.get(end[:3], 0) for end in ends if end[3])
+        count += sum(self.index.counted([end[:3] for end in ends if end[3] and end[:3] not in known]).values())
         self.index.apply(put, told=ends, look=look)
         return count
 
