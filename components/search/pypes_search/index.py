@@ -6,7 +6,7 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
@@ -15,10 +15,10 @@ if sys.platform != "win32":
     import fcntl
 
 from pypes.errors import StoreError
-from pypes_search.looking import Look, counted
+from pypes_search.looking import Look
 from pypes_search.mark import Mark, is_index, mark_of, refuse_foreign, remove_log, set_apart
 from pypes_search.query import BUSY_TIMEOUT_S
-from pypes_search.row import Of, Row, Told
+from pypes_search.row import Of, Row, Told, of_row
 from pypes_search.schema import prepare
 from pypes_search.versions import complete, forget, has_leftovers, newest_whole, remove_leftovers
 from pypes_search.writing import insert, write
@@ -88,13 +88,13 @@ class SearchIndex:
             self.close()
             raise
 
-    def look(self, rows: Sequence[Row]) -> Look | None:
+    def look(self, rows: Sequence[Row], end: Sequence[Of] = (), later: Container[Of] = frozenset()) -> Look | None:
         """Look for what there is for rows that are to be written; ``None`` if the file was taken away. Blocks."""
-        return self._read(lambda db: Look(db, rows, self._state(db)))
+        return self._read(lambda db: Look(db, rows, self._state(db), end, later))
 
-    def counted(self, versions: Sequence[Of]) -> dict[Of, int]:
-        """Count the parts of older versions that go with versions of which no rows are to come. Blocks."""
-        return self._read(lambda db: counted(db, versions)) or {}
+    def count(self, look: Look, versions: Sequence[Of]) -> None:
+        """Count the parts of older versions that go with versions, for a look. Blocks."""
+        self._read(lambda db: look.count(db, versions))
 
     def apply(
         self, rows: Sequence[Row], nameless: Sequence[Row] = (), told: Sequence[Told] = (), look: Look | None = None
@@ -144,10 +144,10 @@ class SearchIndex:
             with self._transaction():
                 insert(db, nameless)
                 if rows or told:
-                    if look is None or look.state != self._state(db):
-                        look = Look(db, rows)
-                    write(db, rows, look, newest_whole(told) if look.found else {}, now_ms)
-                    complete(db, told, look, now_ms)
+                    if look is not None and look.state != self._state(db):
+                        look = None
+                    write(db, rows, None if look is None else look.found, newest_whole(told), now_ms)
+                    complete(db, told, set(map(of_row, rows)), frozenset() if look is None else look.alone, now_ms)
                     self._has_leftovers = has_leftovers(db)
                     self._forget(db)
             log_bytes = os.fstat(self._log).st_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from pypes_search.bulk import Bulk
@@ -46,43 +46,56 @@ class There(NamedTuple):
 
 
 class Look:
-    """The rows there are for those of a turn, and the parts that go when their versions are complete."""
+    """The rows there are for those of a turn, and the parts that go when their versions are complete.
 
-    __slots__ = ("alone", "counts", "found", "state")
+    ``state`` stands for all that was written so far. What goes with a version takes a look at each part of its document: it is
+    counted for those that ``end``, and, so that it takes one question, for the others here but those that are to end ``later``.
+    """
 
-    def __init__(self, db: sqlite3.Connection, rows: Sequence[Row], state: object = None) -> None:
-        #: Stands for all that was written so far.
+    __slots__ = ("_rows", "_versions", "alone", "counts", "found", "state")
+
+    def __init__(
+        self, db: sqlite3.Connection, rows: Sequence[Row], state: object, end: Sequence[Of], later: Container[Of]
+    ) -> None:
         self.state = state
         #: By the place of a row, those that are there.
         self.found, others = find(db, rows)
-        versions = list(map(of_row, rows))
+        self._rows = rows
+        self._versions = versions = list(map(of_row, rows))
         #: Versions with one row, of documents without another part: nothing but older rows of the same part goes with these.
         self.alone = set(versions)
-        #: Of the other versions, how many parts of older ones go with them.
+        #: The number of parts of older versions that go with others, as far as they are counted.
         self.counts: dict[Of, int] = {}
         keys = list(map(key_of, rows))
         if len(set(keys)) < len(keys):
             others.update(key for key, count in Counter(keys).items() if count > 1)
         if None in map(text_of, rows):
             others.update(key for key, row in zip(keys, rows, strict=True) if row.text is None)
-        if others:
-            self._count(db, rows, versions, others)
+        several = {of for of in versions if of[:2] in others} if others else set()
+        self.alone -= several
+        wanted = {of for of in several if of not in later}.union(of for of in end if of not in self.alone)
+        if wanted:
+            self.count(db, list(wanted))
 
-    def _count(self, db: sqlite3.Connection, rows: Sequence[Row], versions: Sequence[Of], others: Container[Key]) -> None:
-        """Count what goes with the versions of documents with several parts."""
-        wanted = dict.fromkeys(of for of in versions if of[:2] in others)
-        self.alone.difference_update(wanted)
-        replaced: set[tuple[Of, str]] = set()
-        for place, (seen, keys) in self.found.items():
-            of = versions[place]
-            since, version = seen or "", of[2]
-            is_written = of in wanted and rows[place].text is not None
-            if is_written and version not in keys and any(since <= other < version for other in keys):
-                replaced.add((of, rows[place].part))
-        counts = counted(db, list(wanted))
-        for of, _ in replaced:
-            counts[of] -= 1
-        self.counts = {of: counts.get(of, 0) for of in wanted}
+    def unknown(self, versions: Iterable[Of]) -> list[Of]:
+        """Those of which it is not known what goes with them."""
+        return [of for of in versions if of not in self.alone and of not in self.counts]
+
+    def count(self, db: sqlite3.Connection, versions: Sequence[Of]) -> None:
+        """Count what goes with versions, after the rows of this turn are written."""
+        counts = {versions[place]: count for place, (count,) in _COUNT.ask(db, versions)}
+        if counts:
+            replacing = [place for place in self.found if self._replaces(place, counts)]
+            for of, _ in {(self._versions[place], self._rows[place].part) for place in replacing}:
+                counts[of] -= 1
+        self.counts.update(dict.fromkeys(versions, 0) | counts)
+
+    def _replaces(self, place: int, versions: Container[Of]) -> bool:
+        """True if a row of one of these versions takes the place of an older one that is seen."""
+        (seen, keys), of = self.found[place], self._versions[place]
+        if of not in versions or self._rows[place].text is None or of[2] in keys:
+            return False
+        return any((seen or "") <= version < of[2] for version in keys)
 
 
 def find(db: sqlite3.Connection, rows: Sequence[Row]) -> tuple[dict[int, There], set[Key]]:
@@ -98,8 +111,3 @@ def find(db: sqlite3.Connection, rows: Sequence[Row]) -> tuple[dict[int, There],
         else:
             there.keys[version] = key
     return found, others
-
-
-def counted(db: sqlite3.Connection, versions: Sequence[Of]) -> dict[Of, int]:
-    """Count the parts of older versions that go with versions of which no rows are to come; those with none are left out."""
-    return {versions[place]: count for place, (count,) in _COUNT.ask(db, versions)}

@@ -83,16 +83,16 @@ class SQLiteSearch(Publisher):
     def complete(self, documents: list[Completed]) -> int:
         turn = self._turn
         try:
-            if turn.look is None and turn.rows:
-                turn.look = self._ask(self._index.look, turn.rows)
-            total, unknown = turn.tell(documents)
-            if unknown:
-                counts = self._ask(self._index.counted, unknown)
-                total += sum(turn.count(of, count) for of, count in counts.items())
+            end = turn.tell(documents)
+            if turn.look is None:
+                if end:
+                    turn.look = self._ask(self._index.look, turn.rows, end, self._unended)
+            elif unknown := turn.look.unknown(end):
+                self._ask(self._index.count, turn.look, unknown)
         except BaseException:
             self._turn = Turn()  # as after a commit that raised: the packets come again
             raise
-        return total
+        return turn.removed(end)
 
     def commit(self) -> None:
         turn, self._turn = self._turn, Turn()

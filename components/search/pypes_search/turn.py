@@ -28,39 +28,26 @@ class Turn:
     def __bool__(self) -> bool:
         return bool(self.rows or self.nameless or self.told)
 
-    def tell(self, documents: Iterable[Completed]) -> tuple[int, list[Of]]:
-        """Note documents of which nothing more comes.
-
-        Returns how many parts of older versions go with them, and the versions of which the look does not know that.
-        """
-        total, unknown = 0, []
-        look, told = self.look, self.told
+    def tell(self, documents: Iterable[Completed]) -> list[Of]:
+        """Note documents of which nothing more comes; returns the versions that are whole."""
+        told, whole = self.told, []
         for (route, id), version, is_whole, is_deleted in documents:
             text = version.text if version.receipt else ""
             told.append((id, route, text, is_whole, is_deleted))
-            if not is_whole:
-                continue
-            of = id, route, text
-            if text and look is not None:
-                if of in look.alone:  # PERF: as mostly
-                    continue
-                if of in look.counts:
-                    total += self.count(of, look.counts[of])
-                    continue
-            if text:
-                unknown.append(of)
-            elif is_deleted:
-                unknown.append((id, route, _LAST))
-        return total, unknown
+            if is_whole and (text or is_deleted):
+                whole.append((id, route, text or _LAST))
+        return whole
 
-    def count(self, of: Of, count: int) -> int:
-        """The number of parts that go with a version, without those that go with an older one in this same turn."""
-        key = of[:2]
-        gone = self._gone.get(key, 0)
-        if count <= gone:
-            return 0
-        self._gone[key] = count
-        return count - gone
+    def removed(self, versions: Iterable[Of]) -> int:
+        """The number of parts that go with versions, without those that go with older ones in this same turn."""
+        total = 0
+        if self.look is not None and self.look.counts:
+            for of in versions:
+                count, gone = self.look.counts.get(of, 0), self._gone.get(of[:2], 0)
+                if count > gone:
+                    self._gone[of[:2]] = count
+                    total += count - gone
+        return total
 
     @property
     def unended(self) -> set[Of]:

@@ -22,6 +22,13 @@ class Unended:
         self._documents: dict[str, set[Key]] = {}
         self._count = 0
 
+    def __contains__(self, of: object) -> bool:
+        """True if rows of a version were written, and more may come."""
+        if not isinstance(of, tuple):
+            return False
+        id, route, version = of
+        return (id, route) in self._documents.get(version, ())
+
     def ending(self, told: Iterable[Told], begun: Collection[Of]) -> list[Told]:
         """Those that end with the documents that are told of in a turn, which has begun others."""
         if not begun and not self._documents:  # PERF: as mostly

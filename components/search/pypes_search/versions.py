@@ -11,12 +11,11 @@ Rows of which there are very many are removed after the transaction that has swi
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from pypes_search.bulk import Bulk
-from pypes_search.looking import Look
-from pypes_search.row import Key, Told
+from pypes_search.row import Key, Of, Told
 
 #: The condition for rows ``d`` that are seen; ``v`` is the entry of the document, if there is one.
 SEEN: Final = """
@@ -74,12 +73,11 @@ def newest_whole(told: Iterable[Told]) -> dict[Key, str]:
     return newest
 
 
-def complete(db: sqlite3.Connection, told: Sequence[Told], look: Look, now_ms: int) -> None:
+def complete(db: sqlite3.Connection, told: Sequence[Told], written: Container[Of], alone: Container[Of], now_ms: int) -> None:
     """Switch documents to versions that are whole, and remove what older ones have left.
 
-    ``look`` is what there was before for the rows of this transaction.
+    ``written`` are the versions with rows in this transaction, ``alone`` those of documents of which no other part is there.
     """
-    alone, others = look.alone, look.counts
     switched: list[tuple[str, str, str, int]] = []
     ended: dict[Key, None] = {}
     for id, route, version, is_whole, is_deleted in told:
@@ -90,7 +88,7 @@ def complete(db: sqlite3.Connection, told: Sequence[Told], look: Look, now_ms: i
             continue
         is_alone = of in alone
         if is_whole:
-            switched.append((id, route, version, -1 if is_deleted else int(is_alone or of in others)))
+            switched.append((id, route, version, -1 if is_deleted else int(of in written)))
         if not is_alone:
             ended[id, route] = None
     _SWITCH.change(db, switched, now_ms)

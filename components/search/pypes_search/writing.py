@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Final
 
 from pypes_search.bulk import Bulk
-from pypes_search.looking import Look, There, find
+from pypes_search.looking import There, find
 from pypes_search.row import NO_RUN, Key, Row, text_of
 from pypes_search.versions import delete, unfollow
 
@@ -34,18 +34,19 @@ def insert(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     _INSERT.change(db, rows)
 
 
-def write(db: sqlite3.Connection, rows: Sequence[Row], look: Look | None, newest: Mapping[Key, str], now_ms: int) -> None:
+def write(
+    db: sqlite3.Connection, rows: Sequence[Row], found: Mapping[int, There] | None, newest: Mapping[Key, str], now_ms: int
+) -> None:
     """Insert rows of documents with an id, and delete such documents, in order.
 
-    ``look`` is what there is for these rows, if nothing was written since. ``newest`` are the versions that are whole with this
+    ``found`` is what there is for these rows, if nothing was written since. ``newest`` are the versions that are whole with this
     transaction, the newest of each document.
     """
     for is_deletion, run in _runs(rows):
         if is_deletion:
             delete(db, [((row.id, row.route), row.version) for row in run], now_ms)
         else:
-            found = look.found if look is not None and len(run) == len(rows) else find(db, run)[0]
-            _put(db, run, found, newest)
+            _put(db, run, found if found is not None and len(run) == len(rows) else find(db, run)[0], newest)
 
 
 def _put(db: sqlite3.Connection, rows: Sequence[Row], found: Mapping[int, There], newest: Mapping[Key, str]) -> None:
