@@ -16,7 +16,7 @@ QUICK: Final[Mapping[str, float]] = {"kill": 8, "deploy": 2, "jump_clock": 2}
 QUICK_WAIT_S: Final = 1.6
 #: Everything but what needs a destination, or fills the disk.
 LONG: Final[Mapping[str, float]] = {name: WEIGHTS[name] for name in ("kill", "pause", "deploy", "roll", "restart", "jump_clock")}
-LONG_WAIT_S: Final = 4.0
+LONG_WAIT_S: Final = 2.0
 
 
 class Disturbing(Faults):
