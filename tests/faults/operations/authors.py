@@ -17,7 +17,7 @@ import urllib3
 from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
-from tests.faults.operations.model import DELETION, LOG_POISON, POISON, TABLE, TEXT, Document, Version, untrue
+from tests.faults.operations.model import DELETION, LOG_POISON, POISON, RECORD, TABLE, TEXT, Document, Version, untrue
 
 #: Answers that say: not now.
 LATER: Final = (429, 503, 507)
@@ -27,8 +27,12 @@ FOLLOW_S: Final = 20.0
 DOCUMENTS: Final = 24
 HOT: Final = 4
 MOST_ITEMS: Final = 40
+#: Share of tables that are far larger: more than a wave, and than what is removed at once.
+LARGE: Final = 0.002
+LARGE_ITEMS: Final = (300, 3_000)
 PACKETS: Final = "application/vnd.pypes.packets+json"
-TYPES: Final[Mapping[str, str]] = {TABLE: "text/csv", TEXT: "text/plain"}
+TYPES: Final[Mapping[str, str]] = {TABLE: "text/csv", TEXT: "text/plain", RECORD: "application/json"}
+FILES: Final[Mapping[str, str]] = {TABLE: "csv", TEXT: "txt", RECORD: "json"}
 
 #: Kinds of operations, each with its weight.
 OPERATIONS: Final[Mapping[str, float]] = {
@@ -105,7 +109,7 @@ class Author(threading.Thread):
             return Version(document.id, number, serial, DELETION)
         if operation == "repeat" and last is not None and last.kind != DELETION and not last.poison:
             return Version(document.id, number, last.serial, last.kind, last.items)
-        kind = rng.choice((TABLE, TABLE, TEXT))
+        kind = rng.choice((TABLE, TABLE, TEXT, RECORD))
         size = rng.randint(0, MOST_ITEMS)
         if last is not None and last.items and operation in ("shrink", "grow"):
             kind, size = last.kind, len(last.items)
@@ -115,10 +119,14 @@ class Author(threading.Thread):
         poison = {"fail": POISON, "fail in the log": LOG_POISON}.get(operation, "")
         if poison:
             size = max(2, size)
+        elif kind == TABLE and rng.random() < LARGE:
+            size = rng.randint(*LARGE_ITEMS)
+        if kind == RECORD:
+            kind, size = (RECORD, 1) if size else (TABLE, 0)
         items = [f"{serial}.{number}" for number in range(size)]
         # texts get one: which words share a chunk is decided later
         bad = (rng.randint(1, 3) if kind == TABLE else 1) if poison else 0
-        bad = min(bad, max(0, size - 1))
+        bad = min(bad, size if kind == RECORD else max(0, size - 1))
         for place in rng.sample(range(size), bad) if poison else ():
             items[place] = f"{poison}-{serial}"
         if kind == TABLE:
@@ -178,7 +186,7 @@ class Author(threading.Thread):
             return "PUT", url, body_of(first), {"Content-Type": TYPES[first.kind]}
         fields = []
         for version in versions:
-            part = RequestField("file", body_of(version), filename=f"{version.index}.{'csv' if version.kind == TABLE else 'txt'}")
+            part = RequestField("file", body_of(version), filename=f"{version.index}.{FILES[version.kind]}")
             part.headers = {"Pypes-Id": quote(version.id, safe="")}
             part.make_multipart(content_type=TYPES[version.kind])
             fields.append(part)
@@ -303,4 +311,6 @@ def body_of(version: Version) -> bytes:
     if version.kind == TABLE:
         lines = ["number,text", *(f"{number},{item}" for number, item in enumerate(version.items))]
         return "".join(f"{line}\r\n" for line in lines).encode()
+    if version.kind == RECORD:
+        return json.dumps({"text": version.items[0]}).encode()
     return " ".join(version.items).encode() or b" "

@@ -17,7 +17,7 @@ SPOILED: Final[Mapping[str, frozenset[str]]] = {
     LOG_POISON: frozenset({LOG}),
 }
 
-TABLE, TEXT, DELETION = "table", "text", "deletion"
+TABLE, TEXT, RECORD, DELETION = "table", "text", "record", "deletion"
 
 #: Parts of a document by name, each with its text.
 Parts = Mapping[str, str]
@@ -42,7 +42,7 @@ class Splitter(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Version:
-    """One version of a document, as it was posted. ``items`` are the rows of a table, or the words of a text.
+    """One version of a document, as it was posted. ``items`` are the rows of a table, the words of a text, or one for a record.
 
     ``serial`` is in each item: that of the version itself, or of the one that is posted again. ``poison`` is what some items are
     marked with, ``bad`` how many packets fail for that. ``number`` counts the versions of its document from 1.
@@ -77,6 +77,8 @@ class Version:
         """Its parts where none failed."""
         if self.kind == TEXT:
             return splitter.parts(self.items)
+        if self.kind == RECORD:
+            return {"": self.items[0]}
         return {f"row={number}": row for number, row in enumerate(self.items, 1)}
 
     def may_be_whole(self, publisher: str) -> bool:
@@ -160,8 +162,7 @@ def _is_among(found: Parts, versions: Iterable[Version], splitters: Collection[S
 
 
 def _told(version: Version) -> str:
-    size = f"{len(version.items)} rows" if version.kind == TABLE else f"{len(version.items)} words"
-    content = "nothing (deleted)" if version.kind == DELETION else size
+    content = "nothing (deleted)" if version.kind == DELETION else f"a {version.kind} of {len(version.items)} items"
     return f"version {version.number} ({version.serial}, receipt {version.receipt or 'unknown'}/{version.index}): {content}"
 
 

@@ -72,6 +72,9 @@ GONE = f"{DELETION}:0"
         (["table:3", "table:2:unknown"], [rows(1, 3), rows(2, 2)], [{}, rows(1, 2)]),
         (["table:3", f"{GONE}:unknown"], [rows(1, 3), {}], [rows(1, 2)]),
         (["table:3", "table:2:is_superseded", "table:1:poison"], [rows(1, 3), rows(2, 2)], [rows(3, 1), {}]),
+        # a record, which has no parts, of a table and the other way round
+        (["table:2", "record:1"], [{"": "2.0"}], [{"": "2.0", "row=1": "1.0"}, rows(1, 2)]),
+        (["record:1", "table:2"], [rows(2, 2)], [rows(2, 2) | {"": "1.0"}]),
         # chunks, however they are made
         (
             ["text:3"],
@@ -89,7 +92,9 @@ def test_what_may_be_left(versions: list[str], fits: list[dict[str, str]], does_
 def test_what_fails_before_one_publisher_alone() -> None:
     state = document("table:3", "table:2:logpoison").state(LOG)
     assert not misfit(state, rows(1, 3), SPLITTERS)
-    assert "expected version 1 (v1, receipt r1/0): 3 rows; found 2 parts (row=1: 2.0; " in misfit(state, rows(2, 2), SPLITTERS)
+    assert "expected version 1 (v1, receipt r1/0): a table of 3 items; found 2 parts (row=1: 2.0; " in misfit(
+        state, rows(2, 2), SPLITTERS
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,7 @@ def test_receipts_go_up() -> None:
     kept = document("table:1", "table:1:unknown", "table:1")
     assert not list(out_of_order(kept))
     kept.versions[2].receipt = "r0"
-    assert "(v3, receipt r0/0): 1 rows was posted after version 1" in next(out_of_order(kept))
+    assert "(v3, receipt r0/0): a table of 1 items was posted after version 1" in next(out_of_order(kept))
 
 
 def test_receipts_say_what_became_of_versions() -> None:
