@@ -19,6 +19,8 @@ from urllib3.filepost import encode_multipart_formdata
 
 from tests.faults.operations.model import DELETION, LOG_POISON, POISON, RECORD, TABLE, TEXT, Document, Version, untrue
 
+#: The graph in which texts are held back that have not changed.
+UNCHANGED: Final = "plain"
 #: Answers that say: not now.
 LATER: Final = (429, 503, 507)
 CLIENT_S: Final = 20.0
@@ -40,7 +42,7 @@ OPERATIONS: Final[Mapping[str, float]] = {
     "shrink": 15,
     "grow": 10,
     "empty": 3,
-    "repeat": 6,
+    "repeat": 10,
     "delete": 9,
     "fail": 8,
     "fail in the log": 6,
@@ -107,8 +109,10 @@ class Author(threading.Thread):
         last = document.versions[-1] if document.versions else None
         if operation == "delete":
             return Version(document.id, number, serial, DELETION)
-        if operation == "repeat" and last is not None and last.kind != DELETION and not last.poison:
-            return Version(document.id, number, last.serial, last.kind, last.items)
+        # as the last one, or as one before that, which has been replaced
+        again = rng.choice(document.versions[-3:]) if operation == "repeat" and last is not None else None
+        if again is not None and again.kind != DELETION and not again.poison:
+            return Version(document.id, number, again.serial, again.kind, again.items)
         kind = rng.choice((TABLE, TABLE, TEXT, RECORD))
         size = rng.randint(0, MOST_ITEMS)
         if last is not None and last.items and operation in ("shrink", "grow"):
@@ -140,6 +144,7 @@ class Author(threading.Thread):
         is_bulk = rng.random() < 0.15
         is_deletion = rng.random() < 0.08
         versions: list[Version] = []
+        is_followed = rng.random() < 0.1
         # a few of them are posted again and again, so that versions are in flight together
         among = self.documents[:HOT] if count <= HOT and rng.random() < 0.5 else self.documents
         for document in rng.sample(among, count):
@@ -148,9 +153,11 @@ class Author(threading.Thread):
                 operation = "replace"
             version = self._version(document, operation)
             version.is_bulk = is_bulk
+            version.may_be_held = version.kind == TEXT and self.graph == UNCHANGED
             version.index = len(versions)
             versions.append(version)
             self.notes.operations[operation] += 1
+            is_followed |= (operation == "repeat" or version.bad > 0) and rng.random() < 0.3
             # noted before it is sent: a reader may see it before it is answered
             document.versions.append(version)
         receipt = self._send(versions, is_bulk=is_bulk)
@@ -158,7 +165,7 @@ class Author(threading.Thread):
             return
         for version in versions:
             version.receipt = receipt
-        if rng.random() < (0.4 if any(version.bad for version in versions) else 0.1):
+        if is_followed:
             self._follow(receipt, versions)
 
     def _send(self, versions: list[Version], *, is_bulk: bool) -> str | None:
@@ -239,7 +246,7 @@ class Author(threading.Thread):
             found = self._finished(receipt)
             if found is None:
                 return
-            if found["dropped"] and self.graph == "ordered":
+            if found["dropped"]:
                 return  # a newer one was there
             wanted = "done" if is_mended else "failed"
             if found["state"] != wanted:

@@ -94,7 +94,7 @@ def untrue_letters(node: Node, authors: Iterable[Author]) -> Iterator[str]:
         for version in (version for document in author.documents for version in document.versions):
             if version.receipt and not version.is_replayed and not version.is_superseded:
                 count = found[version.receipt, version.index]
-                if count != version.bad:
+                if count != version.bad and (count or not version.may_be_held):
                     place = f"receipt {version.receipt}/{version.index}"
                     yield f"{count} dead letters of {version.serial}, {place}, not {version.bad}"
 
