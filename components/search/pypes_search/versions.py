@@ -130,8 +130,8 @@ def remove_leftovers(db: sqlite3.Connection) -> None:
     if found is None:
         return
     keys, part = db.execute(_NEXT_LEFTOVERS, (*found, MOST_REMOVED)).fetchone()
-    db.execute("DELETE FROM documents WHERE key IN (SELECT value FROM json_each(?))", (keys,))
-    if keys.count(",") + 1 < MOST_REMOVED:
+    removed = db.execute("DELETE FROM documents WHERE key IN (SELECT value FROM json_each(?))", (keys,)).rowcount
+    if removed < MOST_REMOVED:
         db.execute("DELETE FROM leftovers WHERE id = ? AND route = ?", found[:2])
     else:
         db.execute("UPDATE leftovers SET part = ? WHERE id = ? AND route = ?", (part, *found[:2]))

@@ -18,7 +18,7 @@ from .test_search_index import check
 
 
 def version(receipt: int, run: int = 1) -> str:
-    return f"r{receipt}/0000000/{run:016}"
+    return f"r{receipt:02}/0000000/{run:016}"
 
 
 def rows(of: int, *parts: str, id: str = "a", run: int = 1, text: str = "word") -> list[Row]:
@@ -95,7 +95,9 @@ def test_a_document_is_replaced_shrinks_grows_and_goes(bench: Bench) -> None:
     assert bench.put(gone(8), told(8, is_deleted=True)) == 2
     assert (bench.found, bench.kept) == ([], 0)
     assert bench.put(*rows(9, "row=1"), told(9)) == 0
-    assert bench.found == seen(9, "row=1")
+    assert bench.put(*rows(10, "row=2"), told(10)) == 1
+    assert bench.found == seen(10, "row=2")
+    assert bench.kept == 1
 
 
 def test_a_version_is_not_found_before_it_is_whole(bench: Bench) -> None:
