@@ -189,7 +189,10 @@ class BatchDriver(ProcessDriver):
                 self.naming.returned(results, values, lineages)
             # PERF: what nearly every batch comes to; a copy, for the list is the component's own
             self.emit(out, self._pinned(), results[:], lineages)
-            self.park_while_full()
+            if self.full_wires:
+                if not self.sent_from and len(lineages) == len(self.chunk):
+                    self.chunk = ()  # all of it has gone on: whoever takes it now may end its documents
+                self.park_while_full()
             return None
         each = packets_of(results, HOOK)
         if isinstance(results, list):

@@ -47,6 +47,25 @@ def test_a_publisher_is_told_of_what_it_commits_before_the_commit(kind: type[Ind
     assert index.events == [("put", 0), ("put", 1), ("put", 2), *whole, ("commit",)]
 
 
+class BatchPass(Operator):
+    def process_batch(self, packets: list[Packet]) -> list[Packet]:
+        return packets
+
+
+@pytest.mark.parametrize("filter", [Pass, BatchPass])
+@pytest.mark.parametrize("kind", EVERY)
+def test_it_is_so_for_waves_that_fill_a_wire(kind: type[Index], filter: type[Component]) -> None:
+    index = kind()
+    limits = Limits(wire_packets=5, wave_packets=5)
+    with running({"start": filter(), "index": index}, [("start.out", "index.in")], limits=limits) as scheduler:
+        for _ in range(3):
+            scheduler.submit(follow([("start", packets(5), range(5))], 5, complete=lambda: 5))
+        scheduler.drain()
+        nothing_is_left(scheduler)
+    assert index.told == [(str(n), True) for n in range(5)] * 3
+    assert index.events.count(("commit",)) == 3
+
+
 @pytest.mark.parametrize("kind", EVERY)
 def test_it_is_told_also_of_documents_of_which_nothing_comes(kind: type[Index]) -> None:
     index = kind()
