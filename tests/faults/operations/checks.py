@@ -7,7 +7,9 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pypes.testing.node import Node, until
 from pypes_basic.log_lines import fold
@@ -143,15 +145,21 @@ def miscounted(node: Node, graph: str) -> Iterator[str]:
     id = f"calm/{graph}"
     for number, (size, removed) in enumerate(((5, {}), (2, {INDEX: 3}), (4, {}), (0, {INDEX: 4}), (3, {}), (None, {INDEX: 3}))):
         url = f"{node.url}/docs/{graph}/{id.replace('/', '%2F')}"
-        headers = {"Content-Type": TYPES[TABLE], "Prefer": "wait=10"}
         if size is None:
-            answer = node.http.request("DELETE", url, headers={"Prefer": "wait=10"})
+            answer = node.http.request("DELETE", url)
         else:
             items = tuple(f"row {row} of calm{number}" for row in range(size))
-            answer = node.http.request("PUT", url, body=body_of(Version(id, 1, "", TABLE, items)), headers=headers)
-        found = answer.json()
+            body = body_of(Version(id, 1, "", TABLE, items))
+            answer = node.http.request("PUT", url, body=body, headers={"Content-Type": TYPES[TABLE]})
+        receipt = answer.json()["receipt"]
+        found = until(partial(_finished, node, receipt), DRAIN_S, f"{receipt} is finished")
         if found["state"] != "done" or (found.get("removed") or {}) != removed:
             yield f"{graph}: a table of {size} rows removes {removed} parts; its receipt says {found}"
+
+
+def _finished(node: Node, receipt: str) -> dict[str, Any] | None:
+    found: dict[str, Any] = node.get(f"/receipts/{receipt}").json()
+    return found if found["state"] in ("done", "failed") else None
 
 
 def _by_receipt(authors: Iterable[Author], *, is_ordered: bool) -> dict[str, list[Version]]:

@@ -80,6 +80,7 @@ def test_publishers_are_left_with_what_the_model_says(tmp_path: Path) -> None:
                 stop.set()
                 for thread in (*authors, reader):
                     thread.join(60)
+            assert not any(thread.is_alive() for thread in (*authors, reader)), f"seed {seed}: an author does not end"
             checks.drain(node)
             checks.learn_of_left_out(node, authors)
             left = {
@@ -108,7 +109,7 @@ def test_publishers_are_left_with_what_the_model_says(tmp_path: Path) -> None:
         finally:
             node.close()
     assert not findings, f"seed {seed}:\n" + "\n".join(findings)
-    assert reader.looks > 100, f"seed {seed}: hardly anything was looked at"
+    assert reader.looks > 20, f"seed {seed}: hardly anything was looked at"
 
 
 def _report(authors: list[Author], reader: Reader, tally: Tally, seconds: float) -> None:
