@@ -181,8 +181,8 @@ class Listener:
                 continue
             told.is_empty = False
             count = complete(self.completed(epoch, heard))
-            if count is not None and (fault := _fault_of(count)) is not None:
-                raise fault
+            if count is not None and (type(count) is not int or count < 0):
+                raise _fault_of(count)
             if count:
                 told.removed.append((epoch, delivery, count))
 
@@ -247,9 +247,13 @@ class Listener:
 
 def by_delivery(documents: list[Open]) -> Iterable[tuple[tuple[Epoch, int], Sequence[Open]]]:
     """Documents by epoch and delivery, in their order."""
-    epoch = documents[0].epoch
-    if len(epoch.feed.bases) == 1 and documents[-1].epoch is epoch:  # PERF: a large delivery, or a small one that came alone
-        return (((epoch, 0), documents),)
+    epoch, feed = documents[0].epoch, documents[0].epoch.feed
+    if documents[-1].epoch is epoch:
+        if len(feed.bases) == 1:  # PERF: a large delivery, or a small one that came alone
+            return (((epoch, 0), documents),)
+        # PERF: deliveries of one document each
+        if len(feed.bases) == feed.documents and list(feed.bases) == list(range(feed.documents)):
+            return [((epoch, each.ordinal), (each,)) for each in documents]
     return [(key, list(group)) for key, group in groupby(documents, lambda each: (each.epoch, each.delivery))]
 
 
@@ -263,10 +267,9 @@ def _among(open: Mapping[int, Open], lineages: Iterable[Lineage]) -> set[int]:
     return found
 
 
-def _fault_of(count: Any) -> Reject | None:
-    """The fault in what ``complete`` returned."""
-    fault = unrun(count, HOOK)
-    if fault is None and (type(count) is not int or count < 0):
-        made = type(count).__name__
-        fault = Reject(f"{HOOK} returned a {made}, not how many parts were removed: return a number or None", CODE)
-    return fault
+def _fault_of(count: Any) -> Reject:
+    """The fault in what ``complete`` returned, which is no number of parts."""
+    made = type(count).__name__
+    return unrun(count, HOOK) or Reject(
+        f"{HOOK} returned a {made}, not how many parts were removed: return a number or None", CODE
+    )

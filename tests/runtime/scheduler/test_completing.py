@@ -110,7 +110,11 @@ def test_deletions_and_versions_are_told() -> None:
     )
 
 
-def test_it_is_told_once_for_each_delivery_and_what_it_removed_is_counted() -> None:
+@pytest.mark.parametrize(
+    ("bases", "removed"),
+    [((0,), [40]), ((0, 1, 3), [10, 20, 10]), ((0, 1, 2, 3), [10, 10, 10, 10]), ((0, 2, 2, 3), [20, 0, 10, 10])],
+)
+def test_it_is_told_once_for_each_delivery_and_what_it_removed_is_counted(bases: tuple[int, ...], removed: list[int]) -> None:
     class Removes(Index):
         def complete(self, documents: list[Completed]) -> int:
             super().complete(documents)
@@ -121,13 +125,14 @@ def test_it_is_told_once_for_each_delivery_and_what_it_removed_is_counted() -> N
     done: list[Epoch] = []
     nodes = {"start": Pass(), "index": index}
     with running(nodes, [("start.out", "index.in")], on_done=done.append) as scheduler:
-        scheduler.submit(follow([("start", packets(4), range(4))], 4, bases=(0, 1, 3)))
+        scheduler.submit(follow([("start", packets(4), range(4))], 4, bases=bases))
         scheduler.drain()
-    assert index.events.count(("call",)) == 3
+    assert index.events.count(("call",)) == len(list(filter(None, removed)))
     assert index.events.count(("commit",)) == 1
     completions = done[0].completions
     assert completions is not None
-    assert [completions.removed_by(delivery) for delivery in range(3)] == [{"index": 10}, {"index": 20}, {"index": 10}]
+    found = [completions.removed_by(delivery) for delivery in range(len(bases))]
+    assert found == [{"index": count} if count else {} for count in removed]
 
 
 @pytest.mark.parametrize("kind", EVERY)
