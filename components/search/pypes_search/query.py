@@ -70,7 +70,7 @@ def search(path: Path, query: str, limit: int = 10) -> list[Hit]:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version > FORMAT:
                 raise newer(path, version)
-            found = _ask(db, _STATEMENTS[version], query, limit)
+            found = _ask(db, _STATEMENTS.get(version, _STATEMENTS[1]), query, limit)
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{path} cannot be searched: {error}", code="search.failed") from error
     return [_hit(query, *each) for each in found]

@@ -298,6 +298,16 @@ class TestSearchIndex:
                 SearchIndex(tmp_path / name)
             assert caught.value.code == code
 
+    def test_what_is_no_index_cannot_be_searched(self, tmp_path: Path) -> None:
+        with sqlite3.connect(tmp_path / "other") as db:
+            db.execute("CREATE TABLE a (b)")
+        db.close()
+        (tmp_path / "empty").touch()
+        for name in ("other", "empty"):
+            with pytest.raises(StoreError) as caught:
+                search(tmp_path / name, "x")
+            assert caught.value.code == "search.failed"
+
     def test_no_index(self, tmp_path: Path) -> None:
         with pytest.raises(NotFound):
             search(tmp_path / "none.db", "x")
@@ -333,6 +343,15 @@ class TestCommand:
         result = CliRunner().invoke(main, [database, "beta", "--json", "--limit", "1"])
         (hit,) = [json.loads(line) for line in result.output.splitlines()]
         assert hit["id"] in ("1", "2")
+
+    def test_a_part_says_of_which_document_it_is(self, database: str) -> None:
+        index = SearchIndex(Path(database), "never")
+        index.apply([Row("sheet", "row", "delta", route="people", part="row=2"), Row("r/0000003", "", "delta", part="d1f3")])
+        index.close()
+        result = CliRunner().invoke(main, [database, "delta", "--json"])
+        keys = ("id", "route", "document", "part")
+        hits = [[json.loads(line).get(key) for key in keys] for line in result.output.splitlines()]
+        assert sorted(hits) == [["r/0000003", None, None, None], ["sheet/row=2", "people", "sheet", "row=2"]]
 
     def test_nothing_found_and_no_index(self, database: str) -> None:
         assert CliRunner().invoke(main, [database, "delta"]).exit_code == 1
