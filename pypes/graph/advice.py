@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
@@ -17,7 +18,8 @@ _COPYING: Final = ("ADAPTER", "TRANSFORMER", "EXTRACTOR")
 
 def advise(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> list[Problem]:
     """All that is worth a warning, in the order in which the graph is written. It must be valid (see ``validate``)."""
-    return [*_held_branches(graph, catalogue), *_shared_ids(graph, catalogue), *_shared_parts(graph, catalogue)]
+    kinds = (_held_branches, _shared_ids, _shared_parts, _shared_destinations)
+    return [problem for found in kinds for problem in found(graph, catalogue)]
 
 
 def _held_branches(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
@@ -91,6 +93,31 @@ def _shared_parts(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Itera
                     "or publish them to different publishers"
                 )
                 yield Problem(f"nodes.{publisher}", message, "graph.shared_parts")
+
+
+def _shared_destinations(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
+    """Publishers of whole documents that write to one file.
+
+    Each is told of every document, also of those that came to the other, and takes what the other has published for the rest
+    of an older version. A version that failed on the way to one of them is whole in the other.
+    """
+    places: dict[tuple[str, str, str], str] = {}
+    for name, node in graph.nodes.items():
+        spec = catalogue.get(node.component)
+        if spec is None or spec.kind != "PUBLISHER" or not spec.completes:
+            continue
+        properties: Mapping[str, Any] = spec.schema.get("properties", {})
+        for param, value in _values(node.params, properties).items():
+            if properties[param].get("format") != "path" or not isinstance(value, str) or not value:
+                continue
+            other = places.setdefault((node.component, param, posixpath.normpath(value)), name)
+            if other != name:
+                message = (
+                    f"{other!r} and {name!r} publish whole documents to the same file, {value}: each removes older parts there "
+                    "when it has all that came to it, even if a document has failed on its way to the other; lead the wires of "
+                    "both to one of them, or give each a file of its own"
+                )
+                yield Problem(f"nodes.{name}.params.{param}", message, "graph.shared_destination")
 
 
 def _get_the_same(

@@ -46,6 +46,8 @@ class ComponentSpec:
 
     ``batches``: packets are gathered for it as ``batch_size``, ``batch_bytes`` and ``batch_s`` of a filter say.
 
+    ``completes``: it is told of each document that is complete, with the parameters that it has by default.
+
     ``parts`` are the kinds of parts that its code says it makes (:mod:`pypes.graph.part_kinds`).
 
     ``icon``, ``tags``, ``example`` (``Example.to_obj``) and ``needs`` are those of the class. ``missing`` names the modules of
@@ -68,6 +70,7 @@ class ComponentSpec:
     isolated: bool = False
     reconfigures: bool = False
     fetches: bool = False
+    completes: bool = False
     parts: tuple[str, ...] = ()
     icon: str = ""
     tags: tuple[str, ...] = ()
@@ -141,6 +144,7 @@ def describe(
         reconfigures=made.reconfigure is not None and not made.isolated,
         isolated=bool(made.isolated),
         fetches=getattr(made, "fetch", None) is not None,
+        completes=made.complete is not None,
         parts=part_kinds(cls),
         **_shown(cls),
         module=module or cls.__module__,

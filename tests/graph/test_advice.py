@@ -9,6 +9,7 @@ import pytest
 
 from pypes.component import Adapter, Component, Filter, Operator, Publisher, Source, Transformer
 from pypes.component.parameters import Help, Parameters
+from pypes.core.identity import Completed
 from pypes.graph.advice import advise
 from pypes.graph.codec import from_obj
 from pypes.graph.spec import ComponentSpec, describe
@@ -202,3 +203,43 @@ def test_parts_of_one_name_on_two_branches(wires: str, places: list[str]) -> Non
 
 class Change(Transformer):
     """Changes."""
+
+
+class Index(Publisher):
+    """Keeps whole documents."""
+
+    class Params(Parameters):
+        path: Annotated[str, Help("File.", path=True)] = "index.db"
+        title: Annotated[str, Help("Field.")] = ""
+
+    def complete(self, documents: list[Completed]) -> None:
+        pass
+
+
+class Lines(Publisher):
+    """Appends, and is told of nothing."""
+
+    class Params(Parameters):
+        path: Annotated[str, Help("File.", path=True)] = "index.db"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "places"),
+    [
+        ({"one": {}, "other": {}}, ["nodes.other.params.path"]),
+        ({"one": {"path": "a/b.db"}, "other": {"path": "./a//b.db", "title": "name"}}, ["nodes.other.params.path"]),
+        ({"one": {}, "other": {"path": "other.db"}}, []),
+        ({"lines": {}, "lines2": {}, "one": {}}, []),
+    ],
+)
+def test_publishers_of_whole_documents_with_one_file(nodes: dict[str, dict[str, str]], places: list[str]) -> None:
+    publishers = {
+        name: {"component": "Lines" if "lines" in name else "Index", "params": params} for name, params in nodes.items()
+    }
+    wires = [["read.out", f"{name}.in"] for name in nodes]
+    graph = from_obj({"pypes": 1, "name": "g", "nodes": {"read": {"component": "Read"}, **publishers}, "wires": wires})
+    catalogue = {**CATALOGUE, "Index": describe(Index), "Lines": describe(Lines)}
+    assert validate(graph, catalogue) == []
+    problems = advise(graph, catalogue)
+    assert [problem.path for problem in problems] == places
+    assert {problem.code for problem in problems} <= {"graph.shared_destination"}
