@@ -157,8 +157,10 @@ class SearchIndex:
 
     def _read(self, ask: Callable[[sqlite3.Connection], T]) -> T | None:
         """Ask the file that is open; ``None`` if it was taken away."""
+        if self._db is None or not self._is_current():
+            return None
         try:
-            return None if self._db is None else ask(self._db)
+            return ask(self._db)
         except sqlite3.DatabaseError:
             if self._is_current():
                 raise

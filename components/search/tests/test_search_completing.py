@@ -124,6 +124,16 @@ def test_a_document_of_several_waves_is_found_as_a_whole(bench: Bench) -> None:
     assert bench.kept == 600
 
 
+def test_an_index_that_was_taken_away_has_no_parts_to_remove(bench: Bench) -> None:
+    with Pipeline(Lines, bench.publisher) as pipeline:
+        pipeline.push([document("x y z", 1)])
+        for each in bench.path.parent.glob("search.db*"):
+            each.unlink()
+        pipeline.push([document("x", 2)])
+    assert bench.removed == 0
+    assert bench.found == ["x"]
+
+
 def test_several_versions_in_one_wave(bench: Bench) -> None:
     bench.run(document("t u", 1))
     assert bench.run(document("x y", 2), document("", 3), document("z", 4)) == 2
