@@ -12,18 +12,19 @@ from pypes.core.identity import Version
 class Remembered(NamedTuple):
     """The newest version of a document that came past, and what is known to be published of it.
 
-    ``content`` is the fingerprint of that version, empty where nobody can tell what is published last. It counts once the
-    version ``is_whole``: complete at all publishers, under the digest ``behind`` of what lies behind the filter.
+    ``content`` is the fingerprint of that version, empty where nobody can tell what is published last. It counts once it is
+    ``published``, by the version that is complete at all publishers, under the digest ``behind`` of what lies behind the filter:
+    that one, or an older one of the same content, for which it was held back.
     """
 
     version: Version
     behind: str
     content: bytes = b""
-    is_whole: bool = False
+    published: Version | None = None
 
     def forgotten(self) -> Remembered:
         """The same version, of which nothing is known."""
-        return self._replace(content=b"", is_whole=False)
+        return self._replace(content=b"", published=None)
 
     def encode(self) -> bytes:
         return _encoder.encode(self)
@@ -52,17 +53,17 @@ class Verdict(NamedTuple):
 def arrived(known: Remembered | None, version: Version, behind: str, content: bytes) -> Verdict:
     """A version has come to the filter; ``content`` is its fingerprint, empty for a deletion.
 
-    It is held back if the newest version is whole and has the same content, or is newer.
+    It is held back if the newest version is published and has the same content, or is newer.
     """
     if known is None:
         return Verdict(True, Remembered(version, behind, content))
-    if known.is_whole and known.behind == behind and (known.content == content or version < known.version):
+    if known.published is not None and known.behind == behind and (known.content == content or version < known.version):
         return Verdict(False, known._replace(version=max(version, known.version)))
     # what is remembered now would be wrong as soon as something behind the filter has published the version
-    must_last = known.is_whole
+    must_last = known.published is not None
     if version > known.version or not version.receipt:  # outside of a node there is no other order than that of arrival
         return Verdict(True, Remembered(version, behind, content), must_last)
-    if version == known.version and known.content == content and not known.is_whole:
+    if version == known.version and known.content == content and known.published is None:
         return Verdict(True, known)
     # several packets of one version, or an older one beside a newer one: nobody knows which is published last
     return Verdict(True, known.forgotten(), must_last)
@@ -70,10 +71,17 @@ def arrived(known: Remembered | None, version: Version, behind: str, content: by
 
 def concluded(known: Remembered | None, version: Version, behind: str, *, is_whole: bool) -> Verdict:
     """A version is done everywhere in the graph."""
-    if known is None or version < known.version:
-        return Verdict(True, known)
+    if known is None:
+        return Verdict(True, None)
+    is_known = known.published is not None
     if version > known.version:  # it did not come past the filter
-        return Verdict(True, known.forgotten()._replace(version=version), known.is_whole)
+        return Verdict(True, known.forgotten()._replace(version=version), is_known)
+    if version < known.version:
+        # what was held back since may have been held back for what this one, which went another way, has replaced
+        is_between = known.published is not None and known.published < version
+        return Verdict(True, known.forgotten(), True) if is_between else Verdict(True, known)
     if not is_whole:
-        return Verdict(True, known.forgotten(), known.is_whole)
-    return Verdict(True, known._replace(is_whole=bool(known.content) and known.behind == behind))
+        return Verdict(True, known.forgotten(), is_known)
+    if known.published is None and known.content and known.behind == behind:
+        known = known._replace(published=version)
+    return Verdict(True, known)

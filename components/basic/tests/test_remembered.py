@@ -143,6 +143,16 @@ def test_a_run_that_went_another_way_keeps_an_older_one_from_being_remembered(st
     assert story.comes(V3, OLD)
 
 
+def test_one_that_went_another_way_beside_one_that_is_held_back_is_found_out(story: Story) -> None:
+    story.published(V1, OLD)
+    assert not story.comes(V3, OLD)
+    story.ends(V2)
+    story.ends(V3)
+    assert story.synced == 1
+    assert story.published(Version("r4"), OLD)
+    assert not story.comes(Version("r5"), OLD)
+
+
 def test_several_packets_of_one_version_are_never_remembered(story: Story) -> None:
     for version in (V1, V2):
         assert story.comes(version, OLD)
