@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, Self
 
 from pypes.core.contents import EXPOSED, META_SHARED, Contents
 from pypes.core.identity import Identity, Version, id_of
@@ -10,6 +12,7 @@ from pypes.core.parts import part_of
 from pypes.core.values import PLAIN, deep
 
 _new = object.__new__
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Identified(Contents):
@@ -46,11 +49,14 @@ class Identified(Contents):
     @property
     def document(self) -> Identity | None:
         """Route and id of the posted document that this is, or is part of; ``None`` without an id. Raises as :attr:`id` does."""
-        meta = self._meta
-        if meta is None or not meta.get("part"):
-            return self.identity
-        id, route = id_of(meta.get("document")), meta.get("route")
-        return None if id is None else Identity(route if type(route) is str else "", id)
+        meta = self._meta or _NOTHING
+        # PERF: without a call of `identity`; whoever follows documents asks this of each packet
+        given = meta.get("document" if meta.get("part") else "id")
+        id = id_of(self._fields.get("id") if given is None and not meta.get("part") else given)
+        if id is None:
+            return None
+        route = meta.get("route")
+        return Identity(route if type(route) is str else "", id)
 
     @property
     def part(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -134,11 +134,7 @@ class SQLiteSearch(Publisher):
                 title = " ".join(_texts(values))
                 continue
             if name in params.fields or not (params.fields or name in params.omit):
-                for value in values:
-                    if type(value) is str:  # PERF: as mostly
-                        texts.append(value)
-                    else:
-                        texts.extend(_texts(value))
+                texts += _texts(values)
             if name != "text":
                 stored[name] = values[0] if len(values) == 1 and not packet.is_multivalued(name) else values
         known = packet.parts()[1] or {}
@@ -160,18 +156,22 @@ class SQLiteSearch(Publisher):
         return Row(id, title, text, fields, route, part, key, parted(title), parted(text))
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """The words in a value: strings and numbers, wherever they are nested."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield str(value)
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from _texts(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _texts(one)
+def _texts(values: Iterable[Any]) -> list[str]:
+    """The words in values: strings and numbers, wherever they are nested."""
+    found = []
+    for value in values:
+        kind = type(value)
+        if kind is str:
+            found.append(value)
+        elif kind is int or kind is float:
+            found.append(str(value))
+        elif isinstance(value, dict):
+            found += _texts(value.values())
+        elif isinstance(value, list):
+            found += _texts(value)
+        elif isinstance(value, (str, int, float)) and kind is not bool:
+            found.append(str(value))
+    return found
 
 
 def _json(value: Any) -> bytes:
