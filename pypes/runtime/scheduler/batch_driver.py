@@ -176,6 +176,7 @@ class BatchDriver(ProcessDriver):
             self._flush_ports()
         if self.kept:
             self.note_kept(values, lineages)
+            self.kept.clear()
         if self.holding is not None and self.holding.release_asked:
             self.holding.release()
 

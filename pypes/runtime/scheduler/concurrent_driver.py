@@ -221,9 +221,9 @@ class ConcurrentDriver(Driver):
                     self.keep_behind(item.epoch, (item.lineage,))
             if self.broken:
                 self.resting.succeed(self)
-            attempt = self.attempts.get(id(item.value))
-            if attempt is not None and not attempt.waiting:
-                del self.attempts[id(item.value)]
+        attempt = self.attempts.get(id(item.value))
+        if attempt is not None and not attempt.waiting:
+            del self.attempts[id(item.value)]
         if self.naming is not None:
             self.naming.forget(item.value)
         self.epoch = None

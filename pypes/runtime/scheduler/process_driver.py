@@ -203,8 +203,9 @@ class ProcessDriver(Sending):
             if self.drops:
                 self._note_drops(range(len(results)), failed)
         if self.kept:
-            gone = [i for i, result in enumerate(results) if result is None and i not in self.sent_from and i not in failed]
-            self.note_kept([values[i] for i in gone], [lineages[i] for i in gone])
+            if out is None:
+                self.note_kept_at(range(len(results)))
+            self.kept.clear()
         if self.sent_from:
             self._flush_ports()
             self.sent_from.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pypes.packet import Packet
@@ -82,9 +82,14 @@ class Sending(Driver, Checking):
     def note_kept(self, values: Sequence[Any], lineages: Sequence[Lineage]) -> None:
         """Of these packets nothing went on: what is behind is not told of the documents of those that were kept."""
         kept = {id(packet) for packet in self.kept}
-        self.kept.clear()
         own = [lineage for value, lineage in zip(values, lineages, strict=True) if id(value) in kept]
         self.keep_behind(self._pinned(), own)
+
+    def note_kept_at(self, positions: Iterable[int]) -> None:
+        """The same of the packets at ``positions`` that returned nothing, sent nothing and did not fail."""
+        others = self.sent_from.union(self.lost)
+        gone = [i for i in positions if self.results[i] is None and i not in others]
+        self.note_kept([self.values[i] for i in gone], [self.lineages[i] for i in gone])
 
     def name_sent(self, data: Any, at: int) -> None:
         """Name a packet that is sent over the packet at ``at``."""
@@ -136,6 +141,8 @@ class Sending(Driver, Checking):
         for at in range(start, len(results)):
             if type(results[at]) is not Packet and results[at] is not None:
                 self._check_result(at)
+        if self.kept and self.values:
+            self.note_kept_at(range(start, len(results)))  # from now on nobody carries them
         if self.naming is not None:
             self.naming.returned(results[start:], self.values[start:], lineages[start:])
         for at, data in sent:

@@ -291,6 +291,45 @@ def test_what_raises_after_it_was_kept_has_failed(kind: type[Odd]) -> None:
     assert sorted(index.told) == [("0", True), ("1", False), ("2", True)]
 
 
+@pytest.mark.parametrize("waits_for", ["call", "wire"])
+def test_what_is_kept_stays_so_while_the_filter_waits_over_a_later_packet(waits_for: str) -> None:
+    class Waits(Odd):
+        def process(self, packet: Packet) -> Packet | None:
+            if packet.get("n") == 2:
+                if waits_for == "call":
+                    self.offload(threading.Event().wait, 0.01)
+                else:
+                    for _ in range(8):
+                        self.send("out", packet.clone())
+            return super().process(packet)
+
+    index, ends = Index(), Ends()
+    wires = [("ends.out", "waits.in"), ("waits.out", "pass.in"), ("pass.out", "index.in")]
+    nodes = {"ends": ends, "waits": Waits(), "pass": Pass(), "index": index}
+    with running(nodes, wires, limits=Limits(wire_packets=2)) as scheduler:
+        scheduler.submit(follow([("ends", packets(4), range(4))], 4))
+        scheduler.drain()
+        nothing_is_left(scheduler)
+    assert sorted(index.told) == [("0", True), ("2", True)]
+    assert sorted(ends.events) == [("done", str(n), True) for n in range(4)]
+
+
+def test_what_is_kept_by_a_filter_of_which_only_another_port_is_wired() -> None:
+    class Other(Odd):
+        outputs = {"out": "Nothing", "even": "Even numbers"}
+
+        def process(self, packet: Packet) -> None:
+            if super().process(packet) is not None:
+                self.send("even", packet)
+
+    index = Index()
+    with running({"other": Other(), "index": index}, [("other.even", "index.in")]) as scheduler:
+        scheduler.submit(follow([("other", packets(4), range(4))], 4))
+        scheduler.drain()
+        nothing_is_left(scheduler)
+    assert sorted(index.told) == [("0", True), ("2", True)]
+
+
 def test_a_retry_that_passes_is_not_kept() -> None:
     class Later(Odd):
         tries = 0

@@ -10,7 +10,7 @@ import pytest
 
 from pypes.component import Component, Operator, Transformer
 from pypes.core.limits import Limits
-from pypes.errors import InvalidComponent
+from pypes.errors import InvalidComponent, Retry
 from pypes.packet import Packet
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler, concurrent_driver
 from tests.runtime.scheduler.graphs import Keep, Pass, graph_of, packets, running
@@ -114,6 +114,20 @@ def test_one_that_fails_costs_only_its_own_document() -> None:
     assert end.numbers == [1, 2, 4, 5, 7, 8]
     [epoch] = done
     assert [(letter.documents, letter.filter) for letter in epoch.dead_letters] == [((n,), "ask") for n in (0, 3, 6)]
+
+
+def test_one_that_fails_when_it_is_tried_again_is_let_go() -> None:
+    errors: list[Exception] = [Retry(0.001), ValueError("no")]
+
+    def ask(n: int) -> None:
+        raise errors.pop(0)
+
+    asks, done = Asks(ask), list[Epoch]()
+    with running({"ask": asks, "end": Keep()}, WIRES, on_done=done.append) as scheduler:
+        push(scheduler, "ask", 1)
+        scheduler.drain()
+        assert [len(driver.attempts) for driver in scheduler.drivers] == [0, 0]
+    assert [letter.code for letter in done[0].dead_letters] == ["component.raised"]
 
 
 def test_a_packet_may_send_more_than_a_wire_holds() -> None:
