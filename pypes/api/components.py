@@ -31,7 +31,8 @@ EXAMPLE = obj(
 #: installed. ``needs`` maps modules to the lines that install them, ``missing`` names those that are not there. An ``isolated``
 #: component runs in a process of its own; one that ``fetches`` is a source, which triggers and schedules run. A filter of one
 #: that ``batches`` may have the options ``batch_size``, ``batch_bytes`` and ``batch_s``. ``icon`` is the name of one of Lucide's.
-#: ``parts`` are the kinds of parts that its code makes. One that ``completes`` is told of each document that is complete.
+#: ``parts`` are the kinds of parts that its code makes. One that ``completes`` is told of each document that is complete,
+#: one that ``concludes`` of each that is done everywhere.
 COMPONENT = obj(
     {
         "error": {"type": ["string", "null"]},
@@ -40,6 +41,7 @@ COMPONENT = obj(
         "batches": BOOLEAN,
         "fetches": BOOLEAN,
         "completes": BOOLEAN,
+        "concludes": BOOLEAN,
         "parts": NAMES,
         "icon": TEXT,
         "tags": NAMES,

@@ -18,7 +18,7 @@ _COPYING: Final = ("ADAPTER", "TRANSFORMER", "EXTRACTOR")
 
 def advise(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> list[Problem]:
     """All that is worth a warning, in the order in which the graph is written. It must be valid (see ``validate``)."""
-    kinds = (_held_branches, _shared_ids, _shared_parts, _shared_destinations)
+    kinds = (_held_branches, _shared_ids, _shared_parts, _shared_destinations, _past_remembering)
     return [problem for found in kinds for problem in found(graph, catalogue)]
 
 
@@ -118,6 +118,27 @@ def _shared_destinations(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -
                     "both to one of them, or give each a file of its own"
                 )
                 yield Problem(f"nodes.{name}.params.{param}", message, "graph.shared_destination")
+
+
+def _past_remembering(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
+    """Publishers that documents reach also past a filter that remembers what became of them, in a graph without order."""
+    if graph.order_by:
+        return
+    specs = {name: spec for name, node in graph.nodes.items() if (spec := catalogue.get(node.component)) is not None}
+    wires = {(wire.source, wire.target) for wire in graph.wires}
+    entries = graph.nodes.keys() - {target for _, target in wires}
+    for name, spec in specs.items():
+        if not spec.concludes or spec.kind == "PUBLISHER":
+            continue
+        past = reach(entries - {name}, {(source, target) for source, target in wires if name not in (source, target)})
+        for publisher in sorted(past & reach((name,), wires)):
+            if publisher in specs and specs[publisher].kind == "PUBLISHER":
+                message = (
+                    f"documents also come here past {name!r}, which remembers what is published: while one is on that other way, "
+                    "it holds back a newer one for what is about to be replaced; lead all ways to this publisher through one "
+                    "such filter, or keep order (order_by)"
+                )
+                yield Problem(f"nodes.{publisher}", message, "graph.past_filter")
 
 
 def _get_the_same(

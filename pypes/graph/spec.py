@@ -46,7 +46,8 @@ class ComponentSpec:
 
     ``batches``: packets are gathered for it as ``batch_size``, ``batch_bytes`` and ``batch_s`` of a filter say.
 
-    ``completes``: it is told of each document that is complete, with the parameters that it has by default.
+    ``completes``: it is told of each document that is complete, with the parameters that it has by default; ``concludes``: of
+    each that is done everywhere.
 
     ``parts`` are the kinds of parts that its code says it makes (:mod:`pypes.graph.part_kinds`).
 
@@ -71,6 +72,7 @@ class ComponentSpec:
     reconfigures: bool = False
     fetches: bool = False
     completes: bool = False
+    concludes: bool = False
     parts: tuple[str, ...] = ()
     icon: str = ""
     tags: tuple[str, ...] = ()
@@ -145,6 +147,7 @@ def describe(
         isolated=bool(made.isolated),
         fetches=getattr(made, "fetch", None) is not None,
         completes=made.complete is not None,
+        concludes=made.conclude is not None,
         parts=part_kinds(cls),
         **_shown(cls),
         module=module or cls.__module__,

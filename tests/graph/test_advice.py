@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 import pytest
@@ -203,6 +204,35 @@ def test_parts_of_one_name_on_two_branches(wires: str, places: list[str]) -> Non
 
 class Change(Transformer):
     """Changes."""
+
+
+class Remember(Filter):
+    """Holds back what is published."""
+
+    def conclude(self, documents: list[Completed]) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("wires", "places"),
+    [
+        ("read>remember read2>remember remember>keep remember>keep2", []),
+        ("read>remember remember>keep read2>keep2", []),
+        ("read>remember remember>change change>keep read2>change", ["nodes.keep"]),
+        ("read>remember read>keep remember>keep", ["nodes.keep"]),
+        ("read>remember read>remember2 remember>keep remember2>keep2", []),
+    ],
+)
+def test_ways_past_a_filter_that_remembers(wires: str, places: list[str]) -> None:
+    ends = [[f"{a}.out", f"{b}.in"] for a, b in (pair.split(">") for pair in wires.split())]
+    names = dict.fromkeys(end.partition(".")[0] for pair in ends for end in pair)
+    nodes = {name: {"component": name.rstrip("2").title()} for name in names}
+    graph = from_obj({"pypes": 1, "name": "g", "nodes": nodes, "wires": ends})
+    catalogue = {**CATALOGUE, "Change": describe(Change), "Remember": describe(Remember)}
+    assert validate(graph, catalogue) == []
+    problems = advise(graph, catalogue)
+    assert [(problem.path, problem.code) for problem in problems] == [(place, "graph.past_filter") for place in places]
+    assert advise(replace(graph, order_by="id"), catalogue) == []
 
 
 class Index(Publisher):
