@@ -85,7 +85,10 @@ class FileStore(Store):
     # -- entries ----------------------------------------------------------------------------------------------
 
     def _change(self, keys: Sequence[str], decide: Decide) -> None:
-        db = self._there()
+        try:
+            db = self._there()
+        except OSError as error:  # its folder cannot be made
+            raise self._unwritable(error) from error
         for lasts in (False, True):
             db.execute(f"pragma synchronous = {'full' if lasts else 'normal'}")
             with _writing(db):
@@ -152,16 +155,16 @@ class FileStore(Store):
         if getattr(error, "sqlite_errorname", "").startswith(_SOUND):
             raise self._unwritable(error) from error
         log.warning("a filter store is damaged, and is made anew", extra={"path": str(self.path), "reason": str(error)})
-        with _alone(self.path):
-            if _inode(self.path) == self._inode:  # else another process was quicker
-                _unlink(self.path)
-        self._close()
         try:
+            with _alone(self.path):
+                if _inode(self.path) == self._inode:  # else another process was quicker
+                    _unlink(self.path)
+            self._close()
             self._open()
-        except sqlite3.DatabaseError as another:
+        except (sqlite3.DatabaseError, OSError) as another:
             raise self._unwritable(another) from another
 
-    def _unwritable(self, error: sqlite3.DatabaseError) -> Unreachable:
+    def _unwritable(self, error: Exception) -> Unreachable:
         return Unreachable(reason=f"the store of the filter cannot be written ({self.path}): {error}")
 
 

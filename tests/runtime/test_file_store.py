@@ -122,3 +122,16 @@ def test_it_is_described_and_cleared_while_it_is_in_use(path: Path) -> None:
     path.write_bytes(b"no database")
     with pytest.raises(sqlite3.Error):
         describe(path)
+
+
+def test_while_its_folder_cannot_be_made_the_filter_waits(path: Path) -> None:
+    store = FileStore(path, "C", 1000)
+    stores, aside = path.parent.parent, path.parent.parent.with_name("aside")
+    stores.rename(aside)
+    stores.write_bytes(b"")
+    with pytest.raises(Unreachable, match="cannot be written"):
+        put(store, a=b"1")
+    stores.unlink()
+    assert put(store, a=b"2") == {}
+    assert got(store, "a") == {"a": b"2"}
+    store.close()
