@@ -11,8 +11,10 @@ from pypes.errors import BadId
 
 #: Metadata that say which document it is, beside its id.
 _ORIGIN: Final = ("route", "receipt", "origin", "index", "run", "requestmethod")
+#: Metadata that say where in it.
+_PLACE: Final = ("id", "document", "part", "made")
 #: Metadata that name a packet.
-NAMING: Final = frozenset({*_ORIGIN, "id", "document", "part", "made"})
+NAMING: Final = frozenset({*_ORIGIN, *_PLACE})
 
 
 def is_named(packet: Identified) -> bool:
@@ -26,22 +28,23 @@ def can_name(packet: Identified) -> bool:
     return is_named(packet) or packet.part != "" or _id_of(packet) is not None
 
 
-def name_after(packet: Identified, parent: Identified, number: int) -> None:
+def name_after(packet: Identified, parent: Identified, number: int, depth: int | None = None) -> None:
     """Name a packet that is the ``number``-th, from 1, of those that one component made of ``parent``.
 
     The first keeps its place, the second gets ``~2``, and so on. Where several components do so one after the other, each counts
     for itself: of a packet that was the first of one, the next makes ``~1~2``. With an id of its own in its metadata, a packet
     is another document of the same version.
+
+    ``depth`` says how many components did so before, where ``parent`` has been counted on meanwhile (see :func:`depth_of`).
     """
     given = parent._meta or {}
     meta = packet._own_meta()
     for name in _ORIGIN:
         if name in given:
             meta.setdefault(name, given[name])
-    made = given.get("made")
-    made = made if type(made) is int else 0
     if "id" in meta:
         return
+    made = depth_of(parent) if depth is None else depth
     meta["made"] = made + 1
     part = parent.part
     if number > 1:
@@ -58,6 +61,33 @@ def name_after(packet: Identified, parent: Identified, number: int) -> None:
         meta["document"], meta["part"] = document, part
         with suppress(BadId):  # document and place say as much
             meta["id"] = id_of(f"{document}/{part}")
+
+
+def rename_after(packet: Identified, parent: Identified, number: int, depth: int) -> None:
+    """Give a packet that :func:`name_after` has named another number."""
+    meta = packet._own_meta()
+    for name in _PLACE:
+        meta.pop(name, None)
+    name_after(packet, parent, number, depth)
+
+
+def goes_on(packet: Identified, depth: int) -> None:
+    """Note of a packet that it goes on beside others that were made of it: what the next component makes has other names."""
+    packet._own_meta()["made"] = depth + 1
+
+
+def depth_of(packet: Identified) -> int:
+    """Number of components, one after the other, that made this packet without naming it."""
+    made = (packet._meta or {}).get("made")
+    return made if type(made) is int else 0
+
+
+def is_at_place(packet: Identified, parent: Identified) -> bool:
+    """True for a clone of ``parent``, and for what says that it is the same part."""
+    ours, theirs = packet._meta, parent._meta
+    if not ours or not theirs or (id := ours.get("id")) is None or id != theirs.get("id"):
+        return False
+    return bool(ours.get("part") == theirs.get("part") and ours.get("document") == theirs.get("document"))
 
 
 def _document_of(packet: Identified) -> str | None:

@@ -127,12 +127,15 @@ class LoopDriver(ReceivingDriver):
         if self.naming is not None:
             parent = self.parent_of(data)
             if parent is not None:
+                self._stop_all_passing()
                 self.naming.sent(data, parent, lineage)
             else:
                 self.naming.made_of(data, self.cursor_values or self.taken)
         out.values.append(data)
         out.lineages.append(lineage)
         if len(out.values) >= self.capacity:
+            if self.naming is not None:
+                self.naming.let_go()
             self._flush(out)
             self.park_while_full()
         return True

@@ -188,6 +188,8 @@ class ReceivingDriver(Driver):
         if passed:  # PERF: a router has many ports that pass nothing
             out.values = self.cursor_values[:passed]
             out.lineages = list(self.cursor_lineages[:passed])
+            if self.naming is not None:
+                self.naming.sent(out.values[-1], out.values[-1], out.lineages[-1])
 
     def _stop_all_passing(self) -> None:
         for out in self.outs.values():

@@ -62,6 +62,8 @@ class Sending(Driver, Checking):
                 self.park_while_full()
                 return True
             self.gone_at = at
+            if self.naming is not None:
+                self.naming.let_go()
             if port == "out":
                 self._emit_in_order(out)
             else:

@@ -79,6 +79,52 @@ class Receives(Operator):
             self.yield_ctrl()
 
 
+class Last(Operator):
+    """Sends a new packet for each of ``words`` but the first, and goes on with the packet itself for that."""
+
+    def process(self, packet: Packet) -> Packet:
+        first, *others = packet.get("words")
+        for word in others:
+            self.send("out", Packet({"words": [word]}))
+        packet.set("words", first)
+        return packet
+
+
+class First(Operator):
+    """The same, but the packet itself goes first."""
+
+    def process(self, packet: Packet) -> None:
+        first, *others = packet.get("words")
+        packet.set("words", first)
+        self.send("out", packet)
+        for word in others:
+            self.send("out", Packet({"words": [word]}))
+
+
+class LastInLoop(Operator):
+    def run(self) -> None:
+        while True:
+            for packet in self.receive_all("in"):
+                first, *others = packet.get("words")
+                for word in others:
+                    self.send("out", Packet({"words": [word]}))
+                packet.set("words", first)
+                self.send("out", packet)
+            self.yield_ctrl()
+
+
+class FirstInLoop(Operator):
+    def run(self) -> None:
+        while True:
+            for packet in self.receive_all("in"):
+                first, *others = packet.get("words")
+                packet.set("words", first)
+                self.send("out", packet)
+                for word in others:
+                    self.send("out", Packet({"words": [word]}))
+            self.yield_ctrl()
+
+
 class Remakes(Transformer):
     def process(self, packet: Packet) -> Packet:
         return Packet({"words": packet.get("words")})
@@ -100,6 +146,7 @@ class Passes(Transformer):
 
 
 SPLITTERS = [Sends, Both, Several, Loop, Receives]
+KEEPERS = [Last, First, LastInLoop, FirstInLoop]
 STEPS = [*SPLITTERS, Remakes, RemakesAll, Gathers, Passes]
 
 
@@ -153,6 +200,44 @@ def test_names_do_not_collide_where_two_split_one_after_the_other() -> None:
 
     found = published([Doubles, Doubles, Doubles], [document("d", ["a"])])
     assert [packet.part for packet in found] == ["", "~1~1~2", "~1~2", "~1~2~2", "~2", "~2~1~2", "~2~2", "~2~2~2"]
+
+
+@pytest.mark.parametrize("splitter", KEEPERS)
+def test_a_packet_that_goes_on_itself_keeps_its_place(splitter: type[Component]) -> None:
+    found = published([splitter], [document("d", ["a", "b", "c"]), document("e", ["z"])])
+    names = {packet.get("words"): packet.id for packet in found}
+    assert (names["a"], names["z"]) == ("d", "e")
+    assert {names["b"], names["c"]} == {"d/~2", "d/~3"}
+
+
+@pytest.mark.parametrize("order", ["clone new", "new clone", "new new clone clone", "clone new clone new"])
+def test_a_clone_that_goes_on_keeps_its_place(order: str) -> None:
+    class Clones(Operator):
+        def process(self, packet: Packet) -> None:
+            for each in order.split():
+                self.send("out", packet.clone() if each == "clone" else Packet({"words": "new"}))
+
+    found = published([Clones], [document("d", ["a"])])
+    assert {packet.part for packet in found if packet.get("words") != "new"} == {""}
+    others = [packet.part for packet in found if packet.get("words") == "new"]
+    assert "" not in others
+    assert len(set(others)) == len(others)
+
+
+def test_names_do_not_collide_behind_a_packet_that_goes_on_itself() -> None:
+    for keeper in KEEPERS:
+        found = published([keeper, Sends, Sends], [document("d", ["ab", "cd", "ef"])])
+        assert len({packet.part for packet in found}) == len(found) == 6
+
+
+def test_another_document_takes_no_place() -> None:
+    class Makes(Operator):
+        def process(self, packet: Packet) -> Packet:
+            self.send("out", Packet({}, {"id": "other"}))
+            return packet
+
+    found = published([Makes], [document("d", ["a"])], wave=1)
+    assert [(packet.id, packet.part) for packet in found] == [("other", ""), ("d", "")]
 
 
 def test_packets_that_say_whose_they_are_are_left_alone() -> None:
@@ -224,13 +309,19 @@ def test_a_packet_that_is_tried_again_makes_packets_of_the_same_names(error: Exc
 @settings(max_examples=60, deadline=None)
 @given(
     steps=st.lists(st.sampled_from(STEPS), min_size=1, max_size=3),
+    last=st.sampled_from([Passes, *KEEPERS]),
     texts=st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=5), min_size=1, max_size=7),
     waves=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     data=st.data(),
 )
 def test_names_are_the_same_in_whatever_waves_documents_come(
-    steps: list[type[Component]], texts: list[list[str]], waves: tuple[int, int], data: st.DataObject
+    steps: list[type[Component]],
+    last: type[Component],
+    texts: list[list[str]],
+    waves: tuple[int, int],
+    data: st.DataObject,
 ) -> None:
+    steps = [*steps, last]
     documents = [document(f"d{n}", words) for n, words in enumerate(texts)]
     first = [str(name(packet)) for packet in published(steps, documents, waves[0])]
     again = [str(name(packet)) for packet in published(steps, data.draw(st.permutations(documents)), waves[1])]
