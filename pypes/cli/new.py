@@ -20,7 +20,7 @@ TEMPLATES = Path(__file__).parent.parent / "templates"
 KINDS = {
     "transformer": '{"field": "title"}',
     "adapter": '{"field": "text"}',
-    "publisher": '{"path": "titles.jsonl"}',
+    "publisher": '{"path": "titles.db"}',
     "source": '{"path": "lines.txt"}',
 }
 
