@@ -29,13 +29,23 @@ def published(path: Path) -> set[str]:
     return {json.loads(line)["id"] for line in lines if line.endswith(b"\n")}
 
 
+def is_free(port: int) -> bool:
+    """True if a server can listen there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def test_a_killed_supervisor_leaves_no_orphan_and_the_port_free(tmp_path: Path) -> None:
     with running(tmp_path, graph(tmp_path / "out.jsonl")) as node:
         node.kill()
         until(lambda: not node.leftovers(), 10, "all processes gone")
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", node.port))
+        # what another test connects to may have the number meanwhile, but not for long; an orphan would keep it
+        until(lambda: is_free(node.port), 60, "the port free")
         node.start()
         node.wait_ready()
 
