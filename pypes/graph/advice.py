@@ -11,6 +11,7 @@ from typing import Any, Final
 from pypes.errors import Problem
 from pypes.graph.model import Graph
 from pypes.graph.spec import ComponentSpec
+from pypes.graph.ways import reach, ways
 
 #: Kinds of components whose packets all go on, as a rule.
 _COPYING: Final = ("ADAPTER", "TRANSFORMER", "EXTRACTOR")
@@ -24,7 +25,7 @@ def advise(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> list[Problem
 
 def _held_branches(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:
     """Joins that see of a document what came past a filter that holds packets, and later what that filter held."""
-    wires = {(wire.source, wire.target) for wire in graph.wires}
+    wires = ways(graph)
     ports = _wired_inputs(graph)
     holders = [name for name, node in graph.nodes.items() if (spec := catalogue.get(node.component)) is not None and spec.holds]
     backward = {(target, source) for source, target in wires}
@@ -74,7 +75,7 @@ def _shared_parts(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Itera
     """
     specs = {name: spec for name, node in graph.nodes.items() if (spec := catalogue.get(node.component)) is not None}
     splitters = [name for name, spec in specs.items() if spec.parts]
-    wires = {(wire.source, wire.target) for wire in graph.wires}
+    wires = ways(graph)
     # a join may make one packet of those of two branches, and what drops or routes may give each branch others
     joins = {name for name, ports in _wired_inputs(graph).items() if len(ports) > 1}
     passing = {(source, target) for source, target in wires if target not in joins}
@@ -125,7 +126,7 @@ def _past_remembering(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> I
     if graph.order_by:
         return
     specs = {name: spec for name, node in graph.nodes.items() if (spec := catalogue.get(node.component)) is not None}
-    wires = {(wire.source, wire.target) for wire in graph.wires}
+    wires = ways(graph)
     entries = graph.nodes.keys() - {target for _, target in wires}
     for name, spec in specs.items():
         if not spec.concludes or spec.kind == "PUBLISHER":
@@ -169,18 +170,3 @@ def _wired_inputs(graph: Graph) -> dict[str, set[str]]:
 def _values(params: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters with the defaults of those that are not given."""
     return {name: params.get(name, schema.get("default")) for name, schema in properties.items()}
-
-
-def reach(starts: Collection[str], wires: Collection[tuple[str, str]]) -> set[str]:
-    """The filters that wires, pairs of filters, lead to from ``starts``, these included."""
-    after: dict[str, list[str]] = {}
-    for source, target in wires:
-        after.setdefault(source, []).append(target)
-    reached = set(starts)
-    waiting = list(starts)
-    while waiting:
-        for target in after.get(waiting.pop(), ()):
-            if target not in reached:
-                reached.add(target)
-                waiting.append(target)
-    return reached

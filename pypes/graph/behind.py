@@ -9,17 +9,7 @@ from dataclasses import fields
 import msgspec
 
 from pypes.graph.model import Graph, GraphNode
-
-
-def behind(graph: Graph, filter: str) -> list[str]:
-    """The names of a filter and of all that lie behind it, sorted."""
-    found, left = {filter}, [filter]
-    while left:
-        name = left.pop()
-        fresh = {wire.target for wire in graph.wires if wire.source == name} - found
-        found |= fresh
-        left += fresh
-    return sorted(found)
+from pypes.graph.ways import reach, ways
 
 
 def digest_behind(graph: Graph, filter: str, code_of: Callable[[Iterable[str]], str]) -> str:
@@ -28,7 +18,7 @@ def digest_behind(graph: Graph, filter: str, code_of: Callable[[Iterable[str]], 
     ``code_of`` gives one digest of the code of some components. Parameters count as they were written: a secret behind
     ``${NAME}`` is not part of it. What lies before the filter does not matter, but for wires that pass by it.
     """
-    names = behind(graph, filter)
+    names = sorted(reach((filter,), ways(graph)))
     nodes = [_written(graph.nodes[name]) for name in names]
     wires = sorted(str(wire) for wire in graph.wires if wire.target in names and wire.target != filter)
     code = code_of(sorted({graph.nodes[name].component for name in names}))

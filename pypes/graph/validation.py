@@ -13,11 +13,11 @@ from pypes.component.parameters import paths_in
 from pypes.core.paths import Paths
 from pypes.core.secrets import VARIABLE, holds_mask
 from pypes.errors import InvalidInput, Problem
-from pypes.graph.advice import reach
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import find_cycle
 from pypes.graph.schedule import loose_sources, sources
 from pypes.graph.spec import ComponentSpec
+from pypes.graph.ways import reach, ways
 
 #: Problems after which a graph is not looked at any further.
 MOST_PROBLEMS = 200
@@ -228,7 +228,7 @@ def _flow_problems(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iter
     # a component without inputs fetches for itself
     entries = {name for name, spec in specs.items() if spec.kind == "ADAPTER" or not spec.inputs}
     exits = {name for name, spec in specs.items() if spec.kind == "PUBLISHER"}
-    forward = {(wire.source, wire.target) for wire in graph.wires}
+    forward = ways(graph)
     loose = loose_sources(graph, [name for name, spec in specs.items() if spec.fetches])
     fed_by_wires = {wire.target for wire in graph.wires}
     takers = {name for name, spec in specs.items() if spec.accepts and name not in fed_by_wires | loose}

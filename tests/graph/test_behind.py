@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pypes.graph.behind import behind, digest_behind
+from pypes.graph.behind import digest_behind
 from pypes.graph.model import Graph, GraphNode, Wire
 
 GRAPH = Graph(
@@ -54,11 +54,6 @@ ELSEWHERE: dict[str, Callable[[Graph], Graph]] = {
     "order of wires": lambda graph: replace(graph, wires=graph.wires[::-1]),
     "layout": lambda graph: replace(graph, layout={"same": (1.0, 2.0)}, description="x", weight=3),
 }
-
-
-def test_what_lies_behind() -> None:
-    assert behind(GRAPH, "same") == ["chunk", "index", "same"]
-    assert behind(GRAPH, "log") == ["log"]
 
 
 @pytest.mark.parametrize("change", CHANGES)

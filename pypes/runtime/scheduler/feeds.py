@@ -18,25 +18,27 @@ from pypes.runtime.scheduler.inheriting import note
 class Feeds:
     """The epochs that are fed, one after the other. A feed puts one wave on a wire, and the next when that one was taken."""
 
-    __slots__ = ("_by_name", "_core", "_inherit", "_joins", "completing", "fed", "waiting")
+    __slots__ = ("_by_name", "_completing", "_core", "_inherit", "_joins", "fed", "waiting")
 
-    def __init__(self, core: Core, by_name: Mapping[str, Filter], joins: int, inherit: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, core: Core, by_name: Mapping[str, Filter], joins: int, inherit: tuple[str, ...], completing: Completing | None
+    ) -> None:
         self._core = core
         self._by_name = by_name
         #: Bits of the filters that are joins.
         self._joins = joins
         #: Metadata of documents that is to be kept in mind.
         self._inherit = inherit
+        #: Set if components are told of complete documents.
+        self._completing = completing
         self.waiting: deque[Epoch] = deque()
-        #: Set where components are told of complete documents.
-        self.completing: Completing | None = None
         #: The ordinal after that of the document that was fed last.
         self.fed = 0
 
     def pull(self) -> bool:
         """Let every feed put one wave on its wire, unless its last one still waits there; True if one did, or ended."""
         moved = False
-        if self.completing is not None and self.completing.is_clogged:
+        if self._completing is not None and self._completing.is_clogged:
             return False
         waiting = self.waiting
         for _ in range(len(waiting)):
@@ -52,7 +54,7 @@ class Feeds:
     @property
     def can_any_pull(self) -> bool:
         """True if :meth:`pull` would do something now."""
-        is_clogged = self.completing is not None and self.completing.is_clogged
+        is_clogged = self._completing is not None and self._completing.is_clogged
         return not is_clogged and any(map(self.can_pull, self.waiting))
 
     @property

@@ -91,9 +91,8 @@ class Scheduler:
         self.drivers, self.wires, by_name, self.roster = build(core, policies, graph, components)
         core.filters, core.wires = self.drivers, self.wires
         self._joins = attach(self.drivers, graph)
-        self.feeds = Feeds(core, by_name, self._joins, graph.inherit)
         self.completing = completing_of(core, self.resting, self.drivers, self._begin_watched, self._end_watched)
-        self.feeds.completing = self.completing
+        self.feeds = Feeds(core, by_name, self._joins, graph.inherit, self.completing)
         self.standstill = Standstill(
             core, policies, self.feeds, self.drivers, self.epochs, graph.name, lambda: self.stands_still, self.completing
         )
@@ -387,10 +386,6 @@ class Scheduler:
         """Readable when an offloaded call has finished; call :meth:`run` then."""
         return self.core.calls.fd
 
-    def next_deadline(self) -> float | None:
-        """Clock time at which ``run`` has something to do again without new input, ``None`` if never."""
-        return self.core.timers.next_s
-
     def runs_at(self) -> float | None:
         """Clock time at which ``run`` should be called without new input: the next deadline, or a look at what stands still."""
         due = self.core.timers.next_s
@@ -398,7 +393,3 @@ class Scheduler:
             return due
         look_at = self.standstill.look_at
         return look_at if due is None or look_at < due else due
-
-    @property
-    def publishers(self) -> tuple[str, ...]:
-        return self.roster.publishers

@@ -6,8 +6,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,15 +26,6 @@ DEFAULT_S = 45.0
 CLIENTS = {"plain": 5, "ordered": 5, "tables": 3}
 DISK_BYTES = 512 << 20
 SETTLE_S = 120.0
-
-
-@contextmanager
-def small_disk(path: Path) -> Iterator[Disk]:
-    disk = Disk(path, DISK_BYTES)
-    try:
-        yield disk
-    finally:
-        disk.close()
 
 
 def settle(node: Node, ledger: Ledger, destination: Destination, seed: int) -> checks.Taken:
@@ -75,7 +65,7 @@ def test_nothing_acknowledged_is_lost_and_everything_is_told(tmp_path: Path) -> 
     clock = WallClock(tmp_path / "clock")
     graphs = ("plain", "ordered", "tables")
     with (
-        small_disk(base / "data") as disk,
+        closing(Disk(base / "data", DISK_BYTES)) as disk,
         Destination(tmp_path / "taken.jsonl") as destination,
         running(base, destination, graphs, PYPES_SERVER_ROLLING=rolling, PYPES_SERVER_CONSOLIDATE_S="2", **clock.environ) as node,
     ):

@@ -7,8 +7,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,15 +30,6 @@ AUTHORS = (4, 6)
 LONG_S = 60.0
 
 
-@contextmanager
-def small_disk(path: Path) -> Iterator[Disk]:
-    disk = Disk(path, DISK_BYTES)
-    try:
-        yield disk
-    finally:
-        disk.close()
-
-
 @pytest.mark.timeout(3600)
 def test_publishers_are_left_with_what_the_model_says(tmp_path: Path) -> None:
     seed = int(os.environ.get("PYPES_OPERATIONS_SEED", random.randrange(1 << 30)))
@@ -52,7 +42,7 @@ def test_publishers_are_left_with_what_the_model_says(tmp_path: Path) -> None:
     base, mended = tmp_path / "node", tmp_path / "mended"
     mended.mkdir()
     clock = WallClock(tmp_path / "clock")
-    with small_disk(base / "data") as disk:
+    with closing(Disk(base / "data", DISK_BYTES)) as disk:
         data = base / "data"
         folders = Folders(mended, logs=tmp_path if is_long else data)
         node = node_in(base, folders, workers=2, instances=2, **clock.environ)

@@ -142,7 +142,7 @@ def settle(scheduler: Scheduler) -> None:
 def pass_time(scheduler: Scheduler, clock: Clock) -> float:
     """Run until nothing moves, then let the time come at which something may; returns how long that took."""
     settle(scheduler)
-    due = scheduler.next_deadline()
+    due = scheduler.core.timers.next_s
     assert due is not None
     waited = due - clock.now
     clock.now = due

@@ -49,6 +49,17 @@ def uncommitted(index: Index) -> list[tuple[Any, ...]]:
     return index.events[last + 1 :]
 
 
+def told_of_four(index: Index) -> list[Epoch]:
+    """Run four documents, of which every second is dropped before it; returns the epoch, which is done."""
+    done: list[Epoch] = []
+    nodes = {"some": Fails(), "index": index}
+    with running(nodes, [("some.out", "index.in")], rng=NoRest(), on_done=done.append) as scheduler:
+        scheduler.submit(follow([("some", packets(4), range(4))], 4))
+        scheduler.drain()
+        nothing_is_left(scheduler)
+    return done
+
+
 @pytest.mark.parametrize("kind", EVERY)
 @pytest.mark.parametrize("document", ["2", "3"])
 def test_it_rests_while_its_service_is_away_and_is_told_again(kind: type[Index], document: str) -> None:
@@ -98,12 +109,7 @@ def test_a_commit_of_completions_alone_that_cannot_reach_its_service_is_done_aga
 @pytest.mark.parametrize("document", ["2", "3"])
 def test_one_that_asks_to_be_told_later_is(kind: type[Index], document: str) -> None:
     index = refusing(kind, {document: [Retry(), Retry()]})
-    done: list[Epoch] = []
-    nodes = {"some": Fails(), "index": index}
-    with running(nodes, [("some.out", "index.in")], rng=NoRest(), on_done=done.append) as scheduler:
-        scheduler.submit(follow([("some", packets(4), range(4))], 4))
-        scheduler.drain()
-        nothing_is_left(scheduler)
+    done = told_of_four(index)
     assert sorted(index.told) == [(str(n), True) for n in range(4)]
     assert (done[0].dead_letters, bytes(done[0].flags)) == ([], bytes((1, 0, 1, 0)))
 
@@ -111,12 +117,7 @@ def test_one_that_asks_to_be_told_later_is(kind: type[Index], document: str) -> 
 @pytest.mark.parametrize("error", [ValueError("no"), Retry()])
 def test_a_document_without_packets_over_which_it_always_raises_is_a_dead_letter(error: Exception) -> None:
     index = refusing(Index, {"1": [error] * 100})
-    done: list[Epoch] = []
-    nodes = {"some": Fails(), "index": index}
-    with running(nodes, [("some.out", "index.in")], rng=NoRest(), on_done=done.append) as scheduler:
-        scheduler.submit(follow([("some", packets(4), range(4))], 4))
-        scheduler.drain()
-        nothing_is_left(scheduler)
+    done = told_of_four(index)
     assert sorted(index.told) == [("0", True), ("2", True), ("3", True)]
     (letter,) = done[0].dead_letters
     # five times with the others, and once by itself

@@ -25,6 +25,7 @@ from tests.runtime.scheduler.test_properties import (
     CollectGathers,
     CollectLoop,
     Expected,
+    built,
     graphs,
     made,
     model,
@@ -130,15 +131,9 @@ def test_every_document_is_told_of_once_at_each_end(
 ) -> None:
     nodes, wires = graph
     nodes = [(Holds if i in holding and kind in ("pass", "add") else style, kind) for i, (style, kind) in enumerate(nodes)]
-    components: dict[str, Component] = {}
-    for i, (style, kind) in enumerate(nodes):
-        components[f"n{i}"] = style()
-        components[f"n{i}"].kind = kind  # type: ignore[attr-defined]
-    ends = [i for i in range(len(nodes)) if not any(a == i for a, _ in wires)]
-    sinks = {f"end{i}": sink() for i in ends}
+    components, sinks, lines = built(nodes, wires, sink)
     for each in sinks.values():
         each.flaky = flaky
-    lines = [(f"n{a}.out", f"n{b}.in") for a, b in wires] + [(f"n{i}.out", f"end{i}.in") for i in ends]
     sources = [i for i in range(len(nodes)) if not any(b == i for _, b in wires)]
     done: list[Epoch] = []
     concluded: dict[Document, bool] = {}

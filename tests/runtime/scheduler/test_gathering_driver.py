@@ -50,7 +50,7 @@ def test_the_first_that_waits_waits_no_longer_than_it_may() -> None:
         for n in range(3):
             push(scheduler, "in", 1, start=n)
             settle(scheduler)
-            assert scheduler.next_deadline() == 102.0
+            assert scheduler.core.timers.next_s == 102.0
             clock.now += 0.5
         clock.now = 101.99
         settle(scheduler)
@@ -73,7 +73,7 @@ def test_the_next_batch_waits_anew() -> None:
         clock.now = 102.5  # the time of the first one
         scheduler.run()
         assert gather.batches == [[0, 1]]
-        assert scheduler.next_deadline() == 103.0
+        assert scheduler.core.timers.next_s == 103.0
         clock.now = 103.0
         scheduler.run()
         assert gather.batches == [[0, 1], [2]]
@@ -84,7 +84,7 @@ def test_nothing_waits_longer_than_anything_may_be_held() -> None:
     with running(chain(gather), WIRES, clock=clock, limits=Limits(hold_s=3.0)) as scheduler:
         push(scheduler, "in", 1)
         settle(scheduler)
-        assert scheduler.next_deadline() == 103.0
+        assert scheduler.core.timers.next_s == 103.0
 
 
 def test_a_batch_closes_when_it_is_large_and_what_is_larger_goes_alone() -> None:

@@ -338,7 +338,7 @@ def test_a_publisher_of_the_original_style_publishes() -> None:
         on_done=done.append,
         on_committed=lambda epoch, name, documents: committed.append((name, tuple(documents))),
     ) as scheduler:
-        assert scheduler.publishers == ("keep",)
+        assert scheduler.roster.publishers == ("keep",)
         scheduler.submit(Feed(iter([("add", packets(2), range(2)), ("add", packets(2), range(2, 4))]), 4))
         scheduler.drain()
     assert [done[0].fate_of(n) for n in range(4)] == [Fate("published", ("keep",))] * 4

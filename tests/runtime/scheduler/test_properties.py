@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +19,7 @@ from pypes.ingest.outcome import Fate
 from pypes.packet import Packet
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Feed, Scheduler
 from tests.runtime.scheduler.destinations import NoRest
+from tests.runtime.scheduler.graphs import graph_of
 
 #: What a filter does with the number n: what it sends on, by n; None raises.
 WORK: dict[str, Any] = {
@@ -192,6 +193,22 @@ def graphs(draw: st.DrawFn) -> tuple[list[tuple[type[Component], str]], list[tup
     return nodes, wires
 
 
+S = TypeVar("S", bound=Component)
+
+
+def built(
+    nodes: list[tuple[type[Component], str]], wires: list[tuple[int, int]], sink: type[S]
+) -> tuple[dict[str, Component], dict[str, S], list[tuple[str, str]]]:
+    """The filters of a drawn graph, ``n0`` …, a sink behind each of its ends, ``end0`` …, and all wires."""
+    components: dict[str, Component] = {}
+    for i, (style, kind) in enumerate(nodes):
+        components[f"n{i}"] = style()
+        components[f"n{i}"].kind = kind  # type: ignore[attr-defined]
+    ends = [i for i in range(len(nodes)) if not any(a == i for a, _ in wires)]
+    lines = [(f"n{a}.out", f"n{b}.in") for a, b in wires] + [(f"n{i}.out", f"end{i}.in") for i in ends]
+    return components, {f"end{i}": sink() for i in ends}, lines
+
+
 @dataclass
 class Expected:
     """What one number ends up as at the ends of the graph, by end, and where packets failed or were dropped on the way."""
@@ -249,17 +266,11 @@ def test_every_document_is_accounted_for(
 ) -> None:
     """Documents ``again`` were committed in an earlier run by every second publisher."""
     nodes, wires = graph
-    components: dict[str, Component] = {}
-    for i, (style, kind) in enumerate(nodes):
-        components[f"n{i}"] = style()
-        components[f"n{i}"].kind = kind  # type: ignore[attr-defined]
-    ends = [i for i in range(len(nodes)) if not any(a == i for a, _ in wires)]
-    sinks = {f"end{i}": sink() for i in ends}
+    components, sinks, lines = built(nodes, wires, sink)
     for each in sinks.values():
         each.flaky = flaky
-    made = [Wire(f"n{a}", "out", f"n{b}", "in") for a, b in wires] + [Wire(f"n{i}", "out", f"end{i}", "in") for i in ends]
     everything = {**components, **sinks}
-    frozen = Graph(name="g", nodes={n: GraphNode(n, "x", {}) for n in everything}, wires=tuple(made))
+    frozen = graph_of(everything, lines)
     done: list[Epoch] = []
 
     def committed(epoch: Epoch, publisher: str, documents: Sequence[int]) -> None:
@@ -278,7 +289,7 @@ def test_every_document_is_accounted_for(
             for part in parts
             for i in sources
         ]
-        earlier = {f"end{i}": frozenset(n - low for n in again if low <= n < high) for i in ends if i % 2}
+        earlier = {end: frozenset(n - low for n in again if low <= n < high) for end in sinks if int(end[3:]) % 2}
         scheduler.submit(Feed(iter(batches), high - low, [low], earlier if again else {}))
     scheduler.drain()
     scheduler.teardown()

@@ -125,7 +125,7 @@ def come_to_an_end(scheduler: Scheduler, clock: Clock) -> None:
     for _ in range(400):
         if not scheduler.in_flight:
             return
-        if scheduler.next_deadline() is None:
+        if scheduler.core.timers.next_s is None:
             scheduler.flush_holds()
         else:
             pass_time(scheduler, clock)
