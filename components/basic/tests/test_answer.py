@@ -53,10 +53,11 @@ def test_what_is_not_whole_or_not_known_is_no_content(encoding: str, data: bytes
         decoded(data, heads("Content-Encoding", encoding), 10**6)
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lambda data: gzip.compress(gzip.compress(data))])
-def test_what_is_more_than_wanted(pack: object) -> None:
-    data = pack(bytes(10**6))  # type: ignore[operator]
-    names = "gzip" if data == gzip.compress(bytes(10**6)) else "gzip, gzip"
+@pytest.mark.parametrize("names", ["gzip", "gzip, gzip"])
+def test_what_is_more_than_wanted(names: str) -> None:
+    data = bytes(10**6)
+    for _ in names.split(","):
+        data = gzip.compress(data)
     assert decoded(data, heads("Content-Encoding", names), 10**6 - 1) is None
 
 
