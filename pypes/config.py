@@ -20,13 +20,11 @@ from typing import Any
 
 from pypes.core.limits import Limits
 from pypes.core.machine import cores, machine_memory_bytes
+from pypes.core.sizes import size_of
 from pypes.errors import InvalidConfig, Problem
 
 PREFIX = "PYPES_"
 TOKEN_VARIABLE = "PYPES_TOKEN"
-
-_SIZE = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)\s*(?:([KMGT])i?B?|B)?", re.IGNORECASE)
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def _key(default: Any, help: str, **more: Any) -> Any:
@@ -316,10 +314,7 @@ def _number(info: Any, value: Any) -> int | float:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             number = float(value)
         elif is_size:
-            found = _SIZE.fullmatch(str(value).strip())
-            if not found:
-                raise ValueError
-            number = float(found[1]) * 1024 ** _POWERS[(found[2] or "").upper()]
+            number = size_of(str(value))
         else:
             number = float(str(value).strip())
     except ValueError:

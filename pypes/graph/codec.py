@@ -11,8 +11,10 @@ from typing import Any, Final, NoReturn
 
 from pypes.component import BATCH_OPTIONS, batch_problem
 from pypes.core import numbers
+from pypes.core.graph_limits import GraphLimits
 from pypes.core.naming import NAMING
 from pypes.errors import InvalidGraph, Problem
+from pypes.graph.limits import read_limits
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.schedule import why_invalid
 
@@ -35,6 +37,7 @@ _KEYS: Final = (
     "inherit",
     "weight",
     "max_instances",
+    "limits",
     "schedule",
     "missed",
     "firing",
@@ -99,6 +102,8 @@ def to_obj(graph: Graph) -> dict[str, Any]:
         obj["weight"] = graph.weight
     if graph.max_instances is not None:
         obj["max_instances"] = graph.max_instances
+    if limits := graph.limits.to_obj():
+        obj["limits"] = limits
     if graph.schedule:
         obj["schedule"] = graph.schedule
     if graph.missed != "once":
@@ -164,6 +169,7 @@ def _read(obj: Any, problems: list[Problem]) -> Graph:
         inherit=reader.inherit(obj.get("inherit", [])),
         weight=reader.weight(obj.get("weight", 1)),
         max_instances=reader.max_instances(obj.get("max_instances")),
+        limits=reader.limits(obj.get("limits", {})),
         schedule=reader.schedule(obj.get("schedule", "")),
         missed=reader.missed(obj.get("missed", "once")),
         firing=reader.firing(obj.get("firing", "node")),
@@ -277,6 +283,9 @@ class _Reader:
 
     def max_instances(self, value: Any) -> int | None:
         return self._attempts(value, "max_instances")
+
+    def limits(self, value: Any) -> GraphLimits:
+        return read_limits(self._object(value, "limits"), self.add)
 
     def schedule(self, value: Any) -> str:
         if value == "":

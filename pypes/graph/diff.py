@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pypes.core.graph_limits import GraphLimits
 from pypes.graph.codec import FILTER_OPTIONS
 from pypes.graph.model import Graph, GraphNode
 
@@ -16,6 +17,7 @@ _GRAPH_FIELDS = (
     "inherit",
     "weight",
     "max_instances",
+    "limits",
     "schedule",
     "missed",
     "firing",
@@ -51,7 +53,7 @@ def diff(old: Graph, new: Graph) -> dict[str, Any]:
 def only_parameters(old: Graph, new: Graph) -> set[str] | None:
     """The filters whose parameters are all that differs in what runs; ``None`` if anything else does.
 
-    Description, routes, schedule, firing and tests do not count: no instance knows of them.
+    Description, routes, limits, schedule, firing and tests do not count: no instance knows of them.
     """
     found = diff(old, new)
     filters = found.pop("filters", {})
@@ -88,4 +90,6 @@ def _ends(graph: Graph) -> set[tuple[str, str]]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, GraphLimits):
+        return value.to_obj()
     return [dict(item) if isinstance(item, Mapping) else item for item in value] if isinstance(value, (tuple, list)) else value

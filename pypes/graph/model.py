@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pypes.core.graph_limits import NO_LIMITS, GraphLimits
+
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
@@ -48,7 +50,7 @@ class Graph:
     at most (``None``: all). ``inherit`` names the metadata of a document that reach every packet made of it.
     ``schedule`` says in the form of cron when its sources run by themselves, ``missed`` what becomes of a time at which no server
     was there: ``"once"`` (they run when one is) or ``"skip"``, ``firing`` where they run each time: on every ``"node"``, or on
-    one of the ``"fleet"``.
+    one of the ``"fleet"``. ``limits`` bounds what it may take of the node, and changes nothing that runs.
     """
 
     name: str
@@ -65,3 +67,4 @@ class Graph:
     weight: int = 1
     max_instances: int | None = None
     inherit: tuple[str, ...] = ()
+    limits: GraphLimits = NO_LIMITS

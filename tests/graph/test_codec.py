@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pypes.core.graph_limits import GraphLimits
 from pypes.errors import InvalidGraph
 from pypes.graph.codec import dumps, from_obj, loads, to_obj
 from pypes.graph.model import Graph, GraphNode, Wire
@@ -50,6 +51,9 @@ def graphs(draw: st.DrawFn) -> Graph:
         inherit=tuple(draw(st.lists(st.sampled_from(["acl", "tenant", "source"]), unique=True))),
         weight=draw(st.integers(1, 10)),
         max_instances=draw(st.none() | st.integers(1, 100)),
+        limits=draw(
+            st.builds(GraphLimits, receipts_s=st.none() | st.floats(0.1, 9e9), disk_bytes=st.none() | st.integers(1, 2**63 - 1))
+        ),
         schedule=draw(st.sampled_from(["", "*/5 * * * *"])),
         missed=draw(st.sampled_from(["once", "skip"])),
         firing=draw(st.sampled_from(["node", "fleet"])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pypes.core.graph_limits import GraphLimits
 from pypes.graph.diff import diff, only_parameters
 from pypes.graph.model import Graph, GraphNode, Wire
 
@@ -69,7 +70,13 @@ def test_only_parameters() -> None:
     assert only_parameters(OLD, replace(OLD, inherit=("acl",))) is None
     assert only_parameters(OLD, replace(OLD, weight=2)) is None
     assert only_parameters(OLD, replace(OLD, max_instances=1)) is None
+    assert only_parameters(OLD, replace(OLD, limits=GraphLimits(keys_kept=1))) == set()
     assert only_parameters(OLD, replace(OLD, schedule="0 * * * *", missed="skip", firing="fleet")) == set()
+
+
+def test_limits_are_shown_as_they_are_written() -> None:
+    new = replace(OLD, limits=GraphLimits(disk_bytes=1, receipts_s=2.0))
+    assert diff(OLD, new) == {"limits": [{}, {"receipts_s": 2.0, "disk_bytes": 1}]}
 
 
 def test_what_is_inherited_has_no_order() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from pypes.core.graph_limits import GraphLimits
 from pypes.ingest.delivery import Header, Spooled
 
 
@@ -52,8 +53,10 @@ class Intake(Protocol):
         """Say that bytes are no longer arriving: their body is about to be appended, or was given up."""
         ...
 
-    def deployed(self, graphs: Collection[str]) -> None:
-        """Say which graphs share the bounds. While there is but one, and nothing of others is left, it may use the whole of them.
+    def deployed(self, graphs: Mapping[str, GraphLimits]) -> None:
+        """Say which graphs share the bounds, and which limits of its own this queue enforces for each of them.
+
+        While there is but one, and nothing of others is left, it may use the whole of the bounds, as far as its own limits go.
 
         Of a graph at its bound of dead letters, nothing is taken or lent.
         """

@@ -35,7 +35,8 @@ class Dispatcher:
     """Moves deliveries between the queues of this worker and all instances. Used within one event loop.
 
     ``on_lost(id)`` is called when the connection to an instance ended unexpectedly: whoever hears it has the instance killed
-    and calls :meth:`gone` once it is reaped.
+    and calls :meth:`gone` once it is reaped. ``shards`` is how many there are that take deliveries: each enforces its part of the
+    limits that a graph has.
     """
 
     #: Called with what an instance says of the sources it runs (link, kind, head), and when it will say nothing more: with True
@@ -45,8 +46,9 @@ class Dispatcher:
     #: Called when an instance has let go of a graph, and runs none of its sources any more.
     on_left: Callable[[Link, str], None] | None = None
 
-    def __init__(self, limits: Limits, on_lost: Callable[[int], None]) -> None:
+    def __init__(self, limits: Limits, on_lost: Callable[[int], None], *, shards: int = 1) -> None:
         self._on_lost = on_lost
+        self._shards = shards
         self._loop = asyncio.get_running_loop()
         self._queues: list[Queue] = []
         self._links = Links(self._on_message, self._ended, self._schedule)
@@ -63,7 +65,7 @@ class Dispatcher:
         """Serve a queue from now on."""
         self._queues.append(queue)
         if self._handover.topology is not None:
-            queue.intake.deployed(self._handover.topology.names)
+            queue.intake.deployed(self._handover.topology.limits_in_shard(self._shards))
         leasing = queue.leasing
         leasing.on_ready = lambda: self._became_ready(leasing)
         leasing.on_lost = self._handover.forget
@@ -72,8 +74,9 @@ class Dispatcher:
     def apply(self, topology: Topology) -> None:
         """Apply a topology of the supervisor. Instances missing from it get nothing more, and finish their deliveries."""
         self._handover.apply(topology)
+        limits = topology.limits_in_shard(self._shards)
         for queue in self._queues:
-            queue.intake.deployed(topology.names)
+            queue.intake.deployed(limits)
         for link in self._links.announce(topology.instances, topology.retiring):
             self._forget(link)
         # what a pause held back may go on

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pypes.core.graph_limits import NO_LIMITS, GraphLimits
 from pypes.errors import NotDeployed, NotFound
 
 #: Routes that an error names.
@@ -19,9 +20,10 @@ class Topology:
     ``failed`` is name → reason: graphs that could not be set up, whose deliveries wait. ``ordered``: graphs with ``order_by``.
     ``paused``: graphs whose deliveries stay in the queues. ``closing``: those that take no more and finish what they have.
     ``shadows``: graph → socket that copies of its deliveries go to. ``runs``: instances that run only these graphs; ``weights``:
-    the share of a graph, 1 unless given. ``retiring`` is as ``instances``: former generations that finish what they have.
-    ``sources``: graph → its filters that fetch, or an empty name if it has only such as the original had. ``fleet``: graphs whose
-    sources one node of the fleet runs each time. ``is_complete``: a graph that is not named is not deployed, not just not yet.
+    the share of a graph, 1 unless given. ``limits``: those of graphs that have some of their own, for the whole node.
+    ``retiring`` is as ``instances``: former generations that finish what they have. ``sources``: graph → its filters that fetch,
+    or an empty name if it has only such as the original had. ``fleet``: graphs whose sources one of its nodes runs each time.
+    ``is_complete``: a graph that is not named is not deployed, not just not yet.
     ``strict_routes``: what has a route that no graph names is refused; otherwise the default graph takes it.
     """
 
@@ -37,6 +39,7 @@ class Topology:
     closing: frozenset[str] = frozenset()
     runs: Mapping[int, frozenset[str]] = field(default_factory=dict)
     weights: Mapping[str, int] = field(default_factory=dict)
+    limits: Mapping[str, GraphLimits] = field(default_factory=dict)
     shadows: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
     fleet: frozenset[str] = frozenset()
@@ -47,6 +50,12 @@ class Topology:
     def names(self) -> frozenset[str]:
         """The graphs that are deployed, able to run or not."""
         return frozenset((*self.graphs, *self.failed))
+
+    def limits_in_shard(self, shards: int) -> dict[str, GraphLimits]:
+        """All graphs with what one of ``shards`` shards enforces of their limits. A graph with order lies in one, its owner."""
+        return {
+            name: self.limits.get(name, NO_LIMITS).in_shard(1 if name in self.ordered else shards) for name in sorted(self.names)
+        }
 
     def resolve(self, route: str | None) -> str:
         """Name of the graph that takes documents of a route; raises :class:`NotDeployed`, or :class:`NotFound` if strict."""

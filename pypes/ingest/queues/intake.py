@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Mapping
 from functools import partial
 
+from pypes.core.graph_limits import GraphLimits
 from pypes.errors import PypesError
 from pypes.ingest.contracts.blobs import Blobs
 from pypes.ingest.contracts.cursors import Cursor
@@ -128,5 +129,5 @@ class StoredIntake:
     def release_arriving(self, size: int) -> None:
         self._room.release_arriving(size)
 
-    def deployed(self, graphs: Collection[str]) -> None:
+    def deployed(self, graphs: Mapping[str, GraphLimits]) -> None:
         self._room.deployed(graphs)

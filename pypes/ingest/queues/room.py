@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from pypes.core.graph_limits import GraphLimits
 from pypes.core.limits import Limits
 from pypes.errors import LettersFull, QueueFull
 from pypes.ingest.delivery import Header
@@ -132,7 +133,7 @@ class Room:
 
     # -- dead letters, and graphs that share ---------------------------------------------------------------
 
-    def deployed(self, graphs: Collection[str]) -> None:
+    def deployed(self, graphs: Mapping[str, GraphLimits]) -> None:
         """As :meth:`Intake.deployed`."""
         self._watch(lambda: self._shares.deploy(graphs))
 

@@ -6,9 +6,10 @@ one for each graph. Where there is only one, the whole bound is its. Pure bookke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from pypes.core.graph_limits import GraphLimits
 from pypes.core.limits import Limits
 
 #: The part of a bound that one graph may take while there are others.
@@ -18,15 +19,16 @@ SCARCE = 0.9
 
 
 class Use:
-    """Usage of a graph in the queue, and among the dead letters."""
+    """Usage of a graph: in the queue, among the dead letters, and of receipts."""
 
-    __slots__ = ("bytes", "deliveries", "letter_bytes", "letters")
+    __slots__ = ("bytes", "deliveries", "letter_bytes", "letters", "receipt_bytes")
 
     def __init__(self) -> None:
         self.deliveries = 0
         self.bytes = 0
         self.letters = 0
         self.letter_bytes = 0
+        self.receipt_bytes = 0
 
 
 class Reached(NamedTuple):
@@ -54,11 +56,11 @@ class Shares:
         self._limits = limits
         self._held = held
         self.uses = Uses()
-        self._deployed: frozenset[str] = frozenset()
+        self._deployed: Mapping[str, GraphLimits] = {}
 
-    def deploy(self, graphs: Collection[str]) -> None:
-        """These are the graphs that share, and any that has something left here."""
-        self._deployed = frozenset(graphs)
+    def deploy(self, graphs: Mapping[str, GraphLimits]) -> None:
+        """These are the graphs that share, and any that has something left here; with the limits that they have here."""
+        self._deployed = dict(graphs)
         self._judge()
 
     def _others(self, has_any: Callable[[Use], int]) -> int:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from pypes.config import Settings
+from pypes.core.graph_limits import GraphLimits
 from pypes.core.paths import Paths
 from pypes.errors import InvalidGraph, NotFound, Problem
 from pypes.graph import codec
@@ -57,6 +58,7 @@ class DeployedGraphs:
             closing=frozenset(self.closing),
             runs={i.spec.id: runs for i in ready if not (runs := frozenset(i.hosts)) >= graphs.keys()},
             weights={name: weight for name, graph in self.live.items() if (weight := graph.graph.get("weight", 1)) != 1},
+            limits={name: GraphLimits(**limits) for name, graph in self.live.items() if (limits := graph.graph.get("limits"))},
             sources=self._sources(),
             fleet=frozenset(name for name, graph in self.live.items() if graph.graph.get("firing") == "fleet"),
             strict_routes=self.settings.server.strict_routes,

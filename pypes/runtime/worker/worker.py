@@ -73,14 +73,14 @@ class IngestWorker:
         self._clock = node_clock(Path(config.data_dir))
         self._queues: dict[int, Queue] = {}
         self._servers: list[RpcServer] = []
-        self._dispatcher = Dispatcher(config.limits, self._lost)
+        self._owners = self._shards.owners(config.workers)
+        self._dispatcher = Dispatcher(config.limits, self._lost, shards=max(config.workers, self._owners))
         fleet = None if config.fleet_dir is None else Fleet(Path(config.fleet_dir), config.node)
         self._sources = Sources(self._dispatcher, config.limits, fleet)
         self._peers = Peers(config, self._shards, self._queues, self._open, self._desk)
         #: Receipts and dead letters of all shards.
         self.records = Records(self._peers, config.node, lambda: self._topology)
         self._topology = Topology()
-        self._owners = self._shards.owners(config.workers)
         self._is_deployed = False
         self._has_topology = False
         self._is_draining = False

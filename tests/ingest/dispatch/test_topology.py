@@ -1,7 +1,9 @@
 from dataclasses import replace
 
+import msgspec
 import pytest
 
+from pypes.core.graph_limits import NO_LIMITS, GraphLimits
 from pypes.errors import NotDeployed, NotFound
 from pypes.ingest.dispatch.topology import Topology, cannot_serve
 
@@ -32,6 +34,15 @@ def test_which_graphs_only_queue() -> None:
 )
 def test_who_should_be_sent_nothing(graphs: str, degraded: str, default: str | None, expected: bool) -> None:
     assert cannot_serve(set(graphs), set(degraded), default) is expected
+
+
+def test_each_shard_enforces_its_part_of_the_limits_of_a_graph() -> None:
+    limits = {"a": GraphLimits(queue_max_deliveries=10), "o": GraphLimits(queue_max_deliveries=10)}
+    topology = Topology(graphs={"a": 1, "o": 1}, failed={"b": "no model"}, ordered=frozenset("o"), limits=limits)
+    # a graph with order lies in one shard
+    assert topology.limits_in_shard(4) == {"a": GraphLimits(queue_max_deliveries=3), "b": NO_LIMITS, "o": limits["o"]}
+    sent = msgspec.convert(msgspec.to_builtins(topology, str_keys=True), Topology, str_keys=True)
+    assert sent == topology
 
 
 def test_what_no_graph_names_goes_to_the_default_graph() -> None:

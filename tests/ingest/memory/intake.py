@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Mapping
 
+from pypes.core.graph_limits import GraphLimits
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.queues.idempotency import check
@@ -51,5 +52,5 @@ class MemoryIntake:
     def release_arriving(self, size: int) -> None:
         self._shelf.room.release_arriving(size)
 
-    def deployed(self, graphs: Collection[str]) -> None:
+    def deployed(self, graphs: Mapping[str, GraphLimits]) -> None:
         self._shelf.room.deployed(graphs)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from pypes.core.graph_limits import NO_LIMITS, GraphLimits
 from pypes.core.limits import Limits
 from pypes.errors import LettersFull, QueueFull
 from pypes.ingest.contracts.leasing import Lease, Stream
@@ -18,6 +19,11 @@ from tests.ingest.harness import MANY, letter, open_queue, run, take
 
 async def post(queue: Queue, graph: str, body: bytes = b"x", *, is_bulk: bool = False) -> str:
     return await queue.intake.append(Header(graph, length=len(body), is_bulk=is_bulk), body)
+
+
+def sharing(*graphs: str, **limited: GraphLimits) -> dict[str, GraphLimits]:
+    """Graphs that are deployed, and those with limits of their own."""
+    return dict.fromkeys(graphs, NO_LIMITS) | limited
 
 
 async def refused(queue: Queue, graph: str, body: bytes = b"x") -> QueueFull:
@@ -36,7 +42,7 @@ async def fail(queue: Queue, lease: Lease, count: int = 1) -> None:
 
 def test_a_graph_fills_half_of_the_queue(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.intake.deployed(["a", "b"])
+        queue.intake.deployed(sharing("a", "b"))
         for _ in range(5):
             await post(queue, "a")
         refusal = await refused(queue, "a")
@@ -55,7 +61,7 @@ def test_a_graph_fills_half_of_the_queue(play: Callable[..., None]) -> None:
 
 def test_a_graph_fills_half_of_the_bytes(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.intake.deployed(["a", "b"])
+        queue.intake.deployed(sharing("a", "b"))
         # a graph that has nothing may have one, whatever its size
         await post(queue, "a", b"x" * 60)
         assert "queue_max_bytes: 50 of 100" in (await refused(queue, "a")).message
@@ -66,7 +72,7 @@ def test_a_graph_fills_half_of_the_bytes(play: Callable[..., None]) -> None:
 
 def test_the_only_graph_fills_the_whole_queue(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.intake.deployed(["a"])
+        queue.intake.deployed(sharing("a"))
         for _ in range(10):
             await post(queue, "a")
         assert (await refused(queue, "a")).where == ""
@@ -74,7 +80,7 @@ def test_the_only_graph_fills_the_whole_queue(play: Callable[..., None]) -> None
         queue.leasing.ack(lease, Outcome(published=1))
         await queue.leasing.settled()
         # it is beyond its share as soon as there is another, which finds room
-        queue.intake.deployed(["a", "b"])
+        queue.intake.deployed(sharing("a", "b"))
         assert (await refused(queue, "a")).where == "a"
         await post(queue, "b")
 
@@ -83,7 +89,7 @@ def test_the_only_graph_fills_the_whole_queue(play: Callable[..., None]) -> None
 
 def test_what_is_scarce_is_kept_for_those_that_have_little(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.intake.deployed(["a", "b", "c"])
+        queue.intake.deployed(sharing("a", "b", "c"))
         for graph, count in (("a", 20), ("b", 16)):
             for _ in range(count):
                 await post(queue, graph)
@@ -98,7 +104,7 @@ def test_what_is_scarce_is_kept_for_those_that_have_little(play: Callable[..., N
 
 def test_bulk_is_shared_likewise(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.intake.deployed(["a", "b"])
+        queue.intake.deployed(sharing("a", "b"))
         for _ in range(9):
             await post(queue, "a", is_bulk=True)
         with pytest.raises(QueueFull):
@@ -111,7 +117,7 @@ def test_bulk_is_shared_likewise(play: Callable[..., None]) -> None:
 
 def test_a_graph_full_of_dead_letters_stands_still_alone(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.intake.deployed(["a", "b"])
+        queue.intake.deployed(sharing("a", "b"))
         for graph in ("a", "a", "a", "b", "b"):
             await post(queue, graph)
         for lease in await take(queue, 2, stream=Stream("a", False)):
@@ -137,7 +143,7 @@ def test_a_graph_full_of_dead_letters_stands_still_alone(play: Callable[..., Non
 
 def test_letters_of_some_do_not_stop_one_that_has_none(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.intake.deployed(["a", "b", "c"])
+        queue.intake.deployed(sharing("a", "b", "c"))
         for graph, count in (("a", 5), ("b", 5), ("c", 1)):
             await post(queue, graph)
             (lease,) = await take(queue, stream=Stream(graph, False))
@@ -153,7 +159,7 @@ def test_letters_of_some_do_not_stop_one_that_has_none(play: Callable[..., None]
 
 def test_bytes_of_letters_are_shared_with_the_bodies_kept(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
-        queue.intake.deployed(["a", "b"])
+        queue.intake.deployed(sharing("a", "b"))
         await post(queue, "a", b"x" * 5000)
         (lease,) = await take(queue)
         await fail(queue, lease)
@@ -178,7 +184,7 @@ def test_shares_are_known_after_a_restart(tmp_path: Path) -> None:
             await post(queue, "b")
         await queue.close()
         queue = await open_queue(tmp_path, limits=limits)
-        queue.intake.deployed(["a", "b", "c"])
+        queue.intake.deployed(sharing("a", "b", "c"))
         before = queue.stats().dead_letter_bytes
         assert (before > 5000, queue.stats().deliveries) == (True, 5)
         assert isinstance(await refused(queue, "a"), LettersFull)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pypes.config import load_settings
+from pypes.core.graph_limits import GraphLimits
 from pypes.errors import InvalidGraph
 from pypes.registry import discover
 from pypes.runtime.generations.generation import Generation, Instance
@@ -36,6 +37,13 @@ def deployed(folder: Path, flags: dict[str, Any] | None = None) -> Iterator[Depl
 def test_workers_hear_whether_routes_are_strict(tmp_path: Path, is_strict: bool) -> None:
     with deployed(tmp_path, {"server.strict_routes": is_strict}) as found:
         assert found.topology().strict_routes is is_strict
+
+
+def test_workers_hear_which_graphs_have_limits_of_their_own(tmp_path: Path) -> None:
+    with deployed(tmp_path) as found:
+        for name, limits in (("g", {"limits": {"disk_bytes": 7}}), ("h", {})):
+            found.live[name] = StoredGraph(name, 1, {"pypes": 1, "name": name, "nodes": {}, "wires": [], **limits}, 0.0)
+        assert found.topology().limits == {"g": GraphLimits(disk_bytes=7)}
 
 
 def test_a_graph_says_which_of_its_filters_rest(tmp_path: Path) -> None:
