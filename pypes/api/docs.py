@@ -12,6 +12,7 @@ import orjson
 
 from pypes.api import options
 from pypes.api.arrival import Arrival
+from pypes.api.guard import poster_of
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, Parameter, Schema, obj, operation
 from pypes.api.options import PLAIN, Options, options_of
 from pypes.api.pace import Pace
@@ -107,6 +108,7 @@ class Documents:
         self._worker = worker
         self._limits = config.limits
         self._hosts = config.callback_hosts
+        self._poster = poster_of(config)
         self._stopping = stopping
         self._pace = Pace()
         self._reception = reception
@@ -146,6 +148,7 @@ class Documents:
             callback=wanted.callback,
             meta=meta,
             keeps_folders=wanted.keeps_folders,
+            poster=self._poster,
         )
         if wanted.key is None:
             self._worker.check_room(req.content_length or 0, graph, is_bulk=wanted.is_bulk)
@@ -176,7 +179,7 @@ class Documents:
         """Check a body that is there whole, and queue it; returns its receipt, once durable, number of documents, and graph."""
         self._pace.live_at = time.monotonic()
         graph = self._worker.resolve(route)
-        header = Header(graph, method, content_type, encoding, route, id, filename, 1, len(body), meta=meta)
+        header = Header(graph, method, content_type, encoding, route, id, filename, 1, len(body), meta=meta, poster=self._poster)
         seen = Survey(header, True) if self._worker.is_ordered(header.graph) else None
         if len(body) <= INLINE_COSTLY_BYTES:  # PERF: as nearly all are
             documents, decoded = check(header, body, self._limits, seen)
@@ -229,7 +232,7 @@ class Documents:
         wanted = options_of(req, self._limits, self._hosts)
         graph = self._worker.resolve(route)
         header = Header(graph, "DELETE", route=route, id=id, is_lenient=wanted.is_lenient, is_bulk=wanted.is_bulk)
-        header = msgspec.structs.replace(header, callback=wanted.callback, meta=meta)
+        header = msgspec.structs.replace(header, callback=wanted.callback, meta=meta, poster=self._poster)
         arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
         arrival.finish(1, 0)
         receipt = await self._worker.submit(arrival.header, b"", None, arrival.key)

@@ -33,6 +33,9 @@ ANYWHERE = ("0.0.0.0", "::")
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+#: Poster of what comes with the node's single token.
+ADMIN = "admin"
+
 #: Methods and headers for pages of listed origins (CORS), and the seconds for which a browser need not ask again.
 PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
@@ -153,6 +156,11 @@ class Guard:
         if value is None or value[:7].lower() != b"bearer ":
             return False
         return hmac.compare_digest(value[7:].strip(), self._token)
+
+
+def poster_of(config: WorkerConfig) -> str:
+    """Poster of the documents that a guard with this configuration lets through; empty if it asks for no token."""
+    return ADMIN if config.token else ""
 
 
 def _bare(host: str) -> str:

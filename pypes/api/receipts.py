@@ -70,6 +70,11 @@ RECEIPT = obj(
             "additionalProperties": COUNT,
             "description": "By publisher, how many parts of older versions of its documents it has removed.",
         },
+        "posted_by": {
+            **TEXT,
+            "description": "Who handed the delivery in, where known: admin for the holder of the node's token, source:FILTER for "
+            "what a source fetched; of a replay, who handed in the first run.",
+        },
     },
     receipt=TEXT,
     state={"type": "string", "enum": list(STATES)},

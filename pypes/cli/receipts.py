@@ -50,12 +50,15 @@ def show(client: Client, as_json: bool, receipt: str, wait_s: float | None, limi
         print_json({**found, "documents": documents})
     else:
         came, replays, removed = found.pop("replay_of", None), found.pop("replays", ()), found.pop("removed", {})
+        poster = found.pop("posted_by", "")
         for name, value in found.items():
             click.echo(f"{name:12}{'' if value is None else value}")
         if came is not None:
             click.echo(
                 f"{'replay of':12}{came['receipt']} (dead letter {came['deadletter']}), from {came['start'] or 'the start'}"
             )
+        if poster:
+            click.echo(f"{'posted by':12}{poster}")
         for publisher, count in removed.items():
             click.echo(f"{'removed':12}{counted(count, 'part')} of older versions, by {publisher}")
         for replay in replays:

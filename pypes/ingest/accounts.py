@@ -27,8 +27,8 @@ _UNKNOWN = {outcome: Fate(outcome) for outcome in ("published", "dropped", "fail
 class Kind(NamedTuple):
     """End of a delivery. ``takers`` and ``filter`` are those of all its documents, empty if they differ.
 
-    ``removed`` are publishers, in their order, that have removed parts of older versions, with how many; it is stored only
-    where there are any.
+    ``removed`` are publishers, in their order, that have removed parts of older versions, with how many. ``poster`` is that of
+    the header. Both are stored only as far as they are not empty.
     """
 
     graph: str
@@ -40,16 +40,18 @@ class Kind(NamedTuple):
     takers: tuple[str, ...]
     filter: str
     removed: tuple[tuple[str, int], ...] = ()
+    poster: str = ""
 
     def to_obj(self) -> list[Any]:
-        return [*self] if self.removed else [*self[:-1]]
+        return [*self] if self.poster else [*self[:-1]] if self.removed else [*self[:-2]]
 
     @classmethod
     def from_obj(cls, form: Sequence[Any]) -> Kind:
         """Inverse of :meth:`to_obj`; raises ``TypeError`` or ``ValueError`` for anything else."""
         graph, version, accepted, published, dropped, failed, takers, filter, *rest = form
         removed = tuple((name, count) for name, count in rest[0]) if rest else ()
-        return cls(graph, version, accepted, published, dropped, failed, tuple(takers), filter, removed)
+        poster = rest[1] if len(rest) > 1 else ""
+        return cls(graph, version, accepted, published, dropped, failed, tuple(takers), filter, removed, poster)
 
     @property
     def outcome(self) -> str:
@@ -77,7 +79,7 @@ def kind_of(header: Header, outcome: Outcome) -> Kind:
         filter = outcome.dead_letters[0].filter
     removed = tuple(sorted(outcome.removed.items())) if outcome.removed else ()
     counts = outcome.published, outcome.dropped, outcome.failed
-    return Kind(header.graph, outcome.version, header.documents, *counts, takers, filter, removed)
+    return Kind(header.graph, outcome.version, header.documents, *counts, takers, filter, removed, header.poster)
 
 
 def details_of(documents: int, outcome: Outcome) -> Details | None:

@@ -30,6 +30,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``keeps_folders``: names of files in a multipart body keep their folders.
     ``meta`` are names and values of metadata that the request gives its documents.
     ``identities`` are those of the documents of a live delivery in a graph with order, unless it is in order with everything.
+    ``poster`` names who handed the documents in: a token, or ``source:FILTER`` for what a source fetched; ``""`` if no token was
+    asked for. A replay has that of the first run.
 
     Fields are only ever added, at the end and with a default: that is how rows written by an earlier release are read.
     """
@@ -54,6 +56,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True, gc=False):
     identities: tuple[Identity, ...] = ()
     meta: tuple[tuple[str, str], ...] = ()
     keeps_folders: bool = False
+    poster: str = ""
 
     @property
     def named(self) -> Named:

@@ -155,7 +155,7 @@ class Receipt:
     it is shown as ``None`` then. ``reason`` says why it waits, if it is known to be because of its graph.
     ``replay_of`` tells where a replay comes from, ``replays`` which deliveries run
     its failed documents again, the newest first; both only where one receipt is asked for. ``removed`` has by publisher how
-    many parts of older versions of its documents are gone.
+    many parts of older versions of its documents are gone. ``posted_by`` names who handed it in, "" if that is not known.
     """
 
     receipt: str
@@ -174,11 +174,12 @@ class Receipt:
     replay_of: ReplayOf | None = None
     replays: tuple[ReplayState, ...] = ()
     removed: dict[str, int] | None = None
+    posted_by: str = ""
 
     def to_obj(self) -> dict[str, Any]:
         shown = asdict(self)
         shown["version"] = self.version or None
-        for name in ("reason", "replay_of", "replays", "removed"):
+        for name in ("reason", "replay_of", "replays", "removed", "posted_by"):
             if not shown[name]:
                 del shown[name]
         return shown

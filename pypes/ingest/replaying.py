@@ -144,8 +144,8 @@ def from_filter(letter: DeadLetter, header: Header | None, *, is_edited: bool, i
     """Header and body of the delivery that resumes at the filter where ``letter`` failed, with its original or edited packet.
 
     ``header`` is that of the old delivery, as far as it is kept: order keys and lane are taken from it, so that the replay is in
-    order behind what was taken since. ``is_needed``: the packet does not hold all there was. Raises :class:`Conflict`
-    (``deadletters.not_kept``).
+    order behind what was taken since, and the poster. ``is_needed``: the packet does not hold all there was. Raises
+    :class:`Conflict` (``deadletters.not_kept``).
     """
     if not letter.packet or (is_needed and not is_edited):
         raise Conflict(
@@ -159,6 +159,7 @@ def from_filter(letter: DeadLetter, header: Header | None, *, is_edited: bool, i
         replays=letter.id,
         start=letter.filter,
         origin=_origin(letter, header),
+        poster="" if header is None else header.poster,
         **_order_of(header, is_part=header is not None and header.documents > 1),
     ), letter.packet
 

@@ -140,7 +140,15 @@ def test_the_token_is_asked_for(tmp_path: Path) -> None:
         assert server.post().status == 401
         assert server.get("/openapi.json").status == 401
         assert server.get("/status").status == 401
-        assert server.post(Authorization="Bearer secret").status == 202
+        token = {"Authorization": "Bearer secret"}
+        answers = [
+            server.post(Authorization="Bearer secret"),
+            server.post(Authorization="Bearer secret", Prefer="respond-async"),
+            server.http.request("POST", f"{server.url}/docs", body=b"x", headers={**token, "Idempotency-Key": "a"}),
+        ]
+        answers.append(server.http.request("DELETE", f"{server.url}/docs/notes/1", headers=token))
+        assert [answer.status for answer in answers] == [202] * 4
+        assert {server.get(each.headers["location"], **token).json()["posted_by"] for each in answers} == {"admin"}
 
 
 def test_hosts_and_origins(tmp_path: Path) -> None:

@@ -269,7 +269,8 @@ class TestReceipts:
         origin = {"receipt": AGAIN, "deadletter": f"{AGAIN}-12", "start": "pdf"}
         replays = [{"receipt": AGAIN, "documents": 1, "state": "done"}]
         removed = {"index": 1, "lines": 30}
-        server.answers["GET", path] = 200, {**RECEIPT, "replay_of": origin, "replays": replays, "removed": removed}
+        more = {"replay_of": origin, "replays": replays, "removed": removed, "posted_by": "admin"}
+        server.answers["GET", path] = 200, {**RECEIPT, **more}
         replay = {"receipt": AGAIN, "index": 0, "outcome": "published"}
         documents = [{**DOCUMENTS[1], "file": "a.pdf", "route": "files", "replay": replay}]
         server.answers["GET", f"{path}/documents"] = 200, paged("documents", documents, "index")
@@ -277,6 +278,7 @@ class TestReceipts:
         lines = [" ".join(line.split()) for line in result.output.splitlines()]
         assert f"replay of {AGAIN} (dead letter {AGAIN}-12), from pdf" in lines
         assert f"replayed in {AGAIN}: 1 document, done" in lines
+        assert "posted by admin" in lines
         assert "removed 1 part of older versions, by index" in lines
         assert "removed 30 parts of older versions, by lines" in lines
         assert "file a.pdf" in result.output

@@ -19,6 +19,7 @@ KINDS = st.builds(
     st.lists(st.text(max_size=3), max_size=2).map(tuple),
     st.text(max_size=3),
     st.lists(st.tuples(st.text(max_size=3), st.integers(1, 9)), max_size=2).map(tuple),
+    st.text(max_size=3),
 )
 ACCOUNTS = st.builds(Account, KINDS, st.integers(-1, 10**9), st.integers(0, 10**9), st.none() | st.text(max_size=5))
 
@@ -36,9 +37,18 @@ def test_accounts_of_some_come_back_by_position(accounts: list[Account | None]) 
     assert decode_some(encode_some(accounts)) == found
 
 
-def test_accounts_without_removed_parts_are_as_an_earlier_release_wrote_them() -> None:
-    account = Account(Kind("g", 2, 1, 1, 0, 0, ("index",), ""), 3, 4, "a")
-    stored = '[[["g",2,1,1,0,0,["index"],""]],0,[3,4],["a"]]'
+@pytest.mark.parametrize(
+    ("removed", "poster", "form"),
+    [
+        ((), "", ""),
+        ((("index", 2),), "", ',[["index",2]]'),
+        ((), "admin", ',[],"admin"'),
+        ((("index", 2),), "admin", ',[["index",2]],"admin"'),
+    ],
+)
+def test_accounts_are_as_earlier_releases_wrote_them(removed: tuple[tuple[str, int], ...], poster: str, form: str) -> None:
+    account = Account(Kind("g", 2, 1, 1, 0, 0, ("index",), "", removed, poster), 3, 4, "a")
+    stored = f'[[["g",2,1,1,0,0,["index"],""{form}]],0,[3,4],["a"]]'
     assert encode([account]) == (stored, False)
     assert decode(stored) == [account]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +41,14 @@ def test_deliveries_come_out_as_they_went_in(batches: list[list[bytes]], sizes: 
     numbers = iter(range(1, 1000))
     assert found == [[(next(numbers), body) for body in bodies] for bodies in batches]
     assert kinds == [protocol.DELIVER, protocol.FLUSH] * len(batches)
+
+
+def test_a_header_of_an_earlier_release_is_read_with_defaults() -> None:
+    header = Header("g", id="a", origin=("first", 2), poster="admin")
+    assert Header.decode(header.encode()) == header
+    fields: list[object] = msgspec.msgpack.decode(header.encode())
+    former = Header.decode(msgspec.msgpack.encode(fields[:-1]))
+    assert former == Header("g", id="a", origin=("first", 2), poster="")
 
 
 def test_acknowledgements_carry_outcomes_and_dead_letters() -> None:

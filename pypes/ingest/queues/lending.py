@@ -169,7 +169,8 @@ class Lending:
     def _finish(self, delivery: Delivery, outcome: Outcome, remains: Remains | None, id: str | None = None) -> None:
         group, header = delivery.group, delivery.header
         kind = self._last_kind
-        if outcome is not self._last_outcome or header.documents != kind[2] or header.graph != kind[0]:
+        is_same = header.documents == kind[2] and header.graph == kind[0] and header.poster == kind[9]
+        if outcome is not self._last_outcome or not is_same:
             kind = self._recall(header, outcome)
         if id is None:
             id = self._last_id

@@ -53,6 +53,7 @@ class ReceiptMaker:
             started=started,
             finished=None,
             graph=header.graph,
+            posted_by=header.poster,
         )
 
     def finished(self, rid: ReceiptId, account: Account) -> Receipt:
@@ -72,4 +73,5 @@ class ReceiptMaker:
             graph=kind.graph,
             version=kind.version,
             removed=dict(kind.removed) or None,
+            posted_by=kind.poster,
         )

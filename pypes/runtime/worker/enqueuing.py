@@ -13,7 +13,14 @@ from pypes.ingest.protocol import Fetched
 
 def header_of(graph: str, source: str, said: Fetched, limits: Limits, *, is_ordered: bool) -> Header:
     """The header of the delivery; raises :class:`PypesError` if packets of an ordered graph have no id."""
-    header = Header(graph, content_type=PACKETS, documents=said.documents, length=len(said.body), start=source)
+    header = Header(
+        graph,
+        content_type=PACKETS,
+        documents=said.documents,
+        length=len(said.body),
+        start=source,
+        poster=f"source:{source}",
+    )
     if not is_ordered:
         return header
     survey = Survey(header, True)

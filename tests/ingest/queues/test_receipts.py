@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -66,6 +67,27 @@ def test_a_receipt_says_how_many_parts_of_older_versions_are_gone(play: Callable
             receipt = await queue.receipts.get(removing)
             assert receipt is not None
             assert receipt.to_obj()["removed"] == {"left": 10, "right": 2}
+            await queue.leasing.settled()
+
+    play(scenario)
+
+
+def test_a_receipt_says_who_posted(play: Callable[..., None]) -> None:
+    posters = ("", "admin", "source:files", "admin")
+
+    async def scenario(queue: Queue) -> None:
+        ids = [await queue.intake.append(structs.replace(header(), poster=poster), b"x") for poster in posters]
+
+        async def shown() -> list[Any]:
+            receipts = [await queue.receipts.get(id) for id in ids]
+            return [receipt and receipt.to_obj().get("posted_by") for receipt in receipts]
+
+        assert await shown() == [None, "admin", "source:files", "admin"]
+        outcome = published("index")  # one for all, as the documents of a wave share it
+        for lease in await take(queue, len(ids)):
+            assert queue.leasing.ack(lease, outcome)
+        for _ in range(2):  # before and after it is in the store
+            assert await shown() == [None, "admin", "source:files", "admin"]
             await queue.leasing.settled()
 
     play(scenario)

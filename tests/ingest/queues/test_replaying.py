@@ -20,7 +20,7 @@ from tests.ingest.harness import letter, take
 
 async def fail(queue: Queue, *letters: tuple[int, ...], documents: int = 1, body: bytes = b"rows") -> list[DeadLetter]:
     """Have a delivery leave dead letters that were made of these documents."""
-    await queue.intake.append(Header("g", content_type="text/csv", documents=documents, length=len(body)), body)
+    await queue.intake.append(Header("g", content_type="text/csv", documents=documents, length=len(body), poster="ann"), body)
     (lease,) = await take(queue)
     dead = tuple(
         structs.replace(letter(lease.id, own[0] if own else 0, ordinal), documents=own) for ordinal, own in enumerate(letters)
@@ -188,6 +188,39 @@ def test_a_replay_knows_where_its_documents_ran_first(play: Callable[..., None])
         await queue.letters.replay(again.id, from_start=False)
         (lease,) = await take(queue)
         assert lease.header.origin == (first, 4)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("ways", [(False, False, True), (True, False, False), (False, True, True), (None, None, None)])
+def test_every_replay_knows_its_first_run_and_who_posted(
+    ways: tuple[bool | None, ...], edited: bool, play: Callable[..., None]
+) -> None:
+    """From the filter or the start, or (None) as in bulk; edited or not; and the replay of the replay, and its replay."""
+
+    async def scenario(queue: Queue) -> None:
+        async def replay(dead: DeadLetter, from_start: bool | None) -> Header:
+            replayed = await queue.letters.replay_together([dead.id], from_start)
+            if replayed.left:  # one that goes from its filter goes by itself
+                await queue.letters.replay(dead.id, from_start=False)
+            (lease,) = await take(queue)
+            again.append(letter(lease.id))
+            queue.leasing.ack(lease, Outcome(0, 0, 1, (again[-1],), keeps_body=True, has_whole_packets=True))
+            await queue.leasing.settled()
+            return lease.header
+
+        again = await fail(queue, (1,), (4,), documents=6)
+        first = again[-1].receipt
+        if edited:
+            assert len(await queue.letters.find()) == 2
+            assert await queue.letters.edit(again[-1].id, b'{"fields": {"n": 2}}')
+        for from_start in ways:
+            header = await replay(again[-1], from_start)
+            assert header.origin is not None
+            receipt, ordinal = header.origin
+            # ``only`` counts in the body of the first run
+            assert (header.poster, receipt, ordinal + (header.only[0] if header.only else 0)) == ("ann", first, 4)
 
     play(scenario)
 

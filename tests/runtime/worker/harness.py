@@ -202,7 +202,7 @@ class Worker:
         while self.queue.stats().ready:
             for lease in lease_any(self.queue, 100, 1 << 30):
                 assert lease.header.start in self.topology.sources["g"]
-                assert lease.header.content_type == PACKETS
+                assert (lease.header.content_type, lease.header.poster) == (PACKETS, f"source:{lease.header.start}")
                 assert isinstance(lease.body, bytes)
                 packets = orjson.loads(lease.body)
                 assert lease.header.documents == len(packets)

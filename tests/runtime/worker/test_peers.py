@@ -108,9 +108,11 @@ async def test_large_bodies_go_to_the_owner_as_files(supervisor: Supervisor) -> 
             spooled = await spool.finish()
         assert "/001/spool/" in spooled.path
         for sent in (spooled, body):
-            receipt = await first.submit(Header(graph, content_type="application/json", length=len(body)), sent)
+            posted = Header(graph, content_type="application/json", length=len(body), poster="admin")
+            receipt = await first.submit(posted, sent)
             assert shard_of(receipt) == 1
-            assert (await first.receipt(receipt, 10)).state == "done"
+            found = await first.receipt(receipt, 10)
+            assert (found.state, found.posted_by) == ("done", "admin")
         with pytest.raises(StoreError) as caught:
             await first.submit(header(graph), Spooled(spooled.path + "0", 5))
         assert caught.value.code == "store.spool_missing"
