@@ -11,9 +11,12 @@ from typing import Protocol
 from pypes.ingest.accounts import Account
 from pypes.ingest.contracts.leasing import Stream
 from pypes.ingest.delivery import Header, Spooled
+from pypes.ingest.folding import FoldedAccounts, fold
 from pypes.ingest.ordering import EVERY
 
 _OVERHEAD_BYTES = 512  # what a waiting delivery takes in memory besides its body
+#: Bytes of a delivery in the row of its commit besides its body, roughly.
+HEADER_BYTES = 64
 
 
 class Delivery:
@@ -68,9 +71,22 @@ class Group:
     """The deliveries of one commit.
 
     ``deliveries`` is None while all of them are only in the store; an item is None while that one is, and once it is finished.
+    ``size``: bytes of the row of the commit, as far as they are known. ``spent_bytes``: those of bodies in it that were finished.
     """
 
-    __slots__ = ("crashes", "deliveries", "entries", "has_progress", "key", "outcomes", "remaining", "salt", "size")
+    __slots__ = (
+        "crashes",
+        "deliveries",
+        "entries",
+        "has_progress",
+        "key",
+        "left_out",
+        "outcomes",
+        "remaining",
+        "salt",
+        "size",
+        "spent_bytes",
+    )
 
     def __init__(self, key: int, salt: int, size: int, entries: int) -> None:
         self.key = key
@@ -79,19 +95,37 @@ class Group:
         self.deliveries: list[Delivery | None] | None = None
         self.entries = entries
         # PERF: a backlog may be a million groups of one, so nothing is made before it is needed
-        self.outcomes: list[Account | None] | None = None
+        self.outcomes: list[Account | None] | FoldedAccounts | None = None
         self.remaining = entries
         self.has_progress = False
         self.crashes: dict[int, int] | None = None
+        self.spent_bytes = 0
+        #: The number of deliveries that are in the row no more.
+        self.left_out = 0
+
+    @property
+    def spent(self) -> int:
+        """Bytes of the row that belong to finished deliveries, headers included."""
+        return self.spent_bytes + HEADER_BYTES * (self.entries - self.remaining - self.left_out)
+
+    @property
+    def is_mostly_spent(self) -> bool:
+        return 2 * self.spent > self.size
+
+    def fold(self) -> None:
+        """Keep the accounts in less memory: the deliveries that are left may wait for long."""
+        if isinstance(self.outcomes, list):
+            self.outcomes = fold(self.outcomes) or self.outcomes
 
     def account(self, position: int) -> Account | None:
         """The account of a finished delivery, None of one that is not."""
         return self.outcomes[position] if self.outcomes is not None else None
 
     def finish(self, position: int, account: Account) -> None:
-        if self.outcomes is None:
-            self.outcomes = [None] * self.entries
-        self.outcomes[position] = account
+        outcomes = self.outcomes
+        if not isinstance(outcomes, list):
+            self.outcomes = outcomes = [None] * self.entries if outcomes is None else list(outcomes)
+        outcomes[position] = account
         self.remaining -= 1
         if self.deliveries is not None:
             self.deliveries[position] = None

@@ -23,7 +23,7 @@ from pypes.core.nodetime import Clock
 from pypes.errors import InvalidConfig
 from pypes.ingest.accounts import Account
 from pypes.ingest.backlog.backlog import Backlog
-from pypes.ingest.backlog.deliveries import Delivery, Group
+from pypes.ingest.backlog.deliveries import HEADER_BYTES, Delivery, Group
 from pypes.ingest.contracts.queue import QueueStats
 from pypes.ingest.outcome import Details, Poison
 from pypes.ingest.protocol import Rerun
@@ -38,7 +38,7 @@ from pypes.ingest.queues.receipt_maker import ReceiptMaker
 from pypes.ingest.queues.receipts import StoredReceipts
 from pypes.ingest.queues.refill import Refill
 from pypes.ingest.queues.retention import Retention
-from pypes.ingest.queues.rewriting import REWRITE_S, Rewriting
+from pypes.ingest.queues.rewriting import REWRITE_S, SPARE_BYTES, Rewriting
 from pypes.ingest.queues.room import Room
 from pypes.ingest.queues.statistics import stats_of
 from pypes.ingest.queues.store_thread import StoreThread
@@ -47,6 +47,7 @@ from pypes.ingest.receipt import ReceiptIds, first_key, time_of
 from pypes.ingest.store.ledger import Ledger
 from pypes.ingest.store.letter_reading import LetterReader
 from pypes.ingest.store.recovery import Recovered, recover
+from pypes.ingest.store.rows import index_bytes
 from pypes.ingest.store.shards import Shard
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
@@ -74,6 +75,7 @@ class EmbeddedQueue:
         interval_s: float,
         probe_s: float,
         rewrite_s: float,
+        spare_bytes: int,
         clock: Clock,
         observer: Observer | None,
     ) -> None:
@@ -133,7 +135,7 @@ class EmbeddedQueue:
             on_read=lambda has_lost: self.leasing.notify(has_lost=has_lost),
         )
         self._retention = Retention(self._writing, store, limits, clock, found.totals, found.horizon)
-        self._rewriting = Rewriting(self._committer, after_s=rewrite_s)
+        self._rewriting = Rewriting(self._committer, after_s=rewrite_s, spare_bytes=spare_bytes)
         ledger = Ledger(store)
         self.intake = StoredIntake(self._room, self._committer, ledger, self._reading, spool)
         self.receipts = StoredReceipts(
@@ -163,6 +165,7 @@ class EmbeddedQueue:
         interval_s: float = 1.0,
         probe_s: float = _PROBE_S,
         rewrite_s: float = REWRITE_S,
+        spare_bytes: int = SPARE_BYTES,
         version: str = "",
         clock: Clock | None = None,
         observer: Observer | None = None,
@@ -204,6 +207,7 @@ class EmbeddedQueue:
             interval_s=interval_s,
             probe_s=probe_s,
             rewrite_s=rewrite_s,
+            spare_bytes=spare_bytes,
             clock=clock,
             observer=observer,
         )
@@ -218,12 +222,14 @@ class EmbeddedQueue:
             for position, account in found.done.items():
                 group.finish(position, account)
             group.has_progress = bool(found.done)
+            group.size += HEADER_BYTES * found.entries
+            group.spent_bytes = found.size - sum(part.bytes for part in found.parts)
             group.crashes = found.crashes or None
             self._backlog.restore(group, found.parts)
             for part in found.parts:
                 self._room.count(part.stream.graph, part.deliveries, part.bytes)
             if found.done:
-                self._rewriting.note(group)
+                self._rewriting.restore(group)
             if found.crashes:
                 self._buffer.recall_crashes(found.key)
         for key, position, poisons in known.poisons:
@@ -244,16 +250,16 @@ class EmbeddedQueue:
             self._retention.count(commit.batch)
             if self._fresh_graphs:
                 self._forget_fresh()
-        if commit.touched or commit.complete:
+        if commit.touched or commit.complete or commit.rewritten:
             self._rewriting.committed(commit)
         if commit.batch.is_rare:
             self._changed(commit, result)
 
     def _admit(self, commit: Commit) -> None:
         assert commit.batch.row is not None
-        key, salt, count, size = commit.batch.row[:4]
+        key, salt, count, _, _, data = commit.batch.row
         ids = ReceiptIds(self._node, self._shard.number, key, salt)
-        group = Group(key, salt, size, count)
+        group = Group(key, salt, len(data) - index_bytes(data) + HEADER_BYTES * count, count)
         deliveries = [
             Delivery(group, position, ids[position], append.header, append.body, append.decoded)
             for position, append in enumerate(commit.appends)
@@ -295,7 +301,6 @@ class EmbeddedQueue:
 
     def _refused(self, appends: list[Append], changes: list[Change | Move], error: BaseException) -> None:
         """The store failed: none of these was accepted."""
-        self._rewriting.look_again()
         for append in appends:
             self.intake.refuse(append, error)
         for change in changes:

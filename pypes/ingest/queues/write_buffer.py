@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from itertools import islice
 
@@ -23,6 +24,9 @@ from pypes.ingest.store.schema import ROW_BYTES
 from pypes.ingest.store.write_batch import Remains, WriteBatch
 
 _COMMIT_BYTES = 8 << 20  # inline bodies per commit: bounds memory and the time for which one sync holds up the next
+#: Rows that are written anew in one transaction: so many bytes of them (at least one row), and so many rows.
+_REWRITTEN_BYTES = 1 << 20
+_REWRITTEN_ROWS = 64
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -81,7 +85,7 @@ class Change:
 class Commit:
     """A transaction on its way: what to tell to whom when it is through, or to take back when it failed."""
 
-    __slots__ = ("appends", "batch", "changes", "complete", "moves", "number", "spools", "touched")
+    __slots__ = ("appends", "batch", "changes", "complete", "moves", "number", "rewritten", "spools", "touched")
 
     def __init__(self, number: int, batch: WriteBatch) -> None:
         self.number = number
@@ -92,6 +96,8 @@ class Commit:
         self.complete: list[Group] = []
         self.touched: dict[int, Group] = {}
         self.spools: list[str] = []
+        #: Commits whose rows are written anew, with the bytes of bodies and the number of deliveries that are left out.
+        self.rewritten: list[tuple[Group, int, int]] = []
 
 
 class WriteBuffer:
@@ -104,8 +110,8 @@ class WriteBuffer:
         self.appends: list[Append] = []
         self.changes: list[Change] = []
         self.moves: list[Move] = []
-        #: Commits done in part whose rows are to be written without what is done, one in each transaction.
-        self.rewrites: list[Group] = []
+        #: Commits done in part whose rows are to be written without what is done, a few in each transaction.
+        self.rewrites: deque[Group] = deque()
         self.is_flush_due = False
         #: The number of commits that were made of it so far.
         self.taken = 0
@@ -157,7 +163,9 @@ class WriteBuffer:
             # were it forgotten by a crash, it would run again behind newer ones of its keys that are not
             self.is_flush_due = True
         body = delivery.body
-        if isinstance(body, Spooled) and (remains is None or remains.spool is None):
+        if not isinstance(body, Spooled):
+            group.spent_bytes += len(body)
+        elif remains is None or remains.spool is None:
             self._spent_spools.append(body.name)
         if group.remaining == 0:
             self._touched.pop(group.key, None)
@@ -208,7 +216,7 @@ class WriteBuffer:
             self.is_flush_due = False
             self._take_touched(commit)
         if self.rewrites:
-            self._take_rewrite(batch)
+            self._take_rewrites(commit)
         if self._crashes:
             batch.crashes = [(key, position, count, poisons) for (key, position), (count, poisons) in self._crashes.items()]
             self._crashes = {}
@@ -241,16 +249,19 @@ class WriteBuffer:
         # a group that is half acknowledged will soon be complete: its progress is written only when that takes long
         commit.touched, self._touched = self._touched, {}
         for group in commit.touched.values():
-            commit.batch.progress.append((group.key, encode_some(group.outcomes or ())))
+            commit.batch.progress.append((group.key, encode_some(list(group.outcomes or ()))))
             group.has_progress = True
 
-    def _take_rewrite(self, batch: WriteBatch) -> None:
-        # what is done of it is in the store, or goes there with this batch: a body is never gone before that
-        while self.rewrites and batch.rewrite is None:
-            group = self.rewrites.pop(0)
+    def _take_rewrites(self, commit: Commit) -> None:
+        # what is done of them is in the store, or goes there with this batch: a body is never gone before that
+        size = 0
+        while self.rewrites and size < _REWRITTEN_BYTES and len(commit.rewritten) < _REWRITTEN_ROWS:
+            group = self.rewrites.popleft()
             if group.remaining and group.outcomes is not None and group.key not in self._unreadable:
                 done = frozenset(position for position, account in enumerate(group.outcomes) if account is not None)
-                batch.rewrite = (group.key, done)
+                commit.batch.rewrites.append((group.key, done))
+                commit.rewritten.append((group, group.spent_bytes, len(done)))
+                size += group.size
 
     def _take_changes(self, commit: Commit) -> None:
         commit.changes, self.changes = self.changes, []
@@ -315,6 +326,7 @@ class WriteBuffer:
             if group.remaining:  # else it has become complete meanwhile
                 self._touched[key] = group
         self.is_flush_due = self.is_flush_due or bool(commit.touched)
+        self.rewrites.extendleft(group for group, _, _ in reversed(commit.rewritten))
         self._next.write_again(batch)
         self._crashes = {(key, position): (count, poisons) for key, position, count, poisons in batch.crashes} | self._crashes
         self._spent_spools = commit.spools + self._spent_spools

@@ -9,15 +9,14 @@ from typing import NamedTuple
 
 from pypes.errors import StoreError
 from pypes.ingest.contracts.leasing import Stream
-from pypes.ingest.delivery import Header
-from pypes.ingest.store.rows import index_bytes, unpack_index
+from pypes.ingest.store.rows import Place, index_bytes, unpack_index
 
 #: Rows up to here are read whole, many in one query: they lie within one page. Of others only the index is read.
 _SMALL_BYTES = 8192
 
 
 class FoundPart(NamedTuple):
-    """The deliveries of one stream in a commit: positions (``None``: all of it), how many are unfinished, bytes of those."""
+    """The unfinished deliveries of one stream in a commit: positions (``None``: all that are unfinished), number, bytes."""
 
     stream: Stream
     positions: list[int] | None
@@ -61,17 +60,14 @@ def _start_of(connection: sqlite3.Connection, key: int) -> bytes:
         return bytes(data[: index_bytes(data[:4])])
 
 
-def parts_of(index: Iterable[tuple[Header, int, str | None]], finished: Container[int]) -> list[FoundPart]:
+def parts_of(index: Iterable[Place], finished: Container[int]) -> list[FoundPart]:
     """The parts of a commit, from its index."""
     positions: dict[Stream, list[int]] = {}
-    unfinished: dict[Stream, list[int]] = {}
+    sizes: dict[Stream, int] = {}
     for position, (header, size, _) in enumerate(index):
-        stream = Stream(header.graph, header.is_bulk)
-        positions.setdefault(stream, []).append(position)
-        sizes = unfinished.setdefault(stream, [])
         if position not in finished:
-            sizes.append(size)
+            stream = Stream(header.graph, header.is_bulk)
+            positions.setdefault(stream, []).append(position)
+            sizes[stream] = sizes.get(stream, 0) + size
     is_one = len(positions) == 1
-    return [
-        FoundPart(stream, None if is_one else positions[stream], len(sizes), sum(sizes)) for stream, sizes in unfinished.items()
-    ]
+    return [FoundPart(stream, None if is_one else own, len(own), sizes[stream]) for stream, own in positions.items()]

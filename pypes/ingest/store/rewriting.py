@@ -12,7 +12,7 @@ from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.store.rows import checksum, pack, unpack
 
 #: Smaller rows share a page with others: little would be won.
-_LEAST_BYTES = 4096
+_LEAST_BYTES = 512
 
 
 def rewrite(connection: sqlite3.Connection, key: int, done: Collection[int]) -> None:
@@ -29,13 +29,12 @@ def rewrite(connection: sqlite3.Connection, key: int, done: Collection[int]) -> 
         entries = unpack(data, crc)
     except StoreError:
         return  # whoever reads it next finds it damaged
-    left: list[tuple[Header, bytes | Spooled]] = []
+    left: list[tuple[Header, bytes | Spooled] | None] = []
     size = 0
     spools = []
     for position, (header, body, spool, length) in enumerate(entries):
         if position in done:
-            # the stream is kept: which deliveries belong to one is told by position
-            left.append((Header(header.graph, is_bulk=header.is_bulk), b""))
+            left.append(None)
             continue
         size += length
         if spool is not None:

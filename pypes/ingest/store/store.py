@@ -249,8 +249,8 @@ class Store:
             [(each.graph, *each.identity, each.commit) for each in batch.fresh if each.identity is not None],
         )
         many("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", batch.cursors)
-        if batch.rewrite is not None:
-            rewrite(self._writer, *batch.rewrite)
+        for key, done in batch.rewrites:
+            rewrite(self._writer, key, done)
         letters: list[tuple[str, int, int]] = []
         edited = []
         for packet, id in batch.edited:

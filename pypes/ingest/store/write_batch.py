@@ -95,8 +95,8 @@ class WriteBatch:
     #: Live documents that were taken while bulk deliveries waited.
     fresh: list[Fresh] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
-    #: Key of a commit whose row is to be written without its deliveries at these positions, which are done.
-    rewrite: tuple[int, frozenset[int]] | None = None
+    #: Keys of commits whose rows are to be written without their deliveries at these positions, which are done.
+    rewrites: list[tuple[int, frozenset[int]]] = field(default_factory=list)
     #: Of a replay: key, position, its receipt, the receipt whose documents it runs again, dead letter, filter, documents.
     replays: list[tuple[int, int, str, str, str, str | None, str]] = field(default_factory=list)
     #: Graph, filter, cursor.
@@ -120,7 +120,7 @@ class WriteBatch:
             or self.stale
             or self.cursors
             or self.damaged
-            or self.rewrite is not None
+            or self.rewrites
         )
 
     def write_again(self, failed: WriteBatch) -> None:

@@ -13,6 +13,7 @@ from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.store.write_batch import Result, WriteBatch
 from tests.ingest.harness import letter, open_queue, run, take, until
 
 LARGE = 60_000
@@ -63,6 +64,51 @@ def test_what_is_done_does_not_stay_on_the_disk_for_what_is_not(tmp_path: Path) 
         await queue.close()
         queue = await open_queue(tmp_path)
         assert (queue.stats().deliveries, queue.stats().bytes, queue.stats().commits) == (0, 0, 0)
+        assert [receipt.state for receipt in await queue.receipts.find(None, 0.0, 20)] == ["done"] * 10
+        await queue.close()
+
+    run(main())
+
+
+def test_rows_are_written_anew_at_once_when_they_keep_too_much(tmp_path: Path) -> None:
+    async def main() -> None:
+        queue = await open_queue(tmp_path, spare_bytes=20 * LARGE)
+        posted = []
+        for count in (1, 2):
+            posted += [(await mixed(queue))[0]]
+            await queue.callbacks.due(0.0, 1)  # waits for the store
+            assert row_bytes(tmp_path) > 8 * LARGE * count
+        # of three, the two oldest: what is left is well below the bound
+        posted += [(await mixed(queue))[0]]
+        await until(lambda: row_bytes(tmp_path) < 9 * LARGE)
+        await queue.callbacks.due(0.0, 1)
+        assert row_bytes(tmp_path) > 8 * LARGE
+        for receipts in posted:
+            await check(queue, receipts)
+        await queue.close()
+
+    run(main())
+
+
+def test_many_rows_are_written_anew_in_a_transaction(tmp_path: Path) -> None:
+    async def main() -> None:
+        queue = await open_queue(tmp_path, spare_bytes=100_000)
+        batches: list[int] = []
+        written = queue._store.commit
+
+        def commit(batch: WriteBatch) -> Result:
+            batches.append(len(batch.rewrites))
+            return written(batch)
+
+        queue._store.commit = commit  # type: ignore[method-assign]
+        for n in range(100):
+            await asyncio.gather(*[queue.intake.append(Header(graph), b"%1000d" % n) for graph in ("g", "g", "g", "paused")])
+        for lease in await take(queue, 300, stream=Stream("g", False)):
+            queue.leasing.ack(lease, Outcome(published=1))
+        await until(lambda: row_bytes(tmp_path) < 220_000)
+        assert [count for count in batches if count] == [64, 13]
+        left = await take(queue, 100, stream=Stream("paused", False))
+        assert [lease.body for lease in left] == [b"%1000d" % n for n in range(100)]
         await queue.close()
 
     run(main())
@@ -115,7 +161,8 @@ def test_a_row_is_looked_at_again_when_more_of_it_is_done(tmp_path: Path) -> Non
     run(main())
 
 
-def test_a_disk_that_fails_leaves_the_row_as_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{"rewrite_s": 0.0}, {"spare_bytes": 0}])
+def test_a_disk_that_fails_leaves_the_row_as_it_was(tmp_path: Path, options: dict[str, Any]) -> None:
     class Failing(sqlite3.Connection):
         is_failing = False
 
@@ -128,7 +175,7 @@ def test_a_disk_that_fails_leaves_the_row_as_it_was(tmp_path: Path) -> None:
         return sqlite3.connect(*args, factory=Failing, **options)
 
     async def main() -> None:
-        queue = await open_queue(tmp_path, rewrite_s=0.0, probe_s=0.01, connect=connect)
+        queue = await open_queue(tmp_path, probe_s=0.01, connect=connect, **options)
         Failing.is_failing = True
         receipts, _ = await mixed(queue)
         await until(lambda: queue.stats().is_failed)

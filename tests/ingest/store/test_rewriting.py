@@ -29,7 +29,7 @@ def row(store: Store) -> tuple[int, int, int, str | None]:
 
 @pytest.mark.parametrize(("done", "is_left"), [((), True), ((0, 3, 4), True), ((0, 1), False), ((0, 1, 2, 3, 4), False)])
 def test_a_row_shrinks_when_less_than_half_is_left(store: Store, done: tuple[int, ...], is_left: bool) -> None:
-    store.commit(WriteBatch(rewrite=(KEY, frozenset(done))))
+    store.commit(WriteBatch(rewrites=[(KEY, frozenset(done))]))
     assert (row(store) == (5, 5, 9110, '["one","two"]')) is is_left
     [read] = store.load([KEY])
     assert read.entries is not None
@@ -39,16 +39,43 @@ def test_a_row_shrinks_when_less_than_half_is_left(store: Store, done: tuple[int
             whole = Header("g", id=str(position), is_bulk=position == 2)
             assert read.entries[position] == Entry(whole, inline, spool, len(body))
         else:
-            assert read.entries[position] == Entry(Header("g", is_bulk=position == 2), b"", None, 0)
+            assert read.entries[position] == Entry(Header(""), b"", None, 0)
     store.close()
 
 
 def test_size_and_files_are_those_of_what_is_left(store: Store) -> None:
-    store.commit(WriteBatch(rewrite=(KEY, frozenset((0, 1, 3)))))
+    store.commit(WriteBatch(rewrites=[(KEY, frozenset((0, 1, 3)))]))
     assert row(store) == (5, 5, 3060, '["two"]')
-    # what is done already does not come back
-    store.commit(WriteBatch(rewrite=(KEY, frozenset((0, 1, 2, 3, 4)))))
-    assert row(store)[1:] == (5, 3060, '["two"]')
+    # what is done already does not come back, nor goes a second time
+    store.commit(WriteBatch(rewrites=[(KEY, frozenset((0, 1, 3)))]))
+    assert row(store) == (5, 5, 3060, '["two"]')
+    store.commit(WriteBatch(rewrites=[(KEY, frozenset((0, 1, 2, 3)))]))
+    assert row(store) == (5, 5, 60, '["two"]')
+    store.close()
+
+
+def test_a_delivery_that_is_left_out_takes_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "queue.db")
+    data = pack([(Header("g", id=str(n), length=900), b"x" * 900) for n in range(1000)])
+    keys = range(KEY, KEY + 2)
+    for key in keys:
+        store.commit(WriteBatch(row=(key, 5, 1000, 900_000, None, data)))
+    store.commit(WriteBatch(rewrites=[(key, frozenset({*range(1000)} - {700})) for key in keys]))
+    [sizes] = zip(*store.read("SELECT length(data) FROM commits"), strict=True)
+    assert [size < 1000 for size in sizes] == [True, True]
+    for read in store.load([*keys]):
+        assert read.entries is not None
+        assert [n for n, entry in enumerate(read.entries) if entry.header.graph] == [700]
+        assert read.entries[700] == Entry(Header("g", id="700", length=900), b"x" * 900, None, 900)
+    store.close()
+
+
+def test_small_rows_shrink_too_but_not_the_smallest(tmp_path: Path) -> None:
+    store = Store(tmp_path / "queue.db")
+    for key, size in ((KEY, 1000), (KEY + 1, 100)):
+        store.commit(WriteBatch(row=(key, 5, 2, size, None, pack([(Header("g"), b"x" * size), (Header("p"), b"1")]))))
+    store.commit(WriteBatch(rewrites=[(KEY, frozenset({0})), (KEY + 1, frozenset({0}))]))
+    assert store.read("SELECT size FROM commits ORDER BY key") == [(1,), (100,)]
     store.close()
 
 
