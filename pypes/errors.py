@@ -17,8 +17,9 @@ Split by whose fault it is, so that a caller can tell what to do from the class 
     │   └── Changed               somebody else changed it meanwhile (a precondition does not hold)
     ├── Forbidden             the caller may not do this (token, Host, Origin)
     ├── Unavailable           not now: try again later, nothing is broken
-    │   ├── QueueFull             carries ``retry_after_s``
-    │   │   └── LettersFull           a graph has too many dead letters to take more documents
+    │   ├── QueueFull             names the ``limit`` that is reached; ``where`` is the graph, if it is one of a graph
+    │   │   ├── LettersFull           a graph has too many dead letters to take more documents
+    │   │   └── DiskFull              a graph has reached its own limit of bytes on the disk
     │   ├── NotDeployed           no graph would take the document
     │   └── Draining              the node is stopping
     ├── StoreError            the disk or the store under it failed: nothing was acknowledged
@@ -135,11 +136,23 @@ class Unavailable(PypesError):
 
 
 class QueueFull(Unavailable):
+    """There is no room at the moment. ``limit`` is the name of the limit that is reached (docs/limits.md)."""
+
     code = "queue.full"
+
+    def __init__(
+        self, message: str, *, retry_after_s: float = 1.0, code: str | None = None, where: str = "", limit: str = ""
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, code=code, where=where)
+        self.limit = limit
 
 
 class LettersFull(QueueFull):
     code = "deadletters.full"
+
+
+class DiskFull(QueueFull):
+    code = "graph.disk_full"
 
 
 class NotDeployed(Unavailable):

@@ -69,12 +69,15 @@ ERRORS = {
     413: "Over one of the limits, perhaps only after decompression.",
     415: "An unsupported media type or content encoding; forms are not documents.",
     422: "The graph keeps order by id, and a document has no id; the detail names its line or index.",
-    429: "The queue is full, the graph fills its share of the queue, or the memory for bodies being received is used up.",
+    429: (
+        "The queue is full, the graph fills its share of the queue or has reached a limit of its own, or the memory for bodies "
+        "being received is used up; limit names the limit, and where the graph if it is one of a graph."
+    ),
     503: (
         "No deployed graph takes the document, the node is stopping, its disk fails, or the worker that owns the document "
         "restarts."
     ),
-    507: "The disk is full, or the graph has as many dead letters as may be kept.",
+    507: "The disk is full, or the graph has as many dead letters, or bytes on the disk, as it may have; where and limit say so.",
 }
 PARAMETERS = (
     Parameter("Content-Encoding", "Compression of the body.", {"type": "string", "enum": ["gzip", "deflate", "zstd"]}, "header"),

@@ -99,8 +99,7 @@ class Graphs:
             if form == "pypes":
                 raise
             status = problems.status_of(type(error))
-            found = problems.document(status, error.code, error.message, error.where, error.problems)
-            problems.answer(resp, {**found, "graph": graph, "report": report}, {})
+            problems.answer(resp, {**problems.document_of(error, status), "graph": graph, "report": report}, {})
             return
         del deployed["created"]
         resp.status = 201

@@ -74,6 +74,7 @@ class Memory:
             raise QueueFull(
                 "the memory for bodies being received is used up; post again after the time in Retry-After",
                 code="receiving.full",
+                limit="receiving_bytes",
                 retry_after_s=RETRY_S,
             ) from None
         finally:

@@ -18,7 +18,8 @@ VERSION = "3.1.0"
 
 PROBLEM: Schema = obj(
     {
-        "where": {**TEXT, "description": "Place of the problem: a filter, or a line and column."},
+        "where": {**TEXT, "description": "Place of the problem: a filter, a graph, or a line and column."},
+        "limit": {**TEXT, "description": "Name of the limit that is reached; where is the graph, if it is a limit of a graph."},
         "errors": {
             "type": "array",
             "items": obj({"code": TEXT}, path=TEXT, message=TEXT),

@@ -36,6 +36,7 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.Unavailable: 503,
     errors.QueueFull: 429,
     errors.LettersFull: 507,
+    errors.DiskFull: 507,
     # the graph was understood, but cannot be put to work as it is
     errors.ComponentError: 409,
     errors.StoreError: 503,
@@ -65,7 +66,9 @@ def status_of(error: type[PypesError]) -> int:
     return next(STATUSES[cls] for cls in error.__mro__ if cls in STATUSES)
 
 
-def document(status: int, code: str, detail: str, where: str = "", problems: tuple[Problem, ...] = ()) -> dict[str, Any]:
+def document(
+    status: int, code: str, detail: str, where: str = "", problems: tuple[Problem, ...] = (), limit: str = ""
+) -> dict[str, Any]:
     """A problem document as plain JSON values; its fields are documented in ``openapi.PROBLEM``."""
     body: dict[str, Any] = {
         "type": "about:blank",
@@ -76,10 +79,18 @@ def document(status: int, code: str, detail: str, where: str = "", problems: tup
     }
     if where:
         body["where"] = where
+    if limit:
+        body["limit"] = limit
     if problems:
         body["errors"] = [problem.to_obj() for problem in problems]
     # whatever an error repeats of what was sent
     return masked(body)  # type: ignore[no-any-return]
+
+
+def document_of(error: PypesError, status: int) -> dict[str, Any]:
+    """The problem document of an error."""
+    limit = error.limit if isinstance(error, errors.QueueFull) else ""
+    return document(status, error.code, error.message, error.where, error.problems, limit)
 
 
 def headers_of(error: PypesError) -> dict[str, str]:
@@ -97,7 +108,7 @@ def headers_of(error: PypesError) -> dict[str, str]:
 async def send(send: Any, error: PypesError, status: int | None = None, headers: Mapping[str, str] | None = None) -> None:
     """Answer a request with a problem document without the help of Falcon."""
     status = status or status_of(type(error))
-    body = orjson.dumps(document(status, error.code, error.message, error.where, error.problems))
+    body = orjson.dumps(document_of(error, status))
     fields = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), **headers_of(error), **(headers or {})}
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
@@ -108,7 +119,7 @@ async def _on_pypes_error(req: Request, resp: falcon.asgi.Response, error: Pypes
     status = status_of(type(error))
     if status >= 500 and not isinstance(error, errors.Unavailable):
         log.error("request failed", extra={"path": req.path, "code": error.code, "error": str(error)}, exc_info=error)
-    answer(resp, document(status, error.code, error.message, error.where, error.problems), headers_of(error))
+    answer(resp, document_of(error, status), headers_of(error))
     await _clear(req, resp)
 
 

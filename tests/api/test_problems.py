@@ -12,9 +12,9 @@ import falcon.testing
 import pytest
 
 from pypes import errors
-from pypes.api import problems
+from pypes.api import openapi, problems
 from pypes.api.request import Request
-from pypes.errors import Draining, InvalidGraph, NotFound, Problem, PypesError, QueueFull, StoreError
+from pypes.errors import DiskFull, Draining, InvalidGraph, NotFound, Problem, PypesError, QueueFull, StoreError
 
 ALL = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, PypesError)]
 
@@ -46,6 +46,7 @@ def client(error: Exception | None = None) -> falcon.testing.TestClient:
         ("Forbidden", 403),
         ("QueueFull", 429),
         ("LettersFull", 507),
+        ("DiskFull", 507),
         ("NotDeployed", 503),
         ("Draining", 503),
         ("Unavailable", 503),
@@ -73,6 +74,13 @@ def test_every_class_is_answered(cls: type[PypesError]) -> None:
     assert result.json["detail"] == "say what to do"
     assert result.json["where"] == "here"
     assert result.json["type"] == "about:blank"
+
+
+def test_the_limit_that_is_reached_is_named() -> None:
+    result = client(DiskFull("full", where="g", limit="disk_bytes")).simulate_get("/it")
+    assert (result.status_code, result.json["where"], result.json["limit"]) == (507, "g", "disk_bytes")
+    assert result.json.keys() <= openapi.PROBLEM["properties"].keys()
+    assert "limit" not in client(QueueFull("full")).simulate_get("/it").json
 
 
 def test_several_problems_are_all_told() -> None:

@@ -26,7 +26,7 @@ import msgspec
 
 from pypes import errors
 from pypes.core.watched_tasks import WatchedTasks
-from pypes.errors import InternalError, Problem, PypesError, TooLarge, Unavailable
+from pypes.errors import InternalError, Problem, PypesError, QueueFull, TooLarge, Unavailable
 from pypes.runtime.rpc.contract import Method
 
 #: Longest line either side accepts, unless it says otherwise: the largest packet among the dead letters.
@@ -48,6 +48,7 @@ def error_to_obj(error: PypesError) -> dict[str, Any]:
         "where": error.where,
         "problems": [[p.path, p.message, p.code] for p in error.problems],
         "retry_after_s": getattr(error, "retry_after_s", None),
+        "limit": getattr(error, "limit", None),
     }
 
 
@@ -58,7 +59,10 @@ def error_from_obj(obj: Mapping[str, Any]) -> PypesError:
         cls = InternalError
     code, where = obj.get("code"), str(obj.get("where") or "")
     if issubclass(cls, Unavailable):
-        return cls(obj["message"], retry_after_s=obj.get("retry_after_s") or 1.0, code=code, where=where)
+        found = cls(obj["message"], retry_after_s=obj.get("retry_after_s") or 1.0, code=code, where=where)
+        if isinstance(found, QueueFull):
+            found.limit = str(obj.get("limit") or "")
+        return found
     return cls(obj["message"], code=code, where=where, problems=[Problem(*problem) for problem in obj.get("problems", ())])
 
 

@@ -10,6 +10,7 @@ from pypes.errors import (
     ComponentError,
     InternalError,
     InvalidGraph,
+    LettersFull,
     NotFound,
     Problem,
     PypesError,
@@ -63,7 +64,8 @@ def test_errors_come_back_as_what_they_were(tmp_path: Path) -> None:
 
     raised: list[Exception] = [
         InvalidGraph("bad", where="g", problems=[Problem("nodes.a", "no", "graph.x")]),
-        QueueFull("full", retry_after_s=2.5),
+        QueueFull("full", retry_after_s=2.5, where="g", limit="queue_max_bytes"),
+        LettersFull("full", where="g", limit="disk_bytes"),
         NotFound("none", code="graph.not_found"),
         Special("cannot", code="graph.setup_failed", where="g.n"),
         ValueError("ours"),
@@ -75,15 +77,17 @@ def test_errors_come_back_as_what_they_were(tmp_path: Path) -> None:
     async def run() -> list[Any]:
         async with server(tmp_path / "s", handle):
             client = await RpcClient.connect(str(tmp_path / "s"))
-            found = await asyncio.gather(*(client.call("fail", n=n) for n in range(5)), return_exceptions=True)
+            found = await asyncio.gather(*(client.call("fail", n=n) for n in range(len(raised))), return_exceptions=True)
             await client.close()
             return found
 
-    graph, full, missing, special, internal = asyncio.run(run())
+    graph, full, letters, missing, special, internal = asyncio.run(run())
     assert isinstance(graph, InvalidGraph)
     assert (graph.where, graph.problems) == ("g", (Problem("nodes.a", "no", "graph.x"),))
     assert isinstance(full, QueueFull)
-    assert full.retry_after_s == 2.5
+    assert (full.retry_after_s, full.where, full.limit) == (2.5, "g", "queue_max_bytes")
+    assert isinstance(letters, LettersFull)
+    assert letters.limit == "disk_bytes"
     assert isinstance(missing, NotFound)
     assert missing.code == "graph.not_found"
     assert type(special) is ComponentError
