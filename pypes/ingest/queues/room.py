@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 
 from pypes.core.graph_limits import GraphLimits
 from pypes.core.limits import Limits
-from pypes.errors import LettersFull, QueueFull
+from pypes.errors import DiskFull, LettersFull, QueueFull
 from pypes.ingest.delivery import Header
 from pypes.ingest.queues.drain import MAX_RETRY_S, DrainRate
-from pypes.ingest.queues.shares import MOST, Shares
+from pypes.ingest.queues.shares import MOST, Reached, Shares
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class Room:
         self._loop = asyncio.get_running_loop()
         self._drain = DrainRate(self._loop.time())
         self._shares = Shares(limits, held)
+        self._own = self._shares.own
         # below these no graph can be beyond its share
         self._shared_deliveries, self._shared_bytes = (
             int(MOST * b) for b in (limits.queue_max_deliveries, limits.queue_max_bytes)
@@ -58,33 +59,57 @@ class Room:
             max_deliveries, max_bytes = int(_BULK_SHARE * max_deliveries), int(_BULK_SHARE * max_bytes)
         deliveries, total = self.deliveries, self.bytes + self._arriving_bytes
         if deliveries >= max_deliveries or total + size > max_bytes:
-            retry_after_s = self._retry_after_s(deliveries + 1, total + size, max_deliveries, max_bytes)
-            raise QueueFull("the queue is full; post again after the time in Retry-After", retry_after_s=retry_after_s)
-        # PERF: far from full, no graph is looked at
-        if graph and (deliveries + 1 > self._shared_deliveries or total + size > self._shared_bytes or is_bulk):
-            self._check_share(graph, size, max_deliveries, max_bytes)
+            raise QueueFull(
+                "the queue is full; post again after the time in Retry-After",
+                retry_after_s=self._retry_after_s(deliveries + 1, total + size, max_deliveries, max_bytes),
+                limit="queue_max_deliveries" if deliveries >= max_deliveries else "queue_max_bytes",
+            )
+        # PERF: far from full, no graph is looked at that has no limits of its own
+        if graph and (
+            deliveries + 1 > self._shared_deliveries or total + size > self._shared_bytes or is_bulk or graph in self._own
+        ):
+            reached = self._shares.reached(graph, size, (deliveries, self.bytes), _BULK_SHARE if is_bulk else 1.0)
+            # a replay takes of the disk what its dead letters had
+            if reached is not None and not (is_replay and reached.limit == "disk_bytes"):
+                self._refuse(graph, size, reached, max_deliveries, max_bytes)
 
-    def _check_share(self, graph: str, size: int, max_deliveries: int, max_bytes: int) -> None:
-        reached = self._shares.reached(graph, size, (self.deliveries, self.bytes), (max_deliveries, max_bytes))
-        if reached is None:
-            return
-        use, is_bytes = self._shares.uses[graph], reached.limit == "queue_max_bytes"
-        share = (max_deliveries, reached.share) if is_bytes else (reached.share, max_bytes)
+    def _refuse(self, graph: str, size: int, reached: Reached, max_deliveries: int, max_bytes: int) -> None:
+        """Say which bound of the queue, or of the disk, a graph has reached. Raises :class:`QueueFull`."""
+        use = self._shares.uses[graph]
+        if reached.limit == "disk_bytes":
+            excess = use.disk_bytes + size - reached.share
+            self.show_drain()
+            raise DiskFull(
+                f"graph {graph!r} has reached its own limit disk_bytes ({reached.share} in this shard): {use.bytes} bytes "
+                f"wait, {use.letter_bytes} are dead letters, {use.receipt_bytes} receipts; replay or delete dead letters, or "
+                "raise the limit in the graph, then post again",
+                # what is run leaves the disk, dead letters do not go by themselves
+                retry_after_s=self._drain.retry_after_s(0, excess) if excess <= use.bytes else MAX_RETRY_S,
+                where=graph,
+                limit=reached.limit,
+            )
+        share = (max_deliveries, reached.share) if reached.limit == "queue_max_bytes" else (reached.share, max_bytes)
         raise QueueFull(
-            f"graph {graph!r} fills its share of the queue ({reached.limit}: {reached.share} of {reached.bound}); "
-            "post again after the time in Retry-After",
+            f"graph {graph!r} has reached its own limit {reached.limit} ({reached.share} in this shard); post again after "
+            "the time in Retry-After, or raise the limit in the graph"
+            if reached.is_own
+            else f"graph {graph!r} fills its share of the queue ({reached}); post again after the time in Retry-After",
             retry_after_s=self._retry_after_s(use.deliveries + 1, use.bytes + size, *share),
             where=graph,
+            limit=reached.limit,
         )
 
     def _refuse_letters(self, graph: str) -> None:
         reached = self._shares.reached_letters(graph)
         assert reached is not None
         raise LettersFull(
-            f"there is no room for more dead letters of graph {graph!r} ({reached.limit}: {reached.share} of {reached.bound}); "
-            "replay or delete some, then post again",
+            f"the dead letters of graph {graph!r} have reached its own limit {reached.limit} ({reached.share} in this shard); "
+            "replay or delete some, or raise the limit in the graph, then post again"
+            if reached.is_own
+            else f"there is no room for more dead letters of graph {graph!r} ({reached}); replay or delete some, then post again",
             retry_after_s=MAX_RETRY_S,
             where=graph,
+            limit=reached.limit,
         )
 
     def _retry_after_s(self, deliveries: int, size: int, max_deliveries: int, max_bytes: int) -> float:
@@ -99,7 +124,10 @@ class Room:
         if not is_repeatable:
             self.check(size)
         elif self._arriving_bytes + size > self._limits.queue_max_bytes:
-            raise QueueFull("the queue has no room for more bodies at the moment; post again after the time in Retry-After")
+            raise QueueFull(
+                "the queue has no room for more bodies at the moment; post again after the time in Retry-After",
+                limit="queue_max_bytes",
+            )
         self._arriving_bytes += size
 
     def release_arriving(self, size: int) -> None:

@@ -1,7 +1,7 @@
 """Share of each graph in the bounds of a queue, so that a graph that fills up holds up no other.
 
-A graph may fill half of a bound. When more than nine tenths are taken, only graphs go on that have less than their equal part,
-one for each graph. Where there is only one, the whole bound is its. Pure bookkeeping.
+A graph may fill half of a bound, or as much as a limit of its own says. When more than nine tenths are taken, only graphs go on
+that have less than their equal part, one for each graph. Where there is only one, the whole bound is its. Pure bookkeeping.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from pypes.core.graph_limits import GraphLimits
+from pypes.core.graph_limits import NO_LIMITS, GraphLimits
 from pypes.core.limits import Limits
 
 #: The part of a bound that one graph may take while there are others.
@@ -30,13 +30,29 @@ class Use:
         self.letter_bytes = 0
         self.receipt_bytes = 0
 
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes of all of it."""
+        return self.bytes + self.letter_bytes + self.receipt_bytes
+
+
+class Share(NamedTuple):
+    """The most that a graph may have of a bound. ``is_own``: a limit of its own says so."""
+
+    most: int
+    is_own: bool
+
 
 class Reached(NamedTuple):
-    """A bound that a graph has reached: the name of the limit, its value, and the graph's share of it."""
+    """A bound that a graph has reached: the name of the limit, its value for all graphs, and the graph's share of it."""
 
     limit: str
     bound: int
     share: int
+    is_own: bool
+
+    def __str__(self) -> str:
+        return f"{self.limit}: {self.share} of {self.bound}"
 
 
 class Uses(dict[str, Use]):
@@ -48,7 +64,10 @@ class Uses(dict[str, Use]):
 
 
 class Shares:
-    """The ``uses`` of all graphs. ``held`` is filled with those at their bound of dead letters, of which nothing must run."""
+    """The ``uses`` of all graphs. ``held`` is filled with those at their bound of dead letters, of which nothing must run.
+
+    ``own`` has the limits of those graphs that have some of their own, as far as this queue enforces them.
+    """
 
     def __init__(self, limits: Limits, held: set[str]) -> None:
         self.letters = 0
@@ -56,42 +75,59 @@ class Shares:
         self._limits = limits
         self._held = held
         self.uses = Uses()
-        self._deployed: Mapping[str, GraphLimits] = {}
+        self.own: dict[str, GraphLimits] = {}
+        self._deployed: frozenset[str] = frozenset()
 
     def deploy(self, graphs: Mapping[str, GraphLimits]) -> None:
         """These are the graphs that share, and any that has something left here; with the limits that they have here."""
-        self._deployed = dict(graphs)
+        self._deployed = frozenset(graphs)
+        self.own.clear()
+        self.own.update({graph: limits for graph, limits in graphs.items() if limits != NO_LIMITS})
         self._judge()
 
-    def _others(self, has_any: Callable[[Use], int]) -> int:
-        """Number of graphs that are no longer deployed and have deliveries or dead letters left."""
-        return sum(1 for graph, use in self.uses.items() if graph not in self._deployed and has_any(use))
+    def _sharing(self, has_any: Callable[[Use], int]) -> int:
+        """Number of graphs that share a bound: those that are deployed, and others that have something left."""
+        others = sum(1 for graph, use in self.uses.items() if graph not in self._deployed and has_any(use))
+        return len(self._deployed) + others
+
+    def _share(self, bound: int, own: int | None, taken: int, has_any: Callable[[Use], int]) -> Share:
+        """The share of a graph in a bound of which so much is taken."""
+        is_scarce = taken > SCARCE * bound
+        if own is not None and own <= bound and not is_scarce:
+            # PERF: asked for each append of such a graph, so nothing is counted
+            return Share(own, is_own=True)
+        count = self._sharing(has_any)
+        most = bound if own is not None or count < 2 else int(MOST * bound)
+        if is_scarce and count > 1:
+            most = min(most, bound // count)
+        is_own = own is not None and own <= most
+        return Share(max(1, own if own is not None and is_own else most), is_own)
 
     # -- the queue ---------------------------------------------------------------------------------------
 
-    def reached(self, graph: str, size: int, total: tuple[int, int], bounds: tuple[int, int]) -> Reached | None:
+    def reached(self, graph: str, size: int, total: tuple[int, int], part: float = 1.0) -> Reached | None:
         """The bound of the queue that a delivery of ``size`` bytes would be beyond as far as its graph goes; ``None`` if it fits.
 
-        ``total`` and ``bounds`` are deliveries and bytes of all graphs. A graph that has nothing here may have one, whatever its
-        size.
+        ``total`` is deliveries and bytes of all graphs, ``part`` the part of all bounds that counts. A graph of which nothing
+        waits may have one delivery, whatever its size.
         """
         use = self.uses.get(graph)
-        if use is None or not use.deliveries:
+        if use is None:
             return None
-        count = len(self._deployed) + self._others(lambda use: use.deliveries)
-        names = ("queue_max_deliveries", "queue_max_bytes")
-        wanted, taken = (1, size), (use.deliveries, use.bytes)
-        for name, bound, everything, own, more in zip(names, bounds, total, taken, wanted, strict=True):
-            share = self._share(bound, everything + more, count)
-            if own + more > share:
-                return Reached(name, bound, share)
+        own = self.own.get(graph, NO_LIMITS)
+        if use.deliveries:
+            for name, used, everything, more in (
+                ("queue_max_deliveries", use.deliveries, total[0], 1),
+                ("queue_max_bytes", use.bytes, total[1], size),
+            ):
+                bound = int(part * getattr(self._limits, name))
+                share = self._share(bound, _part(getattr(own, name), part), everything + more, _deliveries)
+                if used + more > share.most:
+                    return Reached(name, bound, *share)
+        most = _part(own.disk_bytes, part)
+        if most is not None and (use.deliveries or use.letters) and use.disk_bytes + size > most:
+            return Reached("disk_bytes", most, most, is_own=True)
         return None
-
-    @staticmethod
-    def _share(bound: int, taken: int, count: int) -> int:
-        if count < 2:
-            return bound
-        return max(1, int(bound * (min(MOST, 1 / count) if taken > SCARCE * bound else MOST)))
 
     # -- dead letters ------------------------------------------------------------------------------------
 
@@ -118,15 +154,18 @@ class Shares:
         use = self.uses.get(graph)
         if use is None or not use.letters:
             return None
-        limits = self._limits
-        count = len(self._deployed) + self._others(lambda use: use.letters)
-        for name, bound, everything, own in (
-            ("dead_letters_kept", limits.dead_letters_kept, self.letters, use.letters),
-            ("dead_letters_bytes", limits.dead_letters_bytes, self.letter_bytes, use.letter_bytes),
+        own = self.own.get(graph, NO_LIMITS)
+        for name, used, everything in (
+            ("dead_letters_kept", use.letters, self.letters),
+            ("dead_letters_bytes", use.letter_bytes, self.letter_bytes),
         ):
-            share = self._share(bound, everything, count)
-            if own >= share:
-                return Reached(name, bound, share)
+            bound = getattr(self._limits, name)
+            share = self._share(bound, getattr(own, name), everything, _letters)
+            if used >= share.most:
+                return Reached(name, bound, *share)
+        # what waits does not count: it makes room when it is run
+        if own.disk_bytes is not None and use.letter_bytes + use.receipt_bytes >= own.disk_bytes:
+            return Reached("disk_bytes", own.disk_bytes, own.disk_bytes, is_own=True)
         return None
 
     @property
@@ -139,3 +178,15 @@ class Shares:
         if held != self._held:
             self._held.clear()
             self._held.update(held)
+
+
+def _part(own: int | None, part: float) -> int | None:
+    return None if own is None else max(1, int(part * own))
+
+
+def _deliveries(use: Use) -> int:
+    return use.deliveries
+
+
+def _letters(use: Use) -> int:
+    return use.letters

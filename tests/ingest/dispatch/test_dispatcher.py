@@ -5,12 +5,28 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
+from pypes.core.graph_limits import GraphLimits
 from pypes.core.limits import Limits
+from pypes.errors import QueueFull
 from pypes.ingest import protocol
+from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import Outcome
-from tests.ingest.dispatch.harness import GRAPHS, ScriptedInstance, dispatching, post, published, run, state_of, topology
+from tests.ingest.dispatch.harness import (
+    AHEAD,
+    GRAPHS,
+    ScriptedInstance,
+    dispatching,
+    post,
+    published,
+    run,
+    state_of,
+    topology,
+)
 from tests.ingest.harness import until
+from tests.ingest.memory.queue import MemoryQueue
 
 
 @run
@@ -144,3 +160,27 @@ async def test_ids_and_takers_of_published_documents_reach_the_queue(instances: 
         assert [await state_of(queue, receipt) for receipt in receipts] == ["done", "done"]
         reports = [report for receipt in receipts for report in await queue.receipts.documents(receipt, 10) or []]
         assert [(report.id, list(report.publishers)) for report in reports] == [("seven", ["out"]), (None, ["out"])]
+
+
+def test_queues_hear_which_part_of_the_limits_of_a_graph_is_theirs() -> None:
+    async def tell() -> None:
+        queue = MemoryQueue(ahead=AHEAD)
+        dispatcher = Dispatcher(Limits(), lambda _: None, shards=2)
+        try:
+            dispatcher.add(queue)
+            dispatcher.apply(topology(limits={"g": GraphLimits(queue_max_deliveries=4)}))
+            await post(queue)
+            await post(queue)
+            with pytest.raises(QueueFull, match="own limit queue_max_deliveries"):
+                await post(queue)
+            late = MemoryQueue(ahead=AHEAD)
+            dispatcher.add(late)
+            await post(late)
+            dispatcher.apply(topology())
+            await post(queue)
+            await late.close()
+        finally:
+            dispatcher.close()
+            await queue.close()
+
+    asyncio.run(tell())

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from pypes.core.graph_limits import NO_LIMITS, GraphLimits
 from pypes.core.limits import Limits
-from pypes.errors import LettersFull, QueueFull
+from pypes.errors import DiskFull, LettersFull, QueueFull
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.delivery import Header
@@ -201,3 +201,132 @@ def test_shares_are_known_after_a_restart(tmp_path: Path) -> None:
         await queue.close()
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("limits", "limit", "share"),
+    [
+        ({"queue_max_deliveries": 2}, "queue_max_deliveries", 2),
+        ({"queue_max_bytes": 25}, "queue_max_bytes", 25),
+        ({"queue_max_deliveries": 2, "disk_bytes": 25}, "queue_max_deliveries", 2),
+    ],
+)
+@pytest.mark.parametrize("others", ["", "b"])
+def test_a_graph_has_its_own_limit_in_the_queue(
+    play: Callable[..., None], limits: dict[str, int], limit: str, share: int, others: str
+) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.intake.deployed(sharing(*others, a=GraphLimits(**limits)))
+        for _ in range(2):
+            await post(queue, "a", b"x" * 10)
+        refusal = await refused(queue, "a", b"x" * 10)
+        assert (type(refusal), refusal.where, refusal.limit) == (QueueFull, "a", limit)
+        assert f"graph 'a' has reached its own limit {limit} ({share} in this shard)" in refusal.message
+        # it is raised on the live graph
+        queue.intake.deployed(sharing(*others, a=NO_LIMITS))
+        await post(queue, "a", b"x" * 10)
+
+    play(scenario, queue_max_deliveries=1000, queue_max_bytes=100_000)
+
+
+def test_an_own_limit_takes_the_place_of_the_half(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.intake.deployed(sharing("b", a=GraphLimits(queue_max_deliveries=8)))
+        for _ in range(8):
+            await post(queue, "a")
+        assert "own limit queue_max_deliveries (8 in this" in (await refused(queue, "a")).message
+        # never more than the node's
+        queue.intake.deployed(sharing("b", a=GraphLimits(queue_max_deliveries=80)))
+        await post(queue, "a")
+        # what is scarce is shared as without it
+        assert "fills its share of the queue (queue_max_deliveries: 5 of 10)" in (await refused(queue, "a")).message
+        await post(queue, "b")
+        refusal = await refused(queue, "b")
+        assert (refusal.where, refusal.limit) == ("", "queue_max_deliveries")
+
+    play(scenario, queue_max_deliveries=10)
+
+
+def test_a_refusal_of_the_whole_queue_names_the_limit(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.intake.deployed(sharing("a"))
+        await post(queue, "a", b"x" * 10)
+        assert (await refused(queue, "a", b"x" * 10)).limit == "queue_max_bytes"
+
+    play(scenario, queue_max_bytes=15)
+
+
+def test_bulk_has_nine_tenths_of_an_own_limit(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.intake.deployed(sharing(a=GraphLimits(queue_max_deliveries=10)))
+        for _ in range(9):
+            await post(queue, "a", is_bulk=True)
+        with pytest.raises(QueueFull, match=r"own limit queue_max_deliveries \(9 in this"):
+            await post(queue, "a", is_bulk=True)
+        await post(queue, "a")
+        assert (await refused(queue, "a")).limit == "queue_max_deliveries"
+
+    play(scenario)
+
+
+def test_a_graph_has_its_own_limit_of_dead_letters(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.intake.deployed(sharing("b", a=GraphLimits(dead_letters_kept=2)))
+        for graph in ("a", "a", "b"):
+            await post(queue, graph)
+            (lease,) = await take(queue)
+            await fail(queue, lease)
+        refusal = await refused(queue, "a")
+        assert (type(refusal), refusal.code, refusal.where) == (LettersFull, "deadletters.full", "a")
+        assert refusal.limit == "dead_letters_kept"
+        assert "own limit dead_letters_kept (2 in this shard)" in refusal.message
+        await post(queue, "b")
+        ready = asyncio.Event()
+        queue.leasing.on_ready = ready.set
+        queue.intake.deployed(sharing("b", a=GraphLimits(dead_letters_kept=3)))
+        await ready.wait()
+        await post(queue, "a")
+
+    play(scenario)
+
+
+def test_what_waits_and_dead_letters_share_the_disk_of_a_graph(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.intake.deployed(sharing("b", a=GraphLimits(disk_bytes=8000)))
+        await post(queue, "a", b"x" * 5000)
+        (lease,) = await take(queue)
+        await fail(queue, lease)
+        await post(queue, "a", b"x" * 500)
+        refusal = await refused(queue, "a", b"x" * 3000)
+        assert (type(refusal), refusal.code, refusal.where) == (DiskFull, "graph.disk_full", "a")
+        assert refusal.limit == "disk_bytes"
+        assert "500 bytes wait" in refusal.message
+        with pytest.raises(DiskFull):  # nine tenths are 7200
+            await post(queue, "a", b"x" * 1700, is_bulk=True)
+        await post(queue, "b", b"x" * 3000)
+        # what was taken is run: that makes room
+        (lease,) = await take(queue, stream=Stream("a", False))
+        queue.leasing.ack(lease, Outcome(published=1))
+        await queue.leasing.settled()
+        # a replay takes no more than it had
+        (dead,) = await queue.letters.find()
+        await queue.letters.replay(dead.id, from_start=True)
+        assert (await refused(queue, "a", b"x" * 4000)).limit == "disk_bytes"
+
+    play(scenario)
+
+
+def test_dead_letters_that_fill_the_disk_of_a_graph_stop_it(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.intake.deployed(sharing("b", a=GraphLimits(disk_bytes=4000)))
+        # a graph that has nothing may have one, whatever its size
+        await post(queue, "a", b"x" * 5000)
+        (lease,) = await take(queue)
+        await fail(queue, lease)
+        refusal = await refused(queue, "a")
+        assert (type(refusal), refusal.limit) == (LettersFull, "disk_bytes")
+        (dead,) = await queue.letters.find()
+        assert await queue.letters.delete([dead.id]) == 1
+        await post(queue, "a")
+
+    play(scenario)
