@@ -241,8 +241,8 @@ class Runner:
         return self._change is not None
 
     def resolve_change(self) -> None:
-        """Take up the new parameters if nothing is in flight any more."""
-        if self._change is None or self.scheduler.in_flight:
+        """Take up the new parameters if nothing is in flight any more; a version that changes no filter, at once."""
+        if self._change is None or (self.scheduler.in_flight and self._change[1]):
             return
         (version, params, on_done), self._change = self._change, None
         try:

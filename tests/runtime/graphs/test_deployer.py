@@ -142,7 +142,7 @@ def test_parameters_change_in_place_where_the_component_takes_them(node: Any) ->
     assert marks(node, url) == {"a"}
     assert node.call("graphs.put", name="g", obj=tuned("b", node.folder))["version"] == 2
     assert marks(node, url) == {"b"}
-    assert node.call("graphs.put", name="g", obj=tuned("b", node.folder, description="new"))["version"] == 3
+    assert node.call("graphs.put", name="g", obj=tuned("b", node.folder, limits={"disk_bytes": "1MiB"}))["version"] == 3
     assert node.instances() == instances
     assert (node.folder / "setups").read_text().count("set up") == len(instances)
     assert [v["state"] for v in node.listed("versions", name="g")] == ["live", "retired", "retired"]

@@ -169,3 +169,18 @@ def test_it_is_due_when_it_is_to_be_looked_for_what_stands_still() -> None:
     assert not bench.runner.is_due
     bench.runner.scheduler.standstill.look_at = 0.0
     assert bench.runner.is_due
+
+
+def test_a_version_that_changes_no_filter_waits_for_nothing() -> None:
+    bench = Bench()
+    bench.put(*range(2000), is_bulk=True)
+    bench.runner.start_next()
+    assert bench.runner.scheduler.in_flight
+    done: list[str] = []
+    bench.runner.change(2, {"out": {}}, done.append)
+    bench.runner.resolve_change()
+    assert (done, bench.runner.version) == ([], 1)
+    bench.runner.change(2, {}, done.append)
+    bench.runner.resolve_change()
+    assert (done, bench.runner.version) == ([""], 2)
+    bench.play()
