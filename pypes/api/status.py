@@ -13,13 +13,19 @@ from pypes.api.graphs import SUMMARY
 from pypes.api.operation import BOOLEAN, COUNT, NAMES, TEXT, Answer, Schema, obj, operation
 from pypes.api.request import Request
 from pypes.core.secrets import masked
-from pypes.ingest.contracts.queue import QueueStats
+from pypes.ingest.contracts.queue import GraphUse, QueueStats
 
 if TYPE_CHECKING:
     from pypes.runtime.worker.worker import IngestWorker
 
 AMOUNT: Schema = {"type": "number", "minimum": 0}
 QUEUE = obj(**{each.name: {"int": COUNT, "float": AMOUNT, "bool": BOOLEAN}[str(each.type)] for each in fields(QueueStats)})
+
+COUNTS: Schema = {"type": "object", "additionalProperties": COUNT}
+USE = obj(
+    **{each.name: COUNT for each in fields(GraphUse) if each.name != "limits"},
+    limits={**COUNTS, "description": "The bounds in force for the graph in this shard, by the names of limits."},
+)
 
 
 def _list(entry: Schema) -> Schema:
@@ -41,6 +47,7 @@ STATUS = obj(
         obj(
             shard=COUNT,
             queue={"anyOf": [QUEUE, {"type": "null"}], "description": "null while its owner cannot be asked."},
+            graphs={"type": "object", "additionalProperties": USE, "description": "The usage of each graph."},
             reason={**TEXT, "description": "Why it cannot be asked, or empty."},
         )
     ),

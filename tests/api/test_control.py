@@ -46,6 +46,7 @@ def test_status_shows_the_whole_node(ask: Asker, node: Node) -> None:
     [shard] = found["shards"]
     assert (shard["shard"], shard["reason"]) == (0, "")
     assert shard["queue"]["appended"] >= 1
+    assert shard["graphs"]["base"]["limits"]["queue_max_deliveries"] <= 1_000_000
     [instance] = [each for each in found["instances"] if each["state"] == "ready"]
     assert "base" in instance["graphs"]
     assert {"generation": instance["generation"], "instances": 1, "ready": 1} in found["pools"]

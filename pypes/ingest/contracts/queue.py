@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +43,21 @@ class QueueStats:
     held: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class GraphUse:
+    """Usage of one graph in one shard: what waits, its dead letters with the bodies kept for them, and its receipts.
+
+    ``limits`` has the bounds in force for it at the moment by the names of limits: its own, or its share of the node's.
+    """
+
+    deliveries: int
+    bytes: int
+    dead_letters: int
+    dead_letter_bytes: int
+    receipt_bytes: int
+    limits: Mapping[str, int]
+
+
 class Queue(Protocol):
     """A first-in-first-out queue of deliveries with leases, acknowledgements and dead letters."""
 
@@ -62,6 +78,10 @@ class Queue(Protocol):
 
     def stats(self) -> QueueStats:
         """A snapshot of the queue, as far as it is known here."""
+        ...
+
+    def uses(self) -> dict[str, GraphUse]:
+        """The usage of each graph that is deployed or has something left, as far as it is known here."""
         ...
 
     async def unfinished(self, graph: str) -> int:

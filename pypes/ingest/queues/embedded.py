@@ -24,7 +24,7 @@ from pypes.errors import InvalidConfig
 from pypes.ingest.accounts import Account
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import HEADER_BYTES, Delivery, Group
-from pypes.ingest.contracts.queue import QueueStats
+from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.ingest.outcome import Details, Poison
 from pypes.ingest.protocol import Rerun
 from pypes.ingest.queues.callbacks import StoredCallbacks
@@ -322,6 +322,9 @@ class EmbeddedQueue:
     def stats(self) -> QueueStats:
         is_failed = self._committer.failure is not None
         return stats_of(self._backlog, self._room, appended=self._appended, now=self._clock.now(), is_failed=is_failed)
+
+    def uses(self) -> dict[str, GraphUse]:
+        return self._room.uses()
 
     async def unfinished(self, graph: str) -> int:
         await self._committer.settled()

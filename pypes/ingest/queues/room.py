@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pypes.core.graph_limits import GraphLimits
 from pypes.core.limits import Limits
 from pypes.errors import DiskFull, LettersFull, QueueFull
+from pypes.ingest.contracts.queue import GraphUse
 from pypes.ingest.delivery import Header
 from pypes.ingest.queues.drain import MAX_RETRY_S, DrainRate
 from pypes.ingest.queues.shares import MOST, Reached, Shares
@@ -202,6 +203,10 @@ class Room:
     def show_drain(self) -> None:
         """Note how much was acknowledged up to now."""
         self._drain.show(self.acknowledged, self._acknowledged_bytes, self._loop.time())
+
+    def uses(self) -> dict[str, GraphUse]:
+        """As :meth:`Queue.uses`."""
+        return self._shares.shown(self.deliveries, self.bytes)
 
     @property
     def drain_bytes_s(self) -> float:

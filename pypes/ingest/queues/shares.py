@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from pypes.core.graph_limits import NO_LIMITS, GraphLimits
 from pypes.core.limits import Limits
+from pypes.ingest.contracts.queue import GraphUse
 
 #: The part of a bound that one graph may take while there are others.
 MOST = 0.5
@@ -34,6 +35,11 @@ class Use:
     def disk_bytes(self) -> int:
         """Bytes of all of it."""
         return self.bytes + self.letter_bytes + self.receipt_bytes
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there is nothing of the graph."""
+        return not (self.deliveries or self.letters or self.receipt_bytes)
 
 
 class Share(NamedTuple):
@@ -85,18 +91,21 @@ class Shares:
         self.own.update({graph: limits for graph, limits in graphs.items() if limits != NO_LIMITS})
         self._judge()
 
-    def _sharing(self, has_any: Callable[[Use], int]) -> int:
-        """Number of graphs that share a bound: those that are deployed, and others that have something left."""
-        others = sum(1 for graph, use in self.uses.items() if graph not in self._deployed and has_any(use))
-        return len(self._deployed) + others
+    def _sharing_queue(self) -> int:
+        """Number of graphs that share the queue: those that are deployed, and others of which something waits."""
+        return len(self._deployed) + sum(1 for graph, use in self.uses.items() if use.deliveries and graph not in self._deployed)
 
-    def _share(self, bound: int, own: int | None, taken: int, has_any: Callable[[Use], int]) -> Share:
-        """The share of a graph in a bound of which so much is taken."""
+    def _sharing_letters(self) -> int:
+        """Number of graphs that share the room for dead letters: those that are deployed, and others that have some."""
+        return len(self._deployed) + sum(1 for graph, use in self.uses.items() if use.letters and graph not in self._deployed)
+
+    def _share(self, bound: int, own: int | None, taken: int, sharing: Callable[[], int]) -> Share:
+        """The share of a graph in a bound of which so much is taken; ``sharing()`` counts the graphs that share it."""
         is_scarce = taken > SCARCE * bound
         if own is not None and own <= bound and not is_scarce:
             # PERF: asked for each append of such a graph, so nothing is counted
             return Share(own, is_own=True)
-        count = self._sharing(has_any)
+        count = sharing()
         most = bound if own is not None or count < 2 else int(MOST * bound)
         if is_scarce and count > 1:
             most = min(most, bound // count)
@@ -121,7 +130,7 @@ class Shares:
                 ("queue_max_bytes", use.bytes, total[1], size),
             ):
                 bound = int(part * getattr(self._limits, name))
-                share = self._share(bound, _part(getattr(own, name), part), everything + more, _deliveries)
+                share = self._share(bound, _part(getattr(own, name), part), everything + more, self._sharing_queue)
                 if used + more > share.most:
                     return Reached(name, bound, *share)
         most = _part(own.disk_bytes, part)
@@ -160,13 +169,36 @@ class Shares:
             ("dead_letters_bytes", use.letter_bytes, self.letter_bytes),
         ):
             bound = getattr(self._limits, name)
-            share = self._share(bound, getattr(own, name), everything, _letters)
+            share = self._share(bound, getattr(own, name), everything, self._sharing_letters)
             if used >= share.most:
                 return Reached(name, bound, *share)
         # what waits does not count: it makes room when it is run
         if own.disk_bytes is not None and use.letter_bytes + use.receipt_bytes >= own.disk_bytes:
             return Reached("disk_bytes", own.disk_bytes, own.disk_bytes, is_own=True)
         return None
+
+    # -- what is shown -----------------------------------------------------------------------------------
+
+    def shown(self, deliveries: int, size: int) -> dict[str, GraphUse]:
+        """The uses of graphs that are deployed or have something left, with the bounds in force while so much is queued."""
+        queue, letters = self._sharing_queue(), self._sharing_letters()
+        bounds = (
+            ("queue_max_deliveries", deliveries, lambda: queue),
+            ("queue_max_bytes", size, lambda: queue),
+            ("dead_letters_kept", self.letters, lambda: letters),
+            ("dead_letters_bytes", self.letter_bytes, lambda: letters),
+        )
+        found = {}
+        for graph in sorted(self._deployed | {graph for graph, use in self.uses.items() if not use.is_empty}):
+            use, own = self.uses.get(graph) or Use(), self.own.get(graph, NO_LIMITS)
+            limits = {
+                name: self._share(getattr(self._limits, name), getattr(own, name), taken, sharing).most
+                for name, taken, sharing in bounds
+            }
+            if own.disk_bytes is not None:
+                limits["disk_bytes"] = own.disk_bytes
+            found[graph] = GraphUse(use.deliveries, use.bytes, use.letters, use.letter_bytes, use.receipt_bytes, limits)
+        return found
 
     @property
     def held_deliveries(self) -> int:
@@ -182,11 +214,3 @@ class Shares:
 
 def _part(own: int | None, part: float) -> int | None:
     return None if own is None else max(1, int(part * own))
-
-
-def _deliveries(use: Use) -> int:
-    return use.deliveries
-
-
-def _letters(use: Use) -> int:
-    return use.letters

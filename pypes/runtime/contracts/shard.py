@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from pypes.ingest.contracts.intake import Key
-from pypes.ingest.contracts.queue import QueueStats
+from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.ingest.deadletter import KeptLetter, LetterGroup, LetterQuery, Replayed
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter
@@ -86,6 +86,9 @@ class ShardCalls(Protocol):
 
     async def stats(self) -> QueueStats:
         """A snapshot of the queue."""
+
+    async def uses(self) -> dict[str, GraphUse]:
+        """As ``Queue.uses``."""
 
     async def unfinished(self, graph: str) -> int | None:
         """The number of unfinished deliveries of a closing graph; ``None`` while the worker does not know that it is closing."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pypes.ingest.contracts.intake import Key
-from pypes.ingest.contracts.queue import Queue, QueueStats
+from pypes.ingest.contracts.queue import GraphUse, Queue, QueueStats
 from pypes.ingest.delivery import Header
 from pypes.runtime.contracts.shard import Runs
 from pypes.runtime.worker.sources import Sources
@@ -45,6 +45,9 @@ class ShardDesk:
 
     async def stats(self) -> QueueStats:
         return self._queue.stats()
+
+    async def uses(self) -> dict[str, GraphUse]:
+        return self._queue.uses()
 
     async def unfinished(self, graph: str) -> int | None:
         return await self._queue.unfinished(graph) if self._is_closing(graph) else None

@@ -9,16 +9,17 @@ import msgspec
 
 from pypes import __version__
 from pypes.errors import StoreError, Unavailable
-from pypes.ingest.contracts.queue import QueueStats
+from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.runtime.contracts.supervisor import NodeStatus, WorkerCalls
 from pypes.runtime.worker.peers import Peers
 
 
 class ShardStatus(msgspec.Struct, frozen=True):
-    """One shard. ``queue`` is ``None`` while its owner cannot be asked; ``reason`` says why."""
+    """One shard. ``queue`` is ``None`` while its owner cannot be asked; ``reason`` says why. ``graphs``: the usage of each."""
 
     shard: int
     queue: QueueStats | None
+    graphs: dict[str, GraphUse]
     reason: str = ""
 
 
@@ -48,9 +49,11 @@ async def snapshot(node: int, supervisor: WorkerCalls, peers: Peers) -> Snapshot
 
 async def _shard(peers: Peers, number: int) -> ShardStatus:
     try:
-        return ShardStatus(number, await peers.shard(number).stats())
+        shard = peers.shard(number)
+        queue, graphs = await asyncio.gather(shard.stats(), shard.uses())
+        return ShardStatus(number, queue, graphs)
     except (Unavailable, StoreError) as error:
-        return ShardStatus(number, None, error.message)
+        return ShardStatus(number, None, {}, error.message)
 
 
 def _pools(status: NodeStatus) -> list[PoolStatus]:

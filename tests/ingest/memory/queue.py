@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
-from pypes.ingest.contracts.queue import QueueStats
+from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.ingest.queues.prefetched import Prefetched
 from pypes.ingest.queues.statistics import stats_of
 from pypes.ingest.store.spool import SpoolDir
@@ -51,6 +51,9 @@ class MemoryQueue:
     def stats(self) -> QueueStats:
         shelf = self._shelf
         return stats_of(shelf.backlog, shelf.room, appended=shelf.appended, now=shelf.clock.now(), is_failed=False)
+
+    def uses(self) -> dict[str, GraphUse]:
+        return self._shelf.room.uses()
 
     async def unfinished(self, graph: str) -> int:
         await step()

@@ -11,7 +11,7 @@ from pypes.core.graph_limits import NO_LIMITS, GraphLimits
 from pypes.core.limits import Limits
 from pypes.errors import DiskFull, LettersFull, QueueFull
 from pypes.ingest.contracts.leasing import Lease, Stream
-from pypes.ingest.contracts.queue import Queue
+from pypes.ingest.contracts.queue import GraphUse, Queue
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Outcome
 from tests.ingest.harness import MANY, letter, open_queue, run, take
@@ -330,3 +330,22 @@ def test_dead_letters_that_fill_the_disk_of_a_graph_stop_it(play: Callable[..., 
         await post(queue, "a")
 
     play(scenario)
+
+
+def test_the_usage_of_each_graph_is_shown_with_the_bounds_in_force(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.intake.deployed(sharing("a", b=GraphLimits(queue_max_bytes=50, disk_bytes=90)))
+        await post(queue, "c", b"xx")
+        await post(queue, "a", b"xxx")
+        (lease,) = await take(queue, stream=Stream("a", False))
+        await fail(queue, lease)
+        shared = {"queue_max_deliveries": 10, "queue_max_bytes": 500, "dead_letters_kept": 4, "dead_letters_bytes": 500}
+        uses = queue.uses()
+        letter_bytes = queue.stats().dead_letter_bytes
+        assert uses == {
+            "a": GraphUse(0, 0, 1, letter_bytes, 0, shared),
+            "b": GraphUse(0, 0, 0, 0, 0, {**shared, "queue_max_bytes": 50, "disk_bytes": 90}),
+            "c": GraphUse(1, 2, 0, 0, 0, shared),
+        }
+
+    play(scenario, queue_max_deliveries=20, queue_max_bytes=1000, dead_letters_kept=8, dead_letters_bytes=1000)
