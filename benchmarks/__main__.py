@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 
-from benchmarks import backlog, endpoint, isolation, lanes, memory, promises, real_work, scaling, scheduler
+from benchmarks import backlog, disk, endpoint, isolation, lanes, memory, promises, real_work, scaling, scheduler
 from benchmarks.measure import Skipped
 from benchmarks.report import Line
 
@@ -25,6 +25,7 @@ CLAIMS: dict[str, Callable[[], Iterable[Line]]] = {
     "scaling": lambda: [scaling.two_instances()],
     "lanes": lambda: [lanes.live_during_bulk()],
     "isolation": isolation.lines,
+    "disk": disk.lines,
     "ordering": lambda: [promises.ordering()],
     "receipts": lambda: [promises.receipts()],
 }

@@ -21,10 +21,10 @@ def rewrite(connection: sqlite3.Connection, key: int, done: Collection[int]) -> 
     Positions stay, so receipts lead where they did. Not done while more than half of the row is still needed, nor to a row that
     is damaged. That these positions are done must be in the store, or come with the same transaction: their bodies are gone then.
     """
-    found = connection.execute("SELECT data, crc FROM commits WHERE key = ?", (key,)).fetchone()
-    if found is None or len(found[0]) < _LEAST_BYTES:
+    found = connection.execute("SELECT salt, entries, data, crc FROM commits WHERE key = ?", (key,)).fetchone()
+    if found is None or len(found[2]) < _LEAST_BYTES:
         return
-    data, crc = found
+    salt, count, data, crc = found
     try:
         entries = unpack(data, crc)
     except StoreError:
@@ -44,6 +44,7 @@ def rewrite(connection: sqlite3.Connection, key: int, done: Collection[int]) -> 
     if 2 * len(packed) > len(data):
         return
     names = orjson.dumps(spools).decode() if spools else None
-    connection.execute(
-        "UPDATE commits SET size = ?, spools = ?, data = ?, crc = ? WHERE key = ?", (size, names, packed, checksum(packed), key)
-    )
+    # not an UPDATE: SQLite merges pages that have become empty for the most part only where something is deleted
+    connection.execute("DELETE FROM commits WHERE key = ?", (key,))
+    row = (key, salt, count, size, names, packed, checksum(packed))
+    connection.execute("INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?)", row)

@@ -95,7 +95,9 @@ class Script:
             node=1,
             limits=Limits(),
             durability=self.durability,
-            rewrite_s=0.0,  # rows of which little is left are written anew at once
+            # rows of which little is left are written anew at once, some because of their bytes and together
+            rewrite_s=0.02,
+            spare_bytes=100_000,
             connect=connect,
         )
 
