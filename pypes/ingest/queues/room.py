@@ -67,7 +67,10 @@ class Room:
             )
         # PERF: far from full, no graph is looked at that has no limits of its own
         if graph and (
-            deliveries + 1 > self._shared_deliveries or total + size > self._shared_bytes or is_bulk or graph in self._own
+            deliveries + 1 > self._shared_deliveries
+            or total + size > self._shared_bytes
+            or is_bulk
+            or (graph in self._own and not self._shares.is_within_own(graph, size))
         ):
             reached = self._shares.reached(graph, size, (deliveries, self.bytes), _BULK_SHARE if is_bulk else 1.0)
             # a replay takes of the disk what its dead letters had

@@ -101,16 +101,13 @@ class Shares:
 
     def _share(self, bound: int, own: int | None, taken: int, sharing: Callable[[], int]) -> Share:
         """The share of a graph in a bound of which so much is taken; ``sharing()`` counts the graphs that share it."""
-        is_scarce = taken > SCARCE * bound
-        if own is not None and own <= bound and not is_scarce:
-            # PERF: asked for each append of such a graph, so nothing is counted
-            return Share(own, is_own=True)
         count = sharing()
         most = bound if own is not None or count < 2 else int(MOST * bound)
-        if is_scarce and count > 1:
+        if count > 1 and taken > SCARCE * bound:
             most = min(most, bound // count)
-        is_own = own is not None and own <= most
-        return Share(max(1, own if own is not None and is_own else most), is_own)
+        if own is not None and own <= most:
+            return Share(own, is_own=True)
+        return Share(max(1, most), is_own=False)
 
     # -- the queue ---------------------------------------------------------------------------------------
 
@@ -137,6 +134,20 @@ class Shares:
         if most is not None and (use.deliveries or use.letters) and use.disk_bytes + size > most:
             return Reached("disk_bytes", most, most, is_own=True)
         return None
+
+    def is_within_own(self, graph: str, size: int) -> bool:
+        """True if a delivery is within the limits that its graph has of its own, as :meth:`reached` says of the live lane.
+
+        PERF: asked for each append of such a graph; a quarter of the time that the whole answer takes.
+        """
+        use, own = self.uses[graph], self.own[graph]
+        deliveries, size_bytes, disk_bytes = own.queue_max_deliveries, own.queue_max_bytes, own.disk_bytes
+        if use.deliveries and (
+            (deliveries is not None and use.deliveries >= deliveries)
+            or (size_bytes is not None and use.bytes + size > size_bytes)
+        ):
+            return False
+        return disk_bytes is None or use.bytes + use.letter_bytes + use.receipt_bytes + size <= disk_bytes
 
     # -- dead letters ------------------------------------------------------------------------------------
 
