@@ -95,7 +95,8 @@ class Asker:
                 if status in (401, 403, 404, 507) and code_of(answer) in OF_ALL:
                     self._given_up = reason
                     raise Unavailable(reason, code="feed.unavailable")
-                if status not in (429, 500, 502, 503, 504):
+                # the disk of a graph may have room when what waits has run
+                if status not in (429, 500, 502, 503, 504) and code_of(answer) != "graph.disk_full":
                     raise InvalidInput(reason, code="feed.refused")
                 delay_s = _retry_after_s(answer.headers.get("Retry-After"), delay_s)
             attempt += 1
