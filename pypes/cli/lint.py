@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pypes.cli.catalogue import find_components, load_option
+from pypes.config import Settings, load_settings
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.advice import advise
 from pypes.graph.codec import loads
@@ -18,9 +19,11 @@ from pypes.registry import Catalogue
 @click.command()
 @click.argument("graphs", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @load_option
+@click.option("--config", type=click.Path(path_type=Path), help="Settings file of the node: warn of limits beyond its own.")
 @click.option("--env", is_flag=True, help="Read ${NAME} in parameters from the environment, as deployment does.")
-def lint(graphs: tuple[Path, ...], load_files: tuple[Path, ...], env: bool) -> None:
+def lint(graphs: tuple[Path, ...], load_files: tuple[Path, ...], config: Path | None, env: bool) -> None:
     """Check GRAPHS and name every problem with its place; exit code 1 if there is one that is no mere warning."""
+    settings = None if config is None else load_settings(config)
     catalogue = find_components(load_files)
     total = 0
     for path in graphs:
@@ -31,7 +34,7 @@ def lint(graphs: tuple[Path, ...], load_files: tuple[Path, ...], env: bool) -> N
             click.echo(f"{place}: {problem.message} [{problem.code}]")
         if problems:
             continue
-        for warning in _warnings(path, catalogue):
+        for warning in _warnings(path, catalogue, settings):
             click.echo(f"{path}: {warning.path}: warning: {warning.message} [{warning.code}]")
         click.echo(f"{path}: ok")
     if total:
@@ -46,5 +49,8 @@ def _problems(path: Path, catalogue: Catalogue, env: bool) -> list[Problem]:
     return validate(graph, catalogue, environ=os.environ if env else None)
 
 
-def _warnings(path: Path, catalogue: Catalogue) -> list[Problem]:
-    return advise(loads(path.read_bytes()), catalogue)
+def _warnings(path: Path, catalogue: Catalogue, settings: Settings | None) -> list[Problem]:
+    graph = loads(path.read_bytes())
+    if settings is None:
+        return advise(graph, catalogue)
+    return advise(graph, catalogue, settings.limits, settings.server.workers)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
 from typing import Any, Final
 
+from pypes.core.limits import Limits
 from pypes.errors import Problem
 from pypes.graph.model import Graph
 from pypes.graph.spec import ComponentSpec
@@ -17,10 +18,30 @@ from pypes.graph.ways import reach, ways
 _COPYING: Final = ("ADAPTER", "TRANSFORMER", "EXTRACTOR")
 
 
-def advise(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> list[Problem]:
-    """All that is worth a warning, in the order in which the graph is written. It must be valid (see ``validate``)."""
+def advise(graph: Graph, catalogue: Mapping[str, ComponentSpec], limits: Limits | None = None, shards: int = 1) -> list[Problem]:
+    """All that is worth a warning, in the order in which the graph is written. It must be valid (see ``validate``).
+
+    ``limits`` are those of the node, where they are known, ``shards`` is the number of its ingest workers.
+    """
     kinds = (_held_branches, _shared_ids, _shared_parts, _shared_destinations, _past_remembering)
-    return [problem for found in kinds for problem in found(graph, catalogue)]
+    beyond = [] if limits is None else _beyond_the_node(graph, limits, shards)
+    return [*beyond, *(problem for found in kinds for problem in found(graph, catalogue))]
+
+
+def _beyond_the_node(graph: Graph, limits: Limits, shards: int) -> Iterator[Problem]:
+    """Limits of a graph that are larger than those of the node."""
+    # a graph with order lies in one shard
+    shards = 1 if graph.order_by else shards
+    for name, value in graph.limits.to_obj().items():
+        bound = getattr(limits, name, None)
+        if bound is None or value <= (most := bound if name.endswith("_s") else bound * shards):
+            continue
+        where = f" ({bound} in each of {shards} shards)" if most != bound else ""
+        message = (
+            f"is more than the {most} that the node has{where}, so it bounds nothing; write less, or raise {name} in [limits] of "
+            "pypes.ini"
+        )
+        yield Problem(f"limits.{name}", message, "graph.limit_beyond_node")
 
 
 def _held_branches(graph: Graph, catalogue: Mapping[str, ComponentSpec]) -> Iterator[Problem]:

@@ -133,6 +133,18 @@ class TestLint:
         assert "[graph.held_branch]" in result.output
         assert result.output.endswith("ok\n")
 
+    def test_a_limit_beyond_the_node_is_a_warning(self, tmp_path: Path) -> None:
+        (tmp_path / "node.ini").write_text("[server]\nworkers = 2\n[limits]\nqueue_max_bytes = 1MiB\n")
+        path = tmp_path / "g.json"
+        path.write_text(
+            '{"pypes": 1, "name": "g", "limits": {"queue_max_bytes": "3MiB"}, "nodes": {"json": {"component": "JSON"},'
+            ' "end": {"component": "Null"}}, "wires": [["json.out", "end.in"]]}'
+        )
+        result = run("lint", "--config", tmp_path / "node.ini", path)
+        assert result.exit_code == 0, result.output
+        assert "limits.queue_max_bytes: warning: is more than the 2097152 that the node has" in result.output
+        assert "warning" not in run("lint", path).output
+
     def test_a_syntax_error_names_line_and_column(self, tmp_path: Path) -> None:
         path = tmp_path / "bad.json"
         path.write_text('{"pypes": 1,\n "name": }')

@@ -11,6 +11,7 @@ import pytest
 from pypes.component import Adapter, Component, Filter, Operator, Publisher, Source, Transformer
 from pypes.component.parameters import Help, Parameters
 from pypes.core.identity import Completed
+from pypes.core.limits import Limits
 from pypes.graph.advice import advise
 from pypes.graph.codec import from_obj
 from pypes.graph.spec import ComponentSpec, describe
@@ -273,3 +274,21 @@ def test_publishers_of_whole_documents_with_one_file(nodes: dict[str, dict[str, 
     problems = advise(graph, catalogue)
     assert [problem.path for problem in problems] == places
     assert {problem.code for problem in problems} <= {"graph.shared_destination"}
+
+
+@pytest.mark.parametrize(
+    ("limits", "order_by", "paths"),
+    [
+        ({"queue_max_deliveries": 20, "receipts_s": 60}, "", []),
+        ({"queue_max_deliveries": 20}, "id", ["limits.queue_max_deliveries"]),
+        ({"queue_max_deliveries": 21, "receipts_s": 61}, "", ["limits.queue_max_deliveries", "limits.receipts_s"]),
+        # the node has none of these
+        ({"disk_bytes": 10**18}, "", []),
+    ],
+)
+def test_a_limit_beyond_that_of_the_node(limits: dict[str, Any], order_by: str, paths: list[str]) -> None:
+    graph = from_obj({"pypes": 1, "name": "g", "nodes": {}, "wires": [], "limits": limits, "order_by": order_by})
+    problems = advise(graph, CATALOGUE, Limits(queue_max_deliveries=10, receipts_s=60.0), 2)
+    assert [problem.path for problem in problems] == paths
+    assert {problem.code for problem in problems} <= {"graph.limit_beyond_node"}
+    assert advise(graph, CATALOGUE) == []
