@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+from pypes.core.graph_limits import table as graph_table
+
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 
@@ -141,7 +143,8 @@ def markdown() -> str:
         "|---|---|---|---|",
     ]
     lines += [f"| `{x.name}` | {_quantity(x)} | {x.help} | {x.status or '–'} |" for x in table()]  # noqa: RUF001
-    lines += ["", *_FIXED]
+    lines += ["", *_FIXED, *_OF_A_GRAPH, "", "| Name | What it bounds | Status when reached |", "|---|---|---|"]
+    lines += [f"| `{x.name}` | {x.help} | {x.status or '–'} |" for x in graph_table()]  # noqa: RUF001
     return "\n".join(lines) + "\n"
 
 
@@ -152,6 +155,16 @@ _FIXED = (
     "together (400). An integer has at most 64 bits (400). A number with a fraction or an exponent is an IEEE double.",
     "The `batch_size` of a filter is at most 10,000 packets. The store of a filter keeps as many entries as its component says:",
     "`Unchanged` 1,000,000 `documents`, unless its parameter says otherwise; those that were written first go first.",
+)
+
+
+#: The introduction to the limits that a graph may have.
+_OF_A_GRAPH = (
+    "",
+    "## Limits of a graph",
+    "",
+    "A graph may have [limits of its own](graphs.md#limits), in place of its share of those above. They are for the whole node:",
+    "each shard that takes deliveries enforces its part, and the one shard of a graph with `order_by` all.",
 )
 
 
