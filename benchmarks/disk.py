@@ -61,7 +61,7 @@ class Sizes(NamedTuple):
 
 async def run(folder: Path, load: Load, *, samples: int = 10, spare_bytes: int = SPARE_BYTES) -> list[Sizes]:
     """Sizes at the start and at even distances up to the end."""
-    limits = Limits(receipts_kept=1000)  # those of documents that are done as a whole are not looked at here
+    limits = Limits(receipts_bytes=1 << 20)  # those of documents that are done as a whole are not looked at here
     queue = await EmbeddedQueue.open(
         Shards(folder).lock(0), node=1, limits=limits, durability="interval", spare_bytes=spare_bytes
     )

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pypes.core.limits import Limits
@@ -268,10 +269,18 @@ class _Reader:
         self.problems.append(Problem(self._names.get(key, key), message, "config.invalid"))
 
 
+#: Settings of earlier releases, and what stands in their place.
+_RETIRED = MappingProxyType(
+    {"limits.receipts_kept": "receipts are kept for receipts_s, within receipts_bytes, whatever their number; remove this key"}
+)
+
+
 def _unknown(key: str, section: str) -> str:
     if section not in SECTIONS:
         return f"unknown section [{section}]; there are {', '.join(f'[{name}]' for name in SECTIONS)}"
     option = key.partition(".")[2]
+    if key in _RETIRED:
+        return _RETIRED[key]
     everything = {f.name: name for name, cls in SECTIONS.items() for f in fields(cls)}
     if option in everything:
         return f"unknown key; {option} belongs to section [{everything[option]}]"

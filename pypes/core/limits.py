@@ -67,10 +67,11 @@ class Limits:
     )
     cache_bytes: int = _limit(64 * MIB, "Waiting bodies kept in memory per queue shard; others are read again.", unit="bytes")
     grace_s: float = _limit(30.0, "Time to finish accepted deliveries when the node is told to stop.", unit="seconds")
-    receipts_kept: int = _limit(1_000_000, "Receipts of finished deliveries kept per queue shard.", unit="receipts")
-    receipts_s: float = _limit(7 * 86400.0, "Time for which receipts of finished deliveries are kept.", unit="seconds")
+    receipts_s: float = _limit(86400.0, "Time for which receipts of finished deliveries are kept.", unit="seconds")
     receipts_bytes: int = _limit(
-        512 * MIB, "Details of documents kept for receipts, per queue shard; the oldest receipts go first.", unit="bytes"
+        4 * GIB,
+        "Receipts of finished deliveries, per queue shard; beyond that the oldest of the graph that has most go first.",
+        unit="bytes",
     )
     receipt_ids_bytes: int = _limit(
         MIB, "Ids of documents kept with one receipt; the other documents have only their index.", unit="bytes"
@@ -119,6 +120,15 @@ class Limits:
     )
     drafts_bytes: int = _limit(64 * MIB, "Parameters of all drafts together.", unit="bytes", status=409)
     idempotency_key_bytes: int = _limit(255, "Length of an Idempotency-Key.", unit="bytes", status=400)
+    keys_s: float = _limit(
+        3600.0, "Time for which idempotency keys are remembered, and at least until their delivery is done.", unit="seconds"
+    )
+    keys_kept: int = _limit(
+        10_000_000,
+        "Idempotency keys per queue shard, of about 60 bytes each; half of it for one graph, all for the only graph.",
+        unit="keys",
+        status=429,
+    )
     callback_s: float = _limit(86400.0, "Time for which posting a receipt to its callback is tried.", unit="seconds")
     filter_s: float = _limit(300.0, "Time for one packet (or batch) in a filter without a timeout_s of its own.", unit="seconds")
     isolated_bytes: int = _limit(GIB, "Address space of the process of an isolated component.", unit="bytes")

@@ -10,7 +10,7 @@ there is one kind only; ``times`` holds started and finished of each delivery, m
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -54,6 +54,10 @@ class Kind(NamedTuple):
         return cls(graph, version, accepted, published, dropped, failed, tuple(takers), filter, removed, poster)
 
     @property
+    def counts(self) -> Counts:
+        return Counts(self.accepted, self.published, self.dropped, self.failed)
+
+    @property
     def outcome(self) -> str:
         """Common outcome of all documents; ``""`` if their outcomes differ."""
         for outcome, count in (("published", self.published), ("dropped", self.dropped), ("failed", self.failed)):
@@ -69,6 +73,40 @@ class Account(NamedTuple):
     started: int
     finished: int
     id: str | None
+
+
+class Counts(NamedTuple):
+    """Documents of a graph, in all: those accepted, and what became of them."""
+
+    accepted: int = 0
+    published: int = 0
+    dropped: int = 0
+    failed: int = 0
+
+    def plus(self, other: Counts, times: int = 1) -> Counts:
+        """The sum of these counts and so many times others."""
+        return Counts(*(own + times * more for own, more in zip(self, other, strict=True)))
+
+
+NONE = Counts()
+
+
+def count(accounts: Iterable[Account | None], counts: dict[str, Counts]) -> None:
+    """Add the documents of finished deliveries to the ``counts`` of their graphs."""
+    last: Kind | None = None
+    times = 0
+    for account in accounts:
+        if account is None:
+            continue
+        kind = account[0]
+        if kind is last:  # PERF: shared objects nearly always
+            times += 1
+            continue
+        if last is not None:
+            counts[last.graph] = counts.get(last.graph, NONE).plus(last.counts, times)
+        last, times = kind, 1
+    if last is not None:
+        counts[last.graph] = counts.get(last.graph, NONE).plus(last.counts, times)
 
 
 def kind_of(header: Header, outcome: Outcome) -> Kind:

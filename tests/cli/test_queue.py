@@ -56,7 +56,7 @@ def test_a_sound_queue_is_ok_and_counted(tmp_path: Path) -> None:
     assert checked.exit_code == 0, checked.output
     assert "shard 0: ok, 1 delivery waits" in checked.output
     (stats,) = json.loads(run("stats", tmp_path, "--json").output)
-    assert (stats["shard"], stats["format"], stats["deliveries"], stats["commits"], stats["dead_letters"]) == (0, 2, 1, 1, 1)
+    assert (stats["shard"], stats["format"], stats["deliveries"], stats["commits"], stats["dead_letters"]) == (0, 3, 1, 1, 1)
     assert stats["oldest"].endswith("Z")
     assert "dead letters" in run("stats", tmp_path).output
 

@@ -117,10 +117,10 @@ class Backlog:
         backlog.deliveries += len(own)
         self.cache.keep(backlog, group, own, size)
 
-    def restore(self, group: Group, parts: Iterable[tuple[Stream, list[int] | None, int, int]]) -> None:
-        """Put a commit of an earlier life at the end, cold: stream, positions (None: all), deliveries and bytes unfinished."""
+    def restore(self, group: Group, parts: Iterable[tuple[Stream, list[int] | None, int, int, int]]) -> None:
+        """Put a commit of an earlier life at the end, cold: stream, positions (None: all), what is unfinished in numbers."""
         self.groups[group.key] = group
-        for stream, positions, deliveries, size in parts:
+        for stream, positions, deliveries, size, _ in parts:
             if deliveries:
                 backlog = self._backlog_of(stream)
                 backlog.deliveries += deliveries

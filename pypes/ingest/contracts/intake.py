@@ -9,6 +9,9 @@ from typing import NamedTuple, Protocol
 from pypes.core.graph_limits import GraphLimits
 from pypes.ingest.delivery import Header, Spooled
 
+#: So much of a digest is compared and stored.
+DIGEST_BYTES = 8
+
 
 class Key(NamedTuple):
     """An idempotency key: its name as the caller scopes it, and the digest of the request that came with it."""
@@ -27,7 +30,8 @@ class Intake(Protocol):
 
         With a ``key`` that is known for the same digest, the future gives the first receipt (once that is durable) and nothing
         is appended; for another digest, :class:`Conflict` (``idempotency.mismatch``) is raised. Concurrent appends of
-        one key are one delivery; a key whose append failed is free again. Keys are forgotten with the receipts.
+        one key are one delivery; a key whose append failed is free again. Keys are forgotten after ``keys_s``, but not while
+        their delivery waits.
 
         Raises :class:`QueueFull` (``queue.full``), :class:`LettersFull` (until dead letters of the graph are replayed or deleted)
         or :class:`StoreError` at once; the future fails with :class:`StoreError` when the commit did, and nothing was accepted

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from pypes.ingest.accounts import Counts
 from pypes.ingest.contracts.blobs import Blobs
 from pypes.ingest.contracts.callbacks import Callbacks
 from pypes.ingest.contracts.cursors import Cursors
@@ -45,8 +46,9 @@ class QueueStats:
 
 @dataclass(frozen=True, slots=True)
 class GraphUse:
-    """Usage of one graph in one shard: what waits, its dead letters with the bodies kept for them, and its receipts.
+    """Usage of one graph in one shard: what waits, its dead letters with the bodies kept for them, its receipts and keys.
 
+    ``accepted``, ``published``, ``dropped`` and ``failed`` are documents, since the shard was made.
     ``limits`` has the bounds in force for it at the moment by the names of limits: its own, or its share of the node's.
     """
 
@@ -55,7 +57,12 @@ class GraphUse:
     dead_letters: int
     dead_letter_bytes: int
     receipt_bytes: int
+    keys: int
     limits: Mapping[str, int]
+    accepted: int = 0
+    published: int = 0
+    dropped: int = 0
+    failed: int = 0
 
 
 class Queue(Protocol):
@@ -82,6 +89,10 @@ class Queue(Protocol):
 
     def uses(self) -> dict[str, GraphUse]:
         """The usage of each graph that is deployed or has something left, as far as it is known here."""
+        ...
+
+    def totals(self) -> Mapping[str, Counts]:
+        """Documents accepted, published, dropped and failed, by graph, since the queue was made."""
         ...
 
     async def unfinished(self, graph: str) -> int:

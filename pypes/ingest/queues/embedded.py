@@ -15,13 +15,14 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
 from pypes.errors import InvalidConfig
-from pypes.ingest.accounts import Account
+from pypes.ingest.accounts import NONE, Account, Counts
 from pypes.ingest.backlog.backlog import Backlog
 from pypes.ingest.backlog.deliveries import HEADER_BYTES, Delivery, Group
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
@@ -42,8 +43,10 @@ from pypes.ingest.queues.rewriting import REWRITE_S, SPARE_BYTES, Rewriting
 from pypes.ingest.queues.room import Room
 from pypes.ingest.queues.statistics import stats_of
 from pypes.ingest.queues.store_thread import StoreThread
+from pypes.ingest.queues.totals import Totals
 from pypes.ingest.queues.write_buffer import Append, Change, Commit, Move, WriteBuffer
 from pypes.ingest.receipt import ReceiptIds, first_key, time_of
+from pypes.ingest.store.keys import SPAN_MS
 from pypes.ingest.store.ledger import Ledger
 from pypes.ingest.store.letter_reading import LetterReader
 from pypes.ingest.store.recovery import Recovered, recover
@@ -57,6 +60,8 @@ from pypes.observe import Observer, guarded
 log = logging.getLogger(__name__)
 
 _PROBE_S = 1.0
+#: Tables that idempotency keys are spread over, at most; each is looked into for each key that comes.
+_KEY_SPANS = 6
 
 
 class EmbeddedQueue:
@@ -93,6 +98,7 @@ class EmbeddedQueue:
         self._observation = observation = Observation(watching) if watching is not None else None
         self._writing = StoreThread(loop, f"pypes-commit-{number}")
         self._reading = StoreThread(loop, f"pypes-read-{number}")
+        self._folding = StoreThread(loop, f"pypes-fold-{number}")
         # tokens of an earlier life of this queue must not be valid in this one
         self._backlog = Backlog(time.monotonic_ns(), limits.cache_bytes)
         self._buffer = WriteBuffer(node, number, self._backlog.has_bulk, clock.now)
@@ -134,12 +140,25 @@ class EmbeddedQueue:
             write_off=lambda graph, size: self._room.count(graph, 0, -size),
             on_read=lambda has_lost: self.leasing.notify(has_lost=has_lost),
         )
-        self._retention = Retention(self._writing, store, limits, clock, found.totals, found.horizon)
+        self._retention = Retention(
+            store,
+            self._writing,
+            self._folding,
+            limits,
+            clock,
+            found.history,
+            found.horizon,
+            oldest_waiting=lambda: next(iter(self._backlog.groups), None),
+            on_receipts=self._room.set_receipts,
+            on_keys=self._room.add_keys,
+        )
+        self._totals = Totals(found.history.counts, found.found)
         self._rewriting = Rewriting(self._committer, after_s=rewrite_s, spare_bytes=spare_bytes)
         ledger = Ledger(store)
-        self.intake = StoredIntake(self._room, self._committer, ledger, self._reading, spool)
+        maker = ReceiptMaker(node, number, clock)
+        self.intake = StoredIntake(self._room, self._committer, ledger, self._reading, spool, self._retention, maker.id_of)
         self.receipts = StoredReceipts(
-            ReceiptMaker(node, number, clock),
+            maker,
             self._backlog,
             self.leasing,
             ledger,
@@ -179,7 +198,9 @@ class EmbeddedQueue:
             raise InvalidConfig(f"must be always, interval or never, not {durability!r}", where="queue.durability")
         loop, clock = asyncio.get_running_loop(), clock or Clock()
         path, born = shard.path / "queue.db", first_key(clock.fresh())
-        store = await loop.run_in_executor(None, partial(Store, path, durability, version=version, born=born, connect=connect))
+        span_ms = int(max(SPAN_MS, limits.keys_s * 1000 / _KEY_SPANS))
+        make = partial(Store, path, durability, version=version, born=born, key_span_ms=span_ms, connect=connect)
+        store = await loop.run_in_executor(None, make)
         if store.tail.broken:
             log.warning(
                 "the log of the queue ends in frames that cannot be read: the unsynced tail of a power cut, of which nothing was "
@@ -236,7 +257,7 @@ class EmbeddedQueue:
             self._backlog.past[key, position] = Rerun(poisons=poisons)
         self._fresh_graphs.update(each.graph for each in known.fresh)
         self._backlog.supersede(known.fresh)
-        self._room.set_letters(known.totals.letters)
+        self._room.set_letters(known.history.letters)
 
     # -- what a commit brought ---------------------------------------------------------------------------
 
@@ -250,6 +271,7 @@ class EmbeddedQueue:
             self._retention.count(commit.batch)
             if self._fresh_graphs:
                 self._forget_fresh()
+        self._totals.committed(commit)
         if commit.touched or commit.complete or commit.rewritten:
             self._rewriting.committed(commit)
         if commit.batch.is_rare:
@@ -268,6 +290,9 @@ class EmbeddedQueue:
             self._fresh_graphs.update(each.graph for each in commit.batch.fresh)
         self._backlog.add(group, list(deliveries))
         self._appended += count
+        self._totals.accepted(commit.appends)
+        for row in commit.batch.keys:
+            self._room.add_keys(row.graph, 1)
         confirm = self.intake.confirm
         for append, delivery in zip(commit.appends, deliveries, strict=True):
             confirm(append, delivery.id)
@@ -324,7 +349,11 @@ class EmbeddedQueue:
         return stats_of(self._backlog, self._room, appended=self._appended, now=self._clock.now(), is_failed=is_failed)
 
     def uses(self) -> dict[str, GraphUse]:
-        return self._room.uses()
+        counts = self._totals.by_graph
+        return {graph: replace(use, **counts.get(graph, NONE)._asdict()) for graph, use in self._room.uses().items()}
+
+    def totals(self) -> Mapping[str, Counts]:
+        return self._totals.by_graph
 
     async def unfinished(self, graph: str) -> int:
         await self._committer.settled()
@@ -336,8 +365,10 @@ class EmbeddedQueue:
         self.leasing.close()
         self._refill.close()
         self._rewriting.close()
+        await self._retention.close()
         await self._committer.close()
         self._reading.stop()
+        self._folding.stop()
         await self._writing.call(self._store.close)
         self._writing.stop()
         self._shard.release()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from pypes.errors import Conflict, PypesError
-from pypes.ingest.contracts.intake import Key
+from pypes.ingest.contracts.intake import DIGEST_BYTES, Key
 
 
 class Keys:
@@ -69,7 +69,7 @@ class Keys:
 
 def check(key: Key, digest: bytes) -> None:
     """Raise :class:`Conflict` if a key was used before with a request that has another digest."""
-    if digest != key.digest:
+    if digest[:DIGEST_BYTES] != key.digest[:DIGEST_BYTES]:
         raise Conflict(
             "the idempotency key was used with another request; use a new key for each request", code="idempotency.mismatch"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from pypes.core.graph_limits import GraphLimits
@@ -14,6 +14,7 @@ from pypes.ingest.contracts.intake import Key
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.queues.committer import Committer, store_error
 from pypes.ingest.queues.idempotency import Keys
+from pypes.ingest.queues.retention import Retention
 from pypes.ingest.queues.room import Room
 from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.queues.write_buffer import Append
@@ -22,15 +23,29 @@ from pypes.ingest.store.ledger import Ledger
 
 
 class StoredIntake:
-    """Implements :class:`pypes.ingest.contracts.intake.Intake`."""
+    """Implements :class:`pypes.ingest.contracts.intake.Intake`.
 
-    def __init__(self, room: Room, committer: Committer, ledger: Ledger, reading: StoreThread, blobs: Blobs) -> None:
+    ``receipt_of`` gives the id of the delivery at the key of a commit, a position and a salt.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        committer: Committer,
+        ledger: Ledger,
+        reading: StoreThread,
+        blobs: Blobs,
+        retention: Retention,
+        receipt_of: Callable[[int, int, int], object],
+    ) -> None:
         self.keys = Keys()
         self._room = room
         self._committer = committer
         self._ledger = ledger
         self._reading = reading
         self._blobs = blobs
+        self._retention = retention
+        self._receipt_of = receipt_of
         self._loop = asyncio.get_running_loop()
 
     def append(
@@ -52,12 +67,13 @@ class StoredIntake:
         self._reading.submit(look_up, partial(self._looked_up, Append(header, body, decoded, future, key)))
         return self.keys.follow(future)
 
-    def _looked_up(self, append: Append, found: tuple[bytes, str] | None, error: BaseException | None) -> None:
+    def _looked_up(self, append: Append, found: tuple[bytes, int, int, int] | None, error: BaseException | None) -> None:
         """Append what came with an idempotency key, unless the store has that key already."""
         assert append.key is not None
         if found is not None:
             self._discard(append.body)
-            self.keys.known(append.key, *found)
+            digest, *place = found
+            self.keys.known(append.key, digest, str(self._receipt_of(*place)))
             return
         try:
             if error is not None:
@@ -88,6 +104,8 @@ class StoredIntake:
     def _take_on(self, append: Append) -> None:
         try:
             self._committer.check()
+            if append.key is not None:
+                self._room.check_keys(append.header.graph)
             self._room.reserve(append.header, len(append.body), is_replay=bool(append.replays))
         except PypesError:
             self._discard(append.body)
@@ -131,3 +149,4 @@ class StoredIntake:
 
     def deployed(self, graphs: Mapping[str, GraphLimits]) -> None:
         self._room.deployed(graphs)
+        self._retention.deployed(graphs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 
@@ -21,6 +21,7 @@ from pypes.ingest.queues.retention import Retention
 from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
 from pypes.ingest.replaying import Link
+from pypes.ingest.store.blocks import Entry
 from pypes.ingest.store.ledger import Ledger
 
 #: Greater than the key of any commit.
@@ -90,11 +91,10 @@ class StoredReceipts(LinkedReceipts):
         """The account of a finished delivery in the store. Raises :class:`Gone` if it was forgotten."""
         if not self._maker.is_own(rid):
             return None
-        entry = await self._reading.call(partial(self._ledger.entry, rid.key))
-        if entry is not None:
-            accounts: Sequence[Account] = entry.accounts if entry.salt == rid.salt else ()
-            return accounts[rid.position] if rid.position < len(accounts) else None
-        if self._retention.has_forgotten(rid.key) and rid.key not in self._backlog.groups:
+        found: Account | bool = await self._reading.call(partial(self._ledger.account, rid.key, rid.position, rid.salt))
+        if isinstance(found, Account):
+            return found
+        if found and self._retention.has_forgotten(rid.key) and rid.key not in self._backlog.groups:
             raise Gone(
                 "the receipt was issued here and has been forgotten; receipts are kept for a limited time",
                 code="receipt.forgotten",
@@ -152,7 +152,7 @@ class StoredReceipts(LinkedReceipts):
             edge = (rid.key, rid.position)
             first, last = (first, rid.key) if newest else (max(first, rid.key), last)
         found: list[Receipt] = []
-        async with aclosing(self._entries(state, first, last, limit, newest=newest)) as entries:
+        async with aclosing(self._entries(state, first, last, limit, newest=newest, graph=graph)) as entries:
             async for rid, account, group in entries:
                 place = (rid.key, rid.position)
                 if edge is None or (place < edge if newest else place > edge):
@@ -164,11 +164,12 @@ class StoredReceipts(LinkedReceipts):
         return found
 
     async def _entries(
-        self, state: str | None, first: int, last: int, page: int, *, newest: bool
+        self, state: str | None, first: int, last: int, page: int, *, newest: bool, graph: str
     ) -> AsyncGenerator[tuple[ReceiptId, Account | None, Group | None], None]:
         """Candidates for a state between two commits, in order, with the group of deliveries unfinished now or before."""
         has_finished = state in (None, "done", "failed")
         has_unfinished = state in (None, "queued", "processing")
+        only_failed = state == "failed"
         # what is finished while the store is read is in one of the two: its group knows its account
         groups = {
             key: group
@@ -177,27 +178,24 @@ class StoredReceipts(LinkedReceipts):
         }
         waiting = sorted(groups)
         while True:
-            rows = []
+            stored: dict[int, list[Entry]] = {}
             if has_finished:
-                read = partial(self._ledger.entries, first, last, page, newest=newest, only_failed=state == "failed")
-                rows = await self._reading.call(read)
-            until = rows[-1].key if rows and len(rows) == page else None
-            stored = {entry.key: entry for entry in rows}
+                read = partial(self._ledger.entries, first, last, page, newest=newest, only_failed=only_failed, graph=graph)
+                stored = await self._reading.call(read)
+            until = [*stored][-1] if len(stored) == page else None
             low = until if newest and until is not None else first
             high = until if not newest and until is not None else last
             others = waiting[bisect_left(waiting, low) : bisect_right(waiting, high)]
             for key in sorted({*stored, *others}, reverse=newest):
-                accounts: Sequence[Account | None]
                 if key in stored:
-                    group, salt, accounts = None, stored[key].salt, stored[key].accounts
-                else:
-                    group = groups[key]
-                    salt, accounts = group.salt, [group.account(position) for position in range(group.entries)]
-                places = reversed(range(len(accounts))) if newest else range(len(accounts))
-                for position in places:
-                    account = accounts[position]
+                    for entry in stored[key]:
+                        yield self._maker.id_of(key, entry.position, entry.salt), entry.account, None
+                    continue
+                group = groups[key]
+                for position in reversed(range(group.entries)) if newest else range(group.entries):
+                    account = group.account(position)
                     if (account is None and has_unfinished) or (account is not None and has_finished):
-                        yield self._maker.id_of(key, position, salt), account, group
+                        yield self._maker.id_of(key, position, group.salt), account, group
             if until is None:
                 return
             first, last = (first, until - 1) if newest else (until + 1, last)

@@ -116,6 +116,20 @@ class Room:
             limit=reached.limit,
         )
 
+    def check_keys(self, graph: str) -> None:
+        """Raise :class:`QueueFull` if a graph has so many idempotency keys that no more are remembered."""
+        reached = self._shares.reached_keys(graph)
+        if reached is None:
+            return
+        which = "its own limit" if reached.is_own else "its share of the limit"
+        raise QueueFull(
+            f"graph {graph!r} has reached {which} keys_kept ({reached}): no more idempotency keys are remembered until "
+            "old ones are forgotten; post without a key, or later",
+            retry_after_s=MAX_RETRY_S,
+            where=graph,
+            limit=reached.limit,
+        )
+
     def _retry_after_s(self, deliveries: int, size: int, max_deliveries: int, max_bytes: int) -> float:
         """Seconds until so much will have become less than may be, at the pace of the drain."""
         self.show_drain()
@@ -181,6 +195,14 @@ class Room:
     def set_letters(self, found: Iterable[tuple[str, int, int]]) -> None:
         """Count these dead letters and no others."""
         self._watch(lambda: self._shares.set_letters(found))
+
+    def set_receipts(self, graph: str, size: int) -> None:
+        """The receipts of a graph take so many bytes."""
+        self._watch(lambda: self._shares.set_receipts(graph, size))
+
+    def add_keys(self, graph: str, count: int) -> None:
+        """Count idempotency keys that came, or were forgotten (less than zero)."""
+        self._shares.add_keys(graph, count)
 
     def _watch(self, change: Callable[[], None]) -> None:
         """Make a change to the dead letters or the graphs that share, and tell of graphs that are held or freed by it."""

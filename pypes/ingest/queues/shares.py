@@ -22,7 +22,7 @@ SCARCE = 0.9
 class Use:
     """Usage of a graph: in the queue, among the dead letters, and of receipts."""
 
-    __slots__ = ("bytes", "deliveries", "letter_bytes", "letters", "receipt_bytes")
+    __slots__ = ("bytes", "deliveries", "keys", "letter_bytes", "letters", "receipt_bytes")
 
     def __init__(self) -> None:
         self.deliveries = 0
@@ -30,6 +30,7 @@ class Use:
         self.letters = 0
         self.letter_bytes = 0
         self.receipt_bytes = 0
+        self.keys = 0
 
     @property
     def disk_bytes(self) -> int:
@@ -39,7 +40,7 @@ class Use:
     @property
     def is_empty(self) -> bool:
         """True if there is nothing of the graph."""
-        return not (self.deliveries or self.letters or self.receipt_bytes)
+        return not (self.deliveries or self.letters or self.receipt_bytes or self.keys)
 
 
 class Share(NamedTuple):
@@ -78,6 +79,7 @@ class Shares:
     def __init__(self, limits: Limits, held: set[str]) -> None:
         self.letters = 0
         self.letter_bytes = 0
+        self.keys = 0
         self._limits = limits
         self._held = held
         self.uses = Uses()
@@ -98,6 +100,10 @@ class Shares:
     def _sharing_letters(self) -> int:
         """Number of graphs that share the room for dead letters: those that are deployed, and others that have some."""
         return len(self._deployed) + sum(1 for graph, use in self.uses.items() if use.letters and graph not in self._deployed)
+
+    def _sharing_keys(self) -> int:
+        """Number of graphs that share the room for idempotency keys: those that are deployed, and others that have some."""
+        return len(self._deployed) + sum(1 for graph, use in self.uses.items() if use.keys and graph not in self._deployed)
 
     def _share(self, bound: int, own: int | None, taken: int, sharing: Callable[[], int]) -> Share:
         """The share of a graph in a bound of which so much is taken; ``sharing()`` counts the graphs that share it."""
@@ -188,16 +194,36 @@ class Shares:
             return Reached("disk_bytes", own.disk_bytes, own.disk_bytes, is_own=True)
         return None
 
+    # -- receipts and idempotency keys -------------------------------------------------------------------
+
+    def set_receipts(self, graph: str, size: int) -> None:
+        """The receipts of a graph take so many bytes."""
+        self.uses[graph].receipt_bytes = size
+        if graph in self.own:
+            self._judge()
+
+    def add_keys(self, graph: str, count: int) -> None:
+        """Idempotency keys of a graph came, or were forgotten (less than zero)."""
+        self.uses[graph].keys += count
+        self.keys += count
+
+    def reached_keys(self, graph: str) -> Reached | None:
+        """The bound of idempotency keys, if a graph has reached it; ``None`` if there is room for more of them."""
+        used, bound = self.uses[graph].keys, self._limits.keys_kept
+        share = self._share(bound, self.own.get(graph, NO_LIMITS).keys_kept, self.keys, self._sharing_keys)
+        return Reached("keys_kept", bound, *share) if used >= share.most else None
+
     # -- what is shown -----------------------------------------------------------------------------------
 
     def shown(self, deliveries: int, size: int) -> dict[str, GraphUse]:
         """The uses of graphs that are deployed or have something left, with the bounds in force while so much is queued."""
-        queue, letters = self._sharing_queue(), self._sharing_letters()
+        queue, letters, keys = self._sharing_queue(), self._sharing_letters(), self._sharing_keys()
         bounds = (
             ("queue_max_deliveries", deliveries, lambda: queue),
             ("queue_max_bytes", size, lambda: queue),
             ("dead_letters_kept", self.letters, lambda: letters),
             ("dead_letters_bytes", self.letter_bytes, lambda: letters),
+            ("keys_kept", self.keys, lambda: keys),
         )
         found = {}
         for graph in sorted(self._deployed | {graph for graph, use in self.uses.items() if not use.is_empty}):
@@ -208,7 +234,7 @@ class Shares:
             }
             if own.disk_bytes is not None:
                 limits["disk_bytes"] = own.disk_bytes
-            found[graph] = GraphUse(use.deliveries, use.bytes, use.letters, use.letter_bytes, use.receipt_bytes, limits)
+            found[graph] = GraphUse(use.deliveries, use.bytes, use.letters, use.letter_bytes, use.receipt_bytes, use.keys, limits)
         return found
 
     @property

@@ -10,7 +10,7 @@ from itertools import islice
 import msgspec
 import orjson
 
-from pypes.ingest.accounts import Account, encode, encode_some
+from pypes.ingest.accounts import Account, Counts, count, encode, encode_some
 from pypes.ingest.backlog.deliveries import Delivery, Group
 from pypes.ingest.contracts.cursors import Cursor
 from pypes.ingest.contracts.intake import Key
@@ -19,6 +19,7 @@ from pypes.ingest.ordering import fresh_of
 from pypes.ingest.outcome import Details, Poison
 from pypes.ingest.receipt import MAX_INDEX, ReceiptIds
 from pypes.ingest.replaying import Link
+from pypes.ingest.store.keys import key_row
 from pypes.ingest.store.rows import pack
 from pypes.ingest.store.schema import ROW_BYTES
 from pypes.ingest.store.write_batch import Remains, WriteBatch
@@ -85,7 +86,19 @@ class Change:
 class Commit:
     """A transaction on its way: what to tell to whom when it is through, or to take back when it failed."""
 
-    __slots__ = ("appends", "batch", "changes", "complete", "moves", "number", "rewritten", "spools", "touched")
+    __slots__ = (
+        "appends",
+        "batch",
+        "changes",
+        "complete",
+        "finished",
+        "moves",
+        "number",
+        "progressed",
+        "rewritten",
+        "spools",
+        "touched",
+    )
 
     def __init__(self, number: int, batch: WriteBatch) -> None:
         self.number = number
@@ -95,6 +108,9 @@ class Commit:
         self.moves: list[Move] = []
         self.complete: list[Group] = []
         self.touched: dict[int, Group] = {}
+        #: The documents of what is finished of these commits, by key and graph.
+        self.finished: list[tuple[int, dict[str, Counts]]] = []
+        self.progressed: list[tuple[int, dict[str, Counts]]] = []
         self.spools: list[str] = []
         #: Commits whose rows are written anew, with the bytes of bodies and the number of deliveries that are left out.
         self.rewritten: list[tuple[Group, int, int]] = []
@@ -236,6 +252,9 @@ class WriteBuffer:
                 batch.done.append(key)
             accounts: list[Account] = group.outcomes  # type: ignore[assignment]
             text, has_failed = encode(accounts)
+            counts: dict[str, Counts] = {}
+            count(accounts, counts)
+            commit.finished.append((key, counts))
             size = ROW_BYTES + len(text)
             if self._detail_bytes:
                 size += self._detail_bytes.get(key, 0)
@@ -249,7 +268,11 @@ class WriteBuffer:
         # a group that is half acknowledged will soon be complete: its progress is written only when that takes long
         commit.touched, self._touched = self._touched, {}
         for group in commit.touched.values():
-            commit.batch.progress.append((group.key, encode_some(list(group.outcomes or ()))))
+            accounts = list(group.outcomes or ())
+            commit.batch.progress.append((group.key, encode_some(accounts)))
+            counts: dict[str, Counts] = {}
+            count(accounts, counts)
+            commit.progressed.append((group.key, counts))
             group.has_progress = True
 
     def _take_rewrites(self, commit: Commit) -> None:
@@ -295,8 +318,7 @@ class WriteBuffer:
             if isinstance(append.body, Spooled):
                 spools.append(append.body.name)
             if append.key is not None:
-                id = ReceiptIds(self._node, self._shard, key, salt)[position]
-                batch.keys.append((append.key.name, append.key.digest, key, id))
+                batch.keys.append(key_row(*append.key, key, position, salt, header.graph))
             if append.replays:
                 batch.removed += append.replays
             if append.link is not None:

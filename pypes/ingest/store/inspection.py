@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,10 +21,18 @@ from pypes.ingest.accounts import decode, decode_some
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import Details
 from pypes.ingest.receipt import ReceiptIds
+from pypes.ingest.store.blocks import Block
 from pypes.ingest.store.reading import failure, refuse_newer
 from pypes.ingest.store.rows import unpack
-from pypes.ingest.store.schema import FORMAT
 from pypes.ingest.store.wal import LogIndex
+
+#: SQL for the number of idempotency keys, by format.
+_COUNT_KEYS = MappingProxyType(
+    {
+        2: "(SELECT count(*) FROM keys)",
+        3: "CAST((SELECT total(keys) FROM spans) AS INTEGER) + (SELECT count(*) FROM keys_waiting)",
+    }
+)
 
 _SHOWN = 20  # lines of SQLite's own check
 
@@ -134,7 +143,7 @@ class Inspector:
                     yield f"{name}, receipt {waiting.receipt}: {waiting.problem}"
 
     def _receipts(self) -> Iterator[str]:
-        if self.format < FORMAT:
+        if self.format < 2:
             return
         for key, data in self._connection.execute("SELECT key, data FROM receipts"):
             try:
@@ -146,9 +155,23 @@ class Inspector:
                 msgspec.msgpack.decode(blob, type=Details)
             except ValueError as error:
                 yield f"details of commit {key}, delivery {position}: {error}"
+        if self.format >= 3:
+            yield from self._blocks()
+
+    def _blocks(self) -> Iterator[str]:
+        for graph, first, last, entries, *parts in self._connection.execute(
+            "SELECT graph, first, last, entries, keys, data, details FROM blocks"
+        ):
+            try:
+                found = Block(first, *parts).check()
+            except StoreError as error:
+                yield f"receipts of graph {graph!r} from commit {first} to {last}: {error.message}"
+                continue
+            if found != entries:
+                yield f"receipts of graph {graph!r} from commit {first} to {last}: {found} instead of {entries}"
 
     def _letters(self) -> Iterator[str]:
-        if self.format < FORMAT:
+        if self.format < 2:
             return
         for (id,) in self._connection.execute("SELECT id FROM dead_letters WHERE id NOT IN (SELECT id FROM packets)"):
             yield f"dead letter {id}: its packet is gone"
@@ -181,18 +204,18 @@ class Inspector:
         return rows, ""
 
     def _marked(self) -> dict[int, str]:
-        if self.format < FORMAT:
+        if self.format < 2:
             return {}
         return dict(self._connection.execute("SELECT key, reason FROM damaged"))
 
     def _done(self, key: int) -> set[int]:
         for (data,) in self._connection.execute("SELECT data FROM progress WHERE key = ?", (key,)):
-            return {int(position) for position in (decode_some(data) if self.format == FORMAT else orjson.loads(data))}
+            return {int(position) for position in (decode_some(data) if self.format >= 2 else orjson.loads(data))}
         return set()
 
     def _read(self, key: int, salt: int, entries: int, done: set[int]) -> Iterator[Unfinished]:
         ids = ReceiptIds(self._node, self._shard, key, salt)
-        crc = "crc" if self.format == FORMAT else "NULL"
+        crc = "crc" if self.format >= 2 else "NULL"
         try:
             (data, expected) = self._connection.execute(f"SELECT data, {crc} FROM commits WHERE key = ?", (key,)).fetchone()
             found = unpack(data, expected)
@@ -223,9 +246,13 @@ class Inspector:
             done = sum(len(self._done(key)) for (key,) in self._connection.execute("SELECT key FROM progress").fetchall())
             (receipts,) = self._one("SELECT total(entries) FROM receipts")
             letters, letter_bytes, keys, callbacks = self._one("SELECT count(*), 0, 0, 0 FROM dead_letters")
-            if self.format == FORMAT:
+            if self.format >= 2:
                 (letter_bytes,) = self._one("SELECT (SELECT total(size) FROM dead_letters) + (SELECT total(size) FROM bodies)")
-                keys, callbacks = self._one("SELECT (SELECT count(*) FROM keys), (SELECT count(*) FROM callbacks)")
+                (callbacks,) = self._one("SELECT count(*) FROM callbacks")
+                (keys,) = self._one(f"SELECT {_COUNT_KEYS[self.format]}")
+            if self.format >= 3:
+                (folded,) = self._one("SELECT total(entries) FROM blocks")
+                receipts += folded
         except sqlite3.Error as error:
             raise failure(error, self.path) from error
         log = Path(f"{self.path}-wal")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -13,18 +13,11 @@ from pypes.ingest.contracts.callbacks import Callback
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Details
 from pypes.ingest.replaying import Link
+from pypes.ingest.store.blocks import EMPTY, SPAN, Block, Entry
 from pypes.ingest.store.rows import index_bytes, unpack_index
 from pypes.ingest.store.store import Store
 
 _START_BYTES = 4096  # of a row: enough for the index of a commit of a few deliveries
-
-
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """The accounts of a commit of which every delivery is done, by position."""
-
-    key: int
-    salt: int
-    accounts: Sequence[Account]
 
 
 class Ledger:
@@ -47,26 +40,78 @@ class Ledger:
                 return None
         return [header for header, _, _ in unpack_index(start)]
 
-    def entry(self, key: int) -> Entry | None:
-        """The accounts of one commit."""
-        rows = self._store.read("SELECT salt, data FROM receipts WHERE key = ?", (key,))
-        return Entry(key, rows[0][0], decode(rows[0][1])) if rows else None
+    def account(self, key: int, position: int, salt: int) -> Account | bool:
+        """The account of a finished delivery; else, whether this commit had such a delivery, as far as is known.
 
-    def entries(self, first: int, last: int, limit: int, *, newest: bool, only_failed: bool) -> list[Entry]:
-        """Up to ``limit`` commits from one key to another, in order or in the opposite one; ``only_failed``: with a failure."""
+        False for an id that was never given out; True if it may have been.
+        """
+        for own_salt, data in self._store.read("SELECT salt, data FROM receipts WHERE key = ?", (key,)):
+            accounts = decode(data)
+            return accounts[position] if salt == own_salt and position < len(accounts) else False
+        for block in self._blocks_with(key):
+            ordinal = block.ordinal(key, position)
+            if block.ordinals(key) is not None and block.salt(key) != salt:
+                return False
+            if ordinal is not None:
+                return block.account(ordinal)
+        return True
+
+    def entries(
+        self, first: int, last: int, limit: int, *, newest: bool, only_failed: bool, graph: str = ""
+    ) -> dict[int, list[Entry]]:
+        """Finished deliveries of up to ``limit`` commits from one key to another, in order or in the opposite one, by commit.
+
+        ``only_failed``: those with a failed document, and perhaps others of their commits. With a ``graph``, those of others
+        may be missing. All of these of each commit are there.
+        """
         order, where = "DESC" if newest else "", "AND failed" if only_failed else ""
         sql = f"SELECT key, salt, data FROM receipts WHERE key BETWEEN ? AND ? {where} ORDER BY key {order} LIMIT ?"
-        return [Entry(key, salt, decode(data)) for key, salt, data in self._store.read(sql, (first, last, limit))]
+        found: dict[int, dict[int, Entry]] = {}
+        # rows first: what is folded meanwhile is then found twice, not missed
+        for key, salt, data in self._store.read(sql, (first, last, limit)):
+            found[key] = {position: Entry(key, position, salt, account) for position, account in enumerate(decode(data))}
+        bound = _Nearest(limit, newest=newest)
+        for key in found:
+            bound.add(key)
+        of_graph = "AND graph = ?4" if graph else ""
+        edge, order = ("last", "DESC") if newest else ("first", "")
+        sql = f"""SELECT id, {edge} FROM blocks WHERE last BETWEEN ?1 AND ?2 AND first <= ?3 {where} {of_graph}
+          ORDER BY {edge} {order}"""
+        parameters = (first, last // SPAN * SPAN + SPAN - 1, last, *([graph] if graph else []))
+        for id, nearest in self._store.each(sql, parameters):
+            if bound.is_beyond(nearest):
+                break
+            for entry in self._block(id).entries(first, last, only_failed=only_failed):
+                found.setdefault(entry.key, {})[entry.position] = entry
+                bound.add(entry.key)
+        keys = sorted(found, reverse=newest)[:limit]
+        return {key: [found[key][position] for position in sorted(found[key], reverse=newest)] for key in keys}
 
     def details(self, key: int, position: int) -> Details | None:
         """The fates of the documents of a delivery, where they are more than its account says."""
         rows = self._store.read("SELECT data FROM details WHERE key = ? AND position = ?", (key, position))
-        return msgspec.msgpack.decode(rows[0][0], type=Details) if rows else None
+        if rows:
+            return msgspec.msgpack.decode(rows[0][0], type=Details)
+        for block in self._blocks_with(key, "details"):
+            ordinal = block.ordinal(key, position)
+            if ordinal is not None:
+                return block.details(ordinal)
+        return None
 
-    def key(self, name: str) -> tuple[bytes, str] | None:
-        """Digest and receipt of an idempotency key."""
-        rows: list[tuple[bytes, str]] = self._store.read("SELECT digest, receipt FROM keys WHERE name = ?", (name,))
-        return rows[0] if rows else None
+    def _blocks_with(self, key: int, details: str = "NULL") -> Iterator[Block]:
+        """The blocks that may have deliveries of a commit; with the column of details, or without."""
+        sql = "SELECT id FROM blocks WHERE last BETWEEN ? AND ? AND first <= ? ORDER BY last"
+        for (id,) in self._store.read(sql, (key, key // SPAN * SPAN + SPAN - 1, key)):
+            yield self._block(id, details)
+
+    def _block(self, id: int, details: str = "NULL") -> Block:
+        rows = self._store.read(f"SELECT first, keys, data, {details} FROM blocks WHERE id = ?", (id,))
+        # forgotten since it was found
+        return Block(*rows[0]) if rows else EMPTY
+
+    def key(self, name: str) -> tuple[bytes, int, int, int] | None:
+        """Digest of an idempotency key's request, and key, position and salt of its delivery."""
+        return self._store.find_key(name)
 
     # -- replays -----------------------------------------------------------------------------------------
 
@@ -106,6 +151,24 @@ class Ledger:
     def cursors_of_graph(self, graph: str) -> dict[str, str]:
         """Cursors of one graph, by filter."""
         return dict(self._store.read("SELECT node, cursor FROM cursors WHERE graph = ?", (graph,)))
+
+
+class _Nearest:
+    """The ``limit`` least keys so far, or the greatest ones, to tell when no more of them can come."""
+
+    def __init__(self, limit: int, *, newest: bool) -> None:
+        self._limit = limit
+        self._sign = -1 if newest else 1
+        self._keys: set[int] = set()
+
+    def add(self, key: int) -> None:
+        self._keys.add(self._sign * key)
+
+    def is_beyond(self, key: int) -> bool:
+        """True if what comes from this key on is behind all that is wanted."""
+        if len(self._keys) > self._limit:
+            self._keys = set(sorted(self._keys)[: self._limit])
+        return len(self._keys) == self._limit and max(self._keys) < self._sign * key
 
 
 def _link(origin: str, letter: str, start: str | None, documents: Any) -> Link:

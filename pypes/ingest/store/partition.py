@@ -16,12 +16,13 @@ _SMALL_BYTES = 8192
 
 
 class FoundPart(NamedTuple):
-    """The unfinished deliveries of one stream in a commit: positions (``None``: all that are unfinished), number, bytes."""
+    """The unfinished deliveries of one stream in a commit: positions (``None``: all that are), number, bytes, documents."""
 
     stream: Stream
     positions: list[int] | None
     deliveries: int
     bytes: int
+    documents: int = 0
 
 
 def scan_parts(
@@ -64,10 +65,15 @@ def parts_of(index: Iterable[Place], finished: Container[int]) -> list[FoundPart
     """The parts of a commit, from its index."""
     positions: dict[Stream, list[int]] = {}
     sizes: dict[Stream, int] = {}
+    documents: dict[Stream, int] = {}
     for position, (header, size, _) in enumerate(index):
         if position not in finished:
             stream = Stream(header.graph, header.is_bulk)
             positions.setdefault(stream, []).append(position)
             sizes[stream] = sizes.get(stream, 0) + size
+            documents[stream] = documents.get(stream, 0) + header.documents
     is_one = len(positions) == 1
-    return [FoundPart(stream, None if is_one else own, len(own), sizes[stream]) for stream, own in positions.items()]
+    return [
+        FoundPart(stream, None if is_one else own, len(own), sizes[stream], documents[stream])
+        for stream, own in positions.items()
+    ]

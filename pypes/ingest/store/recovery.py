@@ -11,7 +11,7 @@ from pypes.ingest.outcome import Poison
 from pypes.ingest.store.reading import decode_poisons
 from pypes.ingest.store.spool import SpoolDir
 from pypes.ingest.store.store import Store
-from pypes.ingest.store.write_batch import Found, Totals
+from pypes.ingest.store.write_batch import Found, History
 
 
 class Recovered(NamedTuple):
@@ -20,7 +20,7 @@ class Recovered(NamedTuple):
     found: list[Found]
     problems: list[str]
     last_key: int
-    totals: Totals
+    history: History
     horizon: tuple[int, int]
     poisons: list[tuple[int, int, tuple[Poison, ...]]]
     fresh: list[Fresh]
@@ -35,6 +35,6 @@ def recover(store: Store, spool: SpoolDir) -> Recovered:
         if not problems:
             spool.sweep({name for each in found for name in each.spools} | set(store.kept_spools()))
         poisons = [(key, position, decode_poisons(data)) for key, position, data in store.poisons()]
-        return Recovered(found, problems, store.last_key(found), store.totals(), store.horizon(), poisons, store.fresh())
+        return Recovered(found, problems, store.last_key(found), store.history(), store.horizon(), poisons, store.fresh())
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"the queue cannot be read: {error}; restore the shard from a copy", where=str(store.path)) from error

@@ -11,9 +11,10 @@ import orjson
 from pypes.ingest.accounts import Account, Kind, encode, encode_some
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import DeadLetter, dead_letter_id
+from pypes.ingest.store import keys
 
 #: Format of the store; a store of a higher one is refused, a lower one upgraded.
-FORMAT = 2
+FORMAT = 3
 
 #: The size of a row of receipts or letters besides its texts, roughly; counts towards their bounds in bytes.
 ROW_BYTES = 64
@@ -22,6 +23,9 @@ _META = "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID"
 _COMMITS = """CREATE TABLE commits
   (key INTEGER PRIMARY KEY, salt INTEGER, entries INTEGER, size INTEGER, spools TEXT, data BLOB, crc INTEGER)"""
 _PROGRESS = "CREATE TABLE progress (key INTEGER PRIMARY KEY, data TEXT)"
+
+#: Idempotency keys of format 2.
+_KEYS_2 = "CREATE TABLE keys (name TEXT PRIMARY KEY, digest BLOB, key INTEGER, receipt TEXT) WITHOUT ROWID"
 
 #: Tables that format 1 does not have, or has in another form. ``blames`` of a crash are its poisons, encoded.
 _NEW = """
@@ -38,17 +42,15 @@ CREATE INDEX dead_letters_code ON dead_letters (code);
 CREATE TABLE packets (id TEXT PRIMARY KEY, traceback TEXT, packet BLOB);
 CREATE TABLE bodies (receipt TEXT PRIMARY KEY, is_needed INTEGER, size INTEGER, spool TEXT, header BLOB, body BLOB);
 CREATE INDEX bodies_size ON bodies (size, spool);
-CREATE TABLE keys (name TEXT PRIMARY KEY, digest BLOB, key INTEGER, receipt TEXT) WITHOUT ROWID;
-CREATE INDEX keys_key ON keys (key);
 CREATE TABLE callbacks (receipt TEXT PRIMARY KEY, url TEXT, due REAL, attempts INTEGER) WITHOUT ROWID;
 CREATE INDEX callbacks_due ON callbacks (due);
 CREATE TABLE fresh (graph TEXT, hash INTEGER, key INTEGER, PRIMARY KEY (graph, hash)) WITHOUT ROWID;
 CREATE TABLE cursors (graph TEXT, node TEXT, cursor TEXT, PRIMARY KEY (graph, node)) WITHOUT ROWID;
 """
 
-#: Tables that format 2 did not have from the beginning; an earlier release leaves them alone, and writes to ``fresh`` instead.
+#: Tables that format 2 did not have from the beginning; an earlier release left them alone, and wrote to ``fresh`` instead.
 #: ``named``: what the document of a dead letter is known by. ``replays``: of the delivery at a place, which one it runs again.
-ADDED = """
+_ADDED = """
 CREATE TABLE IF NOT EXISTS newer (graph TEXT, route TEXT, id TEXT, key INTEGER, PRIMARY KEY (graph, route, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS named (letter TEXT PRIMARY KEY, document TEXT, file TEXT, route TEXT) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS named_document ON named (document) WHERE document IS NOT NULL;
@@ -56,6 +58,17 @@ CREATE INDEX IF NOT EXISTS named_file ON named (file) WHERE file IS NOT NULL;
 CREATE TABLE IF NOT EXISTS replays (key INTEGER, position INTEGER, receipt TEXT, origin TEXT, letter TEXT, start TEXT,
   documents TEXT, PRIMARY KEY (key, position)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS replays_origin ON replays (origin);
+"""
+
+#: Tables that format 2 does not have. ``totals`` are the documents of receipts that are in blocks by now, or forgotten.
+_HISTORY = """
+CREATE TABLE blocks (id INTEGER PRIMARY KEY, graph TEXT, first INTEGER, last INTEGER, entries INTEGER, failed INTEGER,
+  bytes INTEGER, keys BLOB, data BLOB, details BLOB);
+CREATE INDEX blocks_last ON blocks (last, first);
+CREATE INDEX blocks_first ON blocks (first, last);
+CREATE INDEX blocks_failed ON blocks (last) WHERE failed;
+CREATE INDEX blocks_graph ON blocks (graph, last, entries, bytes);
+CREATE TABLE totals (graph TEXT PRIMARY KEY, accepted INTEGER, published INTEGER, dropped INTEGER, failed INTEGER) WITHOUT ROWID;
 """
 
 #: A whole write batch as one statement: a row of this view.
@@ -83,22 +96,34 @@ INSERT_BODY = "INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?, ?)"
 
 def create(connection: sqlite3.Connection, version: str, born: int) -> None:
     """Make the tables of an empty store, in the transaction that the caller began; ``born``: the least key it can have."""
-    for statement in (_META, _COMMITS, _PROGRESS, *_statements(_NEW)):
-        connection.execute(statement)
+    for script in (_META, _COMMITS, _PROGRESS, _NEW, _ADDED, _HISTORY, keys.TABLES):
+        _run(connection, script)
     connection.execute("INSERT INTO meta VALUES ('version', ?), ('born', ?)", (version, born))
     connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
-def upgrade(connection: sqlite3.Connection, version: str) -> None:
-    """Bring a store of format 1 to the present one, in the transaction that the caller began.
+def upgrade(connection: sqlite3.Connection, found: int, version: str) -> None:
+    """Bring a store of an earlier format to the present one, in the transaction that the caller began.
 
-    What waits is not touched, so this takes about a second per million receipts, whatever the size of the bodies.
+    What waits is not touched, and receipts of format 2 stay as they are until they are folded; so this takes about a second for
+    a million receipts of format 1, and a few for as many idempotency keys, whatever the size of the bodies.
     """
+    if found == 1:
+        _upgrade_1(connection)
+    for script in (_ADDED, _HISTORY, keys.TABLES):
+        _run(connection, script)
+    keys.upgrade(connection)
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('version', ?)", (version,))
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _upgrade_1(connection: sqlite3.Connection) -> None:
+    """From format 1 to format 2."""
     connection.execute("ALTER TABLE commits ADD COLUMN crc INTEGER")
     for table in ("receipts", "crashes", "dead_letters"):
         connection.execute(f"ALTER TABLE {table} RENAME TO {table}_1")
-    for statement in _statements(_NEW):
-        connection.execute(statement)
+    for script in (_NEW, _KEYS_2):
+        _run(connection, script)
     connection.executemany("INSERT INTO receipts VALUES (?, ?, ?, ?, ?, ?)", _receipts_1(connection))
     connection.executemany("UPDATE progress SET data = ? WHERE key = ?", list(_progress_1(connection)))
     connection.execute("INSERT INTO crashes SELECT key, position, count, NULL FROM crashes_1")
@@ -114,8 +139,7 @@ def upgrade(connection: sqlite3.Connection, version: str) -> None:
     (born,) = connection.execute(
         "SELECT min(coalesce((SELECT min(key) FROM commits), 1 << 62), coalesce((SELECT min(key) FROM receipts), 1 << 62))"
     ).fetchone()
-    connection.execute("INSERT OR REPLACE INTO meta VALUES ('version', ?), ('born', ?)", (version, born))
-    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('born', ?)", (born,))
 
 
 def letter_row(letter: DeadLetter, receipt: str, packet_bytes: int) -> tuple[object, ...]:
@@ -149,8 +173,10 @@ def documents_of(text: str) -> tuple[tuple[int, ...], tuple[int, ...], int]:
     return tuple(named), (), 1
 
 
-def _statements(script: str) -> list[str]:
-    return script.strip().rstrip(";").split(";\n")
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    # not executescript, which would end the caller's transaction
+    for statement in script.strip().rstrip(";").split(";\n"):
+        connection.execute(statement)
 
 
 def _receipts_1(connection: sqlite3.Connection) -> Iterator[tuple[object, ...]]:

@@ -11,34 +11,33 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from pypes.core.identity import Identity
 from pypes.ingest.accounts import decode_some
 from pypes.ingest.ordering import Fresh, key_of
+from pypes.ingest.store import folding
+from pypes.ingest.store.history import read_history
+from pypes.ingest.store.keys import SPAN_MS, KeyTables, Span, Stored, waiting
 from pypes.ingest.store.letters import bury, complete, covers, remove
 from pypes.ingest.store.partition import scan_parts
 from pypes.ingest.store.reading import failure, letters_by_graph, load_rows, refuse_newer, scan_commits
 from pypes.ingest.store.rewriting import rewrite
 from pypes.ingest.store.rows import Row, checksum
-from pypes.ingest.store.schema import (
-    ADDED,
-    FORMAT,
-    WRITE_BATCH,
-    create,
-    upgrade,
-)
+from pypes.ingest.store.schema import FORMAT, WRITE_BATCH, create, upgrade
 from pypes.ingest.store.wal import LogIndex, Tail
-from pypes.ingest.store.write_batch import Found, Result, Totals, WriteBatch
+from pypes.ingest.store.write_batch import Found, History, Result, WriteBatch
 
 _PAGE_BYTES = 32768
 _WAL_PAGES = 1024  # 32 MiB: what is acknowledged soon after it arrived is overwritten in the log and never reaches the table
 _VACUUM_BYTES = 256 << 20
+#: Contents up to here are copied at an opening to give back what is free: a second or two.
+_COPIED_BYTES = 1 << 30
 
 _INSERT = "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?)"
 _INSERT_BATCH = "INSERT INTO write_batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -46,6 +45,8 @@ _NO_ROW = (None, None, None, None, None, None)
 
 
 _NOTHING = Result()
+
+T = TypeVar("T")
 
 
 class Store:
@@ -58,6 +59,7 @@ class Store:
         *,
         version: str = "",
         born: int = 0,
+        key_span_ms: int = SPAN_MS,
         connect: Callable[..., sqlite3.Connection] = sqlite3.connect,
     ) -> None:
         self.path = path
@@ -74,7 +76,12 @@ class Store:
             self._prepare(found, version, born)
             self._reader = self._connect(connect)
             self._reader.create_function("covers", 2, covers, deterministic=True)
-            self._reader.execute("PRAGMA query_only = 1")
+            #: Reads what is folded, in a thread of its own: a look-up does not wait for it.
+            self._folder = self._connect(connect)
+            for connection in (self._reader, self._folder):
+                connection.execute("PRAGMA query_only = 1")
+            #: The tables of idempotency keys.
+            self.keys = KeyTables(self._writer, key_span_ms)
         except BaseException as error:
             self.close()
             if isinstance(error, sqlite3.Error):
@@ -103,21 +110,21 @@ class Store:
                 if found == 0:
                     create(self._writer, version, born)
                 else:
-                    upgrade(self._writer, version)
+                    upgrade(self._writer, found, version)
                 self._writer.execute("COMMIT")
             except BaseException:
                 self._rollback()
                 raise
         else:
             self._shrink()
-        self._writer.executescript(f"BEGIN IMMEDIATE; {ADDED} COMMIT;")  # one sync, where there is something to add
         complete(self._writer)
         self._writer.executescript(WRITE_BATCH)
 
     def _shrink(self) -> None:
         (pages,) = self._writer.execute("PRAGMA page_count").fetchone()
         (free,) = self._writer.execute("PRAGMA freelist_count").fetchone()
-        if free * _PAGE_BYTES > _VACUUM_BYTES and free > pages // 2:  # a backlog that was worked off
+        is_small = (pages - free) * _PAGE_BYTES <= _COPIED_BYTES
+        if free * _PAGE_BYTES > _VACUUM_BYTES and free > pages // 2 and is_small:  # a backlog that was worked off
             with suppress(sqlite3.DatabaseError):  # of a damaged file no copy can be made; what is intact is served all the same
                 self._writer.execute("VACUUM")
 
@@ -149,7 +156,8 @@ class Store:
     def last_key(self, found: Iterable[Found]) -> int:
         """The greatest commit key ever used that is still known; ``found`` is what the scan found."""
         # not asked of the table of commits: its last page may be the one that is damaged
-        known = [self._one(f"SELECT coalesce(max(key), 0) FROM {table}")[0] for table in ("receipts", "damaged")]
+        columns = (("key", "receipts"), ("key", "damaged"), ("last", "blocks"))
+        known = [self._one(f"SELECT coalesce(max({column}), 0) FROM {table}")[0] for column, table in columns]
         return max(self.horizon()[1], *map(int, known), *(each.key for each in found))
 
     def horizon(self) -> tuple[int, int]:
@@ -174,9 +182,9 @@ class Store:
             names += orjson.loads(spools) if spools else []
         return names
 
-    def totals(self) -> Totals:
-        receipts, receipt_bytes = self._one("SELECT total(entries), total(bytes) FROM receipts", 2)
-        return Totals(int(receipts), int(receipt_bytes), letters_by_graph(self._writer))
+    def history(self) -> History:
+        """Size of the history, and the documents that went through; as far as it can be read."""
+        return read_history(self._writer, letters_by_graph(self._writer), self.keys.counts())
 
     def _one(self, sql: str, columns: int = 1) -> tuple[Any, ...]:
         """The one row of a query, zeros if what it reads is damaged: deliveries are served all the same."""
@@ -191,6 +199,7 @@ class Store:
         problems = []
         for what, sql in (
             ("receipts", "SELECT max(key), total(bytes) FROM receipts"),
+            ("blocks of receipts", "SELECT max(last), total(entries) FROM blocks"),
             ("dead letters", "SELECT total(size) FROM dead_letters"),
             ("bodies of dead letters", "SELECT total(size), max(spool) FROM bodies"),
         ):
@@ -212,6 +221,8 @@ class Store:
             result = self._commit_rare(batch)
             self._commit_batch(batch)
             self._writer.execute("COMMIT")
+            if batch.keys:
+                self.keys.read_spans()
             return result
         except sqlite3.Error as error:
             self._rollback()
@@ -237,7 +248,8 @@ class Store:
         many("INSERT OR REPLACE INTO crashes VALUES (?, ?, ?, ?)", batch.crashes)
         many("DELETE FROM crashes WHERE key = ?", [(key,) for key in batch.recovered])
         many("INSERT OR REPLACE INTO damaged VALUES (?, ?)", batch.damaged)
-        many("INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?)", batch.keys)
+        if batch.keys:
+            self.keys.add(batch.keys)
         many("INSERT OR REPLACE INTO callbacks VALUES (?, ?, ?, 0)", batch.callbacks)
         many("UPDATE callbacks SET attempts = attempts + 1, due = ? WHERE receipt = ?", batch.postponed)
         many("DELETE FROM callbacks WHERE receipt = ?", [(receipt,) for receipt in batch.called])
@@ -279,36 +291,33 @@ class Store:
             self._rollback()
             raise failure(error, self.path) from error
 
-    def prune(self, before_key: int, surplus: int, surplus_bytes: int) -> tuple[int, int, int]:
-        """Forget receipts older than ``before_key``, and the oldest ones until the surplus is gone.
-
-        What belongs to them (details, idempotency keys) goes with them, and the horizon moves in the same transaction.
-        Returns how many receipts and bytes went, and the horizon (0: nothing went).
-        """
-        gone = gone_bytes = last = 0
+    def change(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a job in a transaction of its own. Raises :class:`StoreError`."""
         try:
-            rows = self._writer.execute("SELECT key, entries, bytes FROM receipts ORDER BY key LIMIT 5000").fetchall()
-            for key, entries, size in rows:
-                if key >= before_key and gone >= surplus and gone_bytes >= surplus_bytes:
-                    break
-                last, gone, gone_bytes = key, gone + entries, gone_bytes + size
-            if last:
-                self._writer.execute("BEGIN IMMEDIATE")
-                for table in ("details", "keys", "replays"):
-                    # what waits for longer than receipts are kept has not been acknowledged, and nothing of it is forgotten
-                    self._writer.execute(
-                        f"DELETE FROM {table} WHERE key <= ? AND key NOT IN (SELECT key FROM commits WHERE key <= ?)",
-                        (last, last),
-                    )
-                self._writer.execute("DELETE FROM receipts WHERE key <= ?", (last,))
-                (before,) = self._writer.execute("SELECT coalesce(max(value), 0) FROM meta WHERE name = 'forgotten'").fetchone()
-                last = max(last, before)
-                self._writer.execute("INSERT OR REPLACE INTO meta VALUES ('forgotten', ?)", (last,))
-                self._writer.execute("COMMIT")
+            self._writer.execute("BEGIN IMMEDIATE")
+            result = job(self._writer)
+            self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             self._rollback()
             raise failure(error, self.path) from error
-        return gone, gone_bytes, last
+        self.keys.read_spans()
+        return result
+
+    # -- folding -----------------------------------------------------------------------------------------
+
+    def read_fold(self, before: int, passed_over: Container[int]) -> folding.Fold | None:
+        """As :func:`pypes.ingest.store.folding.read`. Raises :class:`StoreError`."""
+        try:
+            return folding.read(self._folder, before, passed_over)
+        except sqlite3.Error as error:
+            raise failure(error, self.path) from error
+
+    def waiting_keys(self, span: Span) -> list[Stored]:
+        """The idempotency keys of a span whose commits are not done. Raises :class:`StoreError`."""
+        try:
+            return waiting(self._folder, span)
+        except sqlite3.Error as error:
+            raise failure(error, self.path) from error
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -323,6 +332,20 @@ class Store:
         """Rows of a query, on the connection for reading. Raises :class:`StoreError`."""
         try:
             return self._reader.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise failure(error, self.path) from error
+
+    def each(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[Any]:
+        """As :meth:`read`, one row after the other."""
+        try:
+            yield from self._reader.execute(sql, parameters)
+        except sqlite3.Error as error:
+            raise failure(error, self.path) from error
+
+    def find_key(self, name: str) -> tuple[bytes, int, int, int] | None:
+        """As :meth:`pypes.ingest.store.keys.KeyTables.find`. Raises :class:`StoreError`."""
+        try:
+            return self.keys.find(self._reader, name)
         except sqlite3.Error as error:
             raise failure(error, self.path) from error
 

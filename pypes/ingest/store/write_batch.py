@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pypes.ingest.accounts import Account
+from pypes.ingest.accounts import Account, Counts
 from pypes.ingest.ordering import Fresh
 from pypes.ingest.outcome import DeadLetter
+from pypes.ingest.store.keys import KeyRow, Span
 from pypes.ingest.store.partition import FoundPart
 
 
@@ -24,15 +25,26 @@ class Found(NamedTuple):
     parts: list[FoundPart]
 
 
-class Totals(NamedTuple):
-    """Size of the history in a store; receipts are counted by delivery, bytes roughly.
+class Amount(NamedTuple):
+    """Receipts, counted by delivery, and their bytes, roughly."""
 
-    ``letters`` are graph, count and bytes, the bytes with the bodies kept for them.
+    receipts: int = 0
+    bytes: int = 0
+
+
+class History(NamedTuple):
+    """Size of the history in a store, and the documents of it.
+
+    ``rows`` are receipts that are not in blocks yet, ``blocks`` those that are, by graph. ``counts`` are the documents of all
+    finished deliveries that ever were, by graph. ``letters`` are graph, count and bytes, the bytes with the bodies kept for them.
+    ``keys`` are the numbers of idempotency keys by their span and by graph.
     """
 
-    receipts: int
-    receipt_bytes: int
+    rows: Amount
+    blocks: dict[str, Amount]
+    counts: dict[str, Counts]
     letters: list[tuple[str, int, int]]
+    keys: dict[Span, dict[str, int]]
 
 
 class Remains(NamedTuple):
@@ -85,8 +97,7 @@ class WriteBatch:
     removed: list[str] = field(default_factory=list)
     #: Packet, id.
     edited: list[tuple[bytes, str]] = field(default_factory=list)
-    #: Name, digest, key, receipt.
-    keys: list[tuple[str, bytes, int, str]] = field(default_factory=list)
+    keys: list[KeyRow] = field(default_factory=list)
     #: Receipt, URL, due.
     callbacks: list[tuple[str, str, float]] = field(default_factory=list)
     called: list[str] = field(default_factory=list)

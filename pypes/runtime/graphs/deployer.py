@@ -130,11 +130,10 @@ class Deployer(DeployedGraphs):
         self.launcher.go_live(generation)
         self._log.info("graph deployed", graph=new.name, version=new.version, by=new.author)
 
-    async def _reconfigured(self, new: StoredGraph, file: GraphFile | None = None) -> bool:
+    async def _reconfigured(self, new: StoredGraph) -> bool:
         """Deploy a version by giving running filters their new parameters, if that is all there is to it; False if it is not.
 
-        If an instance cannot take them up, a new generation is started, which has them from its set-up. Of a ``file``, only what
-        changes no filter is deployed here, such as limits.
+        If an instance cannot take them up, a new generation is started, which has them from its set-up.
         """
         old = self.live.get(new.name)
         if old is None or new.name in self.failed or self._generations.live is None:
@@ -142,11 +141,7 @@ class Deployer(DeployedGraphs):
         changed = only_parameters(codec.from_obj(old.graph), codec.from_obj(new.graph))
         assert self.catalogue is not None
         nodes = new.graph["nodes"]
-        if (
-            changed is None
-            or (file and changed)
-            or not all(self.catalogue[nodes[filter]["component"]].reconfigures for filter in changed)
-        ):
+        if changed is None or not all(self.catalogue[nodes[filter]["component"]].reconfigures for filter in changed):
             return False
         params = {filter: nodes[filter].get("params", {}) for filter in changed}
         new = replace(new, code=old.code)
@@ -154,9 +149,7 @@ class Deployer(DeployedGraphs):
         self._observer.deployment_began(versions)
         reason = await self._generations.reconfigure(new.name, new.version, new.graph, params, self.settings.server.setup_s)
         try:
-            if not reason and file:
-                self._store.load([(new, file.path, file.digest)])
-            elif not reason:
+            if not reason:
                 self._store.deploy(new)
         except PypesError as error:
             self._observer.deployment_failed(versions, str(error))
@@ -165,8 +158,6 @@ class Deployer(DeployedGraphs):
         if reason:
             self._log.warning("parameters not changed in place", graph=new.name, version=new.version, reason=reason)
             self._observer.deployment_failed(versions, reason)
-            if file:
-                return False
             try:
                 await self._replace(new)
             except PypesError:
@@ -283,8 +274,7 @@ class Deployer(DeployedGraphs):
     async def load_files(self) -> None:
         """Deploy the graph files that are new or changed; what is wrong with one is logged, and it stays as it was."""
         async with self._lock:
-            found = self._files.fresh(self.settings.server.graphs, self.checked)
-            fresh = {name: file for name, file in found.items() if not await self._reconfigured(file.graph, file)}
+            fresh = self._files.fresh(self.settings.server.graphs, self.checked)
             if fresh:
                 # what could not be set up is tried again apart from this, and does not keep these from being deployed
                 failed = {name: failure for name, failure in self.failed.items() if name not in fresh}

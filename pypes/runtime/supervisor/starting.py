@@ -1,9 +1,11 @@
-"""Refuses to start with settings that name a folder or a graph that is not there: most likely a mistyped one."""
+"""Checks at the start of a node: settings that name a folder or a graph that is not there, and a disk that is too small."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
+import logging
+import shutil
 
 import orjson
 
@@ -11,6 +13,8 @@ from pypes.config import Settings
 from pypes.errors import InvalidConfig, Problem
 from pypes.runtime.graphs.files import SUFFIX
 from pypes.runtime.graphs.store import ControlStore
+
+log = logging.getLogger(__name__)
 
 
 def check_start(settings: Settings, store: ControlStore) -> None:
@@ -43,3 +47,16 @@ def _known(settings: Settings, store: ControlStore) -> set[str]:
             found = orjson.loads(path.read_bytes()).get("name")
             names |= {found} if isinstance(found, str) else set()
     return names
+
+
+def warn_of_disk(settings: Settings) -> None:
+    """Log it if the disk of the data directory cannot hold what the limits allow, with what the shards have already."""
+    limits, shards = settings.limits, settings.server.data / "shards"
+    used = sum(path.stat().st_size for path in shards.glob("*/queue.db*"))
+    needed = settings.server.workers * (limits.queue_max_bytes + limits.dead_letters_bytes + limits.receipts_bytes)
+    free = shutil.disk_usage(settings.server.data).free
+    if used + free < needed:
+        log.warning(
+            "the disk may become too small for what queue_max_bytes, dead_letters_bytes and receipts_bytes allow",
+            extra={"free": free, "used": used, "needed": needed, "folder": str(settings.server.data)},
+        )

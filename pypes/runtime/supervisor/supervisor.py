@@ -43,7 +43,7 @@ from pypes.runtime.supervisor.control import Control
 from pypes.runtime.supervisor.locks import DataDir, listen, lock_runtime_dir, release_runtime_dir
 from pypes.runtime.supervisor.owners import Owners
 from pypes.runtime.supervisor.schedules import Schedules
-from pypes.runtime.supervisor.starting import check_start
+from pypes.runtime.supervisor.starting import check_start, warn_of_disk
 from pypes.runtime.supervisor.watching import watch
 from pypes.runtime.supervisor.workers import Workers
 from pypes.runtime.worker.config import WorkerConfig
@@ -88,6 +88,7 @@ class Supervisor:
             self._clock = ClockKeeper(data.path, self._clock_jumped)
             self._store = ControlStore(data.path / "control.db", self._clock.time)
             check_start(self.settings, self._store)
+            warn_of_disk(self.settings)
             listener = await listen(self.settings.server.bind, may_wait=data.was_killed)
             with listener:
                 await self._serve(listener)

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from pypes.core.limits import Limits
+from pypes.core.nodetime import Clock
 from pypes.errors import Conflict
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.contracts.leasing import Lease
@@ -76,6 +77,13 @@ class EagerConnection(sqlite3.Connection):
         return super().execute(sql, *rest)
 
 
+class JustStarted(Clock):
+    """A clock by which nothing is forgotten yet."""
+
+    def is_steady(self) -> bool:
+        return False
+
+
 def connect(*args: Any, **options: Any) -> sqlite3.Connection:
     return sqlite3.connect(*args, factory=EagerConnection, **options)
 
@@ -93,7 +101,8 @@ class Script:
         self.queue = await EmbeddedQueue.open(
             Shards(self.folder).lock(0),
             node=1,
-            limits=Limits(),
+            limits=Limits(receipts_s=0.01),  # receipts are folded at once
+            clock=JustStarted(),
             durability=self.durability,
             # rows of which little is left are written anew at once, some because of their bytes and together
             rewrite_s=0.02,
@@ -113,8 +122,9 @@ class Script:
             self.finish_most,
             self.letters,
             self.reopen,
+            self.fold,
         ]
-        weights = [6, 3, 4, 4, 2, 3, 6, 1]
+        weights = [6, 3, 4, 4, 2, 3, 6, 1, 4]
         for _ in range(steps):
             await self.rng.choices(choices, weights)[0]()
         await self.queue.close()
@@ -194,6 +204,11 @@ class Script:
             except Conflict:  # the packet is not whole
                 receipt = await self.queue.letters.replay(letter.id, from_start=True)
             say(Said("replayed", letter=letter.id, receipt=receipt))
+
+    async def fold(self) -> None:
+        """Have finished receipts folded into blocks, all but those of the last moment."""
+        await self.queue._committer.settled()
+        await self.queue._retention.look()
 
     async def reopen(self) -> None:
         await self.queue.close()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
+from pypes.ingest.accounts import NONE, Counts, count
 from pypes.ingest.contracts.queue import GraphUse, QueueStats
 from pypes.ingest.queues.prefetched import Prefetched
 from pypes.ingest.queues.statistics import stats_of
@@ -53,7 +55,18 @@ class MemoryQueue:
         return stats_of(shelf.backlog, shelf.room, appended=shelf.appended, now=shelf.clock.now(), is_failed=False)
 
     def uses(self) -> dict[str, GraphUse]:
-        return self._shelf.room.uses()
+        counts = self.totals()
+        return {graph: replace(use, **counts.get(graph, NONE)._asdict()) for graph, use in self._shelf.room.uses().items()}
+
+    def totals(self) -> dict[str, Counts]:
+        shelf, found = self._shelf, dict[str, Counts]()
+        count((group.account(0) for group in shelf.groups.values()), found)
+        for group in shelf.backlog.groups.values():
+            assert group.deliveries is not None
+            for delivery in filter(None, group.deliveries):
+                header = delivery.header
+                found[header.graph] = found.get(header.graph, NONE).plus(Counts(accepted=header.documents))
+        return found
 
     async def unfinished(self, graph: str) -> int:
         await step()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pypes.errors import Gone
 from pypes.ingest.accounts import Account, report, report_pending
 from pypes.ingest.backlog.deliveries import Delivery
 from pypes.ingest.queues.replays import LinkedReceipts, Replay
@@ -39,11 +38,6 @@ class MemoryReceipts(LinkedReceipts):
         if rid.position or rid.salt or not shelf.maker.is_own(rid):
             return None
         finished = shelf.groups.get(rid.key)
-        if finished is None and rid.key <= shelf.forgotten and rid.key not in shelf.backlog.groups:
-            raise Gone(
-                "the receipt was issued here and has been forgotten; receipts are kept for a limited time",
-                code="receipt.forgotten",
-            )
         return finished.account(0) if finished is not None else None
 
     async def plain_documents(self, id: str, limit: int, after: int) -> list[DocumentReport] | None:

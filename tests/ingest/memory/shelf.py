@@ -47,7 +47,6 @@ class Shelf:
         self.appended = 0
         self.is_closed = False
         self.last_key = 0
-        self.forgotten = 0
         self.groups: dict[int, Group] = {}
         self.details: dict[int, Details] = {}
         self.keys: dict[str, tuple[bytes, str]] = {}
@@ -77,8 +76,6 @@ class Shelf:
         self.groups[group.key] = group
         if details is not None:
             self.details[group.key] = details
-        while len(self.groups) > self.limits.receipts_kept:
-            self._forget(next(iter(self.groups)))
         if remains is not None:
             self.letters |= {letter.id: letter for letter in remains.letters}
             self.bodies[remains.receipt] = remains
@@ -90,14 +87,6 @@ class Shelf:
                 self.paths[remains.receipt] = body.path
             else:
                 discard(body)
-
-    def _forget(self, key: int) -> None:
-        del self.groups[key]
-        self.details.pop(key, None)
-        self.forgotten = max(self.forgotten, key)
-        id = ReceiptIds(self.node, self.shard, key, 0)[0]
-        self.links.pop(id, None)
-        self.keys = {name: known for name, known in self.keys.items() if known[1] != id}
 
     def count_letters(self) -> None:
         found = [(letter.graph, 1, len(letter.packet) + len(letter.error)) for letter in self.letters.values()]

@@ -59,7 +59,7 @@ class QueueMachine(RuleBasedStateMachine):
             return sqlite3.connect(*args, factory=Failing, **options)
 
         # a cache of about three deliveries: most are read again
-        limits = Limits(cache_bytes=2000, receipts_kept=10_000)
+        limits = Limits(cache_bytes=2000, receipts_bytes=1 << 20)
         return await EmbeddedQueue.open(Shards(self.folder).lock(0), node=1, limits=limits, probe_s=0.001, connect=connect)
 
     @rule(n=st.integers(1, 5), size=st.integers(0, 1500))

@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import structs
 
 from pypes.core.identity import Named
+from pypes.core.nodetime import Clock
 from pypes.ingest.contracts.leasing import Lease
 from pypes.ingest.contracts.queue import Queue
 from pypes.ingest.delivery import Header
@@ -146,21 +147,24 @@ def test_what_failed_keeps_its_names_when_its_letters_are_gone(play: Callable[..
 
 def test_links_outlive_a_restart_and_go_with_the_replay(tmp_path: Path) -> None:
     async def main() -> None:
-        queue = await open_queue(tmp_path)
+        now = [1_700_000_000.0]
+        clock = Clock(lambda: now[0])
+        queue = await open_queue(tmp_path, clock=clock)
         first = await queue.intake.append(Header("g"), b"x")
         (lease,) = await take(queue)
         (dead,) = await fail(queue, lease, 0)
         again = await queue.letters.replay(dead.id, False)
         await queue.close()
 
-        queue = await open_queue(tmp_path)
+        queue = await open_queue(tmp_path, clock=clock)
         assert await replayed(queue, first) == {0: ReplayedDocument(again, 0, "pending")}
         late = await queue.intake.append(Header("g"), b"x")
         leases = {lease.id: lease for lease in await take(queue, 2)}
         queue.leasing.ack(leases[late], PUBLISHED)
         await queue.leasing.settled()
         await queue.unfinished("g")
-        queue._store.prune(1 << 62, 0, 0)
+        now[0] += 100_000.0
+        await queue._retention.look()
         assert links(queue) == [(again, first)], "what waits is not forgotten, however old"
         lease = leases[again]
         queue.leasing.ack(lease, PUBLISHED)
@@ -170,7 +174,8 @@ def test_links_outlive_a_restart_and_go_with_the_replay(tmp_path: Path) -> None:
         assert found.replay_of == ReplayOf(first, dead.id, "f")
         await queue.unfinished("g")
         assert links(queue) == [(again, first)]
-        queue._store.prune(1 << 62, 0, 0)
+        now[0] += 100_000.0
+        await queue._retention.look()
         assert links(queue) == []
         await queue.close()
 

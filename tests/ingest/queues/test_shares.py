@@ -9,7 +9,9 @@ from msgspec import structs
 
 from pypes.core.graph_limits import NO_LIMITS, GraphLimits
 from pypes.core.limits import Limits
+from pypes.core.nodetime import Clock
 from pypes.errors import DiskFull, LettersFull, QueueFull
+from pypes.ingest.contracts.intake import Key
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.contracts.queue import GraphUse, Queue
 from pypes.ingest.delivery import Header
@@ -339,13 +341,53 @@ def test_the_usage_of_each_graph_is_shown_with_the_bounds_in_force(play: Callabl
         await post(queue, "a", b"xxx")
         (lease,) = await take(queue, stream=Stream("a", False))
         await fail(queue, lease)
-        shared = {"queue_max_deliveries": 10, "queue_max_bytes": 500, "dead_letters_kept": 4, "dead_letters_bytes": 500}
+        shared = {
+            "queue_max_deliveries": 10,
+            "queue_max_bytes": 500,
+            "dead_letters_kept": 4,
+            "dead_letters_bytes": 500,
+            "keys_kept": 3,
+        }
+        assert await queue.unfinished("a") == 0  # and that is in the store
         uses = queue.uses()
         letter_bytes = queue.stats().dead_letter_bytes
         assert uses == {
-            "a": GraphUse(0, 0, 1, letter_bytes, 0, shared),
-            "b": GraphUse(0, 0, 0, 0, 0, {**shared, "queue_max_bytes": 50, "disk_bytes": 90}),
-            "c": GraphUse(1, 2, 0, 0, 0, shared),
+            "a": GraphUse(0, 0, 1, letter_bytes, 0, 0, shared, accepted=1, failed=1),
+            "b": GraphUse(0, 0, 0, 0, 0, 0, {**shared, "queue_max_bytes": 50, "disk_bytes": 90}),
+            "c": GraphUse(1, 2, 0, 0, 0, 0, shared, accepted=1),
         }
 
-    play(scenario, queue_max_deliveries=20, queue_max_bytes=1000, dead_letters_kept=8, dead_letters_bytes=1000)
+    play(scenario, queue_max_deliveries=20, queue_max_bytes=1000, dead_letters_kept=8, dead_letters_bytes=1000, keys_kept=6)
+
+
+def test_a_graph_at_its_bound_of_keys_is_refused_those_only(tmp_path: Path) -> None:
+    async def main() -> None:
+        now = [1_700_000_000.0]
+        queue = await open_queue(tmp_path, limits=Limits(keys_kept=4), clock=Clock(lambda: now[0]))
+        queue.intake.deployed(sharing("a", "b"))
+
+        async def keyed(graph: str, name: str) -> str:
+            return await queue.intake.append(Header(graph), b"x", None, Key(f"{graph}\0{name}", b"1"))
+
+        first = await keyed("a", "1")
+        await keyed("a", "2")
+        with pytest.raises(QueueFull, match=r"graph 'a' has reached its share .* \(keys_kept: 2 of 4\)") as caught:
+            await keyed("a", "3")
+        assert (caught.value.where, caught.value.limit) == ("a", "keys_kept")
+        assert await keyed("a", "1") == first, "what is known is answered all the same"
+        await queue.intake.append(Header("a"), b"x")
+        await keyed("b", "1")
+        await queue.close()
+        queue = await open_queue(tmp_path, limits=Limits(keys_kept=4), clock=Clock(lambda: now[0]))
+        queue.intake.deployed(sharing("a", "b", c=GraphLimits(keys_kept=1)))
+        with pytest.raises(QueueFull):
+            await keyed("a", "3")
+        await keyed("c", "1")
+        with pytest.raises(QueueFull, match="its own limit keys_kept"):
+            await keyed("c", "2")
+        now[0] += 5000.0
+        await queue._retention.look()
+        await keyed("a", "3")
+        await queue.close()
+
+    run(main())

@@ -1,6 +1,7 @@
 """What a queue on a store knows of the past, across restarts and failing commits; and what it forgets."""
 
 import asyncio
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +22,7 @@ from pypes.ingest.protocol import Rerun
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import DocumentReport, ReceiptId
 from tests.ingest.harness import letter, open_queue, run, take, until
+from tests.ingest.store.format_2 import turn_back
 
 
 async def work_off(queue: EmbeddedQueue, n: int, header: Header | None = None) -> list[str]:
@@ -65,28 +67,17 @@ def test_what_is_known_of_documents_outlives_a_restart(tmp_path: Path) -> None:
     run(main())
 
 
-def test_receipts_are_forgotten_by_number_with_their_keys(tmp_path: Path) -> None:
+def test_a_receipt_that_was_given_out_and_forgotten_is_told_from_one_that_never_was(tmp_path: Path) -> None:
     async def main() -> None:
-        limits = Limits(receipts_kept=1)
+        limits = Limits(receipts_bytes=1)
         queue = await open_queue(tmp_path, limits=limits)
-        key = Key("k", b"1")
-        first = await queue.intake.append(Header("g"), b"x", None, key)
-        (lease,) = await take(queue, 1)
-        queue.leasing.ack(lease, Outcome(1))
-        assert await queue.intake.append(Header("g"), b"x", None, key) == first
-        for _ in range(11):
-            ids = await asyncio.gather(*[queue.intake.append(Header("g"), b"x") for _ in range(100)])
-            for lease in await take(queue, 100):
-                queue.leasing.ack(lease, Outcome(1))
-            await queue._committer.settled()
-        await queue._writing.call(lambda: None)
+        (first,) = await work_off(queue, 1)
+        await queue._retention.look()
         with pytest.raises(Gone) as caught:
             await queue.receipts.get(first)
         assert caught.value.code == "receipt.forgotten"
         never = ReceiptId.parse(first)
         assert await queue.receipts.get(str(never._replace(key=never.key - (10**9 << 6)))) is None
-        again = await queue.intake.append(Header("g"), b"x", None, key)
-        assert again not in (first, *ids)
         await queue.close()
 
         queue = await open_queue(tmp_path, limits=limits)
@@ -100,13 +91,12 @@ def test_receipts_are_forgotten_by_number_with_their_keys(tmp_path: Path) -> Non
 def test_receipts_are_forgotten_by_time_and_bytes(tmp_path: Path) -> None:
     async def main() -> None:
         now = [1_700_000_000.0]
-        limits = Limits(receipts_s=100, receipts_bytes=3 << 20)
+        limits = Limits(receipts_s=100, receipts_bytes=1 << 20)
         queue = await open_queue(tmp_path, limits=limits, clock=Clock(lambda: now[0]))
         (old,) = await work_off(queue, 1)
         now[0] += 200
-        queue._retention.pruned_at -= 1000  # the beat of a minute
         (young,) = await work_off(queue, 1)
-        await queue._writing.call(lambda: None)
+        await queue._retention.look()
         with pytest.raises(Gone):
             await queue.receipts.get(old)
         assert await queue.receipts.get(young) is not None
@@ -116,14 +106,14 @@ def test_receipts_are_forgotten_by_time_and_bytes(tmp_path: Path) -> None:
         for _ in range(6):
             large.append(await queue.intake.append(Header("g", documents=1000), b"x"))
             (lease,) = await take(queue, 1)
-            ids = dict.fromkeys(range(1000), "x" * 1000)
+            ids = {number: os.urandom(500).hex() for number in range(1000)}  # what repeats would take no room
             details = Details((Fate("published", ("index",)),), (1000, 0), ids)
             queue.leasing.ack(lease, Outcome(1000, version=1, details=details))
             await queue._committer.settled()
-        await queue._writing.call(lambda: None)
+        await queue._retention.look()
         with pytest.raises(Gone):
             await queue.receipts.documents(large[0], 1)
-        assert await queue.receipts.documents(large[-1], 1) == [DocumentReport(0, "published", "x" * 1000, ("index",))]
+        assert await queue.receipts.documents(large[-1], 1) == [DocumentReport(0, "published", ids[0], ("index",))]
         await queue.close()
 
     run(main())
@@ -138,9 +128,8 @@ def test_a_wall_clock_that_jumps_ages_no_receipt_and_no_key(tmp_path: Path, jump
             now.update({name: at + seconds for name, at in now.items()})
 
         async def look_for_the_old() -> None:
-            queue._retention.pruned_at -= 1000  # the beat of a minute
             await work_off(queue, 1)
-            await queue._writing.call(lambda: None)
+            await queue._retention.look()
 
         clock, _ = NodeTime.start(tmp_path / "clock", lambda: now["wall"], lambda: now["elapsed"], "boot")
         queue = await open_queue(tmp_path, clock=clock)
@@ -180,9 +169,8 @@ def test_nothing_is_forgotten_for_its_age_just_after_a_start(tmp_path: Path) -> 
         for boot in ("first", "second"):
             clock, _ = NodeTime.start(tmp_path / "clock", lambda: now["wall"], lambda: now["elapsed"], boot)
             queue = await open_queue(tmp_path, clock=clock)
-            queue._retention.pruned_at -= 1000
             ids = await work_off(queue, 1)
-            await queue._writing.call(lambda: None)
+            await queue._retention.look()
             await queue.close()
             if boot == "first":
                 (old,) = ids
@@ -190,9 +178,8 @@ def test_nothing_is_forgotten_for_its_age_just_after_a_start(tmp_path: Path) -> 
         queue = await open_queue(tmp_path, clock=clock)
         assert await queue.receipts.get(old) is not None
         now["elapsed"] += STEADY_S
-        queue._retention.pruned_at -= 1000
         await work_off(queue, 1)
-        await queue._writing.call(lambda: None)
+        await queue._retention.look()
         with pytest.raises(Gone):
             await queue.receipts.get(old)
         await queue.close()
@@ -218,21 +205,25 @@ def test_a_store_that_counted_ahead_goes_on_and_is_shown_as_now(tmp_path: Path) 
     run(main())
 
 
-def test_what_waits_is_not_forgotten_however_old(tmp_path: Path) -> None:
+def test_what_waits_is_not_forgotten_however_old_and_neither_is_its_key(tmp_path: Path) -> None:
     async def main() -> None:
-        queue = await open_queue(tmp_path, limits=Limits(receipts_kept=1))
-        key = Key("k", b"1")
+        now = [1_700_000_000.0]
+        queue = await open_queue(tmp_path, limits=Limits(receipts_bytes=1), clock=Clock(lambda: now[0]))
+        key, other = Key("g\0k", b"1"), Key("g\0other", b"1")
         waiting = await queue.intake.append(Header("g"), b"waits", None, key)
         await take(queue, 1)
-        for _ in range(11):
-            await asyncio.gather(*[queue.intake.append(Header("g"), b"x") for _ in range(100)])
-            for lease in await take(queue, 100):
-                queue.leasing.ack(lease, Outcome(1))
-            await queue._committer.settled()
-        receipt = await queue.receipts.get(waiting)
-        assert receipt is not None
-        assert receipt.state == "processing"
-        assert await queue.intake.append(Header("g"), b"waits", None, key) == waiting
+        done = await queue.intake.append(Header("g"), b"x", None, other)
+        (lease,) = await take(queue, 1)
+        queue.leasing.ack(lease, Outcome(1))
+        await queue._committer.settled()
+        for _ in range(2):
+            now[0] += 4000.0
+            await queue._retention.look()
+            receipt = await queue.receipts.get(waiting)
+            assert receipt is not None
+            assert receipt.state == "processing"
+            assert await queue.intake.append(Header("g"), b"waits", None, key) == waiting
+        assert await queue.intake.append(Header("g"), b"x", None, other) != done
         await queue.close()
 
     run(main())
@@ -361,8 +352,8 @@ def test_what_an_earlier_release_noted_while_bulk_waits_still_counts(tmp_path: P
         bulk = await queue.intake.append(Header("g", keys=pack_keys([1, 2]), is_bulk=True), b"old")
         await queue.close()
         path = tmp_path / "shards" / "000" / "queue.db"
+        turn_back(path, without=["newer"])
         with closing(sqlite3.connect(path)) as db, db:
-            db.execute("DROP TABLE newer")
             db.execute("INSERT INTO fresh VALUES ('g', 2, ?)", (1 << 60,))
         queue = await open_queue(tmp_path)
         (lease,) = await take(queue, 1)

@@ -1,5 +1,6 @@
-"""A store of format 1 is opened by this version: nothing in it is lost, whenever it is interrupted."""
+"""Stores of earlier formats are opened by this version: nothing in them is lost, whenever it is interrupted."""
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -11,13 +12,19 @@ from pathlib import Path
 import pytest
 
 from pypes.core.limits import Limits
-from pypes.errors import StoreError
-from pypes.ingest.outcome import Outcome
+from pypes.core.nodetime import Clock
+from pypes.errors import Conflict, StoreError
+from pypes.ingest.accounts import Counts
+from pypes.ingest.contracts.intake import Key
+from pypes.ingest.delivery import Header
+from pypes.ingest.outcome import Details, Fate, Outcome
 from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.receipt import ReceiptId
 from pypes.ingest.store.schema import FORMAT
 from pypes.ingest.store.shards import Shards
 from tests.ingest.harness import open_queue, run, take
 from tests.ingest.store import format_1
+from tests.ingest.store.format_2 import turn_back
 
 
 def writer(data: Path) -> format_1.Writer:
@@ -35,9 +42,21 @@ def write_100_000(data: Path) -> list[str]:
     return ids
 
 
-def test_100_000_queued_deliveries_are_all_processed(tmp_path: Path) -> None:
+async def queue_100_000(data: Path) -> list[str]:
+    """As format 2 has them."""
+    queue = await open_queue(data)
+    ids: list[str] = []
+    for n in range(0, 100_000, 10_000):
+        ids += await asyncio.gather(*[queue.intake.append(Header("g"), b'{"n": %d}' % i) for i in range(n, n + 10_000)])
+    await queue.close()
+    turn_back(data / "shards/000/queue.db")
+    return ids
+
+
+@pytest.mark.parametrize("format", [1, 2])
+def test_100_000_queued_deliveries_are_all_processed(tmp_path: Path, format: int) -> None:
     async def main() -> None:
-        ids = write_100_000(tmp_path)
+        ids = write_100_000(tmp_path) if format == 1 else await queue_100_000(tmp_path)
         queue = await open_queue(tmp_path)
         assert queue.stats().deliveries == 100_000
         number = 0
@@ -102,6 +121,45 @@ def test_receipts_progress_crashes_and_dead_letters_stay_readable(tmp_path: Path
     run(main(), within_s=120)
 
 
+def test_receipts_details_and_keys_of_format_2_stay_and_are_folded(tmp_path: Path) -> None:
+    now = [1_700_000_000.0]
+
+    async def main() -> None:
+        clock = Clock(lambda: now[0])
+        queue = await open_queue(tmp_path, clock=clock)
+        done, waiting = await asyncio.gather(*[queue.intake.append(Header("g", documents=2), b"x") for _ in range(2)])
+        other = await queue.intake.append(Header("other"), b"x")
+        for lease in await take(queue, 3):
+            if lease.id != waiting:
+                details = Details((Fate("published", ("index",)), Fate("dropped", (), "f")), (1, 0, 1, 1))
+                queue.leasing.ack(lease, Outcome(1, 1, details=details) if lease.id == done else Outcome(1))
+        await queue.close()
+        keys = [("g\0old", b"0123456789abcdef", ReceiptId.parse(done).key, done)]
+        turn_back(tmp_path / "shards/000/queue.db", keys=keys)
+
+        queue = await open_queue(tmp_path, clock=clock)
+        assert queue.totals() == {"g": Counts(4, 1, 1, 0), "other": Counts(1, 1)}
+        assert await queue.intake.append(Header("g"), b"x", None, Key("g\0old", b"0123456789abcdef")) == done
+        with pytest.raises(Conflict):
+            await queue.intake.append(Header("g"), b"x", None, Key("g\0old", b"another digest.."))
+        (lease,) = await take(queue, 1)
+        queue.leasing.ack(lease, Outcome(2))
+        await queue._committer.settled()
+        before = [(await queue.receipts.get(id), await queue.receipts.documents(id, 9)) for id in (done, waiting, other)]
+        now[0] += 2000.0
+        await queue._retention.look()
+        assert queue._store.read("SELECT count(*) FROM receipts") == [(0,)]
+        after = [(await queue.receipts.get(id), await queue.receipts.documents(id, 9)) for id in (done, waiting, other)]
+        assert after == before
+        assert await queue.intake.append(Header("g"), b"x", None, Key("g\0old", b"0123456789abcdef")) == done
+        now[0] += 3600.0
+        await queue._retention.look()
+        assert await queue.intake.append(Header("g"), b"x", None, Key("g\0old", b"0123456789abcdef")) != done
+        await queue.close()
+
+    run(main())
+
+
 _UPGRADE = """
 import os, signal, sqlite3, sys
 from pathlib import Path
@@ -154,6 +212,42 @@ def test_a_kill_in_the_middle_of_it_leaves_a_store_that_upgrades_again(tmp_path:
     run(main(), within_s=120)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (FORMAT,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE blocks",
+        "CREATE TABLE spans",
+        "CREATE TABLE IF NOT EXISTS keys_",
+        "DROP TABLE keys",
+        "PRAGMA user_version =",
+        "COMMIT",
+    ],
+)
+def test_a_kill_in_the_middle_of_an_upgrade_from_format_2(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "shards/000/queue.db"
+
+    async def fill() -> list[str]:
+        queue = await open_queue(tmp_path)
+        ids = await asyncio.gather(*[queue.intake.append(Header("g"), b"%d" % n) for n in range(200)])
+        await queue.close()
+        key = ReceiptId.parse(ids[0]).key
+        turn_back(path, keys=[(f"g\0{n}", bytes(16), key, ids[n % 200]) for n in range(2000)])
+        return list(ids)
+
+    async def main() -> None:
+        ids = await fill()
+        killed = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", _UPGRADE, str(path), statement], check=False)
+        assert killed.returncode == -signal.SIGKILL
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        queue = await open_queue(tmp_path)
+        assert [lease.id for lease in await take(queue, 200)] == ids
+        assert await queue.intake.append(Header("g"), b"", None, Key(f"g\0{201}", bytes(16))) == ids[1]
+        await queue.close()
+
+    run(main(), within_s=120)
 
 
 def test_a_later_format_is_refused_with_the_version_needed(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pypes.config import load_settings
+from pypes.config import ServerSettings, Settings, load_settings
+from pypes.core.limits import Limits
 from pypes.errors import InvalidConfig
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
-from pypes.runtime.supervisor.starting import check_start
+from pypes.runtime.supervisor.starting import check_start, warn_of_disk
 from pypes.runtime.supervisor.supervisor import Supervisor
 
 
@@ -65,3 +66,11 @@ def test_the_server_says_so_before_it_starts_anything(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig) as caught:
         asyncio.run(Supervisor(settings, lambda: settings).run())
     assert [problem.code for problem in caught.value.problems] == ["config.graphs"]
+
+
+@pytest.mark.parametrize(("bound", "warns"), [(1 << 20, False), (1 << 60, True)])
+def test_a_disk_that_may_become_too_small_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bound: int, warns: bool
+) -> None:
+    warn_of_disk(Settings(server=ServerSettings(data=tmp_path), limits=Limits(receipts_bytes=bound, queue_max_bytes=1 << 20)))
+    assert [record.__dict__["folder"] for record in caplog.records] == [str(tmp_path)] * warns

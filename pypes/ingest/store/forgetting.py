@@ -1,0 +1,63 @@
+"""Forgetting of receipts: blocks that are too old, or too many, with what else is known of their deliveries."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import orjson
+
+from pypes.errors import StoreError
+from pypes.ingest.store.blocks import Block
+
+#: Blocks that go in one transaction.
+_AT_ONCE = 64
+
+
+class Forgotten(NamedTuple):
+    """Numbers of receipts and bytes of a graph that went, and the greatest key among them."""
+
+    receipts: int
+    bytes: int
+    last: int
+
+
+def forget(connection: sqlite3.Connection, graph: str, before: int, surplus: int) -> Forgotten:
+    """Forget blocks of a graph: those that end before a key, and the oldest until ``surplus`` bytes are gone.
+
+    A few at a time, in the caller's transaction; nothing is left to be done once none went. The horizon moves along.
+    """
+    rows = connection.execute(
+        "SELECT id, first, last, entries, bytes FROM blocks WHERE graph = ? ORDER BY last LIMIT ?", (graph, _AT_ONCE)
+    ).fetchall()
+    gone: list[tuple[int, int, int]] = []
+    receipts = size = 0
+    for id, first, last, entries, own in rows:
+        if last >= before and size >= surplus:
+            break
+        gone.append((id, first, last))
+        receipts, size = receipts + entries, size + own
+    if not gone:
+        return Forgotten(0, 0, 0)
+    _forget_replays(connection, gone)
+    ids = orjson.dumps([id for id, _, _ in gone]).decode()
+    connection.execute("DELETE FROM blocks WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+    (horizon,) = connection.execute("SELECT coalesce(max(value), 0) FROM meta WHERE name = 'forgotten'").fetchone()
+    last = gone[-1][2]
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('forgotten', ?)", (max(horizon, last),))
+    return Forgotten(receipts, size, last)
+
+
+def _forget_replays(connection: sqlite3.Connection, blocks: Sequence[tuple[int, int, int]]) -> None:
+    """Forget of which deliveries those in these blocks are replays."""
+    for id, first, last in blocks:
+        sql = "SELECT key, position FROM replays WHERE key BETWEEN ? AND ?"
+        for key, position in connection.execute(sql, (first, last)).fetchall():
+            keys, data = connection.execute("SELECT keys, data FROM blocks WHERE id = ?", (id,)).fetchone()
+            try:
+                is_own = Block(first, keys, data).ordinal(key, position) is not None
+            except StoreError:
+                is_own = True
+            if is_own:
+                connection.execute("DELETE FROM replays WHERE key = ? AND position = ?", (key, position))

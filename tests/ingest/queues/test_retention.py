@@ -1,0 +1,227 @@
+"""Receipts are folded when they are minutes old, and forgotten when they are too old or too many; nobody sees the difference."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pypes.core.graph_limits import NO_LIMITS, GraphLimits
+from pypes.core.limits import Limits
+from pypes.core.nodetime import Clock
+from pypes.errors import Gone
+from pypes.ingest.delivery import Header
+from pypes.ingest.outcome import Details, Fate, Outcome
+from pypes.ingest.queues.embedded import EmbeddedQueue
+from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
+from tests.ingest.harness import letter, open_queue, run, take
+
+START = 1_700_000_000.0
+PUBLISHED = Details((Fate("published", ("index",)),), (1, 0))
+
+
+class Time:
+    """The node's clock, in the hands of a test."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.clock = Clock(lambda: self.now)
+
+
+async def finish(queue: EmbeddedQueue, *graphs: str, rng: random.Random | None = None) -> list[str]:
+    """One commit of a delivery for each of these graphs, finished in different ways if there is an ``rng`` to choose them."""
+    documents = [rng.randint(1, 3) if rng is not None else 1 for _ in graphs]
+    appends = [queue.intake.append(Header(g, documents=n), b"x") for g, n in zip(graphs, documents, strict=True)]
+    ids = await asyncio.gather(*appends)
+    for lease in await take(queue, len(graphs)):
+        number = lease.header.documents
+        if rng is None or rng.random() < 0.5:
+            details = Details((Fate("published", ("index",)),), (number, 0), {0: f"id-{lease.id[-4:]}"})
+            queue.leasing.ack(lease, Outcome(number, version=3, details=details))
+        elif rng.random() < 0.5:
+            queue.leasing.ack(lease, Outcome(0, number, version=3, details=Details((Fate("dropped", (), "f"),), (number, 0))))
+        else:
+            queue.leasing.ack(lease, Outcome(number - 1, 0, 1, (letter(lease.id, number - 1),), version=3))
+    await queue._committer.settled()
+    return list(ids)
+
+
+async def seen(queue: EmbeddedQueue, ids: list[str]) -> list[object]:
+    """All that is told of these receipts, one by one and in lists."""
+    found: list[object] = []
+    for id in ids:
+        found += [await queue.receipts.get(id), await queue.receipts.documents(id, 9)]
+    for state in (None, "done", "failed"):
+        for graph in ("", "g", "other"):
+            for newest in (True, False):
+                for page in (3, 1000):
+                    found.append(await listed(queue, state, graph, page, newest=newest))
+    return found
+
+
+async def listed(queue: EmbeddedQueue, state: str | None, graph: str, page: int, *, newest: bool) -> list[str]:
+    ids: list[str] = []
+    after = ""
+    while found := await queue.receipts.find(state, 0, page, after, newest=newest, graph=graph):
+        ids += [receipt.receipt for receipt in found]
+        after = ids[-1]
+    return ids
+
+
+def counted(path: Path, table: str) -> int:
+    with closing(sqlite3.connect(path / "shards/000/queue.db")) as connection:
+        (number,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+        return int(number)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_folded_is_found_as_before(tmp_path: Path, seed: int) -> None:
+    async def main() -> None:
+        rng, time = random.Random(seed), Time()
+        queue = await open_queue(tmp_path, clock=time.clock)
+        ids: list[str] = []
+        for number in range(40):
+            ids += await finish(queue, *rng.choices(("g", "other"), k=rng.randint(1, 4)), rng=rng)
+            time.now += rng.choice((0.001, 1.0, 30.0))
+            if number in (15, 25):
+                time.now += 700 * rng.random()
+                await queue._retention.look()
+        time.now += 1300.0
+        ids += await finish(queue, "g", "other")
+        before = await seen(queue, ids)
+        assert counted(tmp_path, "receipts") > 1
+        await queue._retention.look()
+        assert (counted(tmp_path, "receipts"), counted(tmp_path, "details") < 3) == (1, True)
+        assert await seen(queue, ids) == before
+        never = ReceiptId.parse(ids[0])
+        for other in (never._replace(salt=never.salt ^ 1), never._replace(position=99), never._replace(key=never.key + 1)):
+            assert await queue.receipts.get(str(other)) is None
+        await queue.close()
+        queue = await open_queue(tmp_path, clock=time.clock)
+        assert await seen(queue, ids) == before
+        await queue.close()
+
+    run(main())
+
+
+def test_few_receipts_wait_for_others_before_they_are_folded(tmp_path: Path) -> None:
+    async def main() -> None:
+        time = Time()
+        queue = await open_queue(tmp_path, clock=time.clock)
+        await finish(queue, "g")
+        for passed, folded in ((601.0, 0), (610.0, 1)):
+            time.now += passed
+            await queue._retention.look()
+            assert counted(tmp_path, "blocks") == folded
+        await queue.close()
+
+    run(main())
+
+
+def test_a_graph_may_have_a_time_of_its_own(tmp_path: Path) -> None:
+    async def main() -> None:
+        time = Time()
+        queue = await open_queue(tmp_path, clock=time.clock)
+        queue.intake.deployed({"short": GraphLimits(receipts_s=3600.0), "long": NO_LIMITS})
+        short, long = await finish(queue, "short", "long")
+        for passed in (3000.0, 1000.0):
+            assert await queue.receipts.get(short) is not None
+            time.now += passed
+            await queue._retention.look()
+        with pytest.raises(Gone):
+            await queue.receipts.get(short)
+        receipt = await queue.receipts.get(long)
+        assert isinstance(receipt, Receipt)
+        assert await queue.receipts.documents(long, 9) == [DocumentReport(0, "published", f"id-{long[-4:]}", ("index",))]
+        time.now += 86_400.0
+        await queue._retention.look()
+        with pytest.raises(Gone):
+            await queue.receipts.get(long)
+        assert counted(tmp_path, "blocks") == 0
+        await queue.close()
+
+    run(main())
+
+
+def test_a_graph_may_have_a_size_of_its_own(tmp_path: Path) -> None:
+    async def main() -> None:
+        time = Time()
+        queue = await open_queue(tmp_path, clock=time.clock)
+        queue.intake.deployed({"small": GraphLimits(receipts_bytes=500), "large": NO_LIMITS})
+        ids = []
+        for _ in range(4):  # a block for each
+            ids.append(await finish(queue, "small", "large"))
+            time.now += 2000.0
+            await queue._retention.look()
+        with pytest.raises(Gone):
+            await queue.receipts.get(ids[0][0])
+        for id in (ids[-1][0], ids[0][1]):
+            assert await queue.receipts.get(id) is not None
+        await queue.close()
+
+    run(main())
+
+
+def test_whoever_has_most_makes_room_and_that_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        time = Time()
+        queue = await open_queue(tmp_path, clock=time.clock, limits=Limits(receipts_bytes=3000))
+        rare = await finish(queue, "rare")
+        time.now += 2000.0
+        await queue._retention.look()
+        often = []
+        for _ in range(30):
+            often += await finish(queue, *["often"] * 20)
+            time.now += 2000.0
+            await queue._retention.look()
+        assert await queue.receipts.get(rare[0]) is not None
+        assert await queue.receipts.get(often[-1]) is not None
+        with pytest.raises(Gone):
+            await queue.receipts.get(often[0])
+        await queue.close()
+
+    run(main())
+    assert [r.levelname for r in caplog.records if "forgotten before their time" in r.message] == ["WARNING"]
+
+
+def test_a_damaged_row_holds_up_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        time = Time()
+        queue = await open_queue(tmp_path, clock=time.clock)
+        damaged, intact = await finish(queue, "g"), await finish(queue, "g")
+        await queue.close()
+        with closing(sqlite3.connect(tmp_path / "shards/000/queue.db")) as connection, connection:
+            key = ReceiptId.parse(damaged[0]).key
+            connection.execute("UPDATE receipts SET data = 'torn' WHERE key = ?", (key,))
+        queue = await open_queue(tmp_path, clock=time.clock)
+        time.now += 2000.0
+        await queue._retention.look()
+        await queue._retention.look()
+        assert (counted(tmp_path, "receipts"), counted(tmp_path, "blocks")) == (1, 1)
+        assert await queue.receipts.get(intact[0]) is not None
+        await queue.close()
+
+    run(main())
+    assert len([r for r in caplog.records if "receipts are damaged" in r.message]) == 1
+
+
+def test_a_disk_that_fails_leaves_everything_for_later(tmp_path: Path) -> None:
+    async def main() -> None:
+        time = Time()
+        queue = await open_queue(tmp_path, clock=time.clock)
+        (id,) = await finish(queue, "g")
+        time.now += 2000.0
+        queue._store._writer.execute("PRAGMA query_only = 1")
+        await queue._retention.look()
+        queue._store._writer.execute("PRAGMA query_only = 0")
+        assert (counted(tmp_path, "receipts"), counted(tmp_path, "blocks")) == (1, 0)
+        await queue._retention.look()
+        assert (counted(tmp_path, "receipts"), counted(tmp_path, "blocks")) == (0, 1)
+        assert await queue.receipts.get(id) is not None
+        await queue.close()
+
+    run(main())
