@@ -10,6 +10,7 @@ there is one kind only; ``times`` holds started and finished of each delivery, m
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -85,7 +86,13 @@ class Counts(NamedTuple):
 
     def plus(self, other: Counts, times: int = 1) -> Counts:
         """The sum of these counts and so many times others."""
-        return Counts(*(own + times * more for own, more in zip(self, other, strict=True)))
+        accepted, published, dropped, failed = other
+        return Counts(
+            self.accepted + times * accepted,
+            self.published + times * published,
+            self.dropped + times * dropped,
+            self.failed + times * failed,
+        )
 
 
 NONE = Counts()
@@ -107,6 +114,18 @@ def count(accounts: Iterable[Account | None], counts: dict[str, Counts]) -> None
         last, times = kind, 1
     if last is not None:
         counts[last.graph] = counts.get(last.graph, NONE).plus(last.counts, times)
+
+
+def count_encoded(data: str, counts: dict[str, Counts]) -> None:
+    """As :func:`count`, for the accounts of a commit as :func:`encode` gives them; raises ``ValueError`` for anything else."""
+    try:
+        forms, numbers, times, _ = orjson.loads(data)
+        places = Counter(numbers) if numbers else {0: len(times) // 2}
+        for number, times_seen in places.items():
+            kind = Kind.from_obj(forms[number])
+            counts[kind.graph] = counts.get(kind.graph, NONE).plus(kind.counts, times_seen)
+    except (TypeError, IndexError, AttributeError) as error:
+        raise ValueError(f"not the accounts of a commit: {error}") from error
 
 
 def kind_of(header: Header, outcome: Outcome) -> Kind:

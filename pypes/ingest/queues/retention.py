@@ -32,8 +32,9 @@ FOLD_S = 600.0
 _FOLD_PART = FOLD_S / 86_400
 #: Receipts that are not folded, at most, whatever their age: they are read at the next start.
 ROWS = 1 << 18
-#: Seconds between two looks for what is old.
+#: Seconds between two looks for what is old, or as many as a receipt is left in its row, if that is less.
 _LOOK_S = 60.0
+_LEAST_LOOK_S = 1.0
 #: The part of the time for which folding is at work while there is much to fold.
 _SHARE = 0.25
 #: Early forgetting is logged once in so many seconds.
@@ -85,7 +86,7 @@ class Retention:
         self._warned_at = -_WARN_S
         self._tasks = WatchedTasks(lambda _: None)
         self._round: asyncio.Task[None] | None = None
-        self._timer = self._loop.call_later(_LOOK_S, self._on_timer)
+        self._timer = self._loop.call_later(self._look_s, self._on_timer)
         for graph, amount in history.blocks.items():
             on_receipts(graph, amount.bytes)
         for graphs in history.keys.values():
@@ -116,7 +117,7 @@ class Retention:
         return self._rows.bytes + self._block_bytes - self._limits.receipts_bytes
 
     def _on_timer(self) -> None:
-        self._timer = self._loop.call_later(_LOOK_S, self._on_timer)
+        self._timer = self._loop.call_later(self._look_s, self._on_timer)
         self._start()
 
     def _start(self) -> None:
@@ -148,9 +149,18 @@ class Retention:
 
     # -- folding -----------------------------------------------------------------------------------------
 
+    @property
+    def _fold_s(self) -> float:
+        """Age at which receipts are folded, in seconds."""
+        own = (each.receipts_s for each in self._graphs.values() if each.receipts_s)
+        return min(FOLD_S, _FOLD_PART * min([self._limits.receipts_s, *own]))
+
+    @property
+    def _look_s(self) -> float:
+        return max(_LEAST_LOOK_S, min(_LOOK_S, self._fold_s))
+
     async def _fold(self) -> None:
-        shortest_s = min([self._limits.receipts_s, *(each.receipts_s for each in self._graphs.values() if each.receipts_s)])
-        fold_s = min(FOLD_S, _FOLD_PART * shortest_s)
+        fold_s = self._fold_s
         aged = first_key(self._clock.ago(fold_s))
         # they wait for as long again for enough others to fill a block
         patient = first_key(self._clock.ago(2 * fold_s))

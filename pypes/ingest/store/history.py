@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import suppress
 
-from pypes.ingest.accounts import Counts, count, decode
+from pypes.ingest.accounts import Counts, count_encoded
 from pypes.ingest.store.keys import Span
 from pypes.ingest.store.write_batch import Amount, History
 
@@ -32,5 +32,5 @@ def read_history(
         for entries, own, data in connection.execute("SELECT entries, bytes, data FROM receipts"):
             receipts, size = receipts + entries, size + own
             with suppress(ValueError):
-                count(decode(data), counts)
+                count_encoded(data, counts)
     return History(Amount(receipts, size), blocks, counts, letters, keys)

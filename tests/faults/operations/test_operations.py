@@ -45,7 +45,9 @@ def test_publishers_are_left_with_what_the_model_says(tmp_path: Path) -> None:
     with closing(Disk(base / "data", DISK_BYTES)) as disk:
         data = base / "data"
         folders = Folders(mended, logs=tmp_path if is_long else data)
-        node = node_in(base, folders, workers=2, instances=2, **clock.environ)
+        # none is forgotten meanwhile, and in a short run they are folded after a second
+        receipts_s = str(max(144.0, 2 * seconds))
+        node = node_in(base, folders, workers=2, instances=2, PYPES_LIMITS_RECEIPTS_S=receipts_s, **clock.environ)
         try:
             node.start()
             node.wait_ready()
