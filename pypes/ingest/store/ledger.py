@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import orjson
 
+from pypes.errors import StoreError
 from pypes.ingest.accounts import Account, decode
 from pypes.ingest.contracts.callbacks import Callback
 from pypes.ingest.delivery import Header
@@ -16,6 +18,8 @@ from pypes.ingest.replaying import Link
 from pypes.ingest.store.blocks import EMPTY, SPAN, Block, Entry
 from pypes.ingest.store.rows import index_bytes, unpack_index
 from pypes.ingest.store.store import Store
+
+log = logging.getLogger(__name__)
 
 _START_BYTES = 4096  # of a row: enough for the index of a commit of a few deliveries
 
@@ -48,12 +52,19 @@ class Ledger:
         for own_salt, data in self._store.read("SELECT salt, data FROM receipts WHERE key = ?", (key,)):
             accounts = decode(data)
             return accounts[position] if salt == own_salt and position < len(accounts) else False
+        damage: StoreError | None = None
         for block in self._blocks_with(key):
-            ordinal = block.ordinal(key, position)
-            if block.ordinals(key) is not None and block.salt(key) != salt:
-                return False
-            if ordinal is not None:
-                return block.account(ordinal)
+            try:
+                if block.ordinals(key) is None:
+                    continue
+                if block.salt(key) != salt:
+                    return False
+                if (ordinal := block.ordinal(key, position)) is not None:
+                    return block.account(ordinal)
+            except StoreError as error:
+                damage = error  # it may be in another
+        if damage is not None:
+            raise damage
         return True
 
     def entries(
@@ -62,7 +73,7 @@ class Ledger:
         """Finished deliveries of up to ``limit`` commits from one key to another, in order or in the opposite one, by commit.
 
         ``only_failed``: those with a failed document, and perhaps others of their commits. With a ``graph``, those of others
-        may be missing. All of these of each commit are there.
+        may be missing. All of these of each commit are there, but for those in blocks that are damaged.
         """
         order, where = "DESC" if newest else "", "AND failed" if only_failed else ""
         sql = f"SELECT key, salt, data FROM receipts WHERE key BETWEEN ? AND ? {where} ORDER BY key {order} LIMIT ?"
@@ -81,7 +92,12 @@ class Ledger:
         for id, nearest in self._store.each(sql, parameters):
             if bound.is_beyond(nearest):
                 break
-            for entry in self._block(id).entries(first, last, only_failed=only_failed):
+            try:
+                entries = list(self._block(id).entries(first, last, only_failed=only_failed))
+            except StoreError as error:
+                log.error("receipts are left out of a list: %s", error, extra={"block": id})
+                continue
+            for entry in entries:
                 found.setdefault(entry.key, {})[entry.position] = entry
                 bound.add(entry.key)
         keys = sorted(found, reverse=newest)[:limit]
