@@ -17,6 +17,7 @@ from pypes.ingest.dispatch.committed import Committed
 from pypes.ingest.dispatch.copies import Copies
 from pypes.ingest.dispatch.link import Link, Sent
 from pypes.ingest.dispatch.links import Links
+from pypes.ingest.dispatch.suspects import Suspects
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.window import Windows
 
@@ -49,6 +50,7 @@ class Handover:
         self._on_again = on_again
         self._loop = asyncio.get_running_loop()
         self._copies = Copies(self._loop)
+        self._suspects = Suspects(self._loop, on_again)
         self._first = 0
         #: The time at which a live delivery was last handed over.
         self._live_at = -LIVE_S
@@ -59,6 +61,7 @@ class Handover:
         """Hand over to these instances from now on."""
         self.topology = topology
         self._copies.apply(topology.shadows)
+        self._suspects.apply(topology)
 
     @property
     def paused(self) -> frozenset[str]:
@@ -143,16 +146,27 @@ class Handover:
         for stream, waiting in list(self.again.items()):
             if stream.graph in self.paused:
                 continue
+            held: list[Sent] = []
             while waiting and (open_links := self._windows.with_room(self.running(links, stream), stream)):
                 sent = waiting.popleft()
-                if self._has_graph(sent.leasing, sent.lease):
-                    sent.rerun = self.committed.over(sent.lease.id, sent.leasing.rerun(sent.lease))
-                    self._give(open_links, sent)
+                if not self._has_graph(sent.leasing, sent.lease):
+                    continue
+                if sent.is_alone and not (open_links := self._places(stream, open_links)):
+                    held.append(sent)
+                    continue
+                sent.rerun = self.committed.over(sent.lease.id, sent.leasing.rerun(sent.lease))
+                self._give(open_links, sent)
+            waiting.extendleft(reversed(held))
             if waiting:
                 full.append(stream)
             else:
                 del self.again[stream]
         return full
+
+    def _places(self, stream: Stream, candidates: list[Link]) -> list[Link]:
+        """Those of ``candidates`` that may get a suspect."""
+        running = self.running([link for link in self._links if link.takes_more], stream)
+        return self._suspects.places(stream.graph, running, candidates)
 
     def _hand_over_waiting(self, links: list[Link]) -> list[Stream]:
         """Hand over waiting deliveries, live before bulk; returns the streams with deliveries for which there was no room."""
@@ -223,6 +237,10 @@ class Handover:
                 if self._has_graph(leasing, lease):
                     is_alone = lease.is_suspect or lease.crashes > 0
                     sent = Sent(leasing, stream, lease, self._windows.weight(lease), is_alone)
+                    if is_alone:
+                        self.again.setdefault(stream, deque()).append(sent)
+                        self._on_again()
+                        continue
                     if self.committed:
                         sent.rerun = self.committed.over(lease.id, sent.rerun)
                     self._give(open_links, sent)
@@ -269,3 +287,4 @@ class Handover:
         if self._bulk_timer is not None:
             self._bulk_timer.cancel()
         self._copies.close()
+        self._suspects.close()
