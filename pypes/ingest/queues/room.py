@@ -121,10 +121,11 @@ class Room:
         reached = self._shares.reached_keys(graph)
         if reached is None:
             return
-        which = "its own limit" if reached.is_own else "its share of the limit"
         raise QueueFull(
-            f"graph {graph!r} has reached {which} keys_kept ({reached}): no more idempotency keys are remembered until "
-            "old ones are forgotten; post without a key, or later",
+            f"graph {graph!r} has reached its own limit keys_kept ({reached.share} in this shard); post without an idempotency "
+            "key, or later, or raise the limit in the graph"
+            if reached.is_own
+            else f"graph {graph!r} fills its share of the idempotency keys ({reached}); post without a key, or later",
             retry_after_s=MAX_RETRY_S,
             where=graph,
             limit=reached.limit,

@@ -30,6 +30,8 @@ CREATE TABLE spans (start INTEGER, end INTEGER, graph TEXT, keys INTEGER, PRIMAR
 """
 
 
+_UPGRADED_AT_ONCE = 10_000
+
 #: Name, digest, key and place.
 Stored = tuple[bytes, bytes, int, int]
 
@@ -103,12 +105,23 @@ class KeyTables:
             fill(self._connection, span, own)
 
     def find(self, connection: sqlite3.Connection, name: str) -> tuple[bytes, int, int, int] | None:
-        """The digest of a key's request, and the commit, the position and the salt of its delivery, if it is known."""
-        tables = [*(span.table for span in self.spans), _WAITING]
-        sql = " UNION ALL ".join(f"SELECT digest, key, place FROM {table} WHERE name = ?1" for table in tables)
-        for digest, key, place in connection.execute(f"{sql} LIMIT 1", (name_of(name),)).fetchall():
-            return digest, key, place >> _SALT_BITS, place & MAX_SALT
-        return None
+        """The digest of a key's request, and the commit, the position and the salt of its delivery, if it is known.
+
+        May be called in another thread than that of whoever writes.
+        """
+        while True:
+            spans = self.spans
+            tables = [*(span.table for span in spans), _WAITING]
+            sql = " UNION ALL ".join(f"SELECT digest, key, place FROM {table} WHERE name = ?1" for table in tables)
+            try:
+                found = connection.execute(f"{sql} LIMIT 1", (name_of(name),)).fetchall()
+            except sqlite3.OperationalError:
+                if spans is self.spans:
+                    raise
+                continue  # a table has been dropped meanwhile
+            for digest, key, place in found:
+                return digest, key, place >> _SALT_BITS, place & MAX_SALT
+            return None
 
     def rescue(self, rows: Iterable[Stored]) -> None:
         """Keep keys whose span is about to go."""
@@ -119,6 +132,8 @@ class KeyTables:
 
         Returns how many of the span there were of each graph; those that are rescued count no more.
         """
+        # nobody looks there any more before it is gone
+        self.spans = tuple(each for each in self.spans if each != span)
         gone = dict(self._connection.execute("SELECT graph, keys FROM spans WHERE start = ? AND end = ?", span))
         self._connection.execute(f"DROP TABLE {span.table}")
         self._connection.execute("DELETE FROM spans WHERE start = ? AND end = ?", span)
@@ -147,10 +162,15 @@ def fill(connection: sqlite3.Connection, span: Span, rows: list[KeyRow]) -> None
 
 def upgrade(connection: sqlite3.Connection) -> None:
     """Bring the keys of format 2 into the table of one span."""
-    rows = []
-    for name, digest, key, receipt in connection.execute("SELECT name, digest, key, receipt FROM keys"):
-        place = ReceiptId.parse(receipt)
-        rows.append(key_row(name, digest, key, place.position, place.salt, name.partition("\0")[0]))
-    if rows:
-        fill(connection, Span(min(row.key for row in rows) >> 6, (max(row.key for row in rows) >> 6) + 1), rows)
+    first, last = connection.execute("SELECT min(key), max(key) FROM keys").fetchone()
+    if first is not None:
+        span = Span(first >> 6, (last >> 6) + 1)
+        found = connection.execute("SELECT name, digest, key, receipt FROM keys")
+        while some := found.fetchmany(_UPGRADED_AT_ONCE):
+            fill(connection, span, [_upgraded(*row) for row in some])
     connection.execute("DROP TABLE keys")
+
+
+def _upgraded(name: str, digest: bytes, key: int, receipt: str) -> KeyRow:
+    place = ReceiptId.parse(receipt)
+    return key_row(name, digest, key, place.position, place.salt, name.partition("\0")[0])

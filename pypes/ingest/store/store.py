@@ -299,6 +299,8 @@ class Store:
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             self._rollback()
+            with suppress(sqlite3.Error):  # a disk that fails; the next change finds out
+                self.keys.read_spans()
             raise failure(error, self.path) from error
         self.keys.read_spans()
         return result

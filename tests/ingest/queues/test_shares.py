@@ -371,7 +371,7 @@ def test_a_graph_at_its_bound_of_keys_is_refused_those_only(tmp_path: Path) -> N
 
         first = await keyed("a", "1")
         await keyed("a", "2")
-        with pytest.raises(QueueFull, match=r"graph 'a' has reached its share .* \(keys_kept: 2 of 4\)") as caught:
+        with pytest.raises(QueueFull, match=r"graph 'a' fills its share of the idempotency keys \(keys_kept: 2 of 4\)") as caught:
             await keyed("a", "3")
         assert (caught.value.where, caught.value.limit) == ("a", "keys_kept")
         assert await keyed("a", "1") == first, "what is known is answered all the same"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,26 @@ def test_a_span_is_dropped_as_a_whole_but_for_what_waits(connection: sqlite3.Con
     tables.read_spans()
     assert tables.find(connection, "waits") is None
     assert tables.spans == ()
+
+
+def test_a_table_that_is_dropped_during_a_search_is_passed_over(connection: sqlite3.Connection, tables: KeyTables) -> None:
+    add(tables, "old")
+    add(tables, "new", ms=HOUR + SPAN_MS)
+    old = tables.spans[-1]
+
+    class Overtaken:
+        """A connection of another thread: the table goes before its first statement."""
+
+        def execute(self, *statement: Any) -> sqlite3.Cursor:
+            if old in tables.spans:
+                tables.drop(old)
+            return connection.execute(*statement)
+
+    overtaken: Any = Overtaken()
+    assert tables.find(overtaken, "new") is not None
+    connection.execute(f"DROP TABLE {tables.spans[0].table}")
+    with pytest.raises(sqlite3.OperationalError):
+        tables.find(connection, "new")
 
 
 def test_a_name_may_be_any_text(connection: sqlite3.Connection, tables: KeyTables) -> None:
