@@ -58,7 +58,7 @@ class Limits:
     hold_s: float = _limit(60.0, "Longest time for which a component may hold packets.", unit="seconds")
     unreachable_s: float = _limit(
         86400.0,
-        "Longest time for which a filter rests over one packet that cannot reach a service; publishers rest on.",
+        "Longest time for which a filter rests over one packet that cannot reach a service, a publisher over the same packets.",
         unit="seconds",
     )
     window_bytes: int = _limit(8 * MIB, "Bodies of one graph outstanding at one instance, per ingest worker.", unit="bytes")

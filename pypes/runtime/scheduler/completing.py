@@ -17,7 +17,8 @@ from typing import Any, Final
 from pypes.component import is_told
 from pypes.core.identity import Identity
 from pypes.core.raised import Raised
-from pypes.runtime.scheduler.breaker import Breakers
+from pypes.errors import Retry
+from pypes.runtime.scheduler.breaker import MOST_ASIDE, Breakers, charged
 from pypes.runtime.scheduler.completions import Completions
 from pypes.runtime.scheduler.concluding import Concluding
 from pypes.runtime.scheduler.core import Core, is_no_failure
@@ -170,18 +171,68 @@ class Completing:
     def _tell(self, listener: Listener, documents: Sequence[Open]) -> None:
         """Tell a filter of documents, and have it commit; those that it fails over are given up one by one."""
         error = self._try(listener, documents)
-        if error is None or self._waits(listener, error):
+        if error is None:
+            return
+        if listener.driver.failing.is_unreachable(error):
+            self._rest(listener, documents, error)
+            return
+        if self._waits(listener, error):
             return
         if len(documents) > 1:
             for document in documents:
                 self._core.turns += 1
                 error = self._try(listener, (document,))
                 if error is not None:
+                    if listener.driver.failing.is_unreachable(error):
+                        self._rest(listener, (document,), error)
+                        return
                     if self._waits(listener, error):
                         return
                     listener.give_up(document, error)
         else:
             listener.give_up(documents[0], error)
+
+    def _rest(self, listener: Listener, documents: Sequence[Open], error: BaseException) -> None:
+        """The service of a filter cannot be reached: tell it again later, of documents that it alone cannot take not for ever."""
+        patience = listener.patience
+        for document in [each for each in documents if each in patience.hopeless]:
+            listener.give_up(document, charged(error))
+        documents = [each for each in documents if each.left & listener.bit]
+        if not documents:
+            return
+        if patience.is_over(documents[0]):
+            passed, failed = self._one_by_one(listener, documents, error)
+            most, least_s = listener.driver.failing.most_attempts, self._resting.patience_s
+            lost = patience.given_up([document for document, _ in failed], passed, most_attempts=most, patience_s=least_s)
+            for document, cause in failed:
+                if document in lost:
+                    listener.tries = lost[document]
+                    listener.give_up(document, charged(cause))
+            if len(lost) == len(failed):
+                return
+        self._resting.fail(listener.driver, error)
+
+    def _one_by_one(
+        self, listener: Listener, documents: Sequence[Open], error: BaseException
+    ) -> tuple[int, list[tuple[Open, BaseException]]]:
+        """Tell a filter of documents by themselves; returns how many got through, and those for which there was no service."""
+        if len(documents) == 1:
+            return 0, [(documents[0], error)]
+        passed, failed = 0, []
+        for document in documents:
+            if document.older is not None and document.older.left & listener.bit:
+                continue  # that one has failed
+            self._core.turns += 1
+            cause = self._try(listener, (document,))
+            if cause is None:
+                passed += 1
+            elif listener.driver.failing.is_unreachable(cause):
+                failed.append((document, cause))
+                if len(failed) == MOST_ASIDE:
+                    break
+            elif not isinstance(cause, Retry):  # else it is told again with the others
+                listener.give_up(document, cause)
+        return passed, failed
 
     def _try(self, listener: Listener, documents: Sequence[Open]) -> BaseException | None:
         try:
@@ -198,11 +249,8 @@ class Completing:
         return None
 
     def _waits(self, listener: Listener, error: BaseException) -> bool:
-        """True if a filter is to be told again later: its service cannot be reached, or it asks for that."""
+        """True if a filter is to be told again later, because it asks for that."""
         driver, core = listener.driver, self._core
-        if driver.failing.is_unreachable(error):
-            self._resting.fail(driver, error)
-            return True
         delay_s = Raised.of(error, core.secrets.redact).delay_s
         if delay_s is None:
             return False

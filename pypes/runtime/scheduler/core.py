@@ -163,6 +163,14 @@ class Hearing(Protocol):
     def open(self) -> Mapping[Epoch, Mapping[int, Any]]: ...
     def tell_with(self, epoch: Epoch, lineages: Sequence[Lineage]) -> Any: ...
     def settle(self, told: Any) -> None: ...
+    def despair(self, epoch: Epoch, lineage: Lineage) -> None: ...
+
+
+class Narrows(Protocol):
+    """Finds the packets that a publisher can never take."""
+
+    def got_through(self) -> None: ...
+    def end_alone(self, value: Any) -> None: ...
 
 
 class Filter:
@@ -173,6 +181,7 @@ class Filter:
 
     # PERF: there are too many attributes for what an object is quick to look up in its dictionary
     __slots__ = (
+        "alone",
         "ancestors",
         "attempts",
         "bit",
@@ -188,8 +197,10 @@ class Filter:
         "is_join",
         "is_publisher",
         "listener",
+        "lone",
         "max_attempts",
         "name",
+        "narrowing",
         "outs",
         "reach",
         "reach_beside_error",
@@ -232,6 +243,29 @@ class Filter:
     attempts: dict[int, Attempt]
     #: The greenlet to go on in when it was parked in the middle of a turn.
     greenlet: greenlet | None
+    #: So many packets in front are given to it one by one, since it is not known over which of them it failed to reach a service.
+    alone: int
+    #: The packet that was given to it alone in this turn.
+    lone: Any
+    #: Set while a publisher cannot reach its destination, and until it is known which packets are to blame.
+    narrowing: Narrows | None
+
+    def take_alone(self, values: list[Any], lineages: Sequence[Lineage]) -> tuple[list[Any], Sequence[Lineage]]:
+        """Of packets that were taken, keep the first for this turn, and put the others back."""
+        self.alone -= 1
+        self.lone = values[0]
+        self.put_back(values[1:], lineages[1:])
+        return values[:1], lineages[:1]
+
+    def end_alone(self) -> None:
+        """The turn of a packet that was given to it alone is over."""
+        lone, self.lone = self.lone, None
+        if self.narrowing is not None:
+            self.narrowing.end_alone(lone)
+
+    def take_together(self) -> None:
+        """Give it packets together again, whatever was in doubt."""
+        self.alone, self.lone, self.narrowing = 0, None, None
 
     def call_ended(self) -> None:
         """A call that it waited for has ended."""

@@ -40,7 +40,6 @@ class Driver(Publishing):
     sees_packets_alone = False
 
     __slots__ = (
-        "alone",
         "capacity",
         "chosen",
         "chunk",
@@ -101,8 +100,7 @@ class Driver(Publishing):
         self.full_wires = 0
         #: Set from when it yields without taking its input until it takes some.
         self.stall: Stall | None = None
-        #: So many packets are given to it one by one, since it is not known over which of them it failed to reach a service.
-        self.alone = 0
+        self.take_together()
         self.blocks = 0
         #: Packets that raised Retry, by identity (the packet is kept, so that its id stays its own).
         self.attempts: dict[int, Attempt] = {}
@@ -196,6 +194,8 @@ class Driver(Publishing):
 
     def take(self, wires: list[Wire], epoch: Epoch) -> tuple[list[Any], Sequence[Lineage]] | None:
         """Take the chunks of one epoch from the wires of a port, and pin the epoch."""
+        if self.lone is not None or (self.alone and self.epoch is not None):
+            return None
         values: list[Any] | None = None
         lineages: Sequence[Lineage] = ()
         for wire in wires:
@@ -227,9 +227,7 @@ class Driver(Publishing):
                 self.put_back(values[wave:], lineages[wave:])
                 values, lineages = values[:wave], lineages[:wave]
         if self.alone:
-            self.alone -= 1
-            self.put_back(values[1:], lineages[1:])
-            values, lineages = values[:1], lineages[:1]
+            values, lineages = self.take_alone(values, lineages)
         if self.holding is not None and self.holds_whole_chunks:
             self.holding.hold(epoch, values, lineages)
         self.chunk = lineages
@@ -352,6 +350,8 @@ class Driver(Publishing):
         if epoch is not None:
             self.epoch = self.chosen = None
             self.stall = None
+            if self.lone is not None:
+                self.end_alone()
             epoch.release()
         elif self.joining.has_current if self.joining is not None else any(wire.waiting for wire in self.wires):
             self.stall = self.stall or Stall()

@@ -17,6 +17,7 @@ from pypes.runtime.scheduler.core import Attempt, Filter
 from pypes.runtime.scheduler.dead import as_json, named
 from pypes.runtime.scheduler.epoch import Epoch, Failure
 from pypes.runtime.scheduler.lineage import Lineage, flatten
+from pypes.runtime.scheduler.narrowing import Narrowing
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.1, 60.0
 
@@ -63,10 +64,11 @@ class Failing:
 
     def rest(self, values: list[Any], lineages: Sequence[Lineage], error: BaseException) -> None:
         """The service cannot be reached: keep packets of this turn until it can, the first of them not for ever."""
-        resting, first = self._resting, UNKNOWN if self._filter.is_publisher else values[0]
-        if first is UNKNOWN:
-            pass
-        elif tries := resting.tries_of(self._filter, first):
+        if self._filter.is_publisher:
+            self._narrowing.rest(values, lineages, error)
+            return
+        resting, first = self._resting, values[0]
+        if tries := resting.tries_of(self._filter, first):
             self.give_up(first, lineages[0], error, tries)
             first, values, lineages = UNKNOWN, values[1:], lineages[1:]
         elif self._steps_aside(values, lineages, error):
@@ -75,6 +77,18 @@ class Failing:
             return
         self._filter.put_back(values, lineages)
         resting.fail(self._filter, error, first)
+
+    def rest_over(self, first: Any, count: int, error: BaseException) -> None:
+        """The destination cannot be reached: have a publisher rest over packets that are back on its wire, from the first on."""
+        self._narrowing.keep(first, count, error)
+
+    @property
+    def _narrowing(self) -> Narrowing:
+        found = self._filter.narrowing
+        if found is None:
+            found = self._filter.narrowing = Narrowing(self._filter, self, self._resting)
+        assert isinstance(found, Narrowing)
+        return found
 
     def give_up(self, value: Any, lineage: Lineage, error: BaseException, tries: int) -> None:
         """A packet was the first for too long of those that could not reach the service."""
@@ -91,14 +105,18 @@ class Failing:
             return False
         if len(values) == 1 and not any(wire.waiting for wire in self._filter.wires):
             return False
+        resting.step_aside(self._filter, self.set_aside(first, lineages[0]), error, self)
+        return True
+
+    def set_aside(self, value: Any, lineage: Lineage) -> Attempt:
+        """Keep a packet of this turn off its wire until it comes back."""
         assert self._filter.epoch is not None
-        attempt = self._filter.attempts.get(id(first))
+        attempt = self._filter.attempts.get(id(value))
         if attempt is None:
-            attempt = self._filter.attempts[id(first)] = Attempt(first, self._filter.epoch, lineages[0], self._core.clock(), 0)
+            attempt = self._filter.attempts[id(value)] = Attempt(value, self._filter.epoch, lineage, self._core.clock(), 0)
         attempt.waiting = True
         self._filter.epoch.acquire()
-        resting.step_aside(self._filter, attempt, error, self)
-        return True
+        return attempt
 
     def come_back(self, attempt: Attempt) -> None:
         """None of those that were tried instead could reach the service either: the suspected packet is in front again."""
@@ -107,6 +125,19 @@ class Failing:
             del self._filter.attempts[id(attempt.value)]
         self._filter.give_back(self._filter.wires[0], attempt.epoch, [attempt.value], [attempt.lineage])
         attempt.epoch.release()
+
+    def lose(self, attempt: Attempt, error: BaseException, tries: int) -> None:
+        """Give up a packet that was set aside."""
+        filter, epoch, lineage = self._filter, attempt.epoch, attempt.lineage
+        del filter.attempts[id(attempt.value)]
+        raised = Raised.of(charged(error), self._core.secrets.redact)
+        self.dead_letter(epoch, attempt.value, lineage, raised.code, raised.reason, error, tries)
+        if filter.listener is not None:
+            filter.listener.despair(epoch, lineage)
+        epoch.release()
+
+    def back_off_s(self, tries: int) -> float:
+        return backoff_s(tries, self._core.rng)
 
     def stay_aside(self, attempt: Attempt, error: BaseException) -> None:
         """The one that was tried instead got through: the suspected packet is tried again by itself."""

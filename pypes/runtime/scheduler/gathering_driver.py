@@ -83,7 +83,7 @@ class GatheringDriver(BatchDriver):
         waiting = self._waiting
         if not waiting:
             return False
-        if self.asked or waiting >= self.size or not self.wait_s or self.core.record_turn is not None:
+        if self.asked or self.alone or waiting >= self.size or not self.wait_s or self.core.record_turn is not None:
             return True
         if self.broken and self in self.broken:
             return True
@@ -156,6 +156,8 @@ class GatheringDriver(BatchDriver):
             self.chunk = range(len(values))
             for epoch, _, _ in parts:  # the derived epoch has holds of its own
                 epoch.release()
+        if self.alone:
+            self.take_alone(values, self.chunk)
         if self.observation is not None:
             self.observation.taken(self.name, values)
         return values
@@ -163,7 +165,7 @@ class GatheringDriver(BatchDriver):
     def _parts(self) -> list[tuple[Epoch, list[Any], Sequence[Lineage]]]:
         """Take as many packets as a batch may have off the wires, with the holds of their chunks."""
         parts: list[tuple[Epoch, list[Any], Sequence[Lineage]]] = []
-        room, room_bytes = self.size, self.most_bytes
+        room, room_bytes = 1 if self.alone else self.size, self.most_bytes
         if self.sizes is not None:
             self.sizes.total(self.wires)
         for wire in self.wires if self.back else self.order:

@@ -14,6 +14,7 @@ from pypes.runtime.scheduler.completions import Known
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.lineage import Lineage
+from pypes.runtime.scheduler.patience import Patience
 from pypes.runtime.scheduler.tracking import DocumentTracker
 
 HOOK: Final = "complete"
@@ -72,6 +73,8 @@ class Listener:
         self.telling: Any = None
         #: Number of times in a row that it has asked to be told later.
         self.tries = 0
+        #: For when its service cannot be reached.
+        self.patience = Patience(driver.core)
         #: Tell what is final before the filter, and behind it.
         self._before = DocumentTracker(driver.ancestors, follows_holds=True, before=driver)
         self._behind = DocumentTracker((driver, *driver.ancestors), follows_holds=True)
@@ -95,7 +98,15 @@ class Listener:
         """Forget the documents of an epoch, and return them."""
         documents = self.open.pop(epoch, {})
         self.untold -= len(documents)
+        for document in documents.values():
+            self.patience.forget(document)
         return documents.values()
+
+    def despair(self, epoch: Epoch, lineage: Lineage) -> None:
+        """A packet was given up because the destination could not be reached for it: nor need it be told of its documents."""
+        for root, documents in epoch.roots((lineage,)):
+            known = self.open.get(root, {})
+            self.patience.hopeless.update(known[document] for document in documents if document in known)
 
     # -- what is due ----------------------------------------------------------------------------------------
 
@@ -235,6 +246,7 @@ class Listener:
     def close(self, document: Open) -> None:
         """The component need not be told of a document any more."""
         documents = self.open.get(document.epoch)
+        self.patience.forget(document)
         if documents is None or documents.pop(document.ordinal, None) is None:
             return  # its epoch was ended by force meanwhile
         self.untold -= 1

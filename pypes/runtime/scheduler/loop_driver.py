@@ -212,7 +212,7 @@ class LoopDriver(ReceivingDriver):
     def _pass_on(self, out: OutPort) -> bool:
         """PERF: the end of a turn in which all that was taken was sent on as it was: the pin becomes the chunk's count."""
         wire, epoch = self.next_wire, self.epoch
-        if epoch is None or wire.overflowed or self.attempts or self.broken:
+        if epoch is None or wire.overflowed or self.attempts or self.broken or self.lone is not None:
             return False
         if wire.hand_over(epoch, self.cursor_values, self.cursor_lineages) and wire.parked is None:
             self.park_at(wire)
@@ -313,21 +313,10 @@ class LoopDriver(ReceivingDriver):
             if is_no_failure(error):
                 raise
             if self.failing.is_unreachable(error):
-                self._take_back(taken, lineages, ports)
-                self.resting.fail(self, error)
+                self._rest_over(taken, lineages, ports, error)
                 return
             for value, lineage, port in zip(taken, lineages, ports or repeat(None), strict=False):
                 self.failing.failed(value, lineage, error, port)
-
-    def _take_back(self, values: list[Any], lineages: Sequence[Lineage], ports: list[str]) -> None:
-        """Put packets back on the wires of the ports that they were taken from."""
-        if not ports:
-            self.put_back(values, lineages)
-            return
-        for port in set(ports):
-            own = [i for i, each in enumerate(ports) if each == port]
-            self.taken_from = self.inputs[port][0]
-            self.put_back([values[i] for i in own], [lineages[i] for i in own])
 
     def _failed_run(self, error: BaseException) -> None:
         """``run`` raised: the packet under the cursor failed, or, past the end, all that was not sent on."""
@@ -374,12 +363,15 @@ class LoopDriver(ReceivingDriver):
             if is_unreachable:
                 self._rest_over(*chosen(guilty), error)
             return
+        if not innocent or exhausted:
+            if is_unreachable:
+                self._rest_over(*chosen(guilty), error)
+            return
         if is_unreachable:
             self._take_back(*chosen(guilty))
-        if innocent and not exhausted:
-            self._commit(*chosen(innocent))
+        self._commit(*chosen(innocent))
         if is_unreachable and not self.resting.is_resting(self):
-            self.resting.fail(self, error)
+            self.failing.rest_over(taken[guilty[0]], len(guilty), error)
 
     def _rest_over(self, values: list[Any], lineages: Sequence[Lineage], ports: list[str], error: BaseException) -> None:
         """Rest over packets that were taken; where these are several, they are given to ``run`` one by one from now on."""
@@ -388,11 +380,17 @@ class LoopDriver(ReceivingDriver):
             return
         resting = self.resting
         if self.joining is None:
-            self.alone += len(values)
+            self.alone += 0 if self.is_publisher else len(values)
             self.failing.rest(values, lineages, error)
         elif tries := resting.tries_of(self, values[0]):
-            for value, lineage in zip(values, lineages, strict=True):
-                self.failing.give_up(value, lineage, error, tries)
+            # a turn has one document, unless it takes all that is there
+            is_wave, kept = self.component.joins == "wave", list[int]()
+            for at, (value, lineage) in enumerate(zip(values, lineages, strict=True)):
+                if is_wave and lineage != lineages[0]:
+                    kept.append(at)
+                else:
+                    self.failing.give_up(value, lineage, error, tries)
+            self._take_back([values[i] for i in kept], [lineages[i] for i in kept], [ports[i] for i in kept])
             resting.fail(self, error)
         else:
             self._take_back(values, lineages, ports)

@@ -16,6 +16,9 @@ from pypes.runtime.scheduler.lineage import Lineage
 from pypes.runtime.scheduler.published import without_committed
 from pypes.runtime.scheduler.sending import Sending
 
+#: Packets that were not committed, and the reason.
+_Left = tuple[list[Any], Sequence[Lineage], BaseException]
+
 
 class ProcessDriver(Sending):
     """Calls ``process`` for every packet that waits.
@@ -214,11 +217,10 @@ class ProcessDriver(Sending):
             self.naming.forget()
         self.results, self.values, self.lineages, self.emitted, self.lost = [], [], (), 0, []
         if self.is_publisher:
-            if unreachable is not None:
-                self.put_back(*waiting)
-            unreachable = self._commit(values, lineages, failed) or unreachable
-            if unreachable is not None:
-                self.resting.fail(self, unreachable)
+            if failed or unreachable is not None:
+                self._publish_rest(values, lineages, failed, waiting, unreachable)
+            elif values and (left := self._commit(values, lineages)) is not None:
+                self.failing.rest(*left)
         else:
             if self.broken and len(values) > len(failed):
                 self.resting.succeed(self)
@@ -260,21 +262,41 @@ class ProcessDriver(Sending):
 
     # -- publishing -------------------------------------------------------------------------------------
 
-    def _commit(self, values: list[Any], lineages: Sequence[Lineage], failed: list[int]) -> BaseException | None:
-        """Commit what did not fail; what cannot be had through goes back to the wire, and the reason is returned."""
-        if failed:
-            good = [i for i in range(len(values)) if i not in set(failed)]
-            values, lineages = [values[i] for i in good], [lineages[i] for i in good]
+    def _publish_rest(
+        self,
+        values: list[Any],
+        lineages: Sequence[Lineage],
+        failed: list[int],
+        waiting: tuple[list[Any], Sequence[Lineage]],
+        unreachable: BaseException | None,
+    ) -> None:
+        """Commit what did not fail; what does not get through goes back, before ``waiting``, the rest of the chunk."""
+        good = [i for i in range(len(values)) if i not in set(failed)]
+        values, lineages = [values[i] for i in good], [lineages[i] for i in good]
         if not values:
-            return None
+            if unreachable is not None:
+                self.failing.rest(*waiting, unreachable)
+            return
+        self.put_back(*waiting)  # first: what waits is not completed by the commit
+        left = self._commit(values, lineages)
+        if left is not None and not waiting[0]:
+            self.failing.rest(*left)
+        elif left is not None:
+            values, lineages, error = left
+            self.put_back(values, lineages)
+            self.failing.rest_over(values[0], len(values) + len(waiting[0]), error)
+        elif unreachable is not None:
+            self.failing.rest_over(waiting[0][0], len(waiting[0]), unreachable)
+
+    def _commit(self, values: list[Any], lineages: Sequence[Lineage]) -> _Left | None:
+        """Commit packets; returns those that cannot be had through, with the reason."""
         try:
             self.publish(lineages)
         except BaseException as error:
             if is_no_failure(error):
                 raise
             if self.failing.is_unreachable(error):
-                self.put_back(values, lineages)
-                return error
+                return values, lineages, error
             if len(values) == 1 or isinstance(error, Retry):
                 for value, lineage in zip(values, lineages, strict=True):
                     self.failing.failed(value, lineage, error)
@@ -282,15 +304,14 @@ class ProcessDriver(Sending):
             return self._commit_apart(values, lineages)
         return None
 
-    def _commit_apart(self, values: list[Any], lineages: Sequence[Lineage]) -> BaseException | None:
+    def _commit_apart(self, values: list[Any], lineages: Sequence[Lineage]) -> _Left | None:
         """One packet must not fail its neighbours: do the work again, one by one."""
         try:
             for i, (value, lineage) in enumerate(zip(values, lineages, strict=True)):
                 self.unaccounted = self._pinned(), lineages[i + 1 :]
                 unreachable = self._one(value, lineage)
                 if unreachable is not None:
-                    self.put_back(values[i:], lineages[i:])
-                    return unreachable
+                    return values[i:], lineages[i:], unreachable
         finally:
             self.unaccounted = None
         return None

@@ -53,6 +53,8 @@ class Publishing(FilterContext):
             self.observation.committed(self.name, len(lineages))
         if self.broken:
             self.resting.succeed(self)
+        if self.narrowing is not None:
+            self.narrowing.got_through()
         if self.reports:
             self.published.add(self, self.epoch, lineages)  # type: ignore[union-attr]
 

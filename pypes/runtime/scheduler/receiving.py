@@ -126,6 +126,16 @@ class ReceivingDriver(Driver):
         self.last[port] = (value, lineage)
         return value, lineage
 
+    def _take_back(self, values: list[Any], lineages: Sequence[Lineage], ports: list[str]) -> None:
+        """Put packets back on the wires of the ports that they were taken from."""
+        if not ports:
+            self.put_back(values, lineages)
+            return
+        for port in set(ports):
+            own = [i for i, each in enumerate(ports) if each == port]
+            self.taken_from = self.inputs[port][0]
+            self.put_back([values[i] for i in own], [lineages[i] for i in own])
+
     def _check_input(self, port: str) -> None:
         if not self.component.has_port(port):
             raise ComponentError(

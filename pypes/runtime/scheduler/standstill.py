@@ -175,6 +175,7 @@ def _given_up(driver: Driver) -> Iterator[tuple[Epoch, Any, Lineage]]:
         if attempt.waiting:
             yield attempt.epoch, attempt.value, attempt.lineage
     driver.attempts.clear()
+    driver.take_together()
     if driver.joining is not None:
         yield from driver.joining.packets()
         driver.joining = None

@@ -15,7 +15,9 @@ from tests.runtime.scheduler.destinations import Highest, pass_time, settle, sub
 from tests.runtime.scheduler.graphs import Keep, Pass, running
 from tests.runtime.scheduler.test_resting import (
     WIRES,
+    AtOnce,
     Enriches,
+    Gathers,
     Holds,
     InBatch,
     InLoop,
@@ -26,7 +28,21 @@ from tests.runtime.scheduler.test_resting import (
     come_to_an_end,
 )
 
-EACH = [InProcess, InBatch, InLoop, TakesAll, SendsFirst, Holds]
+
+class ReceivesAll(Enriches, Component):
+    """A loop that receives one packet after the other, and asks when there are no more."""
+
+    def run(self) -> None:
+        while True:
+            packets = list(iter(lambda: self.receive("in"), None))
+            for packet in packets:
+                self.service.ask(packet.get("n"))
+            for packet in packets:
+                self.send("out", packet)
+            self.yield_ctrl()
+
+
+EACH = [InProcess, InBatch, InLoop, TakesAll, ReceivesAll, SendsFirst, Holds]
 
 
 @pytest.mark.parametrize("kind", EACH)
@@ -135,7 +151,7 @@ class AsksPairsInLoop(Enriches, Component):
             self.yield_ctrl()
 
 
-@pytest.mark.parametrize("kind", [InProcess, InLoop, TakesAll, Holds, AsksPairs, AsksPairsInLoop])
+@pytest.mark.parametrize("kind", [InProcess, InLoop, AtOnce, Gathers, TakesAll, ReceivesAll, Holds, AsksPairs, AsksPairsInLoop])
 def test_one_with_nothing_after_it_is_given_up_in_the_end(kind: Any) -> None:
     clock, service, end, done = Clock(), Service(), Keep(), list[Epoch]()
     service.refused = {0}
@@ -152,6 +168,36 @@ def test_one_with_nothing_after_it_is_given_up_in_the_end(kind: Any) -> None:
         come_to_an_end(scheduler, clock)
     assert sorted({*end.numbers}) == [1, 2, 3]
     assert done[1].dead_letters == []
+
+
+class AsksInWaves(AsksPairsInLoop):
+    """Takes whatever there is before it asks."""
+
+    joins = "wave"
+
+    def run(self) -> None:
+        while True:
+            packets = [packet for port in ("in", "in2") for packet in self.receive_all(port)]
+            for packet in packets:
+                self.service.ask(packet.get("n"))
+            for packet in packets:
+                self.send("out", packet)
+            self.yield_ctrl()
+
+
+def test_of_a_wave_at_a_join_the_first_document_is_given_up() -> None:
+    clock, service, end, done = Clock(), Service(), Keep(), list[Epoch]()
+    service.error = ConnectionRefusedError("nobody")
+    nodes = {"start": Pass(), "other": Pass(), "ask": AsksInWaves(service), "end": end}
+    wires = [*WIRES, ("other.out", "ask.in2"), ("start.out", "other.in")]
+    with running(nodes, wires, clock=clock, on_done=done.append, limits=Limits(unreachable_s=1000.0)) as scheduler:
+        submit(scheduler, 5)
+        while clock.now < 1200:
+            pass_time(scheduler, clock)
+        service.error = None
+        come_to_an_end(scheduler, clock)
+    assert [letter.documents for letter in done[0].dead_letters] == [(0,), (0,)]
+    assert sorted(end.numbers) == [1, 1, 2, 2, 3, 3, 4, 4]
 
 
 @pytest.mark.parametrize("kind", [*EACH, AsksPairs])
