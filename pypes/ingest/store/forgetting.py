@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import orjson
@@ -52,12 +53,11 @@ def forget(connection: sqlite3.Connection, graph: str, before: int, surplus: int
 def _forget_replays(connection: sqlite3.Connection, blocks: Sequence[tuple[int, int, int]]) -> None:
     """Forget of which deliveries those in these blocks are replays."""
     for id, first, last in blocks:
-        sql = "SELECT key, position FROM replays WHERE key BETWEEN ? AND ?"
-        for key, position in connection.execute(sql, (first, last)).fetchall():
-            keys, data = connection.execute("SELECT keys, data FROM blocks WHERE id = ?", (id,)).fetchone()
-            try:
-                is_own = Block(first, keys, data).ordinal(key, position) is not None
-            except StoreError:
-                is_own = True
-            if is_own:
-                connection.execute("DELETE FROM replays WHERE key = ? AND position = ?", (key, position))
+        found = connection.execute("SELECT key, position FROM replays WHERE key BETWEEN ? AND ?", (first, last)).fetchall()
+        if not found:
+            continue
+        keys, data = connection.execute("SELECT keys, data FROM blocks WHERE id = ?", (id,)).fetchone()
+        block = Block(first, keys, data)
+        with suppress(StoreError):  # nothing is known of a block that is damaged: all that may be in it go
+            found = [(key, position) for key, position in found if block.ordinal(key, position) is not None]
+        connection.executemany("DELETE FROM replays WHERE key = ? AND position = ?", found)
