@@ -291,8 +291,6 @@ class EmbeddedQueue:
         self._backlog.add(group, list(deliveries))
         self._appended += count
         self._totals.accepted(commit.appends)
-        for row in commit.batch.keys:
-            self._room.add_keys(row.graph, 1)
         confirm = self.intake.confirm
         for append, delivery in zip(commit.appends, deliveries, strict=True):
             confirm(append, delivery.id)

@@ -110,6 +110,8 @@ class StoredIntake:
         except PypesError:
             self._discard(append.body)
             raise
+        if append.key is not None:
+            self._room.add_keys(append.header.graph, 1)
         self._committer.buffer.appends.append(append)
         self._committer.kick_soon()
 
@@ -132,6 +134,7 @@ class StoredIntake:
         self._room.count(append.header.graph, -1, -len(append.body))
         refusal = store_error(error)
         if append.key is not None:
+            self._room.add_keys(append.header.graph, -1)
             self.keys.failed(append.key, refusal)
         elif not append.future.done():
             append.future.set_exception(refusal)

@@ -10,7 +10,7 @@ from msgspec import structs
 from pypes.core.graph_limits import NO_LIMITS, GraphLimits
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
-from pypes.errors import DiskFull, LettersFull, QueueFull
+from pypes.errors import DiskFull, LettersFull, QueueFull, StoreError
 from pypes.ingest.contracts.intake import Key
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.contracts.queue import GraphUse, Queue
@@ -388,6 +388,23 @@ def test_a_graph_at_its_bound_of_keys_is_refused_those_only(tmp_path: Path) -> N
         now[0] += 5000.0
         await queue._retention.look()
         await keyed("a", "3")
+        await queue.close()
+
+    run(main())
+
+
+def test_keys_that_come_together_are_no_more_than_the_bound(tmp_path: Path) -> None:
+    async def main() -> None:
+        queue = await open_queue(tmp_path)
+        queue.intake.deployed(sharing("a", c=GraphLimits(keys_kept=3)))
+        appends = [queue.intake.append(Header("c"), b"x", None, Key(f"key {n}", b"1")) for n in range(9)]
+        found = await asyncio.gather(*appends, return_exceptions=True)
+        assert [isinstance(each, QueueFull) for each in found] == [False] * 3 + [True] * 6
+        assert queue.uses()["c"].keys == 3
+        queue._store._writer.execute("PRAGMA query_only = 1")
+        with pytest.raises(StoreError):
+            await queue.intake.append(Header("a"), b"x", None, Key("refused", b"1"))
+        assert queue.uses()["a"].keys == 0
         await queue.close()
 
     run(main())
