@@ -215,6 +215,8 @@ def _decode(obj: Any) -> Iterator[Account]:
     try:
         forms, numbers, times, ids = obj
         kinds = [Kind.from_obj(form) for form in forms]
+        if len(times) % 2:
+            raise TypeError("a time is missing")
         for position in range(len(times) // 2):
             kind = kinds[numbers[position] if numbers else 0]
             yield Account(kind, times[2 * position], times[2 * position + 1], ids[position] if ids else None)

@@ -147,7 +147,6 @@ class EmbeddedQueue:
             limits,
             clock,
             found.history,
-            found.horizon,
             oldest_waiting=lambda: next(iter(self._backlog.groups), None),
             on_receipts=self._room.set_receipts,
             on_keys=self._room.add_keys,
@@ -164,7 +163,6 @@ class EmbeddedQueue:
             ledger,
             self._reading,
             self._committer,
-            self._retention,
             clock,
         )
         reader = LetterReader(store, spool, clock)

@@ -17,7 +17,6 @@ from pypes.ingest.queues.committer import Committer
 from pypes.ingest.queues.lending import Lending
 from pypes.ingest.queues.receipt_maker import ReceiptMaker
 from pypes.ingest.queues.replays import LinkedReceipts, Replay
-from pypes.ingest.queues.retention import Retention
 from pypes.ingest.queues.store_thread import StoreThread
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId, first_key
 from pypes.ingest.replaying import Link
@@ -39,7 +38,6 @@ class StoredReceipts(LinkedReceipts):
         ledger: Ledger,
         reading: StoreThread,
         committer: Committer,
-        retention: Retention,
         clock: Clock,
     ) -> None:
         self._maker = maker
@@ -48,7 +46,6 @@ class StoredReceipts(LinkedReceipts):
         self._ledger = ledger
         self._reading = reading
         self._committer = committer
-        self._retention = retention
         self._times = clock
         #: True if anything was ever replayed; ``None`` as long as the store was not asked.
         self._knows_replays: bool | None = None
@@ -94,7 +91,7 @@ class StoredReceipts(LinkedReceipts):
         found: Account | bool = await self._reading.call(partial(self._ledger.account, rid.key, rid.position, rid.salt))
         if isinstance(found, Account):
             return found
-        if found and self._retention.has_forgotten(rid.key) and rid.key not in self._backlog.groups:
+        if found and rid.key not in self._backlog.groups:
             raise Gone(
                 "the receipt was issued here and has been forgotten; receipts are kept for a limited time",
                 code="receipt.forgotten",
@@ -104,16 +101,17 @@ class StoredReceipts(LinkedReceipts):
     async def plain_documents(self, id: str, limit: int, after: int) -> list[DocumentReport] | None:
         rid = ReceiptId.parse(id)
         group = self._find(rid)
-        account = group.account(rid.position) if group is not None else None
-        if group is not None and account is None:
+        if group is not None and group.account(rid.position) is None:
             header = await self._header(group, rid.position)
-            account = group.account(rid.position)
-            if header is not None and account is None:
+            if header is not None and group.account(rid.position) is None:
                 return report_pending(header, limit, after)
-        if account is None and (account := await self._account(rid)) is None:
-            return None
         await self._committer.settled()
         details = await self._reading.call(partial(self._ledger.details, rid.key, rid.position))
+        # after its details: what is forgotten in between is then gone, and not told without them
+        group = self._find(rid)
+        account = group.account(rid.position) if group is not None else None
+        if account is None and (account := await self._account(rid)) is None:
+            return None
         return report(account, details, limit, after)
 
     # -- replays -----------------------------------------------------------------------------------------

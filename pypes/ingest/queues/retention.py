@@ -60,7 +60,6 @@ class Retention:
         limits: Limits,
         clock: Clock,
         history: History,
-        horizon: tuple[int, int],
         *,
         oldest_waiting: Callable[[], int | None],
         on_receipts: Callable[[str, int], None],
@@ -79,8 +78,6 @@ class Retention:
         self._rows = history.rows
         self._blocks = dict(history.blocks)
         self._block_bytes = sum(amount.bytes for amount in history.blocks.values())
-        #: The least commit key that may have been given out here, and the greatest that was forgotten.
-        self._born, self._forgotten = horizon
         #: Rows that cannot be read: they stay where they are.
         self._unreadable: set[int] = set()
         self._warned_at = -_WARN_S
@@ -92,10 +89,6 @@ class Retention:
         for graphs in history.keys.values():
             for graph, keys in graphs.items():
                 on_keys(graph, keys)
-
-    def has_forgotten(self, key: int) -> bool:
-        """True if receipts of a commit may have been given out here and are not kept any more."""
-        return self._born <= key <= self._forgotten
 
     def deployed(self, graphs: Mapping[str, GraphLimits]) -> None:
         """Take the limits that graphs have of their own."""
@@ -216,7 +209,6 @@ class Retention:
         gone: Forgotten = await self._writing.call(partial(self._store.change, job))
         if gone.receipts:
             self._count_block(graph, -gone.receipts, -gone.bytes)
-            self._forgotten = max(self._forgotten, gone.last)
         return gone
 
     def _warn(self, last: int) -> None:

@@ -45,12 +45,12 @@ class Ledger:
         return [header for header, _, _ in unpack_index(start)]
 
     def account(self, key: int, position: int, salt: int) -> Account | bool:
-        """The account of a finished delivery; else, whether this commit had such a delivery, as far as is known.
+        """The account of a finished delivery; else, whether it may have been forgotten.
 
-        False for an id that was never given out; True if it may have been.
+        False for an id that was never given out, as far as is known, or whose delivery waits.
         """
         for own_salt, data in self._store.read("SELECT salt, data FROM receipts WHERE key = ?", (key,)):
-            accounts = decode(data)
+            accounts = _decode(data)
             return accounts[position] if salt == own_salt and position < len(accounts) else False
         damage: StoreError | None = None
         for block in self._blocks_with(key):
@@ -65,7 +65,9 @@ class Ledger:
                 damage = error  # it may be in another
         if damage is not None:
             raise damage
-        return True
+        # asked for last: it moves in the transaction in which the block goes
+        born, forgotten = self._store.horizon()
+        return born <= key <= forgotten
 
     def entries(
         self, first: int, last: int, limit: int, *, newest: bool, only_failed: bool, graph: str = ""
@@ -73,14 +75,20 @@ class Ledger:
         """Finished deliveries of up to ``limit`` commits from one key to another, in order or in the opposite one, by commit.
 
         ``only_failed``: those with a failed document, and perhaps others of their commits. With a ``graph``, those of others
-        may be missing. All of these of each commit are there, but for those in blocks that are damaged.
+        may be missing. All of these of each commit are there, but for those in rows and blocks that are damaged.
         """
         order, where = "DESC" if newest else "", "AND failed" if only_failed else ""
         sql = f"SELECT key, salt, data FROM receipts WHERE key BETWEEN ? AND ? {where} ORDER BY key {order} LIMIT ?"
         found: dict[int, dict[int, Entry]] = {}
         # rows first: what is folded meanwhile is then found twice, not missed
         for key, salt, data in self._store.read(sql, (first, last, limit)):
-            found[key] = {position: Entry(key, position, salt, account) for position, account in enumerate(decode(data))}
+            found[key] = {}
+            try:
+                accounts = _decode(data)
+            except StoreError as error:
+                log.error("receipts are left out of a list: %s", error, extra={"commit": key})
+                continue
+            found[key] = {position: Entry(key, position, salt, account) for position, account in enumerate(accounts)}
         bound = _Nearest(limit, newest=newest)
         for key in found:
             bound.add(key)
@@ -108,10 +116,15 @@ class Ledger:
         rows = self._store.read("SELECT data FROM details WHERE key = ? AND position = ?", (key, position))
         if rows:
             return msgspec.msgpack.decode(rows[0][0], type=Details)
+        damage: StoreError | None = None
         for block in self._blocks_with(key, "details"):
-            ordinal = block.ordinal(key, position)
-            if ordinal is not None:
-                return block.details(ordinal)
+            try:
+                if (ordinal := block.ordinal(key, position)) is not None:
+                    return block.details(ordinal)
+            except StoreError as error:
+                damage = error  # it may be in another
+        if damage is not None:
+            raise damage
         return None
 
     def _blocks_with(self, key: int, details: str = "NULL") -> Iterator[Block]:
@@ -185,6 +198,14 @@ class _Nearest:
         if len(self._keys) > self._limit:
             self._keys = set(sorted(self._keys)[: self._limit])
         return len(self._keys) == self._limit and max(self._keys) < self._sign * key
+
+
+def _decode(data: str) -> list[Account]:
+    """The accounts of a commit. Raises :class:`StoreError` if its row is damaged."""
+    try:
+        return decode(data)
+    except ValueError as error:
+        raise StoreError(f"a row of receipts is damaged: {error}", code="store.damaged") from error
 
 
 def _link(origin: str, letter: str, start: str | None, documents: Any) -> Link:

@@ -21,7 +21,6 @@ class Recovered(NamedTuple):
     problems: list[str]
     last_key: int
     history: History
-    horizon: tuple[int, int]
     poisons: list[tuple[int, int, tuple[Poison, ...]]]
     fresh: list[Fresh]
 
@@ -35,6 +34,6 @@ def recover(store: Store, spool: SpoolDir) -> Recovered:
         if not problems:
             spool.sweep({name for each in found for name in each.spools} | set(store.kept_spools()))
         poisons = [(key, position, decode_poisons(data)) for key, position, data in store.poisons()]
-        return Recovered(found, problems, store.last_key(found), store.history(), store.horizon(), poisons, store.fresh())
+        return Recovered(found, problems, store.last_key(found), store.history(), poisons, store.fresh())
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"the queue cannot be read: {error}; restore the shard from a copy", where=str(store.path)) from error

@@ -162,7 +162,7 @@ class Store:
 
     def horizon(self) -> tuple[int, int]:
         """The least key that may have been given out here, and the greatest of a receipt that was forgotten."""
-        found = dict(self._writer.execute("SELECT name, value FROM meta WHERE name IN ('born', 'forgotten')"))
+        found = dict(self.read("SELECT name, value FROM meta WHERE name IN ('born', 'forgotten')"))
         return int(found.get("born", 0)), int(found.get("forgotten", 0))
 
     def poisons(self) -> list[tuple[int, int, bytes]]:

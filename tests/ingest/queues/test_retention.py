@@ -6,6 +6,7 @@ import asyncio
 import random
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ import pytest
 from pypes.core.graph_limits import NO_LIMITS, GraphLimits
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
-from pypes.errors import Gone
+from pypes.errors import Gone, StoreError
 from pypes.ingest.delivery import Header
 from pypes.ingest.outcome import Details, Fate, Outcome
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.receipt import DocumentReport, Receipt, ReceiptId
+from pypes.ingest.store.forgetting import forget
 from tests.ingest.harness import letter, open_queue, run, take
 
 START = 1_700_000_000.0
@@ -188,7 +190,48 @@ def test_whoever_has_most_makes_room_and_that_is_logged(tmp_path: Path, caplog: 
     assert [r.levelname for r in caplog.records if "forgotten before their time" in r.message] == ["WARNING"]
 
 
-def test_a_damaged_row_holds_up_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_receipt_that_is_just_being_forgotten_is_gone(tmp_path: Path) -> None:
+    async def main() -> None:
+        time = Time()
+        queue = await open_queue(tmp_path, clock=time.clock)
+        (id,) = await finish(queue, "g")
+        time.now += 2000.0
+        await queue._retention.look()
+        # the transaction is through, and the event loop has not heard of it
+        queue._store.change(partial(forget, graph="g", before=1 << 62, surplus=0))
+        with pytest.raises(Gone):
+            await queue.receipts.get(id)
+        await queue.close()
+
+    run(main())
+
+
+def test_documents_are_not_told_without_their_details(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        time = Time()
+        queue = await open_queue(tmp_path, clock=time.clock)
+        id = await queue.intake.append(Header("g", documents=2), b"x")
+        (lease,) = await take(queue)
+        queue.leasing.ack(lease, Outcome(1, 1, details=Details((Fate("dropped", (), "f"), Fate("published")), (1, 0, 1, 1))))
+        assert [one.outcome for one in await queue.receipts.documents(id, 9) or ()] == ["dropped", "published"]
+        time.now += 2000.0
+        await queue._retention.look()
+        details = queue.receipts._ledger.details
+
+        def forget_before(key: int, position: int) -> Details | None:
+            queue._store.change(partial(forget, graph="g", before=1 << 62, surplus=0))
+            return details(key, position)
+
+        monkeypatch.setattr(queue.receipts._ledger, "details", forget_before)
+        with pytest.raises(Gone):
+            await queue.receipts.documents(id, 9)
+        await queue.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("torn", ["'torn'", "replace(data, ',', '.')", "replace(data, ',0,[0,', ',0,[0.')"])
+def test_a_damaged_row_holds_up_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture, torn: str) -> None:
     async def main() -> None:
         time = Time()
         queue = await open_queue(tmp_path, clock=time.clock)
@@ -196,13 +239,16 @@ def test_a_damaged_row_holds_up_no_other(tmp_path: Path, caplog: pytest.LogCaptu
         await queue.close()
         with closing(sqlite3.connect(tmp_path / "shards/000/queue.db")) as connection, connection:
             key = ReceiptId.parse(damaged[0]).key
-            connection.execute("UPDATE receipts SET data = 'torn' WHERE key = ?", (key,))
+            connection.execute(f"UPDATE receipts SET data = {torn} WHERE key = ?", (key,))
         queue = await open_queue(tmp_path, clock=time.clock)
         time.now += 2000.0
         await queue._retention.look()
         await queue._retention.look()
         assert (counted(tmp_path, "receipts"), counted(tmp_path, "blocks")) == (1, 1)
         assert await queue.receipts.get(intact[0]) is not None
+        assert await listed(queue, None, "", 9, newest=True) == intact
+        with pytest.raises(StoreError, match="a row of receipts is damaged"):
+            await queue.receipts.get(damaged[0])
         await queue.close()
 
     run(main())

@@ -62,6 +62,7 @@ def test_a_damaged_block_costs_its_receipts_only(tmp_path: Path, caplog: pytest.
         queue = await open_queue(tmp_path, clock=Clock(lambda: now[0]))
         for id in ids["two"]:
             assert await queue.receipts.get(id) is not None
+            assert await queue.receipts.documents(id, 9)
         with pytest.raises(StoreError, match="a block of receipts is damaged") as caught:
             await queue.receipts.get(ids["one"][3])
         assert caught.value.code == "store.damaged"
