@@ -357,6 +357,8 @@ class Driver(Publishing):
             self.stall = self.stall or Stall()
             if self.stall.is_over(self):
                 self._give_up_input("component.stalled", "the filter yields without taking its input")
+        if self.narrowing is not None:
+            self.narrowing.end_turn()
         self.note_waiting()
         if self.broken:
             self.resting.end_turn(self)

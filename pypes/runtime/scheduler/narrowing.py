@@ -48,7 +48,7 @@ class Narrowing:
     other filters, since it may be the one that cannot be taken; the others have ``unreachable_s`` from then on. Where only a few
     are left, and none of them gets through, as many are proven as there were commits before.
 
-    At a join no packet steps aside; commits before are all the proof there is.
+    At a join no packet steps aside; a commit before it is all the proof there is, and good for one packet.
     """
 
     def __init__(self, filter: Filter, retrying: Retrying, resting: Breakers) -> None:
@@ -76,6 +76,10 @@ class Narrowing:
         """True if the filter has rested over these packets for too long."""
         if not self._is_active and first is not self._first:
             self._restart(first)
+        return self._is_long
+
+    @property
+    def _is_long(self) -> bool:
         return self._clock() - self._first_s >= self._filter.core.limits.unreachable_s
 
     def _restart(self, first: Any) -> None:
@@ -113,6 +117,13 @@ class Narrowing:
         self._failures += 1
         self._resting.fail(self._filter, error)
 
+    def end_turn(self) -> None:
+        """A turn is over: where nothing is left to be tried, nothing got through that would prove anything of those aside."""
+        if self._aside and not any(wire.waiting for wire in self._filter.wires):
+            error = self._doubts[id(self._aside[-1].value)].error
+            self._end_pass(is_over=self._is_long)
+            self._resting.fail(self._filter, error)
+
     def _try_again(self, attempt: Attempt, doubt: Doubt) -> None:
         """Have a packet wait for its next try while others go on, or give it up."""
         if doubt.tries >= self._retrying.most_attempts and self._clock() - doubt.since_s >= self._resting.patience_s:
@@ -127,9 +138,10 @@ class Narrowing:
     def _end_pass(self, *, is_over: bool) -> None:
         """Nothing got through after those aside, and nothing is left to be tried."""
         aside, self._aside = self._aside, []
-        # more than a few in a row look like an outage that has just begun
+        # more than a few in a row look like an outage that has just begun, and so do two at a join
         proven = aside[: self._credit] if len(aside) <= MOST_ASIDE else []
-        self._credit -= len(proven)
+        if proven:
+            self._credit = 0 if self._filter.is_join else self._credit - len(proven)
         for attempt in proven:
             self._doubts[id(attempt.value)].is_proven = True
         if not proven and is_over:
