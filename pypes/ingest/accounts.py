@@ -55,10 +55,6 @@ class Kind(NamedTuple):
         return cls(graph, version, accepted, published, dropped, failed, tuple(takers), filter, removed, poster)
 
     @property
-    def counts(self) -> Counts:
-        return Counts(self.accepted, self.published, self.dropped, self.failed)
-
-    @property
     def outcome(self) -> str:
         """Common outcome of all documents; ``""`` if their outcomes differ."""
         for outcome, count in (("published", self.published), ("dropped", self.dropped), ("failed", self.failed)):
@@ -110,10 +106,19 @@ def count(accounts: Iterable[Account | None], counts: dict[str, Counts]) -> None
             times += 1
             continue
         if last is not None:
-            counts[last.graph] = counts.get(last.graph, NONE).plus(last.counts, times)
+            _count(last, times, counts)
         last, times = kind, 1
     if last is not None:
-        counts[last.graph] = counts.get(last.graph, NONE).plus(last.counts, times)
+        _count(last, times, counts)
+
+
+def _count(kind: Kind, times: int, counts: dict[str, Counts]) -> None:
+    _, _, accepted, published, dropped, failed, *_ = kind
+    known = counts.get(kind[0])
+    if known is None:
+        counts[kind[0]] = Counts(times * accepted, times * published, times * dropped, times * failed)
+    else:
+        counts[kind[0]] = known.plus(Counts(accepted, published, dropped, failed), times)
 
 
 def count_encoded(data: str, counts: dict[str, Counts]) -> None:
@@ -122,8 +127,7 @@ def count_encoded(data: str, counts: dict[str, Counts]) -> None:
         forms, numbers, times, _ = orjson.loads(data)
         places = Counter(numbers) if numbers else {0: len(times) // 2}
         for number, times_seen in places.items():
-            kind = Kind.from_obj(forms[number])
-            counts[kind.graph] = counts.get(kind.graph, NONE).plus(kind.counts, times_seen)
+            _count(Kind.from_obj(forms[number]), times_seen, counts)
     except (TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"not the accounts of a commit: {error}") from error
 

@@ -75,7 +75,7 @@ class Retention:
         self._on_keys = on_keys
         self._loop = asyncio.get_running_loop()
         self._graphs: Mapping[str, GraphLimits] = {}
-        self._rows = history.rows
+        self._row_receipts, self._row_bytes = history.rows
         self._blocks = dict(history.blocks)
         self._block_bytes = sum(amount.bytes for amount in history.blocks.values())
         #: Rows that cannot be read: they stay where they are.
@@ -96,18 +96,22 @@ class Retention:
 
     def count(self, batch: WriteBatch) -> None:
         """Receipts came with a write batch; make room for them if there are too many."""
-        receipts, size = self._rows
-        for _, _, entries, _, added, _ in batch.receipts:
-            receipts += entries
-            size += added
-        self._rows = Amount(receipts, size)
+        for row in batch.receipts:
+            self._row_receipts += row[2]
+            self._row_bytes += row[4]
         # PERF: a few more are waited for, so that not every commit makes a block
-        if receipts > ROWS + MOST or self._surplus > self._limits.receipts_bytes // 20:
+        if self._row_receipts > ROWS + MOST or self._row_bytes > self._most_row_bytes:
             self._start()
 
     @property
     def _surplus(self) -> int:
-        return self._rows.bytes + self._block_bytes - self._limits.receipts_bytes
+        return self._row_bytes + self._block_bytes - self._limits.receipts_bytes
+
+    @property
+    def _most_row_bytes(self) -> int:
+        """Bytes of rows at which the receipts are a twentieth beyond their bound."""
+        most = self._limits.receipts_bytes
+        return most + most // 20 - self._block_bytes
 
     def _on_timer(self) -> None:
         self._timer = self._loop.call_later(self._look_s, self._on_timer)
@@ -159,7 +163,7 @@ class Retention:
         patient = first_key(self._clock.ago(2 * fold_s))
         while True:
             began = self._loop.time()
-            is_many = self._rows.receipts > ROWS or self._surplus > 0
+            is_many = self._row_receipts > ROWS or self._surplus > 0
             before = _LAST_KEY if is_many else aged
             fold = await self._reading.call(partial(self._store.read_fold, before, frozenset(self._unreadable)))
             if fold is None:
@@ -174,7 +178,8 @@ class Retention:
 
     async def _write_fold(self, fold: folding.Fold) -> None:
         await self._writing.call(partial(self._store.change, partial(folding.write, fold=fold)))
-        self._rows = Amount(self._rows.receipts - fold.entries, self._rows.bytes - fold.bytes)
+        self._row_receipts -= fold.entries
+        self._row_bytes -= fold.bytes
         for block in fold.blocks:
             self._count_block(block.graph, block.entries, folding.BLOCK_BYTES + block.size)
 
