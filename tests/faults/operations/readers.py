@@ -49,8 +49,8 @@ def all_in_index(path: Path, route: str) -> Shelf:
 
 
 def found_in_index(path: Path, word: str) -> set[tuple[str, str]]:
-    """Document and part of each hit for a word."""
-    return {(hit.document, hit.part) for hit in search(path, f'"{word}"', limit=1000)}
+    """Document and part of each hit for a word; tables that grow have a few thousand rows."""
+    return {(hit.document, hit.part) for hit in search(path, f'"{word}"', limit=100_000)}
 
 
 def all_in_log(path: Path, route: str) -> Shelf:
