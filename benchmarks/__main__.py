@@ -11,13 +11,14 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks import backlog, disk, endpoint, isolation, lanes, memory, promises, real_work, scaling, scheduler
-from benchmarks.measure import Skipped
+from benchmarks.load import Skipped
 from benchmarks.report import Line
 
 CLAIMS: dict[str, Callable[[], Iterable[Line]]] = {
     "scheduler": scheduler.lines,
-    "single": lambda: [endpoint.single()],
-    "batches": endpoint.batches,
+    "batches": endpoint.batch_lines,
+    "overload": lambda: [endpoint.overload()],
+    "singles": endpoint.single_lines,
     "acknowledge": lambda: [backlog.acknowledge()],
     "real-work": real_work.lines,
     "latency": lambda: [endpoint.latency()],
@@ -27,16 +28,15 @@ CLAIMS: dict[str, Callable[[], Iterable[Line]]] = {
     "isolation": isolation.lines,
     "disk": disk.lines,
     "ordering": lambda: [promises.ordering()],
-    "receipts": lambda: [promises.receipts()],
 }
 HEAD = """# Results
 
-Ratios of medians, both sides interleaved in one run, on one machine: {cores} cores, {machine}, Python {python},
+Medians of interleaved rounds in one run, on one machine: {cores} cores, {machine}, Python {python},
 {date}, commit {commit}. `make bench` makes this page anew; `python -m benchmarks NAME` runs one claim.
 What falls short, and where the time goes: [shortfalls.md](shortfalls.md).
 
-| claim | measured | ratio | must | stretch | verdict |
-|---|---|---|---|---|---|
+| claim | measured | before | now | must | stretch | verdict |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -52,7 +52,7 @@ def main(names: list[str]) -> int:
                 rows.append(line.row())
                 print(rows[-1], flush=True)  # noqa: T201
         except Skipped as reason:
-            rows.append(f"| {name} | skipped: {reason} | | | | |")
+            rows.append(f"| {name} | skipped: {reason} | | | | | |")
             print(rows[-1], flush=True)  # noqa: T201
     if not names:
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.measure import SINGLE
+from benchmarks.documents import SINGLE
 from benchmarks.report import Line
 from pypes.core.limits import Limits
 from pypes.ingest.contracts.leasing import Stream

@@ -9,7 +9,7 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from benchmarks.measure import PROSE
+from benchmarks.documents import PROSE
 from benchmarks.report import Line
 from pypes.component import Component, Publisher
 from pypes.core.limits import Limits

@@ -1,88 +1,27 @@
-"""What the benchmarks share: a load generator, and servers to point it at."""
+"""What the benchmarks share: servers under load, and their rates beside the processor time of all their processes."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import re
-import shutil
-import statistics
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from pydoc_data import topics
-from typing import Any
+from typing import Any, Protocol
 
+import psutil
+import urllib3
+
+from benchmarks.load import Load
 from pypes.testing.node import Node, free_port, until
 
-#: Real prose, so that it compresses as documents do (about 3 to 1): the help texts of the language reference.
-PROSE = " ".join(topics.topics[name] for name in sorted(topics.topics))
-
-
-def document(n: int, size: int = 900) -> bytes:
-    """A JSON document of about 1 KB."""
-    start = n * 613 % (len(PROSE) - size)
-    title = PROSE[start : start + 40]
-    return json.dumps(
-        {"id": f"doc-{n}", "title": title, "n": n, "tags": ["a", "b"], "body": PROSE[start : start + size]}
-    ).encode()
-
-
-SINGLE = document(0)
-BATCH = gzip.compress(b"\n".join(document(n) for n in range(1000)), compresslevel=6)
-
-
-class Skipped(Exception):
-    """This side of a comparison cannot be run here; the message says why."""
-
-
-_COUNTED = """
-local at = wrk.body:find("{counter}", 1, true)
-local head, tail = wrk.body:sub(1, at - 1) .. "{first}-", wrk.body:sub(at + 1)
-local number = 0
-request = function()
-  number = number + 1
-  return wrk.format(nil, nil, nil, head .. number .. tail)
-end
-"""
-
-
-def needs(tool: str, package: str) -> str:
-    found = shutil.which(tool)
-    if found is None:
-        raise Skipped(f"{tool} is not installed: apt-get install {package}")
-    return found
-
-
-def wrk(url: str, body: bytes, headers: dict[str, str], *, connections: int, seconds: float, counter: str = "") -> float:
-    """Requests per second that were answered with 2xx. Raises if any was answered otherwise.
-
-    ``counter`` occurs once in the body: in its place stands the number of the request, never the same twice.
-    """
-    tool = needs("wrk", "wrk")
-    with tempfile.TemporaryDirectory() as folder:
-        payload = Path(folder) / "body"
-        payload.write_bytes(body)
-        script = Path(folder) / "post.lua"
-        lines = [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]
-        lines = ['wrk.method = "POST"', f'wrk.body = io.open("{payload}", "rb"):read("*a")', *lines]
-        if counter:
-            lines += _COUNTED.format(counter=counter, first=time.time_ns()).splitlines()
-        script.write_text("\n".join(lines) + "\n")
-        command = [tool, "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "-s", str(script), url]
-        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
-    broken = re.search(r"Socket errors: .*", out)
-    if refused or broken:
-        raise RuntimeError(f"the load was not accepted: {(refused or broken).group(0)}")  # type: ignore[union-attr]
-    found = re.search(r"(\d+) requests in ([\d.]+)(m?s)", out)
-    assert found is not None, out
-    return int(found[1]) / (float(found[2]) / (1000 if found[3] == "ms" else 1))
+JSON = {"Content-Type": "application/json"}
+NDJSON_GZIP = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
 
 
 def five_filters(publisher: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -108,37 +47,141 @@ def node(graph: dict[str, Any], *flags: str, workers: int = 1, instances: int = 
             running.close()
 
 
-@contextmanager
-def bare(*flags: str) -> Iterator[str]:
-    """The accept-and-sync endpoint that ingest is compared with; yields its URL."""
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "benchmarks.bare_endpoint", "--bind", f"127.0.0.1:{port}"]
-        command += ["--file", str(Path(folder) / "bare.log"), *flags]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            until(lambda: _answers(port), 20, "the bare endpoint answers")
-            yield f"http://127.0.0.1:{port}/docs"
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _answers(port: int) -> bool:
-    import socket
-
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def settle(running: Node) -> None:
     """Wait until everything posted before is published: one more document, whose receipt is followed to its end."""
     receipt = running.post(b'{"id": "last"}').json()["receipt"]
     until(lambda: running.get(f"/receipts/{receipt}?wait=10").json()["state"] == "done", 120, "the backlog is worked off")
 
 
-def median_of(measure: Callable[[], float], rounds: int) -> float:
-    return statistics.median(measure() for _ in range(rounds))
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Documents of a node so far."""
+
+    accepted: int
+    published: int
+
+
+def totals(running: Node) -> Totals:
+    graphs = [graph for shard in running.get("/status").json()["shards"] for graph in shard["graphs"].values()]
+    return Totals(sum(graph["accepted"] for graph in graphs), sum(graph["published"] for graph in graphs))
+
+
+def processor_s(top: psutil.Process) -> float:
+    """Processor seconds, user and system, of a process and all that came of it so far, those that have ended included."""
+    total = 0.0
+    for process in (top, *top.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # it ended while we looked
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+class Side(Protocol):
+    """A server in a comparison."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def process(self) -> psutil.Process: ...
+
+    def settle(self) -> None:
+        """Wait until everything that was accepted is worked off."""
+
+    def documents(self) -> int:
+        """Documents that have been worked off so far."""
+
+
+class NodeSide:
+    """A node of Pypes: a document is worked off when it is published."""
+
+    def __init__(self, running: Node) -> None:
+        assert running.process is not None
+        self._node = running
+        self.url = running.url + "/docs"
+        self.process = psutil.Process(running.process.pid)
+
+    def settle(self) -> None:
+        settle(self._node)
+
+    def documents(self) -> int:
+        return totals(self._node).published
+
+
+class ReferenceSide:
+    """The service written by hand: a document is worked off before it is accepted."""
+
+    def __init__(self, port: int, path: Path, process: subprocess.Popen[bytes]) -> None:
+        self.path = path
+        self.url = f"http://127.0.0.1:{port}/docs"
+        self.process = psutil.Process(process.pid)
+
+    def settle(self) -> None:
+        return None
+
+    def documents(self) -> int:
+        return int(urllib3.request("GET", self.url).data)
+
+
+@contextmanager
+def reference() -> Iterator[ReferenceSide]:
+    """The service of :mod:`benchmarks.reference`."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "accepted.log"
+        process = subprocess.Popen([sys.executable, "-m", "benchmarks.reference", str(port), str(path)])
+        try:
+            until(lambda: listens(port), 20, "the reference listens")
+            yield ReferenceSide(port, path, process)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of load on one side, until all of it was worked off."""
+
+    documents: int
+    seconds: float
+    processor_s: float
+
+    @property
+    def rate(self) -> float:
+        return self.documents / self.seconds
+
+    @property
+    def processor_us(self) -> float:
+        """Microseconds of processor time for each document."""
+        return self.processor_s / self.documents * 1e6
+
+
+def measured(side: Side, load: Load, seconds: float) -> Round:
+    """What was accepted in time counts only as fast as it was also worked off."""
+    documents, processor = side.documents(), processor_s(side.process)
+    answered = load.run(side.url, seconds)
+    loaded = time.perf_counter()
+    side.settle()
+    took = answered.seconds + time.perf_counter() - loaded
+    processor = processor_s(side.process) - processor
+    return Round(side.documents() - documents, took, processor)
+
+
+def interleaved(sides: Sequence[Side], load: Load, *, seconds: float, rounds: int) -> list[tuple[Round, ...]]:
+    """Rounds of each side in turn, after one second that warms it up; the side that begins is another each time."""
+    for side in sides:
+        measured(side, load, 1)
+    found = []
+    for number in range(rounds):
+        order = range(len(sides))[:: -1 if number % 2 else 1]
+        by_side = {place: measured(sides[place], load, seconds) for place in order}
+        found.append(tuple(by_side[place] for place in range(len(sides))))
+    return found
 
 
 def timed(fn: Callable[[], Any]) -> float:

@@ -27,7 +27,8 @@ from urllib.parse import urljoin
 import orjson
 from selectolax.lexbor import LexborHTMLParser
 
-from benchmarks.measure import Skipped, needs, node
+from benchmarks.load import Skipped, needs
+from benchmarks.measure import listens, node
 from benchmarks.report import Line
 from pypes.testing.node import free_port, until
 from pypes_basic.charset import decode
@@ -180,7 +181,7 @@ def celery_run(documents: list[tuple[str, str, bytes]], folder: Path) -> float:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     processes = [subprocess.Popen([redis, "--port", str(port), *options], **quiet)]  # type: ignore[call-overload]
     try:
-        until(lambda: _listens(port), 10, "redis listens")
+        until(lambda: listens(port), 10, "redis listens")
         python = [sys.executable, "-m"]
         worker = [*python, "celery", "-A", "benchmarks.celery_app", "worker", "-c", str(os.cpu_count()), "--loglevel", "error"]
         front = [
@@ -196,7 +197,7 @@ def celery_run(documents: list[tuple[str, str, bytes]], folder: Path) -> float:
         ]
         for command in (worker, front):
             processes.append(subprocess.Popen(command, env=environment, **quiet))  # type: ignore[call-overload]
-        until(lambda: _listens(http_port), 20, "the front listens")
+        until(lambda: listens(http_port), 20, "the front listens")
         send_all(http_port, posts([("warm", "text/plain", b"up")]))
         database = folder / "celery.db"
         until(lambda: _count(database) == 1, 30, "the workers are up")
@@ -208,13 +209,6 @@ def celery_run(documents: list[tuple[str, str, bytes]], folder: Path) -> float:
         for process in reversed(processes):
             process.terminate()
             process.wait(20)
-
-
-def _listens(port: int) -> bool:
-    import socket
-
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def lines() -> Iterator[Line]:

@@ -16,6 +16,8 @@ class Line:
     stretch: float
     more_is_better: bool = False
     unit: str = "x"
+    #: Measured before the work on speed began, where the claim is as old.
+    before: str = ""
 
     @property
     def verdict(self) -> str:
@@ -26,6 +28,6 @@ class Line:
     def row(self) -> str:
         sign = "≥" if self.more_is_better else "≤"
         return (
-            f"| {self.claim} | {self.figures} | {self.value:.2f}{self.unit} |"
+            f"| {self.claim} | {self.figures} | {self.before} | {self.value:.2f}{self.unit} |"
             f" {sign} {self.must:g}{self.unit} | {sign} {self.stretch:g}{self.unit} | {self.verdict} |"
         )

@@ -19,9 +19,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import uvloop
 
-from benchmarks.measure import SINGLE, five_filters
+from benchmarks.documents import SINGLE
+from benchmarks.measure import five_filters, processor_s
 from benchmarks.open_loop import Answers, Client, flood, quantile, steady
 from benchmarks.report import Line
 from pypes.testing.node import Node, free_port, running
@@ -135,6 +137,8 @@ class Side:
         self.way = way
         self._node = node
         self._client = Client(node.port)
+        assert node.process is not None
+        self._process = psutil.Process(node.process.pid)
 
     def _document(self, number: int) -> tuple[bytes, Mapping[str, str]]:
         return SINGLE, JSON
@@ -158,26 +162,16 @@ class Side:
             await flood(self._client, "/docs/other", self._other_document, until=self.way.refused, most=most)
 
     async def round(self, seconds: float) -> Round:
-        before = processor_s(self._node)
+        before = processor_s(self._process)
         healthy, other = await asyncio.gather(
             steady(self._client, "/docs/healthy", self._document, rate=RATE, seconds=seconds),
             # between those of the other load: they would share commits
             steady(self._client, "/docs/other", self._other_document, rate=RATE, seconds=seconds, after=0.5, follows=False),
         )
-        return Round(healthy, other, (processor_s(self._node) - before) / seconds)
+        return Round(healthy, other, (processor_s(self._process) - before) / seconds)
 
     def close(self) -> None:
         self._client.close()
-
-
-def processor_s(node: Node) -> float:
-    """Processor seconds of all processes of a node so far, those that have ended included."""
-    total = 0.0
-    for processes in node.roles().values():
-        for process in processes:
-            times = process.cpu_times()
-            total += times.user + times.system + times.children_user + times.children_system
-    return total
 
 
 async def _measure(reference: Node, broken: Node, way: Way, extent: Extent) -> Figures:
