@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import repeat
 from operator import eq, length_hint
 from typing import Any
@@ -15,16 +15,15 @@ from pypes.errors import ComponentError
 from pypes.runtime.scheduler.core import Ended, is_no_failure
 from pypes.runtime.scheduler.lineage import Lineage, flatten
 from pypes.runtime.scheduler.outport import OutPort
-from pypes.runtime.scheduler.receiving import ReceivingDriver
+from pypes.runtime.scheduler.receiving import NOTHING_MORE, ReceivingDriver, is_exhausted
 
-MISSING = object()
 NOTHING: list[Any] = []
 
 
 class LoopDriver(ReceivingDriver):
     """Runs ``run()``; works out from what each sent packet was made."""
 
-    __slots__ = ("gone_on", "home", "is_simple", "next_wire", "only_out", "others", "own", "ready", "send")
+    __slots__ = ("gone_on", "home", "is_simple", "next_wire", "only_out", "others", "own", "ready")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -39,7 +38,8 @@ class LoopDriver(ReceivingDriver):
         self.is_simple = not self.is_publisher and self.holding is None
         one_in = self.is_simple and self.only_wire is not None and self.observation is None
         outs = list(self.outs.values())
-        self.send = self._make_send()  # type: ignore[method-assign, assignment]
+        for name in self.outs:
+            self.expected.setdefault(name, NOTHING_MORE)
         self.only_port = next(iter(self.inputs)) if one_in else None
         self.only_out = outs[0] if one_in and len(outs) == 1 and len(outs[0].wires) == 1 else None
         if self.only_out is not None:
@@ -97,33 +97,21 @@ class LoopDriver(ReceivingDriver):
         self.left.clear()
         self.last.clear()
         for out in self.outs.values():
-            out.values, out.lineages, out.passing = [], [], False
-            out.expected = iter(())
+            out.values, out.lineages = [], []
+            self.expected[out.name] = NOTHING_MORE
         self.end_turn()
 
     # -- sending ----------------------------------------------------------------------------------------
 
-    def _make_send(self) -> Callable[[str, Any], bool]:
-        # PERF: a closure spares the most often called method of the original style a third of its cost
-        outs, unwired, send_other = self.outs, self.unwired, self._send_other
-
-        def send(port: str, data: Any) -> bool:
-            try:
-                out = outs[port]
-            except KeyError:
-                return unwired(port)
-            # most components send on just what they took, in order; then nothing need be noted
-            wanted = next(out.expected, MISSING)
-            return True if data is wanted else send_other(out, data, wanted)
-
-        return send
-
-    def _send_other(self, out: OutPort, data: Any, wanted: Any) -> bool:
-        """Send something else than the packet that was taken next."""
-        if out.passing:
-            self._stop_passing(out, 0 if wanted is MISSING else 1)
+    def send(self, port: str, data: Any) -> bool:
+        """Send something else than what was expected next, which the component has taken off ``expected`` by now."""
+        out = self.outs.get(port)
+        if out is None:
+            return self.unwired(port)
+        if self.passes(out):
+            self._stop_passing(out, 0 if is_exhausted(self.expected[port]) else 1)
         self.is_fresh = False
-        lineage = self._lineage_of(data) if self.hint is None else self._lineage_under_cursor(data)
+        lineage = self._lineage_of(data) if self.cursor is None else self._lineage_under_cursor(data)
         if self.naming is not None:
             parent = self.parent_of(data)
             if parent is not None:
@@ -159,8 +147,8 @@ class LoopDriver(ReceivingDriver):
         own = self.by_identity.get(id(data))
         if own is not None:
             return own
-        left = self.hint()  # type: ignore[misc]
-        if not left and self._is_exhausted():
+        left = self.ahead
+        if not left and is_exhausted(self.cursor):  # type: ignore[arg-type]
             return flatten(self.cursor_lineages)
         return self.cursor_lineages[len(self.cursor_values) - left - 1]
 
@@ -187,7 +175,7 @@ class LoopDriver(ReceivingDriver):
 
     def yield_ctrl(self) -> None:
         out = self.only_out
-        if out is None or not out.passing or length_hint(out.expected) or not self._pass_on(out):
+        if out is None or length_hint(self.expected[out.name]) or not self._pass_on(out):
             self._flush_and_commit(raised=False)
             self.end_turn()
         try:  # PERF: as in _go_home, without the call
@@ -212,12 +200,11 @@ class LoopDriver(ReceivingDriver):
     def _pass_on(self, out: OutPort) -> bool:
         """PERF: the end of a turn in which all that was taken was sent on as it was: the pin becomes the chunk's count."""
         wire, epoch = self.next_wire, self.epoch
-        if epoch is None or wire.overflowed or self.attempts or self.broken or self.lone is not None:
+        if epoch is None or not self.passes(out) or wire.overflowed or self.attempts or self.broken or self.lone is not None:
             return False
         if wire.hand_over(epoch, self.cursor_values, self.cursor_lineages) and wire.parked is None:
             self.park_at(wire)
-        out.passing = False
-        self.hint = self.epoch = None
+        self.cursor = self.epoch = None
         self.cursor_values, self.cursor_lineages = NOTHING, ()
         self.is_fresh = True
         self.stall = None
@@ -255,18 +242,17 @@ class LoopDriver(ReceivingDriver):
             return
         epoch = self.epoch
         leftover: list[tuple[str, list[Any], Sequence[Lineage]]] = []
-        hint = self.hint
-        if hint is not None and not self.taken:  # the common case: one cursor, nothing else
+        if self.cursor is not None and not self.taken:  # the common case: one cursor, nothing else
             self._stop_all_passing()
             taken, lineages = self.cursor_values, self.cursor_lineages
-            rest = hint()
+            rest = self.ahead
             if rest:
                 done = len(taken) - rest
                 leftover.append((self.cursor_port, taken[done:], lineages[done:]))
                 taken, lineages = taken[:done], lineages[:done]
             self._forget_cursor()
         else:
-            if hint is not None:
+            if self.cursor is not None:
                 self._close_cursor()
             taken, lineages = self.taken, self.lineages
             leftover += [(port, values[::-1], rest[::-1]) for port, (values, rest) in self.left.items() if values]
@@ -320,9 +306,9 @@ class LoopDriver(ReceivingDriver):
 
     def _failed_run(self, error: BaseException) -> None:
         """``run`` raised: the packet under the cursor failed, or, past the end, all that was not sent on."""
-        exhausted = self.hint is not None and not self.hint() and self._is_exhausted()
-        if self.hint is not None:
-            done = len(self.cursor_values) - self.hint()
+        exhausted = self.cursor is not None and not self.ahead and is_exhausted(self.cursor)
+        if self.cursor is not None:
+            done = len(self.cursor_values) - self.ahead
             taken = [*self.taken, *self.cursor_values[:done]]
             lineages: list[Lineage] = [*self.lineages, *self.cursor_lineages[:done]]
         else:
@@ -341,7 +327,7 @@ class LoopDriver(ReceivingDriver):
         sent = {id(value) for out in self.outs.values() for value in out.values}
         if exhausted:
             guilty = [i for i, value in enumerate(taken) if id(value) not in sent]
-        elif self.hint is None:
+        elif self.cursor is None:
             current = {id(value) for value, _ in self.last.values()}
             guilty = [i for i, value in enumerate(taken) if id(value) in current and id(value) not in sent]
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from operator import length_hint
 from typing import Any
 
@@ -19,8 +19,11 @@ NOTHING_MORE: Iterator[Any] = iter(())
 class ReceivingDriver(Driver):
     """The half of :class:`LoopDriver` that takes packets.
 
-    With one input port ``receive_all`` is a plain list iterator; what it has left tells which packet is under the
-    cursor. With several ports the last packet taken from each is kept.
+    With one input port ``receive_all`` is a plain list iterator, the cursor; what it has left tells which packet is under it.
+    With several ports the last packet taken from each is kept.
+
+    Most components send on just what they took, in order. So each port that is sent to has the packets that it is expected to
+    send on, and as long as these come, nothing need be noted of them: the port *passes* them.
     """
 
     __slots__ = (
@@ -29,7 +32,7 @@ class ReceivingDriver(Driver):
         "cursor_lineages",
         "cursor_port",
         "cursor_values",
-        "hint",
+        "expected",
         "is_fresh",
         "last",
         "left",
@@ -50,11 +53,12 @@ class ReceivingDriver(Driver):
         self.left: dict[str, tuple[list[Any], list[Lineage]]] = {}
         self.last: dict[str, tuple[Any, Lineage]] = {}
         self.cursor: Iterator[Any] | None = None
-        self.hint: Callable[[], int] | None = None
         self.cursor_values: list[Any] = []
         self.cursor_lineages: Sequence[Lineage] = ()
         self.cursor_port = ""
         self.by_identity: dict[int, Lineage] | None = None
+        #: By output port, iterators over the packets of the cursor that it has yet to pass; the component looks at them first.
+        self.expected: dict[str, Iterator[Any]] = {}
         #: The port, where the usual short cut may be taken.
         self.only_port: str | None = None
         #: True while nothing was taken or sent in this turn, so that a plain iterator will do.
@@ -87,12 +91,15 @@ class ReceivingDriver(Driver):
 
     def _open_cursor(self, port: str, values: list[Any], lineages: Sequence[Lineage]) -> Iterator[Any]:
         self.cursor_values, self.cursor_lineages, self.cursor_port = values, lineages, port
-        for out in self.outs.values():
-            out.expected = iter(values)
-            out.passing = True
+        for name in self.outs:
+            self.expected[name] = iter(values)
         cursor = self.cursor = iter(values)
-        self.hint = cursor.__length_hint__  # type: ignore[attr-defined]
         return cursor
+
+    @property
+    def ahead(self) -> int:
+        """Packets that the cursor has yet to reach."""
+        return length_hint(self.cursor)
 
     def _each(self, port: str) -> Iterator[Any]:
         while (item := self._next(port)) is not None:
@@ -108,7 +115,7 @@ class ReceivingDriver(Driver):
 
     def _next(self, port: str) -> tuple[Any, Lineage] | None:
         self.is_fresh = False
-        if self.hint is not None:
+        if self.cursor is not None:
             self._close_cursor()
         left = self.left.get(port)
         if left is None or not left[0]:
@@ -146,9 +153,8 @@ class ReceivingDriver(Driver):
 
     def _close_cursor(self) -> None:
         """Settle what was sent under the cursor, and go over to keeping the last packet per port."""
-        assert self.hint is not None
         self._stop_all_passing()
-        done = len(self.cursor_values) - self.hint()
+        done = len(self.cursor_values) - self.ahead
         self.taken += self.cursor_values[:done]
         self.lineages += self.cursor_lineages[:done]
         if done < len(self.cursor_values):
@@ -158,21 +164,20 @@ class ReceivingDriver(Driver):
         self._forget_cursor()
 
     def _forget_cursor(self) -> None:
-        self.cursor = self.hint = None
+        self.cursor = None
         self.cursor_values, self.cursor_lineages, self.by_identity = [], (), None
 
     def position(self) -> int:
-        hint = self.hint
-        return len(self.taken) - (hint() if hint is not None else 0)
+        return len(self.taken) - length_hint(self.cursor or ())
 
     def in_hand(self) -> Sequence[Lineage]:
         left = [lineage for _, lineages in self.left.values() for lineage in lineages]
         return [*self.lineages, *self.cursor_lineages, *left]
 
     def current(self) -> Any:
-        if self.hint is None:
+        if self.cursor is None:
             return self.taken[-1] if self.last else None
-        done = len(self.cursor_values) - self.hint()
+        done = len(self.cursor_values) - self.ahead
         return self.cursor_values[done - 1] if done else None
 
     def parent_of(self, data: Any) -> Any:
@@ -180,21 +185,24 @@ class ReceivingDriver(Driver):
 
         ``None`` if nobody can say: past the end of the input, or between parts at a join.
         """
-        if self.hint is not None:
+        if self.cursor is not None:
             if self.by_identity is not None and id(data) in self.by_identity:
                 return data
-            return None if self._is_exhausted() else self.current()
+            return None if is_exhausted(self.cursor) else self.current()
         if any(value is data for value in self.taken):
             return data
         found = [value for value, _ in self.last.values()]
         is_sure = len(found) == 1 or len({value.part for value in found if isinstance(value, Packet)}) == 1
         return found[0] if is_sure else None
 
-    def _stop_passing(self, out: OutPort, ahead: int = 0) -> None:
-        """Write down what a port has passed on so far; ``ahead`` is what was taken from ``expected`` beyond that."""
-        out.passing = False
-        passed = len(self.cursor_values) - length_hint(out.expected) - ahead
-        out.expected = NOTHING_MORE
+    def passes(self, out: OutPort) -> bool:
+        """True if a port has sent nothing else than the packets that were expected of it, or nothing yet."""
+        return self.expected[out.name] is not NOTHING_MORE
+
+    def _stop_passing(self, out: OutPort, taken: int = 0) -> None:
+        """Write down what a port has passed so far; ``taken`` packets more were taken off ``expected``."""
+        passed = len(self.cursor_values) - length_hint(self.expected[out.name]) - taken
+        self.expected[out.name] = NOTHING_MORE
         if passed:  # PERF: a router has many ports that pass nothing
             out.values = self.cursor_values[:passed]
             out.lineages = list(self.cursor_lineages[:passed])
@@ -203,9 +211,13 @@ class ReceivingDriver(Driver):
 
     def _stop_all_passing(self) -> None:
         for out in self.outs.values():
-            if out.passing:
+            if self.passes(out):
                 self._stop_passing(out)
 
-    def _is_exhausted(self) -> bool:
-        # A list iterator that has raised StopIteration no longer refers to its list: its reduced form has no index.
-        return len(self.cursor.__reduce__()) == 2
+
+def is_exhausted(cursor: Iterator[Any]) -> bool:
+    """True if an iterator over a list has raised ``StopIteration``.
+
+    It no longer refers to its list then: its reduced form has no index.
+    """
+    return len(cursor.__reduce__()) == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from pypes.component import ERROR_PORT, Batching, Component, check_batching, is_publisher
@@ -70,7 +70,7 @@ def build(core: Core, policies: Policies, graph: Graph, components: Mapping[str,
     for each in graph.wires:
         source, target = by_name[each.source], by_name[each.target]
         wire = _wire(core, WireName(each.source, each.output, each.target, each.input), target)
-        source.outs.setdefault(each.output, OutPort([])).wires.append(wire)
+        source.outs.setdefault(each.output, OutPort(each.output, [])).wires.append(wire)
         target.inputs.setdefault(each.input, []).append(wire)
         made.append(wire)
     for name, driver in by_name.items():
@@ -118,7 +118,11 @@ def attach(drivers: list[Driver], graph: Graph) -> int:
         component.graph_name = graph.name
         component.inherits = graph.inherit
         component._run_context = driver
-        for method in _DIRECT:  # PERF: one call less per packet
+        direct: Iterable[str] = _DIRECT
+        if isinstance(driver, LoopDriver):
+            component._expected = driver.expected
+            direct = [method for method in _DIRECT if method != "send"]  # which looks at what is expected first
+        for method in direct:  # PERF: one call less per packet
             if getattr(type(component), method) is getattr(Component, method):
                 setattr(component, method, getattr(driver, method))
     return joins
@@ -154,6 +158,7 @@ def detach(driver: Driver) -> None:
     """Undo :func:`attach` for a component."""
     for method in _DIRECT:
         driver.component.__dict__.pop(method, None)
+    driver.component._expected = {}
     driver.component._run_context = None
 
 
