@@ -23,7 +23,7 @@ NOTHING: list[Any] = []
 class LoopDriver(ReceivingDriver):
     """Runs ``run()``; works out from what each sent packet was made."""
 
-    __slots__ = ("gone_on", "home", "is_simple", "next_wire", "only_out", "others", "own", "ready")
+    __slots__ = ("gone_on", "home", "is_simple", "others", "own", "ready")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -37,13 +37,12 @@ class LoopDriver(ReceivingDriver):
         super().wired()
         self.is_simple = not self.is_publisher and self.holding is None
         one_in = self.is_simple and self.only_wire is not None and self.observation is None
-        outs = list(self.outs.values())
+        self.only_port = next(iter(self.inputs)) if one_in else None
         for name in self.outs:
             self.expected.setdefault(name, NOTHING_MORE)
-        self.only_port = next(iter(self.inputs)) if one_in else None
-        self.only_out = outs[0] if one_in and len(outs) == 1 and len(outs[0].wires) == 1 else None
-        if self.only_out is not None:
-            self.next_wire = self.only_out.wires[0]
+        if len(self.outs) == 1:
+            self.used = list(self.outs.values())
+            self.only_out = self.used[0]
         # PERF: what is asked in every turn, at hand
         self.ready, self.others = self.core.ready, ~self.bit
 
@@ -110,6 +109,14 @@ class LoopDriver(ReceivingDriver):
             return self.unwired(port)
         if self.passes(out):
             self._stop_passing(out, 0 if is_exhausted(self.expected[port]) else 1)
+        elif out not in self.used:
+            # nothing was made of a packet yet: it would have to be told from those that go on as they are
+            is_plain = all(map(self.passes, self.used))
+            self.used.append(out)
+            if is_plain and self.cursor_values and data is self.cursor_values[0]:
+                expected = self.expected[port] = iter(self.cursor_values)
+                next(expected)
+                return True
         self.is_fresh = False
         lineage = self._lineage_of(data) if self.cursor is None else self._lineage_under_cursor(data)
         if self.naming is not None:
@@ -174,8 +181,8 @@ class LoopDriver(ReceivingDriver):
     # -- turns ------------------------------------------------------------------------------------------
 
     def yield_ctrl(self) -> None:
-        out = self.only_out
-        if out is None or length_hint(self.expected[out.name]) or not self._pass_on(out):
+        used = self.used
+        if len(used) != 1 or not self._pass_on(used[0]):
             self._flush_and_commit(raised=False)
             self.end_turn()
         try:  # PERF: as in _go_home, without the call
@@ -198,16 +205,22 @@ class LoopDriver(ReceivingDriver):
             raise Ended from error
 
     def _pass_on(self, out: OutPort) -> bool:
-        """PERF: the end of a turn in which all that was taken was sent on as it was: the pin becomes the chunk's count."""
-        wire, epoch = self.next_wire, self.epoch
-        if epoch is None or not self.passes(out) or wire.overflowed or self.attempts or self.broken or self.lone is not None:
+        """PERF: the end of a turn in which all that was taken was sent on as it was: the pin becomes the chunk's hold."""
+        expected, wires, epoch = self.expected[out.name], out.wires, self.epoch
+        if length_hint(expected) or expected is NOTHING_MORE or epoch is None or len(wires) > 1 or self.only_port is None:
+            return False
+        wire = wires[0]
+        if wire.overflowed or self.attempts or self.broken or self.lone is not None:
             return False
         if wire.hand_over(epoch, self.cursor_values, self.cursor_lineages) and wire.parked is None:
             self.park_at(wire)
+        self.expected[out.name] = NOTHING_MORE
         self.cursor = self.epoch = None
         self.cursor_values, self.cursor_lineages = NOTHING, ()
         self.is_fresh = True
         self.stall = None
+        if self.only_out is None:
+            self.used.clear()
         if not self.only_wire.waiting:  # type: ignore[union-attr]
             self.ready.waiting &= self.others
         return True
@@ -226,7 +239,7 @@ class LoopDriver(ReceivingDriver):
                     if fault is not None:
                         raise fault
                     self.send("out", packet)
-                for out in self.outs.values():
+                for out in self.used:
                     if out.values:
                         self._flush(out)
             except BaseException as error:
@@ -261,9 +274,11 @@ class LoopDriver(ReceivingDriver):
             self.last.clear()
         if self.drops and taken:
             self._note_drops(lineages, failed)
-        for out in self.outs.values():
+        for out in self.used:
             if out.values:
                 self._flush(out)
+        if self.only_out is None:
+            self.used.clear()
         self.gone_on.clear()
         if self.naming is not None:
             self.naming.forget()
@@ -283,7 +298,7 @@ class LoopDriver(ReceivingDriver):
     def _note_drops(self, lineages: Sequence[Lineage], failed: Sequence[Lineage]) -> None:
         """Note documents as dropped that were taken and not sent on."""
         sent = self.gone_on.union(failed)
-        for out in self.outs.values():
+        for out in self.used:
             if len(out.lineages) == len(lineages) and all(map(eq, out.lineages, lineages)):
                 return
             sent.update(out.lineages)
@@ -324,7 +339,7 @@ class LoopDriver(ReceivingDriver):
             self.component.log.exception("run() raised", exc_info=error)
             return
         self._stop_all_passing()
-        sent = {id(value) for out in self.outs.values() for value in out.values}
+        sent = {id(value) for out in self.used for value in out.values}
         if exhausted:
             guilty = [i for i, value in enumerate(taken) if id(value) not in sent]
         elif self.cursor is None:

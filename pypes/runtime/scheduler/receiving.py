@@ -37,9 +37,11 @@ class ReceivingDriver(Driver):
         "last",
         "left",
         "lineages",
+        "only_out",
         "only_port",
         "ports",
         "taken",
+        "used",
     )
 
     def __init__(self, *args: Any) -> None:
@@ -59,6 +61,9 @@ class ReceivingDriver(Driver):
         self.by_identity: dict[int, Lineage] | None = None
         #: By output port, iterators over the packets of the cursor that it has yet to pass; the component looks at them first.
         self.expected: dict[str, Iterator[Any]] = {}
+        #: The output ports that this turn has sent to, so that the others cost nothing; always that which is the only one.
+        self.used: list[OutPort] = []
+        self.only_out: OutPort | None = None
         #: The port, where the usual short cut may be taken.
         self.only_port: str | None = None
         #: True while nothing was taken or sent in this turn, so that a plain iterator will do.
@@ -91,8 +96,8 @@ class ReceivingDriver(Driver):
 
     def _open_cursor(self, port: str, values: list[Any], lineages: Sequence[Lineage]) -> Iterator[Any]:
         self.cursor_values, self.cursor_lineages, self.cursor_port = values, lineages, port
-        for name in self.outs:
-            self.expected[name] = iter(values)
+        if self.only_out is not None:
+            self.expected[self.only_out.name] = iter(values)
         cursor = self.cursor = iter(values)
         return cursor
 
@@ -203,14 +208,14 @@ class ReceivingDriver(Driver):
         """Write down what a port has passed so far; ``taken`` packets more were taken off ``expected``."""
         passed = len(self.cursor_values) - length_hint(self.expected[out.name]) - taken
         self.expected[out.name] = NOTHING_MORE
-        if passed:  # PERF: a router has many ports that pass nothing
+        if passed:
             out.values = self.cursor_values[:passed]
             out.lineages = list(self.cursor_lineages[:passed])
             if self.naming is not None:
                 self.naming.sent(out.values[-1], out.values[-1], out.lineages[-1])
 
     def _stop_all_passing(self) -> None:
-        for out in self.outs.values():
+        for out in self.used:
             if self.passes(out):
                 self._stop_passing(out)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pypes.component import Component
+from pypes.component import Component, Publisher
 from pypes.packet import Packet
 from pypes.runtime.local import Pipeline
 from pypes.runtime.scheduler import Epoch, Feed
-from tests.runtime.scheduler.graphs import packets, running
+from tests.runtime.scheduler.graphs import Keep, packets, running
 
 #: Stands for a packet that the component makes.
 NEW = 9
@@ -94,3 +96,76 @@ def test_of_what_packets_are_made_where_not_all_go_on_as_they_came(sent: list[in
         scheduler.drain()
     assert last.taken == sent
     assert [failure.documents for failure in done[0].dead_letters] == made_of
+
+
+class Route(Component):
+    """Sends numbers below 10 to one port, below 20 to the other, and all others to both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_output("low")
+        self.add_output("high")
+
+    def run(self) -> None:
+        while True:
+            for packet in self.receive_all("in"):
+                n = packet.get("n")
+                if n < 10 or n >= 20:
+                    self.send("low", packet)
+                if n >= 10:
+                    self.send("high", packet if n < 20 else packet.clone())
+            self.yield_ctrl()
+
+
+@given(st.lists(st.lists(st.integers(0, 25), min_size=1, max_size=4), min_size=1, max_size=6))
+def test_a_router_of_which_now_this_port_is_used_now_that(deliveries: list[list[int]]) -> None:
+    low, high, done = Keep(), Keep(), list[Epoch]()
+    nodes = {"route": Route(), "low": low, "high": high}
+    with running(nodes, [("route.low", "low.in"), ("route.high", "high.in")], on_done=done.append) as scheduler:
+        for delivery in deliveries:
+            fed = [Packet({"n": n}) for n in delivery]
+            scheduler.submit(Feed(iter([("route", fed, range(len(fed)))]), len(fed)))
+            scheduler.drain()
+    numbers = [n for delivery in deliveries for n in delivery]
+    assert low.numbers == [n for n in numbers if n < 10 or n >= 20]
+    assert high.numbers == [n for n in numbers if n >= 10]
+    takers = [epoch.fate_of(at).takers for epoch in done for at in range(epoch.feed.documents)]
+    assert takers == [("low",) if n < 10 else ("high",) if n < 20 else ("low", "high") for n in numbers]
+
+
+class Named(Publisher):
+    """Asks for names by being there."""
+
+    def setup(self) -> None:
+        self.ids: list[str | None] = []
+
+    def process(self, packet: Packet) -> None:
+        self.ids.append(packet.id)
+
+    def complete(self, documents: list[Any]) -> None:
+        pass
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_packet_that_goes_on_keeps_its_place_whichever_port_its_part_takes(count: int) -> None:
+    class Part(Component):
+        def __init__(self) -> None:
+            super().__init__()
+            self.add_output("part")
+
+        def run(self) -> None:
+            while True:
+                for packet in self.receive_all("in"):
+                    if packet.get("n") == 0:
+                        self.send("part", Packet({"n": 0}))
+                    self.send("out", packet)
+                self.yield_ctrl()
+
+    whole, parts = Named(), Named()
+    nodes = {"part": Part(), "whole": whole, "parts": parts}
+    fed = [Packet({"n": n}, {"id": f"d{n}", "receipt": "01a", "route": "r"}) for n in range(count)]
+    with running(nodes, [("part.out", "whole.in"), ("part.part", "parts.in")]) as scheduler:
+        scheduler.submit(Feed(iter([("part", fed, range(count))]), count))
+        scheduler.drain()
+    assert whole.ids == [f"d{n}" for n in range(count)]
+    assert parts.ids == ["d0/~2"]
