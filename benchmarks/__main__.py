@@ -10,7 +10,20 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 
-from benchmarks import backlog, disk, endpoint, isolation, lanes, memory, promises, real_work, scaling, scheduler
+from benchmarks import (
+    backlog,
+    disk,
+    endpoint,
+    isolation,
+    lanes,
+    memory,
+    promises,
+    real_work,
+    scaling,
+    scheduler,
+    searchable,
+    tables,
+)
 from benchmarks.load import Skipped
 from benchmarks.report import Line
 
@@ -22,6 +35,8 @@ CLAIMS: dict[str, Callable[[], Iterable[Line]]] = {
     "acknowledge": lambda: [backlog.acknowledge()],
     "real-work": real_work.lines,
     "latency": lambda: [endpoint.latency()],
+    "csv": tables.lines,
+    "searchable": searchable.lines,
     "memory": lambda: [memory.csv()],
     "scaling": lambda: [scaling.two_instances()],
     "lanes": lambda: [lanes.live_during_bulk()],

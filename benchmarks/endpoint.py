@@ -17,6 +17,7 @@ from benchmarks.measure import (
     Round,
     five_filters,
     interleaved,
+    medians,
     node,
     reference,
     settle,
@@ -25,7 +26,6 @@ from benchmarks.measure import (
 from benchmarks.report import Line
 
 SECONDS = 3.0
-ROUNDS = 5
 #: Documents of 1 KB that make up the load, and batches of 1,000 of them; ids of single documents never repeat.
 DOCUMENTS = 2000
 BATCHES = 100
@@ -40,7 +40,7 @@ def single_documents(connections: int = 64) -> Load:
 def _compared(load: Load) -> list[tuple[Round, ...]]:
     """Rounds of the node and of the reference."""
     with reference() as ceiling, node(five_filters()) as running:
-        return interleaved((NodeSide(running), ceiling), load, seconds=SECONDS, rounds=ROUNDS)
+        return interleaved((NodeSide(running), ceiling), load, seconds=SECONDS)
 
 
 def _lines(
@@ -48,7 +48,7 @@ def _lines(
 ) -> Iterator[Line]:
     """Processor time of the node for each document, and its rate against the reference."""
     rounds = _compared(load)
-    mine, other = (statistics.median(side.processor_us for side in sides) for sides in zip(*rounds, strict=True))
+    mine, other = medians(rounds, lambda each: each.processor_us)
     yield Line(
         f"{what}, POST → published after 5 filters: processor time of all processes for each document",
         f"{mine:.1f} µs; service written by hand {other:.1f} µs",
@@ -58,7 +58,7 @@ def _lines(
         unit=" µs",
         before=before[0],
     )
-    rates = [statistics.median(side.rate for side in sides) for sides in zip(*rounds, strict=True)]
+    rates = medians(rounds, lambda each: each.rate)
     yield Line(
         "same, documents per second against a service written by hand (httptools, orjson, group commit)",
         f"{rates[0]:,.0f}/s of {rates[1]:,.0f}/s",

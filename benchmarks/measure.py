@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +22,8 @@ import urllib3
 from benchmarks.load import Load
 from pypes.testing.node import Node, free_port, until
 
+#: Rounds of each side; ``PYPES_BENCH_ROUNDS`` is for a quick look.
+ROUNDS = int(os.environ.get("PYPES_BENCH_ROUNDS", "5"))
 JSON = {"Content-Type": "application/json"}
 NDJSON_GZIP = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
 
@@ -172,19 +176,18 @@ def measured(side: Side, load: Load, seconds: float) -> Round:
     return Round(side.documents() - documents, took, processor)
 
 
-def interleaved(sides: Sequence[Side], load: Load, *, seconds: float, rounds: int) -> list[tuple[Round, ...]]:
+def interleaved(sides: Sequence[Side], load: Load, *, seconds: float) -> list[tuple[Round, ...]]:
     """Rounds of each side in turn, after one second that warms it up; the side that begins is another each time."""
     for side in sides:
         measured(side, load, 1)
     found = []
-    for number in range(rounds):
+    for number in range(ROUNDS):
         order = range(len(sides))[:: -1 if number % 2 else 1]
         by_side = {place: measured(sides[place], load, seconds) for place in order}
         found.append(tuple(by_side[place] for place in range(len(sides))))
     return found
 
 
-def timed(fn: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    fn()
-    return time.perf_counter() - start
+def medians(rounds: Iterable[tuple[Round, ...]], figure: Callable[[Round], float]) -> list[float]:
+    """Of each side in rounds, the median of ``figure``."""
+    return [statistics.median(map(figure, side)) for side in zip(*rounds, strict=True)]
