@@ -38,8 +38,8 @@ class SQLiteSearch(Publisher):
     A document replaces the one of the same route and id (packet metadata or field ``id``) with all of its parts as soon as it is
     complete; if something of it fails, the older one stays. A DELETE removes it. A document without an id is known by its place,
     receipt and ordinal in the delivery, so that what is run again doubles nothing.
-    Many instances may write to one file: they take turns, one transaction for each wave. If the file is removed or replaced, they
-    make a new one, or go on with that; while something else lies there, they wait.
+    Many instances may write to one file: they take turns, one transaction for up to 256 packets that wait. If the file is removed
+    or replaced, they make a new one, or go on with that; while something else lies there, they wait.
     """
 
     icon = "search"
@@ -49,6 +49,10 @@ class SQLiteSearch(Publisher):
         params={"path": "search.db"},
         leaves={"search.db": None},
     )
+
+    # While a thread writes, documents that are posted one by one arrive, each as an epoch of its own. Unless a batch takes what
+    # waits of all epochs, each document gets its own transaction, and the index falls ever further behind a steady load.
+    batch_size = 256
 
     class Params(Parameters):
         path: Annotated[str, Help("The index, from the data directory if relative.", path=True, min_length=1)] = "search.db"
