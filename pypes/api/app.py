@@ -13,6 +13,7 @@ from pypes.api.components import Components
 from pypes.api.deadletters import DeadLetters
 from pypes.api.docs import Documents
 from pypes.api.drafts import Drafts
+from pypes.api.ending import Ending
 from pypes.api.filters import Filters
 from pypes.api.graphs import Graphs
 from pypes.api.guard import Guard
@@ -95,8 +96,11 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
     return table
 
 
-def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event | None = None) -> Guard:
-    """Build the application around a started worker; who waits for a receipt is answered once ``stopping`` is set."""
+def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Event | None = None) -> tuple[Guard, ShortPath]:
+    """Build the application around a started worker, and the short path beside it.
+
+    Who waits for a receipt is answered once ``stopping`` is set.
+    """
     budget = Memory(max(1, config.limits.receiving_bytes // config.workers))
 
     class BoundedRequest(Request):
@@ -107,4 +111,5 @@ def create_app(worker: IngestWorker, config: WorkerConfig, stopping: asyncio.Eve
     for template, resource, suffix in table:
         app.add_route(template, resource, **({"suffix": suffix} if suffix else {}))
     problems.install(app, Methods(table).hint)
-    return Guard(ShortPath(app, table[0][1]), config, lambda: worker.state, worker.check_room)
+    guard = Guard(Ending(app), config, lambda: worker.state, worker.check_room)
+    return guard, ShortPath(guard, table[0][1], config.limits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 import falcon.asgi
@@ -17,7 +18,7 @@ from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, Parameter, Sch
 from pypes.api.options import PLAIN, Options, options_of
 from pypes.api.pace import Pace
 from pypes.api.receipts import RECEIPT, wait_receipt
-from pypes.api.reception import INLINE_COSTLY_BYTES, Reception
+from pypes.api.reception import Reception
 from pypes.api.request import Request
 from pypes.core.identity import id_of
 from pypes.core.media_types import media_type_of
@@ -131,10 +132,7 @@ class Documents:
             filename = plain_name(id, keeps_folders=wanted.keeps_folders)  # curl -T, which says nothing but the address
         whole = req.whole()
         if whole is not None and wanted is PLAIN:
-            accepted = await self.accept(
-                req.method, content_type, whole, encoding=encoding, route=route, id=id, filename=filename, meta=meta
-            )
-            _accept(resp, *accepted)
+            _accept(resp, *await self._take_whole(req.method, content_type, whole, encoding, route, id, filename, meta))
             return
         # resolved first: what no graph would take is not worth reading
         graph = self._worker.resolve(route)
@@ -167,32 +165,44 @@ class Documents:
             self._pace.leave(began)
         await self._answer(resp, wanted, receipt, arrival)
 
-    async def accept(
+    async def _take_whole(
         self,
         method: str,
         content_type: str,
         body: bytes,
-        *,
-        encoding: str = "",
-        route: str | None = None,
-        id: str | None = None,
-        filename: str | None = None,
-        meta: tuple[tuple[str, str], ...] = (),
+        encoding: str,
+        route: str | None,
+        id: str | None,
+        filename: str | None,
+        meta: tuple[tuple[str, str], ...],
     ) -> tuple[str, int, str]:
         """Check a body that is there whole, and queue it; returns its receipt, once durable, number of documents, and graph."""
         self._pace.live_at = time.monotonic()
         graph = self._worker.resolve(route)
         header = Header(graph, method, content_type, encoding, route, id, filename, 1, len(body), meta=meta, poster=self._poster)
-        seen = Survey(header, True) if self._worker.is_ordered(header.graph) else None
-        if len(body) <= INLINE_COSTLY_BYTES:  # PERF: as nearly all are
-            documents, decoded = check(header, body, self._limits, seen)
-        else:
-            documents, decoded = await self._reception.check(header, body, check, header, body, self._limits, seen)
+        seen = Survey(header, True) if self._worker.is_ordered(graph) else None
+        documents, decoded = await self._reception.check(header, body, check, header, body, self._limits, seen)
+        return await self._submit(header, body, documents, decoded, seen), documents, graph
+
+    def take(self, content_type: str, body: bytes) -> tuple[Awaitable[str], int, str]:
+        """Check a small body that was posted without a route or options, and queue it.
+
+        Returns what gives its receipt, once durable, and the number of documents, and their graph. The body is checked here and
+        now, so it has at most ``INLINE_BYTES``, and ``INLINE_COSTLY_BYTES`` if it is multipart.
+        """
+        self._pace.live_at = time.monotonic()
+        graph = self._worker.resolve(None)
+        header = Header(graph, "POST", content_type, length=len(body), poster=self._poster)
+        seen = Survey(header, True) if self._worker.is_ordered(graph) else None
+        documents, decoded = check(header, body, self._limits, seen)
+        return self._submit(header, body, documents, decoded, seen), documents, graph
+
+    def _submit(self, header: Header, body: bytes, documents: int, decoded: bytes | None, seen: Survey | None) -> Awaitable[str]:
         if seen is not None:
             header = msgspec.structs.replace(header, documents=documents, keys=seen.keys, identities=seen.identities)
         elif documents != 1:
             header = msgspec.structs.replace(header, documents=documents)
-        return await self._worker.submit(header, body, decoded), documents, header.graph
+        return self._worker.submit(header, body, decoded)
 
     async def _answer(self, resp: falcon.asgi.Response, wanted: Options, receipt: str, arrival: Arrival) -> None:
         _accept(resp, receipt, arrival.header.documents, arrival.header.graph, arrival.rejected if wanted.is_lenient else None)

@@ -113,12 +113,21 @@ class Guard:
         # a length that is not a number was refused by the HTTP parser
         if length is not None and len(length) > 5 and (error := self._no_room(int(length), scope)) is not None:
             return problems.send(send, error, headers={"connection": "close"})
-        if self._state() == "draining":
+        if (stopping := self.draining()) is not None:
             if method not in SAFE_METHODS:
-                message = "the node is stopping and accepts nothing new; try another node, or this one later"
-                return problems.send(send, Draining(message))
+                return problems.send(send, stopping)
             send = _closing(send)
         return self._app(scope, receive, send)
+
+    def is_known(self, host: bytes, token: bytes | None) -> bool:
+        """True if a request to this host, which was found good before, with this ``Authorization`` passes, as far as these go."""
+        return host in self._good_hosts and (self._token is None or self._is_authorized(token))
+
+    def draining(self) -> Draining | None:
+        """The refusal of what is new if the node is stopping."""
+        if self._state() != "draining":
+            return None
+        return Draining("the node is stopping and accepts nothing new; try another node, or this one later")
 
     def _no_room(self, length: int, scope: Scope) -> PypesError | None:
         """The refusal of a body of this length that need not even be read, ``None`` if it has to be."""

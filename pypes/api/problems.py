@@ -105,14 +105,26 @@ def headers_of(error: PypesError) -> dict[str, str]:
     return headers
 
 
-async def send(send: Any, error: PypesError, status: int | None = None, headers: Mapping[str, str] | None = None) -> None:
-    """Answer a request with a problem document without the help of Falcon."""
+def raw(
+    error: PypesError, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, header fields and body of the answer to a request that failed."""
     status = status or status_of(type(error))
     body = orjson.dumps(document_of(error, status))
     fields = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), **headers_of(error), **(headers or {})}
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
+    return status, [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()], body
+
+
+async def send(send: Any, error: PypesError, status: int | None = None, headers: Mapping[str, str] | None = None) -> None:
+    """Answer a request with a problem document without the help of Falcon."""
+    status, fields, body = raw(error, status, headers)
+    await send({"type": "http.response.start", "status": status, "headers": fields})
     await send({"type": "http.response.body", "body": body})
+
+
+def bug(error: Exception) -> errors.InternalError:
+    """The answer to a request in which something failed that must not."""
+    return errors.InternalError(f"{type(error).__name__}: this is a bug of the server; the log of the server has the traceback")
 
 
 async def _on_pypes_error(req: Request, resp: falcon.asgi.Response, error: PypesError, params: Any) -> None:
@@ -143,8 +155,7 @@ async def _on_http_error(
 
 async def _on_bug(req: Request, resp: falcon.asgi.Response, error: Exception, params: Any) -> None:
     log.error("request failed", extra={"method": req.method, "path": req.path}, exc_info=error)
-    detail = f"{type(error).__name__}: this is a bug of the server; the log of the server has the traceback"
-    answer(resp, document(500, errors.InternalError.code, detail), {})
+    answer(resp, document_of(bug(error), 500), {})
     await _clear(req, resp)
 
 

@@ -10,19 +10,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import httptools
 import orjson
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pypes.api import problems
 from pypes.api.door import Door, Entry
+from pypes.api.flow import Flow
 from pypes.api.guard import OPEN_PATHS
 from pypes.api.joining import JoiningTransport
 from pypes.api.request import DISCARD_BYTES, DISCARD_S
+from pypes.api.short_path import Post, ShortPath
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +36,22 @@ MAX_PIPELINED = 256
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. Made by uvicorn for each; ``door`` is that of the worker."""
+    """One connection. Made by uvicorn for each; ``door`` and ``short_path`` are those of the worker."""
 
-    def __init__(self, door: Door, **uvicorn: Any) -> None:
+    #: The newest request: a cycle of uvicorn, or a post on the short path.
+    cycle: Any
+
+    def __init__(self, door: Door, short_path: ShortPath, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._door = door
+        self._short_path = short_path
+        #: The request that is being read, if it is on the short path.
+        self._post: Post | None = None
         self._limits = door.limits
         self._is_probe_only = False
-        #: The request that the application has; newer ones wait in the pipeline.
+        #: The request that is to be answered next; newer ones wait in the pipeline.
         self._running: Any = None
-        #: Requests that were given to the application and have no answer yet.
+        #: Requests that were taken on and have no answer yet.
         self._unanswered = 0
         #: True from the end of a head to the end of its message.
         self._is_in_body = False
@@ -72,7 +78,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         self._joining = JoiningTransport(transport, self._linger)
         super().connection_made(self._joining)  # type: ignore[arg-type]
-        self.flow = _Flow(self._joining, self.pipeline)
+        self.flow = Flow(self._joining, self.pipeline)
         entry = self._door.enter(self)
         if entry is Entry.REFUSED:
             transport.abort()
@@ -82,9 +88,10 @@ class Protocol(HttpToolsProtocol):
         self._door.leave(self)
         # uvicorn tells the newest request, which is not the one that is being answered if others wait behind that
         if self._running is not None and not self._running.response_complete:
-            self._running.disconnected = True
-            self._running.message_event.set()
+            _hang_up(self._running)
         self.pipeline.clear()
+        if self._post is not None:
+            self.cycle = self._post = None
         super().connection_lost(exc)
         self._running = None
         self._joining.linger = None  # or the two would hold each other
@@ -196,6 +203,12 @@ class Protocol(HttpToolsProtocol):
 
     # -- what the parser tells ---------------------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        # PERF: the scope of ASGI is made when the application is given the request
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_in_body:
             self._trailer_bytes += len(name) + len(value)
@@ -236,13 +249,41 @@ class Protocol(HttpToolsProtocol):
                 503, "http.too_many_connections", "the node has too many connections; try again later", {"retry-after": "1"}
             )
             return
+        self._is_in_body = self._is_progress = True
+        self._unanswered += 1
+        is_post = self.url == b"/docs" and self.parser.get_method() == b"POST" and self.parser.get_http_version() == "1.1"
+        self._post = self._short_path.admit(self, self.headers) if is_post else None
+        if self._post is None:
+            self._start_cycle()
+        else:
+            self._start_post(self._post)
+
+    def _start_cycle(self) -> None:
+        """Give a request to the application."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers  # the scope has the same list
         super().on_headers_complete()
         if not self.pipeline:
             self._running = self.cycle
-        self._is_in_body = self._is_progress = True
-        self._unanswered += 1
-        if getattr(self.server_state, "is_ending", False):
+        if self._is_server_ending:
             self.cycle.keep_alive = False
+
+    def _start_post(self, post: Post) -> None:
+        """Answer a request on the short path, as uvicorn does a cycle."""
+        newest, self.cycle = self.cycle, post
+        post.keep_alive = self.parser.should_keep_alive() and not self._is_server_ending
+        if newest is None or newest.response_complete:
+            self._running = post
+            post.begin()
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((post, None))  # type: ignore[arg-type]
+
+    @property
+    def _is_server_ending(self) -> bool:
+        return getattr(self.server_state, "is_ending", False)
 
     def on_body(self, body: bytes) -> None:
         if self._refusal is not None:
@@ -253,7 +294,10 @@ class Protocol(HttpToolsProtocol):
             if self._discarded > DISCARD_BYTES:
                 self.transport.abort()
             return
-        super().on_body(body)
+        if self._post is not None:
+            self._post.take(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._refusal is not None or self._is_offer:
@@ -261,7 +305,10 @@ class Protocol(HttpToolsProtocol):
         self._is_in_body, self._is_progress = False, True
         self._waits_since = self._moved_at
         self._discarded = 0
-        super().on_message_complete()
+        if self._post is not None:
+            self._post.complete()
+        else:
+            super().on_message_complete()
 
     # -- what is answered --------------------------------------------------------------------------------
 
@@ -270,13 +317,16 @@ class Protocol(HttpToolsProtocol):
         self._joining.flush()
         self._unanswered -= 1
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._refused_at is not None:
             return
         self.flow.resume_reading()
         self._waits_since = self.loop.time()
         if self.pipeline:
             self._running, app = self.pipeline.pop()
-            self._start_asgi_task(self._running, app)
+            if isinstance(self._running, Post):
+                self._running.begin_soon()
+            else:
+                self._start_asgi_task(self._running, app)
         elif self._refusal is not None and self._refused_at is None:
             self._send_refusal()
 
@@ -302,9 +352,13 @@ class Protocol(HttpToolsProtocol):
         elif cycle.response_complete or cycle.response_started:
             self.transport.close()
         else:
-            cycle.disconnected = True
-            cycle.message_event.set()
+            _hang_up(cycle)
             self._unanswered -= 1
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if isinstance(self._running, Post):
+            self._running.write()
 
     def _send_refusal(self) -> None:
         assert self._refusal is not None
@@ -328,20 +382,13 @@ class Protocol(HttpToolsProtocol):
             self.transport.write_eof()
 
 
-class _Flow(FlowControl):
-    """Reads on only while no request waits for the answers before its own, or a single small one, so that a hang-up is seen.
-
-    Else every one of those answers would let in more of a body that nobody takes yet.
-    """
-
-    def __init__(self, transport: Any, pipeline: Sequence[tuple[Any, Any]]) -> None:
-        super().__init__(transport)
-        self._pipeline = pipeline
-
-    def resume_reading(self) -> None:
-        waiting = self._pipeline
-        if self.read_paused and (not waiting or (len(waiting) == 1 and len(waiting[0][0].body) <= HIGH_WATER_LIMIT)):
-            super().resume_reading()
+def _hang_up(request: Any) -> None:
+    """Tell a request whose answer is not complete that nobody waits for it."""
+    if isinstance(request, Post):
+        request.hang_up()
+    else:
+        request.disconnected = True
+        request.message_event.set()
 
 
 def _is_over(since: float, allowed_s: float, now: float) -> bool:

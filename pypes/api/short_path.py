@@ -1,103 +1,262 @@
-"""The short path: ``POST /docs`` with a small body, by far the most frequent request, without Falcon around it.
+"""The short path: ``POST /docs`` with a small body, by far the most frequent request, answered in the protocol class itself.
 
-PERF: Falcon's request, response and routing cost as much as checking a document, queueing it and handing it on together.
-Whatever is not quite usual goes to Falcon as if nothing had happened.
+PERF: the cycle, task, event and messages of ASGI cost more than checking a document and queueing it together. So a request
+with nothing unusual in its head is not given to the application. It stands in the pipeline of its connection all the same,
+where a cycle of uvicorn would stand, and is answered word for word as the application answers (decision 0039).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 
-from pypes.api import docs, problems
-from pypes.api.docs import Documents
-from pypes.api.reception import INLINE_BYTES
-from pypes.errors import PypesError, WorkerEnding
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-App = Callable[[Any, Any, Any], Awaitable[None]]
+from pypes.api import problems
+from pypes.api.ending import ending
+from pypes.api.reception import INLINE_BYTES, INLINE_COSTLY_BYTES
+from pypes.core.limits import Limits
+from pypes.errors import PypesError
 
-GRAPH = docs.GRAPH.encode()
+if TYPE_CHECKING:
+    from pypes.api.docs import Documents
+    from pypes.api.guard import Guard
 
-#: Headers that no usual request carries: they change how the body is read, or what is done with it.
-_UNUSUAL = frozenset(
-    {b"content-encoding", b"content-disposition", b"expect", b"transfer-encoding", b"prefer", b"idempotency-key"}
+log = logging.getLogger(__name__)
+
+#: Fields of a head that change how a body is read, what is done with it, or who may send it; so do those that begin with the
+#: prefix.
+_UNUSUAL: Final = frozenset(
+    {
+        b"content-encoding",
+        b"content-disposition",
+        b"expect",
+        b"transfer-encoding",
+        b"prefer",
+        b"idempotency-key",
+        b"origin",
+    }
 )
+_PREFIX: Final = b"pypes-"
+
+Fields = list[tuple[bytes, bytes]]
 
 
 class ShortPath:
-    """An ASGI application in front of ``app``."""
+    """Takes small documents for one ingest worker. ``guard`` says who may send them, ``documents`` takes them."""
 
-    def __init__(self, app: App, documents: Documents) -> None:
-        self._app = app
-        self._documents = documents
+    def __init__(self, guard: Guard, documents: Documents, limits: Limits) -> None:
+        self.guard = guard
+        self.documents = documents
+        self._max_bytes = min(INLINE_BYTES, limits.body_bytes, limits.spool_bytes)
+        #: The fields that uvicorn puts into every answer (the date), as they came and as bytes.
+        self._default: Fields = []
+        self._default_bytes = b""
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] != "/docs" or scope["method"] != "POST" or scope["query_string"]:
-            await self._long(scope, receive, send)
-            return
-        content_type = b""
-        is_usual = True
-        for name, value in scope["headers"]:
-            if name == b"content-type":
+    def admit(self, protocol: HttpToolsProtocol, fields: Fields) -> Post | None:
+        """The request to ``POST /docs`` with these fields in its head, or ``None`` if the application is to have it.
+
+        Who is not known to be let in is left to the guard, which says why not.
+        """
+        host = length = content_type = token = None
+        for name, value in fields:
+            # a field that is there twice is unusual: the application knows which of them counts
+            if name == b"host":
+                if host is not None:
+                    return None
+                host = value
+            elif name == b"content-length":
+                length = value
+            elif name == b"content-type":
+                if content_type is not None:
+                    return None
                 content_type = value
-            elif name in _UNUSUAL or name.startswith(b"pypes-"):
-                is_usual = False
-        if not is_usual:
-            await self._long(scope, receive, send)
-            return
-        event = await receive()
-        body = event.get("body", b"")
-        if event["type"] != "http.request" or event.get("more_body") or len(body) > INLINE_BYTES:
-            await self._long(scope, _again(event, receive), send)
-            return
-        try:
-            receipt, documents, graph = await self._documents.accept("POST", content_type.decode("latin-1"), body)
-        except PypesError as error:
-            await problems.send(send, error)
-            return
-        except asyncio.CancelledError:
-            await problems.send(send, _ending())
-            return
-        answer = b'{"receipt":"%b","accepted":%d}' % (name := receipt.encode(), documents)
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(answer)),
-            (b"location", b"/receipts/" + name),
-            (GRAPH, graph.encode()),
-        ]
-        await send({"type": "http.response.start", "status": 202, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+            elif name == b"authorization":
+                if token is not None:
+                    return None
+                token = value
+            elif name in _UNUSUAL or name.startswith(_PREFIX):
+                return None
+        if host is None or length is None or not self.guard.is_known(host, token):
+            return None
+        size = int(length)  # what is no number was refused by the parser
+        if size > self._max_bytes:
+            return None
+        text = "" if content_type is None else content_type.decode("latin-1")
+        if size > INLINE_COSTLY_BYTES and text[:10].lower() == "multipart/":
+            return None
+        return Post(protocol, self, text)
 
-    async def _long(self, scope: Any, receive: Any, send: Any) -> None:
-        """Give a request to Falcon; answer it here if the worker ends and cannot wait for it any longer."""
-        is_begun = False
-
-        async def begin(event: Any) -> None:
-            nonlocal is_begun
-            is_begun = True
-            await send(event)
-
-        try:
-            await self._app(scope, receive, begin)
-        except asyncio.CancelledError:
-            if is_begun:
-                raise
-            await problems.send(send, _ending())
+    def head(self, status: bytes, fields: Fields) -> bytes:
+        """The head of an answer from ``status`` on, without the empty line at its end; ``fields`` are those of uvicorn."""
+        if fields is not self._default:  # a new list each second
+            self._default = fields
+            self._default_bytes = b"".join(b"%b: %b\r\n" % field for field in fields)
+        return b"HTTP/1.1 %b\r\n%b" % (status, self._default_bytes)
 
 
-def _ending() -> WorkerEnding:
-    return WorkerEnding(
-        "the process that had this request ends, and another one takes its place; whether it was carried out is not known: "
-        "look, or send it again, with an Idempotency-Key if it was documents"
+class Post:
+    """A request on the short path. It has the attributes of a cycle of uvicorn that others look at.
+
+    Its turn comes with :meth:`begin`, when those before it are answered. Nothing is taken before the body is complete.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_content_type",
+        "_documents",
+        "_graph",
+        "_protocol",
+        "_short_path",
+        "body",
+        "disconnected",
+        "is_begun",
+        "is_complete",
+        "keep_alive",
+        "response_complete",
     )
 
+    def __init__(self, protocol: HttpToolsProtocol, short_path: ShortPath, content_type: str) -> None:
+        self._protocol = protocol
+        self._short_path = short_path
+        self._content_type = content_type
+        self._documents = 0
+        self._graph = ""
+        #: An answer that the client has no room for yet.
+        self._answer = b""
+        self.body: bytes | bytearray = b""
+        self.is_begun = False
+        self.is_complete = False
+        self.disconnected = False
+        self.keep_alive = True
+        self.response_complete = False
 
-def _again(event: Any, receive: Any) -> Any:
-    """A ``receive`` that gives an event that was taken already, then goes on."""
-    events = [event]
+    @property
+    def response_started(self) -> bool:
+        """True from the first byte of the answer on: it leaves at once."""
+        return self.response_complete
 
-    async def receive_again() -> Any:
-        return events.pop() if events else await receive()
+    # -- what comes --------------------------------------------------------------------------------------
 
-    return receive_again
+    def take(self, piece: bytes) -> None:
+        """Take a piece of the body."""
+        if not self.body:
+            self.body = piece
+            return
+        if isinstance(self.body, bytes):
+            self.body = bytearray(self.body)
+        self.body += piece
+
+    def complete(self) -> None:
+        """The body is there."""
+        self.is_complete = True
+        if self.is_begun:
+            self._accept()
+
+    def hang_up(self) -> None:
+        """The client is gone, or its body will never be complete. What was submitted stays accepted."""
+        self.disconnected = True
+        self._protocol.tasks.discard(self)
+
+    # -- what becomes of it ------------------------------------------------------------------------------
+
+    def begin_soon(self) -> None:
+        """Begin in a later iteration of the loop, as a task does: many in a pipeline would go deeper and deeper."""
+        self._protocol.tasks.add(self)  # type: ignore[arg-type]
+        self._protocol.loop.call_soon(self.begin)
+
+    def begin(self) -> None:
+        """Go on: it is the next to be answered."""
+        if self.disconnected or self.response_complete:
+            return
+        self.is_begun = True
+        # a server that stops waits for what is here, and cancels it when that takes too long
+        self._protocol.tasks.add(self)  # type: ignore[arg-type]
+        if (flow := self._protocol.flow).read_paused:
+            flow.resume_reading()
+        if (error := self._short_path.guard.draining()) is not None:
+            self._refuse(error)
+        elif self.is_complete:
+            self._accept()
+
+    def _accept(self) -> None:
+        if self.disconnected or self.response_complete:
+            return
+        body, self.body = bytes(self.body), b""
+        try:
+            receipt, self._documents, self._graph = self._short_path.documents.take(self._content_type, body)
+        except PypesError as error:
+            self._refuse(error)
+        except Exception as error:
+            self._fail(error)
+        else:
+            # a coroutine if another worker owns the graph
+            asyncio.ensure_future(receipt).add_done_callback(self._settled)
+
+    def _settled(self, receipt: asyncio.Future[str]) -> None:
+        try:
+            id = receipt.result()
+        except asyncio.CancelledError:
+            self._end()
+        except PypesError as error:
+            self._refuse(error)
+        except Exception as error:
+            self._fail(error)
+        else:
+            self._confirm(id.encode())
+
+    def cancel(self, msg: object = None) -> bool:
+        """Answer that the process ends, soon. Named and called as that of a task."""
+        self._protocol.loop.call_soon(self._end)
+        return True
+
+    def _end(self) -> None:
+        self._refuse(ending())
+
+    # -- what is answered --------------------------------------------------------------------------------
+
+    def _confirm(self, receipt: bytes) -> None:
+        body = b'{"receipt":"%b","accepted":%d}' % (receipt, self._documents)
+        self._send(
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\nlocation: /receipts/%b\r\npypes-graph: %b\r\n"
+            % (self._head(b"202 Accepted"), len(body), receipt, self._graph.encode()),
+            body,
+        )
+
+    def _fail(self, error: Exception) -> None:
+        log.error("request failed", extra={"method": "POST", "path": "/docs"}, exc_info=error)
+        self._refuse(problems.bug(error))
+
+    def _refuse(self, error: PypesError) -> None:
+        status, fields, body = problems.raw(error)
+        if (b"connection", b"close") in fields:
+            self.keep_alive = False
+            fields.remove((b"connection", b"close"))
+        head = self._head(b"%d %b" % (status, HTTPStatus(status).phrase.encode()))
+        self._send(head + b"".join(b"%b: %b\r\n" % field for field in fields), body)
+
+    def _head(self, status: bytes) -> bytes:
+        return self._short_path.head(status, self._protocol.server_state.default_headers)
+
+    def _send(self, head: bytes, body: bytes) -> None:
+        if self.disconnected or self.response_complete or self._answer:
+            return
+        self._answer = b"%b%b\r\n%b" % (head, b"" if self.keep_alive else b"connection: close\r\n", body)
+        if not self._protocol.flow.write_paused:
+            self.write()
+
+    def write(self) -> None:
+        """Send the answer, if there is one that has waited until the client takes more."""
+        answer, self._answer = self._answer, b""
+        if not answer or self.disconnected:
+            return
+        protocol = self._protocol
+        self.response_complete = True
+        protocol.tasks.discard(self)
+        transport: Any = protocol.transport
+        transport.write_now(answer)
+        if not self.keep_alive:
+            transport.close()
+        protocol.on_response_complete()

@@ -130,8 +130,9 @@ class GunicornWorker(UvicornWorker):  # type: ignore[misc]
         try:
             if not self._is_stopping:
                 self._server = StoppableServer(self.config)
-                self.config.http = partial(Protocol, Door(self.app.config.limits))  # type: ignore[assignment]  # made the same way
-                self.config.app = create_app(worker, self.app.config, self._server.stopping)
+                self.config.app, short_path = create_app(worker, self.app.config, self._server.stopping)
+                # made the same way
+                self.config.http = partial(Protocol, Door(self.app.config.limits), short_path)  # type: ignore[assignment]
                 await self._server.serve(sockets=self.sockets)
         finally:
             await worker.stop()
