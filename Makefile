@@ -2,6 +2,10 @@
 # make test      install, run every check
 .PHONY: help install install-test demo serve test lint coverage matrix bench chaos fuzz clean
 
+# a module that was compiled before is imported in a third of the time, and tests start thousands of processes; some
+# containers forbid to keep what was compiled
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 # the first that works and is new enough; PYTHON=... chooses another
