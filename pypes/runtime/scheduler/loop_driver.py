@@ -13,23 +13,24 @@ from pypes.core.returned import fault_of, packets_of
 from pypes.core.shown import shown
 from pypes.errors import ComponentError
 from pypes.runtime.scheduler.core import Ended, is_no_failure
+from pypes.runtime.scheduler.cursor import is_exhausted
 from pypes.runtime.scheduler.lineage import Lineage, flatten
 from pypes.runtime.scheduler.outport import OutPort
-from pypes.runtime.scheduler.receiving import NOTHING_MORE, ReceivingDriver, is_exhausted
-
-NOTHING: list[Any] = []
+from pypes.runtime.scheduler.receiving import NOTHING_MORE, ReceivingDriver
 
 
 class LoopDriver(ReceivingDriver):
     """Runs ``run()``; works out from what each sent packet was made."""
 
-    __slots__ = ("gone_on", "home", "is_simple", "others", "own", "ready")
+    __slots__ = ("following", "gone_on", "home", "is_simple", "own")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         #: The greenlet that ``run`` lives in, and the runner it goes back to when it yields.
         self.own: greenlet | None = None
         self.home: greenlet | None = None
+        #: The loop to which it may hand a chunk past the wire.
+        self.following: LoopDriver | None = None
         #: Lineages of what was sent in this turn and is on its wires already.
         self.gone_on: set[Lineage] = set()
 
@@ -43,18 +44,22 @@ class LoopDriver(ReceivingDriver):
         if len(self.outs) == 1:
             self.used = list(self.outs.values())
             self.only_out = self.used[0]
-        # PERF: what is asked in every turn, at hand
-        self.ready, self.others = self.core.ready, ~self.bit
+        self.following = self._following() if self.core.record_turn is None else None
+
+    def _following(self) -> LoopDriver | None:
+        if self.only_out is None or len(self.only_out.wires) != 1 or self.only_port is None:
+            return None
+        target = self.core.target_of(self.only_out.wires[0])
+        return target if isinstance(target, LoopDriver) and target.only_port is not None else None
 
     def step(self) -> None:
-        own, runner = self.own, self.core.runner
-        if own is None or own.dead:
-            own = self.own = greenlet(self._body)
-            self.home = None
+        runner = self.core.runner
+        if not self.own:
+            self.own, self.home = greenlet(self._body), None
         if self.home is not runner:
             self.home = runner
-            own.parent = runner  # type: ignore[assignment]
-        own.switch()
+            self.own.parent = runner  # type: ignore[assignment]
+        self.own.switch()
 
     def kill(self) -> None:
         self.greenlet = self.own
@@ -67,7 +72,7 @@ class LoopDriver(ReceivingDriver):
     def _body(self) -> None:
         """The filter's own greenlet: ``run``, again and again."""
         while True:
-            self._begin()
+            self._begin_trigger()
             try:
                 self.component.run()
                 # A loop that returns is run again when there is input for it; what it had taken is done with.
@@ -83,15 +88,18 @@ class LoopDriver(ReceivingDriver):
         """Our own bug in the bookkeeping: the greenlet is gone; what was in hand goes to the dead letters."""
         if not is_no_failure(error):
             self.component.log.error("turn failed", exc_info=error)
+        self.decline()
         epoch = self.epoch
         if epoch is None:
             return
-        pairs = [*zip(self.taken, self.lineages, strict=False), *zip(self.cursor_values, self.cursor_lineages, strict=False)]
+        pairs = [*zip(self.taken, self.lineages, strict=False)]
+        if self.cursor is not None:
+            pairs += zip(self.cursor.values, self.cursor.lineages, strict=False)
         for values, lineages in self.left.values():
             pairs += zip(values, lineages, strict=False)
         for value, lineage in pairs:
             self.failing.dead_letter(epoch, value, lineage, "internal", shown(error, self.core.secrets.redact), error)
-        self._forget_cursor()
+        self.cursor = None
         self.taken, self.lineages = [], []
         self.left.clear()
         self.last.clear()
@@ -107,25 +115,26 @@ class LoopDriver(ReceivingDriver):
         out = self.outs.get(port)
         if out is None:
             return self.unwired(port)
+        self.decline()
         if self.passes(out):
             self._stop_passing(out, 0 if is_exhausted(self.expected[port]) else 1)
         elif out not in self.used:
             # nothing was made of a packet yet: it would have to be told from those that go on as they are
             is_plain = all(map(self.passes, self.used))
             self.used.append(out)
-            if is_plain and self.cursor_values and data is self.cursor_values[0]:
-                expected = self.expected[port] = iter(self.cursor_values)
+            if is_plain and self.cursor is not None and data is self.cursor.values[0]:
+                expected = self.expected[port] = iter(self.cursor.values)
                 next(expected)
                 return True
         self.is_fresh = False
-        lineage = self._lineage_of(data) if self.cursor is None else self._lineage_under_cursor(data)
+        lineage = self.lineage_of(data)
         if self.naming is not None:
             parent = self.parent_of(data)
             if parent is not None:
                 self._stop_all_passing()
                 self.naming.sent(data, parent, lineage)
             else:
-                self.naming.made_of(data, self.cursor_values or self.taken)
+                self.naming.made_of(data, self.taken if self.cursor is None else self.cursor.values)
         out.values.append(data)
         out.lineages.append(lineage)
         if len(out.values) >= self.capacity:
@@ -134,30 +143,6 @@ class LoopDriver(ReceivingDriver):
             self._flush(out)
             self.park_while_full()
         return True
-
-    def _lineage_of(self, data: Any) -> Lineage:
-        current = self.last
-        for value, lineage in current.values():
-            if value is data:
-                return lineage
-        for value, lineage in zip(reversed(self.taken), reversed(self.lineages), strict=True):
-            if value is data:
-                return lineage
-        if current:
-            return flatten(lineage for _, lineage in current.values())
-        return flatten(self.lineages)
-
-    def _lineage_under_cursor(self, data: Any) -> Lineage:
-        if self.by_identity is None:
-            pairs = zip(self.cursor_values, self.cursor_lineages, strict=True)
-            self.by_identity = {id(value): lineage for value, lineage in pairs}
-        own = self.by_identity.get(id(data))
-        if own is not None:
-            return own
-        left = self.ahead
-        if not left and is_exhausted(self.cursor):  # type: ignore[arg-type]
-            return flatten(self.cursor_lineages)
-        return self.cursor_lineages[len(self.cursor_values) - left - 1]
 
     def _flush(self, out: OutPort) -> None:
         values, lineages = out.values, out.lineages
@@ -181,12 +166,13 @@ class LoopDriver(ReceivingDriver):
     # -- turns ------------------------------------------------------------------------------------------
 
     def yield_ctrl(self) -> None:
-        used = self.used
-        if len(used) != 1 or not self._pass_on(used[0]):
+        target = self._pass_on()
+        if target is None:
             self._flush_and_commit(raised=False)
             self.end_turn()
+            target = self.home
         try:  # PERF: as in _go_home, without the call
-            self.home.switch()  # type: ignore[union-attr]
+            target.switch()  # type: ignore[union-attr]
         except GreenletExit as error:
             raise Ended from error
         if self.is_simple and not self.triggers:
@@ -195,7 +181,7 @@ class LoopDriver(ReceivingDriver):
             self.flush()
             self.end_turn()
             self._go_home()
-        self._begin()
+        self._begin_trigger()
 
     def _go_home(self) -> None:
         """Let the others run, until there is something to do again."""
@@ -204,28 +190,42 @@ class LoopDriver(ReceivingDriver):
         except GreenletExit as error:
             raise Ended from error
 
-    def _pass_on(self, out: OutPort) -> bool:
-        """PERF: the end of a turn in which all that was taken was sent on as it was: the pin becomes the chunk's hold."""
-        expected, wires, epoch = self.expected[out.name], out.wires, self.epoch
-        if length_hint(expected) or expected is NOTHING_MORE or epoch is None or len(wires) > 1 or self.only_port is None:
-            return False
-        wire = wires[0]
-        if wire.overflowed or self.attempts or self.broken or self.lone is not None:
-            return False
-        if wire.hand_over(epoch, self.cursor_values, self.cursor_lineages) and wire.parked is None:
+    def _pass_on(self) -> greenlet | None:
+        """End a turn in which all that was taken was sent on as it was; returns who goes on, ``None`` if it was not so.
+
+        PERF: the pin on the epoch becomes the hold of the chunk on the wire. Where the following loop has nothing else to do, it
+        gets the cursor with the pin, and goes on at once, which spares both the wire and the way by the runner.
+        """
+        out = self.only_out or (self.used[0] if len(self.used) == 1 else None)
+        if out is None or length_hint(expected := self.expected[out.name]) or expected is NOTHING_MORE:
+            return None
+        if self.attempts or self.broken or self.lone is not None:
+            return None
+        core, cursor, epoch, following, target = self.core, self.cursor, self.epoch, self.following, self.home
+        states = core.ready
+        if (
+            following is not None
+            and not (states.waiting | states.blocked) & following.bit
+            and following.home is target
+            and following.own
+        ):
+            following.cursor, following.epoch, following.is_handed = cursor, epoch, True
+            core.running = following
+            target = following.own
+        elif self.only_port is None or len(out.wires) > 1 or (wire := out.wires[0]).overflowed:
+            return None
+        elif wire.hand_over(epoch, cursor.values, cursor.lineages) and wire.parked is None:  # type: ignore[union-attr, arg-type]
             self.park_at(wire)
         self.expected[out.name] = NOTHING_MORE
         self.cursor = self.epoch = None
-        self.cursor_values, self.cursor_lineages = NOTHING, ()
         self.is_fresh = True
-        self.stall = None
-        if self.only_out is None:
+        if out is not self.only_out:
             self.used.clear()
-        if not self.only_wire.waiting:  # type: ignore[union-attr]
-            self.ready.waiting &= self.others
-        return True
+        if states.waiting & self.bit:
+            self.note_waiting()
+        return target
 
-    def _begin(self) -> None:
+    def _begin_trigger(self) -> None:
         if self.triggers and self.epoch is None:
             self.epoch = self.triggers.pop(0)
 
@@ -250,23 +250,24 @@ class LoopDriver(ReceivingDriver):
 
     def _flush_and_commit(self, *, raised: bool, failed: Sequence[Lineage] = ()) -> None:
         """Flush what was sent, commit, and put what was not taken back on the wires; ``failed`` are packets that did."""
+        self.decline()
         self.is_fresh = True
         if self.epoch is None:
             return
         epoch = self.epoch
         leftover: list[tuple[str, list[Any], Sequence[Lineage]]] = []
-        if self.cursor is not None and not self.taken:  # the common case: one cursor, nothing else
+        cursor = self.cursor
+        if cursor is not None and not self.taken:  # the common case: one cursor, nothing else
             self._stop_all_passing()
-            taken, lineages = self.cursor_values, self.cursor_lineages
-            rest = self.ahead
-            if rest:
-                done = len(taken) - rest
-                leftover.append((self.cursor_port, taken[done:], lineages[done:]))
+            taken, lineages = cursor.values, cursor.lineages
+            done = cursor.done
+            if done < len(taken):
+                leftover.append((cursor.port, taken[done:], lineages[done:]))
                 taken, lineages = taken[:done], lineages[:done]
-            self._forget_cursor()
+            self.cursor = None
         else:
-            if self.cursor is not None:
-                self._close_cursor()
+            if cursor is not None:
+                self._close(cursor)
             taken, lineages = self.taken, self.lineages
             leftover += [(port, values[::-1], rest[::-1]) for port, (values, rest) in self.left.items() if values]
             self.taken, self.lineages = [], []
@@ -321,28 +322,30 @@ class LoopDriver(ReceivingDriver):
 
     def _failed_run(self, error: BaseException) -> None:
         """``run`` raised: the packet under the cursor failed, or, past the end, all that was not sent on."""
-        exhausted = self.cursor is not None and not self.ahead and is_exhausted(self.cursor)
-        if self.cursor is not None:
-            done = len(self.cursor_values) - self.ahead
-            taken = [*self.taken, *self.cursor_values[:done]]
-            lineages: list[Lineage] = [*self.lineages, *self.cursor_lineages[:done]]
+        self.decline()
+        cursor = self.cursor
+        if cursor is not None:
+            exhausted = cursor.is_exhausted
+            taken = [*self.taken, *cursor.values[: cursor.done]]
+            lineages: list[Lineage] = [*self.lineages, *cursor.lineages[: cursor.done]]
+            port: str | None = cursor.port
         else:
-            taken, lineages = self.taken, self.lineages
+            taken, lineages, port = self.taken, self.lineages, None
             exhausted = len(self.last) == 0
         is_unreachable = self.failing.is_unreachable(error)
-        if not taken and is_unreachable:
-            self.stall = None
-            self.resting.fail(self, error)
-            return
         if not taken:
             # it raised before it took anything: a stall, unless it goes on to take its input next time
-            self.component.log.exception("run() raised", exc_info=error)
+            if is_unreachable:
+                self.stall = None
+                self.resting.fail(self, error)
+            else:
+                self.component.log.exception("run() raised", exc_info=error)
             return
         self._stop_all_passing()
         sent = {id(value) for out in self.used for value in out.values}
         if exhausted:
             guilty = [i for i, value in enumerate(taken) if id(value) not in sent]
-        elif self.cursor is None:
+        elif cursor is None:
             current = {id(value) for value, _ in self.last.values()}
             guilty = [i for i, value in enumerate(taken) if id(value) in current and id(value) not in sent]
         else:
@@ -351,7 +354,7 @@ class LoopDriver(ReceivingDriver):
         ports = self.ports
         if not is_unreachable:
             for i in guilty:
-                self.failing.failed(taken[i], lineages[i], error, ports[i] if ports else self.cursor_port or None)
+                self.failing.failed(taken[i], lineages[i], error, ports[i] if ports else port)
 
         def chosen(places: list[int]) -> tuple[list[Any], list[Lineage], list[str]]:
             return [taken[i] for i in places], [lineages[i] for i in places], [ports[i] for i in places] if ports else []

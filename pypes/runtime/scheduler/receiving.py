@@ -8,8 +8,9 @@ from typing import Any
 
 from pypes.errors import ComponentError
 from pypes.packet import Packet
+from pypes.runtime.scheduler.cursor import Cursor
 from pypes.runtime.scheduler.driver import Driver
-from pypes.runtime.scheduler.lineage import Lineage
+from pypes.runtime.scheduler.lineage import Lineage, flatten
 from pypes.runtime.scheduler.outport import OutPort
 
 #: Stands for the expected packets of a port that does not pass any on; it has no state that could be shared by mistake.
@@ -19,21 +20,17 @@ NOTHING_MORE: Iterator[Any] = iter(())
 class ReceivingDriver(Driver):
     """The half of :class:`LoopDriver` that takes packets.
 
-    With one input port ``receive_all`` is a plain list iterator, the cursor; what it has left tells which packet is under it.
-    With several ports the last packet taken from each is kept.
+    With one input port it has a :class:`Cursor`. With several ports the last packet taken from each is kept.
 
     Most components send on just what they took, in order. So each port that is sent to has the packets that it is expected to
     send on, and as long as these come, nothing need be noted of them: the port *passes* them.
     """
 
     __slots__ = (
-        "by_identity",
         "cursor",
-        "cursor_lineages",
-        "cursor_port",
-        "cursor_values",
         "expected",
         "is_fresh",
+        "is_handed",
         "last",
         "left",
         "lineages",
@@ -54,11 +51,7 @@ class ReceivingDriver(Driver):
         #: Ports read in this turn: what is left of them, in reverse (the next packet is at the end).
         self.left: dict[str, tuple[list[Any], list[Lineage]]] = {}
         self.last: dict[str, tuple[Any, Lineage]] = {}
-        self.cursor: Iterator[Any] | None = None
-        self.cursor_values: list[Any] = []
-        self.cursor_lineages: Sequence[Lineage] = ()
-        self.cursor_port = ""
-        self.by_identity: dict[int, Lineage] | None = None
+        self.cursor: Cursor | None = None
         #: By output port, iterators over the packets of the cursor that it has yet to pass; the component looks at them first.
         self.expected: dict[str, Iterator[Any]] = {}
         #: The output ports that this turn has sent to, so that the others cost nothing; always that which is the only one.
@@ -68,10 +61,24 @@ class ReceivingDriver(Driver):
         self.only_port: str | None = None
         #: True while nothing was taken or sent in this turn, so that a plain iterator will do.
         self.is_fresh = True
+        #: True from when the loop before has handed it a cursor past the wire until the component asks for packets.
+        self.is_handed = False
 
     def receive_all(self, port: str) -> Iterator[Any]:
-        if self.is_fresh and port == self.only_port and self.epoch is None and not self.alone:
-            return self._receive_only()
+        if port == self.only_port:  # PERF: the usual case, one wire to one port, without looking further
+            cursor = self.cursor
+            if self.is_handed:
+                self.is_handed = self.is_fresh = False
+                cursor.each = iter(cursor.values)  # type: ignore[union-attr]
+                return self._begin(cursor)  # type: ignore[arg-type]
+            if self.is_fresh and self.epoch is None and not self.alone:
+                if (first := self.only_wire.take_first()) is None:  # type: ignore[union-attr]
+                    return iter(())
+                self.is_fresh = False
+                self.stall = None
+                self.epoch, values, lineages = first
+                return self._begin(Cursor(port, values, lineages))
+        self.decline()
         if self.is_fresh and not self.is_join:
             self.is_fresh = False
             epoch = self.epoch or self.next_epoch()
@@ -80,31 +87,26 @@ class ReceivingDriver(Driver):
                 self.is_fresh = True
                 self._check_input(port)
                 return iter(())
-            return self._open_cursor(port, *chunk)
+            return self._begin(Cursor(port, *chunk))
         return self._each(port)
 
-    def _receive_only(self) -> Iterator[Any]:
-        """PERF: the usual case, one wire to one port, without looking further."""
-        wire = self.only_wire
-        assert wire is not None
-        first = wire.take_first()
-        if first is None:
-            return iter(())
-        self.epoch, values, lineages = first
-        self.is_fresh = False
-        return self._open_cursor(self.only_port, values, lineages)  # type: ignore[arg-type]
-
-    def _open_cursor(self, port: str, values: list[Any], lineages: Sequence[Lineage]) -> Iterator[Any]:
-        self.cursor_values, self.cursor_lineages, self.cursor_port = values, lineages, port
+    def _begin(self, cursor: Cursor) -> Iterator[Any]:
+        """Take the packets of a cursor, and expect that they are sent on."""
+        self.cursor = cursor
         if self.only_out is not None:
-            self.expected[self.only_out.name] = iter(values)
-        cursor = self.cursor = iter(values)
-        return cursor
+            self.expected[self.only_out.name] = iter(cursor.values)
+        return cursor.each
 
-    @property
-    def ahead(self) -> int:
-        """Packets that the cursor has yet to reach."""
-        return length_hint(self.cursor)
+    def decline(self) -> None:
+        """Put what it was handed on its wire: the component does something else than to ask for it."""
+        if self.is_handed:
+            cursor, epoch = self.cursor, self.epoch
+            assert cursor is not None
+            assert epoch is not None
+            self.put_back(cursor.values, cursor.lineages)
+            self.cursor = self.epoch = None
+            self.is_handed = False
+            epoch.release()
 
     def _each(self, port: str) -> Iterator[Any]:
         while (item := self._next(port)) is not None:
@@ -119,9 +121,10 @@ class ReceivingDriver(Driver):
         return item[0]
 
     def _next(self, port: str) -> tuple[Any, Lineage] | None:
+        self.decline()
         self.is_fresh = False
         if self.cursor is not None:
-            self._close_cursor()
+            self._close(self.cursor)
         left = self.left.get(port)
         if left is None or not left[0]:
             epoch = self.epoch or self.next_epoch()
@@ -156,34 +159,45 @@ class ReceivingDriver(Driver):
                 where=self.name,
             )
 
-    def _close_cursor(self) -> None:
+    def _close(self, cursor: Cursor) -> None:
         """Settle what was sent under the cursor, and go over to keeping the last packet per port."""
         self._stop_all_passing()
-        done = len(self.cursor_values) - self.ahead
-        self.taken += self.cursor_values[:done]
-        self.lineages += self.cursor_lineages[:done]
-        if done < len(self.cursor_values):
-            self.left[self.cursor_port] = (self.cursor_values[done:][::-1], list(self.cursor_lineages[done:])[::-1])
+        done = cursor.done
+        self.taken += cursor.values[:done]
+        self.lineages += cursor.lineages[:done]
+        if done < len(cursor.values):
+            self.left[cursor.port] = (cursor.values[done:][::-1], list(cursor.lineages[done:])[::-1])
             if done:
-                self.last[self.cursor_port] = (self.taken[-1], self.lineages[-1])
-        self._forget_cursor()
-
-    def _forget_cursor(self) -> None:
+                self.last[cursor.port] = (self.taken[-1], self.lineages[-1])
         self.cursor = None
-        self.cursor_values, self.cursor_lineages, self.by_identity = [], (), None
 
     def position(self) -> int:
-        return len(self.taken) - length_hint(self.cursor or ())
+        cursor = self.cursor
+        return len(self.taken) + (cursor.done if cursor is not None else 0)
 
     def in_hand(self) -> Sequence[Lineage]:
         left = [lineage for _, lineages in self.left.values() for lineage in lineages]
-        return [*self.lineages, *self.cursor_lineages, *left]
+        return [*self.lineages, *(self.cursor.lineages if self.cursor is not None else ()), *left]
 
     def current(self) -> Any:
-        if self.cursor is None:
-            return self.taken[-1] if self.last else None
-        done = len(self.cursor_values) - self.ahead
-        return self.cursor_values[done - 1] if done else None
+        if self.cursor is not None and not self.is_handed:
+            return self.cursor.current
+        return self.taken[-1] if self.last else None
+
+    def lineage_of(self, data: Any) -> Lineage:
+        """The documents that ``data``, which is sent now, is made of: its own if it was taken, else those of what is current."""
+        if self.cursor is not None:
+            return self.cursor.lineage_of(data)
+        current = self.last
+        for value, lineage in current.values():
+            if value is data:
+                return lineage
+        for value, lineage in zip(reversed(self.taken), reversed(self.lineages), strict=True):
+            if value is data:
+                return lineage
+        if current:
+            return flatten(lineage for _, lineage in current.values())
+        return flatten(self.lineages)
 
     def parent_of(self, data: Any) -> Any:
         """The packet that ``data``, which is sent now, is made of: that under the cursor, or itself if it was taken.
@@ -191,9 +205,7 @@ class ReceivingDriver(Driver):
         ``None`` if nobody can say: past the end of the input, or between parts at a join.
         """
         if self.cursor is not None:
-            if self.by_identity is not None and id(data) in self.by_identity:
-                return data
-            return None if is_exhausted(self.cursor) else self.current()
+            return self.cursor.parent_of(data)
         if any(value is data for value in self.taken):
             return data
         found = [value for value, _ in self.last.values()]
@@ -206,11 +218,13 @@ class ReceivingDriver(Driver):
 
     def _stop_passing(self, out: OutPort, taken: int = 0) -> None:
         """Write down what a port has passed so far; ``taken`` packets more were taken off ``expected``."""
-        passed = len(self.cursor_values) - length_hint(self.expected[out.name]) - taken
+        cursor = self.cursor
+        assert cursor is not None
+        passed = len(cursor.values) - length_hint(self.expected[out.name]) - taken
         self.expected[out.name] = NOTHING_MORE
         if passed:
-            out.values = self.cursor_values[:passed]
-            out.lineages = list(self.cursor_lineages[:passed])
+            out.values = cursor.values[:passed]
+            out.lineages = list(cursor.lineages[:passed])
             if self.naming is not None:
                 self.naming.sent(out.values[-1], out.values[-1], out.lineages[-1])
 
@@ -218,11 +232,3 @@ class ReceivingDriver(Driver):
         for out in self.used:
             if self.passes(out):
                 self._stop_passing(out)
-
-
-def is_exhausted(cursor: Iterator[Any]) -> bool:
-    """True if an iterator over a list has raised ``StopIteration``.
-
-    It no longer refers to its list then: its reduced form has no index.
-    """
-    return len(cursor.__reduce__()) == 2
