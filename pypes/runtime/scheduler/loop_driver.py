@@ -47,7 +47,7 @@ class LoopDriver(ReceivingDriver):
         self.following = self._following() if self.core.record_turn is None else None
 
     def _following(self) -> LoopDriver | None:
-        if self.only_out is None or len(self.only_out.wires) != 1 or self.only_port is None:
+        if self.only_port is None or self.only_out is None or len(self.only_out.wires) > 1:
             return None
         target = self.core.target_of(self.only_out.wires[0])
         return target if isinstance(target, LoopDriver) and target.only_port is not None else None
@@ -217,7 +217,7 @@ class LoopDriver(ReceivingDriver):
         elif wire.hand_over(epoch, cursor.values, cursor.lineages) and wire.parked is None:  # type: ignore[union-attr, arg-type]
             self.park_at(wire)
         self.expected[out.name] = NOTHING_MORE
-        self.cursor = self.epoch = None
+        self.cursor = self.epoch = self.stall = None
         self.is_fresh = True
         if out is not self.only_out:
             self.used.clear()
@@ -250,7 +250,7 @@ class LoopDriver(ReceivingDriver):
 
     def _flush_and_commit(self, *, raised: bool, failed: Sequence[Lineage] = ()) -> None:
         """Flush what was sent, commit, and put what was not taken back on the wires; ``failed`` are packets that did."""
-        self.decline()
+        self.decline_untouched(raised=raised)
         self.is_fresh = True
         if self.epoch is None:
             return
@@ -322,7 +322,7 @@ class LoopDriver(ReceivingDriver):
 
     def _failed_run(self, error: BaseException) -> None:
         """``run`` raised: the packet under the cursor failed, or, past the end, all that was not sent on."""
-        self.decline()
+        self.decline_untouched(raised=True)
         cursor = self.cursor
         if cursor is not None:
             exhausted = cursor.is_exhausted
@@ -334,11 +334,10 @@ class LoopDriver(ReceivingDriver):
             exhausted = len(self.last) == 0
         is_unreachable = self.failing.is_unreachable(error)
         if not taken:
-            # it raised before it took anything: a stall, unless it goes on to take its input next time
             if is_unreachable:
                 self.stall = None
                 self.resting.fail(self, error)
-            else:
+            else:  # a stall, unless it goes on to take its input next time
                 self.component.log.exception("run() raised", exc_info=error)
             return
         self._stop_all_passing()
@@ -350,7 +349,6 @@ class LoopDriver(ReceivingDriver):
             guilty = [i for i, value in enumerate(taken) if id(value) in current and id(value) not in sent]
         else:
             guilty = [len(taken) - 1]
-        failed = [lineages[i] for i in guilty]
         ports = self.ports
         if not is_unreachable:
             for i in guilty:
@@ -359,7 +357,8 @@ class LoopDriver(ReceivingDriver):
         def chosen(places: list[int]) -> tuple[list[Any], list[Lineage], list[str]]:
             return [taken[i] for i in places], [lineages[i] for i in places], [ports[i] for i in places] if ports else []
 
-        self._flush_and_commit(raised=True, failed=failed)  # what was not taken goes back first, to be last
+        # what was not taken goes back first, to be last
+        self._flush_and_commit(raised=True, failed=[lineages[i] for i in guilty])
         innocent = [i for i in range(len(taken)) if i not in guilty]
         if not self.is_publisher:
             if innocent and self.broken:

@@ -75,7 +75,6 @@ class ReceivingDriver(Driver):
                 if (first := self.only_wire.take_first()) is None:  # type: ignore[union-attr]
                     return iter(())
                 self.is_fresh = False
-                self.stall = None
                 self.epoch, values, lineages = first
                 return self._begin(Cursor(port, values, lineages))
         self.decline()
@@ -100,13 +99,29 @@ class ReceivingDriver(Driver):
     def decline(self) -> None:
         """Put what it was handed on its wire: the component does something else than to ask for it."""
         if self.is_handed:
-            cursor, epoch = self.cursor, self.epoch
-            assert cursor is not None
-            assert epoch is not None
-            self.put_back(cursor.values, cursor.lineages)
-            self.cursor = self.epoch = None
-            self.is_handed = False
-            epoch.release()
+            self._put_back_untouched()
+
+    def decline_untouched(self, *, raised: bool) -> None:
+        """The same at the end of a turn of what it has asked for and not looked at, so that the turn counts as a stall.
+
+        If it has sent anything all the same, that goes on, unless it raised.
+        """
+        if self.cursor is not None and not self.cursor.done and raised:
+            for out in self.used:
+                out.values, out.lineages = [], []
+        is_untouched = self.cursor is not None and not self.cursor.done and not any(out.values for out in self.used)
+        if self.is_handed or is_untouched:
+            self._put_back_untouched()
+
+    def _put_back_untouched(self) -> None:
+        cursor, epoch = self.cursor, self.epoch
+        assert cursor is not None
+        assert epoch is not None
+        self._stop_all_passing()
+        self.put_back(cursor.values, cursor.lineages)
+        self.cursor = self.epoch = None
+        self.is_handed, self.is_fresh = False, True
+        epoch.release()
 
     def _each(self, port: str) -> Iterator[Any]:
         while (item := self._next(port)) is not None:

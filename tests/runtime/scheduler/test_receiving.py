@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -169,3 +170,74 @@ def test_a_packet_that_goes_on_keeps_its_place_whichever_port_its_part_takes(cou
         scheduler.drain()
     assert whole.ids == [f"d{n}" for n in range(count)]
     assert parts.ids == ["d0/~2"]
+
+
+class Unready(Component):
+    """Asks for its packets and does not look at them in its first turns; ``error`` is raised then."""
+
+    def __init__(self, idle: int, error: Exception | None) -> None:
+        super().__init__()
+        self.idle = idle
+        self.error = error
+
+    def run(self) -> None:
+        while True:
+            packets = self.receive_all("in")
+            if self.idle:
+                self.idle -= 1
+                if self.error is not None:
+                    raise self.error
+                self.yield_ctrl()
+                continue
+            for packet in packets:
+                self.send("out", packet)
+            self.yield_ctrl()
+
+
+@pytest.mark.parametrize("error", [None, ValueError("not now"), ConnectionError("away")])
+@pytest.mark.parametrize("before", [[], ["before"]])
+def test_packets_that_a_loop_asks_for_and_does_not_look_at_wait_for_it(error: Exception | None, before: list[str]) -> None:
+    now = 0.0
+    keep, done = Keep(), list[Epoch]()
+    nodes: dict[str, Any] = {**{name: Passing() for name in before}, "unready": Unready(2, error), "end": keep}
+    wires = [(f"{a}.out", f"{b}.in") for a, b in pairwise(nodes)]
+    with running(nodes, wires, on_done=done.append, clock=lambda: now) as scheduler:
+        for n in range(0, 6, 3):
+            scheduler.submit(Feed(iter([(next(iter(nodes)), packets(3, n), range(3))]), 3))
+            for _ in range(5):
+                scheduler.run()
+                now += 60.0
+    assert keep.numbers == list(range(6))
+    assert [epoch.dead_letters for epoch in done] == [[], []]
+
+
+def test_a_loop_that_asks_for_packets_and_never_looks_at_them_is_stalled() -> None:
+    done = list[Epoch]()
+    nodes: dict[str, Any] = {"unready": Unready(1000, None), "end": Keep()}
+    with running(nodes, [("unready.out", "end.in")], on_done=done.append) as scheduler:
+        scheduler.submit(Feed(iter([("unready", packets(2), range(2))]), 2))
+        scheduler.drain()
+    assert [failure.code for failure in done[0].dead_letters] == ["component.stalled"] * 2
+
+
+def test_what_a_loop_sends_before_it_looks_at_its_packets_is_taken_back_where_it_raises() -> None:
+    class Early(Component):
+        is_first = True
+
+        def run(self) -> None:
+            while True:
+                found = self.receive_all("in")
+                if self.is_first:
+                    self.is_first = False
+                    self.send("out", Packet({"n": 100}))
+                    raise ValueError("not now")
+                for packet in found:
+                    self.send("out", packet)
+                self.yield_ctrl()
+
+    keep, done = Keep(), list[Epoch]()
+    with running({"early": Early(), "end": keep}, [("early.out", "end.in")], on_done=done.append) as scheduler:
+        scheduler.submit(Feed(iter([("early", packets(3), range(3))]), 3))
+        scheduler.drain()
+    assert keep.numbers == [0, 1, 2]
+    assert done[0].dead_letters == []
