@@ -158,8 +158,9 @@ class BatchDriver(ProcessDriver):
             self.naming.forget()
             # of several packets nobody knows which one it is that something is made of
             self.only = (values[0], lineages[0]) if len(values) == 1 else None
-        assert self.component.process_batch is not None
-        results = self.component.process_batch(values)
+        process_batch = self.component.process_batch
+        assert process_batch is not None
+        results = process_batch(values)
         out = outs.get("out")
         if results is not None and (out is None or self.is_publisher):
             results = _run(results, is_kept=out is not None)

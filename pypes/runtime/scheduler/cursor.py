@@ -21,8 +21,8 @@ class Cursor:
         self.port = port
         self.values = values
         self.lineages = lineages
-        #: The iterator that the component has.
-        self.each = iter(values)
+        #: The iterator that the component has got, once it has asked for packets.
+        self.each: Iterator[Any] = iter(())
         self._by_identity: dict[int, Lineage] | None = None
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import repeat
-from operator import eq, length_hint
+from operator import eq
 from typing import Any
 
 from greenlet import GreenletExit, greenlet
@@ -22,7 +22,7 @@ from pypes.runtime.scheduler.receiving import NOTHING_MORE, ReceivingDriver
 class LoopDriver(ReceivingDriver):
     """Runs ``run()``; works out from what each sent packet was made."""
 
-    __slots__ = ("following", "gone_on", "home", "is_simple", "own")
+    __slots__ = ("following", "gone_on", "home", "own", "resumes_at_once")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -36,21 +36,21 @@ class LoopDriver(ReceivingDriver):
 
     def wired(self) -> None:
         super().wired()
-        self.is_simple = not self.is_publisher and self.holding is None
-        one_in = self.is_simple and self.only_wire is not None and self.observation is None
+        is_simple = not self.is_publisher and self.holding is None
+        one_in = is_simple and self.only_wire is not None and self.observation is None
         self.only_port = next(iter(self.inputs)) if one_in else None
+        # only a filter that no wire leads to is ever triggered
+        self.resumes_at_once = is_simple and bool(self.ancestors)
         for name in self.outs:
             self.expected.setdefault(name, NOTHING_MORE)
         if len(self.outs) == 1:
             self.used = list(self.outs.values())
             self.only_out = self.used[0]
-        self.following = self._following() if self.core.record_turn is None else None
-
-    def _following(self) -> LoopDriver | None:
-        if self.only_port is None or self.only_out is None or len(self.only_out.wires) > 1:
-            return None
-        target = self.core.target_of(self.only_out.wires[0])
-        return target if isinstance(target, LoopDriver) and target.only_port is not None else None
+        self.following = None
+        if self.only_port is not None and self.only_out is not None and len(self.only_out.wires) == 1:
+            target = self.core.target_of(self.only_out.wires[0])
+            if isinstance(target, LoopDriver) and target.only_port is not None and self.core.record_turn is None:
+                self.following = target
 
     def step(self) -> None:
         runner = self.core.runner
@@ -149,9 +149,6 @@ class LoopDriver(ReceivingDriver):
         out.values, out.lineages = [], []
         if self.drops:
             self.gone_on.update(lineages)
-        self._emit_pinned(out, values, lineages)
-
-    def _emit_pinned(self, out: OutPort, values: list[Any], lineages: Sequence[Lineage]) -> None:
         epoch = self.epoch
         if epoch is None and self.holding is not None and self.holding.held:
             epoch = next(iter(self.holding.held))  # only a place holder: what it holds travels in a derived epoch
@@ -175,7 +172,7 @@ class LoopDriver(ReceivingDriver):
             target.switch()  # type: ignore[union-attr]
         except GreenletExit as error:
             raise Ended from error
-        if self.is_simple and not self.triggers:
+        if self.resumes_at_once:
             return
         while self.holding is not None and self.holding.flush_asked:
             self.flush()
@@ -197,11 +194,14 @@ class LoopDriver(ReceivingDriver):
         gets the cursor with the pin, and goes on at once, which spares both the wire and the way by the runner.
         """
         out = self.only_out or (self.used[0] if len(self.used) == 1 else None)
-        if out is None or length_hint(expected := self.expected[out.name]) or expected is NOTHING_MORE:
+        if out is None or (expected := self.expected[out.name]) is NOTHING_MORE:
+            return None
+        if next(expected, NOTHING_MORE) is not NOTHING_MORE:  # PERF: quicker than to ask what is left
+            self._stop_passing(out, 1)
             return None
         if self.attempts or self.broken or self.lone is not None:
             return None
-        core, cursor, epoch, following, target = self.core, self.cursor, self.epoch, self.following, self.home
+        core, cursor, following, target = self.core, self.cursor, self.following, self.home
         states = core.ready
         if (
             following is not None
@@ -209,12 +209,12 @@ class LoopDriver(ReceivingDriver):
             and following.home is target
             and following.own
         ):
-            following.cursor, following.epoch, following.is_handed = cursor, epoch, True
+            following.cursor, following.epoch, following.is_handed = cursor, self.epoch, True
             core.running = following
             target = following.own
         elif self.only_port is None or len(out.wires) > 1 or (wire := out.wires[0]).overflowed:
             return None
-        elif wire.hand_over(epoch, cursor.values, cursor.lineages) and wire.parked is None:  # type: ignore[union-attr, arg-type]
+        elif wire.hand_over(self.epoch, cursor.values, cursor.lineages) and wire.parked is None:  # type: ignore[union-attr, arg-type]
             self.park_at(wire)
         self.expected[out.name] = NOTHING_MORE
         self.cursor = self.epoch = self.stall = None

@@ -33,7 +33,7 @@ class ProcessDriver(Sending):
     #: True if the filter before may hand it a chunk past the wire.
     is_handed_chunks = True
 
-    __slots__ = ("call", "following")
+    __slots__ = ("call", "following", "takes_plainly")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -42,6 +42,9 @@ class ProcessDriver(Sending):
 
     def wired(self) -> None:
         super().wired()
+        is_free = self.holding is None and self.joining is None and self.observation is None
+        #: True if there is nothing to look at when it takes a chunk, as a rule.
+        self.takes_plainly = is_free and self.only_wire is not None and not (self.is_publisher and self.inheriting is not None)
         out = self.outs.get("out")
         simple = type(self) is ProcessDriver and not self.is_publisher
         if simple and out is not None and len(out.wires) == 1:
@@ -61,10 +64,16 @@ class ProcessDriver(Sending):
             self.core.resume(self)
             return
         only = self.only_wire
-        if self.following is not None and only is not None and (first := only.take_first()) is not None:
-            # PERF: the usual case of what follows: one wire to a filter that holds nothing and leads to another
+        is_usual = self.takes_plainly and not self.alone and not self.core.reruns and only.packets <= self.most  # type: ignore[union-attr]
+        if is_usual and (first := only.take_first()) is not None:  # type: ignore[union-attr]
+            # PERF: without asking for the oldest epoch, and whatever else :meth:`take` looks at
             pinned, values, self.chunk = first
-            self.hand_on(pinned, values, self.chunk)
+            if self.following is not None:
+                self.hand_on(pinned, values, self.chunk)
+                return
+            self.epoch = pinned
+            self.work_on(values, self.chunk)
+            self.end_turn()
             return
         if self.holding is not None and self.holding.flush_asked:
             self.flush()
@@ -101,7 +110,8 @@ class ProcessDriver(Sending):
             driver.values, driver.lineages = values, lineages
             try:
                 if is_alone:  # PERF: documents that come one by one make most chunks of a live feed
-                    result = driver.call(values[0])
+                    call = driver.call
+                    result = call(values[0])
                     results, goes_on = [result], type(result) is Packet
                 else:
                     results = driver.results

@@ -65,36 +65,43 @@ class ReceivingDriver(Driver):
         self.is_handed = False
 
     def receive_all(self, port: str) -> Iterator[Any]:
-        if port == self.only_port:  # PERF: the usual case, one wire to one port, without looking further
-            cursor = self.cursor
-            if self.is_handed:
-                self.is_handed = self.is_fresh = False
-                cursor.each = iter(cursor.values)  # type: ignore[union-attr]
-                return self._begin(cursor)  # type: ignore[arg-type]
-            if self.is_fresh and self.epoch is None and not self.alone:
-                if (first := self.only_wire.take_first()) is None:  # type: ignore[union-attr]
-                    return iter(())
-                self.is_fresh = False
-                self.epoch, values, lineages = first
-                return self._begin(Cursor(port, values, lineages))
-        self.decline()
-        if self.is_fresh and not self.is_join:
-            self.is_fresh = False
-            epoch = self.epoch or self.next_epoch()
-            chunk = self.take(self.inputs.get(port, []), epoch) if epoch is not None else None
-            if chunk is None:
-                self.is_fresh = True
-                self._check_input(port)
+        cursor = self.cursor
+        if not self.is_handed or port != self.only_port:
+            if port != self.only_port or not self.is_fresh or self.epoch is not None or self.alone:
+                return self._receive_all(port)
+            # PERF: the usual case, one wire to one port, without looking further
+            if (first := self.only_wire.take_first()) is None:  # type: ignore[union-attr]
                 return iter(())
-            return self._begin(Cursor(port, *chunk))
-        return self._each(port)
+            self.epoch, values, lineages = first
+            cursor = self.cursor = Cursor(port, values, lineages)
+        self.is_handed = self.is_fresh = False
+        # PERF: as _begin, without the call
+        values = cursor.values  # type: ignore[union-attr]
+        if (out := self.only_out) is not None:
+            self.expected[out.name] = iter(values)
+        cursor.each = each = iter(values)  # type: ignore[union-attr]
+        return each
+
+    def _receive_all(self, port: str) -> Iterator[Any]:
+        self.decline()
+        if not self.is_fresh or self.is_join:
+            return self._each(port)
+        self.is_fresh = False
+        epoch = self.epoch or self.next_epoch()
+        chunk = self.take(self.inputs.get(port, []), epoch) if epoch is not None else None
+        if chunk is None:
+            self.is_fresh = True
+            self._check_input(port)
+            return iter(())
+        self.cursor = Cursor(port, *chunk)
+        return self._begin(self.cursor)
 
     def _begin(self, cursor: Cursor) -> Iterator[Any]:
-        """Take the packets of a cursor, and expect that they are sent on."""
-        self.cursor = cursor
+        """Give the component the packets of a cursor, and expect that it sends them on."""
         if self.only_out is not None:
             self.expected[self.only_out.name] = iter(cursor.values)
-        return cursor.each
+        cursor.each = each = iter(cursor.values)
+        return each
 
     def decline(self) -> None:
         """Put what it was handed on its wire: the component does something else than to ask for it."""

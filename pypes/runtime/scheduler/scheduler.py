@@ -236,6 +236,8 @@ class Scheduler:
         ended, feeds, published, completing = core.calls.done, self.feeds, self.published, self.completing
         timers, alarms = core.timers.heap, core.timers.alarms
         fed, drivers, joins, is_watched = feeds.waiting, self.drivers, self._joins, self._is_watched
+        if fed and not states.waiting:
+            feeds.pull()  # PERF: else the first wave is one of nothing
         while True:
             if ended:
                 for caller in core.calls.ended():
