@@ -120,7 +120,7 @@ class LoopDriver(ReceivingDriver):
             self._stop_passing(out, 0 if is_exhausted(self.expected[port]) else 1)
         elif out not in self.used:
             # nothing was made of a packet yet: it would have to be told from those that go on as they are
-            is_plain = all(map(self.passes, self.used))
+            is_plain = not self.used or all(map(self.passes, self.used))
             self.used.append(out)
             if is_plain and self.cursor is not None and data is self.cursor.values[0]:
                 expected = self.expected[port] = iter(self.cursor.values)

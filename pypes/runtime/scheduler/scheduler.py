@@ -222,74 +222,71 @@ class Scheduler:
             self.standstill.look()
 
     def _loop(self) -> None:
-        """The loop of a runner: slice after slice, until a filter is parked in it."""
-        me = getcurrent()
-        while self._run_slice(me):
-            assert self.core.caller is not None
-            self.core.caller.switch()
-
-    def _run_slice(self, me: greenlet) -> bool:
-        """False if the runner was parked meanwhile, so that another one runs now."""
+        """The loop of a runner: slice after slice, until a filter is parked in it and another one runs."""
         # PERF: looked at before every wave, so as they are rather than asked
-        core = self.core
-        until, states = core.clock() + SLICE_S, core.ready
-        ended, feeds, published, completing = core.calls.done, self.feeds, self.published, self.completing
-        timers, alarms = core.timers.heap, core.timers.alarms
-        fed, drivers, joins, is_watched = feeds.waiting, self.drivers, self._joins, self._is_watched
-        if fed and not states.waiting:
-            feeds.pull()  # PERF: else the first wave is one of nothing
+        me, core = getcurrent(), self.core
+        states, timers, alarms, ended = core.ready, core.timers.heap, core.timers.alarms, core.calls.done
+        feeds, fed, published, completing = self.feeds, self.feeds.waiting, self.published, self.completing
+        drivers, joins = self.drivers, self._joins
         while True:
-            if ended:
-                for caller in core.calls.ended():
-                    caller.call_ended()
-            if timers or alarms:
-                core.timers.fire()
-            moved = False
-            position = 0
-            # a wave: every filter that has something to do, once, in topological order
-            while ready := (states.waiting & ~states.blocked) >> position:
-                position += (ready & -ready).bit_length()
-                driver = drivers[position - 1]
-                if joins and driver.is_join and not driver.find_ready_epoch():
-                    continue
-                moved = True
-                core.turns += 1
-                core.running = driver
+            until, is_watched = core.clock() + SLICE_S, self._is_watched
+            if fed and not states.waiting:
+                feeds.pull()  # PERF: else the first wave is one of nothing
+            while True:
+                if ended:
+                    for caller in core.calls.ended():
+                        caller.call_ended()
+                if timers or alarms:
+                    core.timers.fire()
+                moved = False
+                position = 0
+                # a wave: every filter that has something to do, once, in topological order
+                while ready := (states.waiting & ~states.blocked) >> position:
+                    position += (ready & -ready).bit_length()
+                    driver = drivers[position - 1]
+                    if joins and driver.is_join and not driver.find_ready_epoch():
+                        continue
+                    moved = True
+                    core.turns += 1
+                    core.running = driver
+                    if is_watched:
+                        self._begin_watched(driver)
+                    try:
+                        driver.step()
+                    except BaseException as error:
+                        if isinstance(error, Ended):
+                            raise
+                        self._recover(me, error)
+                        # whoever called `run` is interrupted; another runner goes on if it is called again
+                        if is_no_failure(error):
+                            core.runner = None
+                            raise
+                    if core.runner is not me:
+                        return
+                    if joins and driver.is_join and driver.has_more:
+                        position -= 1  # a turn for each document
+                core.running = None
                 if is_watched:
-                    self._begin_watched(driver)
-                try:
-                    driver.step()
-                except BaseException as error:
-                    if isinstance(error, Ended):
-                        raise
-                    self._recover(me, error)
-                    if is_no_failure(error):  # whoever called `run` is interrupted; another runner goes on if it is called again
-                        core.runner = None
-                        raise
-                if core.runner is not me:
-                    return False
-                if joins and driver.is_join and driver.has_more:
-                    position -= 1  # a turn for each document
-            core.running = None
-            if is_watched:
-                self._end_watched()
-            if fed and feeds.pull():
-                moved = True
-            if completing is not None and completing.open and completing.run():
-                moved = True
-            if published is not None and (published.fresh or published.open):
-                # after the feeds, because most epochs are done once theirs is found exhausted
-                published.report()
-            may_tell = moved and completing is not None and completing.open
-            if not (states.waiting or fed or ended or timers or alarms or states.blocked or may_tell):
-                self._is_cut = False  # PERF: it need not be found out in another round that there is nothing
-                return True
-            if not moved and not ended and not self._relieve():
-                self._is_cut = False
-                return True
-            if core.clock() >= until:
-                self._is_cut = True
-                return True
+                    self._end_watched()
+                if fed and feeds.pull():
+                    moved = True
+                if completing is not None and completing.open and completing.run():
+                    moved = True
+                if published is not None and (published.fresh or published.open):
+                    # after the feeds, because most epochs are done once theirs is found exhausted
+                    published.report()
+                may_tell = moved and completing is not None and completing.open
+                if not (states.waiting or fed or ended or timers or alarms or states.blocked or may_tell):
+                    self._is_cut = False  # PERF: it need not be found out in another round that there is nothing
+                    break
+                if not moved and not ended and not self._relieve():
+                    self._is_cut = False
+                    break
+                if core.clock() >= until:
+                    self._is_cut = True
+                    break
+            assert core.caller is not None
+            core.caller.switch()
 
     def _relieve(self) -> bool:
         """Nothing moves: let those go on for which a feed, or a join, waits; True if a filter can run now."""
