@@ -13,9 +13,9 @@ from pypes.core.returned import fault_of, packets_of
 from pypes.core.shown import shown
 from pypes.errors import ComponentError
 from pypes.runtime.scheduler.core import Ended, is_no_failure
-from pypes.runtime.scheduler.cursor import is_exhausted
 from pypes.runtime.scheduler.lineage import Lineage, flatten
 from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.portion import is_exhausted
 from pypes.runtime.scheduler.receiving import NOTHING_MORE, ReceivingDriver
 
 
@@ -93,13 +93,13 @@ class LoopDriver(ReceivingDriver):
         if epoch is None:
             return
         pairs = [*zip(self.taken, self.lineages, strict=False)]
-        if self.cursor is not None:
-            pairs += zip(self.cursor.values, self.cursor.lineages, strict=False)
+        if self.portion is not None:
+            pairs += zip(self.portion.values, self.portion.lineages, strict=False)
         for values, lineages in self.left.values():
             pairs += zip(values, lineages, strict=False)
         for value, lineage in pairs:
             self.failing.dead_letter(epoch, value, lineage, "internal", shown(error, self.core.secrets.redact), error)
-        self.cursor = None
+        self.portion = None
         self.taken, self.lineages = [], []
         self.left.clear()
         self.last.clear()
@@ -122,8 +122,8 @@ class LoopDriver(ReceivingDriver):
             # nothing was made of a packet yet: it would have to be told from those that go on as they are
             is_plain = not self.used or all(map(self.passes, self.used))
             self.used.append(out)
-            if is_plain and self.cursor is not None and data is self.cursor.values[0]:
-                expected = self.expected[port] = iter(self.cursor.values)
+            if is_plain and self.portion is not None and data is self.portion.values[0]:
+                expected = self.expected[port] = iter(self.portion.values)
                 next(expected)
                 return True
         self.is_fresh = False
@@ -134,7 +134,7 @@ class LoopDriver(ReceivingDriver):
                 self._stop_all_passing()
                 self.naming.sent(data, parent, lineage)
             else:
-                self.naming.made_of(data, self.taken if self.cursor is None else self.cursor.values)
+                self.naming.made_of(data, self.taken if self.portion is None else self.portion.values)
         out.values.append(data)
         out.lineages.append(lineage)
         if len(out.values) >= self.capacity:
@@ -191,7 +191,7 @@ class LoopDriver(ReceivingDriver):
         """End a turn in which all that was taken was sent on as it was; returns who goes on, ``None`` if it was not so.
 
         PERF: the pin on the epoch becomes the hold of the chunk on the wire. Where the following loop has nothing else to do, it
-        gets the cursor with the pin, and goes on at once, which spares both the wire and the way by the runner.
+        gets the portion with the pin, and goes on at once, which spares both the wire and the way by the runner.
         """
         out = self.only_out or (self.used[0] if len(self.used) == 1 else None)
         if out is None or (expected := self.expected[out.name]) is NOTHING_MORE:
@@ -201,7 +201,7 @@ class LoopDriver(ReceivingDriver):
             return None
         if self.attempts or self.broken or self.lone is not None:
             return None
-        core, cursor, following, target = self.core, self.cursor, self.following, self.home
+        core, portion, following, target = self.core, self.portion, self.following, self.home
         states = core.ready
         if (
             following is not None
@@ -209,15 +209,15 @@ class LoopDriver(ReceivingDriver):
             and following.home is target
             and following.own
         ):
-            following.cursor, following.epoch, following.is_handed = cursor, self.epoch, True
+            following.portion, following.epoch, following.is_handed = portion, self.epoch, True
             core.running = following
             target = following.own
         elif self.only_port is None or len(out.wires) > 1 or (wire := out.wires[0]).overflowed:
             return None
-        elif wire.hand_over(self.epoch, cursor.values, cursor.lineages) and wire.parked is None:  # type: ignore[union-attr, arg-type]
+        elif wire.hand_over(self.epoch, portion.values, portion.lineages) and wire.parked is None:  # type: ignore[union-attr, arg-type]
             self.park_at(wire)
         self.expected[out.name] = NOTHING_MORE
-        self.cursor = self.epoch = self.stall = None
+        self.portion = self.epoch = self.stall = None
         self.is_fresh = True
         if out is not self.only_out:
             self.used.clear()
@@ -256,18 +256,18 @@ class LoopDriver(ReceivingDriver):
             return
         epoch = self.epoch
         leftover: list[tuple[str, list[Any], Sequence[Lineage]]] = []
-        cursor = self.cursor
-        if cursor is not None and not self.taken:  # the common case: one cursor, nothing else
+        portion = self.portion
+        if portion is not None and not self.taken:  # the common case: one portion, nothing else
             self._stop_all_passing()
-            taken, lineages = cursor.values, cursor.lineages
-            done = cursor.done
+            taken, lineages = portion.values, portion.lineages
+            done = portion.done
             if done < len(taken):
-                leftover.append((cursor.port, taken[done:], lineages[done:]))
+                leftover.append((portion.port, taken[done:], lineages[done:]))
                 taken, lineages = taken[:done], lineages[:done]
-            self.cursor = None
+            self.portion = None
         else:
-            if cursor is not None:
-                self._close(cursor)
+            if portion is not None:
+                self._close(portion)
             taken, lineages = self.taken, self.lineages
             leftover += [(port, values[::-1], rest[::-1]) for port, (values, rest) in self.left.items() if values]
             self.taken, self.lineages = [], []
@@ -323,12 +323,12 @@ class LoopDriver(ReceivingDriver):
     def _failed_run(self, error: BaseException) -> None:
         """``run`` raised: the packet under the cursor failed, or, past the end, all that was not sent on."""
         self.decline_untouched(raised=True)
-        cursor = self.cursor
-        if cursor is not None:
-            exhausted = cursor.is_exhausted
-            taken = [*self.taken, *cursor.values[: cursor.done]]
-            lineages: list[Lineage] = [*self.lineages, *cursor.lineages[: cursor.done]]
-            port: str | None = cursor.port
+        portion = self.portion
+        if portion is not None:
+            exhausted = portion.is_exhausted
+            taken = [*self.taken, *portion.values[: portion.done]]
+            lineages: list[Lineage] = [*self.lineages, *portion.lineages[: portion.done]]
+            port: str | None = portion.port
         else:
             taken, lineages, port = self.taken, self.lineages, None
             exhausted = len(self.last) == 0
@@ -344,7 +344,7 @@ class LoopDriver(ReceivingDriver):
         sent = {id(value) for out in self.used for value in out.values}
         if exhausted:
             guilty = [i for i, value in enumerate(taken) if id(value) not in sent]
-        elif cursor is None:
+        elif portion is None:
             current = {id(value) for value, _ in self.last.values()}
             guilty = [i for i, value in enumerate(taken) if id(value) in current and id(value) not in sent]
         else:

@@ -8,10 +8,10 @@ from typing import Any
 
 from pypes.errors import ComponentError
 from pypes.packet import Packet
-from pypes.runtime.scheduler.cursor import Cursor
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.lineage import Lineage, flatten
 from pypes.runtime.scheduler.outport import OutPort
+from pypes.runtime.scheduler.portion import Portion
 
 #: Stands for the expected packets of a port that does not pass any on; it has no state that could be shared by mistake.
 NOTHING_MORE: Iterator[Any] = iter(())
@@ -20,14 +20,13 @@ NOTHING_MORE: Iterator[Any] = iter(())
 class ReceivingDriver(Driver):
     """The half of :class:`LoopDriver` that takes packets.
 
-    With one input port it has a :class:`Cursor`. With several ports the last packet taken from each is kept.
+    With one input port it has a :class:`Portion`. With several ports the last packet taken from each is kept.
 
     Most components send on just what they took, in order. So each port that is sent to has the packets that it is expected to
     send on, and as long as these come, nothing need be noted of them: the port *passes* them.
     """
 
     __slots__ = (
-        "cursor",
         "expected",
         "is_fresh",
         "is_handed",
@@ -36,6 +35,7 @@ class ReceivingDriver(Driver):
         "lineages",
         "only_out",
         "only_port",
+        "portion",
         "ports",
         "taken",
         "used",
@@ -51,8 +51,8 @@ class ReceivingDriver(Driver):
         #: Ports read in this turn: what is left of them, in reverse (the next packet is at the end).
         self.left: dict[str, tuple[list[Any], list[Lineage]]] = {}
         self.last: dict[str, tuple[Any, Lineage]] = {}
-        self.cursor: Cursor | None = None
-        #: By output port, iterators over the packets of the cursor that it has yet to pass; the component looks at them first.
+        self.portion: Portion | None = None
+        #: By output port, iterators over the packets of the portion that it has yet to pass; the component looks at them first.
         self.expected: dict[str, Iterator[Any]] = {}
         #: The output ports that this turn has sent to, so that the others cost nothing; always that which is the only one.
         self.used: list[OutPort] = []
@@ -61,11 +61,11 @@ class ReceivingDriver(Driver):
         self.only_port: str | None = None
         #: True while nothing was taken or sent in this turn, so that a plain iterator will do.
         self.is_fresh = True
-        #: True from when the loop before has handed it a cursor past the wire until the component asks for packets.
+        #: True from when the loop before has handed it a portion past the wire until the component asks for packets.
         self.is_handed = False
 
     def receive_all(self, port: str) -> Iterator[Any]:
-        cursor = self.cursor
+        portion = self.portion
         if not self.is_handed or port != self.only_port:
             if port != self.only_port or not self.is_fresh or self.epoch is not None or self.alone:
                 return self._receive_all(port)
@@ -73,13 +73,13 @@ class ReceivingDriver(Driver):
             if (first := self.only_wire.take_first()) is None:  # type: ignore[union-attr]
                 return iter(())
             self.epoch, values, lineages = first
-            cursor = self.cursor = Cursor(port, values, lineages)
+            portion = self.portion = Portion(port, values, lineages)
         self.is_handed = self.is_fresh = False
         # PERF: as _begin, without the call
-        values = cursor.values  # type: ignore[union-attr]
+        values = portion.values  # type: ignore[union-attr]
         if (out := self.only_out) is not None:
             self.expected[out.name] = iter(values)
-        cursor.each = each = iter(values)  # type: ignore[union-attr]
+        portion.each = each = iter(values)  # type: ignore[union-attr]
         return each
 
     def _receive_all(self, port: str) -> Iterator[Any]:
@@ -93,14 +93,14 @@ class ReceivingDriver(Driver):
             self.is_fresh = True
             self._check_input(port)
             return iter(())
-        self.cursor = Cursor(port, *chunk)
-        return self._begin(self.cursor)
+        self.portion = Portion(port, *chunk)
+        return self._begin(self.portion)
 
-    def _begin(self, cursor: Cursor) -> Iterator[Any]:
-        """Give the component the packets of a cursor, and expect that it sends them on."""
+    def _begin(self, portion: Portion) -> Iterator[Any]:
+        """Give the component the packets of a portion, and expect that it sends them on."""
         if self.only_out is not None:
-            self.expected[self.only_out.name] = iter(cursor.values)
-        cursor.each = each = iter(cursor.values)
+            self.expected[self.only_out.name] = iter(portion.values)
+        portion.each = each = iter(portion.values)
         return each
 
     def decline(self) -> None:
@@ -113,20 +113,20 @@ class ReceivingDriver(Driver):
 
         If it has sent anything all the same, that goes on, unless it raised.
         """
-        if self.cursor is not None and not self.cursor.done and raised:
+        if self.portion is not None and not self.portion.done and raised:
             for out in self.used:
                 out.values, out.lineages = [], []
-        is_untouched = self.cursor is not None and not self.cursor.done and not any(out.values for out in self.used)
+        is_untouched = self.portion is not None and not self.portion.done and not any(out.values for out in self.used)
         if self.is_handed or is_untouched:
             self._put_back_untouched()
 
     def _put_back_untouched(self) -> None:
-        cursor, epoch = self.cursor, self.epoch
-        assert cursor is not None
+        portion, epoch = self.portion, self.epoch
+        assert portion is not None
         assert epoch is not None
         self._stop_all_passing()
-        self.put_back(cursor.values, cursor.lineages)
-        self.cursor = self.epoch = None
+        self.put_back(portion.values, portion.lineages)
+        self.portion = self.epoch = None
         self.is_handed, self.is_fresh = False, True
         epoch.release()
 
@@ -145,8 +145,8 @@ class ReceivingDriver(Driver):
     def _next(self, port: str) -> tuple[Any, Lineage] | None:
         self.decline()
         self.is_fresh = False
-        if self.cursor is not None:
-            self._close(self.cursor)
+        if self.portion is not None:
+            self._close(self.portion)
         left = self.left.get(port)
         if left is None or not left[0]:
             epoch = self.epoch or self.next_epoch()
@@ -181,35 +181,35 @@ class ReceivingDriver(Driver):
                 where=self.name,
             )
 
-    def _close(self, cursor: Cursor) -> None:
+    def _close(self, portion: Portion) -> None:
         """Settle what was sent under the cursor, and go over to keeping the last packet per port."""
         self._stop_all_passing()
-        done = cursor.done
-        self.taken += cursor.values[:done]
-        self.lineages += cursor.lineages[:done]
-        if done < len(cursor.values):
-            self.left[cursor.port] = (cursor.values[done:][::-1], list(cursor.lineages[done:])[::-1])
+        done = portion.done
+        self.taken += portion.values[:done]
+        self.lineages += portion.lineages[:done]
+        if done < len(portion.values):
+            self.left[portion.port] = (portion.values[done:][::-1], list(portion.lineages[done:])[::-1])
             if done:
-                self.last[cursor.port] = (self.taken[-1], self.lineages[-1])
-        self.cursor = None
+                self.last[portion.port] = (self.taken[-1], self.lineages[-1])
+        self.portion = None
 
     def position(self) -> int:
-        cursor = self.cursor
-        return len(self.taken) + (cursor.done if cursor is not None else 0)
+        portion = self.portion
+        return len(self.taken) + (portion.done if portion is not None else 0)
 
     def in_hand(self) -> Sequence[Lineage]:
         left = [lineage for _, lineages in self.left.values() for lineage in lineages]
-        return [*self.lineages, *(self.cursor.lineages if self.cursor is not None else ()), *left]
+        return [*self.lineages, *(self.portion.lineages if self.portion is not None else ()), *left]
 
     def current(self) -> Any:
-        if self.cursor is not None and not self.is_handed:
-            return self.cursor.current
+        if self.portion is not None and not self.is_handed:
+            return self.portion.current
         return self.taken[-1] if self.last else None
 
     def lineage_of(self, data: Any) -> Lineage:
         """The documents that ``data``, which is sent now, is made of: its own if it was taken, else those of what is current."""
-        if self.cursor is not None:
-            return self.cursor.lineage_of(data)
+        if self.portion is not None:
+            return self.portion.lineage_of(data)
         current = self.last
         for value, lineage in current.values():
             if value is data:
@@ -226,8 +226,8 @@ class ReceivingDriver(Driver):
 
         ``None`` if nobody can say: past the end of the input, or between parts at a join.
         """
-        if self.cursor is not None:
-            return self.cursor.parent_of(data)
+        if self.portion is not None:
+            return self.portion.parent_of(data)
         if any(value is data for value in self.taken):
             return data
         found = [value for value, _ in self.last.values()]
@@ -240,13 +240,13 @@ class ReceivingDriver(Driver):
 
     def _stop_passing(self, out: OutPort, taken: int = 0) -> None:
         """Write down what a port has passed so far; ``taken`` packets more were taken off ``expected``."""
-        cursor = self.cursor
-        assert cursor is not None
-        passed = len(cursor.values) - length_hint(self.expected[out.name]) - taken
+        portion = self.portion
+        assert portion is not None
+        passed = len(portion.values) - length_hint(self.expected[out.name]) - taken
         self.expected[out.name] = NOTHING_MORE
         if passed:
-            out.values = cursor.values[:passed]
-            out.lineages = list(cursor.lineages[:passed])
+            out.values = portion.values[:passed]
+            out.lineages = list(portion.lineages[:passed])
             if self.naming is not None:
                 self.naming.sent(out.values[-1], out.values[-1], out.lineages[-1])
 

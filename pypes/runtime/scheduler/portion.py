@@ -1,4 +1,4 @@
-"""Cursor: the chunk that a loop takes with ``receive_all``, and how far it has come in it."""
+"""Portion: the chunk that a loop takes with ``receive_all``, and how far it has come in it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from pypes.runtime.scheduler.lineage import Lineage, flatten
 
 
-class Cursor:
+class Portion:
     """Packets of one epoch that a component takes with a plain list iterator: what that has left tells where the component is.
 
-    Where a loop sends on just what it took, the cursor itself goes on to the following loop.
+    Where a loop sends on just what it took, the portion itself goes on to the following loop.
     """
 
     __slots__ = ("_by_identity", "each", "lineages", "port", "values")
