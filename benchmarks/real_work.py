@@ -118,7 +118,7 @@ def posts(documents: list[tuple[str, str, bytes]]) -> list[tuple[str, bytes]]:
     """The documents as multipart bodies, several files each."""
     made = []
     for start in range(0, len(documents), POST_FILES):
-        boundary = f"b{start}"
+        boundary = f"{start:032x}"  # as long as clients make them
         parts = [
             b'--%s\r\nContent-Disposition: form-data; name="f"; filename="%s"\r\nContent-Type: %s\r\n\r\n%s\r\n'
             % (boundary.encode(), name.encode(), media_type.encode(), data)

@@ -76,60 +76,95 @@ class Parser:
         self._line_end = b"\r\n"
         # the first boundary may stand at the very start, without a line break before it; which ends lines is not yet known
         self._delimiter = b"\n--" + boundary
-        self._buffer = bytearray(b"\n")
-        self._offset = -1  # of the buffer within the body
+        #: Bytes that are looked at, from ``_at`` on, and their offset within the body. Between two pieces, what was kept back.
+        self._data = b"\n"
+        self._at = 0
+        self._offset = -1
         self._state = "preamble"
         self._content_at = 0
         self._part: Part | None = None
 
     def feed(self, piece: bytes) -> Iterator[Event]:
-        buffer = self._buffer
-        buffer += piece
+        if self._state in ("preamble", "content") and len(piece) >= len(self._delimiter):
+            yield from self._pass_seam(piece)
+        else:
+            self._data += piece
+        data = self._data
         while True:
             if self._state in ("preamble", "content"):
-                at = buffer.find(self._delimiter)
-                end = at if at >= 0 else max(0, len(buffer) - len(self._delimiter) + 1)
-                if self._state == "content" and end:
-                    if self._part is None:
-                        raise _broken("a part has content and an empty file name; give the file a name")
-                    yield Data(self._offset, bytes(buffer[:end]))
+                at = data.find(self._delimiter, self._at)
+                end = at if at >= 0 else max(self._at, len(data) - len(self._delimiter) + 1)
+                if self._state == "content" and end > self._at:
+                    yield self._content(data[self._at : end], self._at)
                 if at < 0:
-                    self._drop(end)
-                    return
+                    self._at = end
+                    break
                 if self._part is not None:
-                    yield End(self._content_at, self._offset + at - self._content_at)
-                self._drop(at + len(self._delimiter))
-                self._part = None
-                self._state = "first delimiter" if self._state == "preamble" else "delimiter"
+                    yield self._end(at)
+                self._pass_delimiter(at)
             if self._state.endswith("delimiter"):
-                if len(buffer) < 2:
-                    return
-                if self._state == "delimiter" and buffer.startswith(self._line_end):  # PERF: as all but first and last
+                if len(data) < self._at + 2:
+                    break
+                if self._state == "delimiter" and data.startswith(self._line_end, self._at):  # PERF: as all but first and last
                     self._state = "head"
-                elif buffer.startswith(b"--"):
+                elif data.startswith(b"--", self._at):
                     self._state = "epilogue"
                 elif not self._end_delimiter():
-                    return
+                    break
             if self._state == "head":
                 # an empty head is two line breaks, the first of which ends the boundary
                 blank = self._line_end * 2
-                at = buffer.find(blank)
+                at = data.find(blank, self._at)
                 if at < 0:
-                    if len(buffer) > _HEAD_BYTES:
+                    if len(data) - self._at > _HEAD_BYTES:
                         raise _broken(f"the head of a part is longer than {_HEAD_BYTES} bytes")
-                    return
-                head = buffer[len(self._line_end) : at + len(self._line_end)].decode("latin-1")
+                    break
+                head = data[self._at + len(self._line_end) : at + len(self._line_end)].decode("latin-1")
                 part = _part(_fields(head, self._line_end.decode()), self._is_form, self._keeps_folders)
-                self._drop(at + len(blank))
-                self._content_at = self._offset
+                self._at = at + len(blank)
+                self._content_at = self._offset + self._at
                 self._state = "content"
                 self._part = part
                 if part is not None:
                     yield Start(part)
                 continue
             if self._state == "epilogue":
-                self._drop(len(buffer))
-                return
+                self._at = len(data)
+                break
+        self._data = data[self._at :]
+        self._offset += self._at
+        self._at = 0
+
+    def _pass_seam(self, piece: bytes) -> Iterator[Event]:
+        """Go on to the piece, past what was kept back of the one before and a delimiter that begins in that.
+
+        PERF: so a large piece is not copied. Only where a head goes on in it, it has to be.
+        """
+        kept, delimiter = self._data, self._delimiter
+        at = (kept + piece[: len(delimiter) - 1]).find(delimiter)
+        content = kept if at < 0 else kept[:at]
+        if self._state == "content" and content:
+            yield self._content(content, 0)
+        if at >= 0:
+            if self._part is not None:
+                yield self._end(at)
+            self._pass_delimiter(at)
+        self._data = piece
+        self._offset += len(kept)
+        self._at = max(0, self._at - len(kept))
+
+    def _content(self, piece: bytes, at: int) -> Data:
+        if self._part is None:
+            raise _broken("a part has content and an empty file name; give the file a name")
+        return Data(self._offset + at, piece)
+
+    def _end(self, at: int) -> End:
+        return End(self._content_at, self._offset + at - self._content_at)
+
+    def _pass_delimiter(self, at: int) -> None:
+        self._at = at + len(self._delimiter)
+        self._part = None
+        self._state = "first delimiter" if self._state == "preamble" else "delimiter"
 
     def finish(self) -> None:
         """Raises :class:`BadRequest` unless the closing boundary was seen."""
@@ -144,12 +179,12 @@ class Parser:
 
     def _end_delimiter(self) -> bool:
         """Go on behind the line of a boundary, but for the break at its end; false if that has not arrived."""
-        at = self._buffer.find(b"\n")
+        at = self._data.find(b"\n", self._at)
         if at < 0:
-            if len(self._buffer) > _HEAD_BYTES:
+            if len(self._data) - self._at > _HEAD_BYTES:
                 raise _broken("a boundary is not followed by a line break")
             return False
-        line = bytes(self._buffer[:at])
+        line = self._data[self._at : at]
         if self._state == "first delimiter" and not line.endswith(b"\r"):
             self._line_end = b"\n"
         if self._line_end == b"\r\n":
@@ -159,13 +194,9 @@ class Parser:
         elif line.strip(b" \t"):
             raise _broken("a boundary is followed by other text")
         self._delimiter = self._line_end + b"--" + self._boundary
-        self._drop(at)
+        self._at = at
         self._state = "head"
         return True
-
-    def _drop(self, n: int) -> None:
-        del self._buffer[:n]
-        self._offset += n
 
 
 def events(pieces: Iterable[bytes], boundary: bytes, *, keeps_folders: bool = False) -> Iterator[Event]:
