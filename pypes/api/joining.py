@@ -14,13 +14,15 @@ class JoiningTransport:
     it closes; True: it will be closed later.
     """
 
-    __slots__ = ("_head", "_transport", "linger", "write_now")
+    __slots__ = ("_head", "_transport", "is_closing", "linger", "write_now")
 
     def __init__(self, transport: asyncio.Transport, linger: Callable[[], bool]) -> None:
         self.linger: Callable[[], bool] | None = linger
         self._transport = transport
         self._head = b""
         self.write_now = transport.write
+        # PERF: asked after each answer
+        self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
         if self._head:

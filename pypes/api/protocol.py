@@ -319,7 +319,8 @@ class Protocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing() or self._refused_at is not None:
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         self._waits_since = self.loop.time()
         if self.pipeline:
             self._running, app = self.pipeline.pop()

@@ -41,6 +41,8 @@ _UNUSUAL: Final = frozenset(
 )
 _PREFIX: Final = b"pypes-"
 
+_CONFIRMED: Final = b"%bcontent-type: application/json\r\ncontent-length: %d\r\nlocation: /receipts/%b\r\npypes-graph: %b\r\n%b%b"
+
 Fields = list[tuple[bytes, bytes]]
 
 
@@ -192,8 +194,9 @@ class Post:
         except Exception as error:
             self._fail(error)
         else:
-            # a coroutine if another worker owns the graph
-            asyncio.ensure_future(receipt).add_done_callback(self._settled)
+            # PERF: a coroutine only if another worker owns the graph
+            future = receipt if type(receipt) is asyncio.Future else asyncio.ensure_future(receipt)
+            future.add_done_callback(self._settled)
 
     def _settled(self, receipt: asyncio.Future[str]) -> None:
         try:
@@ -219,11 +222,7 @@ class Post:
 
     def _confirm(self, receipt: bytes) -> None:
         body = b'{"receipt":"%b","accepted":%d}' % (receipt, self._documents)
-        self._send(
-            b"%bcontent-type: application/json\r\ncontent-length: %d\r\nlocation: /receipts/%b\r\npypes-graph: %b\r\n"
-            % (self._head(b"202 Accepted"), len(body), receipt, self._graph.encode()),
-            body,
-        )
+        self._send(_CONFIRMED % (self._head(b"202 Accepted"), len(body), receipt, self._graph.encode(), self._end_of_head, body))
 
     def _fail(self, error: Exception) -> None:
         log.error("request failed", extra={"method": "POST", "path": "/docs"}, exc_info=error)
@@ -235,15 +234,19 @@ class Post:
             self.keep_alive = False
             fields.remove((b"connection", b"close"))
         head = self._head(b"%d %b" % (status, HTTPStatus(status).phrase.encode()))
-        self._send(head + b"".join(b"%b: %b\r\n" % field for field in fields), body)
+        self._send(b"%b%b%b%b" % (head, b"".join(b"%b: %b\r\n" % field for field in fields), self._end_of_head, body))
+
+    @property
+    def _end_of_head(self) -> bytes:
+        return b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
 
     def _head(self, status: bytes) -> bytes:
         return self._short_path.head(status, self._protocol.server_state.default_headers)
 
-    def _send(self, head: bytes, body: bytes) -> None:
+    def _send(self, answer: bytes) -> None:
         if self.disconnected or self.response_complete or self._answer:
             return
-        self._answer = b"%b%b\r\n%b" % (head, b"" if self.keep_alive else b"connection: close\r\n", body)
+        self._answer = answer
         if not self._protocol.flow.write_paused:
             self.write()
 

@@ -176,7 +176,8 @@ class Dispatcher:
             self._check_drained()
 
     def _acknowledge(self, link: Link, acks: protocol.Acks) -> None:
-        take, committed = link.take, self._handover.committed
+        # PERF: what is known of commits can only become less meanwhile
+        take, committed = link.take, self._handover.committed or None
         now = self._loop.time()
         for batch in acks.published:
             outcome = self._published(batch.version, batch.takers)
@@ -186,14 +187,14 @@ class Dispatcher:
                 if sent is not None:
                     sent.window.moved_at = now
                     sent.leasing.ack(sent.lease, outcome, ids[index] if ids else None)
-                    if committed:
+                    if committed is not None:
                         committed.forget(sent.lease.id)
         for number, outcome in acks.outcomes:
             sent = take(number)
             if sent is not None:
                 sent.window.moved_at = now
                 sent.leasing.ack(sent.lease, outcome)
-                if committed:
+                if committed is not None:
                     committed.forget(sent.lease.id)
                 if outcome.failed:
                     _report(sent.lease, outcome)

@@ -35,8 +35,12 @@ class Totals:
 
     def accepted(self, appends: Iterable[Append]) -> None:
         """Deliveries came."""
+        counts: dict[str, int] = {}
         for append in appends:
-            self._accept(append.header.graph, append.header.documents)
+            header = append.header
+            counts[header.graph] = counts.get(header.graph, 0) + header.documents
+        for graph, documents in counts.items():
+            self._accept(graph, documents)
 
     def _accept(self, graph: str, documents: int) -> None:
         self._accepted[graph] = self._accepted.get(graph, 0) + documents
