@@ -26,6 +26,7 @@ from pypes.errors import BadId, BadRequest, PypesError
 from pypes.ingest.codecs import Survey, check, normalize
 from pypes.ingest.codecs.file_names import filename_of, plain_name
 from pypes.ingest.codecs.given import MAX_META, MAX_META_BYTES, PREFIX, given_of, one_id
+from pypes.ingest.contracts.intake import Waiter
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.runtime.worker.config import WorkerConfig
 
@@ -184,18 +185,24 @@ class Documents:
         documents, decoded = await self._reception.check(header, body, check, header, body, self._limits, seen)
         return await self._submit(header, body, documents, decoded, seen), documents, graph
 
-    def take(self, content_type: str, body: bytes) -> tuple[Awaitable[str], int, str]:
+    def take(self, waiter: Waiter, content_type: str, body: bytes) -> tuple[Awaitable[str] | None, int, str]:
         """Check a small body that was posted without a route or options, and queue it.
 
-        Returns what gives its receipt, once durable, and the number of documents, and their graph. The body is checked here and
-        now, so it has at most ``INLINE_BYTES``, and ``INLINE_COSTLY_BYTES`` if it is multipart.
+        ``waiter`` is told its receipt, once durable, unless what gives it is returned, as of a graph with order. Returns also
+        the number of documents, and their graph. The body is checked here and now, so it has at most ``INLINE_BYTES``, and
+        ``INLINE_COSTLY_BYTES`` if it is multipart.
         """
         self._pace.live_at = time.monotonic()
         graph = self._worker.resolve(None)
         header = Header(graph, "POST", content_type, length=len(body), poster=self._poster)
         seen = Survey(header, True) if self._worker.is_ordered(graph) else None
         documents, decoded = check(header, body, self._limits, seen)
-        return self._submit(header, body, documents, decoded, seen), documents, graph
+        if seen is not None:
+            return self._submit(header, body, documents, decoded, seen), documents, graph
+        if documents != 1:
+            header = msgspec.structs.replace(header, documents=documents)
+        self._worker.submit_for(waiter, header, body, decoded)
+        return None, documents, graph
 
     def _submit(self, header: Header, body: bytes, documents: int, decoded: bytes | None, seen: Survey | None) -> Awaitable[str]:
         if seen is not None:

@@ -122,7 +122,7 @@ async def send(send: Any, error: PypesError, status: int | None = None, headers:
     await send({"type": "http.response.body", "body": body})
 
 
-def bug(error: Exception) -> errors.InternalError:
+def bug(error: BaseException) -> errors.InternalError:
     """The answer to a request in which something failed that must not."""
     return errors.InternalError(f"{type(error).__name__}: this is a bug of the server; the log of the server has the traceback")
 

@@ -188,27 +188,46 @@ class Post:
             return
         body, self.body = bytes(self.body), b""
         try:
-            receipt, self._documents, self._graph = self._short_path.documents.take(self._content_type, body)
+            receipt, self._documents, self._graph = self._short_path.documents.take(self, self._content_type, body)
         except PypesError as error:
             self._refuse(error)
         except Exception as error:
             self._fail(error)
         else:
-            # PERF: a coroutine only if another worker owns the graph
-            future = receipt if type(receipt) is asyncio.Future else asyncio.ensure_future(receipt)
-            future.add_done_callback(self._settled)
+            if receipt is not None:
+                asyncio.ensure_future(receipt).add_done_callback(self._settled)
+
+    def done(self) -> bool:
+        """True if nobody wants to hear of the document any more. The queue asks, as it asks a future."""
+        return self.disconnected or self.response_complete
+
+    def set_result(self, id: str, /) -> None:
+        """The queue has the document."""
+        try:
+            self._confirm(id.encode())
+        except Exception:
+            # the queue goes on: others wait for what it says next
+            log.exception("answer failed")
+            self._protocol.transport.abort()
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """The queue does not have the document."""
+        try:
+            if isinstance(error, PypesError):
+                self._refuse(error)
+            else:
+                self._fail(error)
+        except Exception:
+            log.exception("answer failed")
+            self._protocol.transport.abort()
 
     def _settled(self, receipt: asyncio.Future[str]) -> None:
-        try:
-            id = receipt.result()
-        except asyncio.CancelledError:
+        if receipt.cancelled():
             self._end()
-        except PypesError as error:
-            self._refuse(error)
-        except Exception as error:
-            self._fail(error)
+        elif (error := receipt.exception()) is not None:
+            self.set_exception(error)
         else:
-            self._confirm(id.encode())
+            self.set_result(receipt.result())
 
     def cancel(self, msg: object = None) -> bool:
         """Answer that the process ends, soon. Named and called as that of a task."""
@@ -224,7 +243,7 @@ class Post:
         body = b'{"receipt":"%b","accepted":%d}' % (receipt, self._documents)
         self._send(_CONFIRMED % (self._head(b"202 Accepted"), len(body), receipt, self._graph.encode(), self._end_of_head, body))
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         log.error("request failed", extra={"method": "POST", "path": "/docs"}, exc_info=error)
         self._refuse(problems.bug(error))
 

@@ -10,7 +10,7 @@ from pypes.core.graph_limits import GraphLimits
 from pypes.errors import PypesError
 from pypes.ingest.contracts.blobs import Blobs
 from pypes.ingest.contracts.cursors import Cursor
-from pypes.ingest.contracts.intake import Key
+from pypes.ingest.contracts.intake import Key, Waiter
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.queues.committer import Committer, store_error
 from pypes.ingest.queues.idempotency import Keys
@@ -67,6 +67,9 @@ class StoredIntake:
         self._reading.submit(look_up, partial(self._looked_up, Append(header, body, decoded, future, key)))
         return self.keys.follow(future)
 
+    def append_for(self, waiter: Waiter, header: Header, body: bytes, decoded: bytes | None = None) -> None:
+        self._take_on(Append(header, body, decoded, waiter))
+
     def _looked_up(self, append: Append, found: tuple[bytes, int, int, int] | None, error: BaseException | None) -> None:
         """Append what came with an idempotency key, unless the store has that key already."""
         assert append.key is not None
@@ -97,9 +100,9 @@ class StoredIntake:
 
         ``link`` says what a replay runs again, and is kept.
         """
-        append = Append(header, body, decoded, self._loop.create_future(), None, replays, cursors, link)
-        self._take_on(append)
-        return append.future
+        future = self._loop.create_future()
+        self._take_on(Append(header, body, decoded, future, None, replays, cursors, link))
+        return future
 
     def _take_on(self, append: Append) -> None:
         try:
@@ -124,8 +127,8 @@ class StoredIntake:
 
     def confirm(self, append: Append, id: str) -> None:
         """Give an append its receipt: it is durable."""
-        if not append.future.done():  # done: the client hung up; what it sent was accepted all the same
-            append.future.set_result(id)
+        if not append.waiter.done():  # done: the client hung up; what it sent was accepted all the same
+            append.waiter.set_result(id)
         if append.key is not None:
             self.keys.end(append.key)
 
@@ -136,8 +139,8 @@ class StoredIntake:
         if append.key is not None:
             self._room.add_keys(append.header.graph, -1)
             self.keys.failed(append.key, refusal)
-        elif not append.future.done():
-            append.future.set_exception(refusal)
+        elif not append.waiter.done():
+            append.waiter.set_exception(refusal)
 
     # -- room --------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import orjson
 from pypes.ingest.accounts import Account, Counts, count, encode, encode_some
 from pypes.ingest.backlog.deliveries import Delivery, Group
 from pypes.ingest.contracts.cursors import Cursor
-from pypes.ingest.contracts.intake import Key
+from pypes.ingest.contracts.intake import Key, Waiter
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.ordering import fresh_of
 from pypes.ingest.outcome import Details, Poison
@@ -39,14 +39,14 @@ class Append:
     ``cursors`` are those of the source which fetched it: they are stored together.
     """
 
-    __slots__ = ("body", "cursors", "decoded", "future", "header", "key", "link", "replays")
+    __slots__ = ("body", "cursors", "decoded", "header", "key", "link", "replays", "waiter")
 
     def __init__(
         self,
         header: Header,
         body: bytes | Spooled,
         decoded: bytes | None,
-        future: asyncio.Future[str],
+        waiter: Waiter,
         key: Key | None = None,
         replays: tuple[str, ...] = (),
         cursors: tuple[Cursor, ...] = (),
@@ -55,7 +55,7 @@ class Append:
         self.header = header
         self.body = body
         self.decoded = decoded
-        self.future = future
+        self.waiter = waiter
         self.key = key
         self.replays = replays
         self.cursors = cursors

@@ -21,7 +21,7 @@ from pypes.core.nodetime import node_clock
 from pypes.core.watched_tasks import WatchedTasks, watch_callbacks
 from pypes.errors import Draining, NotDeployed, StoreError, Unavailable
 from pypes.ingest.contracts.blobs import BlobWriter
-from pypes.ingest.contracts.intake import Key
+from pypes.ingest.contracts.intake import Key, Waiter
 from pypes.ingest.contracts.queue import Queue, QueueStats
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.dispatch.dispatcher import Dispatcher
@@ -202,13 +202,21 @@ class IngestWorker:
         What has an idempotency key or an ordered graph belongs to an owner, perhaps another worker: waits for that one while
         it is being started, then raises :class:`Unavailable`. A spooled body comes from :meth:`spool` of the same graph and key.
         """
-        if self._is_draining:
-            raise Draining("the server is stopping; post to another server, or again later")
-        if header.graph in self._topology.closing:
-            raise NotDeployed("the graph is being taken down", code="graph.closing", where=header.graph)
+        self._check_open(header.graph)
         if key is None and header.graph not in self._topology.ordered:
             return self._queue.intake.append(header, body, decoded)
         return self._submit_to_owner(header, body, decoded, key)
+
+    def submit_for(self, waiter: Waiter, header: Header, body: bytes, decoded: bytes | None) -> None:
+        """As :meth:`submit`, telling ``waiter``, for a graph without order."""
+        self._check_open(header.graph)
+        self._queue.intake.append_for(waiter, header, body, decoded)
+
+    def _check_open(self, graph: str) -> None:
+        if self._is_draining:
+            raise Draining("the server is stopping; post to another server, or again later")
+        if graph in self._topology.closing:
+            raise NotDeployed("the graph is being taken down", code="graph.closing", where=graph)
 
     async def _submit_to_owner(self, header: Header, body: bytes | Spooled, decoded: bytes | None, key: Key | None) -> str:
         number = self._owner_of(header.graph, key)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from pypes.core.graph_limits import GraphLimits
-from pypes.ingest.contracts.intake import Key
+from pypes.ingest.contracts.intake import Key, Waiter
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.queues.idempotency import check
 from tests.ingest.memory.bodies import discard
@@ -32,16 +32,21 @@ class MemoryIntake:
             keys[key.name] = (key.digest, id)
         return self.later(id)
 
+    def append_for(self, waiter: Waiter, header: Header, body: bytes, decoded: bytes | None = None) -> None:
+        self._tell_later(waiter, self._shelf.put(header, body, decoded))
+
     def later(self, receipt: str) -> asyncio.Future[str]:
         """A future that is done some iterations of the loop from now."""
         future: asyncio.Future[str] = self._loop.create_future()
+        self._tell_later(future, receipt)
+        return future
 
+    def _tell_later(self, waiter: Waiter, receipt: str) -> None:
         def done() -> None:
-            if not future.done():
-                future.set_result(receipt)
+            if not waiter.done():
+                waiter.set_result(receipt)
 
         self._loop.call_soon(lambda: self._loop.call_soon(done))
-        return future
 
     def check_room(self, size: int, graph: str = "", *, is_bulk: bool = False) -> None:
         self._shelf.room.check(size, graph, is_bulk=is_bulk)

@@ -76,6 +76,7 @@ _WRITER = """
 import asyncio, sys
 from pathlib import Path
 from pypes.core.limits import Limits
+from pypes.ingest.contracts.leasing import Stream
 from pypes.ingest.delivery import Header
 from pypes.ingest.queues.embedded import EmbeddedQueue
 from pypes.ingest.outcome import Outcome
@@ -84,7 +85,7 @@ from pypes.ingest.store.shards import Shards
 async def main():
     queue = await EmbeddedQueue.open(Shards(Path(sys.argv[1])).lock(0), node=1, limits=Limits())
     def work():
-        for n, lease in enumerate(lease_any(queue, 64, 1 << 30)):
+        for n, lease in enumerate(queue.leasing.take(Stream("g", is_bulk=False), 64, 1 << 30)):
             if n % 3:  # what is leased and not acknowledged must come again
                 queue.leasing.ack(lease, Outcome(1))
                 acked.append(lease.id)
@@ -184,9 +185,13 @@ def test_a_disk_that_refuses_stops_appends_until_it_works_again(tmp_path: Path) 
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
         try:
             refused = queue.intake.append(header(), b"x" * 200_000)
+            waiting: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            queue.intake.append_for(waiting, header(), b"x")
             with pytest.raises(StoreError) as caught:
                 await refused
             assert caught.value.code == "store.failed"
+            with pytest.raises(StoreError):
+                await waiting
             assert queue.stats().is_failed
             with pytest.raises(StoreError):
                 queue.intake.append(header(), b"y")

@@ -31,6 +31,35 @@ def test_deliveries_are_leased_in_order_with_what_was_appended(play: Callable[..
     play(scenario)
 
 
+def test_a_waiter_is_told_of_its_own_delivery_and_no_more_when_it_is_done(play: Callable[..., None]) -> None:
+    async def scenario(queue: Queue) -> None:
+        told: list[tuple[int, str]] = []
+
+        class Waiter:
+            def __init__(self, number: int) -> None:
+                self.number = number
+
+            def done(self) -> bool:
+                return self.number == 1
+
+            def set_result(self, id: str, /) -> None:
+                told.append((self.number, id))
+
+            def set_exception(self, error: BaseException, /) -> None:
+                raise AssertionError
+
+        for number in range(3):
+            queue.intake.append_for(Waiter(number), header(), b"%d" % number)
+        assert not told
+        last = await queue.intake.append(header(), b"last")
+        leases = await take(queue, 4)
+        assert [lease.body for lease in leases] == [b"0", b"1", b"2", b"last"]
+        assert told == [(0, leases[0].id), (2, leases[2].id)]
+        assert leases[3].id == last
+
+    play(scenario)
+
+
 def test_an_acknowledged_delivery_is_gone_and_its_token_void(play: Callable[..., None]) -> None:
     async def scenario(queue: Queue) -> None:
         await queue.intake.append(header(), b"x")
