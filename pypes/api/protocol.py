@@ -226,7 +226,8 @@ class Protocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self._refusal is not None:
+        if self._refusal is not None or self.transport.is_closing():
+            # what follows the last answer in the same bytes is no request any more
             return
         self._has_coding = False
         self._trailer_bytes = 0

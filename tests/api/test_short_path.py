@@ -344,6 +344,20 @@ def test_nothing_is_begun_behind_the_last_answer(begun: bytes, caplog: pytest.Lo
 
 
 @supervised
+async def test_nothing_is_taken_behind_a_refusal_that_ends_the_connection(supervisor: Supervisor) -> None:
+    served = await Served.start(supervisor)
+    try:
+        before = served.accepted
+        served.state.is_ending = True  # type: ignore[attr-defined]
+        answers = await served.said([post(b'{"a": ') + post()])
+        assert [answer.status for answer in answers] == [b"HTTP/1.1 400 Bad Request"]
+        (accepted,) = await served.said([post()])
+        assert (accepted.status, served.accepted) == (ACCEPTED, before + 1)
+    finally:
+        await served.stop()
+
+
+@supervised
 async def test_a_client_that_does_not_read_is_answered_when_it_does(supervisor: Supervisor) -> None:
     served = await Served.start(supervisor)
     try:
