@@ -25,13 +25,16 @@ class CopyField(Transformer):
             "overwrite"
         )
 
+    def setup(self) -> None:
+        self.reconfigure(self.params)
+
     def reconfigure(self, params: Any) -> None:
-        """Nothing is kept beside the parameters."""
+        self._source, self._target, self._mode = params.source, params.target, params.mode
+        self._copies = params.target and params.source != params.target
 
     def process(self, packet: Packet) -> Packet:
-        params = self.params
-        if params.target and params.source != params.target and packet.has(params.source):
-            copy_field(packet, params.source, params.target, params.mode)
+        if self._copies and packet.has(self._source):
+            copy_field(packet, self._source, self._target, self._mode)
         return packet
 
 

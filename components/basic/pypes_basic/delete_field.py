@@ -21,10 +21,13 @@ class DeleteField(Transformer):
     class Params(Parameters):
         fields: Annotated[list[str], Help("Fields to delete; those that are not there are passed over.")] = []
 
+    def setup(self) -> None:
+        self.reconfigure(self.params)
+
     def reconfigure(self, params: Any) -> None:
-        """Nothing is kept beside the parameters."""
+        self._fields = params.fields
 
     def process(self, packet: Packet) -> Packet:
-        for name in self.params.fields:
+        for name in self._fields:
             packet.delete(name)
         return packet

@@ -26,13 +26,13 @@ class DropDocument(Filter):
         values: Annotated[list[str], Help("Values that lead to a drop, compared as text; empty: any value does.")] = []
 
     def setup(self) -> None:
-        self._values = frozenset(self.params.values)
+        self.reconfigure(self.params)
 
     def reconfigure(self, params: Any) -> None:
-        self.setup()
+        self._fields, self._values = params.fields, frozenset(params.values)
 
     def process(self, packet: Packet) -> Packet | None:
-        return None if any(self._is_unwanted(packet, name) for name in self.params.fields) else packet
+        return None if any(self._is_unwanted(packet, name) for name in self._fields) else packet
 
     def _is_unwanted(self, packet: Packet, name: str) -> bool:
         if packet.is_deletion or not packet.has(name):

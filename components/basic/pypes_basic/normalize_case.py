@@ -26,12 +26,15 @@ class NormalizeCase(Transformer):
         fields: Annotated[list[str], Help("Fields to change; those that are not there are passed over.")] = []
         case: Annotated[Literal["lower", "upper", "title"], Help("The case to bring them to.")] = "lower"
 
+    def setup(self) -> None:
+        self.reconfigure(self.params)
+
     def reconfigure(self, params: Any) -> None:
-        """Nothing is kept beside the parameters."""
+        self._fields, self._change = params.fields, CASES[params.case]
 
     def process(self, packet: Packet) -> Packet:
-        change = CASES[self.params.case]
-        for name in self.params.fields:
+        change = self._change
+        for name in self._fields:
             if not packet.has(name):
                 continue
             value: Any = packet.get(name)

@@ -27,12 +27,15 @@ class RenameField(Transformer):
             Help("What to do where the target is there already; keep leaves both fields as they are."),
         ] = "overwrite"
 
+    def setup(self) -> None:
+        self.reconfigure(self.params)
+
     def reconfigure(self, params: Any) -> None:
-        """Nothing is kept beside the parameters."""
+        self._source, self._target, self._mode = params.source, params.target, params.mode
+        self._renames = params.target and params.source != params.target
 
     def process(self, packet: Packet) -> Packet:
-        source, target, mode = self.params.source, self.params.target, self.params.mode
-        if target and source != target and packet.has(source) and not (mode == "keep" and packet.has(target)):
-            copy_field(packet, source, target, mode)
-            packet.delete(source)
+        if self._renames and packet.has(self._source) and not (self._mode == "keep" and packet.has(self._target)):
+            copy_field(packet, self._source, self._target, self._mode)
+            packet.delete(self._source)
         return packet

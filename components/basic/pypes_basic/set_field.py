@@ -23,15 +23,20 @@ class SetField(Transformer):
         value: Annotated[Any, Help("Value to set, any JSON value.")] = ""
         multi: Annotated[bool, Help("A list stands for many values instead of being one.")] = False
 
+    def setup(self) -> None:
+        self.reconfigure(self.params)
+
     def reconfigure(self, params: Any) -> None:
-        """Nothing is kept beside the parameters."""
+        self._field, self._value, self._multi = params.field, params.value, params.multi
+        #: The value can be given to every packet as it is.
+        self._is_plain = params.field and not params.multi and not isinstance(params.value, (list, dict))
 
     def process(self, packet: Packet) -> Packet:
-        params = self.params
-        if params.field:
-            value = params.value
+        if self._is_plain:
+            packet.set(self._field, self._value)
+        elif self._field:
             # a list or dict of the parameters must not be shared by all packets
-            packet.set(params.field, _copy(value) if isinstance(value, (list, dict)) else value, multi=params.multi)
+            packet.set(self._field, _copy(self._value), multi=self._multi)
         return packet
 
 

@@ -129,3 +129,33 @@ class TestDropDocument(ComponentSuite):
 
     def test_without_fields_everything_passes(self) -> None:
         assert len(run_component(DropDocument, [Packet({"a": 1}), Packet()]).packets) == 2
+
+
+@pytest.mark.parametrize(
+    ("component", "before", "after", "expected"),
+    [
+        (SetField, {"field": "c", "value": 1}, {"field": "c", "value": [2]}, {"a": "x", "b": "y", "c": [2]}),
+        (SetField, {"field": "c", "value": [2]}, {"field": "c", "value": 1}, {"a": "x", "b": "y", "c": 1}),
+        (SetField, {"field": "c", "value": 1}, {"value": 1}, {"a": "x", "b": "y"}),
+        (DeleteField, {"fields": ["a"]}, {"fields": ["b"]}, {"a": "x"}),
+        (CopyField, {"source": "a", "target": "c"}, {"source": "b", "target": "d"}, {"a": "x", "b": "y", "d": "y"}),
+        (CopyField, {"source": "a", "target": "b"}, {"source": "a", "target": "b", "mode": "keep"}, {"a": "x", "b": "y"}),
+        (RenameField, {"source": "a", "target": "c"}, {"source": "b", "target": "d"}, {"a": "x", "d": "y"}),
+        (RenameField, {"source": "a", "target": "b"}, {"source": "a", "target": "b", "mode": "keep"}, {"a": "x", "b": "y"}),
+        (NormalizeCase, {"fields": ["a"]}, {"fields": ["b"], "case": "upper"}, {"a": "x", "b": "Y"}),
+        (DropDocument, {"fields": ["a"]}, {"fields": ["a"], "values": ["y"]}, {"a": "x", "b": "y"}),
+        (DropDocument, {"fields": ["c"]}, {"fields": ["a"]}, None),
+    ],
+)
+def test_new_parameters_hold_for_the_next_packet(
+    component: type[Component], before: dict[str, Any], after: dict[str, Any], expected: dict[str, Any] | None
+) -> None:
+    made = component()
+    made.configure(before)
+    made.setup()
+    made.process(Packet({"a": "x", "b": "y"}))
+    made.configure(after)
+    assert made.reconfigure is not None
+    made.reconfigure(made.params)
+    result = made.process(Packet({"a": "x", "b": "y"}))
+    assert (None if result is None else {name: result.get(name) for name in result.get_attribute_names()}) == expected
