@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import orjson
 import pytest
 from backports import zstd
 from hypothesis import example, given
@@ -19,7 +20,7 @@ from pypes.core.limits import Limits
 from pypes.errors import InvalidInput
 from pypes.graph.codec import dumps, loads
 from pypes.graph.model import Graph
-from pypes.ingest.codecs import Checker, Survey, Unreadable, check, documents, normalize, parse
+from pypes.ingest.codecs import Checker, Survey, Unreadable, check, documents, ndjson, normalize, parse
 from pypes.ingest.codecs.media import MediaType, parameters_of
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.packet import Packet
@@ -148,6 +149,19 @@ def test_what_is_accepted_decodes_into_as_many_documents(
     with tempfile.NamedTemporaryFile() as file:
         Path(file.name).write_bytes(sent)
         assert decoded(header, Spooled(file.name, len(sent))) == found
+
+
+@given(st.one_of(lines, bodies()), st.integers(1, 600))
+@example(b'{"a": -0, "b": -0.0, "c": 1e2, "a": 18446744073709551615}\n\xef\xbb\xbf{"\\u0000": 5e-324}\n \n{}', 600)
+def test_lines_are_read_as_one_by_one(body: bytes, size: int) -> None:
+    header = Header("g", content_type="application/x-ndjson", length=len(body))
+    if not isinstance(verdict(lambda: check(header, body, LIMITS)[0]), int):
+        return
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    found = [each for some in ndjson.documents(pieces, LIMITS) for each in some]
+    plain = [line.removeprefix(b"\xef\xbb\xbf") for line in body.split(b"\n") if line.strip()]
+    # repr tells -0.0 from 0, and 1.0 from 1
+    assert repr(found) == repr([orjson.loads(line) for line in plain])
 
 
 # what is in files cannot be asked to be taken in part
