@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Self
 
 from pypes.core.contents import EXPOSED, META_SHARED, Contents
-from pypes.core.identity import Identity, Version, id_of
+from pypes.core.identity import MAX_ID_BYTES, Identity, Version, id_of
 from pypes.core.parts import part_of
 from pypes.core.values import PLAIN, deep
+from pypes.errors import BadId
 
 _new = object.__new__
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -118,3 +119,23 @@ class Identified(Contents):
         if not (self.part or "part" in meta):
             return meta
         return {name: value for name, value in meta.items() if name not in ("id", "document", "part", "made")}
+
+
+def ids_of(packets: Sequence[Identified]) -> list[str | None]:
+    """The id of each packet; ``None`` also where it cannot be one.
+
+    PERF: nearly all ids are short text of ASCII, of which many are looked at as fast as one.
+    """
+    given: list[Any] = [
+        packet._fields.get("id") if (meta := packet._meta) is None or (id := meta.get("id")) is None else id for packet in packets
+    ]
+    if {*map(type, given)} == {str} and all(given) and max(map(len, given)) * 4 <= MAX_ID_BYTES and "".join(given).isascii():
+        return given
+    return [_id_or_none(value) for value in given]
+
+
+def _id_or_none(value: Any) -> str | None:
+    try:
+        return id_of(value)
+    except BadId:
+        return None

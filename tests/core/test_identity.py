@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from pypes.core.identified import ids_of
 from pypes.core.identity import MAX_ID_BYTES, Identity, Version, id_of
 from pypes.errors import BadId
 from pypes.packet import Packet
@@ -57,3 +58,21 @@ def test_versions_are_in_the_order_of_their_receipts_documents_and_runs() -> Non
     versions = [Version("01a", 2, 5), Version("01a", 2, 40), Version("01a", 10, 3), Version("01b", 0, 1)]
     assert sorted(versions) == versions
     assert [Version.parse(text) for text in sorted(version.text for version in versions)] == versions
+
+
+@pytest.mark.parametrize(
+    "second",
+    ["b", 7, "", None, True, 1.0, "é" * (MAX_ID_BYTES // 2 + 1), "x" * MAX_ID_BYTES, "x" * (MAX_ID_BYTES + 1)],
+)
+@pytest.mark.parametrize("meta", [None, {}, {"id": "given"}, {"id": None}, {"id": ""}, {"receipt": "r"}])
+def test_the_ids_of_many_packets_are_those_of_each(second: object, meta: dict[str, object] | None) -> None:
+    def id_of_one(packet: Packet) -> str | None:
+        try:
+            return packet.id
+        except BadId:
+            return None
+
+    packets = [Packet.from_document({"id": id}, meta, shared=True) for id in ("a", second)]
+    packets += [Packet.from_document({}, meta, shared=True)] * (meta is not None)
+    assert ids_of(packets) == [id_of_one(packet) for packet in packets]
+    assert ids_of([]) == []

@@ -33,6 +33,9 @@ _SMALL_BYTES = 8 * MIB
 #: Stands for the ordinal of the only document of a delivery, which needs none.
 _ONLY = -1
 
+#: Types of values that are ids; an empty text is none.
+_ID_TYPES = frozenset([str, int])
+
 
 def documents(
     header: Header,
@@ -162,11 +165,12 @@ def _placed(found: list[dict[str, Any]], meta: dict[str, Any], number: int) -> l
         return [make(fields, {**own, "index": at}) for at, (fields, own) in enumerate(zip(found, metas, strict=True), number)]
     if number < 0:
         return [make(fields, meta, shared=True) for fields in found]
+    ids = () if has_id else [fields.get("id") for fields in found]
+    if has_id or (_ID_TYPES.issuperset(map(type, ids)) and "" not in ids):
+        return [make(fields, meta, shared=True) for fields in found]
     return [
-        make(fields, meta, shared=True)
-        if has_id or ((id := fields.get("id")) and type(id) is str) or type(id) is int
-        else make(fields, {**meta, "index": at})
-        for at, fields in enumerate(found, number)
+        make(fields, meta, shared=True) if type(id) in _ID_TYPES and id != "" else make(fields, {**meta, "index": at})
+        for at, (fields, id) in enumerate(zip(found, ids, strict=True), number)
     ]
 
 

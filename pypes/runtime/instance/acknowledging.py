@@ -39,37 +39,41 @@ def acknowledge(intake: Taken, epoch: Epoch, graph: str, version: int) -> None:
     flags, ids = epoch.flags, intake.ids
     deliveries = intake.deliveries
     removed = epoch.completions.removed_by if epoch.completions is not None and epoch.completions.removed else None
-    if not epoch.dead_letters and not removed and intake.documents == len(deliveries) == flags.count(PUBLISHED):
-        takers = epoch.takers
-        if takers:
-            last = None
-            id_of = ids.get
-            for number, (connection, item, _) in enumerate(deliveries):
-                if connection is not last:  # PERF: mostly all came from one worker
-                    last, batch = connection, connection.published_by(graph, version, takers)
-                    has_ids = bool(ids or batch.ids)
-                    add, append = batch.add, batch.numbers.append
-                if has_ids:
-                    add(item.number, id_of(number))
-                else:
-                    append(item.number)
-            return
+    takers = epoch.takers
+    is_simple = bool(takers) and not epoch.dead_letters and not removed
+    if is_simple and intake.documents == len(deliveries) == flags.count(PUBLISHED):
+        last = None
+        id_of = ids.get
+        for number, (connection, item, _) in enumerate(deliveries):
+            if connection is not last:  # PERF: mostly all came from one worker
+                last, batch = connection, connection.published_by(graph, version, takers)
+                has_ids = bool(ids or batch.ids)
+                add, append = batch.add, batch.numbers.append
+            if has_ids:
+                add(item.number, id_of(number))
+            else:
+                append(item.number)
+        return
     kept = Letters(intake, epoch.dead_letters, graph, version) if epoch.dead_letters else None
     for index, (base, (connection, item, _)) in enumerate(zip(intake.bases, deliveries, strict=True)):
         count = item.header.documents
         gone = removed(index) or None if removed is not None else None
         if count == 1 and flags[base] == PUBLISHED and gone is None:
-            takers = epoch.fate_of(base).takers
-            if takers:
-                connection.published_by(graph, version, takers).add(item.number, ids.get(base))
+            own = epoch.fate_of(base).takers
+            if own:
+                connection.published_by(graph, version, own).add(item.number, ids.get(base))
                 continue
         part = flags[base : base + count]
         published = part.count(PUBLISHED)
         dropped = part.count(0)
-        fates, runs = epoch.fates(base, base + count)
+        fates: tuple[Fate, ...] = (Fate("published", takers),)
+        runs: tuple[int, ...] = (count, 0)
+        if not takers or published < count:  # PERF: it takes a look at each document
+            fates, runs = epoch.fates(base, base + count)
         if intake.superseded:
             fates, runs = _with_superseded(intake.superseded, base, fates, runs)
-        own_ids = {at - base: ids[at] for at in range(base, base + count) if at in ids} if ids else None
+        # PERF: a delivery of many documents is alone, as a rule
+        own_ids = dict(ids) if len(deliveries) == 1 else {at - base: ids[at] for at in range(base, base + count) if at in ids}
         own_files = None
         if intake.files:
             unpublished = (at for at in range(base, base + count) if at in intake.files and flags[at] != PUBLISHED)

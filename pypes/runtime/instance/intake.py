@@ -23,7 +23,7 @@ from pypes.runtime.instance.acknowledging import acknowledge
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.identities import Identities
-from pypes.runtime.instance.names import id_in, keep_files
+from pypes.runtime.instance.names import id_in, keep_files, keep_ids
 from pypes.runtime.instance.reruns import committed_of
 from pypes.runtime.instance.routing import Entry, Router, as_bytes
 from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_json, named
@@ -134,7 +134,7 @@ class Intake:
                     else:
                         gathered[filter] = ([packet], [base])
                         self._next = base
-                        yield filter, found[0], found[1]
+                        yield filter, found[0], _consecutive(found[1])
                     continue
             self._next = base
             yield from self._delivery(base, waiting)
@@ -174,7 +174,7 @@ class Intake:
                     continue
                 packets: list[Packet] = found
                 numbers: Sequence[int] = range(number, number + len(packets))
-                room = self._keep_ids(packets, number, base, room)
+                room = keep_ids(self.ids, packets, number, base, room)
                 if self._identities is not None:
                     self._identities.add(item, packets, number, ordinals)
                 if is_multipart:
@@ -218,7 +218,7 @@ class Intake:
                 found = gathered.get(entry.filter)
                 if found is not None and len(found[0]) + len(part) > wave:
                     del gathered[entry.filter]
-                    yield entry.filter, found[0], found[1]
+                    yield entry.filter, found[0], _consecutive(found[1])
                     found = None
                 if found is None:
                     gathered[entry.filter] = (part, [*part_numbers])
@@ -252,7 +252,7 @@ class Intake:
         while gathered:
             filter = next(iter(gathered))
             packets, numbers = gathered.pop(filter)
-            yield filter, packets, numbers
+            yield filter, packets, _consecutive(numbers)
 
     def _complete(self) -> int:
         """The number below which every packet of every document was yielded."""
@@ -303,21 +303,6 @@ class Intake:
             meta["run"] = self._run
             self._identities.add_lone(item, number, own)
         return entry.filter, Packet.from_document({"data": body} if entry.wants_bytes else fields, meta)
-
-    def _keep_ids(self, packets: Sequence[Packet], number: int, base: int, room: int) -> int:
-        """Keep ids for the receipt while there is room for those of the delivery, in bytes; returns what is left of it."""
-        if room < 0:
-            return room
-        ids = self.ids
-        for at, packet in enumerate(packets, number):
-            id = id_in(packet)
-            if id is not None:
-                ids[at] = id
-                room -= len(id)
-        if room < 0:
-            for at in range(base, number + len(packets)):
-                ids.pop(at, None)
-        return room
 
     # -- runs that are not the first --------------------------------------------------------------------
 
@@ -381,6 +366,12 @@ class Intake:
         form, is_whole = as_json(packet)
         component = self._router.components.get(filter, "")
         self.epoch.fail(Failure(numbers, filter, component, code, reason, "", form, 1, self._clock.now(), is_whole, None, names))
+
+
+def _consecutive(numbers: list[int]) -> Sequence[int]:
+    """Ascending numbers as a ``range`` if none is left out: the outcome of all of them is then noted at once."""
+    first, end = numbers[0], numbers[-1] + 1
+    return range(first, end) if end - first == len(numbers) else numbers
 
 
 def _identity_of(packet: Packet) -> Identity | None:
