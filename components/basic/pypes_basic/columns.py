@@ -32,7 +32,7 @@ class Columns:
         """The fields of each of some rows."""
         if self._is_plain and max(map(len, rows)) <= self._width:  # PERF: a call less for each
             names = self._names
-            return [dict(zip(names, cells, strict=False)) for cells in rows]
+            return [dict(zip(names, cells)) for cells in rows]  # noqa: B905  # PERF: the keyword costs a third of the whole
         return [self.fields(cells) for cells in rows]
 
     def fields(self, cells: Sequence[str]) -> dict[str, Any]:

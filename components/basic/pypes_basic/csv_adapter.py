@@ -138,12 +138,16 @@ class CSV(Adapter):
             for fields in columns.fields_of(filled):
                 number += 1
                 # PERF: the same as deriving row after row, with all worked out before but for the number
+                own = meta.copy()
+                own["row"] = number
                 if is_plain:
-                    row = from_document(fields, {**meta, "row": number})
+                    row = from_document(fields, own)
                 elif id:
-                    row = from_document(fields, {**meta, "row": number, "part": f"{part}{number}", "id": f"{id}{number}"})
+                    own["part"], own["id"] = f"{part}{number}", f"{id}{number}"
+                    row = from_document(fields, own)
                 elif not column:
-                    row = from_document(fields, {**meta, "row": number, "part": f"{part}{number}"})
+                    own["part"] = f"{part}{number}"
+                    row = from_document(fields, own)
                 else:
                     row = _called(table, column, fields, number)
                 send("out", row)

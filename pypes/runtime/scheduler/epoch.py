@@ -165,7 +165,7 @@ class Epoch:
             part = slice(lineages.start, lineages.stop)
             flags[part] = flags[part].translate(_MARK[bit])
             return
-        for lineage in lineages:
+        for lineage in {*lineages}:  # PERF: rows of a table are many of one document
             if type(lineage) is int:
                 flags[lineage] |= bit
             else:

@@ -11,7 +11,7 @@ Lineage = int | tuple[int, ...]
 def flatten(lineages: Iterable[Lineage]) -> tuple[int, ...]:
     """The ordinals of all documents in ``lineages``, each once, in order."""
     found: set[int] = set()
-    for lineage in lineages:
+    for lineage in {*lineages}:  # PERF: rows of a table are many of one document
         if isinstance(lineage, int):
             found.add(lineage)
         else:

@@ -148,11 +148,12 @@ class Sending(Driver, Checking):
         if self.naming is not None:
             self.naming.returned(results[start:], self.values[start:], lineages[start:])
         for at, data in sent:
-            for i in range(start, at):
-                if results[i] is not None:
-                    values.append(results[i])
-                    sources.append(lineages[i])
-            start = max(start, at)
+            if start < at:
+                for i in range(start, at):
+                    if results[i] is not None:
+                        values.append(results[i])
+                        sources.append(lineages[i])
+                start = at
             values.append(data)
             sources.append(lineages[at])
         for i in range(start, len(results)):
