@@ -205,6 +205,19 @@ def in_spans(spans: Iterable[int]) -> Iterator[int]:
     return chain.from_iterable(range(first, first + count) for first, count in zip(numbers, numbers, strict=True))
 
 
+def spans_of(ordinals: Iterable[int]) -> tuple[int, ...]:
+    """Ascending ordinals as spans: first, count, first, count, …"""
+    if type(ordinals) is range and ordinals.step == 1:
+        return (ordinals.start, len(ordinals))
+    spans: list[int] = []
+    for ordinal in ordinals:
+        if spans and ordinal == spans[-2] + spans[-1]:
+            spans[-1] += 1
+        else:
+            spans += (ordinal, 1)
+    return tuple(spans)
+
+
 def receipt_of(letter_id: str) -> str:
     """The receipt in a dead letter's id; other text gives an invalid receipt id."""
     return letter_id.rpartition("-")[0]

@@ -30,7 +30,7 @@ import msgspec
 
 from pypes.ingest.delivery import Header
 from pypes.ingest.ordering import Overtaken
-from pypes.ingest.outcome import Outcome, Poison
+from pypes.ingest.outcome import Outcome, Poison, spans_of
 
 DELIVER, FLUSH, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD, TRIGGER, MORE, FETCHED, ENDED, ENOUGH, LEFT = range(1, 15)
 
@@ -102,11 +102,11 @@ class Acks(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Committed(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A publisher has committed these documents (ordinals) of a delivery under a version of the graph."""
+    """A publisher has committed documents of a delivery under a version of the graph: first, count, first, count, …"""
 
     number: int
     publisher: str
-    documents: list[int]
+    spans: tuple[int, ...]
     version: int
 
 
@@ -171,8 +171,9 @@ def acks(published: list[Published], outcomes: list[tuple[int, Outcome]]) -> byt
     return _PREFIX.pack(ACKS, len(head), 0) + head
 
 
-def committed(number: int, publisher: str, documents: list[int], version: int) -> bytes:
-    head = _encode(Committed(number, publisher, documents, version))
+def committed(number: int, publisher: str, documents: Iterable[int], version: int) -> bytes:
+    """A ``COMMITTED`` frame; ``documents`` are ascending ordinals."""
+    head = _encode(Committed(number, publisher, spans_of(documents), version))
     return _PREFIX.pack(COMMITTED, len(head), 0) + head
 
 

@@ -12,7 +12,7 @@ from pypes.core.identity import Identity
 from pypes.errors import Conflict
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.ingest.ordering import EVERY
-from pypes.ingest.outcome import DeadLetter
+from pypes.ingest.outcome import DeadLetter, spans_of
 
 
 class Link(NamedTuple):
@@ -65,17 +65,6 @@ def link_of(letters: Sequence[DeadLetter], header: Header, *, from_start: bool) 
     if all(map(_names_any, letters)):
         documents = spans_of(sorted({document for letter in letters for document in letter.ordinals}))
     return Link(letters[0].receipt, header.replays, start, documents)
-
-
-def spans_of(ordinals: Iterable[int]) -> tuple[int, ...]:
-    """Ascending ordinals as spans: first, count, first, count, …"""
-    spans: list[int] = []
-    for ordinal in ordinals:
-        if spans and ordinal == spans[-2] + spans[-1]:
-            spans[-1] += 1
-        else:
-            spans += (ordinal, 1)
-    return tuple(spans)
 
 
 def starts_over(letter: DeadLetter, *, is_edited: bool) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pypes.ingest import protocol
 from pypes.ingest.delivery import Header
-from pypes.ingest.outcome import DeadLetter, Outcome
+from pypes.ingest.outcome import DeadLetter, Outcome, in_spans
 from pypes.ingest.protocol import FrameReader, Item
 
 BODIES = st.lists(st.binary(max_size=3000), min_size=1, max_size=5)
@@ -67,3 +67,12 @@ def test_begin_names_a_delivery_or_nobodys() -> None:
         (protocol.BEGIN, -1),
         (protocol.END, None),
     ]
+
+
+@given(st.sets(st.integers(0, 40)), st.integers(0, 5), st.integers(1, 30))
+def test_committed_documents_travel_as_spans(some: set[int], first: int, count: int) -> None:
+    for documents in (sorted(some), range(first, first + count)):
+        [(kind, head, _)] = FrameReader().feed(protocol.committed(7, "end", documents, 3))
+        said = protocol.read_committed(head)
+        assert (kind, said.number, said.publisher, said.version) == (protocol.COMMITTED, 7, "end", 3)
+        assert [*in_spans(said.spans)] == [*documents]

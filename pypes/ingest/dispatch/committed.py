@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from msgspec import structs
 
@@ -21,7 +21,7 @@ class Committed:
     def __bool__(self) -> bool:
         return bool(self._known)
 
-    def add(self, receipt: str, publisher: str, documents: Sequence[int], version: int) -> None:
+    def add(self, receipt: str, publisher: str, documents: Iterable[int], version: int) -> None:
         """Remember that a publisher has committed documents of a delivery under a version of the graph."""
         self._known.setdefault(receipt, {}).setdefault(version, {}).setdefault(publisher, set()).update(documents)
 

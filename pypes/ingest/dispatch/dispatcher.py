@@ -24,7 +24,7 @@ from pypes.ingest.dispatch.link import Link
 from pypes.ingest.dispatch.links import Links
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.dispatch.verdict import judge
-from pypes.ingest.outcome import Details, ExitReason, Fate, Outcome, failure_log_fields
+from pypes.ingest.outcome import Details, ExitReason, Fate, Outcome, failure_log_fields, in_spans
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ class Dispatcher:
             said = protocol.read_committed(head)
             sent = link.outstanding.get(said.number)
             if sent is not None:
-                self._handover.committed.add(sent.lease.id, said.publisher, said.documents, said.version)
+                self._handover.committed.add(sent.lease.id, said.publisher, in_spans(said.spans), said.version)
         elif kind == protocol.HELD:
             link.held = protocol.read_held(head)
             self._schedule()

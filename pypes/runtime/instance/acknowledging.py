@@ -199,14 +199,16 @@ def committed(intake: Taken, publisher: str, numbers: Sequence[int], version: in
     """Tell the connections at once which documents a publisher will not see again, though their deliveries are not done."""
     bases = intake.bases
     at = 0
-    numbers = sorted(numbers)
+    numbers = numbers if type(numbers) is range else sorted(numbers)
     while at < len(numbers):
         index = bisect_right(bases, numbers[at]) - 1
         base = bases[index]
         connection, item, _ = intake.deliveries[index]
         end = base + item.header.documents
         stop = bisect_right(numbers, end - 1, at)
-        connection.committed(item.number, publisher, [number - base for number in numbers[at:stop]], version)
+        part = numbers[at:stop]
+        own = range(part.start - base, part.stop - base) if type(part) is range else [number - base for number in part]
+        connection.committed(item.number, publisher, own, version)
         at = stop
 
 

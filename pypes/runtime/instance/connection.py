@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 
 from pypes.ingest import protocol
 from pypes.ingest.outcome import Outcome
@@ -35,7 +36,7 @@ class Connection:
             found = self.published[graph, version, takers] = Published(version, takers, [], [])
         return found
 
-    def committed(self, number: int, publisher: str, documents: list[int], version: int) -> None:
+    def committed(self, number: int, publisher: str, documents: Iterable[int], version: int) -> None:
         """Tell of documents of a delivery that is not done yet. Does not block: what the socket does not take goes later."""
         self.unsent += protocol.committed(number, publisher, documents, version)
         self.flush()

@@ -43,6 +43,9 @@ class Published:
             return
         committing = {filter for filter, _, _ in fresh}
         for filter, epoch, lineages in fresh:
+            if type(lineages) is range and self._are_final(filter, epoch, lineages):
+                self._call(epoch, filter.name, lineages)
+                continue
             for root, documents in epoch.roots(lineages):
                 if root.is_open:
                     self.open.setdefault(root, {}).setdefault(filter, set()).update(documents)
@@ -60,11 +63,20 @@ class Published:
             if not publishers:
                 del self.open[root]
 
-    def _final(self, root: Epoch, filter: Filter, committed: set[int]) -> set[int]:
-        """Those of ``committed`` of which nothing failed here and nothing more can come."""
+    def _are_final(self, filter: Filter, epoch: Epoch, documents: range) -> bool:
+        """True if all of these are as :meth:`_final` says, where that is plain to see."""
+        is_simple = not epoch.parents and epoch not in self.open and epoch.refused is None and filter.listener is None
+        return is_simple and self._tracker_of(filter).are_all_final(epoch, documents)
+
+    def _tracker_of(self, filter: Filter) -> DocumentTracker:
         tracker = self._trackers.get(filter)
         if tracker is None:
             tracker = self._trackers[filter] = DocumentTracker((filter, *filter.ancestors), follows_holds=True)
+        return tracker
+
+    def _final(self, root: Epoch, filter: Filter, committed: set[int]) -> set[int]:
+        """Those of ``committed`` of which nothing failed here and nothing more can come."""
+        tracker = self._tracker_of(filter)
         refused = root.refused.get(filter.name) if root.refused is not None else None
         left = committed - refused if refused else committed
         if filter.listener is not None:  # in another run it is to be told of those again
