@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import falcon.asgi
@@ -12,13 +13,14 @@ import msgspec
 import orjson
 
 from pypes.api import options
+from pypes.api.admission import Admission
 from pypes.api.arrival import Arrival
 from pypes.api.guard import poster_of
 from pypes.api.operation import COUNT, JSON_OBJECT, TEXT, Answer, Parameter, Schema, obj, operation
 from pypes.api.options import PLAIN, Options, options_of
 from pypes.api.pace import Pace
 from pypes.api.receipts import RECEIPT, wait_receipt
-from pypes.api.reception import Reception
+from pypes.api.reception import Reception, grown_bytes
 from pypes.api.request import Request
 from pypes.core.identity import id_of
 from pypes.core.media_types import media_type_of
@@ -27,6 +29,7 @@ from pypes.ingest.codecs import Survey, check, normalize
 from pypes.ingest.codecs.file_names import filename_of, plain_name
 from pypes.ingest.codecs.given import MAX_META, MAX_META_BYTES, PREFIX, given_of, one_id
 from pypes.ingest.contracts.intake import Waiter
+from pypes.ingest.contracts.leasing import Stream
 from pypes.ingest.delivery import PACKETS, Header, Spooled
 from pypes.runtime.worker.config import WorkerConfig
 
@@ -116,6 +119,7 @@ class Documents:
         self._poster = poster_of(config)
         self._stopping = stopping
         self._pace = Pace()
+        self._admission = Admission(worker)
         self._reception = reception
 
     @operation("Submit documents to the default graph", ANSWERS, errors=ERRORS, parameters=PARAMETERS, body=BODIES)
@@ -155,16 +159,33 @@ class Documents:
         if wanted.key is None:
             self._worker.check_room(req.content_length or 0, graph, is_bulk=wanted.is_bulk)
         arrival = Arrival(header, wanted.key, self._limits, self._worker.is_ordered(graph))
-        began = await self._pace.enter() if wanted.is_bulk else 0.0
+        if whole is None or wanted.is_bulk:
+            async with self._turn(header, req.content_length):
+                receipt = await self._take(req, arrival, whole)
+        else:
+            receipt = await self._take(req, arrival, whole)
+        await self._answer(resp, wanted, receipt, arrival)
+
+    def _turn(self, header: Header, length: int | None) -> AbstractAsyncContextManager[None]:
+        """The turn of a body of ``length`` bytes (None: not announced). Small live ones are always let in."""
+        grown = grown_bytes(header, length, self._limits)
+        if not header.is_bulk and grown is None:
+            return nullcontext()
+        return self._admission.turn(Stream(header.graph, header.is_bulk), grown or length or 0)
+
+    async def _take(self, req: Request, arrival: Arrival, whole: bytes | None) -> str:
+        """Receive a body unless it is there ``whole``, check it, and queue it; returns its receipt, once durable."""
+        is_bulk = arrival.header.is_bulk
+        began = await self._pace.enter() if is_bulk else 0.0
         body: bytes | Spooled
         if whole is None:
             body, decoded = await self._reception.receive(req, arrival)
         else:
-            body, decoded = whole, await self._reception.check(header, whole, arrival.check, whole)
+            body, decoded = whole, await self._reception.check(arrival.header, whole, arrival.check, whole)
         receipt = await self._worker.submit(arrival.header, body, decoded, arrival.key)
-        if wanted.is_bulk:
+        if is_bulk:
             self._pace.leave(began)
-        await self._answer(resp, wanted, receipt, arrival)
+        return receipt
 
     async def _take_whole(
         self,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pypes.api.arrival import Arrival
 from pypes.api.memory import Memory, Share
 from pypes.api.request import Request, too_large
-from pypes.core.limits import MIB
+from pypes.core.limits import MIB, Limits
 from pypes.core.media_types import media_type_of
 from pypes.ingest.codecs.checking import DECODED_BYTES
 from pypes.ingest.delivery import Header, Spooled
@@ -25,6 +25,9 @@ T = TypeVar("T")
 INLINE_BYTES = 64 << 10
 #: So are the parts of multipart bodies, each with a head of its own.
 INLINE_COSTLY_BYTES = 8 << 10
+
+#: How often longer than it was sent a compressed body is guessed to be, as text is.
+GROWTH = 4
 
 #: Inflating and hashing run beside each other, parsing does not: more threads would only take turns at it.
 CHECK_THREADS = 2
@@ -108,6 +111,15 @@ class Reception:
                     await asyncio.wait([job])
                 # from here on the queue counts it, if it is appended
                 self._worker.release_arriving(reserved)
+
+
+def grown_bytes(header: Header, length: int | None, limits: Limits) -> int | None:
+    """Bytes of a body of ``length`` once inflated, roughly; ``None`` for one so small that it is checked on the event loop."""
+    if length is None:
+        return limits.spool_bytes
+    if length <= _inline_bytes(header):
+        return None
+    return min(DECODED_BYTES, GROWTH * length) if _is_inflated(header) else length
 
 
 def _inline_bytes(header: Header) -> int:

@@ -53,6 +53,16 @@ class Backlog:
         """Deliveries of a graph in both lanes, lent or not."""
         return sum(backlog.deliveries for stream, backlog in self._streams.items() if stream.graph == graph)
 
+    def waiting(self, stream: Stream) -> int:
+        """Bytes of a stream's deliveries that are not lent: in memory, or as they are stored, whichever is more."""
+        backlog = self._streams.get(stream)
+        if backlog is None:
+            return 0
+        if backlog.bytes <= backlog.cached_bytes:  # PERF: asked for each body and each hand-over while bodies wait
+            return backlog.cached_bytes
+        lent = sum(len(delivery.body) for delivery in self.leased.values() if delivery.backlog is backlog)
+        return max(backlog.cached_bytes, backlog.bytes - lent)
+
     def has_bulk(self, graph: str) -> bool:
         """True while bulk deliveries of a graph are unfinished, lent or not."""
         backlog = self._streams.get(Stream(graph, True))

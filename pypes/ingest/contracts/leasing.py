@@ -60,6 +60,10 @@ class Leasing(Protocol):
         """True if deliveries of an ordered graph wait for others of their keys to be finished."""
         ...
 
+    def waiting(self, stream: Stream) -> int:
+        """Bytes of the deliveries of a stream that are lent to nobody, roughly: in memory, or else as they are stored."""
+        ...
+
     def take(self, stream: Stream, n: int, max_bytes: int) -> list[Lease]:
         """Lend up to ``n`` deliveries of a stream of up to ``max_bytes`` in all (at least one, whatever its size).
 

@@ -45,10 +45,14 @@ class Dispatcher:
     on_gone: Callable[[Link, bool], None] | None = None
     #: Called when an instance has let go of a graph, and runs none of its sources any more.
     on_left: Callable[[Link, str], None] | None = None
+    #: Called when something may have been handed over.
+    on_handed_over: Callable[[], None] | None = None
 
     def __init__(self, limits: Limits, on_lost: Callable[[int], None], *, shards: int = 1) -> None:
         self._on_lost = on_lost
         self._shards = shards
+        # what waits is to last until more has been read and checked, some milliseconds, and to stay in memory
+        self._enough_bytes = min(limits.window_bytes, limits.cache_bytes) // 2
         self._loop = asyncio.get_running_loop()
         self._queues: list[Queue] = []
         self._links = Links(self._on_message, self._ended, self._schedule)
@@ -95,6 +99,14 @@ class Dispatcher:
         links = self._handover.running([link for link in self._links if link.takes_more], Stream(graph, is_bulk=False))
         return min(links, key=lambda link: link.load, default=None)
 
+    def is_ahead(self, stream: Stream, arriving: int) -> bool:
+        """True if a graph moves and so much of a stream of it waits that instances find work, even if nothing came for a while.
+
+        ``arriving`` bytes are about to be appended. Where nothing waits, instances have room for whatever comes.
+        """
+        waiting = sum(queue.leasing.waiting(stream) for queue in self._queues)
+        return waiting > 0 and waiting + arriving >= self._enough_bytes and self._handover.is_moving(stream.graph)
+
     @property
     def outstanding(self) -> int:
         """Deliveries handed over and not acknowledged, or waiting to be handed over again."""
@@ -122,6 +134,8 @@ class Dispatcher:
         if not links and not self._is_paused:
             handover.bury()
         self._links.flush()
+        if self.on_handed_over is not None:
+            self.on_handed_over()
         if self._drained is not None:
             self._links.request_flush()
             self._check_drained()

@@ -251,6 +251,18 @@ class Handover:
         since = self._loop.time() - STALLED_S
         return any(link.window(stream).moved_at > since for stream in full for link in links)
 
+    def is_moving(self, graph: str) -> bool:
+        """True if instances work on a graph: something was acknowledged of what they have, or handed over, just now."""
+        if self.topology is None or graph in self.paused:
+            return False
+        since = self._loop.time() - STALLED_S
+        return any(
+            window.count > 0 and window.moved_at > since
+            for link in self._links
+            for stream, window in link.windows.items()
+            if stream.graph == graph
+        )
+
     def _try_bulk(self) -> None:
         self._bulk_timer = None
         self._on_again()

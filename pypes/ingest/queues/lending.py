@@ -74,6 +74,9 @@ class Lending:
     def is_held(self, graph: str) -> bool:
         return self._backlog.is_held(graph)
 
+    def waiting(self, stream: Stream) -> int:
+        return self._backlog.waiting(stream)
+
     def take(self, stream: Stream, n: int, max_bytes: int) -> list[Lease]:
         backlog = self._backlog
         backlog.tick(self._loop.time())

@@ -71,6 +71,9 @@ class Prefetched:
     def is_held(self, graph: str) -> bool:
         return graph in self._held
 
+    def waiting(self, stream: Stream) -> int:
+        return sum(len(lease.body) for lease in self._at_hand.get(stream, ()))
+
     def take(self, stream: Stream, n: int, max_bytes: int) -> list[Lease]:
         leases = self._at_hand.get(stream)
         taken: list[Lease] = []

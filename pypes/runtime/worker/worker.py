@@ -22,6 +22,7 @@ from pypes.core.watched_tasks import WatchedTasks, watch_callbacks
 from pypes.errors import Draining, NotDeployed, StoreError, Unavailable
 from pypes.ingest.contracts.blobs import BlobWriter
 from pypes.ingest.contracts.intake import Key, Waiter
+from pypes.ingest.contracts.leasing import Stream
 from pypes.ingest.contracts.queue import Queue, QueueStats
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.dispatch.dispatcher import Dispatcher
@@ -242,6 +243,14 @@ class IngestWorker:
         Of an ordered graph only its owner knows, which is not asked.
         """
         self._queue.intake.check_room(size, "" if graph in self._topology.ordered else graph, is_bulk=is_bulk)
+
+    def is_ahead(self, stream: Stream, arriving: int) -> bool:
+        """True if enough of a stream waits for its instances, with ``arriving`` bytes to come, so that more may come later."""
+        return not self._is_draining and self._dispatcher.is_ahead(stream, arriving)
+
+    def watch_hand_over(self, on_handed_over: Callable[[], None]) -> None:
+        """Have a function called whenever deliveries may have been handed over to instances."""
+        self._dispatcher.on_handed_over = on_handed_over
 
     def reserve_arriving(self, size: int, *, is_repeatable: bool = False) -> None:
         """Count bytes of a body that is being spooled, whoever owns it in the end; raises as ``Queue.reserve_arriving``."""

@@ -264,3 +264,18 @@ def test_what_is_withdrawn_releases_nothing_that_it_never_locked() -> None:
     assert kept.lease() == ["3.0"]
     kept.finish("3.0")
     assert kept.backlog.cache.bytes == 0
+
+
+def test_what_is_not_lent_waits_in_memory_or_in_the_store() -> None:
+    kept = Kept(max_cached_bytes=600)
+    assert kept.backlog.waiting(LIVE) == 0
+    kept.commit(live())
+    in_memory = kept.backlog.waiting(LIVE)
+    assert in_memory > 500, "with what a delivery takes besides its body"
+    kept.commit(live(), live())
+    assert kept.backlog.waiting(LIVE) == in_memory, "those are in the store only, and small"
+    assert kept.lease() == ["1.0"]
+    assert kept.backlog.waiting(LIVE) == 2
+    kept.finish("1.0")
+    assert kept.backlog.waiting(LIVE) == 2
+    assert kept.backlog.waiting(BULK) == 0

@@ -11,6 +11,7 @@ from pypes.core.graph_limits import GraphLimits
 from pypes.core.limits import Limits
 from pypes.errors import QueueFull
 from pypes.ingest import protocol
+from pypes.ingest.contracts.leasing import Stream
 from pypes.ingest.dispatch.dispatcher import Dispatcher
 from pypes.ingest.dispatch.topology import Topology
 from pypes.ingest.outcome import Outcome
@@ -184,3 +185,38 @@ def test_queues_hear_which_part_of_the_limits_of_a_graph_is_theirs() -> None:
             await queue.close()
 
     asyncio.run(tell())
+
+
+@run
+async def test_a_graph_is_ahead_while_it_moves_and_enough_of_it_waits(instances: list[ScriptedInstance]) -> None:
+    live, bulk = Stream("g", False), Stream("g", True)
+    async with dispatching(Limits(window_bytes=1000)) as (dispatcher, queue, _):
+        handed_over = []
+        dispatcher.on_handed_over = lambda: handed_over.append(dispatcher.outstanding)
+        for _ in range(3):
+            await post(queue, b"1" * 600)
+        assert not dispatcher.is_ahead(live, 0), "there is no instance that would work on it"
+        dispatcher.apply(topology(instances[0]))
+        items = list(await instances[0].got(1))
+        assert handed_over[-1] == 1
+        assert dispatcher.is_ahead(live, 0)
+        assert not dispatcher.is_ahead(bulk, 1_000_000), "nothing of that lane waits"
+        await instances[0].say(published(*items))
+        items = list(await instances[0].got(2))
+        # 600 bytes wait still
+        await instances[0].say(published(items[1]))
+        await instances[0].got(3)
+        assert not dispatcher.is_ahead(live, 1_000_000), "nothing waits"
+
+
+@run
+async def test_a_graph_that_is_paused_is_never_ahead(instances: list[ScriptedInstance]) -> None:
+    live = Stream("g", False)
+    async with dispatching(Limits(window_bytes=1000)) as (dispatcher, queue, _):
+        for _ in range(3):
+            await post(queue, b"1" * 600)
+        dispatcher.apply(topology(instances[0]))
+        await instances[0].got(1)
+        assert dispatcher.is_ahead(live, 0)
+        dispatcher.apply(topology(instances[0], paused=frozenset({"g"})))
+        assert not dispatcher.is_ahead(live, 1_000_000)
