@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pypes import logs
 from pypes.core.lifeline import ProcessGroup
@@ -20,6 +20,11 @@ COMMAND = (sys.executable, "-P", "-m", "pypes.api.server")
 
 #: Variables that would change gunicorn behind our back, and the token, which travels in the configuration.
 _WITHHELD = ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "PYPES_TOKEN")
+
+#: Settings of the memory allocator of glibc, in bytes; those of the environment win, other systems ignore them.
+#: PERF: bodies of a megabyte come and go. By default their memory goes back to the system each time, and the next one takes 270
+#: page faults: an eighth of the processor time of an ingest worker.
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(4 << 20), "MALLOC_TRIM_THRESHOLD_": str(32 << 20)}
 
 
 class Arbiter:
@@ -72,7 +77,7 @@ class Arbiter:
                 [*self._command, str(reader)],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(reader, config.listen_fd, config.lifeline_fd),
-                env={name: value for name, value in os.environ.items() if name not in _WITHHELD},
+                env=_environ(os.environ),
                 process_group=0,
             )
         finally:
@@ -119,3 +124,8 @@ class Arbiter:
         """Kill the arbiter and all its workers."""
         if self._group is not None:
             self._group.signal(signal.SIGKILL)
+
+
+def _environ(given: Mapping[str, str]) -> dict[str, str]:
+    """The environment of ingest workers, made of that of the node."""
+    return _ALLOCATOR | {name: value for name, value in given.items() if name not in _WITHHELD}

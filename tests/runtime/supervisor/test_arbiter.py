@@ -1,6 +1,7 @@
 """The arbiter as a child, here a stand-in for gunicorn that forks a worker and does as it is told."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -125,3 +126,49 @@ def test_one_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
         await arbiter.stop(0.0)
 
     asyncio.run(main())
+
+
+def test_workers_keep_the_memory_of_bodies_unless_the_environment_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "131072")
+    monkeypatch.setenv("WEB_CONCURRENCY", "7")
+    found = tmp_path / "environ"
+    # written whole before it has its name
+    script = f"""
+import json, os, signal
+with open({str(found)!r} + ".new", "w") as file:
+    json.dump(dict(os.environ), file)
+os.rename(file.name, {str(found)!r})
+signal.pause()
+"""
+
+    async def main() -> None:
+        reader, writer = os.pipe()
+        config = WorkerConfig(
+            data_dir="",
+            runtime_dir="",
+            control_socket="",
+            listen_fd=writer,
+            lifeline_fd=reader,
+            host="",
+            port=1,
+            workers=1,
+        )
+        arbiter = Arbiter(lambda: config, [sys.executable, "-c", script])
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, arbiter.reap)
+        try:
+            arbiter.start()
+            async with asyncio.timeout(20):
+                while not found.exists():  # noqa: ASYNC110 - another process sets no event
+                    await asyncio.sleep(0.01)
+        finally:
+            await arbiter.stop(5.0)
+            os.close(reader)
+            os.close(writer)
+
+    asyncio.run(main())
+    environ = json.loads(found.read_text())
+    assert environ["MALLOC_TRIM_THRESHOLD_"] == "131072"
+    assert int(environ["MALLOC_MMAP_THRESHOLD_"]) > 1 << 20
+    assert "WEB_CONCURRENCY" not in environ
