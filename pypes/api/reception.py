@@ -26,7 +26,7 @@ INLINE_BYTES = 64 << 10
 #: So are the parts of multipart bodies, each with a head of its own.
 INLINE_COSTLY_BYTES = 8 << 10
 
-#: How often longer than it was sent a compressed body is guessed to be, as text is.
+#: The factor by which a compressed body is guessed to grow, as text does.
 GROWTH = 4
 
 #: Inflating and hashing run beside each other, parsing does not: more threads would only take turns at it.
