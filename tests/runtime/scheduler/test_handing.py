@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -163,6 +164,15 @@ def test_what_a_loop_sends_before_it_asks_for_packets_is_of_no_document() -> Non
     assert [epoch.flags[0] & PUBLISHED for epoch in done] == [PUBLISHED] * 4
 
 
+@pytest.fixture
+def _with_ctrl_c() -> Iterator[None]:
+    """A shell starts what runs in the background with the signal ignored; then nobody interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_with_ctrl_c")
 @pytest.mark.parametrize("takes", [False, True])
 def test_an_interrupt_in_a_loop_that_was_handed_a_chunk(takes: bool) -> None:
     """What it had not asked for yet waits for it; what it had is in doubt."""
