@@ -7,18 +7,17 @@ each line that it reads, it posts all of them to the bulk lane, as fast as it is
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import IO
 
 import urllib3
 
 from benchmarks.documents import BATCH_DOCUMENTS, batches, document
+from benchmarks.load import beside
 from benchmarks.measure import JSON, NDJSON_GZIP, ROUNDS, five_filters, node
 from benchmarks.open_loop import quantile
 from benchmarks.report import Line
@@ -75,27 +74,11 @@ class Loader:
         return self._is_done.is_set()
 
 
-@contextmanager
-def _loader(url: str) -> Iterator[Loader]:
-    command = [sys.executable, "-m", "benchmarks.lanes", url]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            if process.stdout.readline() != b"made\n":
-                raise RuntimeError("the loader made no batches")
-            yield Loader(process.stdin, process.stdout)
-            process.stdin.close()
-            if process.wait(30) != 0:
-                raise RuntimeError("the bulk load failed")
-        finally:
-            process.kill()
-
-
 def live_during_bulk() -> Line:
     """p95 from POST to published, HTTP of the POST and of the long poll included."""
     idle, busy, rates = [], [], []
-    with node(five_filters(), instances=2) as running, _loader(running.url) as loader:
+    with node(five_filters(), instances=2) as running, beside("benchmarks.lanes", running.url, ready=b"made\n") as pipes:
+        loader = Loader(*pipes)
         _live(running.url, lambda count: count == WARM_UP)
         for _ in range(ROUNDS):
             idle.append(_live(running.url, lambda count: count == IDLE_DOCUMENTS))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 
 class Skipped(Exception):
@@ -97,3 +100,21 @@ def needs(tool: str, package: str) -> str:
     if found is None:
         raise Skipped(f"{tool} is not installed: apt-get install {package}")
     return found
+
+
+@contextmanager
+def beside(module: str, *arguments: str, ready: bytes) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Run a module that loads in a process of its own, from when it has said ``ready`` until its input ends; gives both pipes."""
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            if process.stdout.readline() != ready:
+                raise RuntimeError(f"{module} did not begin")
+            yield process.stdin, process.stdout
+            process.stdin.close()
+            if process.wait(30) != 0:
+                raise RuntimeError(f"{module}: the load was not accepted, or was too much for who sends it")
+        finally:
+            process.kill()

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from typing import cast
 import uvloop
 
 from benchmarks.documents import document
+from benchmarks.load import beside
 
 CONNECTIONS = 64
 #: Seconds between two looks for documents that are due.
@@ -83,19 +83,8 @@ async def load(port: int, rate: float) -> None:
 @contextmanager
 def paced(port: int, rate: float) -> Iterator[None]:
     """Load the server while the block lasts."""
-    command = [sys.executable, "-m", "benchmarks.paced", str(port), str(rate)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            if process.stdout.readline() != b"loading\n":
-                raise RuntimeError("the load did not begin")
-            yield
-            process.stdin.close()
-            if process.wait(30) != 0:
-                raise RuntimeError("the load was not accepted, or was too much for who sends it")
-        finally:
-            process.kill()
+    with beside("benchmarks.paced", str(port), str(rate), ready=b"loading\n"):
+        yield
 
 
 if __name__ == "__main__":

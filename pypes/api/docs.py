@@ -204,7 +204,7 @@ class Documents:
         header = Header(graph, method, content_type, encoding, route, id, filename, 1, len(body), meta=meta, poster=self._poster)
         seen = Survey(header, True) if self._worker.is_ordered(graph) else None
         documents, decoded = await self._reception.check(header, body, check, header, body, self._limits, seen)
-        return await self._submit(header, body, documents, decoded, seen), documents, graph
+        return await self._worker.submit(_counted(header, documents, seen), body, decoded), documents, graph
 
     def take(self, waiter: Waiter, content_type: str, body: bytes) -> tuple[Awaitable[str] | None, int, str]:
         """Check a small body that was posted without a route or options, and queue it.
@@ -218,19 +218,11 @@ class Documents:
         header = Header(graph, "POST", content_type, length=len(body), poster=self._poster)
         seen = Survey(header, True) if self._worker.is_ordered(graph) else None
         documents, decoded = check(header, body, self._limits, seen)
+        header = _counted(header, documents, seen)
         if seen is not None:
-            return self._submit(header, body, documents, decoded, seen), documents, graph
-        if documents != 1:
-            header = msgspec.structs.replace(header, documents=documents)
+            return self._worker.submit(header, body, decoded), documents, graph
         self._worker.submit_for(waiter, header, body, decoded)
         return None, documents, graph
-
-    def _submit(self, header: Header, body: bytes, documents: int, decoded: bytes | None, seen: Survey | None) -> Awaitable[str]:
-        if seen is not None:
-            header = msgspec.structs.replace(header, documents=documents, keys=seen.keys, identities=seen.identities)
-        elif documents != 1:
-            header = msgspec.structs.replace(header, documents=documents)
-        return self._worker.submit(header, body, decoded)
 
     async def _answer(self, resp: falcon.asgi.Response, wanted: Options, receipt: str, arrival: Arrival) -> None:
         _accept(resp, receipt, arrival.header.documents, arrival.header.graph, arrival.rejected if wanted.is_lenient else None)
@@ -279,6 +271,13 @@ class Documents:
         receipt = await self._worker.submit(arrival.header, b"", None, arrival.key)
         await req.discard()
         await self._answer(resp, wanted, receipt, arrival)
+
+
+def _counted(header: Header, documents: int, seen: Survey | None) -> Header:
+    """The header of one document with what the check of the body has found; in an ordered graph also the keys."""
+    if seen is not None:
+        return msgspec.structs.replace(header, documents=documents, keys=seen.keys, identities=seen.identities)
+    return header if documents == 1 else msgspec.structs.replace(header, documents=documents)
 
 
 def _given(req: Request, id: str | None) -> tuple[str | None, tuple[tuple[str, str], ...]]:

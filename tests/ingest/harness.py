@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from pypes.core.graph_limits import NO_LIMITS, GraphLimits
 from pypes.core.limits import Limits
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.contracts.queue import Queue
@@ -76,3 +77,8 @@ def letter(receipt: str, document: int = 0, ordinal: int = 0) -> DeadLetter:
 async def until(condition: Callable[[], Any]) -> None:
     while not condition():  # noqa: ASYNC110 - what is waited for tells no one; the deadline is that of run()
         await asyncio.sleep(0.001)
+
+
+def sharing(*graphs: str, **limited: GraphLimits) -> dict[str, GraphLimits]:
+    """Graphs that are deployed, and those with limits of their own."""
+    return dict.fromkeys(graphs, NO_LIMITS) | limited

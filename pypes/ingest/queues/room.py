@@ -157,12 +157,7 @@ class Room:
         """Make room for a delivery. Raises :class:`QueueFull` or :class:`LettersFull`."""
         graph = header.graph
         self.check(size, graph, is_bulk=header.is_bulk, is_replay=is_replay)
-        # PERF: as count(graph, 1, size)
-        self.deliveries += 1
-        self.bytes += size
-        use = self._shares.uses[graph]
-        use.deliveries += 1
-        use.bytes += size
+        self.count(graph, 1, size)
 
     def count(self, graph: str, deliveries: int, size: int) -> None:
         """Add deliveries and bytes of a graph; less than zero for what leaves."""

@@ -29,22 +29,27 @@ signal.pause()
 """
 
 
+def config_of(reader: int, writer: int) -> WorkerConfig:
+    """That of a worker which listens at one end of a pipe and lives as long as the other is open."""
+    return WorkerConfig(
+        data_dir="",
+        runtime_dir="",
+        control_socket="",
+        listen_fd=writer,
+        lifeline_fd=reader,
+        host="",
+        port=1,
+        workers=1,
+        token="t",
+    )
+
+
 def run(
     tmp_path: Path, mode: str, check: Callable[[Arbiter, Callable[[int], Awaitable[list[list[int]]]]], Awaitable[None]]
 ) -> None:
     async def main() -> None:
         reader, writer = os.pipe()
-        config = WorkerConfig(
-            data_dir="",
-            runtime_dir="",
-            control_socket="",
-            listen_fd=writer,
-            lifeline_fd=reader,
-            host="",
-            port=1,
-            workers=1,
-            token="t",
-        )
+        config = config_of(reader, writer)
         pids = tmp_path / "pids"
         arbiter = Arbiter(lambda: config, [sys.executable, "-c", STAND_IN, str(pids), mode])
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, arbiter.reap)
@@ -145,16 +150,7 @@ signal.pause()
 
     async def main() -> None:
         reader, writer = os.pipe()
-        config = WorkerConfig(
-            data_dir="",
-            runtime_dir="",
-            control_socket="",
-            listen_fd=writer,
-            lifeline_fd=reader,
-            host="",
-            port=1,
-            workers=1,
-        )
+        config = config_of(reader, writer)
         arbiter = Arbiter(lambda: config, [sys.executable, "-c", script])
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, arbiter.reap)
         try:
