@@ -42,7 +42,7 @@ $(BIN)/python:
 	  || { rm -rf $(VENV); echo "$(PYTHON) can make no virtual environment: its ensurepip is missing, and so are pip and virtualenv."; \
 	       echo "On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
-$(VENV)/.installed: $(BIN)/python setup.py $(DISTRIBUTIONS)
+$(VENV)/.installed: $(BIN)/python setup.py pypes/ingest/codecs/_scan.c $(DISTRIBUTIONS)
 	@echo "installing Pypes and its components into $(VENV)"
 	@$(PIP) install "setuptools>=77" wheel
 	@$(PIP) install --no-build-isolation -e ".[new]" $(EDITABLE)
@@ -108,4 +108,4 @@ fuzz: install-test
 	$(BIN)/pytest -m hypothesis --hypothesis-profile fuzz --timeout 3600
 
 clean:
-	rm -rf $(VENV) .matrix .coverage .coverage.* build dist *.egg-info components/*/build components/*/*.egg-info
+	rm -rf $(VENV) .matrix .coverage .coverage.* build dist *.egg-info pypes/ingest/codecs/*.so components/*/build components/*/*.egg-info

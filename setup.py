@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 POSIX = "sys_platform != 'win32'"
 
@@ -18,6 +18,11 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["pypes", "pypes.*"]),
     package_data={"pypes": ["py.typed", "templates/**/*", "templates/**/.*"]},
+    # only faster: where it cannot be compiled, the same is done in Python
+    ext_modules=[
+        Extension("pypes.ingest.codecs._scan", ["pypes/ingest/codecs/_scan.c"], py_limited_api=True, optional=True),
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
     entry_points={"console_scripts": ["pypes = pypes.cli:main"]},
     install_requires=[
         "backports.zstd>=1.0; python_version < '3.14'",

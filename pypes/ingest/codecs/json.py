@@ -12,6 +12,7 @@ import orjson
 from pypes.core import numbers
 from pypes.core.limits import MIB, Limits
 from pypes.errors import BadRequest, TooLarge
+from pypes.ingest.codecs import scan
 from pypes.ingest.codecs.survey import Survey, Unreadable
 
 #: Code of what is JSON, but not an object where a document is.
@@ -91,6 +92,8 @@ def not_documents() -> BadRequest:
 
 def check(body: bytes, limits: Limits) -> int:
     """Count the documents of a JSON body; raises :class:`BadRequest` or :class:`TooLarge`."""
+    if len(body) <= limits.json_bytes and (count := scan.count_value(body, limits)) is not None:
+        return count
     if len(body) > limits.json_bytes or len(body) > MIB:
         return sum(1 for _ in documents(body, limits))
     value = parse(body, limits)

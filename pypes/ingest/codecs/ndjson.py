@@ -11,7 +11,7 @@ import orjson
 from pypes.core import numbers
 from pypes.core.limits import MIB, Limits
 from pypes.errors import BadRequest, TooLarge
-from pypes.ingest.codecs import json
+from pypes.ingest.codecs import json, scan
 from pypes.ingest.codecs.survey import Survey, Unreadable
 
 #: Lines whose brackets are counted together: so few that those of usual documents stay below the depth allowed.
@@ -25,6 +25,8 @@ _decoder = msgspec.json.Decoder(dict[str, Any])
 
 def check(body: bytes, limits: Limits) -> int:
     """Count the documents of a body in memory; raises :class:`BadRequest` naming the line."""
+    if (count := scan.count_lines(body, limits)) is not None:
+        return count
     return sum(_count(lines, limits, number) for number, lines in _numbered(lines_of(_pieces(body), limits)))
 
 
@@ -270,6 +272,10 @@ class Checker:
         return self._documents
 
     def _check(self, lines: bytes) -> None:
+        if self._seen is None and (count := scan.count_lines(lines, self._limits)) is not None:
+            self._documents += count
+            self._lines += lines.count(b"\n")
+            return
         for number, group in _numbered(lines_of([lines], self._limits)):
             number += self._lines
             if self._seen is None:

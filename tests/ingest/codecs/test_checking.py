@@ -17,6 +17,8 @@ JSON = "application/json; charset=utf-8"
 NDJSON = "application/x-ndjson"
 MULTIPART = "multipart/form-data; boundary=XX"
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 def verdict(run: Callable[[], int]) -> object:
     try:

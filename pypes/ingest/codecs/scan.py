@@ -1,0 +1,39 @@
+"""Counting the documents of JSON text without making objects of them, for text that is plain.
+
+What is plain is told by a compiled module, which is there where it could be compiled when Pypes was installed. It knows no
+errors: of whatever is malformed, and of some that is only rare, it says that it is not plain, and the careful way decides.
+"""
+
+from __future__ import annotations
+
+from pypes.core.limits import Limits
+
+Buffer = bytes | bytearray | memoryview
+
+try:
+    from pypes.ingest.codecs._scan import in_lines as in_lines
+    from pypes.ingest.codecs._scan import in_value as in_value
+
+    IS_COMPILED = True
+except ImportError:
+    IS_COMPILED = False
+
+    def in_lines(body: Buffer, levels: int, line_bytes: int, /) -> int:
+        """Nothing is plain."""
+        return -1
+
+    def in_value(body: Buffer, levels: int, /) -> int:
+        """Nothing is plain."""
+        return -1
+
+
+def count_lines(body: Buffer, limits: Limits) -> int | None:
+    """Documents of an NDJSON body; ``None`` if it is not plain."""
+    count = in_lines(body, limits.json_depth, limits.line_bytes)
+    return count if count >= 0 else None
+
+
+def count_value(body: Buffer, limits: Limits) -> int | None:
+    """Documents of a JSON body, an object or an array of them; ``None`` if it is not plain."""
+    count = in_value(body, limits.json_depth)
+    return count if count >= 0 else None
