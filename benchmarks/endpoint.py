@@ -24,6 +24,7 @@ from benchmarks.measure import (
     totals,
 )
 from benchmarks.report import Line
+from pypes.core.machine import cores
 
 SECONDS = 3.0
 #: Documents of 1 KB that make up the load, and batches of 1,000 of them; ids of single documents never repeat.
@@ -39,7 +40,7 @@ def single_documents(connections: int = 64) -> Load:
 
 def _compared(load: Load) -> list[tuple[Round, ...]]:
     """Rounds of the node and of the reference."""
-    with reference() as ceiling, node(five_filters()) as running:
+    with reference() as ceiling, node(five_filters(), instances=cores()) as running:
         return interleaved((NodeSide(running), ceiling), load, seconds=SECONDS)
 
 
