@@ -70,6 +70,8 @@ class Guard:
         self._spool_bytes = config.limits.spool_bytes
         self._token = config.token.encode() if config.token else None
         self._max_bytes = config.limits.body_bytes
+        #: PERF: shorter numbers need not be looked at.
+        self._long_digits = len(str(min(config.limits.body_bytes, config.limits.spool_bytes)))
         names = {config.host, *config.hosts} - set(ANYWHERE)
         if is_loopback(config.host) or config.host in ANYWHERE:
             names.update(LOOPBACK)
@@ -111,7 +113,7 @@ class Guard:
         if self._token is not None and not self._is_authorized(token) and scope["path"] not in OPEN_PATHS:
             return problems.send(send, _bad_token(token), 401, {"www-authenticate": 'Bearer realm="pypes"'})
         # a length that is not a number was refused by the HTTP parser
-        if length is not None and len(length) > 5 and (error := self._no_room(int(length), scope)) is not None:
+        if length is not None and len(length) >= self._long_digits and (error := self._no_room(int(length), scope)) is not None:
             return problems.send(send, error, headers={"connection": "close"})
         if (stopping := self.draining()) is not None:
             if method not in SAFE_METHODS:

@@ -50,8 +50,10 @@ class Reception:
         return asyncio.get_running_loop().run_in_executor(self._threads, fn, *args)
 
     async def check(self, header: Header, body: bytes, check: Callable[..., T], *args: Any) -> T:
-        """Result of ``check`` for a body that is complete."""
+        """Result of ``check`` for a body that is complete. Raises :class:`TooLarge` for one that is longer than allowed."""
         size = len(body)
+        if size > self._limits.body_bytes:
+            raise too_large(self._limits.body_bytes)
         if size <= _inline_bytes(header):
             return check(*args)
         with self._memory.share() as share:

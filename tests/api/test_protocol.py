@@ -231,6 +231,23 @@ def test_who_sends_a_body_that_is_not_wanted_reads_why(tmp_path: Path) -> None:
         assert said(server, post(b'{"a": 1}', CLOSE)) == [202]
 
 
+def test_a_small_bound_of_bodies_holds_whatever_way_they_come(tmp_path: Path) -> None:
+    allowed, long = (b'{"a": "%b"}' % (b"x" * size) for size in (990, 991))
+    with serving(tmp_path, limits=Limits(body_bytes=len(allowed))) as server:
+        for body, status in ((allowed, 202), (long, 413)):
+            chunk, half = b"%x\r\n%b\r\n" % (len(body), body), len(body) // 2
+            halves = [b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:half], body[half:])]
+            ways = {
+                "whole": [post(body, CLOSE)],
+                "past the short path": [post(body, CLOSE + b"Idempotency-Key: %d\r\n" % len(body))],
+                "after its head": [head(b"POST", CLOSE + LENGTH % len(body)), body],
+                "in a chunk": [head(b"POST", CLOSE + CHUNKED) + chunk + b"0\r\n\r\n"],
+                "in two chunks": [head(b"POST", CLOSE + CHUNKED), halves[0], halves[1] + b"0\r\n\r\n"],
+                "of the bulk lane": [post(body, CLOSE).replace(b"/docs", b"/docs?lane=bulk")],
+            }
+            assert {way: said(server, *data) for way, data in ways.items()} == dict.fromkeys(ways, [status])
+
+
 def test_a_client_that_stops_is_not_waited_for(hasty: Harness) -> None:
     foreign = b"POST /docs HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 100\r\n\r\n{"
     expected = {
