@@ -8,8 +8,10 @@ from typing import Any
 from pypes.core.limits import MIB
 from pypes.errors import Reject, Retry
 from pypes.placement import frames
-from pypes.placement.process import Died, Process, failure_in, raised
+from pypes.placement.channel import Broken
+from pypes.placement.process import Process, failure_in, raised
 from pypes.placement.respawner import Respawner
+from pypes.placement.spawned import Died
 
 #: Values and bytes that are taken at once from a child that sends a great deal.
 PART_VALUES, PART_BYTES = 256, MIB
@@ -30,7 +32,9 @@ class Call:
     before it may be the reason, and it is tried again in a fresh one. ``following`` are the values of the calls to come.
     """
 
-    def __init__(self, respawner: Respawner, value: Any, timeout_s: float, name: str, following: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, respawner: Respawner[Process], value: Any, timeout_s: float, name: str, following: Sequence[Any] = ()
+    ) -> None:
         self.value = value
         self.is_over = False
         #: Ports and values that the component has sent, and that are to be sent on now.
@@ -58,7 +62,7 @@ class Call:
             except TimeoutError:
                 self._give_up()
                 self._end(Reject(f"not done after {self._timeout_s:g} s in filter {self._name}", "isolated.timeout"))
-            except (Died, frames.Broken, _Exhausted) as error:
+            except (Died, Broken, _Exhausted) as error:
                 self._give_up()
                 if self._was_fresh or self._has_sent:
                     self._end(self._blamed(error))
@@ -109,10 +113,10 @@ class Call:
         self.error = error
         self.is_over = True
 
-    def _blamed(self, error: Died | frames.Broken | _Exhausted) -> Exception:
+    def _blamed(self, error: Died | Broken | _Exhausted) -> Exception:
         if isinstance(error, _Exhausted):
             return error.error
-        if isinstance(error, frames.Broken):
+        if isinstance(error, Broken):
             return Reject(
                 f"the process of the component sent an invalid answer ({error}) in filter {self._name}", "isolated.killed"
             )

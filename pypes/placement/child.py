@@ -9,19 +9,15 @@ import contextlib
 import gc
 import logging
 import os
-import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from pypes import logs
 from pypes.component import ERROR_PORT, Component
-from pypes.core.lifeline import die_with_parent, watch
 from pypes.core.raised import Raised
 from pypes.core.returned import fault_of, packets_of, unrun
 from pypes.core.secrets import Secrets
@@ -29,6 +25,8 @@ from pypes.core.shown import REASON_CHARS, Clean, bounded, shown, trace_of
 from pypes.core.unreachable import is_unreachable
 from pypes.errors import ComponentError, Reject
 from pypes.placement import frames
+from pypes.placement.channel import Channel
+from pypes.placement.first_steps import begin, confine, leave
 from pypes.registry.loading import resolve
 
 T = TypeVar("T")
@@ -39,19 +37,12 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 def main() -> None:
     """Never returns."""
-    fd, parent = map(int, sys.argv[1:])
-    # how it ends is up to the instance, which must finish what it has first
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    die_with_parent(parent)
-    sock = socket.socket(fileno=fd)
-    watch([fd])
-    channel = frames.Channel(sock, sys.maxsize)
+    channel = Channel(begin(), sys.maxsize)
     first = channel.read()
     if first is None:
         os._exit(0)
     order = msgspec.msgpack.decode(first[1], type=frames.Order)
-    _confine(order.max_bytes)
+    confine(order.max_bytes)
     secrets = Secrets(order.secrets)
     says = Says(channel, secrets)
     logging.getLogger().handlers[:] = [Forward(says)]
@@ -77,26 +68,7 @@ def main() -> None:
     if component is not None:
         with contextlib.suppress(OSError):  # the instance does not listen any more
             _tear_down(component)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # threads that the component left behind must not keep the process
-    os._exit(status)
-
-
-def _confine(max_bytes: int) -> None:
-    import resource
-
-    # what bounds the instance does not bound this process
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (resource.getrlimit(resource.RLIMIT_DATA)[1],) * 2)
-    # a gigabyte for every hostile document would fill the disk
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    # should the whole machine run out of memory, this process goes before the instance
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500")
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = max_bytes if hard == resource.RLIM_INFINITY else min(max_bytes, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    leave(status)
 
 
 def _made(order: frames.Order, secrets: Secrets) -> Component:
@@ -123,7 +95,7 @@ def _tear_down(component: Component) -> None:
 class Says:
     """Sends messages of the child to the instance, from any of its threads."""
 
-    def __init__(self, channel: frames.Channel, secrets: Secrets) -> None:
+    def __init__(self, channel: Channel, secrets: Secrets) -> None:
         self._secrets = secrets
         self.values = frames.ChildValues()
         self._channel = channel
@@ -199,7 +171,7 @@ class ChildContext:
         self._says = says
         self._packet: Any = None
 
-    def run(self, channel: frames.Channel) -> None:
+    def run(self, channel: Channel) -> None:
         """Process packets until there will be no more."""
         values = self._says.values
         process = self._component.process
@@ -225,7 +197,7 @@ class ChildContext:
                 self._says.failure(frames.RAISED, error)
             self._packet = packet = None
 
-    def _next(self, channel: frames.Channel) -> bytes | bytearray | None:
+    def _next(self, channel: Channel) -> bytes | bytearray | None:
         try:
             frame = channel.read()
         except MemoryError as error:

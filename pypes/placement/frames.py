@@ -1,7 +1,7 @@
 """Protocol between an instance and the process of an isolated component: frames over a socket pair.
 
-A frame is ``u64 length, u8 kind`` and that many bytes of msgpack; a value is the three parts of a packet, or the one of
-anything else::
+The payload of a frame (:mod:`pypes.placement.channel`) is msgpack; a value is the three parts of a packet, or the one of anything
+else::
 
     instance → child    ORDER    Order                  once, first
                         VALUE    [*value]               process it; one at a time
@@ -19,12 +19,7 @@ Large bodies (:class:`Body`) travel as handles: towards the child pickled, back 
 from __future__ import annotations
 
 import pickle
-import select
-import socket
-import struct
-import time
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from msgspec.msgpack import Ext
@@ -32,14 +27,9 @@ from msgspec.msgpack import Ext
 from pypes.core.culprit import culprit_of
 from pypes.core.values import Body, One, Several
 from pypes.packet import Packet
+from pypes.placement.channel import Broken
 
 ORDER, VALUE, READY, FAILED, SENT, LOG, DONE, RAISED = range(8)
-
-_HEAD: Final = struct.Struct("<QB")
-_PIECE_BYTES: Final = 1 << 16
-
-#: So long after the last look it is looked again whether the other side runs.
-SLICE_S: Final = 0.25
 
 # extension types within a value
 _PACKET, _ONE, _SEVERAL, _BODY, _BODY_NUMBER = range(5)
@@ -82,114 +72,6 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     logger: str
     message: str
     extra: dict[str, Any]
-
-
-class Broken(Exception):
-    """Raised for an invalid frame, or one over the limit: the other side is broken."""
-
-
-class Patience:
-    """Time that the other side has to say something; ``is_stopped`` tells whether it could not, because it does not run.
-
-    No time passes either while this process does not run: both may be stopped from outside, and nobody is to blame for that.
-    """
-
-    def __init__(self, left_s: float, is_stopped: Callable[[], bool] = lambda: False) -> None:
-        self.left_s = left_s
-        self._is_stopped = is_stopped
-
-    def wait(self, poll: Callable[[float], Any]) -> None:
-        """Block until ``poll`` (of milliseconds) finds something. Raises ``TimeoutError`` when no time is left."""
-        while True:
-            slice_s = min(self.left_s, SLICE_S)
-            begin = time.monotonic()
-            found = poll(slice_s * 1000)
-            if found or not self._is_stopped():
-                self.left_s -= min(time.monotonic() - begin, slice_s)
-            if found:
-                return
-            if self.left_s <= 0:
-                raise TimeoutError
-
-
-class Channel:
-    """One end of the socket pair. Reading is for one thread at a time, and so is writing."""
-
-    def __init__(self, sock: socket.socket, max_bytes: int) -> None:
-        self._sock = sock
-        self._max_bytes = max_bytes
-        self._rest = b""
-        self._poll = select.poll()
-        self._poll.register(sock, select.POLLIN)
-        self._kept: list[bytes] = []
-        self._kept_bytes = 0
-
-    def write(self, kind: int, payload: bytes) -> None:
-        """Send a frame, after those that were kept. Raises ``OSError`` if the other side is gone."""
-        head = _HEAD.pack(len(payload), kind)
-        if self._kept or len(payload) < _PIECE_BYTES:
-            self._sock.sendall(b"".join([*self._kept, head, payload]))
-            self._kept, self._kept_bytes = [], 0
-        else:
-            self._sock.sendall(head)
-            self._sock.sendall(payload)
-
-    def keep(self, kind: int, payload: bytes) -> None:
-        """Send a frame with the next one, or once there is enough to send."""
-        if self._kept_bytes + len(payload) >= _PIECE_BYTES:
-            self.write(kind, payload)
-            return
-        self._kept += (_HEAD.pack(len(payload), kind), payload)
-        self._kept_bytes += len(payload)
-
-    def read(self, patience: Patience | None = None) -> tuple[int, bytes | bytearray] | None:
-        """The next frame; ``None`` when the other side is gone. Blocks.
-
-        Raises :class:`Broken` and ``TimeoutError``; nothing more can be read then.
-        """
-        head = self._exactly(_HEAD.size, patience)
-        if head is None:
-            return None
-        size, kind = _HEAD.unpack(head)
-        if size > self._max_bytes or kind > RAISED:
-            raise Broken(f"a frame of kind {kind} with {size} bytes")
-        payload = self._exactly(size, patience)
-        return None if payload is None else (kind, payload)
-
-    def end(self) -> None:
-        """Say that nothing more will be written."""
-        self._sock.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        self._sock.close()
-
-    def _exactly(self, size: int, patience: Patience | None) -> bytes | bytearray | None:
-        rest = self._rest
-        if len(rest) >= size:
-            self._rest = rest[size:]
-            return rest[:size]
-        if size > _PIECE_BYTES:  # PERF: into place, not piece by piece
-            whole = bytearray(size)
-            whole[: len(rest)] = rest
-            self._rest = b""
-            view = memoryview(whole)[len(rest) :]
-            while view:
-                if patience is not None:
-                    patience.wait(self._poll.poll)
-                n = self._sock.recv_into(view)
-                if not n:
-                    return None
-                view = view[n:]
-            return whole
-        while len(rest) < size:
-            if patience is not None:
-                patience.wait(self._poll.poll)
-            piece = self._sock.recv(_PIECE_BYTES)
-            if not piece:
-                return None
-            rest += piece
-        self._rest = rest[size:]
-        return rest[:size]
 
 
 class Unspeakable(Exception):

@@ -88,7 +88,7 @@ class IsolatedProxy(Component):
     _home: tuple[str, str]
     _max_bytes: int
     _limit_s: Callable[[], float]
-    _respawner: Respawner | None = None
+    _respawner: Respawner[Process] | None = None
     _latest: Call | None = None
 
     def __init__(self) -> None:

@@ -4,73 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import signal
-import socket
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from pypes.core.limits import KIB, MIB
+from pypes.core.limits import KIB
 from pypes.core.shown import REASON_CHARS, TRACE_CHARS, bounded
 from pypes.core.values import Body
 from pypes.errors import Reject, Retry, Unreachable
 from pypes.placement import frames
-
-#: A child that was told to tear down is killed after this time.
-TEARDOWN_S = 1.0
-#: One that has closed its socket has died or is about to.
-DYING_S = 5.0
+from pypes.placement.channel import Broken, Channel, Patience
+from pypes.placement.spawned import Spawned
 
 #: Values and bytes sent to a child before it asks for them. They must fit into the socket together with what the child says:
 #: neither must wait for the other to read.
 AHEAD_VALUES, AHEAD_BYTES = 8, 256 * KIB
-SOCKET_BYTES = MIB
-
-#: Signals that come from outside: a component does not send them to itself.
-_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-class Died(Exception):
-    """The child is gone; ``is_outside`` if somebody else killed it."""
-
-    def __init__(self, reason: str, is_outside: bool = False) -> None:
-        super().__init__(reason)
-        self.is_outside = is_outside
 
 
 class _TooMuch(Exception):
     """A value too large to be sent ahead."""
 
 
-class Process:
-    """A child from its start to its end. One thread speaks with it at a time; :meth:`kill` may be called from any.
-
-    The kernel kills the child when the *thread* that started it ends (``PR_SET_PDEATHSIG``): start it in one that stays.
-    """
+class Process(Spawned):
+    """A child that runs an isolated component, from its start to its end. One thread speaks with it at a time."""
 
     def __init__(self, order: frames.Order) -> None:
-        ours, theirs = socket.socketpair()
-        for end in (ours, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
-        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109 - what "" stands for in sys.path
-        with theirs, contextlib.ExitStack() as on_error:
-            on_error.callback(ours.close)
-            self._popen = subprocess.Popen(
-                # -P: the current directory is importable only if it is for this process
-                [sys.executable, "-P", "-m", "pypes.placement.child", str(theirs.fileno()), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": path},
-                pass_fds=[theirs.fileno()],
-            )
-            on_error.pop_all()
-        self.pid = self._popen.pid
-        self._channel = frames.Channel(ours, order.max_bytes)
+        super().__init__("pypes.placement.child")
+        self._channel = Channel(self.sock, order.max_bytes)
         self._values = frames.InstanceValues()
         #: True until it has finished with a packet: whatever happens with the first one is that packet's own doing.
         self.is_fresh = True
@@ -134,7 +97,7 @@ class Process:
             self._channel.write(frames.VALUE, payload)
 
     def decode(self, payload: bytes | bytearray, *, has_port: bool) -> tuple[str, Any]:
-        """Port and value of ``SENT``, the value of ``DONE``. Raises :class:`frames.Broken`."""
+        """Port and value of ``SENT``, the value of ``DONE``. Raises :class:`Broken`."""
         self._values.bodies = self._given[0][1]
         parts = self._values.decode(payload)
         port = parts.pop(0) if has_port and parts else ""
@@ -146,7 +109,7 @@ class Process:
         self._given_bytes -= self._given.popleft()[2]
 
     def answers(self, timeout_s: float) -> Iterator[tuple[int, bytes | bytearray]]:
-        """Answers to the packet, up to ``DONE`` or ``RAISED``. Raises :class:`Died`, ``TimeoutError``, :class:`frames.Broken`.
+        """Answers to the packet, up to ``DONE`` or ``RAISED``. Raises :class:`Died`, ``TimeoutError``, :class:`Broken`.
 
         ``timeout_s`` is all the time it may take to say something; what passes between two ``next`` does not count.
         """
@@ -160,10 +123,10 @@ class Process:
             if kind in (frames.DONE, frames.RAISED):
                 return
 
-    def _patience(self, timeout_s: float) -> frames.Patience:
-        return frames.Patience(timeout_s, lambda: _is_stopped(self.pid))
+    def _patience(self, timeout_s: float) -> Patience:
+        return Patience(timeout_s, lambda: self.is_stopped)
 
-    def _read(self, patience: frames.Patience | None) -> tuple[int, bytes | bytearray]:
+    def _read(self, patience: Patience | None) -> tuple[int, bytes | bytearray]:
         try:
             frame = self._channel.read(patience)
         except ConnectionError as error:
@@ -174,50 +137,14 @@ class Process:
 
     def _logged(self, kind: int, payload: bytes | bytearray) -> None:
         if kind != frames.LOG:
-            raise frames.Broken(f"an unexpected frame of kind {kind}")
+            raise Broken(f"an unexpected frame of kind {kind}")
         line = _decoded(payload, frames.Line)
         record = {"name": line.logger, "levelno": line.level, "levelname": logging.getLevelName(line.level), "msg": line.message}
         logging.getLogger(line.logger).handle(logging.makeLogRecord({**line.extra, **record}))
 
-    # -- ending it --------------------------------------------------------------------------------------
-
-    def died(self) -> Died:
-        """Cause of the process's death; a process that still lives is killed."""
-        try:
-            status = self._popen.wait(DYING_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return Died("the process closed its socket")
-        if status < 0:
-            return Died(f"killed by {signal.Signals(-status).name}", is_outside=-status in _FROM_OUTSIDE)
-        return Died(f"exited with status {status}")
-
-    def kill(self) -> None:
-        """Kill it and all that it started. Returns at once, but see :meth:`close`."""
-        started = _descendants(self.pid) if self._popen.returncode is None else []
-        self._popen.kill()
-        for pid in started:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-
-    def end(self) -> None:
-        """Have it tear down and exit; blocks for :data:`TEARDOWN_S` at most, then kills it."""
-        with contextlib.suppress(OSError):
-            self._channel.end()
-        try:
-            self._popen.wait(TEARDOWN_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self.close()
-
-    def close(self) -> None:
-        """Reap it, after it was killed or has ended by itself."""
-        self._popen.wait()
-        self._channel.close()
-
 
 def failure_in(payload: bytes | bytearray) -> frames.Failure:
-    """Contents of a frame of ``RAISED`` or ``FAILED``. Raises :class:`frames.Broken`."""
+    """Contents of a frame of ``RAISED`` or ``FAILED``. Raises :class:`Broken`."""
     failure: frames.Failure = _decoded(payload, frames.Failure)
     return failure
 
@@ -252,22 +179,4 @@ def _decoded(payload: bytes | bytearray, kind: Any) -> Any:
     try:
         return msgspec.msgpack.decode(payload, type=kind)
     except ValueError as error:
-        raise frames.Broken(str(error)) from error
-
-
-def _is_stopped(pid: int) -> bool:
-    """True if a process is stopped by a signal or a debugger (Linux; elsewhere nothing is known)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in ("T", "t")
-    except OSError:
-        return False
-
-
-def _descendants(pid: int) -> list[int]:
-    """Processes started by ``pid`` and by those (Linux; elsewhere none are seen)."""
-    found: list[int] = []
-    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in map(int, listing.read_text().split()):
-                found += [child, *_descendants(child)]
-    return found
+        raise Broken(str(error)) from error

@@ -1,15 +1,16 @@
-"""Respawner: sees to it that an isolated component always has a process that is set up."""
+"""Respawner: sees to it that there always is a process that is set up."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
 from pypes.core.watched import watched_thread
 from pypes.errors import ComponentError, Unreachable
-from pypes.placement.frames import Broken
-from pypes.placement.process import Died, Process
+from pypes.placement.channel import Broken
+from pypes.placement.spawned import Died
 
 #: Setting up again must not take longer than this; between two tries that failed there is a back-off.
 SETUP_S = 120.0
@@ -18,18 +19,34 @@ RETRY_FIRST_S, RETRY_MOST_S = 0.1, 30.0
 WAIT_S = 60.0
 
 
-class Respawner:
+class Kept(Protocol):
+    """The part of a process that concerns a respawner; see :class:`pypes.placement.spawned.Spawned`."""
+
+    def wait_ready(self, timeout_s: float | None) -> None:
+        """Block until it is set up. Raises what its set-up raised, :class:`Died` or ``TimeoutError``."""
+
+    def kill(self) -> None: ...
+
+    def end(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+P = TypeVar("P", bound=Kept)
+
+
+class Respawner(Generic[P]):
     """Starts processes in a thread of its own, the next one as soon as one is given up."""
 
-    def __init__(self, name: str, start: Callable[[], Process], wait_s: float = WAIT_S) -> None:
+    def __init__(self, name: str, start: Callable[[], P], wait_s: float = WAIT_S) -> None:
         self._name = name
         self._wait_s = wait_s
         self._start = start
         self._changed = threading.Condition()
-        self._process: Process | None = None
-        self._starting: Process | None = None
+        self._process: P | None = None
+        self._starting: P | None = None
         #: Processes that were killed and are yet to be reaped.
-        self._given_up: list[Process] = []
+        self._given_up: list[P] = []
         self._failure: Exception | None = None
         self._was_ready = False
         self._tries = 0
@@ -55,7 +72,7 @@ class Respawner:
             if self._failure is not None:
                 raise self._failure
 
-    def take(self) -> Process:
+    def take(self) -> P:
         """The process that is set up; blocks while there is none. Raises :class:`Unreachable` when that takes too long."""
         with self._changed:
             self._changed.wait_for(lambda: self._process or self._is_closed, self._wait_s)
@@ -69,7 +86,7 @@ class Respawner:
                 )
             raise Unreachable(max(0.0, self._next_try - time.monotonic()), reason) from self._failure
 
-    def give_up(self, process: Process) -> None:
+    def give_up(self, process: P) -> None:
         """Kill a process; the next one is started at once."""
         process.kill()
         with self._changed:
@@ -102,7 +119,7 @@ class Respawner:
         self._reap()
 
     def _set_up(self) -> None:
-        process: Process | None = None
+        process: P | None = None
         failure: Exception | None = None
         try:
             process = self._start()

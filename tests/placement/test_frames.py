@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import socket
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -19,6 +17,7 @@ from pypes.core.values import One, Several
 from pypes.ingest.codecs.raw import StreamBody
 from pypes.packet import Packet
 from pypes.placement import frames
+from pypes.placement.channel import Broken
 
 plain = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.floats(allow_nan=False), st.text(max_size=9), st.binary(max_size=9)
@@ -139,69 +138,5 @@ def test_a_list_too_deep_is_refused() -> None:
 )
 def test_an_instance_trusts_no_child(data: bytes) -> None:
     values = frames.InstanceValues()
-    with pytest.raises(frames.Broken):
+    with pytest.raises(Broken):
         values.value(values.decode(data))
-
-
-@pytest.fixture
-def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
-    one, other = socket.socketpair()
-    with one, other:
-        yield one, other
-
-
-def test_frames_arrive_whole_and_in_order(ends: tuple[socket.socket, socket.socket]) -> None:
-    ours, theirs = frames.Channel(ends[0], 1 << 30), frames.Channel(ends[1], 1 << 30)
-    sizes = [0, 1, 65_535, 65_536, 3_000_000, 5, 70_000, 0]
-
-    def send() -> None:
-        for size in sizes:
-            theirs.keep(frames.SENT, b"k" * (size // 3))
-            theirs.write(frames.DONE, b"w" * size)
-        theirs.end()
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    for size in sizes:
-        assert ours.read(frames.Patience(10)) == (frames.SENT, b"k" * (size // 3))
-        assert ours.read() == (frames.DONE, b"w" * size)
-    assert ours.read() is None
-    sender.join()
-
-
-def test_reading_has_an_end(ends: tuple[socket.socket, socket.socket]) -> None:
-    with pytest.raises(TimeoutError):
-        frames.Channel(ends[0], 10).read(frames.Patience(0.001))
-    ends[1].sendall(b"\1")  # less than a frame
-    with pytest.raises(TimeoutError):
-        frames.Channel(ends[0], 10).read(frames.Patience(0.001))
-
-
-def test_what_has_come_is_read_however_late_it_is(ends: tuple[socket.socket, socket.socket]) -> None:
-    frames.Channel(ends[1], 10).write(frames.DONE, b"x")
-    assert frames.Channel(ends[0], 10).read(frames.Patience(0)) == (frames.DONE, b"x")
-
-
-def test_no_time_passes_while_the_other_side_is_stopped() -> None:
-    stopped = iter([True, True, False])
-    patience = frames.Patience(frames.SLICE_S, lambda: next(stopped))
-    polls: list[float] = []
-    with pytest.raises(TimeoutError):
-        patience.wait(lambda ms: polls.append(ms) or threading.Event().wait(ms / 1000))  # type: ignore[func-returns-value]
-    assert len(polls) == 3
-
-
-@pytest.mark.parametrize("head", [(1 << 40, frames.DONE), (1, 99)])
-def test_an_odd_frame_is_refused(ends: tuple[socket.socket, socket.socket], head: tuple[int, int]) -> None:
-    ends[1].sendall(head[0].to_bytes(8, "little") + bytes([head[1]]))
-    with pytest.raises(frames.Broken):
-        frames.Channel(ends[0], 1 << 20).read(frames.Patience(5))
-
-
-def test_an_end_in_the_middle_is_an_end(ends: tuple[socket.socket, socket.socket]) -> None:
-    for size in (10, 1 << 20):
-        one, other = socket.socketpair()
-        with one, other:
-            other.sendall(size.to_bytes(8, "little") + bytes([frames.DONE]) + b"short")
-            other.shutdown(socket.SHUT_WR)
-            assert frames.Channel(one, 1 << 30).read(frames.Patience(5)) is None

@@ -12,8 +12,10 @@ from pypes.core.limits import MIB
 from pypes.errors import Unreachable
 from pypes.packet import Packet
 from pypes.placement import frames
-from pypes.placement.process import Died, Process
+from pypes.placement.channel import SLICE_S
+from pypes.placement.process import Process
 from pypes.placement.respawner import Respawner
+from pypes.placement.spawned import Died
 from pypes.testing.node import until
 from tests.placement import samples
 
@@ -81,7 +83,7 @@ def test_packets_wait_for_one_that_cannot_be_set_up_again() -> None:
     respawner.close(is_busy=False)
 
 
-def is_up(respawner: Respawner) -> bool:
+def is_up(respawner: Respawner[Process]) -> bool:
     try:
         respawner.take()
     except Unreachable:
@@ -130,7 +132,7 @@ def test_what_was_done_before_it_died_counts() -> None:
     child = psutil.Process(process.pid)
     until(lambda: child.status() == psutil.STATUS_ZOMBIE, 20, "it has died of the second packet")
     process.give_ahead([bad, later])
-    [(kind, _)] = process.answers(frames.SLICE_S)
+    [(kind, _)] = process.answers(SLICE_S)
     assert kind == frames.DONE
     process.finished()
     assert process.expects(bad)

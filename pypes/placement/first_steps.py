@@ -1,0 +1,50 @@
+"""First steps of a spawned process: its signals, its lifeline, the bounds of its memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from pypes.core.lifeline import die_with_parent, watch
+
+
+def begin() -> socket.socket:
+    """Tie this process to the one that started it (:class:`pypes.placement.spawned.Spawned`); returns the socket to that."""
+    fd, parent = map(int, sys.argv[1:])
+    # how it ends is up to its owner, which must finish what it has first
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    die_with_parent(parent)
+    sock = socket.socket(fileno=fd)
+    watch([fd])
+    return sock
+
+
+def confine(max_bytes: int | None) -> None:
+    """Bound the address space of this process, and have it go first where the machine runs out of memory."""
+    import resource
+
+    # what bounds the owner does not bound this process
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_DATA, (resource.getrlimit(resource.RLIMIT_DATA)[1],) * 2)
+    # a gigabyte for every hostile document would fill the disk
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    # should the whole machine run out of memory, this process goes before its owner
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+    if max_bytes is None:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = max_bytes if hard == resource.RLIM_INFINITY else min(max_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def leave(status: int) -> None:
+    """Exit at once; threads that were left behind must not keep the process."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,0 +1,122 @@
+"""Spawned process: a child with which its owner speaks over a socket, from its start to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pypes.core.limits import MIB
+
+#: A child that was told to tear down is killed after this time.
+TEARDOWN_S = 1.0
+#: One that has closed its socket has died or is about to.
+DYING_S = 5.0
+
+SOCKET_BYTES = MIB
+
+#: Signals that come from outside: a component does not send them to itself.
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Died(Exception):
+    """The child is gone; ``is_outside`` if somebody else killed it."""
+
+    def __init__(self, reason: str, is_outside: bool = False) -> None:
+        super().__init__(reason)
+        self.is_outside = is_outside
+
+
+class Spawned:
+    """A child that runs a module, with the descriptor of :attr:`sock`'s other end and the number of this process as arguments.
+
+    :meth:`kill` may be called from any thread. The kernel kills the child when the *thread* that started it ends
+    (``PR_SET_PDEATHSIG``): start it in one that stays. The module begins with :func:`pypes.placement.first_steps.begin`.
+    """
+
+    def __init__(self, module: str, python: str = sys.executable, paths: Sequence[str] | None = None) -> None:
+        self.sock, theirs = socketpair()
+        with theirs, contextlib.ExitStack() as on_error:
+            on_error.callback(self.sock.close)
+            self._popen = subprocess.Popen(
+                # -P: the current directory is importable only if it is for this process
+                [python, "-P", "-m", module, str(theirs.fileno()), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(own_paths() if paths is None else paths)},
+                pass_fds=[theirs.fileno()],
+            )
+            on_error.pop_all()
+        self.pid = self._popen.pid
+
+    @property
+    def is_stopped(self) -> bool:
+        """True if it is stopped by a signal or a debugger (Linux; elsewhere nothing is known)."""
+        try:
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] in ("T", "t")
+        except OSError:
+            return False
+
+    def died(self) -> Died:
+        """Reap it, and tell the cause of its death; a process that still lives is killed."""
+        try:
+            return self.cause(self._popen.wait(DYING_S))
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return Died("the process closed its socket")
+
+    def cause(self, status: int) -> Died:
+        """Cause of a death with this status, as :mod:`subprocess` has it."""
+        if status < 0:
+            return Died(f"killed by {signal.Signals(-status).name}", is_outside=-status in _FROM_OUTSIDE)
+        return Died(f"exited with status {status}")
+
+    def kill(self) -> None:
+        """Kill it and all that it started. Returns at once, but see :meth:`close`."""
+        started = _descendants(self.pid) if self._popen.returncode is None else []
+        self._popen.kill()
+        for pid in started:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Have it tear down and exit; blocks for :data:`TEARDOWN_S` at most, then kills it."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+        try:
+            self._popen.wait(TEARDOWN_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.close()
+
+    def close(self) -> None:
+        """Reap it, after it was killed or has ended by itself."""
+        self._popen.wait()
+        self.sock.close()
+
+
+def own_paths() -> list[str]:
+    """Places from which this process imports, for a child that is to import from the same ones."""
+    return [entry or os.getcwd() for entry in sys.path]  # noqa: PTH109 - what "" stands for in sys.path
+
+
+def socketpair() -> tuple[socket.socket, socket.socket]:
+    """A pair of connected sockets with room for what is sent ahead."""
+    pair = socket.socketpair()
+    for end in pair:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
+    return pair
+
+
+def _descendants(pid: int) -> list[int]:
+    """Processes started by ``pid`` and by those (Linux; elsewhere none are seen)."""
+    found: list[int] = []
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, listing.read_text().split()):
+                found += [child, *_descendants(child)]
+    return found
