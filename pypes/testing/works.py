@@ -1,0 +1,62 @@
+"""Work for tests of executors; a module of its own, because pool workers import it, and they need no pytest."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+class Lives:
+    """Writes down in a folder when it is set up, called and closed; an item is called with the name of this pool worker."""
+
+    def __init__(self, folder: str, call: Callable[[str, Any], Any] = lambda name, item: (name, item)) -> None:
+        self._folder = Path(folder)
+        self._call = call
+        self._name = ""
+
+    def setup(self) -> None:
+        self._name = f"{os.getpid()}-{threading.get_ident()}"
+        self._note("setup")
+
+    def run(self, item: Any) -> Any:
+        assert self._name, "set up first"
+        return self._call(self._name, item)
+
+    def close(self) -> None:
+        self._note("close")
+
+    def _note(self, what: str) -> None:
+        with (self._folder / what).open("a") as file:
+            file.write(f"{self._name}\n")
+
+
+class Never:
+    """Cannot be set up."""
+
+    def setup(self) -> None:
+        raise LookupError("no model")
+
+    def run(self, item: Any) -> Any:
+        raise AssertionError("it is not set up")
+
+    def close(self) -> None:
+        raise AssertionError("it is not set up")
+
+
+def wait_for(folder: str, name: str, mark: str = "") -> str:
+    """Returns ``name`` when a file of this name is there; the file ``mark`` says that it waits."""
+    if mark:
+        Path(folder, mark).touch()
+    while not Path(folder, name).exists():
+        pass
+    return name
+
+
+def fail(item: Any) -> Any:
+    """Raises for every third item."""
+    if item % 3 == 1:
+        raise ValueError(f"bad {item}")
+    return item
