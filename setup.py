@@ -27,6 +27,7 @@ setup(
     install_requires=[
         "backports.zstd>=1.0; python_version < '3.14'",
         "click>=8.1",
+        "cloudpickle>=3",
         "cronsim>=2.6",
         "greenlet>=3.0",
         "isal>=1.6",
@@ -49,7 +50,7 @@ setup(
         # `pypes new`
         "new": ["cookiecutter>=2.6"],
         # what the server is measured against; Redis itself is the machine's package
-        "bench": ["celery>=5.3", "lmdb>=1.5", "psutil>=6", "redis>=5"],
+        "bench": ["celery>=5.3", "lmdb>=1.5", "numpy>=1.26", "psutil>=6", "redis>=5"],
         "test": [
             "build>=1.2",
             "cookiecutter>=2.6",

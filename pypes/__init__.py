@@ -6,7 +6,7 @@ Layers, each importing only from those before it (``tests/test_layers.py`` holds
     graph                                                      the model of a graph, its JSON, its validation
     registry                                                   the components that are installed
     ingest                                                     bodies, limits of input, the durable queue, dispatch to instances
-    placement                                                  components in processes of their own
+    placement                                                  executors; components in processes of their own
     runtime                                                    the scheduler, instance and worker processes, the supervisor
     testing                                                    parts for tests of components, of graphs and of Pypes itself
     api                                                        HTTP

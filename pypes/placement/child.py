@@ -27,12 +27,10 @@ from pypes.errors import ComponentError, Reject
 from pypes.placement import frames
 from pypes.placement.channel import Channel
 from pypes.placement.first_steps import begin, confine, leave
+from pypes.placement.pool_frames import STANDARD
 from pypes.registry.loading import resolve
 
 T = TypeVar("T")
-
-#: Attributes of every ``logging`` record; what else a record carries was given with the event.
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 def main() -> None:
@@ -151,7 +149,7 @@ class Forward(logging.Handler):
         self._says = says
 
     def emit(self, record: logging.LogRecord) -> None:
-        extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        extra = {key: value for key, value in vars(record).items() if key not in STANDARD}
         if record.exc_info:
             extra["exception"] = logs.trace_of(record)
         message = record.getMessage()

@@ -17,6 +17,7 @@ from pypes.core.values import Body
 from pypes.errors import Reject, Retry, Unreachable
 from pypes.placement import frames
 from pypes.placement.channel import Broken, Channel, Patience
+from pypes.placement.retold import InChild, like
 from pypes.placement.spawned import Spawned
 
 #: Values and bytes sent to a child before it asks for them. They must fit into the socket together with what the child says:
@@ -158,21 +159,9 @@ def raised(failure: frames.Failure) -> Exception:
     elif failure.steers:
         error = (Unreachable if failure.steers == "Unreachable" else Retry)(failure.delay_s, message)
     else:
-        # the child is not trusted with the name of a class either
-        name = failure.type if failure.type.isidentifier() and len(failure.type) <= 200 else "Exception"
-        error = type(name, (Exception,), {"__module__": "isolated"})(message)
+        error = like(failure.type, message)
     error.__cause__ = InChild(bounded(failure.traceback, TRACE_CHARS))
     return error
-
-
-class InChild(Exception):
-    """Carries the traceback of the child into that of the instance."""
-
-    def __init__(self, trace: str) -> None:
-        super().__init__(trace)
-
-    def __str__(self) -> str:
-        return f"\n{self.args[0].rstrip()}"
 
 
 def _decoded(payload: bytes | bytearray, kind: Any) -> Any:

@@ -38,8 +38,9 @@ P = TypeVar("P", bound=Kept)
 class Respawner(Generic[P]):
     """Starts processes in a thread of its own, the next one as soon as one is given up."""
 
-    def __init__(self, name: str, start: Callable[[], P], wait_s: float = WAIT_S) -> None:
+    def __init__(self, name: str, start: Callable[[], P], wait_s: float = WAIT_S, place: str = "filter") -> None:
         self._name = name
+        self._place = f"{place} {name}"
         self._wait_s = wait_s
         self._start = start
         self._changed = threading.Condition()
@@ -78,12 +79,9 @@ class Respawner(Generic[P]):
             self._changed.wait_for(lambda: self._process or self._is_closed, self._wait_s)
             if self._process is not None and not self._is_closed:
                 return self._process
-            reason = f"the process of the component is not set up in filter {self._name}"
+            reason = f"the process of the component is not set up in {self._place}"
             if self._failure is not None:
-                reason = (
-                    f"the component cannot be set up again in filter {self._name}: {type(self._failure).__name__}: "
-                    f"{self._failure}"
-                )
+                reason = f"the component cannot be set up again in {self._place}: {type(self._failure).__name__}: {self._failure}"
             raise Unreachable(max(0.0, self._next_try - time.monotonic()), reason) from self._failure
 
     def give_up(self, process: P) -> None:

@@ -93,9 +93,13 @@ class Spawned:
             self.kill()
         self.close()
 
+    def reap(self) -> None:
+        """Block until it has ended: nothing runs there any more."""
+        self._popen.wait()
+
     def close(self) -> None:
         """Reap it, after it was killed or has ended by itself."""
-        self._popen.wait()
+        self.reap()
         self.sock.close()
 
 

@@ -1,0 +1,147 @@
+"""Keeper: the owner of the pool workers of a process executor. It spawns, watches, reaps and replaces them.
+
+No data pass through it, so it may be in another process than the users of the pool workers, of whom there may be several.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from pypes.core.watched import watched_thread
+from pypes.placement.executor import Make
+from pypes.placement.pool_process import KILLED, NO_BOUNDS, Bounds, Loss, PoolProcess, order_of
+from pypes.placement.respawner import WAIT_S, Respawner
+
+#: Ends of pool workers that are remembered for users which ask later than others.
+LOSSES = 256
+
+
+class Connection(NamedTuple):
+    """A user's way to a pool worker: the seat and number of that, the user's own number there, and a socket of its own."""
+
+    seat: int
+    worker: int
+    user: int
+    sock: socket.socket
+
+
+class Keeper(Protocol):
+    """Has a pool worker on each of its *seats*, and another one there when that is lost."""
+
+    @property
+    def width(self) -> int:
+        """Number of seats."""
+
+    def setup(self) -> None:
+        """Block until there is one on each seat. Raises why that cannot be; nothing is left then."""
+
+    def connect(self, seat: int) -> Connection:
+        """A new connection to the pool worker of a seat; blocks while there is none.
+
+        Raises :class:`~pypes.errors.Unreachable` if none can be had for now, or ever, because the keeper is closed.
+        """
+
+    def lost(self, connection: Connection) -> Loss:
+        """Cause of the end of a connection, after the pool worker was reaped: nothing runs there any more."""
+
+    def close(self) -> None:
+        """Let go of the pool workers; the owner ends them. Blocks until that is done."""
+
+
+class LocalKeeper:
+    """The keeper in the process of the users, or of the one to which these are told the way."""
+
+    def __init__(self, make: Make, width: int, bounds: Bounds = NO_BOUNDS, name: str = "pool", wait_s: float = WAIT_S) -> None:
+        self.width = width
+        self._wait_s = wait_s
+        self._order = order_of(make, bounds)
+        self._bounds = bounds
+        self._name = name
+        self._lock = threading.Lock()
+        self._respawners: list[Respawner[PoolProcess]] = []
+        #: Pool workers that somebody is connected to, by number, and the ends of the last ones that were lost.
+        self._known: dict[int, PoolProcess] = {}
+        self._losses: dict[int, Loss] = {}
+        #: The latest pool worker of each seat.
+        self._seated: dict[int, PoolProcess] = {}
+        self._numbers = 0
+        self._is_closed = threading.Event()
+
+    def setup(self) -> None:
+        """Start all pool workers; blocks until they are set up. Raises what the set-up of one raised, and ends the others."""
+        self._is_closed.clear()
+        try:
+            for seat in range(self.width):
+                self._respawners.append(Respawner(f"{self._name}-{seat}", self._start, self._wait_s, "pool worker"))
+            for respawner in self._respawners:
+                respawner.first()
+        except BaseException:
+            self.close()
+            raise
+        if self._bounds.timeout_s is not None:
+            watched_thread(lambda: self._watch(self._bounds.slice_s), f"pypes-keeper-{self._name}")
+
+    def connect(self, seat: int) -> Connection:
+        while True:
+            process = self._respawners[seat].take()
+            try:
+                user, sock = process.connect()
+            except OSError:  # it has died meanwhile
+                self._respawners[seat].give_up(process)
+                continue
+            with self._lock:
+                self._seated[seat] = self._known[process.number] = process
+            return Connection(seat, process.number, user, sock)
+
+    def lost(self, connection: Connection) -> Loss:
+        number = connection.worker
+        with self._lock:
+            process = self._known.get(number)
+            if process is None:  # another user of it was told before
+                return self._losses.get(number, Loss("it has ended", KILLED, None))
+        loss = process.lost()
+        self._respawners[connection.seat].give_up(process)
+        with self._lock:
+            self._known.pop(number, None)
+            self._losses[number] = loss
+            if len(self._losses) > LOSSES:
+                del self._losses[min(self._losses)]
+        return loss
+
+    def close(self) -> None:
+        """End the pool workers, the busy ones in the midst of an item. Blocks until nothing of them is left."""
+        self._is_closed.set()
+        _in_threads([self._closing(seat, respawner) for seat, respawner in enumerate(self._respawners)])
+        self._respawners.clear()
+        self._seated.clear()
+        self._known.clear()
+
+    def _closing(self, seat: int, respawner: Respawner[PoolProcess]) -> Callable[[], None]:
+        process = self._seated.get(seat)
+        return lambda: respawner.close(is_busy=process is not None and process.is_busy)
+
+    def _start(self) -> PoolProcess:
+        with self._lock:
+            self._numbers += 1
+            number = self._numbers
+        return PoolProcess(number, self._order, self._bounds)
+
+    def _watch(self, slice_s: float) -> None:
+        """Kill what takes too long, whoever its user is, and whether that lives or not."""
+        while not self._is_closed.wait(slice_s):
+            with self._lock:
+                known = [*self._known.values()]
+            for process in known:
+                process.watch(slice_s)
+
+
+def _in_threads(calls: list[Callable[[], None]]) -> None:
+    """Make these calls at the same time; blocks until all have returned."""
+    threads = [threading.Thread(target=call, name="pypes-keeper-close") for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,148 @@
+"""Work that is hard on its pool worker; a module of its own, because pool workers import it."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+
+class Block:
+    """Bytes that travel as a buffer of their own, as arrays do."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = memoryview(data)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return Block, (pickle.PickleBuffer(self.data),)
+
+
+class Job:
+    """Does with an item ``(what, number)`` what it says, and writes down in its folder that it has begun it."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+        self._leaked: list[bytearray] = []
+
+    def setup(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def run(self, item: tuple[str, int]) -> Any:
+        what, number = item
+        with (self._folder / "begun").open("a") as file:
+            file.write(f"{number}\n")
+        return getattr(self, what)(number)
+
+    def good(self, number: int) -> int:
+        return number
+
+    def pid(self, number: int) -> tuple[int, int]:
+        return number, os.getpid()
+
+    def fds(self, number: int) -> int:
+        return len([*Path("/proc/self/fd").iterdir()])
+
+    def killed(self, number: int) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def killed_once(self, number: int) -> int:
+        mark = self._folder / f"killed-{number}"
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number
+
+    def crash(self, number: int) -> None:
+        ctypes.string_at(0)
+
+    def abort(self, number: int) -> None:
+        os.abort()
+
+    def exit(self, number: int) -> None:
+        os._exit(3)
+
+    def hang(self, number: int) -> None:
+        while True:
+            pass
+
+    def hang_deaf(self, number: int) -> None:
+        """Hang in C, where no signal handler and no thread of Python's runs."""
+        ctypes.PyDLL(None).pause()
+
+    def hang_with_tool(self, number: int) -> None:
+        with subprocess.Popen(["sleep", "60"]) as tool:
+            (self._folder / "tool").write_text(str(tool.pid))
+
+    def exhaust(self, number: int) -> bytearray:
+        return bytearray(4 << 30)
+
+    def memory_error(self, number: int) -> None:
+        raise MemoryError("too much")
+
+    def nap(self, number: int) -> int:
+        """Takes a tenth of a second."""
+        threading.Event().wait(0.1)
+        return number
+
+    def leak(self, number: int) -> int:
+        self._leaked.append(bytearray(100 << 20))
+        return number
+
+    def waits(self, number: int) -> int:
+        """Done when the file ``go`` is there; ``waits`` holds its process id."""
+        (self._folder / "waits.part").write_text(str(os.getpid()))
+        (self._folder / "waits.part").rename(self._folder / "waits")
+        while not (self._folder / "go").exists():
+            pass
+        return number
+
+    def odd(self, number: int) -> Any:
+        return threading.Lock()
+
+    def large(self, number: int) -> bytes:
+        return b"x" * 60_000
+
+    def block(self, number: int) -> Block:
+        return Block(bytearray(b"%d" % (number % 10)) * 1_000_000)
+
+    def speak(self, number: int) -> int:
+        logging.getLogger("jobs").warning("look at %s", number, extra={"n": 1, "lock": threading.Lock()})
+        return number
+
+    def interpreter(self, number: int) -> str:
+        return sys.prefix
+
+
+class DiesAtSetUp(Job):
+    def setup(self) -> None:
+        os.abort()
+
+
+class ExitsAtSetUp(Job):
+    def setup(self) -> None:
+        raise SystemExit(3)
+
+
+class NobodyThereAtSetUp(Job):
+    def setup(self) -> None:
+        raise ConnectionRefusedError("nobody there")
+
+
+class SetUpOnce(Job):
+    """Cannot be set up a second time."""
+
+    def setup(self) -> None:
+        mark = self._folder / "set-up"
+        if mark.exists():
+            raise OSError("no licence left")
+        mark.touch()
