@@ -17,6 +17,7 @@ from benchmarks import (
     isolation,
     lanes,
     memory,
+    pools,
     promises,
     real_work,
     scaling,
@@ -41,6 +42,7 @@ CLAIMS: dict[str, Callable[[], Iterable[Line]]] = {
     "scaling": lambda: [scaling.two_instances()],
     "lanes": lambda: [lanes.live_during_bulk()],
     "isolation": isolation.lines,
+    "pools": pools.lines,
     "disk": disk.lines,
     "ordering": lambda: [promises.ordering()],
 }
