@@ -126,3 +126,8 @@ def room(limits: Limits) -> int:
     """Number of connections allowed: ``connections``, or fewer if descriptors are short."""
     descriptors = soft_limit() - RESERVED_DESCRIPTORS - PROBES
     return max(1, min(limits.connections, descriptors // DESCRIPTORS_PER_CONNECTION))
+
+
+def is_over(since: float, allowed_s: float, now: float) -> bool:
+    """True if a deadline that began at ``since`` has passed; 0 seconds are no deadline."""
+    return 0 < allowed_s < now - since

@@ -115,6 +115,15 @@ def raw(
     return status, [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields.items()], body
 
 
+def last(status: int, code: str, detail: str, headers: Mapping[str, str]) -> bytes:
+    """An answer in HTTP/1.1, with a problem document, behind which the connection ends."""
+    found = document(status, code, detail)
+    body = orjson.dumps(found)
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"HTTP/1.1 {status} {found['title']}\r\nconnection: close\r\ncontent-type: {MEDIA_TYPE}\r\n{more}"
+    return b"%bcontent-length: %d\r\n\r\n%b" % (head.encode(), len(body), body)
+
+
 async def send(send: Any, error: PypesError, status: int | None = None, headers: Mapping[str, str] | None = None) -> None:
     """Answer a request with a problem document without the help of Falcon."""
     status, fields, body = raw(error, status, headers)

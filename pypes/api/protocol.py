@@ -13,16 +13,16 @@ import logging
 from typing import Any
 
 import httptools
-import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pypes.api import problems
-from pypes.api.door import Door, Entry
+from pypes.api.door import Door, Entry, is_over
 from pypes.api.flow import Flow
 from pypes.api.guard import OPEN_PATHS
 from pypes.api.joining import JoiningTransport
 from pypes.api.request import DISCARD_BYTES, DISCARD_S
 from pypes.api.short_path import Post, ShortPath
+from pypes.api.upgrading import without_offer
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,8 @@ class Protocol(HttpToolsProtocol):
         self._unanswered = 0
         #: True from the end of a head to the end of its message.
         self._is_in_body = False
+        #: True from the end of a message to the first byte of the next.
+        self._is_between = True
         #: True while a message is read that offered to upgrade; it is read once more without the offer.
         self._is_offer = False
         self._has_coding = False
@@ -66,9 +68,7 @@ class Protocol(HttpToolsProtocol):
         self._refusal: bytes | None = None
         self._refused_at: float | None = None
         self._discarded = 0
-        now = self.loop.time()
-        self._moved_at = now
-        self._waits_since = now
+        now = self._moved_at = self._waits_since = self.loop.time()
         #: Bytes of answers that the client has not taken, as the last sweep saw it, and since when they are as many.
         self._unsent = 0
         self._unsent_since = now
@@ -121,7 +121,7 @@ class Protocol(HttpToolsProtocol):
         if unsent := self.transport.get_write_buffer_size():
             if unsent != self._unsent:
                 self._unsent, self._unsent_since = unsent, now
-            elif _is_over(self._unsent_since, limits.stall_s, now):
+            elif is_over(self._unsent_since, limits.stall_s, now):
                 self.transport.abort()
             return
         self._unsent = 0
@@ -132,14 +132,14 @@ class Protocol(HttpToolsProtocol):
             if self.flow.read_paused:
                 # it is us who make the client wait
                 self._moved_at = now
-            elif _is_over(self._moved_at, limits.stall_s, now):
+            elif is_over(self._moved_at, limits.stall_s, now):
                 self._refuse(408, "http.body_timeout", f"nothing came of the body for {limits.stall_s:g} s; send it again")
         elif not self._unanswered:
             if self._overhead:
-                if _is_over(self._waits_since, limits.head_s, now):
+                if is_over(self._waits_since, limits.head_s, now):
                     self._refuse(408, "http.head_timeout", f"the head of a request has to come within {limits.head_s:g} s")
             # one that never said anything gets no answer: some clients connect ahead of need
-            elif _is_over(self._waits_since, limits.head_s if self.is_new else limits.keep_alive_s, now):
+            elif is_over(self._waits_since, limits.head_s if self.is_new else limits.keep_alive_s, now):
                 self.transport.close()
 
     # -- what arrives ------------------------------------------------------------------------------------
@@ -148,6 +148,10 @@ class Protocol(HttpToolsProtocol):
         self._moved_at = self.loop.time()
         if self._refusal is not None:
             self._discard(len(data))
+            return
+        newest, is_idle = self.cycle, not self._unanswered and self._is_between and not self._is_probe_only
+        if is_idle and (post := self._short_path.whole(self, data)) is not None:
+            self._start_whole(post)
             return
         self._is_progress = False
         size = len(data)
@@ -163,6 +167,8 @@ class Protocol(HttpToolsProtocol):
                 return
         if self._is_progress:
             self._overhead = 0
+            if is_idle and self._post is not None and self._post is self.cycle is not newest:
+                self._short_path.remember(self._post, data)
         else:
             if not self._overhead and not self._is_in_body and not self.is_new:
                 # a head begins on a connection that was idle
@@ -189,21 +195,16 @@ class Protocol(HttpToolsProtocol):
 
     def _without_offer(self) -> bytes:
         """The head of the message that offered to upgrade, without the offer; a new parser takes it, then what follows."""
-        head = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        kept = []
-        for name, value in self.headers:
-            if name == b"connection":
-                value = b", ".join(token for token in value.split(b",") if token.strip().lower() != b"upgrade")
-            if name not in (b"upgrade", b"http2-settings"):
-                kept.append(b"%b: %b\r\n" % (name, value))
+        head = without_offer(self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers)
         self.parser = httptools.HttpRequestParser(self)
         # as uvicorn's: what follows a request that closes must not keep that from being answered
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        return b"%b%b\r\n" % (head, b"".join(kept))
+        return head
 
     # -- what the parser tells ---------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
+        self._is_between = False
         # PERF: the scope of ASGI is made when the application is given the request
         self.url = b""
         self.headers = []
@@ -282,6 +283,15 @@ class Protocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((post, None))  # type: ignore[arg-type]
 
+    def _start_whole(self, post: Post) -> None:
+        """Answer a request that came whole, as if the parser had seen it."""
+        self.cycle = self._post = self._running = post
+        self._unanswered += 1
+        self._overhead = self._discarded = 0
+        self._waits_since = self._moved_at
+        post.keep_alive = not self._is_server_ending
+        post.begin()
+
     @property
     def _is_server_ending(self) -> bool:
         return getattr(self.server_state, "is_ending", False)
@@ -303,7 +313,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if self._refusal is not None or self._is_offer:
             return
-        self._is_in_body, self._is_progress = False, True
+        self._is_in_body, self._is_between, self._is_progress = False, True, True
         self._waits_since = self._moved_at
         self._discarded = 0
         if self._post is not None:
@@ -336,11 +346,7 @@ class Protocol(HttpToolsProtocol):
         """Answer the message that is being read with a problem document, after those before it, and end the connection."""
         if self._refusal is not None or self.transport.is_closing():
             return
-        document = problems.document(status, code, detail)
-        body = orjson.dumps(document)
-        more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
-        head = f"HTTP/1.1 {status} {document['title']}\r\nconnection: close\r\ncontent-type: {problems.MEDIA_TYPE}\r\n{more}"
-        self._refusal = b"%bcontent-length: %d\r\n\r\n%b" % (head.encode(), len(body), body)
+        self._refusal = problems.last(status, code, detail, headers or {})
         if self._is_in_body and self.cycle is not None:
             self._give_up(self.cycle)
         if not self._unanswered and not self.transport.is_closing():
@@ -391,7 +397,3 @@ def _hang_up(request: Any) -> None:
     else:
         request.disconnected = True
         request.message_event.set()
-
-
-def _is_over(since: float, allowed_s: float, now: float) -> bool:
-    return 0 < allowed_s < now - since

@@ -41,6 +41,11 @@ _UNUSUAL: Final = frozenset(
 )
 _PREFIX: Final = b"pypes-"
 
+#: Heads that are remembered, and the longest of them, in bytes.
+MAX_HEADS: Final = 1024
+MAX_HEAD_BYTES: Final = 1024
+_END: Final = b"\r\n\r\n"
+
 _CONFIRMED: Final = b"%bcontent-type: application/json\r\ncontent-length: %d\r\nlocation: /receipts/%b\r\npypes-graph: %b\r\n%b%b"
 
 Fields = list[tuple[bytes, bytes]]
@@ -56,6 +61,8 @@ class ShortPath:
         #: The fields that uvicorn puts into every answer (the date), as they came and as bytes.
         self._default: Fields = []
         self._default_bytes = b""
+        #: The content type and the length of the body of requests that were admitted, by their heads.
+        self._heads: dict[bytes, tuple[str, int]] = {}
 
     def admit(self, protocol: HttpToolsProtocol, fields: Fields) -> Post | None:
         """The request to ``POST /docs`` with these fields in its head, or ``None`` if the application is to have it.
@@ -89,7 +96,30 @@ class ShortPath:
         text = "" if content_type is None else content_type.decode("latin-1")
         if size > INLINE_COSTLY_BYTES and text[:10].lower() == "multipart/":
             return None
-        return Post(protocol, self, text)
+        return Post(protocol, self, text, size)
+
+    def whole(self, protocol: HttpToolsProtocol, data: bytes) -> Post | None:
+        """The request that ``data`` is from end to end, if its head was admitted before; ``protocol`` is between two requests.
+
+        PERF: clients send the same heads again and again, and to parse one costs as much as to check its document. Who may be
+        let in does not change while a worker lives.
+        """
+        end = data.find(_END, 0, MAX_HEAD_BYTES) + len(_END)
+        known = self._heads.get(data[:end])
+        if known is None or len(data) != end + known[1]:
+            return None
+        post = Post(protocol, self, *known)
+        post.body = data[end:]
+        post.is_complete = True
+        return post
+
+    def remember(self, post: Post, data: bytes) -> None:
+        """Keep the head of a request if ``data``, all that came since the one before it, is that request and nothing else."""
+        end = data.find(_END, 0, MAX_HEAD_BYTES) + len(_END)
+        if len(data) == end + post.size and post.is_complete and post.keep_alive:
+            if len(self._heads) >= MAX_HEADS:
+                self._heads.clear()
+            self._heads[data[:end]] = post.content_type, post.size
 
     def head(self, status: bytes, fields: Fields) -> bytes:
         """The head of an answer from ``status`` on, without the empty line at its end; ``fields`` are those of uvicorn."""
@@ -107,23 +137,26 @@ class Post:
 
     __slots__ = (
         "_answer",
-        "_content_type",
         "_documents",
         "_graph",
         "_protocol",
         "_short_path",
         "body",
+        "content_type",
         "disconnected",
         "is_begun",
         "is_complete",
         "keep_alive",
         "response_complete",
+        "size",
     )
 
-    def __init__(self, protocol: HttpToolsProtocol, short_path: ShortPath, content_type: str) -> None:
+    def __init__(self, protocol: HttpToolsProtocol, short_path: ShortPath, content_type: str, size: int) -> None:
         self._protocol = protocol
         self._short_path = short_path
-        self._content_type = content_type
+        self.content_type = content_type
+        #: The length of its body, as its head has it.
+        self.size = size
         self._documents = 0
         self._graph = ""
         #: An answer that the client has no room for yet.
@@ -188,7 +221,7 @@ class Post:
             return
         body, self.body = bytes(self.body), b""
         try:
-            receipt, self._documents, self._graph = self._short_path.documents.take(self, self._content_type, body)
+            receipt, self._documents, self._graph = self._short_path.documents.take(self, self.content_type, body)
         except PypesError as error:
             self._refuse(error)
         except Exception as error:

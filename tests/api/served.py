@@ -41,11 +41,11 @@ class Served:
         self.worker = worker
         self.state = ServerState()
         self.state.default_headers = [(b"date", b"today")]
-        app, short_path = create_app(worker, config)
+        app, self.short_path = create_app(worker, config)
         uvicorn = Config(app, interface="asgi3", ws="none", lifespan="off", log_config=None, access_log=False)
         uvicorn.load()
         make = partial(Protocol, config=uvicorn, server_state=self.state, app_state={})
-        self._make = partial(make, Door(config.limits), short_path)
+        self._make = partial(make, Door(config.limits), self.short_path)
 
     @classmethod
     async def start(cls, supervisor: Supervisor, **changes: Any) -> Served:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from pypes.api.protocol import MAX_PIPELINED
 from pypes.api.reception import INLINE_BYTES, INLINE_COSTLY_BYTES
+from pypes.api.short_path import MAX_HEAD_BYTES, MAX_HEADS
 from pypes.core.limits import Limits
 from pypes.ingest.store.shards import owner_of
 from pypes.testing.node import Node, running
@@ -284,6 +285,76 @@ async def test_a_small_document_needs_no_task(supervisor: Supervisor) -> None:
             assert (await connection.answer()).status == ACCEPTED
         connection.hang_up()
         assert served.state.total_requests == 6
+    finally:
+        await served.stop()
+
+
+class NoParser:
+    """Stands where a parser would that must not be asked."""
+
+    def feed_data(self, data: bytes) -> None:
+        raise AssertionError(data)
+
+
+@supervised
+async def test_a_head_is_parsed_once_for_all_connections(supervisor: Supervisor) -> None:
+    served = await Served.start(supervisor)
+    try:
+        first, second = await served.connect(), await served.connect()
+        first.give(post())
+        assert (await first.answer()).status == ACCEPTED
+        for connection in (first, second):
+            parser, connection.protocol.parser = connection.protocol.parser, NoParser()
+            connection.give(post(b'{"b": 2}'))
+            assert (await connection.answer()).status == ACCEPTED
+            connection.protocol.parser = parser
+            # another length, so another head
+            connection.give(post(ONE))
+            assert (await connection.answer()).status == ACCEPTED
+            connection.hang_up()
+        assert served.accepted == 5
+    finally:
+        await served.stop()
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [post()[:-1], post()[-1:]],
+        [post()[:20], post()[20:]],
+        [post() + post()],
+        [post() + post(b"{}")[:-2], b"{}"],
+        [b"\r\n\r\n"],
+        [post(b""), b"\r\n\r\n"],
+        [post(more=JSON + b"X: %b\r\n" % (b"x" * MAX_HEAD_BYTES))],
+        [post(more=JSON + b"Connection: close\r\n")],
+        [post(more=JSON + b"Prefer: lane=bulk\r\n")],
+    ],
+)
+def test_a_head_is_remembered_only_of_a_request_that_comes_alone_and_whole(pieces: list[bytes]) -> None:
+    @supervised
+    async def test(supervisor: Supervisor) -> None:
+        served = await Served.start(supervisor)
+        try:
+            await served.said([*pieces, LAST])
+            heads = served.short_path._heads
+            assert heads == ({post(b""): ("application/json", 0)} if post(b"") in pieces else {})
+        finally:
+            await served.stop()
+
+    test()
+
+
+@supervised
+async def test_heads_that_are_remembered_are_bounded(supervisor: Supervisor) -> None:
+    served = await Served.start(supervisor)
+    try:
+        connection = await served.connect()
+        for number in range(MAX_HEADS + 1):
+            connection.give(post(b"{", more=b"X: %d\r\n" % number))
+            assert (await connection.answer()).status == b"HTTP/1.1 202 Accepted"
+        assert len(served.short_path._heads) == 1
+        connection.hang_up()
     finally:
         await served.stop()
 
