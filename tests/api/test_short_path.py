@@ -304,7 +304,7 @@ async def test_a_head_is_parsed_once_for_all_connections(supervisor: Supervisor)
         first.give(post())
         assert (await first.answer()).status == ACCEPTED
         for connection in (first, second):
-            parser, connection.protocol.parser = connection.protocol.parser, NoParser()
+            parser, connection.protocol.parser = connection.protocol.parser, NoParser()  # type: ignore[assignment]
             connection.give(post(b'{"b": 2}'))
             assert (await connection.answer()).status == ACCEPTED
             connection.protocol.parser = parser

@@ -256,22 +256,23 @@ class Backlog:
         """End a lease; the delivery is the caller's to finish or to give back. None if the lease is not valid."""
         return self.leased.pop(token, None)
 
-    def finish(self, delivery: Delivery) -> bool:
-        """A delivery that was settled (or withdrawn) is finished; True if that may have made another one leasable."""
-        backlog = delivery.backlog
+    def finish(self, *finished: Delivery) -> bool:
+        """Deliveries of one stream that were settled (or withdrawn) are finished; True if that may have made another leasable."""
+        backlog = finished[0].backlog
         assert backlog is not None
-        backlog.deliveries -= 1
-        backlog.bytes -= len(delivery.body)
+        backlog.deliveries -= len(finished)
+        backlog.bytes -= sum([len(delivery.body) for delivery in finished])
         locks = self._locks.get(backlog.stream.graph) if self._locks else None
         if locks is None:
             return False
         if backlog.is_bulk and not backlog.deliveries:
             locks.fresh.clear()
         locks.unbar(None)
-        if delivery.is_in_line:
-            for freed in locks.release(delivery):
-                assert freed.backlog is not None
-                freed.backlog.free.append(freed)
+        for delivery in finished:
+            if delivery.is_in_line:
+                for freed in locks.release(delivery):
+                    assert freed.backlog is not None
+                    freed.backlog.free.append(freed)
         return True
 
     def give_back(self, delivery: Delivery, due: float | None = None) -> None:

@@ -79,6 +79,10 @@ class Leasing(Protocol):
         """
         ...
 
+    def ack_all(self, leases: Sequence[Lease], outcome: Outcome, ids: Sequence[str | None]) -> None:
+        """As :meth:`ack` for each of these, which have one document and no dead letters. PERF: it asks once what all share."""
+        ...
+
     def nack(self, lease: Lease, delay_s: float = 0.0, *, suspect: bool = False) -> bool:
         """Give a delivery back, leasable again after ``delay_s``; False if the lease is known to be lost."""
         ...

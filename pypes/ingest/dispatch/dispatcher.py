@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import repeat
 
 from pypes.core.limits import Limits
 from pypes.ingest import protocol
@@ -191,20 +192,22 @@ class Dispatcher:
 
     def _acknowledge(self, link: Link, acks: protocol.Acks) -> None:
         # PERF: what is known of commits can only become less meanwhile
-        take, committed = link.take, self._handover.committed or None
+        committed = self._handover.committed or None
         now = self._loop.time()
         for batch in acks.published:
             outcome = self._published(batch.version, batch.takers)
-            ids = batch.ids
-            for index, number in enumerate(batch.numbers):
-                sent = take(number)
+            by_leasing: dict[Leasing, tuple[list[Lease], list[str | None]]] = {}
+            for sent, id in zip(link.take_all(batch.numbers, now), batch.ids or repeat(None), strict=False):
                 if sent is not None:
-                    sent.window.moved_at = now
-                    sent.leasing.ack(sent.lease, outcome, ids[index] if ids else None)
+                    leases, ids = by_leasing.setdefault(sent.leasing, ([], []))
+                    leases.append(sent.lease)
+                    ids.append(id)
                     if committed is not None:
                         committed.forget(sent.lease.id)
+            for leasing, (leases, ids) in by_leasing.items():
+                leasing.ack_all(leases, outcome, ids)
         for number, outcome in acks.outcomes:
-            sent = take(number)
+            sent = link.take(number)
             if sent is not None:
                 sent.window.moved_at = now
                 sent.leasing.ack(sent.lease, outcome)

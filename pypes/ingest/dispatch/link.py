@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pypes.ingest import protocol
@@ -122,6 +122,19 @@ class Link:
             window.load -= sent.weight
             self.load -= sent.weight
         return sent
+
+    def take_all(self, numbers: Sequence[int], now: float) -> list[Sent | None]:
+        """As :meth:`take`, for deliveries that were acknowledged at this time."""
+        take = self.outstanding.pop
+        taken = [take(number, None) for number in numbers]
+        for sent in taken:
+            if sent is not None:
+                window = sent.window
+                window.count -= 1
+                window.load -= sent.weight
+                window.moved_at = now
+                self.load -= sent.weight
+        return taken
 
     def add(self, number: int, sent: Sent, now: float) -> None:
         """Put a delivery into the batch that :meth:`flush` writes."""

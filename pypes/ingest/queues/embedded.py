@@ -15,7 +15,7 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -330,8 +330,10 @@ class EmbeddedQueue:
 
     # -- what leasing brought ----------------------------------------------------------------------------
 
-    def _finished(self, delivery: Delivery, account: Account, details: Details | None, remains: Remains | None) -> None:
-        self._buffer.finished(delivery, details, remains)
+    def _finished(
+        self, deliveries: Sequence[Delivery], accounts: Sequence[Account], details: Details | None, remains: Remains | None
+    ) -> None:
+        self._buffer.finished(deliveries, details, remains)
         self._committer.flush_later()
 
     def _crashed(self, delivery: Delivery, poisons: tuple[Poison, ...]) -> None:

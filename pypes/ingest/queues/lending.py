@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from msgspec import structs
 
 from pypes.core.nodetime import Clock
 from pypes.ingest.accounts import Account, Kind, details_of, kind_of
 from pypes.ingest.backlog.backlog import Backlog
-from pypes.ingest.backlog.deliveries import Delivery
+from pypes.ingest.backlog.deliveries import Delivery, StreamBacklog
 from pypes.ingest.contracts.leasing import Lease, Stream
 from pypes.ingest.delivery import Header, Spooled
 from pypes.ingest.outcome import Details, Outcome, Poison, failed_whole, failure_log_fields
@@ -21,14 +23,16 @@ from pypes.ingest.store.write_batch import Remains
 
 log = logging.getLogger(__name__)
 
-#: Keeps what became of a delivery: its account, details if there are any, and what remains of it as dead letters.
-OnFinished = Callable[[Delivery, Account, Details | None, Remains | None], None]
+#: Keeps what became of deliveries: an account of each; of one that is alone, details and what remains of it as dead letters.
+OnFinished = Callable[[Sequence[Delivery], Sequence[Account], Details | None, Remains | None], None]
+
+_backlog_of = attrgetter("backlog")
 
 
 class Lending:
     """Implements :class:`pypes.ingest.contracts.leasing.Leasing` on a backlog.
 
-    ``on_finished`` keeps what became of a delivery, ``on_crashed(delivery, poisons)`` that it saw its holder die. ``fetch()`` is
+    ``on_finished`` keeps what became of deliveries, ``on_crashed(delivery, poisons)`` that it saw its holder die. ``fetch()`` is
     to bring what goes next of what is in the store only, unless enough is in memory, and then to call :meth:`notify`.
     ``on_leased(graph, deliveries)`` hears of what was lent at once.
     """
@@ -94,8 +98,15 @@ class Lending:
         if delivery is None:
             return False
         remains = self._remains(delivery, outcome) if outcome.dead_letters else None
-        self._finish(delivery, outcome, remains, id)
+        self._finish([(delivery, id)], outcome, remains)
         return True
+
+    def ack_all(self, leases: Sequence[Lease], outcome: Outcome, ids: Sequence[str | None]) -> None:
+        settle = self._backlog.settle
+        pairs = zip(leases, ids, strict=True)
+        settled = [(delivery, id) for lease, id in pairs if (delivery := settle(lease.token)) is not None]
+        if settled:
+            self._finish(settled, outcome, None)
 
     def nack(self, lease: Lease, delay_s: float = 0.0, *, suspect: bool = False) -> bool:
         delivery = self._backlog.settle(lease.token)
@@ -157,7 +168,7 @@ class Lending:
         else:
             remains = Remains(delivery.id, outcome.dead_letters, header.encode(), None, None, len(body), True)
         log.warning("documents failed", extra=failure_log_fields(delivery.id, header.graph, outcome))
-        self._finish(delivery, outcome, remains, header.id)
+        self._finish([(delivery, header.id)], outcome, remains)
 
     def _remains(self, delivery: Delivery, outcome: Outcome) -> Remains:
         header, body, letters = delivery.header.encode(), delivery.body, outcome.dead_letters
@@ -169,34 +180,45 @@ class Lending:
             return Remains(delivery.id, letters, header, None, body.name, size, is_needed)
         return Remains(delivery.id, letters, header, body, None, size, is_needed)
 
-    def _finish(self, delivery: Delivery, outcome: Outcome, remains: Remains | None, id: str | None = None) -> None:
-        group, header = delivery.group, delivery.header
-        kind = self._last_kind
-        is_same = header.documents == kind[2] and header.graph == kind[0] and header.poster == kind[9]
-        if outcome is not self._last_outcome or not is_same:
-            kind = self._recall(header, outcome)
-        if id is None:
-            id = self._last_id
-        received = group.key >> 6
-        started = delivery.started - received if delivery.started else -1
-        finished = int(self._clock() * 1000) - received
-        if finished < started or started < -1:  # the clock was set back
-            started, finished = max(started, 0), max(started, finished, 0)
-        # PERF: as Account(...), at half the cost
-        account = tuple.__new__(Account, (kind, started, finished if finished > 0 else 0, id))
-        group.finish(delivery.position, account)
-        assert delivery.backlog is not None
-        self._room.finished(delivery.backlog.stream.graph, len(delivery.body))
-        if self._backlog.past:
-            self._backlog.past.pop((group.key, delivery.position), None)
-        if self._backlog.finish(delivery):
-            self.notify_soon()
+    def _finish(self, settled: Sequence[tuple[Delivery, str | None]], outcome: Outcome, remains: Remains | None) -> None:
+        """Finish deliveries that ended alike, each with the id of its one document if it is known; ``remains`` of a lone one."""
+        now = int(self._clock() * 1000)
+        deliveries, accounts = [], []
+        for delivery, id in settled:
+            group, header, kind = delivery.group, delivery.header, self._last_kind
+            is_same = header.documents == kind[2] and header.graph == kind[0] and header.poster == kind[9]
+            if outcome is not self._last_outcome or not is_same:
+                kind = self._recall(header, outcome)
+            received = group.key >> 6
+            started = delivery.started - received if delivery.started else -1
+            finished = now - received
+            if finished < started or started < -1:  # the clock was set back
+                started, finished = max(started, 0), max(started, finished, 0)
+            # PERF: as Account(...), at half the cost
+            account = tuple.__new__(
+                Account, (kind, started, finished if finished > 0 else 0, self._last_id if id is None else id)
+            )
+            group.finish(delivery.position, account)
+            deliveries.append(delivery)
+            accounts.append(account)
+        for backlog, own in groupby(deliveries, _backlog_of):
+            self._free(backlog, [*own])
         if remains is not None:
             self._room.add_letters(((remains.graph, len(remains.letters), remains.size if remains.has_body else 0),))
-        self._on_finished(delivery, account, self._last_details, remains)
+        self._on_finished(deliveries, accounts, self._last_details, remains)
         if self._waiters:
-            for waiter in self._waiters.pop((group.key, delivery.position), ()):
-                _wake(waiter)
+            for delivery in deliveries:
+                for waiter in self._waiters.pop((delivery.group.key, delivery.position), ()):
+                    _wake(waiter)
+
+    def _free(self, backlog: StreamBacklog, finished: Sequence[Delivery]) -> None:
+        """Free what deliveries of one stream held: their room, their keys."""
+        self._room.finished(backlog.stream.graph, len(finished), sum([len(delivery.body) for delivery in finished]))
+        if self._backlog.past:
+            for delivery in finished:
+                self._backlog.past.pop((delivery.group.key, delivery.position), None)
+        if self._backlog.finish(*finished):
+            self.notify_soon()
 
     def _recall(self, header: Header, outcome: Outcome) -> Kind:
         """Kind of a delivery with this outcome; the next one with the same outcome reuses the object."""

@@ -35,15 +35,17 @@ class Observation:
         self._observer.deliveries_leased(graph, deliveries)
 
     def before(self, on_finished: OnFinished) -> OnFinished:
-        """A callback for the end of a delivery: counts it, then calls ``on_finished``."""
+        """A callback for the end of deliveries: counts them, then calls ``on_finished``."""
 
-        def finished(delivery: Delivery, account: Account, details: Details | None, remains: Remains | None) -> None:
+        def finished(
+            deliveries: Sequence[Delivery], accounts: Sequence[Account], details: Details | None, remains: Remains | None
+        ) -> None:
             if not self._settled:
                 self._loop.call_soon(self._tell_settled)
-            kind = account.kind
             letters = len(remains.letters) if remains is not None else 0
-            _add(self._settled, kind.graph, (1, kind.published, kind.dropped, kind.failed, letters))
-            on_finished(delivery, account, details, remains)
+            for kind, _, _, _ in accounts:
+                _add(self._settled, kind.graph, (1, kind.published, kind.dropped, kind.failed, letters))
+            on_finished(deliveries, accounts, details, remains)
 
         return finished
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
@@ -92,6 +92,10 @@ class Prefetched:
 
     def ack(self, lease: Lease, outcome: Outcome, id: str | None = None) -> bool:
         return self._settle(lease, Settled(lease.token, outcome, id))
+
+    def ack_all(self, leases: Sequence[Lease], outcome: Outcome, ids: Sequence[str | None]) -> None:
+        for lease, id in zip(leases, ids, strict=True):
+            self.ack(lease, outcome, id)
 
     def nack(self, lease: Lease, delay_s: float = 0.0, *, suspect: bool = False) -> bool:
         return self._settle(lease, Settled(lease.token, delay_s=delay_s, is_suspect=suspect))

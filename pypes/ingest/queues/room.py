@@ -167,15 +167,10 @@ class Room:
         use.deliveries += deliveries
         use.bytes += size
 
-    def finished(self, graph: str, size: int) -> None:
-        """Free the room of a delivery that is done."""
-        # PERF: as count(graph, -1, -size)
-        self.deliveries -= 1
-        self.bytes -= size
-        use = self._shares.uses[graph]
-        use.deliveries -= 1
-        use.bytes -= size
-        self.acknowledged += 1
+    def finished(self, graph: str, deliveries: int, size: int) -> None:
+        """Free the room of deliveries that are done."""
+        self.count(graph, -deliveries, -size)
+        self.acknowledged += deliveries
         self._acknowledged_bytes += size
 
     # -- dead letters, and graphs that share ---------------------------------------------------------------

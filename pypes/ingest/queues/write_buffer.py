@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 import msgspec
@@ -162,32 +162,36 @@ class WriteBuffer:
 
     # -- what is taken on --------------------------------------------------------------------------------
 
-    def finished(self, delivery: Delivery, details: Details | None, remains: Remains | None) -> None:
-        """Take an acknowledgement: its group already has the account."""
-        group = delivery.group
+    def finished(self, deliveries: Sequence[Delivery], details: Details | None, remains: Remains | None) -> None:
+        """Take acknowledgements: their groups already have the accounts. Only one that is alone has details, or remains."""
         if details is not None:
-            data = _encode(details)
-            self._next.details.append((group.key, delivery.position, data))
-            self._detail_bytes[group.key] = self._detail_bytes.get(group.key, 0) + len(data) + ROW_BYTES
+            (delivery,) = deliveries
+            key, data = delivery.group.key, _encode(details)
+            self._next.details.append((key, delivery.position, data))
+            self._detail_bytes[key] = self._detail_bytes.get(key, 0) + len(data) + ROW_BYTES
         if remains is not None:
             self._next.dead.append(remains)
             self.is_flush_due = True  # a dead letter commits together with the acknowledgement that left it
-        if delivery.header.callback:
-            self._next.callbacks.append((delivery.id, delivery.header.callback, self._clock()))
-            self.is_flush_due = True
-        if delivery.header.keys:
-            # were it forgotten by a crash, it would run again behind newer ones of its keys that are not
-            self.is_flush_due = True
-        body = delivery.body
-        if not isinstance(body, Spooled):
-            group.spent_bytes += len(body)
-        elif remains is None or remains.spool is None:
-            self._spent_spools.append(body.name)
-        if group.remaining == 0:
-            self._touched.pop(group.key, None)
-            self._complete.append(group)
-        else:
-            self._touched[group.key] = group
+        groups = {}
+        for delivery in deliveries:
+            group, header, body = delivery.group, delivery.header, delivery.body
+            groups[group.key] = group
+            if header.callback:
+                self._next.callbacks.append((delivery.id, header.callback, self._clock()))
+                self.is_flush_due = True
+            if header.keys:
+                # were it forgotten by a crash, it would run again behind newer ones of its keys that are not
+                self.is_flush_due = True
+            if not isinstance(body, Spooled):
+                group.spent_bytes += len(body)
+            elif remains is None or remains.spool is None:
+                self._spent_spools.append(body.name)
+        for key, group in groups.items():
+            if group.remaining == 0:
+                self._touched.pop(key, None)
+                self._complete.append(group)
+            else:
+                self._touched[key] = group
 
     def damaged(self, group: Group, reason: str) -> None:
         """The row of a commit cannot be read: it stays where it is, for it may not even be possible to remove it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pypes.core.limits import Limits
@@ -70,7 +71,13 @@ class Shelf:
         self.lending.notify_soon()
         return id
 
-    def finished(self, delivery: Delivery, account: Account, details: Details | None, remains: Remains | None) -> None:
+    def finished(
+        self, deliveries: Sequence[Delivery], accounts: Sequence[Account], details: Details | None, remains: Remains | None
+    ) -> None:
+        for delivery in deliveries:
+            self.finish(delivery, details, remains)
+
+    def finish(self, delivery: Delivery, details: Details | None, remains: Remains | None) -> None:
         group, header, body = delivery.group, delivery.header, delivery.body
         del self.backlog.groups[group.key]
         self.groups[group.key] = group
