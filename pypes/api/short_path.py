@@ -237,7 +237,10 @@ class Post:
     def set_result(self, id: str, /) -> None:
         """The queue has the document."""
         try:
-            self._confirm(id.encode())
+            receipt = id.encode()
+            body = b'{"receipt":"%b","accepted":%d}' % (receipt, self._documents)
+            head = self._head(b"202 Accepted")
+            self._send(_CONFIRMED % (head, len(body), receipt, self._graph.encode(), self._end_of_head, body))
         except Exception:
             # the queue goes on: others wait for what it says next
             log.exception("answer failed")
@@ -271,10 +274,6 @@ class Post:
         self._refuse(ending())
 
     # -- what is answered --------------------------------------------------------------------------------
-
-    def _confirm(self, receipt: bytes) -> None:
-        body = b'{"receipt":"%b","accepted":%d}' % (receipt, self._documents)
-        self._send(_CONFIRMED % (self._head(b"202 Accepted"), len(body), receipt, self._graph.encode(), self._end_of_head, body))
 
     def _fail(self, error: BaseException) -> None:
         log.error("request failed", extra={"method": "POST", "path": "/docs"}, exc_info=error)

@@ -83,6 +83,11 @@ class ReceiptIds:
     def __getitem__(self, index: int) -> str:
         return f"{self._prefix}{self._base | index << 14:012x}"
 
+    def first(self, count: int) -> list[str]:
+        """The ids of so many deliveries."""
+        prefix, base = self._prefix, self._base
+        return [f"{prefix}{base | index << 14:012x}" for index in range(count)]
+
 
 def received_of(receipt: str) -> float:
     """Time at which a delivery was accepted, in seconds of the node's time, read from its receipt's id."""

@@ -184,6 +184,7 @@ class Backlog:
         """Lend up to ``n`` of one stream."""
         returned, free, warm = backlog.returned, backlog.free, backlog.warm
         has_progress = False
+        cached_bytes = 0
         backlog.is_barred = False
         while n > 0:
             if returned:
@@ -207,13 +208,14 @@ class Backlog:
             source.popleft()
             max_bytes -= size
             n -= 1
+            cached_bytes += delivery.cached_bytes
             leases.append(self._lend(backlog, delivery))
+        self.cache.take(backlog, cached_bytes)
         if self._locks and (has_progress or leases) and (locks := self._locks.get(backlog.stream.graph)) is not None:
             locks.unbar(backlog)
 
     def _lend(self, backlog: StreamBacklog, delivery: Delivery) -> Lease:
         self._token = token = self._token + 1
-        self.cache.take(backlog, delivery.cached_bytes)
         if delivery.is_in_line and not delivery.attempt:
             backlog.step_out(delivery)
             if delivery.is_passable:

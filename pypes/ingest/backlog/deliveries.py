@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
+import msgspec
+
 from pypes.ingest.accounts import Account
 from pypes.ingest.contracts.leasing import Stream
 from pypes.ingest.delivery import Header, Spooled
@@ -19,52 +21,33 @@ _OVERHEAD_BYTES = 512  # what a waiting delivery takes in memory besides its bod
 HEADER_BYTES = 64
 
 
-class Delivery:
+class Delivery(msgspec.Struct, eq=False):
     """One delivery in memory. ``token`` is 0 unless leased, ``started`` the first hand-over, ms since the epoch (0: not yet).
 
     ``backlog`` is that of its stream, once it is in one. In an ordered graph, ``is_in_line`` while it stands in the lines of its
     keys, until it is finished; ``waits`` counts those in which it is not first, ``is_passable`` while live ones may pass it.
     """
 
-    __slots__ = (
-        "attempt",
-        "backlog",
-        "body",
-        "cached_bytes",
-        "crashes",
-        "decoded",
-        "group",
-        "header",
-        "id",
-        "is_in_line",
-        "is_passable",
-        "is_suspect",
-        "position",
-        "started",
-        "token",
-        "waits",
-    )
+    group: Group
+    position: int
+    id: str
+    header: Header
+    body: bytes | Spooled
+    decoded: bytes | None
+    token: int = 0
+    attempt: int = 0
+    crashes: int = 0
+    is_suspect: bool = False
+    started: int = 0
+    cached_bytes: int = 0
+    backlog: StreamBacklog | None = None
+    waits: int = 0
+    is_in_line: bool = False
+    is_passable: bool = False
 
-    def __init__(
-        self, group: Group, position: int, id: str, header: Header, body: bytes | Spooled, decoded: bytes | None
-    ) -> None:
-        self.group = group
-        self.position = position
-        self.id = id
-        self.header = header
-        self.body = body
-        self.decoded = decoded
-        self.token = 0
-        self.attempt = 0
-        self.crashes = 0
-        self.is_suspect = False
-        self.started = 0
-        inline = 0 if isinstance(body, Spooled) else len(body)
-        self.cached_bytes = inline + (len(decoded) if decoded else 0) + _OVERHEAD_BYTES
-        self.backlog: StreamBacklog | None = None
-        self.waits = 0
-        self.is_in_line = False
-        self.is_passable = False
+    def __post_init__(self) -> None:
+        inline = 0 if isinstance(self.body, Spooled) else len(self.body)
+        self.cached_bytes = inline + (len(self.decoded) if self.decoded else 0) + _OVERHEAD_BYTES
 
 
 class Group:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from pypes.core.limits import Limits
 from pypes.ingest.contracts.leasing import Lease, Leasing, Stream
@@ -26,6 +27,7 @@ BURIED_AT_ONCE = 64
 #: Time for which deliveries of a graph that could not be set up are put off.
 FAILED_GRAPH_S = 2.0
 _ANY_BYTES = 1 << 62
+_load_of = attrgetter("load")
 #: Deliveries that a graph hands over in one round; its weight multiplies them.
 QUANTUM_DELIVERIES = 64
 #: A graph of which nothing was acknowledged for this long, though its windows are full, does not hold bulk back, in seconds.
@@ -155,7 +157,7 @@ class Handover:
                     held.append(sent)
                     continue
                 sent.rerun = self.committed.over(sent.lease.id, sent.leasing.rerun(sent.lease))
-                self._give(open_links, sent)
+                self._give(open_links, [sent])
             waiting.extendleft(reversed(held))
             if waiting:
                 full.append(stream)
@@ -233,18 +235,25 @@ class Handover:
             rotation.append((leasing, stream))
             if self._copies:
                 self._copies.copy(stream.graph, leases)
-            for lease in leases:
-                if self._has_graph(leasing, lease):
-                    is_alone = lease.is_suspect or lease.crashes > 0
-                    sent = Sent(leasing, stream, lease, self._windows.weight(lease), is_alone)
-                    if is_alone:
-                        self.again.setdefault(stream, deque()).append(sent)
-                        self._on_again()
-                        continue
-                    if self.committed:
-                        sent.rerun = self.committed.over(lease.id, sent.rerun)
-                    self._give(open_links, sent)
+            if given := self._to_give(leasing, stream, leases):
+                self._give(open_links, given)
         return full
+
+    def _to_give(self, leasing: Leasing, stream: Stream, leases: Sequence[Lease]) -> list[Sent]:
+        """What is to be given of new leases: not those whose graphs are gone, nor those that must run alone, which wait."""
+        assert self.topology is not None
+        graphs, weight, committed = self.topology.graphs, self._windows.weight, self.committed or None
+        given = []
+        for lease in leases:
+            if lease.header.graph not in graphs and not self._has_graph(leasing, lease):
+                continue
+            if lease.is_suspect or lease.crashes > 0:
+                self.again.setdefault(stream, deque()).append(Sent(leasing, stream, lease, weight(lease), True, lease.rerun))
+                self._on_again()
+                continue
+            rerun = lease.rerun if committed is None else committed.over(lease.id, lease.rerun)
+            given.append(Sent(leasing, stream, lease, weight(lease), False, rerun))
+        return given
 
     def _is_any_moving(self, links: list[Link], full: list[Stream]) -> bool:
         """True if one of these streams with full windows is being worked on: bulk must not get in its way."""
@@ -267,21 +276,24 @@ class Handover:
         self._bulk_timer = None
         self._on_again()
 
-    def _give(self, links: list[Link], sent: Sent) -> None:
-        """Put a delivery into the batch of the least loaded link; takes a link that is full then out of ``links``.
+    def _give(self, links: list[Link], given: Sequence[Sent]) -> None:
+        """Put deliveries of one stream into the batches of the least loaded links; takes those out of ``links`` that are full.
 
-        Without any link left (a lease may be larger than the window had room for), it goes to the least loaded open one.
+        Without any link left (a lease may be larger than the window had room for), they go to the least loaded open one.
         """
-        candidates = links or self.running([link for link in self._links if link.takes_more], sent.stream)
-        link = candidates[0]
-        for other in candidates:
-            if other.load < link.load:
-                link = other
-        self._last_number = number = self._last_number + 1
-        link.add(number, sent, self._loop.time())
-        count, load = self._windows.bounds(sent.stream)
-        if links and (sent.window.count >= count or sent.window.load >= load):
-            links.remove(link)
+        now = self._loop.time()
+        first = self._last_number + 1
+        self._last_number += len(given)
+        if len(links) == len(self._links) == 1:  # PERF: there is nothing to choose
+            links[0].add(first, given, now)
+            return
+        count, load = self._windows.bounds(given[0].stream)
+        for number, sent in enumerate(given, first):
+            candidates = links or self.running([link for link in self._links if link.takes_more], sent.stream)
+            link = min(candidates, key=_load_of)
+            link.add(number, [sent], now)
+            if links and (sent.window.count >= count or sent.window.load >= load):
+                links.remove(link)
 
     def _has_graph(self, leasing: Leasing, lease: Lease) -> bool:
         assert self.topology is not None

@@ -8,30 +8,36 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from pypes.ingest import protocol
 from pypes.ingest.contracts.leasing import Lease, Leasing, Stream
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.dispatch.window import Window
-from pypes.ingest.protocol import FrameReader, Item
+from pypes.ingest.protocol import FrameReader, Item, Rerun
 
 #: Up to here the parts of a write are copied into one; beyond, the copy would cost more than the system call with many parts.
 _JOIN_BYTES = 1 << 18
 _IOV_MAX = 1024
 
 
-class Sent:
-    """A delivery that was handed over: its lease and where it came from, what it weighs, and whether it must run alone."""
+#: Where nothing was sent yet.
+_NO_WINDOW = Window()
 
-    __slots__ = ("is_alone", "lease", "leasing", "rerun", "stream", "weight", "window")
 
-    def __init__(self, leasing: Leasing, stream: Stream, lease: Lease, weight: int, is_alone: bool) -> None:
-        self.leasing = leasing
-        self.stream = stream
-        self.lease = lease
-        self.weight = weight
-        self.is_alone = is_alone
-        self.rerun = lease.rerun
-        self.window: Window
+class Sent(msgspec.Struct, eq=False):
+    """A delivery that was handed over: its lease and where it came from, what it weighs, and whether it must run alone.
+
+    ``rerun`` is what is known of earlier runs, ``window`` that of its stream on the link that has it.
+    """
+
+    leasing: Leasing
+    stream: Stream
+    lease: Lease
+    weight: int
+    is_alone: bool
+    rerun: Rerun | None
+    window: Window = _NO_WINDOW
 
 
 class Link:
@@ -136,26 +142,30 @@ class Link:
                 self.load -= sent.weight
         return taken
 
-    def add(self, number: int, sent: Sent, now: float) -> None:
-        """Put a delivery into the batch that :meth:`flush` writes."""
-        lease = sent.lease
-        self.outstanding[number] = sent
-        self.load += sent.weight
-        sent.window = window = self.window(sent.stream)
+    def add(self, first: int, given: Sequence[Sent], now: float) -> None:
+        """Put deliveries of one stream into the batch that :meth:`flush` writes, under numbers from ``first`` on."""
+        window = self.window(given[0].stream)
         if not window.count:
             window.moved_at = now
-        window.count += 1
-        window.load += sent.weight
         window.was_flush_requested = False
-        body = lease.body
-        if isinstance(body, Spooled):
-            self.items.append(Item(number, lease.id, lease.header, 0, False, sent.is_alone, body.path, sent.rerun))
-            return
-        decoded = lease.decoded
-        if decoded is not None:
-            body = decoded
-        self.items.append(Item(number, lease.id, lease.header, len(body), decoded is not None, sent.is_alone, "", sent.rerun))
-        self.bodies.append(body)
+        window.count += len(given)
+        load = 0
+        for number, sent in enumerate(given, first):
+            self.outstanding[number] = sent
+            sent.window = window
+            load += sent.weight
+            lease = sent.lease
+            body, decoded = lease.body, lease.decoded
+            if isinstance(body, Spooled):
+                self.items.append(Item(number, lease.id, lease.header, 0, False, sent.is_alone, body.path, sent.rerun))
+                continue
+            if decoded is not None:
+                body = decoded
+            size = len(body)
+            self.items.append(Item(number, lease.id, lease.header, size, decoded is not None, sent.is_alone, "", sent.rerun))
+            self.bodies.append(body)
+        window.load += load
+        self.load += load
 
     def flush(self) -> None:
         """Write the batch as one frame."""

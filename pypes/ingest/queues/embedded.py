@@ -278,20 +278,18 @@ class EmbeddedQueue:
     def _admit(self, commit: Commit) -> None:
         assert commit.batch.row is not None
         key, salt, count, _, _, data = commit.batch.row
-        ids = ReceiptIds(self._node, self._shard.number, key, salt)
+        ids = ReceiptIds(self._node, self._shard.number, key, salt).first(count)
         group = Group(key, salt, len(data) - index_bytes(data) + HEADER_BYTES * count, count)
         deliveries = [
-            Delivery(group, position, ids[position], append.header, append.body, append.decoded)
-            for position, append in enumerate(commit.appends)
+            Delivery(group, position, id, append.header, append.body, append.decoded)
+            for position, (id, append) in enumerate(zip(ids, commit.appends, strict=True))
         ]
         if commit.batch.fresh:
             self._fresh_graphs.update(each.graph for each in commit.batch.fresh)
         self._backlog.add(group, list(deliveries))
         self._appended += count
         self._totals.accepted(commit.appends)
-        confirm = self.intake.confirm
-        for append, delivery in zip(commit.appends, deliveries, strict=True):
-            confirm(append, delivery.id)
+        self.intake.confirm(commit.appends, ids)
         if self._observation is not None:
             self._observation.accepted(commit.appends)
         self.leasing.notify()

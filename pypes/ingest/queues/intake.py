@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from pypes.core.graph_limits import GraphLimits
@@ -125,12 +125,14 @@ class StoredIntake:
 
     # -- what a commit brought ---------------------------------------------------------------------------
 
-    def confirm(self, append: Append, id: str) -> None:
-        """Give an append its receipt: it is durable."""
-        if not append.waiter.done():  # done: the client hung up; what it sent was accepted all the same
-            append.waiter.set_result(id)
-        if append.key is not None:
-            self.keys.end(append.key)
+    def confirm(self, appends: Iterable[Append], ids: Iterable[str]) -> None:
+        """Give appends their receipts: they are durable."""
+        for append, id in zip(appends, ids, strict=True):
+            waiter = append.waiter
+            if not waiter.done():  # done: the client hung up; what it sent was accepted all the same
+                waiter.set_result(id)
+            if append.key is not None:
+                self.keys.end(append.key)
 
     def refuse(self, append: Append, error: BaseException) -> None:
         """Tell that the store failed and nothing of an append was accepted."""

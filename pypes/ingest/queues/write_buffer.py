@@ -32,34 +32,21 @@ _REWRITTEN_ROWS = 64
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Append:
+class Append(msgspec.Struct, eq=False):
     """An append on its way to the store; ``replays`` are the ids of the dead letters that go when it comes, ``link`` is what
     it runs again of their delivery.
 
     ``cursors`` are those of the source which fetched it: they are stored together.
     """
 
-    __slots__ = ("body", "cursors", "decoded", "header", "key", "link", "replays", "waiter")
-
-    def __init__(
-        self,
-        header: Header,
-        body: bytes | Spooled,
-        decoded: bytes | None,
-        waiter: Waiter,
-        key: Key | None = None,
-        replays: tuple[str, ...] = (),
-        cursors: tuple[Cursor, ...] = (),
-        link: Link | None = None,
-    ) -> None:
-        self.header = header
-        self.body = body
-        self.decoded = decoded
-        self.waiter = waiter
-        self.key = key
-        self.replays = replays
-        self.cursors = cursors
-        self.link = link
+    header: Header
+    body: bytes | Spooled
+    decoded: bytes | None
+    waiter: Waiter
+    key: Key | None = None
+    replays: tuple[str, ...] = ()
+    cursors: tuple[Cursor, ...] = ()
+    link: Link | None = None
 
 
 class Move:
