@@ -34,8 +34,8 @@ from pypes.ingest.outcome import Outcome, Poison, spans_of
 
 DELIVER, FLUSH, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD, TRIGGER, MORE, FETCHED, ENDED, ENOUGH, LEFT = range(1, 15)
 
-#: Most that is read from a socket at once, in bytes.
-READ_BYTES = 1 << 18
+#: Most that is read from a socket at once, in bytes. PERF: for more than 128 KiB the allocator asks the kernel, each time anew.
+READ_BYTES = 1 << 16
 
 _PREFIX = struct.Struct("!BII")
 PREFIX_BYTES = _PREFIX.size
@@ -92,6 +92,13 @@ class Published(msgspec.Struct, array_like=True, gc=False):
                 ids.append(None)
             ids.append(id)
         numbers.append(number)
+
+    def add_all(self, numbers: Sequence[int], found: Sequence[str | None] | None) -> None:
+        """As :meth:`add` for several; ``found`` are the ids of their documents, ``None`` if none has one."""
+        if found is not None or self.ids:
+            self.ids += [None] * (len(self.numbers) - len(self.ids))  # until now none had one
+            self.ids += found or [None] * len(numbers)
+        self.numbers += numbers
 
 
 class Acks(msgspec.Struct, frozen=True, array_like=True, gc=False):

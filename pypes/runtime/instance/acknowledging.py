@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence, Set
+from itertools import groupby
+from operator import itemgetter
 from typing import Protocol
 
 from pypes.core.identity import Named
@@ -15,6 +17,8 @@ from pypes.runtime.scheduler import PUBLISHED, Epoch, Failure
 
 #: Stands for the filter that dropped a document because a newer one of its id was taken meanwhile.
 SUPERSEDED = Fate("dropped", (), "(superseded)")
+
+_connection_of = itemgetter(0)
 
 
 class Taken(Protocol):
@@ -42,17 +46,13 @@ def acknowledge(intake: Taken, epoch: Epoch, graph: str, version: int) -> None:
     takers = epoch.takers
     is_simple = bool(takers) and not epoch.dead_letters and not removed
     if is_simple and intake.documents == len(deliveries) == flags.count(PUBLISHED):
-        last = None
-        id_of = ids.get
-        for number, (connection, item, _) in enumerate(deliveries):
-            if connection is not last:  # PERF: mostly all came from one worker
-                last, batch = connection, connection.published_by(graph, version, takers)
-                has_ids = bool(ids or batch.ids)
-                add, append = batch.add, batch.numbers.append
-            if has_ids:
-                add(item.number, id_of(number))
-            else:
-                append(item.number)
+        first = 0
+        for connection, run in groupby(deliveries, _connection_of):  # PERF: mostly all came from one worker
+            numbers = [item.number for _, item, _ in run]
+            end = first + len(numbers)
+            found = [*map(ids.get, range(first, end))] if ids else None
+            connection.published_by(graph, version, takers).add_all(numbers, found)
+            first = end
         return
     kept = Letters(intake, epoch.dead_letters, graph, version) if epoch.dead_letters else None
     for index, (base, (connection, item, _)) in enumerate(zip(intake.bases, deliveries, strict=True)):

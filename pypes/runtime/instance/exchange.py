@@ -315,7 +315,11 @@ class Exchange:
             if kind == protocol.DELIVER:
                 self._is_flush_requested = False
                 for item, own in protocol.read_items(head, body):
-                    self._take(connection, item, own)
+                    runner = self._runners.get(item.header.graph)
+                    if runner is None or item.is_alone:
+                        self._take(connection, item, own)
+                    else:
+                        runner.take(Arrived(connection, item, own))
             elif kind == protocol.FLUSH:
                 self._is_flush_requested = True
             elif kind == protocol.TRIGGER:
@@ -330,6 +334,7 @@ class Exchange:
                 self._fetching.stop(connection, protocol.read_more(head))
 
     def _take(self, connection: Connection, item: Item, body: bytes) -> None:
+        """Take a delivery that is to run alone, or of a graph that does not run here (any more)."""
         runner = self._runners.get(item.header.graph)
         waiting = Arrived(connection, item, body)
         if runner is None and item.header.graph in self._leaving.left:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 import orjson
 
-from pypes.core.identity import Identity, id_of
+from pypes.core.identity import Identity
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
 from pypes.core.shown import shown, trace_of
-from pypes.errors import BadId, BadRequest, PypesError
+from pypes.errors import BadRequest, PypesError
 from pypes.ingest.codecs import Unreadable, documents, media
 from pypes.ingest.delivery import Spooled
 from pypes.ingest.ordering import key_of
@@ -23,7 +22,7 @@ from pypes.runtime.instance.acknowledging import acknowledge
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.identities import Identities
-from pypes.runtime.instance.names import id_in, keep_files, keep_ids
+from pypes.runtime.instance.names import id_in, id_or_none, keep_files, keep_ids
 from pypes.runtime.instance.reruns import committed_of
 from pypes.runtime.instance.routing import Entry, Router, as_bytes
 from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_json, named
@@ -295,10 +294,9 @@ class Intake:
         if own is not None:
             meta["id"] = self.ids[number] = own
         elif "id" in fields:
-            with suppress(BadId):  # publishers will tell
-                own = id_of(fields["id"])
-                if own is not None and len(own) <= self._limits.receipt_ids_bytes:
-                    self.ids[number] = own
+            own = id_or_none(fields["id"])
+            if own is not None and len(own) <= self._limits.receipt_ids_bytes:
+                self.ids[number] = own
         if self._identities is not None and own is not None:
             meta["run"] = self._run
             self._identities.add_lone(item, number, own)

@@ -165,15 +165,21 @@ class Runner:
         return max(1, min(self._limits.wave_packets, int(BULK_S / self._document_s)))
 
     def _start_from(self, lane: deque[Arrived], room: int, room_bytes: int) -> None:
-        taken = [lane.popleft()]
-        if not self._is_large(taken[0]):
-            room -= taken[0].documents
-            room_bytes -= len(taken[0].body)
-            while lane and room > 0 and room_bytes > 0 and not self._is_large(lane[0]):
-                following = lane.popleft()
-                taken.append(following)
-                room -= following.documents
-                room_bytes -= len(following.body)
+        most = self._limits.wave_packets
+        taken: list[Arrived] = []
+        for waiting in lane:
+            _, item, body = waiting
+            documents = item.header.documents
+            is_large = item.path or documents > most  # PERF: as _is_large, for each of many small ones
+            if taken and (is_large or room <= 0 or room_bytes <= 0):
+                break
+            taken.append(waiting)
+            if is_large:
+                break
+            room -= documents
+            room_bytes -= len(body)
+        for _ in taken:
+            lane.popleft()
         self._start(taken)
 
     def start_alone(self, waiting: Arrived, record: CrashRecord) -> None:
