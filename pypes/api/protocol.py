@@ -230,8 +230,7 @@ class Protocol(HttpToolsProtocol):
         if self._refusal is not None or self.transport.is_closing():
             # what follows the last answer in the same bytes is no request any more
             return
-        self._has_coding = False
-        self._trailer_bytes = 0
+        self._has_coding, self._trailer_bytes = False, 0
         self._is_offer = self.parser.should_upgrade()
         if self._is_offer:
             if self.parser.get_method() == b"CONNECT":
@@ -239,17 +238,15 @@ class Protocol(HttpToolsProtocol):
             return
         if b"#" in self.url:
             # the parser would leave out what follows, and two documents had one id
-            self._refuse(
-                400, "http.fragment", "an address ends before #, which is for browsers; write %23 if it is part of an id"
-            )
+            detail = "an address ends before #, which is for browsers; write %23 if it is part of an id"
+            self._refuse(400, "http.fragment", detail)
             return
         if len(self.pipeline) >= MAX_PIPELINED:
             self._refuse(400, "http.pipeline", f"at most {MAX_PIPELINED} requests may wait for the answers before theirs")
             return
         if self._is_probe_only and self.url.decode("latin-1").partition("?")[0] not in OPEN_PATHS:
-            self._refuse(
-                503, "http.too_many_connections", "the node has too many connections; try again later", {"retry-after": "1"}
-            )
+            detail = "the node has too many connections; try again later"
+            self._refuse(503, "http.too_many_connections", detail, {"retry-after": "1"})
             return
         self._is_in_body = self._is_progress = True
         self._unanswered += 1
@@ -324,8 +321,12 @@ class Protocol(HttpToolsProtocol):
     # -- what is answered --------------------------------------------------------------------------------
 
     def on_response_complete(self) -> None:
-        """Go on with the next request. Instead of a timer for each idle connection there is the sweep of the door."""
+        """The application has answered."""
         self._joining.flush()
+        self.answered()
+
+    def answered(self) -> None:
+        """Go on with the next request. Instead of a timer for each idle connection there is the sweep of the door."""
         self._unanswered -= 1
         self.server_state.total_requests += 1
         if self.transport.is_closing() or self._refused_at is not None:

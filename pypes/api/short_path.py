@@ -12,7 +12,7 @@ import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import msgspec
 
 from pypes.api import problems
 from pypes.api.ending import ending
@@ -21,6 +21,8 @@ from pypes.core.limits import Limits
 from pypes.errors import PypesError
 
 if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
     from pypes.api.docs import Documents
     from pypes.api.guard import Guard
 
@@ -45,6 +47,9 @@ _PREFIX: Final = b"pypes-"
 MAX_HEADS: Final = 1024
 MAX_HEAD_BYTES: Final = 1024
 _END: Final = b"\r\n\r\n"
+#: How the head of an answer ends.
+_KEPT: Final = b"\r\n"
+_CLOSED: Final = b"connection: close\r\n\r\n"
 
 _CONFIRMED: Final = b"%bcontent-type: application/json\r\ncontent-length: %d\r\nlocation: /receipts/%b\r\npypes-graph: %b\r\n%b%b"
 
@@ -108,10 +113,8 @@ class ShortPath:
         known = self._heads.get(data[:end])
         if known is None or len(data) != end + known[1]:
             return None
-        post = Post(protocol, self, *known)
-        post.body = data[end:]
-        post.is_complete = True
-        return post
+        content_type, size = known
+        return Post(protocol, self, content_type, size, data[end:], is_complete=True)
 
     def remember(self, post: Post, data: bytes) -> None:
         """Keep the head of a request if ``data``, all that came since the one before it, is that request and nothing else."""
@@ -129,44 +132,27 @@ class ShortPath:
         return b"HTTP/1.1 %b\r\n%b" % (status, self._default_bytes)
 
 
-class Post:
+class Post(msgspec.Struct, eq=False):
     """A request on the short path. It has the attributes of a cycle of uvicorn that others look at.
 
     Its turn comes with :meth:`begin`, when those before it are answered. Nothing is taken before the body is complete.
     """
 
-    __slots__ = (
-        "_answer",
-        "_documents",
-        "_graph",
-        "_protocol",
-        "_short_path",
-        "body",
-        "content_type",
-        "disconnected",
-        "is_begun",
-        "is_complete",
-        "keep_alive",
-        "response_complete",
-        "size",
-    )
-
-    def __init__(self, protocol: HttpToolsProtocol, short_path: ShortPath, content_type: str, size: int) -> None:
-        self._protocol = protocol
-        self._short_path = short_path
-        self.content_type = content_type
-        #: The length of its body, as its head has it.
-        self.size = size
-        self._documents = 0
-        self._graph = ""
-        #: An answer that the client has no room for yet.
-        self._answer = b""
-        self.body: bytes | bytearray = b""
-        self.is_begun = False
-        self.is_complete = False
-        self.disconnected = False
-        self.keep_alive = True
-        self.response_complete = False
+    _protocol: Any
+    _short_path: ShortPath
+    content_type: str
+    #: The length of its body, as its head has it.
+    size: int
+    body: bytes | bytearray = b""
+    is_begun: bool = False
+    is_complete: bool = False
+    keep_alive: bool = True
+    disconnected: bool = False
+    response_complete: bool = False
+    #: An answer that the client has no room for yet.
+    _answer: bytes = b""
+    _documents: int = 0
+    _graph: str = ""
 
     @property
     def response_started(self) -> bool:
@@ -199,7 +185,7 @@ class Post:
 
     def begin_soon(self) -> None:
         """Begin in a later iteration of the loop, as a task does: many in a pipeline would go deeper and deeper."""
-        self._protocol.tasks.add(self)  # type: ignore[arg-type]
+        self._protocol.tasks.add(self)
         self._protocol.loop.call_soon(self.begin)
 
     def begin(self) -> None:
@@ -208,7 +194,7 @@ class Post:
             return
         self.is_begun = True
         # a server that stops waits for what is here, and cancels it when that takes too long
-        self._protocol.tasks.add(self)  # type: ignore[arg-type]
+        self._protocol.tasks.add(self)
         if (flow := self._protocol.flow).read_paused:
             flow.resume_reading()
         if (error := self._short_path.guard.draining()) is not None:
@@ -239,8 +225,9 @@ class Post:
         try:
             receipt = id.encode()
             body = b'{"receipt":"%b","accepted":%d}' % (receipt, self._documents)
-            head = self._head(b"202 Accepted")
-            self._send(_CONFIRMED % (head, len(body), receipt, self._graph.encode(), self._end_of_head, body))
+            head = self._short_path.head(b"202 Accepted", self._protocol.server_state.default_headers)
+            end = _KEPT if self.keep_alive else _CLOSED
+            self._send(_CONFIRMED % (head, len(body), receipt, self._graph.encode(), end, body))
         except Exception:
             # the queue goes on: others wait for what it says next
             log.exception("answer failed")
@@ -284,15 +271,10 @@ class Post:
         if (b"connection", b"close") in fields:
             self.keep_alive = False
             fields.remove((b"connection", b"close"))
-        head = self._head(b"%d %b" % (status, HTTPStatus(status).phrase.encode()))
-        self._send(b"%b%b%b%b" % (head, b"".join(b"%b: %b\r\n" % field for field in fields), self._end_of_head, body))
-
-    @property
-    def _end_of_head(self) -> bytes:
-        return b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
-
-    def _head(self, status: bytes) -> bytes:
-        return self._short_path.head(status, self._protocol.server_state.default_headers)
+        default = self._protocol.server_state.default_headers
+        head = self._short_path.head(b"%d %b" % (status, HTTPStatus(status).phrase.encode()), default)
+        end = _KEPT if self.keep_alive else _CLOSED
+        self._send(b"%b%b%b%b" % (head, b"".join(b"%b: %b\r\n" % field for field in fields), end, body))
 
     def _send(self, answer: bytes) -> None:
         if self.disconnected or self.response_complete or self._answer:
@@ -309,8 +291,7 @@ class Post:
         protocol = self._protocol
         self.response_complete = True
         protocol.tasks.discard(self)
-        transport: Any = protocol.transport
-        transport.write_now(answer)
+        protocol.transport.write_now(answer)
         if not self.keep_alive:
-            transport.close()
-        protocol.on_response_complete()
+            protocol.transport.close()
+        protocol.answered()

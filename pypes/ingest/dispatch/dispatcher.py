@@ -197,9 +197,12 @@ class Dispatcher:
         for batch in acks.published:
             outcome = self._published(batch.version, batch.takers)
             by_leasing: dict[Leasing, tuple[list[Lease], list[str | None]]] = {}
+            leasing: Leasing | None = None
             for sent, id in zip(link.take_all(batch.numbers, now), batch.ids or repeat(None), strict=False):
                 if sent is not None:
-                    leases, ids = by_leasing.setdefault(sent.leasing, ([], []))
+                    if sent.leasing is not leasing:
+                        leasing = sent.leasing
+                        leases, ids = by_leasing.setdefault(leasing, ([], []))
                     leases.append(sent.lease)
                     ids.append(id)
                     if committed is not None:

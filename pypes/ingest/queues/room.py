@@ -155,9 +155,8 @@ class Room:
 
     def reserve(self, header: Header, size: int, *, is_replay: bool = False) -> None:
         """Make room for a delivery. Raises :class:`QueueFull` or :class:`LettersFull`."""
-        graph = header.graph
-        self.check(size, graph, is_bulk=header.is_bulk, is_replay=is_replay)
-        self.count(graph, 1, size)
+        self.check(size, header.graph, is_bulk=header.is_bulk, is_replay=is_replay)
+        self.count(header.graph, 1, size)
 
     def count(self, graph: str, deliveries: int, size: int) -> None:
         """Add deliveries and bytes of a graph; less than zero for what leaves."""

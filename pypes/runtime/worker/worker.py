@@ -210,7 +210,8 @@ class IngestWorker:
 
     def submit_for(self, waiter: Waiter, header: Header, body: bytes, decoded: bytes | None) -> None:
         """As :meth:`submit`, telling ``waiter``, for a graph without order."""
-        self._check_open(header.graph)
+        if self._is_draining or self._topology.closing:
+            self._check_open(header.graph)
         self._queue.intake.append_for(waiter, header, body, decoded)
 
     def _check_open(self, graph: str) -> None:
