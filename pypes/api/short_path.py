@@ -47,7 +47,7 @@ _PREFIX: Final = b"pypes-"
 MAX_HEADS: Final = 1024
 MAX_HEAD_BYTES: Final = 1024
 _END: Final = b"\r\n\r\n"
-#: How the head of an answer ends.
+#: Ends of the head of an answer.
 _KEPT: Final = b"\r\n"
 _CLOSED: Final = b"connection: close\r\n\r\n"
 

@@ -240,7 +240,7 @@ class Handover:
         return full
 
     def _to_give(self, leasing: Leasing, stream: Stream, leases: Sequence[Lease]) -> list[Sent]:
-        """What is to be given of new leases: not those whose graphs are gone, nor those that must run alone, which wait."""
+        """New leases as they are given; not those whose graphs are gone, nor those that must run alone, which wait."""
         assert self.topology is not None
         graphs, weight, committed = self.topology.graphs, self._windows.weight, self.committed or None
         given = []

@@ -21,7 +21,7 @@ _JOIN_BYTES = 1 << 18
 _IOV_MAX = 1024
 
 
-#: Where nothing was sent yet.
+#: The window of what was not sent yet.
 _NO_WINDOW = Window()
 
 
