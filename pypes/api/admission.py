@@ -23,13 +23,15 @@ LOOK_S = 0.05
 
 
 class _Body:
-    """A body of ``size`` bytes, as far as they are known; ``turn`` is done once it was let in."""
+    """A body of ``size`` bytes, as far as they are known, that waits no longer than ``until``; ``turn`` is done once it is in."""
 
-    __slots__ = ("size", "turn")
+    __slots__ = ("is_in", "size", "turn", "until")
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, until: float) -> None:
         self.size = size
+        self.until = until
         self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.is_in = False
 
 
 class Work(Protocol):
@@ -50,39 +52,48 @@ class Admission:
         self._max_wait_s = max_wait_s
         self._arriving: dict[Stream, int] = {}
         self._lines: dict[Stream, deque[_Body]] = {}
+        #: One for all that wait: there may be as many as connections.
+        self._timer: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
     async def turn(self, stream: Stream, size: int) -> AsyncIterator[None]:
         """Wait for the turn of a body; within the ``async with`` block it is received, checked and queued."""
-        body = _Body(size)
+        body = _Body(size, asyncio.get_running_loop().time() + self._max_wait_s)
         self._lines.setdefault(stream, deque()).append(body)
         self._look_at(stream)
         try:
-            if not body.turn.done():
-                await self._wait(stream, body)
+            if not body.is_in:
+                self._work.watch_hand_over(self.look)
+                self._look_later()
+                await body.turn
             yield
         finally:
-            if body.turn.done():
+            if body.is_in:
                 self._arriving[stream] -= size
             else:
                 self._lines[stream].remove(body)
             self._look_at(stream)
 
-    async def _wait(self, stream: Stream, body: _Body) -> None:
-        self._work.watch_hand_over(self.look)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._max_wait_s
-        while not body.turn.done() and loop.time() < until:
-            await asyncio.wait([body.turn], timeout=LOOK_S)
-            self._look_at(stream)
-        if not body.turn.done():
-            self._lines[stream].remove(body)
-            self._let_in(stream, body)
-
     def look(self) -> None:
         """Let in what may come."""
         for stream in tuple(self._lines):
             self._look_at(stream)
+
+    def _look_later(self) -> None:
+        if self._timer is None and self._lines:
+            loop = asyncio.get_running_loop()
+            first = min(line[0].until for line in self._lines.values())
+            self._timer = loop.call_at(min(first, loop.time() + LOOK_S), self._look_again)
+
+    def _look_again(self) -> None:
+        """Let in who has waited long enough, and what may come although nobody was told."""
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        for stream, line in self._lines.items():
+            while line and line[0].until <= now:
+                self._let_in(stream, line.popleft())
+        self.look()
+        self._look_later()
 
     def _look_at(self, stream: Stream) -> None:
         line = self._lines.get(stream)
@@ -95,4 +106,6 @@ class Admission:
 
     def _let_in(self, stream: Stream, body: _Body) -> None:
         self._arriving[stream] = self._arriving.get(stream, 0) + body.size
-        body.turn.set_result(None)
+        body.is_in = True
+        if not body.turn.done():  # else its client has gone, and it is about to say so
+            body.turn.set_result(None)
