@@ -210,9 +210,9 @@ class Dispatcher:
             for leasing, (leases, ids) in by_leasing.items():
                 leasing.ack_all(leases, outcome, ids)
         for number, outcome in acks.outcomes:
-            sent = link.take(number)
-            if sent is not None:
-                sent.window.moved_at = now
+            for sent in link.take_all((number,), now):
+                if sent is None:
+                    continue
                 sent.leasing.ack(sent.lease, outcome)
                 if committed is not None:
                     committed.forget(sent.lease.id)

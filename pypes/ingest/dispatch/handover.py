@@ -279,20 +279,21 @@ class Handover:
     def _give(self, links: list[Link], given: Sequence[Sent]) -> None:
         """Put deliveries of one stream into the batches of the least loaded links; takes those out of ``links`` that are full.
 
-        Without any link left (a lease may be larger than the window had room for), they go to the least loaded open one.
+        Without any link left (a lease may be larger than the window had room for), they go to the least loaded open one. What an
+        instance is done with at once is not spread over several: each frame costs an instance as much as a dozen documents.
         """
         now = self._loop.time()
-        first = self._last_number + 1
-        self._last_number += len(given)
-        if len(links) == len(self._links) == 1:  # PERF: there is nothing to choose
-            links[0].add(first, given, now)
-            return
-        count, load = self._windows.bounds(given[0].stream)
-        for number, sent in enumerate(given, first):
-            candidates = links or self.running([link for link in self._links if link.takes_more], sent.stream)
-            link = min(candidates, key=_load_of)
-            link.add(number, [sent], now)
-            if links and (sent.window.count >= count or sent.window.load >= load):
+        stream = given[0].stream
+        most, most_bytes = self._windows.bounds(stream)
+        is_sole = len(links) == len(self._links) == 1  # PERF: there is nothing to choose
+        while given:
+            link = min(links or self.running([link for link in self._links if link.takes_more], stream), key=_load_of)
+            window = link.window(stream)
+            count = len(given) if is_sole else window.share(given, most, most_bytes)
+            link.add(self._last_number + 1, given[:count], now)
+            self._last_number += count
+            given = given[count:]
+            if links and not is_sole and (window.count >= most or window.load >= most_bytes):
                 links.remove(link)
 
     def _has_graph(self, leasing: Leasing, lease: Lease) -> bool:

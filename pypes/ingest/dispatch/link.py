@@ -6,6 +6,8 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -19,6 +21,7 @@ from pypes.ingest.protocol import FrameReader, Item, Rerun
 #: Up to here the parts of a write are copied into one; beyond, the copy would cost more than the system call with many parts.
 _JOIN_BYTES = 1 << 18
 _IOV_MAX = 1024
+_window_of = attrgetter("window")
 
 
 #: The window of what was not sent yet.
@@ -133,13 +136,11 @@ class Link:
         """As :meth:`take`, for deliveries that were acknowledged at this time."""
         take = self.outstanding.pop
         taken = [take(number, None) for number in numbers]
-        for sent in taken:
-            if sent is not None:
-                window = sent.window
-                window.count -= 1
-                window.load -= sent.weight
-                window.moved_at = now
-                self.load -= sent.weight
+        for window, own in groupby([sent for sent in taken if sent is not None], _window_of):
+            weights = [sent.weight for sent in own]
+            load = sum(weights)
+            window.leave(len(weights), load, now)
+            self.load -= load
         return taken
 
     def add(self, first: int, given: Sequence[Sent], now: float) -> None:

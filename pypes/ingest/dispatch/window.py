@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Protocol, TypeVar
 
 from pypes.core.limits import Limits
@@ -15,22 +16,56 @@ OVERHEAD_BYTES = 512
 BULK_DELIVERIES = 64
 BULK_DOCUMENTS = 128
 BULK_BYTES = 1 << 20
+#: A new measurement's weight in the running mean of the time that a delivery takes.
+_WEIGHT = 0.2
+#: Deliveries that an instance is done with in so many seconds, going by its pace, are given to it together.
+AT_ONCE_S = 0.002
+_LEAST_PACE_S = 1e-6
 
 
 class Window:
     """Deliveries of one stream in flight on a link: ``count`` deliveries that weigh ``load`` bytes.
 
     ``moved_at``: when the first of them was sent, or one was acknowledged since; seconds of the loop's clock.
-    ``was_flush_requested``: the instance was asked to let go of them.
+    ``was_flush_requested``: the instance was asked to let go of them. ``pace_s``: mean time in which it is done with a delivery
+    while it has some; infinite as long as nothing was acknowledged.
     """
 
-    __slots__ = ("count", "load", "moved_at", "was_flush_requested")
+    __slots__ = ("count", "load", "moved_at", "pace_s", "was_flush_requested")
 
     def __init__(self) -> None:
         self.count = 0
         self.load = 0
         self.moved_at = 0.0
+        self.pace_s = inf
         self.was_flush_requested = False
+
+    def share(self, given: Sequence[Weighted], most: int, most_bytes: int) -> int:
+        """The number of deliveries that go here together, one at least, before it is looked again who has least to do.
+
+        PERF: a frame costs an instance as much as a dozen small documents, so what it is done with at once is not spread.
+        """
+        count = 0
+        limit = min(len(given), most - self.count, int(AT_ONCE_S / max(self.pace_s, _LEAST_PACE_S)))
+        load = self.load
+        while count < limit and load < most_bytes:
+            load += given[count].weight
+            count += 1
+        return max(1, count)
+
+    def leave(self, deliveries: int, load: int, now: float) -> None:
+        """Let go of deliveries that were acknowledged at this time."""
+        self.count -= deliveries
+        self.load -= load
+        pace_s = (now - self.moved_at) / deliveries
+        self.pace_s = pace_s if self.pace_s == inf else self.pace_s + _WEIGHT * (pace_s - self.pace_s)
+        self.moved_at = now
+
+
+class Weighted(Protocol):
+    """A delivery, as far as windows go."""
+
+    weight: int
 
 
 class Windowed(Protocol):
