@@ -218,7 +218,8 @@ class Documents:
         header = Header(graph, "POST", content_type, length=len(body), poster=self._poster)
         seen = Survey(header, True) if self._worker.is_ordered(graph) else None
         documents, decoded = check(header, body, self._limits, seen)
-        header = _counted(header, documents, seen)
+        if seen is not None or documents != 1:
+            header = _counted(header, documents, seen)
         if seen is not None:
             return self._worker.submit(header, body, decoded), documents, graph
         self._worker.submit_for(waiter, header, body, decoded)

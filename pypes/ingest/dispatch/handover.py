@@ -190,6 +190,9 @@ class Handover:
             full += self._hand_over(links, bulk)
         elif bulk and self._bulk_timer is None:
             self._bulk_timer = self._loop.call_later(STALLED_S, self._try_bulk)
+        for leasing in {leasing: None for leasing, _ in (*live, *bulk)}:
+            if not leasing.streams():
+                del self.ready[leasing]  # PERF: or the next acknowledgement would have it asked in vain
         return full
 
     def _open_to(self, stream: Stream, links: list[Link]) -> list[Link]:
