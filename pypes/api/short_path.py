@@ -47,11 +47,6 @@ _PREFIX: Final = b"pypes-"
 MAX_HEADS: Final = 1024
 MAX_HEAD_BYTES: Final = 1024
 _END: Final = b"\r\n\r\n"
-#: Ends of the head of an answer.
-_KEPT: Final = b"\r\n"
-_CLOSED: Final = b"connection: close\r\n\r\n"
-
-_CONFIRMED: Final = b"%bcontent-type: application/json\r\ncontent-length: %d\r\nlocation: /receipts/%b\r\npypes-graph: %b\r\n%b%b"
 
 Fields = list[tuple[bytes, bytes]]
 
@@ -223,11 +218,13 @@ class Post(msgspec.Struct, eq=False):
     def set_result(self, id: str, /) -> None:
         """The queue has the document."""
         try:
-            receipt = id.encode()
-            body = b'{"receipt":"%b","accepted":%d}' % (receipt, self._documents)
+            body = f'{{"receipt":"{id}","accepted":{self._documents}}}'
             head = self._short_path.head(b"202 Accepted", self._protocol.server_state.default_headers)
-            end = _KEPT if self.keep_alive else _CLOSED
-            self._send(_CONFIRMED % (head, len(body), receipt, self._graph.encode(), end, body))
+            more = (
+                f"content-type: application/json\r\ncontent-length: {len(body)}\r\nlocation: /receipts/{id}\r\n"
+                f"pypes-graph: {self._graph}\r\n{self._end_of_head}{body}"
+            )
+            self._send(head + more.encode())
         except Exception:
             # the queue goes on: others wait for what it says next
             log.exception("answer failed")
@@ -273,8 +270,12 @@ class Post(msgspec.Struct, eq=False):
             fields.remove((b"connection", b"close"))
         default = self._protocol.server_state.default_headers
         head = self._short_path.head(b"%d %b" % (status, HTTPStatus(status).phrase.encode()), default)
-        end = _KEPT if self.keep_alive else _CLOSED
-        self._send(b"%b%b%b%b" % (head, b"".join(b"%b: %b\r\n" % field for field in fields), end, body))
+        more = b"".join(b"%b: %b\r\n" % field for field in fields)
+        self._send(b"%b%b%b%b" % (head, more, self._end_of_head.encode(), body))
+
+    @property
+    def _end_of_head(self) -> str:
+        return "\r\n" if self.keep_alive else "connection: close\r\n\r\n"
 
     def _send(self, answer: bytes) -> None:
         if self.disconnected or self.response_complete or self._answer:
