@@ -34,8 +34,8 @@ from pypes.ingest.outcome import Outcome, Poison, spans_of
 
 DELIVER, FLUSH, ACKS, BEGIN, END, GOODBYE, COMMITTED, HELD, TRIGGER, MORE, FETCHED, ENDED, ENOUGH, LEFT = range(1, 15)
 
-#: Most that is read from a socket at once, in bytes. PERF: for more than 128 KiB the allocator asks the kernel, each time anew.
-READ_BYTES = 1 << 16
+#: Most that is read from a socket at once, in bytes. PERF: for 128 KiB or more the allocator asks the kernel, each time anew.
+READ_BYTES = 120 << 10
 
 _PREFIX = struct.Struct("!BII")
 PREFIX_BYTES = _PREFIX.size
