@@ -9,9 +9,7 @@ from __future__ import annotations
 import configparser
 import difflib
 import ipaddress
-import math
 import os
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -19,12 +17,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pypes.core.converting import converted
 from pypes.core.limits import Limits
 from pypes.core.machine import cores, machine_memory_bytes
-from pypes.core.sizes import size_of
+from pypes.core.pools import Pool, PoolRules, read_section
 from pypes.errors import InvalidConfig, Problem
 
 PREFIX = "PYPES_"
+#: Beginning of the names of sections that are pools.
+POOL_SECTION = "pool:"
 TOKEN_VARIABLE = "PYPES_TOKEN"
 
 
@@ -97,6 +98,10 @@ class ComponentSettings:
         (), "Folders that must contain all paths in parameters, besides the data folder; empty: any folder but the node's own."
     )
 
+    pythons: tuple[str, ...] = _key(
+        (), "Interpreters that the pools of graphs may name, whole paths; those of [pool:NAME] here need not be listed."
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class CallbackSettings:
@@ -126,6 +131,8 @@ class Settings:
     callbacks: CallbackSettings = field(default_factory=CallbackSettings)
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
+    #: Pools for the filters of all graphs, by name: sections ``[pool:NAME]`` of the file.
+    pools: Mapping[str, Pool] = field(default_factory=dict)
     #: The bearer token clients must show, ``None`` if there is none. Never logged.
     token: str | None = field(default=None, repr=False)
     #: Secret that signs callbacks, ``None`` without one. Never logged.
@@ -134,6 +141,11 @@ class Settings:
     source: Path | None = None
     #: Keys that were given in any way, such as ``server.graphs``; all others have their defaults.
     given: frozenset[str] = frozenset()
+
+    @property
+    def pool_rules(self) -> PoolRules:
+        """The pools that graphs may name, and the interpreters that their own may."""
+        return PoolRules(self.pools, self.components.pythons)
 
 
 SECTIONS: Mapping[str, type[Any]] = {
@@ -203,18 +215,25 @@ class _Reader:
     def __init__(self) -> None:
         self.values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
         self.problems: list[Problem] = []
+        #: Options of the pools, as they are written, and the way in which problems name them.
+        self._pools: dict[str, dict[str, str]] = {}
+        self._pool_prefix = ""
         self._names: dict[str, str] = {}
 
     def add(self, given: Mapping[str, Any], prefix: str, folder: Path, name: Any = str) -> None:
         for key, value in given.items():
             shown = prefix + name(key)
             section, _, option = _ALIASES.get(key, key).partition(".")
+            if section.startswith(POOL_SECTION):
+                self._pools.setdefault(section.removeprefix(POOL_SECTION), {})[option] = value
+                self._pool_prefix = prefix
+                continue
             known = {f.name: f for f in fields(SECTIONS[section])} if section in SECTIONS else {}
             if option not in known:
                 self.problems.append(Problem(shown, _unknown(key, section), "config.unknown_key"))
                 continue
             try:
-                self.values[section][option] = _convert(known[option], value, folder)
+                self.values[section][option] = converted(known[option], value, folder)
                 self._names[f"{section}.{option}"] = shown
             except ValueError as error:
                 self.problems.append(Problem(shown, f"{error}, not {str(value)!r}", "config.invalid"))
@@ -252,7 +271,14 @@ class _Reader:
 
     def build(self, token: str | None, callback_secret: str | None, source: Path | None) -> Settings:
         built = {section: cls(**self.values[section]) for section, cls in SECTIONS.items()}
-        settings = Settings(**built, token=token, callback_secret=callback_secret, source=source, given=frozenset(self._names))
+        settings = Settings(
+            **built,
+            pools={name: self._pool(name, options) for name, options in self._pools.items()},
+            token=token,
+            callback_secret=callback_secret,
+            source=source,
+            given=frozenset(self._names),
+        )
         try:
             host, _ = split_bind(settings.server.bind)
         except ValueError as error:
@@ -264,6 +290,13 @@ class _Reader:
                 f"{host} can be reached from other machines: give a token (token_file or {TOKEN_VARIABLE}), or say insecure",
             )
         return settings
+
+    def _pool(self, name: str, options: Mapping[str, str]) -> Pool:
+        def add(option: str, message: str) -> None:
+            where = f"{self._pool_prefix}{POOL_SECTION}{name}"
+            self.problems.append(Problem(f"{where}.{option}" if option else where, message, "config.invalid"))
+
+        return read_section(options, add)
 
     def _problem(self, key: str, message: str) -> None:
         self.problems.append(Problem(self._names.get(key, key), message, "config.invalid"))
@@ -277,7 +310,7 @@ _RETIRED = MappingProxyType(
 
 def _unknown(key: str, section: str) -> str:
     if section not in SECTIONS:
-        return f"unknown section [{section}]; there are {', '.join(f'[{name}]' for name in SECTIONS)}"
+        return f"unknown section [{section}]; there are {', '.join(f'[{name}]' for name in (*SECTIONS, 'pool:NAME'))}"
     option = key.partition(".")[2]
     if key in _RETIRED:
         return _RETIRED[key]
@@ -287,54 +320,6 @@ def _unknown(key: str, section: str) -> str:
     here = [f.name for f in fields(SECTIONS[section])]
     near = difflib.get_close_matches(option, here, 1)
     return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; [{section}] has {', '.join(here)}"
-
-
-def _convert(info: Any, value: Any, folder: Path) -> Any:
-    """Convert text (or a value already typed) to the declared type of the field; raises ``ValueError`` with a sentence."""
-    kind = str(info.type)
-    if kind == "str":
-        text, options = str(value).strip(), info.metadata.get("options")
-        if options and text.lower() not in [option.lower() for option in options]:
-            raise ValueError(f"must be one of {', '.join(options)}")
-        return next(o for o in options if o.lower() == text.lower()) if options else text
-    if kind == "bool":
-        if isinstance(value, bool):
-            return value
-        state = configparser.ConfigParser.BOOLEAN_STATES.get(str(value).strip().lower())
-        if state is None:
-            raise ValueError("must be yes or no")
-        return state
-    if kind.startswith("tuple"):
-        parts = re.split(r"[,\n]", value) if isinstance(value, str) else list(value)
-        kept = [str(part).strip() for part in parts if str(part).strip()]
-        return tuple(folder / Path(part).expanduser() for part in kept) if "Path" in kind else tuple(kept)
-    if kind.startswith("Path"):
-        if not str(value).strip():
-            if "None" in kind:
-                return None
-            raise ValueError("must be a path")
-        return folder / Path(str(value).strip()).expanduser()
-    return _number(info, value)
-
-
-def _number(info: Any, value: Any) -> int | float:
-    is_size = info.name.endswith("_bytes")
-    try:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            number = float(value)
-        elif is_size:
-            number = size_of(str(value))
-        else:
-            number = float(str(value).strip())
-    except ValueError:
-        raise ValueError("must be a size, such as 1048576 or 64MiB" if is_size else "must be a number") from None
-    if not math.isfinite(number) or number < 0 or (number == 0 and not info.name.endswith("_s")):
-        raise ValueError("must be zero or more" if info.name.endswith("_s") else "must be more than zero")
-    if str(info.type) == "float":
-        return number
-    if number != int(number):
-        raise ValueError("must be a whole number")
-    return int(number)
 
 
 def _read_ini(path: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ import pytest
 
 from pypes.config import Settings, example, is_loopback, load_settings, split_bind
 from pypes.core.limits import Limits
+from pypes.core.pools import Pool
 from pypes.errors import InvalidConfig
 
 
@@ -132,3 +133,15 @@ def test_the_example_is_complete_and_says_what_the_defaults_are(tmp_path: Path) 
     assert found.limits == Limits()
     assert found.queue == Settings().queue
     assert found.log == Settings().log
+
+
+def test_pools_of_the_node(tmp_path: Path) -> None:
+    found = settings(tmp_path, "[pool:models]\nprocesses = 1\nmemory = 2GiB\ntimeout_s = 30\n[pool:io]\nthreads = 64\n")
+    assert found.pools == {"models": Pool(processes=1, memory=2 << 30, timeout_s=30), "io": Pool(threads=64)}
+    assert found.pool_rules.named == found.pools
+
+
+def test_faults_of_pools_name_the_section(tmp_path: Path) -> None:
+    found = problems(tmp_path, "[pool:models]\nprocesses = many\nworkers = 2\n[pool:none]\nstride = 8\n")
+    ini = f"{tmp_path / 'pypes.ini'}: "
+    assert set(found) == {f"{ini}pool:models.processes", f"{ini}pool:models.workers", f"{ini}pool:none"}

@@ -12,7 +12,7 @@ from pypes.config import Settings, load_settings
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.advice import advise
 from pypes.graph.codec import loads
-from pypes.graph.validation import validate
+from pypes.graph.validation import ANY_POOLS, validate
 from pypes.registry import Catalogue
 
 
@@ -27,7 +27,7 @@ def lint(graphs: tuple[Path, ...], load_files: tuple[Path, ...], config: Path | 
     catalogue = find_components(load_files)
     total = 0
     for path in graphs:
-        problems = _problems(path, catalogue, env)
+        problems = _problems(path, catalogue, env, settings)
         total += len(problems)
         for problem in problems:
             place = f"{path}: {problem.path}" if problem.path else str(path)
@@ -41,12 +41,13 @@ def lint(graphs: tuple[Path, ...], load_files: tuple[Path, ...], config: Path | 
         raise SystemExit(1)
 
 
-def _problems(path: Path, catalogue: Catalogue, env: bool) -> list[Problem]:
+def _problems(path: Path, catalogue: Catalogue, env: bool, settings: Settings | None) -> list[Problem]:
     try:
         graph = loads(path.read_bytes())
     except InvalidGraph as error:
         return list(error.problems) or [Problem(error.where, error.message, error.code)]
-    return validate(graph, catalogue, environ=os.environ if env else None)
+    pools = ANY_POOLS if settings is None else settings.pool_rules
+    return validate(graph, catalogue, environ=os.environ if env else None, pools=pools)
 
 
 def _warnings(path: Path, catalogue: Catalogue, settings: Settings | None) -> list[Problem]:

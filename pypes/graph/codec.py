@@ -13,9 +13,11 @@ from pypes.component import BATCH_OPTIONS, batch_problem
 from pypes.core import numbers
 from pypes.core.graph_limits import GraphLimits
 from pypes.core.naming import NAMING
+from pypes.core.pools import Pool
 from pypes.errors import InvalidGraph, Problem
 from pypes.graph.limits import read_limits
 from pypes.graph.model import Graph, GraphNode, Wire
+from pypes.graph.pools import read_node_pool, read_pools
 from pypes.graph.schedule import why_invalid
 
 #: Version of the form; graphs say it under ``"pypes"``.
@@ -41,6 +43,7 @@ _KEYS: Final = (
     "schedule",
     "missed",
     "firing",
+    "pools",
     "nodes",
     "wires",
     "layout",
@@ -49,7 +52,7 @@ _KEYS: Final = (
 
 
 #: Fields of a filter besides component and params.
-FILTER_OPTIONS: Final = ("timeout_s", "max_attempts", *BATCH_OPTIONS)
+FILTER_OPTIONS: Final = ("timeout_s", "max_attempts", *BATCH_OPTIONS, "pool")
 
 
 def loads(text: bytes | str) -> Graph:
@@ -110,6 +113,8 @@ def to_obj(graph: Graph) -> dict[str, Any]:
         obj["missed"] = graph.missed
     if graph.firing != "node":
         obj["firing"] = graph.firing
+    if graph.pools:
+        obj["pools"] = {name: graph.pools[name].to_obj() for name in sorted(graph.pools)}
     nodes = sorted(graph.nodes.values(), key=lambda node: node.name)
     obj["nodes"] = {node.name: _node(node) for node in nodes}
     ends = sorted((wire.source, wire.output, wire.target, wire.input) for wire in graph.wires)
@@ -125,7 +130,7 @@ def dumps(graph: Graph) -> str:
     """The canonical text of a graph: equal graphs give equal text, with one line per filter, wire, place and test."""
     lines = []
     for key, value in to_obj(graph).items():
-        if key in ("nodes", "layout") and value:
+        if key in ("nodes", "layout", "pools") and value:
             items = ",\n".join(f"  {_line(name)}: {_line(item)}" for name, item in value.items())
             lines.append(f"{_line(key)}: {{\n{items}\n }}")
         elif key in ("wires", "tests") and value:
@@ -138,6 +143,8 @@ def dumps(graph: Graph) -> str:
 
 def _node(node: GraphNode) -> dict[str, Any]:
     options = {name: value for name in FILTER_OPTIONS if (value := getattr(node, name)) is not None}
+    if isinstance(node.pool, Pool):
+        options["pool"] = node.pool.to_obj()
     return {"component": node.component, "params": dict(node.params), **options}
 
 
@@ -173,6 +180,7 @@ def _read(obj: Any, problems: list[Problem]) -> Graph:
         schedule=reader.schedule(obj.get("schedule", "")),
         missed=reader.missed(obj.get("missed", "once")),
         firing=reader.firing(obj.get("firing", "node")),
+        pools=reader.pools(obj.get("pools", {})),
         nodes=reader.nodes(obj.get("nodes")),
         wires=reader.wires(obj.get("wires", [])),
         layout=reader.layout(obj.get("layout", {})),
@@ -251,7 +259,8 @@ class _Reader:
                 self._object(node.get("params", {}), f"{path}.params"),
                 self._timeout_s(node.get("timeout_s"), f"{path}.timeout_s"),
                 self._attempts(node.get("max_attempts"), f"{path}.max_attempts"),
-                *(self._batch_option(node, name, path) for name in BATCH_OPTIONS),
+                **{name: self._batch_option(node, name, path) for name in BATCH_OPTIONS},
+                pool=read_node_pool(node.get("pool"), f"{path}.pool", self.add),
             )
         return nodes
 
@@ -286,6 +295,9 @@ class _Reader:
 
     def limits(self, value: Any) -> GraphLimits:
         return read_limits(self._object(value, "limits"), self.add)
+
+    def pools(self, value: Any) -> dict[str, Pool]:
+        return read_pools(self._object(value, "pools"), self.add)
 
     def schedule(self, value: Any) -> str:
         if value == "":

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pypes.core.graph_limits import GraphLimits
+from pypes.core.pools import Pool
 from pypes.graph.codec import FILTER_OPTIONS
 from pypes.graph.model import Graph, GraphNode
 
@@ -21,6 +22,7 @@ _GRAPH_FIELDS = (
     "schedule",
     "missed",
     "firing",
+    "pools",
     "tests",
 )
 
@@ -57,7 +59,7 @@ def only_parameters(old: Graph, new: Graph) -> set[str] | None:
     """
     found = diff(old, new)
     filters = found.pop("filters", {})
-    if found.keys() & {"wires", "order_by", "inherit", "weight", "max_instances"} or filters.keys() - {"changed"}:
+    if found.keys() & {"wires", "order_by", "inherit", "weight", "max_instances", "pools"} or filters.keys() - {"changed"}:
         return None
     changed: dict[str, dict[str, Any]] = filters.get("changed", {})
     return set(changed) if all(set(what) == {"params"} for what in changed.values()) else None
@@ -71,7 +73,7 @@ def _filters(old: Mapping[str, GraphNode], new: Mapping[str, GraphNode]) -> dict
 
 def _changes(old: GraphNode, new: GraphNode) -> dict[str, Any]:
     changes: dict[str, Any] = {
-        name: [getattr(old, name), getattr(new, name)]
+        name: [_option(getattr(old, name)), _option(getattr(new, name))]
         for name in ("component", *FILTER_OPTIONS)
         if getattr(old, name) != getattr(new, name)
     }
@@ -89,7 +91,13 @@ def _ends(graph: Graph) -> set[tuple[str, str]]:
     return {(f"{w.source}.{w.output}", f"{w.target}.{w.input}") for w in graph.wires}
 
 
+def _option(value: Any) -> Any:
+    return value.to_obj() if isinstance(value, Pool) else value
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, GraphLimits):
         return value.to_obj()
+    if isinstance(value, Mapping):
+        return {name: _option(each) for name, each in value.items()}
     return [dict(item) if isinstance(item, Mapping) else item for item in value] if isinstance(value, (tuple, list)) else value

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pypes.core.graph_limits import NO_LIMITS, GraphLimits
+from pypes.core.pools import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,8 @@ class GraphNode:
 
     ``timeout_s`` bounds its work on one packet (or batch), ``max_attempts`` how often one that raises ``Retry`` is tried,
     and ``batch_size``, ``batch_bytes`` and ``batch_s`` what one call of ``process_batch`` gets (:mod:`pypes.component.batching`);
-    ``None``: as the node's limits and the component have it.
+    ``None``: as the node's limits and the component have it. ``pool`` says in which threads or processes it runs, or names a pool
+    of the graph or of the node; ``None``: in the instance.
     """
 
     name: str
@@ -26,6 +28,7 @@ class GraphNode:
     batch_size: int | None = None
     batch_bytes: int | None = None
     batch_s: float | None = None
+    pool: Pool | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Graph:
     ``schedule`` says in the form of cron when its sources run by themselves, ``missed`` what becomes of a time at which no server
     was there: ``"once"`` (they run when one is) or ``"skip"``, ``firing`` where they run each time: on every ``"node"``, or on
     one of the ``"fleet"``. ``limits`` bounds what it may take of the node, and changes nothing that runs.
+    ``pools`` are those that several filters may share, by name.
     """
 
     name: str
@@ -68,3 +72,4 @@ class Graph:
     max_instances: int | None = None
     inherit: tuple[str, ...] = ()
     limits: GraphLimits = NO_LIMITS
+    pools: Mapping[str, Pool] = field(default_factory=dict)

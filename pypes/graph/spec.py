@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -49,6 +50,8 @@ class ComponentSpec:
     ``completes``: it is told of each document that is complete, with the parameters that it has by default; ``concludes``: of
     each that is done everywhere.
 
+    ``unpooled`` says why it cannot run in a pool, empty if it can. ``max_attempts`` and ``timeout_s`` are those of the class.
+
     ``parts`` are the kinds of parts that its code says it makes (:mod:`pypes.graph.part_kinds`).
 
     ``icon``, ``tags``, ``example`` (``Example.to_obj``) and ``needs`` are those of the class. ``missing`` names the modules of
@@ -69,6 +72,9 @@ class ComponentSpec:
     holds: bool = False
     batches: bool = False
     isolated: bool = False
+    unpooled: str = ""
+    max_attempts: int = 5
+    timeout_s: float | None = None
     reconfigures: bool = False
     fetches: bool = False
     completes: bool = False
@@ -145,6 +151,8 @@ def describe(
         # what runs in a process of its own is set up anew there
         reconfigures=made.reconfigure is not None and not made.isolated,
         isolated=bool(made.isolated),
+        unpooled=why_unpooled(made),
+        **_numbers(made),
         fetches=getattr(made, "fetch", None) is not None,
         completes=made.complete is not None,
         concludes=made.conclude is not None,
@@ -216,6 +224,36 @@ def check_isolation(cls: type[Component]) -> None:
     else:
         return
     raise InvalidComponent(reason, where=cls.__name__)
+
+
+def why_unpooled(made: Component) -> str:
+    """The reason why a component cannot run in a pool, with what to do instead; empty if it can."""
+    if is_publisher(made):
+        return "a publisher's packets count when its commit returns, in the instance; do the work in a filter before it"
+    if made.is_original_style():
+        return "it has a run loop of its own; write it with process"
+    if getattr(made, "fetch", None) is not None:
+        return "a source fetches by itself; do the work in a filter behind it"
+    if made.holds:
+        return "it holds packets; hold them in an operator behind it"
+    if is_told(made):
+        return "it is told of complete documents; be told in a filter behind it"
+    if made.isolated:
+        return "an isolated component has a process of its own in each instance; leave out pool, or isolated = True"
+    if made.concurrency != 1:
+        return "it works on several packets at once; leave out pool, or concurrency"
+    return ""
+
+
+def _numbers(made: Component) -> dict[str, Any]:
+    """Attempts and time of a component, as far as they are what they should be: who runs it says what is wrong."""
+    attempts, timeout_s = made.max_attempts, made.timeout_s
+    found: dict[str, Any] = {}
+    if type(attempts) is int:
+        found["max_attempts"] = attempts
+    if type(timeout_s) in (int, float) and 0 <= timeout_s < math.inf:  # type: ignore[operator]
+        found["timeout_s"] = timeout_s
+    return found
 
 
 def _output_description(made: Component, port: str) -> str:

@@ -6,19 +6,23 @@ import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from pypes.component import BATCH_OPTIONS, ERROR_PORT
 from pypes.component.parameters import paths_in
 from pypes.core.paths import Paths
+from pypes.core.pools import PoolRules
 from pypes.core.secrets import VARIABLE, holds_mask
 from pypes.errors import InvalidInput, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import find_cycle
+from pypes.graph.pools import pool_problems
 from pypes.graph.schedule import loose_sources, sources
 from pypes.graph.spec import ComponentSpec
 from pypes.graph.ways import reach, ways
 
+#: Rules of a node that is not known.
+ANY_POOLS: Final = PoolRules()
 #: Problems after which a graph is not looked at any further.
 MOST_PROBLEMS = 200
 #: Among more names than these none is proposed.
@@ -30,12 +34,13 @@ def validate(
     catalogue: Mapping[str, ComponentSpec],
     environ: Mapping[str, str] | None = None,
     paths: Paths | None = None,
+    pools: PoolRules = ANY_POOLS,
 ) -> list[Problem]:
     """All problems of ``graph``, in the order in which it is written; none if it can be deployed.
 
     Beyond :data:`MOST_PROBLEMS` it is only said that there are more: each takes time, and nobody mends so many at once.
     With ``environ``, ``${NAME}`` in parameters stands for that variable; without, values that contain one are not checked.
-    With both, ``paths`` says where parameters that are paths may lead.
+    With both, ``paths`` says where parameters that are paths may lead. ``pools`` are those of the node.
     """
     problems: list[Problem] = []
     for node in graph.nodes.values():
@@ -44,6 +49,7 @@ def validate(
             return [*problems, Problem("", "there may be more problems; correct these, then check again", "graph.more_problems")]
     problems += _wire_problems(graph, catalogue)
     problems += _join_problems(graph)
+    problems += pool_problems(graph, catalogue, pools, is_here=paths is not None)
     problems += _cycle_problems(graph)
     problems += _flow_problems(graph, catalogue)
     if graph.schedule and not sources(graph, catalogue) and all(node.component in catalogue for node in graph.nodes.values()):

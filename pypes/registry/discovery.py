@@ -28,7 +28,7 @@ MAX_MEMORY_BYTES: Final = 8 << 30
 
 
 #: The form of what lies in the cache; another one is read as nothing. It changes with what a ``ComponentSpec`` says.
-CACHE_FORMAT: Final = 4
+CACHE_FORMAT: Final = 5
 
 
 class _Cached(msgspec.Struct):

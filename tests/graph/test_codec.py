@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypes.core.graph_limits import GraphLimits
+from pypes.core.pools import Pool
 from pypes.errors import InvalidGraph
 from pypes.graph.codec import dumps, from_obj, loads, to_obj
 from pypes.graph.model import Graph, GraphNode, Wire
@@ -26,6 +27,15 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3),
     max_leaves=6,
 )
+processes = st.builds(
+    Pool,
+    processes=st.integers(1, 64),
+    stride=st.none() | st.integers(1, 1024),
+    timeout_s=st.none() | st.floats(0.1, 90),
+    memory=st.none() | st.integers(1, 2**40),
+    python=st.sampled_from(["", "/opt/models/bin/python"]),
+)
+pools = processes | st.builds(Pool, threads=st.integers(1, 256))
 params = st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=5), json_values, max_size=3)
 
 
@@ -41,6 +51,7 @@ def graphs(draw: st.DrawFn) -> Graph:
                 draw(params),
                 draw(st.none() | st.integers(1, 90) | st.floats(0.1, 90)),
                 draw(st.none() | st.integers(1, 9)),
+                pool=draw(st.none() | names | pools),
             )
             for n in nodes
         },
@@ -55,6 +66,7 @@ def graphs(draw: st.DrawFn) -> Graph:
             st.builds(GraphLimits, receipts_s=st.none() | st.floats(0.1, 9e9), disk_bytes=st.none() | st.integers(1, 2**63 - 1))
         ),
         schedule=draw(st.sampled_from(["", "*/5 * * * *"])),
+        pools=draw(st.dictionaries(names, pools, max_size=2)),
         missed=draw(st.sampled_from(["once", "skip"])),
         firing=draw(st.sampled_from(["node", "fleet"])),
         layout=draw(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pypes.core.graph_limits import GraphLimits
+from pypes.core.pools import Pool
 from pypes.graph.diff import diff, only_parameters
 from pypes.graph.model import Graph, GraphNode, Wire
 
@@ -70,6 +71,8 @@ def test_only_parameters() -> None:
     assert only_parameters(OLD, replace(OLD, inherit=("acl",))) is None
     assert only_parameters(OLD, replace(OLD, weight=2)) is None
     assert only_parameters(OLD, replace(OLD, max_instances=1)) is None
+    assert only_parameters(OLD, with_set(pool="models")) is None
+    assert only_parameters(OLD, replace(OLD, pools={"models": Pool(processes=1)})) is None
     assert only_parameters(OLD, replace(OLD, limits=GraphLimits(keys_kept=1))) == set()
     assert only_parameters(OLD, replace(OLD, schedule="0 * * * *", missed="skip", firing="fleet")) == set()
 
@@ -77,6 +80,14 @@ def test_only_parameters() -> None:
 def test_limits_are_shown_as_they_are_written() -> None:
     new = replace(OLD, limits=GraphLimits(disk_bytes=1, receipts_s=2.0))
     assert diff(OLD, new) == {"limits": [{}, {"receipts_s": 2.0, "disk_bytes": 1}]}
+
+
+def test_pools_are_shown_as_they_are_written() -> None:
+    new = replace(with_set(pool=Pool(threads=8)), pools={"models": Pool(processes=2, memory=1 << 30)})
+    assert diff(OLD, new) == {
+        "filters": {"changed": {"set": {"pool": [None, {"threads": 8}]}}},
+        "pools": [{}, {"models": {"processes": 2, "memory": 1 << 30}}],
+    }
 
 
 def test_what_is_inherited_has_no_order() -> None:

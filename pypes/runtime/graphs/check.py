@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pypes.core.paths import Paths
+from pypes.core.pools import PoolRules
 from pypes.core.secrets import Secrets
 from pypes.errors import Problem
 from pypes.graph.model import Graph
 from pypes.graph.spec import ComponentSpec
-from pypes.graph.validation import validate
+from pypes.graph.validation import ANY_POOLS, validate
 
 #: The reason why a graph with ``firing: fleet`` cannot be deployed.
 NO_FLEET = "this node is in no fleet; say with --fleet (fleet in [server]) which folder its nodes share, or remove firing"
@@ -24,13 +25,14 @@ def check(
     *,
     has_fleet: bool = False,
     paths: Paths | None = None,
+    pools: PoolRules = ANY_POOLS,
 ) -> list[Problem]:
     """Everything that is wrong with ``graph`` here, missing variables included; messages show the names of secrets.
 
     ``has_fleet``: this node shares a folder with others, so a graph may have its sources run by one of them. ``paths`` says where
-    parameters that are paths may lead.
+    parameters that are paths may lead, ``pools`` which there are.
     """
-    problems = validate(graph, catalogue, environ, paths)
+    problems = validate(graph, catalogue, environ, paths, pools)
     # learned once for all of them: there may be many, of a graph that is large
     secrets = Secrets.of([dict(node.params) for node in graph.nodes.values()], environ) if problems else Secrets()
     problems = [Problem(p.path, secrets.redact(p.message), p.code) for p in problems]

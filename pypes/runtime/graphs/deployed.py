@@ -153,7 +153,8 @@ class DeployedGraphs:
         graph = codec.from_obj({"pypes": 1, **obj, "name": name})
         assert self.catalogue is not None
         has_fleet = self.settings.server.fleet is not None
-        problems = check(graph, self.catalogue, os.environ, has_fleet=has_fleet, paths=self.paths)
+        pools = self.settings.pool_rules
+        problems = check(graph, self.catalogue, os.environ, has_fleet=has_fleet, paths=self.paths, pools=pools)
         if any(problem.code == "graph.unknown_component" for problem in problems):
             problems += [Problem("nodes", reason, "component.broken") for reason in self.catalogue.unread]
         taken = {route: n for n, g in self.live.items() if n != name for route in g.graph.get("routes", ())}
