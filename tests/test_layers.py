@@ -44,14 +44,15 @@ ROOMS: dict[str, dict[str, tuple[str, ...]]] = {
     "runtime": {
         "": ("scheduler",),
         "scheduler": (),
-        "instance": ("scheduler",),
-        "trials": ("scheduler", "instance"),
-        "generations": ("instance",),
-        "graphs": ("generations", "trials", "instance", "contracts"),
+        "pools": (),
+        "instance": ("scheduler", "pools"),
+        "trials": ("scheduler", "instance", "pools"),
+        "generations": ("instance", "pools"),
+        "graphs": ("generations", "trials", "instance", "contracts", "pools"),
         "rpc": (),
         "contracts": ("rpc",),
         "worker": ("rpc", "contracts"),
-        "supervisor": ("graphs", "generations", "worker", "rpc", "contracts"),
+        "supervisor": ("graphs", "generations", "worker", "rpc", "contracts", "pools"),
     },
 }
 

@@ -53,6 +53,15 @@ STATUS = obj(
     ),
     instances=_list(obj(id=COUNT, generation=COUNT, pid=COUNT, state=TEXT, graphs=NAMES)),
     pools=_list(obj(generation=COUNT, instances=COUNT, ready=COUNT)),
+    filter_pools=_list(
+        obj(
+            name=TEXT,
+            state={"type": "string", "enum": ["starting", "ready", "ending"]},
+            filters={**NAMES, "description": "The filters that it was set up for, with their graphs."},
+            workers=_list(obj(pid=COUNT, is_busy=BOOLEAN)),
+            deaths={**COUNT, "description": "Pool workers that were lost since the pool was set up."},
+        )
+    ),
     graphs=_list(SUMMARY),
 )
 

@@ -11,7 +11,7 @@ import os
 import queue
 import sys
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,23 +19,22 @@ import msgspec
 
 from pypes import logs
 from pypes.cli.pieces import Piece
-from pypes.component import Component
 from pypes.core.clock import wall
 from pypes.core.file_names import in_one_line
 from pypes.core.limits import Limits
+from pypes.core.pools import NO_POOLS
 from pypes.core.watched import watched_thread
 from pypes.errors import PypesError
 from pypes.graph.codec import from_obj
-from pypes.graph.model import Graph
 from pypes.graph.spec import ComponentSpec
 from pypes.ingest.codecs import Checker, check
 from pypes.ingest.delivery import Header
 from pypes.ingest.protocol import Item
-from pypes.placement import isolate
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.making import Site
+from pypes.runtime.pools.placing import place
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Scheduler
 
 #: Portions in the graph at once: while one is being committed, the next is parsed.
@@ -80,7 +79,9 @@ class Batch:
         site = Site()
         logs.plain(site.secrets)
         with site.secrets.kept():
-            components = {name: _component(graph, name, specs, self.limits, site) for name in graph.nodes}
+            components = {
+                name: place(graph, name, specs[node.component], site, self.limits, NO_POOLS) for name, node in graph.nodes.items()
+            }
         self._graph = graph.name
         self._router = Router(graph, components)
         self._done: list[Epoch] = []
@@ -170,15 +171,6 @@ def _receipt(piece: Piece) -> str:
     number = int(received_s * 1000) << 80 | int.from_bytes(digest, "big")
     version, variant = 0xF << 76, 3 << 62
     return str(uuid.UUID(int=number & ~version & ~variant | 7 << 76 | 2 << 62))
-
-
-def _component(graph: Graph, name: str, specs: Mapping[str, ComponentSpec], limits: Limits, site: Site) -> Component:
-    node = graph.nodes[name]
-    spec = specs[node.component]
-    made = site.make(spec, node.params, name)
-    if made.isolated:
-        return isolate(made, limits=limits, timeout_s=made.timeout_s if node.timeout_s is None else node.timeout_s, spec=spec)
-    return made
 
 
 def _tally(epoch: Epoch) -> Tally:

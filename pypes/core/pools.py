@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Final
 
 from pypes.core.sizes import size_of
@@ -15,11 +16,11 @@ MOST_PROCESSES: Final = 64
 MOST_THREADS: Final = 256
 #: Most packets that travel together.
 MOST_STRIDE: Final = 1024
-#: Packets that travel together where a pool does not say so; a thread takes them one by one, since nothing travels.
+#: Packets that travel together where a pool does not say so; a thread takes them one by one: nothing travels.
 STRIDE: Final = 16
 
 #: Options that only processes have.
-_OF_PROCESSES: Final = ("timeout_s", "memory", "python")
+_OF_PROCESSES: Final = ("stride", "timeout_s", "memory", "python")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,10 @@ class Pool:
 #: Names of the options, in the order in which they are shown.
 POOL_OPTIONS: Final = tuple(each.name for each in fields(Pool))
 
-#: A pool of which nothing is said.
+#: A pool of which nothing is known.
 ONE_PROCESS: Final = Pool(processes=1)
+#: The pools of a node that has none, or of no node.
+NO_POOLS: Final[Mapping[str, Pool]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ def read_pool(obj: Mapping[str, Any], add: Callable[[str, str], None]) -> Pool:
     elif has_threads:
         for option in _OF_PROCESSES:
             if obj.get(option) is not None:
-                add(option, "a thread cannot be ended, bounded or run by another interpreter; leave it out, or use processes")
+                add(option, "a thread takes packets one by one and cannot be ended or bounded; leave it out, or use processes")
     return Pool(**reading.read)
 
 

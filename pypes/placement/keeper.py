@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from pypes.core.watched import watched_thread
+from pypes.errors import Unreachable
 from pypes.placement.executor import Make
 from pypes.placement.pool_process import KILLED, NO_BOUNDS, Bounds, Loss, PoolProcess, order_of
 from pypes.placement.respawner import WAIT_S, Respawner
@@ -85,16 +86,26 @@ class LocalKeeper:
             watched_thread(lambda: self._watch(self._bounds.slice_s), f"pypes-keeper-{self._name}")
 
     def connect(self, seat: int) -> Connection:
+        try:
+            respawner = self._respawners[seat]
+        except IndexError:
+            raise Unreachable(0.0, f"pool {self._name} has ended") from None
         while True:
-            process = self._respawners[seat].take()
+            process = respawner.take()
             try:
                 user, sock = process.connect()
             except OSError:  # it has died meanwhile
-                self._respawners[seat].give_up(process)
+                respawner.give_up(process)
                 continue
             with self._lock:
                 self._seated[seat] = self._known[process.number] = process
             return Connection(seat, process.number, user, sock)
+
+    @property
+    def workers(self) -> list[PoolProcess]:
+        """The pool workers that are set up."""
+        found = [respawner.current for respawner in list(self._respawners)]
+        return [process for process in found if process is not None]
 
     def lost(self, connection: Connection) -> Loss:
         number = connection.worker
@@ -102,8 +113,10 @@ class LocalKeeper:
             process = self._known.get(number)
             if process is None:  # another user of it was told before
                 return self._losses.get(number, Loss("it has ended", KILLED, None))
+            respawners = [*self._respawners]
         loss = process.lost()
-        self._respawners[connection.seat].give_up(process)
+        if connection.seat < len(respawners):  # else it was closed meanwhile
+            respawners[connection.seat].give_up(process)
         with self._lock:
             self._known.pop(number, None)
             self._losses[number] = loss

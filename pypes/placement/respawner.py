@@ -84,6 +84,11 @@ class Respawner(Generic[P]):
                 reason = f"the component cannot be set up again in {self._place}: {type(self._failure).__name__}: {self._failure}"
             raise Unreachable(max(0.0, self._next_try - time.monotonic()), reason) from self._failure
 
+    @property
+    def current(self) -> P | None:
+        """The process that is set up, ``None`` while there is none."""
+        return self._process
+
     def give_up(self, process: P) -> None:
         """Kill a process; the next one is started at once."""
         process.kill()

@@ -133,7 +133,7 @@ def test_every_fault_in_the_form_is_told_at_once() -> None:
     }
     assert "not both" in faults(pool={"processes": 1, "threads": 1})["nodes.change.pool.threads"]
     assert "how many" in faults(pool={"stride": 4})["nodes.change.pool"]
-    assert "cannot be ended" in faults(pool={"threads": 4, "timeout_s": 1})["nodes.change.pool.timeout_s"]
+    assert "cannot be ended or bounded" in faults(pool={"threads": 4, "timeout_s": 1})["nodes.change.pool.timeout_s"]
     assert "must be the name of a pool" in faults(pool=3)["nodes.change.pool"]
     assert faults(pools={"": {"threads": 1}, "a": 3}) == {
         "pools.": "needs a name, by which filters name the pool",

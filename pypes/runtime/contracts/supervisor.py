@@ -32,6 +32,26 @@ class InstanceStatus(msgspec.Struct, frozen=True):
     graphs: list[str]
 
 
+class FilterWorkerStatus(msgspec.Struct, frozen=True):
+    """A pool worker; ``is_busy`` while it works on a packet."""
+
+    pid: int
+    is_busy: bool
+
+
+class FilterPoolStatus(msgspec.Struct, frozen=True):
+    """A pool with its pool workers, of which ``deaths`` have been lost. ``state`` is ``starting``, ``ready`` or ``ending``.
+
+    ``filters`` are those that it was set up for, with their graphs: ``search.embed``.
+    """
+
+    name: str
+    state: str
+    filters: list[str]
+    workers: list[FilterWorkerStatus]
+    deaths: int
+
+
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A node as its supervisor knows it. ``state`` is ``starting``, ``ready`` or ``draining``; ``graphs`` as ``GET /graphs``.
 
@@ -46,6 +66,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     arbiter: int | None
     workers: list[WorkerStatus]
     instances: list[InstanceStatus]
+    filter_pools: list[FilterPoolStatus]
     graphs: list[dict[str, Any]]
     default: str | None
 

@@ -30,6 +30,7 @@ from pypes.runtime.generations.backoff import FIRST_S
 from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, in_words
 from pypes.runtime.generations.parting import end, part
 from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.pools.order import PoolUse
 
 #: Deaths of an instance during set-up, without saying why, after which its generation is given up.
 DEATHS_AT_SETUP = 3
@@ -249,6 +250,16 @@ class Generations:
                     self._leftovers.append(left)
         self._leftovers = [group for group in self._leftovers if not group.reap()]
 
+    @property
+    def pools(self) -> set[str]:
+        """The pools that instances use, or will: those of their graphs, and of graphs that they may be started with again."""
+        found: set[str] = set()
+        for generation in self._all:
+            found |= _pools_of(generation.template.pools, generation.graphs)
+            for instance in generation.instances:
+                found |= _pools_of(instance.spec.pools, instance.spec.graphs if instance.state == "starting" else instance.hosts)
+        return found
+
     def ready(self) -> list[Instance]:
         """Instances that take deliveries."""
         serving = [generation for generation in self._all if self._serves(generation)]
@@ -375,3 +386,7 @@ class Generations:
             asyncio.get_running_loop().call_later(delay_s, self._launch, generation, slot)
         else:
             self._launch(generation, slot)
+
+
+def _pools_of(pools: Mapping[str, Mapping[str, PoolUse]], graphs: Collection[str]) -> set[str]:
+    return {use.pool for graph, uses in pools.items() if graph in graphs for use in uses.values()}

@@ -32,6 +32,7 @@ from pypes.runtime.graphs.deployed import DeployedGraphs
 from pypes.runtime.graphs.files import GraphFile, GraphFiles
 from pypes.runtime.graphs.launching import Launcher
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
+from pypes.runtime.pools.node_pools import NodePools
 
 #: First and longest pause between two attempts to bring up a graph that was deployed once but cannot be set up now.
 FIRST_RETRY_S, RETRY_S = 1.0, 60.0
@@ -53,6 +54,7 @@ class Deployer(DeployedGraphs):
         self,
         store: ControlStore,
         generations: Generations,
+        pools: NodePools,
         settings: Settings,
         unfinished: Callable[[str], Awaitable[int | None]],
         on_change: Callable[[], None],
@@ -63,7 +65,7 @@ class Deployer(DeployedGraphs):
         super().__init__(store, generations, settings)
         self._store = store
         self._observer = guarded(observer) or Observer()
-        self.launcher = Launcher(self, store, generations, self._observer)
+        self.launcher = Launcher(self, store, generations, pools, self._observer)
         self._unfinished = unfinished
         self._on_change = on_change
         self._files = GraphFiles(store)
@@ -142,6 +144,8 @@ class Deployer(DeployedGraphs):
         assert self.catalogue is not None
         nodes = new.graph["nodes"]
         if changed is None or not all(self.catalogue[nodes[filter]["component"]].reconfigures for filter in changed):
+            return False
+        if any("pool" in nodes[filter] for filter in changed):  # what runs in a pool is set up anew there
             return False
         params = {filter: nodes[filter].get("params", {}) for filter in changed}
         new = replace(new, code=old.code)

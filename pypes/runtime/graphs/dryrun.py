@@ -55,6 +55,7 @@ class DryRuns:
             components=self._deployer.components_of(obj),
             posts=[{"content_type": content_type, "body": _base64(body)}],
             paths=self._deployer.paths,
+            pools=dict(self._deployer.settings.pools),
             max_memory_bytes=self._deployer.settings.server.max_memory_bytes,
         )
         if self._running >= limits.dryruns:

@@ -13,9 +13,11 @@ from pypes.runtime.generations.generation import Generation, SetupFailed, SetupF
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.check import scrub
 from pypes.runtime.graphs.deployed import DeployedGraphs
+from pypes.runtime.graphs.ordering import orders_of
 from pypes.runtime.graphs.store import ControlStore, StoredGraph
 from pypes.runtime.graphs.stores import GraphStores
 from pypes.runtime.instance.instance import InstanceSpec
+from pypes.runtime.pools.node_pools import Held, NodePools, PoolFailed
 
 #: Generations that may serve at a time: the next one takes over all graphs, however soon it comes.
 MOST_GENERATIONS = 8
@@ -24,10 +26,13 @@ MOST_GENERATIONS = 8
 class Launcher:
     """Starts generations for the graphs of ``deployed`` and lets them take over. ``changed_at`` is when one did last."""
 
-    def __init__(self, deployed: DeployedGraphs, store: ControlStore, generations: Generations, observer: Observer) -> None:
+    def __init__(
+        self, deployed: DeployedGraphs, store: ControlStore, generations: Generations, pools: NodePools, observer: Observer
+    ) -> None:
         self._deployed = deployed
         self._store = store
         self._generations = generations
+        self._pools = pools
         self._observer = observer
         #: The entries that filters keep on disk; they are deleted with these.
         self.stores = GraphStores(deployed.settings.server.data)
@@ -53,7 +58,7 @@ class Launcher:
         if generation is None or generation.count != self._deployed.settings.server.instances:
             return False
         now, then = self._template({graph.name: graph}), generation.template
-        if replace(now, graphs={}, components={}) != replace(then, graphs={}, components={}):
+        if _settings(now) != _settings(then):
             return False
         code = self._deployed.code_of(graph.graph)
         return (
@@ -84,8 +89,10 @@ class Launcher:
             if (missing := self._deployed.missing(graph)) is not None:
                 raise SetupFailed(missing)
         s = self._deployed.settings
-        template = self._template(wanted)
+        held = Held()
         try:
+            held = await self._hold(wanted)
+            template = replace(self._template(wanted), pools=held.uses)
             if s.server.rolling:
                 return await self._generations.roll(template, s.server.instances, s.server.setup_s, s.limits.grace_s)
             return await self._generations.start(template, s.server.instances, s.server.setup_s)
@@ -95,6 +102,17 @@ class Launcher:
             if f.traceback:
                 self._log.warning("set-up failed", graph=f.graph, filter=f.filter, traceback=scrub(f.traceback, graphs))
             raise SetupFailed(SetupFailure(f.graph, f.filter, scrub(f.message, graphs), scrub(f.traceback, graphs))) from None
+        finally:
+            self._pools.release(held)
+
+    async def _hold(self, wanted: Mapping[str, StoredGraph]) -> Held:
+        """The pools of graphs, set up. Raises :class:`SetupFailed`."""
+        s = self._deployed.settings
+        orders = orders_of([graph.graph for graph in wanted.values()], self._deployed, self._deployed.paths)
+        try:
+            return await self._pools.hold(orders, s.server.setup_s)
+        except PoolFailed as error:
+            raise SetupFailed(SetupFailure(error.graph, error.filter, error.message, error.traceback)) from error
 
     def go_live(self, generation: Generation | None, gone: Collection[str] = ()) -> None:
         """Let a generation take over its graphs, and what is ``gone`` end; remember with which code it runs."""
@@ -130,11 +148,18 @@ class Launcher:
             durability=s.queue.durability,
             data_dir=str(s.server.data),
             paths=self._deployed.paths,
+            named_pools=s.pools,
+            pools_socket=str(self._pools.socket),
             load_files=tuple(str(path) for path in s.server.load),
             log_json=logs.is_json(s.log.format),
             log_level=s.log.level,
             max_memory_bytes=s.server.max_memory_bytes,
         )
+
+
+def _settings(template: InstanceSpec) -> InstanceSpec:
+    """The part of a template that does not depend on its graphs."""
+    return replace(template, graphs={}, components={}, pools={})
 
 
 def _versions(generation: Generation) -> dict[str, int]:

@@ -136,6 +136,7 @@ class Shadows:
             record=record,
             redact=list(redact),
             paths=self._deployer.paths,
+            pools=dict(self._deployer.settings.pools),
             limits=settings.limits,
             max_memory_bytes=settings.server.max_memory_bytes,
             log_json=logs.is_json(settings.log.format),

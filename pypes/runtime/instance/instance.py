@@ -36,9 +36,12 @@ from pypes.component import Component, is_publisher
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock, node_clock
 from pypes.core.paths import Paths
+from pypes.core.pools import Pool
 from pypes.core.shown import Clean, shown, trace_of
 from pypes.errors import ComponentError, InvalidInput, PypesError
 from pypes.graph import codec
+from pypes.graph.model import Graph
+from pypes.graph.pools import pool_of
 from pypes.graph.spec import ComponentSpec
 from pypes.placement import isolate
 from pypes.runtime.file_store import STORES, FileStores
@@ -49,6 +52,8 @@ from pypes.runtime.instance.leaving import free
 from pypes.runtime.instance.runner import Runner
 from pypes.runtime.instance.watchdog import Watchdog, Watched, limit_memory
 from pypes.runtime.making import Site
+from pypes.runtime.pools.order import PoolUse
+from pypes.runtime.pools.placing import place_in_node
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +78,11 @@ class InstanceSpec:
     load_files: tuple[str, ...] = ()
     log_json: bool = False
     log_level: str = "INFO"
+    #: The pools of the node that graphs may name. By graph and filter, the places of filters in its processes, and the socket at
+    #: which these are reached.
+    named_pools: Mapping[str, Pool] = field(default_factory=dict)
+    pools: Mapping[str, Mapping[str, PoolUse]] = field(default_factory=dict)
+    pools_socket: str = ""
     #: Path of its crash record, made by whoever starts it; memory that it may use, 0 for no bound.
     crash_record: str = ""
     max_memory_bytes: int = 0
@@ -216,6 +226,21 @@ def _spec_of(spec: InstanceSpec, graph: str, filter: str) -> ComponentSpec:
     return ComponentSpec.from_obj(spec.components[component])
 
 
+def _component(spec: InstanceSpec, site: Site, graph: Graph, filter: str) -> Component:
+    """The component of a filter, or what stands in for one that runs elsewhere. Raises what :meth:`Site.make` does."""
+    node = graph.nodes[filter]
+    source = ComponentSpec.from_obj(spec.components[node.component])
+    pool = pool_of(graph, node, spec.named_pools)
+    if pool is not None:
+        use = spec.pools.get(graph.name, {}).get(filter)
+        return place_in_node(graph, filter, source, site, pool, use, spec.pools_socket)
+    component = site.make(source, node.params, filter)
+    if component.isolated:
+        timeout_s = component.timeout_s if node.timeout_s is None else node.timeout_s
+        component = isolate(component, limits=spec.limits, timeout_s=timeout_s, spec=source)
+    return component
+
+
 def _set_up(
     spec: InstanceSpec,
     site: Site,
@@ -234,14 +259,10 @@ def _set_up(
         nodes = dict(graph.nodes)
         for filter, node in graph.nodes.items():
             control.send(("setup", name, filter))
-            source = ComponentSpec.from_obj(spec.components[node.component])
-            component = site.make(source, node.params, filter)
-            if component.isolated:
-                timeout_s = component.timeout_s if node.timeout_s is None else node.timeout_s
-                component = isolate(component, limits=spec.limits, timeout_s=timeout_s, spec=source)
+            component = components[filter] = _component(spec, site, graph, filter)
+            if component.isolated or filter in spec.pools.get(name, {}):
                 # its time is kept where it runs
                 nodes[filter] = replace(node, timeout_s=None)
-            components[filter] = component
             if is_publisher(component):
                 component.durability = spec.durability  # type: ignore[attr-defined]
         filter = ""

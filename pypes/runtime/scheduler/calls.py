@@ -84,6 +84,16 @@ class Calls:
                 raise Retry(THREAD_RETRY_S, f"no thread can be started for a blocking call: {error}") from error
         return future
 
+    def follow(self, key: Any, future: Future[Any], *, is_timed: bool) -> None:
+        """Have ``key`` among :meth:`ended` once somebody else is done with a future, who has begun already.
+
+        ``is_timed``: it counts as a call that has its thread, for whoever looks at calls that take long.
+        """
+        self.running += 1
+        if is_timed:
+            self.began[key] = self._clock()
+        future.add_done_callback(lambda _: self._end(key))
+
     def _end(self, key: Any) -> None:
         # runs in the thread of the call
         self.began.pop(key, None)

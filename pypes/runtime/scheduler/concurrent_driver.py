@@ -1,7 +1,7 @@
-"""The concurrent driver: runs components that work on several packets at once.
+"""The concurrent driver: runs components that work on several packets at once, and those in pools.
 
-While calls of some packets run in threads, others are begun. Each packet is a *work item* with a greenlet, and a hold on its
-epoch, of its own. At most ``concurrency`` of them are out,
+While calls of some packets run in threads, or their strides are away in a pool, others are begun. Each packet is a *work item*
+with a greenlet, and a hold on its epoch, of its own. At most ``concurrency`` of them are out, or as many as the pool can use,
 whichever deliveries they belong to. What they make goes on in the order in which they were taken.
 """
 
@@ -16,11 +16,13 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from pypes.core.returned import fault_of
 from pypes.core.shown import shown
 from pypes.packet import Packet
+from pypes.placement.executor import Outcome
 from pypes.runtime.scheduler.breaker import charged
 from pypes.runtime.scheduler.core import Ended, is_no_failure
 from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.lineage import Lineage, flatten
+from pypes.runtime.scheduler.pooling import Pooling, placing_of
 
 T = TypeVar("T")
 
@@ -37,6 +39,7 @@ class Item:
         "is_kept",
         "is_stalled",
         "lineage",
+        "outcome",
         "result",
         "sent",
         "value",
@@ -51,6 +54,8 @@ class Item:
         self.greenlet: greenlet | None = None
         self.sent: list[tuple[str, Any]] = []
         self.result: Any = None
+        #: Of its work in a pool, when that is done.
+        self.outcome: Outcome | None = None
         self.error: BaseException | None = None
         self.is_done = False
         #: It has sent more than a wire holds, and waits for its turn to send, or for room.
@@ -76,7 +81,7 @@ class ConcurrentDriver(Driver):
 
     sees_packets_alone = True
 
-    __slots__ = ("away", "finished", "items", "resumable", "todo", "working")
+    __slots__ = ("away", "finished", "items", "pooling", "resumable", "todo", "working")
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -91,11 +96,16 @@ class ConcurrentDriver(Driver):
         #: The item whose code runs now.
         self.working: Item | None = None
         self.finished = 0
+        placing = placing_of(self.component)
+        #: Set if the component runs in a pool.
+        self.pooling = None if placing is None else Pooling(self.core, placing)
 
     @property
     def width(self) -> int:
         """Items that may be out at once: one where it must be known which is to blame, and where a service is tried again."""
-        return 1 if self.core.record_turn is not None or self in self.broken else self.component.concurrency
+        if self.core.record_turn is not None or self in self.broken:
+            return 1
+        return self.component.concurrency if self.pooling is None else self.pooling.width
 
     # -- a turn -------------------------------------------------------------------------------------------
 
@@ -105,6 +115,8 @@ class ConcurrentDriver(Driver):
         self._finish_in_order()
         while not (self.away or self.full_wires) and len(self.items) < self.width and self._begin_next():
             self._finish_in_order()
+        if self.pooling is not None:
+            self.pooling.send()
         if self.away and not self.items:
             self._rest()
         self.epoch = None
@@ -286,6 +298,19 @@ class ConcurrentDriver(Driver):
         while not future.done():
             self._wait(item)
         return future.result()
+
+    def run_in_pool(self, value: Any) -> Any:
+        """Have the pool work on ``value``; only this item waits for it. Raises what was raised there."""
+        item = self.working
+        assert item is not None
+        assert self.pooling is not None
+        self.pooling.add(item, value)
+        while item.outcome is None:
+            self._wait(item)
+        outcome, item.outcome = item.outcome, None
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.value
 
     def current(self) -> Any:
         return self.working.value if self.working is not None else None

@@ -23,6 +23,7 @@ from pypes.runtime.scheduler.loop_driver import LoopDriver
 from pypes.runtime.scheduler.observing import ObservedWire
 from pypes.runtime.scheduler.outport import OutPort
 from pypes.runtime.scheduler.policies import Policies
+from pypes.runtime.scheduler.pooling import placing_of
 from pypes.runtime.scheduler.process_driver import ProcessDriver
 from pypes.runtime.scheduler.wire import Wire
 
@@ -178,6 +179,8 @@ def _driver_class(component: Component, is_join: bool) -> type[Driver]:
             "a publisher cannot hold packets; put a batching operator before the publisher", where=type(component).__name__
         )
     check_concurrency(component)
+    if placing_of(component) is not None:
+        return ConcurrentDriver
     if component.is_original_style():
         return LoopDriver
     if component.process_batch is not None:

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import msgspec
+
 from pypes import logs
 from pypes.config import Settings
 from pypes.core.lifeline import Lifeline, adopt_orphans
@@ -25,7 +27,7 @@ from pypes.ingest.dispatch.topology import Topology, cannot_serve
 from pypes.ingest.outcome import ExitReason
 from pypes.observe import Observer, guarded
 from pypes.registry import Catalogue, discover
-from pypes.runtime.contracts.supervisor import InstanceStatus, NodeStatus
+from pypes.runtime.contracts.supervisor import FilterPoolStatus, InstanceStatus, NodeStatus
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.drafts import GraphDrafts
@@ -35,6 +37,7 @@ from pypes.runtime.graphs.filters import Filters
 from pypes.runtime.graphs.shadows import Shadows
 from pypes.runtime.graphs.store import ControlStore
 from pypes.runtime.graphs.versions import Versions
+from pypes.runtime.pools.node_pools import NodePools
 from pypes.runtime.rpc import MAX_CONTROL_BYTES, RpcServer
 from pypes.runtime.supervisor.arbiter import Arbiter
 from pypes.runtime.supervisor.clockkeeper import ClockKeeper
@@ -107,10 +110,13 @@ class Supervisor:
         self._generations = Generations(
             self._runtime_dir, self._lifeline.fd, self._announce, self._instance_gone, self._fail, self._observer
         )
+        self._pools = NodePools(self._runtime_dir, lambda: self._generations.pools, self._fail)
+        self._pools.start()
         owners = Owners(self.settings.server.data, self._runtime_dir, self.settings.server.workers)
         self._deployer = Deployer(
             self._store,
             self._generations,
+            self._pools,
             self.settings,
             owners.unfinished,
             self._announce,
@@ -269,6 +275,7 @@ class Supervisor:
 
     def _instance_gone(self, id: int, reason: ExitReason) -> None:
         self._workers.announce_gone(id, reason)
+        self._pools.sweep()
 
     def _is_up(self) -> bool:
         return self._started.is_set() and (not self._generations.live or bool(self._generations.ready()))
@@ -310,6 +317,7 @@ class Supervisor:
             arbiter=self._arbiter.pid,
             workers=self._workers.status(),
             instances=[InstanceStatus(**each) for each in self._generations.status()],
+            filter_pools=[msgspec.convert(each, FilterPoolStatus) for each in self._pools.status()],
             graphs=self._deployer.summaries(),
             default=self._deployer.default(),
         )
@@ -359,6 +367,7 @@ class Supervisor:
                 self._log.error("draining failed", exc_info=error)
         self._arbiter.kill()
         await self._generations.kill()
+        await self._pools.close()
         await self._arbiter.stop(0.0)
         await self._server.close()
         self._lifeline.close()

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from pypes.core.paths import Paths
+from pypes.core.pools import Pool
 
 #: Longest report that a trial may give, in bytes.
 MAX_REPORT_BYTES = 32 << 20
@@ -19,4 +20,5 @@ class Job(msgspec.Struct, kw_only=True):
     components: dict[str, dict[str, Any]]
     posts: list[dict[str, Any]]
     paths: Paths = msgspec.field(default_factory=Paths)
+    pools: dict[str, Pool] = {}
     max_memory_bytes: int = 0

@@ -226,7 +226,9 @@ def serve(job: Job, report: Any, site: Site) -> None:
     with ExitStack() as stack:
         graphs = [job.live] if job.candidate is None else [job.live, job.candidate]
         live, *rest = [
-            stack.enter_context(Trial(codec.from_obj(obj), specs, site=site, has_wires=bool(job.record), limits=job.limits))
+            stack.enter_context(
+                Trial(codec.from_obj(obj), specs, site=site, has_wires=bool(job.record), limits=job.limits, pools=job.pools)
+            )
             for obj in graphs
         ]
         listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))

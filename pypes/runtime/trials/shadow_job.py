@@ -8,6 +8,7 @@ import msgspec
 
 from pypes.core.limits import Limits
 from pypes.core.paths import Paths
+from pypes.core.pools import Pool
 
 #: Bounds of what may be asked for.
 MAX_DOCUMENTS = 1_000_000
@@ -26,6 +27,7 @@ class Job(msgspec.Struct, kw_only=True):
     redact: list[str] = []
     paths: Paths = msgspec.field(default_factory=Paths)
     limits: Limits = msgspec.field(default_factory=Limits)
+    pools: dict[str, Pool] = {}
     max_memory_bytes: int = 0
     log_json: bool = False
     log_level: str = "INFO"

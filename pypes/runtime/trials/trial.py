@@ -18,6 +18,7 @@ from pypes.component import Component, is_publisher
 from pypes.core.clock import wall
 from pypes.core.lifeline import die_with_parent, watch
 from pypes.core.limits import Limits
+from pypes.core.pools import NO_POOLS, Pool
 from pypes.core.secrets import Secrets
 from pypes.errors import PypesError
 from pypes.graph import codec
@@ -34,6 +35,7 @@ from pypes.runtime.instance.intake import Intake
 from pypes.runtime.instance.routing import Router
 from pypes.runtime.instance.watchdog import limit_memory
 from pypes.runtime.making import Site
+from pypes.runtime.pools.placing import place
 from pypes.runtime.scheduler import FAILED, PUBLISHED, Epoch, Failure, Feed, Scheduler
 from pypes.runtime.trials.dryrun_job import MAX_REPORT_BYTES, Job
 from pypes.runtime.trials.sight import Probe, Sight
@@ -92,6 +94,7 @@ class Trial:
 
     Set-up runs at once; raises :class:`ComponentError` naming the filter. The packets are seen by an observer, so that the graph
     is the one that a node would run. Without ``has_wires``, only what arrives at publishers is kept.
+    ``pools`` are those of the node; whatever runs in one runs in a process, or thread, of this trial.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class Trial:
         publishes: bool = False,
         has_wires: bool = True,
         limits: Limits | None = None,
+        pools: Mapping[str, Pool] = NO_POOLS,
     ) -> None:
         self._graph = graph
         self._limits = limits or Limits()
@@ -110,7 +114,13 @@ class Trial:
         self._ends: list[str] = []
         components: dict[str, Component] = {}
         for name, node in graph.nodes.items():
-            component = self._site.make(specs[node.component], node.params, name)
+            spec = specs[node.component]
+            # what is isolated needs no process of its own here: the trial is one, with bounds
+            component = (
+                self._site.make(spec, node.params, name)
+                if node.pool is None
+                else place(graph, name, spec, self._site, self._limits, pools)
+            )
             if is_publisher(component) and not publishes:
                 component = Probe(component.get_in_ports(), is_told=component.complete is not None)
                 self._ends.append(name)
@@ -243,7 +253,7 @@ def main(lifeline: int) -> None:
     logs.configure(f"trial-{os.getpid()}", json=False, secrets=site.secrets)
     answer: Any
     try:
-        with Trial(graph, specs, site=site) as trial:
+        with Trial(graph, specs, site=site, pools=job.pools) as trial:
             answer = trial.run([msgspec.convert(post, Post) for post in job.posts]).shown(site.secrets)
     except PypesError as error:
         answer = {"error": {"code": error.code, "message": site.secrets.redact(error.message), "where": error.where}}

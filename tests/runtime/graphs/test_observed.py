@@ -21,6 +21,7 @@ from pypes.registry import discover
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.store import ControlStore
+from pypes.runtime.pools.node_pools import NodePools
 
 TUNED = '''
 from pypes import Parameters, Publisher
@@ -91,7 +92,15 @@ class Node:
         self.notes = Notes()
         self.generations = Generations(folder, lifeline.fd, lambda: None, lambda *_: None, lambda name: None, observer=self.notes)
         self.deployer = Deployer(
-            store, self.generations, settings, self.unfinished, lambda: None, lambda name: None, self.discover, self.notes
+            store,
+            self.generations,
+            NodePools(folder, lambda: self.generations.pools, lambda name: None),
+            settings,
+            self.unfinished,
+            lambda: None,
+            lambda name: None,
+            self.discover,
+            self.notes,
         )
         self.deployer.catalogue = discover(loaded)
 

@@ -1,0 +1,50 @@
+"""Ordering: the pools that graphs of a node need, with what each is to set up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pypes.core.paths import Paths
+from pypes.core.pools import Pool
+from pypes.graph import codec
+from pypes.graph.model import Graph
+from pypes.graph.pools import pool_of
+from pypes.registry import digest_of
+from pypes.runtime.graphs.deployed import DeployedGraphs
+from pypes.runtime.pools.order import PooledFilter, PoolOrder, filter_of, timeout_of
+
+
+def orders_of(graphs: Sequence[Mapping[str, Any]], deployed: DeployedGraphs, paths: Paths) -> list[PoolOrder]:
+    """One order for each pool with processes that these graphs use.
+
+    Filters that name the same pool share it: those of one graph, or of all of these graphs, if it is a pool of the node.
+    """
+    settings = deployed.settings
+    found: dict[str, tuple[Pool, list[PooledFilter], list[float]]] = {}
+    for obj in graphs:
+        graph = codec.from_obj(obj)
+        for name, node in graph.nodes.items():
+            pool = pool_of(graph, node, settings.pools)
+            if pool is None or pool.threads:
+                continue
+            assert deployed.catalogue is not None
+            spec = deployed.catalogue[node.component]
+            code = digest_of(deployed.code_of({"nodes": {name: {"component": node.component}}}))
+            _, filters, times = found.setdefault(_name_of(graph, name), (pool, [], []))
+            filters.append(filter_of(graph, name, spec, code))
+            times.append(timeout_of(graph, name, spec, settings.limits.filter_s))
+    data = replace(paths, data_dir=str(settings.server.data))
+    return [
+        PoolOrder(name, pool, tuple(filters), pool.timeout_s or max(times), data, has_stores=True)
+        for name, (pool, filters, times) in found.items()
+    ]
+
+
+def _name_of(graph: Graph, filter: str) -> str:
+    """The name of a pool in the node: that of the node's own, or with the graph, and the filter, to which it belongs."""
+    pool = graph.nodes[filter].pool
+    if not isinstance(pool, str):
+        return f"{graph.name}.{filter}"
+    return f"{graph.name}:{pool}" if pool in graph.pools else pool

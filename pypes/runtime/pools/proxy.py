@@ -1,0 +1,99 @@
+"""Proxy: stands in an instance for a component that runs in a pool."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, cast
+
+from pypes.component import Adapter, Component, Extractor, Filter, Operator, Transformer
+from pypes.core.pools import Pool
+from pypes.graph.spec import ComponentSpec
+from pypes.placement.executor import Executor
+from pypes.placement.keeper import Keeper
+from pypes.placement.process_executor import ProcessExecutor, processes
+from pypes.placement.thread_executor import ThreadExecutor
+from pypes.runtime.making import Site
+from pypes.runtime.pools.order import PooledFilter, PoolOrder
+from pypes.runtime.pools.work import Answer, FilterWork
+
+#: Kinds of components that run in pools.
+_KINDS: Final[Mapping[str, type[Component]]] = {
+    kind.__metatype__: kind for kind in (Adapter, Filter, Transformer, Extractor, Operator)
+}
+
+
+class InPool(Protocol):
+    """The part of a running filter that has its pool work on something."""
+
+    def run_in_pool(self, value: Any) -> Any: ...
+
+
+class PoolProxy(Component):
+    """Has the pool work on each packet, and sends on what comes of it; made by :func:`in_processes` and :func:`in_threads`.
+
+    Its ports, kind, name and attempts are those of the component, which is never imported here.
+    """
+
+    is_pooled = True
+    #: The number of the filter among those of its pool.
+    number: int = 0
+    executor: Executor
+    most_together: int
+    is_timed: bool
+
+    def setup(self) -> None:
+        self.executor.setup()
+
+    def process(self, packet: Any) -> Any:
+        answer: Answer = cast(InPool, self._run_context).run_in_pool((self.number, packet))
+        sent, is_kept, result = answer
+        for port, value in sent:
+            self.send(port, value)
+        if is_kept:
+            self.keep(packet)
+        return result
+
+    def teardown(self) -> None:
+        self.executor.close()
+
+
+def in_processes(spec: ComponentSpec, filter: str, site: Site, pool: Pool, keeper: Keeper, number: int) -> PoolProxy:
+    """The proxy of a filter whose pool workers a keeper has, where it has this number."""
+    made = _proxy(spec, filter, site, ProcessExecutor(keeper))
+    made.number, made.most_together, made.is_timed = number, pool.most_together, False
+    # its time is kept where it runs
+    made.timeout_s = math.inf
+    return made
+
+
+def in_own_process(spec: ComponentSpec, order: PoolOrder, site: Site) -> PoolProxy:
+    """The proxy of a filter with one pool worker that belongs to this process, for graphs that run outside of a node."""
+    made = _proxy(spec, order.filters[0].name, site, processes(order, 1, order.bounds, order.name))
+    made.most_together, made.is_timed = order.pool.most_together, False
+    made.timeout_s = math.inf
+    return made
+
+
+def in_threads(spec: ComponentSpec, filter: PooledFilter, site: Site, width: int) -> PoolProxy:
+    """The proxy of a filter with ``width`` threads in this process, each of which has its own component."""
+
+    def make() -> FilterWork:
+        return FilterWork((filter,), site, is_own_process=False)
+
+    made = _proxy(spec, filter.name, site, ThreadExecutor(make, width))
+    made.most_together, made.is_timed = 1, True
+    made.timeout_s = spec.timeout_s
+    return made
+
+
+def _proxy(spec: ComponentSpec, filter: str, site: Site, executor: Executor) -> PoolProxy:
+    # under the same name, because that is what logs and dead letters call it
+    name = spec.attr.rpartition(".")[2] or spec.name
+    own = {"__doc__": spec.doc, "inputs": dict(spec.inputs), "outputs": dict(spec.outputs)}
+    if spec.accepts:
+        own["accepts"] = spec.accepts
+    made: PoolProxy = type(name, (PoolProxy, _KINDS[spec.kind]), own)()
+    made.name, made.max_attempts, made.executor = filter, spec.max_attempts, executor
+    made.data_dir, made.paths, made.secrets = site.paths.data_dir, site.paths, site.secrets
+    return made

@@ -1,0 +1,202 @@
+"""The work of a pool worker: components of one or several filters, set up once, which get one packet after the other."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from pypes import logs
+from pypes.component import ERROR_PORT, Component
+from pypes.core.returned import fault_of, packets_of, unrun
+from pypes.core.secrets import Secrets
+from pypes.core.shown import shown
+from pypes.core.unreachable import is_unreachable
+from pypes.errors import ComponentError, PypesError, Unreachable
+from pypes.graph.spec import ComponentSpec
+from pypes.placement.pool_frames import STANDARD
+from pypes.runtime.making import Site
+
+T = TypeVar("T")
+
+#: What the work on one packet came to: ports and packets that were sent, whether ``keep`` was called, and the result.
+Answer = tuple[list[tuple[str, Any]], bool, Any]
+
+
+class ToSetUp(Protocol):
+    """One filter, as its order has it."""
+
+    @property
+    def graph(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def component(self) -> Mapping[str, Any]: ...
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+    @property
+    def connected(self) -> tuple[str, ...]: ...
+
+
+class FilterWork:
+    """Work on items ``(number of the filter, packet)``; results are :data:`Answer`."""
+
+    def __init__(self, filters: Sequence[ToSetUp], site: Site, *, is_own_process: bool) -> None:
+        self._filters = filters
+        self._site = site
+        self._is_own_process = is_own_process
+        self._contexts: list[PoolContext] = []
+
+    def setup(self) -> None:
+        """Set the components up, in their order. Raises ``ComponentError`` that names graph and filter."""
+        if self._is_own_process:
+            for handler in logging.getLogger().handlers:
+                handler.addFilter(_Redacting(self._site.secrets))
+        try:
+            for filter in self._filters:
+                self._set_up(filter)
+        except BaseException:
+            self.close()
+            raise
+
+    def _set_up(self, filter: ToSetUp) -> None:
+        clean = self._site.secrets.redact
+        try:
+            component = self._site.make(ComponentSpec.from_obj(filter.component), filter.params, filter.name)
+            component.name, component.graph_name = filter.name, filter.graph
+            context = PoolContext(component, frozenset(filter.connected))
+            component._run_context = context
+            self._contexts.append(context)
+            fault = unrun(component.setup(), "setup")  # type: ignore[func-returns-value]
+            if fault is not None:
+                raise fault
+        except BaseException as error:
+            message = clean(error.message) if isinstance(error, PypesError) else f"set-up failed: {shown(error, clean)}"
+            raise ComponentError(message, code="graph.setup_failed", where=f"{filter.graph}.{filter.name}") from error
+
+    def run(self, item: tuple[int, Any]) -> Answer:
+        number, packet = item
+        try:
+            return self._contexts[number].process(packet)
+        except MemoryError:
+            raise
+        except Exception as error:
+            if self._is_own_process and not _is_known(error) and is_unreachable(error):
+                raise Unreachable(0.0, shown(error, self._site.secrets.redact)) from error
+            raise
+
+    def close(self) -> None:
+        """Tear the components down, the last one first."""
+        while self._contexts:
+            component = self._contexts.pop().component
+            try:
+                component.teardown()
+            except Exception:
+                component.log.exception("teardown failed")
+            component._shares.give_back_all()
+
+
+def _is_known(error: Exception) -> bool:
+    """True if the class of an error is known wherever Pypes is, so that the instance can tell what it means."""
+    return type(error).__module__.partition(".")[0] in ("pypes", *sys.stdlib_module_names)
+
+
+class PoolContext:
+    """The scheduler's part for one component, as far as there is one here: what it sends is gathered for the answer."""
+
+    def __init__(self, component: Component, connected: frozenset[str]) -> None:
+        self.component = component
+        self._connected = connected
+        self._packet: Any = None
+        self._sent: list[tuple[str, Any]] = []
+        self._is_kept = False
+        self._process = component.process if component.process_batch is None else self._process_batch
+
+    def process(self, packet: Any) -> Answer:
+        """Have the component work on a packet. Raises what it raises."""
+        self._packet, self._sent, self._is_kept = packet, [], False
+        try:
+            result = self._process(packet)
+            fault = fault_of(result, packet)
+            if fault is not None:
+                raise fault
+            return self._sent, self._is_kept, result
+        finally:
+            self._packet, self._sent = None, []
+
+    def _process_batch(self, packet: Any) -> None:
+        assert self.component.process_batch is not None
+        for result in packets_of(self.component.process_batch([packet]), "process_batch"):
+            fault = fault_of(result, packet, "process_batch")
+            if fault is not None:
+                raise fault
+            if result is not None:
+                self.send("out", result)
+
+    # -- what a component reaches through its own methods ---------------------------------------------------
+
+    def send(self, port: str, data: Any) -> bool:
+        if port not in self._connected:
+            if port != ERROR_PORT and not self.component.has_port(port):
+                raise ComponentError(
+                    f"no output port {port!r}; it has {', '.join(self.component.get_out_ports()) or 'none'}",
+                    code="component.no_port",
+                    where=self.component.name,
+                )
+            return False
+        self._sent.append((port, data))
+        return True
+
+    def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        return fn(*args, **kwargs)  # nothing else runs here that could go on meanwhile
+
+    def keep(self, packet: Any) -> None:
+        self._is_kept = True
+
+    def is_connected(self, port: str) -> bool:
+        return port in self._connected
+
+    def current(self) -> Any:
+        return self._packet
+
+    def upcoming(self, count: int) -> Sequence[Any]:
+        return ()
+
+    def release(self) -> None:
+        """Nothing is held here."""
+
+    def receive(self, port: str) -> Any:
+        raise self._only_in_run("receive")
+
+    def receive_all(self, port: str) -> Iterator[Any]:
+        raise self._only_in_run("receive_all")
+
+    def yield_ctrl(self) -> None:
+        raise self._only_in_run("yield_ctrl")
+
+    def _only_in_run(self, method: str) -> ComponentError:
+        return ComponentError(
+            f"{method} belongs to the run() loop of the original style; with process() packets are handed to the component",
+            code="component.style",
+            where=self.component.name,
+        )
+
+
+class _Redacting(logging.Filter):
+    """Takes secrets out of lines before they leave the process: whoever gets them may not know these."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        super().__init__()
+        self._secrets = secrets
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        secrets = self._secrets
+        if record.exc_info:
+            record.exception = secrets.redact(logs.trace_of(record))
+            record.exc_info = None
+        record.msg, record.args = secrets.redact(record.getMessage()), None
+        for key, value in list(vars(record).items()):
+            if key not in STANDARD:
+                setattr(record, key, secrets.redacted(value))
+        return True

@@ -1,0 +1,123 @@
+"""Pooling: gathers the work items of one filter into strides, and has the executor of a pool run these."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from pypes.component import Component
+from pypes.placement.executor import Executor, ExecutorClosed, Outcome
+from pypes.runtime.scheduler.core import Core
+
+#: Items that may be out for each that the executor may have: those that are done and wait for one before them, and the next ones.
+AHEAD = 2
+
+
+class Placing(Protocol):
+    """A component that stands in for one that runs in a pool."""
+
+    @property
+    def executor(self) -> Executor: ...
+    @property
+    def most_together(self) -> int:
+        """Packets that one stride has at most."""
+
+    @property
+    def is_timed(self) -> bool:
+        """True if strides must be watched here, because the executor cannot end one that takes too long."""
+
+
+class PoolItem(Protocol):
+    """A work item, as far as it is known here."""
+
+    outcome: Outcome | None
+
+    @property
+    def name(self) -> str: ...
+    def call_ended(self) -> None: ...
+
+
+class Stride:
+    """Items that are out together; among the calls of the scheduler until the executor has done with them."""
+
+    __slots__ = ("future", "items", "pooling")
+
+    def __init__(self, pooling: Pooling, items: Sequence[PoolItem], future: Future[list[Outcome]]) -> None:
+        self.pooling = pooling
+        self.items = items
+        self.future = future
+
+    @property
+    def name(self) -> str:
+        """The filter whose stride it is, for whoever looks at calls that take long."""
+        return self.items[0].name
+
+    def call_ended(self) -> None:
+        """The executor has done with it."""
+        self.pooling.ended(self)
+
+
+class Pooling:
+    """The strides of one filter.
+
+    Nothing waits for a stride to become full: what was gathered leaves as soon as the executor has room for it. While all pool
+    workers are busy more is gathered by itself.
+    """
+
+    def __init__(self, core: Core, placing: Placing) -> None:
+        self._core = core
+        self._executor = placing.executor
+        self._most = placing.most_together
+        self._is_timed = placing.is_timed
+        # a stride that is watched must begin when it is sent
+        self._capacity = self._executor.width if self._is_timed else self._executor.capacity
+        self._gathered: deque[tuple[PoolItem, Any]] = deque()
+        #: Strides that are out.
+        self.out = 0
+
+    @property
+    def width(self) -> int:
+        """Items of the filter that may be out at once."""
+        return AHEAD * self._capacity * self._most
+
+    def add(self, item: PoolItem, value: Any) -> None:
+        """Have ``value`` worked on for an item, with the next stride."""
+        self._gathered.append((item, value))
+
+    def send(self) -> None:
+        """Submit what was gathered, as far as the executor has room, in equal parts for its pool workers."""
+        gathered = self._gathered
+        while gathered and self.out < self._capacity:
+            count = min(self._most, -(-len(gathered) // self._executor.width))
+            taken = [gathered.popleft() for _ in range(count)]
+            items = [item for item, _ in taken]
+            try:
+                future = self._executor.submit([value for _, value in taken])
+            except ExecutorClosed as error:
+                _tell(items, [Outcome(None, error)] * count)
+                continue
+            self.out += 1
+            self._core.calls.follow(Stride(self, items, future), future, is_timed=self._is_timed)
+
+    def ended(self, stride: Stride) -> None:
+        """Hand the outcomes of a stride to its items."""
+        self.out -= 1
+        try:
+            outcomes = stride.future.result()
+        except ExecutorClosed as error:
+            outcomes = [Outcome(None, error)] * len(stride.items)
+        _tell(stride.items, outcomes)
+
+
+def _tell(items: Sequence[PoolItem], outcomes: Sequence[Outcome]) -> None:
+    for item, outcome in zip(items, outcomes, strict=True):
+        item.outcome = outcome
+        item.call_ended()
+
+
+def placing_of(component: Component) -> Placing | None:
+    """The component as one that stands in for another which runs in a pool, ``None`` if it does its work itself."""
+    found: Any = component
+    return found if getattr(component, "is_pooled", False) else None

@@ -1,0 +1,303 @@
+"""Pools of a real node: whatever becomes of their processes, no document is lost, doubled or mixed up, and nothing is left."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from pypes.testing.node import Node, running, runs, until
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="files in memory, limits and signals as Linux has them"
+)
+
+PARTS = '''
+import os
+import time
+
+from pypes import Adapter, Parameters, Publisher, Reject, Retry, Transformer, Unreachable
+
+
+class In(Adapter):
+    """Takes anything."""
+
+    accepts = ("application/json",)
+
+    def process(self, packet):
+        return packet
+
+
+class Work(Transformer):
+    """Does what the document says, and tells where."""
+
+    outputs = {"out": "", "more": ""}
+
+    class Params(Parameters):
+        mark: str = ""
+        folder: str = ""
+
+    def setup(self):
+        if self.params.mark == "bad":
+            raise RuntimeError("cannot be set up like this")
+        if self.params.mark == "hangs":
+            time.sleep(600)
+        self.tries = {}
+
+    def process(self, packet):
+        packet.set("pid", os.getpid())
+        packet.set("mark", self.params.mark)
+        do = packet.get("do")
+        if do is not None:
+            return getattr(self, do.replace("-", "_"))(packet)
+        return packet
+
+    def exit(self, packet):
+        os._exit(3)
+
+    def hang(self, packet):
+        time.sleep(600)
+
+    def memory(self, packet):
+        self.kept = b"x" * (1 << 30)
+
+    def raises(self, packet):
+        raise ValueError("no good")
+
+    def reject(self, packet):
+        raise Reject("not this one", "my.code")
+
+    def retry(self, packet):
+        self.tries[packet.get("n")] = self.tries.get(packet.get("n"), 0) + 1
+        if self.tries[packet.get("n")] < 3:
+            raise Retry(0.0, "again")
+        return packet
+
+    def drop(self, packet):
+        return None
+
+    def more(self, packet):
+        for k in range(3):
+            made = packet.clone()
+            made.set("k", k)
+            self.send("more", made)
+        return packet
+
+    def wait(self, packet):
+        open(packet.get("path") + ".begun", "a").close()
+        while not os.path.exists(packet.get("path")):
+            time.sleep(0.002)
+        return packet
+
+    def away(self, packet):
+        if not os.path.exists(packet.get("path")):
+            open(packet.get("path") + ".tried", "a").close()
+            raise Unreachable("the service is away")
+        return packet
+
+
+class File(Publisher):
+    """Appends a JSON line for each packet, which it cannot take back."""
+
+    class Params(Parameters):
+        file: str
+
+    def process(self, packet):
+        import json
+        with open(self.params.file, "a") as file:
+            file.write(json.dumps({key: packet.get(key) for key in ("n", "k", "pid", "mark")}) + "\\n")
+'''
+
+#: The pool of most tests.
+POOL = {"processes": 2, "stride": 4}
+
+
+def graph(folder: Path, pool: Any = POOL, name: str = "g", **params: Any) -> dict[str, Any]:
+    return {
+        "pypes": 1,
+        "name": name,
+        "nodes": {
+            "in": {"component": "In"},
+            "work": {"component": "Work", "pool": pool, "params": params},
+            "keep": {"component": "File", "params": {"file": str(folder / "kept")}},
+            "extra": {"component": "File", "params": {"file": str(folder / "extra")}},
+        },
+        "wires": [["in.out", "work.in"], ["work.out", "keep.in"], ["work.more", "extra.in"]],
+    }
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    with node_in(tmp_path) as found:
+        yield found
+
+
+def node_in(folder: Path, pool: Any = POOL, **options: Any) -> Any:
+    parts = folder / "parts.py"
+    parts.write_text(PARTS)
+    return running(folder, graph(folder, pool), "--load", str(parts), **{"workers": 1, "instances": 2, **options})
+
+
+def post(node: Node, values: list[Any]) -> str:
+    body = b"\n".join(json.dumps(value).encode() for value in values)
+    answer = node.post(body, content_type="application/x-ndjson")
+    assert answer.status == 202, answer.data
+    return str(json.loads(answer.data)["receipt"])
+
+
+def finished(node: Node, receipt: str, timeout_s: float = 30.0) -> dict[str, Any]:
+    def look() -> Any:
+        found = json.loads(node.get(f"/receipts/{receipt}").data)
+        return found if found["state"] in ("done", "failed") else None
+
+    found: dict[str, Any] = until(look, timeout_s, f"finished: {receipt}\n{node.log()}")
+    return found
+
+
+def letters(node: Node) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(node.get("/deadletters").data)["deadletters"]
+    return found
+
+
+def kept(folder: Path, name: str = "kept") -> list[dict[str, Any]]:
+    path = folder / name
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def numbers(folder: Path, name: str = "kept") -> Counter[int]:
+    return Counter(line["n"] for line in kept(folder, name))
+
+
+def pools(node: Node) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(node.get("/status").data)["filter_pools"]
+    return found
+
+
+def workers(node: Node) -> list[int]:
+    return [worker["pid"] for pool in pools(node) for worker in pool["workers"]]
+
+
+def put(node: Node, graph: dict[str, Any]) -> Any:
+    body = json.dumps(graph).encode()
+    return node.http.request("PUT", f"{node.url}/graphs/{graph['name']}", body=body, headers={"Content-Type": "application/json"})
+
+
+def test_all_instances_share_the_processes_of_the_node(node: Node, tmp_path: Path) -> None:
+    found = [finished(node, post(node, [{"n": 20 * m + n} for n in range(20)])) for m in range(8)]
+    assert [each["state"] for each in found] == ["done"] * 8
+    assert numbers(tmp_path) == Counter(range(160))
+    [pool] = pools(node)
+    assert (pool["name"], pool["state"], pool["filters"], pool["deaths"]) == ("g.work", "ready", ["g.work"], 0)
+    assert {line["pid"] for line in kept(tmp_path)} <= {*workers(node)}
+    assert len(workers(node)) == 2
+
+
+def test_what_becomes_of_packets_is_as_without_a_pool(node: Node, tmp_path: Path) -> None:
+    dos = [None, "raises", "reject", "retry", "drop", "more"]
+    found = finished(node, post(node, [{"n": n, **({} if do is None else {"do": do})} for n, do in enumerate(dos)]))
+    assert (found["state"], found["published"], found["failed"], found["dropped"]) == ("failed", 3, 2, 1)
+    assert numbers(tmp_path) == Counter([0, 3, 5])
+    assert sorted(line["k"] for line in kept(tmp_path, "extra")) == [0, 1, 2]
+    by_code = {letter["code"]: letter for letter in letters(node)}
+    assert set(by_code) == {"component.raised", "my.code"}
+    assert by_code["component.raised"]["error"] == "ValueError: no good"
+    assert by_code["component.raised"]["filter"] == "work"
+    whole = json.loads(node.get(f"/deadletters/{by_code['component.raised']['id']}").data)
+    assert whole["packet"]["fields"] == {"n": 1, "do": "raises"}
+    assert 'raise ValueError("no good")' in whole["traceback"]
+
+
+def test_a_worker_that_is_killed_in_mid_stride_costs_nothing(node: Node, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    receipt = post(node, [{"n": n, **({"do": "wait", "path": str(go)} if n == 5 else {})} for n in range(40)])
+    until(Path(f"{go}.begun").exists, 10.0, f"begun\n{node.log()}")
+    [busy] = [worker["pid"] for pool in pools(node) for worker in pool["workers"] if worker["is_busy"]]
+    instances = {process.pid for process in node.roles()["instance"]}
+    psutil.Process(busy).send_signal(signal.SIGKILL)
+    until(lambda: busy not in workers(node) and len(workers(node)) == 2, 10.0, "another one in its place")
+    go.touch()
+    assert finished(node, receipt)["state"] == "done"
+    assert numbers(tmp_path) == Counter(range(40))
+    assert [pool["deaths"] for pool in pools(node)] == [1]
+    assert {process.pid for process in node.roles()["instance"]} == instances
+    assert letters(node) == []
+
+
+@pytest.mark.parametrize(
+    ("do", "options", "code", "cause"),
+    [
+        ("exit", {}, "pool.killed", "exited with status 3"),
+        ("hang", {"timeout_s": 1}, "pool.timeout", "not done after 1 s"),
+        ("memory", {"memory": "900MiB"}, "pool.killed", "ran out of memory: it may have 900 MiB"),
+    ],
+)
+def test_poison_costs_exactly_itself(tmp_path: Path, do: str, options: dict[str, Any], code: str, cause: str) -> None:
+    with node_in(tmp_path, {**POOL, **options}) as node:
+        instances = {process.pid for process in node.roles()["instance"]}
+        found = finished(node, post(node, [{"n": n, **({"do": do} if n == 7 else {})} for n in range(30)]))
+        assert (found["state"], found["published"], found["failed"]) == ("failed", 29, 1), letters(node)
+        [letter] = letters(node)
+        assert (letter["code"], letter["filter"], letter["error"]) == (code, "work", cause)
+        assert numbers(tmp_path) == Counter(n for n in range(30) if n != 7)
+        assert {process.pid for process in node.roles()["instance"]} == instances
+
+
+def test_nothing_is_left_when_the_supervisor_is_killed(node: Node, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    receipt = post(node, [{"n": n, **({"do": "wait", "path": str(go)} if n == 5 else {})} for n in range(40)])
+    until(Path(f"{go}.begun").exists, 10.0, f"begun\n{node.log()}")
+    gone = [psutil.Process(pid) for pid in workers(node)]
+    node.kill()
+    until(lambda: not any(runs(process) for process in gone) and not node.leftovers(), 10.0, "all processes gone")
+    go.touch()
+    node.start()
+    node.wait_ready()
+    assert finished(node, receipt)["state"] == "done"
+    # at least once: what was published before the kill may be published again, and nothing else is
+    assert set(numbers(tmp_path)) == set(range(40))
+    assert node.stop() == 0
+    assert not node.leftovers()
+
+
+def test_a_pool_that_cannot_be_set_up_changes_nothing(node: Node, tmp_path: Path) -> None:
+    before = workers(node)
+    answer = put(node, graph(tmp_path, mark="bad"))
+    problem = json.loads(answer.data)
+    assert (answer.status, problem["code"]) == (409, "graph.setup_failed"), problem
+    assert "RuntimeError: cannot be set up like this" in problem["detail"]
+    assert "work" in json.dumps(problem)
+    assert finished(node, post(node, [{"n": 1}]))["state"] == "done"
+    assert [pool["workers"] for pool in pools(node) if pool["state"] == "ready"]
+    until(lambda: workers(node) == before, 10.0, "only the former ones are there")
+
+
+def test_new_parameters_are_a_new_generation_of_the_pool(node: Node, tmp_path: Path) -> None:
+    before = workers(node)
+    assert put(node, graph(tmp_path, mark="new")).status == 200
+    assert finished(node, post(node, [{"n": n} for n in range(10)]))["state"] == "done"
+    assert {line["mark"] for line in kept(tmp_path)} == {"new"}
+    until(lambda: len(workers(node)) == 2 and not {*before} & {*workers(node)}, 20.0, f"the former ones are gone\n{node.log()}")
+    # nothing of the pool has changed: it stays
+    after = workers(node)
+    changed = graph(tmp_path, mark="new")
+    changed["nodes"]["keep"]["params"]["file"] = str(tmp_path / "elsewhere")
+    assert put(node, changed).status == 200
+    assert finished(node, post(node, [{"n": 11}]))["state"] == "done"
+    assert workers(node) == after
+
+
+def test_what_cannot_run_in_a_pool_is_refused(node: Node, tmp_path: Path) -> None:
+    wrong = graph(tmp_path)
+    wrong["nodes"]["keep"]["pool"] = {"processes": 1}
+    wrong["nodes"]["work"]["pool"] = "nowhere"
+    answer = put(node, wrong)
+    assert answer.status == 422
+    errors = {error["path"]: error["code"] for error in json.loads(answer.data)["errors"]}
+    assert errors == {"nodes.keep.pool": "graph.no_pool", "nodes.work.pool": "graph.unknown_pool"}
