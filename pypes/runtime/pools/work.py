@@ -20,7 +20,7 @@ from pypes.runtime.making import Site
 
 T = TypeVar("T")
 
-#: What the work on one packet came to: ports and packets that were sent, whether ``keep`` was called, and the result.
+#: Outcome of the work on one packet: ports and packets that were sent, whether ``keep`` was called, and the result.
 Answer = tuple[list[tuple[str, Any]], bool, Any]
 
 
