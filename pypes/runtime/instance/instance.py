@@ -53,7 +53,6 @@ from pypes.runtime.instance.runner import Runner
 from pypes.runtime.instance.watchdog import Watchdog, Watched, limit_memory
 from pypes.runtime.making import Site
 from pypes.runtime.pools.order import PoolUse
-from pypes.runtime.pools.placing import place_in_node
 
 log = logging.getLogger(__name__)
 
@@ -232,6 +231,9 @@ def _component(spec: InstanceSpec, site: Site, graph: Graph, filter: str) -> Com
     source = ComponentSpec.from_obj(spec.components[node.component])
     pool = pool_of(graph, node, spec.named_pools)
     if pool is not None:
+        # imported here because most instances have no pools, and start the faster the less they import
+        from pypes.runtime.pools.placing import place_in_node
+
         use = spec.pools.get(graph.name, {}).get(filter)
         return place_in_node(graph, filter, source, site, pool, use, spec.pools_socket)
     component = site.make(source, node.params, filter)
