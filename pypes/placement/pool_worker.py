@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import pickle
 import select
 import socket
@@ -148,6 +149,12 @@ class PoolWorker:
         self._users: dict[int, User] = {}
         self._poll = select.poll()
         self._poll.register(keeper.sock, select.POLLIN)
+        os.register_at_fork(after_in_child=self._let_go)
+
+    def _let_go(self) -> None:
+        """A process that the work forks must not keep the sockets, which would hide the end of this one."""
+        for channel in (self._keeper, *(user.channel for user in self._users.values())):
+            channel.close()
 
     def serve(self) -> None:
         """Run strides until the keeper says that no more will come."""

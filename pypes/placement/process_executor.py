@@ -118,9 +118,9 @@ class ProcessExecutor:
                 loss = self._keeper.lost(connection)
                 with self._lock:
                     done = self._strides.lost(seat, loss, connection.user)
-                    other = self._strides.idlest()
+                    others = self._strides.seats
                 _tell(done)
-                if other is not None:
+                for other in others:  # what it had not begun need not wait for the next one
                     self._send_next(other)
 
     def _read(self, seat: Seat, channel: PassingChannel) -> None:

@@ -133,6 +133,14 @@ class ExecutorSuite:
             assert next(outcomes).value == str(number)
             assert len(taken) <= number + 2 + 2 * (AHEAD + 1) * executor.capacity
 
+    def test_who_stops_early_leaves_room(self, started: Callable[..., Executor]) -> None:
+        executor = started(Calling(str))
+        for _ in range(3):
+            outcomes = in_order(executor, range(100))
+            assert next(outcomes).value == "0"
+            outcomes.close()
+        assert len([executor.submit([1]) for _ in range(executor.capacity)]) == executor.capacity
+
     def test_more_strides_than_there_is_room_for_are_refused(self, started: Callable[..., Executor], tmp_path: Path) -> None:
         executor, folder = started(Calling(lambda item: works.wait_for(item, "go"))), str(tmp_path)
         if executor.capacity == 1:

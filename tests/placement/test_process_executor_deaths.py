@@ -107,6 +107,13 @@ def test_what_an_item_started_ends_with_it(tmp_path: Path) -> None:
     until(lambda: not tool.exists() or tool.read_text().rpartition(")")[2].split()[0] == "Z", 10, "the tool has ended")
 
 
+def test_a_process_that_an_item_forked_does_not_hide_its_end(tmp_path: Path) -> None:
+    try:
+        assert shown(does(tmp_path, ["fork"])) == [0]
+    finally:
+        os.kill(int((tmp_path / "forked").read_text()), signal.SIGKILL)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only /proc tells that a process is stopped")
 def test_nobody_pays_for_a_pause(tmp_path: Path) -> None:
     executor = executor_of(tmp_path, bounds=Bounds(timeout_s=0.6))
