@@ -84,7 +84,7 @@ coverage: install-test
 
 # MATRIX="3.12 3.13" chooses versions, MATRIX_TESTS="tests components" runs everything
 MATRIX ?= 3.11 3.12 3.13 3.14
-MATRIX_TESTS ?= tests/component tests/core tests/graph tests/ingest/codecs tests/placement/test_frames.py tests/registry \
+MATRIX_TESTS ?= tests/component tests/core tests/graph tests/ingest/codecs tests/placement/test_words.py tests/registry \
   tests/runtime/scheduler tests/runtime/test_local.py
 matrix:
 	@failed=; for version in $(MATRIX); do \

@@ -2,13 +2,11 @@
 
 ``executor`` is the contract: work on items, a stride at a time. ``inline_executor``, ``thread_executor`` and ``process_executor``
 fulfil it. Of the last, ``strides`` does the bookkeeping, ``keeper`` owns the pool workers, ``pool_process`` is one of them as
-that sees it, ``pool_worker`` is what runs in it, ``parcels`` is how items get there.
+that sees it, ``pool_worker`` is what runs in it, ``parcels`` is how items get there, and ``speech`` what they are put into:
+``words`` where a pool worker is not trusted.
 
-``isolated_proxy`` stands for an isolated component in the scheduler (``isolated = True``), ``process`` and ``child`` are its
-process, ``frames`` is what the two say to each other: words only, because that child is not trusted.
-
-Both kinds of processes are ``spawned``, take their ``first_steps``, and are replaced by a ``respawner``; ``channel`` is how one
-speaks with them.
+An isolated component (``isolated = True``) has an executor of one such pool worker: ``isolated_proxy`` stands for it in the
+scheduler, ``component_work`` is the component over there, ``conversation`` is what the two are at.
 """
 
 from __future__ import annotations

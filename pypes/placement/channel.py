@@ -143,14 +143,16 @@ class Channel:
 
 
 class PassingChannel(Channel):
-    """A channel over which file descriptors travel, between processes that trust each other.
+    """A channel over which file descriptors travel.
 
     A descriptor that is under way when both processes are killed is closed by the kernel: nothing is left of what it names.
     """
 
-    def __init__(self, sock: socket.socket, max_bytes: int) -> None:
+    def __init__(self, sock: socket.socket, max_bytes: int, *, takes_fds: bool = True) -> None:
         super().__init__(sock, max_bytes)
         self._fds: deque[int] = deque()
+        #: False where the other side is not trusted: the kernel closes what it passes.
+        self._takes_fds = takes_fds
 
     @property
     def sock(self) -> socket.socket:
@@ -160,6 +162,12 @@ class PassingChannel(Channel):
     def has_more(self) -> bool:
         """True if a frame, or the beginning of one, was read along with the one before it."""
         return bool(self._rest)
+
+    @property
+    def has_frame(self) -> bool:
+        """True if a whole frame was read along with the one before it: reading it does not block."""
+        rest = self._rest
+        return len(rest) >= _HEAD.size and len(rest) >= _HEAD.size + _HEAD.unpack_from(rest)[0]
 
     def pass_on(self, kind: int, payload: bytes, fd: int | None) -> None:
         """Send a frame with a descriptor, which stays open here. Raises ``OSError`` if the other side is gone."""
@@ -183,12 +191,16 @@ class PassingChannel(Channel):
             os.close(self._fds.popleft())
 
     def _receive(self) -> bytes:
+        if not self._takes_fds:
+            return super()._receive()
         data, ancillary, _, _ = self._sock.recvmsg(_PIECE_BYTES, _FDS_BYTES, _CLOSE_ON_EXEC)
         if ancillary:
             self._keep_fds(ancillary)
         return data
 
     def _receive_into(self, view: memoryview) -> int:
+        if not self._takes_fds:
+            return super()._receive_into(view)
         size, ancillary, _, _ = self._sock.recvmsg_into([view], _FDS_BYTES, _CLOSE_ON_EXEC)
         if ancillary:
             self._keep_fds(ancillary)
@@ -204,7 +216,12 @@ class PassingChannel(Channel):
 
 def framed(kind: int, payload: bytes) -> bytes:
     """A frame as it is on the socket."""
-    return _HEAD.pack(len(payload), kind) + payload
+    return head_of(kind, payload) + payload
+
+
+def head_of(kind: int, payload: bytes) -> bytes:
+    """The part of a frame before its payload."""
+    return _HEAD.pack(len(payload), kind)
 
 
 def passing(fd: int) -> list[tuple[int, int, bytes]]:

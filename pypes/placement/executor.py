@@ -28,7 +28,15 @@ class Work(Protocol):
         """The result for an item. Raises what is to be the error of this item."""
 
     def close(self) -> None:
-        """Let go of what ``setup`` has taken. Not called where the pool worker was killed."""
+        """Let go of what ``setup`` has taken, also if that failed half-way. Not called where the pool worker was killed."""
+
+
+@runtime_checkable
+class SendingWork(Work, Protocol):
+    """Work that sends values while it runs an item, besides the result."""
+
+    #: Sends a value; given to the work before it is set up. Blocks while whoever submitted the item has enough of them.
+    send_part: Callable[[Any], None]
 
 
 #: Makes the work of one pool worker. It travels to processes with cloudpickle, so it may be a lambda or a closure.
@@ -40,6 +48,19 @@ class Outcome(NamedTuple):
 
     value: Any = None
     error: BaseException | None = None
+
+
+class Listener(Protocol):
+    """Told of the items of one stride as they go on, in any threads. Its methods do not raise."""
+
+    def part(self, at: int, value: Any, size: int) -> None:
+        """A value was sent over the item at a position; ``size`` is about its bytes.
+
+        As long as this blocks, the pool worker gets on only as far as there is room on the way.
+        """
+
+    def outcome(self, at: int, outcome: Outcome) -> None:
+        """An item is done, or has failed."""
 
 
 class ExecutorClosed(Exception):
@@ -65,8 +86,10 @@ class Executor(Protocol):
     def setup(self) -> None:
         """Block until all pool workers are set up. Raises what their set-up raised; nothing is left then."""
 
-    def submit(self, items: Sequence[Any]) -> Future[list[Outcome]]:
+    def submit(self, items: Sequence[Any], listener: Listener | None = None) -> Future[list[Outcome]]:
         """Have a stride of items run, in their order. Does not wait for pool workers, except inline.
+
+        Without a ``listener``, what :class:`SendingWork` sends is dropped.
 
         The future has an outcome for each item. It raises :class:`ExecutorClosed` if the executor is closed before. Raises
         :class:`ExecutorFull` and :class:`ExecutorClosed`.
@@ -97,6 +120,33 @@ class Calling:
 
     def __call__(self) -> Function:
         return Function(self._function)
+
+
+class Runner:
+    """Runs strides in a thread of this process."""
+
+    def __init__(self, work: Work) -> None:
+        self._run = work.run
+        self._listener: Listener | None = None
+        self._at = 0
+        if isinstance(work, SendingWork):
+            work.send_part = self._send
+
+    def run(self, items: Sequence[Any], listener: Listener | None, is_wanted: Callable[[], bool] = lambda: True) -> list[Outcome]:
+        """The outcomes of the items, of as many as are wanted."""
+        outcomes: list[Outcome] = []
+        self._listener = listener
+        for self._at, item in enumerate(items):
+            if not is_wanted():
+                break
+            outcomes.append(outcome_of(self._run, item))
+            if listener is not None:
+                listener.outcome(self._at, outcomes[-1])
+        return outcomes
+
+    def _send(self, value: Any) -> None:
+        if self._listener is not None:
+            self._listener.part(self._at, value, 0)
 
 
 def outcome_of(run: Callable[[Any], Any], item: Any) -> Outcome:

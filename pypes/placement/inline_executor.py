@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from typing import Any
 
-from pypes.placement.executor import ExecutorClosed, Make, Outcome, Work, outcome_of
+from pypes.placement.executor import ExecutorClosed, Listener, Make, Outcome, Runner, Work
 
 
 class InlineExecutor:
@@ -16,18 +17,23 @@ class InlineExecutor:
     def __init__(self, make: Make) -> None:
         self._make = make
         self._work: Work | None = None
+        self._runner: Runner
 
     def setup(self) -> None:
         work = self._make()
-        work.setup()
+        self._runner = Runner(work)
+        try:
+            work.setup()
+        except BaseException:
+            work.close()
+            raise
         self._work = work
 
-    def submit(self, items: Sequence[object]) -> Future[list[Outcome]]:
+    def submit(self, items: Sequence[Any], listener: Listener | None = None) -> Future[list[Outcome]]:
         if self._work is None:
             raise ExecutorClosed("the executor is closed")
-        run = self._work.run
         future: Future[list[Outcome]] = Future()
-        future.set_result([outcome_of(run, item) for item in items])
+        future.set_result(self._runner.run(items, listener))
         return future
 
     def close(self) -> None:

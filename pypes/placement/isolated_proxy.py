@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from pypes.component import ERROR_PORT, Component, check_batching
-from pypes.core.limits import Limits
-from pypes.errors import InvalidComponent
+from pypes.core.limits import MIB, Limits
+from pypes.core.values import size_of
+from pypes.errors import InvalidComponent, Reject, Retry
 from pypes.graph.spec import ComponentSpec, check_isolation
 from pypes.packet import Packet
-from pypes.placement import frames
-from pypes.placement.call import Call
-from pypes.placement.process import AHEAD_VALUES, Process
-from pypes.placement.respawner import Respawner
+from pypes.placement.component_work import ComponentOrder, ComponentWork
+from pypes.placement.conversation import Conversation
+from pypes.placement.executor import Outcome
+from pypes.placement.keeper import LocalKeeper
+from pypes.placement.pool_frames import UNSENT, VALUE
+from pypes.placement.pool_process import TIMEOUT, Bounds, ItemLost
+from pypes.placement.process_executor import ItemUnfit, ProcessExecutor
+from pypes.placement.words import UserWords
 
-#: Packets for which one offload waits.
-RUN_VALUES = 32
+#: Packets, and bytes of them, that are sent together, and for which one offload waits.
+RUN_VALUES, RUN_BYTES = 32, MIB
 
 #: The module in which the kinds of components are defined.
 CONTRACT = "pypes.component."
@@ -57,7 +63,7 @@ def isolate(
     if sys.platform == "win32":
         raise InvalidComponent("isolated components run on Linux and macOS only", where=cls.__name__)
     main = getattr(sys.modules.get("__main__"), "__spec__", None)
-    if main is not None and main.name == "pypes.placement.child":
+    if main is not None and main.name == "pypes.placement.pool_worker":
         raise InvalidComponent(
             "loading the component in its own process starts a graph; put that code under if __name__ == '__main__'",
             where=cls.__name__,
@@ -80,7 +86,10 @@ def isolate(
 
 
 class IsolatedProxy(Component):
-    """Sends packets to the child, and what it makes of them on; made by :func:`isolate`."""
+    """Sends packets to the pool worker, and what it makes of them on; made by :func:`isolate`.
+
+    It has an executor of one pool worker, which is not trusted, because a hostile document may have taken it over.
+    """
 
     isolated = True
     timeout_s = math.inf
@@ -88,69 +97,112 @@ class IsolatedProxy(Component):
     _home: tuple[str, str]
     _max_bytes: int
     _limit_s: Callable[[], float]
-    _respawner: Respawner[Process] | None = None
-    _latest: Call | None = None
+    _executor: ProcessExecutor | None = None
 
     def __init__(self) -> None:
         super().__init__()
-        #: Begun already, for the packets that come next.
-        self._calls: deque[Call] = deque()
+        #: Packets that were sent to the pool worker and are still to be asked for, in their order, with their places.
+        self._ahead: deque[tuple[Any, Conversation, int]] = deque()
+        #: Strides that are out, some of which nobody asks for any more.
+        self._out: list[Future[list[Outcome]]] = []
 
     def setup(self) -> None:
         ports = {*self.get_out_ports(), *self.get_in_ports(), ERROR_PORT}
-        order = frames.Order(
+        order = ComponentOrder(
             module=self._home[0],
             attr=self._home[1],
             name=self.name,
             graph=self.graph_name,
             params=_plain(self),
             data_dir=self.data_dir,
-            max_bytes=self._max_bytes,
-            connected=tuple(port for port in ports if self.is_connected(port)),
-            log_level=logging.getLogger().level,
+            connected=frozenset(port for port in ports if self.is_connected(port)),
             secrets=dict(self.secrets.known),
         )
-        self._respawner = Respawner(self.name, lambda: Process(order))
-        self._respawner.first()
+        speech = UserWords(self.secrets.known)
+        bounds = Bounds(max_bytes=self._max_bytes, timeout_s=self._limit_s)
+        keeper = LocalKeeper(partial(ComponentWork, order), 1, bounds, self.name, place="filter", speech=speech)
+        self._executor = ProcessExecutor(keeper, speech, self._max_bytes)
+        self._executor.setup()
 
     def process(self, packet: Any) -> Any:
-        call = self._call_of(packet)
+        conversation, at = self._place_of(packet)
         while True:
-            for port, value in call.parts:
+            parts, outcome = conversation.take(at)
+            for port, value in parts:
                 self.send(port, value)
-            if call.is_over:
+            if outcome is not None:
                 break
-            self.offload(call.go_on)
-        if call.error is not None:
-            raise call.error
+            if not parts:
+                self.offload(conversation.wait)
+        if outcome.error is not None:
+            raise self._error(outcome.error)
+        result = outcome.value
         # it was checked where it was made; what came back as it was given is the same for whoever asks for more than equality
-        is_same = not isinstance(call.result, Packet) and type(call.result) is type(packet) and call.result == packet
-        return packet if is_same else call.result
+        is_same = not isinstance(result, Packet) and type(result) is type(packet) and result == packet
+        return packet if is_same else result
 
-    def _call_of(self, packet: Any) -> Call:
-        """The call with ``packet``, begun and perhaps over: several packets are sent in one offload."""
-        if not self._calls or self._calls[0].value is not packet:
-            assert self._run_context is not None
-            self._calls.clear()
-            self.offload(self._run, [packet, *self._run_context.upcoming(RUN_VALUES)])
-        return self._calls.popleft()
+    def _place_of(self, packet: Any) -> tuple[Conversation, int]:
+        """The conversation about a packet, begun by now, and its place there; those that follow are sent ahead."""
+        assert self._run_context is not None
+        if not self._ahead or self._ahead[0][0] is not packet:
+            self._leave()
+            while not self._has_room:
+                self.offload(wait, [*self._out], None, FIRST_COMPLETED)
+            self._submit([packet, *self._run_context.upcoming(RUN_VALUES)])
+        _, conversation, at = self._ahead.popleft()
+        if len(self._ahead) < RUN_VALUES // 2 and self._has_room:
+            following = self._run_context.upcoming(RUN_VALUES)[len(self._ahead) :]
+            if following:
+                self._submit(following)
+        return conversation, at
 
-    def _run(self, packets: Sequence[Any]) -> None:
-        """Run calls up to the first that has something to send on, which must happen before more is read. In a thread."""
-        assert self._respawner is not None
-        for number, packet in enumerate(packets, 1):
-            following = packets[number : number + AHEAD_VALUES]
-            call = self._latest = Call(self._respawner, packet, self._limit_s(), self.name, following)
-            self._calls.append(call)
-            call.go_on()
-            if call.parts:
-                return
+    @property
+    def _has_room(self) -> bool:
+        assert self._executor is not None
+        self._out = [future for future in self._out if not future.done()]
+        return len(self._out) < self._executor.capacity
+
+    def _submit(self, packets: Sequence[Any]) -> None:
+        """Send packets to the pool worker, as many as are not too large together."""
+        assert self._executor is not None
+        size = 0
+        some: list[Any] = []
+        for packet in packets:
+            size += packet.size_bytes() if isinstance(packet, Packet) else size_of(packet)
+            if some and size > RUN_BYTES:
+                break
+            some.append(packet)
+        conversation = Conversation(some)
+        future = self._executor.submit(some, conversation)
+        future.add_done_callback(conversation.ended)
+        self._out.append(future)
+        self._ahead.extend((packet, conversation, at) for at, packet in enumerate(some))
+
+    def _leave(self) -> None:
+        """Ask for nothing any more that was sent ahead."""
+        for _, conversation, _ in self._ahead:
+            conversation.leave()
+        self._ahead.clear()
+
+    def _error(self, error: BaseException) -> BaseException:
+        """The error of an item as that of a packet of this filter."""
+        if isinstance(error, ItemLost):
+            reason = f"{error.loss.reason} in filter {self.name}"
+            if error.loss.is_outside:
+                return Retry(0.0, reason)
+            return Reject(reason, "isolated.timeout" if error.loss.code == TIMEOUT else "isolated.killed")
+        if isinstance(error, ItemUnfit):
+            return Reject(f"the packet cannot be sent to the process of filter {self.name}: {error.__cause__}", "isolated.value")
+        if isinstance(error, Reject) and error.code == VALUE:
+            reason = str(error.reason).removeprefix(UNSENT)
+            return Reject(f"a packet that the component made cannot be sent to the instance: {reason}", "isolated.value")
+        return error
 
     def teardown(self) -> None:
-        if self._respawner is not None:
-            self._respawner.close(is_busy=self._latest is not None and not self._latest.is_over)
-            self._respawner = self._latest = None
-            self._calls.clear()
+        self._leave()
+        if self._executor is not None:
+            self._executor.close()
+            self._executor = None
 
 
 def _plain(component: Component) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from pypes.core.watched import watched_thread
 from pypes.errors import Unreachable
 from pypes.placement.executor import Make
 from pypes.placement.pool_process import KILLED, NO_BOUNDS, Bounds, Loss, PoolProcess, order_of
+from pypes.placement.progress import SeenProgress
 from pypes.placement.respawner import WAIT_S, Respawner
+from pypes.placement.speech import Pickled, Speech
 
 #: Ends of pool workers that are remembered for users which ask later than others.
 LOSSES = 256
@@ -27,6 +29,8 @@ class Connection(NamedTuple):
     worker: int
     user: int
     sock: socket.socket
+    #: To be kept by a user that does not trust the pool worker.
+    seen: SeenProgress | None = None
 
 
 class Keeper(Protocol):
@@ -45,8 +49,11 @@ class Keeper(Protocol):
         Raises :class:`~pypes.errors.Unreachable` if none can be had for now, or ever, because the keeper is closed.
         """
 
-    def lost(self, connection: Connection) -> Loss:
-        """Cause of the end of a connection, after the pool worker was reaped: nothing runs there any more."""
+    def lost(self, connection: Connection, fault: str = "") -> Loss:
+        """Cause of the end of a connection, after the pool worker was reaped: nothing runs there any more.
+
+        With a ``fault``, the user gives it up because of that: it is killed.
+        """
 
     def close(self) -> None:
         """Let go of the pool workers; the owner ends them. Blocks until that is done."""
@@ -55,12 +62,24 @@ class Keeper(Protocol):
 class LocalKeeper:
     """The keeper in the process of the users, or of the one to which these are told the way."""
 
-    def __init__(self, make: Make, width: int, bounds: Bounds = NO_BOUNDS, name: str = "pool", wait_s: float = WAIT_S) -> None:
+    def __init__(
+        self,
+        make: Make,
+        width: int,
+        bounds: Bounds = NO_BOUNDS,
+        name: str = "pool",
+        *,
+        place: str = "pool worker",
+        speech: Speech | None = None,
+        wait_s: float = WAIT_S,
+    ) -> None:
         self.width = width
         self._wait_s = wait_s
-        self._order = order_of(make, bounds)
+        self._speech = speech or Pickled()
+        self._order = order_of(make, self._speech, bounds)
         self._bounds = bounds
         self._name = name
+        self._place = place
         self._lock = threading.Lock()
         self._respawners: list[Respawner[PoolProcess]] = []
         #: Pool workers that somebody is connected to, by number, and the ends of the last ones that were lost.
@@ -76,7 +95,8 @@ class LocalKeeper:
         self._is_closed.clear()
         try:
             for seat in range(self.width):
-                self._respawners.append(Respawner(f"{self._name}-{seat}", self._start, self._wait_s, "pool worker"))
+                name = f"{self._name}-{seat}" if self.width > 1 else self._name
+                self._respawners.append(Respawner(name, self._start, self._wait_s, self._place))
             for respawner in self._respawners:
                 respawner.first()
         except BaseException:
@@ -99,7 +119,7 @@ class LocalKeeper:
                 continue
             with self._lock:
                 self._seated[seat] = self._known[process.number] = process
-            return Connection(seat, process.number, user, sock)
+            return Connection(seat, process.number, user, sock, process.seen)
 
     @property
     def workers(self) -> list[PoolProcess]:
@@ -107,14 +127,14 @@ class LocalKeeper:
         found = [respawner.current for respawner in list(self._respawners)]
         return [process for process in found if process is not None]
 
-    def lost(self, connection: Connection) -> Loss:
+    def lost(self, connection: Connection, fault: str = "") -> Loss:
         number = connection.worker
         with self._lock:
             process = self._known.get(number)
             if process is None:  # another user of it was told before
                 return self._losses.get(number, Loss("it has ended", KILLED, None))
             respawners = [*self._respawners]
-        loss = process.lost()
+        loss = process.lost(fault)
         if connection.seat < len(respawners):  # else it was closed meanwhile
             respawners[connection.seat].give_up(process)
         with self._lock:
@@ -140,7 +160,7 @@ class LocalKeeper:
         with self._lock:
             self._numbers += 1
             number = self._numbers
-        return PoolProcess(number, self._order, self._bounds)
+        return PoolProcess(number, self._order, self._bounds, self._speech)
 
     def _watch(self, slice_s: float) -> None:
         """Kill what takes too long, whoever its user is, and whether that lives or not."""

@@ -1,24 +1,22 @@
 """Parcels: items and results on their way between an executor and the processes of its pool workers.
 
-Each item is pickled by itself, so that one that cannot be costs no other. A parcel of more than :data:`APART_BYTES` is not copied
-through the socket: its parts are written into a file in memory whose descriptor travels instead, and the other side maps it.
-Large buffers of arrays are parts of their own (protocol 5 of pickle, PEP 574), and the array on the other side lies in the mapped
-memory. That memory is freed with the last array in it, and with the last process that has it, whichever way that one ends.
-
-Both sides trust each other as a program trusts its own children: what arrives is unpickled.
+Each item is put into words by itself (:mod:`pypes.placement.speech`), so that one that cannot be costs no other. A parcel of more
+than :data:`APART_BYTES` is not copied through the socket: its parts are written into a file in memory whose descriptor travels
+instead, and the other side maps it. Large buffers of arrays are parts of their own, and the array on the other side lies in the
+mapped memory. That is freed with the last array in it, and with the last process that has it, whichever way that one ends.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import struct
+from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from pypes.placement.channel import PassingChannel
+from pypes.placement.channel import Broken, Channel, PassingChannel
 from pypes.placement.mapped import file_in_memory, mapped
 
 #: Parcels, and buffers of arrays, of more than this travel in memory that both sides map.
@@ -28,16 +26,11 @@ ALIGNED: Final = 64
 #: Parts that are written in one call; the kernel takes 1,024.
 _WRITTEN: Final = 256
 _PADDING: Final = bytes(ALIGNED)
-_HEAD: Final = struct.Struct("<IQ")
-
-#: Errors of pickling for a value that has no way to another process.
-_UNSPEAKABLE = (pickle.PicklingError, AttributeError, TypeError, RecursionError, ValueError, NotImplementedError)
+#: Number, bytes of the head, and bytes of the memory that is passed. The head has words of 64 bits for each value: position,
+#: kind, count of its parts, and their sizes.
+_HEAD: Final = struct.Struct("<IIQ")
 
 Buffer = bytes | memoryview
-
-
-class Unspeakable(Exception):
-    """Raised for a value that cannot travel to another process."""
 
 
 class Spoken(NamedTuple):
@@ -47,48 +40,11 @@ class Spoken(NamedTuple):
     size: int
 
 
-def spoken(value: Any) -> Spoken:
-    """Pickle a value. Raises :class:`Unspeakable`, and whatever the value's own code does."""
-    buffers: list[pickle.PickleBuffer] = []
-
-    def stays_inside(buffer: pickle.PickleBuffer) -> bool:
-        if buffer.raw().nbytes < APART_BYTES:
-            return True
-        buffers.append(buffer)
-        return False
-
-    try:
-        data = pickle.dumps(value, 5, buffer_callback=stays_inside)
-    except _UNSPEAKABLE as error:
-        buffers.clear()
-        data = _by_value(value, stays_inside, error)
-    else:
-        # by name a class of the main program would be looked for in the main program of the other process
-        if b"__main__" in data:
-            buffers.clear()
-            data = _by_value(value, stays_inside, None)
-    if not buffers:
-        return Spoken([data], len(data))
-    parts: list[Buffer] = [data, *(buffer.raw() for buffer in buffers)]
-    return Spoken(parts, sum(map(len, parts)))
-
-
-def _by_value(value: Any, stays_inside: Any, error: Exception | None) -> bytes:
-    import cloudpickle
-
-    try:
-        found: bytes = cloudpickle.dumps(value, 5, buffer_callback=stays_inside)
-    except Exception as refusal:
-        raise Unspeakable(str(error or refusal)) from (error or refusal)
-    return found
-
-
 class Entry(NamedTuple):
-    """One value in a parcel: the position of its item, the kind of the value, and the sizes of its parts."""
+    """One value in a parcel: the position of its item, and the kind of the value."""
 
     at: int
     kind: int
-    sizes: tuple[int, ...]
 
 
 class Parcel(NamedTuple):
@@ -110,20 +66,26 @@ class Parcel(NamedTuple):
             os.close(self.fd)
 
 
-def packed(number: int, values: Sequence[tuple[int, int, Spoken]]) -> Parcel:
-    """A parcel of values with the positions of their items and their kinds; ``number`` is that of the stride."""
-    head = pickle.dumps((number, [(index, kind, tuple(map(len, value.parts))) for index, kind, value in values]), 5)
-    size = sum(value.size for _, _, value in values)
-    parts = [part for _, _, value in values for part in value.parts]
-    if size < APART_BYTES:
-        return Parcel(b"".join([_HEAD.pack(len(head), 0), head, *parts]), None)
+def packed(number: int, values: Sequence[tuple[int, int, Spoken]], *, is_inline: bool = False) -> Parcel:
+    """A parcel of values with the positions of their items and their kinds; ``number`` is that of the stride.
+
+    ``is_inline`` has it copied through the socket whatever its size, for a receiver that takes no memory from this process.
+    """
+    words = array("Q")
+    parts: list[Buffer] = []
+    for at, kind, value in values:
+        words.extend((at, kind, len(value.parts), *map(len, value.parts)))
+        parts += value.parts
+    head = words.tobytes()
+    if is_inline or sum(value.size for _, _, value in values) < APART_BYTES:
+        return Parcel(b"".join([_HEAD.pack(number, len(head), 0), head, *parts]), None)
     fd = file_in_memory("pypes-parcel")
     try:
         whole = _written(fd, parts)
     except BaseException:
         os.close(fd)
         raise
-    return Parcel(_HEAD.pack(len(head), whole) + head, fd)
+    return Parcel(_HEAD.pack(number, len(head), whole) + head, fd)
 
 
 def _written(fd: int, parts: Sequence[Buffer]) -> int:
@@ -143,30 +105,38 @@ def _written(fd: int, parts: Sequence[Buffer]) -> int:
     return whole
 
 
-def opened(channel: PassingChannel, payload: bytes | bytearray) -> tuple[int, Iterator[tuple[Entry, Spoken]]]:
-    """Number and values of a parcel that was just read from ``channel``, still pickled: see :func:`loaded`."""
-    head_size, whole = _HEAD.unpack_from(payload)
-    number, entries = pickle.loads(memoryview(payload)[_HEAD.size : _HEAD.size + head_size])
+def opened(channel: Channel, payload: bytes | bytearray) -> tuple[int, Iterator[tuple[Entry, Spoken]]]:
+    """Number and values of a parcel that was just read from ``channel``. Raises :class:`Broken`, and so do the values."""
+    words = array("Q")
+    try:
+        number, head_size, whole = _HEAD.unpack_from(payload)
+        words.frombytes(memoryview(payload)[_HEAD.size : _HEAD.size + head_size])
+    except (struct.error, ValueError) as error:
+        raise Broken(f"a parcel without its head: {error}") from error
     if not whole:
-        return number, _values(entries, memoryview(payload)[_HEAD.size + head_size :], 1)
+        return number, _values(words, memoryview(payload)[_HEAD.size + head_size :], 1)
+    if not isinstance(channel, PassingChannel):
+        raise Broken("a parcel in memory that is not taken")
     fd = channel.take_fd()
     try:
         memory = mapped(fd, whole)
     finally:
         os.close(fd)
-    return number, _values(entries, memory, ALIGNED)
+    return number, _values(words, memory, ALIGNED)
 
 
-def _values(entries: list[tuple[int, int, tuple[int, ...]]], memory: memoryview, aligned: int) -> Iterator[tuple[Entry, Spoken]]:
-    at = 0
-    for index, kind, sizes in entries:
+def _values(words: array[int], memory: memoryview, aligned: int) -> Iterator[tuple[Entry, Spoken]]:
+    place = begin = 0
+    while place < len(words):
+        if place + 3 > len(words) or place + 3 + words[place + 2] > len(words):
+            raise Broken("a parcel with half an entry")
+        at, kind, count = words[place : place + 3]
+        sizes = words[place + 3 : place + 3 + count]
+        place += 3 + count
         parts: list[Buffer] = []
         for size in sizes:
-            parts.append(memory[at : at + size])
-            at += size + -size % aligned
-        yield Entry(index, kind, sizes), Spoken(parts, sum(sizes))
-
-
-def loaded(value: Spoken) -> Any:
-    """The value itself. Raises whatever its code does."""
-    return pickle.loads(value.parts[0], buffers=value.parts[1:])
+            parts.append(memory[begin : begin + size])
+            begin += size + -size % aligned
+        if begin > len(memory):
+            raise Broken("a parcel that is shorter than it says")
+        yield Entry(at, kind), Spoken(parts, sum(sizes))

@@ -1,29 +1,37 @@
 """Frames between the keeper of a pool worker, its users, and the process of the pool worker itself.
 
-Each socket is a :class:`~pypes.placement.channel.PassingChannel`::
+Each socket is a :class:`~pypes.placement.channel.Channel`, and a :class:`~pypes.placement.channel.PassingChannel` towards the
+worker::
 
     keeper → worker    ORDER     Order, with the memory for its progress     once, first
                        USER      number, with a socket to a new user
                        (end)                                                 close the work, exit 0
-    worker → keeper    READY     or FAILED Told                              once, when set-up is over
-                       LOG       Line                                        until then
+    worker → keeper    READY     or FAILED, a parcel of one error            once, when set-up is over
+                       LOG       line                                        until then
     user → worker      STRIDE    parcel of items                             several may wait
-    worker → user      ANSWERS   parcel of results (DONE) and errors (RAISED) of one stride
-                       LOG       Line, while it works on an item of this user
+    worker → user      ANSWERS   parcel of results (DONE), errors (RAISED) and what was sent before (PART) of one stride
+                       LOG       line, while it works on an item of this user
 
-No data pass through the keeper, which may be in another process than the users.
+The speech of the work decides what is in a parcel (:mod:`pypes.placement.speech`). No data pass through the keeper, which may be
+in another process than the users.
 """
 
 from __future__ import annotations
 
+import json
 import logging
-import pickle
 from typing import Any, NamedTuple
+
+from pypes.core.shown import own_trace
+from pypes.placement.channel import Broken
 
 ORDER, USER, READY, FAILED, LOG, STRIDE, ANSWERS = range(7)
 
-#: Kinds of values in ``ANSWERS``: a result, and an error (:class:`~pypes.placement.retold.Told`).
-DONE, RAISED = range(2)
+#: Kinds of values in a parcel: a result, an error, a value that the work has sent. Those in ``STRIDE`` are items.
+DONE, RAISED, PART = range(3)
+
+#: Code of the error of a value that cannot travel, and the beginning of its text for a result.
+VALUE, UNSENT = "pool.value", "the result cannot be sent from its process: "
 
 #: Exit status of a pool worker that ran out of the memory that it may have.
 EXHAUSTED = 91
@@ -33,40 +41,32 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 class Order(NamedTuple):
-    """The work of a pool worker (pickled by itself, so that it fails by itself), and the bounds that it has."""
+    """The speech and the work of a pool worker, pickled by themselves, so that they fail by themselves; and its bounds."""
 
+    speech: bytes
     work: bytes
     max_bytes: int | None
     log_level: int
 
 
-class Line(NamedTuple):
-    """A line that was logged; ``extra`` holds the values bound to it."""
-
-    level: int
-    logger: str
-    message: str
-    extra: dict[str, Any]
-
-
 def line_of(record: logging.LogRecord) -> bytes:
-    """A record as the payload of ``LOG``."""
+    """A record as the payload of ``LOG``: level, logger, message, and the values bound to it. JSON: nobody need trust it."""
     extra = {key: value for key, value in vars(record).items() if key not in STANDARD}
-    if record.exc_info:
-        extra["exception"] = logging.Formatter().formatException(record.exc_info)
-    line = Line(record.levelno, record.name, record.getMessage(), extra)
+    if record.exc_info and record.exc_info[1] is not None:
+        extra["exception"] = own_trace(record.exc_info[1]).rstrip()
+    line = [record.levelno, record.name, record.getMessage()]
     try:
-        return pickle.dumps(tuple(line))
-    except Exception:  # a value that stays where it is
-        return pickle.dumps(tuple(line._replace(extra={key: _travelling(value) for key, value in extra.items()})))
-
-
-def _travelling(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | None) else repr(value)
+        return json.dumps([*line, extra], default=repr).encode()
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps([*line, {str(key): repr(value) for key, value in extra.items()}]).encode()
 
 
 def log_line(payload: bytes | bytearray) -> None:
-    """Log a line here that was logged there."""
-    line = Line(*pickle.loads(payload))
-    record = {"name": line.logger, "levelno": line.level, "levelname": logging.getLevelName(line.level), "msg": line.message}
-    logging.getLogger(line.logger).handle(logging.makeLogRecord({**line.extra, **record}))
+    """Log a line here that was logged there. Raises :class:`Broken`."""
+    try:
+        level, logger, message, extra = json.loads(payload)
+        record: dict[str, Any] = {"name": str(logger), "levelno": int(level), "msg": str(message)}
+        made = logging.makeLogRecord({**extra, **record, "levelname": logging.getLevelName(record["levelno"])})
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Broken(f"a line that is none: {error}") from error
+    logging.getLogger(made.name).handle(made)

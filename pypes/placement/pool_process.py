@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import pickle
 import socket
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from pypes.core.limits import MIB
-from pypes.errors import ComponentError
-from pypes.placement import pool_frames
+from pypes.errors import ComponentError, Reject
+from pypes.placement import parcels, pool_frames
 from pypes.placement.channel import SLICE_S, Broken, PassingChannel, Patience
 from pypes.placement.executor import Make
-from pypes.placement.progress import InHand, Progress
-from pypes.placement.retold import Told, heard
+from pypes.placement.progress import InHand, Progress, SeenProgress
 from pypes.placement.spawned import Died, Spawned, socketpair
+from pypes.placement.speech import Speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,8 @@ class Bounds:
 
     #: Address space of the process.
     max_bytes: int | None = None
-    #: Time for one item.
-    timeout_s: float | None = None
+    #: Time for one item, in seconds; asked for item by item if it is callable.
+    timeout_s: float | Callable[[], float] | None = None
     #: Interpreter in which Pypes, and what the work imports, are installed; this one, if empty.
     python: str = ""
     #: Places to import from besides those of the interpreter; those of this process, if it is the same interpreter.
@@ -37,7 +39,14 @@ class Bounds:
     @property
     def slice_s(self) -> float:
         """Time between two looks at the item in hand."""
-        return SLICE_S if self.timeout_s is None else min(SLICE_S, self.timeout_s / 4)
+        return min(SLICE_S, self.item_s / 4)
+
+    @property
+    def item_s(self) -> float:
+        """Time for the next item; infinite if there is no bound."""
+        if self.timeout_s is None:
+            return math.inf
+        return self.timeout_s() if callable(self.timeout_s) else self.timeout_s
 
 
 NO_BOUNDS = Bounds()
@@ -52,9 +61,19 @@ class Loss(NamedTuple):
     reason: str
     code: str
     in_hand: InHand | None
+    #: Somebody else killed it.
+    is_outside: bool = False
 
 
-def order_of(make: Make, bounds: Bounds) -> bytes:
+class ItemLost(Reject):
+    """The error of an item that has ended its pool worker, or was late."""
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss.reason, loss.code)
+        self.loss = loss
+
+
+def order_of(make: Make, speech: Speech, bounds: Bounds) -> bytes:
     """The order for pool workers, which is the same for all of one executor. Raises ``ComponentError``."""
     import cloudpickle
 
@@ -62,13 +81,14 @@ def order_of(make: Make, bounds: Bounds) -> bytes:
         work = cloudpickle.dumps(make, 5)
     except Exception as error:
         raise ComponentError(f"the work cannot be sent to a process: {error}", code="pool.work") from error
-    return pickle.dumps(tuple(pool_frames.Order(work, bounds.max_bytes, logging.getLogger().level)), 5)
+    order = pool_frames.Order(pickle.dumps(speech.there, 5), work, bounds.max_bytes, logging.getLogger().level)
+    return pickle.dumps(tuple(order), 5)
 
 
 class PoolProcess(Spawned):
     """A pool worker from its start to its end; ``number`` is one that no other of its keeper has."""
 
-    def __init__(self, number: int, order: bytes, bounds: Bounds) -> None:
+    def __init__(self, number: int, order: bytes, bounds: Bounds, speech: Speech) -> None:
         is_own = bounds.python in ("", sys.executable)
         paths = bounds.paths if bounds.paths is not None else None if is_own else ()
         super().__init__("pypes.placement.pool_worker", bounds.python or sys.executable, paths)
@@ -76,11 +96,15 @@ class PoolProcess(Spawned):
         self._order = order
         self._bounds = bounds
         self._channel = PassingChannel(self.sock, sys.maxsize)
+        self._speech = speech
         self._progress, self._progress_fd = Progress.create()
+        #: Kept by its user, if what it tells itself is not believed.
+        self.seen = None if speech.is_trusting else SeenProgress()
         self._users = 0
+        self._connecting = threading.Lock()
         #: Items that it had begun when it was last looked at, and the time that is left for the last of them.
         self._begun = 0
-        self._left_s = 0.0
+        self._limit_s = self._left_s = 0.0
         self._is_late = False
 
     def wait_ready(self, timeout_s: float | None) -> None:
@@ -101,7 +125,8 @@ class PoolProcess(Spawned):
             if kind == pool_frames.READY:
                 return None
             if kind == pool_frames.FAILED:
-                return heard(Told(*pickle.loads(payload)))
+                _, values = parcels.opened(self._channel, payload)
+                return self._speech.hear(next(values)[1])
             if kind != pool_frames.LOG:
                 raise Broken(f"an unexpected frame of kind {kind}")
             pool_frames.log_line(payload)
@@ -109,40 +134,44 @@ class PoolProcess(Spawned):
 
     def connect(self) -> tuple[int, socket.socket]:
         """Number and socket of a new user. Raises ``OSError`` if it has died."""
-        self._users += 1
         ours, theirs = socketpair()
-        with theirs:
+        with theirs, self._connecting:
+            self._users += 1
             try:
                 self._channel.pass_on(pool_frames.USER, self._users.to_bytes(2, "little"), theirs.fileno())
             except OSError:
                 ours.close()
                 raise
-        return self._users, ours
+            return self._users, ours
 
     @property
     def is_busy(self) -> bool:
         """True while it has an item in hand."""
-        return self._progress.in_hand is not None
+        return bool((self.seen or self._progress).begun)
 
     def watch(self, passed_s: float) -> None:
         """Look at the item in hand after ``passed_s`` seconds, and kill the process if it takes too long."""
-        assert self._bounds.timeout_s is not None
-        begun = self._progress.begun
+        progress = self.seen or self._progress
+        begun = progress.begun
         if not begun or begun != self._begun:
-            self._begun, self._left_s = begun, self._bounds.timeout_s
-        elif not self.is_stopped:  # nobody is to blame for a pause
+            self._begun = begun
+            self._limit_s = self._left_s = self._bounds.item_s
+        elif not (progress.is_waiting or self.is_stopped):  # nobody is to blame for a pause
             self._left_s -= passed_s
             if self._left_s <= 0 and not self._is_late:
                 self._is_late = True
                 self.kill()
 
-    def lost(self) -> Loss:
-        """Reap it, and tell the cause of its end."""
+    def lost(self, fault: str = "") -> Loss:
+        """Reap it, and tell the cause of its end: that, or the ``fault`` for which it is killed now."""
+        if fault:
+            self.kill()
         died = self.died()
         self.reap()
+        in_hand = None if self.seen else self._progress.in_hand
         if self._is_late:
-            return Loss(f"not done after {self._bounds.timeout_s:g} s", TIMEOUT, self._progress.in_hand)
-        return Loss(str(died), KILLED, self._progress.in_hand)
+            return Loss(f"not done after {self._limit_s:g} s", TIMEOUT, in_hand)
+        return Loss(fault or str(died), KILLED, in_hand, is_outside=died.is_outside and not fault)
 
     def cause(self, status: int) -> Died:
         if status == pool_frames.EXHAUSTED:

@@ -1,7 +1,6 @@
 """The process of a pool worker: ``python -m pypes.placement.pool_worker FD PARENT`` (see :mod:`pypes.placement.pool_frames`).
 
-It runs one stride at a time, of its users in turn, until its keeper ends it; it dies with that. Results are sent together,
-except that none waits for long, so that what is done is not done again when the process dies of a later item.
+It runs one stride at a time, of its users in turn, until its keeper ends it; it dies with that.
 """
 
 from __future__ import annotations
@@ -14,21 +13,18 @@ import pickle
 import select
 import socket
 import sys
-import threading
-import time
-from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from pypes.errors import Reject
 from pypes.placement import parcels, pool_frames
-from pypes.placement.channel import PassingChannel, framed, passing
-from pypes.placement.executor import Work
+from pypes.placement.channel import PassingChannel
+from pypes.placement.executor import SendingWork, Work
 from pypes.placement.first_steps import begin, confine, leave
+from pypes.placement.parcels import Entry, Spoken
+from pypes.placement.pool_user import AHEAD_BYTES, Answers, User
 from pypes.placement.progress import Progress
-from pypes.placement.retold import told
-
-#: Seconds for which a result may wait for those after it.
-FLUSH_S = 0.005
+from pypes.placement.speech import Pickled, Speech, Unspeakable
 
 
 def main() -> None:
@@ -44,26 +40,37 @@ def main() -> None:
     forward = Forward(keeper)
     logging.getLogger().handlers[:] = [forward]
     logging.getLogger().setLevel(order.log_level)
+    speech: Speech = Pickled()
     work: Work | None = None
+    worker: PoolWorker | None = None
     try:
+        speech = pickle.loads(order.speech)()
         work = pickle.loads(order.work)()
+        worker = PoolWorker(keeper, work, speech, progress, forward, is_bounded=order.max_bytes is not None)
         work.setup()
     except BaseException as error:
         with contextlib.suppress(OSError):
-            keeper.write(pool_frames.FAILED, pickle.dumps(tuple(told(error))))
+            parcel = parcels.packed(0, [(0, pool_frames.RAISED, speech.tell(error, is_over_item=False))], is_inline=True)
+            keeper.write(pool_frames.FAILED, parcel.payload)
+        _close(work)
         leave(1)
-    assert work is not None
+    assert worker is not None
     # what set-up left will not be collected: spare the collector from looking at it
     gc.collect()
     gc.freeze()
     keeper.write(pool_frames.READY, b"")
     forward.channel = None
-    PoolWorker(keeper, work, progress, forward, is_bounded=order.max_bytes is not None).serve()
-    try:
-        work.close()
-    except BaseException:
-        logging.getLogger(__name__).exception("closing the work of a pool failed")
+    worker.serve()
+    _close(work)
     leave(0)
+
+
+def _close(work: Work | None) -> None:
+    if work is not None:
+        try:
+            work.close()
+        except BaseException:
+            logging.getLogger(__name__).exception("closing the work of a pool failed")
 
 
 class Forward(logging.Handler):
@@ -86,70 +93,31 @@ class Forward(logging.Handler):
             return
 
 
-class User:
-    """One connection to a user, with the frames that it has not taken yet: one that is stopped holds up nobody else."""
-
-    def __init__(self, number: int, sock: socket.socket) -> None:
-        self.number = number
-        self.channel = PassingChannel(sock, sys.maxsize)
-        self._frames: deque[tuple[bytes | memoryview, int | None]] = deque()
-        # threads of the work may log while a result is sent
-        self._lock = threading.RLock()
-
-    @property
-    def has_frames(self) -> bool:
-        return bool(self._frames)
-
-    def say(self, kind: int, payload: bytes, fd: int | None = None) -> None:
-        """Send a frame as soon as the user takes it; ``fd`` is closed then."""
-        with self._lock:
-            self._frames.append((framed(kind, payload), fd))
-            self.go_on()
-
-    def go_on(self) -> None:
-        """Send as much as is taken at once."""
-        with self._lock:
-            self._send()
-
-    def _send(self) -> None:
-        while self._frames:
-            frame, fd = self._frames[0]
-            try:
-                sent = self.channel.sock.sendmsg([frame], [] if fd is None else passing(fd), socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return
-            except OSError:  # it is gone, as reading from it will tell
-                self.forget()
-                return
-            parcels.Parcel(b"", fd).close()
-            if sent < len(frame):
-                self._frames[0] = memoryview(frame)[sent:], None
-            else:
-                self._frames.popleft()
-
-    def forget(self) -> None:
-        """Drop what it will not take."""
-        while self._frames:
-            parcels.Parcel(b"", self._frames.popleft()[1]).close()
-
-    def close(self) -> None:
-        self.forget()
-        self.channel.close()
-
-
 class PoolWorker:
     """Runs strides; see the module."""
 
-    def __init__(self, keeper: PassingChannel, work: Work, progress: Progress, forward: Forward, *, is_bounded: bool) -> None:
+    def __init__(
+        self, keeper: PassingChannel, work: Work, speech: Speech, progress: Progress, forward: Forward, *, is_bounded: bool
+    ) -> None:
         self._keeper = keeper
         self._run = work.run
+        self._speech = speech
         self._progress = progress
         self._forward = forward
         self._is_bounded = is_bounded
+        #: True until it has finished an item: memory that is missing then is the first item's own doing.
+        self._is_fresh = True
+        #: The stride in hand, and of the item in hand the position and what was said of it.
+        self._answers: Answers
+        self._user: User
+        self._at = 0
+        self._memo: list[Any] = []
         self._users: dict[int, User] = {}
         self._poll = select.poll()
         self._poll.register(keeper.sock, select.POLLIN)
         os.register_at_fork(after_in_child=self._let_go)
+        if isinstance(work, SendingWork):
+            work.send_part = self._send
 
     def _let_go(self) -> None:
         """A process that the work forks must not keep the sockets, which would hide the end of this one."""
@@ -191,49 +159,60 @@ class PoolWorker:
             del self._users[fd]
             user.close()
             return
-        self._forward.user = user
+        self._forward.user = self._user = user
         try:
-            self._stride(user, *parcels.opened(user.channel, frame[1]))
+            number, items = parcels.opened(user.channel, frame[1])
+            del frame
+            self._answers = Answers(user, number, is_trusted=self._speech.is_trusted)
+            self._stride(number, items)
         except (MemoryError, OSError):
             if not self._is_bounded:
                 raise
             leave(pool_frames.EXHAUSTED)
         self._forward.user = None
 
-    def _stride(self, user: User, number: int, items: Any) -> None:
-        answers: list[tuple[int, int, parcels.Spoken]] = []
-        size, flushed = 0, time.monotonic()
+    def _stride(self, number: int, items: Iterator[tuple[Entry, Spoken]]) -> None:
         for entry, item in items:
-            self._progress.begin(user.number, number, entry.at)
+            self._at, self._memo = entry.at, []
+            self._progress.begin(self._user.number, number, entry.at)
             kind, answer = self._answer(item)
             self._progress.end()
             del item
-            answers.append((entry.at, kind, answer))
-            size += answer.size
-            now = time.monotonic()
-            if now - flushed >= FLUSH_S or size >= parcels.APART_BYTES:
-                self._send(user, number, answers)
-                size, flushed = 0, now
-        self._send(user, number, answers)
+            self._answers.add(entry.at, kind, answer)
+            self._is_fresh = False
+        self._answers.flush()
 
-    def _send(self, user: User, number: int, answers: list[tuple[int, int, parcels.Spoken]]) -> None:
-        if answers:
-            parcel = parcels.packed(number, answers)
-            answers.clear()
-            user.say(pool_frames.ANSWERS, *parcel)
-
-    def _answer(self, item: parcels.Spoken) -> tuple[int, parcels.Spoken]:
+    def _answer(self, item: Spoken) -> tuple[int, Spoken]:
+        speech = self._speech
         try:
-            return pool_frames.DONE, parcels.spoken(self._run(parcels.loaded(item)))
+            return pool_frames.DONE, speech.speak(self._run(speech.understand(item, self._memo)), self._memo)
         except MemoryError as error:
-            if self._is_bounded:  # it cannot be relied on any more, and those before this item may be the reason
-                leave(pool_frames.EXHAUSTED)
-            return pool_frames.RAISED, parcels.spoken(tuple(told(error)))
-        except parcels.Unspeakable as error:
-            refusal = Reject(f"the result cannot be sent from its process: {error}", "pool.value")
-            return pool_frames.RAISED, parcels.spoken(tuple(told(refusal)))
+            if self._is_bounded:
+                self._exhausted(error)
+            return pool_frames.RAISED, speech.tell(error)
+        except Unspeakable as error:
+            return pool_frames.RAISED, speech.tell(Reject(f"{pool_frames.UNSENT}{error}", pool_frames.VALUE))
         except BaseException as error:  # also SystemExit, and what native code derives from BaseException itself
-            return pool_frames.RAISED, parcels.spoken(tuple(told(error)))
+            return pool_frames.RAISED, speech.tell(error)
+
+    def _exhausted(self, error: MemoryError) -> None:
+        """End this process, which cannot be relied on any more.
+
+        Where it has only one user, which knows that no former item may be the reason, it tells of the error.
+        """
+        if self._is_fresh and not self._speech.is_trusted:
+            self._answers.add(self._at, pool_frames.RAISED, self._speech.tell(error))
+        self._answers.flush()
+        self._user.wait(0)
+        leave(pool_frames.EXHAUSTED)
+
+    def _send(self, value: Any) -> None:
+        """Called by the work: send a value over the item in hand."""
+        self._answers.add(self._at, pool_frames.PART, self._speech.speak(value, self._memo))
+        if self._user.is_behind:
+            self._progress.is_waiting = True
+            self._user.wait(AHEAD_BYTES)
+            self._progress.is_waiting = False
 
 
 if __name__ == "__main__":

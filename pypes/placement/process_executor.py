@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -14,15 +15,25 @@ from pypes.core.watched import watched_thread
 from pypes.errors import Reject, Unreachable
 from pypes.placement import parcels, pool_frames
 from pypes.placement.channel import Broken, PassingChannel
-from pypes.placement.executor import ExecutorClosed, ExecutorFull, Make, Outcome
+from pypes.placement.executor import ExecutorClosed, ExecutorFull, Listener, Make, Outcome
 from pypes.placement.keeper import Keeper, LocalKeeper
+from pypes.placement.parcels import Entry, Spoken
 from pypes.placement.pool_process import NO_BOUNDS, Bounds
-from pypes.placement.progress import MOST_ITEMS
-from pypes.placement.retold import Told, heard
-from pypes.placement.strides import Part, Seat, Stride, Strides
+from pypes.placement.progress import MOST_ITEMS, SeenProgress
+from pypes.placement.speech import Pickled, Speech
+from pypes.placement.strides import Part, Seat, Strides
+
+log = logging.getLogger(__name__)
 
 #: Time after which it is asked again for a pool worker, if its keeper does not say.
 AGAIN_S = 1.0
+
+
+class ItemUnfit(Reject):
+    """The error of an item that cannot travel to a process."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"the item cannot be sent to a process: {error}", pool_frames.VALUE)
 
 
 def processes(make: Make, width: int, bounds: Bounds = NO_BOUNDS, name: str = "pool") -> ProcessExecutor:
@@ -38,25 +49,31 @@ class ProcessExecutor:
     What it had not begun runs again as it was. An item may so be run twice; it has one outcome.
     """
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, speech: Speech | None = None, max_bytes: int = sys.maxsize) -> None:
+        """``speech`` is that of the pool workers; no answer has more than ``max_bytes``."""
         self._keeper = keeper
+        self._speech = speech or Pickled()
+        self._max_bytes = max_bytes
         self.width = keeper.width
         #: Two for each pool worker: it need not wait for the next one.
         self.capacity = 2 * keeper.width
         self._lock = threading.Lock()
-        self._strides = Strides(keeper.width)
+        self._strides = self._no_strides()
         self._threads: list[threading.Thread] = []
         self._closed = threading.Event()
         self._closed.set()
 
     def setup(self) -> None:
         self._keeper.setup()
-        self._strides = Strides(self.width)
+        self._strides = self._no_strides()
         self._closed.clear()
         for seat in self._strides.seats:
             self._threads.append(watched_thread(self._serving(seat), f"pypes-seat-{seat.number}", self._fail_all))
 
-    def submit(self, items: Sequence[Any]) -> Future[list[Outcome]]:
+    def _no_strides(self) -> Strides:
+        return Strides(self.width, is_trusting=self._speech.is_trusting)
+
+    def submit(self, items: Sequence[Any], listener: Listener | None = None) -> Future[list[Outcome]]:
         if len(items) > MOST_ITEMS:
             raise ValueError(f"a stride has {MOST_ITEMS} items at most")
         with self._lock:
@@ -66,7 +83,7 @@ class ProcessExecutor:
                 return _nothing()
             if len(self._strides.open) >= self.capacity:
                 raise ExecutorFull(f"{self.capacity} strides are out")
-            stride = self._strides.add(items)
+            stride = self._strides.add(items, listener)
             seat = self._strides.idlest()
         if seat is not None:
             self._send_next(seat)
@@ -97,43 +114,85 @@ class ProcessExecutor:
                 connection = self._keeper.connect(seat.number)
             except Unreachable as error:
                 with self._lock:
-                    done = [] if self._closed.is_set() else self._strides.unreachable(seat, error)
-                _tell(done)
+                    if not self._closed.is_set():
+                        self._strides.unreachable(seat, error)
+                self._tell()
                 self._closed.wait(error.delay_s if isinstance(error.delay_s, float) and error.delay_s else AGAIN_S)
                 continue
-            channel = PassingChannel(connection.sock, sys.maxsize)
+            channel = PassingChannel(connection.sock, self._max_bytes, takes_fds=self._speech.is_trusting)
             with self._lock:
                 if self._closed.is_set():
                     channel.close()
                     return
-                seat.channel, seat.depth = channel, 1
+                seat.channel, seat.depth, seat.is_fresh, seat.seen = channel, 1, True, connection.seen
+            fault = ""
             try:
                 self._send_next(seat)
                 self._read(seat, channel)
+            except Broken as error:
+                fault = f"the process sent an invalid answer ({error})"
+            except Exception as error:  # there was no memory for it, say: that is no reason to stop reading answers
+                log.error("an answer of a pool worker cannot be read", exc_info=error)
+                fault = f"the answer of the process cannot be read ({type(error).__name__})"
             finally:
                 with self._lock:
                     seat.channel = None
                 channel.close()
             if not self._closed.is_set():
-                loss = self._keeper.lost(connection)
+                loss = self._keeper.lost(connection, fault)
                 with self._lock:
-                    done = self._strides.lost(seat, loss, connection.user)
+                    self._strides.lost(seat, loss, connection.user)
                     others = self._strides.seats
-                _tell(done)
+                self._tell()
                 for other in others:  # what it had not begun need not wait for the next one
                     self._send_next(other)
 
     def _read(self, seat: Seat, channel: PassingChannel) -> None:
-        """Take answers until the pool worker is gone."""
-        with contextlib.suppress(OSError, Broken):
+        """Take answers until the pool worker is gone. Raises :class:`Broken`."""
+        with contextlib.suppress(OSError):
             while (frame := channel.read()) is not None:
                 kind, payload = frame
                 if kind == pool_frames.LOG:
                     pool_frames.log_line(payload)
                     continue
                 number, answers = parcels.opened(channel, payload)
-                self._settle(seat, number, [(entry.at, _outcome(entry.kind, answer)) for entry, answer in answers])
-                self._send_next(seat)
+                self._answered(seat, number, answers)
+                if not channel.has_frame:
+                    self._tell()
+                    self._send_next(seat)
+
+    def _answered(self, seat: Seat, number: int, answers: Iterable[tuple[Entry, Spoken]]) -> None:
+        part = seat.out.get(number)
+        if part is None:
+            raise Broken(f"an answer to stride {number}, which is not out")
+        stride = part.stride
+        outcomes: list[tuple[int, Outcome]] = []
+        for entry, answer in answers:
+            if entry.at not in part.indices:
+                raise Broken(f"an answer to item {entry.at}, which is not out")
+            memo = part.memos.get(entry.at, [])
+            if entry.kind != pool_frames.PART:
+                outcomes.append((entry.at, self._outcome(entry.kind, answer, memo)))
+                continue
+            stride.sent.add(entry.at)
+            if stride.listener is not None:
+                self._settle(seat, number, outcomes)  # of those before it
+                with _waiting(seat.seen):
+                    stride.listener.part(entry.at, self._speech.understand(answer, memo), answer.size)
+        if outcomes:
+            seat.is_fresh = False
+            with self._lock:
+                self._strides.settle(seat, number, outcomes)
+
+    def _outcome(self, kind: int, answer: Spoken, memo: list[Any]) -> Outcome:
+        try:
+            if kind != pool_frames.DONE:
+                return Outcome(None, self._speech.hear(answer))
+            return Outcome(self._speech.understand(answer, memo))
+        except Broken:
+            raise
+        except Exception as error:  # what the value's own code did, where that is trusted
+            return Outcome(None, Reject(f"the result cannot be read here: {type(error).__name__}: {error}", pool_frames.VALUE))
 
     # -- sending, in any thread ---------------------------------------------------------------------------
 
@@ -147,11 +206,12 @@ class ProcessExecutor:
             self._send(seat, channel, *found)
 
     def _send(self, seat: Seat, channel: PassingChannel, number: int, part: Part) -> None:
-        values: list[tuple[int, int, parcels.Spoken]] = []
+        values: list[tuple[int, int, Spoken]] = []
         failed: list[tuple[int, Outcome]] = []
         for index in part.unfinished:
             try:
-                values.append((index, 0, parcels.spoken(part.stride.items[index])))
+                memo = part.memos[index] = []
+                values.append((index, 0, self._speech.speak(part.stride.items[index], memo)))
             except Exception as error:
                 failed.append((index, _unspeakable(error)))
         try:
@@ -160,23 +220,32 @@ class ProcessExecutor:
             failed += [(index, _unspeakable(error)) for index, _, _ in values]
             parcel = None
         if failed:
-            self._settle(seat, number, failed)
+            self._settle(seat, number, failed, is_answer=False)
         # if the pool worker has died, whoever reads from it finds out
         if parcel is not None:
             with contextlib.suppress(OSError), seat.sending:
                 parcel.send(channel, pool_frames.STRIDE)
 
-    def _settle(self, seat: Seat, number: int, outcomes: Sequence[tuple[int, Outcome]]) -> None:
+    def _settle(self, seat: Seat, number: int, outcomes: Sequence[tuple[int, Outcome]], *, is_answer: bool = True) -> None:
         with self._lock:
-            done = self._strides.settle(seat, number, outcomes)
-        if done is not None:
-            _tell([done])
+            self._strides.settle(seat, number, outcomes, is_answer=is_answer)
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            news, done = self._strides.news()
+        for stride, at, outcome in news:
+            if stride.listener is not None:
+                stride.listener.outcome(at, outcome)
+        for stride in done:
+            stride.future.set_result([outcome for outcome in stride.outcomes if outcome is not None])
 
     def _fail_all(self) -> None:
         """The end, in order or by a bug of ours: nothing is waited for any more."""
+        self._tell()
         with self._lock:
             self._closed.set()
-            left, self._strides = self._strides.open, Strides(self.width)
+            left, self._strides = self._strides.open, self._no_strides()
         for stride in left:
             stride.future.set_exception(ExecutorClosed("the executor was closed"))
 
@@ -187,20 +256,20 @@ def _nothing() -> Future[list[Outcome]]:
     return future
 
 
-def _outcome(kind: int, answer: parcels.Spoken) -> Outcome:
+@contextlib.contextmanager
+def _waiting(seen: SeenProgress | None) -> Iterator[None]:
+    """The time that a user takes for itself is not that of the pool worker."""
+    if seen is None:
+        yield
+        return
+    seen.is_waiting = True
     try:
-        value = parcels.loaded(answer)
-        return Outcome(value) if kind == pool_frames.DONE else Outcome(None, heard(Told(*value)))
-    except Exception as error:
-        return Outcome(None, Reject(f"the result cannot be read here: {type(error).__name__}: {error}", "pool.value"))
+        yield
+    finally:
+        seen.is_waiting = False
 
 
 def _unspeakable(error: Exception) -> Outcome:
-    refusal = Reject(f"the item cannot be sent to a process: {error}", "pool.value")
+    refusal = ItemUnfit(error)
     refusal.__cause__ = error
     return Outcome(None, refusal)
-
-
-def _tell(strides: Sequence[Stride]) -> None:
-    for stride in strides:
-        stride.future.set_result([outcome for outcome in stride.outcomes if outcome is not None])

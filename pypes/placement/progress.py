@@ -14,7 +14,7 @@ _INDEX_BITS, _NUMBER_BITS = 16, 32
 MOST_ITEMS = (1 << _INDEX_BITS) - 1
 NUMBERS = 1 << _NUMBER_BITS
 
-_IN_HAND, _BEGUN = 0, 1
+_IN_HAND, _BEGUN, _WAITING = 0, 1, 2
 
 
 class InHand(NamedTuple):
@@ -26,7 +26,7 @@ class InHand(NamedTuple):
 
 
 class Progress:
-    """Two words, each of which is written at once: no reader finds half of one, even if the writer is killed meanwhile."""
+    """Words, each of which is written at once: no reader finds half of one, even if the writer is killed meanwhile."""
 
     def __init__(self, fd: int) -> None:
         self._words = mapped(fd, mmap.PAGESIZE).cast("Q")
@@ -49,6 +49,15 @@ class Progress:
         self._words[_IN_HAND] = 0
 
     @property
+    def is_waiting(self) -> bool:
+        """True while it waits for the user to take what was sent over the item in hand."""
+        return bool(self._words[_WAITING])
+
+    @is_waiting.setter
+    def is_waiting(self, value: bool) -> None:
+        self._words[_WAITING] = value
+
+    @property
     def begun(self) -> int:
         """Number of the items that were begun, the one in hand among them; 0 while none is in hand."""
         return self._words[_BEGUN] if self._words[_IN_HAND] else 0
@@ -62,3 +71,17 @@ class Progress:
         rest, index = divmod(word, 1 << _INDEX_BITS)
         user, number = divmod(rest, NUMBERS)
         return InHand(user, number, index - 1)
+
+
+class SeenProgress:
+    """Progress of a pool worker that is not trusted to tell it: as its only user sees it, by what is sent and answered."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.is_waiting = False
+        self._count = 0
+
+    def step(self, *, is_out: bool) -> None:
+        """Something was sent or is done; ``is_out`` if it has an item in hand now."""
+        self._count += 1
+        self.begun = self._count if is_out else 0

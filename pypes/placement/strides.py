@@ -13,25 +13,29 @@ from concurrent.futures import Future
 from itertools import count
 from typing import Any
 
-from pypes.errors import Reject
 from pypes.placement.channel import PassingChannel
-from pypes.placement.executor import Outcome
-from pypes.placement.pool_process import TIMEOUT, Loss
-from pypes.placement.progress import NUMBERS
+from pypes.placement.executor import Listener, Outcome
+from pypes.placement.pool_process import TIMEOUT, ItemLost, Loss
+from pypes.placement.progress import NUMBERS, SeenProgress
 
 #: A pool worker whose strides take longer than this gets the next one when it is done: others may be done before.
 LONG_S = 0.02
 #: Ends of pool workers of which an item may be the cause before it has failed.
 ENDS = 2
+#: Losses after which a part is taken for the reason, whatever is told of others.
+LOSSES = 5
 
 
 class Stride:
     """Items that were submitted together."""
 
-    __slots__ = ("ends", "future", "items", "left", "outcomes")
+    __slots__ = ("ends", "future", "items", "left", "listener", "outcomes", "sent")
 
-    def __init__(self, items: Sequence[Any]) -> None:
+    def __init__(self, items: Sequence[Any], listener: Listener | None = None) -> None:
         self.items = items
+        self.listener = listener
+        #: Positions of items over which something was sent: what has gone on must not be made again.
+        self.sent: set[int] = set()
         self.outcomes: list[Outcome | None] = [None] * len(items)
         self.left = len(items)
         self.future: Future[list[Outcome]] = Future()
@@ -43,13 +47,17 @@ class Stride:
 class Part:
     """Items of one stride that are sent together: all of it or, where one of them has ended a pool worker, a single one."""
 
-    __slots__ = ("indices", "is_alone", "sent_at", "stride")
+    __slots__ = ("indices", "is_alone", "losses", "memos", "sent_at", "stride")
 
     def __init__(self, stride: Stride, indices: Sequence[int], *, is_alone: bool = False) -> None:
         self.stride = stride
         self.indices = indices
         self.is_alone = is_alone
         self.sent_at = 0.0
+        #: Things that were said of items, by position (see ``Speech``).
+        self.memos: dict[int, list[Any]] = {}
+        #: Pool workers that were lost while it was out, whoever's fault that was.
+        self.losses = 0
 
     @property
     def unfinished(self) -> list[int]:
@@ -69,6 +77,10 @@ class Seat:
         #: Items that run alone, before anything else.
         self.alone: deque[Part] = deque()
         self.depth = 1
+        #: The pool worker has finished nothing yet: what happens to it is the first item's own doing.
+        self.is_fresh = True
+        #: Progress as it is seen here, if what the pool worker tells of it is not believed.
+        self.seen: SeenProgress | None = None
         #: Held while a part is sent.
         self.sending = threading.Lock()
         self._done_at = 0.0
@@ -84,15 +96,20 @@ class Seat:
 class Strides:
     """The strides of one executor that are not done."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, is_trusting: bool = True) -> None:
+        #: False if pool workers are not believed which item they have in hand: it is the first that is not done.
+        self._is_trusting = is_trusting
         self.seats = [Seat(number) for number in range(width)]
         self.waiting: deque[Part] = deque()
         self._numbers = count()
         #: Strides that were submitted and are not done.
         self.open: set[Stride] = set()
+        #: Outcomes, and strides that are done, of which nobody was told yet.
+        self._news: list[tuple[Stride, int, Outcome]] = []
+        self._done: list[Stride] = []
 
-    def add(self, items: Sequence[Any]) -> Stride:
-        stride = Stride(items)
+    def add(self, items: Sequence[Any], listener: Listener | None = None) -> Stride:
+        stride = Stride(items, listener)
         self.open.add(stride)
         self.waiting.append(Part(stride, range(len(items))))
         return stride
@@ -116,66 +133,80 @@ class Strides:
             return None
         number = next(self._numbers) % NUMBERS
         part.sent_at = time.monotonic()
+        if seat.seen is not None and not seat.out:
+            seat.seen.step(is_out=True)
         seat.out[number] = part
         return number, part
 
-    def settle(self, seat: Seat, number: int, outcomes: Sequence[tuple[int, Outcome]]) -> Stride | None:
-        """Take down outcomes of a part; the stride, if it is done with that. An item that has an outcome keeps it."""
-        part = seat.out.get(number)
-        if part is None:
-            return None
-        done = self._note(part.stride, outcomes)
-        if not part.unfinished:
-            seat.finished(number)
-        return done
+    def news(self) -> tuple[list[tuple[Stride, int, Outcome]], list[Stride]]:
+        """Outcomes since this was last asked, of strides with a listener, and strides that are done."""
+        found = self._news, self._done
+        self._news, self._done = [], []
+        return found
 
-    def _note(self, stride: Stride, outcomes: Sequence[tuple[int, Outcome]]) -> Stride | None:
-        if not stride.left:
-            return None
+    def settle(self, seat: Seat, number: int, outcomes: Sequence[tuple[int, Outcome]], *, is_answer: bool = True) -> None:
+        """Take down outcomes of a part. An item that has an outcome keeps it. ``is_answer`` if the pool worker told of them."""
+        part = seat.out.get(number)
+        if part is not None:
+            self._note(part.stride, outcomes)
+            # PERF: one that is not alone has all that is left of its stride
+            if not (part.unfinished if part.is_alone else part.stride.left):
+                seat.finished(number)
+            if seat.seen is not None and outcomes and (is_answer or not seat.out):
+                seat.seen.step(is_out=bool(seat.out))
+
+    def _note(self, stride: Stride, outcomes: Sequence[tuple[int, Outcome]]) -> None:
         for index, outcome in outcomes:
             if stride.outcomes[index] is None:
                 stride.outcomes[index] = outcome
                 stride.left -= 1
-        if stride.left:
-            return None
-        self.open.discard(stride)
-        return stride
+                if stride.listener is not None:
+                    self._news.append((stride, index, outcome))
+        if not stride.left and stride in self.open:
+            self.open.discard(stride)
+            self._done.append(stride)
 
-    def lost(self, seat: Seat, loss: Loss, user: int) -> list[Stride]:
-        """Have the items run again that a lost pool worker had; the strides that are done, because one has failed."""
+    def lost(self, seat: Seat, loss: Loss, user: int) -> None:
+        """Have the items run again that a lost pool worker had, except one that has failed."""
         parts = [*seat.out.items()]
         seat.out.clear()
-        in_hand = loss.in_hand
-        if in_hand is not None and in_hand.user == user:
-            running: int | None = in_hand.number
-        else:  # if it was between two items, that may have been in the first part
-            running = parts[0][0] if parts and in_hand is None else None
-        done: list[Stride] = []
+        running, at = self._in_hand(parts, loss, user)
         for number, part in reversed(parts):
-            if number != running:
+            part.losses += 1
+            if number != running and part.losses < LOSSES:
                 self.waiting.appendleft(part)
                 continue
             for index in reversed(part.unfinished):
-                is_cause = part.is_alone if in_hand is None else in_hand.at == index
-                if is_cause and self._is_failed(part.stride, index, loss):
-                    found = self._note(part.stride, [(index, Outcome(None, Reject(loss.reason, loss.code)))])
-                    if found is not None:
-                        done.append(found)
+                if self._is_failed(seat, part, index, loss, is_cause=part.is_alone or index == at):
+                    self._note(part.stride, [(index, Outcome(None, ItemLost(loss)))])
                 else:
                     seat.alone.appendleft(Part(part.stride, (index,), is_alone=True))
-        return done
 
-    @staticmethod
-    def _is_failed(stride: Stride, index: int, loss: Loss) -> bool:
-        ends = stride.ends[index] = stride.ends.get(index, 0) + 1
-        return ends >= ENDS or loss.code == TIMEOUT
+    def _in_hand(self, parts: Sequence[tuple[int, Part]], loss: Loss, user: int) -> tuple[int | None, int | None]:
+        """Number of the part that the pool worker was at, and position of its item in hand, as far as they are known."""
+        if not parts:
+            return None, None
+        number, part = parts[0]
+        if not self._is_trusting:
+            return number, next(iter(part.unfinished), None)
+        if loss.in_hand is None:  # between two items, perhaps of the first part
+            return number, None
+        return (loss.in_hand.number, loss.in_hand.at) if loss.in_hand.user == user else (None, None)
 
-    def unreachable(self, seat: Seat, error: BaseException) -> list[Stride]:
-        """Fail the items that wait for a seat on which there is no pool worker; the strides that are done with that."""
+    def _is_failed(self, seat: Seat, part: Part, index: int, loss: Loss, *, is_cause: bool) -> bool:
+        if index in part.stride.sent:
+            return True
+        if not is_cause:
+            return False
+        ends = part.stride.ends[index] = part.stride.ends.get(index, 0) + 1
+        return ends >= ENDS or loss.code == TIMEOUT or (seat.is_fresh and not self._is_trusting)
+
+    def unreachable(self, seat: Seat, error: BaseException) -> None:
+        """Fail the items that wait for a seat on which there is no pool worker."""
         parts = [*seat.alone]
         seat.alone.clear()
         if not any(other.channel is not None for other in self.seats):
             parts += self.waiting
             self.waiting.clear()
-        done = (self._note(part.stride, [(index, Outcome(None, error)) for index in part.unfinished]) for part in parts)
-        return [stride for stride in done if stride is not None]
+        for part in parts:
+            self._note(part.stride, [(index, Outcome(None, error)) for index in part.unfinished])

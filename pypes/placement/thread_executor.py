@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any
 
-from pypes.placement.executor import ExecutorClosed, ExecutorFull, Make, Outcome, Work, outcome_of
+from pypes.placement.executor import ExecutorClosed, ExecutorFull, Listener, Make, Outcome, Runner, Work
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 #: behind, and does not keep the program.
 CLOSING_S = 1.0
 
-_Stride = tuple[Sequence[Any], "Future[list[Outcome]]"]
+_Stride = tuple[Sequence[Any], Listener | None, "Future[list[Outcome]]"]
 
 
 class ThreadExecutor:
@@ -49,7 +49,7 @@ class ThreadExecutor:
             self.close()
             raise failures[0]
 
-    def submit(self, items: Sequence[Any]) -> Future[list[Outcome]]:
+    def submit(self, items: Sequence[Any], listener: Listener | None = None) -> Future[list[Outcome]]:
         future: Future[list[Outcome]] = Future()
         with self._lock:
             if self._is_closed:
@@ -57,7 +57,7 @@ class ThreadExecutor:
             if len(self._open) >= self.capacity:
                 raise ExecutorFull(f"{self.capacity} strides are out")
             self._open.add(future)
-        self._strides.put((items, future))
+        self._strides.put((items, listener, future))
         return future
 
     def close(self) -> None:
@@ -77,26 +77,29 @@ class ThreadExecutor:
         work: Work | None = None
         try:
             work = self._make()
+            runner = Runner(work)
             work.setup()
         except BaseException as error:
             self._ready.put(error)
+            _close(work)
             return
         self._ready.put(None)
         while (stride := strides.get()) is not None:
-            self._stride(work, *stride)
-        try:
-            work.close()
-        except BaseException:
-            log.exception("closing the work of a pool failed")
+            self._stride(runner, *stride)
+        _close(work)
 
-    def _stride(self, work: Work, items: Sequence[Any], future: Future[list[Outcome]]) -> None:
-        outcomes = []
-        for item in items:
-            if future not in self._open:  # it was closed
-                return
-            outcomes.append(outcome_of(work.run, item))
+    def _stride(self, runner: Runner, items: Sequence[Any], listener: Listener | None, future: Future[list[Outcome]]) -> None:
+        outcomes = runner.run(items, listener, lambda: future in self._open)
         with self._lock:
             is_open = future in self._open
             self._open.discard(future)
         if is_open:
             future.set_result(outcomes)
+
+
+def _close(work: Work | None) -> None:
+    if work is not None:
+        try:
+            work.close()
+        except BaseException:
+            log.exception("closing the work of a pool failed")

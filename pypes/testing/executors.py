@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,12 +11,31 @@ from typing import Any
 import pytest
 
 from pypes.packet import Packet
-from pypes.placement.executor import Calling, Executor, ExecutorClosed, ExecutorFull, Make
+from pypes.placement.executor import Calling, Executor, ExecutorClosed, ExecutorFull, Make, Outcome
 from pypes.placement.in_order import AHEAD, in_order
 from pypes.testing import works
 
 #: Time for whatever should come at once.
 PATIENCE_S = 30.0
+
+
+class Heard:
+    """Listens, and keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.parts: dict[int, list[Any]] = {}
+        self.outcomes: dict[int, Outcome] = {}
+        #: Cleared as long as nothing more is taken.
+        self.room = threading.Event()
+        self.room.set()
+
+    def part(self, at: int, value: Any, size: int) -> None:
+        assert self.room.wait(PATIENCE_S)
+        assert at not in self.outcomes
+        self.parts.setdefault(at, []).append(value)
+
+    def outcome(self, at: int, outcome: Outcome) -> None:
+        self.outcomes[at] = outcome
 
 
 class ExecutorSuite:
@@ -95,6 +115,33 @@ class ExecutorSuite:
         outcomes = executor.submit([0, 1, 2]).result(PATIENCE_S)
         assert [type(outcome.error).__name__ for outcome in outcomes] == ["NoneType", "SystemExit", "NoneType"]
         assert executor.submit([3]).result(PATIENCE_S)[0].value == 3
+
+    # -- values that are sent -------------------------------------------------------------------------------
+
+    def test_a_listener_hears_of_parts_before_their_outcome(self, started: Callable[..., Executor]) -> None:
+        heard = Heard()
+        outcomes = started(works.Sends).submit([2, 0, 13, 1_000], heard).result(PATIENCE_S)
+        assert [outcome.value for outcome in outcomes] == [2, 0, None, 1_000]
+        assert heard.parts == {0: [0, 1], 2: [*range(13)], 3: [*range(1_000)]}
+        assert [*heard.outcomes] == [0, 1, 2, 3]
+        assert str(heard.outcomes[2].error) == "thirteen"
+
+    def test_a_listener_that_takes_its_time_holds_up_the_work(self, started: Callable[..., Executor]) -> None:
+        heard = Heard()
+        executor = started(works.Sends)
+        if executor.capacity == 1:
+            pytest.skip("the listener is called by whoever submits")
+        heard.room.clear()
+        future = executor.submit([200_000], heard)
+        with pytest.raises(TimeoutError):
+            future.result(0.5)
+        assert not heard.parts
+        heard.room.set()
+        assert future.result(PATIENCE_S)[0].value == 200_000
+        assert heard.parts == {0: [*range(200_000)]}
+
+    def test_what_nobody_listens_to_is_dropped(self, started: Callable[..., Executor]) -> None:
+        assert started(works.Sends).submit([3]).result(PATIENCE_S)[0].value == 3
 
     # -- set-up ---------------------------------------------------------------------------------------------
 

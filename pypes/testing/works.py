@@ -33,6 +33,26 @@ class Lives:
             file.write(f"{self._name}\n")
 
 
+class Sends:
+    """Sends the numbers below an item, which is its result; raises after that for 13."""
+
+    def __init__(self) -> None:
+        self.send_part: Callable[[Any], None] = print  # replaced before anything is sent
+
+    def setup(self) -> None:
+        """Nothing to get ready."""
+
+    def run(self, item: Any) -> Any:
+        for number in range(item):
+            self.send_part(number)
+        if item == 13:
+            raise ValueError("thirteen")
+        return item
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
 class Never:
     """Cannot be set up."""
 
@@ -43,7 +63,7 @@ class Never:
         raise AssertionError("it is not set up")
 
     def close(self) -> None:
-        raise AssertionError("it is not set up")
+        """Nothing to let go of."""
 
 
 def wait_for(folder: str, name: str, mark: str = "") -> str:

@@ -7,9 +7,12 @@ import logging
 import os
 import pickle
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +160,87 @@ class SetUpOnce(Job):
         if mark.exists():
             raise OSError("no licence left")
         mark.touch()
+
+
+class TakenOver(Job):
+    """Reaches for the sockets of its pool worker, and for the memory of its progress."""
+
+    def big(self, number: int) -> bytes:
+        return b"x" * 3_000_000
+
+    def _worker(self) -> Any:
+        frame = sys._getframe()
+        while type(frame.f_locals.get("self")).__name__ != "PoolWorker":
+            assert frame.f_back is not None
+            frame = frame.f_back
+        return frame.f_locals["self"]
+
+    def _write(self, data: bytes) -> None:
+        self._worker()._user.channel.sock.sendall(data)
+
+    def _answer(self, number: int, words: list[int], parts: bytes = b"", whole: int = 0) -> None:
+        head = array("Q", words).tobytes()
+        payload = struct.pack("<IIQ", number, len(head), whole) + head + parts
+        self._write(struct.pack("<QB", len(payload), 6) + payload)
+
+    def _stride(self) -> int:
+        number: int = self._worker()._answers._number
+        return number
+
+    def nonsense(self, number: int) -> None:
+        self._write(b"\xff" * 64)
+        signal.pause()
+
+    def too_much(self, number: int) -> None:
+        self._write(struct.pack("<QB", 1 << 30, 6))
+        signal.pause()
+
+    def no_parcel(self, number: int) -> None:
+        self._write(struct.pack("<QB", 3, 6) + b"abc")
+        signal.pause()
+
+    def half_an_entry(self, number: int) -> None:
+        self._answer(self._stride(), [1, 0, 1 << 40])
+        signal.pause()
+
+    def short(self, number: int) -> None:
+        self._answer(self._stride(), [1, 0, 1, 1 << 40], b"abc")
+        signal.pause()
+
+    def other_stride(self, number: int) -> None:
+        self._answer(4711, [1, 0, 1, 1], b"\xc0")
+        signal.pause()
+
+    def other_item(self, number: int) -> None:
+        self._answer(self._stride(), [4711, 0, 1, 1], b"\xc0")
+        signal.pause()
+
+    def in_memory(self, number: int) -> None:
+        self._answer(self._stride(), [1, 0, 1, 1], whole=64)
+        signal.pause()
+
+    def pickled(self, number: int) -> None:
+        data = pickle.dumps(print)
+        self._answer(self._stride(), [1, 0, 1, len(data)], data)
+        signal.pause()
+
+    def no_line(self, number: int) -> None:
+        self._write(struct.pack("<QB", 2, 4) + b"[]")
+        signal.pause()
+
+    def busy(self, number: int) -> None:
+        progress = self._worker()._progress
+        while True:
+            progress.begin(1, 1, 1)
+
+    def blame(self, number: int) -> None:
+        self._worker()._progress.begin(77, 78, 79)
+        os.abort()
+
+    def pass_many(self, number: int) -> int:
+        sock = self._worker()._user.channel.sock
+        for _ in range(50):  # lines, which may come at any time
+            line = b'[10, "jobs", "text", {}]'
+            frame = struct.pack("<QB", len(line), 4) + line
+            sock.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("@i", sock.fileno()))])
+        return number

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from pypes.placement import frames
 from pypes.placement.channel import SLICE_S, Broken, Channel, PassingChannel, Patience
+
+#: Kinds of frames.
+SENT, DONE = 4, 6
 
 
 @pytest.fixture
@@ -26,15 +28,15 @@ def test_frames_arrive_whole_and_in_order(ends: tuple[socket.socket, socket.sock
 
     def send() -> None:
         for size in sizes:
-            theirs.keep(frames.SENT, b"k" * (size // 3))
-            theirs.write(frames.DONE, b"w" * size)
+            theirs.keep(SENT, b"k" * (size // 3))
+            theirs.write(DONE, b"w" * size)
         theirs.end()
 
     sender = threading.Thread(target=send)
     sender.start()
     for size in sizes:
-        assert ours.read(Patience(10)) == (frames.SENT, b"k" * (size // 3))
-        assert ours.read() == (frames.DONE, b"w" * size)
+        assert ours.read(Patience(10)) == (SENT, b"k" * (size // 3))
+        assert ours.read() == (DONE, b"w" * size)
     assert ours.read() is None
     sender.join()
 
@@ -48,8 +50,8 @@ def test_reading_has_an_end(ends: tuple[socket.socket, socket.socket]) -> None:
 
 
 def test_what_has_come_is_read_however_late_it_is(ends: tuple[socket.socket, socket.socket]) -> None:
-    Channel(ends[1], 10).write(frames.DONE, b"x")
-    assert Channel(ends[0], 10).read(Patience(0)) == (frames.DONE, b"x")
+    Channel(ends[1], 10).write(DONE, b"x")
+    assert Channel(ends[0], 10).read(Patience(0)) == (DONE, b"x")
 
 
 def test_no_time_passes_while_the_other_side_is_stopped() -> None:
@@ -61,7 +63,7 @@ def test_no_time_passes_while_the_other_side_is_stopped() -> None:
     assert len(polls) == 3
 
 
-@pytest.mark.parametrize("head", [(1 << 40, frames.DONE), (1, 99)])
+@pytest.mark.parametrize("head", [(1 << 40, DONE), (1, 99)])
 def test_an_odd_frame_is_refused(ends: tuple[socket.socket, socket.socket], head: tuple[int, int]) -> None:
     ends[1].sendall(head[0].to_bytes(8, "little") + bytes([head[1]]))
     with pytest.raises(Broken):
@@ -72,7 +74,7 @@ def test_an_end_in_the_middle_is_an_end(ends: tuple[socket.socket, socket.socket
     for size in (10, 1 << 20):
         one, other = socket.socketpair()
         with one, other:
-            other.sendall(size.to_bytes(8, "little") + bytes([frames.DONE]) + b"short")
+            other.sendall(size.to_bytes(8, "little") + bytes([DONE]) + b"short")
             other.shutdown(socket.SHUT_WR)
             assert Channel(one, 1 << 30).read(Patience(5)) is None
 

@@ -38,7 +38,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 
 def children(node: Node) -> list[psutil.Process]:
-    return [process for process in node.roles()["other"] if "pypes.placement.child" in " ".join(process.cmdline())]
+    return [process for process in node.roles()["other"] if "pypes.placement.pool_worker" in " ".join(process.cmdline())]
 
 
 def published(node: Node) -> list[str]:

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 from pypes.placement import parcels
 from pypes.placement.channel import PassingChannel
+from pypes.placement.speech import Pickled, Unspeakable
 from tests.placement.jobs import Block
 
+SPEECH = Pickled()
 SIZES = st.sampled_from([0, 1, 63, 64, 65, 4_095, 65_535, 65_536, 65_537, 200_001])
 
 
@@ -26,7 +28,7 @@ def crossed(values: Sequence[Any], number: int = 7) -> tuple[list[tuple[int, int
     ours, theirs = socket.socketpair()
     here, there = PassingChannel(ours, 1 << 30), PassingChannel(theirs, 1 << 30)
     with ours, theirs:
-        parcel = parcels.packed(number, [(at * 2, at % 2, parcels.spoken(value)) for at, value in enumerate(values)])
+        parcel = parcels.packed(number, [(at * 2, at % 2, SPEECH.speak(value, [])) for at, value in enumerate(values)])
         is_apart = parcel.fd is not None
         parcel.send(here, 3)
         frame = there.read()
@@ -34,7 +36,7 @@ def crossed(values: Sequence[Any], number: int = 7) -> tuple[list[tuple[int, int
         assert frame[0] == 3
         found, entries = parcels.opened(there, frame[1])
         assert found == number
-        arrived = [((entry.at, entry.kind), parcels.loaded(value)) for entry, value in entries]
+        arrived = [((entry.at, entry.kind), SPEECH.understand(value, [])) for entry, value in entries]
     return [place for place, _ in arrived], [value for _, value in arrived], is_apart
 
 
@@ -65,8 +67,8 @@ def test_buffers_are_aligned() -> None:
 
 def test_what_has_no_way_to_another_process() -> None:
     for value in (threading.Lock(), Unfit()):
-        with pytest.raises(parcels.Unspeakable):
-            parcels.spoken(value)
+        with pytest.raises(Unspeakable):
+            SPEECH.speak(value, [])
 
 
 class Unfit:
@@ -87,9 +89,9 @@ def test_a_class_of_the_main_program_crosses_by_value(monkeypatch: pytest.Monkey
     main = sys.modules["__main__"]
     made = type("Made", (), {"__module__": "__main__", "n": 1})
     monkeypatch.setattr(main, "Made", made, raising=False)
-    value = parcels.spoken(made())
+    value = SPEECH.speak(made(), [])
     monkeypatch.delattr(main, "Made")
-    assert parcels.loaded(value).n == 1
+    assert SPEECH.understand(value, []).n == 1
     with pytest.raises(AttributeError):
         pickle.loads(b"c__main__\nMade\n.")
 
@@ -98,7 +100,7 @@ def test_a_descriptor_is_closed_even_if_nobody_is_there() -> None:
     ours, theirs = socket.socketpair()
     theirs.close()
     before = len([*Path("/dev/fd").iterdir()])
-    parcel = parcels.packed(1, [(0, 0, parcels.spoken(b"x" * 100_000))])
+    parcel = parcels.packed(1, [(0, 0, SPEECH.speak(b"x" * 100_000, []))])
     with ours, pytest.raises(OSError):
         parcel.send(PassingChannel(ours, 100), 3)
     assert len([*Path("/dev/fd").iterdir()]) == before - 1

@@ -20,12 +20,14 @@ import pypes
 from pypes.errors import ComponentError
 from pypes.placement import parcels, pool_frames
 from pypes.placement.channel import PassingChannel
-from pypes.placement.executor import Calling
+from pypes.placement.executor import Calling, Outcome
 from pypes.placement.in_order import in_order
 from pypes.placement.keeper import Connection, LocalKeeper
 from pypes.placement.pool_process import Bounds, Loss
 from pypes.placement.process_executor import ProcessExecutor, processes
 from pypes.placement.progress import MOST_ITEMS
+from pypes.placement.speech import Pickled
+from pypes.testing import works
 from tests.placement.jobs import Block
 from tests.placement.pooling import PATIENCE_S, begun, executor_of, job, shown
 
@@ -82,6 +84,60 @@ def test_lines_are_logged_by_the_user(tmp_path: Path, caplog: pytest.LogCaptureF
 def test_a_stride_has_an_end(tmp_path: Path) -> None:
     with running(tmp_path) as executor, pytest.raises(ValueError, match="65535 items at most"):
         executor.submit([("good", 0)] * (MOST_ITEMS + 1))
+
+
+class Unreadable:
+    """Cannot be read by who asked for it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def __reduce__(self) -> Any:
+        return read_elsewhere, (self.pid,)
+
+
+def read_elsewhere(pid: int) -> None:
+    raise MemoryError(f"made by {pid}")
+
+
+def test_a_result_that_cannot_be_read_costs_itself() -> None:
+    executor = processes(Calling(lambda item: Unreadable(1) if item == 1 else item), 1)
+    executor.setup()
+    try:
+        outcomes = executor.submit([0, 1, 2]).result(PATIENCE_S)
+        assert [outcome.value for outcome in outcomes] == [0, None, 2]
+        assert "the result cannot be read here: MemoryError: made by 1" in str(outcomes[1].error)
+        assert executor.submit([3]).result(PATIENCE_S)[0].value == 3
+    finally:
+        executor.close()
+
+
+class Fails:
+    """A listener with a bug, or without memory, the first time."""
+
+    def __init__(self) -> None:
+        self.told = 0
+
+    def part(self, at: int, value: Any, size: int) -> None:
+        self.told += 1
+        if self.told == 1:
+            raise MemoryError
+
+    def outcome(self, at: int, outcome: Outcome) -> None:
+        pass
+
+
+def test_a_listener_that_fails_ends_no_executor(caplog: pytest.LogCaptureFixture) -> None:
+    executor = processes(works.Sends, 1)
+    executor.setup()
+    try:
+        outcomes = executor.submit([3, 0], Fails()).result(PATIENCE_S)
+        assert shown(outcomes)[1] == 0
+        assert executor.submit([2]).result(PATIENCE_S)[0].value == 2
+        assert "cannot be read (MemoryError)" in str(outcomes[0].error)
+    finally:
+        executor.close()
+    assert "an answer of a pool worker cannot be read" in caplog.text
 
 
 # -- memory that both map -------------------------------------------------------------------------------------
@@ -145,8 +201,8 @@ class Elsewhere:
     def connect(self, seat: int) -> Connection:
         return self._keeper.connect(seat)
 
-    def lost(self, connection: Connection) -> Loss:
-        self.losses.append(self._keeper.lost(connection))
+    def lost(self, connection: Connection, fault: str = "") -> Loss:
+        self.losses.append(self._keeper.lost(connection, fault))
         return self.losses[-1]
 
     def close(self) -> None:
@@ -201,7 +257,7 @@ def test_a_user_that_does_not_read_holds_up_nobody(keeper: LocalKeeper) -> None:
     user.setup()
     try:
         for number in range(100):  # answers of six megabytes
-            parcels.packed(number, [(0, 0, parcels.spoken(("large", number)))]).send(stopped, pool_frames.STRIDE)
+            parcels.packed(number, [(0, 0, Pickled().speak(("large", number), []))]).send(stopped, pool_frames.STRIDE)
         assert shown(user.submit([("good", 1)]).result(PATIENCE_S)) == [1]
         for number in range(100):
             frame = stopped.read()
@@ -210,7 +266,7 @@ def test_a_user_that_does_not_read_holds_up_nobody(keeper: LocalKeeper) -> None:
             assert frame is not None
             found, answers = parcels.opened(stopped, frame[1])
             [(entry, answer)] = answers
-            assert (found, entry.at, entry.kind, len(parcels.loaded(answer))) == (number, 0, pool_frames.DONE, 60_000)
+            assert (found, entry.at, entry.kind, len(Pickled().understand(answer, []))) == (number, 0, pool_frames.DONE, 60_000)
     finally:
         user.close()
         stopped.close()

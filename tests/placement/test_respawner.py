@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import logging
+from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pypes.core.limits import MIB
 from pypes.errors import Unreachable
-from pypes.packet import Packet
-from pypes.placement import frames
-from pypes.placement.channel import SLICE_S
-from pypes.placement.process import Process
+from pypes.placement.component_work import ComponentOrder, ComponentWork
+from pypes.placement.pool_process import Bounds, PoolProcess, order_of
 from pypes.placement.respawner import Respawner
-from pypes.placement.spawned import Died
+from pypes.placement.words import UserWords
 from pypes.testing.node import until
 from tests.placement import samples
 
 
-def order(name: str = "Apart", data_dir: Path | None = None) -> frames.Order:
-    return frames.Order(
+def process(name: str = "Apart", data_dir: Path | None = None) -> PoolProcess:
+    order = ComponentOrder(
         module=samples.__file__,
         attr=name,
         name="sample",
         graph="g",
         params={},
         data_dir=str(data_dir or "."),
-        max_bytes=400 * MIB,
-        connected=(),
-        log_level=logging.INFO,
+        connected=frozenset(),
+        secrets={},
     )
+    bounds, speech = Bounds(max_bytes=400 * MIB), UserWords()
+    return PoolProcess(1, order_of(partial(ComponentWork, order), speech, bounds), bounds, speech)
 
 
 class Starts:
@@ -40,10 +38,10 @@ class Starts:
     def __init__(self) -> None:
         self.is_failing = False
 
-    def __call__(self) -> Process:
+    def __call__(self) -> PoolProcess:
         if self.is_failing:
             raise OSError("no more processes")
-        return Process(order())
+        return process()
 
 
 def test_the_first_one_is_waited_for_and_replaced_when_given_up() -> None:
@@ -83,7 +81,7 @@ def test_packets_wait_for_one_that_cannot_be_set_up_again() -> None:
     respawner.close(is_busy=False)
 
 
-def is_up(respawner: Respawner[Process]) -> bool:
+def is_up(respawner: Respawner[PoolProcess]) -> bool:
     try:
         respawner.take()
     except Unreachable:
@@ -92,7 +90,7 @@ def is_up(respawner: Respawner[Process]) -> bool:
 
 
 def test_closed_while_one_is_set_up(tmp_path: Path) -> None:
-    respawner = Respawner("sample", lambda: Process(order("SlowToStart", tmp_path)))
+    respawner = Respawner("sample", lambda: process("SlowToStart", tmp_path))
     until(lambda: (tmp_path / "started").exists(), 20, "set-up has begun")
     respawner.close(is_busy=False)
     with pytest.raises(Unreachable):
@@ -103,39 +101,5 @@ def test_closed_while_one_is_busy() -> None:
     respawner = Respawner("sample", Starts())
     respawner.first()
     process = respawner.take()
-    process.give(Packet({"do": "hang_deaf"}))
     respawner.close(is_busy=True)
     assert str(process.died()) == "killed by SIGKILL"
-
-
-def test_what_was_sent_ahead_is_not_sent_again() -> None:
-    process = Process(order())
-    process.wait_ready(20)
-    packets = [Packet({"n": n}) for n in range(30)]
-    for number, packet in enumerate(packets):
-        assert process.expects(packet)
-        process.give(packet)
-        process.give_ahead(packets[number + 1 :])
-        [(kind, payload)] = process.answers(10)
-        assert kind == frames.DONE
-        assert process.decode(payload, has_port=False)[1].get("n") == number
-        process.finished()
-    process.end()
-
-
-def test_what_was_done_before_it_died_counts() -> None:
-    process = Process(order())
-    process.wait_ready(20)
-    good, bad, later = Packet({"n": 1}), Packet({"do": "abort"}), Packet({"n": 2})
-    process.give(good)
-    process.give_ahead([bad])
-    child = psutil.Process(process.pid)
-    until(lambda: child.status() == psutil.STATUS_ZOMBIE, 20, "it has died of the second packet")
-    process.give_ahead([bad, later])
-    [(kind, _)] = process.answers(SLICE_S)
-    assert kind == frames.DONE
-    process.finished()
-    assert process.expects(bad)
-    with pytest.raises(Died, match="killed by SIGABRT"):
-        next(process.answers(10))
-    process.close()

@@ -11,7 +11,7 @@ from pypes.errors import Reject, Unreachable
 from pypes.placement.channel import PassingChannel
 from pypes.placement.executor import Outcome
 from pypes.placement.pool_process import KILLED, TIMEOUT, Loss
-from pypes.placement.progress import InHand
+from pypes.placement.progress import InHand, SeenProgress
 from pypes.placement.strides import Seat, Strides
 
 
@@ -73,7 +73,8 @@ def test_only_the_stride_that_was_run_is_taken_apart(strides: Strides) -> None:
     number, _ = sent(strides, seat)
     sent(strides, seat)
     done(strides, seat, number, 0)
-    assert strides.lost(seat, Loss("killed", KILLED, InHand(1, number, 2)), 1) == []
+    strides.lost(seat, Loss("killed", KILLED, InHand(1, number, 2)), 1)
+    assert strides.news() == ([], [])
     assert sent(strides, other)[1] == [20, 21]
     for item in (11, 12, 13):
         number, items = sent(strides, seat)
@@ -88,10 +89,11 @@ def test_an_item_that_ended_two_has_failed(strides: Strides) -> None:
     seat = strides.seats[0]
     stride = strides.add([0, 1])
     number, _ = sent(strides, seat)
-    assert strides.lost(seat, Loss("first", KILLED, InHand(1, number, 0)), 1) == []
+    strides.lost(seat, Loss("first", KILLED, InHand(1, number, 0)), 1)
     number, items = sent(strides, seat)
     assert items == [0]
-    assert strides.lost(seat, Loss("second", KILLED, InHand(1, number, 0)), 1) == []
+    strides.lost(seat, Loss("second", KILLED, InHand(1, number, 0)), 1)
+    assert strides.news() == ([], [])
     error = stride.outcomes[0] and stride.outcomes[0].error
     assert isinstance(error, Reject)
     assert (error.code, error.reason) == (KILLED, "second")
@@ -105,7 +107,8 @@ def test_an_item_that_was_late_has_failed_at_once(strides: Strides) -> None:
     seat = strides.seats[0]
     stride = strides.add([0])
     number, _ = sent(strides, seat)
-    assert strides.lost(seat, Loss("late", TIMEOUT, InHand(1, number, 0)), 1) == [stride]
+    strides.lost(seat, Loss("late", TIMEOUT, InHand(1, number, 0)), 1)
+    assert strides.news() == ([], [stride])
     assert strides.next_for(seat) is None
 
 
@@ -134,14 +137,39 @@ def test_an_outcome_is_kept(strides: Strides) -> None:
     strides.settle(seat, number, [(0, Outcome("first"))])
     strides.settle(seat, number, [(0, Outcome("second")), (1, Outcome("last"))])
     assert [outcome and outcome.value for outcome in stride.outcomes] == ["first", "last"]
-    assert strides.settle(seat, number, [(1, Outcome("late"))]) is None
+    strides.settle(seat, number, [(1, Outcome("late"))])
+    assert strides.news() == ([], [stride])
 
 
 def test_without_any_pool_worker_what_waits_fails(strides: Strides) -> None:
     first, second = strides.seats
     stride = strides.add([0])
     first.channel = None
-    assert strides.unreachable(first, Unreachable(1.0, "none")) == []
+    strides.unreachable(first, Unreachable(1.0, "none"))
+    assert strides.news() == ([], [])
     second.channel = None
-    assert strides.unreachable(second, Unreachable(1.0, "none")) == [stride]
+    strides.unreachable(second, Unreachable(1.0, "none"))
+    assert strides.news() == ([], [stride])
     assert isinstance(stride.outcomes[0] and stride.outcomes[0].error, Unreachable)
+
+
+def test_time_is_counted_as_long_as_something_is_out(strides: Strides) -> None:
+    seat = strides.seats[0]
+    seat.seen, seat.depth = SeenProgress(), 2
+    strides.add([0, 1])
+    strides.add([2])
+    first, _ = sent(strides, seat)
+    begun = [seat.seen.begun]
+    second, _ = sent(strides, seat)
+    strides.settle(seat, second, [(0, Outcome(None, ValueError("it cannot travel")))], is_answer=False)
+    assert seat.seen.begun == begun[0] > 0  # the item in hand is the same
+    done(strides, seat, first, 0)
+    begun.append(seat.seen.begun)
+    assert begun[1] not in (0, begun[0])
+    done(strides, seat, first, 1)
+    assert seat.seen.begun == 0
+    strides.add([3])
+    number, _ = sent(strides, seat)
+    assert seat.seen.begun
+    strides.settle(seat, number, [(0, Outcome(None, ValueError("it cannot travel")))], is_answer=False)
+    assert seat.seen.begun == 0

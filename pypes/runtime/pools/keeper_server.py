@@ -120,11 +120,11 @@ def _answer(keeper: LocalKeeper, channel: PassingChannel, kind: int, payload: by
         with connection.sock as sock:
             channel.pass_on(talk.SOCKET, talk.say(connection.worker, connection.user), sock.fileno())
     elif kind == talk.LOST:
-        seat, worker = talk.said(payload, int, int)
+        seat, worker, fault = talk.said(payload, int, int, str)
         if not 0 <= seat < keeper.width:
             raise Broken(f"a seat {seat} that the pool does not have")
         with socket.socket() as nothing:  # the keeper looks at seat and number only
-            loss = keeper.lost(Connection(seat, worker, 0, nothing))
+            loss = keeper.lost(Connection(seat, worker, 0, nothing), fault)
         channel.write(talk.LOSS, talk.say_loss(loss))
     else:
         raise Broken(f"a frame of kind {kind}")

@@ -48,8 +48,8 @@ class NodeKeeper(LocalKeeper):
         workers = [{"pid": process.pid, "is_busy": process.is_busy} for process in self.workers]
         return {"workers": workers, "deaths": len(self.deaths)}
 
-    def lost(self, connection: Connection) -> Loss:
-        loss = super().lost(connection)
+    def lost(self, connection: Connection, fault: str = "") -> Loss:
+        loss = super().lost(connection, fault)
         if connection.worker not in self.deaths:
             self.deaths.add(connection.worker)
             self._log.warning("pool worker died", pool=self._name, reason=loss.reason)

@@ -53,11 +53,11 @@ class RemoteKeeper:
             reason = f"the pool cannot be reached: {error}"
         raise Unreachable(0.0, reason)
 
-    def lost(self, connection: Connection) -> Loss:
+    def lost(self, connection: Connection, fault: str = "") -> Loss:
         try:
             with self._lines[connection.seat] as line:
                 channel = self._channel(line)
-                channel.write(talk.LOST, talk.say(connection.seat, connection.worker))
+                channel.write(talk.LOST, talk.say(connection.seat, connection.worker, fault))
                 _, payload = _answer(channel)
                 return talk.said_loss(payload)
         except _GONE as error:

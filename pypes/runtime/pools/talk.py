@@ -4,7 +4,7 @@
 
     instance → keeper   USE      pool                    first; the pool is in use until this connection ends
                         CONNECT  seat
-                        LOST     seat, worker
+                        LOST     seat, worker, fault for which it is given up
     keeper → instance   THERE    or NOT_THERE reason     answer to USE
                         SOCKET   worker, user            answer to CONNECT, with a socket to the pool worker
                         AWAY     reason                  answer to CONNECT: there is none for now

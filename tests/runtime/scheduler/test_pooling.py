@@ -13,7 +13,7 @@ from pypes.component import Transformer
 from pypes.core.limits import Limits
 from pypes.errors import Reject, Retry, Unreachable
 from pypes.packet import Packet
-from pypes.placement.executor import Calling, Executor, Outcome
+from pypes.placement.executor import Calling, Executor, Listener, Outcome
 from pypes.placement.inline_executor import InlineExecutor
 from pypes.placement.thread_executor import ThreadExecutor
 from pypes.runtime.scheduler import Epoch, Feed, Scheduler
@@ -59,7 +59,7 @@ class Stations(InlineExecutor):
 
     def close(self) -> None: ...
 
-    def submit(self, items: Sequence[Any]) -> Future[list[Outcome]]:
+    def submit(self, items: Sequence[Any], listener: Listener | None = None) -> Future[list[Outcome]]:
         future: Future[list[Outcome]] = Future()
         self.strides.append((list(items), future))
         return future

@@ -1,4 +1,4 @@
-"""What travels between an instance and the process of an isolated component."""
+"""Plain values pass between an instance and a pool worker, and nothing else does."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from pypes.core.limits import Limits
 from pypes.core.values import One, Several
 from pypes.ingest.codecs.raw import StreamBody
 from pypes.packet import Packet
-from pypes.placement import frames
+from pypes.placement import words
 from pypes.placement.channel import Broken
+from pypes.placement.speech import Unspeakable
 
 plain = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.floats(allow_nan=False), st.text(max_size=9), st.binary(max_size=9)
@@ -37,7 +38,7 @@ def shape(entry: Any) -> Any:
 
 
 def there_and_back(value: Any) -> Any:
-    here, there = frames.InstanceValues(), frames.ChildValues()
+    here, there = words.InstanceValues(), words.ChildValues()
     arrived = there.value(there.decode(here.encode(value)))
     return here.value(here.decode(there.encode(arrived)))
 
@@ -72,7 +73,7 @@ def test_a_body_comes_back_as_the_one_that_was_sent() -> None:
     packet = Packet()
     packet.set("one", bodies[0])
     packet.set("all", list(bodies), multi=True)
-    here, there = frames.InstanceValues(), frames.ChildValues()
+    here, there = words.InstanceValues(), words.ChildValues()
     arrived = there.value(there.decode(here.encode(packet)))
     assert arrived.get("one") == b"first"
     arrived.delete("one")
@@ -85,8 +86,8 @@ def test_a_body_comes_back_as_the_one_that_was_sent() -> None:
     "value", [object(), 2**70, "\ud800", Packet.from_document({"lock": threading.Lock()})], ids=lambda v: type(v).__name__
 )
 def test_what_has_no_words_is_refused(value: Any) -> None:
-    with pytest.raises(frames.Unspeakable):
-        frames.InstanceValues().encode(value)
+    with pytest.raises(Unspeakable):
+        words.InstanceValues().encode(value)
 
 
 @pytest.mark.parametrize(
@@ -109,16 +110,16 @@ def test_the_error_names_the_field(part: str, place: str) -> None:
             packet.set_meta("lock", object())
         case "field_meta":
             packet.set_meta("lock", object(), "title")
-    with pytest.raises(frames.Unspeakable, match=f"^{place}object cannot travel to another process"):
-        frames.InstanceValues().encode(packet)
+    with pytest.raises(Unspeakable, match=f"^{place}object cannot travel to another process"):
+        words.InstanceValues().encode(packet)
 
 
 def test_a_list_too_deep_is_refused() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(frames.Unspeakable):
-        frames.InstanceValues().encode(deep)
+    with pytest.raises(Unspeakable):
+        words.InstanceValues().encode(deep)
     while deep:  # taken apart by hand: the interpreter would need as deep a stack
         deep = deep[0]
 
@@ -137,6 +138,6 @@ def test_a_list_too_deep_is_refused() -> None:
     ids=["empty", "unused byte", "text", "two parts", "fields that are none", "a pickled body", "a body never sent"],
 )
 def test_an_instance_trusts_no_child(data: bytes) -> None:
-    values = frames.InstanceValues()
+    values = words.InstanceValues()
     with pytest.raises(Broken):
         values.value(values.decode(data))
