@@ -20,6 +20,8 @@ AWAITED = {
     "core/lifeline.py": "the thread whose end, of whatever, ends the process",
     "core/watched.py": "the mechanism itself",
     "core/watched_tasks.py": "the mechanism itself",
+    "placement/keeper.py": "the ends of pool workers, waited for together",
+    "placement/thread_executor.py": "pool workers, which hand their errors to whoever sets them up or submits to them",
     "runtime/generations/parting.py": "the ends of instances, waited for together",
     "runtime/graphs/disposable.py": "the end of a process, awaited by whoever ends it",
     "runtime/supervisor/control.py": "an answer, and the end of the server, whichever is first",
