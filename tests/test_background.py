@@ -24,6 +24,7 @@ AWAITED = {
     "placement/thread_executor.py": "pool workers, which hand their errors to whoever sets them up or submits to them",
     "runtime/generations/parting.py": "the ends of instances, waited for together",
     "runtime/graphs/disposable.py": "the end of a process, awaited by whoever ends it",
+    "runtime/pools/node_pools.py": "the set-up of a pool, awaited by the deployments that hold it",
     "runtime/supervisor/control.py": "an answer, and the end of the server, whichever is first",
     "runtime/supervisor/supervisor.py": "start and stop, drain and hurry",
     "runtime/worker/cursors.py": "what must be through even if the run is cancelled",
