@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,9 @@ class Work(Transformer):
         if self.params.mark == "hangs":
             time.sleep(600)
         self.tries = {}
+
+    def reconfigure(self, params):
+        raise RuntimeError("what runs in a pool is set up anew")
 
     def process(self, packet):
         packet.set("pid", os.getpid())
@@ -302,3 +308,98 @@ def test_what_cannot_run_in_a_pool_is_refused(node: Node, tmp_path: Path) -> Non
     assert answer.status == 422
     errors = {error["path"]: error["code"] for error in json.loads(answer.data)["errors"]}
     assert errors == {"nodes.keep.pool": "graph.no_pool", "nodes.work.pool": "graph.unknown_pool"}
+
+
+def test_a_pool_that_is_paused_is_not_to_blame(tmp_path: Path) -> None:
+    with node_in(tmp_path, {**POOL, "timeout_s": 2}) as node:
+        stopped = [psutil.Process(pid) for pid in workers(node)]
+        for process in stopped:
+            process.suspend()
+        receipt = post(node, [{"n": n} for n in range(20)])
+        # the server waits with its answer for longer than a packet may take
+        state = json.loads(node.get(f"/receipts/{receipt}?wait=3").data)["state"]
+        assert state == "processing"
+        for process in stopped:
+            process.resume()
+        assert finished(node, receipt)["state"] == "done"
+        assert numbers(tmp_path) == Counter(range(20))
+        assert [pool["deaths"] for pool in pools(node)] == [0]
+
+
+def test_deployments_under_load_lose_and_double_nothing(node: Node, tmp_path: Path) -> None:
+    receipts: list[str] = []
+    stop = threading.Event()
+
+    def feed() -> None:
+        n = 0
+        while not stop.is_set():
+            receipts.append(post(node, [{"n": n + k} for k in range(7)]))
+            n += 7
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        for mark in ("a", "b", "c"):
+            assert put(node, graph(tmp_path, mark=mark)).status == 200
+            # of any generation that is there just then
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(workers(node)[0]).send_signal(signal.SIGKILL)
+    finally:
+        stop.set()
+        feeder.join()
+    assert [finished(node, receipt)["state"] for receipt in receipts] == ["done"] * len(receipts)
+    assert numbers(tmp_path) == Counter(range(7 * len(receipts)))
+    assert letters(node) == []
+    until(lambda: [pool["state"] for pool in pools(node)] == ["ready"], 20.0, f"one pool is left\n{node.log()}")
+
+
+def test_trials_have_processes_of_their_own(node: Node, tmp_path: Path) -> None:
+    before = workers(node)
+    body = json.dumps({"content_type": "application/json", "body": json.dumps({"n": 1, "do": "exit"})}).encode()
+    answer = node.post(body, "/graphs/g/dryrun")
+    assert answer.status == 200, answer.data
+    [failure] = json.loads(answer.data)["failures"]
+    assert (failure["filter"], failure["code"], failure["error"]) == ("work", "pool.killed", "exited with status 3")
+    assert workers(node) == before
+    assert [pool["deaths"] for pool in pools(node)] == [0]
+
+
+def test_graphs_share_a_pool_of_the_node(tmp_path: Path) -> None:
+    (tmp_path / "pypes.ini").write_text("[pool:shared]\nprocesses = 1\n")
+    (tmp_path / "graphs").mkdir()
+    other = graph(tmp_path, "shared", name="h")
+    other["routes"] = ["h"]
+    (tmp_path / "graphs" / "h.json").write_text(json.dumps(other))
+    with node_in(tmp_path, "shared") as node:
+        [pool] = pools(node)
+        assert (pool["name"], pool["filters"], len(pool["workers"])) == ("shared", ["g.work", "h.work"], 1)
+        first, second = post(node, [{"n": 1}]), json.loads(node.post(b'{"n": 2}', "/docs/h").data)["receipt"]
+        assert [finished(node, receipt)["state"] for receipt in (first, second)] == ["done", "done"]
+        assert {line["pid"] for line in kept(tmp_path)} == {pool["workers"][0]["pid"]}
+
+
+def test_threads_of_an_instance(tmp_path: Path) -> None:
+    with node_in(tmp_path, {"threads": 8}) as node:
+        instances = {process.pid for process in node.roles()["instance"]}
+        go = tmp_path / "go"
+        receipt = post(node, [{"n": n, **({"do": "wait", "path": str(go)} if n == 3 else {})} for n in range(40)])
+        until(Path(f"{go}.begun").exists, 10.0, f"begun\n{node.log()}")
+        go.touch()
+        assert finished(node, receipt)["state"] == "done"
+        assert numbers(tmp_path) == Counter(range(40))
+        assert {line["pid"] for line in kept(tmp_path)} <= instances
+        assert pools(node) == []
+
+
+def test_another_interpreter(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    paths = os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={paths} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    pool = {"processes": 1, "python": str(python)}
+    with node_in(tmp_path) as node:
+        assert "pythons in [components]" in put(node, graph(tmp_path, pool)).data.decode()
+    with node_in(tmp_path, pool, environ={"PYPES_COMPONENTS_PYTHONS": str(python)}) as node:
+        assert finished(node, post(node, [{"n": 1}]))["state"] == "done"
+        [pid] = workers(node)
+        assert kept(tmp_path)[-1]["pid"] == pid
