@@ -259,6 +259,10 @@ class Packet(Identified):
             if other._field_meta:
                 self._own_field_meta().update(deep(other._field_meta))
 
+    def take_over(self, other: Packet) -> None:
+        """Become what another packet is, which is given up by its owner: a copy of this one that was worked on elsewhere."""
+        self._fields, self._meta, self._field_meta, self._bits = other._fields, other._meta, other._field_meta, other._bits
+
     def __eq__(self, other: object) -> bool:
         """Same values under the same names, same metadata; how a field came to its values does not matter."""
         if not isinstance(other, Packet):

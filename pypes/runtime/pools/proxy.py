@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, cast
 from pypes.component import Adapter, Component, Extractor, Filter, Operator, Transformer
 from pypes.core.pools import Pool
 from pypes.graph.spec import ComponentSpec
+from pypes.packet import Packet
 from pypes.placement.executor import Executor
 from pypes.placement.keeper import Keeper
 from pypes.placement.process_executor import ProcessExecutor, processes
@@ -47,12 +48,13 @@ class PoolProxy(Component):
 
     def process(self, packet: Any) -> Any:
         answer: Answer = cast(InPool, self._run_context).run_in_pool((self.number, packet))
-        sent, is_kept, result = answer
-        for port, value in sent:
-            self.send(port, value)
-        if is_kept:
+        if answer.own is not packet and isinstance(answer.own, Packet) and isinstance(packet, Packet):
+            packet.take_over(answer.own)  # whoever asks which packet it is finds the same one
+        for port, is_own, value in answer.sent:
+            self.send(port, packet if is_own else value)
+        if answer.is_kept:
             self.keep(packet)
-        return result
+        return packet if answer.is_own else answer.result
 
     def teardown(self) -> None:
         self.executor.close()

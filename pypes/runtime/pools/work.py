@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pypes import logs
 from pypes.component import ERROR_PORT, Component
@@ -20,8 +20,19 @@ from pypes.runtime.making import Site
 
 T = TypeVar("T")
 
-#: Outcome of the work on one packet: ports and packets that were sent, whether ``keep`` was called, and the result.
-Answer = tuple[list[tuple[str, Any]], bool, Any]
+
+class Answer(NamedTuple):
+    """Outcome of the work on one packet. ``is_own`` says of a value that it is the packet itself.
+
+    ``sent`` holds port, ``is_own`` and value; ``result`` is what ``process`` returned. ``own`` is the packet as it is then, if it
+    goes on itself.
+    """
+
+    sent: list[tuple[str, bool, Any]]
+    is_own: bool
+    result: Any
+    own: Any
+    is_kept: bool
 
 
 class ToSetUp(Protocol):
@@ -109,7 +120,7 @@ class PoolContext:
         self.component = component
         self._connected = connected
         self._packet: Any = None
-        self._sent: list[tuple[str, Any]] = []
+        self._sent: list[tuple[str, bool, Any]] = []
         self._is_kept = False
         self._process = component.process if component.process_batch is None else self._process_batch
 
@@ -121,7 +132,9 @@ class PoolContext:
             fault = fault_of(result, packet)
             if fault is not None:
                 raise fault
-            return self._sent, self._is_kept, result
+            is_own = result is packet
+            goes_on = is_own or any(each[1] for each in self._sent)
+            return Answer(self._sent, is_own, None if is_own else result, packet if goes_on else None, self._is_kept)
         finally:
             self._packet, self._sent = None, []
 
@@ -145,7 +158,8 @@ class PoolContext:
                     where=self.component.name,
                 )
             return False
-        self._sent.append((port, data))
+        is_own = data is self._packet
+        self._sent.append((port, is_own, None if is_own else data))
         return True
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:

@@ -66,6 +66,8 @@ class Work(Transformer):
             raise MemoryError
         if packet.get("do") == "receive":
             return self.receive("in")
+        if packet.get("do") == "twice":
+            self.send("more", packet)
         for k in range(packet.get("more", 0)):
             self.send("more", Packet({"k": k}))
         return packet

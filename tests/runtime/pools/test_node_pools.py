@@ -64,7 +64,7 @@ async def results(executor: ProcessExecutor, *numbers: int, do: str = "") -> lis
 
 def pid_of(outcome: Outcome) -> int:
     assert outcome.error is None, outcome.error
-    return int(outcome.value[2].get("pid"))
+    return int(outcome.value.own.get("pid"))
 
 
 def test_users_share_the_pool_workers(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_users_share_the_pool_workers(tmp_path: Path) -> None:
         [use] = held.uses["g"].values()
         one, other = await user(pools, use.pool), await user(pools, use.pool)
         found = await results(one, 1, 2) + await results(other, 3)
-        assert [outcome.value[2].get("n") for outcome in found] == [1, 2, 3]
+        assert [outcome.value.own.get("n") for outcome in found] == [1, 2, 3]
         [worker] = pools.status()[0]["workers"]
         assert {pid_of(outcome) for outcome in found} == {worker["pid"]}
         pools.release(held)

@@ -57,6 +57,24 @@ def test_fates_are_as_in_an_instance(pool: Any) -> None:
 
 
 @pytest.mark.parametrize("pool", POOLS[:2])
+def test_what_goes_on_has_the_names_that_it_has_in_an_instance(pool: Any) -> None:
+    """A packet that goes on beside others that were made of it, or in two ways, is told from them."""
+
+    def names(pool: Any) -> list[tuple[Any, ...]]:
+        documents: list[dict[str, Any]] = [
+            {"id": "a", "more": 2},
+            {"id": "b", "do": "twice"},
+            {"id": "c", "do": "drop"},
+            {"n": 1, "more": 1},
+        ]
+        found = ran(pool, documents).arrived["keep"]
+        keys = ("id", "document", "part", "made")
+        return sorted((str(packet["fields"].get("k")), *(str(packet["meta"].get(key)) for key in keys)) for packet in found)
+
+    assert names(pool) == names(None)
+
+
+@pytest.mark.parametrize("pool", POOLS[:2])
 def test_a_component_with_batches_gets_them_one_by_one(pool: Any) -> None:
     found = fields(ran(pool, [{"n": n} for n in range(5)], "Batches"))
     assert [(packet["n"], packet["size"]) for packet in found] == [(n, 1) for n in range(5)]
