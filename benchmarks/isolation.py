@@ -13,7 +13,7 @@ from benchmarks.documents import PROSE
 from benchmarks.report import Line
 from pypes.component import Component, Publisher
 from pypes.core.limits import Limits
-from pypes.core.pools import NO_POOLS, Pool
+from pypes.core.pools import Pool
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.spec import describe
 from pypes.packet import Packet
@@ -83,7 +83,7 @@ def run(scheduler: Scheduler, pages: list[bytes]) -> float:
 def lines() -> Iterator[Line]:
     pages = [page(n) for n in range(PAGES)]
     inline, isolated = graph_of(HTML()), graph_of(isolate(IsolatedHTML(), limits=Limits()))
-    pooled = graph_of(place(GRAPH, "html", describe(HTML), Site(), Limits(), NO_POOLS))
+    pooled = graph_of(place(GRAPH, "html", describe(HTML), Site(), Limits()))
     try:
         run(isolated, pages)
         run(pooled, pages)

@@ -42,7 +42,7 @@ ROOMS: dict[str, dict[str, tuple[str, ...]]] = {
         "dispatch": ("contracts",),
     },
     "runtime": {
-        "": ("scheduler",),
+        "": ("scheduler", "pools"),
         "scheduler": (),
         "pools": (),
         "instance": ("scheduler", "pools"),

@@ -22,7 +22,6 @@ from pypes.cli.pieces import Piece
 from pypes.core.clock import wall
 from pypes.core.file_names import in_one_line
 from pypes.core.limits import Limits
-from pypes.core.pools import NO_POOLS
 from pypes.core.watched import watched_thread
 from pypes.errors import PypesError
 from pypes.graph.codec import from_obj
@@ -80,7 +79,7 @@ class Batch:
         logs.plain(site.secrets)
         with site.secrets.kept():
             components = {
-                name: place(graph, name, specs[node.component], site, self.limits, NO_POOLS) for name, node in graph.nodes.items()
+                name: place(graph, name, specs[node.component], site, self.limits) for name, node in graph.nodes.items()
             }
         self._graph = graph.name
         self._router = Router(graph, components)

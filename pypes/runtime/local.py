@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from inspect import isfunction
 from itertools import islice, pairwise
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import msgspec
@@ -14,6 +16,7 @@ import msgspec
 from pypes.component import ERROR_PORT, Component, Publisher, Resources
 from pypes.core.identity import Version
 from pypes.core.limits import Limits
+from pypes.core.pools import read_pool
 from pypes.errors import BadId, ComponentError, InvalidGraph, Problem
 from pypes.graph.model import Graph, GraphNode, Wire
 from pypes.graph.plan import Plan, find_cycle
@@ -21,6 +24,8 @@ from pypes.ingest.outcome import Fate
 from pypes.observe import Observer
 from pypes.packet import Packet
 from pypes.placement import isolate
+from pypes.runtime.making import Site
+from pypes.runtime.pools.placing import place_made
 from pypes.runtime.scheduler import Epoch, Failure, Feed, Scheduler
 from pypes.runtime.scheduler.completions import Known
 
@@ -47,6 +52,9 @@ class Pipeline:
     reached keeps its packets until it can, and :meth:`run` waits for that; the log says so. Use it as a context manager, or call
     :meth:`close`. An ``observer`` (:mod:`pypes.observe`) sees the packets on their way and the time of each filter.
 
+    ``pools`` has filters work in pools of this pipeline, by name: ``{"embed": {"processes": 2}}``, with the keys that pools have
+    in graphs. Of a component only the parameters get there, and its class must be at the top level of a module.
+
     Components that override ``complete`` are told of packets with an identity. The versions of these are in their metadata
     ``receipt`` (or ``origin``), ``index`` and ``run``, as in a node.
     """
@@ -58,6 +66,7 @@ class Pipeline:
         wires: Iterable[tuple[str, str]] = (),
         limits: Limits | None = None,
         observer: Observer | None = None,
+        pools: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         if chain:
             nodes = {f"{_class_name(node).lower()}{i}": node for i, node in enumerate(chain, 1)}
@@ -81,6 +90,7 @@ class Pipeline:
             wires=tuple(Wire(*end) for end in ends),
         )
         _check(graph, components)
+        components.update(_pooled(graph, components, pools, self.limits))
         resources = Resources()
         for component in components.values():
             component._shares.resources = resources
@@ -162,6 +172,30 @@ class Pipeline:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _pooled(
+    graph: Graph, components: Mapping[str, Component], pools: Mapping[str, Mapping[str, Any]], limits: Limits
+) -> dict[str, Component]:
+    """What stands in for components that are to work in pools. Raises ``InvalidGraph`` and ``InvalidComponent``."""
+    problems: list[Problem] = []
+    found = {}
+    for name, options in pools.items():
+        add = partial(_note, problems, f"pools.{name}")
+        pool = read_pool(options, add)
+        if name not in components:
+            add("", f"there is no filter {name!r}; there are {', '.join(components)}")
+        elif not problems:
+            component = components[name]
+            site = Site(replace(component.paths, data_dir=component.data_dir))
+            found[name] = place_made(component, name, pool, graph, site, limits)
+    if problems:
+        raise InvalidGraph("the pipeline cannot be built", problems=problems)
+    return found
+
+
+def _note(problems: list[Problem], path: str, option: str, message: str) -> None:
+    problems.append(Problem(f"{path}.{option}" if option else path, message, "graph.form"))
 
 
 def _no_component(node: object) -> str:

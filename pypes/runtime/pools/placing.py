@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pypes.component import Component
 from pypes.core.limits import Limits
-from pypes.core.pools import ONE_PROCESS, Pool
-from pypes.graph.model import Graph
+from pypes.core.pools import NO_POOLS, ONE_PROCESS, Pool
+from pypes.errors import InvalidComponent
+from pypes.graph.model import Graph, GraphNode
 from pypes.graph.pools import pool_of
-from pypes.graph.spec import ComponentSpec
+from pypes.graph.spec import ComponentSpec, describe
 from pypes.placement import isolate
+from pypes.placement.isolated_proxy import _home, _plain
 from pypes.runtime.making import Site
 from pypes.runtime.pools.order import PoolOrder, PoolUse, filter_of, timeout_of
-from pypes.runtime.pools.proxy import in_own_process, in_processes, in_threads
+from pypes.runtime.pools.proxy import in_own_processes, in_processes, in_threads
 from pypes.runtime.pools.remote_keeper import RemoteKeeper
 
 
-def place(graph: Graph, name: str, spec: ComponentSpec, site: Site, limits: Limits, named: Mapping[str, Pool]) -> Component:
-    """The component of a filter for a graph that runs outside of a node: with a process of its own, if it runs in a pool.
+def place(
+    graph: Graph,
+    name: str,
+    spec: ComponentSpec,
+    site: Site,
+    limits: Limits,
+    named: Mapping[str, Pool] = NO_POOLS,
+    *,
+    width: int | None = None,
+) -> Component:
+    """The component of a filter for a graph that runs outside of a node: with pool workers of its own, if it runs in a pool.
 
-    ``named`` are the pools of the node; one that is not known has processes. Raises what :meth:`Site.make` does.
+    ``named`` are the pools of the node; one that is not known has a process. ``width``: so many pool workers, whatever the pool
+    has. Raises what :meth:`Site.make` does.
     """
     node = graph.nodes[name]
     try:
@@ -34,8 +48,32 @@ def place(graph: Graph, name: str, spec: ComponentSpec, site: Site, limits: Limi
     site.checked(spec, node.params)
     filter = filter_of(graph, name, spec)
     if pool.threads:
-        return in_threads(spec, filter, site, 1)
-    return in_own_process(spec, PoolOrder(name, pool, (filter,), pool.timeout_s or timeout_s, site.paths), site)
+        return in_threads(spec, filter, site, width or pool.threads)
+    order = PoolOrder(name, pool, (filter,), pool.timeout_s or timeout_s, site.paths)
+    return in_own_processes(spec, order, site, width or pool.processes)
+
+
+def place_made(component: Component, name: str, pool: Pool, connected: Graph, site: Site, limits: Limits) -> Component:
+    """What stands in for a component that its user has made, and not set up; ``connected`` is a graph with the wires that it has.
+
+    Of the component only the parameters get to the pool worker, which finds its class at the top level of a module. Raises
+    :class:`InvalidComponent` for one that cannot run in a pool.
+    """
+    cls = type(component)
+    main = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if main is not None and main.name == "pypes.placement.pool_worker":
+        raise InvalidComponent(
+            "loading the component in its own process starts a graph; put that code under if __name__ == '__main__'",
+            where=cls.__name__,
+        )
+    module, attr = _home(cls)
+    spec = describe(cls, module=module, attr=attr, make=lambda _: component)
+    if spec.unpooled:
+        raise InvalidComponent(f"it cannot run in a pool: {spec.unpooled}", where=cls.__name__)
+    node = GraphNode(name, spec.name, _plain(component), pool=pool)
+    made = place(replace(connected, nodes={**connected.nodes, name: node}), name, spec, site, limits)
+    made.max_attempts = component.max_attempts
+    return made
 
 
 def place_in_node(

@@ -31,7 +31,7 @@ class InPool(Protocol):
 
 
 class PoolProxy(Component):
-    """Has the pool work on each packet, and sends on what comes of it; made by :func:`in_processes` and :func:`in_threads`.
+    """Has the pool work on each packet, and sends on what comes of it; made by :func:`in_processes` and its neighbours.
 
     Its ports, kind, name and attempts are those of the component, which is never imported here.
     """
@@ -69,9 +69,9 @@ def in_processes(spec: ComponentSpec, filter: str, site: Site, pool: Pool, keepe
     return made
 
 
-def in_own_process(spec: ComponentSpec, order: PoolOrder, site: Site) -> PoolProxy:
-    """The proxy of a filter with one pool worker that belongs to this process, for graphs that run outside of a node."""
-    made = _proxy(spec, order.filters[0].name, site, processes(order, 1, order.bounds, order.name))
+def in_own_processes(spec: ComponentSpec, order: PoolOrder, site: Site, width: int) -> PoolProxy:
+    """The proxy of a filter with ``width`` pool workers that belong to this process, for graphs that run outside of a node."""
+    made = _proxy(spec, order.filters[0].name, site, processes(order, width, order.bounds, order.name))
     made.most_together, made.is_timed = order.pool.most_together, False
     made.timeout_s = math.inf
     return made

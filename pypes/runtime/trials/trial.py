@@ -119,7 +119,7 @@ class Trial:
             component = (
                 self._site.make(spec, node.params, name)
                 if node.pool is None
-                else place(graph, name, spec, self._site, self._limits, pools)
+                else place(graph, name, spec, self._site, self._limits, pools, width=1)
             )
             if is_publisher(component) and not publishes:
                 component = Probe(component.get_in_ports(), is_told=component.complete is not None)
