@@ -177,7 +177,7 @@ class Pipeline:
 def _pooled(
     graph: Graph, components: Mapping[str, Component], pools: Mapping[str, Mapping[str, Any]], limits: Limits
 ) -> dict[str, Component]:
-    """What stands in for components that are to work in pools. Raises ``InvalidGraph`` and ``InvalidComponent``."""
+    """The stand-ins of components that are to work in pools. Raises ``InvalidGraph`` and ``InvalidComponent``."""
     problems: list[Problem] = []
     found = {}
     for name, options in pools.items():

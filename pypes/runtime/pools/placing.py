@@ -54,7 +54,7 @@ def place(
 
 
 def place_made(component: Component, name: str, pool: Pool, connected: Graph, site: Site, limits: Limits) -> Component:
-    """What stands in for a component that its user has made, and not set up; ``connected`` is a graph with the wires that it has.
+    """The stand-in of a component that its user has made, and not set up; ``connected`` is a graph with the wires that it has.
 
     Of the component only the parameters get to the pool worker, which finds its class at the top level of a module. Raises
     :class:`InvalidComponent` for one that cannot run in a pool.
