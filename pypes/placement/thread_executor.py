@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
@@ -68,8 +69,9 @@ class ThreadExecutor:
             future.set_exception(ExecutorClosed("the executor was closed"))
         for _ in self._threads:
             self._strides.put(None)
+        until = time.monotonic() + self._closing_s  # for all of them: many may be stuck
         for thread in self._threads:
-            thread.join(self._closing_s)
+            thread.join(max(0.0, until - time.monotonic()))
         self._threads.clear()
 
     def _run(self, strides: SimpleQueue[_Stride | None]) -> None:
