@@ -35,7 +35,7 @@ async def _acknowledge(queue: EmbeddedQueue) -> None:
     """Lease and acknowledge everything, and wait until that is durable: the queue is closed at the end."""
     outcome = Outcome(published=1)
     while queue.stats().deliveries:
-        leases = queue.leasing.take(Stream("g", False), 512, 1 << 30)
+        leases = queue.leasing.take(Stream("bench", False), 512, 1 << 30)
         for lease in leases:
             queue.leasing.ack(lease, outcome)
         await asyncio.sleep(0)
