@@ -6,7 +6,8 @@ that sees it, ``pool_worker`` is what runs in it, ``parcels`` is how items get t
 ``words`` where a pool worker is not trusted.
 
 An isolated component (``isolated = True``) has an executor of one such pool worker: ``isolated_proxy`` stands for it in the
-scheduler, ``component_work`` is the component over there, ``conversation`` is what the two are at.
+scheduler, ``component_work`` is the component over there, ``conversation`` is what the two are at. ``worker_context`` is what
+any component finds in a pool worker in place of the scheduler.
 """
 
 from __future__ import annotations

@@ -167,3 +167,22 @@ def test_a_client_that_goes_away_leaves_nothing_behind() -> None:
         await last.end()
 
     run(scenario)
+
+
+def test_a_body_that_is_let_in_as_its_client_goes_away_leaves_nothing_behind() -> None:
+    async def scenario() -> None:
+        graph = Graph(enough=100)
+        admission = Admission(graph, LONG_S)
+        graph.waiting[LIVE] = 100
+        gone = Body(admission, 99)
+        await turns()
+        gone.task.cancel()
+        graph.waiting[LIVE] = 1
+        graph.hand_over()
+        with suppress(asyncio.CancelledError):
+            await gone.task
+        last = Body(admission, 10)
+        await last.is_in.wait()
+        await last.end()
+
+    run(scenario)

@@ -17,109 +17,11 @@ import psutil
 import pytest
 
 from pypes.testing.node import Node, running, runs, until
+from tests.faults import pool_parts
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="files in memory, limits and signals as Linux has them"
 )
-
-PARTS = '''
-import os
-import time
-
-from pypes import Adapter, Parameters, Publisher, Reject, Retry, Transformer, Unreachable
-
-
-class In(Adapter):
-    """Takes anything."""
-
-    accepts = ("application/json",)
-
-    def process(self, packet):
-        return packet
-
-
-class Work(Transformer):
-    """Does what the document says, and tells where."""
-
-    outputs = {"out": "", "more": ""}
-
-    class Params(Parameters):
-        mark: str = ""
-        folder: str = ""
-
-    def setup(self):
-        if self.params.mark == "bad":
-            raise RuntimeError("cannot be set up like this")
-        if self.params.mark == "hangs":
-            time.sleep(600)
-        self.tries = {}
-
-    def reconfigure(self, params):
-        raise RuntimeError("what runs in a pool is set up anew")
-
-    def process(self, packet):
-        packet.set("pid", os.getpid())
-        packet.set("mark", self.params.mark)
-        do = packet.get("do")
-        if do is not None:
-            return getattr(self, do.replace("-", "_"))(packet)
-        return packet
-
-    def exit(self, packet):
-        os._exit(3)
-
-    def hang(self, packet):
-        time.sleep(600)
-
-    def memory(self, packet):
-        self.kept = b"x" * (1 << 30)
-
-    def raises(self, packet):
-        raise ValueError("no good")
-
-    def reject(self, packet):
-        raise Reject("not this one", "my.code")
-
-    def retry(self, packet):
-        self.tries[packet.get("n")] = self.tries.get(packet.get("n"), 0) + 1
-        if self.tries[packet.get("n")] < 3:
-            raise Retry(0.0, "again")
-        return packet
-
-    def drop(self, packet):
-        return None
-
-    def more(self, packet):
-        for k in range(3):
-            made = packet.clone()
-            made.set("k", k)
-            self.send("more", made)
-        return packet
-
-    def wait(self, packet):
-        open(packet.get("path") + ".begun", "a").close()
-        while not os.path.exists(packet.get("path")):
-            time.sleep(0.002)
-        return packet
-
-    def away(self, packet):
-        if not os.path.exists(packet.get("path")):
-            open(packet.get("path") + ".tried", "a").close()
-            raise Unreachable("the service is away")
-        return packet
-
-
-class File(Publisher):
-    """Appends a JSON line for each packet, which it cannot take back."""
-
-    class Params(Parameters):
-        file: str
-
-    def process(self, packet):
-        import json
-        with open(self.params.file, "a") as file:
-            file.write(json.dumps({key: packet.get(key) for key in ("n", "k", "pid", "mark")}) + "\\n")
-'''
 
 #: The pool of most tests.
 POOL = {"processes": 2, "stride": 4}
@@ -146,9 +48,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 
 def node_in(folder: Path, pool: Any = POOL, **options: Any) -> Any:
-    parts = folder / "parts.py"
-    parts.write_text(PARTS)
-    return running(folder, graph(folder, pool), "--load", str(parts), **{"workers": 1, "instances": 2, **options})
+    return running(folder, graph(folder, pool), "--load", pool_parts.__file__, **{"workers": 1, "instances": 2, **options})
 
 
 def post(node: Node, values: list[Any]) -> str:

@@ -274,12 +274,11 @@ class Checker:
     def _check(self, lines: bytes) -> None:
         if self._seen is None and (count := scan.count_lines(lines, self._limits)) is not None:
             self._documents += count
-            self._lines += lines.count(b"\n")
-            return
-        for number, group in _numbered(lines_of([lines], self._limits)):
-            number += self._lines
-            if self._seen is None:
-                self._documents += _count(group, self._limits, number)
-            else:
-                self._documents += _survey(group, self._limits, number, self._seen)
+        else:
+            for number, group in _numbered(lines_of([lines], self._limits)):
+                number += self._lines
+                if self._seen is None:
+                    self._documents += _count(group, self._limits, number)
+                else:
+                    self._documents += _survey(group, self._limits, number, self._seen)
         self._lines += lines.count(b"\n")

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from pypes import logs
-from pypes.component import ERROR_PORT, Component
-from pypes.core.returned import fault_of, packets_of, unrun
+from pypes.component import Component
+from pypes.core.returned import unrun
 from pypes.core.secrets import Secrets
 from pypes.core.shown import shown
 from pypes.core.unreachable import is_unreachable
 from pypes.errors import ComponentError, PypesError, Unreachable
 from pypes.graph.spec import ComponentSpec
 from pypes.placement.pool_frames import STANDARD
+from pypes.placement.worker_context import WorkerContext
 from pypes.runtime.making import Site
-
-T = TypeVar("T")
 
 
 class Answer(NamedTuple):
@@ -113,88 +112,31 @@ def _is_known(error: Exception) -> bool:
     return type(error).__module__.partition(".")[0] in ("pypes", *sys.stdlib_module_names)
 
 
-class PoolContext:
-    """The scheduler's part for one component, as far as there is one here: what it sends is gathered for the answer."""
+class PoolContext(WorkerContext):
+    """Gathers what a component sends for the answer."""
 
     def __init__(self, component: Component, connected: frozenset[str]) -> None:
-        self.component = component
-        self._connected = connected
-        self._packet: Any = None
-        self._sent: list[tuple[str, bool, Any]] = []
+        super().__init__(component, connected)
+        self._gathered: list[tuple[str, bool, Any]] = []
         self._is_kept = False
-        self._process = component.process if component.process_batch is None else self._process_batch
 
     def process(self, packet: Any) -> Answer:
         """Have the component work on a packet. Raises what it raises."""
-        self._packet, self._sent, self._is_kept = packet, [], False
+        self._gathered, self._is_kept = [], False
         try:
-            result = self._process(packet)
-            fault = fault_of(result, packet)
-            if fault is not None:
-                raise fault
+            result = self.work_on(packet)
             is_own = result is packet
-            goes_on = is_own or any(each[1] for each in self._sent)
-            return Answer(self._sent, is_own, None if is_own else result, packet if goes_on else None, self._is_kept)
+            goes_on = is_own or any(each[1] for each in self._gathered)
+            return Answer(self._gathered, is_own, None if is_own else result, packet if goes_on else None, self._is_kept)
         finally:
-            self._packet, self._sent = None, []
+            self._gathered = []
 
-    def _process_batch(self, packet: Any) -> None:
-        assert self.component.process_batch is not None
-        for result in packets_of(self.component.process_batch([packet]), "process_batch"):
-            fault = fault_of(result, packet, "process_batch")
-            if fault is not None:
-                raise fault
-            if result is not None:
-                self.send("out", result)
-
-    # -- what a component reaches through its own methods ---------------------------------------------------
-
-    def send(self, port: str, data: Any) -> bool:
-        if port not in self._connected:
-            if port != ERROR_PORT and not self.component.has_port(port):
-                raise ComponentError(
-                    f"no output port {port!r}; it has {', '.join(self.component.get_out_ports()) or 'none'}",
-                    code="component.no_port",
-                    where=self.component.name,
-                )
-            return False
+    def _sent(self, port: str, data: Any) -> None:
         is_own = data is self._packet
-        self._sent.append((port, is_own, None if is_own else data))
-        return True
-
-    def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        return fn(*args, **kwargs)  # nothing else runs here that could go on meanwhile
+        self._gathered.append((port, is_own, None if is_own else data))
 
     def keep(self, packet: Any) -> None:
         self._is_kept = True
-
-    def is_connected(self, port: str) -> bool:
-        return port in self._connected
-
-    def current(self) -> Any:
-        return self._packet
-
-    def upcoming(self, count: int) -> Sequence[Any]:
-        return ()
-
-    def release(self) -> None:
-        """Nothing is held here."""
-
-    def receive(self, port: str) -> Any:
-        raise self._only_in_run("receive")
-
-    def receive_all(self, port: str) -> Iterator[Any]:
-        raise self._only_in_run("receive_all")
-
-    def yield_ctrl(self) -> None:
-        raise self._only_in_run("yield_ctrl")
-
-    def _only_in_run(self, method: str) -> ComponentError:
-        return ComponentError(
-            f"{method} belongs to the run() loop of the original style; with process() packets are handed to the component",
-            code="component.style",
-            where=self.component.name,
-        )
 
 
 class _Redacting(logging.Filter):

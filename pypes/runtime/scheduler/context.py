@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from pypes.component import ERROR_PORT
+from pypes.component.misuse import no_port, only_in_run
 from pypes.errors import ComponentError
 from pypes.runtime.scheduler.core import Filter
 from pypes.runtime.scheduler.epoch import Epoch
@@ -59,13 +60,13 @@ class FilterContext(Filter):
         return ()
 
     def receive(self, port: str) -> Any:
-        raise _only_in_run("receive", self.name)
+        raise only_in_run("receive", self.name)
 
     def receive_all(self, port: str) -> Iterator[Any]:
-        raise _only_in_run("receive_all", self.name)
+        raise only_in_run("receive_all", self.name)
 
     def yield_ctrl(self) -> None:
-        raise _only_in_run("yield_ctrl", self.name)
+        raise only_in_run("yield_ctrl", self.name)
 
     def send(self, port: str, data: Any) -> bool:
         raise NotImplementedError
@@ -73,17 +74,5 @@ class FilterContext(Filter):
     def unwired(self, port: str) -> bool:
         """``send`` to a port without a wire: False for a port that exists, an error for one that does not."""
         if port != ERROR_PORT and not self.component.has_port(port):
-            raise ComponentError(
-                f"no output port {port!r}; it has {', '.join(self.component.get_out_ports()) or 'none'}",
-                code="component.no_port",
-                where=self.name,
-            )
+            raise no_port(self.component, port)
         return False
-
-
-def _only_in_run(method: str, name: str) -> ComponentError:
-    return ComponentError(
-        f"{method} belongs to the run() loop of the original style; with process() packets are handed to the component",
-        code="component.style",
-        where=name,
-    )

@@ -1,0 +1,34 @@
+"""Errors for calls that a component makes where they make no sense, whatever it runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from pypes.errors import ComponentError
+
+
+class Ported(Protocol):
+    """A component, as far as its output ports are concerned."""
+
+    name: str
+
+    def get_out_ports(self) -> Iterable[str]: ...
+
+
+def no_port(component: Ported, port: str) -> ComponentError:
+    """The error of ``send`` to an output port that a component does not have."""
+    return ComponentError(
+        f"no output port {port!r}; it has {', '.join(component.get_out_ports()) or 'none'}",
+        code="component.no_port",
+        where=component.name,
+    )
+
+
+def only_in_run(method: str, name: str) -> ComponentError:
+    """The error of a call that belongs to ``run``, by the component of this filter, which has ``process``."""
+    return ComponentError(
+        f"{method} belongs to the run() loop of the original style; with process() packets are handed to the component",
+        code="component.style",
+        where=name,
+    )

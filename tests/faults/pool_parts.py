@@ -1,0 +1,114 @@
+"""Components that the node under test loads (``--load``): one that does what documents say, for pools, and those around it."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from pypes import Adapter, Packet, Parameters, Publisher, Reject, Retry, Transformer, Unreachable
+
+
+def _hang() -> None:
+    threading.Event().wait()
+
+
+class In(Adapter):
+    """Takes anything."""
+
+    accepts = ("application/json",)
+
+    def process(self, packet: Packet) -> Packet:
+        return packet
+
+
+class Work(Transformer):
+    """Does what the document says, and tells where."""
+
+    outputs = {"out": "", "more": ""}
+
+    class Params(Parameters):
+        mark: str = ""
+        folder: str = ""
+
+    params: Params
+
+    def setup(self) -> None:
+        if self.params.mark == "bad":
+            raise RuntimeError("cannot be set up like this")
+        if self.params.mark == "hangs":
+            _hang()
+        self.tries: dict[Any, int] = {}
+
+    def reconfigure(self, params: Any) -> None:
+        raise RuntimeError("what runs in a pool is set up anew")
+
+    def process(self, packet: Packet) -> Packet | None:
+        packet.set("pid", os.getpid())
+        packet.set("mark", self.params.mark)
+        do = packet.get("do")
+        if do is None:
+            return packet
+        found: Packet | None = getattr(self, do)(packet)
+        return found
+
+    def exit(self, packet: Packet) -> None:
+        os._exit(3)
+
+    def hang(self, packet: Packet) -> None:
+        _hang()
+
+    def memory(self, packet: Packet) -> None:
+        self.kept = b"x" * (1 << 30)
+
+    def raises(self, packet: Packet) -> None:
+        raise ValueError("no good")
+
+    def reject(self, packet: Packet) -> None:
+        raise Reject("not this one", "my.code")
+
+    def retry(self, packet: Packet) -> Packet:
+        tries = self.tries[packet.get("n")] = self.tries.get(packet.get("n"), 0) + 1
+        if tries < 3:
+            raise Retry(0.0, "again")
+        return packet
+
+    def drop(self, packet: Packet) -> None:
+        return None
+
+    def more(self, packet: Packet) -> Packet:
+        for k in range(3):
+            made = packet.clone()
+            made.set("k", k)
+            self.send("more", made)
+        return packet
+
+    def wait(self, packet: Packet) -> Packet:
+        path = Path(packet.get("path"))
+        path.with_name(path.name + ".begun").touch()
+        pause = threading.Event()
+        while not path.exists():
+            pause.wait(0.002)
+        return packet
+
+    def away(self, packet: Packet) -> Packet:
+        path = Path(packet.get("path"))
+        if not path.exists():
+            path.with_name(path.name + ".tried").touch()
+            raise Unreachable("the service is away")
+        return packet
+
+
+class File(Publisher):
+    """Appends a JSON line for each packet, which it cannot take back."""
+
+    class Params(Parameters):
+        file: str
+
+    params: Params
+
+    def process(self, packet: Packet) -> None:
+        with Path(self.params.file).open("a") as file:
+            file.write(json.dumps({key: packet.get(key) for key in ("n", "k", "pid", "mark")}) + "\n")
