@@ -131,10 +131,11 @@ def ids_of(packets: Sequence[Identified]) -> list[str | None]:
     ]
     if {*map(type, given)} == {str} and all(given) and max(map(len, given)) * 4 <= MAX_ID_BYTES and "".join(given).isascii():
         return given
-    return [_id_or_none(value) for value in given]
+    return [id_or_none(value) for value in given]
 
 
-def _id_or_none(value: Any) -> str | None:
+def id_or_none(value: Any) -> str | None:
+    """The id that a value stands for; ``None`` also where it cannot be one, which publishers will tell."""
     try:
         return id_of(value)
     except BadId:

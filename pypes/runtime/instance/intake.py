@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from pypes.core.identified import id_or_none
 from pypes.core.identity import Identity
 from pypes.core.limits import Limits
 from pypes.core.nodetime import Clock
@@ -22,7 +23,7 @@ from pypes.runtime.instance.acknowledging import acknowledge
 from pypes.runtime.instance.arrived import Arrived
 from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.identities import Identities
-from pypes.runtime.instance.names import id_in, id_or_none, keep_files, keep_ids
+from pypes.runtime.instance.names import id_in, keep_files, keep_ids
 from pypes.runtime.instance.reruns import committed_of
 from pypes.runtime.instance.routing import Entry, Router, as_bytes
 from pypes.runtime.scheduler import BARRIER, Batch, Epoch, Failure, Feed, as_json, named

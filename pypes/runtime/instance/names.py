@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from pypes.core.identified import ids_of
-from pypes.core.identity import id_of
 from pypes.errors import BadId
 from pypes.packet import Packet
-
-
-def id_or_none(value: Any) -> str | None:
-    """The id that a value stands for; ``None`` also where it cannot be one, which publishers will tell."""
-    try:
-        return id_of(value)
-    except BadId:
-        return None
 
 
 def id_in(packet: Packet) -> str | None:
