@@ -46,7 +46,7 @@ class Leasing(Protocol):
     """Lends deliveries in the order in which they were appended, those given back first. No method blocks or waits."""
 
     #: Called in the event loop whenever something may have become leasable, what was to become so is lost, or what is held has
-    #: changed.
+    #: changed; also when the queue has come to know of what was settled, where that takes a while.
     on_ready: Callable[[], None] | None
     #: Called in the event loop with a lease that is no longer valid, because another holder may have it: what can be stopped
     #: of it should be. Settling it changes nothing any more.

@@ -218,6 +218,8 @@ class Prefetched:
             await self._remote.settle(batch)
             del self._settled[: len(batch)]
             self._must_look = True
+            if self.on_ready is not None:
+                self.on_ready()
 
     async def _fetch(self, stream: Stream) -> None:
         leases = self._at_hand[stream]

@@ -143,3 +143,15 @@ def test_whoever_waits_for_what_could_not_be_stored_is_told_when_the_queue_is_cl
         queue.remote.failure = None
 
     play(scenario)
+
+
+def test_whoever_waits_for_the_end_is_told_when_the_queue_knows_of_what_was_settled() -> None:
+    async def scenario(queue: MemoryQueue) -> None:
+        await queue.intake.append(header(), b"x")
+        (lease,) = await take(queue)
+        told: list[int] = []
+        queue.leasing.on_ready = lambda: told.append(queue.stats().deliveries)
+        queue.leasing.ack(lease, DONE)
+        await until(lambda: 0 in told)
+
+    play(scenario)
