@@ -2,7 +2,8 @@
 
 Layers, each importing only from those before it (``tests/test_layers.py`` holds them apart)::
 
-    errors, packet, component, core, config, logs, observe     the contract of components, settings, log lines, observers
+    errors, packet, structure, component, core, config, logs,  the contract of components, settings, log lines, observers
+    observe
     graph                                                      the model of a graph, its JSON, its validation
     registry                                                   the components that are installed
     ingest                                                     bodies, limits of input, the durable queue, dispatch to instances
