@@ -2,16 +2,15 @@
 
 Layers, each importing only from those before it (``tests/test_layers.py`` holds them apart)::
 
-    errors, packet, structure, component, core, config, logs,  the contract of components, settings, log lines, observers
-    observe
-    graph                                                      the model of a graph, its JSON, its validation
-    registry                                                   the components that are installed
-    ingest                                                     bodies, limits of input, the durable queue, dispatch to instances
-    placement                                                  executors; components in processes of their own
-    runtime                                                    the scheduler, instance and worker processes, the supervisor
-    testing                                                    parts for tests of components, of graphs and of Pypes itself
-    api                                                        HTTP
-    cli, __main__                                              the command ``pypes``
+    errors, packet, structure, component, core, config, logs, observe  the contract of components, settings, logs
+    graph                                                              the model of a graph, its JSON, its validation
+    registry                                                           the components that are installed
+    ingest                                                             bodies, limits, the durable queue, dispatch to instances
+    placement                                                          executors; components in processes of their own
+    runtime                                                            the scheduler, instances, workers, the supervisor
+    testing                                                            parts for tests of components, graphs and Pypes itself
+    api                                                                HTTP
+    cli, __main__                                                      the command ``pypes``
 
 The names below are the public ones. They are loaded when first used, so that a process pays only for what it runs.
 """
