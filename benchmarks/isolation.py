@@ -21,7 +21,7 @@ from pypes.placement import isolate
 from pypes.runtime.making import Site
 from pypes.runtime.pools.placing import place
 from pypes.runtime.scheduler import Feed, Scheduler
-from pypes_search.html_adapter import HTML
+from pypes_documents.html_adapter import HTML
 
 ROUNDS = 7
 PAGES = 400

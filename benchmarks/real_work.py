@@ -34,7 +34,7 @@ from benchmarks.report import Line
 from pypes.testing.node import free_port, until
 from pypes_basic.charset import decode
 from pypes_basic.labels import UTF_8
-from pypes_search.flow import OUT_OF_LINE, running_text, spaced
+from pypes_documents.flow import OUT_OF_LINE, running_text, spaced
 from pypes_search.index import SearchIndex
 from pypes_search.query import count
 from pypes_search.row import Row

@@ -52,7 +52,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory, wheels: list[Path]) ->
 
 def test_one_wheel_for_each_distribution(wheels: list[Path]) -> None:
     names = [wheel.name.split("-")[0] for wheel in wheels]
-    assert names == ["pypes_basic", "pypes_search", "pypes_server"]
+    assert names == ["pypes_basic", "pypes_documents", "pypes_search", "pypes_server"]
     assert {wheel.name.split("-")[1] for wheel in wheels} == {pypes.__version__}
 
 

@@ -44,12 +44,12 @@ def index_of_session(factory: pytest.TempPathFactory) -> Path:
 
     So one step needs the network, and no distribution of our names is ever taken from elsewhere.
     """
-    basic, search, server = wheels_of_session(factory)
+    *components, server = wheels_of_session(factory)
     with _once(factory, "index") as (home, is_done):
         if not is_done:
             pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir")
             done = subprocess.run(
-                [*pip, home, f"{server}[new]", basic, search, *NEEDED], cwd=home, capture_output=True, text=True, check=False
+                [*pip, home, f"{server}[new]", *components, *NEEDED], cwd=home, capture_output=True, text=True, check=False
             )
             if done.returncode:
                 missing(f"no wheels of what Pypes needs; is there a network? {done.stderr}")

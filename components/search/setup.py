@@ -1,4 +1,4 @@
-"""Builds ``pypes-search``: from HTML to a full-text index in one SQLite file, and the command that asks it."""
+"""Builds ``pypes-search``: a full-text index in one SQLite file, and the command that asks it."""
 
 from pathlib import Path
 
@@ -7,18 +7,17 @@ from setuptools import setup
 setup(
     name="pypes-search",
     version="0.1.0",
-    description="Search components for Pypes: HTML adapter and SQLite full-text index",
+    description="A full-text index for Pypes in one SQLite file",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    keywords=["components", "documents", "full-text", "html", "pypes", "search", "sqlite"],
+    keywords=["components", "documents", "full-text", "pypes", "search", "sqlite"],
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=["pypes_search"],
     package_data={"pypes_search": ["py.typed"]},
-    install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "click>=8.1", "orjson>=3.10", "rich>=13", "selectolax>=1.0"],
+    install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "click>=8.1", "orjson>=3.10", "rich>=13"],
     entry_points={
         "pypes.components": [
-            "HTML = pypes_search.html_adapter:HTML",
             "SQLiteSearch = pypes_search.sqlite_search:SQLiteSearch",
         ],
         "console_scripts": ["pypes-search = pypes_search.command:main"],

@@ -28,7 +28,7 @@ from pypes_basic.rename_field import RenameField
 from pypes_basic.set_field import SetField
 from pypes_basic.split import Split
 from pypes_basic.text_adapter import Text
-from pypes_search.html_adapter import HTML
+from pypes_documents.html_adapter import HTML
 
 FIELDS = (CopyField, DeleteField, NormalizeCase, RenameField, SetField)
 OTHERS = (CSV, HTML, JSON, Text, DropDocument, Collate, Merge, Split, Debug, Null)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from pypes_basic.line_breaks import unbroken
+
 #: Between letters that are to be words of their own: invisible, and no letter to the tokenizer.
 GAP: Final = "\u200b"
 
@@ -22,17 +24,6 @@ _LETTERS: Final = (
 )
 _ANY: Final = re.compile(f"[{_LETTERS}]")
 _SEAM: Final = re.compile(rf"(?<=[{_LETTERS}])(?=[\w{_LETTERS}])|(?<=\w)(?=[{_LETTERS}])")
-#: Soft hyphen, zero-width space, word joiner, zero-width no-break space: where a line may or may not break.
-_BREAKS: Final = "\u00ad\u200b\u2060\ufeff"
-
-
-def unbroken(text: str) -> str:
-    """The text without the invisible marks within its words."""
-    if not text.isascii():
-        for mark in _BREAKS:
-            if mark in text:  # PERF: rarely, and finding that out costs a tenth of replacing nothing
-                text = text.replace(mark, "")
-    return text
 
 
 def parted(text: str) -> str | None:

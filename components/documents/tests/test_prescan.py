@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pypes_search.prescan import PRESCAN_BYTES, declared_charset
+from pypes_documents.prescan import PRESCAN_BYTES, declared_charset
 
 
 @pytest.mark.parametrize(

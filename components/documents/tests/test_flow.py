@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from pypes_search.flow import OUT_OF_LINE, running_text, spaced
+from pypes_documents.flow import OUT_OF_LINE, running_text, spaced
 
 
 def text_of(page: str) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from pypes_search.words import unbroken
+from pypes_basic.line_breaks import unbroken
 
 #: White space in HTML as in Python, and in no attribute that is meant to be read.
 SPACE: Final = "\f"

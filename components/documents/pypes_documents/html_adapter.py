@@ -12,9 +12,9 @@ from pypes import Adapter, Example, Help, Packet, Parameters, Reject
 from pypes_basic.charset import Found, decode
 from pypes_basic.labels import UTF_8, labelled, split_mark
 from pypes_basic.whole import read_whole
-from pypes_search.effort import eased, is_too_nested
-from pypes_search.flow import OUT_OF_LINE, SPACE, plain, running_text, spaced
-from pypes_search.prescan import declared_charset
+from pypes_documents.effort import eased, is_too_nested
+from pypes_documents.flow import OUT_OF_LINE, SPACE, plain, running_text, spaced
+from pypes_documents.prescan import declared_charset
 
 #: Elements with what a page says about itself, with the base of its links, and those that do not belong to its text.
 NODES = f"meta[content], base[href], {OUT_OF_LINE}"

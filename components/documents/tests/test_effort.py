@@ -6,8 +6,8 @@ import pytest
 
 from pypes.packet import Packet
 from pypes.testing import run_component
-from pypes_search.effort import FEW_OPTIONS, eased, is_too_nested
-from pypes_search.html_adapter import HTML
+from pypes_documents.effort import FEW_OPTIONS, eased, is_too_nested
+from pypes_documents.html_adapter import HTML
 
 MANY = 16_000
 

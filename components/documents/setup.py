@@ -1,0 +1,34 @@
+"""Builds ``pypes-documents``: adapters that read the files people have."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+COMPONENTS = {
+    "HTML": "html_adapter",
+}
+
+setup(
+    name="pypes-documents",
+    version="0.1.0",
+    description="Adapters for Pypes that read the files people have",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    keywords=["components", "documents", "html", "pypes"],
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=["pypes_documents"],
+    package_data={"pypes_documents": ["py.typed"]},
+    install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "selectolax>=1.0"],
+    entry_points={"pypes.components": [f"{name} = pypes_documents.{module}:{name}" for name, module in COMPONENTS.items()]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Text Processing",
+        "Typing :: Typed",
+    ],
+)
