@@ -27,12 +27,21 @@ RESTING = {
     "items": obj(filter=TEXT, since=TIME, reason=TEXT, instances=COUNT),
     "description": "Filters that wait for a service or a destination: since when, why, and in how many instances.",
 }
-GRAPH = obj({"code": TEXT, "resting": RESTING}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT)
+COUNTS = {
+    "type": "object",
+    "additionalProperties": {"type": "object", "additionalProperties": COUNT},
+    "description": (
+        "By filter and name, what the filters have counted in all instances since the start of the node. Work that was done "
+        "again counts again; up to a second passes before something new is seen."
+    ),
+}
+GRAPH = obj({"code": TEXT, "resting": RESTING, "counts": COUNTS}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT)
 CREATED = obj({"code": TEXT}, name=TEXT, version=COUNT, state=TEXT, graph=JSON_OBJECT, report=PROBLEMS)
 SUMMARY = obj(
     {
         "error": {**TEXT, "description": "Reason for which the graph cannot be set up, while its state is failed."},
         "resting": RESTING,
+        "counts": COUNTS,
     },
     name=TEXT,
     version=COUNT,

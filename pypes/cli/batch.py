@@ -59,13 +59,17 @@ class NotRunning(msgspec.Struct, frozen=True, tag=True):
 
 
 class Tally(msgspec.Struct, tag=True):
-    """Outcome of a portion; ``failures`` holds the first failures, as (where, filter, code, error)."""
+    """Outcome of a portion; ``failures`` holds the first failures, as (where, filter, code, error).
+
+    ``counts`` is what filters have counted since the last tally, by filter and name.
+    """
 
     size: int = 0
     published: int = 0
     dropped: int = 0
     failed: int = 0
     failures: list[tuple[str, str, str, str]] = msgspec.field(default_factory=list)
+    counts: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
 
 
 class Batch:
@@ -109,7 +113,9 @@ class Batch:
                     self._submit(portion)
             self._advance()
             while self._done:
-                yield _tally(self._done.pop())
+                tally = _tally(self._done.pop())
+                tally.counts = {name: taken for name, each in self._scheduler.watch.counts.items() if (taken := each.take())}
+                yield tally
 
     def _advance(self) -> None:
         scheduler = self._scheduler

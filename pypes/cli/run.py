@@ -206,6 +206,10 @@ def _add(total: Tally, tally: Tally) -> None:
     total.dropped += tally.dropped
     total.failed += tally.failed
     total.failures += tally.failures[: SHOWN_FAILURES - len(total.failures)]
+    for filter, counts in tally.counts.items():
+        totals = total.counts.setdefault(filter, {})
+        for name, n in counts.items():
+            totals[name] = totals.get(name, 0) + n
 
 
 def _summarize(console: Console, tally: Tally, passed_s: float) -> None:
@@ -214,6 +218,8 @@ def _summarize(console: Console, tally: Tally, passed_s: float) -> None:
         f"{counted(done, 'document')} in {passed_s:.1f} s ({done / max(passed_s, 1e-9):,.0f}/s):"
         f" {tally.published} published, {tally.dropped} dropped, {tally.failed} failed"
     )
+    for filter, totals in sorted(tally.counts.items()):
+        console.print(f"{filter}: {', '.join(f'{n} {name}' for name, n in sorted(totals.items()))}", markup=False)
     for where, filter, code, error in tally.failures:
         console.print(f"failed: {where}: {f'{filter}: ' if filter else ''}{error} [{code}]", markup=False)
     if tally.failed > len(tally.failures):

@@ -21,6 +21,7 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar, ParamSpec, TypeVar, overload
 
 from pypes.component.context import FilterLog
+from pypes.component.counts import Counts
 from pypes.component.example import Example
 from pypes.component.original import OriginalStyle
 from pypes.component.parameters import convert, schema_of
@@ -128,6 +129,7 @@ class Component(OriginalStyle):
         self.name = type(self).__name__
         self.graph_name = ""
         self.log = FilterLog(self)
+        self._counts = Counts()
         self._shares = Shares(self)
         self._stores: Stores = MemoryStores()
         self.secrets = Secrets()
@@ -256,6 +258,17 @@ class Component(OriginalStyle):
         Components behind it are not told that the document is complete, so that they remove nothing of it.
         """
         self._get_run_context().keep(packet)
+
+    def count(self, name: str, n: int = 1) -> None:
+        """Add ``n`` to a total of this filter that whoever runs the graph sees: numbers redacted, pages lost, cache hits.
+
+        The total is that of the filter in all of its instances. Cheap, and allowed everywhere: in ``setup`` and in offloaded
+        calls, too. Work that is done again, after a ``Retry`` or a crash, counts again.
+
+        Raises ``ComponentError`` (``component.count``) for a name other than ``[a-z][a-z0-9_]*``, a negative number, and more
+        than 100 names.
+        """
+        self._counts.add(name, n)
 
     @classmethod
     def is_original_style(cls) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pypes import logs
 from pypes.component import Component
@@ -13,6 +13,9 @@ from pypes.errors import ComponentError
 from pypes.placement.words import Sent
 from pypes.placement.worker_context import WorkerContext
 from pypes.registry.loading import resolve
+
+#: In place of a port of what is sent: the value is what the component has counted. No port has this name.
+COUNTED: Final = ""
 
 
 class ComponentOrder(NamedTuple):
@@ -78,6 +81,13 @@ class SendingContext(WorkerContext):
     def __init__(self, component: Component, connected: frozenset[str], sent: Callable[[str, Any], None]) -> None:
         super().__init__(component, connected)
         self._send_on = sent
+
+    def work_on(self, packet: Any) -> Any:
+        try:
+            return super().work_on(packet)
+        finally:
+            if counts := self.component._counts.take():
+                self._send_on(COUNTED, counts)
 
     def _sent(self, port: str, data: Any) -> None:
         self._send_on(port, data)

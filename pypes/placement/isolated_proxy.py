@@ -18,7 +18,7 @@ from pypes.core.values import size_of
 from pypes.errors import InvalidComponent, Reject, Retry
 from pypes.graph.spec import ComponentSpec, check_isolation
 from pypes.packet import Packet
-from pypes.placement.component_work import ComponentOrder, ComponentWork
+from pypes.placement.component_work import COUNTED, ComponentOrder, ComponentWork
 from pypes.placement.conversation import Conversation
 from pypes.placement.executor import Outcome
 from pypes.placement.keeper import LocalKeeper
@@ -129,7 +129,10 @@ class IsolatedProxy(Component):
         while True:
             parts, outcome = conversation.take(at)
             for port, value in parts:
-                self.send(port, value)
+                if port == COUNTED:
+                    self._add_counts(value)
+                else:
+                    self.send(port, value)
             if outcome is not None:
                 break
             if not parts:
@@ -140,6 +143,12 @@ class IsolatedProxy(Component):
         # it was checked where it was made; what came back as it was given is the same for whoever asks for more than equality
         is_same = not isinstance(result, Packet) and type(result) is type(packet) and result == packet
         return packet if is_same else result
+
+    def _add_counts(self, counts: Any) -> None:
+        if not isinstance(counts, dict):
+            raise Reject(f"the process of filter {self.name} counts in no way that is known", "isolated.value")
+        for name, n in counts.items():
+            self.count(name, n)
 
     def _place_of(self, packet: Any) -> tuple[Conversation, int]:
         """The conversation about a packet, begun by now, and its place there; those that follow are sent ahead."""

@@ -133,6 +133,11 @@ class Pipeline:
         """Run the sources once, as an empty trigger did in the original, and return what came out."""
         return self._run(self._scheduler.trigger)
 
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """By filter and name, what the components have counted (:meth:`pypes.Component.count`) so far."""
+        return {name: totals for name, each in self._scheduler.watch.counts.items() if (totals := each.totals)}
+
     def _check_idle(self) -> None:
         if self._is_running:
             raise ComponentError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pypes.component import Component, Publisher
@@ -14,10 +14,11 @@ from pypes.runtime.scheduler import Batch, Epoch, Failure, Feed, Scheduler
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result of a run: packets by output port, and dead letters."""
+    """The result of a run: packets by output port, dead letters, and what the component has counted."""
 
     outputs: Mapping[str, list[Any]]
     dead_letters: tuple[Failure, ...]
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def packets(self) -> list[Any]:
@@ -93,4 +94,4 @@ def run_component(
         scheduler.drain()
     finally:
         scheduler.teardown()
-    return Result({port: sink.packets for port, sink in sinks.items()}, tuple(done[0].dead_letters))
+    return Result({port: sink.packets for port, sink in sinks.items()}, tuple(done[0].dead_letters), target._counts.totals)

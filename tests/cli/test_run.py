@@ -74,6 +74,19 @@ def test_standard_input(place: Path) -> None:
     assert out == [{"a": "1", "b": "2"}]
 
 
+@pytest.mark.parametrize("instances", ["1", "2"])
+def test_it_ends_with_what_filters_have_counted(place: Path, instances: str) -> None:
+    (place / "counts.py").write_text(
+        "from pypes import Transformer\n\n\nclass Counts(Transformer):\n    def process(self, packet):\n"
+        "        self.count('seen')\n        self.count('ten', 10)\n        return packet\n"
+    )
+    nodes = {**GRAPH["nodes"], "drop": {"component": "Counts"}}
+    (place / "counts.json").write_text(json.dumps({**GRAPH, "nodes": nodes}))
+    (place / "many.ndjson").write_bytes(b'{"a": 1}\n' * 1000)
+    _, said = run(place, "--instances", instances, "--load", "counts.py", "counts.json", "many.ndjson")
+    assert "1000 published, 0 dropped, 0 failed\ndrop: 1000 seen, 10000 ten\n" in said
+
+
 def test_files_and_directories_of_every_kind(place: Path) -> None:
     docs = place / "docs"
     docs.mkdir()

@@ -103,7 +103,19 @@ def test_a_kind_is_declared_or_derived() -> None:
 def test_help_shows_first_what_a_component_of_today_uses() -> None:
     """The API of the original stands apart, in the class that it is inherited from."""
     own = [name for name, value in vars(Component).items() if callable(value) and not name.startswith("_")]
-    of_today = {"setup", "process", "flush", "teardown", "send", "is_connected", "offload", "release", "keep", "open_store"}
+    of_today = {
+        "setup",
+        "process",
+        "flush",
+        "teardown",
+        "send",
+        "is_connected",
+        "offload",
+        "release",
+        "keep",
+        "open_store",
+        "count",
+    }
     of_today |= {"shared", "unshare"}
     assert {*own} == of_today | {"configure", "schema"}
     text = pydoc.plain(pydoc.render_doc(Component))

@@ -67,6 +67,8 @@ class Instance:
         self.is_replaced = False
         #: By graph, filters that wait for a service: since when (seconds since the epoch), and why.
         self.resting: dict[str, Mapping[str, tuple[float, str]]] = {}
+        #: By graph and filter, what it has counted since its start.
+        self.counts: dict[str, dict[str, Mapping[str, int]]] = {}
         self.exited = asyncio.Event()
         #: Set when it is ready, or has ended before.
         self.setup_ended = asyncio.Event()
@@ -137,6 +139,9 @@ class Instance:
                 self.has_left.set()
         elif message[0] == "resting":
             self.resting[message[1]] = message[2]
+        elif message[0] == "counts":
+            for graph, filters in message[1].items():
+                self.counts.setdefault(graph, {}).update(filters)
         elif message[0] == "reconfigured" and self._reconfigured is not None and not self._reconfigured.done():
             self._reconfigured.set_result(message[3])
 

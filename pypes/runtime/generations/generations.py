@@ -13,10 +13,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from pypes.observe import Observer, guarded
 from pypes.runtime.generations.backoff import FIRST_S
 from pypes.runtime.generations.generation import Generation, Instance, SetupFailure, in_words
 from pypes.runtime.generations.parting import end, part
+from pypes.runtime.generations.told import EndedCounts, resting
 from pypes.runtime.instance.instance import InstanceSpec
 from pypes.runtime.pools.order import PoolUse
 
@@ -69,6 +68,7 @@ class Generations:
         self._leftovers: list[ProcessGroup] = []
         self._draining: set[asyncio.Task[None]] = set()
         self._tasks = WatchedTasks(on_failed)
+        self._ended_counts = EndedCounts()
         self._last_id = 0
         self._last_generation = 0
         self._looks: asyncio.TimerHandle | None = None
@@ -136,6 +136,7 @@ class Generations:
 
     def switch(self, generation: Generation | None, grace_s: float, gone: Collection[str] = ()) -> None:
         """Let ``generation`` take over its graphs; the others let go of those in the background, and of what is ``gone``."""
+        self._ended_counts.forget(gone)
         moved = {*gone, *(generation.graphs if generation is not None else ())}
         parting = [old for old in self.live if old.graphs & moved]
         for old in parting:
@@ -271,18 +272,11 @@ class Generations:
 
     def resting(self, graph: str) -> list[dict[str, Any]]:
         """Filters of a graph that wait for a service: ``{filter, since, reason, instances}`` each, as of who began first."""
-        resting = [(name, *each) for i in self.ready() if graph in i.hosts for name, each in i.resting.get(graph, {}).items()]
-        counts = Counter(name for name, _, _ in resting)
-        first = {name: (since, reason) for name, since, reason in sorted(resting, reverse=True)}
-        return [
-            {
-                "filter": name,
-                "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                "reason": reason,
-                "instances": counts[name],
-            }
-            for name, (since, reason) in sorted(first.items())
-        ]
+        return resting([i.resting[graph] for i in self.ready() if graph in i.hosts and graph in i.resting])
+
+    def counts(self, graph: str) -> dict[str, dict[str, int]]:
+        """By filter of a graph, what it has counted in all instances since the start of the node."""
+        return self._ended_counts.and_of(graph, [i.counts for g in self._all for i in g.instances])
 
     def _serves(self, generation: Generation) -> bool:
         return generation in self.live or generation is self._incoming
@@ -356,6 +350,7 @@ class Generations:
 
     def _exited(self, generation: Generation, slot: int, instance: Instance) -> None:
         """An instance was reaped: say so, then replace it unless its generation is over."""
+        self._ended_counts.add(instance.counts, {name for each in self._all for name in each.graphs})
         self._on_gone(instance.spec.id, instance.exit_reason)
         self._observer.instance_ended(instance.spec.id, instance.exit_reason.cause, instance.exit_reason.filter)
         if not generation.is_open(slot):

@@ -80,7 +80,8 @@ class DeployedGraphs:
     def summaries(self) -> list[dict[str, Any]]:
         """All deployed graphs: ``{name, version, state, filters, routes}`` each, ``filters`` being the names of its nodes.
 
-        One that could not be set up has ``error``, too; one in which filters wait for a service has ``resting``.
+        One that could not be set up has ``error``, too; one in which filters wait for a service has ``resting``, and one with
+        filters that count has ``counts``.
         """
         return [
             {
@@ -90,7 +91,7 @@ class DeployedGraphs:
                 "filters": sorted(g.graph["nodes"]),
                 "routes": list(g.graph.get("routes", ())),
                 **({"error": self._error(g.name)} if g.name in self.failed else {}),
-                **({"resting": resting} if (resting := self._generations.resting(g.name)) else {}),
+                **self._told(g),
             }
             for _, g in sorted(self.live.items())
         ]
@@ -108,9 +109,14 @@ class DeployedGraphs:
             shown["code"] = digest_of(graph.code)
         if name in self.failed:
             shown["error"] = self._error(name)
-        if resting := self._generations.resting(name):
-            shown["resting"] = resting
-        return shown
+        return {**shown, **self._told(graph)}
+
+    def _told(self, graph: StoredGraph) -> dict[str, Any]:
+        """``resting`` and ``counts`` as the instances of a graph have told them, as far as there are any."""
+        resting = self._generations.resting(graph.name)
+        filters = self._generations.counts(graph.name).items()
+        counts = {name: totals for name, totals in filters if name in graph.graph["nodes"]}
+        return {**({"resting": resting} if resting else {}), **({"counts": counts} if counts else {})}
 
     def _error(self, name: str) -> str:
         return scrub(str(self.failed[name].error()), [self.live[name].graph])

@@ -58,6 +58,8 @@ class Exchange:
         self._all = list(runners.values())
         self._leaving = Leaving()
         self.on_left: Callable[[list[str]], None] = lambda graphs: None
+        #: Called in each round; returns when it must be called again at the latest, by the monotonic clock.
+        self.tell: Callable[[], float | None] = lambda: None
         self._listener = listener
         self._selector = selectors.DefaultSelector()
         self._connections: dict[int, Connection] = {}
@@ -117,7 +119,7 @@ class Exchange:
                 self._let_go()
             if self._stop_at is not None and self._has_stopped():
                 return not self._in_flight
-            for key, _ in self._selector.select(self._timeout_s()):
+            for key, _ in self._selector.select(self._timeout_s(self.tell())):
                 key.data()
 
     def _run_some(self) -> None:
@@ -149,9 +151,10 @@ class Exchange:
             return None
         return next((waiting for waiting in self._alone if not self._runner_of(waiting).scheduler.in_flight), None)
 
-    def _timeout_s(self) -> float | None:
+    def _timeout_s(self, deadline: float | None) -> float | None:
         """The longest wait for sockets: none while there is something to do."""
-        deadline = self._stop_at
+        if self._stop_at is not None and (deadline is None or self._stop_at < deadline):
+            deadline = self._stop_at
         if self._may_start and any(runner.can_start for runner in self._all):
             return 0.0
         for runner in self._running:

@@ -9,6 +9,7 @@ one acknowledgement frame per epoch. The supervisor talks to it over a pipe::
                             ("reconfigured", graph, version, error)         new parameters are in force, or why they are not
                             ("left", [graph, …])                            graphs are torn down, as it was told
                             ("resting", graph, {filter: (since, reason)})   which filters wait for a service; when it changes
+                            ("counts", {graph: {filter: {name: n}}})        totals of filters that changed; each second at most
     supervisor → instance   ("reconfigure", graph, version, changes)        new parameters by filter; taken when nothing runs
                             ("leave", [graph, …])                           let go of graphs: finish what runs, teardown
                             ("stop", grace_s)                               drain: finish what runs, flush, teardown, exit 0
@@ -46,6 +47,7 @@ from pypes.graph.spec import ComponentSpec
 from pypes.placement import isolate
 from pypes.runtime.file_store import STORES, FileStores
 from pypes.runtime.instance.behind import Behind
+from pypes.runtime.instance.counting import CountsReport
 from pypes.runtime.instance.crash_record import CrashRecord
 from pypes.runtime.instance.exchange import BACKLOG, Exchange
 from pypes.runtime.instance.leaving import free
@@ -114,10 +116,13 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     listener.bind(spec.socket)
     listener.listen(BACKLOG)
     exchange = Exchange(runners, listener, record, clock, site.secrets)
+    counts = CountsReport(control, {name: runner.scheduler.watch.counts for name, runner in runners.items()})
+    exchange.tell = counts.tell
 
     def left(graphs: list[str]) -> None:
         watchdog.watch(*_watched(runners))
         free()
+        counts.end(graphs)
         control.send(("left", graphs))
 
     def on_message() -> None:
@@ -159,6 +164,7 @@ def main(spec: InstanceSpec, control: Any, lifeline: Any) -> None:
     watchdog.stop()
     for runner in runners.values():
         runner.scheduler.teardown()
+    counts.end_all()
 
 
 def _exit(error: BaseException) -> NoReturn:

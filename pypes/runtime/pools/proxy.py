@@ -13,6 +13,7 @@ from pypes.packet import Packet
 from pypes.placement.executor import Executor
 from pypes.placement.keeper import Keeper
 from pypes.placement.process_executor import ProcessExecutor, processes
+from pypes.placement.retold import Told, heard
 from pypes.placement.thread_executor import ThreadExecutor
 from pypes.runtime.making import Site
 from pypes.runtime.pools.order import PooledFilter, PoolOrder
@@ -48,6 +49,10 @@ class PoolProxy(Component):
 
     def process(self, packet: Any) -> Any:
         answer: Answer = cast(InPool, self._run_context).run_in_pool((self.number, packet))
+        for name, n in answer.counts.items():
+            self.count(name, n)
+        if answer.failure is not None:
+            raise heard(answer.failure) if isinstance(answer.failure, Told) else answer.failure
         if answer.own is not packet and isinstance(answer.own, Packet) and isinstance(packet, Packet):
             packet.take_over(answer.own)  # whoever asks which packet it is finds the same one
         for port, is_own, value in answer.sent:

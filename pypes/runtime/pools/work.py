@@ -16,6 +16,7 @@ from pypes.core.unreachable import is_unreachable
 from pypes.errors import ComponentError, PypesError, Unreachable
 from pypes.graph.spec import ComponentSpec
 from pypes.placement.pool_frames import STANDARD
+from pypes.placement.retold import Told, told
 from pypes.placement.worker_context import WorkerContext
 from pypes.runtime.making import Site
 
@@ -24,7 +25,8 @@ class Answer(NamedTuple):
     """Outcome of the work on one packet. ``is_own`` says of a value that it is the packet itself.
 
     ``sent`` holds port, ``is_own`` and value; ``result`` is what ``process`` returned. ``own`` is the packet as it is then, if it
-    goes on itself.
+    goes on itself. ``counts`` is what was counted meanwhile; an error over which something was counted is a ``failure``, since an
+    error that is raised takes nothing along.
     """
 
     sent: list[tuple[str, bool, Any]]
@@ -32,6 +34,8 @@ class Answer(NamedTuple):
     result: Any
     own: Any
     is_kept: bool
+    counts: dict[str, int] = {}
+    failure: Told | BaseException | None = None
 
 
 class ToSetUp(Protocol):
@@ -87,14 +91,24 @@ class FilterWork:
 
     def run(self, item: tuple[int, Any]) -> Answer:
         number, packet = item
+        context = self._contexts[number]
         try:
-            return self._contexts[number].process(packet)
+            try:
+                answer = context.process(packet)
+            except MemoryError:
+                raise
+            except Exception as error:
+                if self._is_own_process and not _is_known(error) and is_unreachable(error):
+                    raise Unreachable(0.0, shown(error, self._site.secrets.redact)) from error
+                raise
         except MemoryError:
             raise
         except Exception as error:
-            if self._is_own_process and not _is_known(error) and is_unreachable(error):
-                raise Unreachable(0.0, shown(error, self._site.secrets.redact)) from error
+            if counts := context.component._counts.take():
+                return Answer([], False, None, None, False, counts, told(error) if self._is_own_process else error)
             raise
+        counts = context.component._counts.take()
+        return answer._replace(counts=counts) if counts else answer
 
     def close(self) -> None:
         """Tear the components down, the last one first."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pypes.component import Component
+from pypes.component.counts import Counts
 from pypes.graph.model import Graph
 from pypes.runtime.scheduler.breaker import Breakers
 from pypes.runtime.scheduler.core import Core
@@ -39,6 +40,11 @@ class Watch:
         if own is None:
             own = self._components[filter].timeout_s
         return self._core.limits.filter_s if own is None else own
+
+    @property
+    def counts(self) -> dict[str, Counts]:
+        """Counts of the filters, by their names."""
+        return {name: component._counts for name, component in self._components.items()}
 
     def overdue(self) -> str:
         """A filter whose offloaded call takes longer than its timeout, empty if there is none."""

@@ -14,6 +14,7 @@ import pytest
 from pypes.config import load_settings
 from pypes.core.graph_limits import GraphLimits
 from pypes.errors import InvalidGraph
+from pypes.ingest.outcome import ExitReason
 from pypes.registry import discover
 from pypes.runtime.generations.generation import Generation, Instance
 from pypes.runtime.generations.generations import Generations
@@ -70,6 +71,35 @@ def test_a_graph_says_which_of_its_filters_rest(tmp_path: Path) -> None:
             for instance in generation.instances:
                 instance._on_message(("resting", "g", {}))
             assert "resting" not in found.get("g")
+
+    asyncio.run(tell())
+
+
+def test_a_graph_says_what_its_filters_have_counted_also_in_instances_that_have_ended(tmp_path: Path) -> None:
+    async def tell() -> None:
+        graph = {"pypes": 1, "name": "g", "nodes": {"read": {"component": "Read"}}, "wires": []}
+        spec = InstanceSpec(1, 1, "", {"g": (1, graph), "h": (1, graph)}, {})
+        with deployed(tmp_path) as found:
+            found.live.update({name: StoredGraph(name, 1, graph, 0.0) for name in "gh"})
+            generation = Generation(1, spec, 2)
+            generation.is_retired = True  # nobody follows
+            found._generations.live = [generation]
+            found._generations._all.append(generation)
+            for slot in range(2):
+                instance = generation.slots[slot] = Instance(spec, lambda _: None, lambda _: None)
+                instance.exit_reason, instance.was_stopping, instance.exitcode = ExitReason("killed by SIGKILL"), False, -9
+                # of a filter that the graph has no longer, too
+                instance._on_message(("counts", {"g": {"read": {"pages": 3, "lost": 0}, "gone": {"n": 1}}}))
+                instance._on_message(("counts", {"g": {"read": {"pages": 4, "lost": 0}}}))
+            expected = {"read": {"lost": 0, "pages": 8}}
+            assert found.get("g")["counts"] == expected
+            assert [each.get("counts") for each in found.summaries()] == [expected, None]
+            ended, generation.slots[1] = generation.instances[1], None
+            found._generations._exited(generation, 1, ended)
+            assert found.get("g")["counts"] == expected
+            found._generations.switch(None, 0.0, ["g"])  # deleted: the next of its name begins anew
+            generation.slots[0] = None
+            assert "counts" not in found.get("g")
 
     asyncio.run(tell())
 

@@ -50,6 +50,8 @@ class In(Adapter):
             open(path + ".begun", "a").close()
             while not os.path.exists(path):
                 time.sleep(0.002)
+        if packet.get("do") == "count":
+            self.count("pages", 2)
         if packet.get("do") == "raise":
             raise ValueError("as it was told")
         return None if packet.get("do") == "drop" else packet

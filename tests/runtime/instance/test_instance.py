@@ -245,6 +245,21 @@ async def test_held_packets_are_flushed_at_stop(stage: Stage) -> None:
 
 
 @staged()
+async def test_the_supervisor_is_told_what_filters_have_counted(stage: Stage) -> None:
+    process = stage.start()
+    for total in (2, 4):
+        await stage.receipt(await stage.post({"do": "count"}))
+        assert await asyncio.to_thread(process.hear, "counts") == ("counts", {"g": {"in": {"pages": total}}})
+    # told already of the second, so the next would be due in a second; it is told at the end
+    await stage.receipt(await stage.post({"do": "count"}))
+    stage.processes.pop(1)
+    process.control.send(("stop", 20.0))
+    assert await asyncio.to_thread(process.hear, "counts") == ("counts", {"g": {"in": {"pages": 6}}})
+    assert await asyncio.to_thread(process.process.wait, WAIT_S) == 0
+    process.close()
+
+
+@staged()
 async def test_stop_waits_no_longer_than_its_grace_for_a_destination_that_is_away(stage: Stage) -> None:
     stage.publisher = "Away"
     id = await stage.post({"n": 1})

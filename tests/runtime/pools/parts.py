@@ -28,6 +28,17 @@ class Keep(Publisher):
     def process(self, packet: Packet) -> None: ...
 
 
+class Counting(Transformer):
+    """Counts packets, also those that it then refuses."""
+
+    def process(self, packet: Packet) -> Packet:
+        self.count("seen")
+        self.offload(self.count, "asked", 2)
+        if packet.get("n") == 1:
+            raise Reject("not this one", "my.code")
+        return packet
+
+
 class Work(Transformer):
     """Tells of the process in which it works."""
 
@@ -44,10 +55,10 @@ class Work(Transformer):
             raise RuntimeError(f"no set-up with {self.params.secret}")
         if self.params.do == "hang":
             time.sleep(600)
-        self.count = 0
+        self.seen = 0
 
     def process(self, packet: Packet) -> Any:
-        self.count += 1
+        self.seen += 1
         self.log.warning("at work on %s", packet.get("n"))
         packet.set("pid", os.getpid())
         packet.set("thread", threading.get_ident())
