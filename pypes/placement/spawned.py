@@ -77,7 +77,7 @@ class Spawned:
 
     def kill(self) -> None:
         """Kill it and all that it started. Returns at once, but see :meth:`close`."""
-        started = _descendants(self.pid) if self._popen.returncode is None else []
+        started = descendants(self.pid) if self._popen.returncode is None else []
         self._popen.kill()
         for pid in started:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -116,11 +116,15 @@ def socketpair() -> tuple[socket.socket, socket.socket]:
     return pair
 
 
-def _descendants(pid: int) -> list[int]:
-    """Processes started by ``pid`` and by those (Linux; elsewhere none are seen)."""
+def descendants(pid: int) -> list[int]:
+    """Processes started by ``pid`` and by those (Linux; elsewhere none are seen). Any of them may end meanwhile."""
     found: list[int] = []
-    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return found
+    for thread in threads:
         with contextlib.suppress(OSError):
-            for child in map(int, listing.read_text().split()):
-                found += [child, *_descendants(child)]
+            for child in map(int, (thread / "children").read_text().split()):
+                found += [child, *descendants(child)]
     return found
