@@ -54,6 +54,8 @@ setup(
         "test": [
             "build>=1.2",
             "cookiecutter>=2.6",
+            # PDFs of the tests
+            "fpdf2>=2.8",
             # with its patches of subprocess and os.fork
             "coverage>=7.10",
             "hypothesis>=6.100",

@@ -5,7 +5,9 @@ from pathlib import Path
 from setuptools import setup
 
 COMPONENTS = {
+    "DOCX": "docx_adapter",
     "HTML": "html_adapter",
+    "PDF": "pdf_adapter",
 }
 
 setup(
@@ -14,12 +16,16 @@ setup(
     description="Adapters for Pypes that read the files people have",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    keywords=["components", "documents", "html", "pypes"],
+    keywords=["components", "documents", "docx", "html", "pdf", "pypes"],
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=["pypes_documents"],
     package_data={"pypes_documents": ["py.typed"]},
-    install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "selectolax>=1.0"],
+    install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "lxml>=5.3", "pypdf>=5.0", "selectolax>=1.0"],
+    extras_require={
+        "aes": ["cryptography>=42"],
+        "pdfium": ["pypdfium2>=5.0"],
+    },
     entry_points={"pypes.components": [f"{name} = pypes_documents.{module}:{name}" for name, module in COMPONENTS.items()]},
     classifiers=[
         "Development Status :: 3 - Alpha",

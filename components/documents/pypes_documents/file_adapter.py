@@ -1,0 +1,36 @@
+"""The base of all adapters that read files: takes a document in, has it read, and sends on what came of it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, ClassVar
+
+from pypes import Adapter, Packet
+from pypes_documents.job import PAGES_LOST, Bounds, Job, Reader
+
+
+class FileAdapter(Adapter):
+    """Reads files of one format, in a process of its own: hostile files end or stop that alone."""
+
+    isolated = True
+    timeout_s = 60.0
+
+    #: The module of this distribution with the reader ``read``.
+    reader: ClassVar[str]
+
+    class Params(Bounds):
+        pass
+
+    def setup(self) -> None:
+        self._read: Reader = import_module(f"pypes_documents.{self.reader}").read
+
+    def process(self, packet: Packet) -> Any:
+        if packet.is_deletion:
+            return packet
+        self._read(packet, self.job())
+        if lost := packet.get_meta(PAGES_LOST):
+            self.count(PAGES_LOST, len(lost))
+        return packet
+
+    def job(self) -> Job:
+        return Job(self.params)

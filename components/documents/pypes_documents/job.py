@@ -1,0 +1,170 @@
+"""A job: one document that is being read, with all that is in it, and the bounds that hold for all of that together.
+
+A reader is a function ``read(packet, job)``: it takes the bytes in field ``data`` out of the packet and puts in the fields of
+``docs/vocabulary.md``. One of a format with files in it (a mail, an archive) is a generator, which yields these as packets with
+bytes of their own. Adapters are thin: they choose readers.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Annotated, Any, Final, cast
+
+from pypes import Help, Packet, Parameters, Reject
+from pypes.structure import TextBuilder
+from pypes_documents.plain import plain_line, plain_text
+
+MIB: Final = 1024 * 1024
+
+ENCRYPTED: Final = "document.encrypted"
+MALFORMED: Final = "document.malformed"
+NO_TEXT: Final = "document.no_text"
+TOO_LARGE: Final = "document.too_large"
+UNKNOWN: Final = "document.unknown"
+
+#: Metadata with the numbers of pages that could not be read, and the counter of such pages.
+PAGES_LOST: Final = "pages_lost"
+
+#: Blocks of one document: beyond, it is made to fill memory (a book of 1,000 pages has 20,000).
+MOST_BLOCKS: Final = 500_000
+#: Cells of one table, with the empty ones between them.
+MOST_CELLS: Final = 4_000_000
+_BLOCK_BYTES: Final = 1 << 18
+
+Reader = Callable[[Packet, "Job"], Iterator[Packet] | None]
+
+
+class Bounds(Parameters):
+    max_bytes: Annotated[int, Help("Longer documents, and files in them, are rejected.", ge=1)] = 64 * MIB
+    max_unpacked_bytes: Annotated[
+        int, Help("Bytes that may be unpacked from one document, all that is compressed in it together.", ge=1)
+    ] = 256 * MIB
+    max_chars: Annotated[int, Help("Longest text of one document, in characters.", ge=1)] = 32 * MIB
+
+
+class Job:
+    """Bounds and options of one document that is being read, and the sums that count against the bounds."""
+
+    def __init__(self, bounds: Bounds, pdf: str = "pypdf") -> None:
+        self.bounds = bounds
+        #: The library that reads PDF, ``pypdf`` or ``pdfium``.
+        self.pdf = pdf
+        self._unpacked_bytes = 0
+
+    def unpack(self, size: int) -> None:
+        """Count bytes that were unpacked. Raises ``Reject`` if they are too many."""
+        self._unpacked_bytes += size
+        if self._unpacked_bytes > self.bounds.max_unpacked_bytes:
+            raise Reject(
+                f"unpacked, it is longer than max_unpacked_bytes ({self.bounds.max_unpacked_bytes}); raise that if the document"
+                " is not made to fill memory",
+                TOO_LARGE,
+            )
+
+    def text(self) -> Text:
+        """A builder of the text of one document."""
+        return Text(self.bounds.max_chars)
+
+    def take(self, packet: Packet) -> bytes:
+        """Take the bytes of a document out of its packet. Raises ``Reject`` if they are too many."""
+        with packet.open("data") as body:
+            data = body.read(self.bounds.max_bytes + 1)
+        self._check(len(data))
+        packet.delete("data")
+        return data
+
+    def take_file(self, packet: Packet) -> IO[bytes]:
+        """Take the bytes of a document out of its packet as a file in which one can move about; close it."""
+        body = packet.open("data")
+        if body.seekable():
+            self._check(body.seek(0, io.SEEK_END))
+            body.seek(0)
+            packet.delete("data")
+            return body
+        with body:
+            # the caller closes it
+            file = cast(IO[bytes], tempfile.SpooledTemporaryFile(8 * MIB))  # noqa: SIM115
+            size = 0
+            try:
+                while block := body.read(_BLOCK_BYTES):
+                    size += len(block)
+                    self._check(size)
+                    file.write(block)
+            except BaseException:
+                file.close()
+                raise
+        file.seek(0)
+        packet.delete("data")
+        return file
+
+    def _check(self, size: int) -> None:
+        if size > self.bounds.max_bytes:
+            raise Reject(f"the document is longer than max_bytes ({self.bounds.max_bytes}); raise it or split it", TOO_LARGE)
+
+
+class Text(TextBuilder):
+    """A text with structure of bounded size, without characters that are none (controls, halves of pairs)."""
+
+    def __init__(self, max_chars: int) -> None:
+        super().__init__()
+        self._max_chars = max_chars
+        self._chars = 0
+
+    def add(self, text: str, kind: str = "paragraph", *, level: int = 0, page: int = 0) -> None:
+        text = plain_text(text)
+        self._count(len(text))
+        super().add(text, kind, level=level, page=page)
+
+    def add_table(self, rows: Sequence[Sequence[str]], *, page: int = 0) -> None:
+        if len(rows) * max(map(len, rows), default=0) > MOST_CELLS:
+            raise Reject(f"a table has more than {MOST_CELLS} cells, most of them empty; split it", TOO_LARGE)
+        cleaned = [[plain_text(cell) for cell in row] for row in rows]
+        self._count(sum(sum(map(len, row)) + 3 * len(row) for row in cleaned))
+        super().add_table(cleaned, page=page)
+
+    @property
+    def title(self) -> str:
+        """The text of the first block, if it is a heading and none of the same level follows: it names the document."""
+        if not self.blocks or self.blocks[0].kind != "heading":
+            return ""
+        first = self.blocks[0]
+        if any(block.kind == "heading" and block.level <= first.level for block in self.blocks[1:]):
+            return ""
+        return self._pieces[0]
+
+    def _count(self, chars: int) -> None:
+        self._chars += chars
+        if self._chars > self._max_chars or len(self.blocks) >= MOST_BLOCKS:
+            limit = f"max_chars ({self._max_chars})" if self._chars > self._max_chars else f"{MOST_BLOCKS} paragraphs"
+            raise Reject(f"its text is longer than {limit}; split it, or raise max_chars", TOO_LARGE)
+
+
+def finish(packet: Packet, text: Text, facts: dict[str, Any], *, empty: str = "there is no text in it") -> None:
+    """Put text and facts into a packet; facts are fields of the vocabulary, of which unknown ones are empty.
+
+    Raises ``Reject`` if there is no text; ``empty`` says why, and what to do.
+    """
+    if not text.blocks:
+        raise Reject(empty, NO_TEXT)
+    facts["title"] = facts.get("title") or text.title
+    put_facts(packet, facts)
+    text.put(packet)
+
+
+def put_facts(packet: Packet, facts: dict[str, Any]) -> None:
+    """Set the fields of the vocabulary that are known."""
+    for name, value in facts.items():
+        if isinstance(value, str):
+            value = plain_line(value)
+        elif isinstance(value, list):
+            value = list(dict.fromkeys(filter(None, map(plain_line, value))))
+        if value or value == 0:
+            packet.set(name, value, multi=isinstance(value, list) and (name in SEVERAL or len(value) > 1))
+            if isinstance(value, list) and name not in SEVERAL and len(value) == 1:
+                packet.set(name, value[0])
+
+
+#: Fields that have several values, also where there is one.
+SEVERAL: Final = frozenset(("keywords", "links", "to", "cc", "reply_to", "references", "attachments"))

@@ -1,0 +1,53 @@
+"""PDF: text of each page, headings by the outline, and properties."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Annotated, ClassVar, Literal
+
+from pypes import Example, Help, Packet
+from pypes_documents.examples import pdf
+from pypes_documents.file_adapter import FileAdapter
+from pypes_documents.job import Bounds, Job
+
+Engine = Annotated[
+    Literal["pypdf", "pdfium"],
+    Help(
+        "Library that reads PDF. pdfium is ten times as fast and needs pip install 'pypes-documents[pdfium]'; hostile files end"
+        " its process, which costs these alone."
+    ),
+]
+
+
+def check_engine(engine: str) -> None:
+    """Raise ``ValueError`` if the library is not installed."""
+    if engine == "pdfium" and find_spec("pypdfium2") is None:
+        raise ValueError("pdfium needs pypdfium2, not installed here; run pip install 'pypes-documents[pdfium]'")
+
+
+class PDF(FileAdapter):
+    """Read a PDF: ``text`` with the page of each block, headings where the outline (bookmarks) names them, and properties.
+
+    Words that are hyphenated at the end of a line are put together. Pages that cannot be read are named in metadata
+    ``pages_lost``, the others are there. Fields are those of the vocabulary: ``title``, ``author``, ``created``, ``modified``,
+    ``subject``, ``keywords``, ``pages``.
+
+    Dead letters: ``document.encrypted`` (a password is needed, or AES without the extra ``aes``), ``document.malformed`` (also
+    where no page can be read), ``document.no_text`` (pictures of pages: they need OCR), ``document.too_large`` (a bound is
+    exceeded), ``isolated.timeout`` and ``isolated.killed`` for what ends or stops the library.
+    """
+
+    icon = "file-text"
+    tags = ("format", "pdf")
+    reader = "pdf_reader"
+    example = Example(takes=Packet({"data": pdf("A loom.")}), gives=Packet({"text": "A loom.", "pages": 1}))
+    accepts: ClassVar[tuple[str, ...]] = ("application/pdf", "application/x-pdf")
+
+    class Params(Bounds):
+        engine: Engine = "pypdf"
+
+        def __post_init__(self) -> None:
+            check_engine(self.engine)
+
+    def job(self) -> Job:
+        return Job(self.params, self.params.engine)

@@ -1,0 +1,185 @@
+"""The text of a PDF, page by page, by pypdf or by pdfium."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple, Protocol
+
+from pypes import Packet, Reject
+from pypes_documents.dates import date_of_pdf
+from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, PAGES_LOST, Job, Text, finish
+from pypes_documents.plain import as_list, plain_line, plain_text
+
+#: Entries of the outline that are looked for in the text.
+MOST_OUTLINE: Final = 5_000
+_EMPTY_LINES: Final = re.compile(r"\n\s*\n")
+#: A word that goes on in the next line; between capitals or digits the hyphen is mostly its own.
+_HYPHEN: Final = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010\ufffe]\n[ \t]*(?=[^\W\d_])")
+_NUMBER: Final = re.compile(r"^[\dA-Z]{0,4}(?:\.\d+)*\.?\s+")
+
+LOCKED: Final = "the PDF needs a password; save it without one"
+
+
+class Entry(NamedTuple):
+    """An entry of the outline: heading, depth from 1, and number of its page from 1."""
+
+    title: str
+    level: int
+    page: int
+
+
+class Document(Protocol):
+    """A PDF as one of the libraries reads it. All methods may raise any exception over a damaged file."""
+
+    def __len__(self) -> int: ...
+    def properties(self) -> Mapping[str, str]: ...
+    def outline(self) -> Iterator[Entry]: ...
+    def page_text(self, index: int) -> str: ...
+
+
+def read(packet: Packet, job: Job) -> None:
+    """Fill a packet with the text and properties of a PDF."""
+    data = job.take(packet)
+    if b"%PDF-" not in data[:1024]:
+        raise Reject("it is no PDF: it does not begin with %PDF-", MALFORMED)
+    document: Document
+    try:
+        if job.pdf == "pdfium":
+            from pypes_documents.pdfium import Pdfium
+
+            document = Pdfium(data)
+        else:
+            document = PyPDF(data)
+        pages = len(document)
+    except Reject:
+        raise
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise Reject(f"the PDF is damaged: {type(error).__name__}: {error}", MALFORMED) from error
+    text = job.text()
+    lost = _add_pages(document, pages, text)
+    if len(lost) == pages:
+        raise Reject(
+            f"none of the {pages} pages of the PDF can be read: {lost[1]}" if lost else "the PDF has no pages", MALFORMED
+        )
+    if not text.blocks and lost:
+        number, reason = next(iter(lost.items()))
+        raise Reject(f"{len(lost)} of {pages} pages cannot be read (page {number}: {reason}), the others have no text", MALFORMED)
+    if not text.blocks:
+        raise Reject(f"the {pages} page(s) of the PDF have no text; if they are pictures of pages, they need OCR", NO_TEXT)
+    facts = _facts(document)
+    facts["pages"] = pages
+    finish(packet, text, facts)
+    if lost:
+        packet.set_meta(PAGES_LOST, list(lost))
+
+
+def _add_pages(document: Document, pages: int, text: Text) -> dict[int, str]:
+    """Add the text of all pages; returns the numbers of those that cannot be read, with the reason."""
+    headings: dict[int, list[Entry]] = {}
+    try:
+        for entry in document.outline():
+            headings.setdefault(entry.page, []).append(entry)
+    except MemoryError:
+        raise
+    except Exception:
+        headings = {}  # a document without headings is better than none
+    lost: dict[int, str] = {}
+    for number in range(1, pages + 1):
+        try:
+            found = document.page_text(number - 1)
+        except MemoryError:
+            raise
+        except Exception as error:
+            lost[number] = f"{type(error).__name__}: {error}"
+        else:
+            _add_page(found, headings.get(number, ()), number, text)
+    return lost
+
+
+def _add_page(page: str, headings: tuple[Entry, ...] | list[Entry], number: int, text: Text) -> None:
+    page = plain_text(_HYPHEN.sub("", page.replace("\r\n", "\n").replace("\r", "\n")))
+    wanted = {_bare(entry.title): entry for entry in headings}
+    for paragraph in _EMPTY_LINES.split(page):
+        lines: list[str] = []
+        for line in paragraph.split("\n"):
+            entry = wanted.pop(_bare(line), None) if wanted else None
+            if entry is None:
+                lines.append(line.rstrip())
+                continue
+            text.add("\n".join(lines), page=number)
+            lines = []
+            text.add(line, "heading", level=entry.level, page=number)
+        text.add("\n".join(lines), page=number)
+
+
+def _bare(title: str) -> str:
+    """A heading without its number, to be compared."""
+    return _NUMBER.sub("", plain_line(title)).casefold().replace(" ", "")
+
+
+def _facts(document: Document) -> dict[str, Any]:
+    try:
+        found = document.properties()
+    except MemoryError:
+        raise
+    except Exception:
+        return {}  # the text is there
+    return {
+        "title": found.get("Title", ""),
+        "author": [name for name in re.split(r";|,| and ", found.get("Author", "")) if name.strip()],
+        "created": date_of_pdf(found.get("CreationDate", "")),
+        "modified": date_of_pdf(found.get("ModDate", "")),
+        "subject": found.get("Subject", ""),
+        "keywords": as_list(found.get("Keywords", "")),
+    }
+
+
+class PyPDF:
+    """A PDF by pypdf: in Python alone, slow, and hard to harm."""
+
+    def __init__(self, data: bytes) -> None:
+        import pypdf
+        from pypdf.errors import DependencyError
+
+        # it tells of each oddity of each file
+        logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+        self._reader = pypdf.PdfReader(io.BytesIO(data))
+        try:
+            if self._reader.is_encrypted and not self._reader.decrypt(""):
+                raise Reject(LOCKED, ENCRYPTED)
+        except DependencyError as error:
+            reason = (
+                "the PDF is encrypted with AES, and what decrypts that is not installed; run pip install 'pypes-documents[aes]'"
+            )
+            raise Reject(reason, ENCRYPTED) from error
+
+    def __len__(self) -> int:
+        return len(self._reader.pages)
+
+    def properties(self) -> Mapping[str, str]:
+        found: Mapping[Any, Any] = self._reader.metadata or {}
+        return {str(name).removeprefix("/"): str(value) for name, value in found.items() if isinstance(value, str)}
+
+    def outline(self) -> Iterator[Entry]:
+        left = MOST_OUTLINE
+        waiting: list[tuple[Any, int]] = [(iter(self._reader.outline), 1)]
+        while waiting and left:
+            entries, level = waiting[-1]
+            entry = next(entries, None)
+            if entry is None:
+                waiting.pop()
+            elif isinstance(entry, list):
+                waiting.append((iter(entry), level + 1))
+            else:
+                left -= 1
+                page = self._reader.get_destination_page_number(entry)
+                if page is not None and page >= 0 and entry.title:
+                    yield Entry(str(entry.title), level, page + 1)
+
+    def page_text(self, index: int) -> str:
+        return self._reader.pages[index].extract_text()

@@ -1,0 +1,27 @@
+"""Plain text: without characters that are no text, which formats and damage leave in it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+#: Controls but for tab and line feed, and halves of pairs of UTF-16, which no encoding of text takes.
+_NO_TEXT: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+def plain_text(text: str) -> str:
+    """The text with lines that end with a line feed, and without characters that are none."""
+    if _NO_TEXT.search(text) is None:  # PERF: as mostly
+        return text
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x0b", "\n").replace("\x0c", "\n")
+    return _NO_TEXT.sub("", text)
+
+
+def plain_line(text: str) -> str:
+    """The text in one line with single spaces."""
+    return " ".join(plain_text(text).split())
+
+
+def as_list(text: str) -> list[str]:
+    """Several values that were written as one, with commas or semicolons between them."""
+    return [value for part in re.split("[,;\n]", text) if (value := plain_line(part))]

@@ -1,0 +1,105 @@
+"""Files of many formats, made of their parts."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable, Mapping
+
+_W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+_R = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+_KIND = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_PROPERTIES = (
+    '<cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties"'
+    ' xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:dcterms="http://purl.org/dc/terms/">{}</cp:coreProperties>'
+)
+
+
+def zipped(parts: Mapping[str, str | bytes | Iterable[bytes]]) -> bytes:
+    """A zip archive; a part may be given in pieces."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            with archive.open(name, "w") as part:
+                for piece in [content] if isinstance(content, (str, bytes)) else content:
+                    part.write(piece.encode() if isinstance(piece, str) else piece)
+    return made.getvalue()
+
+
+def relations(*targets: tuple[str, str], outside: tuple[str, ...] = ()) -> str:
+    """The part with the relations to others: kind and target of each, called rId1, rId2 …"""
+    entries = [
+        f'<Relationship Id="rId{n}" Type="{_KIND}/{kind}" Target="{target}"' for n, (kind, target) in enumerate(targets, 1)
+    ]
+    entries = [f"{entry}/>" for entry in entries]
+    entries += [
+        f'<Relationship Id="out{n}" Type="{_KIND}/hyperlink" Target="{target}" TargetMode="External"/>'
+        for n, target in enumerate(outside)
+    ]
+    return (
+        f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{"".join(entries)}</Relationships>'
+    )
+
+
+STYLES = f"""<w:styles {_W}>
+<w:style w:type="paragraph" w:styleId="T"><w:name w:val="Title"/></w:style>
+<w:style w:type="paragraph" w:styleId="U1"><w:name w:val="heading 1"/></w:style>
+<w:style w:type="paragraph" w:styleId="U2"><w:name w:val="Mine"/><w:basedOn w:val="U1"/></w:style>
+<w:style w:type="paragraph" w:styleId="Z"><w:name w:val="Quote"/><w:basedOn w:val="Z"/></w:style>
+<w:style w:type="paragraph" w:styleId="L"><w:name w:val="List"/><w:pPr><w:numPr><w:numId w:val="3"/></w:numPr></w:pPr></w:style>
+</w:styles>"""
+
+
+def paragraph(text: str, style: str = "", properties: str = "") -> str:
+    named = f'<w:pStyle w:val="{style}"/>' if style else ""
+    return f"<w:p><w:pPr>{named}{properties}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def docx(*body: str | bytes, properties: str = "", more: Mapping[str, str] | None = None, outside: tuple[str, ...] = ()) -> bytes:
+    """A document of Word with these elements in its body."""
+    pieces = [f"<w:document {_W} {_R}><w:body>".encode()]
+    pieces += [piece.encode() if isinstance(piece, str) else piece for piece in body]
+    related = [("styles", "styles.xml"), *((name.removesuffix(".xml"), name) for name in more or ())]
+    return zipped(
+        {
+            "_rels/.rels": relations(("officeDocument", "word/document.xml")),
+            "word/document.xml": [*pieces, b"</w:body></w:document>"],
+            "word/_rels/document.xml.rels": relations(*related, outside=outside),
+            "word/styles.xml": STYLES,
+            "docProps/core.xml": _PROPERTIES.format(properties),
+            **{f"word/{name}": f"<w:x {_W}>{content}</w:x>" for name, content in (more or {}).items()},
+        }
+    )
+
+
+def pdf(*pages: str, title: str = "", outline: bool = False, password: str = "") -> bytes:
+    """A PDF with a text on each page; with ``outline`` the first line of each page is a heading."""
+    import fpdf
+
+    made = fpdf.FPDF()
+    made.set_font("Helvetica", size=12)
+    if title:
+        made.set_title(title)
+        made.set_author("Ada Lovelace, Luigi Menabrea")
+        made.set_keywords("engine; loom")
+    if password:
+        made.set_encryption(owner_password="owner", user_password=password)
+    for page in pages:
+        made.add_page()
+        if outline:
+            made.start_section(page.partition("\n")[0])
+        made.multi_cell(0, text=page)
+    return bytes(made.output())
+
+
+def raw_pdf(*objects: bytes, root: int = 1) -> bytes:
+    """A PDF of these objects, numbered from 1."""
+    made = bytearray(b"%PDF-1.7\n")
+    places = []
+    for number, content in enumerate(objects, 1):
+        places.append(len(made))
+        made += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+    at = len(made)
+    made += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    made += b"".join(b"%010d 00000 n \n" % place for place in places)
+    return bytes(made + b"trailer <</Size %d /Root %d 0 R>>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, root, at))
