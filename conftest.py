@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, settings
 
 from pypes.testing.node import DESCRIPTIONS
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 settings.register_profile("default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fuzz", max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")

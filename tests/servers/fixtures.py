@@ -1,0 +1,31 @@
+"""Fixtures of the servers that tests use: each is started when the first test asks for it, and ended with the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers import opensearch as searching
+from tests.servers import postgresql as databases
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The address of a database of PostgreSQL with pgvector; tests make schemas of their own in it."""
+    with databases.postgresql() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def opensearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with the protocol of OpenSearch; tests use indexes of their own."""
+    with searching.opensearch(tmp_path_factory.mktemp("opensearch")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with the protocol of Elasticsearch; tests use indexes of their own."""
+    with searching.elasticsearch(tmp_path_factory.mktemp("elasticsearch")) as url:
+        yield url
