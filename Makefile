@@ -1,6 +1,6 @@
 # make demo      install, start a server, feed it real documents, search them
-# make test      install, run every check
-.PHONY: help install install-test install-servers demo serve test test-servers lint coverage matrix bench corpus chaos fuzz clean
+# make test      install, run every check of the core
+.PHONY: help install install-test install-servers demo serve test test-components test-servers test-all lint coverage matrix bench corpus chaos fuzz clean
 
 # a module that was compiled before is imported in a third of the time, and tests start thousands of processes; some
 # containers forbid to keep what was compiled
@@ -23,8 +23,10 @@ help:
 	@echo "make demo      install, start a server, feed it this machine's Python library, search it; Ctrl-C ends it"
 	@echo "make serve     install, start a server alone (http://127.0.0.1:8080, data in ./data)"
 	@echo "make install   .venv with the project and its components: .venv/bin/pypes"
-	@echo "make test      every check: style, types, tests"
+	@echo "make test      style, types, and the tests of the core"
+	@echo "make test-components  tests of the distributions in components/"
 	@echo "make test-servers  tests of what publishes to PostgreSQL, OpenSearch and others, which are installed from packages"
+	@echo "make test-all  all three: what CI runs"
 	@echo "make coverage  the tests, and how much of the code they run; writes docs/coverage.md"
 	@echo "make matrix    quick tests with each Python from 3.11 to 3.14 that is installed"
 	@echo "make bench     the benchmarks; writes benchmarks/results.md"
@@ -78,11 +80,18 @@ lint: install-test
 	$(BIN)/pypes lint graphs/*.json
 	$(BIN)/pypes test graphs/*.json
 
+PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
 test: lint
-	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(PYTEST) tests
+
+test-components: install-test
+	$(PYTEST) components
 
 test-servers: install-servers
-	$(BIN)/pytest -m servers -n $(TEST_PROCESSES) --dist loadfile $(wildcard tests/servers components/*/tests/servers)
+	$(PYTEST) -m servers $(wildcard tests/servers components/*/tests/servers)
+
+test-all: test test-components test-servers
 
 # TESTS=... measures a part; the page then says so
 TESTS ?= tests components
