@@ -8,6 +8,9 @@ COMPONENTS = {
     "DOCX": "docx_adapter",
     "HTML": "html_adapter",
     "PDF": "pdf_adapter",
+    "PPTX": "pptx_adapter",
+    "XLS": "xls_adapter",
+    "XLSX": "xlsx_adapter",
 }
 
 setup(
@@ -16,7 +19,7 @@ setup(
     description="Adapters for Pypes that read the files people have",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    keywords=["components", "documents", "docx", "html", "pdf", "pypes"],
+    keywords=["components", "documents", "docx", "html", "pdf", "pptx", "pypes", "xlsx"],
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=["pypes_documents"],
@@ -25,6 +28,7 @@ setup(
     extras_require={
         "aes": ["cryptography>=42"],
         "pdfium": ["pypdfium2>=5.0"],
+        "sheets": ["python-calamine>=0.4"],
     },
     entry_points={"pypes.components": [f"{name} = pypes_documents.{module}:{name}" for name, module in COMPONENTS.items()]},
     classifiers=[

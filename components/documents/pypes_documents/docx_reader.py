@@ -49,7 +49,7 @@ def read(packet: Packet, job: Job) -> None:
             if relation.kind in ("footnotes", "endnotes") and relation.target in package.names:
                 body.read(relation.target)
         facts = package.facts()
-        facts["title"] = facts["title"] or body.title
+        facts["title"] = facts["title"] or body.title or text.title
         facts["pages"] = pages or None
         facts["links"] = [
             relation.target for relation in relations.values() if relation.kind == "hyperlink" and relation.is_outside

@@ -5,6 +5,11 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
+from typing import Final
+
+_TYPE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_R: Final = f'xmlns:r="{_TYPE}"'
+_X: Final = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 
 
 def zipped(parts: Mapping[str, str]) -> bytes:
@@ -31,3 +36,25 @@ trailer <</Root 1 0 R>>
 startxref
 0
 %%EOF""".encode()
+
+
+def relations(*targets: tuple[str, str]) -> str:
+    """The part of a package with the relations of another one: kind and target of each, called ``rId1``, ``rId2`` …"""
+    named = enumerate(targets, 1)
+    entries = [f'<Relationship Id="rId{n}" Type="{_TYPE}/{kind}" Target="{target}"/>' for n, (kind, target) in named]
+    return (
+        f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{"".join(entries)}</Relationships>'
+    )
+
+
+def xlsx(*cells: str) -> bytes:
+    """A book with one row of texts and numbers."""
+    row = "".join(f"<c><v>{cell}</v></c>" if cell.isdecimal() else f'<c t="str"><v>{cell}</v></c>' for cell in cells)
+    return zipped(
+        {
+            "_rels/.rels": relations(("officeDocument", "xl/workbook.xml")),
+            "xl/workbook.xml": f'<workbook {_X} {_R}><sheets><sheet name="Looms" r:id="rId1"/></sheets></workbook>',
+            "xl/_rels/workbook.xml.rels": relations(("worksheet", "sheet1.xml")),
+            "xl/sheet1.xml": f"<worksheet {_X}><sheetData><row>{row}</row></sheetData></worksheet>",
+        }
+    )

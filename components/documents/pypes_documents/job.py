@@ -148,7 +148,6 @@ def finish(packet: Packet, text: Text, facts: dict[str, Any], *, empty: str = "t
     """
     if not text.blocks:
         raise Reject(empty, NO_TEXT)
-    facts["title"] = facts.get("title") or text.title
     put_facts(packet, facts)
     text.put(packet)
 

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping
 
 _W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 _R = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+_P = 'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
+_A = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
+_X = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 _KIND = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PROPERTIES = (
     '<cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties"'
@@ -68,6 +71,63 @@ def docx(*body: str | bytes, properties: str = "", more: Mapping[str, str] | Non
             "word/styles.xml": STYLES,
             "docProps/core.xml": _PROPERTIES.format(properties),
             **{f"word/{name}": f"<w:x {_W}>{content}</w:x>" for name, content in (more or {}).items()},
+        }
+    )
+
+
+def pptx(*slides: str, notes: Mapping[int, str] | None = None, properties: str = "") -> bytes:
+    """A presentation with these shapes on each slide, and notes on some, numbered from 1."""
+    parts = {
+        "_rels/.rels": relations(("officeDocument", "ppt/presentation.xml")),
+        "ppt/presentation.xml": f"<p:presentation {_P} {_R}><p:sldIdLst>"
+        + "".join(f'<p:sldId r:id="rId{n}"/>' for n in range(len(slides), 0, -1))
+        + "</p:sldIdLst></p:presentation>",
+        # the last part is the first slide: their order is that of the list
+        "ppt/_rels/presentation.xml.rels": relations(*(("slide", f"slides/s{n}.xml") for n in range(len(slides)))),
+        "docProps/core.xml": _PROPERTIES.format(properties),
+    }
+    for number, shapes in enumerate(reversed(slides)):
+        parts[f"ppt/slides/s{number}.xml"] = f"<p:sld {_P} {_A} {_R}>{shapes}</p:sld>"
+    for number, shapes in (notes or {}).items():
+        name = f"s{len(slides) - number}"
+        parts[f"ppt/slides/_rels/{name}.xml.rels"] = relations(
+            ("notesSlide", f"../notes/{name}.xml"), outside=("http://example.org/",)
+        )
+        parts[f"ppt/notes/{name}.xml"] = f"<p:notes {_P} {_A}>{shapes}</p:notes>"
+    return zipped(parts)
+
+
+def shape(*lines: str, holder: str = "") -> str:
+    """A shape with these paragraphs; ``holder`` is the type of its placeholder."""
+    placed = f'<p:nvSpPr><p:nvPr><p:ph type="{holder}"/></p:nvPr></p:nvSpPr>' if holder else ""
+    return f"<p:sp>{placed}<p:txBody>{''.join(map(_drawn, lines))}</p:txBody></p:sp>"
+
+
+def drawn_table(*rows: tuple[str, ...]) -> str:
+    cells = ("".join(f"<a:tc><a:txBody>{_drawn(cell)}</a:txBody></a:tc>" for cell in row) for row in rows)
+    return f"<p:graphicFrame><a:tbl>{''.join(f'<a:tr>{row}</a:tr>' for row in cells)}</a:tbl></p:graphicFrame>"
+
+
+def _drawn(line: str) -> str:
+    text = line.lstrip("\t")
+    return f'<a:p><a:pPr lvl="{len(line) - len(text)}"/><a:r><a:t>{text}</a:t></a:r></a:p>'
+
+
+def xlsx(*sheets: str, texts: str = "", formats: str = "", book: str = "", properties: str = "") -> bytes:
+    """A book with these rows in each sheet; styles 0 to 2 are a number, a day and of the format 170 in ``formats``."""
+    named = (f'<sheet name="Sheet{n}" r:id="rId{n}"/>' for n in range(1, len(sheets) + 1))
+    listed = [("worksheet", f"sheet{n}.xml") for n in range(1, len(sheets) + 1)]
+    numbered = enumerate(sheets, 1)
+    return zipped(
+        {
+            "_rels/.rels": relations(("officeDocument", "xl/workbook.xml")),
+            "xl/workbook.xml": f"<workbook {_X} {_R}>{book}<sheets>{''.join(named)}</sheets></workbook>",
+            "xl/_rels/workbook.xml.rels": relations(*listed, ("sharedStrings", "sharedStrings.xml"), ("styles", "styles.xml")),
+            "xl/sharedStrings.xml": f"<sst {_X}>{texts}</sst>",
+            "xl/styles.xml": f'<styleSheet {_X}><numFmts><numFmt numFmtId="170" formatCode="{formats}"/></numFmts>'
+            '<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/></cellXfs></styleSheet>',
+            "docProps/core.xml": _PROPERTIES.format(properties),
+            **{f"xl/sheet{n}.xml": f"<worksheet {_X}><sheetData>{rows}</sheetData></worksheet>" for n, rows in numbered},
         }
     )
 

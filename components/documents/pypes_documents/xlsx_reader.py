@@ -1,0 +1,147 @@
+"""The cells of a XLSX (Office Open XML, ECMA-376 part 1, 18), row by row while they are unpacked.
+
+Only cells that are there take memory: a sheet with one cell in its last column is a table with one column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pypes import Packet, Reject
+from pypes_documents.job import MOST_CELLS, TOO_LARGE, Job, finish
+from pypes_documents.packages import Package, opened
+from pypes_documents.sheets import add_sheet, date_of_serial, number_text
+
+_NAMESPACES: Final = (
+    "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}",
+    "{http://purl.oclc.org/ooxml/spreadsheetml/main}",
+)
+#: Numbers of built-in formats (18.8.30) that show dates and times.
+_DATE_FORMATS: Final = frozenset((*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)))
+_FIXED_TEXT: Final = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
+_REFERENCE: Final = re.compile(r"([A-Z]{1,3})(\d{1,7})", re.ASCII)
+
+
+def read(packet: Packet, job: Job) -> None:
+    """Fill a packet with the sheets and properties of a XLSX."""
+    with opened(packet, job, "XLSX") as package:
+        name = package.main(default="xl/workbook.xml")
+        book = _Book(package, name)
+        text = job.text()
+        for number, (title, part) in enumerate(book.sheets, 1):
+            add_sheet(text, number, title, book.rows(part))
+        facts = package.facts()
+        facts["pages"] = len(book.sheets)
+        if not any(block.kind != "heading" for block in text.blocks):
+            text.blocks.clear()
+        finish(packet, text, facts, empty="no sheet of the XLSX has a cell with text or a number")
+
+
+class _Book:
+    """The sheets of a book, and what is shared among them."""
+
+    def __init__(self, package: Package, name: str) -> None:
+        self._package = package
+        root = package.tree(name)
+        if root is None:
+            package.read(name)  # which says that it is missing
+        relations = package.relations(name)
+        #: Title and part of each sheet.
+        self.sheets: list[tuple[str, str]] = []
+        for sheet in root.iter("{*}sheet"):
+            of_it = next((relations[value] for key, value in sheet.items() if key.endswith("}id") and value in relations), None)
+            if of_it is not None and of_it.kind == "worksheet" and of_it.target in package.names:
+                self.sheets.append((sheet.get("name", ""), of_it.target))
+        properties = next(root.iter("{*}workbookPr"), None)
+        self._is_1904 = properties is not None and properties.get("date1904", "0") in ("1", "true")
+        parts = {relation.kind: relation.target for relation in relations.values() if relation.target in package.names}
+        self._texts = list(_shared_texts(package, parts["sharedStrings"])) if "sharedStrings" in parts else []
+        self._date_styles = _date_styles(package.tree(parts["styles"])) if "styles" in parts else frozenset()
+
+    def rows(self, part: str) -> Iterator[dict[int, str]]:
+        """Cells by their column for each row that is there; an empty row stands for any number of missing ones."""
+        row: dict[int, str] = {}
+        last = cells = column = 0
+        for event, element in self._package.events(part, *(f"{space}{tag}" for space in _NAMESPACES for tag in ("row", "c"))):
+            is_row = element.tag.endswith("}row")
+            if event == "start":
+                if is_row:
+                    row, column = {}, 0
+                    given = element.get("r", "")
+                    number = int(given) if given.isdecimal() else last + 1
+                    if number > last + 1:
+                        yield {}
+                    last = number
+                continue
+            if is_row:
+                yield row
+                element.clear()
+                parent = element.getparent()
+                while parent is not None and (before := element.getprevious()) is not None:
+                    parent.remove(before)
+                continue
+            found = _REFERENCE.fullmatch(element.get("r", ""))
+            column = _column(found[1]) if found else column + 1
+            value = self._value(element)
+            if value:
+                row[column] = value
+                cells += 1
+                if cells > MOST_CELLS:
+                    raise Reject(f"a sheet has more than {MOST_CELLS} cells; split it, or post it as CSV", TOO_LARGE)
+
+    def _value(self, cell: Any) -> str:
+        kind = cell.get("t", "n")
+        if kind == "inlineStr":
+            return _text_of(cell)
+        value = cell.findtext("{*}v") or ""
+        if kind == "s":
+            return self._texts[int(value)] if value.isdecimal() and int(value) < len(self._texts) else ""
+        if kind == "b":
+            return "TRUE" if value == "1" else "FALSE" if value == "0" else value
+        if kind == "n" and value:
+            if self._date_styles and cell.get("s", "0") in self._date_styles:
+                return date_of_serial(value, self._is_1904) or value
+            return number_text(value)
+        return value
+
+
+def _shared_texts(package: Package, part: str) -> Iterator[str]:
+    for event, element in package.events(part, *(f"{space}si" for space in _NAMESPACES)):
+        if event == "end":
+            yield _text_of(element)
+            element.clear()
+            parent = element.getparent()
+            while parent is not None and (before := element.getprevious()) is not None:
+                parent.remove(before)
+
+
+def _text_of(element: Any) -> str:
+    """The text of a cell, without the readings above it."""
+    return "".join(node.text or "" for node in element.iter("{*}t") if not node.getparent().tag.endswith("}rPh"))
+
+
+def _date_styles(root: Any) -> frozenset[str]:
+    """The numbers of styles that show dates or times."""
+    formats = {entry.get("numFmtId"): entry.get("formatCode", "") for entry in root.iter("{*}numFmt")}
+    found = set()
+    listed = next(root.iter("{*}cellXfs"), None)
+    for number, style in enumerate(() if listed is None else listed.iterchildren("{*}xf")):
+        of_it = style.get("numFmtId", "0")
+        code = formats.get(of_it)
+        if code is None:
+            is_date = of_it.isdecimal() and int(of_it) in _DATE_FORMATS
+        else:
+            shown = _FIXED_TEXT.sub("", code.partition(";")[0]).lower()
+            is_date = "general" not in shown and any(mark in shown for mark in "ymdhs")
+        if is_date:
+            found.add(str(number))
+    return frozenset(found)
+
+
+def _column(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - 64
+    return number
