@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 
 from pypes.cli.catalogue import find_components, load_option
 from pypes.config import Settings, load_settings
-from pypes.errors import InvalidGraph, Problem
+from pypes.core.secrets import VARIABLE, Secrets
+from pypes.errors import InvalidGraph, InvalidInput, Problem, PypesError
 from pypes.graph.advice import advise
 from pypes.graph.codec import loads
-from pypes.graph.validation import ANY_POOLS, validate
-from pypes.registry import Catalogue
+from pypes.graph.model import Graph
+from pypes.graph.validation import ANY_POOLS, expand, validate
+from pypes.registry import Catalogue, make
 
 
 @click.command()
@@ -47,7 +51,25 @@ def _problems(path: Path, catalogue: Catalogue, env: bool, settings: Settings | 
     except InvalidGraph as error:
         return list(error.problems) or [Problem(error.where, error.message, error.code)]
     pools = ANY_POOLS if settings is None else settings.pool_rules
-    return validate(graph, catalogue, environ=os.environ if env else None, pools=pools)
+    problems = validate(graph, catalogue, environ=os.environ if env else None, pools=pools)
+    return problems or list(_unmade(graph, catalogue, os.environ if env else None))
+
+
+def _unmade(graph: Graph, catalogue: Catalogue, environ: Mapping[str, str] | None) -> Iterator[Problem]:
+    """Parameters that fit the schema and that a component refuses: an expression with a fault, two that exclude each other."""
+    for node in graph.nodes.values():
+        if environ is None and VARIABLE.search(json.dumps(node.params)):
+            continue  # nobody can tell what it would be
+        path = f"nodes.{node.name}.params"
+        params = dict(node.params) if environ is None else expand(node.params, environ)
+        clean = Secrets.of([dict(node.params)], environ or {}).redact
+        try:
+            make(catalogue[node.component], params, node.name, clean)
+        except InvalidInput as error:
+            for problem in error.problems or [Problem("", error.message, error.code)]:
+                yield Problem(f"{path}.{problem.path}".rstrip("."), clean(problem.message), problem.code)
+        except PypesError as error:
+            yield Problem(f"nodes.{node.name}", clean(error.message), error.code)
 
 
 def _warnings(path: Path, catalogue: Catalogue, settings: Settings | None) -> list[Problem]:

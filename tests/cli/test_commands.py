@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -144,6 +145,29 @@ class TestLint:
         assert result.exit_code == 0, result.output
         assert "limits.queue_max_bytes: warning: is more than the 2097152 that the node has" in result.output
         assert "warning" not in run("lint", path).output
+
+    def test_parameters_that_a_component_refuses_are_a_problem(self, tmp_path: Path) -> None:
+        (tmp_path / "range.py").write_text(
+            'from pypes import Parameters, Transformer\nclass Range(Transformer):\n    """Has two ends."""\n'
+            "    class Params(Parameters):\n        low: int = 0\n        high: int = 9\n        name: str = ''\n"
+            "        def __post_init__(self):\n            if self.low > self.high:\n"
+            "                raise ValueError(f'low is over high {self.name}')\n"
+        )
+        path = tmp_path / "g.json"
+
+        def lint(*flags: str, **params: Any) -> Any:
+            nodes = {"json": {"component": "JSON"}, "r": {"component": "Range", "params": params}, "end": {"component": "Null"}}
+            wires = [["json.out", "r.in"], ["r.out", "end.in"]]
+            path.write_text(json.dumps({"pypes": 1, "name": "g", "nodes": nodes, "wires": wires}))
+            return run("lint", "--load", tmp_path / "range.py", *flags, path)
+
+        assert lint(low=3).exit_code == 0
+        result = lint(low=10)
+        assert (result.exit_code, result.output) == (1, f"{path}: nodes.r.params: low is over high  [param.invalid]\n")
+        assert lint(low=10, name="${WHO_IS_IT}").exit_code == 0  # it may be another one where the graph runs
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("WHO_IS_IT", "nobody-knows-me")
+            assert "low is over high ${WHO_IS_IT} [param.invalid]" in lint("--env", low=10, name="${WHO_IS_IT}").output
 
     def test_a_syntax_error_names_line_and_column(self, tmp_path: Path) -> None:
         path = tmp_path / "bad.json"
