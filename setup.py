@@ -68,6 +68,7 @@ setup(
             "requests>=2.32",
             "lmdb>=1.5",
             "mypy>=1.15",
+            "numpy>=1.26",
             "psutil>=6",
             # readers in native code, for hostile documents
             "pypdfium2>=5.0",

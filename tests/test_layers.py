@@ -169,13 +169,14 @@ def test_every_layer_exists_or_is_to_come() -> None:
 
 
 #: What a component may import: the public names, errors, and what the guide tells of: the identity and the versions of documents,
-#: the rules for names and types of files, and the structure of a text.
+#: the rules for names and types of files, the structure of a text, and questions to publishers.
 CONTRACT = (
     *(f"pypes.{name}" for name in pypes.__all__),
     "pypes.errors.",
     "pypes.core.identity.",
     "pypes.core.media_types.",
     "pypes.core.file_names.",
+    "pypes.component.searching.",
     "pypes.structure.",
 )
 

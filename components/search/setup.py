@@ -15,12 +15,14 @@ setup(
     python_requires=">=3.11",
     packages=["pypes_search"],
     package_data={"pypes_search": ["py.typed"]},
-    install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "click>=8.1", "orjson>=3.10", "rich>=13"],
+    install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "click>=8.1", "orjson>=3.10", "rich>=13", "urllib3>=2.2"],
+    # searching by vectors; they are stored without it
+    extras_require={"vectors": ["numpy>=1.26"]},
     entry_points={
         "pypes.components": [
             "SQLiteSearch = pypes_search.sqlite_search:SQLiteSearch",
         ],
-        "console_scripts": ["pypes-search = pypes_search.command:main"],
+        "console_scripts": ["pypes-search = pypes_search.command:search"],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -6,9 +6,10 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TypeVar
 
 if sys.platform != "win32":
@@ -18,8 +19,9 @@ from pypes.errors import StoreError
 from pypes_search.looking import Look
 from pypes_search.mark import Mark, is_index, mark_of, refuse_foreign, remove_log, set_apart
 from pypes_search.query import BUSY_TIMEOUT_S
-from pypes_search.row import Of, Row, Told, of_row
+from pypes_search.row import Of, One, Row, Told, of_row
 from pypes_search.schema import prepare
+from pypes_search.vectors import Space, claim, put, space_of
 from pypes_search.versions import complete, forget, has_leftovers, newest_whole, remove_leftovers
 from pypes_search.writing import insert, write
 
@@ -41,6 +43,8 @@ LEFTOVERS_S = 0.5
 FORGET_INTERVAL_S = 60.0
 #: Seconds for which a document that is gone is remembered.
 TOMBSTONE_S = 86_400.0
+
+_NONE: Mapping[One, bytes | None] = MappingProxyType({})
 
 
 class SearchIndex:
@@ -74,6 +78,8 @@ class SearchIndex:
         self._has_leftovers = False
         #: Files that were opened, and transactions written to them.
         self._changes = 0
+        #: The vectors that can be compared with those in the file that is open.
+        self.space: Space | None = None
         self._lock: IO[bytes] | None = None
         self._db: sqlite3.Connection | None = None
         self._log = -1
@@ -96,17 +102,34 @@ class SearchIndex:
         """Count the parts of older versions that go with versions, for a look. Blocks."""
         self._read(lambda db: look.count(db, versions))
 
+    def claim(self, space: Space) -> Space:
+        """Make this the space of the vectors in the index if it has none yet; returns the one that it has. Blocks."""
+        with self._writing():
+            if not self._is_current():
+                self._renew()
+            assert self._db is not None
+            with self._transaction():
+                self.space = claim(self._db, space)
+        return self.space
+
     def apply(
-        self, rows: Sequence[Row], nameless: Sequence[Row] = (), told: Sequence[Told] = (), look: Look | None = None
+        self,
+        rows: Sequence[Row],
+        nameless: Sequence[Row] = (),
+        told: Sequence[Told] = (),
+        look: Look | None = None,
+        vectors: Mapping[One, bytes | None] = _NONE,
     ) -> None:
         """Insert, replace and delete, in order, and end versions, in one transaction; durable when it returns. Blocks.
 
         ``nameless`` are rows of documents without an id: they replace the same ones, and nothing else. ``look`` is what there was
-        for the rows. Raises ``StoreError`` while another thing lies under the name.
+        for the rows. ``vectors`` are those of rows, packed (``None``: a row without one), of the space that was claimed. Raises
+        ``StoreError`` while another thing lies under the name, or an index with other vectors.
         """
+        space = self.space
         for _ in range(MAX_RENEWALS):
             try:
-                log_bytes = self._write(rows, nameless, told, look)
+                log_bytes = self._write(rows, nameless, told, look, vectors, space)
             except sqlite3.DatabaseError:
                 if self._is_current():
                     raise
@@ -134,7 +157,15 @@ class SearchIndex:
 
     # -- transactions ------------------------------------------------------------------------------------
 
-    def _write(self, rows: Sequence[Row], nameless: Sequence[Row], told: Sequence[Told], look: Look | None) -> int:
+    def _write(
+        self,
+        rows: Sequence[Row],
+        nameless: Sequence[Row],
+        told: Sequence[Told],
+        look: Look | None,
+        vectors: Mapping[One, bytes | None],
+        space: Space | None,
+    ) -> int:
         """One transaction; returns how long the log is behind it, in bytes."""
         with self._writing():
             if not self._is_current():
@@ -147,6 +178,9 @@ class SearchIndex:
                     if look is not None and look.state != self._state(db):
                         look = None
                     write(db, rows, None if look is None else look.found, newest_whole(told), now_ms)
+                if vectors and space is not None:
+                    put(db, vectors, space)
+                if rows or told:
                     complete(db, told, set(map(of_row, rows)), frozenset() if look is None else look.alone, now_ms)
                     self._has_leftovers = has_leftovers(db)
                     self._forget(db)
@@ -242,6 +276,7 @@ class SearchIndex:
             _sync(self._log)
             _sync_directory(self.path.parent)
         self._has_leftovers = has_leftovers(self._db)
+        self.space = space_of(self._db)
         self._changes += 1
 
     def _is_current(self) -> bool:

@@ -1,106 +1,216 @@
-"""Asking an index that SQLiteSearch wrote."""
+"""Asking an index that SQLiteSearch wrote: by words, by vectors, or by both."""
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from contextlib import closing
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from pypes.errors import NotFound, StoreError
+import orjson
+
+from pypes.component.searching import SearchQuery
+from pypes.errors import NotFound, StoreError, Unavailable
+from pypes_search.conditions import Sql, sql_of
+from pypes_search.hits import Found, Hit, read
+from pypes_search.nearest import Nearest, can_compare
 from pypes_search.schema import FORMAT, newer
+from pypes_search.vectors import Space, space_of
 from pypes_search.versions import SEEN
-from pypes_search.words import joined, parted
+from pypes_search.words import parted
 
 BUSY_TIMEOUT_S = 60.0
 
-#: In longer texts SQLite does not look for the best place, which would take it the square of the number of matches.
-EXCERPT_CHARS = 32 * 1024
-#: So much of a longer text is looked at for one of the words, and so much is shown around it.
-LOOK_CHARS = 1024 * 1024
-AROUND_CHARS = 60
+#: So many hits by words and by vectors each are joined or grouped; nothing behind these is found then.
+DEPTH: Final = 1_000
+#: The damping of reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009): a hit counts 1 / (60 + its place).
+FUSION: Final = 60
+#: Hits of one document that are shown below the best one.
+MOST_OTHERS: Final = 3
+#: Steps of SQLite between two looks at the clock: some milliseconds.
+_STEPS: Final = 100_000
+#: Words of a question that are looked for.
+MOST_WORDS: Final = 64
 
-#: The hits, best first, and of them the rows that are seen: no more of them are looked at than it takes.
-_STATEMENT = f"""
-SELECT d.id, d.title, CASE WHEN length(d.text) <= {EXCERPT_CHARS} THEN snippet(words, 1, '[', ']', '…', 16) END, d.fields,
-    -words.rank, substr(d.text, 1, {LOOK_CHARS}), %s
-FROM words CROSS JOIN documents d ON d.key = words.rowid %s WHERE words MATCH ? %s ORDER BY words.rank LIMIT ?
+_BY_WORDS: Final = """
+SELECT d.key, d.id, %s, -words.rank FROM words CROSS JOIN documents d ON d.key = words.rowid %s
+WHERE words MATCH ? AND %s ORDER BY words.rank LIMIT ?
 """
-_VERSIONS = "LEFT JOIN versions v ON v.id = d.id AND v.route = d.route"
-_STATEMENTS = {
-    1: _STATEMENT % ("'', ''", "", ""),
-    2: _STATEMENT % ("d.route, d.part", "", ""),
-    3: _STATEMENT % ("d.route, d.part", _VERSIONS, f"AND {SEEN}"),
-}
+#: Of keys and blocks those whose vectors are live, and rows seen and allowed; in their order.
+_BY_VECTOR: Final = f"""
+SELECT d.key, d.id, d.route FROM json_each(?) a
+CROSS JOIN vector_places p ON p.key = json_extract(a.value, '$[0]') AND p.block = json_extract(a.value, '$[1]')
+CROSS JOIN documents d ON d.key = p.key LEFT JOIN versions v ON v.id = d.id AND v.route = d.route
+WHERE {SEEN} AND %s ORDER BY a.key LIMIT ?
+"""
+_VERSIONS: Final = "LEFT JOIN versions v ON v.id = d.id AND v.route = d.route"
+NO_NUMPY: Final = "numpy is not installed (pip install 'pypes-search[vectors]')"
 
-#: Characters of the names of parts, which the digests of parts without one do not have.
-_NAMED = re.compile("[=~]")
+#: Makes the vector of a text for a space; ``None``, and a note for the reader, if it cannot.
+Embed = Callable[[str, Space], tuple[Sequence[float] | None, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """A match of a query; ``score`` is higher for better matches.
+class Answer:
+    """A page of hits. ``after`` is where the next page begins, ``None`` if there is none; ``notes`` are for the reader."""
 
-    ``id`` is that of the packet, of a part its own; ``document`` and ``part`` are the document's id and the place in it (empty
-    for the document itself).
-    """
+    hits: list[Hit]
+    after: int | None = None
+    notes: tuple[str, ...] = field(default=())
 
-    id: str
-    title: str
-    snippet: str
-    fields: str
-    score: float
-    route: str = ""
-    document: str = ""
-    part: str = ""
+    def to_obj(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "hits": [hit.to_obj() for hit in self.hits],
+            "next": None if self.after is None else str(self.after),
+            "notes": list(self.notes),
+        }
 
 
 def search(path: Path, query: str, limit: int = 10) -> list[Hit]:
+    """The best matches by words of what anybody may see; see :func:`ask`."""
+    return ask(path, SearchQuery(query, limit)).hits
+
+
+def ask(path: Path, query: SearchQuery, embed: Embed | None = None) -> Answer:
     """The best matches for a query in FTS5's language; one that is not well-formed there is taken word by word.
 
-    Raises ``NotFound`` if there is no index at ``path``, ``StoreError`` if it cannot be read.
+    With ``embed``, and an index that has vectors, hits by words and by vectors are joined. Raises ``NotFound`` if there is no
+    index at ``path``, ``StoreError`` if it cannot be read, ``InvalidInput`` for filters that are none, ``Unavailable`` after
+    ``timeout_s``.
     """
     if not path.is_file():
         raise NotFound(f"there is no index at {path}: publish something there with SQLiteSearch first", code="search.no_index")
-    query = parted(query) or query
     with closing(_connect(path)) as db:
-        try:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
+        return _Asking(path, db, query).answer(embed)
+
+
+class _Asking:
+    """One question to one index."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection, query: SearchQuery) -> None:
+        self._path, self._db, self._query = path, db, query
+        self._text = parted(query.text) or query.text
+        self._end_s = None if query.timeout_s is None else time.monotonic() + query.timeout_s
+        if self._end_s is not None:
+            db.set_progress_handler(self._is_late, _STEPS)
+
+    def answer(self, embed: Embed | None) -> Answer:
+        query = self._query
+        with self._failing():
+            version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
             if version > FORMAT:
-                raise newer(path, version)
-            found = _ask(db, _STATEMENTS.get(version, _STATEMENTS[1]), query, limit)
+                raise newer(self._path, version)
+            space = space_of(self._db) if version >= 4 else None
+        vector: Sequence[float] | None = None
+        notes: tuple[str, ...] = ()
+        if space is not None and embed is not None and query.text.strip():
+            vector, note = embed(query.text, space) if can_compare() else (None, NO_NUMPY)
+            notes = (f"found by words alone: {note}",) if note else ()
+        condition = sql_of(query.filters, query.principals, query.route, has_acl=version >= 4)
+        wanted = query.after + query.limit + 1
+        depth = wanted if vector is None and not query.group else DEPTH
+        with self._failing():
+            self._db.execute("BEGIN")  # all that follows sees the same documents
+            match, by_words = self._by_words(version, condition, depth)
+            by_vector = [] if vector is None else self._by_vector(vector, condition, depth)
+            found = _fused(by_words, by_vector) if vector is not None else by_words
+            if query.group:
+                found = _grouped(found)
+            page = found[query.after : query.after + query.limit]
+            columns = "d.route, d.part" if version >= 2 else "'', ''"
+            hits = read(self._db, page, match, self._text, columns)
+        is_last = len(found) <= query.after + query.limit
+        return Answer(hits, None if is_last else query.after + query.limit, notes)
+
+    def _by_words(self, version: int, condition: Sql, depth: int) -> tuple[str | None, list[Found]]:
+        """The match that was asked for, and the rows."""
+        sql, values = condition
+        if version < 2:
+            sql = sql.replace("d.route", "''").replace("d.part", "''")
+        sees = (_VERSIONS, f"{SEEN} AND ({sql})") if version >= 3 else ("", f"({sql})")
+        statement = _BY_WORDS % ("d.route" if version >= 2 else "''", *sees)
+        words = _words(self._text)
+        matches = [" OR ".join(words[:MOST_WORDS])] if self._query.any_word else [self._text, " ".join(words)]
+        for match in matches:
+            if not match:
+                continue
+            try:
+                rows = self._db.execute(statement, (match, *values, depth)).fetchall()
+            except sqlite3.OperationalError:
+                if self._is_late() or match is matches[-1]:
+                    raise
+                continue  # not well-formed
+            found = [Found(key, (id, route), score, place) for place, (key, id, route, score) in enumerate(rows, 1)]
+            return match, found
+        return None, []
+
+    def _by_vector(self, vector: Sequence[float], condition: Sql, depth: int) -> list[Found]:
+        sql, values = condition
+        statement = _BY_VECTOR % f"({sql})"
+        found: list[Found] = []
+        for some in Nearest(self._db, vector, self._check).best(2 * depth):
+            self._check()
+            rows = self._db.execute(statement, (orjson.dumps(some).decode(), *values, depth - len(found))).fetchall()
+            found += [Found(key, (id, route), vector_rank=len(found) + place) for place, (key, id, route) in enumerate(rows, 1)]
+            if len(found) >= depth:
+                break
+        return found
+
+    # -- bounds ------------------------------------------------------------------------------------------
+
+    def _is_late(self) -> bool:
+        return self._end_s is not None and time.monotonic() > self._end_s
+
+    def _check(self) -> None:
+        if self._is_late():
+            raise self._late()
+
+    def _late(self) -> Unavailable:
+        return Unavailable(
+            f"the search was given up after {self._query.timeout_s:g} s: ask for rarer words, or narrow it down with filters",
+            code="search.timeout",
+        )
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Raise what is to be told of errors of SQLite."""
+        try:
+            yield
         except sqlite3.DatabaseError as error:
-            raise StoreError(f"{path} cannot be searched: {error}", code="search.failed") from error
-    return [_hit(query, *each) for each in found]
+            if self._is_late():
+                raise self._late() from error
+            if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise Unavailable(f"{self._path} is locked, it may be being upgraded; try again", code="search.busy") from error
+            raise StoreError(f"{self._path} cannot be searched: {error}", code="search.failed") from error
 
 
-def _ask(db: sqlite3.Connection, statement: str, query: str, limit: int) -> list[tuple[Any, ...]]:
-    try:
-        return db.execute(statement, (query, limit)).fetchall()
-    except sqlite3.OperationalError:
-        words = " ".join('"' + word.replace('"', '""') + '"' for word in query.replace("\0", " ").split())
-        return db.execute(statement, (words, limit)).fetchall() if words else []
+def _words(text: str) -> list[str]:
+    """The words of a text, each in quotes, once."""
+    return list(dict.fromkeys('"' + word.replace('"', '""') + '"' for word in text.replace("\0", " ").split()))
 
 
-def _hit(
-    query: str, id: str, title: str, snippet: str | None, fields: str, score: float, text: str, route: str, part: str
-) -> Hit:
-    shown = joined(_excerpt(query, text) if snippet is None else snippet)
-    part = part if _NAMED.search(part) else ""
-    return Hit(f"{id}/{part}" if part else id, title, shown, fields, score, route, id, part)
+def _fused(by_words: Sequence[Found], by_vector: Sequence[Found]) -> list[Found]:
+    """Both lists in one, by reciprocal rank fusion."""
+    known = {each.key: each for each in by_words}
+    for each in by_vector:
+        known.setdefault(each.key, each).vector_rank = each.vector_rank
+    for each in known.values():
+        each.score = sum(1 / (FUSION + rank) for rank in (each.words_rank, each.vector_rank) if rank is not None)
+    return sorted(known.values(), key=lambda each: (-each.score, each.key))
 
 
-def _excerpt(query: str, text: str) -> str:
-    """The first place in a long text where one of the words stands, or else its beginning."""
-    words = [re.escape(joined(word)) for word in re.findall(r"[\w\u200b]+", query) if word not in ("AND", "OR", "NOT", "NEAR")]
-    found = re.search(rf"{'|'.join(words)}", text, re.IGNORECASE) if words else None
-    if found is None:
-        return text[: 2 * AROUND_CHARS] + "…"
-    start, end = max(0, found.start() - AROUND_CHARS), found.end() + AROUND_CHARS
-    before, after = text[start : found.start()], text[found.end() : end]
-    return f"{'…' if start else ''}{before}[{found[0]}]{after}…"
+def _grouped(found: Sequence[Found]) -> list[Found]:
+    """The best row of each document, with some of its others."""
+    best: dict[tuple[str, str], Found] = {}
+    for each in found:
+        first = best.setdefault(each.document, each)
+        if first is not each and len(first.others) < MOST_OTHERS:
+            first.others.append(each)
+    return list(best.values())
 
 
 def count(path: Path) -> int:
@@ -112,4 +222,6 @@ def count(path: Path) -> int:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )

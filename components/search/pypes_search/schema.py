@@ -11,8 +11,8 @@ from pypes_search.words import parted
 
 #: Format of the file; a newer one is refused, an older one upgraded by whoever opens it for writing.
 #: 1: one space of ids. 2: documents by route and id, their parts and versions; letters of scripts without spaces are words.
-#: 3: the versions of a document beside one another, and which of them is seen.
-FORMAT: Final = 3
+#: 3: the versions of a document beside one another, and which of them is seen. 4: vectors beside the words, and who may see what.
+FORMAT: Final = 4
 #: Marks the file as ours ("Pyps").
 APPLICATION_ID: Final = 0x50797073
 
@@ -22,7 +22,7 @@ _TABLES: Final = """
 CREATE TABLE documents (
     key INTEGER PRIMARY KEY, route TEXT NOT NULL, id TEXT NOT NULL, part TEXT NOT NULL, version TEXT NOT NULL,
     title TEXT NOT NULL, text TEXT NOT NULL, fields TEXT NOT NULL, parted_title TEXT, parted_text TEXT,
-    UNIQUE (id, route, part, version)
+    acl TEXT, UNIQUE (id, route, part, version)
 );
 CREATE TABLE versions (
     id TEXT NOT NULL, route TEXT NOT NULL, version TEXT NOT NULL, gone_ms INTEGER, PRIMARY KEY (id, route)
@@ -31,6 +31,29 @@ CREATE INDEX versions_gone ON versions (gone_ms) WHERE gone_ms IS NOT NULL;
 CREATE TABLE leftovers (id TEXT NOT NULL, route TEXT NOT NULL, part TEXT NOT NULL, PRIMARY KEY (id, route)) WITHOUT ROWID;
 CREATE VIEW indexed (key, title, text) AS
     SELECT key, coalesce(parted_title, title), coalesce(parted_text, text) FROM documents;
+"""
+
+# Vectors lie in blocks, which are read whole; where that of a row is stands in vector_places (see :mod:`pypes_search.vectors`).
+_VECTORS: Final = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE vectors (block INTEGER PRIMARY KEY, keys BLOB NOT NULL, packed BLOB NOT NULL);
+CREATE TABLE vector_blocks (block INTEGER PRIMARY KEY, live INTEGER NOT NULL);
+CREATE TABLE vector_places (key INTEGER PRIMARY KEY, block INTEGER NOT NULL);
+"""
+# Whoever deletes or changes a row, its vector goes with it.
+_VECTOR_TRIGGERS: Final = """
+CREATE TRIGGER documents_vector_delete AFTER DELETE ON documents BEGIN
+    DELETE FROM vector_places WHERE key = old.key;
+END;
+CREATE TRIGGER documents_vector_update AFTER UPDATE ON documents BEGIN
+    DELETE FROM vector_places WHERE key = old.key;
+END;
+CREATE TRIGGER vector_places_delete AFTER DELETE ON vector_places BEGIN
+    UPDATE vector_blocks SET live = live - 1 WHERE block = old.block;
+END;
+CREATE TRIGGER vector_places_update AFTER UPDATE OF block ON vector_places BEGIN
+    UPDATE vector_blocks SET live = live - 1 WHERE block = old.block;
+END;
 """
 
 # The index is told to merge small transactions later and more at once: a third less work than by its defaults.
@@ -60,7 +83,7 @@ CREATE TRIGGER documents_update AFTER UPDATE OF title, text, parted_title, parte
 END;
 """
 
-SCHEMA: Final = _TABLES + _WORDS + _TRIGGERS
+SCHEMA: Final = _TABLES + _VECTORS + _WORDS + _TRIGGERS + _VECTOR_TRIGGERS
 
 _PUT_ASIDE: Final = (
     "".join(f"DROP TRIGGER documents_{event}; " for event in ("insert", "delete", "update"))
@@ -70,7 +93,7 @@ _PUT_ASIDE: Final = (
 # A row of a table was a document of its own, called by the table's id and its number. Of versions the receipt is known, and in
 # format 2 the ordinal; in format 1 the route stands among the metadata. The words stay as they are where their parting does.
 _UPGRADE: Final = """
-INSERT INTO documents
+INSERT INTO documents (key, route, id, part, version, title, text, fields, parted_title, parted_text)
     SELECT key, route, CASE WHEN is_row THEN substr(id, 1, length(id) - length(number) - 1) ELSE id END,
         CASE WHEN is_row THEN 'row=' || number ELSE part END,
         CASE WHEN place = '' OR place = id THEN '' WHEN instr(place, '/') THEN place || '/0000000000000000'
@@ -94,7 +117,8 @@ SELECT key, route, id, part, version AS place, title, text, fields, parted_title
 """
 _UPGRADES: Final = {
     1: _PUT_ASIDE.replace("DROP VIEW", "DROP TABLE words; DROP VIEW") + SCHEMA + _UPGRADE % _FROM_1,
-    2: _PUT_ASIDE + _TABLES + _UPGRADE % _FROM_2 + _TRIGGERS,
+    2: _PUT_ASIDE + _TABLES + _VECTORS + _UPGRADE % _FROM_2 + _TRIGGERS + _VECTOR_TRIGGERS,
+    3: "ALTER TABLE documents ADD COLUMN acl TEXT; " + _VECTORS + _VECTOR_TRIGGERS,
 }
 
 

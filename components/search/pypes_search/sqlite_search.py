@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,9 +15,10 @@ from pypes import Example, Help, Packet, Parameters, Publisher, Reject, Retry, U
 from pypes.core.identity import Completed, Identity
 from pypes.errors import BadId, StoreError
 from pypes_search.index import TOMBSTONE_S, SearchIndex
-from pypes_search.row import Row
+from pypes_search.row import One, Row, one_of
 from pypes_search.turn import Turn
 from pypes_search.unended import Unended
+from pypes_search.vectors import MOST_DIMENSIONS, Space, pack
 from pypes_search.words import parted
 
 T = TypeVar("T")
@@ -27,17 +28,24 @@ DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 #: Metadata kept with a document; the rest says how it travelled, not what it is.
 KEPT_META = (
-    *("filename", "path", "url", "modified", "mimetype", "route", "receipt", "row"),
+    *("filename", "path", "url", "modified", "mimetype", "route", "receipt", "row", "pages_lost"),
     *("charset", "charset_declared", "charset_guessed", "replaced_characters"),
 )
 
+#: Numbers that say where a chunk stands, which nobody searches for.
+PLACES = ("page", "page_end", "start", "end")
+
 
 class SQLiteSearch(Publisher):
-    """Index documents for full-text search in one SQLite file (ask it with ``pypes-search``).
+    """Index documents for search by words, and by meaning, in one SQLite file (ask it with ``pypes search``).
 
     A document replaces the one of the same route and id (packet metadata or field ``id``) with all of its parts as soon as it is
     complete; if something of it fails, the older one stays. A DELETE removes it. A document without an id is known by its place,
     receipt and ordinal in the delivery, so that what is run again doubles nothing.
+    The list of numbers in field ``vector``, as embedders make it, is stored beside the words, and is found by what it is near to.
+    All vectors of an index have the same length, and are of one model (metadata ``model`` of the field): a document with another
+    one becomes a dead letter. Who may see a document says its metadata ``acl``; without it, anybody.
+
     Many instances may write to one file: they take turns, one transaction for up to 256 packets that wait. If the file is removed
     or replaced, they make a new one, or go on with that; while something else lies there, they wait.
     """
@@ -59,6 +67,10 @@ class SQLiteSearch(Publisher):
         title: Annotated[str, Help("Field that holds the title; the file name stands in for it.")] = "title"
         fields: Annotated[list[str], Help("Fields to index as text; empty: all that hold text, but for those in omit.")] = []
         omit: Annotated[list[str], Help("Fields not to index when fields is empty; they are stored all the same.")] = ["links"]
+        vector: Annotated[str, Help("Field that holds the vector, a list of numbers; empty: none does.")] = "vector"
+        dimensions: Annotated[
+            int, Help("How many numbers a vector has; 0: as many as the first one.", ge=0, le=MOST_DIMENSIONS)
+        ] = 0
         tombstone_s: Annotated[
             float, Help("How long it is known of a deleted document that older versions must not come back, in seconds.", ge=0)
         ] = TOMBSTONE_S
@@ -68,20 +80,33 @@ class SQLiteSearch(Publisher):
         self._index = SearchIndex(Path(self.data_dir, params.path), self.durability, tombstone_s=params.tombstone_s)
         self._turn = Turn()
         self._unended = Unended()
+        space, wanted = self._index.space, params.dimensions
+        if space is not None and wanted not in (0, space.dimensions):
+            raise StoreError(
+                f"{params.path} holds vectors of {space.dimensions} numbers, and parameter dimensions is {wanted};"
+                " choose another path, or remove the file and post the documents again",
+                code="search.dimensions",
+            )
 
     def process_batch(self, packets: list[Packet]) -> None:
         seen: Counter[tuple[str, bytes]] = Counter()
         rows: list[Row] = []
         nameless: list[Row] = []
+        vectors: dict[One, bytes | None] = {}
+        field = self.params.vector
         for packet in packets:
             try:
                 document = packet.document
             except BadId as error:
                 raise Reject(error.message, error.code) from error
-            (nameless if document is None else rows).append(self._row(packet, document, seen))
+            row = self._row(packet, document, seen)
+            (nameless if document is None else rows).append(row)
+            if row.text is not None and (self._index.space is not None or field in packet):
+                vectors[one_of(row)] = self._vector(packet, field) if field in packet else None
         turn = self._turn
         turn.rows += rows
         turn.nameless += nameless
+        turn.vectors |= vectors
         turn.look = None
 
     def complete(self, documents: list[Completed]) -> int:
@@ -103,7 +128,7 @@ class SQLiteSearch(Publisher):
         if turn:
             begun = turn.unended if turn.rows else ()
             told = turn.told + self._unended.ending(turn.told, begun)
-            self._ask(self._index.apply, turn.rows, turn.nameless, told, turn.look)
+            self._ask(self._index.apply, turn.rows, turn.nameless, told, turn.look, turn.vectors)
             self._unended.committed(turn.told, begun)
 
     def _ask(self, fn: Callable[..., T], *args: Any) -> T:
@@ -123,6 +148,39 @@ class SQLiteSearch(Publisher):
         if hasattr(self, "_index"):
             self._index.close()
 
+    def _vector(self, packet: Packet, field: str) -> bytes | None:
+        """The vector of a packet, packed; ``None`` if it points nowhere. Raises ``Reject`` if it does not fit this index."""
+        value = packet.get(field)
+        while type(value) is list and len(value) == 1 and type(value[0]) is list:
+            value = value[0]  # one value that is a list, or the values of a field
+        try:
+            if type(value) is not list:
+                raise ValueError("it holds something other than a list")
+            packed = pack(value)
+        except ValueError as error:
+            raise Reject(
+                f"field {field!r} is no vector: {error}; a vector is a list of numbers (parameter vector names its field)",
+                "search.bad_vector",
+            ) from error
+        given, known, wanted = packet.get_meta("model", field), self._index.space, self.params.dimensions
+        space = Space(len(value), given if isinstance(given, str) else "")
+        if wanted in (0, space.dimensions) and (known is None or (space.model and not known.model)):
+            known = self._ask(self._index.claim, space)
+        expected = wanted if known is None else known.dimensions
+        if space.dimensions != expected:
+            raise Reject(
+                f"field {field!r} has {space.dimensions} numbers, and vectors of {self.params.path} have {expected};"
+                " publish what another model makes to another path",
+                "search.dimensions",
+            )
+        if known is not None and space.model and known.model and space.model != known.model:
+            raise Reject(
+                f"field {field!r} was made by {space.model}, and vectors of {self.params.path} by {known.model};"
+                " publish what another model makes to another path",
+                "search.other_model",
+            )
+        return packed
+
     def _row(self, packet: Packet, document: Identity | None, seen: Counter[tuple[str, bytes]]) -> Row:
         version = packet.version
         if packet.is_deletion:
@@ -130,20 +188,27 @@ class SQLiteSearch(Publisher):
                 raise Reject("a deletion needs an id: DELETE /docs/{route}/{id}", "search.no_id")
             return Row(document.id, route=document.route, version="" if version is None else version.text)
         params = self.params
+        body: list[str] = []
         texts: list[str] = []
+        is_chunk = type(packet.get("start")) is int and type(packet.get("end")) is int
         stored: dict[str, Any] = {}
         title = ""
         for name, values in packet:
             if name == params.title:
                 title = " ".join(_texts(values))
                 continue
-            if name in params.fields or not (params.fields or name in params.omit):
+            if name == params.vector:
+                continue
+            if name == "text":
+                if not params.fields or name in params.fields:
+                    body = _texts(values)
+                continue
+            if name in params.fields or not (params.fields or name in params.omit or (is_chunk and name in PLACES)):
                 texts += _texts(values)
-            if name != "text":
-                stored[name] = values[0] if len(values) == 1 and not packet.is_multivalued(name) else values
+            stored[name] = values[0] if len(values) == 1 and not packet.is_multivalued(name) else values
         known = packet.parts()[1] or {}
         meta = {name: known[name] for name in KEPT_META if name in known}
-        text = "\n".join(texts)
+        text = "\n".join(body + texts)
         fields = _json({"fields": stored, "meta": meta}).decode()
         part = packet.part
         if document is not None:
@@ -157,7 +222,16 @@ class SQLiteSearch(Publisher):
             digest = _digest(place, title, text, _json(content), seen)
             id, part, key = (place, digest, "") if place else (digest, "", "")
         title = title or str(meta.get("filename") or "")
-        return Row(id, title, text, fields, route, part, key, parted(title), parted(text))
+        return Row(id, title, text, fields, route, part, key, parted(title), parted(text), _acl(known))
+
+
+def _acl(known: Mapping[str, Any]) -> str | None:
+    """Those who may see a document, as JSON: names of users and groups. An empty list, or ``null``, is nobody."""
+    if "acl" not in known:
+        return None
+    given = known["acl"]
+    names = given if isinstance(given, list) else [] if given is None else [given]
+    return _json([str(name) for name in names]).decode()
 
 
 def _texts(values: Iterable[Any]) -> list[str]:

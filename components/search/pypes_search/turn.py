@@ -7,7 +7,7 @@ from typing import Final
 
 from pypes.core.identity import Completed
 from pypes_search.looking import Look
-from pypes_search.row import NO_RUN, Key, Of, Row, Told, of_row, of_told
+from pypes_search.row import NO_RUN, Key, Of, One, Row, Told, of_row, of_told
 
 #: Stands for the version of a deletion that has none: newer than all.
 _LAST: Final = "\U0010ffff"
@@ -20,6 +20,8 @@ class Turn:
         self.rows: list[Row] = []
         self.nameless: list[Row] = []
         self.told: list[Told] = []
+        #: The vectors of rows, packed; ``None`` for a row without one.
+        self.vectors: dict[One, bytes | None] = {}
         #: The rows that the index has for these; looked up when that is first needed.
         self.look: Look | None = None
         #: By document, the parts that go with versions of this turn.

@@ -17,16 +17,17 @@ from pypes_search.looking import There, find
 from pypes_search.row import NO_RUN, Key, Row, text_of
 from pypes_search.versions import delete, unfollow
 
-_COLUMNS: Final = "id, title, text, fields, route, part, version, parted_title, parted_text"
+_COLUMNS: Final = "id, title, text, fields, route, part, version, parted_title, parted_text, acl"
 # An unchanged row, as a retry brings it, costs nothing.
 _SET: Final = (
     "DO UPDATE SET version = excluded.version, title = excluded.title, text = excluded.text, fields = excluded.fields,"
-    " parted_title = excluded.parted_title, parted_text = excluded.parted_text"
-    " WHERE (version, title, text, fields) IS NOT (excluded.version, excluded.title, excluded.text, excluded.fields)"
+    " parted_title = excluded.parted_title, parted_text = excluded.parted_text, acl = excluded.acl"
+    " WHERE (version, title, text, fields, acl)"
+    " IS NOT (excluded.version, excluded.title, excluded.text, excluded.fields, excluded.acl)"
 )
-_INSERT: Final = Bulk(f"INSERT INTO documents ({_COLUMNS}) VALUES %s ON CONFLICT (id, route, part, version) {_SET}", 9)
+_INSERT: Final = Bulk(f"INSERT INTO documents ({_COLUMNS}) VALUES %s ON CONFLICT (id, route, part, version) {_SET}", 10)
 #: In place of other rows, by their keys.
-_REPLACE: Final = Bulk(f"INSERT INTO documents (key, {_COLUMNS}) VALUES %s ON CONFLICT (key) {_SET}", 10)
+_REPLACE: Final = Bulk(f"INSERT INTO documents (key, {_COLUMNS}) VALUES %s ON CONFLICT (key) {_SET}", 11)
 
 
 def insert(db: sqlite3.Connection, rows: Sequence[Row]) -> None:

@@ -22,7 +22,7 @@ from pypes.errors import NotFound, StoreError
 from pypes.packet import Packet
 from pypes.testing import ComponentSuite, run_component
 from pypes.testing.node import until
-from pypes_search.command import main
+from pypes_search.command import search as main
 from pypes_search.index import SYNC_INTERVAL_S, SearchIndex
 from pypes_search.query import count, search
 from pypes_search.row import Row

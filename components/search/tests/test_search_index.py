@@ -13,14 +13,17 @@ from pathlib import Path
 import orjson
 import pytest
 
+from pypes.component.searching import SearchQuery
 from pypes.errors import StoreError
+from pypes_search.hits import EXCERPT_CHARS
 from pypes_search.index import SearchIndex
-from pypes_search.query import EXCERPT_CHARS, count, search
-from pypes_search.row import Row
+from pypes_search.query import ask, count, search
+from pypes_search.row import Row, of_row, one_of
 from pypes_search.schema import APPLICATION_ID, FORMAT
+from pypes_search.vectors import Space, pack
 from pypes_search.words import parted
 
-from . import search_format_1, search_format_2
+from . import search_format_1, search_format_2, search_format_3
 
 
 @pytest.fixture
@@ -38,10 +41,14 @@ def ids(path: Path) -> list[str]:
 
 
 def check(path: Path) -> None:
-    """Nothing is damaged, and the index of words says what the documents say."""
+    """Nothing is damaged, the index of words says what the documents say, and vectors are only of these."""
     with closing(sqlite3.connect(path)) as db, db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+        places = "SELECT count(*) FROM vector_places p WHERE p.block = b.block"
+        assert db.execute(f"SELECT block FROM vector_blocks b WHERE live != ({places})").fetchall() == []
+        assert db.execute("SELECT block FROM vectors EXCEPT SELECT block FROM vector_blocks").fetchall() == []
+        assert db.execute("SELECT key FROM vector_places EXCEPT SELECT key FROM documents").fetchall() == []
 
 
 def remove(path: Path) -> None:
@@ -113,6 +120,32 @@ class TestFormat:
         assert ids(path) == ["sheet/7", "alone", place, "digest", "sheet"]
         assert not search(path, "table")
         assert count(path) == 5
+        check(path)
+
+    def test_an_index_of_format_3_is_upgraded_in_place(self, path: Path) -> None:
+        old, new = (f"r{n}/0000000/{1:016}" for n in (1, 2))
+        fields = orjson.dumps({"fields": {"language": "en"}, "meta": {}}).decode()
+        rows = [("news", "a", "", each, "A", f"word {each}", fields) for each in (old, new)]
+        rows.append(("", "b", "row=1", old, "B", "word", "{}"))
+        search_format_3.write(path, rows, [("a", "news", new)])
+        # one that nobody has upgraded yet is read as it is, also with filters
+        asked = SearchQuery("word", filters=("language=en",), principals=("ada",))
+        assert [hit.id for hit in ask(path, asked, lambda *_: ([1.0], "")).hits] == ["a"]
+        index = SearchIndex(path)
+        with closing(sqlite3.connect(path)) as db:
+            assert db.execute("PRAGMA user_version").fetchone() == (FORMAT,)
+            assert db.execute("SELECT id, version, acl FROM documents ORDER BY key").fetchall() == [
+                ("a", old, None),
+                ("a", new, None),
+                ("b", old, None),
+            ]
+        assert sorted(hit.id for hit in search(path, "word")) == ["a", "b/row=1"]
+        index.claim(Space(2))
+        newest = Row("a", "A", "word again", route="news", version=f"r3/0000000/{1:016}")
+        index.apply([newest], told=[(*of_row(newest), True, False)], vectors={one_of(newest): pack([1, 0])})
+        index.close()
+        assert [hit.id for hit in ask(path, SearchQuery("nothing"), lambda *_: ([1.0, 0.0], "")).hits] == ["a"]
+        assert sorted(ids(path)) == ["a", "b"]
         check(path)
 
     def test_an_upgrade_that_is_killed_has_changed_nothing(self, path: Path) -> None:

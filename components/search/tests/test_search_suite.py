@@ -8,8 +8,10 @@ from typing import Any
 
 import orjson
 
+from pypes.component.searching import SearchQuery
 from pypes.testing import PublisherSuite
-from pypes_search.query import search
+from pypes_search.hits import Hit
+from pypes_search.query import ask, search
 from pypes_search.sqlite_search import SQLiteSearch
 
 
@@ -23,10 +25,17 @@ class TestWholeDocuments(PublisherSuite):
     component = Unsynced
 
     def fields(self, text: str) -> Mapping[str, Any]:
-        return {"text": "word", "said": text}
+        return {"text": "word", "said": text, "vector": [float(len(text)), 1.0, float(sum(map(ord, text)) % 7)]}
 
     def seen(self, folder: Path) -> Iterable[tuple[str, str | None, str, str]]:
-        if not (folder / "search.db").exists():
+        path = folder / "search.db"
+        if not path.exists():
             return []
-        hits = search(folder / "search.db", "word", 1000)
-        return [(hit.route, hit.document, hit.part, orjson.loads(hit.fields)["fields"]["said"]) for hit in hits]
+        by_words = list(map(_shown, search(path, "word", 1000)))
+        by_vector = map(_shown, ask(path, SearchQuery("nothing", 1000), lambda *_: ([1.0, 2.0, 3.0], "")).hits)
+        assert sorted(by_words) == sorted(by_vector)
+        return by_words
+
+
+def _shown(hit: Hit) -> tuple[str, str, str, str]:
+    return hit.route, hit.document, hit.part, orjson.loads(hit.fields)["fields"]["said"]

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pypes.component.searching import SearchQuery
 from pypes_search.index import SearchIndex
-from pypes_search.query import count, search
-from pypes_search.row import Of, Row, Told
+from pypes_search.query import ask, count, search
+from pypes_search.row import Of, One, Row, Told, one_of
+from pypes_search.vectors import Space, pack
 
 from .test_search_index import check
 
+SPACE = Space(2, "compass")
 IDS, PARTS = st.sampled_from("ab"), st.sampled_from(["", "row=1", "row=2", "row=3"])
 VERSIONS = st.integers(1, 6).map(lambda n: f"r{n}/0000000/0000000000000001")
 
@@ -23,8 +26,8 @@ def _put(id: str, version: str, part: str, text: str) -> Row:
     return Row(id, version, f"word {text}", part=part, version=version)
 
 
-PUT = st.builds(_put, IDS, VERSIONS, PARTS, IDS)
-DELETE = st.builds(lambda id, version: Row(id, version=version), IDS, VERSIONS)
+PUT = st.tuples(st.builds(_put, IDS, VERSIONS, PARTS, IDS), st.none() | st.integers(1, 9))
+DELETE = st.tuples(st.builds(lambda id, version: Row(id, version=version), IDS, VERSIONS), st.none())
 END = st.tuples(IDS, st.just(""), VERSIONS, st.booleans(), st.just(False))
 END_DELETED = st.tuples(IDS, st.just(""), VERSIONS, st.booleans(), st.just(True))
 TURN = st.tuples(
@@ -36,18 +39,20 @@ TURN = st.tuples(
 
 
 class Model:
-    """By document the newest whole version, and the titles of parts by version."""
+    """By document the newest whole version, and the titles and vectors of parts by version."""
 
     def __init__(self) -> None:
         self.whole: dict[str, str] = {}
         self.rows: dict[tuple[str, str, str], str] = {}
+        self.vectors: dict[tuple[str, str, str], int | None] = {}
 
-    def apply(self, rows: list[Row], told: list[Told]) -> None:
-        for row in rows:
+    def apply(self, rows: list[Row], told: list[Told], vectors: list[int | None]) -> None:
+        for row, vector in zip(rows, vectors, strict=True):
             if row.text is None:
                 self._switch(row.id, row.version)
             elif row.version >= self.whole.get(row.id, ""):
                 self.rows[row.id, row.part, row.version] = row.text
+                self.vectors[row.id, row.part, row.version] = vector
         for id, _, version, is_whole, _ in told:
             if is_whole:
                 self._switch(id, version)
@@ -84,30 +89,57 @@ class Model:
         )
 
 
-@given(st.lists(TURN, max_size=8), st.sampled_from([1, 2_000]))
-def test_an_index_is_as_its_model(tmp_path_factory: pytest.TempPathFactory, turns: list, most: int) -> None:  # type: ignore[type-arg]
+def _vector(number: int) -> list[float]:
+    return [number, 10.0]
+
+
+def _packed(rows: list[Row], numbers: list[int | None]) -> dict[One, bytes | None]:
+    return {
+        one_of(row): None if number is None else pack(_vector(number))
+        for row, number in zip(rows, numbers, strict=True)
+        if row.text is not None
+    }
+
+
+@given(st.lists(TURN, max_size=8), st.sampled_from([1, 2_000]), st.sampled_from([1, 32]))
+def test_an_index_is_as_its_model(
+    tmp_path_factory: pytest.TempPathFactory,
+    turns: list,  # type: ignore[type-arg]
+    most: int,
+    most_small: int,
+) -> None:
     path = tmp_path_factory.mktemp("index") / "search.db"
     writers = [SearchIndex(path, "never"), SearchIndex(path, "never")]
+    for each in writers:
+        each.claim(SPACE)
     model = Model()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pypes_search.versions.MOST_REMOVED", most)
-        for rows, told, way, writer in turns:
+        patch.setattr("pypes_search.vectors.MOST_SMALL", most_small)
+        patch.setattr("pypes_search.vectors.BLOCK_BYTES", 4 * 6)
+        for written, told, way, writer in turns:
+            rows, numbers = [row for row, _ in written], [number for _, number in written]
             end = [each[:3] for each in told if each[3]]
             look = None if way == "does not look" else writers[writer].look(rows, end)
             if look is not None:
                 assert {of: look.counts.get(of, 0) for of in end} == model.removed(rows, told)
             if way == "looks before another writes":
                 other = [_put("a", "r3/0000000/0000000000000001", "row=1", "x")]
-                writers[1 - writer].apply(other)
-                model.apply(other, [])
-            writers[writer].apply(rows, told=told, look=look)
-            model.apply(rows, told)
+                writers[1 - writer].apply(other, vectors=_packed(other, [5]))
+                model.apply(other, [], [5])
+            writers[writer].apply(rows, told=told, look=look, vectors=_packed(rows, numbers))
+            model.apply(rows, told, numbers)
             hits = sorted((hit.document, hit.part, hit.title) for hit in search(path, "word", 100))
             assert hits == model.seen
             assert count(path) == len(hits)
             with closing(sqlite3.connect(path)) as db:
                 kept = db.execute("SELECT id, part, version, text FROM documents").fetchall()
             assert {tuple(row[:3]): row[3] for row in kept} == model.rows
+            near = ask(path, SearchQuery("nothing", 100), lambda *_: (_vector(1), "")).hits
+            wanted = [one for one in model.seen if model.vectors[one] is not None]
+            assert sorted((hit.document, hit.part, hit.title) for hit in near) == wanted
+            numbers = [model.vectors[hit.document, hit.part, hit.title] or 0 for hit in near]
+            assert numbers == sorted(numbers)
     for index in writers:
         index.close()
     check(path)
