@@ -61,6 +61,8 @@ setup(
             # with its patches of subprocess and os.fork
             "coverage>=7.10",
             "hypothesis>=6.100",
+            # dates of other languages than English
+            "dateparser>=1.2",
             # clients whose errors are told apart
             "httpx>=0.28",
             "opensearch-py>=2.8,<3",

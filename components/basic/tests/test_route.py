@@ -7,15 +7,12 @@ from typing import Any
 import pytest
 
 from pypes import Packet
-from pypes.core.limits import Limits
 from pypes.errors import InvalidInput
-from pypes.graph.model import Graph, GraphNode, Wire
-from pypes.runtime.scheduler import Feed, Scheduler
 from pypes.testing import ComponentSuite, run_component
-from pypes_basic.null import Null
 from pypes_basic.route import MOST_RULES, Route
 
 from .packages import packages
+from .unwired import run_unwired
 
 
 def ways(packets: list[Packet], *rules: str, **params: Any) -> dict[str, list[Any]]:
@@ -101,15 +98,8 @@ class TestRoute(ComponentSuite):
         assert (letter.code, letter.error.partition(":")[0]) == ("route.rule", "rule 2, n + 1 > 3")
 
     def test_a_packet_for_an_output_without_a_wire_is_counted(self) -> None:
-        route = Route()
-        route.configure({"rules": ["n == 1", "n == 2"]})
-        graph = Graph("g", {name: GraphNode(name, name, {}) for name in ("route", "end")}, (Wire("route", "out1", "end", "in"),))
-        scheduler = Scheduler(graph, {"route": route, "end": Null()}, limits=Limits(), on_done=lambda epoch: None)
-        scheduler.setup()
-        scheduler.submit(Feed(iter([("route", [Packet({"n": n}) for n in range(4)], range(4))]), 4))
-        scheduler.drain()
-        scheduler.teardown()
-        assert route._counts.totals == {"dropped": 3}
+        counts, _ = run_unwired(Route, [Packet({"n": n}) for n in range(4)], "out1", rules=["n == 1", "n == 2"])
+        assert counts == {"dropped": 3}
 
     @pytest.mark.parametrize(
         ("rules", "fault"),
