@@ -34,7 +34,9 @@ from benchmarks.report import Line
 from pypes.testing.node import free_port, until
 from pypes_basic.charset import decode
 from pypes_basic.labels import UTF_8
-from pypes_documents.flow import OUT_OF_LINE, running_text, spaced
+from pypes_documents.flow import OUT_OF_LINE, spaced, take_out
+from pypes_documents.job import Text
+from pypes_documents.page_blocks import add_blocks
 from pypes_search.index import SearchIndex
 from pypes_search.query import count
 from pypes_search.row import Row
@@ -81,7 +83,10 @@ def work(document: tuple[str, str, bytes]) -> Row:
         fields["links"] = list({urljoin("", target): None for target in targets if not target.startswith("#")})
         title_tag = tree.css_first("title")
         title = " ".join(title_tag.text().split()) if title_tag else ""
-        text = running_text(tree, tree.css(OUT_OF_LINE))
+        take_out(tree.css(OUT_OF_LINE))
+        blocks = Text(len(data) + 1)
+        add_blocks(blocks, tree)
+        text = blocks.text
     else:
         title = name
         text, found = decode(data)

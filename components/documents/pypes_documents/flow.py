@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborNode
 
 from pypes_basic.line_breaks import unbroken
 
@@ -61,17 +61,13 @@ def plain(text: str) -> str:
     return " ".join(unbroken(text).split())
 
 
-def running_text(tree: LexborHTMLParser, nodes: Iterable[LexborNode]) -> str:
-    """The text that a reader sees of a page whose source was spaced.
-
-    ``nodes`` has all that is :data:`OUT_OF_LINE`; what is not seen is taken out of the tree.
-    """
+def take_out(nodes: Iterable[LexborNode]) -> None:
+    """Take what is not seen out of the tree of a page whose source was spaced; ``nodes`` has all that is :data:`OUT_OF_LINE`."""
     for node in nodes:
         if node.tag == "ruby":
             _set_beside(node)
         elif node.tag in _INVISIBLE:
             node.decompose(recursive=False)
-    return plain(tree.body.text()) if tree.body else ""
 
 
 def _set_beside(ruby: LexborNode) -> None:

@@ -63,7 +63,7 @@ def test_long_lists_to_select_from_are_text_as_short_ones(options: int) -> None:
     page = f"<p>a{' ' * 9000}<SELECT name=x>{listed}</select\n>b<selected>c"
     (packet,) = run_component(HTML, [Packet.from_document({"data": page.encode()})]).packets
     assert isinstance(packet, Packet)
-    assert packet.get("text") == " ".join(["a", *map("o{}".format, range(options)), "b", "c"])
+    assert packet.get("text").split() == ["a", *map("o{}".format, range(options)), "b", "c"]
     changed = eased(page)
     assert str(eased(page.encode()), "ascii") == changed  # type: ignore[arg-type]
     assert isinstance(changed, str)

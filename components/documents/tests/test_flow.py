@@ -5,14 +5,22 @@ from __future__ import annotations
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from pypes_documents.flow import OUT_OF_LINE, running_text, spaced
+from pypes_documents.flow import OUT_OF_LINE, spaced, take_out
+from pypes_documents.job import Text
+from pypes_documents.page_blocks import add_blocks
 
 
 def text_of(page: str) -> str:
+    """The words of a page, in one line."""
     texts = []
     for source in (page, page.encode()):
         tree = LexborHTMLParser(spaced(source))
-        texts.append(running_text(tree, tree.css(OUT_OF_LINE)))
+        take_out(tree.css(OUT_OF_LINE))
+        text = Text(10_000)
+        add_blocks(text, tree)
+        words = [text.text[block.start : block.end] for block in text.blocks if block.rows is None]
+        words += [cell for block in text.blocks for row in block.rows or () for cell in row]
+        texts.append(" ".join(" ".join(words).split()))
     assert texts[0] == texts[1]
     return texts[0]
 
@@ -44,7 +52,7 @@ def test_blocks_part_words(tag: str) -> None:
     [
         ("<p><b>W</b>elcome to the super<wbr>market, H<sub>2</sub>O", "Welcome to the supermarket, H2O"),
         ("<ul><li>one<li>two</ul>three", "one two three"),
-        ("<table><tr><td>left<td>right<tr><th>below</table>after", "left right below after"),
+        ("<table><tr><td>left<td>right<tr><th>below</table>after", "after left right below"),
         ("<select><option>red<option>green</select>", "red green"),
         ("line<br>break<br/>again<hr>end", "line break again end"),
         ("one<img src=x>two<input>three", "one two three"),
@@ -68,7 +76,7 @@ def test_blocks_part_words(tag: str) -> None:
         ("<p>one <b>two</b> <i>three</i>,", "one two three,"),
         ("<p>one\f<p>two", "one two"),
         ("<p>one</p>\ntwo<h1>three</h1> <h2>four</h2><b>five</b>\f six</body>\n<p>seven", "one two three four five six seven"),
-        ("<table><tr><td>one</td>\n<td>two</td>\n</tr>\n<tr><td>three</table>\nfour", "one two three four"),
+        ("<table><tr><td>one</td>\n<td>two</td>\n</tr>\n<tr><td>three</table>\nfour", "four one two three"),
         ("<select><option>one</option>\n<option>two</option>\n</select>", "one two"),
         ("one<pre>\ntwo</pre>\nthree", "one two three"),
         ("<textarea>a<p>b</textarea>", "a <p>b"),
