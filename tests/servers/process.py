@@ -6,7 +6,7 @@ import importlib.util
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,14 @@ def listens(port: int) -> bool:
 
 @contextmanager
 def running(
-    command: Sequence[object], port: int, log: Path, stop: signal.Signals = signal.SIGTERM, **options: Any
+    command: Sequence[object],
+    port: int,
+    log: Path,
+    stop: signal.Signals = signal.SIGTERM,
+    is_ready: Callable[[], bool] = lambda: True,
+    **options: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The process of a command while it serves ``port`` of loopback; ``options`` are those of ``Popen``.
+    """The process of a command while it serves ``port`` of loopback, and ``is_ready``; ``options`` are those of ``Popen``.
 
     Its standard input is a pipe that ends with this process, whatever that one dies of: servers that watch it go as well.
     """
@@ -50,7 +55,7 @@ def running(
             [str(part) for part in command], stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, **options
         )
     try:
-        until(lambda: process.poll() is not None or listens(port), READY_S, f"{command[0]} takes connections")
+        until(lambda: process.poll() is not None or (listens(port) and is_ready()), READY_S, f"{command[0]} takes connections")
         if process.poll() is not None:
             raise RuntimeError(f"{command[0]} has ended with {process.returncode}:\n{log.read_text(errors='replace')[-2000:]}")
         yield process

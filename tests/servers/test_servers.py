@@ -17,7 +17,6 @@ pytestmark = pytest.mark.servers
 
 def test_postgresql_has_vectors(postgresql: str) -> None:
     with psycopg.connect(postgresql) as database:
-        database.execute("CREATE EXTENSION IF NOT EXISTS vector")
         assert database.execute("SELECT '[1,2]'::vector <-> '[1,3]'::vector").fetchone() == (1.0,)
 
 

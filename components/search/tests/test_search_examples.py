@@ -10,8 +10,14 @@ import pytest
 from pypes.component import Component
 from pypes.testing import run_example
 
+#: Examples that need a server: their suites run them (tests/servers).
+ON_SERVERS = ("PostgreSQL",)
 #: As they are registered, so that a new component is tested with the others.
-ENTRIES = metadata.distribution("pypes-search").entry_points.select(group="pypes.components")
+ENTRIES = [
+    entry
+    for entry in metadata.distribution("pypes-search").entry_points.select(group="pypes.components")
+    if entry.name not in ON_SERVERS
+]
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
