@@ -37,9 +37,9 @@ class PostgreSQL(WholePublisher):
     """Publish whole documents to PostgreSQL, for full text and, with ``dimensions``, for vectors (pgvector).
 
     In: packets with a title, a text and, if they are to be found by their meaning, a vector: a list of ``dimensions`` numbers as
-    one value. All other fields go into column ``fields`` (jsonb), or into columns of their own (``columns``). Out: a row of the view
-    ``table`` for each part, with ``route``, ``id``, ``part``, ``title``, ``text``, ``acl``, ``fields``, ``meta``, ``words`` (the
-    words of title and text) and ``vector``. Tables are made when they are missing.
+    one value. All other fields go into column ``fields`` (jsonb), or into columns of their own (``columns``).
+    Out: a row of the view ``table`` for each part, with ``route``, ``id``, ``part``, ``title``, ``text``, ``acl``, ``fields``,
+    ``meta``, ``words`` (the words of title and text) and ``vector``. Tables are made when they are missing.
 
     A document replaces the one of the same route and id with all of its parts in one transaction as soon as it is complete; if
     something of it fails, the older one stays. The view shows one version of a document, never two and never none. A duplicate,

@@ -127,9 +127,7 @@ class Writer:
         )
 
     def _row(self, record: Record) -> tuple[Any, ...]:
-        vector = (
-            (f"[{','.join(map(repr, record.vector))}]" if record.vector is not None else None,) if self._schema.dimensions else ()
-        )
+        numbers = f"[{','.join(map(repr, record.vector))}]" if record.vector is not None else None
         return (
             *(record.document, record.place, record.version_text, record.route, record.id, record.part),
             *(record.title or None, record.text, record.acl, _json(record.fields), _json(record.meta)),
