@@ -16,7 +16,7 @@ MOST_PROCESSES: Final = 64
 MOST_THREADS: Final = 256
 #: Most packets that travel together.
 MOST_STRIDE: Final = 1024
-#: Packets that travel together where a pool does not say so; a thread takes them one by one: nothing travels.
+#: Packets that travel together where a pool does not say so; a thread takes them one by one, as nothing travels, or in batches.
 STRIDE: Final = 16
 
 #: Options that only processes have.
@@ -43,9 +43,10 @@ class Pool:
         """Pool workers."""
         return self.processes or self.threads
 
-    @property
-    def most_together(self) -> int:
-        """Packets that go to a pool worker together at most."""
+    def most_together(self, *, batches: bool, batch_size: int | None) -> int:
+        """Packets of one filter that go to a pool worker together at most; ``batches``: they are one batch there."""
+        if batches:
+            return min([count for count in (self.stride, batch_size) if count is not None], default=STRIDE)
         return self.stride or (STRIDE if self.processes else 1)
 
     def to_obj(self) -> dict[str, Any]:

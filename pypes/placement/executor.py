@@ -11,11 +11,12 @@ The implementations are :class:`~pypes.placement.inline_executor.InlineExecutor`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pypes.core.raised import is_interruption
+from pypes.placement.gathered import Gathered, understand_pickled
 
 
 class Work(Protocol):
@@ -35,8 +36,19 @@ class Work(Protocol):
 class SendingWork(Work, Protocol):
     """Work that sends values while it runs an item, besides the result."""
 
-    #: Sends a value; given to the work before it is set up. Blocks while whoever submitted the item has enough of them.
+    #: Sends a value; given to the work before it is set up. Blocks while a listener of the item has enough of them.
     send_part: Callable[[Any], None]
+
+
+@runtime_checkable
+class BatchWork(Work, Protocol):
+    """Work that costs less for several items at once."""
+
+    def run_batch(self, items: Sequence[Any]) -> Sequence[Outcome]:
+        """The outcomes of several items, in their order. Raises anything if each is to be run by itself.
+
+        Sent values belong to the first item, or to none if it raises.
+        """
 
 
 #: Makes the work of one pool worker. It travels to processes with cloudpickle, so it may be a lambda or a closure.
@@ -48,6 +60,8 @@ class Outcome(NamedTuple):
 
     value: Any = None
     error: BaseException | None = None
+    #: Values that were sent over the item, where nobody listened: to be gone through once. There are none where it failed.
+    parts: Iterable[Any] = ()
 
 
 class Listener(Protocol):
@@ -86,10 +100,13 @@ class Executor(Protocol):
     def setup(self) -> None:
         """Block until all pool workers are set up. Raises what their set-up raised; nothing is left then."""
 
-    def submit(self, items: Sequence[Any], listener: Listener | None = None) -> Future[list[Outcome]]:
+    def submit(self, items: Sequence[Any], listener: Listener | None = None, *, together: bool = False) -> Future[list[Outcome]]:
         """Have a stride of items run, in their order. Does not wait for pool workers, except inline.
 
-        Without a ``listener``, what :class:`SendingWork` sends is dropped.
+        ``together`` has :class:`BatchWork` run all of them at once, and those by themselves that cannot be run so; without a
+        listener only, because what was sent of a batch that fails is taken back.
+
+        Without a ``listener``, what :class:`SendingWork` sends over an item is kept until that is done, in bounded memory.
 
         The future has an outcome for each item. It raises :class:`ExecutorClosed` if the executor is closed before. Raises
         :class:`ExecutorFull` and :class:`ExecutorClosed`.
@@ -125,21 +142,42 @@ class Calling:
 class Runner:
     """Runs strides in a thread of this process."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, folder: str = "") -> None:
+        """``folder`` is where files are made for what is sent."""
         self._run = work.run
+        self._run_batch = work.run_batch if isinstance(work, BatchWork) else None
+        self._folder = folder
+        self._gathered: Gathered | None = None
         self._listener: Listener | None = None
         self._at = 0
         if isinstance(work, SendingWork):
             work.send_part = self._send
 
-    def run(self, items: Sequence[Any], listener: Listener | None, is_wanted: Callable[[], bool] = lambda: True) -> list[Outcome]:
+    def run(
+        self,
+        items: Sequence[Any],
+        listener: Listener | None,
+        is_wanted: Callable[[], bool] = lambda: True,
+        *,
+        together: bool = False,
+    ) -> list[Outcome]:
         """The outcomes of the items, of as many as are wanted."""
         outcomes: list[Outcome] = []
         self._listener = listener
+        if together and len(items) > 1 and self._run_batch is not None:
+            try:
+                outcomes += self._run_batch(items)
+                outcomes[0] = self._with_parts(outcomes[0])
+                return outcomes
+            except BaseException as error:
+                if is_interruption(error):
+                    raise
+                self._gathered = None
+                outcomes.clear()
         for self._at, item in enumerate(items):
             if not is_wanted():
                 break
-            outcomes.append(outcome_of(self._run, item))
+            outcomes.append(self._with_parts(outcome_of(self._run, item)))
             if listener is not None:
                 listener.outcome(self._at, outcomes[-1])
         return outcomes
@@ -147,6 +185,22 @@ class Runner:
     def _send(self, value: Any) -> None:
         if self._listener is not None:
             self._listener.part(self._at, value, 0)
+            return
+        if self._gathered is None:
+            self._gathered = Gathered(self._folder, understand_pickled)
+        self._gathered.add_object(value)
+
+    def _with_parts(self, outcome: Outcome) -> Outcome:
+        gathered, self._gathered = self._gathered, None
+        return outcome if gathered is None else with_parts(outcome, gathered)
+
+
+def with_parts(outcome: Outcome, gathered: Gathered) -> Outcome:
+    """The outcome of an item over which values were sent."""
+    if outcome.error is None and gathered.fault is None:
+        return outcome._replace(parts=gathered)
+    gathered.close()
+    return outcome if outcome.error is not None else Outcome(None, gathered.fault)
 
 
 def outcome_of(run: Callable[[Any], Any], item: Any) -> Outcome:

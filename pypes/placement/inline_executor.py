@@ -29,11 +29,11 @@ class InlineExecutor:
             raise
         self._work = work
 
-    def submit(self, items: Sequence[Any], listener: Listener | None = None) -> Future[list[Outcome]]:
+    def submit(self, items: Sequence[Any], listener: Listener | None = None, *, together: bool = False) -> Future[list[Outcome]]:
         if self._work is None:
             raise ExecutorClosed("the executor is closed")
         future: Future[list[Outcome]] = Future()
-        future.set_result(self._runner.run(items, listener))
+        future.set_result(self._runner.run(items, listener, together=together))
         return future
 
     def close(self) -> None:

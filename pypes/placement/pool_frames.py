@@ -9,7 +9,9 @@ worker::
     worker → keeper    READY     or FAILED, a parcel of one error            once, when set-up is over
                        LOG       line                                        until then
     user → worker      STRIDE    parcel of items                             several may wait
-    worker → user      ANSWERS   parcel of results (DONE), errors (RAISED) and what was sent before (PART) of one stride
+                       BATCH     the same, of items that are run together
+    worker → user      ANSWERS   parcel of results (DONE), errors (RAISED) and what was sent before (PART) of one stride; VOID
+                                 takes back what was sent over an item, which is run once more
                        LOG       line, while it works on an item of this user
 
 The speech of the work decides what is in a parcel (:mod:`pypes.placement.speech`). No data pass through the keeper, which may be
@@ -25,13 +27,16 @@ from typing import Any, NamedTuple
 from pypes.core.shown import own_trace
 from pypes.placement.channel import Broken
 
-ORDER, USER, READY, FAILED, LOG, STRIDE, ANSWERS = range(7)
+ORDER, USER, READY, FAILED, LOG, STRIDE, ANSWERS, BATCH = range(8)
 
-#: Kinds of values in a parcel: a result, an error, a value that the work has sent. Those in ``STRIDE`` are items.
-DONE, RAISED, PART = range(3)
+#: Kinds of values in a parcel: a result, an error, a value that the work has sent, nothing. Those in ``STRIDE`` are items.
+DONE, RAISED, PART, VOID = range(4)
 
 #: Code of the error of a value that cannot travel, and the beginning of its text for a result.
 VALUE, UNSENT = "pool.value", "the result cannot be sent from its process: "
+
+#: Code of the error of an item over which more was sent than can be kept.
+TOO_MUCH = "pool.sent"
 
 #: Exit status of a pool worker that ran out of the memory that it may have.
 EXHAUSTED = 91

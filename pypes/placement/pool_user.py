@@ -119,7 +119,7 @@ class Answers:
         """Have a value sent that belongs to the item at a position."""
         self._values.append((at, kind, value))
         self._size += value.size
-        is_final = kind != pool_frames.PART
+        is_final = kind in (pool_frames.DONE, pool_frames.RAISED)
         if self._size >= APART_BYTES or (is_final and not self._is_trusted) or time.monotonic() - self._flushed >= FLUSH_S:
             self.flush()
 

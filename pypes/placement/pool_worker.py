@@ -14,17 +14,20 @@ import select
 import socket
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from pypes.errors import Reject
 from pypes.placement import parcels, pool_frames
 from pypes.placement.channel import PassingChannel
-from pypes.placement.executor import SendingWork, Work
+from pypes.placement.executor import BatchWork, Outcome, SendingWork, Work
 from pypes.placement.first_steps import begin, confine, leave
 from pypes.placement.parcels import Entry, Spoken
 from pypes.placement.pool_user import AHEAD_BYTES, Answers, User
-from pypes.placement.progress import Progress
+from pypes.placement.progress import ALL, Progress
 from pypes.placement.speech import Pickled, Speech, Unspeakable
+
+#: The value of an entry that has none.
+NOTHING: Final = Spoken([], 0)
 
 
 def main() -> None:
@@ -101,6 +104,7 @@ class PoolWorker:
     ) -> None:
         self._keeper = keeper
         self._run = work.run
+        self._run_batch = work.run_batch if isinstance(work, BatchWork) else None
         self._speech = speech
         self._progress = progress
         self._forward = forward
@@ -161,15 +165,50 @@ class PoolWorker:
             return
         self._forward.user = self._user = user
         try:
-            number, items = parcels.opened(user.channel, frame[1])
-            del frame
+            kind, payload = frame
+            number, items = parcels.opened(user.channel, payload)
+            del frame, payload
             self._answers = Answers(user, number, is_trusted=self._speech.is_trusted)
-            self._stride(number, items)
+            if kind == pool_frames.BATCH and self._run_batch is not None:
+                self._batch(number, items)
+            else:
+                self._stride(number, items)
+            self._answers.flush()
         except (MemoryError, OSError):
             if not self._is_bounded:
                 raise
             leave(pool_frames.EXHAUSTED)
         self._forward.user = None
+
+    def _batch(self, number: int, items: Iterator[tuple[Entry, Spoken]]) -> None:
+        """Run the items of a stride together or, if that fails, one by one."""
+        assert self._run_batch is not None
+        whole = [*items]
+        self._at, self._memo = whole[0][0].at, []
+        self._progress.begin(self._user.number, number, ALL)
+        try:
+            outcomes = self._run_batch([self._speech.understand(item, self._memo) for _, item in whole])
+            answers = [self._told(outcome) for outcome in outcomes]
+        except MemoryError as error:
+            if self._is_bounded:
+                self._exhausted(error)
+            answers = []
+        except BaseException:  # of one of them, or of all: each is told by itself
+            answers = []
+        self._progress.end()
+        if not answers:
+            self._answers.add(self._at, pool_frames.VOID, NOTHING)
+            self._stride(number, iter(whole))
+            return
+        for (entry, _), (kind, answer) in zip(whole, answers, strict=True):
+            self._answers.add(entry.at, kind, answer)
+        self._is_fresh = False
+
+    def _told(self, outcome: Outcome) -> tuple[int, Spoken]:
+        """The outcome of one item of a batch. Raises what the value's own code does."""
+        if outcome.error is not None:
+            return pool_frames.RAISED, self._speech.tell(outcome.error)
+        return pool_frames.DONE, self._speech.speak(outcome.value, [])
 
     def _stride(self, number: int, items: Iterator[tuple[Entry, Spoken]]) -> None:
         for entry, item in items:
@@ -180,7 +219,6 @@ class PoolWorker:
             del item
             self._answers.add(entry.at, kind, answer)
             self._is_fresh = False
-        self._answers.flush()
 
     def _answer(self, item: Spoken) -> tuple[int, Spoken]:
         speech = self._speech

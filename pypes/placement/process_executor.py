@@ -15,7 +15,8 @@ from pypes.core.watched import watched_thread
 from pypes.errors import Reject, Unreachable
 from pypes.placement import parcels, pool_frames
 from pypes.placement.channel import Broken, PassingChannel
-from pypes.placement.executor import ExecutorClosed, ExecutorFull, Listener, Make, Outcome
+from pypes.placement.executor import ExecutorClosed, ExecutorFull, Listener, Make, Outcome, with_parts
+from pypes.placement.gathered import Gathered
 from pypes.placement.keeper import Keeper, LocalKeeper
 from pypes.placement.parcels import Entry, Spoken
 from pypes.placement.pool_process import NO_BOUNDS, Bounds
@@ -36,9 +37,9 @@ class ItemUnfit(Reject):
         super().__init__(f"the item cannot be sent to a process: {error}", pool_frames.VALUE)
 
 
-def processes(make: Make, width: int, bounds: Bounds = NO_BOUNDS, name: str = "pool") -> ProcessExecutor:
+def processes(make: Make, width: int, bounds: Bounds = NO_BOUNDS, name: str = "pool", folder: str = "") -> ProcessExecutor:
     """An executor with ``width`` processes of its own. Raises ``ComponentError`` for work that cannot be sent to a process."""
-    return ProcessExecutor(LocalKeeper(make, width, bounds, name))
+    return ProcessExecutor(LocalKeeper(make, width, bounds, name), folder=folder)
 
 
 class ProcessExecutor:
@@ -46,12 +47,14 @@ class ProcessExecutor:
 
     A pool worker that dies, is killed or takes too long is reaped first. Then the items of its stride that it had not finished
     run one at a time in another one: an item that ends a pool worker twice, or was late, has failed, and the others have not.
-    What it had not begun runs again as it was. An item may so be run twice; it has one outcome.
+    Items that are run together have one end in common. What it had not begun runs again as it was. An item may so be run twice;
+    it has one outcome.
     """
 
-    def __init__(self, keeper: Keeper, speech: Speech | None = None, max_bytes: int = sys.maxsize) -> None:
-        """``speech`` is that of the pool workers; no answer has more than ``max_bytes``."""
+    def __init__(self, keeper: Keeper, speech: Speech | None = None, max_bytes: int = sys.maxsize, *, folder: str = "") -> None:
+        """``speech`` is that of the pool workers; no answer has more than ``max_bytes``; ``folder`` is where files are made."""
         self._keeper = keeper
+        self._folder = folder
         self._speech = speech or Pickled()
         self._max_bytes = max_bytes
         self.width = keeper.width
@@ -73,7 +76,7 @@ class ProcessExecutor:
     def _no_strides(self) -> Strides:
         return Strides(self.width, is_trusting=self._speech.is_trusting)
 
-    def submit(self, items: Sequence[Any], listener: Listener | None = None) -> Future[list[Outcome]]:
+    def submit(self, items: Sequence[Any], listener: Listener | None = None, *, together: bool = False) -> Future[list[Outcome]]:
         if len(items) > MOST_ITEMS:
             raise ValueError(f"a stride has {MOST_ITEMS} items at most")
         with self._lock:
@@ -83,7 +86,7 @@ class ProcessExecutor:
                 return _nothing()
             if len(self._strides.open) >= self.capacity:
                 raise ExecutorFull(f"{self.capacity} strides are out")
-            stride = self._strides.add(items, listener)
+            stride = self._strides.add(items, listener, together=together)
             seat = self._strides.idlest()
         if seat is not None:
             self._send_next(seat)
@@ -171,11 +174,18 @@ class ProcessExecutor:
             if entry.at not in part.indices:
                 raise Broken(f"an answer to item {entry.at}, which is not out")
             memo = part.memos.get(entry.at, [])
-            if entry.kind != pool_frames.PART:
-                outcomes.append((entry.at, self._outcome(entry.kind, answer, memo)))
-                continue
-            stride.sent.add(entry.at)
-            if stride.listener is not None:
+            if entry.kind == pool_frames.VOID:
+                part.gathered.pop(entry.at, None)
+            elif entry.kind != pool_frames.PART:
+                outcome = self._outcome(entry.kind, answer, memo)
+                gathered = part.gathered.pop(entry.at, None) if part.gathered else None
+                outcomes.append((entry.at, outcome if gathered is None else with_parts(outcome, gathered)))
+            elif stride.listener is None:
+                if entry.at not in part.gathered:
+                    part.gathered[entry.at] = Gathered(self._folder, self._understanding(memo))
+                part.gathered[entry.at].add(answer)
+            else:
+                stride.sent.add(entry.at)
                 self._settle(seat, number, outcomes)  # of those before it
                 with _waiting(seat.seen):
                     stride.listener.part(entry.at, self._speech.understand(answer, memo), answer.size)
@@ -184,6 +194,15 @@ class ProcessExecutor:
             with self._lock:
                 self._strides.settle(seat, number, outcomes)
 
+    def _understanding(self, memo: list[Any]) -> Callable[[Spoken], Any]:
+        def understand(value: Spoken) -> Any:
+            try:
+                return self._speech.understand(value, memo)
+            except Exception as error:
+                raise _unreadable(error) from error
+
+        return understand
+
     def _outcome(self, kind: int, answer: Spoken, memo: list[Any]) -> Outcome:
         try:
             if kind != pool_frames.DONE:
@@ -191,8 +210,8 @@ class ProcessExecutor:
             return Outcome(self._speech.understand(answer, memo))
         except Broken:
             raise
-        except Exception as error:  # what the value's own code did, where that is trusted
-            return Outcome(None, Reject(f"the result cannot be read here: {type(error).__name__}: {error}", pool_frames.VALUE))
+        except Exception as error:
+            return Outcome(None, _unreadable(error))
 
     # -- sending, in any thread ---------------------------------------------------------------------------
 
@@ -224,7 +243,8 @@ class ProcessExecutor:
         # if the pool worker has died, whoever reads from it finds out
         if parcel is not None:
             with contextlib.suppress(OSError), seat.sending:
-                parcel.send(channel, pool_frames.STRIDE)
+                is_batch = part.stride.together and len(values) > 1
+                parcel.send(channel, pool_frames.BATCH if is_batch else pool_frames.STRIDE)
 
     def _settle(self, seat: Seat, number: int, outcomes: Sequence[tuple[int, Outcome]], *, is_answer: bool = True) -> None:
         with self._lock:
@@ -267,6 +287,11 @@ def _waiting(seen: SeenProgress | None) -> Iterator[None]:
         yield
     finally:
         seen.is_waiting = False
+
+
+def _unreadable(error: Exception) -> Reject:
+    """The error of a value whose own code raised when it was read here."""
+    return Reject(f"the result cannot be read here: {type(error).__name__}: {error}", pool_frames.VALUE)
 
 
 def _unspeakable(error: Exception) -> Outcome:

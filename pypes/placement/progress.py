@@ -11,14 +11,16 @@ from pypes.placement.mapped import file_in_memory, mapped
 #: Bits of a position within a stride, and of the number of a stride, in the word that tells of the item in hand.
 _INDEX_BITS, _NUMBER_BITS = 16, 32
 #: Items that a stride may have, and strides that have different numbers.
-MOST_ITEMS = (1 << _INDEX_BITS) - 1
+MOST_ITEMS = (1 << _INDEX_BITS) - 2
+#: Position of all items of a stride that are run together.
+ALL = MOST_ITEMS
 NUMBERS = 1 << _NUMBER_BITS
 
 _IN_HAND, _BEGUN, _WAITING = 0, 1, 2
 
 
 class InHand(NamedTuple):
-    """An item that a pool worker works on: whose it is, the number of the stride there, and its position in that."""
+    """An item that a pool worker works on: whose it is, the number of the stride there, and its position in that (or ``ALL``)."""
 
     user: int
     number: int

@@ -15,8 +15,9 @@ from typing import Any
 
 from pypes.placement.channel import PassingChannel
 from pypes.placement.executor import Listener, Outcome
+from pypes.placement.gathered import Gathered
 from pypes.placement.pool_process import TIMEOUT, ItemLost, Loss
-from pypes.placement.progress import NUMBERS, SeenProgress
+from pypes.placement.progress import ALL, NUMBERS, SeenProgress
 
 #: A pool worker whose strides take longer than this gets the next one when it is done: others may be done before.
 LONG_S = 0.02
@@ -29,12 +30,13 @@ LOSSES = 5
 class Stride:
     """Items that were submitted together."""
 
-    __slots__ = ("ends", "future", "items", "left", "listener", "outcomes", "sent")
+    __slots__ = ("ends", "future", "items", "left", "listener", "outcomes", "sent", "together")
 
-    def __init__(self, items: Sequence[Any], listener: Listener | None = None) -> None:
+    def __init__(self, items: Sequence[Any], listener: Listener | None = None, *, together: bool = False) -> None:
         self.items = items
         self.listener = listener
-        #: Positions of items over which something was sent: what has gone on must not be made again.
+        self.together = together
+        #: Positions of items over which a listener was told of something: what has gone on must not be made again.
         self.sent: set[int] = set()
         self.outcomes: list[Outcome | None] = [None] * len(items)
         self.left = len(items)
@@ -47,7 +49,7 @@ class Stride:
 class Part:
     """Items of one stride that are sent together: all of it or, where one of them has ended a pool worker, a single one."""
 
-    __slots__ = ("indices", "is_alone", "losses", "memos", "sent_at", "stride")
+    __slots__ = ("gathered", "indices", "is_alone", "losses", "memos", "sent_at", "stride")
 
     def __init__(self, stride: Stride, indices: Sequence[int], *, is_alone: bool = False) -> None:
         self.stride = stride
@@ -56,6 +58,8 @@ class Part:
         self.sent_at = 0.0
         #: Things that were said of items, by position (see ``Speech``).
         self.memos: dict[int, list[Any]] = {}
+        #: Values that were sent over items, by position, where nobody listens.
+        self.gathered: dict[int, Gathered] = {}
         #: Pool workers that were lost while it was out, whoever's fault that was.
         self.losses = 0
 
@@ -108,8 +112,8 @@ class Strides:
         self._news: list[tuple[Stride, int, Outcome]] = []
         self._done: list[Stride] = []
 
-    def add(self, items: Sequence[Any], listener: Listener | None = None) -> Stride:
-        stride = Stride(items, listener)
+    def add(self, items: Sequence[Any], listener: Listener | None = None, *, together: bool = False) -> Stride:
+        stride = Stride(items, listener, together=together)
         self.open.add(stride)
         self.waiting.append(Part(stride, range(len(items))))
         return stride
@@ -173,11 +177,15 @@ class Strides:
         running, at = self._in_hand(parts, loss, user)
         for number, part in reversed(parts):
             part.losses += 1
+            part.gathered.clear()  # its items run again
             if number != running and part.losses < LOSSES:
                 self.waiting.appendleft(part)
                 continue
-            for index in reversed(part.unfinished):
-                if self._is_failed(seat, part, index, loss, is_cause=part.is_alone or index == at):
+            unfinished = part.unfinished
+            is_known = at != ALL or len(unfinished) == 1
+            for index in reversed(unfinished):
+                is_cause = part.is_alone or at in (index, ALL)
+                if self._is_failed(seat, part, index, loss, is_cause=is_cause, is_known=is_known):
                     self._note(part.stride, [(index, Outcome(None, ItemLost(loss)))])
                 else:
                     seat.alone.appendleft(Part(part.stride, (index,), is_alone=True))
@@ -193,13 +201,14 @@ class Strides:
             return number, None
         return (loss.in_hand.number, loss.in_hand.at) if loss.in_hand.user == user else (None, None)
 
-    def _is_failed(self, seat: Seat, part: Part, index: int, loss: Loss, *, is_cause: bool) -> bool:
+    def _is_failed(self, seat: Seat, part: Part, index: int, loss: Loss, *, is_cause: bool, is_known: bool) -> bool:
+        """True if an item is not to be run again; ``is_known``: only one item was in hand."""
         if index in part.stride.sent:
             return True
         if not is_cause:
             return False
         ends = part.stride.ends[index] = part.stride.ends.get(index, 0) + 1
-        return ends >= ENDS or loss.code == TIMEOUT or (seat.is_fresh and not self._is_trusting)
+        return ends >= ENDS or (loss.code == TIMEOUT and is_known) or (seat.is_fresh and not self._is_trusting)
 
     def unreachable(self, seat: Seat, error: BaseException) -> None:
         """Fail the items that wait for a seat on which there is no pool worker."""

@@ -18,18 +18,20 @@ log = logging.getLogger(__name__)
 #: behind, and does not keep the program.
 CLOSING_S = 1.0
 
-_Stride = tuple[Sequence[Any], Listener | None, "Future[list[Outcome]]"]
+_Stride = tuple[Sequence[Any], Listener | None, bool, "Future[list[Outcome]]"]
 
 
 class ThreadExecutor:
     """Runs strides in ``width`` threads, each with work of its own; see ``Executor``."""
 
-    def __init__(self, make: Make, width: int, *, closing_s: float = CLOSING_S) -> None:
+    def __init__(self, make: Make, width: int, *, closing_s: float = CLOSING_S, folder: str = "") -> None:
+        """``folder`` is where files are made for what is sent."""
         self.width = width
         #: One stride waits for each thread.
         self.capacity = 2 * width
         self._make = make
         self._closing_s = closing_s
+        self._folder = folder
         self._strides: SimpleQueue[_Stride | None] = SimpleQueue()
         self._ready: SimpleQueue[BaseException | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -50,7 +52,7 @@ class ThreadExecutor:
             self.close()
             raise failures[0]
 
-    def submit(self, items: Sequence[Any], listener: Listener | None = None) -> Future[list[Outcome]]:
+    def submit(self, items: Sequence[Any], listener: Listener | None = None, *, together: bool = False) -> Future[list[Outcome]]:
         future: Future[list[Outcome]] = Future()
         with self._lock:
             if self._is_closed:
@@ -58,7 +60,7 @@ class ThreadExecutor:
             if len(self._open) >= self.capacity:
                 raise ExecutorFull(f"{self.capacity} strides are out")
             self._open.add(future)
-        self._strides.put((items, listener, future))
+        self._strides.put((items, listener, together, future))
         return future
 
     def close(self) -> None:
@@ -79,7 +81,7 @@ class ThreadExecutor:
         work: Work | None = None
         try:
             work = self._make()
-            runner = Runner(work)
+            runner = Runner(work, self._folder)
             work.setup()
         except BaseException as error:
             self._ready.put(error)
@@ -90,8 +92,15 @@ class ThreadExecutor:
             self._stride(runner, *stride)
         _close(work)
 
-    def _stride(self, runner: Runner, items: Sequence[Any], listener: Listener | None, future: Future[list[Outcome]]) -> None:
-        outcomes = runner.run(items, listener, lambda: future in self._open)
+    def _stride(
+        self,
+        runner: Runner,
+        items: Sequence[Any],
+        listener: Listener | None,
+        together: bool,
+        future: Future[list[Outcome]],
+    ) -> None:
+        outcomes = runner.run(items, listener, lambda: future in self._open, together=together)
         with self._lock:
             is_open = future in self._open
             self._open.discard(future)

@@ -140,8 +140,26 @@ class ExecutorSuite:
         assert future.result(PATIENCE_S)[0].value == 200_000
         assert heard.parts == {0: [*range(200_000)]}
 
-    def test_what_nobody_listens_to_is_dropped(self, started: Callable[..., Executor]) -> None:
-        assert started(works.Sends).submit([3]).result(PATIENCE_S)[0].value == 3
+    def test_what_nobody_listens_to_comes_with_the_outcome(self, started: Callable[..., Executor]) -> None:
+        outcomes = started(works.Sends).submit([2, 0, 13, 50_000]).result(PATIENCE_S)
+        assert [outcome.value for outcome in outcomes] == [2, 0, None, 50_000]
+        assert [[*outcome.parts] for outcome in outcomes] == [[0, 1], [], [], [*range(50_000)]]
+
+    # -- batches --------------------------------------------------------------------------------------------
+
+    def test_items_are_run_together_where_that_is_asked_for(self, started: Callable[..., Executor]) -> None:
+        executor = started(works.Batches)
+        outcomes = executor.submit([5, 3, 8], together=True).result(PATIENCE_S)
+        assert [outcome.value for outcome in outcomes] == [(5, 3), (3, 3), (8, 3)]
+        assert [[*outcome.parts] for outcome in outcomes] == [[16], [], []]
+        assert [outcome.value for outcome in executor.submit([5, 3]).result(PATIENCE_S)] == [(5, 1), (3, 1)]
+        assert executor.submit([7], together=True).result(PATIENCE_S)[0].value == (7, 1)
+
+    def test_a_batch_that_fails_is_run_one_by_one(self, started: Callable[..., Executor]) -> None:
+        outcomes = started(works.Batches).submit([5, -1, 8], together=True).result(PATIENCE_S)
+        assert [outcome.value for outcome in outcomes] == [(5, 1), None, (8, 1)]
+        assert repr(outcomes[1].error) == "ValueError('-1')"
+        assert [[*outcome.parts] for outcome in outcomes] == [[], [], []], "what the batch has sent is taken back"
 
     # -- set-up ---------------------------------------------------------------------------------------------
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from pypes.placement.executor import Outcome
 
 
 class Lives:
@@ -48,6 +50,28 @@ class Sends:
         if item == 13:
             raise ValueError("thirteen")
         return item
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class Batches:
+    """Tells of each item with how many it was run; raises for a negative one. Sends the sum of a batch, over the first item."""
+
+    def __init__(self) -> None:
+        self.send_part: Callable[[Any], None] = print  # replaced before anything is sent
+
+    def setup(self) -> None:
+        """Nothing to get ready."""
+
+    def run(self, item: int) -> tuple[int, int]:
+        if item < 0:
+            raise ValueError(str(item))
+        return item, 1
+
+    def run_batch(self, items: Sequence[int]) -> list[Outcome]:
+        self.send_part(sum(items))
+        return [Outcome((self.run(item)[0], len(items))) for item in items]
 
     def close(self) -> None:
         """Nothing to let go of."""

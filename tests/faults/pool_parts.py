@@ -101,6 +101,15 @@ class Work(Transformer):
         return packet
 
 
+class Batches(Work):
+    """The same of batches; tells of each packet with how many it was done."""
+
+    def process_batch(self, packets: list[Packet]) -> list[Packet | None]:
+        for packet in packets:
+            packet.set("together", len(packets))
+        return [self.process(packet) for packet in packets]
+
+
 class File(Publisher):
     """Appends a JSON line for each packet, which it cannot take back."""
 
@@ -111,4 +120,4 @@ class File(Publisher):
 
     def process(self, packet: Packet) -> None:
         with Path(self.params.file).open("a") as file:
-            file.write(json.dumps({key: packet.get(key) for key in ("n", "k", "pid", "mark")}) + "\n")
+            file.write(json.dumps({key: packet.get(key) for key in ("n", "k", "pid", "mark", "together")}) + "\n")

@@ -155,6 +155,35 @@ def test_poison_costs_exactly_itself(tmp_path: Path, do: str, options: dict[str,
         assert {process.pid for process in node.roles()["instance"]} == instances
 
 
+def test_a_batch_keeps_the_fates_of_its_documents(tmp_path: Path) -> None:
+    batches = graph(tmp_path, {"processes": 1, "stride": 8})
+    batches["nodes"]["work"]["component"] = "Batches"
+    with node_in(tmp_path) as node:
+        assert put(node, batches).status == 200
+        go = tmp_path / "go"
+        # while the first one waits others gather, of several deliveries
+        first = post(node, [{"n": 0, "do": "wait", "path": str(go)}])
+        until(Path(f"{go}.begun").exists, 10.0, f"begun\n{node.log()}")
+        bad = {3: "raises", 11: "exit", 17: "drop"}
+        others = [post(node, [{"n": n, **({"do": bad[n]} if n in bad else {})}]) for n in range(1, 30)]
+        go.touch()
+        states = {n: finished(node, receipt) for n, receipt in enumerate([first, *others])}
+        assert {n for n, found in states.items() if found["failed"]} == {3, 11}
+        assert {n for n, found in states.items() if found["dropped"]} == {17}
+        assert {letter["code"] for letter in letters(node)} == {"component.raised", "pool.killed"}
+        assert numbers(tmp_path) == Counter(n for n in range(30) if n not in bad)
+        assert max(line["together"] for line in kept(tmp_path)) > 1
+        assert [pool["deaths"] for pool in pools(node) if pool["state"] == "ready"] == [2]
+        [worker] = [worker for pool in pools(node) if pool["state"] == "ready" for worker in pool["workers"]]
+        again = tmp_path / "again"
+        receipt = post(node, [{"n": n, **({"do": "wait", "path": str(again)} if n == 35 else {})} for n in range(30, 60)])
+        until(Path(f"{again}.begun").exists, 10.0, f"begun\n{node.log()}")
+        psutil.Process(worker["pid"]).send_signal(signal.SIGKILL)
+        again.touch()
+        assert finished(node, receipt)["state"] == "done"
+        assert numbers(tmp_path) == Counter(n for n in range(60) if n not in bad)
+
+
 def test_nothing_is_left_when_the_supervisor_is_killed(node: Node, tmp_path: Path) -> None:
     go = tmp_path / "go"
     receipt = post(node, [{"n": n, **({"do": "wait", "path": str(go)} if n == 5 else {})} for n in range(40)])

@@ -13,8 +13,11 @@ import subprocess
 import sys
 import threading
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from pypes.placement.executor import Outcome
 
 
 class Block:
@@ -135,6 +138,13 @@ class Job:
 
     def interpreter(self, number: int) -> str:
         return sys.prefix
+
+
+class Together(Job):
+    """Does all of a batch."""
+
+    def run_batch(self, items: Sequence[tuple[str, int]]) -> list[Outcome]:
+        return [Outcome(self.run(item)) for item in items]
 
 
 class DiesAtSetUp(Job):

@@ -82,7 +82,7 @@ def test_lines_are_logged_by_the_user(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 def test_a_stride_has_an_end(tmp_path: Path) -> None:
-    with running(tmp_path) as executor, pytest.raises(ValueError, match="65535 items at most"):
+    with running(tmp_path) as executor, pytest.raises(ValueError, match="65534 items at most"):
         executor.submit([("good", 0)] * (MOST_ITEMS + 1))
 
 

@@ -48,7 +48,7 @@ def place(
     site.checked(spec, node.params)
     filter = filter_of(graph, name, spec)
     if pool.threads:
-        return in_threads(spec, filter, site, width or pool.threads)
+        return in_threads(spec, filter, site, pool, width or pool.threads)
     order = PoolOrder(name, pool, (filter,), pool.timeout_s or timeout_s, site.paths)
     return in_own_processes(spec, order, site, width or pool.processes)
 
@@ -85,5 +85,5 @@ def place_in_node(
     """
     site.checked(spec, graph.nodes[name].params)
     if use is None:
-        return in_threads(spec, filter_of(graph, name, spec), site, pool.threads)
+        return in_threads(spec, filter_of(graph, name, spec), site, pool, pool.threads)
     return in_processes(spec, name, site, pool, RemoteKeeper(socket, use.pool, use.width), use.number)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, Final, Protocol, cast
 
 from pypes.component import Adapter, Component, Extractor, Filter, Operator, Transformer
 from pypes.core.pools import Pool
 from pypes.graph.spec import ComponentSpec
 from pypes.packet import Packet
-from pypes.placement.executor import Executor
+from pypes.placement.executor import Executor, Outcome
 from pypes.placement.keeper import Keeper
 from pypes.placement.process_executor import ProcessExecutor, processes
 from pypes.placement.retold import Told, heard
@@ -28,7 +29,9 @@ _KINDS: Final[Mapping[str, type[Component]]] = {
 class InPool(Protocol):
     """The part of a running filter that has its pool work on something."""
 
-    def run_in_pool(self, value: Any) -> Any: ...
+    def run_in_pool(self, value: Any) -> Outcome: ...
+    def made_together(self) -> None: ...
+    def send_of_all(self, port: str, data: Any) -> bool: ...
 
 
 class PoolProxy(Component):
@@ -43,20 +46,28 @@ class PoolProxy(Component):
     executor: Executor
     most_together: int
     is_timed: bool
+    takes_batches: bool
 
     def setup(self) -> None:
         self.executor.setup()
 
     def process(self, packet: Any) -> Any:
-        answer: Answer = cast(InPool, self._run_context).run_in_pool((self.number, packet))
+        running = cast(InPool, self._run_context)
+        outcome = running.run_in_pool((self.number, packet))
+        answer: Answer = outcome.value
         for name, n in answer.counts.items():
             self.count(name, n)
         if answer.failure is not None:
             raise heard(answer.failure) if isinstance(answer.failure, Told) else answer.failure
         if answer.own is not packet and isinstance(answer.own, Packet) and isinstance(packet, Packet):
             packet.take_over(answer.own)  # whoever asks which packet it is finds the same one
-        for port, is_own, value in answer.sent:
-            self.send(port, packet if is_own else value)
+        send = self.send
+        if answer.is_of_all:
+            running.made_together()
+            send = running.send_of_all
+        for part in chain(outcome.parts, (answer.sent,)):
+            for port, is_own, value in part:
+                send(port, packet if is_own else value)
         if answer.is_kept:
             self.keep(packet)
         return packet if answer.is_own else answer.result
@@ -67,8 +78,9 @@ class PoolProxy(Component):
 
 def in_processes(spec: ComponentSpec, filter: str, site: Site, pool: Pool, keeper: Keeper, number: int) -> PoolProxy:
     """The proxy of a filter whose pool workers a keeper has, where it has this number."""
-    made = _proxy(spec, filter, site, ProcessExecutor(keeper))
-    made.number, made.most_together, made.is_timed = number, pool.most_together, False
+    made = _proxy(spec, filter, site, ProcessExecutor(keeper, folder=site.paths.data_dir))
+    made.number, made.is_timed = number, False
+    made.most_together = pool.most_together(batches=spec.batches, batch_size=spec.batch_size)
     # its time is kept where it runs
     made.timeout_s = math.inf
     return made
@@ -76,20 +88,22 @@ def in_processes(spec: ComponentSpec, filter: str, site: Site, pool: Pool, keepe
 
 def in_own_processes(spec: ComponentSpec, order: PoolOrder, site: Site, width: int) -> PoolProxy:
     """The proxy of a filter with ``width`` pool workers that belong to this process, for graphs that run outside of a node."""
-    made = _proxy(spec, order.filters[0].name, site, processes(order, width, order.bounds, order.name))
-    made.most_together, made.is_timed = order.pool.most_together, False
+    made = _proxy(spec, order.filters[0].name, site, processes(order, width, order.bounds, order.name, site.paths.data_dir))
+    made.is_timed = False
+    made.most_together = order.pool.most_together(batches=spec.batches, batch_size=spec.batch_size)
     made.timeout_s = math.inf
     return made
 
 
-def in_threads(spec: ComponentSpec, filter: PooledFilter, site: Site, width: int) -> PoolProxy:
+def in_threads(spec: ComponentSpec, filter: PooledFilter, site: Site, pool: Pool, width: int) -> PoolProxy:
     """The proxy of a filter with ``width`` threads in this process, each of which has its own component."""
 
     def make() -> FilterWork:
         return FilterWork((filter,), site, is_own_process=False)
 
-    made = _proxy(spec, filter.name, site, ThreadExecutor(make, width))
-    made.most_together, made.is_timed = 1, True
+    made = _proxy(spec, filter.name, site, ThreadExecutor(make, width, folder=site.paths.data_dir))
+    made.is_timed = True
+    made.most_together = pool.most_together(batches=spec.batches, batch_size=spec.batch_size)
     made.timeout_s = spec.timeout_s
     return made
 
@@ -102,5 +116,6 @@ def _proxy(spec: ComponentSpec, filter: str, site: Site, executor: Executor) -> 
         own["accepts"] = spec.accepts
     made: PoolProxy = type(name, (PoolProxy, _KINDS[spec.kind]), own)()
     made.name, made.max_attempts, made.executor = filter, spec.max_attempts, executor
+    made.takes_batches = spec.batches
     made.data_dir, made.paths, made.secrets = site.paths.data_dir, site.paths, site.secrets
     return made

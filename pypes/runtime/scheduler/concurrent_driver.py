@@ -23,57 +23,9 @@ from pypes.runtime.scheduler.driver import Driver
 from pypes.runtime.scheduler.epoch import Epoch
 from pypes.runtime.scheduler.lineage import Lineage, flatten
 from pypes.runtime.scheduler.pooling import Pooling, placing_of
+from pypes.runtime.scheduler.work_item import Item
 
 T = TypeVar("T")
-
-
-class Item:
-    """One packet that is worked on, with what was sent over it so far: (port, packet)."""
-
-    __slots__ = (
-        "epoch",
-        "error",
-        "filter",
-        "greenlet",
-        "is_done",
-        "is_kept",
-        "is_stalled",
-        "lineage",
-        "outcome",
-        "result",
-        "sent",
-        "value",
-        "was_emitted",
-    )
-
-    def __init__(self, filter: ConcurrentDriver, epoch: Epoch, value: Any, lineage: Lineage) -> None:
-        self.filter = filter
-        self.epoch = epoch
-        self.value = value
-        self.lineage = lineage
-        self.greenlet: greenlet | None = None
-        self.sent: list[tuple[str, Any]] = []
-        self.result: Any = None
-        #: Of its work in a pool, when that is done.
-        self.outcome: Outcome | None = None
-        self.error: BaseException | None = None
-        self.is_done = False
-        #: It has sent more than a wire holds, and waits for its turn to send, or for room.
-        self.is_stalled = False
-        self.was_emitted = False
-        #: Its document is to stay as it is behind this filter.
-        self.is_kept = False
-
-    @property
-    def name(self) -> str:
-        """The filter whose call it is, for whoever looks at calls that take long."""
-        return self.filter.name
-
-    def call_ended(self) -> None:
-        """A call that it waited for has ended."""
-        if not self.is_done:  # else it was given up meanwhile
-            self.filter.resumable.append(self)
-            self.filter.core.ready.waiting |= self.filter.bit
 
 
 class ConcurrentDriver(Driver):
@@ -212,6 +164,8 @@ class ConcurrentDriver(Driver):
         error = item.error
         if error is None and type(item.result) is not Packet and item.result is not None:
             error = fault_of(item.result, item.value)
+        if item.is_of_all and item.stride is not None:  # what was made of all of them fails with the first
+            error = item.stride.error = item.stride.error or error
         is_unreachable = self.failing.is_unreachable(error)
         if is_unreachable and not item.was_emitted:
             self.away.append(item)
@@ -239,10 +193,15 @@ class ConcurrentDriver(Driver):
         if self.naming is not None:
             self.naming.forget(item.value)
         self.epoch = None
-        item.epoch.release()
+        item.release()
 
     def _emit_sent(self, item: Item) -> None:
         """Put on the wires what was sent over a packet, in its order."""
+        if item.joint is not None:
+            together, item.sent_of_all = item.sent_of_all, []
+            self.epoch = epoch = item.joint.epoch
+            for port, data in together:
+                self.emit(self.outs[port], epoch, [data], [item.joint.lineage])
         sent, item.sent = item.sent, []
         self.epoch = item.epoch
         for port, data in sent:
@@ -279,13 +238,30 @@ class ConcurrentDriver(Driver):
         if self.naming is not None:
             self.naming.sent(data, item.value, item.lineage)
         item.sent.append((port, data))
-        if len(item.sent) > self.capacity:
+        self._wait_for_room(item)
+        return True
+
+    def send_of_all(self, port: str, data: Any) -> bool:
+        """Send what was made of the whole batch in the pool whose first item is the one in hand."""
+        if port not in self.outs:
+            return self.unwired(port)
+        item = self.working
+        assert item is not None
+        joint = item.join()
+        if self.naming is not None:
+            self.naming.made_of(data, joint.values)
+        item.sent_of_all.append((port, data))
+        self._wait_for_room(item)
+        return True
+
+    def _wait_for_room(self, item: Item) -> None:
+        """Have an item wait for its turn to send, and for room, once it has sent more than a wire holds."""
+        if len(item.sent) + len(item.sent_of_all) > self.capacity:
             item.is_stalled = True
             while self.items[0] is not item or self.full_wires:
                 self._wait(item)
             item.is_stalled = False
             self._emit_sent(item)
-        return True
 
     def keep(self, packet: Any) -> None:
         assert self.working is not None
@@ -299,7 +275,7 @@ class ConcurrentDriver(Driver):
             self._wait(item)
         return future.result()
 
-    def run_in_pool(self, value: Any) -> Any:
+    def run_in_pool(self, value: Any) -> Outcome:
         """Have the pool work on ``value``; only this item waits for it. Raises what was raised there."""
         item = self.working
         assert item is not None
@@ -310,7 +286,12 @@ class ConcurrentDriver(Driver):
         outcome, item.outcome = item.outcome, None
         if outcome.error is not None:
             raise outcome.error
-        return outcome.value
+        return outcome
+
+    def made_together(self) -> None:
+        """Something was made of the whole batch in the pool that the item in hand was part of."""
+        assert self.working is not None
+        self.working.is_of_all = True
 
     def current(self) -> Any:
         return self.working.value if self.working is not None else None
@@ -330,6 +311,8 @@ class ConcurrentDriver(Driver):
     def carried(self) -> Iterator[tuple[Epoch, Sequence[Lineage]]]:
         for item in (*self.items, *self.away):
             yield item.epoch, (item.lineage,)
+            if item.joint is not None:
+                yield item.joint.epoch, (item.joint.lineage,)
         if self.todo is not None:
             yield self.todo[0], [lineage for _, lineage in self.todo[1]]
         yield from super().carried()
@@ -374,7 +357,7 @@ class ConcurrentDriver(Driver):
         for item in (*items, *away):
             self.epoch = item.epoch
             self.failing.dead_letter(item.epoch, item.value, item.lineage, "internal", reason, error)
-            item.epoch.release()
+            item.release()
         if self.todo is not None:
             epoch, left = self.todo
             self.todo = None

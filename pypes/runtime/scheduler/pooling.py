@@ -28,11 +28,17 @@ class Placing(Protocol):
     def is_timed(self) -> bool:
         """True if strides must be watched here, because the executor cannot end one that takes too long."""
 
+    @property
+    def takes_batches(self) -> bool:
+        """True if the packets of a stride are one batch."""
+
 
 class PoolItem(Protocol):
     """A work item, as far as it is known here."""
 
     outcome: Outcome | None
+    #: The stride that it was part of.
+    stride: Stride | None
 
     @property
     def name(self) -> str: ...
@@ -42,12 +48,14 @@ class PoolItem(Protocol):
 class Stride:
     """Items that are out together; among the calls of the scheduler until the executor has done with them."""
 
-    __slots__ = ("future", "items", "pooling")
+    __slots__ = ("error", "future", "items", "pooling")
 
     def __init__(self, pooling: Pooling, items: Sequence[PoolItem], future: Future[list[Outcome]]) -> None:
         self.pooling = pooling
         self.items = items
         self.future = future
+        #: The error of the first item. Over that one travels what was made of a batch as a whole, if it was one.
+        self.error: BaseException | None = None
 
     @property
     def name(self) -> str:
@@ -71,6 +79,7 @@ class Pooling:
         self._executor = placing.executor
         self._most = placing.most_together
         self._is_timed = placing.is_timed
+        self._takes_batches = placing.takes_batches
         # a stride that is watched must begin when it is sent
         self._capacity = self._executor.width if self._is_timed else self._executor.capacity
         self._gathered: deque[tuple[PoolItem, Any]] = deque()
@@ -94,7 +103,7 @@ class Pooling:
             taken = [gathered.popleft() for _ in range(count)]
             items = [item for item, _ in taken]
             try:
-                future = self._executor.submit([value for _, value in taken])
+                future = self._executor.submit([value for _, value in taken], together=self._takes_batches)
             except ExecutorClosed as error:
                 _tell(items, [Outcome(None, error)] * count)
                 continue
@@ -108,12 +117,13 @@ class Pooling:
             outcomes = stride.future.result()
         except ExecutorClosed as error:
             outcomes = [Outcome(None, error)] * len(stride.items)
-        _tell(stride.items, outcomes)
+        stride.error = outcomes[0].error
+        _tell(stride.items, outcomes, stride)
 
 
-def _tell(items: Sequence[PoolItem], outcomes: Sequence[Outcome]) -> None:
+def _tell(items: Sequence[PoolItem], outcomes: Sequence[Outcome], stride: Stride | None = None) -> None:
     for item, outcome in zip(items, outcomes, strict=True):
-        item.outcome = outcome
+        item.outcome, item.stride = outcome, stride
         item.call_ended()
 
 

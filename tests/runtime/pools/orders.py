@@ -27,7 +27,7 @@ def graph(pool: Any = None, component: str = "Work", name: str = "g", **params: 
             "wires": [
                 ["in.out", "work.in"],
                 ["work.out", "keep.in"],
-                *([["work.more", "keep.in"]] if component == "Work" else []),
+                *([["work.more", "keep.in"]] if component in ("Work", "Batches") else []),
             ],
         }
     )

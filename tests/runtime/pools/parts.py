@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pypes.component import Adapter, Help, Parameters, Publisher, Transformer
-from pypes.errors import Reject
+from pypes.errors import Reject, Retry
 from pypes.packet import Packet
 
 
@@ -91,9 +91,63 @@ class Work(Transformer):
 
 
 class Batches(Transformer):
-    """Takes batches."""
+    """Takes batches, and does with them what its parameter says."""
 
-    def process_batch(self, packets: list[Packet]) -> list[Packet]:
+    outputs = {"out": "", "more": ""}
+    max_attempts = 2
+    batch_size = 8
+
+    class Params(Parameters):
+        does: str = "mark"
+
+    params: Params
+
+    def process_batch(self, packets: list[Packet]) -> Any:
         for packet in packets:
             packet.set("size", len(packets))
+        return getattr(self, self.params.does)(packets)
+
+    def mark(self, packets: list[Packet]) -> list[Packet]:
         return packets
+
+    def anew(self, packets: list[Packet]) -> list[Packet | None]:
+        return [Packet({"n": packet.get("n")}) if packet.get("n") % 2 else None for packet in packets]
+
+    def some(self, packets: list[Packet]) -> Any:
+        yield from (packet for packet in packets if packet.get("n") % 2)
+
+    def twice(self, packets: list[Packet]) -> list[Packet]:
+        return [made for packet in packets for made in (packet, Packet({"n": -packet.get("n")}))]
+
+    def sums(self, packets: list[Packet]) -> list[Packet]:
+        self.send("more", Packet({"n": sum(packet.get("n") for packet in packets)}))
+        return packets
+
+    def only_sums(self, packets: list[Packet]) -> None:
+        self.sums(packets)
+
+    def many(self, packets: list[Packet]) -> Any:
+        for k in range(1000):
+            yield Packet({"n": k, "size": len(packets)})
+
+    def keeps(self, packets: list[Packet]) -> list[Packet]:
+        for packet in packets:
+            self.keep(packet)
+        return [packet for packet in packets if packet.get("n") == 0]
+
+    def bad(self, packets: list[Packet]) -> list[Packet]:
+        self.sums(packets)
+        if any(packet.get("n") == 3 for packet in packets):
+            raise Reject("not with 3", "my.code")
+        return packets
+
+    def late(self, packets: list[Packet]) -> list[Packet]:
+        raise Retry(0.0, "not yet")
+
+    def odd(self, packets: list[Packet]) -> list[Any]:
+        return [packets[0], ["no packet"]]
+
+    def coroutine(self, packets: list[Packet]) -> Any:
+        return self.later()
+
+    async def later(self) -> None: ...

@@ -75,12 +75,6 @@ def test_what_goes_on_has_the_names_that_it_has_in_an_instance(pool: Any) -> Non
 
 
 @pytest.mark.parametrize("pool", POOLS[:2])
-def test_a_component_with_batches_gets_them_one_by_one(pool: Any) -> None:
-    found = fields(ran(pool, [{"n": n} for n in range(5)], "Batches"))
-    assert [(packet["n"], packet["size"]) for packet in found] == [(n, 1) for n in range(5)]
-
-
-@pytest.mark.parametrize("pool", POOLS[:2])
 def test_a_set_up_that_fails_names_the_filter_and_hides_secrets(pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORK_SECRET", "correct horse battery")
     with pytest.raises(ComponentError) as caught:
