@@ -20,7 +20,7 @@ COMPONENTS = {
     "PostgreSQL",
     "JSON", "CSV", "Text", "HTML", "SetField", "CopyField", "RenameField", "DeleteField", "NormalizeCase", "DropDocument",
     "Unchanged", "Split", "Merge", "Collate", "Null", "Debug", "JSONLines", "SQLiteSearch",
-    "Files", "FetchURL", "Route", "Template", "Regex", "Validate", "NormalizeDate",
+    "Files", "FetchURL", "Route", "Template", "Regex", "Validate", "NormalizeDate", "Exec", "HTTPCall",
 }
 # fmt: on
 

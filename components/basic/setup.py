@@ -21,6 +21,8 @@ COMPONENTS = {
     "Regex": "regex",
     "Validate": "validate",
     "NormalizeDate": "normalize_date",
+    "Exec": "exec_filter",
+    "HTTPCall": "http_call",
     "Split": "split",
     "Route": "route",
     "Merge": "merge",

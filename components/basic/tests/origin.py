@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -17,6 +18,8 @@ class Origin:
         self.body = b"hello"
         self.headers: dict[str, str] = {}
         self.asked: list[dict[str, str]] = []
+        #: Paths and bodies of what was posted; posted to ``/length``, it answers with the length of the member ``text``.
+        self.posted: list[tuple[str, bytes]] = []
         origin = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -34,6 +37,15 @@ class Origin:
                 self.end_headers()
                 if status != 304:
                     self.wfile.write(origin.body)
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                origin.posted.append((self.path, body))
+                if self.path == "/length":
+                    origin.body = json.dumps({"length": len(json.loads(body)["text"])}).encode()
+                self.do_GET()
+
+            protocol_version = "HTTP/1.1"
 
             def log_message(self, *_: Any) -> None:
                 pass
