@@ -17,7 +17,7 @@ from tests.wheels import ROOT, index_of_session, wheels_of_session
 
 # fmt: off
 COMPONENTS = {
-    "PostgreSQL",
+    "PostgreSQL", "OpenSearch", "Elasticsearch",
     "JSON", "CSV", "Text", "HTML", "SetField", "CopyField", "RenameField", "DeleteField", "NormalizeCase", "DropDocument",
     "Unchanged", "Split", "Merge", "Collate", "Null", "Debug", "JSONLines", "SQLiteSearch",
     "Files", "FetchURL", "Route", "Template", "Regex", "Validate", "NormalizeDate", "Exec", "HTTPCall",

@@ -23,6 +23,8 @@ setup(
     },
     entry_points={
         "pypes.components": [
+            "Elasticsearch = pypes_search.opensearch:Elasticsearch",
+            "OpenSearch = pypes_search.opensearch:OpenSearch",
             "PostgreSQL = pypes_search.postgresql:PostgreSQL",
             "SQLiteSearch = pypes_search.sqlite_search:SQLiteSearch",
         ],
