@@ -138,7 +138,7 @@ class PoolProcess(Spawned):
         with theirs, self._connecting:
             self._users += 1
             try:
-                self._channel.pass_on(pool_frames.USER, self._users.to_bytes(2, "little"), theirs.fileno())
+                self._channel.pass_on(pool_frames.USER, self._users.to_bytes(8, "little"), theirs.fileno())
             except OSError:
                 ours.close()
                 raise

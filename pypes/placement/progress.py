@@ -16,7 +16,7 @@ MOST_ITEMS = (1 << _INDEX_BITS) - 2
 ALL = MOST_ITEMS
 NUMBERS = 1 << _NUMBER_BITS
 
-_IN_HAND, _BEGUN, _WAITING = 0, 1, 2
+_IN_HAND, _BEGUN, _WAITING, _USER = range(4)
 
 
 class InHand(NamedTuple):
@@ -44,7 +44,8 @@ class Progress:
         """Say that an item is begun."""
         words = self._words
         words[_BEGUN] += 1
-        words[_IN_HAND] = (user << _NUMBER_BITS | number) << _INDEX_BITS | index + 1
+        words[_USER] = user  # before the word that makes it count
+        words[_IN_HAND] = number << _INDEX_BITS | index + 1
 
     def end(self) -> None:
         """Say that the item in hand is done."""
@@ -70,9 +71,8 @@ class Progress:
         word = self._words[_IN_HAND]
         if not word:
             return None
-        rest, index = divmod(word, 1 << _INDEX_BITS)
-        user, number = divmod(rest, NUMBERS)
-        return InHand(user, number, index - 1)
+        number, index = divmod(word, 1 << _INDEX_BITS)
+        return InHand(self._words[_USER], number, index - 1)
 
 
 class SeenProgress:

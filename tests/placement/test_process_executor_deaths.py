@@ -163,6 +163,17 @@ def test_a_death_at_set_up_is_told(tmp_path: Path) -> None:
     assert not pool_workers()
 
 
+class Shared:
+    """A keeper whose pool workers another user owns."""
+
+    def __init__(self, keeper: LocalKeeper) -> None:
+        self.width, self.connect, self.lost = keeper.width, keeper.connect, keeper.lost
+
+    def setup(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 def test_items_wait_for_a_pool_worker_that_cannot_be_set_up_again(tmp_path: Path) -> None:
     executor = ProcessExecutor(LocalKeeper(job(tmp_path, jobs.SetUpOnce), 1, wait_s=1.0))
     executor.setup()
@@ -173,6 +184,23 @@ def test_items_wait_for_a_pool_worker_that_cannot_be_set_up_again(tmp_path: Path
         assert "no licence left" in str(outcomes[1].error)
         (tmp_path / "set-up").unlink()
         until(lambda: executor.submit([("good", 3)]).result(PATIENCE_S)[0].value == 3, PATIENCE_S, "it is set up again")
+    finally:
+        executor.close()
+
+
+def test_users_are_told_apart_however_many_there_were(tmp_path: Path) -> None:
+    executor = executor_of(tmp_path)
+    try:
+        keeper = executor._keeper
+        assert isinstance(keeper, LocalKeeper)
+        keeper.workers[0]._users = 1 << 40
+        with keeper.connect(0).sock:
+            user = ProcessExecutor(Shared(keeper))
+            user.setup()
+            outcomes = user.submit([("good", 0), ("exit", 1), ("good", 2)]).result(PATIENCE_S)
+            user.close()
+        assert shown(outcomes) == [0, ("pool.killed", "exited with status 3"), 2]
+        assert begun(tmp_path).count(1) == 2
     finally:
         executor.close()
 

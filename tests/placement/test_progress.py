@@ -6,14 +6,14 @@ import os
 
 import pytest
 
-from pypes.placement.progress import MOST_ITEMS, NUMBERS, InHand, Progress
+from pypes.placement.progress import ALL, NUMBERS, InHand, Progress
 
 
 def idle(progress: Progress) -> bool:
     return progress.in_hand is None and progress.begun == 0
 
 
-@pytest.mark.parametrize("item", [(0, 0, 0), (1, 2, 3), (65_535, NUMBERS - 1, MOST_ITEMS - 1)])
+@pytest.mark.parametrize("item", [(0, 0, 0), (1, 2, 3), ((1 << 64) - 1, NUMBERS - 1, ALL)])
 def test_the_item_in_hand_is_seen(item: tuple[int, int, int]) -> None:
     ours, fd = Progress.create()
     theirs = Progress(fd)
