@@ -62,6 +62,9 @@ class Keeper(Protocol):
 class LocalKeeper:
     """The keeper in the process of the users, or of the one to which these are told the way."""
 
+    #: True if pool workers have process groups of their own; see :class:`~pypes.placement.spawned.Spawned`.
+    leads_groups = False
+
     def __init__(
         self,
         make: Make,
@@ -160,7 +163,7 @@ class LocalKeeper:
         with self._lock:
             self._numbers += 1
             number = self._numbers
-        return PoolProcess(number, self._order, self._bounds, self._speech)
+        return PoolProcess(number, self._order, self._bounds, self._speech, leads_group=self.leads_groups)
 
     def _watch(self, slice_s: float) -> None:
         """Kill what takes too long, whoever its user is, and whether that lives or not."""

@@ -88,10 +88,10 @@ def order_of(make: Make, speech: Speech, bounds: Bounds) -> bytes:
 class PoolProcess(Spawned):
     """A pool worker from its start to its end; ``number`` is one that no other of its keeper has."""
 
-    def __init__(self, number: int, order: bytes, bounds: Bounds, speech: Speech) -> None:
+    def __init__(self, number: int, order: bytes, bounds: Bounds, speech: Speech, *, leads_group: bool = False) -> None:
         is_own = bounds.python in ("", sys.executable)
         paths = bounds.paths if bounds.paths is not None else None if is_own else ()
-        super().__init__("pypes.placement.pool_worker", bounds.python or sys.executable, paths)
+        super().__init__("pypes.placement.pool_worker", bounds.python or sys.executable, paths, leads_group=leads_group)
         self.number = number
         self._order = order
         self._bounds = bounds

@@ -8,15 +8,20 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from pypes.core.lifeline import ProcessGroup
 from pypes.core.limits import MIB
 
 #: A child that was told to tear down is killed after this time.
 TEARDOWN_S = 1.0
 #: One that has closed its socket has died or is about to.
 DYING_S = 5.0
+
+#: Orphans of a child that were killed are waited for this long, and looked for so often.
+ORPHANS_S, POLL_S = 5.0, 0.005
 
 SOCKET_BYTES = MIB
 
@@ -37,9 +42,15 @@ class Spawned:
 
     :meth:`kill` may be called from any thread. The kernel kills the child when the *thread* that started it ends
     (``PR_SET_PDEATHSIG``): start it in one that stays. The module begins with :func:`pypes.placement.first_steps.begin`.
+
+    With ``leads_group`` it has a process group of its own, so that all that it started ends with it, also where it ends by
+    itself. That is for a process which becomes the parent of orphans (:func:`pypes.core.lifeline.adopt_orphans`) and so must wait
+    for them. Children in the group of their owner end with that group instead.
     """
 
-    def __init__(self, module: str, python: str = sys.executable, paths: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, module: str, python: str = sys.executable, paths: Sequence[str] | None = None, *, leads_group: bool = False
+    ) -> None:
         self.sock, theirs = socketpair()
         with theirs, contextlib.ExitStack() as on_error:
             on_error.callback(self.sock.close)
@@ -49,9 +60,13 @@ class Spawned:
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(own_paths() if paths is None else paths)},
                 pass_fds=[theirs.fileno()],
+                process_group=0 if leads_group else None,
             )
             on_error.pop_all()
         self.pid = self._popen.pid
+        self._group = ProcessGroup(self.pid) if leads_group else None
+        #: Processes that it started, as far as they were killed with it.
+        self._killed: set[int] = set()
 
     @property
     def is_stopped(self) -> bool:
@@ -78,6 +93,7 @@ class Spawned:
     def kill(self) -> None:
         """Kill it and all that it started. Returns at once, but see :meth:`close`."""
         started = descendants(self.pid) if self._popen.returncode is None else []
+        self._killed.update(started)
         self._popen.kill()
         for pid in started:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -94,8 +110,25 @@ class Spawned:
         self.close()
 
     def reap(self) -> None:
-        """Block until it has ended: nothing runs there any more."""
+        """Block until it has ended: nothing runs there any more. What it started is killed and waited for, for a moment."""
         self._popen.wait()
+        if self._group is None:
+            return
+        self._group.signal(signal.SIGKILL)
+        until = time.monotonic() + ORPHANS_S
+        while not self._are_reaped(self._group) and time.monotonic() < until:
+            time.sleep(POLL_S)
+
+    def _are_reaped(self, group: ProcessGroup) -> bool:
+        """Wait for what it started and has become ours, in the group or apart from it; True if none is left."""
+        for pid in [*self._killed]:
+            try:
+                is_left = os.waitpid(pid, os.WNOHANG) == (0, 0)
+            except ChildProcessError:  # it is gone, or not ours yet, since its parent is yet to end
+                is_left = Path(f"/proc/{pid}").exists()
+            if not is_left:
+                self._killed.discard(pid)
+        return group.reap() and not self._killed
 
     def close(self) -> None:
         """Reap it, after it was killed or has ended by itself."""

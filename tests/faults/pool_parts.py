@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,14 @@ class Work(Transformer):
 
     def hang(self, packet: Packet) -> None:
         _hang()
+
+    def tools(self, packet: Packet) -> None:
+        """Starts two processes, one of which leaves the process group, and ends as the document says."""
+        tools = [subprocess.Popen(["sleep", "600"], start_new_session=is_apart) for is_apart in (False, True)]
+        path = Path(packet.get("path"))
+        path.with_suffix(".part").write_text(" ".join(str(tool.pid) for tool in tools))
+        path.with_suffix(".part").rename(path)
+        getattr(self, packet.get("then"))(packet)
 
     def memory(self, packet: Packet) -> None:
         self.kept = b"x" * (1 << 30)

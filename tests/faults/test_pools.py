@@ -155,6 +155,33 @@ def test_poison_costs_exactly_itself(tmp_path: Path, do: str, options: dict[str,
         assert {process.pid for process in node.roles()["instance"]} == instances
 
 
+@pytest.mark.parametrize(("then", "kept"), [("hang", []), ("exit", [1])])
+def test_what_a_pool_worker_started_ends_with_it_and_is_waited_for(tmp_path: Path, then: str, kept: list[int]) -> None:
+    """A process that has left the group of a pool worker is found where that is killed, not where it ends by itself."""
+    with node_in(tmp_path, {"processes": 1, "timeout_s": 1}) as node:
+        path = tmp_path / "tools"
+        receipt = post(node, [{"n": 1, "do": "tools", "then": then, "path": str(path)}])
+        found: list[list[int]] = []
+
+        def tools() -> bool:
+            if path.exists() and (pids := [int(pid) for pid in path.read_text().split()]) not in found:
+                found.append(pids)
+            return bool(json.loads(node.get(f"/receipts/{receipt}").data)["state"] == "failed")
+
+        until(tools, 30.0, f"failed\n{node.log()}")
+        tools()
+        assert found
+        try:
+            for pids in found:
+                ended = [pid for at, pid in enumerate(pids) if at not in kept]
+                until(lambda ended=ended: not any(map(psutil.pid_exists, ended)), 10.0, f"nothing is left of {ended}")
+            assert not [child for child in psutil.Process(node.process.pid).children() if child.status() == psutil.STATUS_ZOMBIE]
+        finally:
+            for pid in (pids[at] for pids in found for at in kept):
+                with suppress(psutil.NoSuchProcess):
+                    psutil.Process(pid).kill()
+
+
 def test_a_batch_keeps_the_fates_of_its_documents(tmp_path: Path) -> None:
     batches = graph(tmp_path, {"processes": 1, "stride": 8})
     batches["nodes"]["work"]["component"] = "Batches"

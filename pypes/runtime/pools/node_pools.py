@@ -37,6 +37,8 @@ class PoolFailed(ComponentError):
 class NodeKeeper(LocalKeeper):
     """The keeper of one pool; it counts the pool workers that were lost."""
 
+    leads_groups = True  # the supervisor adopts orphans
+
     def __init__(self, order: PoolOrder) -> None:
         super().__init__(order, order.pool.width, order.bounds, order.name)
         #: Numbers of those that were lost; several users tell of each.
