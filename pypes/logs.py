@@ -143,7 +143,7 @@ def catch_uncaught() -> None:
 
 
 def get(name: str, **bound: Any) -> Any:
-    """Give a structlog logger that writes the same lines: ``get("pypes.pool").info("ready", url=url)``."""
+    """Give a structlog logger that writes the same lines: ``get("pypes.generations").info("ready", url=url)``."""
     structlog = _structlog()
     if not structlog.is_configured():
         structlog.configure(

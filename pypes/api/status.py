@@ -52,8 +52,8 @@ STATUS = obj(
         )
     ),
     instances=_list(obj(id=COUNT, generation=COUNT, pid=COUNT, state=TEXT, graphs=NAMES)),
-    pools=_list(obj(generation=COUNT, instances=COUNT, ready=COUNT)),
-    filter_pools=_list(
+    generations=_list(obj(generation=COUNT, instances=COUNT, ready=COUNT)),
+    pools=_list(
         obj(
             name=TEXT,
             state={"type": "string", "enum": ["starting", "ready", "ending"]},

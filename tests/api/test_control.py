@@ -49,7 +49,7 @@ def test_status_shows_the_whole_node(ask: Asker, node: Node) -> None:
     assert shard["graphs"]["base"]["limits"]["queue_max_deliveries"] <= 1_000_000
     [instance] = [each for each in found["instances"] if each["state"] == "ready"]
     assert "base" in instance["graphs"]
-    assert {"generation": instance["generation"], "instances": 1, "ready": 1} in found["pools"]
+    assert {"generation": instance["generation"], "instances": 1, "ready": 1} in found["generations"]
     assert found["graphs"] == ask("GET", "/graphs")[1]
 
 

@@ -82,7 +82,7 @@ def numbers(folder: Path, name: str = "kept") -> Counter[int]:
 
 
 def pools(node: Node) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(node.get("/status").data)["filter_pools"]
+    found: list[dict[str, Any]] = json.loads(node.get("/status").data)["pools"]
     return found
 
 

@@ -32,14 +32,14 @@ class InstanceStatus(msgspec.Struct, frozen=True):
     graphs: list[str]
 
 
-class FilterWorkerStatus(msgspec.Struct, frozen=True):
+class PoolWorkerStatus(msgspec.Struct, frozen=True):
     """A pool worker; ``is_busy`` while it works on a packet."""
 
     pid: int
     is_busy: bool
 
 
-class FilterPoolStatus(msgspec.Struct, frozen=True):
+class PoolStatus(msgspec.Struct, frozen=True):
     """A pool with its pool workers, of which ``deaths`` have been lost. ``state`` is ``starting``, ``ready`` or ``ending``.
 
     ``filters`` are those that it was set up for, with their graphs: ``search.embed``.
@@ -48,7 +48,7 @@ class FilterPoolStatus(msgspec.Struct, frozen=True):
     name: str
     state: str
     filters: list[str]
-    workers: list[FilterWorkerStatus]
+    workers: list[PoolWorkerStatus]
     deaths: int
 
 
@@ -66,7 +66,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     arbiter: int | None
     workers: list[WorkerStatus]
     instances: list[InstanceStatus]
-    filter_pools: list[FilterPoolStatus]
+    pools: list[PoolStatus]
     graphs: list[dict[str, Any]]
     default: str | None
 

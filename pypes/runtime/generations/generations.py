@@ -72,7 +72,7 @@ class Generations:
         self._last_id = 0
         self._last_generation = 0
         self._looks: asyncio.TimerHandle | None = None
-        self._log = logs.get("pypes.pool")
+        self._log = logs.get("pypes.generations")
 
     # -- deployments ------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ TEARDOWN_S = 2.0
 #: Longest wait for an instance that takes the place of another, before the next one is replaced.
 REPLACED_S = 60.0
 
-log = logs.get("pypes.pool")
+log = logs.get("pypes.generations")
 
 
 async def end(instances: list[Instance], grace_s: float) -> None:

@@ -27,7 +27,7 @@ from pypes.ingest.dispatch.topology import Topology, cannot_serve
 from pypes.ingest.outcome import ExitReason
 from pypes.observe import Observer, guarded
 from pypes.registry import Catalogue, discover
-from pypes.runtime.contracts.supervisor import FilterPoolStatus, InstanceStatus, NodeStatus
+from pypes.runtime.contracts.supervisor import InstanceStatus, NodeStatus, PoolStatus
 from pypes.runtime.generations.generations import Generations
 from pypes.runtime.graphs.deployer import Deployer
 from pypes.runtime.graphs.drafts import GraphDrafts
@@ -317,7 +317,7 @@ class Supervisor:
             arbiter=self._arbiter.pid,
             workers=self._workers.status(),
             instances=[InstanceStatus(**each) for each in self._generations.status()],
-            filter_pools=[msgspec.convert(each, FilterPoolStatus) for each in self._pools.status()],
+            pools=[msgspec.convert(each, PoolStatus) for each in self._pools.status()],
             graphs=self._deployer.summaries(),
             default=self._deployer.default(),
         )

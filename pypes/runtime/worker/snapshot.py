@@ -23,7 +23,7 @@ class ShardStatus(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class PoolStatus(msgspec.Struct, frozen=True):
+class GenerationStatus(msgspec.Struct, frozen=True):
     """The instances of one generation: how many there are, and how many of them take deliveries."""
 
     generation: int
@@ -37,14 +37,16 @@ class Snapshot(NodeStatus, frozen=True, kw_only=True):
     node: int
     version: str
     shards: list[ShardStatus]
-    pools: list[PoolStatus]
+    generations: list[GenerationStatus]
 
 
 async def snapshot(node: int, supervisor: WorkerCalls, peers: Peers) -> Snapshot:
     """Ask the supervisor and the owners of all shards. Raises :class:`Unavailable` without a connection to the supervisor."""
     asking = asyncio.gather(*(_shard(peers, number) for number in peers.numbers()))
     status, shards = await asyncio.gather(supervisor.status(), asking)
-    return Snapshot(**msgspec.structs.asdict(status), node=node, version=__version__, shards=shards, pools=_pools(status))
+    return Snapshot(
+        **msgspec.structs.asdict(status), node=node, version=__version__, shards=shards, generations=_generations(status)
+    )
 
 
 async def _shard(peers: Peers, number: int) -> ShardStatus:
@@ -56,7 +58,7 @@ async def _shard(peers: Peers, number: int) -> ShardStatus:
         return ShardStatus(number, None, {}, error.message)
 
 
-def _pools(status: NodeStatus) -> list[PoolStatus]:
+def _generations(status: NodeStatus) -> list[GenerationStatus]:
     instances = Counter(instance.generation for instance in status.instances)
     ready = Counter(instance.generation for instance in status.instances if instance.state == "ready")
-    return [PoolStatus(generation, count, ready[generation]) for generation, count in sorted(instances.items())]
+    return [GenerationStatus(generation, count, ready[generation]) for generation, count in sorted(instances.items())]

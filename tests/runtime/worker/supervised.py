@@ -42,7 +42,7 @@ class Supervisor:
                 {"id": 2, "generation": 2, "pid": 5, "state": "ready", "graphs": ["g", "n"]},
                 {"id": 3, "generation": 2, "pid": 6, "state": "starting", "graphs": ["g"]},
             ],
-            "filter_pools": [],
+            "pools": [],
             "graphs": [{"name": "g", "version": 1}],
             "default": "g",
         }  # fmt: skip

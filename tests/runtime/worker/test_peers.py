@@ -19,7 +19,7 @@ from pypes.ingest.receipt import ReceiptId
 from pypes.ingest.store.shards import owner_of
 from pypes.runtime.worker import peers
 from pypes.runtime.worker import worker as worker_module
-from pypes.runtime.worker.snapshot import PoolStatus
+from pypes.runtime.worker.snapshot import GenerationStatus
 from pypes.runtime.worker.worker import IngestWorker
 from tests.runtime.worker.supervised import Supervisor, header, supervised
 
@@ -84,7 +84,7 @@ async def test_a_snapshot_is_of_all_shards(supervisor: Supervisor) -> None:
             found = await worker.snapshot()
             assert [(each.shard, each.queue and each.queue.deliveries) for each in found.shards] == [(0, 0), (1, 1)]
             assert (found.node, found.generation) == (7, 2)
-            assert found.pools == [PoolStatus(1, 1, 0), PoolStatus(2, 2, 1)]
+            assert found.generations == [GenerationStatus(1, 1, 0), GenerationStatus(2, 2, 1)]
 
 
 @supervised
