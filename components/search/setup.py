@@ -28,6 +28,7 @@ setup(
             "PostgreSQL = pypes_search.postgresql:PostgreSQL",
             "SQLiteSearch = pypes_search.sqlite_search:SQLiteSearch",
         ],
+        "pypes.commands": ["search = pypes_search.command:search", "ask = pypes_search.command:ask"],
         "console_scripts": ["pypes-search = pypes_search.command:search"],
     },
     classifiers=[

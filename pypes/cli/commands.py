@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from pypes.errors import PypesError
+from pypes.errors import NotFound, PypesError
+from pypes.registry import load_command
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -34,14 +35,19 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
+#: Commands that distributions bring, and the distribution that is to be installed for each.
+BROUGHT: Mapping[str, str] = MappingProxyType({"search": "pypes-search", "ask": "pypes-search"})
+
 
 class Commands(click.Group):
     """A group that imports a command when it is run, and shows our own errors as a sentence, not a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS, *BROUGHT]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in BROUGHT:
+            return _brought(cmd_name)
         if cmd_name not in COMMANDS:
             return None
         module, name = COMMANDS[cmd_name]
@@ -57,6 +63,21 @@ class Commands(click.Group):
             if error.errno == errno.EPIPE or error.filename is None:
                 raise  # click ends quietly when nobody reads what it writes; what has no name is a fault of ours
             raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+
+
+def _brought(name: str) -> click.Command:
+    """A command of a distribution; where that is not installed, one that says so."""
+    try:
+        command: click.Command = load_command(name)
+        return command
+    except NotFound:
+        told = f"pypes {name} needs {BROUGHT[name]}, which is not installed; install it with: pip install {BROUGHT[name]}"
+
+    def tell(**_: Any) -> None:
+        raise click.ClickException(told)
+
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, callback=tell, help=f"{told}.", context_settings=anything, add_help_option=True)
 
 
 @click.command(cls=Commands)

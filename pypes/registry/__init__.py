@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pypes.registry.catalogue import Broken, Catalogue
     from pypes.registry.code import Code, codes_of, differences, digest_of
+    from pypes.registry.commands import load_command
     from pypes.registry.discovery import component_files, discover
     from pypes.registry.loading import load, make
 
@@ -25,6 +26,7 @@ __all__ = [
     "digest_of",
     "discover",
     "load",
+    "load_command",
     "make",
 ]
 
@@ -38,6 +40,7 @@ _HOMES = {
     "component_files": "discovery",
     "discover": "discovery",
     "load": "loading",
+    "load_command": "commands",
     "make": "loading",
 }
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from pypes.cli.commands import COMMANDS, pypes
+from pypes.cli.commands import BROUGHT, COMMANDS, pypes
+from pypes.errors import NotFound
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -26,9 +27,22 @@ def run(*arguments: object) -> Result:
 
 
 def test_every_command_has_help() -> None:
-    assert all(name in run("--help").output for name in COMMANDS)
-    for name in COMMANDS:
+    names = [*COMMANDS, *BROUGHT]
+    assert all(name in run("--help").output for name in names)
+    for name in names:
         assert "Usage" in run(name, "--help").output
+
+
+def test_a_command_of_a_distribution_that_is_not_there_names_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> None:
+        raise NotFound(name)
+
+    monkeypatch.setattr("pypes.cli.commands.load_command", absent)
+    result = run("ask", "data/search.db", "Who?", "--limit", 3)
+    assert result.exit_code == 1
+    assert "pip install pypes-search" in result.output
+    assert "pip install pypes-search" in " ".join(run("search", "--help").output.split())
+    assert run("--help").exit_code == 0
 
 
 def test_the_package_stays_light() -> None:
