@@ -8,7 +8,7 @@ Adapters for files with structure write it with :class:`TextBuilder`; what split
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from pypes.packet import Packet
@@ -20,7 +20,9 @@ KINDS: Final = ("paragraph", "heading", "item", "table", "code", "quote")
 
 #: Between two blocks of a text.
 _GAP: Final = "\n\n"
-_PARAGRAPH: Final = re.compile(r"\S.*?(?=\s*\n\s*\n|\s*\Z)", re.DOTALL)
+#: A blank line and all white space behind it. No two of its repetitions can take the same character, so that long white space
+#: is looked at once.
+_BLANK: Final = re.compile(r"\n[^\S\n]*\n\s*")
 
 
 class Block(NamedTuple):
@@ -91,7 +93,7 @@ def blocks_of(packet: Packet, field: str = "text") -> list[Block]:
         return []
     given = packet.get_meta(BLOCKS, field)
     if not isinstance(given, list):
-        return [Block(found.start(), found.end()) for found in _PARAGRAPH.finditer(text)]
+        return [*paragraphs(text, 0, len(text))]
     blocks: list[Block] = []
     end = 0
     for entry in given:
@@ -102,7 +104,19 @@ def blocks_of(packet: Packet, field: str = "text") -> list[Block]:
     return blocks
 
 
-def with_headings(text: str, blocks: Sequence[Block]) -> Iterator[tuple[Block, tuple[str, ...]]]:
+def paragraphs(text: str, start: int, end: int) -> Iterator[Block]:
+    """The paragraphs of ``text[start:end]``, which blank lines part."""
+    while start < end:
+        found = _BLANK.search(text, start, end)
+        stop = found.start() if found else end
+        piece = text[start:stop]
+        if stripped := piece.strip():
+            at = start + len(piece) - len(piece.lstrip())
+            yield Block(at, at + len(stripped))
+        start = found.end() if found else end
+
+
+def with_headings(text: str, blocks: Iterable[Block]) -> Iterator[tuple[Block, tuple[str, ...]]]:
     """Each block with the headings that it stands under, outermost first; a heading stands under itself, too."""
     path: list[tuple[int, str]] = []
     headings: tuple[str, ...] = ()

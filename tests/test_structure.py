@@ -113,3 +113,24 @@ def test_whatever_is_added_lies_where_its_block_says(pieces: list[tuple[str, str
     builder.put(packet)
     found = [(packet["text"][b.start : b.end].strip(), b.kind, b.page) for b in blocks_of(packet)]
     assert found == [(text.strip(), kind, page) for text, kind, page in pieces if text.strip()]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("one\ntwo\n\nthree", ["one\ntwo", "three"]),
+        ("  one \r\n \t\r\n  two  ", ["one", "two"]),
+        ("\n\n\n", []),
+        ("one", ["one"]),
+        ("one\n \n\n \n two\n", ["one", "two"]),
+    ],
+)
+def test_blank_lines_part_paragraphs(text: str, found: list[str]) -> None:
+    assert [text[block.start : block.end] for block in blocks_of(Packet({"text": text}))] == found
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["a" + " " * 1_000_000 + "b", "a" + "\n " * 500_000 + "b", "\n" + " " * 1_000_000])
+def test_long_white_space_is_looked_at_once(text: str) -> None:
+    """Looked at again from each of its places, it would take hours."""
+    assert len(blocks_of(Packet({"text": text}))) <= 2
