@@ -14,6 +14,8 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
             $$python $(NEW_ENOUGH) 2>/dev/null && echo $$python && break; done)
 DISTRIBUTIONS := $(wildcard components/*/setup.py)
 EDITABLE := $(foreach distribution,$(DISTRIBUTIONS),-e $(dir $(distribution)))
+# tests run what is optional, too
+EDITABLE_ALL := $(foreach distribution,$(DISTRIBUTIONS),-e "$(dir $(distribution))$(if $(shell grep '"all":' $(distribution)),[all])")
 # a third of the time of the tests is spent waiting for servers: half as many again as there are cores keep those busy
 TEST_PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
 # the build backend warns about editable installs as such: nothing a reader can act on
@@ -55,7 +57,7 @@ $(VENV)/.installed: $(BIN)/python setup.py pypes/ingest/codecs/_scan.c $(DISTRIB
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "installing what the tests need"
-	@$(PIP) install --no-build-isolation -e ".[test]" $(EDITABLE)
+	@$(PIP) install --no-build-isolation -e ".[test]" $(EDITABLE_ALL)
 	@command -v strace >/dev/null || { test "$$(id -u)" = 0 && apt-get install -y -q strace >/dev/null 2>&1; } \
 	  || echo "without strace some tests are skipped: apt-get install strace"
 	@# servers that the documents have settings of: nobody's machine but CI's should get them for a test of three files

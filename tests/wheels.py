@@ -44,7 +44,9 @@ def index_of_session(factory: pytest.TempPathFactory) -> Path:
 
     So one step needs the network, and no distribution of our names is ever taken from elsewhere.
     """
-    *components, server = wheels_of_session(factory)
+    wheels = wheels_of_session(factory)
+    [server] = [wheel for wheel in wheels if wheel.name.startswith("pypes_server-")]
+    components = [wheel for wheel in wheels if wheel != server]
     with _once(factory, "index") as (home, is_done):
         if not is_done:
             pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir")

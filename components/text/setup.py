@@ -1,0 +1,40 @@
+"""Builds ``pypes-text``: components that cut, recognise, hide and embed text."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+COMPONENTS = {
+    "Chunk": "chunk",
+}
+
+EXTRAS = {
+    # Chunk: to count tokens as a model does
+    "tokens": ["tokenizers>=0.20"],
+}
+
+setup(
+    name="pypes-text",
+    version="0.1.0",
+    description="Components for Pypes that cut, recognise, hide and embed text",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    keywords=["chunks", "components", "documents", "embeddings", "pypes", "text"],
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=["pypes_text"],
+    package_data={"pypes_text": ["py.typed"]},
+    install_requires=["pypes-server>=0.1"],
+    extras_require=EXTRAS | {"all": sorted({need for needs in EXTRAS.values() for need in needs})},
+    entry_points={"pypes.components": [f"{name} = pypes_text.{module}:{name}" for name, module in COMPONENTS.items()]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Text Processing",
+        "Typing :: Typed",
+    ],
+)
