@@ -47,7 +47,7 @@ class Mapped(NamedTuple):
 
 
 class Schema(NamedTuple):
-    """What the tables of a filter hold. ``template`` may have ``{name}`` in place of which metadata stand."""
+    """Contents of the tables of a filter. ``template`` may have ``{name}`` in place of which metadata stand."""
 
     template: str
     mapped: tuple[Mapped, ...]

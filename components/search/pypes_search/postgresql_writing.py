@@ -41,7 +41,7 @@ class Writer:
         self._forget = f"DELETE FROM {documents} WHERE gone_since < now() - make_interval(secs => %s)"
 
     def count(self, db: Any, documents: Sequence[str]) -> dict[str, dict[str, int]]:
-        """How many parts there are, by document and version."""
+        """Number of parts of each document, by version."""
         found: dict[str, dict[str, int]] = {document: {} for document in documents}
         for parts in all_parts(db, self._schema):
             for document, version, count in db.execute(

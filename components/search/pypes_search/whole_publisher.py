@@ -19,9 +19,9 @@ class Turn:
 
     records: list[Record] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
-    #: How many parts the destination has, by document and version; looked up when that is first needed.
+    #: Number of parts at the destination, by document and version; looked up when that is first needed.
     look: dict[str, dict[str, int]] = field(default_factory=dict)
-    #: How many parts there are in this turn, by document and version, once they are counted.
+    #: Number of parts in this turn, by document and version, once they are counted.
     own: Counter[tuple[str, str]] | None = None
 
     @property
