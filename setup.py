@@ -63,6 +63,8 @@ setup(
             "hypothesis>=6.100",
             # dates of other languages than English
             "dateparser>=1.2",
+            # near duplicates
+            "rensa>=0.5",
             # clients whose errors are told apart
             "httpx>=0.28",
             "opensearch-py>=2.8,<3",
