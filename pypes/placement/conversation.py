@@ -29,6 +29,8 @@ class Conversation:
         #: The last packet is done, or nothing more will come.
         self._is_over = False
         self._is_left = False
+        #: Whoever waits for news waits for this.
+        self._news: Future[None] = Future()
 
     # -- the executor's side ------------------------------------------------------------------------------
 
@@ -38,14 +40,13 @@ class Conversation:
             self._parts[at].append((value, size))
             self._values += 1
             self._bytes += size
-            self._changed.notify_all()
+            self._look()
 
     def outcome(self, at: int, outcome: Outcome) -> None:
         with self._changed:
             self._outcomes[at] = outcome
             self._is_over = None not in self._outcomes
-            if self._is_over:
-                self._changed.notify_all()
+            self._look()
 
     def ended(self, future: Future[list[Outcome]]) -> None:
         """Nothing more will come."""
@@ -56,7 +57,7 @@ class Conversation:
             else:  # of which another thread may be about to tell
                 self._outcomes = [*future.result()]
             self._is_over = True
-            self._changed.notify_all()
+            self._look()
 
     # -- the proxy's side ---------------------------------------------------------------------------------
 
@@ -71,15 +72,22 @@ class Conversation:
                 self._changed.notify_all()
             return [part for part, _ in taken], self._outcomes[at]
 
-    def wait(self) -> None:
-        """Block until all packets are done, or so much was sent that it has to be taken before more comes."""
+    def news(self) -> Future[None]:
+        """Done when all packets are, or so much was sent that it has to be taken before more comes."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_over or self._is_full or self._is_left)
+            self._news = Future()
+            self._look()
+            return self._news
+
+    def _look(self) -> None:
+        if not self._news.done() and (self._is_over or self._is_full or self._is_left):
+            self._news.set_result(None)
 
     def leave(self) -> None:
         """Take nothing more: what comes is dropped."""
         with self._changed:
             self._is_left = True
+            self._look()
             self._changed.notify_all()
 
     @property

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -85,6 +85,12 @@ def isolate(
     return made
 
 
+class Waiting(Protocol):
+    """The part of a running filter that waits without a thread."""
+
+    def wait_for(self, future: Future[None]) -> None: ...
+
+
 class IsolatedProxy(Component):
     """Sends packets to the pool worker, and what it makes of them on; made by :func:`isolate`.
 
@@ -136,7 +142,7 @@ class IsolatedProxy(Component):
             if outcome is not None:
                 break
             if not parts:
-                self.offload(conversation.wait)
+                cast(Waiting, self._run_context).wait_for(conversation.news())
         if outcome.error is not None:
             raise self._error(outcome.error)
         result = outcome.value

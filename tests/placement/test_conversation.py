@@ -18,8 +18,10 @@ def test_parts_and_outcomes_are_those_of_their_packets() -> None:
     assert talk.take(0) == ([Sent("out", 1)], Outcome("done"))
     assert talk.take(1) == ([Sent("odd", 2)], None)
     assert talk.take(1) == ([], None)
+    waiting = talk.news()
+    assert not waiting.done()
     talk.outcome(1, Outcome(None))
-    talk.wait()
+    assert waiting.done()
     assert talk.take(1) == ([], Outcome(None))
 
 
@@ -28,7 +30,7 @@ def test_who_sends_waits_until_enough_was_taken() -> None:
         talk = Conversation(["a"])
         for number in range(values):
             talk.part(0, Sent("out", number), size)
-        talk.wait()  # it is full: there is something to do
+        assert talk.news().done(), "it is full"
         sender = threading.Thread(target=talk.part, args=(0, Sent("out", "last"), 1))
         sender.start()
         assert len(talk.take(0)[0]) == values
@@ -41,7 +43,7 @@ def test_who_is_left_does_not_wait() -> None:
     talk.leave()
     for number in range(2 * PART_VALUES):
         talk.part(0, Sent("out", number), 1)
-    talk.wait()
+    assert talk.news().done()
 
 
 def test_an_end_without_outcomes_is_told() -> None:
@@ -50,7 +52,7 @@ def test_an_end_without_outcomes_is_told() -> None:
     future: Future[list[Outcome]] = Future()
     future.set_exception(ExecutorClosed("closed"))
     talk.ended(future)
-    talk.wait()
+    assert talk.news().done()
     assert talk.take(0) == ([], Outcome("done"))
     outcome = talk.take(1)[1]
     assert outcome is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from pypes.component import ERROR_PORT
@@ -31,6 +32,10 @@ class FilterContext(Filter):
 
     def offload(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         return self.core.offload(self, fn, args, kwargs)
+
+    def wait_for(self, future: Future[T]) -> T:
+        """Park the filter until a future is done, which no call of :meth:`offload` makes; only for stand-ins of components."""
+        return self.core.wait_for(self, future)
 
     def release(self) -> None:
         """Let what the component held so far go with what it has sent, at the end of the packet or turn."""

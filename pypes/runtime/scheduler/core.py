@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -126,7 +127,14 @@ class Core:
 
     def offload(self, filter: Filter, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
         """Run a call in a thread and park the filter until it has ended."""
-        future = self.calls.start(filter, fn, args, kwargs)
+        return self._parked_until(filter, self.calls.start(filter, fn, args, kwargs))
+
+    def wait_for(self, filter: Filter, future: Future[T]) -> T:
+        """Park the filter until somebody else is done with a future: no thread waits for it."""
+        self.calls.follow(filter, future, is_timed=False)
+        return self._parked_until(filter, future)
+
+    def _parked_until(self, filter: Filter, future: Future[T]) -> T:
         self.ready.block(filter)
         while not future.done():
             self.park(filter)
