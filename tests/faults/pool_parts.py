@@ -102,6 +102,11 @@ class Work(Transformer):
             pause.wait(0.002)
         return packet
 
+    def must_have(self, packet: Packet) -> Packet:
+        if not Path(packet.get("path")).exists():
+            raise Reject("it is not there", "my.code")
+        return packet
+
     def away(self, packet: Packet) -> Packet:
         path = Path(packet.get("path"))
         if not path.exists():

@@ -90,6 +90,17 @@ def workers(node: Node) -> list[int]:
     return [worker["pid"] for pool in pools(node) for worker in pool["workers"]]
 
 
+def pool_workers(node: Node) -> list[psutil.Process]:
+    """All processes of pools below the node, whoever has them."""
+    found = []
+    assert node.process is not None
+    for process in psutil.Process(node.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "pypes.placement.pool_worker" in process.cmdline():
+                found.append(process)
+    return found
+
+
 def put(node: Node, graph: dict[str, Any]) -> Any:
     body = json.dumps(graph).encode()
     return node.http.request("PUT", f"{node.url}/graphs/{graph['name']}", body=body, headers={"Content-Type": "application/json"})
@@ -318,6 +329,59 @@ def test_trials_have_processes_of_their_own(node: Node, tmp_path: Path) -> None:
     assert (failure["filter"], failure["code"], failure["error"]) == ("work", "pool.killed", "exited with status 3")
     assert workers(node) == before
     assert [pool["deaths"] for pool in pools(node)] == [0]
+
+
+def test_shadows_have_processes_of_their_own(node: Node, tmp_path: Path) -> None:
+    before = workers(node)
+    body = json.dumps({"graph": graph(tmp_path, mark="other"), "documents": 100_000}).encode()
+    answer = node.post(body, "/graphs/g/shadow")
+    assert answer.status == 202, answer.data
+    path = f"/graphs/g/shadow/{json.loads(answer.data)['shadow']}"
+
+    def report() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(node.get(path).data)
+        return found
+
+    until(lambda: report()["state"] == "running", 20.0, f"running\n{node.log()}")
+    posted = 0
+
+    def is_seen() -> bool:
+        nonlocal posted
+        assert finished(node, post(node, [{"n": posted}]))["state"] == "done"
+        posted += 1
+        return bool(report()["documents"])
+
+    until(is_seen, 20.0, f"a document was seen\n{node.log()}")
+    shadow = {process.pid for process in pool_workers(node)} - {*before}
+    assert shadow
+    seen = report()["documents"]
+    assert finished(node, post(node, [{"n": n} for n in range(posted, posted + 20)]))["state"] == "done"
+    until(lambda: report()["documents"] >= seen + 20, 20.0, f"all were seen\n{node.log()}")
+    assert node.http.request("DELETE", f"{node.url}{path}").status == 204
+    found = report()
+    assert found["publishers"]["keep"]["fields"]["mark"] == found["documents"]
+    assert not found["fates"]
+    # the node's own have noticed nothing, and nothing of the shadow was published or is left
+    assert [(pool["deaths"], [worker["pid"] for worker in pool["workers"]]) for pool in pools(node)] == [(0, before)]
+    until(lambda: {process.pid for process in pool_workers(node)} == {*before}, 10.0, "the processes of the shadow are gone")
+    assert numbers(tmp_path) == Counter(range(posted + 20))
+    assert {line["mark"] for line in kept(tmp_path)} == {""}
+
+
+def test_a_graph_with_pools_pauses_and_dead_letters_run_again(node: Node, tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    assert node.post(b"", "/graphs/g/pause").status < 300
+    receipt = post(node, [{"n": n, **({"do": "must_have", "path": str(there)} if n % 4 == 1 else {})} for n in range(20)])
+    assert json.loads(node.get(f"/receipts/{receipt}?wait=0.3").data)["state"] == "queued"
+    assert kept(tmp_path) == []
+    assert node.post(b"", "/graphs/g/resume").status < 300
+    assert finished(node, receipt)["failed"] == 5
+    assert {letter["code"] for letter in letters(node)} == {"my.code"}
+    there.touch()
+    answer = node.post(b"{}", "/deadletters/replay")
+    assert answer.status == 202, answer.data
+    until(lambda: numbers(tmp_path) == Counter(range(20)), 20.0, f"all are published\n{node.log()}")
+    assert letters(node) == []
 
 
 def test_graphs_share_a_pool_of_the_node(tmp_path: Path) -> None:
