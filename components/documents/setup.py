@@ -5,12 +5,18 @@ from pathlib import Path
 from setuptools import setup
 
 COMPONENTS = {
+    "Archive": "archive_adapter",
     "DOCX": "docx_adapter",
+    "Document": "document_adapter",
+    "EML": "eml_adapter",
+    "EPUB": "epub_adapter",
     "HTML": "html_adapter",
+    "Markdown": "markdown_adapter",
     "PDF": "pdf_adapter",
     "PPTX": "pptx_adapter",
     "XLS": "xls_adapter",
     "XLSX": "xlsx_adapter",
+    "XML": "xml_adapter",
 }
 
 setup(
@@ -19,12 +25,12 @@ setup(
     description="Adapters for Pypes that read the files people have",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    keywords=["components", "documents", "docx", "html", "pdf", "pptx", "pypes", "xlsx"],
+    keywords=["components", "documents", "docx", "eml", "epub", "html", "markdown", "pdf", "pptx", "pypes", "xlsx", "xml"],
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=["pypes_documents"],
     package_data={"pypes_documents": ["py.typed"]},
-    install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "lxml>=5.3", "pypdf>=5.0", "selectolax>=1.0"],
+    install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "lxml>=5.3", "markdown-it-py>=3", "pypdf>=5.0", "selectolax>=1.0"],
     extras_require={
         "aes": ["cryptography>=42"],
         "pdfium": ["pypdfium2>=5.0"],

@@ -10,11 +10,14 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Annotated, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final, cast
 
 from pypes import Help, Packet, Parameters, Reject
 from pypes.structure import TextBuilder
 from pypes_documents.plain import plain_line, plain_text
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsRead
 
 MIB: Final = 1024 * 1024
 
@@ -28,10 +31,12 @@ UNKNOWN: Final = "document.unknown"
 PAGES_LOST: Final = "pages_lost"
 
 #: Blocks of one document: beyond, it is made to fill memory (a book of 1,000 pages has 20,000).
-MOST_BLOCKS: Final = 500_000
+MOST_BLOCKS: Final = 200_000
 #: Cells of one table, with the empty ones between them.
 MOST_CELLS: Final = 4_000_000
 _BLOCK_BYTES: Final = 1 << 18
+#: Files that are this small may be packed as much as they like.
+FREE_BYTES: Final = 16 * MIB
 
 Reader = Callable[[Packet, "Job"], Iterator[Packet] | None]
 
@@ -44,6 +49,14 @@ class Bounds(Parameters):
     max_chars: Annotated[int, Help("Longest text of one document, in characters.", ge=1)] = 32 * MIB
 
 
+class NestedBounds(Bounds):
+    max_parts: Annotated[int, Help("Files in one document, all that is in these included.", ge=1)] = 10_000
+    max_depth: Annotated[int, Help("How deep files may be nested: a mail in an archive in a mail is 2 deep.", ge=1, le=50)] = 5
+    max_ratio: Annotated[
+        int, Help("How many times as long as packed a file of more than 16 MiB may be; text is packed to a tenth.", ge=1)
+    ] = 200
+
+
 class Job:
     """Bounds and options of one document that is being read, and the sums that count against the bounds."""
 
@@ -51,7 +64,31 @@ class Job:
         self.bounds = bounds
         #: The library that reads PDF, ``pypdf`` or ``pdfium``.
         self.pdf = pdf
-        self._unpacked_bytes = 0
+        self._nested = bounds if isinstance(bounds, NestedBounds) else NestedBounds()
+        self._unpacked_bytes = self._parts = 0
+
+    @property
+    def max_ratio(self) -> int:
+        return self._nested.max_ratio
+
+    @property
+    def max_depth(self) -> int:
+        return self._nested.max_depth
+
+    def begin_part(self) -> None:
+        """Count a file in the document. Raises ``Reject`` if there are too many."""
+        self._parts += 1
+        if self._parts > self._nested.max_parts:
+            raise Reject(f"there are more than max_parts ({self._nested.max_parts}) files in it", TOO_LARGE)
+
+    def read(self, stream: SupportsRead[bytes], name: str) -> bytes:
+        """The content of a file in the document. Raises ``Reject`` if it is too long."""
+        data = bytearray()
+        while block := stream.read(_BLOCK_BYTES):
+            data += block
+            if len(data) > self.bounds.max_bytes:
+                raise Reject(f"{name} in it is longer than max_bytes ({self.bounds.max_bytes}); raise it", TOO_LARGE)
+        return bytes(data)
 
     def unpack(self, size: int) -> None:
         """Count bytes that were unpacked. Raises ``Reject`` if they are too many."""
@@ -104,13 +141,35 @@ class Job:
             raise Reject(f"the document is longer than max_bytes ({self.bounds.max_bytes}); raise it or split it", TOO_LARGE)
 
 
+class Unpacked(io.RawIOBase):
+    """A stream of unpacked bytes, which count; ``packed`` is their size before, where the ratio is bounded."""
+
+    def __init__(self, stream: SupportsRead[bytes], job: Job, packed: int | None = None) -> None:
+        self._stream = stream
+        self._job = job
+        self._left = None if packed is None else max(FREE_BYTES, packed * job.max_ratio)
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = self._stream.read(-1 if size is None else size)
+        self._job.unpack(len(data))
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                ratio = f"max_ratio ({self._job.max_ratio})"
+                raise Reject(f"a file in it is more than {ratio} times as long as packed; raise that if it is yours", TOO_LARGE)
+        return data
+
+    def readable(self) -> bool:
+        return True
+
+
 class Text(TextBuilder):
     """A text with structure of bounded size, without characters that are none (controls, halves of pairs)."""
 
     def __init__(self, max_chars: int) -> None:
         super().__init__()
         self._max_chars = max_chars
-        self._chars = 0
+        self._chars = self._added = 0
 
     def add(self, text: str, kind: str = "paragraph", *, level: int = 0, page: int = 0) -> None:
         text = plain_text(text)
@@ -136,9 +195,29 @@ class Text(TextBuilder):
 
     def _count(self, chars: int) -> None:
         self._chars += chars
-        if self._chars > self._max_chars or len(self.blocks) >= MOST_BLOCKS:
+        self._added += 1  # empty ones as well: they take time
+        if self._chars > self._max_chars or self._added > MOST_BLOCKS:
             limit = f"max_chars ({self._max_chars})" if self._chars > self._max_chars else f"{MOST_BLOCKS} paragraphs"
             raise Reject(f"its text is longer than {limit}; split it, or raise max_chars", TOO_LARGE)
+
+
+def distinct(name: str, taken: set[str]) -> str:
+    """A name that no other file in a document has: ``a.pdf``, ``a.pdf (2)`` …; it is taken from then on."""
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = f"{name} ({number})"
+    taken.add(found)
+    return found
+
+
+def file_in(packet: Packet, kind: str, place: str, data: bytes, meta: dict[str, Any]) -> Packet:
+    """A file in a document as a packet, without what its own reader is to find out."""
+    part = packet.derive(kind, place, {"data": data}, meta)
+    for name in _OF_CONTENT:
+        if name not in meta:
+            part.delete_meta(name)
+    return part
 
 
 def finish(packet: Packet, text: Text, facts: dict[str, Any], *, empty: str = "there is no text in it") -> None:
@@ -165,5 +244,7 @@ def put_facts(packet: Packet, facts: dict[str, Any]) -> None:
                 packet.set(name, value[0])
 
 
+#: Metadata of the content of a file, which the files in it do not have.
+_OF_CONTENT: Final = ("charset", "charset_declared", "charset_guessed", "replaced_characters", "declared_type", PAGES_LOST)
 #: Fields that have several values, also where there is one.
 SEVERAL: Final = frozenset(("keywords", "links", "to", "cc", "reply_to", "references", "attachments"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import lzma
 import posixpath
 import zipfile
@@ -16,7 +15,7 @@ from lxml import etree
 
 from pypes import Packet, Reject
 from pypes_documents.dates import date_of_w3c
-from pypes_documents.job import ENCRYPTED, MALFORMED, MIB, TOO_LARGE, Job
+from pypes_documents.job import ENCRYPTED, MALFORMED, MIB, TOO_LARGE, Job, Unpacked
 from pypes_documents.plain import as_list
 
 #: A part that becomes a tree takes ten times as much memory.
@@ -74,7 +73,7 @@ class Package:
             raise Reject(f"the {self.what} is encrypted; save it without a password", ENCRYPTED)
         try:
             with self._archive.open(info) as stream:
-                yield cast(IO[bytes], _Counted(stream, self._job))
+                yield cast(IO[bytes], Unpacked(stream, self._job))
         except etree.XMLSyntaxError as error:
             if error.code == etree.ErrorTypes.ERR_NO_MEMORY:
                 raise MemoryError(name) from error
@@ -138,22 +137,6 @@ class Package:
             yield
         except (etree.XMLSyntaxError, ValueError) as error:
             raise Reject(f"the {self.what} is damaged: {name}: {error}", MALFORMED) from error
-
-
-class _Counted(io.RawIOBase):
-    """A stream of unpacked bytes, which count."""
-
-    def __init__(self, stream: IO[bytes], job: Job) -> None:
-        self._stream = stream
-        self._job = job
-
-    def read(self, size: int | None = -1) -> bytes:
-        data = self._stream.read(-1 if size is None else size)
-        self._job.unpack(len(data))
-        return data
-
-    def readable(self) -> bool:
-        return True
 
 
 @contextmanager

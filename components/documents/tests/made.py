@@ -163,3 +163,24 @@ def raw_pdf(*objects: bytes, root: int = 1) -> bytes:
     made += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
     made += b"".join(b"%010d 00000 n \n" % place for place in places)
     return bytes(made + b"trailer <</Size %d /Root %d 0 R>>\nstartxref\n%d\n%%%%EOF" % (len(objects) + 1, root, at))
+
+
+def epub(*chapters: str, facts: str = "", more: Mapping[str, str] | None = None) -> bytes:
+    """A book with these chapters, whose files are in another order than its spine."""
+    listed = [(number, f"c{len(chapters) - number}.xhtml") for number in range(len(chapters))]
+    items = "".join(
+        f'<item id="i{number}" href="t/{name}" media-type="application/xhtml+xml"/>' for number, name in reversed(listed)
+    )
+    spine = "".join(f'<itemref idref="i{number}"/>' for number, _ in listed)
+    return zipped(
+        {
+            "mimetype": "application/epub+zip",
+            "META-INF/container.xml": '<container><rootfiles><rootfile full-path="O/b.opf"/></rootfiles></container>',
+            "O/b.opf": f'<package xmlns:dc="http://purl.org/dc/elements/1.1/"><metadata>{facts}</metadata>'
+            f"<manifest>{items}</manifest><spine>{spine}</spine></package>",
+            **{
+                f"O/t/{name}": f"<html><body>{chapter}</body></html>" for (_, name), chapter in zip(listed, chapters, strict=True)
+            },
+            **(more or {}),
+        }
+    )

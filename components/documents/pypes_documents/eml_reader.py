@@ -1,0 +1,212 @@
+"""The head, text and attachments of a mail (RFC 5322, MIME).
+
+The parser of the standard library in its older way (``compat32``): the newer one is seven times slower, and raises over character
+sets that it does not know. Encoded words and texts are decoded here, by the rules that hold for all text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from email.errors import MessageError
+from email.header import decode_header
+from email.message import Message
+from email.utils import collapse_rfc2231_value, formataddr, getaddresses
+from typing import Any, Final
+
+from pypes import Packet, Reject
+from pypes_basic.charset import decode
+from pypes_documents.dates import date_of_mail
+from pypes_documents.html_reader import parsed
+from pypes_documents.job import MALFORMED, NO_TEXT, TOO_LARGE, Job, Text, distinct, file_in, put_facts
+from pypes_documents.plain import as_list, plain_line, plain_text
+
+#: Heads of parts, all in all; the mail with the most that was seen had 400.
+MOST_PARTS: Final = 5_000
+_HEAD: Final = re.compile(rb"^content-type\s*:", re.IGNORECASE | re.MULTILINE)
+_EMPTY_LINES: Final = re.compile(r"\n[^\S\n]*\n\s*")
+_ID: Final = re.compile(r"<([^<>\s]+)>")
+
+
+def read(packet: Packet, job: Job) -> Iterator[Packet]:
+    """Fill a packet with a mail; yields its attachments."""
+    data = job.take(packet)
+    if len(_HEAD.findall(data)) > MOST_PARTS:
+        raise Reject(f"the mail has more than {MOST_PARTS} parts", TOO_LARGE)
+    try:
+        mail = message_from_bytes(data, policy=policy.compat32)
+    except RecursionError as error:
+        raise Reject("mails are nested too deeply in this one", TOO_LARGE) from error
+    except (MessageError, ValueError, AttributeError) as error:
+        raise Reject(f"the mail is damaged: {error}", MALFORMED) from error
+    if not mail.keys():
+        raise Reject("it is no mail: it has no head", MALFORMED)
+    bodies, attached = _sorted_parts(mail)
+    names = list(_names(attached))
+    text = job.text()
+    for body in bodies:
+        _add_body(body, text)
+    facts = _facts(mail)
+    if not (text.blocks or attached or facts.get("title")):
+        raise Reject("the mail has no subject, no text and no attachments", NO_TEXT)
+    put_facts(packet, {**facts, "attachments": names})
+    text.put(packet)
+    for part, name in zip(attached, names, strict=True):
+        yield _attachment(packet, part, name)
+
+
+def _sorted_parts(mail: Message) -> tuple[list[Message], list[Message]]:
+    """The parts that are the text of a mail, and its attachments."""
+    bodies: list[Message] = []
+    attached: list[Message] = []
+    waiting: list[Message] = [mail]
+    while waiting:
+        part = waiting.pop()
+        kind = part.get_content_type()
+        inside: Any = part.get_payload()
+        if part.get_content_maintype() == "multipart" and isinstance(inside, list):
+            if kind == "multipart/alternative":
+                inside = _best(inside)
+            waiting += reversed(inside)
+        elif part.get_content_maintype() == "multipart":
+            bodies.append(part)  # it does not have the boundary that it names
+        elif kind in ("text/plain", "text/html") and part.get_content_disposition() != "attachment" and not _filename(part):
+            bodies.append(part)
+        elif part is not mail or inside:
+            attached.append(part)
+    return bodies, attached
+
+
+def _best(parts: list[Message]) -> list[Message]:
+    """Of several forms of one text the plain one, unless it is empty; with what is no text."""
+    plain = [part for part in parts if part.get_content_type() == "text/plain" and _bytes(part).strip()]
+    if not plain:
+        return parts[-1:]
+    others = (part for part in parts if part.get_content_type() not in ("text/plain", "text/html", "multipart/related"))
+    return [plain[0], *others]
+
+
+def _add_body(part: Message, text: Text) -> None:
+    if part.get_content_type() == "text/html":
+        parsed(_bytes(part), part.get_content_charset()).add_text(text)
+        return
+    content, _ = decode(_bytes(part), part.get_content_charset())
+    for paragraph in _EMPTY_LINES.split(plain_text(content.replace("\r\n", "\n"))):
+        quoted = all(line.startswith(">") for line in paragraph.split("\n"))
+        text.add(paragraph, "quote" if quoted else "paragraph")
+
+
+def _bytes(part: Message) -> bytes:
+    payload = part.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _attachment(packet: Packet, part: Message, name: str) -> Packet:
+    inside = part.get_payload()
+    if part.get_content_maintype() == "message" and isinstance(inside, list):
+        data = b"".join(map(_source, inside))
+    else:
+        data = _bytes(part)
+    meta = {"mimetype": part.get_content_type(), "filename": plain_line(_filename(part)) or name}
+    if charset := part.get_content_charset():
+        meta["charset"] = charset
+    return file_in(packet, "attachment", name, data, meta)
+
+
+def _source(mail: Message) -> bytes:
+    """A mail within a mail as it was sent."""
+    try:
+        return mail.as_bytes()
+    except (LookupError, UnicodeError, MessageError) as error:
+        raise Reject(f"a mail within the mail is damaged: {error}", MALFORMED) from error
+
+
+def _names(attached: list[Message]) -> Iterator[str]:
+    """Names of attachments, by which their ids are made: each once, and numbers for those without."""
+    taken: set[str] = set()
+    for number, part in enumerate(attached, 1):
+        yield distinct(plain_line(_filename(part)) or str(number), taken)
+
+
+def _filename(part: Message) -> str:
+    """The file name of a part; a mail within the mail is named by its subject."""
+    for header, name in (("content-disposition", "filename"), ("content-type", "name")):
+        found: Any = part.get_param(name, header=header)
+        if found:
+            return _decoded(collapse_rfc2231_value(found, "replace", "utf-8"))
+    inside: Any = part.get_payload()
+    if part.get_content_type() == "message/rfc822" and isinstance(inside, list) and inside:
+        subject = plain_line(_decoded(inside[0].get("subject")))
+        return f"{subject[:80]}.eml" if subject else ""
+    return ""
+
+
+def _facts(mail: Message) -> dict[str, Any]:
+    received = mail.get_all("received") or [""]
+    return {
+        "title": _decoded(mail.get("subject")),
+        "from": "".join(_addresses(mail, "from")[:1]),
+        "to": _addresses(mail, "to"),
+        "cc": _addresses(mail, "cc"),
+        "reply_to": _addresses(mail, "reply-to"),
+        "created": date_of_mail(str(mail.get("date", ""))) or date_of_mail(str(received[0]).rpartition(";")[2]),
+        "message_id": "".join(_ids(mail, "message-id")[:1]),
+        "in_reply_to": "".join(_ids(mail, "in-reply-to")[:1]),
+        "references": _ids(mail, "references"),
+        "keywords": as_list(_decoded(mail.get("keywords"))),
+        "language": str(mail.get("content-language", "")).partition(",")[0],
+    }
+
+
+def _ids(mail: Message, name: str) -> list[str]:
+    return _ID.findall(_decoded(mail.get(name)))
+
+
+def _addresses(mail: Message, name: str) -> list[str]:
+    """The addresses of a header, ``Name <name@example.org>`` each; told apart before names are decoded (RFC 2047, 6.2)."""
+    values = [_raw(value) for value in mail.get_all(name, [])]
+    found = getaddresses(values)
+    if found == [("", "")]:  # newer versions of Python give up all over an odd one
+        return [_decoded(value) for value in values]
+    return [_address(_decoded(real), address) for real, address in found if real or address]
+
+
+def _address(name: str, address: str) -> str:
+    if not name:
+        return address
+    if not address.isascii() or not name.isascii():
+        return f"{name} <{address}>" if address else name
+    return formataddr((name, address)) if address else name
+
+
+def _raw(value: Any) -> str:
+    """A header as text; bytes beyond ASCII, which it must not have, as UTF-8 or else windows-1252: too few for a guess."""
+    text = str(value) if isinstance(value, str) else str(getattr(value, "_chunks", [[""]])[0][0])
+    if text.isascii():
+        return text
+    data = text.encode("utf-8", "surrogateescape")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("windows-1252", "replace")
+
+
+def _decoded(value: Any) -> str:
+    """A header with its encoded words decoded, whatever their character sets."""
+    if value is None:
+        return ""
+    text = _raw(value)
+    if "=?" not in text:
+        return text
+    try:
+        pieces = decode_header(" ".join(text.split()))
+    except (MessageError, ValueError):
+        return text
+    return "".join(piece if isinstance(piece, str) else _word(piece, charset) for piece, charset in pieces)
+
+
+def _word(piece: bytes, charset: str | None) -> str:
+    if charset is None:
+        return piece.decode("ascii", "replace") if piece.isascii() else piece.decode("raw_unicode_escape", "replace")
+    return decode(piece, charset.partition("*")[0])[0]

@@ -1,0 +1,199 @@
+"""The formats that are read here, and how a file is known to be of one: by its content first, then by its name and label.
+
+A label alone is never believed: error pages are called PDF, and attachments ``application/octet-stream``.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import IO, Final, NamedTuple
+
+from pypes import Packet
+from pypes.core.media_types import media_type_of
+from pypes_documents.job import Reader
+from pypes_documents.members import compression_of
+from pypes_documents.packages import COMPOUND
+
+_OFFICE: Final = "application/vnd.openxmlformats-officedocument"
+_MS: Final = "application/vnd.ms"
+
+
+class Format(NamedTuple):
+    """A format: the module with its reader, and its media types, the usual one first."""
+
+    reader: str
+    types: tuple[str, ...]
+
+
+FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
+    {
+        "pdf": Format("pdf_reader", ("application/pdf", "application/x-pdf")),
+        "docx": Format(
+            "docx_reader",
+            (
+                *(f"{_OFFICE}.wordprocessingml.document", f"{_OFFICE}.wordprocessingml.template"),
+                *(f"{_MS}-word.document.macroenabled.12", f"{_MS}-word.template.macroenabled.12"),
+            ),
+        ),
+        "pptx": Format(
+            "pptx_reader",
+            (
+                *(f"{_OFFICE}.presentationml.{kind}" for kind in ("presentation", "slideshow", "template")),
+                *(f"{_MS}-powerpoint.{kind}.macroenabled.12" for kind in ("presentation", "slideshow")),
+            ),
+        ),
+        "xlsx": Format(
+            "xlsx_reader",
+            (
+                *(f"{_OFFICE}.spreadsheetml.sheet", f"{_OFFICE}.spreadsheetml.template"),
+                *(f"{_MS}-excel.sheet.macroenabled.12", f"{_MS}-excel.template.macroenabled.12"),
+            ),
+        ),
+        "xls": Format(
+            "xls_reader",
+            (
+                *(f"{_MS}-excel", f"{_MS}-excel.sheet.binary.macroenabled.12"),
+                "application/vnd.oasis.opendocument.spreadsheet",
+            ),
+        ),
+        "eml": Format("eml_reader", ("message/rfc822",)),
+        "epub": Format("epub_reader", ("application/epub+zip",)),
+        "html": Format("html_reader", ("text/html", "application/xhtml+xml")),
+        "markdown": Format("markdown_reader", ("text/markdown", "text/x-markdown")),
+        "xml": Format("xml_reader", ("text/xml", "application/xml")),
+        "archive": Format(
+            "members",
+            (
+                *(
+                    "application/zip",
+                    "application/x-zip-compressed",
+                    "application/x-tar",
+                    "application/gzip",
+                    "application/x-gzip",
+                ),
+                *("application/x-bzip2", "application/x-xz"),
+            ),
+        ),
+        "table": Format("table_reader", ("text/csv", "text/tab-separated-values", "application/csv")),
+        "text": Format("text_reader", ("text/plain",)),
+    }
+)
+_BY_TYPE: Final = {media_type: name for name, format in FORMATS.items() for media_type in format.types}
+#: Formats that any text could be: here, name and label decide.
+_TEXTS: Final = frozenset(("eml", "html", "markdown", "xml", "table"))
+#: Labels that say no more than that it is text, or nothing.
+_VAGUE: Final = ("", "application/octet-stream", "binary/octet-stream", "text/plain", "application/x-unknown")
+
+_HEAD_BYTES: Final = 4096
+_HTML: Final = re.compile(
+    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*(?:<!doctype\s+html|<html[\s>]|<head[\s>])", re.IGNORECASE | re.DOTALL
+)
+_NAME_IN_ZIP: Final = re.compile(rb"PK\x03\x04.{26}([\w./\[\]-]{3,60}?)(?=<|PK|[^\w./\[\]-])", re.DOTALL)
+_XML: Final = re.compile(rb"\s*<\?xml\s")
+_HEADER: Final = re.compile(
+    rb"(?:return-path|received|delivered-to|from|to|cc|date|subject|message-id|mime-version|reply-to|sender|x-[\w-]+|dkim-signature"
+    rb"|content-type|list-[\w-]+|in-reply-to|references|authentication-results|arc-[\w-]+|envelope-to|content-transfer-encoding):",
+    re.IGNORECASE,
+)
+_FROM_LINE: Final = re.compile(rb"(?:>?From [^\n]*\n)?")
+_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
+_NO_TEXT: Final = bytes(set(range(32)) - {7, 8, 9, 10, 12, 13, 27})
+_WORKBOOK: Final = ("Workbook".encode("utf-16le"), "Book".encode("utf-16le"))
+
+
+def reader_of(name: str) -> Reader:
+    """The reader of a format."""
+    made: Reader = import_module(f"pypes_documents.{FORMATS[name].reader}").read
+    return made
+
+
+def format_of(packet: Packet) -> str:
+    """The name of the format of the bytes in a packet; ``""`` if it is none of those that are read here."""
+    with packet.open("data") as body:
+        head = body.read(_HEAD_BYTES)
+        name = _by_mark(head, body)
+    if name is not None:
+        return name
+    if not _is_text(head):
+        return ""
+    if _HTML.match(head):
+        return "html"
+    label = str(packet.get_meta("mimetype") or "").lower()
+    named = media_type_of(str(packet.get_meta("filename") or packet.get_meta("path") or "")).type
+    for media_type in (label, named):
+        found = _BY_TYPE.get(media_type, "xml" if media_type.endswith("+xml") else "")
+        if found in _TEXTS and media_type not in _VAGUE:
+            return found
+    if label in _VAGUE and _is_mail(head):
+        return "eml"
+    return "xml" if _XML.match(head) else "text"
+
+
+def _by_mark(head: bytes, body: IO[bytes]) -> str | None:
+    """The format that the first bytes tell of, ``""`` for one that is not read here; ``None`` if they tell of none."""
+    if b"%PDF-" in head[:1024]:
+        return "pdf"
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _in_zip(head, body)
+    if head.startswith(COMPOUND):
+        return _in_compound(head, body)
+    if compression_of(head) or head[257:262] == b"ustar":
+        return "archive"
+    return None
+
+
+def _in_zip(head: bytes, body: IO[bytes]) -> str:
+    """The format of a zip archive by its members."""
+    if head[30:38] == b"mimetype":
+        told = head[38:200]
+        if told.startswith(b"application/epub+zip"):
+            return "epub"
+        if told.startswith(b"application/vnd.oasis.opendocument.spreadsheet"):
+            return "xls"
+        if told.startswith(b"application/vnd.oasis.opendocument"):
+            return ""
+    names: set[str] = set()
+    if body.seekable():
+        try:
+            body.seek(0)
+            with zipfile.ZipFile(body) as archive:
+                names = set(archive.namelist())
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            return "archive"  # whose reader says what is wrong
+    else:  # PERF: the members that come first are mostly those that tell
+        names = {found.decode("latin-1") for found in _NAME_IN_ZIP.findall(head)}
+    for name, sign in (("docx", "word/"), ("pptx", "ppt/"), ("xlsx", "xl/")):
+        if any(each.startswith(sign) for each in names) and ("[Content_Types].xml" in names or "_rels/.rels" in names):
+            return "xls" if name == "xlsx" and "xl/workbook.bin" in names else name
+    return "epub" if "META-INF/container.xml" in names else "archive"
+
+
+def _in_compound(head: bytes, body: IO[bytes]) -> str:
+    """The format of a file in Microsoft's older container: of sheets, or encrypted, which the reader of packages says."""
+    data = head + body.read(1 << 24)
+    if "EncryptedPackage".encode("utf-16le") in data:
+        return "docx"
+    return "xls" if any(name in data for name in _WORKBOOK) else ""
+
+
+def _is_text(head: bytes) -> bool:
+    if head.startswith(_MARKS):
+        return True
+    return b"\0" not in head and len(head.translate(None, _NO_TEXT)) >= len(head) * 0.99
+
+
+def _is_mail(head: bytes) -> bool:
+    """True for text that begins as a mail: three lines of a head that mails have."""
+    lines = head[_FROM_LINE.match(head).end() :].split(b"\n")[:40]  # type: ignore[union-attr]
+    if not lines or not _HEADER.match(lines[0]):
+        return False
+    count = 0
+    for line in lines:
+        if not line.strip():
+            break
+        count += bool(_HEADER.match(line))
+    return count >= 3

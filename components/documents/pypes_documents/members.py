@@ -1,0 +1,116 @@
+"""Members of archives (zip, tar) and compressed files, one after the other, within bounds."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any, Final, NamedTuple, cast
+
+from pypes import Packet, Reject
+from pypes.core.media_types import OCTETS, media_type_of
+from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, Job, Unpacked, distinct, file_in
+
+_DAMAGED: Final = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, UnicodeError),
+    *(ValueError, IndexError, OverflowError),
+)
+#: Marks that systems leave in archives, and that nobody wrote.
+_LITTER: Final = frozenset((".DS_Store", "Thumbs.db", "desktop.ini"))
+_LITTER_FOLDERS: Final = "__MACOSX/"
+_HEAD: Final = 512
+
+_OPENERS: Final[dict[str, Any]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
+
+
+class Member(NamedTuple):
+    """A file in an archive: its path there, and its content."""
+
+    path: str
+    data: bytes
+
+
+def read(packet: Packet, job: Job) -> Iterator[Packet]:
+    """Yield the members of an archive as packets. The archive itself has nothing to say."""
+    name = str(packet.get_meta("filename") or "")
+    taken: set[str] = set()
+    with job.take_file(packet) as file:
+        for member in _members(file, name, job):
+            filename = member.path.rpartition("/")[2]
+            meta = {"filename": filename, "path": member.path, "mimetype": media_type_of(filename).outer or OCTETS}
+            yield file_in(packet, "member", distinct(member.path, taken), member.data, meta)
+    if not taken:
+        raise Reject("the archive has no files in it", NO_TEXT)
+
+
+def _members(file: IO[bytes], name: str, job: Job) -> Iterator[Member]:
+    head = file.read(_HEAD)
+    file.seek(0)
+    try:
+        if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+            yield from _zip_members(file, job)
+        elif head[257:262] == b"ustar":
+            yield from _tar_members(file, job)
+        elif compression := compression_of(head):
+            yield from _unpacked(file, compression, name, job)
+        else:
+            raise Reject("it is no zip, tar, gzip, bzip2 or xz", MALFORMED)
+    except _DAMAGED as error:
+        raise Reject(f"the archive is damaged: {type(error).__name__}: {error}", MALFORMED) from error
+
+
+def compression_of(head: bytes) -> str:
+    """The compression of a file that begins so; ``""`` if it is none of those that are read here."""
+    if head.startswith(b"\x1f\x8b\x08"):
+        return "gzip"
+    if head.startswith(b"BZh"):
+        return "bzip2"
+    return "xz" if head.startswith(b"\xfd7zXZ\0") else ""
+
+
+def _zip_members(file: IO[bytes], job: Job) -> Iterator[Member]:
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            if info.is_dir() or _is_litter(info.filename):
+                continue
+            job.begin_part()
+            if info.flag_bits & 1:
+                raise Reject(f"{info.filename} in the archive is encrypted; pack it without a password", ENCRYPTED)
+            with archive.open(info) as stream:
+                yield Member(info.filename, job.read(Unpacked(stream, job, info.compress_size), info.filename))
+
+
+def _tar_members(stream: IO[bytes], job: Job) -> Iterator[Member]:
+    # as a stream: what is passed over is unpacked as well, and counts
+    with tarfile.open(fileobj=stream, mode="r|", errorlevel=1) as archive:
+        for info in archive:
+            job.begin_part()
+            content = archive.extractfile(info) if info.isreg() and not _is_litter(info.name) else None
+            if content is not None:
+                yield Member(info.name.removeprefix("./"), job.read(content, info.name))
+
+
+def _unpacked(file: IO[bytes], compression: str, name: str, job: Job) -> Iterator[Member]:
+    packed = file.seek(0, io.SEEK_END)
+    opener = _OPENERS[compression]
+    file.seek(0)
+    is_tar = opener(file).read(_HEAD)[257:262] == b"ustar"
+    file.seek(0)
+    stream = cast(IO[bytes], Unpacked(opener(file), job, packed))
+    if is_tar:
+        yield from _tar_members(stream, job)
+        return
+    job.begin_part()
+    last = name.rpartition("/")[2]
+    stem, _, suffix = last.rpartition(".")
+    path = stem if stem and suffix.lower() in ("gz", "bz2", "xz") else last or "content"
+    yield Member(path, job.read(stream, path))
+
+
+def _is_litter(path: str) -> bool:
+    return path.startswith(_LITTER_FOLDERS) or path.rpartition("/")[2] in _LITTER

@@ -1,0 +1,116 @@
+"""The base of adapters for files with files in them: each is read by the reader of its own format, however deep it lies."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Annotated, Any, Literal
+
+from pypes import Help, Packet, Reject
+from pypes_documents.file_adapter import FileAdapter
+from pypes_documents.formats import FORMATS, format_of, reader_of
+from pypes_documents.job import PAGES_LOST, TOO_LARGE, UNKNOWN, Job, NestedBounds
+from pypes_documents.pdf_adapter import Engine, check_engine
+
+#: Failures that the reason of a dead letter names.
+_NAMED = 5
+#: Libraries of formats that are extras, and the lines that install them.
+_EXTRAS = {"xls": ("python_calamine", "pip install 'pypes-documents[sheets]'")}
+
+
+class NestedAdapter(FileAdapter):
+    """Reads documents and all files in them; a file that cannot be read fails, and all others are sent on."""
+
+    timeout_s = 300.0
+    reader = ""
+
+    class Params(NestedBounds):
+        pdf: Engine = "pypdf"
+        unknown: Annotated[
+            Literal["skip", "fail"],
+            Help(
+                "Files in a document that no reader is for, such as pictures and programs: passed over and counted, or failing."
+            ),
+        ] = "skip"
+
+        def __post_init__(self) -> None:
+            check_engine(self.pdf)
+
+    def setup(self) -> None:
+        self._skips = self.params.unknown == "skip"
+
+    def job(self) -> Job:
+        return Job(self.params, self.params.pdf)
+
+    def process(self, packet: Packet) -> Any:
+        if packet.is_deletion:
+            return packet
+        self._failures: list[tuple[str, Reject]] = []
+        self._count = 0
+        self._is_sent = False
+        try:
+            self._take(packet, self.format(packet), self.job(), 0)
+        except Reject as error:
+            if not self._is_sent and not self._failures:
+                raise
+            self._failures.append(("the document itself", error))
+        if self._failures:
+            raise self._failed()
+        return None
+
+    def format(self, packet: Packet) -> str:
+        """The format of a document. Raises ``Reject`` if it is none that is read here."""
+        name = format_of(packet)
+        if not name:
+            media_type = packet.get_meta("mimetype") or "of an unknown type"
+            raise Reject(f"no reader is for this file ({media_type}); convert it, to PDF for example", UNKNOWN)
+        return name
+
+    def _take(self, packet: Packet, name: str, job: Job, depth: int) -> None:
+        """Read a document of a format, send it on, and take all files in it."""
+        library, line = _EXTRAS.get(name, ("", ""))
+        if library and find_spec(library) is None:
+            raise Reject(f"what reads this file is not installed; run {line}", UNKNOWN)
+        _label(packet, name)
+        parts = reader_of(name)(packet, job)
+        part = None if parts is None else next(parts, None)
+        if lost := packet.get_meta(PAGES_LOST):
+            self.count(PAGES_LOST, len(lost))
+        if packet.get_attribute_names():
+            self.send("out", packet)
+            self._is_sent = True
+        while part is not None:
+            self._count += 1
+            try:
+                self._take_part(part, job, depth + 1)
+            except Reject as error:
+                self._failures.append((part.part, error))
+            assert parts is not None
+            part = next(parts, None)
+
+    def _take_part(self, part: Packet, job: Job, depth: int) -> None:
+        name = format_of(part)
+        if part.get("data") == b"" or (not name and self._skips):
+            self.count("parts_skipped")
+            return
+        if not name:
+            raise Reject(f"no reader is for {part.get_meta('filename')} ({part.get_meta('mimetype')})", UNKNOWN)
+        if depth > job.max_depth:
+            raise Reject(f"it lies deeper than max_depth ({job.max_depth}) files in others", TOO_LARGE)
+        self._take(part, name, job, depth)
+
+    def _failed(self) -> Reject:
+        """The reason of a dead letter for the files that could not be read."""
+        named = "; ".join(f"{place}: {error}" for place, error in self._failures[:_NAMED])
+        more = f"; and {len(self._failures) - _NAMED} more" if len(self._failures) > _NAMED else ""
+        read = "; what could be read was sent on" if self._is_sent else ""
+        reason = f"{len(self._failures)} of {self._count} files in it cannot be read{read}: {named}{more}"
+        return Reject(reason, self._failures[0][1].code)
+
+
+def _label(packet: Packet, name: str) -> None:
+    """Note the media type of a format, where the label says another."""
+    declared = packet.get_meta("mimetype")
+    if declared not in FORMATS[name].types and not (name == "text" and str(declared).startswith("text/")):
+        if declared and packet.get_meta("declared_type") is None:
+            packet.set_meta("declared_type", declared)
+        packet.set_meta("mimetype", FORMATS[name].types[0])

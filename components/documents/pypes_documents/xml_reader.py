@@ -1,0 +1,94 @@
+"""The text of XML, or fields that are found in it by XPath."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from lxml import etree
+
+from pypes import Packet, Reject
+from pypes_documents.job import MALFORMED, MIB, NO_TEXT, TOO_LARGE, Job, Text, finish, put_facts
+
+#: A document becomes a tree, which takes ten times as much memory.
+MOST_BYTES: Final = 32 * MIB
+#: Elements with headings in the schemas for texts (DocBook, TEI, JATS, DITA).
+_TITLES: Final = frozenset(("title", "head", "h1", "h2", "h3", "h4", "h5", "h6"))
+
+
+def tree_of(data: bytes) -> Any:
+    """The root of a document. Nothing outside of it is read, and entities of its own are not replaced."""
+    if len(data) > MOST_BYTES:
+        raise Reject(f"the XML is longer than {MOST_BYTES} bytes; split it", TOO_LARGE)
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True)
+    try:
+        return etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as error:
+        if error.code == etree.ErrorTypes.ERR_NO_MEMORY:
+            raise MemoryError("no memory for the tree of an XML document") from error
+        raise Reject(f"the XML is malformed: {error}", MALFORMED) from error
+
+
+def read(packet: Packet, job: Job) -> None:
+    """Fill a packet with the text of XML."""
+    root = tree_of(job.take(packet))
+    text = job.text()
+    _add(root, text)
+    language = root.get("{http://www.w3.org/XML/1998/namespace}lang") or ""
+    finish(packet, text, {"title": text.title, "language": language}, empty="there is no text in the XML, only elements")
+
+
+def _add(root: Any, text: Text) -> None:
+    """Add a block for each element with text of its own, with all that is in it; what holds only elements is gone through."""
+    waiting: list[tuple[Any, int]] = [(root, 0)]
+    while waiting:
+        element, depth = waiting.pop()
+        if not isinstance(element.tag, str):
+            continue
+        name = element.tag.rpartition("}")[2].lower()
+        if (element.text or "").strip() or any((child.tail or "").strip() for child in element):
+            line = " ".join("".join(element.itertext()).split())
+            if name in _TITLES:
+                text.add(line, "heading", level=int(name[1]) if name[1:].isdecimal() else max(depth, 1))
+            else:
+                text.add(line)
+            continue
+        is_section = any(isinstance(child.tag, str) and child.tag.rpartition("}")[2].lower() in _TITLES for child in element)
+        waiting += [(child, depth + is_section) for child in reversed(element)]
+
+
+def find(packet: Packet, job: Job, fields: Mapping[str, Any], rows: Any) -> Iterator[Packet]:
+    """The packet with the fields that are found in it, or with ``rows``, a part for each element that these give.
+
+    ``fields`` and ``rows`` are compiled XPath.
+    """
+    root = tree_of(job.take(packet))
+    if rows is None:
+        put_found(packet, root, fields)
+        yield packet
+        return
+    found = [element for element in rows(root) if isinstance(getattr(element, "tag", None), str)]
+    if not found:
+        raise Reject(f"no element of the XML is {rows.path}", NO_TEXT)
+    for number, element in enumerate(found, 1):
+        row = packet.derive("row", number, meta={"row": number})
+        put_found(row, element, fields)
+        yield row
+
+
+def put_found(packet: Packet, element: Any, fields: Mapping[str, Any]) -> None:
+    """Set the fields that are found below an element; one with several values is multi-valued."""
+    found = {name: _values(path(element)) for name, path in fields.items()}
+    if not any(found.values()):
+        raise Reject(f"none of {', '.join(fields)} is found in the XML", NO_TEXT)
+    put_facts(packet, {name: values[0] if len(values) == 1 else values for name, values in found.items()})
+
+
+def _values(found: Any) -> list[str]:
+    """The texts of what an XPath has found: elements, attributes, texts, or one number, text or truth."""
+    if not isinstance(found, list):
+        if isinstance(found, bool):
+            return [str(found).lower()]
+        found = [format(found, ".15g") if isinstance(found, float) else found]
+    values = (each if isinstance(each, str) else "".join(each.itertext()) for each in found)
+    return [value for each in values if (value := " ".join(each.split()))]

@@ -1,0 +1,101 @@
+"""Document: which reader takes a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pypes.component import Adapter
+from pypes.packet import Packet
+from pypes.testing import ComponentSuite, run_component
+from pypes_documents.document_adapter import Document
+from pypes_documents.formats import FORMATS
+from pypes_documents.packages import COMPOUND
+
+from .made import docx, epub, paragraph, pdf, pptx, shape, xlsx, zipped
+from .reading import outline, read, refused
+from .test_eml import HEAD
+
+ROW = '<row><c t="str"><v>pirn</v></c></row>'
+
+
+class TestDocument(ComponentSuite):
+    component = Document
+
+    @pytest.mark.parametrize(
+        ("data", "meta", "format"),
+        [
+            (pdf("x"), {"mimetype": "text/html", "filename": "a.html"}, "pdf"),
+            (b"junk before it\n" + pdf("x"), {}, "pdf"),
+            (docx(paragraph("x")), {"filename": "a.zip"}, "docx"),
+            (pptx(shape("x")), {}, "pptx"),
+            (xlsx(ROW), {"mimetype": "application/zip"}, "xlsx"),
+            (epub("x"), {}, "epub"),
+            (zipped({"a.txt": "x", "word/b.txt": "y"}), {}, "archive"),
+            (HEAD + b"To: x@example.org\n\nx", {}, "eml"),
+            (b"From x@example.org Sun Nov 29\n" + HEAD + b"To: x@example.org\n\nx", {"mimetype": "text/plain"}, "eml"),
+            (HEAD + b"\nx", {}, "text"),
+            (HEAD + b"\nx", {"filename": "a.eml"}, "eml"),
+            (b"\n<!-- c --><!DOCTYPE  html><p>x", {"mimetype": "application/pdf"}, "html"),
+            (b"<p>x", {"filename": "page.html"}, "html"),
+            (b"<p>x", {"filename": "page.txt"}, "text"),
+            (b"<?xml version='1.0'?><html><p>x</p></html>", {}, "html"),
+            (b"<?xml version='1.0'?><a>x</a>", {}, "xml"),
+            (b"<svg>x</svg>", {"mimetype": "image/svg+xml"}, "xml"),
+            (b"# x", {"mimetype": "text/plain", "filename": "README.md"}, "markdown"),
+            (b"# x", {"mimetype": "text/x-c"}, "text"),
+            (b"a;b\n1;2\n", {"filename": "t.csv"}, "table"),
+            ("# x".encode("utf-16"), {"filename": "x.md"}, "markdown"),
+            ("grün".encode("latin-1"), {"filename": "x"}, "text"),
+        ],
+    )
+    def test_content_tells_the_format(self, data: bytes, meta: dict[str, Any], format: str) -> None:
+        result = run_component(Document, [Packet({"data": data}, meta)])
+        assert not result.dead_letters
+        packet = result.packets[0]
+        if format == "archive":
+            assert packet.part == "member=a.txt"
+            return
+        declared = meta.get("mimetype")
+        is_right = declared in FORMATS[format].types or (format == "text" and (declared or "").startswith("text/"))
+        assert packet.get_meta("mimetype") == (declared if is_right else FORMATS[format].types[0])
+        assert packet.get_meta("declared_type") == (None if is_right else declared)
+
+    def test_a_table_is_one_document(self) -> None:
+        packet = read(Document, b"name;cm\r\npirn;3\r\n", {"filename": "t.csv"})
+        assert outline(packet) == ["table: [['name', 'cm'], ['pirn', '3']]"]
+        assert outline(read(Document, b"a,b\tc\n1\t2", {"filename": "t.tsv"})) == ["table: [['a,b', 'c'], ['1', '2']]"]
+
+    @pytest.mark.parametrize(
+        ("data", "code", "reason"),
+        [
+            (b"", "document.no_text", "no text"),
+            (b" \n", "document.no_text", "no text"),
+            (b"\x89PNG\r\n\x1a\n\0", "document.unknown", "no reader is for this file (of an unknown type)"),
+            (COMPOUND + bytes(512) + "EncryptedPackage".encode("utf-16le"), "document.encrypted", "password"),
+            (COMPOUND + bytes(512) + "WordDocument".encode("utf-16le"), "document.unknown", "convert it"),
+            (COMPOUND + bytes(512) + "Workbook".encode("utf-16le"), "document.malformed", "damaged"),
+            (b"PK\x03\x04nothing", "document.malformed", "damaged"),
+        ],
+    )
+    def test_what_cannot_be_read(self, data: bytes, code: str, reason: str) -> None:
+        found = refused(Document, data)
+        assert found[0] == code
+        assert reason in found[1]
+
+    def test_a_reader_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("pypes_documents.nested_adapter.find_spec", lambda name: None)
+        found = refused(Document, COMPOUND + bytes(512) + "Workbook".encode("utf-16le"))
+        assert found == ("document.unknown", "what reads this file is not installed; run pip install 'pypes-documents[sheets]'")
+
+    def test_deletions_pass(self) -> None:
+        deletion = Packet(meta={"requestmethod": "DELETE", "id": "7"})
+        assert run_component(Document, [deletion]).packets == [deletion]
+
+    def test_it_accepts_what_the_single_adapters_do(self) -> None:
+        from importlib import metadata
+
+        entries = metadata.distribution("pypes-documents").entry_points.select(group="pypes.components")
+        adapters: list[type[Adapter]] = [entry.load() for entry in entries]
+        assert {media_type for adapter in adapters for media_type in adapter.accepts} <= {*Document.accepts}

@@ -1,0 +1,92 @@
+"""XML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pypes.errors import InvalidInput
+from pypes.packet import Packet
+from pypes.testing import ComponentSuite, run_component
+from pypes_documents.xml_adapter import XML
+
+from .reading import outline, read, refused
+
+BOOK = b"""<book xml:lang="en"><title>Looms</title><!-- no --><chapter><title>Parts</title><p>A <b>pirn</b> &amp; more.</p>
+<list><item>one</item><item>two</item></list></chapter></book>"""
+ORDERS = b"""<orders xmlns="urn:orders"><order id="1"><sum>3.50</sum><tag>a</tag><tag>b</tag></order>
+<order id="2"><sum/></order></orders>"""
+PARAMS: dict[str, Any] = {
+    "rows": "//o:order",
+    "fields": {"number": "@id", "sum": "./o:sum", "tags": "o:tag", "count": "count(o:tag)"},
+    "namespaces": {"o": "urn:orders"},
+}
+
+
+class TestXML(ComponentSuite):
+    component = XML
+
+    def test_text(self) -> None:
+        packet = read(XML, BOOK)
+        assert outline(packet) == [
+            "heading1: Looms",
+            "heading2: Parts",
+            "paragraph: A pirn & more.",
+            "paragraph: one",
+            "paragraph: two",
+        ]
+        assert (packet["title"], packet["language"]) == ("Looms", "en")
+
+    def test_fields_by_xpath(self) -> None:
+        result = run_component(XML, [Packet({"data": ORDERS}, {"id": "7"})], **PARAMS)
+        assert [packet.get_attributes() for packet in result.packets] == [
+            {"number": ["1"], "sum": ["3.50"], "tags": ["a", "b"], "count": ["2"]},
+            {"number": ["2"], "count": ["0"]},
+        ]
+        assert [packet.id for packet in result.packets] == ["7/row=1", "7/row=2"]
+        one = read(XML, BOOK, fields={"name": "//chapter/title", "is_book": "boolean(/book)"})
+        assert one.get_attributes() == {"name": ["Parts"], "is_book": ["true"]}
+
+    @pytest.mark.parametrize(
+        ("data", "params", "code", "reason"),
+        [
+            (b"<a><b/></a>", {}, "document.no_text", "only elements"),
+            (b"<a>", {}, "document.malformed", "Premature end"),
+            (BOOK, {"fields": {"x": "//nothing"}}, "document.no_text", "none of x is found"),
+            (BOOK, {**PARAMS}, "document.no_text", "no element of the XML is //o:order"),
+        ],
+    )
+    def test_what_cannot_be_read(self, data: bytes, params: dict[str, Any], code: str, reason: str) -> None:
+        found = refused(XML, data, **params)
+        assert found[0] == code
+        assert reason in found[1]
+
+    @pytest.mark.parametrize(
+        ("params", "reason"),
+        [
+            ({"fields": {"x": "//"}}, "x: '//' is no XPath"),
+            ({"rows": "//a"}, "rows needs fields"),
+            ({"fields": {"x": "a:b"}}, None),
+        ],
+    )
+    def test_parameters(self, params: dict[str, Any], reason: str | None) -> None:
+        if reason is None:
+            assert "prefix" in run_component(XML, [Packet({"data": BOOK})], **params).dead_letters[0].error
+            return
+        with pytest.raises(InvalidInput, match=reason):
+            XML().configure(params)
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b'<!DOCTYPE a [<!ENTITY x "boom"><!ENTITY y "' + b"&x;" * 1000 + b'">]><a>' + b"&y;" * 1000 + b"</a>",
+            b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
+            b"<a>" * 300_000,
+        ],
+        ids=["laughs", "outside", "depth"],
+    )
+    def test_hostile(self, data: bytes) -> None:
+        code, reason = refused(XML, data)
+        assert code in ("document.malformed", "document.no_text")
+        assert "root:" not in reason
