@@ -27,6 +27,8 @@ class Format(NamedTuple):
 
     reader: str
     types: tuple[str, ...]
+    #: True if its reader yields files that are still to be read, False if these are documents that are done.
+    holds_files: bool = False
 
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
@@ -60,10 +62,13 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 "application/vnd.oasis.opendocument.spreadsheet",
             ),
         ),
-        "eml": Format("eml_reader", ("message/rfc822",)),
+        "eml": Format("eml_reader", ("message/rfc822",), holds_files=True),
         "epub": Format("epub_reader", ("application/epub+zip",)),
         "html": Format("html_reader", ("text/html", "application/xhtml+xml")),
         "markdown": Format("markdown_reader", ("text/markdown", "text/x-markdown")),
+        "feed": Format("feed_reader", ("application/rss+xml", "application/atom+xml", "application/rdf+xml")),
+        "solr": Format("solr_reader", ("application/vnd.solr+xml",)),
+        "subtitles": Format("subtitles_reader", ("text/x-subrip", "text/vtt", "application/x-subrip")),
         "xml": Format("xml_reader", ("text/xml", "application/xml")),
         "archive": Format(
             "members",
@@ -77,6 +82,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
                 ),
                 *("application/x-bzip2", "application/x-xz"),
             ),
+            holds_files=True,
         ),
         "table": Format("table_reader", ("text/csv", "text/tab-separated-values", "application/csv")),
         "text": Format("text_reader", ("text/plain",)),
@@ -84,7 +90,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
 )
 _BY_TYPE: Final = {media_type: name for name, format in FORMATS.items() for media_type in format.types}
 #: Formats that any text could be: here, name and label decide.
-_TEXTS: Final = frozenset(("eml", "html", "markdown", "xml", "table"))
+_TEXTS: Final = frozenset(("eml", "feed", "html", "markdown", "solr", "subtitles", "table"))
 #: Labels that say no more than that it is text, or nothing.
 _VAGUE: Final = ("", "application/octet-stream", "binary/octet-stream", "text/plain", "application/x-unknown")
 
@@ -93,6 +99,13 @@ _HTML: Final = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*(?:<!doctype\s+html|<html[\s>]|<head[\s>])", re.IGNORECASE | re.DOTALL
 )
 _NAME_IN_ZIP: Final = re.compile(rb"PK\x03\x04.{26}([\w./\[\]-]{3,60}?)(?=<|PK|[^\w./\[\]-])", re.DOTALL)
+#: The beginnings of feeds, and of updates of Solr, up to where no other XML begins so.
+_ROOT: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!doctype[^>]*>\s*)*"
+    rb"<(?:(rss|rdf:RDF)\b(?=[^>]*(?:version=|purl\.org/rss|netscape))|(feed)\b(?=[^>]*xmlns=[\"'][^\"']*[Aa]tom)"
+    rb"|(?:add|update)\b[^>]*>\s*<doc\b|delete>\s*<id>)",
+    re.IGNORECASE | re.DOTALL,
+)
 _XML: Final = re.compile(rb"\s*<\?xml\s")
 _HEADER: Final = re.compile(
     rb"(?:return-path|received|delivered-to|from|to|cc|date|subject|message-id|mime-version|reply-to|sender|x-[\w-]+|dkim-signature"
@@ -124,13 +137,25 @@ def format_of(packet: Packet) -> str:
         return "html"
     label = str(packet.get_meta("mimetype") or "").lower()
     named = media_type_of(str(packet.get_meta("filename") or packet.get_meta("path") or "")).type
+    if dialect := _dialect(head):
+        return dialect
     for media_type in (label, named):
-        found = _BY_TYPE.get(media_type, "xml" if media_type.endswith("+xml") else "")
-        if found in _TEXTS and media_type not in _VAGUE:
+        found = _BY_TYPE.get(media_type, "")
+        if found in _TEXTS:
             return found
+        if found == "xml" or media_type.endswith("+xml"):
+            return "xml"
     if label in _VAGUE and _is_mail(head):
         return "eml"
     return "xml" if _XML.match(head) else "text"
+
+
+def _dialect(head: bytes) -> str:
+    """The format of XML whose root tells of one; and of subtitles, which begin with a mark of their own."""
+    root = _ROOT.match(head)
+    if root:
+        return "feed" if root[1] or root[2] else "solr"
+    return "subtitles" if head.removeprefix(b"\xef\xbb\xbf").startswith(b"WEBVTT") else ""
 
 
 def _by_mark(head: bytes, body: IO[bytes]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated, ClassVar
 
 from pypes import Adapter, Example, Help, Packet, Parameters
@@ -36,7 +37,15 @@ class HTML(Adapter):
     class Params(Parameters):
         links: Annotated[bool, Help("Collect the links.")] = True
         metadata: Annotated[bool, Help("Collect the metadata.")] = True
+        main: Annotated[
+            bool,
+            Help("Read the main content only, without menus and the like; needs pip install 'pypes-documents[main]'."),
+        ] = False
         max_bytes: Annotated[int, Help("Longer pages are rejected: a page is parsed whole, in memory.", ge=1)] = 16 * MIB
+
+        def __post_init__(self) -> None:
+            if self.main and find_spec("resiliparse") is None:
+                raise ValueError("main needs resiliparse, not installed here; run pip install 'pypes-documents[main]'")
 
     def process(self, packet: Packet) -> Packet:
         if packet.is_deletion:
@@ -58,6 +67,6 @@ class HTML(Adapter):
             packet.set("links", page.links(packet.get_meta("url") or ""), multi=True)
         packet.set("title", page.title)
         text = Text(len(data) + MIB)
-        page.add_text(text)
+        page.add_text(text, main=self.params.main)
         finish(packet, text, told, empty=EMPTY)
         return packet

@@ -83,10 +83,10 @@ class Page(NamedTuple):
             found[target] = None
         return list(found)
 
-    def add_text(self, text: Text) -> None:
-        """Add its blocks; call it last, since it changes the tree."""
+    def add_text(self, text: Text, *, main: bool = False) -> None:
+        """Add its blocks, with ``main`` those of its main content; call it last, since it changes the tree."""
         take_out(self.nodes)
-        add_blocks(text, self.tree)
+        add_blocks(text, _main_content(self.tree) if main else self.tree)
 
 
 def read(packet: Packet, job: Job) -> None:
@@ -132,6 +132,14 @@ def facts(metadata: dict[str, list[str]]) -> dict[str, Any]:
 def fragment_text(source: str, text: Text) -> None:
     """Add the blocks of a piece of HTML within another format."""
     parsed(source.encode("utf-8", "replace"), "utf-8").add_text(text)
+
+
+def _main_content(tree: LexborHTMLParser) -> LexborHTMLParser:
+    """The main content of a page, as resiliparse finds it: headings, paragraphs, lists and code, without tables."""
+    from resiliparse.extract.html2text import extract_plain_text
+
+    content = extract_plain_text(tree.html or "", preserve_formatting="minimal_html", main_content=True, alt_texts=False)
+    return LexborHTMLParser(spaced(content))
 
 
 def _decoded(data: bytes, declared: str | None) -> tuple[str | bytes, Found]:

@@ -80,6 +80,11 @@ class NestedAdapter(FileAdapter):
             self._is_sent = True
         while part is not None:
             self._count += 1
+            if not FORMATS[name].holds_files:
+                self.send("out", part)
+                self._is_sent = True
+                part = next(parts, None) if parts is not None else None
+                continue
             try:
                 self._take_part(part, job, depth + 1)
             except Reject as error:

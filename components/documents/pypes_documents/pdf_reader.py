@@ -148,8 +148,8 @@ class PyPDF:
 
         # it tells of each oddity of each file
         logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-        self._reader = pypdf.PdfReader(io.BytesIO(data))
         try:
+            self._reader = pypdf.PdfReader(io.BytesIO(data))
             if self._reader.is_encrypted and not self._reader.decrypt(""):
                 raise Reject(LOCKED, ENCRYPTED)
         except DependencyError as error:

@@ -20,7 +20,7 @@ class PPTX(FileAdapter):
 
     The page of a block is the number of its slide. Fields are those of the vocabulary: ``title`` (or else that of the first
     slide), ``author``, ``created``, ``modified``, ``language``, ``subject``, ``description``, ``keywords``, ``links``, ``pages``.
-    Text of diagrams is read, that of charts and pictures is not.
+    Of diagrams the text is read, of charts the titles and names, of pictures nothing.
 
     Dead letters: ``document.encrypted``, ``document.malformed``, ``document.too_large`` (a bound is exceeded),
     ``document.no_text``.

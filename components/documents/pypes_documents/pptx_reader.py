@@ -30,12 +30,14 @@ def read(packet: Packet, job: Job) -> None:
                 if relation.is_outside:
                     if relation.kind == "hyperlink":
                         links.append(relation.target)
-                elif relation.kind in ("diagramData", "notesSlide"):
+                elif relation.kind in ("diagramData", "notesSlide", "chart"):
                     root = package.tree(relation.target)
                     if root is not None and relation.kind == "notesSlide":
                         _add_shapes(root, text, number)
                     elif root is not None:
                         _add_paragraphs(root, text, number, "paragraph")
+                        names = [value.text or "" for cache in root.iter("{*}strCache") for value in cache.iter("{*}v")]
+                        text.add(", ".join(dict.fromkeys(names)), page=number)
         facts = package.facts()
         facts["title"] = facts["title"] or (text.text[: text.blocks[0].end] if _begins_with_title(text) else "")
         finish(packet, text, {**facts, "pages": len(slides), "links": links})

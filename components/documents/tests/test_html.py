@@ -108,6 +108,16 @@ class TestHTML(ComponentSuite):
     def test_structure(self, page: str, blocks: list[str]) -> None:
         assert outline(read(HTML, page.encode())) == blocks
 
+    def test_main_content(self) -> None:
+        story = "A loom has a warp and a weft, and cards choose which threads are up. " * 5
+        menu = "<nav><ul><li><a href=/>Home</a><li><a href=/about>About</a></ul></nav>"
+        page = (
+            f"<title>T</title>{menu}<article><h1>Looms</h1><p>{story}</p><ul><li>one</li></ul></article><footer>imprint</footer>"
+        )
+        packet = read(HTML, page.encode(), main=True)
+        assert outline(packet) == ["heading1: Looms", f"paragraph: {story.strip()}"]
+        assert packet["links"] == ["/", "/about"]
+
     def test_dates_and_keywords(self) -> None:
         head = "<meta property='article:published_time' content='2026-11-29T08:30+01:00'><meta name=keywords content='a, b'>"
         packet = html(f"{head}<meta name=last-modified content=yesterday>text".encode())

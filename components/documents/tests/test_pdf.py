@@ -6,6 +6,7 @@ import zlib
 from typing import Any
 
 import pytest
+from pypdf.errors import DependencyError
 
 from pypes.packet import Packet
 from pypes.testing import ComponentSuite, run_component
@@ -87,6 +88,15 @@ class TestPDF(ComponentSuite):
     )
     def test_hostile(self, data: bytes) -> None:
         assert refused(PDF, data)[0] in ("document.malformed", "document.no_text")
+
+    def test_what_decrypts_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*args: object) -> None:
+            raise DependencyError("cryptography>=3.1 is required for AES algorithm")
+
+        monkeypatch.setattr("pypdf.PdfReader.__init__", fail)
+        code, reason = refused(PDF, pdf("x"))
+        assert code == "document.encrypted"
+        assert "pip install 'pypes-documents[aes]'" in reason
 
     def test_a_library_that_is_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("pypes_documents.pdf_adapter.find_spec", lambda name: None)

@@ -7,7 +7,7 @@ import pytest
 from pypes.testing import ComponentSuite
 from pypes_documents.pptx_adapter import PPTX
 
-from .made import drawn_table, pptx, shape, zipped
+from .made import drawn_table, pptx, relations, shape, zipped
 from .reading import outline, read, refused
 
 MC = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
@@ -38,6 +38,17 @@ class TestPPTX(ComponentSuite):
             "pages": [2],
             "text": [packet["text"]],
         }
+
+    def test_charts(self) -> None:
+        parts = {
+            "ppt/presentation.xml": "<p xmlns:r='r'><sldId r:id='rId1'/></p>",
+            "ppt/_rels/presentation.xml.rels": relations(("slide", "s.xml")),
+            "ppt/s.xml": "<sld/>",
+            "ppt/_rels/s.xml.rels": relations(("chart", "c.xml")),
+            "ppt/c.xml": "<c xmlns:a='http://schemas.openxmlformats.org/drawingml/2006/main'><a:p><a:t>Threads</a:t></a:p>"
+            "<strCache><v>warp</v><v>weft</v></strCache><numCache><v>3</v></numCache></c>",
+        }
+        assert outline(read(PPTX, zipped(parts))) == ["paragraph@1: Threads", "paragraph@1: warp, weft"]
 
     @pytest.mark.parametrize(
         ("data", "code", "reason"),
