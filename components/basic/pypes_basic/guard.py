@@ -1,57 +1,63 @@
 """Guard: runs a program in a process group of its own, and kills the group when its owner lets go or is gone.
 
-``python guard.py FD PROGRAM [ARGUMENT…]``: ``FD`` is the reading end of a pipe to which nobody writes. The kernel closes that
-with the last breath of the owner, ``kill -9`` included. Exits as the program does, with 128 and the number of a signal that ended
-it.
+``python guard.py FD PROGRAM [ARGUMENT…]``: ``FD`` is a socket whose other end only the owner has. The kernel closes that with the
+last breath of the owner, ``kill -9`` included. The exit of the program is told there, in one byte: 128 and the number of a signal
+that ended it, as a shell has it.
 """
 
+# PERF: one is started for each run of a program: only modules that an interpreter has loaded anyway, or that are small
 from __future__ import annotations
 
 import os
 import select
-import signal
 import sys
-from contextlib import suppress
-from typing import NoReturn
 
-#: Exit codes of a shell for a program that is not there, or is none.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+#: Exits of a shell for a program that is not there, or is none.
 NOT_FOUND, NOT_RUN = 127, 126
+SIGKILL = 9
+#: Milliseconds between two looks at the program, where the kernel does not tell when it ends.
+LOOK_MS = 10
 
 
-def main(lifeline: int, command: list[str]) -> int:
-    woken, wakes = os.pipe()
-    os.set_blocking(wakes, False)
-    signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the owner decides
+def main(owner: int, command: list[str]) -> None:
     pid = os.fork()
     if pid == 0:
         _run(command)
-    with suppress(OSError):  # the child has done it already
+    try:  # noqa: SIM105
         os.setpgid(pid, pid)
+    except OSError:  # the child has done it already
+        pass
     nothing = os.open(os.devnull, os.O_RDWR)
     for fd in range(3):  # or whoever reads from the program would never see its end
         os.dup2(nothing, fd)
     poller = select.poll()
-    poller.register(lifeline, 0)
-    poller.register(woken, select.POLLIN)
+    poller.register(owner, 0)
+    look_ms = -1
+    try:
+        poller.register(os.pidfd_open(pid), select.POLLIN)
+    except (AttributeError, OSError):  # not every kernel has it
+        look_ms = LOOK_MS
     while True:
-        ready = {fd for fd, _ in poller.poll()}
-        is_over = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        if is_over or lifeline in ready:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)  # also what the program has left behind
-            _, status = os.waitpid(pid, 0)
-            return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-        os.read(woken, 4096)
+        is_left = owner in [fd for fd, _ in poller.poll(look_ms)]
+        if is_left or os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            break
+    try:  # noqa: SIM105
+        os.killpg(pid, SIGKILL)  # also what the program has left behind
+    except OSError:  # nothing is left
+        pass
+    _, status = os.waitpid(pid, 0)
+    code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+    if not is_left:
+        os.write(owner, bytes([code]))
 
 
 def _run(command: list[str]) -> NoReturn:
     try:
         os.setpgid(0, 0)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
         os.execv(command[0], command)
     except OSError as error:
         os.write(2, f"{command[0]}: {error.strerror}\n".encode())
@@ -59,4 +65,5 @@ def _run(command: list[str]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))
+    main(int(sys.argv[1]), sys.argv[2:])
+    os._exit(0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,8 +19,6 @@ from pypes_basic import guard
 READ_BYTES: Final = 1 << 16
 #: Of standard error, the end is kept.
 ERROR_BYTES: Final = 16_000
-#: A guard that was told to kill is done within this time, or the machine is in trouble.
-END_S: Final = 10.0
 
 
 class ProgramFailed(Exception):
@@ -31,27 +31,29 @@ class ProgramFailed(Exception):
 
 
 class Program:
-    """One run of a program, from :meth:`__init__` to :meth:`close`. One thread at a time; :meth:`kill` from any."""
+    """One run of a program, from :meth:`__init__` to :meth:`close`. One thread at a time."""
 
     def __init__(self, command: Sequence[str], folder: Path, environ: Mapping[str, str]) -> None:
         """Start it. Raises ``OSError`` if no process can be started; a program that is not there fails later, by its exit."""
-        reading, self._lifeline = os.pipe()
+        self._owner, theirs = socket.socketpair()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", guard.__file__, str(reading), *command],
+                [sys.executable, "-I", "-S", guard.__file__, str(theirs.fileno()), *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=folder,
                 env=dict(environ),
-                pass_fds=[reading],
+                pass_fds=[theirs.fileno()],
+                # no signal of a terminal: the owner decides
+                start_new_session=True,
                 bufsize=0,
             )
         except BaseException:
-            os.close(self._lifeline)
+            self._owner.close()
             raise
         finally:
-            os.close(reading)
+            theirs.close()
         self._said = b""
         self._rest = b""
         for stream in (self._stdin, self._stdout, self._stderr):
@@ -136,9 +138,10 @@ class Program:
         with suppress(OSError):
             while piece := os.read(self._stderr.fileno(), READ_BYTES):
                 self._said = (self._said + piece)[-ERROR_BYTES:]
+        self._owner.settimeout(max(0.1, ends - time.monotonic()))
         try:
-            code = self._process.wait(max(0.1, ends - time.monotonic()))
-        except subprocess.TimeoutExpired:
+            [code] = self._owner.recv(1) or [128 + signal.SIGKILL]  # or somebody has killed the guard
+        except TimeoutError:
             raise ProgramFailed(self._told(f"it was not done after {time_s:g} s"), is_timeout=True) from None
         if code or is_early:
             how = f"was killed by signal {code - 128}" if code > 128 else f"exited with {code}"
@@ -152,17 +155,10 @@ class Program:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
-    def kill(self) -> None:
-        """Kill it and all that it has started. Returns at once."""
-        lifeline, self._lifeline = self._lifeline, -1
-        if lifeline >= 0:
-            os.close(lifeline)
-
     def close(self) -> None:
-        """Kill it if it still runs, and let go of it."""
-        self.kill()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(END_S)
+        """Kill it, and all that it has started, if it still runs; and let go of it."""
+        self._owner.close()
+        self._process.wait()
         for stream in (self._stdin, self._stdout, self._stderr):
             with suppress(OSError):
                 stream.close()
