@@ -46,6 +46,7 @@ class Origin:
                 self.do_GET()
 
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def log_message(self, *_: Any) -> None:
                 pass

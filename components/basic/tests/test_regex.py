@@ -95,10 +95,10 @@ class TestRegex(ComponentSuite):
         assert one("a" * 100_000 + "b", "(a+)+$", r"^(([a-z])+.)+[A-Z]([a-z])+$").get_attribute_names() == ["text"]
 
     def test_thousands_of_patterns_find_the_same_as_each_alone(self) -> None:
-        words = sorted({word for packet in packages() for word in re.findall(r"[A-Za-z]{6,}", packet.get("text"))})[:3000]
+        words = sorted({word for packet in packages() for word in re.findall(r"[A-Za-z]{6,}", packet.get("text"))})[:1000]
         assert len(words) > 500
         patterns = Patterns([rf"\b{word}\b" for word in words])
-        for packet in packages()[:5]:
+        for packet in packages()[:3]:
             data = packet.get("text").encode()
             expected = [at for at, word in enumerate(words) if re.search(rf"\b{word}\b".encode(), data)]
             assert patterns.found_in(data) == expected
