@@ -19,8 +19,11 @@ from typing import Final, NamedTuple
 from pypes.placement.channel import Broken, Channel, PassingChannel
 from pypes.placement.mapped import file_in_memory, mapped
 
-#: Parcels, and buffers of arrays, of more than this travel in memory that both sides map.
+#: Values, and buffers of arrays, of more than this travel in memory that both sides map.
 APART_BYTES: Final = 1 << 16
+#: Parcels of smaller values, up to this, are copied: mapping memory for them, and unmapping it, costs more. The answers that a
+#: pool worker sends once it has ``APART_BYTES`` of them are below it, and a socket takes as much without anybody reading.
+COPIED_BYTES: Final = 2 * APART_BYTES
 #: Buffers begin at multiples of this, as vector instructions like it.
 ALIGNED: Final = 64
 #: Parts that are written in one call; the kernel takes 1,024.
@@ -77,7 +80,7 @@ def packed(number: int, values: Sequence[tuple[int, int, Spoken]], *, is_inline:
         words.extend((at, kind, len(value.parts), *map(len, value.parts)))
         parts += value.parts
     head = words.tobytes()
-    if is_inline or sum(value.size for _, _, value in values) < APART_BYTES:
+    if is_inline or _is_small([value.size for _, _, value in values]):
         return Parcel(b"".join([_HEAD.pack(number, len(head), 0), head, *parts]), None)
     fd = file_in_memory("pypes-parcel")
     try:
@@ -86,6 +89,11 @@ def packed(number: int, values: Sequence[tuple[int, int, Spoken]], *, is_inline:
         os.close(fd)
         raise
     return Parcel(_HEAD.pack(number, len(head), whole) + head, fd)
+
+
+def _is_small(sizes: Sequence[int]) -> bool:
+    """True for values that are copied faster than memory is mapped, and unmapped, for them."""
+    return sum(sizes) < COPIED_BYTES and max(sizes, default=0) < APART_BYTES
 
 
 def _written(fd: int, parts: Sequence[Buffer]) -> int:
