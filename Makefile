@@ -60,8 +60,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	@$(PIP) install --no-build-isolation -e ".[test]" $(EDITABLE_ALL)
 	@command -v strace >/dev/null || { test "$$(id -u)" = 0 && apt-get install -y -q strace >/dev/null 2>&1; } \
 	  || echo "without strace some tests are skipped: apt-get install strace"
-	@# servers that the documents have settings of: nobody's machine but CI's should get them for a test of three files
-	@test -z "$$CI" || apt-get install -y -q --no-install-recommends nginx-light haproxy systemd >/dev/null 2>&1 || true
+	@# servers that the documents have settings of, and programs of some components: nobody's machine but CI's should get them for
+	@# a test of some files
+	@test -z "$$CI" || apt-get install -y -q --no-install-recommends nginx-light haproxy systemd tesseract-ocr >/dev/null 2>&1 || true
 	@touch $@
 
 $(VENV)/.installed-servers: $(VENV)/.installed-test

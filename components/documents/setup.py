@@ -12,6 +12,7 @@ COMPONENTS = {
     "EPUB": "epub_adapter",
     "HTML": "html_adapter",
     "Markdown": "markdown_adapter",
+    "OCR": "ocr_adapter",
     "PDF": "pdf_adapter",
     "PPTX": "pptx_adapter",
     "Parquet": "parquet_adapter",
@@ -21,6 +22,15 @@ COMPONENTS = {
     "XLS": "xls_adapter",
     "XLSX": "xlsx_adapter",
     "XML": "xml_adapter",
+}
+
+EXTRAS = {
+    "aes": ["cryptography>=42"],
+    "main": ["resiliparse>=0.16"],
+    "ocr": ["pypdfium2>=5.0"],
+    "parquet": ["pyarrow>=18"],
+    "pdfium": ["pypdfium2>=5.0"],
+    "sheets": ["python-calamine>=0.4"],
 }
 
 setup(
@@ -43,13 +53,7 @@ setup(
         "pypdf>=5.0",
         "selectolax>=1.0",
     ],
-    extras_require={
-        "aes": ["cryptography>=42"],
-        "main": ["resiliparse>=0.16"],
-        "parquet": ["pyarrow>=18"],
-        "pdfium": ["pypdfium2>=5.0"],
-        "sheets": ["python-calamine>=0.4"],
-    },
+    extras_require=EXTRAS | {"all": sorted({need for needs in EXTRAS.values() for need in needs})},
     entry_points={"pypes.components": [f"{name} = pypes_documents.{module}:{name}" for name, module in COMPONENTS.items()]},
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from pypes import Adapter, Packet
-from pypes_documents.job import PAGES_LOST, Bounds, Job, Reader
+from pypes_documents.job import PAGES_LOST, PAGES_OCR, Bounds, Job, Reader
 
 
 class FileAdapter(Adapter):
@@ -28,9 +28,14 @@ class FileAdapter(Adapter):
         if packet.is_deletion:
             return packet
         self._read(packet, self.job())
-        if lost := packet.get_meta(PAGES_LOST):
-            self.count(PAGES_LOST, len(lost))
+        self.count_pages(packet)
         return packet
+
+    def count_pages(self, packet: Packet) -> None:
+        """Count the pages that a reader has lost, and those whose text was recognized."""
+        for name in (PAGES_LOST, PAGES_OCR):
+            if pages := packet.get_meta(name):
+                self.count(name, len(pages))
 
     def job(self) -> Job:
         return Job(self.params)

@@ -84,6 +84,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
             ),
             holds_files=True,
         ),
+        "picture": Format("ocr_reader", ("image/png", "image/jpeg", "image/tiff", "image/bmp", "image/webp", "image/gif")),
         "table": Format("table_reader", ("text/csv", "text/tab-separated-values", "application/csv")),
         "text": Format("text_reader", ("text/plain",)),
     }
@@ -114,6 +115,7 @@ _HEADER: Final = re.compile(
 )
 _FROM_LINE: Final = re.compile(rb"(?:>?From [^\n]*\n)?")
 _MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
+_PICTURES: Final = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF8")
 _NO_TEXT: Final = bytes(set(range(32)) - {7, 8, 9, 10, 12, 13, 27})
 _WORKBOOK: Final = ("Workbook".encode("utf-16le"), "Book".encode("utf-16le"))
 
@@ -168,6 +170,8 @@ def _by_mark(head: bytes, body: IO[bytes]) -> str | None:
         return _in_compound(head, body)
     if compression_of(head) or head[257:262] == b"ustar":
         return "archive"
+    if head.startswith(_PICTURES) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"):
+        return "picture"
     return None
 
 

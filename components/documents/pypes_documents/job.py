@@ -19,6 +19,8 @@ from pypes_documents.plain import plain_line, plain_text
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
 
+    from pypes_documents.ocr import Recognizer
+
 MIB: Final = 1024 * 1024
 
 ENCRYPTED: Final = "document.encrypted"
@@ -29,6 +31,8 @@ UNKNOWN: Final = "document.unknown"
 
 #: Metadata with the numbers of pages that could not be read, and the counter of such pages.
 PAGES_LOST: Final = "pages_lost"
+#: Metadata with the numbers of pages whose text was recognized in pictures, and the counter of these.
+PAGES_OCR: Final = "pages_ocr"
 
 #: Blocks of one document: beyond, it is made to fill memory (a book of 1,000 pages has 20,000).
 MOST_BLOCKS: Final = 200_000
@@ -60,8 +64,10 @@ class NestedBounds(Bounds):
 class Job:
     """Bounds and options of one document that is being read, and the sums that count against the bounds."""
 
-    def __init__(self, bounds: Bounds, pdf: str = "pypdf") -> None:
+    def __init__(self, bounds: Bounds, pdf: str = "pypdf", recognizer: Recognizer | None = None) -> None:
         self.bounds = bounds
+        #: Recognition of text in pictures, if that is wanted.
+        self.recognizer = recognizer
         #: The library that reads PDF, ``pypdf`` or ``pdfium``.
         self.pdf = pdf
         self._nested = bounds if isinstance(bounds, NestedBounds) else NestedBounds()
@@ -245,6 +251,9 @@ def put_facts(packet: Packet, facts: dict[str, Any]) -> None:
 
 
 #: Metadata of the content of a file, which the files in it do not have.
-_OF_CONTENT: Final = ("charset", "charset_declared", "charset_guessed", "replaced_characters", "declared_type", PAGES_LOST)
+_OF_CONTENT: Final = (
+    *("charset", "charset_declared", "charset_guessed", "replaced_characters", "declared_type"),
+    *(PAGES_LOST, PAGES_OCR),
+)
 #: Fields that have several values, also where there is one.
 SEVERAL: Final = frozenset(("keywords", "links", "to", "cc", "reply_to", "references", "attachments"))

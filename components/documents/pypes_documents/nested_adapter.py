@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pypes import Help, Packet, Reject
 from pypes_documents.file_adapter import FileAdapter
 from pypes_documents.formats import FORMATS, format_of, reader_of
-from pypes_documents.job import PAGES_LOST, TOO_LARGE, UNKNOWN, Job, NestedBounds
+from pypes_documents.job import TOO_LARGE, UNKNOWN, Job, NestedBounds
+from pypes_documents.ocr import Languages, PageS, Recognizer, Wanted, check
 from pypes_documents.pdf_adapter import Engine, check_engine
 
 #: Failures that the reason of a dead letter names.
@@ -25,6 +26,9 @@ class NestedAdapter(FileAdapter):
 
     class Params(NestedBounds):
         pdf: Engine = "pypdf"
+        ocr: Wanted = "never"
+        ocr_languages: Languages = "eng"
+        ocr_page_s: PageS = 30.0
         unknown: Annotated[
             Literal["skip", "fail"],
             Help(
@@ -34,12 +38,16 @@ class NestedAdapter(FileAdapter):
 
         def __post_init__(self) -> None:
             check_engine(self.pdf)
+            if self.ocr != "never":
+                check(needs_pdfium=True)
 
     def setup(self) -> None:
         self._skips = self.params.unknown == "skip"
 
     def job(self) -> Job:
-        return Job(self.params, self.params.pdf)
+        params = self.params
+        recognizer = Recognizer(params.ocr_languages, params.ocr_page_s) if params.ocr != "never" else None
+        return Job(params, params.pdf, recognizer)
 
     def process(self, packet: Packet) -> Any:
         if packet.is_deletion:
@@ -59,11 +67,18 @@ class NestedAdapter(FileAdapter):
 
     def format(self, packet: Packet) -> str:
         """The format of a document. Raises ``Reject`` if it is none that is read here."""
-        name = format_of(packet)
+        name = self._format_of(packet)
         if not name:
             media_type = packet.get_meta("mimetype") or "of an unknown type"
-            raise Reject(f"no reader is for this file ({media_type}); convert it, to PDF for example", UNKNOWN)
+            is_picture = str(media_type).startswith("image/")
+            advice = "set ocr to auto to have its text recognized" if is_picture else "convert it, to PDF for example"
+            raise Reject(f"no reader is for this file ({media_type}); {advice}", UNKNOWN)
         return name
+
+    def _format_of(self, packet: Packet) -> str:
+        name = format_of(packet)
+        # a picture has no text, unless that is looked for
+        return "" if name == "picture" and self.params.ocr == "never" else name
 
     def _take(self, packet: Packet, name: str, job: Job, depth: int) -> None:
         """Read a document of a format, send it on, and take all files in it."""
@@ -73,8 +88,7 @@ class NestedAdapter(FileAdapter):
         _label(packet, name)
         parts = reader_of(name)(packet, job)
         part = None if parts is None else next(parts, None)
-        if lost := packet.get_meta(PAGES_LOST):
-            self.count(PAGES_LOST, len(lost))
+        self.count_pages(packet)
         if packet.get_attribute_names():
             self.send("out", packet)
             self._is_sent = True
@@ -93,7 +107,7 @@ class NestedAdapter(FileAdapter):
             part = next(parts, None)
 
     def _take_part(self, part: Packet, job: Job, depth: int) -> None:
-        name = format_of(part)
+        name = self._format_of(part)
         if part.get("data") == b"" or (not name and self._skips):
             self.count("parts_skipped")
             return

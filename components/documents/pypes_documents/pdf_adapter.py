@@ -9,6 +9,7 @@ from pypes import Example, Help, Packet
 from pypes_documents.examples import pdf
 from pypes_documents.file_adapter import FileAdapter
 from pypes_documents.job import Bounds, Job
+from pypes_documents.ocr import Languages, PageS, Recognizer, Wanted, check
 
 Engine = Annotated[
     Literal["pypdf", "pdfium"],
@@ -32,8 +33,11 @@ class PDF(FileAdapter):
     ``pages_lost``, the others are there. Fields are those of the vocabulary: ``title``, ``author``, ``created``, ``modified``,
     ``subject``, ``keywords``, ``pages``.
 
+    With ``ocr``, the text of pages that are pictures is recognized, and metadata ``pages_ocr`` has their numbers. That
+    takes about a second for a page: give the filter a ``timeout_s`` that a book keeps.
+
     Dead letters: ``document.encrypted`` (a password is needed, or AES without the extra ``aes``), ``document.malformed`` (also
-    where no page can be read), ``document.no_text`` (pictures of pages: they need OCR), ``document.too_large`` (a bound is
+    where no page can be read), ``document.no_text`` (pictures of pages, without ``ocr``), ``document.too_large`` (a bound is
     exceeded), ``isolated.timeout`` and ``isolated.killed`` for what ends or stops the library.
     """
 
@@ -45,9 +49,16 @@ class PDF(FileAdapter):
 
     class Params(Bounds):
         engine: Engine = "pypdf"
+        ocr: Wanted = "never"
+        ocr_languages: Languages = "eng"
+        ocr_page_s: PageS = 30.0
 
         def __post_init__(self) -> None:
             check_engine(self.engine)
+            if self.ocr != "never":
+                check(needs_pdfium=True)
 
     def job(self) -> Job:
-        return Job(self.params, self.params.engine)
+        params = self.params
+        recognizer = Recognizer(params.ocr_languages, params.ocr_page_s) if params.ocr != "never" else None
+        return Job(params, params.engine, recognizer)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from pypes import Packet, Reject
 from pypes_documents.dates import date_of_pdf
-from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, PAGES_LOST, Job, Text, finish
+from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, PAGES_LOST, PAGES_OCR, Job, Text, finish
+from pypes_documents.ocr import Draw
 from pypes_documents.plain import as_list, plain_line, plain_text
 
 #: Entries of the outline that are looked for in the text.
@@ -61,7 +62,7 @@ def read(packet: Packet, job: Job) -> None:
     except Exception as error:
         raise Reject(f"the PDF is damaged: {type(error).__name__}: {error}", MALFORMED) from error
     text = job.text()
-    lost = _add_pages(document, pages, text)
+    lost, recognized = _add_pages(document, pages, text, _recognition(data, job))
     if len(lost) == pages:
         raise Reject(
             f"none of the {pages} pages of the PDF can be read: {lost[1]}" if lost else "the PDF has no pages", MALFORMED
@@ -70,16 +71,39 @@ def read(packet: Packet, job: Job) -> None:
         number, reason = next(iter(lost.items()))
         raise Reject(f"{len(lost)} of {pages} pages cannot be read (page {number}: {reason}), the others have no text", MALFORMED)
     if not text.blocks:
-        raise Reject(f"the {pages} page(s) of the PDF have no text; if they are pictures of pages, they need OCR", NO_TEXT)
+        advice = "none was recognized in pictures, either" if job.recognizer else "if they are pictures of pages, set ocr to auto"
+        raise Reject(f"the {pages} page(s) of the PDF have no text; {advice}", NO_TEXT)
     facts = _facts(document)
     facts["pages"] = pages
     finish(packet, text, facts)
     if lost:
         packet.set_meta(PAGES_LOST, list(lost))
+    if recognized:
+        packet.set_meta(PAGES_OCR, recognized)
 
 
-def _add_pages(document: Document, pages: int, text: Text) -> dict[int, str]:
-    """Add the text of all pages; returns the numbers of those that cannot be read, with the reason."""
+def _recognition(data: bytes, job: Job) -> Callable[[int], str] | None:
+    """Recognition of the text of a page by its index, if that is wanted; the pages are drawn by pdfium."""
+    recognizer = job.recognizer
+    if recognizer is None:
+        return None
+    draw: list[Draw] = []
+
+    def recognize(index: int) -> str:
+        if not draw:  # most documents have text on all of their pages
+            from pypes_documents.pdfium import drawn
+
+            draw.append(drawn(data))
+        picture = draw[0](index)
+        return "\n\n".join(recognizer.texts(picture)) if picture else ""
+
+    return recognize
+
+
+def _add_pages(
+    document: Document, pages: int, text: Text, recognize: Callable[[int], str] | None
+) -> tuple[dict[int, str], list[int]]:
+    """Add the text of all pages; returns those that cannot be read, with the reason, and those whose text was recognized."""
     headings: dict[int, list[Entry]] = {}
     try:
         for entry in document.outline():
@@ -89,16 +113,19 @@ def _add_pages(document: Document, pages: int, text: Text) -> dict[int, str]:
     except Exception:
         headings = {}  # a document without headings is better than none
     lost: dict[int, str] = {}
+    recognized: list[int] = []
     for number in range(1, pages + 1):
         try:
             found = document.page_text(number - 1)
+            if recognize and not found.strip() and (found := recognize(number - 1)).strip():
+                recognized.append(number)
         except MemoryError:
             raise
         except Exception as error:
             lost[number] = f"{type(error).__name__}: {error}"
         else:
             _add_page(found, headings.get(number, ()), number, text)
-    return lost
+    return lost, recognized
 
 
 def _add_page(page: str, headings: tuple[Entry, ...] | list[Entry], number: int, text: Text) -> None:

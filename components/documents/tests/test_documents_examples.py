@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from pypes.component import Component
 from pypes.testing import run_example
+from pypes_documents.ocr import INSTALL
+from tests.tracing import missing
 
 #: As they are registered, so that a new component is tested with the others.
 ENTRIES = metadata.distribution("pypes-documents").entry_points.select(group="pypes.components")
@@ -19,4 +22,6 @@ def test_the_example_is_what_happens(entry: metadata.EntryPoint, tmp_path: Path)
     cls: type[Component] = entry.load()
     assert cls.icon
     assert cls.tags
+    if entry.name == "OCR" and shutil.which("tesseract") is None:
+        missing(f"no tesseract; {INSTALL}")
     run_example(cls, tmp_path, {})

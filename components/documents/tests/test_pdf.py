@@ -53,7 +53,7 @@ class TestPDF(ComponentSuite):
     @pytest.mark.parametrize(
         ("data", "code", "reason"),
         [
-            (pdf(""), "document.no_text", "OCR"),
+            (pdf(""), "document.no_text", "set ocr to auto"),
             (pdf("secret", password="p"), "document.encrypted", "password"),
             (b"%!PS", "document.malformed", "does not begin with %PDF-"),
             (b"%PDF-1.7\nnothing", "document.malformed", "the PDF is damaged"),
