@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pypes import Example, Help, Packet, Parameters, Reject, Transformer
-from pypes.errors import ComponentError
 from pypes_basic.tables import Row, Table, table_of
 
 
@@ -50,12 +49,7 @@ class Lookup(Transformer):
                 raise ValueError("delimiter: give one character, other than a quote or line break")
 
     def setup(self) -> None:
-        params = self.params
-        self._table: Table = table_of(self.data_dir, params, self.log)
-        columns = self._table.columns
-        if absent := [name for name in (params.key, *params.take) if name not in columns]:
-            self._table.close()
-            raise ComponentError(f"{params.path} has no column {absent[0]!r}; it has {', '.join(columns)}", code="lookup.column")
+        self._table: Table = table_of(self.data_dir, self.params, self.log)
 
     def process_batch(self, packets: list[Packet]) -> list[Packet | None]:
         wanted = [self._values_of(packet) for packet in packets]

@@ -21,6 +21,7 @@ class Source(Protocol):
 
     path: str
     key: str
+    take: Mapping[str, str]
     table: str
     delimiter: str
     ignore_case: bool
@@ -92,8 +93,7 @@ class CSVTable:
             with self._path.open(encoding="utf-8-sig", newline="") as file:
                 reader = csv.reader(file, delimiter=delimiter, strict=True)
                 columns = next(reader, [])
-                if source.key not in columns:
-                    raise _bad(source, f"has no column {source.key!r}; it has {', '.join(columns) or 'none'}")
+                _check(source, columns)
                 at = columns.index(source.key)
                 for row in reader:
                     if len(row) > at:
@@ -127,12 +127,14 @@ class SQLiteTable:
         self.close()
         uri = f"{self._path.absolute().as_uri()}?mode=ro"
         self._database = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=10.0)
-        self._file = _mark(self._path)[0]
+        file = _mark(self._path)[0]
         table = _quoted(self._source.table)
         found = self._database.execute(f"SELECT * FROM {table} LIMIT 0")
         self.columns: Sequence[str] = [each[0] for each in found.description]
+        _check(self._source, self.columns)
         key = _quoted(self._source.key)
         self._statement = f"SELECT * FROM {table} WHERE {key} = ? OR {key} = CAST(? AS NUMERIC) LIMIT 1"
+        self._file = file
 
     def rows(self, keys: Collection[str]) -> dict[str, Row]:
         """Raises :class:`Unreachable` while the database cannot be read."""
@@ -162,6 +164,13 @@ def _mark(path: Path) -> tuple[int, int, int]:
     except OSError as error:
         raise ComponentError(f"{path.name} cannot be read: {error.strerror}", code="lookup.file") from error
     return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _check(source: Source, columns: Sequence[str]) -> None:
+    """Raise ``ComponentError`` unless a table has all columns that are needed."""
+    absent = [name for name in (source.key, *source.take) if name not in columns]
+    if absent:
+        raise _bad(source, f"has no column {absent[0]!r}; it has {', '.join(columns) or 'none'}")
 
 
 def _bad(source: Source, what: str) -> ComponentError:

@@ -110,14 +110,19 @@ class TestLookup(ComponentSuite):
     def test_a_table_that_changes_is_read_again(self, folder: Path) -> None:
         made = Lookup()
         made.data_dir = str(folder)
-        made.configure({"path": "table.csv", "key": "code", "field": "color", "check_s": 0})
+        made.configure({"path": "table.csv", "key": "code", "field": "color", "take": {"name": "name"}, "check_s": 0})
         made.setup()
 
         def name() -> Any:
             return made._table.rows({"r"})["r"]["name"]
 
         assert name() == "red"
-        for text, expected in (("code,name\nr,rouge\n", "rouge"), ('code,name\nr,"open\n', "rouge"), ("x\n", "rouge")):
+        for text, expected in (
+            ("code,name\nr,rouge\n", "rouge"),
+            ('code,name\nr,"open\n', "rouge"),
+            ("x\n", "rouge"),
+            ("code\nr\n", "rouge"),
+        ):
             (folder / "new").write_text(text)
             (folder / "new").replace(folder / "table.csv")
             assert name() == expected
