@@ -1,4 +1,4 @@
-"""Make the sample files: ``python samples/make.py DIRECTORY``."""
+"""Makes the sample files: ``python -m benchmarks.samples DIRECTORY``."""
 
 from __future__ import annotations
 
