@@ -16,6 +16,8 @@ from pypes_documents.plain import as_list, plain_line, plain_text
 
 #: Entries of the outline that are looked for in the text.
 MOST_OUTLINE: Final = 5_000
+#: Lines over which a heading may run.
+MOST_HEADING_LINES: Final = 4
 _EMPTY_LINES: Final = re.compile(r"\n\s*\n")
 #: A word that goes on in the next line; between capitals or digits the hyphen is mostly its own.
 _HYPHEN: Final = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010\ufffe]\n[ \t]*(?=[^\W\d_])")
@@ -132,16 +134,29 @@ def _add_page(page: str, headings: tuple[Entry, ...] | list[Entry], number: int,
     page = plain_text(_HYPHEN.sub("", page.replace("\r\n", "\n").replace("\r", "\n")))
     wanted = {_bare(entry.title): entry for entry in headings}
     for paragraph in _EMPTY_LINES.split(page):
-        lines: list[str] = []
-        for line in paragraph.split("\n"):
-            entry = wanted.pop(_bare(line), None) if wanted else None
+        lines = [line.rstrip() for line in paragraph.split("\n")]
+        kept: list[str] = []
+        at = 0
+        while at < len(lines):
+            entry, end = _heading_at(lines, at, wanted) if wanted else (None, at)
             if entry is None:
-                lines.append(line.rstrip())
+                kept.append(lines[at])
+                at += 1
                 continue
-            text.add("\n".join(lines), page=number)
-            lines = []
-            text.add(line, "heading", level=entry.level, page=number)
-        text.add("\n".join(lines), page=number)
+            text.add("\n".join(kept), page=number)
+            kept = []
+            text.add(" ".join(map(str.strip, lines[at:end])), "heading", level=entry.level, page=number)
+            at = end
+        text.add("\n".join(kept), page=number)
+
+
+def _heading_at(lines: list[str], at: int, wanted: dict[str, Entry]) -> tuple[Entry | None, int]:
+    """The entry whose heading begins in a line, which is taken out of ``wanted``, and the line behind it."""
+    for end in range(at + 1, min(at + MOST_HEADING_LINES, len(lines)) + 1):
+        entry = wanted.pop(_bare(" ".join(lines[at:end])), None)
+        if entry is not None:
+            return entry, end
+    return None, at
 
 
 def _bare(title: str) -> str:

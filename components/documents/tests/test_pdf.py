@@ -50,6 +50,12 @@ class TestPDF(ComponentSuite):
         assert len(packet["created"]) == len("2026-11-29T08:30:00Z")
 
     @pytest.mark.parametrize("engine", ["pypdf", "pdfium"])
+    def test_a_heading_may_run_over_lines(self, engine: str) -> None:
+        heading = "3.1 " + " ".join(["threads of the warp and the weft"] * 5)
+        packet = read(PDF, pdf(f"{heading}\nThe pirn turns.", outline=True), engine=engine)
+        assert outline(packet) == [f"heading1@1: {heading}", "paragraph@1: The pirn turns."]
+
+    @pytest.mark.parametrize("engine", ["pypdf", "pdfium"])
     @pytest.mark.parametrize(
         ("data", "code", "reason"),
         [
