@@ -6,11 +6,15 @@ from setuptools import setup
 
 COMPONENTS = {
     "Chunk": "chunk",
+    "Embed": "embed",
+    "EmbedRemote": "embed_remote",
 }
 
 EXTRAS = {
     # Chunk: to count tokens as a model does
     "tokens": ["tokenizers>=0.20"],
+    # Embed: a table of words and its tokenizer (MIT), read by safetensors (Apache-2.0)
+    "static": ["wordllama>=0.3", "numpy>=1.26", "safetensors>=0.4", "tokenizers>=0.20"],
 }
 
 setup(
@@ -24,7 +28,7 @@ setup(
     python_requires=">=3.11",
     packages=["pypes_text"],
     package_data={"pypes_text": ["py.typed"]},
-    install_requires=["pypes-server>=0.1"],
+    install_requires=["pypes-server>=0.1", "urllib3>=2.2"],
     extras_require=EXTRAS | {"all": sorted({need for needs in EXTRAS.values() for need in needs})},
     entry_points={"pypes.components": [f"{name} = pypes_text.{module}:{name}" for name, module in COMPONENTS.items()]},
     classifiers=[

@@ -10,6 +10,8 @@ import pytest
 from pypes.component import Component
 from pypes.testing import run_example
 
+from .embeddings import Embeddings
+
 #: As they are registered, so that a new component is tested with the others.
 ENTRIES = metadata.distribution("pypes-text").entry_points.select(group="pypes.components")
 
@@ -19,4 +21,11 @@ def test_the_example_is_what_happens(entry: metadata.EntryPoint, tmp_path: Path)
     cls: type[Component] = entry.load()
     assert cls.icon
     assert cls.tags
-    run_example(cls, tmp_path, {})
+    server = Embeddings() if "${EMBEDDINGS}" in str(cls.example) else None
+    try:
+        if server:
+            server.vector = lambda text, dims: [0.5, 0.25]
+        run_example(cls, tmp_path, {"EMBEDDINGS": server.url} if server else {})
+    finally:
+        if server:
+            server.close()

@@ -1,0 +1,61 @@
+"""Embed: static vectors say which texts are about the same things."""
+
+from __future__ import annotations
+
+from math import isclose, sqrt
+from typing import Any
+
+import pytest
+
+from pypes import Packet, Pipeline
+from pypes.testing import run_component
+from pypes_text.embed import Embed
+
+pytest.importorskip("wordllama")
+
+
+def vectors(*texts: str, **params: Any) -> list[list[float]]:
+    result = run_component(Embed, [Packet({"text": text}) for text in texts], **params)
+    assert not result.dead_letters
+    return [packet["vector"] for packet in result.packets]
+
+
+def dot(one: list[float], other: list[float]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
+
+
+def test_vectors_are_of_length_1_and_near_for_texts_about_the_same() -> None:
+    loom, weaver, bank = vectors(
+        "A loom weaves cloth from yarn.", "The weaver makes fabric with thread.", "The bank raised interest rates on loans."
+    )
+    assert len(loom) == 256
+    assert all(isclose(sqrt(dot(each, each)), 1, abs_tol=1e-4) for each in (loom, weaver, bank))
+    assert dot(loom, weaver) > dot(loom, bank) + 0.1
+
+
+def test_the_vector_of_a_text_does_not_depend_on_its_batch() -> None:
+    texts = [f"Loom number {n} weaves." for n in range(5)]
+    assert vectors(*texts) == [vectors(text)[0] for text in texts]
+
+
+def test_field_metadata_and_parameters() -> None:
+    packet = Packet({"title": "Looms", "heading": ["A", "B"], "text": "They weave."})
+    [found] = run_component(Embed, [packet], fields=["title", "heading", "text"], target="v", dims=64).packets
+    assert not found.is_multivalued("v")
+    assert (found.get_meta("model", "v"), found.get_meta("dims", "v")) == ("wordllama-l2-supercat-256", 64)
+    assert found["v"] == vectors("Looms\nA\nB\nThey weave.", dims=64)[0]
+
+
+def test_what_has_no_text_fails_alone() -> None:
+    packets = [Packet({"text": text}) for text in ("one", "", "x" * 100_001, "two")]
+    packets.append(Packet({}, {"id": "1", "requestmethod": "DELETE"}))
+    result = run_component(Embed, packets)
+    assert [letter.code for letter in result.dead_letters] == ["document.no_text", "embed.too_long"]
+    assert len(result.packets) == 3
+
+
+def test_filters_share_one_table() -> None:
+    one, other = Embed(), Embed()
+    with Pipeline(one, other) as pipeline:
+        pipeline.push([Packet({"text": "loom"})])
+        assert one._model is other._model
