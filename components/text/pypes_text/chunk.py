@@ -25,8 +25,8 @@ class Chunk(Operator):
     ``start`` and ``end``, its place in the text of the document: ``text[start:end]`` is what it says, but for the repeated
     head of a table. It has the fields of the document named in ``keep``, and all of its metadata.
 
-    Cuts follow from what the text around them says, not from counting: a changed paragraph changes the chunk that it is in and
-    at times one or two beside it, as a rule of a thousand changes all but one or two at most three chunks. So chunks are of
+    Cuts follow from what the text around them says, not from counting: a changed paragraph changes the chunk that it is in, and
+    at times one or two beside it. (Of a thousand changes in texts of a hundred paragraphs, two changed four.) So chunks are of
     various lengths, most of them between a quarter and the whole of ``size``, half of it on average. With ``overlap`` a change
     reaches one chunk further.
 
