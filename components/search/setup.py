@@ -17,6 +17,8 @@ setup(
     package_data={"pypes_search": ["py.typed"]},
     install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "click>=8.1", "orjson>=3.10", "rich>=13", "urllib3>=2.2"],
     extras_require={
+        # conditions on what an upsert replaces
+        "qdrant": ["qdrant-client>=1.16"],
         "postgresql": ["psycopg[binary]>=3.2"],
         # searching by vectors; they are stored without it
         "vectors": ["numpy>=1.26"],
@@ -26,6 +28,7 @@ setup(
             "Elasticsearch = pypes_search.opensearch:Elasticsearch",
             "OpenSearch = pypes_search.opensearch:OpenSearch",
             "PostgreSQL = pypes_search.postgresql:PostgreSQL",
+            "Qdrant = pypes_search.qdrant:Qdrant",
             "SQLiteSearch = pypes_search.sqlite_search:SQLiteSearch",
         ],
         "pypes.commands": ["search = pypes_search.command:search", "ask = pypes_search.command:ask"],

@@ -8,6 +8,7 @@ import pytest
 
 from tests.servers import opensearch as searching
 from tests.servers import postgresql as databases
+from tests.servers import qdrant as vectors
 
 
 @pytest.fixture(scope="session")
@@ -28,4 +29,11 @@ def opensearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server with the protocol of Elasticsearch; tests use indexes of their own."""
     with searching.elasticsearch(tmp_path_factory.mktemp("elasticsearch")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with the interface of Qdrant; tests use collections of their own."""
+    with vectors.qdrant(tmp_path_factory.mktemp("qdrant")) as url:
         yield url

@@ -11,7 +11,7 @@ from pypes.component import Component
 from pypes.testing import run_example
 
 #: Examples that need a server: their suites run them (tests/servers).
-ON_SERVERS = ("Elasticsearch", "OpenSearch", "PostgreSQL")
+ON_SERVERS = ("Elasticsearch", "OpenSearch", "PostgreSQL", "Qdrant")
 #: As they are registered, so that a new component is tested with the others.
 ENTRIES = [
     entry

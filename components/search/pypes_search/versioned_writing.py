@@ -1,0 +1,134 @@
+"""Writing of whole documents with requests that are durable each by itself, in an order that a crash may cut anywhere.
+
+The destination has an entry for each document: the newest version that is whole, or an empty one as long as none was. The entry
+is there before the first part is. Then parts are put beside those of other versions, then the entry moves to the version, then
+what is older goes. So whoever comes after a crash finds the entry, and knows that there may be something to remove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from pypes import Unreachable
+from pypes_search.records import Record, Told
+
+RETRY_S: Final = 1.0
+#: So often what another instance has changed meanwhile is done again.
+MOST_TRIES: Final = 8
+
+
+class Entry(NamedTuple):
+    """The entry of a document; ``token`` tells the destination whether somebody has changed it since."""
+
+    version: str
+    token: Any = None
+    is_new: bool = False
+
+
+class Move(NamedTuple):
+    """An entry that is to move to a version of which, perhaps, nothing is left."""
+
+    told: Told
+    entry: Entry
+    is_gone: bool
+
+
+class VersionedWriter:
+    """The order of requests; a subclass makes them. All of them block, and may be repeated."""
+
+    def read(self, documents: Collection[str]) -> dict[str, Entry]:
+        """The entries of documents, as they are now; none for those that have none."""
+        raise NotImplementedError
+
+    def create(self, names: Mapping[str, tuple[str, str]]) -> dict[str, Entry]:
+        """Make empty entries for documents, given with route and id; returns those that were not there already."""
+        raise NotImplementedError
+
+    def move(self, moves: Sequence[Move]) -> dict[str, Entry]:
+        """Move entries that nobody has changed; returns those that moved."""
+        raise NotImplementedError
+
+    def put(self, records: Sequence[Record]) -> None:
+        """Put parts, each in the place of one of the same delivery, unless that is of a later run."""
+        raise NotImplementedError
+
+    def remove_older(self, versions: Mapping[str, str]) -> None:
+        """Remove parts of documents that are older than a version."""
+        raise NotImplementedError
+
+    def remove_others(self, records: Sequence[Record]) -> None:
+        """Remove older parts in the places of these; all others there, if a record has no version."""
+        raise NotImplementedError
+
+    def remove_all(self, documents: Collection[str]) -> None:
+        """Remove all parts of documents."""
+        raise NotImplementedError
+
+    def drop(self, documents: Collection[str]) -> None:
+        """Remove the entries of documents."""
+        raise NotImplementedError
+
+    def write(self, records: Sequence[Record], told: Sequence[Told]) -> None:
+        """Put records and end versions; durable when it returns. Blocks."""
+        versioned = [each for each in told if each.version]
+        names = {record.document: (record.route, record.id or "") for record in records if record.is_told}
+        names |= {each.document: (each.route, each.id) for each in versioned}
+        entries = self._entries(names)
+        loose = [record for record in records if record.id is not None and not record.is_told]
+        known = entries | self.read({record.document for record in loose} - entries.keys()) if loose else entries
+        self.put([record for record in records if not record.version_text or record.version_text >= _version(known, record)])
+        if loose:
+            # nobody tells when their document is complete: each of these parts is, by itself
+            self.remove_others(loose)
+            self.drop({record.document for record in loose if _is_behind(known, record)})
+        if versioned:
+            is_new = {name for name, entry in entries.items() if entry.is_new}
+            self._switch(entries, versioned, {(record.document, record.version_text) for record in records})
+            ended = {each.document for each in versioned}
+            # PERF: of a document that nobody knew, nothing older is there
+            self.remove_older({name: entries[name].version for name in sorted(ended - is_new) if entries[name].version})
+        if gone := {each.document for each in told if not each.version and each.is_whole and each.is_deleted}:
+            self.remove_all(gone)
+            self.drop(gone)
+
+    def _entries(self, names: Mapping[str, tuple[str, str]]) -> dict[str, Entry]:
+        """The entries of documents, with those that were missing."""
+        found: dict[str, Entry] = {}
+        for _ in range(MOST_TRIES):
+            found |= self.read(names.keys() - found.keys())
+            if missing := {name: of for name, of in names.items() if name not in found}:
+                found |= self.create(missing)
+            if len(found) == len(names):
+                return found
+        raise Unreachable(RETRY_S, "other instances change the same documents all the time")
+
+    def _switch(self, entries: dict[str, Entry], told: Iterable[Told], written: Collection[tuple[str, str]]) -> None:
+        """Move entries to the newest versions that are whole; an entry never moves back."""
+        newest: dict[str, Told] = {}
+        for each in told:
+            if each.is_whole and each.version >= newest.get(each.document, each).version:
+                newest[each.document] = each
+        for _ in range(MOST_TRIES):
+            moves = [
+                # parts may have come in turns before: that is looked at when it is to be forgotten
+                Move(each, entries[each.document], (each.document, each.version) not in written)
+                for each in newest.values()
+                if each.version > entries[each.document].version
+            ]
+            if not moves:
+                return
+            entries |= self.move(moves)
+            entries |= self.read(
+                [each.told.document for each in moves if entries[each.told.document].version < each.told.version]
+            )
+        raise Unreachable(RETRY_S, "other instances change the same documents all the time")
+
+
+def _version(entries: Mapping[str, Entry], record: Record) -> str:
+    return entries[record.document].version if record.document in entries else ""
+
+
+def _is_behind(entries: Mapping[str, Entry], record: Record) -> bool:
+    """True if the entry of a record's document is of an older version than the record."""
+    return record.document in entries and (not record.version_text or _version(entries, record) < record.version_text)
