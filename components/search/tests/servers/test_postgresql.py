@@ -219,3 +219,13 @@ def test_what_is_gone_is_forgotten_in_the_end(db: Any, url: str) -> None:
         with Pipeline(publisher) as pipeline:
             pipeline.push([versioned(receipt, None, **more)])
     assert db.execute("SELECT id FROM docs_documents").fetchall() == [("b",)]
+
+
+def test_readers_move_to_vectors_of_another_length_in_one_step(db: Any, publish: Publish) -> None:
+    publish(Packet({"id": "a", "vector": [1.0, 2.0]}), table="docs_a", dimensions=2)
+    publish(Packet({"id": "a", "vector": [1.0, 2.0, 3.0]}), table="docs_b", dimensions=3)
+    db.execute("CREATE VIEW current AS SELECT * FROM docs_a")
+    with db.transaction():
+        db.execute("DROP VIEW IF EXISTS current")
+        db.execute("CREATE VIEW current AS SELECT * FROM docs_b")
+    assert db.execute("SELECT id, vector <-> '[1,2,3]' FROM current").fetchall() == [("a", 0.0)]
