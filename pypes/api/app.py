@@ -24,6 +24,7 @@ from pypes.api.openapi import OpenApi
 from pypes.api.receipts import Receipts
 from pypes.api.reception import Reception
 from pypes.api.request import Request
+from pypes.api.search import Searching
 from pypes.api.shadows import Shadows
 from pypes.api.short_path import ShortPath
 from pypes.api.status import Status
@@ -88,6 +89,7 @@ def routes(worker: IngestWorker, config: WorkerConfig, memory: Memory, stopping:
         ("/graphs/{name}/trigger", Triggers(worker), ""),
         ("/graphs/{name}/pause", versions, "pause"),
         ("/graphs/{name}/resume", versions, "resume"),
+        ("/search", Searching(worker), ""),
         ("/healthz", Health(config.node), ""),
         ("/readyz", Readiness(worker), ""),
         ("/status", Status(worker), ""),

@@ -86,6 +86,11 @@ class Publisher(Component):
     __metatype__ = "PUBLISHER"
     outputs: ClassVar[Mapping[str, str]] = {}
 
+    #: Override to be asked by ``GET /search``: takes a :class:`~pypes.component.searching.SearchQuery`, returns JSON values,
+    #: ``{"hits", "next", "notes"}``. It is called on a component that has its parameters and is not set up, in a process for
+    #: searches; must not write, and must keep to the query's ``timeout_s``.
+    search: Callable[[Any], Mapping[str, Any]] | None = None
+
     #: ``always | interval | never``: what the node was told; a publisher to local files syncs accordingly.
     durability: str = "always"
 

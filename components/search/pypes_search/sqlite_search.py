@@ -12,9 +12,12 @@ from typing import Annotated, Any, TypeVar
 import orjson
 
 from pypes import Example, Help, Packet, Parameters, Publisher, Reject, Retry, Unreachable
+from pypes.component.searching import SearchQuery
 from pypes.core.identity import Completed, Identity
 from pypes.errors import BadId, StoreError
+from pypes_search.embedders import Embedders
 from pypes_search.index import TOMBSTONE_S, SearchIndex
+from pypes_search.query import ask
 from pypes_search.row import One, Row, one_of
 from pypes_search.turn import Turn
 from pypes_search.unended import Unended
@@ -130,6 +133,12 @@ class SQLiteSearch(Publisher):
             told = turn.told + self._unended.ending(turn.told, begun)
             self._ask(self._index.apply, turn.rows, turn.nameless, told, turn.look, turn.vectors)
             self._unended.committed(turn.told, begun)
+
+    def search(self, query: SearchQuery) -> Mapping[str, Any]:
+        """Answer ``GET /search``."""
+        if not hasattr(self, "_embedders"):
+            self._embedders = Embedders()  # they keep the model that they have loaded
+        return ask(Path(self.data_dir, self.params.path), query, self._embedders).to_obj()
 
     def _ask(self, fn: Callable[..., T], *args: Any) -> T:
         """Call the index in a thread, without the interpreter lock: meanwhile the graph works on the next wave."""

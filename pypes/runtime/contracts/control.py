@@ -33,6 +33,9 @@ class GraphCalls(Protocol):
     async def get(self, name: str) -> Shown:
         """One graph. Raises :class:`NotFound`."""
 
+    async def publishers(self, name: str) -> list[Shown]:
+        """The publishers of a graph: ``{filter, component, params}``, in the order of the graph. Raises :class:`NotFound`."""
+
     async def put(self, name: str, obj: Any, by: str = "", note: str = "", expected: list[int] | None = None) -> Shown:
         """Check a graph and deploy it; returns it with ``created``.
 

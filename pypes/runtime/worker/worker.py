@@ -43,6 +43,7 @@ from pypes.runtime.worker.desk import Append, ShardDesk
 from pypes.runtime.worker.fleet import Fleet
 from pypes.runtime.worker.peers import Peers
 from pypes.runtime.worker.records import Records
+from pypes.runtime.worker.searching import Searches
 from pypes.runtime.worker.snapshot import Snapshot, snapshot
 from pypes.runtime.worker.sources import Sources
 
@@ -81,6 +82,8 @@ class IngestWorker:
         self._peers = Peers(config, self._shards, self._queues, self._open, self._desk)
         #: Receipts and dead letters of all shards.
         self.records = Records(self._peers, config.node, lambda: self._topology)
+        #: Searches of what graphs publish to.
+        self.searches = Searches()
         self._topology = Topology()
         self._is_deployed = False
         self._has_topology = False
@@ -351,6 +354,7 @@ class IngestWorker:
         self._dispatcher.close()
         await self._tasks.close()
         await self._callbacks.close()
+        await self.searches.close()
         await self._peers.finish()
         await self._peers.close()
         # before the slot is free: its next owner listens at the same path
