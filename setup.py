@@ -57,7 +57,7 @@ setup(
             "build>=1.2",
             "cookiecutter>=2.6",
             # PDFs of the tests
-            "fpdf2>=2.8",
+            "reportlab>=4.2",
             # with its patches of subprocess and os.fork
             "coverage>=7.10",
             "hypothesis>=6.100",

@@ -98,7 +98,8 @@ def test_settings_are_those_of_the_code() -> None:
 
 
 def test_codes_are_those_of_the_code() -> None:
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "pypes").rglob("*.py"))
+    paths = [*(ROOT / "pypes").rglob("*.py"), *ROOT.glob("components/*/pypes_*/*.py")]
+    sources = "".join(path.read_text(encoding="utf-8") for path in paths)
     families = {"http", *re.findall(r'code ?= ?"([a-z]+)\.', sources)}
     for path in GUIDES:
         for code in re.findall(r"`([a-z]+\.[a-z_]+)`", path.read_text(encoding="utf-8")):

@@ -142,7 +142,6 @@ def _turned(names: Mapping[str, str], value: str) -> str:
 
 _copy, _rename = _pairs("sources", "destinations"), _pairs("original_names", "new_names")
 _MODE_OPTIONS: Mapping[str, list[str]] = MappingProxyType({"mode": list(_MODES)})
-_ADAPTER = "write an adapter (`pypes new component --kind adapter`)"
 _EXTRACTOR = "write an extractor (`pypes new component`)"
 _PUBLISHER = "write a publisher (`pypes new component --kind publisher`)"
 
@@ -158,13 +157,13 @@ PLUGINS: Mapping[str, Plugin] = MappingProxyType(
         "HTML": Plugin(
             "ADAPTER", "HTML", "the text of a page is in the field `text`; there it was `body`", params=("keep_html",)
         ),
-        "PDFReader": Plugin("ADAPTER", note=_ADAPTER),
-        "RSS": Plugin("ADAPTER", note=_ADAPTER),
+        "PDFReader": Plugin("ADAPTER", "PDF"),
+        "RSS": Plugin("ADAPTER", "RSS"),
         "SimpleJSON": Plugin("ADAPTER", "JSON"),
-        "SolrXML": Plugin("ADAPTER", note=_ADAPTER),
+        "SolrXML": Plugin("ADAPTER", "SolrXML"),
         "TextReader": Plugin("ADAPTER", "Text"),
-        "Word2007": Plugin("ADAPTER", note=_ADAPTER),
-        "XML": Plugin("ADAPTER", note=_ADAPTER),
+        "Word2007": Plugin("ADAPTER", "DOCX"),
+        "XML": Plugin("ADAPTER", "XML"),
         "CaseNormalizer": Plugin(
             "TRANSFORMER",
             "NormalizeCase",

@@ -28,10 +28,15 @@ from pypes_basic.rename_field import RenameField
 from pypes_basic.set_field import SetField
 from pypes_basic.split import Split
 from pypes_basic.text_adapter import Text
+from pypes_documents.docx_adapter import DOCX
 from pypes_documents.html_adapter import HTML
+from pypes_documents.pdf_adapter import PDF
+from pypes_documents.rss_adapter import RSS
+from pypes_documents.solr_xml_adapter import SolrXML
+from pypes_documents.xml_adapter import XML
 
 FIELDS = (CopyField, DeleteField, NormalizeCase, RenameField, SetField)
-OTHERS = (CSV, HTML, JSON, Text, DropDocument, Collate, Merge, Split, Debug, Null)
+OTHERS = (CSV, DOCX, HTML, JSON, PDF, RSS, SolrXML, Text, XML, DropDocument, Collate, Merge, Split, Debug, Null)
 
 
 @cache
@@ -122,14 +127,14 @@ def test_what_a_plugin_did_at_once_is_a_chain_of_filters() -> None:
 
 
 def test_what_is_different_or_missing_is_reported() -> None:
-    containers = [{"filterName": "PDFReader"}, {"filterName": "HTML", "params": {"keep_html": ["True", ["True", "False"]]}}]
+    containers = [{"filterName": "GeoCode"}, {"filterName": "HTML", "params": {"keep_html": ["True", ["True", "False"]]}}]
     report = from_obj({"containers": containers}, "g", catalogue()).report
     assert [(problem.path, problem.code) for problem in report] == [
-        ("nodes.pdfreader", "pypes1.unknown_component"),
+        ("nodes.geocode", "pypes1.unknown_component"),
         ("nodes.html", "pypes1.differs"),
         ("nodes.html.params.keep_html", "pypes1.unknown_parameter"),
     ]
-    assert "write an adapter" in report[0].message
+    assert "write a transformer" in report[0].message
     assert "`body`" in report[1].message
 
 

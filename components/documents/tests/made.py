@@ -132,24 +132,32 @@ def xlsx(*sheets: str, texts: str = "", formats: str = "", book: str = "", prope
     )
 
 
-def pdf(*pages: str, title: str = "", outline: bool = False, password: str = "") -> bytes:
-    """A PDF with a text on each page; with ``outline`` the first line of each page is a heading."""
-    import fpdf
+def pdf(*pages: str, title: str = "", outline: bool = False, password: str = "", picture: bytes = b"") -> bytes:
+    """A PDF with these lines on its pages, and ``picture`` before them; with ``outline`` their first lines are headings."""
+    from reportlab.lib.pagesizes import A6
+    from reportlab.lib.utils import ImageReader, simpleSplit
+    from reportlab.pdfgen.canvas import Canvas
 
-    made = fpdf.FPDF()
-    made.set_font("Helvetica", size=12)
+    made = io.BytesIO()
+    canvas = Canvas(made, pagesize=A6, encrypt=password or None)
     if title:
-        made.set_title(title)
-        made.set_author("Ada Lovelace, Luigi Menabrea")
-        made.set_keywords("engine; loom")
-    if password:
-        made.set_encryption(owner_password="owner", user_password=password)
-    for page in pages:
-        made.add_page()
+        canvas.setTitle(title)
+        canvas.setAuthor("Ada Lovelace, Luigi Menabrea")
+        canvas.setKeywords("engine; loom")
+    if picture:
+        canvas.drawImage(ImageReader(io.BytesIO(picture)), 0, 200, width=A6[0], preserveAspectRatio=True)
+        canvas.showPage()
+    for number, page in enumerate(pages):
         if outline:
-            made.start_section(page.partition("\n")[0])
-        made.multi_cell(0, text=page)
-    return bytes(made.output())
+            canvas.bookmarkPage(str(number))
+            canvas.addOutlineEntry(page.partition("\n")[0], str(number))
+        lines = canvas.beginText(40, 350)
+        for line in page.split("\n"):
+            lines.textLines("\n".join(simpleSplit(line, "Helvetica", 12, A6[0] - 60)))
+        canvas.drawText(lines)
+        canvas.showPage()
+    canvas.save()
+    return made.getvalue()
 
 
 def raw_pdf(*objects: bytes, root: int = 1) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import shutil
 
-import fpdf
 import pypdfium2
 import pytest
 
@@ -36,7 +35,7 @@ def picture() -> bytes:
     document = pypdfium2.PdfDocument(pdf("A loom has a warp."))
     made = io.BytesIO()
     page = document[0].render(scale=3, grayscale=True).to_pil()
-    page.crop((0, 0, page.width, 200)).save(made, "png")
+    page.crop((0, 0, page.width, 300)).save(made, "png")
     document.close()
     return made.getvalue()
 
@@ -44,14 +43,7 @@ def picture() -> bytes:
 @pytest.fixture(scope="module")
 def scan(picture: bytes) -> bytes:
     """A PDF with that picture on its first page, text on its second, and nothing on its third."""
-    made = fpdf.FPDF(format=(105, 40))
-    made.add_page()
-    made.image(io.BytesIO(picture), w=made.epw)
-    made.add_page()
-    made.set_font("Helvetica", size=12)
-    made.cell(text="Plain text.")
-    made.add_page()
-    return bytes(made.output())
+    return pdf("Plain text.", "", picture=picture)
 
 
 class TestOCR(ComponentSuite):
