@@ -103,7 +103,7 @@ _NAME_IN_ZIP: Final = re.compile(rb"PK\x03\x04.{26}([\w./\[\]-]{3,60}?)(?=<|PK|[
 #: The beginnings of feeds, and of updates of Solr, up to where no other XML begins so.
 _ROOT: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!doctype[^>]*>\s*)*"
-    rb"<(?:(rss|rdf:RDF)\b(?=[^>]*(?:version=|purl\.org/rss|netscape))|(feed)\b(?=[^>]*xmlns=[\"'][^\"']*[Aa]tom)"
+    rb"<(?:(rss\b|rdf:RDF\b(?=[^>]*(?:purl\.org/rss|netscape)))|(feed)\b(?=[^>]*xmlns=[\"'][^\"']*[Aa]tom)"
     rb"|(?:add|update)\b[^>]*>\s*<doc\b|delete>\s*<id>)",
     re.IGNORECASE | re.DOTALL,
 )

@@ -47,6 +47,7 @@ class TestDocument(ComponentSuite):
                 {},
                 "feed",
             ),
+            (b"<!--\nc\n--><rss><channel><item><title>&brvbar;</title></item></channel></rss>", {}, "feed"),
             (b"<feed xmlns='http://www.w3.org/2005/Atom'><entry><title>x</title></entry></feed>", {"filename": "x.xml"}, "feed"),
             (b"<add>\n<doc><field name='a'>b</field></doc></add>", {"mimetype": "text/xml"}, "solr"),
             (b"WEBVTT\n\n00:01.000 --> 00:02.000\nx", {}, "subtitles"),
