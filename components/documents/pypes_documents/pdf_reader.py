@@ -21,6 +21,10 @@ MOST_HEADING_LINES: Final = 4
 _EMPTY_LINES: Final = re.compile(r"\n\s*\n")
 #: A word that goes on in the next line; between capitals or digits the hyphen is mostly its own.
 _HYPHEN: Final = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010\ufffe]\n[ \t]*(?=[^\W\d_])")
+#: Letters that are set as one, for which nobody searches.
+_LIGATURES: Final = str.maketrans(
+    {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\ufb05": "st", "\ufb06": "st"}
+)
 _NUMBER: Final = re.compile(r"^[\dA-Z]{0,4}(?:\.\d+)*\.?\s+")
 
 LOCKED: Final = "the PDF needs a password; save it without one"
@@ -131,6 +135,7 @@ def _add_pages(
 
 
 def _add_page(page: str, headings: tuple[Entry, ...] | list[Entry], number: int, text: Text) -> None:
+    page = page if page.isascii() else page.translate(_LIGATURES)
     page = plain_text(_HYPHEN.sub("", page.replace("\r\n", "\n").replace("\r", "\n")))
     wanted = {_bare(entry.title): entry for entry in headings}
     for paragraph in _EMPTY_LINES.split(page):

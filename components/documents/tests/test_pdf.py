@@ -71,6 +71,12 @@ class TestPDF(ComponentSuite):
         assert found[0] == code
         assert reason in found[1]
 
+    def test_letters_that_are_set_as_one(self) -> None:
+        font = b"<</Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding <</Differences [1 /fi /fl /ff /ffi]>>>>"
+        kids = b"<</Type /Pages /Kids [3 0 R] /Count 1>>"
+        page = stream(b"BT /F 12 Tf (pre\001x \002y o\003 su\004x) Tj ET")
+        assert read(PDF, raw_pdf(ROOT, kids, PAGE % 4, page, font))["text"] == "prefix fly off suffix"
+
     def test_pages_that_are_lost_are_named(self) -> None:
         kids = b"<</Type /Pages /Kids [3 0 R 6 0 R] /Count 2>>"
         broken = b"<</Filter /NoSuchFilter /Length 1>> stream\nx\nendstream"
