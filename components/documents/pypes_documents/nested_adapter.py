@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pypes import Help, Packet, Reject
 from pypes_documents.file_adapter import FileAdapter
 from pypes_documents.formats import FORMATS, format_of, reader_of
-from pypes_documents.job import TOO_LARGE, UNKNOWN, Job, NestedBounds
+from pypes_documents.job import NO_TEXT, TOO_LARGE, UNKNOWN, Job, NestedBounds
 from pypes_documents.ocr import Languages, PageS, Recognizer, Wanted, check
 from pypes_documents.pdf_adapter import Engine, check_engine
 
@@ -63,6 +63,8 @@ class NestedAdapter(FileAdapter):
             self._failures.append(("the document itself", error))
         if self._failures:
             raise self._failed()
+        if not self._is_sent:
+            raise Reject(f"nothing reads any of the {self._count} files in it, or they are empty", NO_TEXT)
         return None
 
     def format(self, packet: Packet) -> str:
@@ -90,7 +92,8 @@ class NestedAdapter(FileAdapter):
         part = None if parts is None else next(parts, None)
         self.count_pages(packet)
         if packet.get_attribute_names():
-            self.send("out", packet)
+            # files in it are still to be made of it, while filters behind this one change what they got
+            self.send("out", packet if part is None else packet.clone())
             self._is_sent = True
         while part is not None:
             self._count += 1

@@ -100,6 +100,7 @@ class TestArchive(ComponentSuite):
         ("data", "params", "code", "reason"),
         [
             (zipped({}), {}, "document.no_text", "no files"),
+            (zipped({"a.png": FILES["logo.png"], "b": b""}), {}, "document.no_text", "nothing reads any of the 2 files in it"),
             (b"nothing", {}, "document.malformed", "no zip, tar"),
             (zipped(FILES)[:-30], {}, "document.malformed", "the archive is damaged"),
             (gzip.compress(b"x" * 99)[:-12], {}, "document.malformed", "the archive is damaged"),
