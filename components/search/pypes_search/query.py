@@ -32,8 +32,12 @@ FUSION: Final = 60
 MOST_OTHERS: Final = 3
 #: Steps of SQLite between two looks at the clock: some milliseconds.
 _STEPS: Final = 100_000
-#: Words of a question that are looked for.
+#: Words of a question that are looked for; those that stand in more than this share of the rows only if all of them do. They
+#: would say next to nothing about a row, and all that is taken into account of them has to be ranked.
 MOST_WORDS: Final = 64
+COMMON: Final = 0.2
+#: In smaller indexes no word is too common.
+FEW_ROWS: Final = 1_000
 
 _BY_WORDS: Final = """
 SELECT d.key, d.id, %s, -words.rank FROM words CROSS JOIN documents d ON d.key = words.rowid %s
@@ -46,6 +50,8 @@ CROSS JOIN vector_places p ON p.key = json_extract(a.value, '$[0]') AND p.block 
 CROSS JOIN documents d ON d.key = p.key LEFT JOIN versions v ON v.id = d.id AND v.route = d.route
 WHERE {SEEN} AND %s ORDER BY a.key LIMIT ?
 """
+#: The rows that have a word, as far as they are counted. PERF: they are not read.
+_COUNT: Final = "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)"
 _VERSIONS: Final = "LEFT JOIN versions v ON v.id = d.id AND v.route = d.route"
 NO_NUMPY: Final = "numpy is not installed (pip install 'pypes-search[vectors]')"
 
@@ -134,7 +140,7 @@ class _Asking:
         sees = (_VERSIONS, f"{SEEN} AND ({sql})") if version >= 3 else ("", f"({sql})")
         statement = _BY_WORDS % ("d.route" if version >= 2 else "''", *sees)
         words = _words(self._text)
-        matches = [" OR ".join(words[:MOST_WORDS])] if self._query.any_word else [self._text, " ".join(words)]
+        matches = [" OR ".join(self._telling(words[:MOST_WORDS]))] if self._query.any_word else [self._text, " ".join(words)]
         for match in matches:
             if not match:
                 continue
@@ -147,6 +153,15 @@ class _Asking:
             found = [Found(key, (id, route), score, place) for place, (key, id, route, score) in enumerate(rows, 1)]
             return match, found
         return None, []
+
+    def _telling(self, words: list[str]) -> list[str]:
+        """The words of a question that are not common, or all of them if there is no other."""
+        (rows,) = self._db.execute("SELECT max(key) FROM documents").fetchone()
+        if rows is None or rows < FEW_ROWS:
+            return words
+        most = int(rows * COMMON)
+        seldom = [word for word in words if self._db.execute(_COUNT, (word, most + 1)).fetchone()[0] <= most]
+        return seldom or words
 
     def _by_vector(self, vector: Sequence[float], condition: Sql, depth: int) -> list[Found]:
         sql, values = condition

@@ -290,6 +290,14 @@ class TestBoth:
         assert ask(path, SearchQuery(" ? ", any_word=True)).hits == []
         assert ask(path, SearchQuery("", any_word=True), lambda *_: ([1.0, 0.0], "")).hits == []
 
+    def test_common_words_of_a_question_are_passed_over(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(query_module, "FEW_ROWS", 10)
+        packets = [Packet({"text": f"the word {'loom' if n == 7 else n}"}, {"id": str(n)}) for n in range(20)]
+        path = publish(tmp_path / "search.db", *packets)
+        assert [hit.id for hit in ask(path, SearchQuery("the word loom", any_word=True)).hits] == ["7"]
+        assert len(ask(path, SearchQuery("the word", 100, any_word=True)).hits) == 20
+        assert len(ask(path, SearchQuery("the word loom 3 unknown", 100, any_word=True)).hits) == 2
+
 
 class TestBounds:
     def test_a_search_that_takes_too_long_is_given_up(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
