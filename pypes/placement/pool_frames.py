@@ -13,6 +13,7 @@ worker::
     worker → user      ANSWERS   parcel of results (DONE), errors (RAISED) and what was sent before (PART) of one stride; VOID
                                  takes back what was sent over an item, which is run once more
                        LOG       line, while it works on an item of this user
+                       PROGRESS  with the memory for its progress, to a user that is trusted   once, first
 
 The speech of the work decides what is in a parcel (:mod:`pypes.placement.speech`). No data pass through the keeper, which may be
 in another process than the users.
@@ -27,7 +28,7 @@ from typing import Any, NamedTuple
 from pypes.core.shown import own_trace
 from pypes.placement.channel import Broken
 
-ORDER, USER, READY, FAILED, LOG, STRIDE, ANSWERS, BATCH = range(8)
+ORDER, USER, READY, FAILED, LOG, STRIDE, ANSWERS, BATCH, PROGRESS = range(9)
 
 #: Kinds of values in a parcel: a result, an error, a value that the work has sent, nothing. Those in ``STRIDE`` are items.
 DONE, RAISED, PART, VOID = range(4)

@@ -38,7 +38,7 @@ def main() -> None:
         leave(0)
         return
     order = pool_frames.Order(*pickle.loads(first[1]))
-    progress = Progress(keeper.take_fd())
+    progress_fd = keeper.take_fd()
     confine(order.max_bytes)
     forward = Forward(keeper)
     logging.getLogger().handlers[:] = [forward]
@@ -49,7 +49,7 @@ def main() -> None:
     try:
         speech = pickle.loads(order.speech)()
         work = pickle.loads(order.work)()
-        worker = PoolWorker(keeper, work, speech, progress, forward, is_bounded=order.max_bytes is not None)
+        worker = PoolWorker(keeper, work, speech, progress_fd, forward, is_bounded=order.max_bytes is not None)
         work.setup()
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -100,13 +100,14 @@ class PoolWorker:
     """Runs strides; see the module."""
 
     def __init__(
-        self, keeper: PassingChannel, work: Work, speech: Speech, progress: Progress, forward: Forward, *, is_bounded: bool
+        self, keeper: PassingChannel, work: Work, speech: Speech, progress_fd: int, forward: Forward, *, is_bounded: bool
     ) -> None:
         self._keeper = keeper
         self._run = work.run
         self._run_batch = work.run_batch if isinstance(work, BatchWork) else None
         self._speech = speech
-        self._progress = progress
+        self._progress_fd = progress_fd
+        self._progress = Progress(progress_fd)
         self._forward = forward
         self._is_bounded = is_bounded
         #: True until it has finished an item: memory that is missing then is the first item's own doing.
@@ -150,6 +151,8 @@ class PoolWorker:
         fd = user.channel.sock.fileno()
         self._users[fd] = user
         self._poll.register(fd, select.POLLIN)
+        if self._speech.is_trusted:
+            user.say(pool_frames.PROGRESS, b"", os.dup(self._progress_fd))
         return True
 
     def _read(self, fd: int, user: User) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import sys
 import threading
@@ -20,7 +21,7 @@ from pypes.placement.gathered import Gathered
 from pypes.placement.keeper import Keeper, LocalKeeper
 from pypes.placement.parcels import Entry, Spoken
 from pypes.placement.pool_process import NO_BOUNDS, Bounds
-from pypes.placement.progress import MOST_ITEMS, SeenProgress
+from pypes.placement.progress import MOST_ITEMS, Progress, SeenProgress
 from pypes.placement.speech import Pickled, Speech
 from pypes.placement.strides import Part, Seat, Strides
 
@@ -128,6 +129,7 @@ class ProcessExecutor:
                     channel.close()
                     return
                 seat.channel, seat.depth, seat.is_fresh, seat.seen = channel, 1, True, connection.seen
+                seat.progress = None
             fault = ""
             try:
                 self._send_next(seat)
@@ -157,6 +159,9 @@ class ProcessExecutor:
                 kind, payload = frame
                 if kind == pool_frames.LOG:
                     pool_frames.log_line(payload)
+                    continue
+                if kind == pool_frames.PROGRESS:
+                    seat.progress = _mapped_progress(channel)
                     continue
                 number, answers = parcels.opened(channel, payload)
                 self._answered(seat, number, answers)
@@ -268,6 +273,14 @@ class ProcessExecutor:
             left, self._strides = self._strides.open, self._no_strides()
         for stride in left:
             stride.future.set_exception(ExecutorClosed("the executor was closed"))
+
+
+def _mapped_progress(channel: PassingChannel) -> Progress:
+    fd = channel.take_fd()
+    try:
+        return Progress(fd)
+    finally:
+        os.close(fd)
 
 
 def _nothing() -> Future[list[Outcome]]:

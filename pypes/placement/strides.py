@@ -17,7 +17,7 @@ from pypes.placement.channel import PassingChannel
 from pypes.placement.executor import Listener, Outcome
 from pypes.placement.gathered import Gathered
 from pypes.placement.pool_process import TIMEOUT, ItemLost, Loss
-from pypes.placement.progress import ALL, NUMBERS, SeenProgress
+from pypes.placement.progress import ALL, NUMBERS, Progress, SeenProgress
 
 #: A pool worker whose strides take longer than this gets the next one when it is done: others may be done before.
 LONG_S = 0.02
@@ -83,11 +83,18 @@ class Seat:
         self.depth = 1
         #: The pool worker has finished nothing yet: what happens to it is the first item's own doing.
         self.is_fresh = True
+        #: Progress as the pool worker tells all its users of it, once it has.
+        self.progress: Progress | None = None
         #: Progress as it is seen here, if what the pool worker tells of it is not believed.
         self.seen: SeenProgress | None = None
         #: Held while a part is sent.
         self.sending = threading.Lock()
         self._done_at = 0.0
+
+    @property
+    def load(self) -> int:
+        """Strides that would be done before another one: those of this user, or else the one in hand, which is of another."""
+        return len(self.out) or (self.progress is not None and self.progress.begun > 0)
 
     def finished(self, number: int) -> None:
         """Forget a part that is done; strides that are quickly done are sent ahead, so that the pool worker need not wait."""
@@ -121,7 +128,7 @@ class Strides:
     def idlest(self) -> Seat | None:
         """The seat that would have the next part begun first."""
         free = [seat for seat in self.seats if seat.channel is not None and not seat.alone and len(seat.out) < seat.depth]
-        return min(free, key=lambda seat: len(seat.out), default=None)
+        return min(free, key=lambda seat: seat.load, default=None)
 
     def next_for(self, seat: Seat) -> tuple[int, Part] | None:
         """The part to send now, which counts as sent: see that it is, or tell of its outcomes."""

@@ -28,6 +28,7 @@ from pypes.placement.process_executor import ProcessExecutor, processes
 from pypes.placement.progress import MOST_ITEMS
 from pypes.placement.speech import Pickled
 from pypes.testing import works
+from pypes.testing.node import until
 from tests.placement.jobs import Block
 from tests.placement.pooling import PATIENCE_S, begun, executor_of, job, shown
 
@@ -261,7 +262,7 @@ def test_a_user_that_does_not_read_holds_up_nobody(keeper: LocalKeeper) -> None:
         assert shown(user.submit([("good", 1)]).result(PATIENCE_S)) == [1]
         for number in range(100):
             frame = stopped.read()
-            while frame is not None and frame[0] == pool_frames.LOG:
+            while frame is not None and frame[0] != pool_frames.ANSWERS:
                 frame = stopped.read()
             assert frame is not None
             found, answers = parcels.opened(stopped, frame[1])
@@ -270,6 +271,26 @@ def test_a_user_that_does_not_read_holds_up_nobody(keeper: LocalKeeper) -> None:
     finally:
         user.close()
         stopped.close()
+
+
+def test_a_stride_goes_where_nobody_is_at_work(tmp_path: Path) -> None:
+    keeper = LocalKeeper(job(tmp_path), 2)
+    keeper.setup()
+    users = [ProcessExecutor(Elsewhere(keeper)) for _ in range(2)]
+    for user in users:
+        user.setup()
+    try:
+        until(lambda: all(seat.progress for user in users for seat in user._strides.seats), PATIENCE_S, "its progress is seen")
+        long = users[0].submit([("waits", 0)])
+        until((tmp_path / "waits").exists, PATIENCE_S, "it is begun")
+        for number in range(3):
+            assert shown(users[1].submit([("good", number)]).result(PATIENCE_S)) == [number]
+        (tmp_path / "go").touch()
+        assert shown(long.result(PATIENCE_S)) == [0]
+    finally:
+        for user in users:
+            user.close()
+        keeper.close()
 
 
 def test_another_interpreter(tmp_path: Path) -> None:
