@@ -42,6 +42,7 @@ class Workers:
         self._known: dict[Peer, WorkerConnection] = {}
         self._changed = asyncio.Condition()
         self._grace_s: float | None = None
+        self._rolling = asyncio.Lock()
         self._tasks = WatchedTasks(on_failed)
         self._log = logs.get("pypes.workers")
 
@@ -104,7 +105,14 @@ class Workers:
         return None if None in counts else sum(count for count in counts if count is not None)
 
     async def roll(self) -> None:
-        """End the workers one by one; gunicorn starts a new one for each, and the next goes when that serves."""
+        """End the workers one by one; gunicorn starts a new one for each, and the next goes when that serves.
+
+        Who asks while workers are rolled has those rolled, too, that were started meanwhile.
+        """
+        async with self._rolling:
+            await self._roll()
+
+    async def _roll(self) -> None:
         for old in list(self._known.values()):
             known = {worker.pid for worker in self._known.values()}
             if old.pid not in known:
