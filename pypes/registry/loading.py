@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,9 @@ from pypes.core.raised import is_interruption
 from pypes.core.shown import Clean, shown
 from pypes.errors import ComponentError, InvalidComponent, PypesError
 from pypes.graph.spec import ComponentSpec
+
+#: Held while a load file is executed: another thread would find a module without the classes that are yet to come.
+_executing = threading.RLock()
 
 
 def load(spec: ComponentSpec, clean: Clean = str) -> type[Component]:
@@ -69,8 +73,11 @@ def load_file(path: Path) -> ModuleType:
     path = path.resolve()
     # two load files may have the same name in different folders
     name = f"pypes_load_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
+    with _executing:
+        return sys.modules[name] if name in sys.modules else _execute(name, path)
+
+
+def _execute(name: str, path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is no Python file")
