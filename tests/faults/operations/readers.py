@@ -75,8 +75,8 @@ def lines_in_log(path: Path, ids: Collection[str]) -> dict[str, list[bytes]]:
 
 
 def _item(text: str) -> str:
-    """A row or chunk without the column before it."""
-    return text.rpartition("\n")[2]
+    """A row or chunk without the other columns, which stand behind it."""
+    return text.partition("\n")[0]
 
 
 class Reader(threading.Thread):
