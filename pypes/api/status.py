@@ -60,6 +60,7 @@ STATUS = obj(
             filters={**NAMES, "description": "The filters that it was set up for, with their graphs."},
             workers=_list(obj(pid=COUNT, is_busy=BOOLEAN)),
             deaths={**COUNT, "description": "Pool workers that were lost since the pool was set up."},
+            failure={**TEXT, "description": "Why one that was lost cannot be set up again, or empty."},
         )
     ),
     graphs=_list(SUMMARY),

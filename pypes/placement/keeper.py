@@ -130,6 +130,11 @@ class LocalKeeper:
         found = [respawner.current for respawner in list(self._respawners)]
         return [process for process in found if process is not None]
 
+    @property
+    def failure(self) -> str:
+        """The reason why a pool worker cannot be set up again, or empty."""
+        return next((reason for respawner in list(self._respawners) if (reason := respawner.failure)), "")
+
     def lost(self, connection: Connection, fault: str = "") -> Loss:
         number = connection.worker
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from pypes.core.watched import watched_thread
 from pypes.errors import ComponentError, Unreachable
 from pypes.placement.channel import Broken
 from pypes.placement.spawned import Died
+
+log = logging.getLogger(__name__)
 
 #: Setting up again must not take longer than this; between two tries that failed there is a back-off.
 SETUP_S = 120.0
@@ -81,13 +84,19 @@ class Respawner(Generic[P]):
                 return self._process
             reason = f"the process of the component is not set up in {self._place}"
             if self._failure is not None:
-                reason = f"the component cannot be set up again in {self._place}: {type(self._failure).__name__}: {self._failure}"
+                reason = f"the component cannot be set up again in {self._place}: {self.failure}"
             raise Unreachable(max(0.0, self._next_try - time.monotonic()), reason) from self._failure
 
     @property
     def current(self) -> P | None:
         """The process that is set up, ``None`` while there is none."""
         return self._process
+
+    @property
+    def failure(self) -> str:
+        """The reason of the latest try to set one up again, while there is none; or empty."""
+        failure = self._failure
+        return "" if failure is None else f"{type(failure).__name__}: {failure}"
 
     def give_up(self, process: P) -> None:
         """Kill a process; the next one is started at once."""
@@ -146,6 +155,9 @@ class Respawner(Generic[P]):
                 self._process, self._failure, self._tries, self._was_ready = process, None, 0, True
             else:
                 self._failure = failure
+                if self._was_ready:
+                    extra = {"place": self._place, "reason": self.failure, "tries": self._tries + 1}
+                    log.warning("a process cannot be set up again; trying once more", extra=extra)
                 self._next_try = time.monotonic() + min(RETRY_MOST_S, RETRY_FIRST_S * 2**self._tries)
                 self._tries += 1
             self._changed.notify_all()

@@ -65,10 +65,11 @@ def test_a_first_one_that_cannot_be_is_told() -> None:
     respawner.close(is_busy=False)
 
 
-def test_packets_wait_for_one_that_cannot_be_set_up_again() -> None:
+def test_packets_wait_for_one_that_cannot_be_set_up_again(caplog: pytest.LogCaptureFixture) -> None:
     starts = Starts()
     respawner = Respawner("sample", starts, wait_s=0.05)
     respawner.first()
+    assert respawner.failure == ""
     starts.is_failing = True
     respawner.give_up(respawner.take())
     with pytest.raises(
@@ -76,8 +77,11 @@ def test_packets_wait_for_one_that_cannot_be_set_up_again() -> None:
     ) as caught:
         respawner.take()
     assert isinstance(caught.value.__cause__, OSError)
+    assert respawner.failure == "OSError: no more processes"
+    assert [line.place for line in caplog.records if "cannot be set up again" in line.message][:1] == ["filter sample"]  # type: ignore[attr-defined]
     starts.is_failing = False
     until(lambda: is_up(respawner), 10, "it is set up again")
+    assert respawner.failure == ""
     respawner.close(is_busy=False)
 
 

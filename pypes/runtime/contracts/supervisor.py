@@ -42,7 +42,8 @@ class PoolWorkerStatus(msgspec.Struct, frozen=True):
 class PoolStatus(msgspec.Struct, frozen=True):
     """A pool with its pool workers, of which ``deaths`` have been lost. ``state`` is ``starting``, ``ready`` or ``ending``.
 
-    ``filters`` are those that it was set up for, with their graphs: ``search.embed``.
+    ``filters`` are those that it was set up for, with their graphs: ``search.embed``. ``failure`` says why one that was lost
+    cannot be set up again, or is empty.
     """
 
     name: str
@@ -50,6 +51,7 @@ class PoolStatus(msgspec.Struct, frozen=True):
     filters: list[str]
     workers: list[PoolWorkerStatus]
     deaths: int
+    failure: str = ""
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,7 +48,7 @@ class NodeKeeper(LocalKeeper):
     def state(self) -> dict[str, Any]:
         """Its pool workers, for ``status``."""
         workers = [{"pid": process.pid, "is_busy": process.is_busy} for process in self.workers]
-        return {"workers": workers, "deaths": len(self.deaths)}
+        return {"workers": workers, "deaths": len(self.deaths), "failure": self.failure}
 
     def lost(self, connection: Connection, fault: str = "") -> Loss:
         loss = super().lost(connection, fault)
