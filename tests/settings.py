@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.tracing import missing
+from tests.needed import missing
 
 #: By fence: the command, to which the file's name is added.
 CHECKERS: Final = {

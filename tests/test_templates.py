@@ -24,8 +24,8 @@ from typing import Any
 import pytest
 
 from pypes.testing.node import Server, free_port, serving, until
+from tests.needed import missing
 from tests.snippets import ADDRESS, blocks_of
-from tests.tracing import missing
 from tests.wheels import build, index_of_session
 
 pytestmark = pytest.mark.timeout(300)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
-
 from pypes.testing.node import until
+from tests.needed import missing
 
 
 def needs_strace() -> str:
@@ -20,13 +18,6 @@ def needs_strace() -> str:
     if found is None:
         missing("strace is not there: apt-get install strace")
     return found or ""
-
-
-def missing(message: str) -> None:
-    """Skip for want of a tool or a right; fail where ``CI`` is set."""
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 @contextmanager

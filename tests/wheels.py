@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tracing import missing
+from tests.needed import missing
 
 ROOT = Path(__file__).parent.parent
 DISTRIBUTIONS = [".", *sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("components/*/setup.py"))]

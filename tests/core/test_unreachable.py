@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import http.client
 import importlib
-import os
 import socket
 import ssl
 import threading
@@ -13,7 +12,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -21,13 +19,7 @@ import urllib3
 
 from pypes.core.unreachable import RULES, is_unreachable
 from pypes.errors import Reject, Retry, Unreachable
-
-
-def library(name: str, distribution: str) -> ModuleType:
-    """A library that components use; missing in CI is a failure."""
-    if os.environ.get("CI"):
-        return importlib.import_module(name)
-    return pytest.importorskip(name, reason=f"not installed: pip install '{distribution}'")  # type: ignore[no-any-return]
+from tests.needed import library
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from pypes.testing.node import Node, running, until
 from tests.faults.publications import publications
 from tests.faults.test_crash import graph
-from tests.tracing import missing
+from tests.needed import missing
 
 DISK_BYTES = 24 << 20
 

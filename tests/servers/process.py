@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pypes.testing.node import until
-from tests.tracing import missing
+from tests.needed import missing
 
 #: Seconds that a server has to come up, on a machine that is busy.
 READY_S = 60.0

@@ -15,6 +15,7 @@ from pypes.errors import InvalidInput
 from pypes.runtime.file_store import FileStores
 from pypes.testing import ComponentSuite, run_component
 from pypes_basic.deduplicate import NEEDS_RENSA, Deduplicate, _id_of, _owner
+from tests.needed import library
 
 from .packages import packages
 
@@ -146,7 +147,7 @@ class TestDeduplicate(ComponentSuite):
 class TestNear:
     @pytest.fixture(autouse=True)
     def _library(self) -> None:
-        pytest.importorskip("rensa")
+        library("rensa", "pypes-basic[near]")
 
     def test_nearly_the_same_words(self, nodes: Any) -> None:
         node = nodes(match="near", similarity=0.8)

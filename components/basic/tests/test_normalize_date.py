@@ -12,6 +12,7 @@ from pypes import Packet
 from pypes.errors import ComponentError, InvalidInput
 from pypes.testing import ComponentSuite, run_component
 from pypes_basic.normalize_date import NormalizeDate
+from tests.needed import library
 
 
 def read(value: Any, **params: Any) -> Any:
@@ -125,7 +126,7 @@ class TestNormalizeDate(ComponentSuite):
         assert letter.error == "the date in field 'd', 'soon', is no date that is known"
 
     def test_other_languages(self) -> None:
-        pytest.importorskip("dateparser")
+        library("dateparser", "pypes-basic[dates]")
         languages = ["de", "fr"]
         assert read("1. Mai 2024 um 10:30 Uhr", languages=languages) == "2024-05-01T10:30:00Z"
         assert read("le 14 juillet 2024", languages=languages) == "2024-07-14T00:00:00Z"

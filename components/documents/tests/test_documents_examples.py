@@ -11,7 +11,7 @@ import pytest
 from pypes.component import Component
 from pypes.testing import run_example
 from pypes_documents.ocr import INSTALL
-from tests.tracing import missing
+from tests.needed import missing
 
 #: As they are registered, so that a new component is tested with the others.
 ENTRIES = metadata.distribution("pypes-documents").entry_points.select(group="pypes.components")

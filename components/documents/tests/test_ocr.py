@@ -15,7 +15,7 @@ from pypes_documents.document_adapter import Document
 from pypes_documents.ocr import INSTALL
 from pypes_documents.ocr_adapter import OCR
 from pypes_documents.pdf_adapter import PDF
-from tests.tracing import missing
+from tests.needed import missing
 
 from .made import pdf, zipped
 from .reading import outline, read, refused

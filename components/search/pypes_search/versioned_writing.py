@@ -7,6 +7,7 @@ what is older goes. So whoever comes after a crash finds the entry, and knows th
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -34,40 +35,40 @@ class Move(NamedTuple):
     is_gone: bool
 
 
-class VersionedWriter:
+class VersionedWriter(ABC):
     """The order of requests; a subclass makes them. All of them block, and may be repeated."""
 
+    @abstractmethod
     def read(self, documents: Collection[str]) -> dict[str, Entry]:
         """The entries of documents, as they are now; none for those that have none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def create(self, names: Mapping[str, tuple[str, str]]) -> dict[str, Entry]:
         """Make empty entries for documents, given with route and id; returns those that were not there already."""
-        raise NotImplementedError
 
+    @abstractmethod
     def move(self, moves: Sequence[Move]) -> dict[str, Entry]:
         """Move entries that nobody has changed; returns those that moved."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put(self, records: Sequence[Record]) -> None:
         """Put parts, each in the place of one of the same delivery, unless that is of a later run."""
-        raise NotImplementedError
 
+    @abstractmethod
     def remove_older(self, versions: Mapping[str, str]) -> None:
         """Remove parts of documents that are older than a version."""
-        raise NotImplementedError
 
+    @abstractmethod
     def remove_others(self, records: Sequence[Record]) -> None:
         """Remove older parts in the places of these; all others there, if a record has no version."""
-        raise NotImplementedError
 
+    @abstractmethod
     def remove_all(self, documents: Collection[str]) -> None:
         """Remove all parts of documents."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drop(self, documents: Collection[str]) -> None:
         """Remove the entries of documents."""
-        raise NotImplementedError
 
     def write(self, records: Sequence[Record], told: Sequence[Told]) -> None:
         """Put records and end versions; durable when it returns. Blocks."""

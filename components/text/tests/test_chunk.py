@@ -14,6 +14,7 @@ from pypes import Packet
 from pypes.structure import TextBuilder
 from pypes.testing import ComponentSuite, Result, run_component
 from pypes_text.chunk import Chunk
+from tests.needed import library
 
 from .prose import Prose
 
@@ -215,7 +216,7 @@ def test_tokens_are_estimated() -> None:
 
 
 def test_tokens_are_counted_by_a_tokenizer(tmp_path: Path) -> None:
-    tokenizers = pytest.importorskip("tokenizers")
+    tokenizers = library("tokenizers", "pypes-text[tokens]")
     path = tmp_path / "tokenizer.json"
     words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
     words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()

@@ -5,13 +5,12 @@ from __future__ import annotations
 from math import isclose, sqrt
 from typing import Any
 
-import pytest
-
 from pypes import Packet, Pipeline
 from pypes.testing import run_component
 from pypes_text.embed import Embed
+from tests.needed import library
 
-pytest.importorskip("wordllama")
+library("wordllama", "pypes-text[static]")
 
 
 def vectors(*texts: str, **params: Any) -> list[list[float]]:

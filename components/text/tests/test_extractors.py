@@ -15,6 +15,7 @@ from pypes_text.emails import Emails
 from pypes_text.keywords import Keywords
 from pypes_text.phones import Phones
 from pypes_text.urls import URLs
+from tests.needed import library
 
 
 def found(component: type[Component], text: Any, target: str, **params: Any) -> list[str]:
@@ -114,7 +115,7 @@ def test_addresses(text: str, values: list[str]) -> None:
 
 
 def test_phones_by_the_plans_of_countries() -> None:
-    pytest.importorskip("phonenumbers")
+    library("phonenumbers", "pypes-text[phones]")
     text = "030 901820, +44 20 7946 0958, +49 30 901820, 12345, +999 123456789"
     assert found(Phones, text, "phones", region="DE") == ["+4930901820", "+442079460958"]
     assert found(Phones, text, "phones") == ["+442079460958", "+4930901820"]

@@ -7,8 +7,9 @@ import pytest
 from pypes import Packet, Pipeline
 from pypes.testing import run_component
 from pypes_text.language import Language
+from tests.needed import library
 
-pytest.importorskip("fasttext")
+library("fasttext", "pypes-text[language]")
 
 # ruff: noqa: RUF001
 TEXTS = {

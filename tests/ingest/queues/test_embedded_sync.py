@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.tracing import missing, needs_strace
+from tests.needed import missing
+from tests.tracing import needs_strace
 
 _PROGRAM = """
 import asyncio, os, sys
