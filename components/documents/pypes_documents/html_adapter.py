@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pypes import Adapter, Example, Help, Packet, Parameters
 from pypes_basic.whole import read_whole
-from pypes_documents.html_reader import EMPTY, facts, parsed
+from pypes_documents.html_reader import facts, parsed
 from pypes_documents.job import MIB, Text, finish
 
 
@@ -22,7 +22,8 @@ class HTML(Adapter):
     is left in the packet's metadata as Text does: ``charset``, ``charset_declared``, ``charset_guessed``,
     ``replaced_characters``. Links are made absolute where the page or metadata ``url`` says against what.
 
-    Dead letters: ``document.no_text``, ``html.too_large``, ``html.too_nested`` (a page that would take the parser minutes).
+    Dead letters: ``document.no_text`` (not where the title is all that there is, and no script or frame brings more),
+    ``html.too_large``, ``html.too_nested`` (a page that would take the parser minutes).
     """
 
     icon = "code"
@@ -67,6 +68,7 @@ class HTML(Adapter):
             packet.set("links", page.links(packet.get_meta("url") or ""), multi=True)
         packet.set("title", page.title)
         text = Text(len(data) + MIB)
+        fault = page.fault_if_empty
         page.add_text(text, main=self.params.main)
-        finish(packet, text, told, empty=EMPTY)
+        finish(packet, text, told, empty=fault)
         return packet

@@ -25,7 +25,9 @@ _NODES: Final = f"meta[content], base[href], {OUT_OF_LINE}"
 _LINKS: Final = 'a[href]:not([href^="#"])'
 _NO_LINKS: Final = ("#", "javascript:", "data:")
 
-EMPTY: Final = "the page has no text; if scripts make it, post what a browser shows"
+_EMPTY: Final = "the page has no text; if scripts make it, post what a browser shows"
+#: Elements whose content is elsewhere, or made by a browser.
+_DRAWN: Final = "script, frameset, frame, iframe, object, embed"
 
 #: Metadata of pages by the fields that they are, those that come first going before.
 _FACTS: Final = {
@@ -83,6 +85,11 @@ class Page(NamedTuple):
             found[target] = None
         return list(found)
 
+    @property
+    def fault_if_empty(self) -> str:
+        """The fault of a page without text; none where all that it has to tell is its title. Ask before :meth:`add_text`."""
+        return "" if self.title and self.tree.css_first(_DRAWN) is None else _EMPTY
+
     def add_text(self, text: Text, *, main: bool = False) -> None:
         """Add its blocks, with ``main`` those of its main content; call it last, since it changes the tree."""
         take_out(self.nodes)
@@ -97,9 +104,9 @@ def read(packet: Packet, job: Job) -> None:
     told = facts(page.metadata)
     links = page.links(packet.get_meta("url") or "")
     text = job.text()
-    title = page.title
+    title, fault = page.title, page.fault_if_empty
     page.add_text(text)
-    finish(packet, text, {**told, "title": title or text.title, "language": page.language, "links": links}, empty=EMPTY)
+    finish(packet, text, {**told, "title": title or text.title, "language": page.language, "links": links}, empty=fault)
 
 
 def parsed(data: bytes, charset: str | None) -> Page:

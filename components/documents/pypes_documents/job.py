@@ -229,9 +229,9 @@ def file_in(packet: Packet, kind: str, place: str, data: bytes, meta: dict[str, 
 def finish(packet: Packet, text: Text, facts: dict[str, Any], *, empty: str = "there is no text in it") -> None:
     """Put text and facts into a packet; facts are fields of the vocabulary, of which unknown ones are empty.
 
-    Raises ``Reject`` if there is no text; ``empty`` says why, and what to do.
+    Raises ``Reject`` if there is no text; ``empty`` says why, and what to do, or is empty where a document needs none.
     """
-    if not text.blocks:
+    if empty and not text.blocks:
         raise Reject(empty, NO_TEXT)
     put_facts(packet, facts)
     text.put(packet)

@@ -8,6 +8,7 @@ import pytest
 
 from pypes.packet import Packet
 from pypes.testing import ComponentSuite, run_component
+from pypes_documents.document_adapter import Document
 from pypes_documents.html_adapter import HTML
 
 from .reading import outline, read, refused
@@ -71,9 +72,20 @@ class TestHTML(ComponentSuite):
     def test_odd_pages_pass(self, data: bytes) -> None:
         assert isinstance(html(data).get("text"), str)
 
-    @pytest.mark.parametrize("data", [b"", b"\x00", b"<title>only", b"<body><script>render()</script>", b"<frameset>"])
+    @pytest.mark.parametrize(
+        "data",
+        [
+            *(b"", b"\x00", b"<body><script>render()</script>", b"<frameset>"),
+            *(b"<title>a</title><script>render()</script>", b"<title>a</title><iframe src=b></iframe>"),
+        ],
+    )
     def test_pages_without_text(self, data: bytes) -> None:
         assert refused(HTML, data) == ("document.no_text", "the page has no text; if scripts make it, post what a browser shows")
+
+    @pytest.mark.parametrize("adapter", [HTML, Document])
+    def test_a_title_may_be_all_that_a_page_has(self, adapter: Any) -> None:
+        packet = read(adapter, b"<!doctype html><title>Closed on Mondays</title>", {"mimetype": "text/html"})
+        assert (packet["title"], packet["text"]) == ("Closed on Mondays", "")
 
     def test_a_page_over_the_limit_is_rejected(self) -> None:
         (failure,) = run_component(HTML, [Packet.from_document({"data": b"x" * 11})], max_bytes=10).dead_letters
