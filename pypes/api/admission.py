@@ -23,7 +23,10 @@ LOOK_S = 0.05
 
 
 class _Body:
-    """A body of ``size`` bytes, as far as they are known, that waits no longer than ``until``; ``turn`` is done once it is in."""
+    """A body of ``size`` bytes, as far as they are known and at least one, which waits no longer than ``until``.
+
+    ``turn`` is done once it is in.
+    """
 
     __slots__ = ("is_in", "size", "turn", "until")
 
@@ -58,7 +61,8 @@ class Admission:
     @asynccontextmanager
     async def turn(self, stream: Stream, size: int) -> AsyncIterator[None]:
         """Wait for the turn of a body; within the ``async with`` block it is received, checked and queued."""
-        body = _Body(size, asyncio.get_running_loop().time() + self._max_wait_s)
+        # one of no bytes, or of unknown size, is there as well
+        body = _Body(max(size, 1), asyncio.get_running_loop().time() + self._max_wait_s)
         self._lines.setdefault(stream, deque()).append(body)
         self._look_at(stream)
         try:
@@ -69,7 +73,7 @@ class Admission:
             yield
         finally:
             if body.is_in:
-                self._arriving[stream] -= size
+                self._arriving[stream] -= body.size
             else:
                 self._lines[stream].remove(body)
             self._look_at(stream)

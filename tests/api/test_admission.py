@@ -186,3 +186,16 @@ def test_a_body_that_is_let_in_as_its_client_goes_away_leaves_nothing_behind() -
         await last.end()
 
     run(scenario)
+
+
+def test_a_body_of_no_bytes_comes_and_goes_as_others_do() -> None:
+    async def scenario() -> None:
+        admission = Admission(Graph(100))
+        first, second = Body(admission, 0), Body(admission, 0)
+        await turns()
+        assert first.is_in.is_set()
+        assert second.is_in.is_set()
+        await first.end()
+        await second.end()
+
+    run(scenario)

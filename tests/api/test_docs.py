@@ -290,13 +290,20 @@ def test_a_client_that_goes_away_leaves_nothing(node: Node) -> None:
     until(lambda: not spooled(node), 10, "the spool file is gone")
 
 
-def test_many_chunks_make_one_body(node: Node) -> None:
+@pytest.mark.parametrize("lane", ["live", "bulk"])
+def test_many_chunks_make_one_body(node: Node, lane: str) -> None:
     link = connection(node)
-    link.request("POST", "/docs", (b'{"a": %d}\n' % k for k in range(500)), {"Content-Type": NDJSON}, encode_chunked=True)
+    body = (b'{"a": %d}\n' % k for k in range(500))
+    link.request("POST", f"/docs?lane={lane}", body, {"Content-Type": NDJSON}, encode_chunked=True)
     answer = link.getresponse()
     assert answer.status == 202
     assert json.loads(answer.read())["accepted"] == 500
     link.close()
+
+
+@pytest.mark.parametrize("lane", ["live", "bulk"])
+def test_an_empty_body_is_refused_in_each_lane(node: Node, lane: str) -> None:
+    assert node.post(b"", f"/docs?lane={lane}").status == 400
 
 
 def test_what_is_not_http_is_told_so(node: Node) -> None:
