@@ -154,20 +154,23 @@ class ProcessExecutor:
 
     def _read(self, seat: Seat, channel: PassingChannel) -> None:
         """Take answers until the pool worker is gone. Raises :class:`Broken`."""
+        is_untold = False
         with contextlib.suppress(OSError):
             while (frame := channel.read()) is not None:
                 kind, payload = frame
                 if kind == pool_frames.LOG:
                     pool_frames.log_line(payload)
-                    continue
-                if kind == pool_frames.PROGRESS:
+                elif kind == pool_frames.PROGRESS:
                     seat.progress = _mapped_progress(channel)
-                    continue
-                number, answers = parcels.opened(channel, payload)
-                self._answered(seat, number, answers)
-                if not channel.has_frame:
+                else:
+                    number, answers = parcels.opened(channel, payload)
+                    self._answered(seat, number, answers)
+                    is_untold = True
+                # PERF: together, whatever stands behind them: reading on would wait while there is something to tell
+                if is_untold and not channel.has_frame:
                     self._tell()
                     self._send_next(seat)
+                    is_untold = False
 
     def _answered(self, seat: Seat, number: int, answers: Iterable[tuple[Entry, Spoken]]) -> None:
         part = seat.out.get(number)

@@ -189,9 +189,10 @@ class Strides:
                 self.waiting.appendleft(part)
                 continue
             unfinished = part.unfinished
-            is_known = at != ALL or len(unfinished) == 1
+            own = at if number == running else None
+            is_known = own != ALL or len(unfinished) == 1
             for index in reversed(unfinished):
-                is_cause = part.is_alone or at in (index, ALL)
+                is_cause = part.is_alone or own in (index, ALL)
                 if self._is_failed(seat, part, index, loss, is_cause=is_cause, is_known=is_known):
                     self._note(part.stride, [(index, Outcome(None, ItemLost(loss)))])
                 else:

@@ -31,6 +31,7 @@ from pypes.testing import works
 from pypes.testing.node import until
 from tests.placement.jobs import Block
 from tests.placement.pooling import PATIENCE_S, begun, executor_of, job, shown
+from tests.placement.scripted import Scripted, answers_frame, log_frame
 
 
 @contextlib.contextmanager
@@ -291,6 +292,18 @@ def test_a_stride_goes_where_nobody_is_at_work(tmp_path: Path) -> None:
         for user in users:
             user.close()
         keeper.close()
+
+
+def test_results_are_told_although_a_line_of_the_log_stands_behind_them() -> None:
+    keeper = Scripted()
+    executor = ProcessExecutor(keeper)
+    executor.setup()
+    try:
+        future = executor.submit(["item"])
+        keeper.worker.sock.sendall(answers_frame(keeper.next_stride(), ["result"]) + log_frame("on with the next one"))
+        assert shown(future.result(PATIENCE_S)) == ["result"]
+    finally:
+        executor.close()
 
 
 def test_another_interpreter(tmp_path: Path) -> None:

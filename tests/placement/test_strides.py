@@ -12,7 +12,7 @@ from pypes.placement.channel import PassingChannel
 from pypes.placement.executor import Outcome
 from pypes.placement.pool_process import KILLED, TIMEOUT, Loss
 from pypes.placement.progress import InHand, SeenProgress
-from pypes.placement.strides import Seat, Strides
+from pypes.placement.strides import LOSSES, Seat, Strides
 
 
 @pytest.fixture
@@ -128,6 +128,20 @@ def test_deaths_between_items_come_to_an_end(strides: Strides) -> None:
             break
         strides.lost(seat, Loss("killed", KILLED, None), 1)
     assert stride.left == 0
+
+
+def test_what_happened_to_one_stride_is_not_the_fault_of_another(strides: Strides, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pypes.placement.strides.LONG_S", 1e9)
+    seat = strides.seats[0]
+    late, other = strides.add([0, 1, 2]), strides.add([3, 4, 5])
+    seat.depth = 2
+    number, _ = sent(strides, seat)
+    _, part = strides.next_for(seat) or (0, None)
+    assert part is not None
+    part.losses = LOSSES - 1
+    strides.lost(seat, Loss("late", TIMEOUT, InHand(1, number, 2)), 1)
+    assert late.left == 2
+    assert (other.left, other.ends) == (3, {})
 
 
 def test_an_outcome_is_kept(strides: Strides) -> None:
