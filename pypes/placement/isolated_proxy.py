@@ -10,8 +10,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from typing import Any, Protocol, cast
 
-import msgspec
-
 from pypes.component import ERROR_PORT, Component, check_batching
 from pypes.core.limits import MIB, Limits
 from pypes.core.values import size_of
@@ -21,6 +19,7 @@ from pypes.packet import Packet
 from pypes.placement.component_work import COUNTED, ComponentOrder, ComponentWork
 from pypes.placement.conversation import Conversation
 from pypes.placement.executor import Outcome
+from pypes.placement.found_again import given_parameters, home_of, refuse_in_pool_worker
 from pypes.placement.keeper import LocalKeeper
 from pypes.placement.pool_frames import UNSENT, VALUE
 from pypes.placement.pool_process import TIMEOUT, Bounds, ItemLost
@@ -62,13 +61,8 @@ def isolate(
     check_batching(component)
     if sys.platform == "win32":
         raise InvalidComponent("isolated components run on Linux and macOS only", where=cls.__name__)
-    main = getattr(sys.modules.get("__main__"), "__spec__", None)
-    if main is not None and main.name == "pypes.placement.pool_worker":
-        raise InvalidComponent(
-            "loading the component in its own process starts a graph; put that code under if __name__ == '__main__'",
-            where=cls.__name__,
-        )
-    home = (spec.module, spec.attr) if spec is not None else _home(cls)
+    refuse_in_pool_worker(cls)
+    home = (spec.module, spec.attr) if spec is not None else home_of(cls)
     kinds = [kind for kind in cls.__mro__ if kind.__module__.startswith(CONTRACT) and issubclass(kind, Component)]
     names = ("__doc__", "__module__", "__metatype__", "Params", "accepts", "joins")
     own = {name: getattr(cls, name) for name in names if hasattr(cls, name)}
@@ -119,7 +113,7 @@ class IsolatedProxy(Component):
             attr=self._home[1],
             name=self.name,
             graph=self.graph_name,
-            params=_plain(self),
+            params=given_parameters(self),
             data_dir=self.data_dir,
             connected=frozenset(port for port in ports if self.is_connected(port)),
             secrets=dict(self.secrets.known),
@@ -218,27 +212,3 @@ class IsolatedProxy(Component):
         if self._executor is not None:
             self._executor.close()
             self._executor = None
-
-
-def _plain(component: Component) -> dict[str, Any]:
-    """The parameters as ``configure`` takes them."""
-    declared = msgspec.to_builtins(component.params) if component.params is not None else {}
-    return {**declared, **{name: pair[0] for name, pair in component._parameters.items()}}
-
-
-def _home(cls: type[Component]) -> tuple[str, str]:
-    """Module (or path of the file) and attribute by which another process finds a class. Raises :class:`InvalidComponent`."""
-    module = sys.modules.get(cls.__module__)
-    name = cls.__module__
-    found = getattr(module, "__spec__", None)
-    if name == "__main__" and found is not None:
-        name = found.name
-    elif not any(finder.find_spec(name.partition(".")[0], None) for finder in sys.meta_path) or name == "__main__":
-        # a script, a load file, a test: known here only
-        name = getattr(module, "__file__", None) or ""
-    attrs = [attr for attr, value in vars(module).items() if value is cls] if module is not None else []
-    if not name or not attrs:
-        raise InvalidComponent(
-            "an isolated component is loaded again in its own process: define it at the top level of a module", where=cls.__name__
-        )
-    return name, attrs[0]

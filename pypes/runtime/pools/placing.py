@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,7 +13,7 @@ from pypes.graph.model import Graph, GraphNode
 from pypes.graph.pools import pool_of
 from pypes.graph.spec import ComponentSpec, describe
 from pypes.placement import isolate
-from pypes.placement.isolated_proxy import _home, _plain
+from pypes.placement.found_again import given_parameters, home_of, refuse_in_pool_worker
 from pypes.runtime.making import Site
 from pypes.runtime.pools.order import PoolOrder, PoolUse, filter_of, timeout_of
 from pypes.runtime.pools.proxy import in_own_processes, in_processes, in_threads
@@ -60,17 +59,12 @@ def place_made(component: Component, name: str, pool: Pool, connected: Graph, si
     :class:`InvalidComponent` for one that cannot run in a pool.
     """
     cls = type(component)
-    main = getattr(sys.modules.get("__main__"), "__spec__", None)
-    if main is not None and main.name == "pypes.placement.pool_worker":
-        raise InvalidComponent(
-            "loading the component in its own process starts a graph; put that code under if __name__ == '__main__'",
-            where=cls.__name__,
-        )
-    module, attr = _home(cls)
+    refuse_in_pool_worker(cls)
+    module, attr = home_of(cls)
     spec = describe(cls, module=module, attr=attr, make=lambda _: component)
     if spec.unpooled:
         raise InvalidComponent(f"it cannot run in a pool: {spec.unpooled}", where=cls.__name__)
-    node = GraphNode(name, spec.name, _plain(component), pool=pool)
+    node = GraphNode(name, spec.name, given_parameters(component), pool=pool)
     made = place(replace(connected, nodes={**connected.nodes, name: node}), name, spec, site, limits)
     made.max_attempts = component.max_attempts
     return made
