@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pypes.core.raised import is_interruption
-from pypes.placement.gathered import Gathered, understand_pickled
+from pypes.placement.gathered import Gathered, understand_object
 
 
 class Work(Protocol):
@@ -166,7 +166,7 @@ class Runner:
         self._listener = listener
         if together and len(items) > 1 and self._run_batch is not None:
             try:
-                outcomes += self._run_batch(items)
+                outcomes += aligned(self._run_batch(items), items)
                 outcomes[0] = self._with_parts(outcomes[0])
                 return outcomes
             except BaseException as error:
@@ -187,12 +187,19 @@ class Runner:
             self._listener.part(self._at, value, 0)
             return
         if self._gathered is None:
-            self._gathered = Gathered(self._folder, understand_pickled)
+            self._gathered = Gathered(self._folder, understand_object)
         self._gathered.add_object(value)
 
     def _with_parts(self, outcome: Outcome) -> Outcome:
         gathered, self._gathered = self._gathered, None
         return outcome if gathered is None else with_parts(outcome, gathered)
+
+
+def aligned(outcomes: Sequence[Outcome], items: Sequence[Any]) -> Sequence[Outcome]:
+    """The outcomes of a batch. Raises ``ValueError`` if they are not as many as its items: each is to be run by itself then."""
+    if len(outcomes) != len(items):
+        raise ValueError(f"{len(outcomes)} outcomes of a batch of {len(items)} items")
+    return outcomes
 
 
 def with_parts(outcome: Outcome, gathered: Gathered) -> Outcome:

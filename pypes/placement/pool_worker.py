@@ -19,7 +19,7 @@ from typing import Any, Final
 from pypes.errors import Reject
 from pypes.placement import parcels, pool_frames
 from pypes.placement.channel import PassingChannel
-from pypes.placement.executor import BatchWork, Outcome, SendingWork, Work
+from pypes.placement.executor import BatchWork, Outcome, SendingWork, Work, aligned
 from pypes.placement.first_steps import begin, confine, leave
 from pypes.placement.parcels import Entry, Spoken
 from pypes.placement.pool_user import AHEAD_BYTES, Answers, User
@@ -191,7 +191,7 @@ class PoolWorker:
         self._progress.begin(self._user.number, number, ALL)
         try:
             outcomes = self._run_batch([self._speech.understand(item, self._memo) for _, item in whole])
-            answers = [self._told(outcome) for outcome in outcomes]
+            answers = [self._told(outcome) for outcome in aligned(outcomes, whole)]
         except MemoryError as error:
             if self._is_bounded:
                 self._exhausted(error)

@@ -155,6 +155,10 @@ class ExecutorSuite:
         assert [outcome.value for outcome in executor.submit([5, 3]).result(PATIENCE_S)] == [(5, 1), (3, 1)]
         assert executor.submit([7], together=True).result(PATIENCE_S)[0].value == (7, 1)
 
+    def test_a_batch_with_too_few_outcomes_is_run_one_by_one(self, started: Callable[..., Executor]) -> None:
+        outcomes = started(works.Batches).submit([5, works.FORGOTTEN, 8], together=True).result(PATIENCE_S)
+        assert [outcome.value for outcome in outcomes] == [(5, 1), (works.FORGOTTEN, 1), (8, 1)]
+
     def test_a_batch_that_fails_is_run_one_by_one(self, started: Callable[..., Executor]) -> None:
         outcomes = started(works.Batches).submit([5, -1, 8], together=True).result(PATIENCE_S)
         assert [outcome.value for outcome in outcomes] == [(5, 1), None, (8, 1)]

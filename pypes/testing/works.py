@@ -55,6 +55,10 @@ class Sends:
         """Nothing to let go of."""
 
 
+#: An item that :class:`Batches` tells nothing of.
+FORGOTTEN = 404
+
+
 class Batches:
     """Tells of each item with how many it was run; raises for a negative one. Sends the sum of a batch, over the first item."""
 
@@ -71,7 +75,7 @@ class Batches:
 
     def run_batch(self, items: Sequence[int]) -> list[Outcome]:
         self.send_part(sum(items))
-        return [Outcome((self.run(item)[0], len(items))) for item in items]
+        return [Outcome((self.run(item)[0], len(items))) for item in items if item != FORGOTTEN]
 
     def close(self) -> None:
         """Nothing to let go of."""
