@@ -20,7 +20,6 @@ class Conversation:
     """Filled by the executor as a listener, emptied by the proxy; whichever is ahead waits for the other."""
 
     def __init__(self, packets: Sequence[Any]) -> None:
-        self.packets = packets
         self._changed = threading.Condition()
         #: Of each packet, what was sent over it and not taken yet, with the bytes of that.
         self._parts: list[deque[tuple[Sent, int]]] = [deque() for _ in packets]

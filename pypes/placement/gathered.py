@@ -1,4 +1,6 @@
-"""Gathered values: what work has sent over one item, kept until the item is done; in a file beyond a quarter of a megabyte.
+"""Gathered values: those that work has sent over one item, kept until the item is done.
+
+Beyond a quarter of a megabyte, or 64 values whose bytes are not known, they go to a file.
 
 Nothing of an item goes on before it is done: one that ends its pool worker half-way is run again, and nothing of it is doubled.
 Nor does a pool worker ever wait for whoever takes the values: a filter that does may itself wait for the same pool worker.
@@ -6,7 +8,6 @@ Nor does a pool worker ever wait for whoever takes the values: a filter that doe
 
 from __future__ import annotations
 
-import pickle
 import struct
 import tempfile
 from collections import deque
@@ -23,12 +24,14 @@ from pypes.placement.speech import Pickled
 #: Bytes of one item that are kept in memory, and values where their bytes are not known.
 MEMORY_BYTES: Final = 256 * KIB
 MEMORY_VALUES: Final = 64
-#: Bytes of one item that are kept at all.
+#: Bytes of one item that are kept at all, and values that cannot be written and so stay in memory.
 MOST_BYTES: Final = 4 * GIB
+MOST_UNWRITTEN: Final = 10_000
 #: Wait before an item is run again whose values could not be written to the file.
 FULL_DELAY_S: Final = 1.0
 
 _COUNT: Final = struct.Struct("<I")
+_PICKLED: Final = Pickled()
 
 
 class Gathered:
@@ -67,10 +70,14 @@ class Gathered:
             self._kept.append(value)
             return
         try:
-            spoken = Pickled().speak(value, [])
+            spoken = _PICKLED.speak(value, [])
         except Exception:  # whatever the value's own code raises, or there is no way to put it into bytes
             spoken = Spoken([], 0)
             self._unwritten.append(value)
+            if len(self._unwritten) > MOST_UNWRITTEN:
+                reason = f"more than {MOST_UNWRITTEN} values that cannot be written to a file were sent over one item; send less"
+                self._fail(Reject(reason, pool_frames.TOO_MUCH))
+                return
         self._bytes += spoken.size
         self._write(spoken)
 
@@ -128,6 +135,6 @@ def _file_in(folder: str) -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-def understand_pickled(value: Spoken) -> Any:
+def understand_object(value: Spoken) -> Any:
     """A value of :meth:`Gathered.add_object`."""
-    return pickle.loads(value.parts[0], buffers=value.parts[1:])
+    return _PICKLED.understand(value, [])

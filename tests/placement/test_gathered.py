@@ -10,12 +10,12 @@ import pytest
 
 from pypes.errors import Reject, Retry
 from pypes.placement import gathered
-from pypes.placement.gathered import MEMORY_BYTES, MEMORY_VALUES, Gathered, understand_pickled
+from pypes.placement.gathered import MEMORY_BYTES, MEMORY_VALUES, Gathered, understand_object
 from pypes.placement.speech import Pickled
 
 
 def gather(values: list[Any], folder: str) -> Gathered:
-    found = Gathered(folder, understand_pickled)
+    found = Gathered(folder, understand_object)
     for value in values:
         found.add(Pickled().speak(value, []))
     return found
@@ -41,7 +41,7 @@ def test_few_bytes_stay_in_memory_and_many_do_not(tmp_path: Path) -> None:
 
 
 def test_objects_that_cannot_be_written_keep_their_place(tmp_path: Path) -> None:
-    found, lock = Gathered(str(tmp_path), understand_pickled), threading.Lock()
+    found, lock = Gathered(str(tmp_path), understand_object), threading.Lock()
     values = [lock if number % 50 == 49 else number for number in range(3 * MEMORY_VALUES)]
     for value in values:
         found.add_object(value)
@@ -62,6 +62,19 @@ def test_more_than_may_be_kept_is_a_fault(tmp_path: Path, monkeypatch: pytest.Mo
     assert isinstance(found.fault, Reject)
     assert found.fault.code == "pool.sent"
     assert files_in_use(tmp_path) == 0
+
+
+def test_no_more_than_some_values_stay_in_memory_because_they_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathered, "MOST_UNWRITTEN", 3)
+    enough, more = Gathered(str(tmp_path), understand_object), Gathered(str(tmp_path), understand_object)
+    for found, count in ((enough, MEMORY_VALUES + 3), (more, MEMORY_VALUES + 4)):
+        for _ in range(count):
+            found.add_object(threading.Lock())
+    assert enough.fault is None
+    assert isinstance(more.fault, Reject)
+    assert more.fault.code == "pool.sent"
 
 
 def test_a_full_disk_has_the_item_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
