@@ -8,6 +8,7 @@ COMPONENTS = {
     "JSON": "json_adapter",
     "CSV": "csv_adapter",
     "Text": "text_adapter",
+    "Posted": "posted",
     "Files": "files",
     "FetchURL": "fetch_url",
     "SetField": "set_field",

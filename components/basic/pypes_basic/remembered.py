@@ -43,9 +43,12 @@ _decoder = msgspec.msgpack.Decoder(Remembered)
 
 
 class Verdict(NamedTuple):
-    """The verdict on a version: does it pass, what is known from ``now`` on, and ``must_last`` that before it goes on?"""
+    """The verdict on a version: does it pass, what is known from ``now`` on, and ``must_last`` that before it goes on?
 
-    passes: bool
+    ``passes`` is ``None`` for a part of a version that was held back, as if it had no parts: that has to run again.
+    """
+
+    passes: bool | None
     now: Remembered | None
     must_last: bool = False
 
@@ -67,6 +70,13 @@ def arrived(known: Remembered | None, version: Version, behind: str, content: by
         return Verdict(True, known)
     # several packets of one version, or an older one beside a newer one: nobody knows which is published last
     return Verdict(True, known.forgotten(), must_last)
+
+
+def part_arrived(known: Remembered | None, version: Version, behind: str) -> Verdict:
+    """A part of a version has come to the filter: of a document that has parts nothing is remembered."""
+    is_held = known is not None and known.published is not None and known.version == version
+    verdict = arrived(known, version, behind, b"")
+    return verdict._replace(passes=None) if is_held else verdict
 
 
 def concluded(known: Remembered | None, version: Version, behind: str, *, is_whole: bool) -> Verdict:

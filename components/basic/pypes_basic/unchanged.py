@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
-from pypes import Example, Filter, Help, Packet, Parameters
+from pypes import Example, Filter, Help, Packet, Parameters, Retry
 from pypes.component import Changes
 from pypes.core.identity import Completed, Identity, Version
 from pypes.errors import BadId
 from pypes_basic.fingerprint import fingerprint
-from pypes_basic.remembered import Remembered, Verdict, arrived, concluded
+from pypes_basic.remembered import Remembered, Verdict, arrived, concluded, part_arrived
 
 #: The order of packets outside of a node.
 _NO_VERSION = Version("")
@@ -24,8 +24,9 @@ class Unchanged(Filter):
 
     The content of a document, told by its route and id, is remembered when it is complete at every publisher and nothing of it
     failed. It is forgotten when the next version passes, when that fails or is a deletion, and when a filter behind this one has
-    other code, parameters or wires. What is held back stays published as it is. Works on whole documents: put it behind the
-    adapters, and before whatever splits documents.
+    other code, parameters or wires. What is held back stays published as it is. Works on whole documents: one with parts, such
+    as a mail with attachments behind its adapter, passes always. Put it before whatever makes parts: behind the adapters, or
+    before them, behind ``Posted``, where it compares what was posted and saves the reading too.
     """
 
     icon = "copy-check"
@@ -47,6 +48,8 @@ class Unchanged(Filter):
         if not any(keys):
             return [*packets]
         passes = self.offload(self._judge, packets, keys)
+        if None in passes:
+            raise Retry(0.0, "a part came of a document that was held back; it runs again, and passes as a whole")
         for packet, is_passed in zip(packets, passes, strict=True):
             if not is_passed:
                 self.keep(packet)
@@ -61,13 +64,16 @@ class Unchanged(Filter):
 
     # -- what is remembered -----------------------------------------------------------------------------------
 
-    def _judge(self, packets: Sequence[Packet], keys: Sequence[str]) -> list[bool]:
-        """Say which packets pass, and remember what that changes. Blocks."""
+    def _judge(self, packets: Sequence[Packet], keys: Sequence[str]) -> list[bool | None]:
+        """Say which packets pass, ``None`` for a part whose document does not, and remember what that changes. Blocks."""
         meta = {*self.params.meta, *self.inherits}
-        judges = []
+        judges: list[tuple[str, _Judge]] = []
         for packet, key in zip(packets, keys, strict=True):
             if key:
-                judges.append((key, self._arrived(packet.version or _NO_VERSION, self._content_of(packet, meta))))
+                version = packet.version or _NO_VERSION
+                judges.append(
+                    (key, self._part_arrived(version) if packet.part else self._arrived(version, self._content_of(packet, meta)))
+                )
         passes = iter(self._change(judges))
         return [next(passes) if key else True for key in keys]
 
@@ -83,12 +89,15 @@ class Unchanged(Filter):
     def _arrived(self, version: Version, content: bytes) -> _Judge:
         return lambda known: arrived(known, version, self.behind, content)
 
+    def _part_arrived(self, version: Version) -> _Judge:
+        return lambda known: part_arrived(known, version, self.behind)
+
     def _concluded(self, version: Version, is_whole: bool) -> _Judge:
         return lambda known: concluded(known, version, self.behind, is_whole=is_whole)
 
-    def _change(self, judges: Sequence[tuple[str, _Judge]]) -> list[bool]:
+    def _change(self, judges: Sequence[tuple[str, _Judge]]) -> list[bool | None]:
         """Judge documents one after the other, and write what is known from then on; returns which pass. Blocks."""
-        passes: list[bool] = []
+        passes: list[bool | None] = []
 
         def decide(found: Mapping[str, bytes]) -> Changes:
             passes.clear()  # it may be called again
@@ -110,7 +119,7 @@ class Unchanged(Filter):
     # -- which documents --------------------------------------------------------------------------------------
 
     def _key_of(self, packet: Packet) -> str:
-        """The key of a whole document; empty for any other packet, which passes."""
+        """The key of the document of a packet; empty for a packet of which nobody can tell that, which passes."""
         try:
             document = packet.document
         except BadId:  # publishers will tell
@@ -119,8 +128,7 @@ class Unchanged(Filter):
             self._warn("packets without an id pass: nobody can tell which document they are")
             return ""
         if packet.part:
-            self._warn("parts of documents pass: put the filter before whatever splits them")
-            return ""
+            self._warn("documents with parts pass: put the filter before whatever makes parts of them")
         return _key(document)
 
     def _warn(self, text: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pypes.packet import Packet
 from pypes.testing import ComponentSuite, run_component
 from pypes_basic.json_adapter import JSON
+from pypes_basic.posted import Posted
 from pypes_basic.text_adapter import Text
 
 from .posting import posted
@@ -55,6 +56,17 @@ class TestJSON(ComponentSuite):
             Packet({"data": "{}"}, {"mimetype": "application/json"}),
         ]
         assert run_component(JSON, packets).packets == packets
+
+
+class TestPosted(ComponentSuite):
+    component = Posted
+
+    def test_everything_passes_as_it_is(self) -> None:
+        packets = [
+            Packet({"data": b"\x00\xff"}, {"mimetype": "application/pdf", "filename": "a.pdf"}),
+            Packet.from_document({"title": "Ada", "tags": ["a", "b"]}, {"mimetype": "application/json"}),
+        ]
+        assert run_component(Posted, packets).packets == packets
 
 
 class TestText(ComponentSuite):

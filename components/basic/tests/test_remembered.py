@@ -18,7 +18,7 @@ class Story:
         self.known: Remembered | None = None
         self.synced = 0
 
-    def comes(self, version: Version, content: bytes, behind: str = "D") -> bool:
+    def comes(self, version: Version, content: bytes, behind: str = "D") -> bool | None:
         passes, now, must_last = arrived(self.known, version, behind, content)
         self.known = Remembered.decode(now.encode()) if now is not None else None
         self.synced += must_last
@@ -28,7 +28,7 @@ class Story:
         _, self.known, must_last = concluded(self.known, version, behind, is_whole=is_whole)
         self.synced += must_last
 
-    def published(self, version: Version, content: bytes, behind: str = "D") -> bool:
+    def published(self, version: Version, content: bytes, behind: str = "D") -> bool | None:
         passes = self.comes(version, content, behind)
         self.ends(version, behind=behind)
         return passes

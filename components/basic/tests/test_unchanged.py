@@ -136,7 +136,7 @@ def test_of_two_versions_in_flight_on_two_instances_the_newer_is_remembered(grap
     one, other = graphs().unchanged, graphs().unchanged
     old, new = corpus("r1", {"a": "one"})[0], corpus("r2", {"a": "two"})[0]
 
-    def comes(unchanged: Unchanged, packet: Packet) -> list[bool]:
+    def comes(unchanged: Unchanged, packet: Packet) -> list[bool | None]:
         return unchanged._judge([packet], [unchanged._key_of(packet)])
 
     def ends(unchanged: Unchanged, packet: Packet) -> None:
@@ -214,9 +214,55 @@ def test_parts_and_what_has_no_id_pass_and_that_is_logged_once(graphs: Any, capl
         parts = [document.derive("row", 1, {"text": "x"}), document.derive("row", 2, {"text": "y"})]
         assert len(graph.post([*parts, Packet({"text": "z"})])) == 3
     assert [record.getMessage() for record in caplog.records if "pass" in record.getMessage()] == [
-        "parts of documents pass: put the filter before whatever splits them",
+        "documents with parts pass: put the filter before whatever makes parts of them",
         "packets without an id pass: nobody can tell which document they are",
     ]
+
+
+class Mail(Transformer):
+    """Sends a document and what is attached to it."""
+
+    attached: Sequence[str] = ()
+
+    def process(self, packet: Packet) -> None:
+        parts = [packet.derive("attachment", word, {"text": word}) for word in self.attached]
+        for one in (packet, *parts):
+            self.send("out", one)
+
+
+def test_a_document_with_parts_passes_as_a_whole(tmp_path: Path) -> None:
+    mail, work, index = Mail(), Work(), Index()
+    with Pipeline(mail, Unchanged, work, index) as pipeline:
+        for receipt, mail.attached in (("r1", ["x"]), ("r2", ["y", "z"]), ("r3", [])):
+            pipeline.push([Packet({"id": "a", "text": "one"}, {"receipt": receipt})])
+            assert [fate.outcome for fate in pipeline.fates][-1] == "published"
+            assert len(index.parts[Identity("", "a")]) == 1 + len(mail.attached)
+        # without parts at last, it is held back
+        pipeline.push([Packet({"id": "a", "text": "one"}, {"receipt": "r4"})])
+        assert [fate.outcome for fate in pipeline.fates][-1] == "dropped"
+    assert all(each.is_whole for each in index.told)
+
+
+def test_a_part_that_came_for_the_first_time_is_not_lost_on_a_document_that_is_held_back(tmp_path: Path) -> None:
+    mail, work, index = Mail(), Work(), Index()
+    with Pipeline(mail, Unchanged, work, index) as pipeline:
+        for receipt, mail.attached in (("r1", []), ("r2", ["x"])):
+            pipeline.push([Packet({"id": "a", "text": "one"}, {"receipt": receipt})])
+            assert [fate.outcome for fate in pipeline.fates] == ["published"]
+    assert len(index.parts[Identity("", "a")]) == 2
+    assert index.told[-1].is_whole
+
+
+def test_a_document_that_was_held_back_runs_again_when_a_part_of_it_comes(graphs: Any) -> None:
+    graph = graphs(params={})
+    graph.post([Packet({"id": "a", "text": "one"}, {"receipt": "r1", "index": 0})])
+    root = Packet({"id": "a", "text": "one"}, {"receipt": "r2", "index": 0})
+    part = root.derive("attachment", "x", {"text": "x"})
+
+    def passes(packet: Packet) -> Any:
+        return graph.unchanged._judge([packet], [graph.unchanged._key_of(packet)])[0]
+
+    assert [passes(one) for one in (root, part, root, part)] == [False, None, True, True]
 
 
 def test_several_packets_of_a_document_pass_always(tmp_path: Path) -> None:
