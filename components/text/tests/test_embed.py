@@ -41,7 +41,7 @@ def test_field_metadata_and_parameters() -> None:
     packet = Packet({"title": "Looms", "heading": ["A", "B"], "text": "They weave."})
     [found] = run_component(Embed, [packet], fields=["title", "heading", "text"], target="v", dims=64).packets
     assert not found.is_multivalued("v")
-    assert (found.get_meta("model", "v"), found.get_meta("dims", "v")) == ("wordllama-l2-supercat-256", 64)
+    assert (found.get_meta("model", "v"), found.get_meta("dims", "v")) == ("wordllama-l2-supercat-64", 64)
     assert found["v"] == vectors("Looms\nA\nB\nThey weave.", dims=64)[0]
 
 
