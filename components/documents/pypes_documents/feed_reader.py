@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import io
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -31,7 +32,8 @@ def read(packet: Packet, job: Job) -> Iterator[Packet]:
     logging.getLogger("feedparser").setLevel(logging.CRITICAL)
     url = packet.get_meta("url")
     try:
-        feed = feedparser.parse(data, response_headers={"content-location": url} if url else None)
+        # as a stream: bytes as such are the name of a file that is opened, and a text an address that is fetched
+        feed = feedparser.parse(io.BytesIO(data), response_headers={"content-location": url} if url else None)
     except (ValueError, LookupError, RecursionError, AttributeError, TypeError) as error:
         raise Reject(f"the feed is damaged: {type(error).__name__}: {error}", MALFORMED) from error
     if not feed.version and not feed.entries:

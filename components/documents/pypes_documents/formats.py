@@ -16,6 +16,7 @@ from pypes import Packet
 from pypes.core.media_types import media_type_of
 from pypes_documents.job import Reader
 from pypes_documents.members import compression_of
+from pypes_documents.ocr import is_picture
 from pypes_documents.packages import COMPOUND
 
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument"
@@ -115,7 +116,6 @@ _HEADER: Final = re.compile(
 )
 _FROM_LINE: Final = re.compile(rb"(?:>?From [^\n]*\n)?")
 _MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
-_PICTURES: Final = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF8")
 _NO_TEXT: Final = bytes(set(range(32)) - {7, 8, 9, 10, 12, 13, 27})
 _WORKBOOK: Final = ("Workbook".encode("utf-16le"), "Book".encode("utf-16le"))
 
@@ -170,7 +170,7 @@ def _by_mark(head: bytes, body: IO[bytes]) -> str | None:
         return _in_compound(head, body)
     if compression_of(head) or head[257:262] == b"ustar":
         return "archive"
-    if head.startswith(_PICTURES) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP"):
+    if is_picture(head):
         return "picture"
     return None
 

@@ -30,6 +30,20 @@ Languages = Annotated[
 _ENDS: Final = re.compile(r"[^\S\n]+$", re.MULTILINE)
 
 
+#: The beginnings of pictures, as complete as leptonica compares them: what it does not know, tesseract takes for a list of the
+#: names of files, which it opens.
+_MARKS: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a")
+#: The beginning of a page that was drawn here.
+_GREY: Final = b"P5 "
+
+
+def is_picture(head: bytes) -> bool:
+    """True for what begins as a PNG, JPEG, TIFF, BMP, WebP or GIF."""
+    if head.startswith(b"BM"):
+        return head[6:10] == bytes(4)
+    return head.startswith(_MARKS) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP")
+
+
 class Recognizer:
     """Tesseract with its settings."""
 
@@ -39,6 +53,8 @@ class Recognizer:
 
     def texts(self, picture: bytes) -> list[str]:
         """The text of each page of a picture in any format that leptonica reads. Raises ``Reject`` where it cannot be read."""
+        if not is_picture(picture) and not picture.startswith(_GREY):
+            raise Reject("it is no PNG, JPEG, TIFF, BMP, WebP or GIF", MALFORMED)
         # the time limit is another program's: it also holds when this process is killed meanwhile
         command = ["timeout", "-k", "1", f"{self._page_s:.3f}", "tesseract", "-", "-", "-l", self._languages]
         environ = {**os.environ, "OMP_THREAD_LIMIT": "1"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pypes.packet import Packet
@@ -56,6 +58,14 @@ class TestRSS(ComponentSuite):
         packets = fed(FEED.format(item + item + "<item><title>x</title></item>"))
         name = "entry=http:%2F%2Fexample.org%2F1"
         assert [packet.part for packet in packets] == [name, f"{name} (2)", "entry=3"]
+
+    def test_the_body_is_never_the_name_of_a_file(self, tmp_path: Path) -> None:
+        secret = tmp_path / "secret.xml"
+        secret.write_text(ATOM)
+        for name in (str(secret), secret.as_uri(), "\n".join([str(secret)] * 2)):
+            result = run_component(RSS, [Packet({"data": name.encode()})])
+            assert not result.packets
+            assert [letter.code for letter in result.dead_letters] == ["document.malformed"]
 
     @pytest.mark.parametrize(
         ("data", "code"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import shutil
+from pathlib import Path
 
 import pypdfium2
 import pytest
+from PIL import Image
 
 from pypes.errors import InvalidInput
 from pypes.packet import Packet
@@ -60,6 +62,14 @@ class TestOCR(ComponentSuite):
         assert "tesseract cannot read the picture" in reason
         assert refused(OCR, b"P5 9 9 255\n" + b"\xff" * 81)[0] in ("document.no_text", "document.malformed")
 
+    @pytest.mark.parametrize("before", [b"", b"GIF8", b"\x89PNG\r\n"])
+    def test_the_body_is_never_a_list_of_files(self, picture: bytes, tmp_path: Path, before: bytes) -> None:
+        secret = tmp_path / "secret.png"
+        secret.write_bytes(picture)
+        code, reason = refused(OCR, before + str(secret).encode())
+        assert code == "document.malformed"
+        assert "no PNG, JPEG, TIFF, BMP, WebP or GIF" in reason
+
     def test_the_time_of_a_picture_is_bounded(self, picture: bytes) -> None:
         code, reason = refused(OCR, picture, ocr_page_s=0.001)
         assert code == "document.too_large"
@@ -87,6 +97,12 @@ class TestDocument:
         assert [outline(packet)[0] for packet in result.packets] == FOUND * 2
         assert result.counts == {"pages_ocr": 2}
         assert run_component(Document, [Packet({"data": data})]).counts == {"parts_skipped": 1}
+
+    @pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "bmp", "webp", "gif"])
+    def test_pictures_of_all_formats(self, picture: bytes, kind: str) -> None:
+        made = io.BytesIO()
+        Image.open(io.BytesIO(picture)).save(made, kind)
+        assert outline(read(Document, made.getvalue(), ocr="auto")) == FOUND
 
     def test_a_picture_without_it(self, picture: bytes) -> None:
         code, reason = refused(Document, picture, {"mimetype": "image/png"})
