@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import IO, Final, NamedTuple
 
 from pypes import Packet
-from pypes.core.media_types import media_type_of
+from pypes.core.media_types import OCTETS, media_type_of
 from pypes_documents.job import Reader
 from pypes_documents.members import compression_of
 from pypes_documents.ocr import is_picture
@@ -97,6 +97,10 @@ _TEXTS: Final = frozenset(("eml", "feed", "html", "markdown", "solr", "subtitles
 _VAGUE: Final = ("", "application/octet-stream", "binary/octet-stream", "text/plain", "application/x-unknown")
 
 _HEAD_BYTES: Final = 4096
+#: What may come before the mark of a PDF without being anything itself.
+_BLANK: Final = b"\xef\xbb\xbf \t\r\n\0"
+_PDF_BEHIND: Final = re.compile(rb"%PDF-\d\.\d")
+_FIRST_OBJECT: Final = re.compile(rb"\s*(?:%[^\r\n]*[\r\n]\s*)*\d+ \d+ obj")
 _HTML: Final = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*(?:<!doctype\s+html|<html[\s>]|<head[\s>])", re.IGNORECASE | re.DOTALL
 )
@@ -133,12 +137,18 @@ def format_of(packet: Packet) -> str:
         name = _by_mark(head, body)
     if name is not None:
         return name
-    if not _is_text(head):
-        return ""
-    if _HTML.match(head):
+    is_text = _is_text(head)
+    if is_text and _HTML.match(head):
         return "html"
     label = str(packet.get_meta("mimetype") or "").lower()
     named = media_type_of(str(packet.get_meta("filename") or packet.get_meta("path") or "")).type
+    if not is_text or b"%PDF-" in head:
+        if "message/rfc822" in (label, named) or (label in _VAGUE and _is_mail(head)):
+            return "eml"
+        if _is_pdf_behind(head, label, named):
+            return "pdf"
+    if not is_text:
+        return ""
     if dialect := _dialect(head):
         return dialect
     for media_type in (label, named):
@@ -162,7 +172,7 @@ def _dialect(head: bytes) -> str:
 
 def _by_mark(head: bytes, body: IO[bytes]) -> str | None:
     """The format that the first bytes tell of, ``""`` for one that is not read here; ``None`` if they tell of none."""
-    if b"%PDF-" in head[:1024]:
+    if head.lstrip(_BLANK).startswith(b"%PDF-"):
         return "pdf"
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _in_zip(head, body)
@@ -173,6 +183,14 @@ def _by_mark(head: bytes, body: IO[bytes]) -> str | None:
     if is_picture(head):
         return "picture"
     return None
+
+
+def _is_pdf_behind(head: bytes, label: str, named: str) -> bool:
+    """True for a PDF behind up to 1 KiB of something else, as readers take it; a text may well have the beginning of one in it."""
+    found = _PDF_BEHIND.search(head, 0, 1024 + len("%PDF-1.7"))
+    if found is None or {label, named} & {*FORMATS["pdf"].types}:
+        return found is not None
+    return {label, named} <= {"", OCTETS} and _FIRST_OBJECT.match(head, found.end()) is not None
 
 
 def _in_zip(head: bytes, body: IO[bytes]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping
 
@@ -26,6 +27,30 @@ def zipped(parts: Mapping[str, str | bytes | Iterable[bytes]]) -> bytes:
             with archive.open(name, "w") as part:
                 for piece in [content] if isinstance(content, (str, bytes)) else content:
                     part.write(piece.encode() if isinstance(piece, str) else piece)
+    return made.getvalue()
+
+
+def packed(files: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> bytes:
+    """A zip archive whose members are not compressed, and may have one name twice."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, data in files.items() if isinstance(files, Mapping) else files:
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return made.getvalue()
+
+
+def tarred(files: Mapping[str, bytes]) -> bytes:
+    """A tar archive; a folder and a link come behind the files."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(f"./{name}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        folder, link = tarfile.TarInfo("folder"), tarfile.TarInfo("link")
+        folder.type, link.type, link.linkname = tarfile.DIRTYPE, tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(folder)
+        archive.addfile(link)
     return made.getvalue()
 
 

@@ -13,7 +13,7 @@ from pypes_documents.document_adapter import Document
 from pypes_documents.formats import FORMATS
 from pypes_documents.packages import COMPOUND
 
-from .made import docx, epub, paragraph, pdf, pptx, shape, xlsx, zipped
+from .made import docx, epub, packed, paragraph, pdf, pptx, shape, tarred, xlsx, zipped
 from .reading import outline, read, refused
 from .test_eml import HEAD
 
@@ -28,6 +28,14 @@ class TestDocument(ComponentSuite):
         [
             (pdf("x"), {"mimetype": "text/html", "filename": "a.html"}, "pdf"),
             (b"junk before it\n" + pdf("x"), {}, "pdf"),
+            (b"\xef\xbb\xbf\r\n" + pdf("x"), {"mimetype": "text/plain"}, "pdf"),
+            (b"HTTP/1.1 200 OK\r\nDate: today\r\n\r\n" + pdf("x"), {"mimetype": "application/pdf"}, "pdf"),
+            (packed({"a.txt": pdf("x")}), {}, "archive"),
+            (tarred({"a.txt": pdf("x")}), {"filename": "a.pdf"}, "archive"),
+            (HEAD + b"To: x@example.org\nContent-Transfer-Encoding: binary\n\n" + pdf("x"), {}, "eml"),
+            (b"<!doctype html><pre>\n%PDF-1.4\n1 0 obj\n</pre>", {}, "html"),
+            (b"A PDF begins with %PDF-1.4 and a line feed", {}, "text"),
+            (b"It begins so:\n\n%PDF-1.4\n1 0 obj\n", {"filename": "x.md"}, "markdown"),
             (docx(paragraph("x")), {"filename": "a.zip"}, "docx"),
             (pptx(shape("x")), {}, "pptx"),
             (xlsx(ROW), {"mimetype": "application/zip"}, "xlsx"),
