@@ -19,18 +19,19 @@ from pypes import Packet, Reject
 from pypes_basic.charset import decode
 from pypes_documents.dates import date_of_mail
 from pypes_documents.html_reader import parsed
-from pypes_documents.job import MALFORMED, NO_TEXT, TOO_LARGE, Job, Text, distinct, file_in, put_facts
+from pypes_documents.job import MALFORMED, NO_TEXT, TOO_LARGE, Job, Text, Unread, distinct, file_in, put_facts
 from pypes_documents.plain import as_list, plain_line, plain_text
 
 #: Heads of parts, all in all; the mail with the most that was seen had 400.
 MOST_PARTS: Final = 5_000
 _HEAD: Final = re.compile(rb"^content-type\s*:", re.IGNORECASE | re.MULTILINE)
+_TEXTS: Final = ("text/plain", "text/html", "multipart/related")
 _EMPTY_LINES: Final = re.compile(r"\n[^\S\n]*\n\s*")
 _ID: Final = re.compile(r"<([^<>\s]+)>")
 
 
-def read(packet: Packet, job: Job) -> Iterator[Packet]:
-    """Fill a packet with a mail; yields its attachments."""
+def read(packet: Packet, job: Job) -> Iterator[Packet | Unread]:
+    """Fill a packet with a mail; yields its attachments, also those of a mail whose text cannot be read."""
     data = job.take(packet)
     if len(_HEAD.findall(data)) > MOST_PARTS:
         raise Reject(f"the mail has more than {MOST_PARTS} parts", TOO_LARGE)
@@ -44,16 +45,24 @@ def read(packet: Packet, job: Job) -> Iterator[Packet]:
         raise Reject("it is no mail: it has no head", MALFORMED)
     bodies, attached = _sorted_parts(mail)
     names = list(_names(attached))
-    text = job.text()
-    for body in bodies:
-        _add_body(body, text)
     facts = _facts(mail)
-    if not (text.blocks or attached or facts.get("title")):
+    text = job.text()
+    fault: Reject | None = None
+    try:
+        for body in bodies:
+            _add_body(body, text)
+    except Reject as found:
+        fault = found
+    if not (fault or text.blocks or attached or facts.get("title")):
         raise Reject("the mail has no subject, no text and no attachments", NO_TEXT)
-    put_facts(packet, {**facts, "attachments": names})
-    text.put(packet)
+    if fault is None:
+        put_facts(packet, {**facts, "attachments": names})
+        text.put(packet)
     for part, name in zip(attached, names, strict=True):
+        job.begin_part()
         yield _attachment(packet, part, name)
+    if fault is not None:
+        raise fault
 
 
 def _sorted_parts(mail: Message) -> tuple[list[Message], list[Message]]:
@@ -64,8 +73,8 @@ def _sorted_parts(mail: Message) -> tuple[list[Message], list[Message]]:
     while waiting:
         part = waiting.pop()
         kind = part.get_content_type()
-        inside: Any = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(inside, list):
+        inside = _inside(part)
+        if part.get_content_maintype() == "multipart" and inside is not None:
             if kind == "multipart/alternative":
                 inside = _best(inside)
             waiting += reversed(inside)
@@ -73,18 +82,16 @@ def _sorted_parts(mail: Message) -> tuple[list[Message], list[Message]]:
             bodies.append(part)  # it does not have the boundary that it names
         elif kind in ("text/plain", "text/html") and part.get_content_disposition() != "attachment" and not _filename(part):
             bodies.append(part)
-        elif part is not mail or inside:
+        elif part is not mail or inside or _bytes(part):
             attached.append(part)
     return bodies, attached
 
 
 def _best(parts: list[Message]) -> list[Message]:
-    """Of several forms of one text the plain one, unless it is empty; with what is no text."""
+    """Of several forms of one text the plain one, or the last one if that is empty; with what is no text."""
     plain = [part for part in parts if part.get_content_type() == "text/plain" and _bytes(part).strip()]
-    if not plain:
-        return parts[-1:]
-    others = (part for part in parts if part.get_content_type() not in ("text/plain", "text/html", "multipart/related"))
-    return [plain[0], *others]
+    texts = plain[:1] or [part for part in parts if part.get_content_type() in _TEXTS][-1:]
+    return [*texts, *(part for part in parts if part.get_content_type() not in _TEXTS)]
 
 
 def _add_body(part: Message, text: Text) -> None:
@@ -97,29 +104,27 @@ def _add_body(part: Message, text: Text) -> None:
         text.add(paragraph, "quote" if quoted else "paragraph")
 
 
+def _inside(part: Message) -> list[Message] | None:
+    """The parts of a part; ``None`` for one that has none, which is not asked for its text: its charset may be anything."""
+    inside: Any = part.get_payload() if part.is_multipart() else None
+    return inside if isinstance(inside, list) else None
+
+
 def _bytes(part: Message) -> bytes:
     payload = part.get_payload(decode=True)
     return payload if isinstance(payload, bytes) else b""
 
 
-def _attachment(packet: Packet, part: Message, name: str) -> Packet:
-    inside = part.get_payload()
-    if part.get_content_maintype() == "message" and isinstance(inside, list):
-        data = b"".join(map(_source, inside))
-    else:
-        data = _bytes(part)
+def _attachment(packet: Packet, part: Message, name: str) -> Packet | Unread:
+    inside = _inside(part) if part.get_content_maintype() == "message" else None
+    try:
+        data = b"".join(mail.as_bytes() for mail in inside) if inside is not None else _bytes(part)
+    except (LookupError, UnicodeError, MessageError, RecursionError) as error:
+        return Unread.of(packet, "attachment", name, Reject(f"it is damaged: {type(error).__name__}: {error}", MALFORMED))
     meta = {"mimetype": part.get_content_type(), "filename": plain_line(_filename(part)) or name}
     if charset := part.get_content_charset():
         meta["charset"] = charset
     return file_in(packet, "attachment", name, data, meta)
-
-
-def _source(mail: Message) -> bytes:
-    """A mail within a mail as it was sent."""
-    try:
-        return mail.as_bytes()
-    except (LookupError, UnicodeError, MessageError) as error:
-        raise Reject(f"a mail within the mail is damaged: {error}", MALFORMED) from error
 
 
 def _names(attached: list[Message]) -> Iterator[str]:
@@ -135,8 +140,8 @@ def _filename(part: Message) -> str:
         found: Any = part.get_param(name, header=header)
         if found:
             return _decoded(collapse_rfc2231_value(found, "replace", "utf-8"))
-    inside: Any = part.get_payload()
-    if part.get_content_type() == "message/rfc822" and isinstance(inside, list) and inside:
+    inside = _inside(part)
+    if part.get_content_type() == "message/rfc822" and inside:
         subject = plain_line(_decoded(inside[0].get("subject")))
         return f"{subject[:80]}.eml" if subject else ""
     return ""

@@ -15,7 +15,7 @@ import feedparser
 from pypes import Packet, Reject
 from pypes_documents.dates import moment
 from pypes_documents.html_reader import parsed
-from pypes_documents.job import MALFORMED, NO_TEXT, TOO_LARGE, Job, distinct, put_facts
+from pypes_documents.job import MALFORMED, NO_TEXT, TOO_LARGE, Job, Unread, distinct, put_facts
 from pypes_documents.plain import plain_line
 
 #: A feed becomes a tree in memory.
@@ -24,7 +24,7 @@ MOST_BYTES: Final = 32 * 1024 * 1024
 FEED: Final = "feed"
 
 
-def read(packet: Packet, job: Job) -> Iterator[Packet]:
+def read(packet: Packet, job: Job) -> Iterator[Packet | Unread]:
     """Yield the entries of a feed, each as a part of it; the feed itself has nothing to say."""
     data = job.take(packet)
     if len(data) > MOST_BYTES:
@@ -46,8 +46,12 @@ def read(packet: Packet, job: Job) -> Iterator[Packet]:
         job.begin_part()
         place = distinct(plain_line(entry.get("id") or entry.get("link") or "")[:500] or str(number), taken)
         part = packet.derive("entry", place, meta={FEED: name} if name else None)
-        _fill(part, entry, feed.feed, job)
-        yield part
+        try:
+            _fill(part, entry, feed.feed, job)
+        except Reject as fault:
+            yield Unread(part.part, fault)
+        else:
+            yield part
 
 
 def _fill(part: Packet, entry: Any, feed: Any, job: Job) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, ClassVar
 
 from pypes import Adapter, Packet
-from pypes_documents.job import PAGES_LOST, PAGES_OCR, Bounds, Job, Reader
+from pypes_documents.fates import Fates
+from pypes_documents.job import PAGES_LOST, PAGES_OCR, Bounds, Job, Reader, Unread
 
 
 class FileAdapter(Adapter):
@@ -17,6 +19,8 @@ class FileAdapter(Adapter):
 
     #: The module of this distribution with the reader ``read``.
     reader: ClassVar[str]
+    #: The name of the parts that it yields, if it does.
+    parts: ClassVar[str] = "files"
 
     class Params(Bounds):
         pass
@@ -27,9 +31,24 @@ class FileAdapter(Adapter):
     def process(self, packet: Packet) -> Any:
         if packet.is_deletion:
             return packet
-        self._read(packet, self.job())
-        self.count_pages(packet)
-        return packet
+        parts = self._read(packet, self.job())
+        if parts is None:
+            self.count_pages(packet)
+            return packet
+        self.send_parts(parts)
+        return None
+
+    def send_parts(self, parts: Iterator[Packet | Unread]) -> None:
+        """Send on all parts of a document but those that cannot be read. Raises ``Reject`` that names these."""
+        fates = Fates(self.parts)
+        with fates.of_document():
+            for part in parts:
+                fates.count += 1
+                if isinstance(part, Unread):
+                    fates.fail(part.part, part.fault)
+                else:
+                    self.send("out", part)
+                    fates.is_sent = True
 
     def count_pages(self, packet: Packet) -> None:
         """Count the pages that a reader has lost, and those whose text was recognized."""

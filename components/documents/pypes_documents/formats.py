@@ -97,7 +97,7 @@ _TEXTS: Final = frozenset(("eml", "feed", "html", "markdown", "solr", "subtitles
 _VAGUE: Final = ("", "application/octet-stream", "binary/octet-stream", "text/plain", "application/x-unknown")
 
 _HEAD_BYTES: Final = 4096
-#: What may come before the mark of a PDF without being anything itself.
+#: Bytes that may come before the mark of a PDF without being anything themselves.
 _BLANK: Final = b"\xef\xbb\xbf \t\r\n\0"
 _PDF_BEHIND: Final = re.compile(rb"%PDF-\d\.\d")
 _FIRST_OBJECT: Final = re.compile(rb"\s*(?:%[^\r\n]*[\r\n]\s*)*\d+ \d+ obj")
@@ -186,7 +186,7 @@ def _by_mark(head: bytes, body: IO[bytes]) -> str | None:
 
 
 def _is_pdf_behind(head: bytes, label: str, named: str) -> bool:
-    """True for a PDF behind up to 1 KiB of something else, as readers take it; a text may well have the beginning of one in it."""
+    """True for a PDF behind up to 1 KiB of something else, as readers take it; texts may well show the beginning of one."""
     found = _PDF_BEHIND.search(head, 0, 1024 + len("%PDF-1.7"))
     if found is None or {label, named} & {*FORMATS["pdf"].types}:
         return found is not None

@@ -2,7 +2,7 @@
 
 A reader is a function ``read(packet, job)``: it takes the bytes in field ``data`` out of the packet and puts in the fields of
 ``docs/vocabulary.md``. One of a format with files in it (a mail, an archive) is a generator, which yields these as packets with
-bytes of their own. Adapters are thin: they choose readers.
+bytes of their own, and tells of those that cannot be read. Adapters are thin: they choose readers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NamedTuple, cast
 
 from pypes import Help, Packet, Parameters, Reject
 from pypes.structure import TextBuilder
@@ -42,7 +42,23 @@ _BLOCK_BYTES: Final = 1 << 18
 #: Files that are this small may be packed as much as they like.
 FREE_BYTES: Final = 16 * MIB
 
-Reader = Callable[[Packet, "Job"], Iterator[Packet] | None]
+
+class Unread(NamedTuple):
+    """A file in a document, or an entry of it, that cannot be read: the part that it would be, and why."""
+
+    part: str
+    fault: Reject
+
+    @classmethod
+    def of(cls, packet: Packet, kind: str, place: str | int, fault: Reject) -> Unread:
+        return cls(packet.derive(kind, place).part, fault)
+
+
+Reader = Callable[[Packet, "Job"], Iterator[Packet | Unread] | None]
+
+
+class Exhausted(Reject):
+    """A bound that holds for all of a document is exceeded: nothing more of it can be read."""
 
 
 class Bounds(Parameters):
@@ -85,22 +101,22 @@ class Job:
         """Count a file in the document. Raises ``Reject`` if there are too many."""
         self._parts += 1
         if self._parts > self._nested.max_parts:
-            raise Reject(f"there are more than max_parts ({self._nested.max_parts}) files in it", TOO_LARGE)
+            raise Exhausted(f"there are more than max_parts ({self._nested.max_parts}) files in it", TOO_LARGE)
 
-    def read(self, stream: SupportsRead[bytes], name: str) -> bytes:
+    def read(self, stream: SupportsRead[bytes]) -> bytes:
         """The content of a file in the document. Raises ``Reject`` if it is too long."""
         data = bytearray()
         while block := stream.read(_BLOCK_BYTES):
             data += block
             if len(data) > self.bounds.max_bytes:
-                raise Reject(f"{name} in it is longer than max_bytes ({self.bounds.max_bytes}); raise it", TOO_LARGE)
+                raise Reject(f"it is longer than max_bytes ({self.bounds.max_bytes}); raise it", TOO_LARGE)
         return bytes(data)
 
     def unpack(self, size: int) -> None:
         """Count bytes that were unpacked. Raises ``Reject`` if they are too many."""
         self._unpacked_bytes += size
         if self._unpacked_bytes > self.bounds.max_unpacked_bytes:
-            raise Reject(
+            raise Exhausted(
                 f"unpacked, it is longer than max_unpacked_bytes ({self.bounds.max_unpacked_bytes}); raise that if the document"
                 " is not made to fill memory",
                 TOO_LARGE,
@@ -162,7 +178,7 @@ class Unpacked(io.RawIOBase):
             self._left -= len(data)
             if self._left < 0:
                 ratio = f"max_ratio ({self._job.max_ratio})"
-                raise Reject(f"a file in it is more than {ratio} times as long as packed; raise that if it is yours", TOO_LARGE)
+                raise Reject(f"it is more than {ratio} times as long as packed; raise that if it is yours", TOO_LARGE)
         return data
 
     def readable(self) -> bool:

@@ -14,7 +14,7 @@ from typing import IO, Any, Final, NamedTuple, cast
 
 from pypes import Packet, Reject
 from pypes.core.media_types import OCTETS, media_type_of
-from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, Job, Unpacked, distinct, file_in
+from pypes_documents.job import ENCRYPTED, MALFORMED, NO_TEXT, Exhausted, Job, Unpacked, Unread, distinct, file_in
 
 _DAMAGED: Final = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, UnicodeError),
@@ -24,26 +24,44 @@ _DAMAGED: Final = (
 _LITTER: Final = frozenset((".DS_Store", "Thumbs.db", "desktop.ini"))
 _LITTER_FOLDERS: Final = "__MACOSX/"
 _HEAD: Final = 512
+_BLOCK_BYTES: Final = 1 << 16
 
 _OPENERS: Final[dict[str, Any]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
 
 
 class Member(NamedTuple):
-    """A file in an archive: its path there, and its content."""
+    """A file in an archive: its path there, and its content or why that cannot be read."""
 
     path: str
-    data: bytes
+    data: bytes | Reject
 
 
-def read(packet: Packet, job: Job) -> Iterator[Packet]:
+class _Head(tarfile.TarInfo):
+    """The head of a file in a tar. One that is damaged or missing raises: the library takes it for the end."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> _Head:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise  # a block of zeros, as it is at the end
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from error
+
+
+def read(packet: Packet, job: Job) -> Iterator[Packet | Unread]:
     """Yield the members of an archive as packets. The archive itself has nothing to say."""
     name = str(packet.get_meta("filename") or "")
     taken: set[str] = set()
     with job.take_file(packet) as file:
         for member in _members(file, name, job):
+            place = distinct(member.path, taken)
+            if isinstance(member.data, Reject):
+                yield Unread.of(packet, "member", place, member.data)
+                continue
             filename = member.path.rpartition("/")[2]
             meta = {"filename": filename, "path": member.path, "mimetype": media_type_of(filename).outer or OCTETS}
-            yield file_in(packet, "member", distinct(member.path, taken), member.data, meta)
+            yield file_in(packet, "member", place, member.data, meta)
     if not taken:
         raise Reject("the archive has no files in it", NO_TEXT)
 
@@ -79,20 +97,50 @@ def _zip_members(file: IO[bytes], job: Job) -> Iterator[Member]:
             if info.is_dir() or _is_litter(info.filename):
                 continue
             job.begin_part()
-            if info.flag_bits & 1:
-                raise Reject(f"{info.filename} in the archive is encrypted; pack it without a password", ENCRYPTED)
-            with archive.open(info) as stream:
-                yield Member(info.filename, job.read(Unpacked(stream, job, info.compress_size), info.filename))
+            yield Member(info.filename, _zip_content(archive, info, job))
+
+
+def _zip_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, job: Job) -> bytes | Reject:
+    if info.flag_bits & 1:
+        return Reject("it is encrypted; pack it without a password", ENCRYPTED)
+    try:
+        with archive.open(info) as stream:
+            return job.read(Unpacked(stream, job, info.compress_size))
+    except Exhausted:
+        raise
+    except Reject as fault:
+        return fault
+    except _DAMAGED as error:
+        return Reject(f"it is damaged: {type(error).__name__}: {error}", MALFORMED)
 
 
 def _tar_members(stream: IO[bytes], job: Job) -> Iterator[Member]:
-    # as a stream: what is passed over is unpacked as well, and counts
-    with tarfile.open(fileobj=stream, mode="r|", errorlevel=1) as archive:
-        for info in archive:
-            job.begin_part()
-            content = archive.extractfile(info) if info.isreg() and not _is_litter(info.name) else None
-            if content is not None:
-                yield Member(info.name.removeprefix("./"), job.read(content, info.name))
+    last = ""
+    try:
+        # as a stream: what is passed over is unpacked as well, and counts
+        with tarfile.open(fileobj=stream, mode="r|", errorlevel=1, tarinfo=_Head) as archive:
+            for info in archive:
+                job.begin_part()
+                last = info.name.removeprefix("./")
+                content = archive.extractfile(info) if info.isreg() and not _is_litter(info.name) else None
+                if content is not None:
+                    yield Member(last, _tar_content(content, job))
+            behind = cast(IO[bytes], archive.fileobj)
+            while block := behind.read(_BLOCK_BYTES):
+                if block.strip(b"\0"):
+                    raise Reject(f"behind {last} and the end of the tar, there is more: it was not read", MALFORMED)
+    except _DAMAGED as error:
+        where = f"at or behind {last}, " if last else ""
+        raise Reject(f"{where}the tar is damaged or cut off: {type(error).__name__}: {error}", MALFORMED) from error
+
+
+def _tar_content(stream: IO[bytes], job: Job) -> bytes | Reject:
+    try:
+        return job.read(stream)
+    except Exhausted:
+        raise
+    except Reject as fault:
+        return fault
 
 
 def _unpacked(file: IO[bytes], compression: str, name: str, job: Job) -> Iterator[Member]:
@@ -109,7 +157,7 @@ def _unpacked(file: IO[bytes], compression: str, name: str, job: Job) -> Iterato
     last = name.rpartition("/")[2]
     stem, _, suffix = last.rpartition(".")
     path = stem if stem and suffix.lower() in ("gz", "bz2", "xz") else last or "content"
-    yield Member(path, job.read(stream, path))
+    yield Member(path, job.read(stream))
 
 
 def _is_litter(path: str) -> bool:

@@ -6,14 +6,13 @@ from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from pypes import Help, Packet, Reject
+from pypes_documents.fates import Fates
 from pypes_documents.file_adapter import FileAdapter
 from pypes_documents.formats import FORMATS, format_of, reader_of
-from pypes_documents.job import NO_TEXT, TOO_LARGE, UNKNOWN, Job, NestedBounds
+from pypes_documents.job import NO_TEXT, TOO_LARGE, UNKNOWN, Exhausted, Job, NestedBounds, Unread
 from pypes_documents.ocr import Languages, PageS, Recognizer, Wanted, check
 from pypes_documents.pdf_adapter import Engine, check_engine
 
-#: Failures that the reason of a dead letter names.
-_NAMED = 5
 #: Libraries of formats that are extras, and the lines that install them.
 _EXTRAS = {"xls": ("python_calamine", "pip install 'pypes-documents[sheets]'")}
 
@@ -52,19 +51,11 @@ class NestedAdapter(FileAdapter):
     def process(self, packet: Packet) -> Any:
         if packet.is_deletion:
             return packet
-        self._failures: list[tuple[str, Reject]] = []
-        self._count = 0
-        self._is_sent = False
-        try:
+        self._fates = Fates()
+        with self._fates.of_document():
             self._take(packet, self.format(packet), self.job(), 0)
-        except Reject as error:
-            if not self._is_sent and not self._failures:
-                raise
-            self._failures.append(("the document itself", error))
-        if self._failures:
-            raise self._failed()
-        if not self._is_sent:
-            raise Reject(f"nothing reads any of the {self._count} files in it, or they are empty", NO_TEXT)
+        if not self._fates.is_sent:
+            raise Reject(f"nothing reads any of the {self._fates.count} files in it, or they are empty", NO_TEXT)
         return None
 
     def format(self, packet: Packet) -> str:
@@ -94,20 +85,29 @@ class NestedAdapter(FileAdapter):
         if packet.get_attribute_names():
             # files in it are still to be made of it, while filters behind this one change what they got
             self.send("out", packet if part is None else packet.clone())
-            self._is_sent = True
-        while part is not None:
-            self._count += 1
-            if not FORMATS[name].holds_files:
+            self._fates.is_sent = True
+        while part is not None and parts is not None:
+            self._fates.count += 1
+            if isinstance(part, Unread):
+                self._fates.fail(part.part, part.fault)
+            elif FORMATS[name].holds_files:
+                self._try_part(part, job, depth + 1)
+            else:
                 self.send("out", part)
-                self._is_sent = True
-                part = next(parts, None) if parts is not None else None
-                continue
-            try:
-                self._take_part(part, job, depth + 1)
-            except Reject as error:
-                self._failures.append((part.part, error))
-            assert parts is not None
+                self._fates.is_sent = True
             part = next(parts, None)
+
+    def _try_part(self, part: Packet, job: Job, depth: int) -> None:
+        place = part.part
+        try:
+            self._take_part(part, job, depth)
+        except (Exhausted, MemoryError):
+            raise
+        except Reject as fault:
+            self._fates.fail(place, fault)
+        except Exception as error:
+            self.log.exception("the reader of %s failed", place)
+            self._fates.fail(place, Reject(f"its reader failed: {type(error).__name__}: {error}", "component.raised"))
 
     def _take_part(self, part: Packet, job: Job, depth: int) -> None:
         name = self._format_of(part)
@@ -119,14 +119,6 @@ class NestedAdapter(FileAdapter):
         if depth > job.max_depth:
             raise Reject(f"it lies deeper than max_depth ({job.max_depth}) files in others", TOO_LARGE)
         self._take(part, name, job, depth)
-
-    def _failed(self) -> Reject:
-        """The reason of a dead letter for the files that could not be read."""
-        named = "; ".join(f"{place}: {error}" for place, error in self._failures[:_NAMED])
-        more = f"; and {len(self._failures) - _NAMED} more" if len(self._failures) > _NAMED else ""
-        read = "; what could be read was sent on" if self._is_sent else ""
-        reason = f"{len(self._failures)} of {self._count} files in it cannot be read{read}: {named}{more}"
-        return Reject(reason, self._failures[0][1].code)
 
 
 def _label(packet: Packet, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pypes import Example, Packet
 from pypes_documents.file_adapter import FileAdapter
@@ -18,12 +18,16 @@ class RSS(FileAdapter):
     summary beside the content), ``author``, ``created``, ``modified``, ``keywords``, ``language``, ``links``;
     metadata ``feed`` is the title of the feed.
 
-    Dead letters: ``document.malformed``, ``document.too_large`` (a bound is exceeded), ``document.no_text`` (no entries).
+    An entry that cannot be read makes the feed a dead letter that names it, while all others have been sent on.
+
+    Dead letters: ``document.malformed``, ``html.too_nested`` (of an entry), ``document.too_large`` (a bound is exceeded),
+    ``document.no_text`` (no entries).
     """
 
     icon = "rss"
     tags = ("format", "web")
     reader = "feed_reader"
+    parts = "entries"
     example = Example(
         takes=Packet(
             {
@@ -38,10 +42,3 @@ class RSS(FileAdapter):
 
     class Params(NestedBounds):
         pass
-
-    def process(self, packet: Packet) -> Any:
-        if packet.is_deletion:
-            return packet
-        for entry in self._read(packet, self.job()) or ():
-            self.send("out", entry)
-        return None

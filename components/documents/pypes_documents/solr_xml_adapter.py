@@ -21,6 +21,7 @@ class SolrXML(RSS):
     icon = "code-xml"
     tags = ("format", "xml")
     reader = "solr_reader"
+    parts = "documents"
     example = Example(
         takes=Packet(
             {

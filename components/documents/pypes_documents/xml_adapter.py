@@ -25,6 +25,7 @@ class XML(FileAdapter):
     icon = "code-xml"
     tags = ("format", "xml")
     reader = "xml_reader"
+    parts = "rows"
     example = Example(
         takes=Packet({"data": b"<list><part size='3'>pirn</part><part>heddle</part></list>"}),
         gives=[Packet({"name": "pirn", "cm": "3"}, {"row": 1}), Packet({"name": "heddle"}, {"row": 2})],
@@ -52,8 +53,7 @@ class XML(FileAdapter):
     def process(self, packet: Packet) -> Any:
         if packet.is_deletion or not self._fields:
             return super().process(packet)
-        for found in self._find(packet, self.job(), self._fields, self._rows):
-            self.send("out", found)
+        self.send_parts(self._find(packet, self.job(), self._fields, self._rows))
         return None
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from lxml import etree
 
 from pypes import Packet, Reject
-from pypes_documents.job import MALFORMED, MIB, NO_TEXT, TOO_LARGE, Job, Text, finish, put_facts
+from pypes_documents.job import MALFORMED, MIB, NO_TEXT, TOO_LARGE, Job, Text, Unread, finish, put_facts
 
 #: A document becomes a tree, which takes ten times as much memory.
 MOST_BYTES: Final = 32 * MIB
@@ -57,7 +57,7 @@ def _add(root: Any, text: Text) -> None:
         waiting += [(child, depth + is_section) for child in reversed(element)]
 
 
-def find(packet: Packet, job: Job, fields: Mapping[str, Any], rows: Any) -> Iterator[Packet]:
+def find(packet: Packet, job: Job, fields: Mapping[str, Any], rows: Any) -> Iterator[Packet | Unread]:
     """The packet with the fields that are found in it, or with ``rows``, a part for each element that these give.
 
     ``fields`` and ``rows`` are compiled XPath.
@@ -72,8 +72,12 @@ def find(packet: Packet, job: Job, fields: Mapping[str, Any], rows: Any) -> Iter
         raise Reject(f"no element of the XML is {rows.path}", NO_TEXT)
     for number, element in enumerate(found, 1):
         row = packet.derive("row", number, meta={"row": number})
-        put_found(row, element, fields)
-        yield row
+        try:
+            put_found(row, element, fields)
+        except Reject as fault:
+            yield Unread(row.part, fault)
+        else:
+            yield row
 
 
 def put_found(packet: Packet, element: Any, fields: Mapping[str, Any]) -> None:

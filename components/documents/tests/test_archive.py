@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,6 @@ from pypes.testing import ComponentSuite, run_component
 from pypes_documents.archive_adapter import Archive
 
 from .made import docx, packed, paragraph, tarred, zipped
-from .reading import refused
 from .test_eml import mail
 
 FILES = {"a/b.txt": b"one", "a/c.md": b"# two", "a/.DS_Store": b"\0", "empty.txt": b"", "logo.png": b"\x89PNG\0"}
@@ -79,7 +79,7 @@ class TestArchive(ComponentSuite):
             (zipped(FILES)[:-30], {}, "document.malformed", "the archive is damaged"),
             (gzip.compress(b"x" * 99)[:-12], {}, "document.malformed", "the archive is damaged"),
             (packed(dict.fromkeys("abc", b"x")), {"max_parts": 2}, "document.too_large", "more than max_parts (2)"),
-            (zipped({"a": b"x" * 5000}), {"max_bytes": 4000}, "document.too_large", "a in it is longer than max_bytes"),
+            (zipped({"a": b"x" * 5000}), {"max_bytes": 4000}, "document.too_large", "member=a: it is longer than max_bytes"),
             (zipped({"a": b"x" * 5000}), {"max_unpacked_bytes": 4000}, "document.too_large", "max_unpacked_bytes (4000)"),
             (gzip.compress(bytes(20 << 20)), {}, "document.too_large", "max_ratio (200)"),
             (zipped({"a": bytes(20 << 20)}), {}, "document.too_large", "max_ratio (200)"),
@@ -91,9 +91,92 @@ class TestArchive(ComponentSuite):
         assert letter.code == code
         assert reason in letter.error
 
-    def test_an_encrypted_member(self) -> None:
-        data = bytearray(packed({"a": b"x"}))
-        for sign, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-            data[data.index(sign) + at] |= 1
-        reason = "a in the archive is encrypted; pack it without a password"
-        assert refused(Archive, bytes(data)) == ("document.encrypted", reason)
+    @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+    @pytest.mark.parametrize(
+        ("change", "left", "reason"),
+        [
+            (
+                lambda data: data[:2048] + b"x" * 512 + data[2560:],
+                2,
+                "behind a/2.txt, the tar is damaged or cut off: ReadError: invalid header",
+            ),
+            (lambda data: data[:2048] + b"a" * 600, 2, "behind a/2.txt, the tar is damaged or cut off"),
+            (lambda data: data[:2048], 2, "behind a/2.txt, the tar is damaged or cut off"),
+            (lambda data: data[:2300], 2, "behind a/2.txt, the tar is damaged or cut off"),
+            (lambda data: data[:2561], 2, "behind a/3.txt, the tar is damaged or cut off: ReadError: unexpected end of data"),
+            (
+                lambda data: data + data,
+                4,
+                "behind link and the end of the tar, there is more: it was not read",
+            ),
+        ],
+    )
+    def test_a_tar_never_ends_silently(
+        self, pack: Callable[[bytes], bytes], change: Callable[[bytes], bytes], left: int, reason: str
+    ) -> None:
+        data = tarred({f"a/{number}.txt": b"text" for number in range(1, 5)})
+        result = run_component(Archive, [Packet({"data": pack(change(data))})])
+        assert len(result.packets) == left
+        (letter,) = result.dead_letters
+        assert letter.code == "document.malformed"
+        assert reason in letter.error
+
+    def test_a_compressed_tar_that_is_cut_off(self) -> None:
+        data = gzip.compress(tarred({f"{number}.txt": random.Random(number).randbytes(9000) for number in range(9)}))
+        (letter,) = run_component(Archive, [Packet({"data": data[:60_000]})]).dead_letters
+        assert letter.code == "document.malformed"
+        assert "Compressed file ended before the end" in letter.error
+        (letter,) = run_component(Archive, [Packet({"data": data[:-4]})]).dead_letters
+        assert "Compressed file ended before the end" in letter.error
+
+    @pytest.mark.parametrize(
+        ("flips", "code", "reason"),
+        [
+            ([(b"PK\x03\x04", 6, 1), (b"PK\x01\x02", 8, 1)], "document.encrypted", "it is encrypted; pack it without a password"),
+            ([(b"PK\x03\x04", 8, 99), (b"PK\x01\x02", 10, 99)], "document.malformed", "it is damaged: NotImplementedError"),
+            ([(b"two", 0, 1)], "document.malformed", "it is damaged: BadZipFile: Bad CRC-32"),
+            ([(b"PK\x03\x04", 0, 1)], "document.malformed", "it is damaged: BadZipFile: Bad magic number"),
+        ],
+    )
+    def test_one_member_that_cannot_be_read_costs_no_other(
+        self, flips: list[tuple[bytes, int, int]], code: str, reason: str
+    ) -> None:
+        data = bytearray(packed({"a/1.txt": b"one", "a/2.txt": b"two", "a/3.txt": b"three"}))
+        for sign, offset, bits in flips:
+            data[data.rindex(sign, 0, data.rindex(sign)) + offset if sign != b"two" else data.index(sign)] ^= bits
+        result = run_component(Archive, [Packet({"data": bytes(data)})])
+        assert [packet["text"] for packet in result.packets] == ["one", "three"]
+        (letter,) = result.dead_letters
+        assert letter.code == code
+        assert f"1 of 3 files in it cannot be read; what could be read was sent on: member=a%2F2.txt: {reason}" in letter.error
+
+    @pytest.mark.parametrize("make", [zipped, lambda files: gzip.compress(tarred(files))])
+    def test_one_member_that_is_too_long_costs_no_other(self, make: Callable[[dict[str, bytes]], bytes]) -> None:
+        data = make({"1.txt": b"one", "2.txt": b"x" * 50_000, "3.txt": b"three"})
+        result = run_component(Archive, [Packet({"data": data})], max_bytes=40_000)
+        assert [packet["text"] for packet in result.packets] == ["one", "three"]
+        assert [letter.code for letter in result.dead_letters] == ["document.too_large"]
+        assert "member=2.txt: it is longer than max_bytes (40000)" in result.dead_letters[0].error
+
+    def test_a_bound_of_all_ends_all(self) -> None:
+        data = zipped({"1.txt": b"one", "2.docx": docx(paragraph("x" * 5000)), "3.txt": b"three"})
+        (letter,) = run_component(Archive, [Packet({"data": data})], max_unpacked_bytes=4000).dead_letters
+        assert letter.code == "document.too_large"
+        assert "what could be read was sent on: unpacked, it is longer than max_unpacked_bytes (4000)" in letter.error
+
+    def test_all_that_failed_are_named(self) -> None:
+        data = zipped({f"{number}.pdf": b"%PDF-1.4" for number in range(120)})
+        (letter,) = run_component(Archive, [Packet({"data": data})]).dead_letters
+        assert "120 of 120 files in it cannot be read: member=0.pdf: " in letter.error
+        assert "; also member=5.pdf, member=6.pdf, " in letter.error
+        assert letter.error.endswith("member=99.pdf and 20 more")
+
+    def test_a_fault_of_a_reader_costs_no_other(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fault(packet: Packet, job: Any) -> None:
+            raise KeyError("nobody thought of it")
+
+        monkeypatch.setattr("pypes_documents.markdown_reader.read", fault)
+        result = run_component(Archive, [Packet({"data": zipped({"1.md": "# one", "2.txt": "two"})})])
+        assert [packet["text"] for packet in result.packets] == ["two"]
+        assert [letter.code for letter in result.dead_letters] == ["component.raised"]
+        assert "member=1.md: its reader failed: KeyError: 'nobody thought of it'" in result.dead_letters[0].error

@@ -121,6 +121,85 @@ class TestEML(ComponentSuite):
             " save it without one"
         )
 
+    def test_a_mail_within_that_cannot_be_written_costs_no_other(self) -> None:
+        inner = b"Subject: inner\n"
+        for depth in range(400):
+            inner += b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (depth, depth)
+        parts = (b"Content-Type: message/rfc822\n\n" + inner, b"Content-Disposition: attachment; filename=n.txt\n\nnotes")
+        data = HEAD + b"Content-Type: multipart/mixed; boundary=o\n\n--o\n" + b"\n--o\n".join(parts) + b"\n--o--\n"
+        result = run_component(EML, [Packet({"data": data})])
+        assert [packet["text"] for packet in result.packets] == ["", "notes"]
+        (letter,) = result.dead_letters
+        assert letter.code == "document.malformed"
+        assert "attachment=inner.eml: it is damaged: RecursionError" in letter.error
+
+    def test_a_page_goes_before_an_invitation(self) -> None:
+        made = MIMEMultipart("alternative")
+        made["Subject"] = "Looms"
+        made.attach(MIMEText("<p>page</p>", "html"))
+        made.attach(MIMEText("BEGIN:VCALENDAR", "calendar"))
+        result = run_component(EML, [Packet({"data": made.as_bytes()})])
+        assert [packet["text"] for packet in result.packets] == ["page", "BEGIN:VCALENDAR"]
+
+    def test_a_text_that_cannot_be_read_costs_no_attachment(self) -> None:
+        made = mail()
+        made.replace_header("Content-Type", "text/html")
+        made.set_payload("<div>" * 20_000)
+        made.add_attachment("notes", filename="notes.txt")
+        result = run_component(EML, [Packet({"data": made.as_bytes()})])
+        assert [packet["text"] for packet in result.packets] == ["notes\n"]
+        (letter,) = result.dead_letters
+        assert letter.code == "html.too_nested"
+        assert "the document itself cannot be read; what could be read was sent on: " in letter.error
+
+    @pytest.mark.parametrize(
+        "head",
+        [
+            b"Content-Type: text/plain; charset*=utf-8''%C3%A9",
+            b"Content-Type: text/plain; charset*=x-odd''%E9",
+            b'Content-Type: text/plain; charset="a\0b"',
+            b"Content-Type: text/plain; charset=\xe9",
+            b"Content-Type: text/plain; name*=x-odd''%E9",
+            b"Content-Type: text/plain; name*0*=x-odd''%E9; name*1=b",
+            b'Content-Type: text/plain; name="=?x-odd?q?=E9?="',
+            b"Content-Type: ;;;",
+            b"Content-Type: \xe9/\xe9",
+            b"Content-Type: message/rfc822",
+            b"Content-Type: message/delivery-status",
+            b"Content-Type: message/external-body",
+            b"Content-Type: multipart/alternative; boundary=b",
+            b"Content-Type: multipart/mixed",
+            b"Content-Disposition: \xe9; filename=\xe9",
+            b"Content-Disposition: attachment; filename*=a",
+            b"Content-Disposition: attachment; filename*=utf-8''%ff%fe",
+            b"Content-Transfer-Encoding: base64",
+            b"Content-Transfer-Encoding: x-uuencode",
+            b"Content-Transfer-Encoding: \xe9",
+            b"Date: Sun, 99 Nov 99999999999 99:99:99 +999999",
+            b'From: "\xe9 <@,;:<>',
+            b"Subject: =?utf-8?b?A?= =?x?x?x?= =?utf-8?b?====?=",
+        ],
+    )
+    @pytest.mark.parametrize("body", [b"Gr\xfc\xdfe", b"", b"begin 644 x\n#:&D*\n \nend\n"])
+    def test_odd_heads_and_bodies_have_a_fate(self, head: bytes, body: bytes) -> None:
+        for data in (
+            b"X: 1\n" + head + b"\n\n" + body,
+            HEAD + b"Content-Type: multipart/mixed; boundary=o\n\n--o\n" + head + b"\n\n" + body + b"\n--o--\n",
+        ):
+            result = run_component(EML, [Packet({"data": data})])
+            assert result.packets or result.dead_letters
+            assert [letter.error for letter in result.dead_letters if not letter.code.startswith(("document.", "html."))] == []
+
+    def test_bounds(self) -> None:
+        made = mail()
+        for number in range(5):
+            made.add_attachment(f"notes {number}", filename=f"{number}.txt")
+        result = run_component(EML, [Packet({"data": made.as_bytes()})], max_parts=3)
+        assert len(result.packets) == 4
+        (letter,) = result.dead_letters
+        assert letter.code == "document.too_large"
+        assert "there are more than max_parts (3) files in it" in letter.error
+
     def test_pictures_may_be_asked_for(self) -> None:
         made = mail()
         made.add_attachment(b"\x89PNG\r\n\x1a\n\0\0", maintype="image", subtype="png", filename="logo.png")

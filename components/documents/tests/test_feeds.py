@@ -79,6 +79,16 @@ class TestRSS(ComponentSuite):
         result = run_component(RSS, [Packet({"data": data.encode()})])
         assert [letter.code for letter in result.dead_letters] == [code]
 
+    def test_one_entry_that_cannot_be_read_costs_no_other(self) -> None:
+        item = "<item><guid>{}</guid><description>{}</description></item>"
+        deep = "&lt;div&gt;" * 20_000
+        data = FEED.format(item.format("a", "one") + item.format("b", deep) + item.format("c", "three"))
+        result = run_component(RSS, [Packet({"data": data.encode()})])
+        assert [packet["text"] for packet in result.packets] == ["one", "three"]
+        (letter,) = result.dead_letters
+        assert letter.code == "html.too_nested"
+        assert "1 of 3 entries in it cannot be read; what could be read was sent on: entry=b: " in letter.error
+
     def test_bounds(self) -> None:
         data = FEED.format(ITEM.format("http://example.org/1") * 3).encode()
         result = run_component(RSS, [Packet({"data": data})], max_parts=2)

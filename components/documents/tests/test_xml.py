@@ -48,6 +48,14 @@ class TestXML(ComponentSuite):
         one = read(XML, BOOK, fields={"name": "//chapter/title", "is_book": "boolean(/book)"})
         assert one.get_attributes() == {"name": ["Parts"], "is_book": ["true"]}
 
+    def test_one_row_without_fields_costs_no_other(self) -> None:
+        params: dict[str, Any] = {"rows": "//a", "fields": {"b": "b"}}
+        result = run_component(XML, [Packet({"data": b"<x><a><b>1</b></a><a/><a><b>3</b></a></x>"})], **params)
+        assert [packet["b"] for packet in result.packets] == ["1", "3"]
+        (letter,) = result.dead_letters
+        assert letter.code == "document.no_text"
+        assert "1 of 3 rows in it cannot be read; what could be read was sent on: row=2: none of b" in letter.error
+
     @pytest.mark.parametrize(
         ("data", "params", "code", "reason"),
         [

@@ -1,0 +1,55 @@
+"""The fates of the files in a document, or of its entries: each is sent on or fails alone; one reason names all failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from pypes import Reject
+
+#: Failures that the reason of a dead letter tells of, and those that it names beyond.
+_TOLD: Final = 5
+_NAMED: Final = 100
+
+
+class Fates:
+    """The fates of the parts of one document."""
+
+    def __init__(self, parts: str = "files") -> None:
+        """``parts`` names them in reasons."""
+        #: Parts that were seen.
+        self.count = 0
+        #: True once something was sent on.
+        self.is_sent = False
+        self._parts = parts
+        self._failures: list[tuple[str, Reject]] = []
+        self._own: Reject | None = None
+
+    def fail(self, place: str, fault: Reject) -> None:
+        """Note that a part cannot be read."""
+        self._failures.append((place, fault))
+
+    @contextmanager
+    def of_document(self) -> Iterator[None]:
+        """Reads a document with all its parts; where anything failed, raises one ``Reject`` that tells of all."""
+        try:
+            yield
+        except Reject as fault:
+            if not self.is_sent and not self._failures:
+                raise
+            self._own = fault
+        if self._failures or self._own:
+            raise self._fault()
+
+    def _fault(self) -> Reject:
+        told = [f"{place}: {fault}" for place, fault in self._failures[:_TOLD]]
+        if more := ", ".join(place for place, _ in self._failures[_TOLD:_NAMED]):
+            left = len(self._failures) - _NAMED
+            told.append(f"also {more}" + (f" and {left} more" if left > 0 else ""))
+        if self._own:
+            told.append(f"the document itself: {self._own}" if told else str(self._own))
+        failed = f"{len(self._failures)} of {self.count} {self._parts} in it" if self._failures else "the document itself"
+        read = "; what could be read was sent on" if self.is_sent else ""
+        code = self._failures[0][1].code if self._failures else self._own.code if self._own else ""
+        return Reject(f"{failed} cannot be read{read}: {'; '.join(told)}", code)
