@@ -53,9 +53,12 @@ def _children() -> set[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _descriptions_are_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nodes find out of installed components once in a session: each would start two processes for that."""
+    """Nodes and commands find out of installed components once in a session: each would start a process per distribution."""
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "session-cache"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(DESCRIPTIONS, str(tmp_path_factory.mktemp("descriptions")))
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        patch.setenv(DESCRIPTIONS, str(cache / "pypes"))
         yield
 
 

@@ -41,6 +41,7 @@ def share_descriptions(data: Path) -> None:
     shared = os.environ.get(DESCRIPTIONS)
     if shared and not (data / "cache").exists():
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        Path(shared).mkdir(parents=True, exist_ok=True)
         (data / "cache").symlink_to(shared)
 
 
@@ -203,7 +204,8 @@ class Node(Server):
         self.add(graph)
         share_descriptions(base / "data")
         command = [
-            sys.executable, "-m", "pypes", "serve",
+            # as of the installed command, its folder is none to import from: what is known of components depends on those
+            sys.executable, "-P", "-m", "pypes", "serve",
             "--bind", f"127.0.0.1:{port}",
             "--workers", str(workers), "--instances", str(instances),
             "--data", str(base / "data"), "--graphs", str(self.graphs), "--default", graph["name"], *flags,

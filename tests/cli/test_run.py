@@ -59,7 +59,7 @@ def place(tmp_path: Path) -> Path:
 
 def run(place: Path, *arguments: str, data: bytes = b"", expect: int = 0) -> tuple[list[Any], str]:
     """What came out on standard output, as JSON, and what was said on standard error."""
-    command = [sys.executable, "-m", "pypes", "run", *arguments]
+    command = [sys.executable, "-P", "-m", "pypes", "run", *arguments]
     done = subprocess.run(command, cwd=place, input=data, capture_output=True, check=False, timeout=60)
     assert done.returncode == expect, done.stderr.decode()
     return [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
@@ -157,7 +157,7 @@ def test_a_set_up_that_fails_is_told_in_a_sentence_by_whichever_process(place: P
 
 
 def test_a_reader_that_leaves_ends_the_command(place: Path) -> None:
-    command = [sys.executable, "-m", "pypes", "run", "lines.json"]
+    command = [sys.executable, "-P", "-m", "pypes", "run", "lines.json"]
     with subprocess.Popen(command, cwd=place, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.close()
@@ -175,7 +175,7 @@ def test_a_closed_input_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_an_interrupted_run_aborts_quietly(place: Path) -> None:
-    command = [sys.executable, "-m", "pypes", "run", "lines.json"]
+    command = [sys.executable, "-P", "-m", "pypes", "run", "lines.json"]
     # who runs the tests in the background has a shell that ignores it for them
     heard = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
     pipe = subprocess.PIPE

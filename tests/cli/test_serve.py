@@ -6,7 +6,7 @@ import pytest
 
 
 def serve(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pypes", "serve", *arguments]
+    command = [sys.executable, "-P", "-m", "pypes", "serve", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
 
 

@@ -298,7 +298,7 @@ def test_no_command_tells_a_secret(tmp_path: Path, command: str) -> None:
     (tmp_path / "post.json").write_text('{"how": "raise"}')
     files = ["leaks.json"] if command == "test" else ["leaks.json", "post.json"]
     done = subprocess.run(
-        [sys.executable, "-m", "pypes", command, *files, "--load", "parts.py"],
+        [sys.executable, "-P", "-m", "pypes", command, *files, "--load", "parts.py"],
         cwd=tmp_path,
         env={**os.environ, **MARKERS},
         capture_output=True,

@@ -143,9 +143,9 @@ class Node:
         self.socket = str(find_runtime_dir(folder / "data") / "control.sock")
         self.events: list[dict[str, Any]] = []
         self.seen: dict[int, psutil.Process] = {}
-        command = [sys.executable, "-m", "pypes", "serve", "--bind", "127.0.0.1:0", "--load", "parts.py", "--log-level", "DEBUG"]
+        command = [sys.executable, "-P", "-m", "pypes", "serve", "--bind", "127.0.0.1:0", "--load", "parts.py"]
         self.process = subprocess.Popen(
-            [*command, "--log-format", "json", "--instances", "2", "--workers", "1", *arguments],
+            [*command, "--log-level", "DEBUG", "--log-format", "json", "--instances", "2", "--workers", "1", *arguments],
             cwd=folder,
             env={**os.environ, **environ},
             stdin=subprocess.DEVNULL,
