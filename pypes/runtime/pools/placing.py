@@ -14,9 +14,10 @@ from pypes.graph.pools import pool_of
 from pypes.graph.spec import ComponentSpec, describe
 from pypes.placement import isolate
 from pypes.placement.found_again import given_parameters, home_of, refuse_in_pool_worker
+from pypes.placement.keeper import LocalKeeper
 from pypes.runtime.making import Site
 from pypes.runtime.pools.order import PoolOrder, PoolUse, filter_of, timeout_of
-from pypes.runtime.pools.proxy import in_own_processes, in_processes, in_threads
+from pypes.runtime.pools.proxy import in_processes, in_threads
 from pypes.runtime.pools.remote_keeper import RemoteKeeper
 
 
@@ -49,7 +50,8 @@ def place(
     if pool.threads:
         return in_threads(spec, filter, site, pool, width or pool.threads)
     order = PoolOrder(name, pool, (filter,), pool.timeout_s or timeout_s, site.paths)
-    return in_own_processes(spec, order, site, width or pool.processes)
+    keeper = LocalKeeper(order, width or pool.processes, order.bounds, name)
+    return in_processes(spec, name, site, pool, keeper)
 
 
 def place_made(component: Component, name: str, pool: Pool, connected: Graph, site: Site, limits: Limits) -> Component:

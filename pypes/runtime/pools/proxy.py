@@ -13,11 +13,11 @@ from pypes.graph.spec import ComponentSpec
 from pypes.packet import Packet
 from pypes.placement.executor import Executor, Outcome
 from pypes.placement.keeper import Keeper
-from pypes.placement.process_executor import ProcessExecutor, processes
+from pypes.placement.process_executor import ProcessExecutor
 from pypes.placement.retold import Told, heard
 from pypes.placement.thread_executor import ThreadExecutor
 from pypes.runtime.making import Site
-from pypes.runtime.pools.order import PooledFilter, PoolOrder
+from pypes.runtime.pools.order import PooledFilter
 from pypes.runtime.pools.work import Answer, FilterWork
 
 #: Kinds of components that run in pools.
@@ -45,7 +45,7 @@ class PoolProxy(Component):
     number: int = 0
     executor: Executor
     most_together: int
-    is_timed: bool
+    is_timed = False
     takes_batches: bool
 
     def setup(self) -> None:
@@ -76,22 +76,10 @@ class PoolProxy(Component):
         self.executor.close()
 
 
-def in_processes(spec: ComponentSpec, filter: str, site: Site, pool: Pool, keeper: Keeper, number: int) -> PoolProxy:
-    """The proxy of a filter whose pool workers a keeper has, where it has this number."""
-    made = _proxy(spec, filter, site, ProcessExecutor(keeper, folder=site.paths.data_dir))
-    made.number, made.is_timed = number, False
-    made.most_together = pool.most_together(batches=spec.batches, batch_size=spec.batch_size)
-    # its time is kept where it runs
-    made.timeout_s = math.inf
-    return made
-
-
-def in_own_processes(spec: ComponentSpec, order: PoolOrder, site: Site, width: int) -> PoolProxy:
-    """The proxy of a filter with ``width`` pool workers that belong to this process, for graphs that run outside of a node."""
-    made = _proxy(spec, order.filters[0].name, site, processes(order, width, order.bounds, order.name, site.paths.data_dir))
-    made.is_timed = False
-    made.most_together = order.pool.most_together(batches=spec.batches, batch_size=spec.batch_size)
-    made.timeout_s = math.inf
+def in_processes(spec: ComponentSpec, filter: str, site: Site, pool: Pool, keeper: Keeper, number: int = 0) -> PoolProxy:
+    """The proxy of a filter whose pool workers a keeper has, where it has this number. Its time is kept where it runs."""
+    made = _proxy(spec, filter, site, pool, ProcessExecutor(keeper, folder=site.paths.data_dir))
+    made.number, made.timeout_s = number, math.inf
     return made
 
 
@@ -101,14 +89,12 @@ def in_threads(spec: ComponentSpec, filter: PooledFilter, site: Site, pool: Pool
     def make() -> FilterWork:
         return FilterWork((filter,), site, is_own_process=False)
 
-    made = _proxy(spec, filter.name, site, ThreadExecutor(make, width, folder=site.paths.data_dir))
-    made.is_timed = True
-    made.most_together = pool.most_together(batches=spec.batches, batch_size=spec.batch_size)
-    made.timeout_s = spec.timeout_s
+    made = _proxy(spec, filter.name, site, pool, ThreadExecutor(make, width, folder=site.paths.data_dir))
+    made.is_timed, made.timeout_s = True, spec.timeout_s
     return made
 
 
-def _proxy(spec: ComponentSpec, filter: str, site: Site, executor: Executor) -> PoolProxy:
+def _proxy(spec: ComponentSpec, filter: str, site: Site, pool: Pool, executor: Executor) -> PoolProxy:
     # under the same name, because that is what logs and dead letters call it
     name = spec.attr.rpartition(".")[2] or spec.name
     own = {"__doc__": spec.doc, "inputs": dict(spec.inputs), "outputs": dict(spec.outputs)}
@@ -117,5 +103,6 @@ def _proxy(spec: ComponentSpec, filter: str, site: Site, executor: Executor) -> 
     made: PoolProxy = type(name, (PoolProxy, _KINDS[spec.kind]), own)()
     made.name, made.max_attempts, made.executor = filter, spec.max_attempts, executor
     made.takes_batches = spec.batches
+    made.most_together = pool.most_together(batches=spec.batches, batch_size=spec.batch_size)
     made.data_dir, made.paths, made.secrets = site.paths.data_dir, site.paths, site.secrets
     return made
