@@ -175,7 +175,7 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     folder = Path.cwd() if folder is None else folder
-    source = config or (folder / "pypes.ini" if (folder / "pypes.ini").is_file() else None)
+    source = config or settings_file(folder)
     reader = _Reader()
     if source is not None:
         reader.add(_read_ini(source), f"{source}: ", source.absolute().parent)
@@ -188,6 +188,12 @@ def load_settings(
     if reader.problems:
         raise InvalidConfig("the configuration is not valid", problems=reader.problems)
     return settings
+
+
+def settings_file(folder: Path) -> Path | None:
+    """The settings file of a node that is started in ``folder``, if there is one."""
+    path = folder / "pypes.ini"
+    return path if path.is_file() else None
 
 
 def split_bind(bind: str) -> tuple[str, int]:

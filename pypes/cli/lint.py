@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from pypes.cli.catalogue import find_components, load_option
-from pypes.config import Settings, load_settings
+from pypes.config import Settings, load_settings, settings_file
 from pypes.core.secrets import VARIABLE, Secrets
 from pypes.errors import InvalidGraph, InvalidInput, Problem, PypesError
 from pypes.graph.advice import advise
@@ -23,11 +23,16 @@ from pypes.registry import Catalogue, make
 @click.command()
 @click.argument("graphs", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @load_option
-@click.option("--config", type=click.Path(path_type=Path), help="Settings file of the node: warn of limits beyond its own.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Settings file of the node, whose pools and limits count; by default ./pypes.ini, if it exists.",
+)
 @click.option("--env", is_flag=True, help="Read ${NAME} in parameters from the environment, as deployment does.")
 def lint(graphs: tuple[Path, ...], load_files: tuple[Path, ...], config: Path | None, env: bool) -> None:
     """Check GRAPHS and name every problem with its place; exit code 1 if there is one that is no mere warning."""
-    settings = None if config is None else load_settings(config)
+    source = config or settings_file(Path.cwd())
+    settings = None if source is None else load_settings(source)
     catalogue = find_components(load_files)
     total = 0
     for path in graphs:
@@ -75,5 +80,13 @@ def _unmade(graph: Graph, catalogue: Catalogue, environ: Mapping[str, str] | Non
 def _warnings(path: Path, catalogue: Catalogue, settings: Settings | None) -> list[Problem]:
     graph = loads(path.read_bytes())
     if settings is None:
-        return advise(graph, catalogue)
+        return [*_unknown_pools(graph), *advise(graph, catalogue)]
     return advise(graph, catalogue, settings.limits, settings.server.workers)
+
+
+def _unknown_pools(graph: Graph) -> Iterator[Problem]:
+    """Pools that only the settings of a node can have, which are not known here."""
+    for name, node in graph.nodes.items():
+        if isinstance(node.pool, str) and node.pool not in graph.pools:
+            message = f"the node must have [pool:{node.pool}] in its pypes.ini; give that with --config, and it is looked at"
+            yield Problem(f"nodes.{name}.pool", message, "graph.unknown_pool")

@@ -155,6 +155,24 @@ class TestLint:
         assert "limits.queue_max_bytes: warning: is more than the 2097152 that the node has" in result.output
         assert "warning" not in run("lint", path).output
 
+    def test_pools_are_those_of_the_settings_that_serve_finds(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "g.json"
+        path.write_text(
+            '{"pypes": 1, "name": "g", "nodes": {"json": {"component": "JSON", "pool": "models"}, "end": {"component": "Null"}},'
+            ' "wires": [["json.out", "end.in"]]}'
+        )
+        monkeypatch.chdir(tmp_path)
+        result = run("lint", path)
+        assert result.exit_code == 0, result.output
+        warning = "the node must have [pool:models] in its pypes.ini; give that with --config, and it is looked at"
+        assert f"nodes.json.pool: warning: {warning} [graph.unknown_pool]" in result.output
+        (tmp_path / "pypes.ini").write_text("[pool:models]\nprocesses = 1\n")
+        assert run("lint", path).output == f"{path}: ok\n"
+        (tmp_path / "pypes.ini").write_text("[pool:model]\nprocesses = 1\n")
+        result = run("lint", path)
+        assert result.exit_code == 1
+        assert "there is no pool 'models'; did you mean 'model'?" in result.output
+
     def test_parameters_that_a_component_refuses_are_a_problem(self, tmp_path: Path) -> None:
         (tmp_path / "range.py").write_text(
             'from pypes import Parameters, Transformer\nclass Range(Transformer):\n    """Has two ends."""\n'
