@@ -9,18 +9,28 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final
 
+from pypes.core.limits import MIB
 from pypes.core.sizes import size_of
 
 #: Most pool workers of one pool.
 MOST_PROCESSES: Final = 64
 MOST_THREADS: Final = 256
+#: Bytes of address space with which Python, the runtime and a small component can be loaded.
+LEAST_MEMORY: Final = 128 * MIB
 #: Most packets that travel together.
 MOST_STRIDE: Final = 1024
 #: Packets that travel together where a pool does not say so; a thread takes them one by one, as nothing travels, or in batches.
 STRIDE: Final = 16
 
-#: Options that only processes have.
-_OF_PROCESSES: Final = ("stride", "timeout_s", "memory", "python")
+#: Options that only processes have, and the reason why.
+_NOT_OF_THREADS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "stride": "nothing travels to threads; leave it out (batch_size of the component bounds its batches)",
+        "timeout_s": "a thread cannot be ended; give the filter its timeout_s, or use processes",
+        "memory": "a thread has the memory of its instance; leave it out, or use processes",
+        "python": "a thread is run by the interpreter of its instance; leave it out, or use processes",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +117,12 @@ class _Reading:
         number = 0.0
         with suppress(ValueError):
             number = size_of(value) if isinstance(value, str) else value if type(value) is int else 0.0
-        if number >= 1 and number == int(number):
-            self.read[option] = int(number)
+        if number != int(number) or number <= 0:
+            self.add(option, 'must be a size in bytes, such as 2147483648 or "2GiB"')
+        elif number < LEAST_MEMORY:
+            self.add(option, f"must be {LEAST_MEMORY // MIB} MiB or more: no process can be set up with less")
         else:
-            self.add(option, 'must be a size greater than zero, such as 1048576 or "2GiB"')
+            self.read[option] = int(number)
 
     def path(self, option: str) -> None:
         value = self.obj.get(option)
@@ -140,9 +152,9 @@ def read_pool(obj: Mapping[str, Any], add: Callable[[str, str], None]) -> Pool:
     elif not (has_processes or has_threads):
         add("", 'a pool says how many pool workers it has: "processes": 2, or "threads": 16')
     elif has_threads:
-        for option in _OF_PROCESSES:
+        for option in _NOT_OF_THREADS:
             if obj.get(option) is not None:
-                add(option, "a thread takes packets one by one and cannot be ended or bounded; leave it out, or use processes")
+                add(option, _NOT_OF_THREADS[option])
     return Pool(**reading.read)
 
 

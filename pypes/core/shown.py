@@ -27,7 +27,7 @@ def shown(value: Any, clean: Clean = str, *, named: bool = True) -> str:
     try:
         text = str(value)
         if named and isinstance(value, BaseException):
-            text = f"{type(value).__name__}: {text}"
+            text = f"{type(value).__name__}: {text}" if text else type(value).__name__
     except BaseException as error:  # whatever it is, the value is to blame, and only its text is missing
         text = f"<{_name(value)}, and {_name(error)} in its text>"
     return bounded(text, REASON_CHARS, clean)

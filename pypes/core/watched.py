@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pypes.core.lifeline import exit_now
+from pypes.core.shown import shown
 
 log = logging.getLogger(__name__)
 
@@ -40,5 +41,5 @@ def watched_thread(work: Callable[[], Any], name: str, on_failed: Callable[[], N
 
 def report(name: str, error: BaseException | None) -> None:
     """Log that background work has ended unasked, and of what."""
-    reason = "the task ended or was cancelled unexpectedly" if error is None else f"{type(error).__name__}: {error}"
+    reason = "the task ended or was cancelled unexpectedly" if error is None else shown(error)
     log.critical("background work failed", extra={"work": name, "reason": reason}, exc_info=error)

@@ -97,9 +97,9 @@ class LocalKeeper:
         """Start all pool workers; blocks until they are set up. Raises what the set-up of one raised, and ends the others."""
         self._is_closed.clear()
         try:
-            for seat in range(self.width):
-                name = f"{self._name}-{seat}" if self.width > 1 else self._name
-                self._respawners.append(Respawner(name, self._start, self._wait_s, self._place))
+            # all have the name of the filter or the pool, by which their errors are told
+            for _ in range(self.width):
+                self._respawners.append(Respawner(self._name, self._start, self._wait_s, self._place))
             for respawner in self._respawners:
                 respawner.first()
         except BaseException:

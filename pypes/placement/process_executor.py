@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from pypes.core.shown import shown
 from pypes.core.watched import watched_thread
 from pypes.errors import Reject, Unreachable
 from pypes.placement import parcels, pool_frames
@@ -307,7 +308,7 @@ def _waiting(seen: SeenProgress | None) -> Iterator[None]:
 
 def _unreadable(error: Exception) -> Reject:
     """The error of a value whose own code raised when it was read here."""
-    return Reject(f"the result cannot be read here: {type(error).__name__}: {error}", pool_frames.VALUE)
+    return Reject(f"the result cannot be read here: {shown(error)}", pool_frames.VALUE)
 
 
 def _unspeakable(error: Exception) -> Outcome:

@@ -22,6 +22,7 @@ import msgspec
 
 from pypes.component import Component
 from pypes.core.lifeline import die_with_parent
+from pypes.core.shown import shown
 from pypes.errors import InvalidComponent
 from pypes.graph.spec import describe
 from pypes.registry.constructing import Constructor
@@ -112,7 +113,7 @@ def _reason(error: BaseException, needs: Mapping[str, str]) -> str:
 def _error(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
-    reason = f"{type(error).__name__}: {error}".rstrip(": ")
+    reason = shown(error)
     if isinstance(error, InvalidComponent):
         return error.message
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<frozen")]

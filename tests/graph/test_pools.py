@@ -127,13 +127,22 @@ def test_every_fault_in_the_form_is_told_at_once() -> None:
         "nodes.change.pool.processes": "must be a whole number from 1 to 64",
         "nodes.change.pool.stride": "must be a whole number from 1 to 1024",
         "nodes.change.pool.timeout_s": "must be a number of seconds greater than zero",
-        "nodes.change.pool.memory": 'must be a size greater than zero, such as 1048576 or "2GiB"',
+        "nodes.change.pool.memory": 'must be a size in bytes, such as 2147483648 or "2GiB"',
         "nodes.change.pool.python": 'must be the whole path of an interpreter, such as "/opt/models/bin/python"',
         "nodes.change.pool.workers": "unknown key; a pool has processes, threads, stride, timeout_s, memory, python",
     }
     assert "not both" in faults(pool={"processes": 1, "threads": 1})["nodes.change.pool.threads"]
     assert "how many" in faults(pool={"stride": 4})["nodes.change.pool"]
-    assert "cannot be ended or bounded" in faults(pool={"threads": 4, "timeout_s": 1})["nodes.change.pool.timeout_s"]
+    threads = {"threads": 4, "timeout_s": 1, "stride": 8, "memory": "2GiB", "python": "/opt/bin/python"}
+    assert faults(pool=threads) == {
+        "nodes.change.pool.timeout_s": "a thread cannot be ended; give the filter its timeout_s, or use processes",
+        "nodes.change.pool.stride": "nothing travels to threads; leave it out (batch_size of the component bounds its batches)",
+        "nodes.change.pool.memory": "a thread has the memory of its instance; leave it out, or use processes",
+        "nodes.change.pool.python": "a thread is run by the interpreter of its instance; leave it out, or use processes",
+    }
+    small = faults(pool={"processes": 1, "memory": "1KiB"})["nodes.change.pool.memory"]
+    assert small == "must be 128 MiB or more: no process can be set up with less"
+    assert graph(pool={"processes": 1, "memory": "128MiB"}).nodes["change"].pool == Pool(processes=1, memory=128 << 20)
     assert "must be the name of a pool" in faults(pool=3)["nodes.change.pool"]
     assert faults(pools={"": {"threads": 1}, "a": 3}) == {
         "pools.": "needs a name, by which filters name the pool",

@@ -19,7 +19,8 @@ from pypes.errors import ComponentError
 from pypes.placement.keeper import Connection, LocalKeeper
 from pypes.placement.pool_process import Loss
 from pypes.runtime.pools.keeper_server import KeeperServer
-from pypes.runtime.pools.order import PooledFilter, PoolOrder, PoolUse
+from pypes.runtime.pools.order import PoolOrder, PoolUse
+from pypes.runtime.pools.work import SETUP_FAILED
 
 SOCKET = "pools.sock"
 
@@ -28,7 +29,7 @@ class PoolFailed(ComponentError):
     """Raised for a pool that could not be set up; nothing of it is left."""
 
     def __init__(self, graph: str, filter: str, message: str, traceback: str = "") -> None:
-        super().__init__(message, code="graph.setup_failed", where=f"{graph}.{filter}")
+        super().__init__(message, code=SETUP_FAILED, where=f"{graph}.{filter}")
         self.graph = graph
         self.filter = filter
         self.traceback = traceback
@@ -147,7 +148,8 @@ class NodePools:
         if pool.is_ready:
             return
         assert pool.setup is not None
-        first = pool.order.filters[0]
+        order = pool.order
+        first = order.filters[0]
         done, _ = await asyncio.wait([pool.setup], timeout=timeout_s)
         if not done:
             self._end(pool)
@@ -155,7 +157,7 @@ class NodePools:
         error = pool.setup.exception()
         if error is not None:
             self._end(pool)
-            graph, filter, message = _place_of(error, first)
+            graph, filter, message = _place_of(error, order)
             raise PoolFailed(graph, filter, message, trace_of(error))
 
     # -- the end ----------------------------------------------------------------------------------------
@@ -204,10 +206,13 @@ class NodePools:
         ]
 
 
-def _place_of(error: BaseException, first: PooledFilter) -> tuple[str, str, str]:
-    """Graph and filter that could not be set up, and why."""
-    where = error.where if isinstance(error, ComponentError) else ""
-    graph, dot, filter = where.partition(".")
-    if dot and isinstance(error, ComponentError):
+def _place_of(error: BaseException, order: PoolOrder) -> tuple[str, str, str]:
+    """Graph and filter that could not be set up, and why; the first of the pool, if nobody knows which it was."""
+    if isinstance(error, ComponentError) and error.code == SETUP_FAILED:
+        graph, _, filter = error.where.partition(".")
         return graph, filter, error.message
-    return first.graph, first.name, error.message if isinstance(error, ComponentError) else shown(error)
+    first = order.filters[0]
+    message = error.message if isinstance(error, ComponentError) else shown(error)
+    if len(order.filters) > 1:
+        message = f"{message} of pool {order.name} ({', '.join(f'{each.graph}.{each.name}' for each in order.filters)})"
+    return first.graph, first.name, message

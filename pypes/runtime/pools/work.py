@@ -26,6 +26,8 @@ from pypes.placement.worker_context import WorkerContext
 from pypes.runtime.making import Site
 
 HOOK = "process_batch"
+#: The code of a component that could not be set up; where it was is ``graph.filter`` then.
+SETUP_FAILED: Final = "graph.setup_failed"
 
 #: Values that are sent on their way together, and their bytes.
 PART_VALUES: Final = 64
@@ -104,7 +106,7 @@ class FilterWork:
                 raise fault
         except BaseException as error:
             message = clean(error.message) if isinstance(error, PypesError) else f"set-up failed: {shown(error, clean)}"
-            raise ComponentError(message, code="graph.setup_failed", where=f"{filter.graph}.{filter.name}") from error
+            raise ComponentError(message, code=SETUP_FAILED, where=f"{filter.graph}.{filter.name}") from error
 
     def _send_part(self, part: Part) -> None:
         self.send_part(part)

@@ -137,6 +137,23 @@ def test_a_set_up_that_fails_or_hangs_leaves_nothing(tmp_path: Path) -> None:
     play(part, tmp_path)
 
 
+def test_a_pool_worker_that_dies_at_set_up_names_filters_of_the_graph(tmp_path: Path) -> None:
+    """Neither the pool nor the place of the pool worker in it is taken for a filter, whatever they are called."""
+
+    async def part(pools: NodePools, needed: set[str]) -> None:
+        alone = order(Pool(processes=2), "g.work", do="die")
+        with pytest.raises(PoolFailed, match=r"^g\.work: exited with status 3 at set-up$") as caught:
+            await pools.hold([alone], PATIENCE_S)
+        assert caught.value.where == "g.work"
+        [one] = order(do="die").filters
+        both = replace(alone, name="my.models", filters=(one, replace(one, name="other")))
+        with pytest.raises(PoolFailed, match=r"at set-up of pool my.models \(g.work, g.other\)$") as caught:
+            await pools.hold([both], PATIENCE_S)
+        assert caught.value.where == "g.work"
+
+    play(part, tmp_path)
+
+
 def test_a_pool_that_is_gone(tmp_path: Path) -> None:
     async def part(pools: NodePools, needed: set[str]) -> None:
         with pytest.raises(ComponentError, match="no such pool"):

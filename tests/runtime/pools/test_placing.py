@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pypes.component import Operator, Transformer
-from pypes.errors import InvalidComponent, InvalidGraph
+from pypes.errors import ComponentError, InvalidComponent, InvalidGraph
 from pypes.packet import Packet
 from pypes.runtime.local import Pipeline
 from tests.runtime.pools.parts import Work
@@ -39,6 +39,11 @@ def test_packets_fail_there_as_they_do_here() -> None:
     with Pipeline(nodes={"work": work()}, pools={"work": {"threads": 2}}) as pipeline:
         assert pipeline.push([Packet({"n": 1, "do": "reject"})]) == []
         assert [letter.code for letter in pipeline.dead_letters] == ["my.code"]
+
+
+def test_a_pool_worker_that_dies_at_set_up_is_told_of_with_the_name_of_its_filter() -> None:
+    with pytest.raises(ComponentError, match="ComponentError: evil: exited with status 3 at set-up"):
+        Pipeline(nodes={"evil": work(do="die")}, pools={"evil": {"processes": 2}})
 
 
 def test_what_cannot_be_is_refused() -> None:
