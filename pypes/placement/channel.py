@@ -33,14 +33,10 @@ class Broken(Exception):
 
 
 class Patience:
-    """Time that the other side has to say something; ``is_stopped`` tells whether it could not, because it does not run.
+    """Time that the other side has to say something; none passes while this process does not run."""
 
-    No time passes either while this process does not run: both may be stopped from outside, and nobody is to blame for that.
-    """
-
-    def __init__(self, left_s: float, is_stopped: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, left_s: float) -> None:
         self.left_s = left_s
-        self._is_stopped = is_stopped
 
     def wait(self, poll: Callable[[float], Any]) -> None:
         """Block until ``poll`` (of milliseconds) finds something. Raises ``TimeoutError`` when no time is left."""
@@ -48,8 +44,7 @@ class Patience:
             slice_s = min(self.left_s, SLICE_S)
             begin = time.monotonic()
             found = poll(slice_s * 1000)
-            if found or not self._is_stopped():
-                self.left_s -= min(time.monotonic() - begin, slice_s)
+            self.left_s -= min(time.monotonic() - begin, slice_s)
             if found:
                 return
             if self.left_s <= 0:

@@ -29,7 +29,8 @@ class Bounds:
 
     #: Address space of the process.
     max_bytes: int | None = None
-    #: Time for one item, in seconds; asked for item by item if it is callable.
+    #: Time for one item, in seconds; asked for item by item if it is callable. A process that is stopped from outside for so long
+    #: is replaced as well, whether it has an item in hand or not. Without a bound both are waited for.
     timeout_s: float | Callable[[], float] | None = None
     #: Interpreter in which Pypes, and what the work imports, are installed; this one, if empty.
     python: str = ""
@@ -105,11 +106,13 @@ class PoolProcess(Spawned):
         #: Items that it had begun when it was last looked at, and the time that is left for the last of them.
         self._begun = 0
         self._limit_s = self._left_s = 0.0
-        self._is_late = False
+        self._stopped_s = 0.0
+        #: The reason why it was killed here, and the code of that.
+        self._given_up: tuple[str, str] | None = None
 
     def wait_ready(self, timeout_s: float | None) -> None:
         try:
-            failure = self._set_up(None if timeout_s is None else Patience(timeout_s, lambda: self.is_stopped))
+            failure = self._set_up(None if timeout_s is None else Patience(timeout_s))
         except ConnectionError as error:
             raise self.died() from error
         finally:
@@ -150,17 +153,33 @@ class PoolProcess(Spawned):
         return bool((self.seen or self._progress).begun)
 
     def watch(self, passed_s: float) -> None:
-        """Look at the item in hand after ``passed_s`` seconds, and kill the process if it takes too long."""
+        """Look at it after ``passed_s`` seconds, and kill it if its item takes too long, or if it is stopped for as long.
+
+        No time passes for the item meanwhile: nobody is to blame for a pause. So the item runs again, as after any other end
+        that came from outside.
+        """
+        if self._given_up is not None:
+            return
+        if self.is_stopped:
+            self._stopped_s += passed_s
+            limit_s = self._bounds.item_s
+            if self._stopped_s >= limit_s:
+                self._give_up(f"stopped from outside for {limit_s:g} s", KILLED)
+            return
+        self._stopped_s = 0.0
         progress = self.seen or self._progress
         begun = progress.begun
         if not begun or begun != self._begun:
             self._begun = begun
             self._limit_s = self._left_s = self._bounds.item_s
-        elif not (progress.is_waiting or self.is_stopped):  # nobody is to blame for a pause
+        elif not progress.is_waiting:
             self._left_s -= passed_s
-            if self._left_s <= 0 and not self._is_late:
-                self._is_late = True
-                self.kill()
+            if self._left_s <= 0:
+                self._give_up(f"not done after {self._limit_s:g} s", TIMEOUT)
+
+    def _give_up(self, reason: str, code: str) -> None:
+        self._given_up = reason, code
+        self.kill()
 
     def lost(self, fault: str = "") -> Loss:
         """Reap it, and tell the cause of its end: that, or the ``fault`` for which it is killed now."""
@@ -169,8 +188,9 @@ class PoolProcess(Spawned):
         died = self.died()
         self.reap()
         in_hand = None if self.seen else self._progress.in_hand
-        if self._is_late:
-            return Loss(f"not done after {self._limit_s:g} s", TIMEOUT, in_hand)
+        if self._given_up is not None:
+            reason, code = self._given_up
+            return Loss(reason, code, in_hand, is_outside=code == KILLED)
         return Loss(fault or str(died), KILLED, in_hand, is_outside=died.is_outside and not fault)
 
     def cause(self, status: int) -> Died:

@@ -55,20 +55,19 @@ def test_what_cannot_run_in_a_pool_is_refused(node: Node, tmp_path: Path) -> Non
     assert errors == {"nodes.keep.pool": "graph.no_pool", "nodes.work.pool": "graph.unknown_pool"}
 
 
-def test_a_pool_that_is_paused_is_not_to_blame(tmp_path: Path) -> None:
+def test_pool_workers_that_stay_stopped_are_replaced(tmp_path: Path) -> None:
+    """Nobody is to blame for a pause: the packets run again, also where all pool workers are stopped."""
     with node_in(tmp_path, {**POOL, "timeout_s": 2}) as node:
-        stopped = [psutil.Process(pid) for pid in workers(node)]
-        for process in stopped:
-            process.suspend()
+        stopped = workers(node)
+        for pid in stopped:
+            psutil.Process(pid).suspend()
         receipt = post(node, [{"n": n} for n in range(20)])
-        # the server waits with its answer for longer than a packet may take
-        state = json.loads(node.get(f"/receipts/{receipt}?wait=3").data)["state"]
-        assert state == "processing"
-        for process in stopped:
-            process.resume()
         assert finished(node, receipt)["state"] == "done"
         assert numbers(tmp_path) == Counter(range(20))
-        assert [pool["deaths"] for pool in pools(node)] == [0]
+        assert not {*workers(node)} & {*stopped}
+        assert [pool["deaths"] for pool in pools(node)] == [2]
+        assert "stopped from outside for 2 s" in node.log()
+        assert letters(node) == []
 
 
 def test_deployments_under_load_lose_and_double_nothing(node: Node, tmp_path: Path) -> None:

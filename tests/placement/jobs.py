@@ -77,6 +77,9 @@ class Job:
     def exit(self, number: int) -> None:
         os._exit(3)
 
+    def stop(self, number: int) -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
     def hang(self, number: int) -> None:
         while True:
             pass

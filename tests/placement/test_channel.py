@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pypes.placement.channel import SLICE_S, Broken, Channel, PassingChannel, Patience
+from pypes.placement.channel import Broken, Channel, PassingChannel, Patience
 
 #: Kinds of frames.
 SENT, DONE = 4, 6
@@ -52,15 +52,6 @@ def test_reading_has_an_end(ends: tuple[socket.socket, socket.socket]) -> None:
 def test_what_has_come_is_read_however_late_it_is(ends: tuple[socket.socket, socket.socket]) -> None:
     Channel(ends[1], 10).write(DONE, b"x")
     assert Channel(ends[0], 10).read(Patience(0)) == (DONE, b"x")
-
-
-def test_no_time_passes_while_the_other_side_is_stopped() -> None:
-    stopped = iter([True, True, False])
-    patience = Patience(SLICE_S, lambda: next(stopped))
-    polls: list[float] = []
-    with pytest.raises(TimeoutError):
-        patience.wait(lambda ms: polls.append(ms) or threading.Event().wait(ms / 1000))  # type: ignore[func-returns-value]
-    assert len(polls) == 3
 
 
 @pytest.mark.parametrize("head", [(1 << 40, DONE), (1, 99)])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pypes.packet import Packet
@@ -46,7 +47,7 @@ def test_what_a_component_started_ends_with_it(tmp_path: Path) -> None:
 
 def test_memory_is_bounded() -> None:
     _, [letter] = does("exhaust")
-    assert (letter.code, letter.error.rstrip()) == ("component.raised", "MemoryError:")
+    assert (letter.code, letter.error) == ("component.raised", "MemoryError")
     assert "return bytearray(4 << 30)" in letter.traceback
 
 
@@ -71,7 +72,7 @@ def test_the_first_packet_does_not_pay_either(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only /proc tells that a process is stopped")
 def test_nobody_pays_for_a_pause(tmp_path: Path) -> None:
-    """A process that is stopped from outside for longer than a packet may take."""
+    """A process that is stopped from outside for longer than a packet may take is replaced, and the packet runs again."""
     waits = isolate(samples.WaitsForFile(), limits=LIMITS, timeout_s=1.0)
     waits.data_dir = str(tmp_path)
     done: list[Epoch] = []
@@ -82,10 +83,9 @@ def test_nobody_pays_for_a_pause(tmp_path: Path) -> None:
         scheduler.run()
         pid = int(until(lambda: (tmp_path / "waits").exists() and (tmp_path / "waits").read_text(), 10, "it has begun"))
         os.kill(pid, signal.SIGSTOP)
-        scheduler.wait(2.0)
         (tmp_path / "go").touch()
-        os.kill(pid, signal.SIGCONT)
         scheduler.drain()
+        assert not psutil.pid_exists(pid)
     finally:
         scheduler.teardown()
     assert not done[0].dead_letters

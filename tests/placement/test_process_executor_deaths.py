@@ -115,20 +115,51 @@ def test_a_process_that_an_item_forked_does_not_hide_its_end(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only /proc tells that a process is stopped")
-def test_nobody_pays_for_a_pause(tmp_path: Path) -> None:
-    executor = executor_of(tmp_path, bounds=Bounds(timeout_s=0.6))
+def test_nobody_pays_for_pauses(tmp_path: Path) -> None:
+    """Pauses that are longer than an item may take, all together."""
+    executor = executor_of(tmp_path, bounds=Bounds(timeout_s=3.0))
     try:
         future = executor.submit([("waits", 0)])
         pid = int(until(lambda: (tmp_path / "waits").exists() and (tmp_path / "waits").read_text(), PATIENCE_S, "it has begun"))
-        os.kill(pid, signal.SIGSTOP)
-        with pytest.raises(TimeoutError):
-            future.result(1.5)
+        for _ in range(4):
+            os.kill(pid, signal.SIGSTOP)
+            with pytest.raises(TimeoutError):
+                future.result(1.0)
+            os.kill(pid, signal.SIGCONT)
+            with pytest.raises(TimeoutError):  # long enough for the keeper to see that it runs
+                future.result(0.4)
         (tmp_path / "go").touch()
-        os.kill(pid, signal.SIGCONT)
         assert shown(future.result(PATIENCE_S)) == [0]
         assert begun(tmp_path) == [0]
     finally:
         executor.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only /proc tells that a process is stopped")
+@pytest.mark.parametrize("is_busy", [True, False])
+def test_a_pool_worker_that_stays_stopped_is_replaced(tmp_path: Path, is_busy: bool) -> None:
+    executor = executor_of(tmp_path, bounds=Bounds(timeout_s=0.6))
+    try:
+        if is_busy:
+            future = executor.submit([("waits", 0), ("good", 1)])
+            until(lambda: (tmp_path / "waits").exists() and (tmp_path / "waits").read_text(), PATIENCE_S, "it has begun")
+        [stopped] = pool_workers()
+        stopped.suspend()
+        (tmp_path / "go").touch()
+        if not is_busy:
+            future = executor.submit([("good", 0), ("good", 1)])
+        assert shown(future.result(PATIENCE_S)) == [0, 1]
+        assert begun(tmp_path) == ([0, 0, 1] if is_busy else [0, 1])
+        assert not stopped.is_running()
+    finally:
+        executor.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only /proc tells that a process is stopped")
+def test_an_item_that_stops_every_pool_worker_fails(tmp_path: Path) -> None:
+    outcomes = does(tmp_path, ["good", "stop", "good"], Bounds(timeout_s=0.6))
+    assert shown(outcomes) == [0, ("pool.killed", "stopped from outside for 0.6 s"), 2]
+    assert begun(tmp_path).count(1) == 2
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:
