@@ -2,12 +2,14 @@
 
 A lifeline is a pipe whose writing end only the owner holds; nobody writes to it. The kernel closes it with the owner's last
 breath, kill -9 included, and every child that waits at the reading end exits. On Linux the kernel is asked to kill the child as
-well (``PR_SET_PDEATHSIG``): that also reaches one that is stuck in a C call and lets no thread run.
+well: that also reaches one that is stuck in a C call and lets no thread run. A child that leads a process group is killed with
+all of that by the end of the pipe itself (``F_SETSIG``), any other one by the end of its parent (``PR_SET_PDEATHSIG``).
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -71,6 +73,32 @@ def die_with_parent(parent: int | None = None) -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if parent is not None and os.getppid() != parent:
         exit_now()
+
+
+def die_with(lifeline: int, parent: int | None = None) -> None:
+    """Have the kernel kill this process when its lifeline ends, with its whole group if it leads one.
+
+    The kernel sends the signal of a pipe that is at its end to a process group (``fcntl(2)``, ``F_SETOWN`` and ``F_SETSIG``). Not
+    together with :func:`die_with_parent`: the leader would be gone, and its end of the pipe with it, before the signal is sent.
+    Where that cannot be (not Linux, no leader), this is :func:`die_with_parent`. To be followed by :func:`watch`, which sees a
+    lifeline that has ended before.
+    """
+    if os.getpgrp() != os.getpid() or not _kill_group_at_end_of(lifeline):
+        die_with_parent(parent)
+
+
+def _kill_group_at_end_of(lifeline: int) -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        # opened once more: owner and signal belong to the open file, which others have inherited too. It stays open
+        own = os.open(f"/proc/self/fd/{lifeline}", os.O_RDONLY | os.O_NONBLOCK)
+        fcntl.fcntl(own, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(own, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(own, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+    except OSError:
+        return False
+    return True
 
 
 def adopt_orphans() -> bool:

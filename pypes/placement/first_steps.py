@@ -9,16 +9,19 @@ import socket
 import sys
 from pathlib import Path
 
-from pypes.core.lifeline import die_with_parent, watch
+from pypes.core.lifeline import die_with, die_with_parent, watch
 
 
 def begin() -> socket.socket:
     """Tie this process to the one that started it (:class:`pypes.placement.spawned.Spawned`); returns the socket to that."""
-    fd, parent = map(int, sys.argv[1:])
+    fd, parent, *lifeline = map(int, sys.argv[1:])
     # how it ends is up to its owner, which must finish what it has first
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    die_with_parent(parent)
+    if lifeline:
+        die_with(lifeline[0], parent)
+    else:
+        die_with_parent(parent)
     sock = socket.socket(fileno=fd)
     watch([fd])
     return sock

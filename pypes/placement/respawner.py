@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from pypes.core.shown import shown
 from pypes.core.watched import watched_thread
 from pypes.errors import ComponentError, Unreachable
 from pypes.placement.channel import Broken
@@ -63,8 +64,12 @@ class Respawner(Generic[P]):
         return watched_thread(self._run, f"pypes-isolated-{self._name}", self._restart)
 
     def _restart(self) -> None:
-        """The thread has failed by a bug of ours, and its processes have died with it: begin anew."""
+        """The thread has failed by a bug of ours: begin anew."""
         with self._changed:
+            for process in (self._process, self._starting):
+                if process is not None:
+                    process.kill()
+                    self._given_up.append(process)
             self._process = self._starting = None
             self._next_try = time.monotonic() + RETRY_FIRST_S
         self._thread = self._start_thread()
@@ -96,7 +101,7 @@ class Respawner(Generic[P]):
     def failure(self) -> str:
         """The reason of the latest try to set one up again, while there is none; or empty."""
         failure = self._failure
-        return "" if failure is None else f"{type(failure).__name__}: {failure}"
+        return "" if failure is None else shown(failure)
 
     def give_up(self, process: P) -> None:
         """Kill a process; the next one is started at once."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pypes.core.lifeline import ProcessGroup
+from pypes.core.lifeline import Lifeline, ProcessGroup
 from pypes.core.limits import MIB
 
 #: A child that was told to tear down is killed after this time.
@@ -44,22 +44,25 @@ class Spawned:
     (``PR_SET_PDEATHSIG``): start it in one that stays. The module begins with :func:`pypes.placement.first_steps.begin`.
 
     With ``leads_group`` it has a process group of its own, so that all that it started ends with it, also where it ends by
-    itself. That is for a process which becomes the parent of orphans (:func:`pypes.core.lifeline.adopt_orphans`) and so must wait
-    for them. Children in the group of their owner end with that group instead.
+    itself, or this process is killed (:func:`pypes.core.lifeline.die_with`). That is for a process which becomes the parent of
+    orphans (:func:`pypes.core.lifeline.adopt_orphans`) and so must wait for them. Children in the group of their owner end with
+    that group instead.
     """
 
     def __init__(
         self, module: str, python: str = sys.executable, paths: Sequence[str] | None = None, *, leads_group: bool = False
     ) -> None:
         self.sock, theirs = socketpair()
+        self._lifeline = Lifeline() if leads_group else None
         with theirs, contextlib.ExitStack() as on_error:
-            on_error.callback(self.sock.close)
+            on_error.callback(self._close_ends)
+            fds = [theirs.fileno(), *([self._lifeline.fd] if self._lifeline else [])]
             self._popen = subprocess.Popen(
                 # -P: the current directory is importable only if it is for this process
-                [python, "-P", "-m", module, str(theirs.fileno()), str(os.getpid())],
+                [python, "-P", "-m", module, str(fds[0]), str(os.getpid()), *map(str, fds[1:])],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(own_paths() if paths is None else paths)},
-                pass_fds=[theirs.fileno()],
+                pass_fds=fds,
                 process_group=0 if leads_group else None,
             )
             on_error.pop_all()
@@ -133,7 +136,13 @@ class Spawned:
     def close(self) -> None:
         """Reap it, after it was killed or has ended by itself."""
         self.reap()
+        self._close_ends()
+
+    def _close_ends(self) -> None:
         self.sock.close()
+        if self._lifeline is not None:
+            self._lifeline.close()
+            self._lifeline = None
 
 
 def own_paths() -> list[str]:

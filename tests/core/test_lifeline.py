@@ -43,6 +43,31 @@ def test_a_child_does_not_outlive_its_killed_owner(child: str) -> None:
         assert owner.stdout.read() == b""
 
 
+#: Leads a group that its owner's death has to end, and in which nobody can react to anything.
+LEADS = """
+import signal, subprocess, sys
+from pypes.core.lifeline import die_with
+die_with(int(sys.argv[1]), int(sys.argv[2]))
+subprocess.Popen(["sleep", "60"])
+print("up", flush=True)
+signal.sigwait([signal.SIGUSR1])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the signal of a pipe is Linux's")
+def test_a_group_does_not_outlive_the_killed_owner_of_its_leader() -> None:
+    script = OWNER.replace("pass_fds", "process_group=0, pass_fds")
+    with subprocess.Popen([sys.executable, "-c", script, LEADS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        try:
+            assert owner.stdout is not None
+            assert owner.stdout.readline() == b"up\n"
+        finally:
+            owner.send_signal(signal.SIGKILL)
+        # leader and program hold the other end of this pipe
+        assert select.select([owner.stdout], [], [], 10)[0]
+        assert owner.stdout.read() == b""
+
+
 def test_closing_the_lifeline_is_noticed() -> None:
     lifeline = Lifeline()
     ended = threading.Event()

@@ -23,7 +23,7 @@ def graph(folder: Path, pool: Any = POOL, name: str = "g", **params: Any) -> dic
         "name": name,
         "nodes": {
             "in": {"component": "In"},
-            "work": {"component": "Work", "pool": pool, "params": params},
+            "work": {"component": "Work", "params": params, **({} if pool is None else {"pool": pool})},
             "keep": {"component": "File", "params": {"file": str(folder / "kept")}},
             "extra": {"component": "File", "params": {"file": str(folder / "extra")}},
         },

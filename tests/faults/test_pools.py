@@ -162,6 +162,25 @@ def test_nothing_is_left_when_the_supervisor_is_killed(node: Node, tmp_path: Pat
     until(lambda: not node.leftovers(), 10.0, "no process left")
 
 
+@pytest.mark.parametrize("pool", [{"processes": 1}, None])
+def test_what_components_started_ends_with_a_killed_supervisor(tmp_path: Path, pool: dict[str, Any] | None) -> None:
+    """In a pool worker, and in an instance. A process that has left the group runs on, and keeps no memory of the node."""
+    with node_in(tmp_path, pool) as node:
+        path = tmp_path / "tools"
+        post(node, [{"n": 1, "do": "tools", "then": "hang", "path": str(path)}])
+        until(path.exists, 20.0, f"begun\n{node.log()}")
+        tool, apart = (psutil.Process(int(pid)) for pid in path.read_text().split())
+        try:
+            node.kill()
+            until(lambda: not runs(tool) and {*node.leftovers()} <= {apart}, 10.0, f"all have ended: {node.describe_leftovers()}")
+            assert not [link for fd in Path(f"/proc/{apart.pid}/fd").iterdir() if "memfd" in (link := str(fd.readlink()))]
+            assert "memfd" not in Path(f"/proc/{apart.pid}/maps").read_text()
+        finally:
+            for process in (tool, apart):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+
+
 def test_a_pool_that_cannot_be_set_up_changes_nothing(node: Node, tmp_path: Path) -> None:
     before = workers(node)
     answer = put(node, graph(tmp_path, mark="bad"))

@@ -7,7 +7,7 @@ import os
 import signal
 from typing import Any
 
-from pypes.core.lifeline import die_with_parent, watch
+from pypes.core.lifeline import die_with, watch
 
 
 def run_instance(spec: Any, control: Any, lifeline: Any, parent: int) -> None:
@@ -17,7 +17,7 @@ def run_instance(spec: Any, control: Any, lifeline: Any, parent: int) -> None:
     # the group lets the supervisor kill what components start; the parent may have set it already
     with contextlib.suppress(PermissionError):
         os.setpgid(0, 0)
-    die_with_parent(parent)
+    die_with(lifeline.fileno(), parent)
     watch([lifeline.fileno()])
     from pypes.runtime.instance.instance import main
 

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from pypes import logs
-from pypes.core.lifeline import die_with_parent, watch
+from pypes.core.lifeline import die_with, watch
 from pypes.core.secrets import Secrets
 from pypes.errors import PypesError
 from pypes.graph import codec
@@ -198,7 +198,7 @@ class Service:
 
 def main(lifeline: int) -> None:
     """One shadow for the node: see the module."""
-    die_with_parent()
+    die_with(lifeline)
     watch([lifeline])
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     # what components print must not get between the lines of the report

@@ -16,7 +16,7 @@ import msgspec
 from pypes import logs
 from pypes.component import Component, is_publisher
 from pypes.core.clock import wall
-from pypes.core.lifeline import die_with_parent, watch
+from pypes.core.lifeline import die_with, watch
 from pypes.core.limits import Limits
 from pypes.core.pools import NO_POOLS, Pool
 from pypes.core.secrets import Secrets
@@ -239,7 +239,7 @@ def _failures(letters: Iterable[Failure]) -> list[dict[str, Any]]:
 
 def main(lifeline: int) -> None:
     """One trial for the node: reads the job, writes the report or ``{"error": …}``."""
-    die_with_parent()
+    die_with(lifeline)
     watch([lifeline])
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     if job.max_memory_bytes:
