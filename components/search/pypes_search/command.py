@@ -14,7 +14,8 @@ from pypes import PypesError
 from pypes.component.searching import SearchQuery
 from pypes_search.answering import compose
 from pypes_search.embedders import Embedders
-from pypes_search.hits import Hit
+from pypes_search.hits import EXCERPT_CHARS, Hit
+from pypes_search.passages import passage_of
 from pypes_search.query import Answer
 from pypes_search.query import ask as ask_index
 
@@ -98,7 +99,7 @@ def ask(
     if as_json:
         click.echo(orjson.dumps({**({} if composed is None else {"answer": composed}), **answer.to_obj()}))
     else:
-        show_passages(answer.hits, composed)
+        show_passages(answer.hits, text, composed)
     sys.exit(0 if answer.hits else 1)
 
 
@@ -124,14 +125,14 @@ def show(hits: list[Hit]) -> None:
                 click.echo(f"     {place}")
 
 
-def show_passages(hits: list[Hit], composed: str | None) -> None:
+def show_passages(hits: list[Hit], question: str, composed: str | None) -> None:
     """Print passages with numbers, and below them the places where they stand; or an answer that was composed of them."""
     if composed is not None:
         click.echo(f"{composed}\n")
     else:
         for number, hit in enumerate(hits, 1):
-            text = " ".join((hit.snippet if len(hit.text) > PASSAGE_CHARS else hit.text).split())
-            click.echo(f"[{number}] {text}\n")
+            text = hit.text if len(hit.text) <= EXCERPT_CHARS else hit.snippet
+            click.echo(f"[{number}] {passage_of(text, question, PASSAGE_CHARS)}\n")
     for number, hit in enumerate(hits, 1):
         title = hit.title or hit.document or hit.id
         place = str(hit.citation)

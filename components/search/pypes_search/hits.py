@@ -125,9 +125,11 @@ def read(db: sqlite3.Connection, found: Sequence[Found], match: str | None, quer
     def hit(each: Found) -> Hit:
         id, title, fields, text, route, part = rows[each.key]
         cited = _citation(fields)
+        snippet = snippets.get(each.key, "") if each.key in snippets else None
         if cited.start is not None and cited.end is not None:
             text = text[: max(0, cited.end - cited.start)]  # behind that of a chunk stand its other fields
-        snippet = snippets.get(each.key, "") if each.key in snippets else None
+            if snippet is not None and not _is_of(joined(snippet), text):
+                snippet = None
         if snippet is None:
             snippet = excerpt(query, text) if each.words_rank is not None else _beginning(text)
         part = part if _NAMED.search(part) else ""
@@ -144,10 +146,16 @@ def excerpt(query: str, text: str) -> str:
     words = [re.escape(joined(word)) for word in re.findall(r"[\w\u200b]+", query) if word not in ("AND", "OR", "NOT", "NEAR")]
     found = re.search(rf"{'|'.join(words)}", text, re.IGNORECASE) if words else None
     if found is None:
-        return text[: 2 * AROUND_CHARS] + "…"
+        return text[: 2 * AROUND_CHARS] + "…" * (len(text) > 2 * AROUND_CHARS)
     start, end = max(0, found.start() - AROUND_CHARS), found.end() + AROUND_CHARS
     before, after = text[start : found.start()], text[found.end() : end]
-    return f"{'…' if start else ''}{before}[{found[0]}]{after}…"
+    return f"{'…' if start else ''}{before}[{found[0]}]{after}{'…' if end < len(text) else ''}"
+
+
+def _is_of(snippet: str, text: str) -> bool:
+    """True if all of a snippet is in the text, brackets apart."""
+    plain = text.replace("[", "").replace("]", "")
+    return all(piece in plain for piece in snippet.replace("[", "").replace("]", "").split("…"))
 
 
 def _beginning(text: str) -> str:

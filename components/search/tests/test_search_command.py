@@ -100,9 +100,9 @@ class TestEmbedding:
 def test_hits_are_shown_with_their_places(index: Path) -> None:
     result = run("search", index, "threads OR shuttles", "--group", "--words")
     assert [line.strip() for line in result.stdout.splitlines()][1:] == [
-        "[Shuttles] fly. Looms Part 1",
+        "[Shuttles] fly.",
         "looms.pdf, page 2, Looms > Part 1",
-        "Cards choose the [threads]. Looms Part 0",
+        "Cards choose the [threads].",
         "looms.pdf, page 1, Looms > Part 0",
     ]
     assert run("search", index, "threads OR shuttles", "--limit", 1, "--after", 1, "--words").stdout.count("looms.pdf") == 1
