@@ -1,4 +1,4 @@
-# make demo      install, start a server, feed it real documents, search them
+# make demo      install, start a server, feed it files of many kinds, ask for what they say; FILES=~/Documents: yours
 # make test      install, run every check of the core
 .PHONY: help install install-test install-servers demo serve test test-components test-servers test-all lint coverage matrix bench corpus chaos fuzz clean
 
@@ -13,9 +13,9 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$python $(NEW_ENOUGH) 2>/dev/null && echo $$python && break; done)
 DISTRIBUTIONS := $(wildcard components/*/setup.py)
-# what the search by meaning needs, a table of words and numpy: light, and made for every machine
+# what graphs/documents.json needs of them: numpy, a table of words, a model of languages; light, and made for every machine
 EXTRA_search := [vectors]
-EXTRA_text := [static]
+EXTRA_text := [language,static]
 EDITABLE := $(foreach distribution,$(DISTRIBUTIONS),-e "$(dir $(distribution))$(EXTRA_$(word 2,$(subst /, ,$(distribution))))")
 # tests run what is optional, too
 EDITABLE_ALL := $(foreach distribution,$(DISTRIBUTIONS),-e "$(dir $(distribution))$(if $(shell grep '"all":' $(distribution)),[all])")
@@ -25,7 +25,7 @@ TEST_PROCESSES ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 help:
-	@echo "make demo      install, start a server, feed it this machine's Python library, search it; Ctrl-C ends it"
+	@echo "make demo      install, start a server, feed it files of many kinds, ask for what they say; FILES=FOLDER: yours; Ctrl-C ends it"
 	@echo "make serve     install, start a server alone (http://127.0.0.1:8080, data in ./data)"
 	@echo "make install   .venv with the project and its components: .venv/bin/pypes"
 	@echo "make test      style, types, and the tests of the core"
@@ -74,10 +74,10 @@ $(VENV)/.installed-servers: $(VENV)/.installed-test
 	@touch $@
 
 demo: install
-	@$(BIN)/pypes demo
+	@$(BIN)/pypes demo $(FILES)
 
 serve: install
-	@$(BIN)/pypes serve --data data --graphs graphs --default search
+	@$(BIN)/pypes serve --data data --graphs graphs --default documents
 
 lint: install-test
 	$(BIN)/ruff check --no-cache .

@@ -53,7 +53,7 @@ def blocks_of(document: str) -> list[Block]:
 
 def furnish(place: Path) -> Path:
     """Make a directory look like the root of the project, so that what runs there leaves nothing in the project."""
-    for name in ("README.md", "graphs", "pypes"):
+    for name in ("README.md", "docs", "graphs", "pypes", "samples"):
         (place / name).symlink_to(ROOT / name)
     (place / ".venv").mkdir()
     (place / ".venv" / "bin").symlink_to(Path(sys.executable).parent)

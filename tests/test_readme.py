@@ -63,11 +63,17 @@ def test_make_targets_are_there() -> None:
 def test_make_demo(place: Path) -> None:
     command = recipe("demo")
     assert command[0] == ".venv/bin/pypes"
-    printed = shell(" ".join([*command, "--exit", "--files", "300"]), place)
+    printed = shell(" ".join([*command, "--exit", "2>&1"]), place)
     assert re.search(r"\d+ documents published", printed)
-    assert " 0 failed, 0 refused" in printed
-    assert "pypes-search" in printed
-    assert "[regular] [expression" in printed or "[Regular]" in printed or "[regular]" in printed
+    assert " 0 dropped, 0 failed, 0 refused" in printed
+    for question, place_cited in (
+        ("how does a hole in a card lift a thread?", "jacquard-loom.pdf, page 2, How the cards choose the threads"),
+        ("how much undyed silk is in stock?", "yarn-stock.xlsx, page 1, Yarn"),
+        ("what happens when a process is killed?", "operator-guide.md, Operator guide > What happens when a process is killed"),
+    ):
+        answer = printed.partition(f'"{question}"\n')[2]
+        assert place_cited in answer.partition("[1] ")[2].partition("[1] ")[2].partition("\n")[0]
+    assert "found by words alone" not in printed
 
 
 def test_use_it(place: Path) -> None:
@@ -80,13 +86,13 @@ def test_use_it(place: Path) -> None:
 
 
 def use_it(shell: Shell, address: str) -> None:
-    marks = ("127.0.0.1:8080", "pypes-search", "components")
+    marks = ("127.0.0.1:8080", "data/search.db", "components")
     use = [command for command in commands() if any(mark in command for mark in marks) and "shout" not in command]
-    assert len(use) == 14
+    assert len(use) == 16
     receipts: list[str] = []
     accepted: list[int] = []
     for command in use:
-        if "pypes-search" in command:
+        if "data/search.db" in command:
             wait_for(address, receipts)
         status, printed = shell.run(command.replace(ADDRESS, address))
         assert status == 0, f"{command}\n{printed}"
@@ -94,7 +100,9 @@ def use_it(shell: Shell, address: str) -> None:
             answer = json.loads(printed)
             accepted.append(answer["accepted"])
             receipts.append(answer["receipt"])
-        elif "pypes-search" in command:
+        elif "pypes ask" in command:
+            assert "jacquard-loom.pdf, page 2, How the cards choose the threads" in printed
+        elif "pypes-search" in command or "/search" in command:
             assert "Ada" in printed
         elif "/documents" in command:
             assert [each["outcome"] for each in json.loads(printed)["documents"]] == ["published"]
@@ -105,7 +113,7 @@ def use_it(shell: Shell, address: str) -> None:
         elif "/filters" in command:
             assert "SQLiteSearch" in json.loads(printed)
         elif "/graphs" in command:
-            assert [graph["name"] for graph in json.loads(printed)] == ["search"]
+            assert [graph["name"] for graph in json.loads(printed)] == ["documents", "search"]
         elif "components" in command:
             assert "path" in printed
     assert accepted == [1, 1, 2, 2, 1], "as it says"

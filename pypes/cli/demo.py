@@ -1,4 +1,4 @@
-"""``pypes demo``: a server, real documents that every machine has, and a search, in one command."""
+"""``pypes demo``: a server, files of many kinds, and questions about them, in one command."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -21,27 +20,39 @@ from rich.console import Console
 
 from pypes.cli.feed import feed_with_progress
 from pypes.cli.feeding.posting import Feeder
+from pypes.cli.feeding.summary import tell
 from pypes.cli.feeding.walking import files_of
-from pypes.errors import Unavailable
+from pypes.core.wording import counted
+from pypes.errors import InvalidInput, Unavailable
 
-SUFFIXES = ("html", "txt", "py", "json", "csv", "rst")
-QUERY = "regular expression"
+#: Beside the folder with the graphs: files of many kinds, and the documentation.
+PATHS = ("samples", "docs")
+QUESTIONS = (
+    "how does a hole in a card lift a thread?",
+    "how much undyed silk is in stock?",
+    "what happens when a process is killed?",
+)
+GRAPH = "documents"
 USUAL_PORT = 8080
 READY_S = 30.0
 POLL_S = 0.05
 STOP_S = 40.0
-SHOWN_FAILURES = 5
+#: Ids of documents: folders of two paths may have files of one name.
+TEMPLATE = "{root}/{path}"
 
 
 @click.command()
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--graphs", default="graphs", show_default=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
     "--data", type=click.Path(file_okay=False, path_type=Path), help="Data directory to keep; by default a temporary one."
 )
-@click.option("--files", "max_files", type=click.IntRange(1), help="Most files to feed.")
-@click.option("--exit", "exits", is_flag=True, help="Stop after the search instead of leaving the server running.")
-def demo(graphs: Path, data: Path | None, max_files: int | None, exits: bool) -> None:
-    """Start a server, feed it Python's own library, search it, and leave it running until Ctrl-C."""
+@click.option("--exit", "exits", is_flag=True, help="Stop after the questions instead of leaving the server running.")
+def demo(paths: tuple[Path, ...], graphs: Path, data: Path | None, exits: bool) -> None:
+    """Start a server, feed it the files under PATHS, ask for what they say, and leave it running until Ctrl-C.
+
+    Without PATHS it takes files of many kinds that come with the project, and its documentation.
+    """
     console = Console(highlight=False, soft_wrap=True)
     # told to end, or the terminal is closed: as with Ctrl-C, the server must not stay behind
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -54,8 +65,9 @@ def demo(graphs: Path, data: Path | None, max_files: int | None, exits: bool) ->
         data.mkdir(parents=True, exist_ok=True)
         try:
             server, address = stack.enter_context(_server(console, graphs, data))
-            _feed(console, address, max_files)
-            _search(console, data / "search.db")
+            _feed(console, address, paths or [graphs.parent / name for name in PATHS])
+            for question in () if paths else QUESTIONS:
+                _ask(console, data / "search.db", question)
             if not exits:
                 _stay(console, server, address, data)
         except KeyboardInterrupt:
@@ -69,7 +81,7 @@ def _server(console: Console, graphs: Path, data: Path) -> Iterator[tuple[subpro
     address = f"http://127.0.0.1:{port}"
     log = data / "server.log"
     command = [sys.executable, "-m", "pypes", "serve", "--bind", f"127.0.0.1:{port}", "--data", str(data)]
-    command += ["--graphs", str(graphs), "--default", "search"]
+    command += ["--graphs", str(graphs), "--default", GRAPH]
     started_s = time.monotonic()
     with log.open("wb") as output:
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -112,38 +124,42 @@ def _wait_until_ready(server: subprocess.Popen[bytes], address: str, log: Path) 
     raise Unavailable(f"the server did not become ready; the end of its log:\n{tail}", code="demo.not_ready")
 
 
-def _feed(console: Console, address: str, max_files: int | None) -> None:
-    library = Path(sysconfig.get_paths()["stdlib"])
-    files = [file for file in files_of([library], SUFFIXES) if "site-packages" not in file.path.parts][:max_files]
+def _feed(console: Console, address: str, paths: Sequence[Path]) -> None:
+    files = files_of(paths, template=TEMPLATE)
+    if not files:
+        raise InvalidInput("there are no files", code="demo.no_files", where=", ".join(map(str, paths)))
     size = sum(file.size for file in files)
-    console.print(f"feeding {len(files)} files of Python's library ({size / 1e6:.1f} MB) from {library}")
+    console.print(f"feeding {counted(len(files), 'file')} ({size / 1e6:.1f} MB) from {', '.join(map(str, paths))}", markup=False)
     started_s = time.monotonic()
-    feeder = Feeder(address, batch=32)
+    feeder = Feeder(address)
     report = feed_with_progress(console, files, feeder, follow=True)
     feeder.close()
     passed_s = time.monotonic() - started_s
     console.print(
-        f"[bold]{report.published} documents published[/] in {passed_s:.1f} s:"
-        f" {report.published / passed_s:,.0f} documents/s, {report.sent_bytes / 1e6 / passed_s:.1f} MB/s;"
+        f"[bold]{report.published} documents published[/] in {passed_s:.1f} s;"
         f" {report.dropped} dropped, {report.failed} failed, {len(report.failures)} refused"
     )
-    for path, reason in report.failures[:SHOWN_FAILURES]:
-        console.print(f"  refused: {path}: {reason}", markup=False)
+    tell(console, "refused", report.failures)
+    if report.failed:
+        console.print(f"  reasons: curl {address}/deadletters", markup=False)
 
 
-def _search(console: Console, database: Path) -> None:
-    command = Path(sys.executable).with_name("pypes-search")
-    console.print(f'\n$ pypes-search {database} "{QUERY}"', markup=False)
-    if subprocess.run([command, str(database), QUERY, "--limit", "5"], check=False).returncode:
-        raise Unavailable("the search found nothing; see what the server said above", code="demo.nothing_found")
+def _ask(console: Console, database: Path, question: str) -> None:
+    console.print(f'\n$ pypes ask {database} "{question}"', markup=False)
+    command = [sys.executable, "-m", "pypes", "ask", str(database), question, "--limit", "2"]
+    if subprocess.run(command, check=False).returncode:
+        raise Unavailable("nothing was found; see what the server said above", code="demo.nothing_found")
 
 
 def _stay(console: Console, server: subprocess.Popen[bytes], address: str, data: Path) -> None:
+    pypes = os.path.relpath(Path(sys.executable).with_name("pypes"))
     console.print(f"\nThe server is at [bold]{address}[/]. In another terminal:\n")
-    console.print(f"  curl -H 'Content-Type: text/plain' --data 'a marmalade sandwich' {address}/docs", markup=False)
-    console.print(
-        f"  {os.path.relpath(Path(sys.executable).with_name('pypes-search'))} {data / 'search.db'} marmalade\n", markup=False
-    )
-    console.print("Ctrl-C ends it.")
+    for command in (
+        f"{pypes} feed {address} FOLDER --wait",
+        f'{pypes} ask {data / "search.db"} "your question"',
+        f"curl '{address}/search?q=loom'",
+    ):
+        console.print(f"  {command}", markup=False)
+    console.print("\nCtrl-C ends it.")
     if server.wait():
         raise Unavailable(f"the server ended with exit code {server.returncode}; see its log", code="demo.server_died")

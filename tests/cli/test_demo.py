@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_nothing_stays_behind(name: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pypes", "demo", "--files", "20", "--data", str(tmp_path / "data")]
+    command = [sys.executable, "-m", "pypes", "demo", "samples", "--data", str(tmp_path / "data")]
     demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     watchdog = threading.Timer(60, demo.kill)
     watchdog.start()
