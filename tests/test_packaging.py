@@ -87,6 +87,11 @@ def test_the_example_graph_is_sound(environment: Path, tmp_path: Path) -> None:
     assert "ok" in run(environment / "pypes", "lint", ROOT / "graphs" / "search.json", cwd=tmp_path)
 
 
+def test_graphs_to_begin_with_are_there(environment: Path, tmp_path: Path) -> None:
+    run(environment / "pypes", "new", "graph", "mine", "--from", "search", cwd=tmp_path)
+    assert "ok" in run(environment / "pypes", "lint", "graphs/mine.json", cwd=tmp_path)
+
+
 def test_documents_run_through_it(environment: Path, tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text("<title>Found</title><p>needle")
     run(environment / "pypes", "run", ROOT / "graphs" / "search.json", "page.html", cwd=tmp_path)

@@ -83,8 +83,8 @@ def _copy_sources(to: Path) -> None:
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in listed.split("\n"):
-        if name.startswith(("pypes/", "components/")) or (name and "/" not in name):
-            if not (ROOT / name).is_file():
+        if name.startswith(("pypes/", "components/", "graphs/")) or (name and "/" not in name):
+            if not (ROOT / name).is_file() and not (ROOT / name).is_symlink():
                 continue
             (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, to / name)
+            shutil.copyfile(ROOT / name, to / name, follow_symlinks=False)

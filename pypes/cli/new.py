@@ -6,15 +6,19 @@ import keyword
 import re
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from pypes.errors import InvalidInput
-from pypes.graph.codec import NAME
+from pypes.graph.codec import NAME, dumps, loads
 from pypes.registry.origins import direct_origin
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+
+#: Graphs that come with Pypes, to begin with.
+ORIGINS = sorted(path.stem for path in (TEMPLATES / "graphs").glob("*.json"))
 
 #: For each kind of component, parameters of the example in a graph.
 KINDS = {
@@ -62,14 +66,22 @@ def component(name: str, kind: str, into: Path) -> None:
 @click.option(
     "--into", default=".", type=click.Path(file_okay=False, path_type=Path), help="Folder whose graphs/ gets the new graph."
 )
-def graph(name: str, into: Path) -> None:
+@click.option("--from", "origin", metavar="GRAPH", help=f"Begin with a graph that comes with Pypes: {', '.join(ORIGINS)}.")
+def graph(name: str, into: Path, origin: str | None) -> None:
     """A graph NAME with a test: graphs/NAME.json."""
     if not NAME.fullmatch(name):
         raise InvalidInput("a graph's name has 1 to 64 letters, digits, - and _", code="new.name", where=name)
     path = into / "graphs" / f"{name}.json"
     if path.exists():
         raise InvalidInput("the name is taken; choose another one", code="new.exists", where=str(path))
-    _make("graph", {"graph": name}, into, adds=True)
+    if origin is None:
+        _make("graph", {"graph": name}, into, adds=True)
+    elif origin not in ORIGINS:
+        raise InvalidInput(f"no such graph comes with Pypes; there are {', '.join(ORIGINS)}", code="new.from", where=origin)
+    else:
+        text = (TEMPLATES / "graphs" / f"{origin}.json").read_text(encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dumps(replace(loads(text), name=name)), encoding="utf-8")
     click.echo(str(path))
 
 

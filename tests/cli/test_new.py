@@ -6,12 +6,14 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from pypes.cli.commands import pypes
+from pypes.graph.codec import loads
 from pypes.registry.origins import direct_origin
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +69,16 @@ def test_a_graph_is_valid_and_not_overwritten(tmp_path: Path) -> None:
     assert code == 1
     assert "the name is taken" in output
     assert (tmp_path / "graphs" / "one.json").read_text() == "mine"
+
+
+def test_a_graph_begins_with_one_that_comes_with_pypes(tmp_path: Path) -> None:
+    code, printed = new("graph", "mine", "--from", "documents", "--into", str(tmp_path))
+    assert (code, printed) == (0, f"{tmp_path / 'graphs' / 'mine.json'}\n")
+    graph = loads((tmp_path / "graphs" / "mine.json").read_text())
+    assert graph == replace(loads((ROOT / "graphs" / "documents.json").read_text()), name="mine")
+    code, output = new("graph", "other", "--from", "nothing", "--into", str(tmp_path))
+    assert code == 1
+    assert "there are documents" in output
 
 
 def test_a_project_is_whole(tmp_path: Path) -> None:
