@@ -74,7 +74,7 @@ class SearchIndex:
         self._tombstone_s = tombstone_s
         self._clock = clock
         self._synced_s = time.monotonic()
-        self._forgot_s = 0.0
+        self._forgot_s = -FORGET_INTERVAL_S  # not yet, also where the clock has just begun
         self._has_leftovers = False
         #: Files that were opened, and transactions written to them.
         self._changes = 0

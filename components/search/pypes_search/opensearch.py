@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pypes import Example, Help, Packet, Parameters, Unreachable
 from pypes.errors import ComponentError
+from pypes_basic.records import Record, Shape, Told, placeholders
+from pypes_basic.whole_publisher import WholePublisher
 from pypes_search.opensearch_client import NOBODY, RETRY_S, Answered, Client
 from pypes_search.opensearch_index import Layout, is_opensearch, prepare, prepare_index
 from pypes_search.opensearch_writing import Writer
-from pypes_search.records import Record, Shape, Told, placeholders
-from pypes_search.whole_publisher import WholePublisher
 
 #: Seconds between two looks for documents that have been gone for long enough.
 FORGET_INTERVAL_S = 3_600.0
@@ -87,7 +87,7 @@ class OpenSearch(WholePublisher):
         self._is_opensearch: bool | None = None
         #: Indexes that are known to be there and to fit.
         self._known: set[str] = set()
-        self._forgot_s = 0.0
+        self._forgot_s = -FORGET_INTERVAL_S  # not yet, also where the clock has just begun
         try:
             self._ready([] if placeholders(params.index) else [params.index])
         except (Unreachable, *NOBODY) as error:

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from pypes import Reject, Unreachable
+from pypes_basic.records import Record, digest
 from pypes_search.opensearch_client import MAX_REASON, NOT_NOW, RETRY_S, Client, reason_of
 from pypes_search.opensearch_index import OWN, Layout
-from pypes_search.records import Record, digest
 from pypes_search.versioned_writing import MOST_TRIES, Entry, Move, VersionedWriter
 
 #: Most documents of one delete by query: each takes three of the 1,024 clauses of a query.

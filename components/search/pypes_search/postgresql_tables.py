@@ -10,13 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from pypes.errors import ComponentError
-
-#: Types that a mapped column may have, as PostgreSQL names them.
-TYPES: Final = (
-    *("text", "integer", "bigint", "double precision", "numeric", "boolean", "date", "timestamp with time zone", "jsonb"),
-    *("text[]", "integer[]"),
-)
-SHORT: Final = {"timestamptz": "timestamp with time zone", "int": "integer", "float": "double precision", "bool": "boolean"}
+from pypes_basic.mapped_columns import Mapped
+from pypes_basic.postgresql_session import found_columns
 
 #: Columns of every table of parts, in their order. NULL stands for what a document does not have.
 COLUMNS: Final = {
@@ -32,18 +27,12 @@ COLUMNS: Final = {
     "fields": "jsonb",
     "meta": "jsonb",
 }
+#: Names that no mapped column may have.
+RESERVED: Final = (*COLUMNS, "vector", "words")
 KEY: Final = ("document", "place", "version")
 _OPERATORS: Final = {"cosine": "vector_cosine_ops", "l2": "vector_l2_ops", "dot": "vector_ip_ops"}
 #: pgvector's indexes take no longer vectors.
 MAX_INDEXED_DIMENSIONS: Final = 2_000
-
-
-class Mapped(NamedTuple):
-    """A column of its own for a field, or for metadata (``meta:NAME``)."""
-
-    column: str
-    source: str
-    type: str
 
 
 class Schema(NamedTuple):
@@ -71,25 +60,6 @@ class Schema(NamedTuple):
     def mark(self) -> str:
         """The comment by which tables of this template are found again."""
         return f"pypes parts: {self.template}"
-
-
-def parse_columns(given: Mapping[str, str]) -> tuple[Mapped, ...]:
-    """Columns of a parameter: ``{"written": "created date"}`` is a column ``written`` of type ``date`` with field ``created``.
-
-    Raises ``ValueError`` for a column or a type that cannot be.
-    """
-    found = []
-    for column, source in given.items():
-        name, _, kind = source.strip().partition(" ")
-        kind = SHORT.get(kind.strip().lower(), kind.strip().lower()) or "text"
-        if column in COLUMNS or column in ("vector", "words"):
-            raise ValueError(f"column {column!r} is one of the table's own: {', '.join([*COLUMNS, 'vector', 'words'])}")
-        if not (column.isascii() and column.isidentifier() and column == column.lower()):
-            raise ValueError(f"column {column!r}: a name of a-z, 0-9 and _ is needed, such as {'written'!r}")
-        if kind not in TYPES:
-            raise ValueError(f"column {column!r}: no type {kind!r}; there are {', '.join(TYPES)}")
-        found.append(Mapped(column, name, kind))
-    return tuple(found)
 
 
 def prepare_documents(db: Any, schema: Schema) -> None:
@@ -159,17 +129,6 @@ def all_parts(db: Any, schema: Schema) -> list[str]:
         (schema.mark, schema.documents),
     ).fetchall()
     return [name for (name,) in found]
-
-
-def found_columns(db: Any, table: str) -> dict[str, str]:
-    """Columns of a table with their types, none if it is not there."""
-    return dict(
-        db.execute(
-            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-            " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
-            (table,),
-        ).fetchall()
-    )
 
 
 def _compare(db: Any, table: str, wanted: Mapping[str, str]) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import orjson
-
-from pypes_search.postgresql_tables import KEY, Mapped, Schema, all_parts
-from pypes_search.records import Record, Told
+from pypes_basic.mapped_columns import json_text, value_of
+from pypes_basic.records import Record, Told
+from pypes_search.postgresql_tables import KEY, Schema, all_parts
 
 #: Most rows of one statement.
 MOST_ROWS: Final = 1_000
@@ -130,30 +129,8 @@ class Writer:
         numbers = f"[{','.join(map(repr, record.vector))}]" if record.vector is not None else None
         return (
             *(record.document, record.place, record.version_text, record.route, record.id, record.part),
-            *(record.title or None, record.text, record.acl, _json(record.fields), _json(record.meta)),
-            *(_value(record, each) for each in self._schema.mapped),
+            *(record.title or None, record.text, record.acl, json_text(record.fields), json_text(record.meta)),
+            *(value_of(record, each) for each in self._schema.mapped),
             *((numbers,) if self._schema.dimensions else ()),
             *(record.document, record.version_text),
         )
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
-
-
-def _value(record: Record, mapped: Mapped) -> Any:
-    """The value of a mapped column, as text that the server reads by its type."""
-    source = mapped.source
-    if source.startswith("meta:"):
-        value = record.meta.get(source.removeprefix("meta:"))
-    else:
-        value = record.fields.get(source)
-    if value is None or mapped.type == "jsonb":
-        return None if value is None else _json(value)
-    if mapped.type.endswith("[]"):
-        return [_text(each) for each in (value if isinstance(value, list) else [value])]
-    return _text(value)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else _json(value)

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pypes import Example, Help, Packet, Parameters, Reject, Unreachable
 from pypes.errors import ComponentError
+from pypes_basic.records import Record, Shape, Told, placeholders
+from pypes_basic.whole_publisher import WholePublisher
 from pypes_search.qdrant_writing import Writer
-from pypes_search.records import Record, Shape, Told, placeholders
 from pypes_search.versioned_writing import RETRY_S
-from pypes_search.whole_publisher import WholePublisher
 
 #: Seconds between two looks for documents that have been gone for long enough.
 FORGET_INTERVAL_S = 3_600.0
@@ -79,7 +79,7 @@ class Qdrant(WholePublisher):
 
         params = self.params
         self.prepare(Shape(params.title, params.text, params.vector, params.dimensions, params.collection))
-        self._forgot_s = 0.0
+        self._forgot_s = -FORGET_INTERVAL_S  # not yet, also where the clock has just begun
         self._has_versions = False
         if params.path:
             folder = str(Path(self.data_dir, params.path))

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
-from pypes_search.records import Record, digest
+from pypes_basic.records import Record, digest
 from pypes_search.versioned_writing import Entry, Move, VersionedWriter
 
 #: Points of one request.

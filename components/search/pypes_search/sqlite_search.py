@@ -15,12 +15,13 @@ from pypes import Example, Help, Packet, Parameters, Publisher, Reject, Retry, U
 from pypes.component.searching import SearchQuery
 from pypes.core.identity import Completed, Identity
 from pypes.errors import BadId, StoreError
+from pypes_basic.records import KEPT_META
+from pypes_basic.unended import Unended
 from pypes_search.embedders import Embedders
 from pypes_search.index import TOMBSTONE_S, SearchIndex
 from pypes_search.query import ask
 from pypes_search.row import One, Row, one_of
 from pypes_search.turn import Turn
-from pypes_search.unended import Unended
 from pypes_search.vectors import MOST_DIMENSIONS, Space, pack
 from pypes_search.words import parted
 
@@ -28,12 +29,6 @@ T = TypeVar("T")
 
 RETRY_S = 1.0
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-#: Metadata kept with a document; the rest says how it travelled, not what it is.
-KEPT_META = (
-    *("filename", "path", "url", "modified", "mimetype", "route", "receipt", "row", "pages_lost"),
-    *("charset", "charset_declared", "charset_guessed", "replaced_characters"),
-)
 
 #: Numbers that say where a chunk stands, which nobody searches for.
 PLACES = ("page", "page_end", "start", "end")

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from pypes import Unreachable
-from pypes_search.records import Record, Told
+from pypes_basic.records import Record, Told
 
 RETRY_S: Final = 1.0
 #: So often what another instance has changed meanwhile is done again.

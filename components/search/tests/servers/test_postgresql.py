@@ -13,8 +13,7 @@ from pypes.errors import ComponentError, InvalidInput
 from pypes.testing import run_component
 from pypes.testing.node import free_port
 from pypes_search.postgresql import PostgreSQL
-
-from .databases import schema_of
+from tests.servers.schemas import schema_of
 
 pytestmark = pytest.mark.servers
 
@@ -185,7 +184,10 @@ def test_a_document_that_moves_to_another_table_leaves_the_first(db: Any, url: s
 def test_without_what_names_the_table_a_packet_fails(publish: Publish) -> None:
     letters = publish(Packet({"id": "a"}), table="docs_{language}")
     assert letters == [
-        ("search.name", "the name 'docs_{language}' needs metadata or a field 'language' with one text, and the packet has None")
+        (
+            "publisher.name",
+            "the name 'docs_{language}' needs metadata or a field 'language' with one text, and the packet has None",
+        )
     ]
 
 

@@ -11,8 +11,7 @@ import pytest
 
 from pypes.testing import ComponentSuite, PublisherSuite
 from pypes_search.postgresql import PostgreSQL
-
-from .databases import schema_of
+from tests.servers.schemas import schema_of
 
 pytestmark = pytest.mark.servers
 

@@ -27,8 +27,8 @@ from pypes_search.postgresql import PostgreSQL
 from pypes_search.qdrant import Qdrant
 from pypes_search.query import search as search_index
 from pypes_search.sqlite_search import SQLiteSearch
+from tests.servers.schemas import schema_of
 
-from .databases import schema_of
 from .test_opensearch_suite import index_of
 from .test_qdrant_suite import collection_of
 from .truth_worker import Delivery, post, work

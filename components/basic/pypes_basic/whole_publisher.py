@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 from pypes import Packet, Publisher
 from pypes.core.identity import Completed
-from pypes_search.records import Record, Shape, Told, record_of, told_of
-from pypes_search.row import Of
-from pypes_search.unended import Unended
+from pypes_basic.records import Record, Shape, Told, record_of, told_of
+from pypes_basic.unended import End, Of, Unended
 
 
 @dataclass
@@ -107,6 +106,6 @@ def _named(label: str) -> tuple[str, str]:
     return route, id
 
 
-def _end_of(told: Told) -> tuple[str, str, str, bool, bool]:
+def _end_of(told: Told) -> End:
     document, route, id, version, is_whole, is_deleted = told
     return document, _label(route, id), version, is_whole, is_deleted

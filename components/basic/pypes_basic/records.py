@@ -12,10 +12,14 @@ import orjson
 from pypes import Packet, Reject
 from pypes.core.identity import Completed, Version
 from pypes.errors import BadId
-from pypes_search.sqlite_search import KEPT_META
 
 #: Stands for characters that databases refuse: NUL, and halves of surrogate pairs.
 NO_CHARACTER: Final = "\ufffd"
+#: Metadata kept with a document; the rest says how it travelled, not what it is.
+KEPT_META = (
+    *("filename", "path", "url", "modified", "mimetype", "route", "receipt", "row", "pages_lost"),
+    *("charset", "charset_declared", "charset_guessed", "replaced_characters"),
+)
 #: Longest name of a table or index that is made of metadata.
 MAX_NAME: Final = 48
 
@@ -92,7 +96,7 @@ def record_of(packet: Packet, shape: Shape, seen: Counter[str]) -> Record | Told
     version = packet.version
     if packet.is_deletion:
         if identity is None:
-            raise Reject("a deletion needs an id: DELETE /docs/{route}/{id}", "search.no_id")
+            raise Reject("a deletion needs an id: DELETE /docs/{route}/{id}", "publisher.no_id")
         return told_of(Completed(identity, version or Version(""), is_whole=True, is_deleted=True))
     stored = {name: plain(values if _is_list(packet, name, values) else values[0]) for name, values in packet}
     vector = _vector(stored.pop(shape.vector, None), shape)
@@ -159,12 +163,12 @@ def filled(template: str, packet: Packet) -> str:
         if not isinstance(value, str | int) or isinstance(value, bool) or value == "":
             raise Reject(
                 f"the name {template!r} needs metadata or a field {key!r} with one text, and the packet has {value!r}",
-                "search.name",
+                "publisher.name",
             )
         word = "".join(char if char.isascii() and char.isalnum() else "_" for char in str(value).lower())
         name = name.replace(f"{{{key}}}", word)
     if len(name) > MAX_NAME:
-        raise Reject(f"the name {name!r} has more than {MAX_NAME} characters; route by shorter metadata", "search.name")
+        raise Reject(f"the name {name!r} has more than {MAX_NAME} characters; route by shorter metadata", "publisher.name")
     return name
 
 

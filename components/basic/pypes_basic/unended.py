@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from pypes_search.row import Key, Of, Told
+#: A document: its id and its route, or what stands for them.
+Key = tuple[str, str]
+#: A version of a document.
+Of = tuple[str, str, str]
+#: A version of which nothing more comes, whether it is whole, and whether it deletes the document.
+End = tuple[str, str, str, bool, bool]
 
 #: So many are known at once. Of others the newest version is found, and older ones of the same part stay behind it.
 MOST_DOCUMENTS: Final = 10_000
@@ -29,20 +34,20 @@ class Unended:
         id, route, version = of
         return (id, route) in self._documents.get(version, ())
 
-    def ending(self, told: Iterable[Told], begun: Collection[Of]) -> list[Told]:
+    def ending(self, told: Iterable[End], begun: Collection[Of]) -> list[End]:
         """Those that end with the documents that are told of in a turn, which has begun others."""
         if not begun and not self._documents:  # PERF: as mostly
             return []
         by_version: dict[str, set[Key]] = {}
         for id, route, version in begun:
             by_version.setdefault(version, set()).add((id, route))
-        found: list[Told] = []
+        found: list[End] = []
         for id, route, version, is_whole, _ in told:
             others = self._documents.get(version, set()) | by_version.get(version, set())
             found += [(*key, version, is_whole, False) for key in sorted(others) if key != (id, route)]
         return found
 
-    def committed(self, told: Iterable[Told], begun: Iterable[Of]) -> None:
+    def committed(self, told: Iterable[End], begun: Iterable[Of]) -> None:
         """Note what a turn has begun and ended."""
         ended = {version for _, _, version, *_ in told}
         if self._documents:

@@ -1,0 +1,134 @@
+"""PostgresSession: a connection to PostgreSQL that is made when it is needed, and the meaning of what the server refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from pypes import Reject, Unreachable
+from pypes.errors import ComponentError
+
+T = TypeVar("T")
+
+RETRY_S: Final = 1.0
+#: So often a transaction is begun anew that another instance has got in the way of.
+MOST_TRIES: Final = 5
+
+#: Classes of states of SQL (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+#: Another transaction was in the way: deadlock, serialization.
+AGAIN: Final = ("40001", "40P01", "55P03")
+#: The server cannot do it now: resources, an operator, a replica that only reads.
+NOT_NOW: Final = ("53", "57", "58", "25006")
+#: A table, column or function is not there any more, or is another one.
+CHANGED: Final = ("42P01", "42703", "42883", "42P10", "42804")
+#: Not allowed, or no such database: an operator has to mend it.
+REFUSED: Final = ("28", "3D", "42501")
+#: A value does not fit: its type, its length, a constraint of the table.
+VALUE: Final = ("22", "23", "54000")
+
+
+class PostgresSession:
+    """One connection at a time to the database of ``url``, for one thread at a time.
+
+    ``prepare`` is called in a transaction of each new connection: it makes and compares tables.
+    """
+
+    def __init__(self, url: str, timeout_s: float, prepare: Callable[[Any], None]) -> None:
+        self._url = url
+        self._timeout_s = max(1, int(timeout_s))
+        self._prepare = prepare
+        self._db: Any = None
+
+    def connected(self) -> Any:
+        """The connection; a new one, prepared, where there is none. Blocks; raises what psycopg and ``prepare`` raise."""
+        if self._db is None:
+            import psycopg
+
+            db = psycopg.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=self._timeout_s,
+                application_name="pypes",
+                options=_options(self._url, self._timeout_s),
+            )
+            try:
+                with db.transaction():
+                    self._prepare(db)
+            except BaseException:
+                db.close()
+                raise
+            self._db = db
+        return self._db
+
+    def run(self, work: Callable[[Any], T], before: Callable[[Any], None] | None = None) -> T:
+        """Do work in a transaction of its own, and what comes ``before`` outside of it. Blocks.
+
+        Raises ``Reject`` (``postgresql.value``) for a value that does not fit, ``Unreachable`` and what psycopg raises without a
+        server while the filter is to rest.
+        """
+        for left in reversed(range(MOST_TRIES)):
+            try:
+                db = self.connected()
+                if before is not None:
+                    before(db)
+                with db.transaction():
+                    return work(db)
+            except ComponentError as error:  # a table that does not fit: until somebody mends it
+                raise Unreachable(RETRY_S, error.message) from error
+            except Exception as error:
+                state = getattr(error, "sqlstate", None) or ""
+                if self._db is not None and (self._db.closed or state.startswith(CHANGED)):
+                    self.close()
+                if state.startswith(AGAIN + CHANGED) and left:
+                    continue
+                if state.startswith(AGAIN + CHANGED + NOT_NOW + REFUSED):
+                    raise Unreachable(RETRY_S, str(error).strip()) from error
+                if state.startswith(VALUE):
+                    raise Reject(str(error).strip(), "postgresql.value") from error
+                raise
+        raise AssertionError("the last try returns or raises")
+
+    def close(self) -> None:
+        """Close the connection; the next call makes a new one."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+
+def found_columns(db: Any, table: str) -> dict[str, str]:
+    """Columns of a table with their types, none if it is not there."""
+    return dict(
+        db.execute(
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+            " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+            (table,),
+        ).fetchall()
+    )
+
+
+def is_outage(error: Exception) -> bool:
+    """True if nobody answered, or answered that it cannot be now; false if it was refused."""
+    state = getattr(error, "sqlstate", None) or ""
+    if state:
+        return state.startswith(("08", *NOT_NOW))
+    if type(error).__name__ != "OperationalError":
+        return isinstance(error, OSError)
+    message = str(error)
+    passing = ("starting up", "shutting down", "recovery mode", "too many", "remaining connection slots")
+    return "FATAL" not in message or any(each in message for each in passing)
+
+
+def refused(error: Exception, redact: Callable[[str], str]) -> Exception:
+    """The error of set-up that says what the server refuses; ``redact`` takes secrets out of its message."""
+    if isinstance(error, ComponentError):
+        return error
+    message = redact(str(error).strip())
+    return ComponentError(f"the database refuses: {message}. Mend url, or the rights of its user", code="postgresql.refused")
+
+
+def _options(url: str, timeout_s: int) -> str:
+    """Settings of the session, behind those that the address has."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    given = conninfo_to_dict(url).get("options") or ""
+    return f"{given} -c statement_timeout={timeout_s * 1000}".strip()
