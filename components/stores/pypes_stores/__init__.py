@@ -1,0 +1,1 @@
+"""Stores of Pypes: publishers to tables, addresses, files and buckets, and sources that fetch from them."""

@@ -1,0 +1,35 @@
+"""Builds ``pypes-stores``: publishers to tables, and sources, each registered through an entry point."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+setup(
+    name="pypes-stores",
+    version="0.1.0",
+    description="Publishers of Pypes to tables of PostgreSQL and SQLite",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    keywords=["components", "database", "documents", "pypes", "sql"],
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=["pypes_stores"],
+    package_data={"pypes_stores": ["py.typed"]},
+    install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "orjson>=3.10"],
+    extras_require={"postgresql": ["psycopg[binary]>=3.2"]},
+    entry_points={
+        "pypes.components": [
+            "SQLTable = pypes_stores.sql_table:SQLTable",
+        ],
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Database",
+        "Typing :: Typed",
+    ],
+)
