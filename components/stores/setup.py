@@ -7,7 +7,7 @@ from setuptools import setup
 setup(
     name="pypes-stores",
     version="0.1.0",
-    description="Publishers of Pypes to tables of PostgreSQL and SQLite",
+    description="Publishers of Pypes to tables and webhooks",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     keywords=["components", "database", "documents", "pypes", "sql"],
@@ -15,11 +15,12 @@ setup(
     python_requires=">=3.11",
     packages=["pypes_stores"],
     package_data={"pypes_stores": ["py.typed"]},
-    install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "orjson>=3.10"],
+    install_requires=["pypes-server>=0.1", "pypes-basic>=0.1", "orjson>=3.10", "urllib3>=2.2"],
     extras_require={"postgresql": ["psycopg[binary]>=3.2"]},
     entry_points={
         "pypes.components": [
             "SQLTable = pypes_stores.sql_table:SQLTable",
+            "Webhook = pypes_stores.webhook:Webhook",
         ],
     },
     classifiers=[

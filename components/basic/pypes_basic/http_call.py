@@ -6,7 +6,6 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from hashlib import blake2b
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
@@ -18,9 +17,8 @@ from pypes.component import Changes
 from pypes.errors import ComponentError
 from pypes_basic.budget import Budget, BudgetSpent
 from pypes_basic.expressions import environment, fault_of_expression, fault_of_template, names_in, said, variables
+from pypes_basic.retry_after import wait_s
 
-#: Longest wait that a server may ask for.
-MOST_WAIT_S: Final = 3600.0
 READ_BYTES: Final = 1 << 16
 #: Time beyond that of a call before the runtime takes the filter for hanging.
 SPARE_S: Final = 30.0
@@ -221,9 +219,9 @@ class HTTPCall(Transformer):
             return
         reason = self.secrets.redact(f"{status} {said.decode('utf-8', 'replace')}".strip())
         if status in (429, 502, 503, 504):
-            raise Unreachable(_wait_s(headers.get("retry-after", ""), self._now()), f"the service answered {reason}")
+            raise Unreachable(wait_s(headers.get("retry-after", ""), self._now()), f"the service answered {reason}")
         if status in (408, 425, 500):
-            raise Retry(_wait_s(headers.get("retry-after", ""), self._now()), f"the service answered {reason}")
+            raise Retry(wait_s(headers.get("retry-after", ""), self._now()), f"the service answered {reason}")
         raise Reject(f"the service answered {reason}", "http.status")
 
     def _taken(self, status: int, headers: Mapping[str, str], data: bytes) -> dict[str, Any]:
@@ -244,12 +242,3 @@ class HTTPCall(Transformer):
             if value is not None:
                 found[name] = value
         return found
-
-
-def _wait_s(text: str, now_s: float) -> float:
-    """The time that ``Retry-After`` asks for, in seconds; 0 if it asks for none."""
-    try:
-        wait_s = float(text) if text.isdecimal() else parsedate_to_datetime(text).timestamp() - now_s
-    except (ValueError, OverflowError):
-        return 0.0
-    return min(max(0.0, wait_s), MOST_WAIT_S)

@@ -8,8 +8,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from pypes.errors import ComponentError, InvalidInput
 from pypes.runtime.file_store import FileStores
 from pypes.testing import ComponentSuite, run_component
 from pypes.testing.component import Result
-from pypes_basic.http_call import HTTPCall, _wait_s
+from pypes_basic.http_call import HTTPCall
 
 from .origin import Origin
 from .packages import packages
@@ -240,8 +238,3 @@ class TestHTTPCall(ComponentSuite):
         made.configure({"url": "${NOWHERE}/"})
         with pytest.raises(ComponentError, match="no address with a literal host"):
             run_component(made, [])
-
-
-def test_a_server_may_say_how_long_to_wait() -> None:
-    assert [_wait_s(text, 0.0) for text in ("", "7", "-1", "soon", "99999")] == [0.0, 7.0, 0.0, 0.0, 3600.0]
-    assert _wait_s(format_datetime(datetime(2024, 5, 1, 0, 0, 30, tzinfo=UTC)), 1714521600.0) == 30.0

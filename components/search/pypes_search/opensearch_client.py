@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
@@ -12,6 +13,7 @@ from urllib3.util import make_headers, parse_url
 
 from pypes import Unreachable
 from pypes.errors import ComponentError
+from pypes_basic.retry_after import wait_s
 
 RETRY_S: Final = 1.0
 #: Statuses of a server, or a proxy before it, that cannot do it now.
@@ -95,7 +97,7 @@ class Client:
         what, reason = _error_of(answer.data)
         said = f"{answer.status} {what} {reason}".strip()[:MAX_REASON]
         if answer.status in NOT_NOW:
-            raise Unreachable(_delay_s(answer.headers.get("retry-after")), said)
+            raise Unreachable(wait_s(answer.headers.get("retry-after", ""), time.time()) or RETRY_S, said)
         if answer.status in (401, 403) and "cluster_block" not in what:
             raise ComponentError(
                 f"the server refuses: {said}. Mend the user, password or api_key, or its rights", code="opensearch.refused"
@@ -122,8 +124,3 @@ def _error_of(data: bytes) -> tuple[str, str]:
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return "", data[:MAX_REASON].decode("utf-8", "replace")
     return (str(error.get("type", "")), reason_of(error)) if isinstance(error, Mapping) else ("", str(error))
-
-
-def _delay_s(after: str | None) -> float:
-    """Seconds that a server asks to wait; a date there is taken for no number, and the usual wait is long enough."""
-    return float(after) if after and after.isdecimal() else RETRY_S
